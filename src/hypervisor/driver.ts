@@ -1,0 +1,66 @@
+/**
+ * The seam between sandboxes and virtual machine monitors.
+ * Callers ask a driver's capabilities, never its name. Each driver passes `driver-suite.ts`.
+ */
+import type { ByteStream } from "../sys/os.ts";
+import type { SharedDirectory, VmSpec } from "./spec.ts";
+
+export interface DriverCapabilities {
+  /** The workload is behind a hardware-like boundary; `false` means: for tests only. */
+  readonly isolates: boolean;
+  /** Setting the guest's clock and seeding its random generator make sense. */
+  readonly ownClock: boolean;
+  /** How the guest reaches shared directories. */
+  readonly sharing: "virtio-fs" | "bind";
+}
+
+/** Something on the host that the driver is about to make, told before it exists so that it can be journalled. */
+export type DriverStep =
+  | { readonly kind: "process"; readonly key: string }
+  | { readonly kind: "file"; readonly path: string };
+
+/** What a start needs from its caller. */
+export interface StartContext {
+  /** Awaited before the thing is made. */
+  willMake(step: DriverStep): Promise<void>;
+  /** Awaited right after a process exists, before it is relied upon. */
+  made(key: string, process: { readonly pid: number; readonly startTicks: number }): Promise<void>;
+  readonly signal: AbortSignal;
+  /** One line per contact with the VMM at debug level. */
+  log(level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
+}
+
+/** Why a VM is gone. */
+export type VmExit =
+  | { readonly reason: "stopped" }
+  | { readonly reason: "guest-shutdown" }
+  /** `process` is the one that died first, e.g. `qemu` or `virtiofsd`. */
+  | { readonly reason: "died"; readonly process: string; readonly detail: string };
+
+export interface RunningVm {
+  /** Pid of the process that is the VM. */
+  readonly pid: number;
+  /**
+   * The byte channel to the agent, carrying yamux with the host as client. One for the life of the VM.
+   * It may carry nothing until the agent is up.
+   */
+  readonly agentChannel: ByteStream;
+  /** Resolves once, with the first cause. Never rejects. */
+  readonly exited: Promise<VmExit>;
+  /** The last lines of the guest's console, control characters removed, bounded. */
+  consoleTail(lines: number): string[];
+  /** How the guest sees the directory given in the spec: what to put in an agent storage. */
+  guestShare(directory: SharedDirectory): { readonly driver: string; readonly source: string; readonly fstype: string };
+  /** Ends the VM and waits until every process of it is gone. Idempotent, never fails for a VM that is gone. */
+  stop(signal?: AbortSignal): Promise<void>;
+}
+
+export interface Driver {
+  readonly name: string;
+  readonly capabilities: DriverCapabilities;
+  /**
+   * Starts a VM; resolves when the VMM runs and its channel is connected, before the guest has booted.
+   * A rejected start has left nothing behind.
+   */
+  start(spec: VmSpec, context: StartContext): Promise<RunningVm>;
+}

@@ -1,0 +1,262 @@
+/**
+ * The operating system as the product sees it: the only way from portable code to the host.
+ * Implemented over Node (`sys/node`), over the small engine (`sys/engine`) and by a recording double
+ * (`sys/double`). Nothing here names a runtime. Every failure of a call is a `SystemError`.
+ */
+
+/** A socket, pipe or terminal. Reads are pulled, so a slow reader slows the writer and nothing is buffered unasked. */
+export interface ByteStream {
+  /**
+   * The next bytes, at least one; `undefined` at end of stream. One read at a time. The array belongs to the caller.
+   * An aborted read leaves the stream usable and loses no bytes.
+   */
+  read(signal?: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Resolves when the kernel took all bytes. Writes are queued in order; the array must not be changed meanwhile. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Closes the writing side after what is queued; reading goes on. */
+  end(): Promise<void>;
+  /** Closes both sides at once; a pending read ends with `undefined`, a pending write fails with EPIPE. Idempotent. */
+  close(): void;
+}
+
+/** A listening unix socket. */
+export interface Listener extends AsyncIterable<ByteStream> {
+  readonly path: string;
+  /** Stops listening and removes the socket file. */
+  close(): Promise<void>;
+}
+
+export interface FileStatus {
+  readonly kind: "file" | "directory" | "symlink" | "fifo" | "socket" | "character" | "block";
+  /** Permission bits and setuid, setgid, sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly device: bigint;
+  readonly inode: bigint;
+  /** Device number of a device node, else 0. */
+  readonly deviceNumber: bigint;
+  readonly modifiedMs: number;
+}
+
+export interface Files {
+  /** Whole file; fails with EFBIG beyond `limit` bytes (default 16 MiB). */
+  readBytes(path: string, limit?: number): Promise<Uint8Array>;
+  /** Whole file as UTF-8. */
+  readText(path: string, limit?: number): Promise<string>;
+  /** Creates or truncates; with `exclusive` an existing file is EEXIST; with `append` adds at the end. Not durable. */
+  write(path: string, data: string | Uint8Array, options?: WriteOptions): Promise<void>;
+  /** Durable replacement: temporary file, fsync, rename, fsync of the directory. Default mode 0600. */
+  replace(path: string, data: string | Uint8Array, mode?: number): Promise<void>;
+  makeDir(path: string, mode: number): Promise<void>;
+  /** Like `mkdir -p`; `mode` for every directory made. */
+  makeDirs(path: string, mode: number): Promise<void>;
+  /** Removes a file, socket or symlink. */
+  removeFile(path: string): Promise<void>;
+  removeDir(path: string): Promise<void>;
+  /** Removes a tree without following symlinks; refuses with EBUSY, before anything is removed, when a mount lies on or below it. */
+  removeTree(path: string): Promise<void>;
+  /** Names in no order, without `.` and `..`. */
+  list(path: string): Promise<string[]>;
+  /** Follows symlinks; `undefined` when there is nothing. */
+  status(path: string): Promise<FileStatus | undefined>;
+  /** Of the path itself; `undefined` when there is nothing. */
+  linkStatus(path: string): Promise<FileStatus | undefined>;
+  rename(from: string, to: string): Promise<void>;
+  symlink(target: string, path: string): Promise<void>;
+  readLink(path: string): Promise<string>;
+  realPath(path: string): Promise<string>;
+  changeMode(path: string, mode: number): Promise<void>;
+  changeOwner(path: string, uid: number, gid: number): Promise<void>;
+  /** Takes an exclusive flock(2) on the file, made if missing; held until disposed or the process ends. */
+  lock(path: string, signal?: AbortSignal): Promise<AsyncDisposable>;
+}
+
+export interface WriteOptions {
+  /** Default 0600. */
+  readonly mode?: number;
+  readonly exclusive?: boolean;
+  readonly append?: boolean;
+}
+
+/** What one descriptor of a new process is. */
+export type Descriptor =
+  | { readonly kind: "null" }
+  /** Our end is in `ChildProcess.streams` under the same number: a connected unix stream socket pair. */
+  | { readonly kind: "stream" }
+  /** A descriptor of ours. */
+  | { readonly kind: "inherit"; readonly fd: number }
+  /** A listening unix socket, bound before the program starts. The caller removes the file. */
+  | { readonly kind: "listen"; readonly path: string; readonly mode: number }
+  /** A file opened for appending. */
+  | { readonly kind: "append"; readonly path: string; readonly mode: number };
+
+export interface SpawnRequest {
+  /** Absolute path. */
+  readonly path: string;
+  /** Including argv[0]. */
+  readonly argv: readonly string[];
+  /** The whole environment; nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** By number; what is not listed is closed. 0, 1 and 2 default to null. */
+  readonly descriptors: Readonly<Record<number, Descriptor>>;
+  /** Cgroup directories the process is born in: it joins them before it runs the program. */
+  readonly cgroups?: readonly string[];
+  /** `new` makes one, a path joins it. */
+  readonly networkNamespace?: "new" | { readonly path: string };
+  /** Signal the process gets when its parent dies. */
+  readonly parentDeathSignal?: number;
+  readonly newSession?: boolean;
+  readonly noNewPrivileges?: boolean;
+}
+
+/** How a process ended. */
+export type ExitStatus =
+  | { readonly kind: "exited"; readonly status: number }
+  | { readonly kind: "signalled"; readonly signal: number };
+
+export interface ChildProcess {
+  readonly pid: number;
+  /** Start time in clock ticks since boot (proc(5), stat field 22): with the pid, an identity that is never reused. */
+  readonly startTicks: number;
+  readonly streams: ReadonlyMap<number, ByteStream>;
+  readonly exited: Promise<ExitStatus>;
+  /** ESRCH is not an error. */
+  kill(signal: number): void;
+}
+
+export interface ProcessInfo {
+  readonly pid: number;
+  readonly parentPid: number;
+  readonly startTicks: number;
+  /** One letter of proc(5) stat field 3. */
+  readonly state: string;
+  readonly argv: readonly string[];
+}
+
+export interface ProcessId {
+  readonly pid: number;
+  readonly startTicks: number;
+}
+
+export interface Processes {
+  /**
+   * Starts a program; resolves when it runs (its exec succeeded). A failing step before (cgroup, namespace, exec)
+   * rejects with a SystemError that names it, and leaves no process.
+   */
+  spawn(request: SpawnRequest): Promise<ChildProcess>;
+  /** `undefined` when there is no such process; a zombie is one. */
+  info(pid: number): Promise<ProcessInfo | undefined>;
+  /** Sends only if the process still is that one; false when it is gone. Race-free by pidfd where the kernel has it. */
+  signal(id: ProcessId, signal: number): Promise<boolean>;
+  /** Resolves when that process is gone or a zombie. */
+  waitGone(id: ProcessId, signal?: AbortSignal): Promise<void>;
+}
+
+export interface Sockets {
+  /** Connects to a unix stream socket; ECONNREFUSED and ENOENT as the kernel says. */
+  connect(path: string, signal?: AbortSignal): Promise<ByteStream>;
+  /** Paths over 107 bytes are ENAMETOOLONG. */
+  listen(path: string, mode: number): Promise<Listener>;
+}
+
+export interface MountRequest {
+  /** `undefined` for a pure change of an existing mount. */
+  readonly source?: string;
+  readonly target: string;
+  readonly type?: string;
+  /** Of `bind rec remount private slave shared unbindable ro nosuid nodev noexec noatime relatime …`. */
+  readonly flags: readonly string[];
+  /** File system specific text. */
+  readonly data?: string;
+  /**
+   * Resolve `target` below this directory with openat2(2) RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS and mount on the
+   * descriptor: for trees that a guest can write.
+   */
+  readonly beneath?: string;
+}
+
+export interface MountEntry {
+  readonly id: number;
+  readonly parentId: number;
+  readonly root: string;
+  readonly target: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+  readonly optionalFields: readonly string[];
+}
+
+export interface Mounts {
+  mount(request: MountRequest): Promise<void>;
+  /** umount2 with UMOUNT_NOFOLLOW; `lazy` adds MNT_DETACH. Not mounted is not an error. */
+  unmount(target: string, options?: { lazy?: boolean }): Promise<void>;
+  /** /proc/self/mountinfo, in its order. */
+  table(): Promise<MountEntry[]>;
+}
+
+export interface WindowSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Terminals and descriptors; only the small engine has them, Node refuses with ENOSYS. */
+export interface Terminals {
+  isTerminal(fd: number): boolean;
+  /** Raw mode; the result restores what was before, twice is harmless. */
+  makeRaw(fd: number): { restore(): void };
+  windowSize(fd: number): WindowSize;
+  setWindowSize(fd: number, size: WindowSize): void;
+  openPty(): { readonly master: number; readonly slave: number };
+  /** Connects to a unix socket and sends one descriptor with SCM_RIGHTS and `name` as the data. */
+  sendDescriptor(socketPath: string, fd: number, name: string): Promise<void>;
+}
+
+/** A signal this process got. */
+export interface SignalEvent {
+  readonly signal: number;
+  /** `true` when the kernel made it for the whole foreground group (a terminal's ^C), not a process. */
+  readonly fromKernel: boolean;
+  readonly senderPid: number;
+}
+
+/** This process. */
+export interface Self {
+  readonly pid: number;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Path of the running executable. */
+  readonly executable: string;
+  readonly startTicks: number;
+  cwd(): string;
+  /** Takes over delivery of these signals for the life of the process. */
+  onSignals(signals: readonly number[], handler: (event: SignalEvent) => void): void;
+  /**
+   * A stream over a descriptor of this process. Works for anything (files, /dev/null, terminals, pipes) and never sets
+   * O_NONBLOCK on it: descriptors are shared with whoever gave them. Closing the stream closes the descriptor.
+   */
+  stream(fd: number): ByteStream;
+  closeDescriptor(fd: number): void;
+  exit(status: number): never;
+}
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Milliseconds from an arbitrary point, never set back. */
+  monotonic(): number;
+}
+
+export interface Os {
+  readonly files: Files;
+  readonly processes: Processes;
+  readonly sockets: Sockets;
+  readonly mounts: Mounts;
+  readonly terminals: Terminals;
+  readonly self: Self;
+  readonly clock: Clock;
+  /** Cryptographically strong. */
+  random(length: number): Uint8Array;
+}
