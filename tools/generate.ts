@@ -1,0 +1,93 @@
+/**
+ * Writes the TypeScript of proto/ to src/protocol/gen: `npm run generate`. With `--check` it writes nothing and fails
+ * with a diff when what is checked in is not what proto/ gives. Needs protoc (Debian: protobuf-compiler).
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const repository = fileURLToPath(new URL("..", import.meta.url));
+const sources = join(repository, "proto");
+const target = join(repository, "src/protocol/gen");
+const plugin = join(repository, "node_modules/.bin/protoc-gen-ts_proto");
+
+/** What keeps the output small, portable and the same with every protoc. */
+const options = {
+  annotateFilesWithVersion: "false",
+  enumsAsLiterals: "true",
+  env: "both",
+  esModuleInterop: "true",
+  exportCommonSymbols: "false",
+  forceLong: "bigint",
+  importSuffix: ".ts",
+  outputClientImpl: "false",
+  outputJsonMethods: "false",
+  outputServices: "generic-definitions",
+  snakeToCamel: "keys",
+  unrecognizedEnum: "false",
+  useDate: "false",
+  // Keys come from the guest: a plain object would take "__proto__" for more than a key.
+  useMapType: "true",
+};
+
+function main(args: readonly string[]): number {
+  const check = args.includes("--check");
+  const unknown = args.find((arg) => arg !== "--check");
+  if (unknown !== undefined) return fail(`unknown argument ${unknown}; only --check is known`);
+
+  const output = mkdtempSync(join(tmpdir(), "kumite-generate-"));
+  try {
+    const failure = generate(output);
+    if (failure !== undefined) return fail(failure);
+    return check ? compare(output) : replace(output);
+  } finally {
+    rmSync(output, { recursive: true, force: true });
+  }
+}
+
+/** Returns what went wrong, if something did. */
+function generate(output: string): string | undefined {
+  const files = readdirSync(sources, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".proto"))
+    .sort();
+  const parameters = Object.entries(options).map(([name, value]) => `${name}=${value}`);
+  const protoc = spawnSync(
+    "protoc",
+    [
+      `--proto_path=${sources}`,
+      `--plugin=protoc-gen-ts_proto=${plugin}`,
+      `--ts_proto_out=${output}`,
+      `--ts_proto_opt=${parameters.join(",")}`,
+      ...files,
+    ],
+    { encoding: "utf8" },
+  );
+  if (protoc.error !== undefined) {
+    return `cannot run protoc (${protoc.error.message}); install it: apt-get install protobuf-compiler`;
+  }
+  return protoc.status === 0 ? undefined : `protoc failed:\n${protoc.stderr.trimEnd()}`;
+}
+
+function replace(output: string): number {
+  rmSync(target, { recursive: true, force: true });
+  mkdirSync(target, { recursive: true });
+  cpSync(output, target, { recursive: true });
+  return 0;
+}
+
+function compare(output: string): number {
+  const diff = spawnSync("diff", ["--recursive", "--unified", "--new-file", target, output], { encoding: "utf8" });
+  if (diff.error !== undefined) return fail(`cannot run diff: ${diff.error.message}`);
+  if (diff.status === 0) return 0;
+  process.stdout.write(diff.stdout);
+  return fail(`${relative(repository, target)} is not what proto/ gives; run \`npm run generate\``);
+}
+
+function fail(message: string): number {
+  process.stderr.write(`generate: ${message}\n`);
+  return 1;
+}
+
+process.exitCode = main(process.argv.slice(2));
