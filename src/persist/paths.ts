@@ -1,0 +1,45 @@
+/**
+ * Where a sandbox keeps what it has on the host. Names only; nothing here is made or looked at.
+ */
+import { joinPath } from "../util/path.ts";
+import { sha256Hex } from "../util/sha256.ts";
+
+/** Default of `--root`. */
+export const defaultRoot = "/run/kumite";
+
+/** Directory of the shims' sockets, the same for every root: a unix socket's path has 107 bytes at most. */
+export const socketDirectory = "/run/kumite/s";
+
+/** All of one sandbox. Everything but the socket lies in `directory`, which is 0700. */
+export interface SandboxPaths {
+  readonly directory: string;
+  /** What has to be undone. */
+  readonly journal: string;
+  /** What is known to callers: bundle, status, exit status. */
+  readonly state: string;
+  /** Log of the shim. */
+  readonly log: string;
+  /** Held by whoever recovers the sandbox. */
+  readonly lock: string;
+  /** Parent of the tree that the guest mounts; a mount point. */
+  readonly shared: string;
+  /** The driver's sockets and logs. */
+  readonly vm: string;
+  /** Where the shim listens. */
+  readonly socket: string;
+}
+
+/** `root` must be absolute and the same text for every verb, since the socket's name is made of it. */
+export function sandboxPaths(root: string, id: string): SandboxPaths {
+  const directory = joinPath(root, id);
+  return {
+    directory,
+    journal: `${directory}/journal.json`,
+    state: `${directory}/state.json`,
+    log: `${directory}/shim.log`,
+    lock: `${directory}/lock`,
+    shared: `${directory}/shared`,
+    vm: `${directory}/vm`,
+    socket: `${socketDirectory}/${sha256Hex(`${joinPath(root)}\0${id}`).slice(0, 16)}`,
+  };
+}
