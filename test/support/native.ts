@@ -1,0 +1,37 @@
+/**
+ * Compiles the small C programs of `native/` once per test process, into a directory that goes with it.
+ * What a test cannot do from Node (terminals, receiving descriptors, being a subreaper) is in them.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { succeed } from "./command.ts";
+
+const sources = path.join(path.dirname(fileURLToPath(import.meta.url)), "native");
+const built = new Map<string, Promise<string>>();
+let directory: string | undefined;
+
+/** Path of the compiled helper. */
+export function nativeHelper(name: "terminal" | "reaper"): Promise<string> {
+  const known = built.get(name);
+  if (known !== undefined) return known;
+  const building = build(name);
+  built.set(name, building);
+  return building;
+}
+
+async function build(name: string): Promise<string> {
+  const target = path.join(homeOfHelpers(), name);
+  await succeed(["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", target, path.join(sources, `${name}.c`), "-lutil"]);
+  return target;
+}
+
+function homeOfHelpers(): string {
+  if (directory === undefined) {
+    const made = mkdtempSync(path.join(os.tmpdir(), "test-helpers-"));
+    process.once("exit", () => rmSync(made, { recursive: true, force: true }));
+    directory = made;
+  }
+  return directory;
+}
