@@ -1611,31 +1611,19 @@ function createBaseCpuUsage(): CpuUsage {
 export const CpuUsage: MessageFns<CpuUsage> = {
   encode(message: CpuUsage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.totalUsage !== 0n) {
-      if (BigInt.asUintN(64, message.totalUsage) !== message.totalUsage) {
-        throw new globalThis.Error("value provided for field message.totalUsage of type uint64 too large");
-      }
       writer.uint32(8).uint64(message.totalUsage);
     }
     if (message.percpuUsage.length !== 0) {
       writer.uint32(18).fork();
       for (const v of message.percpuUsage) {
-        if (BigInt.asUintN(64, v) !== v) {
-          throw new globalThis.Error("a value provided in array field percpuUsage of type uint64 is too large");
-        }
         writer.uint64(v);
       }
       writer.join();
     }
     if (message.usageInKernelmode !== 0n) {
-      if (BigInt.asUintN(64, message.usageInKernelmode) !== message.usageInKernelmode) {
-        throw new globalThis.Error("value provided for field message.usageInKernelmode of type uint64 too large");
-      }
       writer.uint32(24).uint64(message.usageInKernelmode);
     }
     if (message.usageInUsermode !== 0n) {
-      if (BigInt.asUintN(64, message.usageInUsermode) !== message.usageInUsermode) {
-        throw new globalThis.Error("value provided for field message.usageInUsermode of type uint64 too large");
-      }
       writer.uint32(32).uint64(message.usageInUsermode);
     }
     return writer;
@@ -1734,21 +1722,12 @@ function createBaseThrottlingData(): ThrottlingData {
 export const ThrottlingData: MessageFns<ThrottlingData> = {
   encode(message: ThrottlingData, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.periods !== 0n) {
-      if (BigInt.asUintN(64, message.periods) !== message.periods) {
-        throw new globalThis.Error("value provided for field message.periods of type uint64 too large");
-      }
       writer.uint32(8).uint64(message.periods);
     }
     if (message.throttledPeriods !== 0n) {
-      if (BigInt.asUintN(64, message.throttledPeriods) !== message.throttledPeriods) {
-        throw new globalThis.Error("value provided for field message.throttledPeriods of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.throttledPeriods);
     }
     if (message.throttledTime !== 0n) {
-      if (BigInt.asUintN(64, message.throttledTime) !== message.throttledTime) {
-        throw new globalThis.Error("value provided for field message.throttledTime of type uint64 too large");
-      }
       writer.uint32(24).uint64(message.throttledTime);
     }
     return writer;
@@ -1897,15 +1876,9 @@ function createBasePidsStats(): PidsStats {
 export const PidsStats: MessageFns<PidsStats> = {
   encode(message: PidsStats, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.current !== 0n) {
-      if (BigInt.asUintN(64, message.current) !== message.current) {
-        throw new globalThis.Error("value provided for field message.current of type uint64 too large");
-      }
       writer.uint32(8).uint64(message.current);
     }
     if (message.limit !== 0n) {
-      if (BigInt.asUintN(64, message.limit) !== message.limit) {
-        throw new globalThis.Error("value provided for field message.limit of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.limit);
     }
     return writer;
@@ -1970,27 +1943,15 @@ function createBaseMemoryData(): MemoryData {
 export const MemoryData: MessageFns<MemoryData> = {
   encode(message: MemoryData, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.usage !== 0n) {
-      if (BigInt.asUintN(64, message.usage) !== message.usage) {
-        throw new globalThis.Error("value provided for field message.usage of type uint64 too large");
-      }
       writer.uint32(8).uint64(message.usage);
     }
     if (message.maxUsage !== 0n) {
-      if (BigInt.asUintN(64, message.maxUsage) !== message.maxUsage) {
-        throw new globalThis.Error("value provided for field message.maxUsage of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.maxUsage);
     }
     if (message.failcnt !== 0n) {
-      if (BigInt.asUintN(64, message.failcnt) !== message.failcnt) {
-        throw new globalThis.Error("value provided for field message.failcnt of type uint64 too large");
-      }
       writer.uint32(24).uint64(message.failcnt);
     }
     if (message.limit !== 0n) {
-      if (BigInt.asUintN(64, message.limit) !== message.limit) {
-        throw new globalThis.Error("value provided for field message.limit of type uint64 too large");
-      }
       writer.uint32(32).uint64(message.limit);
     }
     return writer;
@@ -2080,9 +2041,6 @@ function createBaseMemoryStats(): MemoryStats {
 export const MemoryStats: MessageFns<MemoryStats> = {
   encode(message: MemoryStats, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.cache !== 0n) {
-      if (BigInt.asUintN(64, message.cache) !== message.cache) {
-        throw new globalThis.Error("value provided for field message.cache of type uint64 too large");
-      }
       writer.uint32(8).uint64(message.cache);
     }
     if (message.usage !== undefined) {
@@ -2218,9 +2176,6 @@ export const MemoryStats_StatsEntry: MessageFns<MemoryStats_StatsEntry> = {
       writer.uint32(10).string(message.key);
     }
     if (message.value !== 0n) {
-      if (BigInt.asUintN(64, message.value) !== message.value) {
-        throw new globalThis.Error("value provided for field message.value of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.value);
     }
     return writer;
@@ -2285,24 +2240,15 @@ function createBaseBlkioStatsEntry(): BlkioStatsEntry {
 export const BlkioStatsEntry: MessageFns<BlkioStatsEntry> = {
   encode(message: BlkioStatsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.major !== 0n) {
-      if (BigInt.asUintN(64, message.major) !== message.major) {
-        throw new globalThis.Error("value provided for field message.major of type uint64 too large");
-      }
       writer.uint32(8).uint64(message.major);
     }
     if (message.minor !== 0n) {
-      if (BigInt.asUintN(64, message.minor) !== message.minor) {
-        throw new globalThis.Error("value provided for field message.minor of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.minor);
     }
     if (message.op !== "") {
       writer.uint32(26).string(message.op);
     }
     if (message.value !== 0n) {
-      if (BigInt.asUintN(64, message.value) !== message.value) {
-        throw new globalThis.Error("value provided for field message.value of type uint64 too large");
-      }
       writer.uint32(32).uint64(message.value);
     }
     return writer;
@@ -2533,21 +2479,12 @@ function createBaseHugetlbStats(): HugetlbStats {
 export const HugetlbStats: MessageFns<HugetlbStats> = {
   encode(message: HugetlbStats, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.usage !== 0n) {
-      if (BigInt.asUintN(64, message.usage) !== message.usage) {
-        throw new globalThis.Error("value provided for field message.usage of type uint64 too large");
-      }
       writer.uint32(8).uint64(message.usage);
     }
     if (message.maxUsage !== 0n) {
-      if (BigInt.asUintN(64, message.maxUsage) !== message.maxUsage) {
-        throw new globalThis.Error("value provided for field message.maxUsage of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.maxUsage);
     }
     if (message.failcnt !== 0n) {
-      if (BigInt.asUintN(64, message.failcnt) !== message.failcnt) {
-        throw new globalThis.Error("value provided for field message.failcnt of type uint64 too large");
-      }
       writer.uint32(24).uint64(message.failcnt);
     }
     return writer;
@@ -2833,51 +2770,27 @@ export const NetworkStats: MessageFns<NetworkStats> = {
       writer.uint32(10).string(message.name);
     }
     if (message.rxBytes !== 0n) {
-      if (BigInt.asUintN(64, message.rxBytes) !== message.rxBytes) {
-        throw new globalThis.Error("value provided for field message.rxBytes of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.rxBytes);
     }
     if (message.rxPackets !== 0n) {
-      if (BigInt.asUintN(64, message.rxPackets) !== message.rxPackets) {
-        throw new globalThis.Error("value provided for field message.rxPackets of type uint64 too large");
-      }
       writer.uint32(24).uint64(message.rxPackets);
     }
     if (message.rxErrors !== 0n) {
-      if (BigInt.asUintN(64, message.rxErrors) !== message.rxErrors) {
-        throw new globalThis.Error("value provided for field message.rxErrors of type uint64 too large");
-      }
       writer.uint32(32).uint64(message.rxErrors);
     }
     if (message.rxDropped !== 0n) {
-      if (BigInt.asUintN(64, message.rxDropped) !== message.rxDropped) {
-        throw new globalThis.Error("value provided for field message.rxDropped of type uint64 too large");
-      }
       writer.uint32(40).uint64(message.rxDropped);
     }
     if (message.txBytes !== 0n) {
-      if (BigInt.asUintN(64, message.txBytes) !== message.txBytes) {
-        throw new globalThis.Error("value provided for field message.txBytes of type uint64 too large");
-      }
       writer.uint32(48).uint64(message.txBytes);
     }
     if (message.txPackets !== 0n) {
-      if (BigInt.asUintN(64, message.txPackets) !== message.txPackets) {
-        throw new globalThis.Error("value provided for field message.txPackets of type uint64 too large");
-      }
       writer.uint32(56).uint64(message.txPackets);
     }
     if (message.txErrors !== 0n) {
-      if (BigInt.asUintN(64, message.txErrors) !== message.txErrors) {
-        throw new globalThis.Error("value provided for field message.txErrors of type uint64 too large");
-      }
       writer.uint32(64).uint64(message.txErrors);
     }
     if (message.txDropped !== 0n) {
-      if (BigInt.asUintN(64, message.txDropped) !== message.txDropped) {
-        throw new globalThis.Error("value provided for field message.txDropped of type uint64 too large");
-      }
       writer.uint32(72).uint64(message.txDropped);
     }
     return writer;
@@ -4722,9 +4635,6 @@ function createBaseGuestDetailsResponse(): GuestDetailsResponse {
 export const GuestDetailsResponse: MessageFns<GuestDetailsResponse> = {
   encode(message: GuestDetailsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.memBlockSizeBytes !== 0n) {
-      if (BigInt.asUintN(64, message.memBlockSizeBytes) !== message.memBlockSizeBytes) {
-        throw new globalThis.Error("value provided for field message.memBlockSizeBytes of type uint64 too large");
-      }
       writer.uint32(8).uint64(message.memBlockSizeBytes);
     }
     if (message.agentDetails !== undefined) {
@@ -4932,9 +4842,6 @@ export const MemHotplugByProbeRequest: MessageFns<MemHotplugByProbeRequest> = {
     if (message.memHotplugProbeAddr.length !== 0) {
       writer.uint32(10).fork();
       for (const v of message.memHotplugProbeAddr) {
-        if (BigInt.asUintN(64, v) !== v) {
-          throw new globalThis.Error("a value provided in array field memHotplugProbeAddr of type uint64 is too large");
-        }
         writer.uint64(v);
       }
       writer.join();
@@ -5002,15 +4909,9 @@ function createBaseSetGuestDateTimeRequest(): SetGuestDateTimeRequest {
 export const SetGuestDateTimeRequest: MessageFns<SetGuestDateTimeRequest> = {
   encode(message: SetGuestDateTimeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.Sec !== 0n) {
-      if (BigInt.asIntN(64, message.Sec) !== message.Sec) {
-        throw new globalThis.Error("value provided for field message.Sec of type int64 too large");
-      }
       writer.uint32(8).int64(message.Sec);
     }
     if (message.Usec !== 0n) {
-      if (BigInt.asIntN(64, message.Usec) !== message.Usec) {
-        throw new globalThis.Error("value provided for field message.Usec of type int64 too large");
-      }
       writer.uint32(16).int64(message.Usec);
     }
     return writer;
@@ -5580,9 +5481,6 @@ export const CopyFileRequest: MessageFns<CopyFileRequest> = {
       writer.uint32(10).string(message.path);
     }
     if (message.fileSize !== 0n) {
-      if (BigInt.asIntN(64, message.fileSize) !== message.fileSize) {
-        throw new globalThis.Error("value provided for field message.fileSize of type int64 too large");
-      }
       writer.uint32(16).int64(message.fileSize);
     }
     if (message.fileMode !== 0) {
@@ -5598,9 +5496,6 @@ export const CopyFileRequest: MessageFns<CopyFileRequest> = {
       writer.uint32(48).int32(message.gid);
     }
     if (message.offset !== 0n) {
-      if (BigInt.asIntN(64, message.offset) !== message.offset) {
-        throw new globalThis.Error("value provided for field message.offset of type int64 too large");
-      }
       writer.uint32(56).int64(message.offset);
     }
     if (message.data.length !== 0) {
@@ -6100,9 +5995,6 @@ export const ResizeVolumeRequest: MessageFns<ResizeVolumeRequest> = {
       writer.uint32(10).string(message.volumeGuestPath);
     }
     if (message.size !== 0n) {
-      if (BigInt.asUintN(64, message.size) !== message.size) {
-        throw new globalThis.Error("value provided for field message.size of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.size);
     }
     return writer;
@@ -6239,9 +6131,6 @@ export const MemAgentMemcgConfig: MessageFns<MemAgentMemcgConfig> = {
       writer.uint32(24).uint32(message.swappinessMax);
     }
     if (message.periodSecs !== undefined) {
-      if (BigInt.asUintN(64, message.periodSecs) !== message.periodSecs) {
-        throw new globalThis.Error("value provided for field message.periodSecs of type uint64 too large");
-      }
       writer.uint32(32).uint64(message.periodSecs);
     }
     if (message.periodPsiPercentLimit !== undefined) {
@@ -6251,11 +6140,6 @@ export const MemAgentMemcgConfig: MessageFns<MemAgentMemcgConfig> = {
       writer.uint32(48).uint32(message.evictionPsiPercentLimit);
     }
     if (message.evictionRunAgingCountMin !== undefined) {
-      if (BigInt.asUintN(64, message.evictionRunAgingCountMin) !== message.evictionRunAgingCountMin) {
-        throw new globalThis.Error(
-          "value provided for field message.evictionRunAgingCountMin of type uint64 too large",
-        );
-      }
       writer.uint32(56).uint64(message.evictionRunAgingCountMin);
     }
     return writer;
@@ -6382,9 +6266,6 @@ export const MemAgentCompactConfig: MessageFns<MemAgentCompactConfig> = {
       writer.uint32(8).bool(message.disabled);
     }
     if (message.periodSecs !== undefined) {
-      if (BigInt.asUintN(64, message.periodSecs) !== message.periodSecs) {
-        throw new globalThis.Error("value provided for field message.periodSecs of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.periodSecs);
     }
     if (message.periodPsiPercentLimit !== undefined) {
@@ -6394,24 +6275,15 @@ export const MemAgentCompactConfig: MessageFns<MemAgentCompactConfig> = {
       writer.uint32(32).uint32(message.compactPsiPercentLimit);
     }
     if (message.compactSecMax !== undefined) {
-      if (BigInt.asIntN(64, message.compactSecMax) !== message.compactSecMax) {
-        throw new globalThis.Error("value provided for field message.compactSecMax of type int64 too large");
-      }
       writer.uint32(40).int64(message.compactSecMax);
     }
     if (message.compactOrder !== undefined) {
       writer.uint32(48).uint32(message.compactOrder);
     }
     if (message.compactThreshold !== undefined) {
-      if (BigInt.asUintN(64, message.compactThreshold) !== message.compactThreshold) {
-        throw new globalThis.Error("value provided for field message.compactThreshold of type uint64 too large");
-      }
       writer.uint32(56).uint64(message.compactThreshold);
     }
     if (message.compactForceTimes !== undefined) {
-      if (BigInt.asUintN(64, message.compactForceTimes) !== message.compactForceTimes) {
-        throw new globalThis.Error("value provided for field message.compactForceTimes of type uint64 too large");
-      }
       writer.uint32(64).uint64(message.compactForceTimes);
     }
     return writer;

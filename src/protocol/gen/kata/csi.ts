@@ -109,21 +109,12 @@ function createBaseVolumeUsage(): VolumeUsage {
 export const VolumeUsage: MessageFns<VolumeUsage> = {
   encode(message: VolumeUsage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.available !== 0n) {
-      if (BigInt.asUintN(64, message.available) !== message.available) {
-        throw new globalThis.Error("value provided for field message.available of type uint64 too large");
-      }
       writer.uint32(8).uint64(message.available);
     }
     if (message.total !== 0n) {
-      if (BigInt.asUintN(64, message.total) !== message.total) {
-        throw new globalThis.Error("value provided for field message.total of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.total);
     }
     if (message.used !== 0n) {
-      if (BigInt.asUintN(64, message.used) !== message.used) {
-        throw new globalThis.Error("value provided for field message.used of type uint64 too large");
-      }
       writer.uint32(24).uint64(message.used);
     }
     if (message.unit !== 0) {

@@ -559,9 +559,6 @@ export const Process: MessageFns<Process> = {
       writer.uint32(82).string(message.ApparmorProfile);
     }
     if (message.OOMScoreAdj !== 0n) {
-      if (BigInt.asIntN(64, message.OOMScoreAdj) !== message.OOMScoreAdj) {
-        throw new globalThis.Error("value provided for field message.OOMScoreAdj of type int64 too large");
-      }
       writer.uint32(88).int64(message.OOMScoreAdj);
     }
     if (message.SelinuxLabel !== "") {
@@ -1003,15 +1000,9 @@ export const POSIXRlimit: MessageFns<POSIXRlimit> = {
       writer.uint32(10).string(message.Type);
     }
     if (message.Hard !== 0n) {
-      if (BigInt.asUintN(64, message.Hard) !== message.Hard) {
-        throw new globalThis.Error("value provided for field message.Hard of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.Hard);
     }
     if (message.Soft !== 0n) {
-      if (BigInt.asUintN(64, message.Soft) !== message.Soft) {
-        throw new globalThis.Error("value provided for field message.Soft of type uint64 too large");
-      }
       writer.uint32(24).uint64(message.Soft);
     }
     return writer;
@@ -1367,9 +1358,6 @@ export const Hook: MessageFns<Hook> = {
       writer.uint32(26).string(v!);
     }
     if (message.Timeout !== 0n) {
-      if (BigInt.asIntN(64, message.Timeout) !== message.Timeout) {
-        throw new globalThis.Error("value provided for field message.Timeout of type int64 too large");
-      }
       writer.uint32(32).int64(message.Timeout);
     }
     return writer;
@@ -2011,15 +1999,9 @@ export const LinuxDevice: MessageFns<LinuxDevice> = {
       writer.uint32(18).string(message.Type);
     }
     if (message.Major !== 0n) {
-      if (BigInt.asIntN(64, message.Major) !== message.Major) {
-        throw new globalThis.Error("value provided for field message.Major of type int64 too large");
-      }
       writer.uint32(24).int64(message.Major);
     }
     if (message.Minor !== 0n) {
-      if (BigInt.asIntN(64, message.Minor) !== message.Minor) {
-        throw new globalThis.Error("value provided for field message.Minor of type int64 too large");
-      }
       writer.uint32(32).int64(message.Minor);
     }
     if (message.FileMode !== 0) {
@@ -2279,39 +2261,21 @@ function createBaseLinuxMemory(): LinuxMemory {
 export const LinuxMemory: MessageFns<LinuxMemory> = {
   encode(message: LinuxMemory, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.Limit !== 0n) {
-      if (BigInt.asIntN(64, message.Limit) !== message.Limit) {
-        throw new globalThis.Error("value provided for field message.Limit of type int64 too large");
-      }
       writer.uint32(8).int64(message.Limit);
     }
     if (message.Reservation !== 0n) {
-      if (BigInt.asIntN(64, message.Reservation) !== message.Reservation) {
-        throw new globalThis.Error("value provided for field message.Reservation of type int64 too large");
-      }
       writer.uint32(16).int64(message.Reservation);
     }
     if (message.Swap !== 0n) {
-      if (BigInt.asIntN(64, message.Swap) !== message.Swap) {
-        throw new globalThis.Error("value provided for field message.Swap of type int64 too large");
-      }
       writer.uint32(24).int64(message.Swap);
     }
     if (message.Kernel !== 0n) {
-      if (BigInt.asIntN(64, message.Kernel) !== message.Kernel) {
-        throw new globalThis.Error("value provided for field message.Kernel of type int64 too large");
-      }
       writer.uint32(32).int64(message.Kernel);
     }
     if (message.KernelTCP !== 0n) {
-      if (BigInt.asIntN(64, message.KernelTCP) !== message.KernelTCP) {
-        throw new globalThis.Error("value provided for field message.KernelTCP of type int64 too large");
-      }
       writer.uint32(40).int64(message.KernelTCP);
     }
     if (message.Swappiness !== 0n) {
-      if (BigInt.asUintN(64, message.Swappiness) !== message.Swappiness) {
-        throw new globalThis.Error("value provided for field message.Swappiness of type uint64 too large");
-      }
       writer.uint32(48).uint64(message.Swappiness);
     }
     if (message.DisableOOMKiller !== false) {
@@ -2428,33 +2392,18 @@ function createBaseLinuxCPU(): LinuxCPU {
 export const LinuxCPU: MessageFns<LinuxCPU> = {
   encode(message: LinuxCPU, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.Shares !== 0n) {
-      if (BigInt.asUintN(64, message.Shares) !== message.Shares) {
-        throw new globalThis.Error("value provided for field message.Shares of type uint64 too large");
-      }
       writer.uint32(8).uint64(message.Shares);
     }
     if (message.Quota !== 0n) {
-      if (BigInt.asIntN(64, message.Quota) !== message.Quota) {
-        throw new globalThis.Error("value provided for field message.Quota of type int64 too large");
-      }
       writer.uint32(16).int64(message.Quota);
     }
     if (message.Period !== 0n) {
-      if (BigInt.asUintN(64, message.Period) !== message.Period) {
-        throw new globalThis.Error("value provided for field message.Period of type uint64 too large");
-      }
       writer.uint32(24).uint64(message.Period);
     }
     if (message.RealtimeRuntime !== 0n) {
-      if (BigInt.asIntN(64, message.RealtimeRuntime) !== message.RealtimeRuntime) {
-        throw new globalThis.Error("value provided for field message.RealtimeRuntime of type int64 too large");
-      }
       writer.uint32(32).int64(message.RealtimeRuntime);
     }
     if (message.RealtimePeriod !== 0n) {
-      if (BigInt.asUintN(64, message.RealtimePeriod) !== message.RealtimePeriod) {
-        throw new globalThis.Error("value provided for field message.RealtimePeriod of type uint64 too large");
-      }
       writer.uint32(40).uint64(message.RealtimePeriod);
     }
     if (message.Cpus !== "") {
@@ -2574,15 +2523,9 @@ function createBaseLinuxWeightDevice(): LinuxWeightDevice {
 export const LinuxWeightDevice: MessageFns<LinuxWeightDevice> = {
   encode(message: LinuxWeightDevice, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.Major !== 0n) {
-      if (BigInt.asIntN(64, message.Major) !== message.Major) {
-        throw new globalThis.Error("value provided for field message.Major of type int64 too large");
-      }
       writer.uint32(8).int64(message.Major);
     }
     if (message.Minor !== 0n) {
-      if (BigInt.asIntN(64, message.Minor) !== message.Minor) {
-        throw new globalThis.Error("value provided for field message.Minor of type int64 too large");
-      }
       writer.uint32(16).int64(message.Minor);
     }
     if (message.Weight !== 0) {
@@ -2671,21 +2614,12 @@ function createBaseLinuxThrottleDevice(): LinuxThrottleDevice {
 export const LinuxThrottleDevice: MessageFns<LinuxThrottleDevice> = {
   encode(message: LinuxThrottleDevice, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.Major !== 0n) {
-      if (BigInt.asIntN(64, message.Major) !== message.Major) {
-        throw new globalThis.Error("value provided for field message.Major of type int64 too large");
-      }
       writer.uint32(8).int64(message.Major);
     }
     if (message.Minor !== 0n) {
-      if (BigInt.asIntN(64, message.Minor) !== message.Minor) {
-        throw new globalThis.Error("value provided for field message.Minor of type int64 too large");
-      }
       writer.uint32(16).int64(message.Minor);
     }
     if (message.Rate !== 0n) {
-      if (BigInt.asUintN(64, message.Rate) !== message.Rate) {
-        throw new globalThis.Error("value provided for field message.Rate of type uint64 too large");
-      }
       writer.uint32(24).uint64(message.Rate);
     }
     return writer;
@@ -2897,9 +2831,6 @@ function createBaseLinuxPids(): LinuxPids {
 export const LinuxPids: MessageFns<LinuxPids> = {
   encode(message: LinuxPids, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.Limit !== 0n) {
-      if (BigInt.asIntN(64, message.Limit) !== message.Limit) {
-        throw new globalThis.Error("value provided for field message.Limit of type int64 too large");
-      }
       writer.uint32(8).int64(message.Limit);
     }
     return writer;
@@ -2961,15 +2892,9 @@ export const LinuxDeviceCgroup: MessageFns<LinuxDeviceCgroup> = {
       writer.uint32(18).string(message.Type);
     }
     if (message.Major !== 0n) {
-      if (BigInt.asIntN(64, message.Major) !== message.Major) {
-        throw new globalThis.Error("value provided for field message.Major of type int64 too large");
-      }
       writer.uint32(24).int64(message.Major);
     }
     if (message.Minor !== 0n) {
-      if (BigInt.asIntN(64, message.Minor) !== message.Minor) {
-        throw new globalThis.Error("value provided for field message.Minor of type int64 too large");
-      }
       writer.uint32(32).int64(message.Minor);
     }
     if (message.Access !== "") {
@@ -3134,9 +3059,6 @@ export const LinuxHugepageLimit: MessageFns<LinuxHugepageLimit> = {
       writer.uint32(10).string(message.Pagesize);
     }
     if (message.Limit !== 0n) {
-      if (BigInt.asUintN(64, message.Limit) !== message.Limit) {
-        throw new globalThis.Error("value provided for field message.Limit of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.Limit);
     }
     return writer;
@@ -3359,21 +3281,12 @@ function createBaseLinuxSeccompArg(): LinuxSeccompArg {
 export const LinuxSeccompArg: MessageFns<LinuxSeccompArg> = {
   encode(message: LinuxSeccompArg, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.Index !== 0n) {
-      if (BigInt.asUintN(64, message.Index) !== message.Index) {
-        throw new globalThis.Error("value provided for field message.Index of type uint64 too large");
-      }
       writer.uint32(8).uint64(message.Index);
     }
     if (message.Value !== 0n) {
-      if (BigInt.asUintN(64, message.Value) !== message.Value) {
-        throw new globalThis.Error("value provided for field message.Value of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.Value);
     }
     if (message.ValueTwo !== 0n) {
-      if (BigInt.asUintN(64, message.ValueTwo) !== message.ValueTwo) {
-        throw new globalThis.Error("value provided for field message.ValueTwo of type uint64 too large");
-      }
       writer.uint32(24).uint64(message.ValueTwo);
     }
     if (message.Op !== "") {

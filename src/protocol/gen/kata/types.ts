@@ -157,9 +157,6 @@ export const Interface: MessageFns<Interface> = {
       IPAddress.encode(v!, writer.uint32(26).fork()).join();
     }
     if (message.mtu !== 0n) {
-      if (BigInt.asUintN(64, message.mtu) !== message.mtu) {
-        throw new globalThis.Error("value provided for field message.mtu of type uint64 too large");
-      }
       writer.uint32(32).uint64(message.mtu);
     }
     if (message.hwAddr !== "") {

@@ -109,9 +109,6 @@ export const Request: MessageFns<Request> = {
       writer.uint32(26).bytes(message.payload);
     }
     if (message.timeoutNano !== 0n) {
-      if (BigInt.asIntN(64, message.timeoutNano) !== message.timeoutNano) {
-        throw new globalThis.Error("value provided for field message.timeoutNano of type int64 too large");
-      }
       writer.uint32(32).int64(message.timeoutNano);
     }
     for (const v of message.metadata) {

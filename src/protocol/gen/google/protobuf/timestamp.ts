@@ -20,9 +20,6 @@ function createBaseTimestamp(): Timestamp {
 export const Timestamp: MessageFns<Timestamp> = {
   encode(message: Timestamp, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.seconds !== 0n) {
-      if (BigInt.asIntN(64, message.seconds) !== message.seconds) {
-        throw new globalThis.Error("value provided for field message.seconds of type int64 too large");
-      }
       writer.uint32(8).int64(message.seconds);
     }
     if (message.nanos !== 0) {

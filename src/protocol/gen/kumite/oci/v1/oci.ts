@@ -3,23 +3,12 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import { Empty } from "../../../google/protobuf/empty.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 
 /**
  * What the OCI verbs and the relays ask of a shim beyond containerd's Task service, on the same socket. Start, Kill,
  * Wait, Delete, Pause, Resume, ResizePty, CloseIO and Shutdown are those of Task. Field numbers: Kumite's own.
  */
-
-export const StreamKind = { STDIN: 0, STDOUT: 1, STDERR: 2 } as const;
-
-export type StreamKind = typeof StreamKind[keyof typeof StreamKind];
-
-export namespace StreamKind {
-  export type STDIN = typeof StreamKind.STDIN;
-  export type STDOUT = typeof StreamKind.STDOUT;
-  export type STDERR = typeof StreamKind.STDERR;
-}
 
 /** A process of the host that cannot be confused with a later one of the same pid. */
 export interface ProcessIdentity {
@@ -107,13 +96,6 @@ export interface AttachRelayResponse {
   terminal: boolean;
 }
 
-export interface OpenStreamRequest {
-  id: string;
-  execId: string;
-  /** With a terminal STDIN and STDOUT are its two directions and STDERR is refused. */
-  stream: StreamKind;
-}
-
 export interface StateRequest {
   id: string;
 }
@@ -168,9 +150,6 @@ export const ProcessIdentity: MessageFns<ProcessIdentity> = {
       writer.uint32(8).uint32(message.pid);
     }
     if (message.startTicks !== 0n) {
-      if (BigInt.asUintN(64, message.startTicks) !== message.startTicks) {
-        throw new globalThis.Error("value provided for field message.startTicks of type uint64 too large");
-      }
       writer.uint32(16).uint64(message.startTicks);
     }
     return writer;
@@ -1083,85 +1062,6 @@ export const AttachRelayResponse: MessageFns<AttachRelayResponse> = {
   },
 };
 
-function createBaseOpenStreamRequest(): OpenStreamRequest {
-  return { id: "", execId: "", stream: 0 };
-}
-
-export const OpenStreamRequest: MessageFns<OpenStreamRequest> = {
-  encode(message: OpenStreamRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== "") {
-      writer.uint32(10).string(message.id);
-    }
-    if (message.execId !== "") {
-      writer.uint32(18).string(message.execId);
-    }
-    if (message.stream !== 0) {
-      writer.uint32(24).int32(message.stream);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): OpenStreamRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseOpenStreamRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.id = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.execId = reader.string();
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.stream = reader.int32() as any;
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create<I extends Exact<DeepPartial<OpenStreamRequest>, I>>(base?: I): OpenStreamRequest {
-    return OpenStreamRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<OpenStreamRequest>, I>>(object: I): OpenStreamRequest {
-    const message = createBaseOpenStreamRequest();
-    message.id = object.id ?? "";
-    message.execId = object.execId ?? "";
-    message.stream = object.stream ?? 0;
-    return message;
-  },
-};
-
 function createBaseStateRequest(): StateRequest {
   return { id: "" };
 }
@@ -1674,18 +1574,6 @@ export const OciDefinition = {
       requestType: AttachRelayRequest as typeof AttachRelayRequest,
       requestStream: false,
       responseType: AttachRelayResponse as typeof AttachRelayResponse,
-      responseStream: false,
-      options: {},
-    },
-    /**
-     * Turns this connection, right after the answer, into the raw bytes of one stream of a process. The caller sends
-     * nothing between request and answer. The end of the bytes is the end of the stream.
-     */
-    openStream: {
-      name: "OpenStream",
-      requestType: OpenStreamRequest as typeof OpenStreamRequest,
-      requestStream: false,
-      responseType: Empty as typeof Empty,
       responseStream: false,
       options: {},
     },
