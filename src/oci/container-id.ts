@@ -1,0 +1,29 @@
+/**
+ * Container ids. They become names of directories, cgroups and processes, so the alphabet is narrow.
+ */
+import { KumiteError } from "../util/errors.ts";
+
+const pattern = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}$/;
+
+/** Fails with `container/bad-id`. */
+export function checkContainerId(id: string): void {
+  if (pattern.test(id)) return;
+  throw new KumiteError("container/bad-id", `container id ${quote(id)} is not usable`, {
+    hint: "an id has 1 to 128 characters of A-Z a-z 0-9 _ . + - and begins with a letter or digit",
+    data: { id },
+  });
+}
+
+/** An exec id names one more process of a container; the same alphabet. */
+export function checkExecId(id: string): void {
+  if (pattern.test(id)) return;
+  throw new KumiteError("container/bad-id", `exec id ${quote(id)} is not usable`, {
+    hint: "an id has 1 to 128 characters of A-Z a-z 0-9 _ . + - and begins with a letter or digit",
+    data: { execId: id },
+  });
+}
+
+/** Shown in errors: bounded, control characters visible. */
+function quote(id: string): string {
+  return JSON.stringify(id.length > 140 ? `${id.slice(0, 140)}…` : id);
+}

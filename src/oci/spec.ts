@@ -1,0 +1,278 @@
+/**
+ * The shape of an OCI runtime configuration (runtime-spec 1.x, Linux), as one schema: the source of both types and checks.
+ * Says what is well-formed, nothing of what Kumite supports (`bundle.ts`) or does with it.
+ * Keys that are not listed are allowed and kept. The schema is built on first use, since verbs that need no bundle import this.
+ */
+import * as v from "valibot";
+import { isRecord } from "../util/json.ts";
+
+/** JSON has one number type: above 2^53 a value is the nearest double, which for limits is as good as the exact one. */
+function integer(what: string, min: number, max: number) {
+  return v.pipe(
+    v.number(),
+    v.check((n) => Number.isInteger(n) && n >= min && n <= max, `expected ${what}`),
+  );
+}
+const uint32 = () => integer("an integer from 0 to 4294967295", 0, 0xffff_ffff);
+const uint64 = () => integer("an integer from 0 to 2^64-1", 0, 2 ** 64);
+const int64 = () => integer("an integer of 64 bits", -(2 ** 63), 2 ** 63);
+const int32 = () => integer("an integer of 32 bits", -(2 ** 31), 2 ** 31 - 1);
+
+/** Text that reaches the kernel as a C string. */
+function text() {
+  return v.pipe(
+    v.string(),
+    v.check((s) => !s.includes("\0"), "must not contain a NUL character"),
+  );
+}
+function nonEmpty() {
+  return v.pipe(
+    text(),
+    v.check((s) => s !== "", "must not be empty"),
+  );
+}
+function absolutePath() {
+  return v.pipe(
+    nonEmpty(),
+    v.check((s) => s.startsWith("/"), "must be an absolute path"),
+  );
+}
+/** valibot takes an array for an object. */
+function object<const Entries extends v.ObjectEntries>(entries: Entries) {
+  return v.pipe(
+    v.custom<v.InferInput<v.ObjectSchema<Entries, undefined>>>(isRecord, "expected an object"),
+    v.object(entries),
+  );
+}
+function map() {
+  return v.pipe(v.custom<Record<string, string>>(isRecord, "expected an object"), v.record(v.string(), text()));
+}
+const opt = v.exactOptional;
+const texts = () => v.array(text());
+
+function idMappingSchema() {
+  return object({ containerID: uint32(), hostID: uint32(), size: uint32() });
+}
+
+export function processSchema() {
+  return object({
+    terminal: opt(v.boolean()),
+    consoleSize: opt(object({ height: uint32(), width: uint32() })),
+    user: opt(
+      object({
+        uid: opt(uint32()),
+        gid: opt(uint32()),
+        umask: opt(uint32()),
+        additionalGids: opt(v.array(uint32())),
+        username: opt(text()),
+      }),
+    ),
+    args: v.pipe(v.tupleWithRest([nonEmpty()], text())),
+    env: opt(texts()),
+    cwd: absolutePath(),
+    capabilities: opt(
+      object({
+        bounding: opt(texts()),
+        effective: opt(texts()),
+        inheritable: opt(texts()),
+        permitted: opt(texts()),
+        ambient: opt(texts()),
+      }),
+    ),
+    rlimits: opt(v.array(object({ type: nonEmpty(), hard: uint64(), soft: uint64() }))),
+    noNewPrivileges: opt(v.boolean()),
+    apparmorProfile: opt(text()),
+    oomScoreAdj: opt(integer("an integer from -1000 to 1000", -1000, 1000)),
+    selinuxLabel: opt(text()),
+  });
+}
+
+function mountSchema() {
+  return object({
+    destination: absolutePath(),
+    type: opt(text()),
+    source: opt(text()),
+    options: opt(texts()),
+    uidMappings: opt(v.array(idMappingSchema())),
+    gidMappings: opt(v.array(idMappingSchema())),
+  });
+}
+
+function hookSchema() {
+  return object({ path: absolutePath(), args: opt(texts()), env: opt(texts()), timeout: opt(int32()) });
+}
+
+function hooksSchema() {
+  const hooks = () => opt(v.array(hookSchema()));
+  return object({
+    prestart: hooks(),
+    createRuntime: hooks(),
+    createContainer: hooks(),
+    startContainer: hooks(),
+    poststart: hooks(),
+    poststop: hooks(),
+  });
+}
+
+function resourcesSchema() {
+  const weightDevice = object({
+    major: int64(),
+    minor: int64(),
+    weight: opt(uint32()),
+    leafWeight: opt(uint32()),
+  });
+  const throttleDevices = () => opt(v.array(object({ major: int64(), minor: int64(), rate: uint64() })));
+  return object({
+    devices: opt(
+      v.array(
+        object({
+          allow: v.boolean(),
+          type: opt(text()),
+          major: opt(int64()),
+          minor: opt(int64()),
+          access: opt(text()),
+        }),
+      ),
+    ),
+    memory: opt(
+      object({
+        limit: opt(int64()),
+        reservation: opt(int64()),
+        swap: opt(int64()),
+        kernel: opt(int64()),
+        kernelTCP: opt(int64()),
+        swappiness: opt(uint64()),
+        disableOOMKiller: opt(v.boolean()),
+        useHierarchy: opt(v.boolean()),
+        checkBeforeUpdate: opt(v.boolean()),
+      }),
+    ),
+    cpu: opt(
+      object({
+        shares: opt(uint64()),
+        quota: opt(int64()),
+        burst: opt(uint64()),
+        period: opt(uint64()),
+        realtimeRuntime: opt(int64()),
+        realtimePeriod: opt(uint64()),
+        cpus: opt(text()),
+        mems: opt(text()),
+        idle: opt(int64()),
+      }),
+    ),
+    pids: opt(object({ limit: opt(int64()) })),
+    blockIO: opt(
+      object({
+        weight: opt(uint32()),
+        leafWeight: opt(uint32()),
+        weightDevice: opt(v.array(weightDevice)),
+        throttleReadBpsDevice: throttleDevices(),
+        throttleWriteBpsDevice: throttleDevices(),
+        throttleReadIOPSDevice: throttleDevices(),
+        throttleWriteIOPSDevice: throttleDevices(),
+      }),
+    ),
+    hugepageLimits: opt(v.array(object({ pageSize: nonEmpty(), limit: uint64() }))),
+    network: opt(
+      object({
+        classID: opt(uint32()),
+        priorities: opt(v.array(object({ name: nonEmpty(), priority: uint32() }))),
+      }),
+    ),
+    unified: opt(map()),
+  });
+}
+
+function seccompSchema() {
+  return object({
+    defaultAction: nonEmpty(),
+    defaultErrnoRet: opt(uint32()),
+    architectures: opt(texts()),
+    flags: opt(texts()),
+    listenerPath: opt(text()),
+    listenerMetadata: opt(text()),
+    syscalls: opt(
+      v.array(
+        object({
+          names: v.array(nonEmpty()),
+          action: nonEmpty(),
+          errnoRet: opt(uint32()),
+          args: opt(
+            v.array(object({ index: uint32(), value: opt(uint64()), valueTwo: opt(uint64()), op: nonEmpty() })),
+          ),
+        }),
+      ),
+    ),
+  });
+}
+
+function linuxSchema() {
+  return object({
+    uidMappings: opt(v.array(idMappingSchema())),
+    gidMappings: opt(v.array(idMappingSchema())),
+    sysctl: opt(map()),
+    resources: opt(resourcesSchema()),
+    cgroupsPath: opt(text()),
+    namespaces: opt(
+      v.array(
+        object({
+          type: v.picklist(["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"]),
+          path: opt(text()),
+        }),
+      ),
+    ),
+    devices: opt(
+      v.array(
+        object({
+          path: absolutePath(),
+          type: v.picklist(["c", "b", "u", "p"]),
+          major: opt(int64()),
+          minor: opt(int64()),
+          fileMode: opt(uint32()),
+          uid: opt(uint32()),
+          gid: opt(uint32()),
+        }),
+      ),
+    ),
+    seccomp: opt(seccompSchema()),
+    rootfsPropagation: opt(text()),
+    maskedPaths: opt(v.array(absolutePath())),
+    readonlyPaths: opt(v.array(absolutePath())),
+    mountLabel: opt(text()),
+    intelRdt: opt(object({ closID: opt(text()), l3CacheSchema: opt(text()), memBwSchema: opt(text()) })),
+    personality: opt(object({ domain: nonEmpty(), flags: opt(texts()) })),
+  });
+}
+
+export function specSchema() {
+  return object({
+    ociVersion: v.pipe(
+      v.string(),
+      v.check((s) => /^1\.\d+(\.\d+)?([-+].*)?$/.test(s), "is not a 1.x version of the runtime specification"),
+    ),
+    process: opt(processSchema()),
+    root: opt(object({ path: nonEmpty(), readonly: opt(v.boolean()) })),
+    hostname: opt(
+      v.pipe(
+        text(),
+        v.check((s) => s.length <= 64, "is longer than 64 characters"),
+      ),
+    ),
+    domainname: opt(text()),
+    mounts: opt(v.array(mountSchema())),
+    hooks: opt(hooksSchema()),
+    annotations: opt(map()),
+    linux: opt(linuxSchema()),
+  });
+}
+
+/** config.json. */
+export type OciSpec = v.InferOutput<ReturnType<typeof specSchema>>;
+/** `process` of config.json, and the file of `exec --process`. */
+export type OciProcess = v.InferOutput<ReturnType<typeof processSchema>>;
+export type OciMount = v.InferOutput<ReturnType<typeof mountSchema>>;
+export type OciHook = v.InferOutput<ReturnType<typeof hookSchema>>;
+export type OciHooks = v.InferOutput<ReturnType<typeof hooksSchema>>;
+export type OciLinux = v.InferOutput<ReturnType<typeof linuxSchema>>;
+export type OciResources = v.InferOutput<ReturnType<typeof resourcesSchema>>;
+export type OciSeccomp = v.InferOutput<ReturnType<typeof seccompSchema>>;

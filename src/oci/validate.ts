@@ -1,0 +1,88 @@
+/**
+ * Checks a parsed document against the schema and says in one line what is wrong with it.
+ */
+import * as v from "valibot";
+import type { Os } from "../sys/os.ts";
+import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
+import { dropNulls, JsonSyntaxError, parseJson } from "../util/json.ts";
+import { type OciProcess, type OciSpec, processSchema, specSchema } from "./spec.ts";
+
+/** What the agent protocol can carry: a message has 4 MiB at most and the document travels in it in two forms. */
+const maxDocumentBytes = 1024 * 1024;
+
+/** `file` is for errors only. Fails with `oci/spec-invalid` naming file and key. */
+export function validateSpec(document: unknown, file: string): OciSpec {
+  check(specSchema(), document, file);
+  // The schema copies only what it lists; the document itself also has the keys of other versions, for the agent.
+  return document as OciSpec;
+}
+
+/** As `validateSpec`, for `process` alone. */
+export function validateProcess(document: unknown, file: string): OciProcess {
+  check(processSchema(), document, file);
+  return document as OciProcess;
+}
+
+/** Reads the file of `exec --process`. */
+export async function loadProcess(os: Os, file: string): Promise<OciProcess> {
+  return validateProcess(await readDocument(os, file), file);
+}
+
+/** Fails with `oci/bundle-invalid` when there is no such file, with `oci/spec-invalid` when it is not JSON. */
+export async function readDocument(os: Os, file: string): Promise<unknown> {
+  try {
+    return dropNulls(parseJson(await os.files.readText(file, maxDocumentBytes)));
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) throw new KumiteError("oci/spec-invalid", `${file}: ${error.message}`);
+    if (isSystemError(error, "EFBIG")) {
+      throw new KumiteError("oci/spec-invalid", `${file}: larger than ${maxDocumentBytes} bytes`);
+    }
+    if (isSystemError(error)) throw new KumiteError("oci/bundle-invalid", messageOf(error), { data: { file } });
+    throw error;
+  }
+}
+
+function check(schema: v.GenericSchema, document: unknown, file: string): void {
+  const result = v.safeParse(schema, document, { abortEarly: true });
+  if (result.success) return;
+  const issue = result.issues[0];
+  const key = keyPath(issue.path);
+  throw new KumiteError("oci/spec-invalid", `${file}: ${key === "" ? "the document" : key} ${fault(issue)}`, {
+    data: { file, key },
+  });
+}
+
+/** `process.args[0]`; names that are no identifiers are quoted. */
+function keyPath(path: readonly { readonly key?: unknown }[] | undefined): string {
+  let text = "";
+  for (const { key } of path ?? []) {
+    if (typeof key === "number") text += `[${key}]`;
+    else if (typeof key === "string" && /^[A-Za-z_]\w*$/.test(key)) text += text === "" ? key : `.${key}`;
+    else text += `[${JSON.stringify(key)}]`;
+  }
+  return text;
+}
+
+function fault(issue: v.BaseIssue<unknown>): string {
+  if (issue.input === undefined) return "is missing";
+  if (issue.type === "check") {
+    return issue.message.startsWith("expected") ? `is wrong: ${issue.message}` : issue.message;
+  }
+  const expected = issue.type === "custom" ? "an object" : (typeNames[issue.expected ?? ""] ?? issue.expected);
+  return `is wrong: expected ${expected}, got ${describe(issue.input)}`;
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  Array: "an array",
+  boolean: "true or false",
+  number: "a number",
+  string: "a string",
+};
+
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  if (value === null) return "null";
+  if (typeof value === "object") return "an object";
+  const text = JSON.stringify(value) ?? typeof value;
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
