@@ -3,9 +3,9 @@
  * with a diff when what is checked in is not what proto/ gives. Needs protoc (Debian: protobuf-compiler).
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const repository = fileURLToPath(new URL("..", import.meta.url));
@@ -75,9 +75,9 @@ function generate(output: string): string | undefined {
  * engine answers wrongly from 2^63 on, so that an unlimited rlimit could not be sent.
  */
 function dropRangeChecks(output: string): string | undefined {
-  const check = /^ *if \(BigInt\.asU?[iI]ntN\(64, (\S+)\) !== \1\) \{\n *throw new globalThis\.Error\([^;]*\);\n *\}\n/gm;
-  for (const file of readdirSync(output, { recursive: true, encoding: "utf8" })) {
-    if (!file.endsWith(".ts")) continue;
+  const check =
+    /^ *if \(BigInt\.asU?[iI]ntN\(64, (\S+)\) !== \1\) \{\n *throw new globalThis\.Error\([^;]*\);\n *\}\n/gm;
+  for (const file of filesBelow(output)) {
     const path = join(output, file);
     const text = readFileSync(path, "utf8").replace(check, "");
     if (/asU?[iI]ntN/.test(text)) return `${file} has a 64-bit check of a form that is not known here`;
@@ -86,11 +86,27 @@ function dropRangeChecks(output: string): string | undefined {
   return undefined;
 }
 
+/** Leaves unchanged files alone, so that watchers and parallel builds do not see them vanish. */
 function replace(output: string): number {
-  rmSync(target, { recursive: true, force: true });
+  const made = new Set(filesBelow(output));
   mkdirSync(target, { recursive: true });
-  cpSync(output, target, { recursive: true });
+  for (const file of filesBelow(target)) {
+    if (!made.has(file)) rmSync(join(target, file));
+  }
+  for (const file of made) {
+    const text = readFileSync(join(output, file), "utf8");
+    const path = join(target, file);
+    if (existsSync(path) && readFileSync(path, "utf8") === text) continue;
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  }
   return 0;
+}
+
+function filesBelow(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts"))
+    .sort();
 }
 
 function compare(output: string): number {

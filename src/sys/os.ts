@@ -13,6 +13,8 @@ export interface ByteStream {
   read(signal?: AbortSignal): Promise<Uint8Array | undefined>;
   /** Resolves when the kernel took all bytes. Writes are queued in order; the array must not be changed meanwhile. */
   write(bytes: Uint8Array): Promise<void>;
+  /** `write` of all parts in order, with one system call where possible; callers go through `writeParts`. */
+  writeAll?(parts: readonly Uint8Array[]): Promise<void>;
   /** Closes the writing side after what is queued; reading goes on. */
   end(): Promise<void>;
   /** Closes both sides at once; a pending read ends with `undefined`, a pending write fails with EPIPE. Idempotent. */

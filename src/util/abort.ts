@@ -1,0 +1,74 @@
+/**
+ * What every waiting function needs of an AbortSignal. An aborted wait always ends with a KumiteError: the signal's
+ * reason if it is one, else code `aborted` with the reason as its cause.
+ */
+import { KumiteError } from "./errors.ts";
+
+export function abortError(signal: AbortSignal): KumiteError {
+  const { reason } = signal;
+  return reason instanceof KumiteError
+    ? reason
+    : new KumiteError("aborted", "the operation was aborted", { cause: reason });
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortError(signal);
+}
+
+/** Calls back when the signal aborts, at once if it has; the result takes the callback back. */
+export function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
+  if (signal === undefined) return () => {};
+  if (signal.aborted) {
+    callback();
+    return () => {};
+  }
+  signal.addEventListener("abort", callback, { once: true });
+  return () => signal.removeEventListener("abort", callback);
+}
+
+/**
+ * The promise, or a rejection as soon as the signal aborts. The work behind the promise goes on: use it where that is
+ * harmless, and give the work itself the signal where it is not.
+ */
+export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const forget = onAbort(signal, () => reject(abortError(signal)));
+    promise.then(resolve, reject).then(forget);
+  });
+}
+
+/** A controller that also aborts when a parent does. */
+export interface LinkedController {
+  readonly signal: AbortSignal;
+  abort(reason?: unknown): void;
+  /** Lets go of the parents, which may live longer. Call it when the work is over; it does not abort. */
+  unlink(): void;
+}
+
+export function linked(...parents: readonly (AbortSignal | undefined)[]): LinkedController {
+  const controller = new AbortController();
+  const links = parents.map((parent) => onAbort(parent, () => controller.abort(parent?.reason)));
+  return {
+    signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
+    unlink: () => {
+      for (const unlink of links) unlink();
+    },
+  };
+}
+
+/** Resolves after `ms`; rejects when the signal aborts before. */
+export function delay(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    throwIfAborted(signal);
+    const timer = setTimeout(() => {
+      forget();
+      resolve();
+    }, ms);
+    const forget = onAbort(signal, () => {
+      clearTimeout(timer as never);
+      reject(abortError(signal as AbortSignal));
+    });
+  });
+}

@@ -1,0 +1,29 @@
+/** A time limit for one piece of work. */
+import { linked, raceAbort, throwIfAborted } from "./abort.ts";
+import { KumiteError } from "./errors.ts";
+
+/**
+ * Runs the work with a signal that aborts after `timeoutMs` or with `parent`, and rejects at that moment even when the
+ * work ignores it. What the work returns later is dropped: it must release what it holds when its signal aborts.
+ *
+ * @param what names the work in the error, e.g. "connecting to the agent"
+ * @throws KumiteError `timeout`; `aborted` when it was the parent
+ */
+export async function withDeadline<T>(
+  timeoutMs: number,
+  what: string,
+  work: (signal: AbortSignal) => Promise<T>,
+  parent?: AbortSignal,
+): Promise<T> {
+  throwIfAborted(parent);
+  const scope = linked(parent);
+  const timer = setTimeout(() => {
+    scope.abort(new KumiteError("timeout", `${what} took longer than ${timeoutMs} ms`, { data: { timeoutMs } }));
+  }, timeoutMs);
+  try {
+    return await raceAbort(work(scope.signal), scope.signal);
+  } finally {
+    clearTimeout(timer as never);
+    scope.unlink();
+  }
+}

@@ -1,0 +1,37 @@
+/** UTF-8, and text from sources that are not trusted made fit to be shown. */
+
+let encoder: InstanceType<typeof TextEncoder> | undefined;
+let decoder: InstanceType<typeof TextDecoder> | undefined;
+
+export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
+  encoder ??= new TextEncoder();
+  return encoder.encode(text);
+}
+
+/** What is not UTF-8 becomes U+FFFD. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  decoder ??= new TextDecoder();
+  return decoder.decode(bytes);
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
+const escapeSequences = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*[0-~])/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
+const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/**
+ * Removes terminal escape sequences, control characters except newline and tab, and characters that reorder text, so
+ * that a guest cannot drive the terminal of who reads its console or its error messages.
+ */
+export function stripControls(text: string): string {
+  return text.replace(escapeSequences, "").replace(controls, "");
+}
+
+/** Stripped, on one line and at most `limit` characters long. */
+export function oneLine(text: string, limit = 500): string {
+  // Cut first: the text may be megabytes of one escape sequence.
+  const line = stripControls(text.slice(0, limit * 4))
+    .replace(/\s+/g, " ")
+    .trim();
+  return line.length > limit ? `${line.slice(0, limit - 1)}…` : line;
+}
