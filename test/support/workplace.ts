@@ -109,6 +109,14 @@ export class Workplace implements AsyncDisposable {
     );
   }
 
+  /** Like `untilStatus`, for a container that may not exist yet. */
+  async untilStatusOf(id: string, status: OciState["status"]): Promise<void> {
+    await eventually(`${id} is ${status}`, async () => {
+      const finished = await this.runtime(["state", id]);
+      return finished.status === 0 && (JSON.parse(finished.stdout) as OciState).status === status ? true : undefined;
+    });
+  }
+
   /** Kills and deletes a container whatever its state; no error when there is none. */
   async remove(id: string): Promise<void> {
     await this.runtime(["delete", "--force", id]);

@@ -1,0 +1,105 @@
+/** Bind mounts, tmpfs and the root file system, from both sides. All tests share one container. */
+import assert from "node:assert/strict";
+import { chmod, lstat, mkdir, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { type Bundle, shell } from "../support/bundle.ts";
+import { type Finished, describe as show } from "../support/command.ts";
+import { expectNothingNew, lookAtMachine, type Machine } from "../support/left-overs.ts";
+import { Workplace } from "../support/workplace.ts";
+
+describe("a mount", () => {
+  let place: Workplace;
+  let start: Machine;
+  let bundle: Bundle;
+  let id: string;
+  let writable: string;
+  let readable: string;
+  let file: string;
+
+  before(async () => {
+    place = await Workplace.open("mounts");
+    start = lookAtMachine({ directories: [place.root] });
+    [writable, readable, file] = [place.path("rw"), place.path("ro"), place.path("file")];
+    for (const directory of [writable, readable]) {
+      await mkdir(path.join(directory, "inner"), { recursive: true });
+      await writeFile(path.join(directory, "here"), "from the host\n");
+    }
+    await writeFile(file, "one file\n");
+    await chmod(file, 0o640);
+    bundle = await place.bundle(shell("trap 'exit 0' TERM; while :; do sleep 0.2; done"), (config) => {
+      config.mounts.push(
+        { destination: "/rw", type: "bind", source: writable, options: ["rbind", "rw"] },
+        { destination: "/ro", type: "bind", source: readable, options: ["bind", "ro"] },
+        { destination: "/etc/one", type: "bind", source: file, options: ["bind", "ro"] },
+        { destination: "/deep/er", type: "tmpfs", source: "tmpfs", options: ["nosuid", "size=1m", "mode=700"] },
+      );
+    });
+    id = await place.runDetached(bundle);
+  });
+  after(async () => {
+    await place[Symbol.asyncDispose]();
+    await expectNothingNew(start, { directories: [place.root] });
+  });
+
+  const sh = (script: string): Promise<Finished> => place.runtime(["exec", id, "sh", "-c", script]);
+
+  it("shows what the host has, and the host sees what the container writes", async () => {
+    assert.equal((await sh("cat /rw/here; echo from inside >/rw/inner/new")).stdout, "from the host\n");
+    assert.equal(await readFile(path.join(writable, "inner/new"), "utf8"), "from inside\n");
+    await writeFile(path.join(writable, "later"), "later\n");
+    assert.equal((await sh("cat /rw/later")).stdout, "later\n");
+  });
+
+  it("keeps owner and mode of what the container makes", async () => {
+    const finished = await sh(
+      "touch /rw/owned; chown 1000:33 /rw/owned; chmod 2750 /rw/owned; mkfifo /rw/fifo; ln -s /nowhere /rw/link",
+    );
+    assert.equal(finished.status, 0, show(finished));
+    const status = await lstat(path.join(writable, "owned"));
+    assert.deepEqual([status.uid, status.gid, status.mode & 0o7777], [1000, 33, 0o2750]);
+    assert.ok((await lstat(path.join(writable, "fifo"))).isFIFO());
+    assert.ok((await lstat(path.join(writable, "link"))).isSymbolicLink());
+  });
+
+  it("that is read-only refuses writing", async () => {
+    assert.equal((await sh("cat /ro/here")).stdout, "from the host\n");
+    for (const attempt of ["echo x >/ro/here", "touch /ro/new", "rm /ro/here", "mkdir /ro/dir", "echo x >/etc/one"]) {
+      const finished = await sh(attempt);
+      assert.notEqual(finished.status, 0, show(finished));
+      assert.match(finished.stderr, /[Rr]ead-only file system/);
+    }
+    assert.equal(await readFile(path.join(readable, "here"), "utf8"), "from the host\n");
+  });
+
+  it("of a single file shows that file with its mode", async () => {
+    assert.equal((await sh("cat /etc/one; stat -c %a /etc/one")).stdout, "one file\n640\n");
+  });
+
+  it("of type tmpfs has its size and mode, also at a place that the tree lacks", async () => {
+    assert.match((await sh("stat -c %a /deep/er; grep /deep/er /proc/mounts")).stdout, /^700\n.*size=1024k/);
+    assert.notEqual((await sh("head -c 2000000 /dev/zero >/deep/er/big")).status, 0);
+  });
+
+  it("as the root shows the host what the container writes, and takes special files", async () => {
+    assert.equal((await sh("echo root >/root/written; mkfifo /root/pipe")).status, 0);
+    assert.equal(await readFile(path.join(bundle.rootfs, "root/written"), "utf8"), "root\n");
+  });
+});
+
+describe("a read-only root", () => {
+  it("refuses writing and leaves mounts writable", async () => {
+    await using place = await Workplace.open("roroot");
+    const start = lookAtMachine({ directories: [place.root] });
+    const bundle = await place.bundle(
+      shell("echo x >/new && echo wrote; echo y >/dev/shm/z && cat /dev/shm/z"),
+      (config) => {
+        config.root.readonly = true;
+      },
+    );
+    const finished = await place.run(bundle);
+    assert.equal(finished.stdout, "y\n", show(finished));
+    assert.match(finished.stderr, /Read-only file system/);
+    await expectNothingNew(start, { directories: [place.root] });
+  });
+});

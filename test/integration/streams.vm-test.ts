@@ -1,0 +1,120 @@
+/** What goes in and out of a foreground container, and its exit status. */
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { after, before, describe, it } from "node:test";
+import { shell } from "../support/bundle.ts";
+import { execute, describe as show } from "../support/command.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { isKumite, onlyKumite, Workplace } from "../support/workplace.ts";
+
+describe("a foreground run", () => {
+  let place: Workplace;
+  before(async () => {
+    place = await Workplace.open("streams");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  it("passes output, errors and the exit status, each on its own way", async () => {
+    const finished = await place.run(await place.bundle(shell("echo out; echo err >&2; exit 42")));
+    assert.equal(finished.stdout, "out\n");
+    assert.equal(finished.stderr, "err\n");
+    assert.equal(finished.status, 42);
+  });
+
+  it("passes all of its input and ends it", async () => {
+    const bytes = randomBytes(3 * 1024 * 1024 + 17);
+    const finished = await place.run(await place.bundle(shell("sha256sum; echo after the end")), { stdin: bytes });
+    assert.equal(finished.stdout, `${createHash("sha256").update(bytes).digest("hex")}  -\nafter the end\n`);
+  });
+
+  it("passes a big output completely, though the container ended long before it was read", async () => {
+    const amount = 16 * 1024 * 1024 + 3;
+    const bundle = await place.bundle(shell(`head -c ${amount} /dev/zero | tr '\\0' x; echo -n y`));
+    const finished = await place.run(bundle);
+    assert.equal(finished.status, 0, finished.stderr);
+    assert.equal(finished.stdoutBytes.length, amount + 1);
+    assert.equal(finished.stdoutBytes.at(-1), "y".charCodeAt(0));
+    assert.ok(finished.stdoutBytes.subarray(0, amount).every((byte) => byte === "x".charCodeAt(0)));
+  });
+
+  it("passes any status", async () => {
+    for (const status of [1, 200, 255])
+      assert.equal((await place.run(await place.bundle(shell(`exit ${status}`)))).status, status);
+  });
+
+  it("works with closed input and output that goes nowhere", async () => {
+    const bundle = await place.bundle(shell("cat; echo lost; exit 7"));
+    const { status } = await execute([
+      "sh",
+      "-c",
+      'exec "$@" <&- >/dev/null',
+      "sh",
+      ...place.argv("run", "--bundle", bundle.directory, place.newId()),
+    ]);
+    assert.equal(status, 7);
+  });
+
+  it("writes to a regular file what the container writes", async () => {
+    const bundle = await place.bundle(shell("echo one; echo two"));
+    const file = place.path("output");
+    const into = ["sh", "-c", 'exec "$@" >"$0"', file];
+    assert.equal(
+      (await execute([...into, ...place.argv("run", "--bundle", bundle.directory, place.newId())])).status,
+      0,
+    );
+    assert.equal((await execute(["cat", file])).stdout, "one\ntwo\n");
+  });
+
+  it("ends by SIGTERM to the verb when the container obeys it", async () => {
+    const bundle = await place.bundle(shell("trap 'echo asked; exit 9' TERM; echo ready; while :; do sleep 0.1; done"));
+    const running = place.begin(["run", "--bundle", bundle.directory, place.newId()]);
+    await running.untilOutput("ready");
+    process.kill(running.pid, "SIGTERM");
+    const finished = await running.finished;
+    assert.equal(finished.stdout, "ready\nasked\n", show(finished));
+    assert.equal(finished.status, 9);
+  });
+
+  it("names a command that does not exist, before the container starts", async () => {
+    const bundle = await place.bundle((config) => {
+      config.process.args = ["no-such-program"];
+    });
+    const finished = await place.run(bundle);
+    assert.notEqual(finished.status, 0);
+    assert.match(finished.stderr, /exec: \\?"no-such-program\\?": executable file not found in \$PATH/);
+  });
+
+  it("names a command by path that does not exist", async () => {
+    const bundle = await place.bundle((config) => {
+      config.process.args = ["/nowhere/program"];
+    });
+    const finished = await place.run(bundle);
+    assert.notEqual(finished.status, 0);
+    assert.match(finished.stderr, /\/nowhere\/program.*no such file or directory/);
+  });
+
+  it("names a command that may not be executed", async () => {
+    const bundle = await place.bundle((config) => {
+      config.process.args = ["/etc/passwd"];
+    });
+    const finished = await place.run(bundle);
+    assert.notEqual(finished.status, 0);
+    assert.match(finished.stderr, /\/etc\/passwd.*permission denied/);
+  });
+
+  it("removes the container at its end, so that the id is free again", async () => {
+    const bundle = await place.bundle(shell("true"));
+    const id = place.newId();
+    for (let round = 0; round < 2; round++) {
+      assert.equal((await place.runtime(["run", "--bundle", bundle.directory, id])).status, 0);
+    }
+    assert.equal((await place.must(["list", "--quiet"])).stdout.trim(), "");
+  });
+
+  it("says nothing of its own when it is not on a terminal", onlyKumite, async () => {
+    assert.ok(isKumite);
+    const finished = await place.run(await place.bundle(shell("true")));
+    assert.deepEqual([finished.stdout, finished.stderr, finished.status], ["", "", 0]);
+  });
+});

@@ -1,0 +1,141 @@
+/** Containers and exec processes on a terminal: in the foreground, and over a console socket as an engine asks for it. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { type OciConfig, shell } from "../support/bundle.ts";
+import { asEngine } from "../support/engine.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { consoleSocket, onTerminal } from "../support/terminal.ts";
+import { Workplace } from "../support/workplace.ts";
+
+const onATerminal = (config: OciConfig): void => {
+  config.process.terminal = true;
+};
+
+describe("a terminal", () => {
+  let place: Workplace;
+  before(async () => {
+    place = await Workplace.open("tty");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  it("of a foreground run has the caller's size, follows it, takes typing, ^C and ^D, and is restored", async () => {
+    const bundle = await place.bundle(onATerminal, (config) => {
+      config.process.args = ["/bin/sh"];
+      config.process.env.push("PS1=at ", "ENV=/dev/null");
+    });
+    const terminal = await onTerminal(place.argv("run", "--bundle", bundle.directory, place.newId()), 33, 111);
+    terminal.type("tty; stty size\r");
+    await terminal.until("/dev/pts/");
+    await terminal.until("33 111");
+    terminal.type("trap 'echo changed $(stty size)' WINCH; while [ ! -e /tmp/go ]; do sleep 0.1; done\r");
+    terminal.resize(44, 122);
+    await terminal.until("changed 44 122");
+    terminal.type("\x03"); // ^C ends the loop, not the shell
+    terminal.type("echo st''ill here\r");
+    await terminal.until("still here");
+    terminal.type("exit 17\r");
+    const end = await terminal.ended;
+    assert.equal(end.status, 17, end.shown);
+    assert.match(end.reports, /terminal restored/);
+  });
+
+  it("is restored when the verb is ended by a signal", async () => {
+    const bundle = await place.bundle(
+      onATerminal,
+      shell("trap 'exit 4' TERM; echo ready; while :; do sleep 0.1; done"),
+    );
+    const id = place.newId();
+    const terminal = await onTerminal(place.argv("run", "--bundle", bundle.directory, id));
+    await terminal.until("ready");
+    await place.must(["kill", id, "TERM"]);
+    const end = await terminal.ended;
+    assert.equal(end.status, 4, end.shown);
+    assert.match(end.reports, /terminal restored/);
+  });
+
+  it("is restored when the program does not exist", async () => {
+    const bundle = await place.bundle(onATerminal, (config) => {
+      config.process.args = ["/nowhere"];
+    });
+    const end = await (await onTerminal(place.argv("run", "--bundle", bundle.directory, place.newId()))).ended;
+    assert.notEqual(end.status, 0);
+    assert.match(end.shown, /nowhere/);
+    assert.match(end.reports, /terminal restored/);
+  });
+
+  it("reaches an engine over the console socket and hangs up at the end", async () => {
+    const bundle = await place.bundle(onATerminal, shell("read line; echo got $line; stty size; tty; exit 12"));
+    const [socket, pidFile, id] = [place.path("s"), place.path("pid"), place.newId()];
+    const terminal = await consoleSocket(socket);
+    const engine = await asEngine(
+      place.argv("create", "--bundle", bundle.directory, "--console-socket", socket, "--pid-file", pidFile, id),
+      pidFile,
+    );
+    assert.equal(await engine.verbStatus, 0, engine.errors());
+    await terminal.untilReport("received");
+    terminal.resize(20, 70);
+    await place.must(["start", id]);
+    terminal.type("word\n");
+    await terminal.until("got word");
+    await terminal.until("20 70");
+    await terminal.until("/dev/pts/");
+    assert.equal(await engine.processStatus, 12);
+    await terminal.untilReport("hangup");
+    await terminal.ended;
+    await place.must(["delete", id]);
+  });
+
+  it("of an exec has its own size and end, in the foreground and over a console socket", async () => {
+    const id = await place.runDetached(await place.bundle(shell("trap 'exit 0' TERM; while :; do sleep 0.2; done")));
+    const terminal = await onTerminal(
+      place.argv("exec", "--tty", id, "sh", "-c", "stty size; tty; read x; exit $x"),
+      25,
+      99,
+    );
+    await terminal.until("25 99");
+    await terminal.until("/dev/pts/");
+    terminal.type("21\r");
+    const end = await terminal.ended;
+    assert.equal(end.status, 21, end.shown);
+    assert.match(end.reports, /terminal restored/);
+
+    const [socket, pidFile] = [place.path("s"), place.path("pid")];
+    const engineSide = await consoleSocket(socket);
+    const engine = await asEngine(
+      place.argv(
+        "exec",
+        "--detach",
+        "--tty",
+        "--console-socket",
+        socket,
+        "--pid-file",
+        pidFile,
+        id,
+        "sh",
+        "-c",
+        "echo hello; read x; exit 8",
+      ),
+      pidFile,
+    );
+    assert.equal(await engine.verbStatus, 0, engine.errors());
+    await engineSide.until("hello");
+    engineSide.type("\n");
+    assert.equal(await engine.processStatus, 8);
+    await engineSide.untilReport("hangup");
+    await engineSide.ended;
+    await place.remove(id);
+  });
+
+  it("without a console socket is refused for a detached run", async () => {
+    const finished = await place.runtime([
+      "run",
+      "--detach",
+      "--bundle",
+      (await place.bundle(onATerminal)).directory,
+      place.newId(),
+    ]);
+    assert.notEqual(finished.status, 0);
+    assert.match(finished.stderr, /console[- ]socket/);
+  });
+});
