@@ -1,0 +1,21 @@
+/** The last way to tell of an internal error: descriptor 2, when no log is there yet. */
+import { write } from "kumite:native";
+import { messageOf } from "../../util/errors.ts";
+
+/** Message and stack of the error and its causes. What descriptor 2 does not take is lost. */
+export function printInternalError(error: unknown): void {
+  const bytes = new TextEncoder().encode(`kumite: internal error: ${describeFailure(error)}\n`);
+  write(2, bytes, 0, bytes.length);
+}
+
+/** Bounded, so that a cycle of causes ends. */
+export function describeFailure(error: unknown): string {
+  const lines: string[] = [];
+  for (let at: unknown = error, depth = 0; at !== undefined && depth < 8; depth++) {
+    lines.push(`${depth === 0 ? "" : "because: "}${messageOf(at)}`);
+    if (!(at instanceof Error)) break;
+    if (at.stack !== undefined) lines.push(at.stack.trimEnd());
+    at = at.cause;
+  }
+  return lines.join("\n");
+}

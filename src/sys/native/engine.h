@@ -1,0 +1,115 @@
+/*
+ * The small engine's C host: QuickJS, the kernel's calls and an epoll loop, for one module of bytecode.
+ * Everything that can be decided in TypeScript is decided there (`sys/linux`, `sys/engine`); C has what needs pointers.
+ *
+ * Rules that hold in every file:
+ * - A native function returns a result >= 0 or the negated errno. It throws only for a caller's bug: an argument of
+ *   the wrong type, or a range that does not lie in its buffer.
+ * - A buffer is handed to the kernel only after its size was checked, and no JavaScript runs between that check and
+ *   the call, so it can neither move nor shrink.
+ */
+#ifndef KUMITE_ENGINE_H
+#define KUMITE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quickjs.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* One module of bytecode; the build generates the table (tools/engine/link.ts). The first one is the default. */
+struct engine_module {
+  const char *name;
+  const uint8_t *code;
+  const uint8_t *end;
+};
+extern const struct engine_module engine_modules[];
+extern const size_t engine_module_count;
+
+/* --- runtime.c: the runtime and its limits ------------------------------------------------------------------- */
+
+JSContext *engine_start(void);
+/* Evaluates the module; the result is the promise of its evaluation, or JS_EXCEPTION. */
+JSValue engine_evaluate(JSContext *ctx, const struct engine_module *module);
+/* Last resort when JavaScript cannot report: the error and its stack on descriptor 2. Frees nothing. */
+void engine_print_error(JSContext *ctx, JSValueConst error);
+
+/* --- native-module.c: what TypeScript imports as "kumite:native" --------------------------------------------- */
+
+int native_module_register(JSContext *ctx);
+/* The command line, for `processArguments()`. */
+void native_module_arguments(char **argv);
+
+/* --- loop.c: events, jobs and failures ----------------------------------------------------------------------- */
+
+/* Runs until nothing is waited for; returns the exit status. Takes the promise over. */
+int loop_run(JSContext *ctx, JSValue evaluation);
+int loop_init(JSContext *ctx);
+/* In a forked child: the epoll instance is shared with the parent, so the loop must never run here. */
+void loop_disown(void);
+
+/* --- arguments.c: from JavaScript values to what the kernel takes --------------------------------------------- */
+
+/* Text borrowed from JavaScript strings for the time of one call. */
+struct borrowed {
+  JSContext *ctx;
+  const char *text[16];
+  size_t count;
+};
+void borrowed_release(struct borrowed *borrowed);
+
+struct bytes {
+  uint8_t *data;
+  size_t size;
+};
+
+/*
+ * All return 0; -1 with a pending exception; or, arg_text only, -EINVAL for text with an embedded NUL, which the
+ * kernel would silently cut.
+ */
+int arg_integer(JSContext *ctx, JSValueConst value, int64_t *out);
+int arg_int32(JSContext *ctx, JSValueConst value, int *out);
+/* A string, or bytes that hold a NUL (a path that is not UTF-8). */
+int arg_text(struct borrowed *borrowed, JSValueConst value, const char **out);
+/* A typed array or ArrayBuffer. */
+int arg_bytes(JSContext *ctx, JSValueConst value, struct bytes *out);
+/* Three arguments: buffer, offset, length. */
+int arg_range(JSContext *ctx, JSValueConst *argv, struct bytes *out);
+/* The length of an array, refused beyond `limit`. */
+int arg_array_length(JSContext *ctx, JSValueConst value, uint32_t limit, uint32_t *out);
+
+/* A call's result for JavaScript. */
+JSValue result_of(JSContext *ctx, long result);
+
+/* --- calls.c: the table of plain system calls ----------------------------------------------------------------- */
+
+struct prepared_call {
+  long number;
+  long argument[6];
+};
+extern const size_t call_count;
+const char *call_name(size_t index);
+int call_find(const char *name);
+/* Results as for arg_text. */
+int call_prepare(struct borrowed *borrowed, size_t index, int argc, JSValueConst *argv, struct prepared_call *out);
+/* A result or the negated errno. */
+long call_make(const struct prepared_call *call);
+JSValue call_native(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv, int index);
+
+/* --- the calls that need more than the table ------------------------------------------------------------------- */
+
+typedef JSValue native_function(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv);
+
+native_function native_readv, native_writev, native_sendmsg, native_recvmsg;               /* vectors.c, messages.c */
+native_function native_ioctl, native_getsockopt, native_setgroups;                         /* control.c */
+native_function native_fork, native_spawn, native_execve, native_exit, native_reset_signals; /* process.c */
+native_function native_encode_utf8, native_decode_utf8;                                   /* text.c */
+native_function native_set_handlers, native_set_active, native_epoll_control;              /* loop.c */
+native_function native_collect_garbage, native_memory_used;                                /* runtime.c */
+
+/* Every signal to its default and none blocked: what a new program expects to find. */
+void signals_reset(void);
+
+#endif

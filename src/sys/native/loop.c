@@ -1,0 +1,194 @@
+/*
+ * The event loop: epoll, pending jobs, and failures that nothing in JavaScript caught.
+ * A failure is reported to the handler that JavaScript set and never ends the process by itself: PID 1 must go on.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+/* sysexits.h EX_SOFTWARE: an internal error. */
+#define STATUS_INTERNAL 70
+/* The module still waits, but for nothing that can ever happen; the number is Node's. */
+#define STATUS_UNSETTLED 13
+
+struct rejection {
+  JSValue promise;
+  JSValue reason;
+};
+
+static struct {
+  int epoll;
+  /* How many things keep the loop running; JavaScript counts. */
+  int active;
+  bool disowned;
+  JSValue on_event;
+  JSValue on_uncaught;
+  struct rejection *rejection;
+  size_t rejection_count, rejection_room;
+} loop = {.epoll = -1};
+
+static void report(JSContext *ctx, JSValue error, const char *origin) {
+  if (!JS_IsFunction(ctx, loop.on_uncaught)) {
+    engine_print_error(ctx, error);
+    _exit(STATUS_INTERNAL);
+  }
+  JSValue arguments[2] = {error, JS_NewString(ctx, origin)};
+  JSValue result = JS_Call(ctx, loop.on_uncaught, JS_UNDEFINED, 2, arguments);
+  if (JS_IsException(result)) {
+    JSValue second = JS_GetException(ctx);
+    engine_print_error(ctx, error);
+    engine_print_error(ctx, second);
+    JS_FreeValue(ctx, second);
+  }
+  JS_FreeValue(ctx, result);
+  JS_FreeValue(ctx, arguments[1]);
+  JS_FreeValue(ctx, error);
+}
+
+/* --- rejections: reported only when no handler came by the time the jobs are done ------------------------------- */
+
+static void rejection_add(JSContext *ctx, JSValueConst promise, JSValueConst reason) {
+  if (loop.rejection_count == loop.rejection_room) {
+    size_t room = loop.rejection_room * 2 + 8;
+    struct rejection *grown = realloc(loop.rejection, room * sizeof *grown);
+    if (grown == NULL)
+      return;
+    loop.rejection = grown;
+    loop.rejection_room = room;
+  }
+  loop.rejection[loop.rejection_count++] =
+      (struct rejection){.promise = JS_DupValue(ctx, promise), .reason = JS_DupValue(ctx, reason)};
+}
+
+static void rejection_remove(JSContext *ctx, JSValueConst promise) {
+  for (size_t i = 0; i < loop.rejection_count; i++) {
+    struct rejection *found = &loop.rejection[i];
+    if (JS_VALUE_GET_PTR(found->promise) != JS_VALUE_GET_PTR(promise))
+      continue;
+    JS_FreeValue(ctx, found->promise);
+    JS_FreeValue(ctx, found->reason);
+    memmove(found, found + 1, (loop.rejection_count - i - 1) * sizeof *found);
+    loop.rejection_count--;
+    return;
+  }
+}
+
+static void on_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason, JS_BOOL handled, void *opaque) {
+  (void)opaque;
+  if (handled)
+    rejection_remove(ctx, promise);
+  else
+    rejection_add(ctx, promise, reason);
+}
+
+static void report_oldest_rejection(JSContext *ctx) {
+  struct rejection oldest = loop.rejection[0];
+  loop.rejection_count--;
+  memmove(loop.rejection, loop.rejection + 1, loop.rejection_count * sizeof oldest);
+  report(ctx, oldest.reason, "rejection");
+  JS_FreeValue(ctx, oldest.promise);
+}
+
+/* Runs all pending jobs, then reports what they left unhandled; both can make more of either. */
+static void drain(JSContext *ctx) {
+  JSContext *job_ctx;
+  for (;;) {
+    int done = JS_ExecutePendingJob(JS_GetRuntime(ctx), &job_ctx);
+    if (done < 0)
+      report(job_ctx, JS_GetException(job_ctx), "job");
+    else if (done == 0 && loop.rejection_count > 0)
+      report_oldest_rejection(ctx);
+    else if (done == 0)
+      return;
+  }
+}
+
+/* --- the loop ---------------------------------------------------------------------------------------------------- */
+
+int loop_init(JSContext *ctx) {
+  loop.on_event = loop.on_uncaught = JS_UNDEFINED;
+  loop.epoll = epoll_create1(EPOLL_CLOEXEC);
+  JS_SetHostPromiseRejectionTracker(JS_GetRuntime(ctx), on_rejection, NULL);
+  return loop.epoll < 0 ? -1 : 0;
+}
+
+void loop_disown(void) {
+  loop.disowned = true;
+}
+
+static void dispatch(JSContext *ctx, const struct epoll_event *event) {
+  JSValue arguments[2] = {JS_NewInt64(ctx, (int64_t)event->data.u64), JS_NewInt64(ctx, event->events)};
+  JSValue result = JS_Call(ctx, loop.on_event, JS_UNDEFINED, 2, arguments);
+  if (JS_IsException(result))
+    report(ctx, JS_GetException(ctx), "handler");
+  JS_FreeValue(ctx, result);
+  drain(ctx);
+}
+
+int loop_run(JSContext *ctx, JSValue evaluation) {
+  struct epoll_event events[64];
+  for (;;) {
+    drain(ctx);
+    if (loop.disowned) {
+      dprintf(STDERR_FILENO, "kumite: internal error: a forked child came back to its parent's event loop\n");
+      _exit(STATUS_INTERNAL);
+    }
+    JSPromiseStateEnum state = JS_PromiseState(ctx, evaluation);
+    if (state == JS_PROMISE_REJECTED)
+      return STATUS_INTERNAL;
+    if (loop.active == 0)
+      return state == JS_PROMISE_FULFILLED ? 0 : STATUS_UNSETTLED;
+    int count = epoll_wait(loop.epoll, events, COUNT_OF(events), -1);
+    if (count < 0 && errno != EINTR) {
+      dprintf(STDERR_FILENO, "kumite: internal error: epoll_wait: %s\n", strerror(errno));
+      return STATUS_INTERNAL;
+    }
+    for (int i = 0; i < count; i++)
+      dispatch(ctx, &events[i]);
+  }
+}
+
+/* --- for JavaScript ---------------------------------------------------------------------------------------------- */
+
+/* setHandlers(onEvent(token, events), onUncaught(error, "handler" | "rejection" | "job")) */
+JSValue native_set_handlers(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self;
+  if (argc != 2 || !JS_IsFunction(ctx, argv[0]) || !JS_IsFunction(ctx, argv[1]))
+    return JS_ThrowTypeError(ctx, "setHandlers takes 2 functions");
+  JS_FreeValue(ctx, loop.on_event);
+  JS_FreeValue(ctx, loop.on_uncaught);
+  loop.on_event = JS_DupValue(ctx, argv[0]);
+  loop.on_uncaught = JS_DupValue(ctx, argv[1]);
+  return JS_UNDEFINED;
+}
+
+/* setActive(count): the loop runs as long as it is not 0. */
+JSValue native_set_active(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self;
+  if (argc != 1 || arg_int32(ctx, argv[0], &loop.active) < 0)
+    return argc == 1 ? JS_EXCEPTION : JS_ThrowTypeError(ctx, "setActive takes 1 argument");
+  return JS_UNDEFINED;
+}
+
+/* epollControl(operation, fd, events, token): the token comes back with the event. */
+JSValue native_epoll_control(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self;
+  int operation, fd;
+  int64_t events, token;
+  if (argc != 4)
+    return JS_ThrowTypeError(ctx, "epollControl takes 4 arguments");
+  if (arg_int32(ctx, argv[0], &operation) < 0 || arg_int32(ctx, argv[1], &fd) < 0 ||
+      arg_integer(ctx, argv[2], &events) < 0 || arg_integer(ctx, argv[3], &token) < 0)
+    return JS_EXCEPTION;
+  if (loop.disowned)
+    return result_of(ctx, -EPERM);
+  struct epoll_event event = {.events = (uint32_t)events, .data.u64 = (uint64_t)token};
+  int result = epoll_ctl(loop.epoll, operation, fd, &event);
+  return result_of(ctx, result < 0 ? -errno : 0);
+}

@@ -1,0 +1,97 @@
+/* The JavaScript runtime: what it contains and how much it may use. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+/* Far above what any of our processes needs; a runaway one fails with an exception instead of taking the machine. */
+#define MEMORY_LIMIT (256u << 20)
+#define STACK_MAX (1u << 20)
+/* Half of QuickJS's default resident figure would be lost to garbage; collecting a 256 KiB heap takes well under 1 ms. */
+#define GC_THRESHOLD (256u << 10)
+
+/* Room for JavaScript: the rest of the stack is for C below and above it. */
+static size_t stack_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur / 2 < STACK_MAX)
+    return limit.rlim_cur / 2;
+  return STACK_MAX;
+}
+
+JSContext *engine_start(void) {
+  JSRuntime *runtime = JS_NewRuntime();
+  if (runtime == NULL)
+    return NULL;
+  JS_SetMemoryLimit(runtime, MEMORY_LIMIT);
+  JS_SetMaxStackSize(runtime, stack_limit());
+  JS_SetGCThreshold(runtime, GC_THRESHOLD);
+  JSContext *ctx = JS_NewContextRaw(runtime);
+  if (ctx == NULL)
+    return NULL;
+  /* All but eval: code comes as bytecode only, and the linker leaves the parser out. */
+  JS_AddIntrinsicBaseObjects(ctx);
+  JS_AddIntrinsicDate(ctx);
+  JS_AddIntrinsicStringNormalize(ctx);
+  JS_AddIntrinsicRegExpCompiler(ctx);
+  JS_AddIntrinsicRegExp(ctx);
+  JS_AddIntrinsicJSON(ctx);
+  JS_AddIntrinsicProxy(ctx);
+  JS_AddIntrinsicMapSet(ctx);
+  JS_AddIntrinsicTypedArrays(ctx);
+  JS_AddIntrinsicPromise(ctx);
+  JS_AddIntrinsicWeakRef(ctx);
+  return native_module_register(ctx) < 0 || loop_init(ctx) < 0 ? NULL : ctx;
+}
+
+JSValue engine_evaluate(JSContext *ctx, const struct engine_module *module) {
+  JSValue object = JS_ReadObject(ctx, module->code, (size_t)(module->end - module->code), JS_READ_OBJ_BYTECODE);
+  if (JS_IsException(object))
+    return object;
+  if (JS_ResolveModule(ctx, object) < 0) {
+    JS_FreeValue(ctx, object);
+    return JS_EXCEPTION;
+  }
+  return JS_EvalFunction(ctx, object);
+}
+
+static void print_value(JSContext *ctx, JSValueConst value) {
+  size_t length;
+  const char *text = JS_ToCStringLen(ctx, &length, value);
+  if (text == NULL) {
+    JS_FreeValue(ctx, JS_GetException(ctx));
+    return;
+  }
+  /* Nobody is left to tell when descriptor 2 does not take it. */
+  ssize_t ignored = write(STDERR_FILENO, text, length);
+  ignored = write(STDERR_FILENO, "\n", 1);
+  (void)ignored;
+  JS_FreeCString(ctx, text);
+}
+
+void engine_print_error(JSContext *ctx, JSValueConst error) {
+  dprintf(STDERR_FILENO, "kumite: internal error: ");
+  print_value(ctx, error);
+  if (!JS_IsObject(error))
+    return;
+  JSValue stack = JS_GetPropertyStr(ctx, error, "stack");
+  if (JS_IsString(stack))
+    print_value(ctx, stack);
+  JS_FreeValue(ctx, stack);
+}
+
+JSValue native_collect_garbage(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self, (void)argc, (void)argv;
+  JS_RunGC(JS_GetRuntime(ctx));
+  return JS_UNDEFINED;
+}
+
+/* Bytes that JavaScript holds. */
+JSValue native_memory_used(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self, (void)argc, (void)argv;
+  JSMemoryUsage usage;
+  JS_ComputeMemoryUsage(JS_GetRuntime(ctx), &usage);
+  return JS_NewInt64(ctx, usage.malloc_size);
+}

@@ -1,0 +1,78 @@
+/**
+ * Debian source packages of another release, fetched by apt with its signature checks, without touching the host's apt:
+ * state, cache and sources live in a directory of their own. The mirror is the host's.
+ */
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { run } from "./run.ts";
+
+const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+export interface SourcePackage {
+  readonly release: string;
+  readonly name: string;
+  /** Upstream version; any Debian revision of it is taken, so that a security update does not stop the build. */
+  readonly upstreamVersion: string;
+}
+
+/** Unpacks the package below `directory`, patches applied; the result is the path of its tree. */
+export async function fetchSource(source: SourcePackage, directory: string): Promise<string> {
+  if (!existsSync(keyring)) throw new Error(`${keyring} is missing; install debian-archive-keyring`);
+  const mirrors = await debianMirrors();
+  const failures: string[] = [];
+  for (const mirror of mirrors) {
+    try {
+      return await fetchFrom(mirror, source, directory);
+    } catch (error) {
+      failures.push(`${mirror}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  throw new Error(
+    `source package ${source.name} of ${source.release} could not be fetched (${mirrors.length} mirrors in apt's configuration)\n${failures.join("\n")}`,
+  );
+}
+
+async function fetchFrom(mirror: string, source: SourcePackage, directory: string): Promise<string> {
+  const root = join(directory, "apt");
+  await mkdir(join(root, "lists", "partial"), { recursive: true });
+  await mkdir(join(root, "archives", "partial"), { recursive: true });
+  await writeFile(join(root, "sources.list"), `deb-src [signed-by=${keyring}] ${mirror} ${source.release} main\n`);
+  const options = [
+    `Dir::State=${root}`,
+    `Dir::State::lists=${root}/lists`,
+    "Dir::State::status=/dev/null",
+    `Dir::Cache=${root}`,
+    `Dir::Etc::sourcelist=${root}/sources.list`,
+    "Dir::Etc::sourceparts=/dev/null",
+    "Dir::Etc::preferencesparts=/dev/null",
+    "Acquire::Languages=none",
+    // The unprivileged user apt would switch to cannot enter our directory.
+    "APT::Sandbox::User=root",
+    "APT::Get::List-Cleanup=false",
+  ].flatMap((option) => ["-o", option]);
+  await run("apt-get", [...options, "update", "--error-on=any"]);
+  const shown = await run("apt-cache", [...options, "showsrc", "--only-source", source.name]);
+  const versions = [...shown.matchAll(/^Version: (.+)$/gm)].map((match) => match[1] ?? "");
+  const version = versions.find((candidate) => candidate.replace(/-[^-]*$/, "") === source.upstreamVersion);
+  if (version === undefined)
+    throw new Error(`${source.release} has ${versions.join(", ") || "no version"}, not ${source.upstreamVersion}`);
+  await run("apt-get", [...options, "source", "--only-source", `${source.name}=${version}`], { cwd: directory });
+  const tree = (await readdir(directory)).find((name) => name === `${source.name}-${source.upstreamVersion}`);
+  if (tree === undefined) throw new Error(`apt unpacked no ${source.name}-${source.upstreamVersion}`);
+  return join(directory, tree);
+}
+
+/** Archives of this Debian's own release in the host's apt configuration, Debian's own first. */
+async function debianMirrors(): Promise<string[]> {
+  const codename = /^VERSION_CODENAME="?([^"\n]+)/m.exec(await readFile("/etc/os-release", "utf8"))?.[1];
+  const format = "$(RELEASE)|$(COMPONENT)|$(ORIGIN)|$(REPO_URI)";
+  const targets = (await run("apt-get", ["indextargets", "--format", format, "Created-By: Packages"]))
+    .split("\n")
+    .map((line) => line.split("|"))
+    .filter(([release, component]) => release === codename && component === "main");
+  const own = targets.filter(([, , origin]) => origin === "Debian");
+  const uris = [...own, ...targets].map(([, , , uri]) => uri ?? "").filter((uri) => uri !== "");
+  if (uris.length === 0) throw new Error(`apt's configuration names no archive of ${codename ?? "this distribution"}`);
+  return [...new Set(uris)];
+}

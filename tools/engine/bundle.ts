@@ -1,0 +1,47 @@
+/** One module of an engine executable as one JavaScript text: what the entry imports, behind the engine's globals. */
+import { resolve } from "node:path";
+import { build } from "esbuild";
+
+export interface EngineModule {
+  /** The program name (basename of argv[0]) that selects it. */
+  readonly name: string;
+  /** Path of the TypeScript entry. */
+  readonly entry: string;
+}
+
+const repository = resolve(import.meta.dirname, "../..");
+const globals = resolve(repository, "src/sys/engine/prelude.ts");
+
+/** `define` replaces global identifiers by expressions, as esbuild's option of that name. */
+export async function bundle(module: EngineModule, define: Readonly<Record<string, string>>): Promise<Uint8Array> {
+  const entry = resolve(module.entry);
+  const result = await build({
+    stdin: {
+      contents: `import ${JSON.stringify(globals)};\nimport ${JSON.stringify(entry)};\n`,
+      resolveDir: repository,
+      sourcefile: `${module.name}.entry.ts`,
+      loader: "ts",
+    },
+    absWorkingDir: repository,
+    tsconfig: resolve(repository, "tsconfig.portable.json"),
+    bundle: true,
+    write: false,
+    format: "esm",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    conditions: ["import", "module", "default"],
+    // The engine has ES2023; this lowers `using` and `await using`.
+    target: "es2023",
+    // White space costs nothing in bytecode, and names make stack traces readable.
+    minifySyntax: true,
+    keepNames: false,
+    charset: "utf8",
+    legalComments: "none",
+    external: ["kumite:*"],
+    define: { ...define },
+    logLevel: "silent",
+  });
+  const [output] = result.outputFiles;
+  if (output === undefined) throw new Error(`bundling ${module.name} gave nothing`);
+  return output.contents;
+}

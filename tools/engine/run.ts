@@ -1,0 +1,44 @@
+/** Runs a build tool and explains its failure. */
+import { spawn } from "node:child_process";
+
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Default 15 minutes. */
+  readonly timeoutMs?: number;
+}
+
+/** Resolves with the standard output; a failing command rejects with its command line and what it printed. */
+export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      env: { ...process.env, LC_ALL: "C", ...options.env },
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: options.timeoutMs ?? 15 * 60_000,
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    child.on("error", (error: NodeJS.ErrnoException) =>
+      reject(error.code === "ENOENT" ? new Error(`${command} is not installed; run \`npm run setup\``) : error),
+    );
+    child.on("close", (status, signal) => {
+      if (status === 0) resolve(stdout);
+      else
+        reject(
+          new Error(`${command} ${args.join(" ")} failed (${signal ?? `status ${status}`})\n${stdout}${stderr}`.trim()),
+        );
+    });
+  });
+}
+
+/** One line of progress, for whoever waits. */
+export function progress(text: string): void {
+  process.stderr.write(`engine: ${text}\n`);
+}
