@@ -55,7 +55,15 @@ describe("exec", () => {
   });
 
   it("adds --env and takes --cwd", async () => {
-    const finished = await exec(["--env", "A=1", "-e", "FROM=exec", "--cwd", "/var/www", ...sh("echo $A $FROM; pwd")]);
+    const finished = await exec([
+      "--env",
+      "A=1",
+      "--env",
+      "FROM=exec",
+      "--cwd",
+      "/var/www",
+      ...sh("echo $A $FROM; pwd"),
+    ]);
     assert.equal(finished.stdout, "1 exec\n/var/www\n", show(finished));
   });
 

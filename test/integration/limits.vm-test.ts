@@ -12,6 +12,8 @@ const limited =
     config.linux.resources = { ...config.linux.resources, ...resources };
   };
 
+const eater = 'BEGIN { s = "0123456789abcdef"; while (1) s = s s }';
+
 describe("a limit", () => {
   let place: Workplace;
   before(async () => {
@@ -27,9 +29,8 @@ describe("a limit", () => {
   });
 
   it("of memory kills who exceeds it, and only that", async () => {
-    // An awk that doubles a string needs memory of its own, unlike a file in a tmpfs.
-    const eater = `awk 'BEGIN { s = "0123456789abcdef"; while (1) s = s s }'`;
-    const script = `sh -c ${JSON.stringify(`${eater.replaceAll('"', '\\"')}`)}; echo status $?`;
+    // A string that doubles is memory of the process itself, unlike a file in a tmpfs.
+    const script = `awk '${eater}'; echo status $?`;
     const finished = await place.run(
       await place.bundle(shell(script), limited({ memory: { limit: 32 * 1024 * 1024, swap: 32 * 1024 * 1024 } })),
     );
@@ -40,7 +41,7 @@ describe("a limit", () => {
     const bundle = await place.bundle(
       limited({ memory: { limit: 32 * 1024 * 1024, swap: 32 * 1024 * 1024 } }),
       (config) => {
-        config.process.args = ["/bin/awk", 'BEGIN { s = "0123456789abcdef"; while (1) s = s s }'];
+        config.process.args = ["/bin/awk", eater];
       },
     );
     const finished = await place.run(bundle);

@@ -28,6 +28,9 @@ describe("a mount", () => {
     await writeFile(file, "one file\n");
     await chmod(file, 0o640);
     bundle = await place.bundle(shell("trap 'exit 0' TERM; while :; do sleep 0.2; done"), (config) => {
+      for (const set of ["bounding", "effective", "permitted"] as const) {
+        config.process.capabilities?.[set].push("CAP_CHOWN", "CAP_FOWNER", "CAP_FSETID");
+      }
       config.mounts.push(
         { destination: "/rw", type: "bind", source: writable, options: ["rbind", "rw"] },
         { destination: "/ro", type: "bind", source: readable, options: ["bind", "ro"] },
@@ -53,7 +56,7 @@ describe("a mount", () => {
 
   it("keeps owner and mode of what the container makes", async () => {
     const finished = await sh(
-      "touch /rw/owned; chown 1000:33 /rw/owned; chmod 2750 /rw/owned; mkfifo /rw/fifo; ln -s /nowhere /rw/link",
+      "cd /rw && touch owned && chown 1000:33 owned && chmod 2750 owned && mkfifo fifo && ln -s /nowhere link",
     );
     assert.equal(finished.status, 0, show(finished));
     const status = await lstat(path.join(writable, "owned"));

@@ -19,24 +19,39 @@ describe("a terminal", () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("of a foreground run has the caller's size, follows it, takes typing, ^C and ^D, and is restored", async () => {
-    const bundle = await place.bundle(onATerminal, (config) => {
-      config.process.args = ["/bin/sh"];
-      config.process.env.push("PS1=at ", "ENV=/dev/null");
-    });
+  it("of a foreground run has the caller's size, follows it, takes ^C, and is restored", async () => {
+    const script = `stty size; tty; trap 'echo changed $(stty size)' WINCH; trap 'echo interrupted; exit 17' INT
+      echo ready; while :; do sleep 0.1; done`;
+    const bundle = await place.bundle(onATerminal, shell(script));
     const terminal = await onTerminal(place.argv("run", "--bundle", bundle.directory, place.newId()), 33, 111);
-    terminal.type("tty; stty size\r");
+    await terminal.until("33 111\r\n");
     await terminal.until("/dev/pts/");
-    await terminal.until("33 111");
-    terminal.type("trap 'echo changed $(stty size)' WINCH; while [ ! -e /tmp/go ]; do sleep 0.1; done\r");
+    await terminal.until("ready");
     terminal.resize(44, 122);
     await terminal.until("changed 44 122");
-    terminal.type("\x03"); // ^C ends the loop, not the shell
-    terminal.type("echo st''ill here\r");
-    await terminal.until("still here");
-    terminal.type("exit 17\r");
+    terminal.type("\x03");
+    await terminal.until("interrupted");
     const end = await terminal.ended;
     assert.equal(end.status, 17, end.shown);
+    assert.match(end.reports, /terminal restored/);
+  });
+
+  it("carries a shell with job control: typing, an interrupted command, the end of input", async () => {
+    const bundle = await place.bundle(onATerminal, (config) => {
+      config.process.args = ["/bin/sh"];
+      config.process.env.push("PS1=at> ");
+    });
+    const terminal = await onTerminal(place.argv("run", "--bundle", bundle.directory, place.newId()));
+    await terminal.until("at> ");
+    terminal.type("sh -c 'echo st\"\"arted; exec sleep 100'\r"); // the echo of the typing must not match
+    await terminal.until("started\r\n");
+    terminal.type("\x03");
+    await terminal.until("at> ");
+    terminal.type("echo interrupted with $?\r");
+    await terminal.until("interrupted with 130");
+    terminal.type("\x04"); // ^D
+    const end = await terminal.ended;
+    assert.equal(end.status, 130, end.shown);
     assert.match(end.reports, /terminal restored/);
   });
 
