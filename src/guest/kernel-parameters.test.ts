@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { readKernelParameters } from "./kernel-parameters.ts";
+
+describe("the agent's kernel parameters", () => {
+  it("have defaults, and words of others are not looked at", () => {
+    const parameters = readKernelParameters("quiet console=hvc0 myagent.log=debug root=/dev/vda\n");
+    assert.deepEqual(parameters, { logLevel: "info", containerPipeSizeBytes: 0, warnings: [] });
+  });
+
+  it("set the log level by the names of every family of agents", () => {
+    for (const [word, level] of Object.entries({
+      debug: "debug",
+      TRACE: "debug",
+      warning: "warn",
+      critical: "error",
+    })) {
+      assert.equal(readKernelParameters(`agent.log=${word}`).logLevel, level);
+    }
+  });
+
+  it("set the capacity of stdio pipes", () => {
+    assert.equal(readKernelParameters("agent.container_pipe_size=262144").containerPipeSizeBytes, 262144);
+  });
+
+  it("become a warning and keep their default when they are wrong, unknown or without effect", () => {
+    const parameters = readKernelParameters(
+      "agent.log=constructor agent.container_pipe_size=-1 agent.container_pipe_size=9999999 agent.nonsense agent.trace",
+    );
+    assert.equal(parameters.logLevel, "info");
+    assert.equal(parameters.containerPipeSizeBytes, 0);
+    assert.equal(parameters.warnings.length, 5);
+    assert.match(parameters.warnings.join("\n"), /agent\.log: "constructor" is no log level/);
+    assert.match(parameters.warnings.join("\n"), /agent\.nonsense: unknown/);
+    assert.match(parameters.warnings.join("\n"), /agent\.trace: known, but without effect/);
+  });
+});

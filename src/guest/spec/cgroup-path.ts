@@ -1,0 +1,29 @@
+/** Where a container's cgroup lies in the guest's hierarchy. Pure. */
+import { normalizePath } from "../../util/path.ts";
+import { wrong } from "./fields.ts";
+
+/** The agent's own cgroup, a leaf: a cgroup with controllers for its children can have no processes itself. */
+export const agentCgroup = "/agent";
+
+/**
+ * `linux.cgroupsPath`: absolute is from the root of the hierarchy, relative is below `/kumite`, missing is
+ * `/kumite/<id>`; systemd's `slice:prefix:name` becomes `/<slice>/<prefix>-<name>.scope`.
+ */
+export function readCgroupPath(cgroupsPath: string | undefined, containerId: string): string {
+  const key = "linux.cgroupsPath";
+  if (cgroupsPath === undefined || cgroupsPath === "") return `/kumite/${containerId}`;
+  const path = fromSystemd(cgroupsPath) ?? (cgroupsPath.startsWith("/") ? cgroupsPath : `/kumite/${cgroupsPath}`);
+  if (path.split("/").includes("..")) throw wrong(key, `must not contain "..": ${JSON.stringify(cgroupsPath)}`);
+  const normal = normalizePath(path);
+  if (normal === "/") throw wrong(key, "must not be the root of the hierarchy");
+  if (normal === agentCgroup || normal.startsWith(`${agentCgroup}/`)) throw wrong(key, "is the agent's own cgroup");
+  return normal;
+}
+
+function fromSystemd(cgroupsPath: string): string | undefined {
+  const parts = cgroupsPath.split(":");
+  if (parts.length !== 3 || cgroupsPath.includes("/")) return undefined;
+  const [slice, prefix, name] = parts as [string, string, string];
+  const unit = name.endsWith(".slice") ? name : `${prefix === "" ? "" : `${prefix}-`}${name}.scope`;
+  return `/${slice === "" ? "system.slice" : slice}/${unit}`;
+}

@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { Process, Spec } from "../../protocol/gen/kata/oci.ts";
+import { isKumiteError } from "../../util/errors.ts";
+import { capabilityBit } from "./capabilities.ts";
+import { readContainer } from "./container.ts";
+import { specDocument } from "./from-messages.ts";
+import { namespaceFlag } from "./namespaces.ts";
+
+type Document = Record<string, unknown>;
+
+const minimal = (changes: Document = {}, process: Document = {}): Document => ({
+  ociVersion: "1.0.2",
+  process: { args: ["sh"], cwd: "/", ...process },
+  root: { path: "/run/rootfs" },
+  ...changes,
+});
+const read = (document: unknown) => readContainer(document, "web");
+const refused = (message: RegExp, code: "oci/spec-invalid" | "oci/unsupported" = "oci/spec-invalid") => {
+  return (error: unknown) => {
+    assert.ok(isKumiteError(error, code), String(error));
+    assert.match(error.message, message);
+    return true;
+  };
+};
+
+describe("an OCI configuration", () => {
+  it("needs little, and what is not said has the defaults of runc", () => {
+    const plan = read(minimal());
+    assert.deepEqual(plan.namespaces, { create: namespaceFlag.mount, join: [] });
+    assert.deepEqual(plan.process.user, { uid: 0, gid: 0, additionalGids: [], umask: 0o022 });
+    assert.equal(plan.process.capabilities.bounding, 0n);
+    assert.equal(plan.process.terminal, undefined);
+    assert.equal(plan.cgroup.path, "/kumite/web");
+    assert.equal(plan.devices.length, 6);
+    assert.deepEqual(plan.notApplied, []);
+  });
+
+  it("is refused with the key that is wrong", () => {
+    assert.throws(() => read([]), refused(/^the document must be an object/));
+    assert.throws(() => read({}), refused(/^process is missing/));
+    assert.throws(() => read(minimal({}, { args: [] })), refused(/^process\.args must name a program/));
+    assert.throws(() => read(minimal({}, { args: ["a", 1] })), refused(/^process\.args\[1\] must be a text/));
+    assert.throws(() => read(minimal({}, { args: ["a\0b"] })), refused(/^process\.args\[0\] must not contain a NUL/));
+    assert.throws(() => read(minimal({}, { cwd: "tmp" })), refused(/^process\.cwd must be an absolute path/));
+    assert.throws(() => read(minimal({}, { env: ["A"] })), refused(/^process\.env\[0\] must be NAME=value/));
+    assert.throws(() => read(minimal({}, { user: { uid: -1 } })), refused(/^process\.user\.uid must be from 0/));
+    assert.throws(() => read(minimal({}, { oomScoreAdj: 2000 })), refused(/^process\.oomScoreAdj must be from/));
+    assert.throws(() => read(minimal({ root: { path: "rootfs" } })), refused(/^root\.path must be an absolute path/));
+    assert.throws(() => read(minimal({ root: { path: "/x/.." } })), refused(/^root\.path must not be the guest's/));
+    assert.throws(() => read(minimal({ hostname: "box" })), refused(/^hostname needs a uts namespace/));
+    const limit = { type: "RLIMIT_NOFILE", soft: 2, hard: 1 };
+    assert.throws(
+      () => read(minimal({}, { rlimits: [limit] })),
+      refused(/^process\.rlimits\[0\] has a soft limit above/),
+    );
+    const again = { type: "RLIMIT_NOFILE", soft: 1, hard: 1 };
+    assert.throws(() => read(minimal({}, { rlimits: [again, again] })), refused(/a second time/));
+  });
+
+  it("takes null as not given, as many writers mean it", () => {
+    assert.deepEqual(
+      read(minimal({ mounts: null, linux: null, hooks: null }, { env: null, capabilities: null })).mounts,
+      [],
+    );
+  });
+
+  it("never finds what every object has", () => {
+    const limit = { type: "constructor", soft: 1, hard: 1 };
+    assert.throws(() => read(minimal({}, { rlimits: [limit] })), refused(/names no resource limit/));
+    assert.throws(
+      () => read(minimal({ linux: { namespaces: [{ type: "toString" }] } })),
+      refused(/names no namespace/),
+    );
+  });
+
+  it("reads any JSON without another kind of failure", () => {
+    fc.assert(
+      fc.property(fc.json(), fc.json(), (one, two) => {
+        for (const document of [JSON.parse(one), minimal({ linux: JSON.parse(one), mounts: JSON.parse(two) })]) {
+          try {
+            read(document);
+          } catch (error) {
+            assert.ok(isKumiteError(error, "oci/spec-invalid", "oci/unsupported"), String(error));
+          }
+        }
+      }),
+    );
+  });
+});
+
+describe("namespaces", () => {
+  const linux = (...namespaces: Document[]) => minimal({ linux: { namespaces } });
+
+  it("are made without a path and joined with one", () => {
+    const plan = read(linux({ type: "pid" }, { type: "mount" }, { type: "ipc", path: "/proc/1/ns/ipc" }));
+    assert.equal(plan.namespaces.create, namespaceFlag.pid | namespaceFlag.mount);
+    assert.deepEqual(plan.namespaces.join, [{ name: "ipc", flag: namespaceFlag.ipc, path: "/proc/1/ns/ipc" }]);
+  });
+
+  it("are refused twice, by unknown name, and for what is not supported", () => {
+    assert.throws(() => read(linux({ type: "pid" }, { type: "pid" })), refused(/gives pid a second time/));
+    assert.throws(() => read(linux({ type: "disk" })), refused(/names no namespace/));
+    assert.throws(() => read(linux({ type: "user" })), refused(/user namespace/, "oci/unsupported"));
+    assert.throws(
+      () => read(linux({ type: "mount", path: "/x" })),
+      refused(/join a mount namespace/, "oci/unsupported"),
+    );
+  });
+});
+
+describe("mounts", () => {
+  const one = (mount: Document) => read(minimal({ mounts: [mount] })).mounts[0];
+
+  it("are binds by option or by type, and else new file systems", () => {
+    assert.equal(one({ destination: "/a", type: "none", source: "/b", options: ["rbind"] })?.kind, "bind");
+    assert.equal(one({ destination: "/a", type: "bind", source: "/b" })?.kind, "bind");
+    const mount = one({ destination: "/a", type: "tmpfs", options: ["size=1m"] });
+    assert.ok(mount?.kind === "new" && mount.source === "tmpfs");
+    const cgroup = one({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro"] });
+    assert.ok(cgroup?.kind === "new" && cgroup.fstype === "cgroup2");
+  });
+
+  it("are refused without a type, with a relative source, onto the root and with what is not supported", () => {
+    assert.throws(() => one({ destination: "/a" }), refused(/^mounts\[0\]\.type is missing/));
+    assert.throws(() => one({ destination: "/a", type: "bind", source: "b" }), refused(/^mounts\[0\]\.source must be/));
+    assert.throws(() => one({ destination: "/x/..", type: "tmpfs" }), refused(/must lie below the root/));
+    assert.throws(
+      () => one({ destination: "/a", source: "/b", options: ["bind", "foo=1"] }),
+      refused(/unknown word: "foo"/),
+    );
+    assert.throws(
+      () => one({ destination: "/a", type: "tmpfs", options: ["remount"] }),
+      refused(/remount/, "oci/unsupported"),
+    );
+    assert.throws(
+      () => one({ destination: "/a", source: "/b", options: ["bind", "idmap"] }),
+      refused(/id-mapped/, "oci/unsupported"),
+    );
+  });
+
+  it("say which of their options is not applied", () => {
+    const plan = read(minimal({ mounts: [{ destination: "/run", type: "tmpfs", options: ["tmpcopyup"] }] }));
+    assert.deepEqual(plan.notApplied, ["mount option tmpcopyup on /run"]);
+  });
+});
+
+describe("a process", () => {
+  it("has the capabilities it names, and an unknown one grants nothing", () => {
+    const capabilities = { bounding: ["CAP_KILL", "cap_chown", "CAP_FUTURE"], effective: ["CAP_KILL"] };
+    const plan = read(minimal({}, { capabilities }));
+    assert.equal(plan.process.capabilities.bounding, capabilityBit("CAP_KILL") | capabilityBit("CAP_CHOWN"));
+    assert.equal(plan.process.capabilities.effective, 1n << 5n);
+    assert.equal(plan.process.capabilities.permitted, 0n);
+    assert.deepEqual(plan.notApplied, ['unknown capability "CAP_FUTURE"']);
+  });
+
+  it("has limits up to the largest number, which JSON's numbers round", () => {
+    const limit = { type: "RLIMIT_CORE", soft: 0, hard: JSON.parse("18446744073709551615") };
+    const [rlimit] = read(minimal({}, { rlimits: [limit] })).process.rlimits;
+    assert.deepEqual(rlimit, { name: "RLIMIT_CORE", resource: 4, soft: 0n, hard: 0xffff_ffff_ffff_ffffn });
+  });
+});
+
+describe("kernel parameters of a container", () => {
+  const sysctl = (pairs: Document, ...types: string[]) =>
+    read(minimal({ linux: { sysctl: pairs, namespaces: types.map((type) => ({ type })) } })).sysctl;
+
+  it("are paths below /proc/sys in either way of writing", () => {
+    assert.deepEqual(sysctl({ "net.ipv4.ip_forward": "1", "net/ipv4/conf/eth0.1/forwarding": "1" }), [
+      ["net/ipv4/ip_forward", "1"],
+      ["net/ipv4/conf/eth0.1/forwarding", "1"],
+    ]);
+  });
+
+  it("are refused when they are not the container's own", () => {
+    assert.throws(() => sysctl({ "kernel.panic": "1" }), refused(/not kept per container/));
+    assert.throws(() => sysctl({ "kernel.shmmax": "1" }), refused(/needs an ipc namespace/));
+    assert.equal(sysctl({ "kernel.shmmax": "1" }, "ipc").length, 1);
+    assert.throws(() => sysctl({ "net/../kernel/panic": "1" }), refused(/no name of a kernel parameter/));
+  });
+});
+
+describe("a configuration that came as messages", () => {
+  it("reads the same as its JSON", () => {
+    const document = {
+      ociVersion: "1.0.2",
+      process: {
+        terminal: true,
+        consoleSize: { height: 24, width: 80 },
+        user: { uid: 7, gid: 8, additionalGids: [9] },
+        args: ["sh", "-c", "true"],
+        env: ["PATH=/bin"],
+        cwd: "/tmp",
+        capabilities: { bounding: ["CAP_KILL"], effective: [], inheritable: [], permitted: ["CAP_KILL"], ambient: [] },
+        rlimits: [{ type: "RLIMIT_NOFILE", soft: 1024, hard: 2 ** 64 }],
+        noNewPrivileges: true,
+        oomScoreAdj: -5,
+      },
+      root: { path: "/run/rootfs", readonly: true },
+      hostname: "box",
+      mounts: [{ destination: "/proc", type: "proc", source: "proc", options: ["nosuid"] }],
+      linux: {
+        sysctl: { "net.ipv4.ip_forward": "1" },
+        resources: { memory: { limit: 1048576 }, cpu: { shares: 512 }, pids: { limit: 10 } },
+        cgroupsPath: "/pods/web",
+        namespaces: [{ type: "uts" }, { type: "network", path: "/run/netns/x" }],
+        devices: [{ path: "/dev/fuse", type: "c", major: 10, minor: 229, fileMode: 0o600, uid: 1, gid: 2 }],
+        rootfsPropagation: "rprivate",
+        maskedPaths: ["/proc/kcore"],
+        readonlyPaths: ["/proc/sys"],
+      },
+    };
+    const { process, linux } = document;
+    const message = Spec.fromPartial({
+      Version: document.ociVersion,
+      Process: {
+        Terminal: true,
+        ConsoleSize: { Height: 24, Width: 80 },
+        User: { UID: 7, GID: 8, AdditionalGids: [9] },
+        Args: process.args,
+        Env: process.env,
+        Cwd: process.cwd,
+        Capabilities: { Bounding: ["CAP_KILL"], Permitted: ["CAP_KILL"] },
+        Rlimits: [{ Type: "RLIMIT_NOFILE", Soft: 1024n, Hard: 0xffff_ffff_ffff_ffffn }],
+        NoNewPrivileges: true,
+        OOMScoreAdj: -5n,
+      },
+      Root: { Path: "/run/rootfs", Readonly: true },
+      Hostname: "box",
+      Mounts: document.mounts,
+      Linux: {
+        Sysctl: new Map(Object.entries(linux.sysctl)),
+        Resources: { Memory: { Limit: 1048576n }, CPU: { Shares: 512n }, Pids: { Limit: 10n } },
+        CgroupsPath: linux.cgroupsPath,
+        Namespaces: [{ Type: "uts" }, { Type: "network", Path: "/run/netns/x" }],
+        Devices: [{ Path: "/dev/fuse", Type: "c", Major: 10n, Minor: 229n, FileMode: 0o600, UID: 1, GID: 2 }],
+        RootfsPropagation: "rprivate",
+        MaskedPaths: linux.maskedPaths,
+        ReadonlyPaths: linux.readonlyPaths,
+      },
+    });
+    const arrived = Spec.decode(Spec.encode(message).finish());
+    assert.deepEqual(read(specDocument(arrived)), read(document));
+  });
+
+  it("is refused like JSON when a part is missing", () => {
+    const message = Spec.fromPartial({ Process: Process.fromPartial({ Args: ["x"] }), Root: { Path: "/r" } });
+    assert.throws(() => read(specDocument(message)), refused(/^process\.cwd is missing/));
+  });
+});

@@ -1,0 +1,92 @@
+/** The OCI specification as a whole: from a parsed document to a plan. Pure. */
+import { isAbsolutePath, normalizePath } from "../../util/path.ts";
+import { readCgroupPath } from "./cgroup-path.ts";
+import { readCgroupSettings } from "./cgroup-settings.ts";
+import { readDevices } from "./devices.ts";
+import { Fields, wrong } from "./fields.ts";
+import { propagationOf } from "./mount-options.ts";
+import { readMounts } from "./mounts.ts";
+import { hasOwnNamespace, readNamespaces } from "./namespaces.ts";
+import type { ContainerPlan, NamespacePlan, Propagation, RootfsPlan } from "./plan.ts";
+import { readProcess } from "./process.ts";
+import { readSysctl } from "./sysctl.ts";
+
+/** The kernel's limit of host and domain names. */
+const maxNameBytes = 64;
+
+/**
+ * @param document the OCI configuration; paths in it are paths of the guest.
+ * @throws KumiteError `oci/spec-invalid` (what it says is wrong), `oci/unsupported` (right, but not something we do);
+ *   both name the key
+ */
+export function readContainer(document: unknown, containerId: string): ContainerPlan {
+  const spec = new Fields(document, "");
+  const notApplied: string[] = [];
+  const note = (phrase: string): void => void notApplied.push(phrase);
+  const process = spec.object("process");
+  if (process === undefined) throw wrong("process", "is missing");
+  const linux = spec.object("linux");
+  const namespaces = readNamespaces(linux);
+  noteUnapplied(spec, linux, note);
+  return {
+    rootfs: readRootfs(spec, linux),
+    namespaces,
+    hostname: readName(spec, "hostname", namespaces),
+    domainname: readName(spec, "domainname", namespaces),
+    mounts: readMounts(spec, note),
+    devices: readDevices(linux),
+    maskedPaths: readPaths(linux, "maskedPaths"),
+    readonlyPaths: readPaths(linux, "readonlyPaths"),
+    sysctl: readSysctl(linux, namespaces),
+    cgroup: {
+      path: readCgroupPath(linux?.text("cgroupsPath"), containerId),
+      settings: readCgroupSettings(linux?.object("resources"), note),
+    },
+    process: readProcess(process, note),
+    notApplied,
+  };
+}
+
+function noteUnapplied(spec: Fields, linux: Fields | undefined, note: (phrase: string) => void): void {
+  if (linux?.has("seccomp")) note("seccomp");
+  if (linux?.has("intelRdt")) note("linux.intelRdt");
+  if (linux?.has("personality")) note("linux.personality");
+  if (linux?.text("mountLabel")) note("linux.mountLabel");
+  const hooks = spec.object("hooks");
+  for (const name of ["createContainer", "startContainer"]) {
+    // The others run on the host, where the runtime is.
+    if (hooks !== undefined && hooks.objects(name).length > 0) note(`${name} hooks`);
+  }
+}
+
+function readRootfs(spec: Fields, linux: Fields | undefined): RootfsPlan {
+  const root = spec.object("root");
+  if (root === undefined) throw wrong("root", "is missing");
+  const path = root.requiredText("path");
+  if (!isAbsolutePath(path)) throw wrong(root.key("path"), "must be an absolute path of the guest");
+  if (normalizePath(path) === "/") throw wrong(root.key("path"), "must not be the guest's own root");
+  return { path: normalizePath(path), readonly: root.flag("readonly"), propagation: readPropagation(linux) };
+}
+
+function readPropagation(linux: Fields | undefined): Propagation {
+  const word = linux?.text("rootfsPropagation") ?? "";
+  const bits = propagationOf(word === "" ? "rslave" : word);
+  if (bits === undefined) throw wrong("linux.rootfsPropagation", `is no propagation: ${JSON.stringify(word)}`);
+  return bits;
+}
+
+/** A name can be set only in a namespace of the container's own: elsewhere it would rename others. */
+function readName(spec: Fields, key: string, namespaces: NamespacePlan): string | undefined {
+  const name = spec.text(key) ?? "";
+  if (name === "") return undefined;
+  if (name.length > maxNameBytes) throw wrong(key, `is longer than ${maxNameBytes} characters`);
+  if (!hasOwnNamespace(namespaces, "uts")) throw wrong(key, "needs a uts namespace");
+  return name;
+}
+
+function readPaths(linux: Fields | undefined, key: string): string[] {
+  return (linux?.texts(key) ?? []).map((path, index) => {
+    if (!isAbsolutePath(path)) throw wrong(`linux.${key}[${index}]`, "must be an absolute path");
+    return normalizePath(path);
+  });
+}

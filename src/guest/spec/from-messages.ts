@@ -1,0 +1,112 @@
+/**
+ * The protocol's messages as the OCI document that they were made from, so that one reader serves both forms.
+ * In a message zero and empty mean "not given". Pure.
+ */
+import type * as oci from "../../protocol/gen/kata/oci.ts";
+
+type Document = Record<string, unknown>;
+
+export function specDocument(spec: oci.Spec): Document {
+  return given({
+    ociVersion: spec.Version,
+    process: spec.Process && processDocument(spec.Process),
+    root: spec.Root && { path: spec.Root.Path, readonly: spec.Root.Readonly },
+    hostname: spec.Hostname,
+    mounts: spec.Mounts.map(({ destination, source, type, options }) => ({ destination, source, type, options })),
+    hooks: spec.Hooks && hooksDocument(spec.Hooks),
+    annotations: Object.fromEntries(spec.Annotations),
+    linux: spec.Linux && linuxDocument(spec.Linux),
+  });
+}
+
+export function processDocument(process: oci.Process): Document {
+  const { User, Capabilities, ConsoleSize } = process;
+  return given({
+    terminal: process.Terminal,
+    consoleSize: ConsoleSize && { height: ConsoleSize.Height, width: ConsoleSize.Width },
+    user: User && { uid: User.UID, gid: User.GID, additionalGids: User.AdditionalGids },
+    args: process.Args,
+    env: process.Env,
+    cwd: process.Cwd,
+    capabilities: Capabilities && {
+      bounding: Capabilities.Bounding,
+      effective: Capabilities.Effective,
+      inheritable: Capabilities.Inheritable,
+      permitted: Capabilities.Permitted,
+      ambient: Capabilities.Ambient,
+    },
+    rlimits: process.Rlimits.map(({ Type, Hard, Soft }) => ({ type: Type, hard: Number(Hard), soft: Number(Soft) })),
+    noNewPrivileges: process.NoNewPrivileges,
+    apparmorProfile: process.ApparmorProfile,
+    oomScoreAdj: zeroIsNone(process.OOMScoreAdj),
+    selinuxLabel: process.SelinuxLabel,
+  });
+}
+
+function linuxDocument(linux: oci.Linux): Document {
+  return given({
+    sysctl: Object.fromEntries(linux.Sysctl),
+    resources: linux.Resources && resourcesDocument(linux.Resources),
+    cgroupsPath: linux.CgroupsPath,
+    namespaces: linux.Namespaces.map(({ Type, Path }) => ({ type: Type, path: Path })),
+    devices: linux.Devices.map((device) =>
+      given({
+        path: device.Path,
+        type: device.Type,
+        major: Number(device.Major),
+        minor: Number(device.Minor),
+        fileMode: device.FileMode === 0 ? undefined : device.FileMode,
+        uid: device.UID,
+        gid: device.GID,
+      }),
+    ),
+    // Presence is all that is read of these two so far.
+    seccomp: linux.Seccomp && { defaultAction: linux.Seccomp.DefaultAction },
+    intelRdt: linux.IntelRdt && {},
+    rootfsPropagation: linux.RootfsPropagation,
+    maskedPaths: linux.MaskedPaths,
+    readonlyPaths: linux.ReadonlyPaths,
+    mountLabel: linux.MountLabel,
+  });
+}
+
+function resourcesDocument(resources: oci.LinuxResources): Document {
+  const { Memory, CPU, Pids } = resources;
+  return given({
+    devices: resources.Devices.map(({ Allow, Access }) => ({ allow: Allow, access: Access })),
+    memory:
+      Memory &&
+      given({
+        limit: zeroIsNone(Memory.Limit),
+        reservation: zeroIsNone(Memory.Reservation),
+        swap: zeroIsNone(Memory.Swap),
+      }),
+    cpu:
+      CPU &&
+      given({
+        shares: zeroIsNone(CPU.Shares),
+        quota: zeroIsNone(CPU.Quota),
+        period: zeroIsNone(CPU.Period),
+        cpus: CPU.Cpus,
+        mems: CPU.Mems,
+      }),
+    pids: Pids && { limit: Number(Pids.Limit) },
+    blockIO: resources.BlockIO && {},
+    hugepageLimits: resources.HugepageLimits.length > 0 ? [] : undefined,
+    network: resources.Network && {},
+  });
+}
+
+function hooksDocument(hooks: oci.Hooks): Document {
+  const paths = (list: readonly oci.Hook[]) => list.map(({ Path }) => ({ path: Path }));
+  return { createContainer: paths(hooks.CreateContainer), startContainer: paths(hooks.StartContainer) };
+}
+
+function zeroIsNone(value: bigint): number | undefined {
+  return value === 0n ? undefined : Number(value);
+}
+
+/** Without the keys that have no value. */
+function given(document: Document): Document {
+  return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,53 @@
+/** Namespaces of the OCI specification: which are made, which are joined. Pure. */
+import { type Fields, unsupported, wrong } from "./fields.ts";
+import type { NamespaceJoin, NamespacePlan } from "./plan.ts";
+
+/** CLONE_NEW* of clone(2). */
+export const namespaceFlag = {
+  mount: 0x0002_0000,
+  cgroup: 0x0200_0000,
+  uts: 0x0400_0000,
+  ipc: 0x0800_0000,
+  user: 0x1000_0000,
+  pid: 0x2000_0000,
+  network: 0x4000_0000,
+} as const;
+
+export type NamespaceName = keyof typeof namespaceFlag;
+
+/** `linux.namespaces`. What is not listed is shared with the agent, except mounts: those are always the container's own. */
+export function readNamespaces(linux: Fields | undefined): NamespacePlan {
+  let create: number = namespaceFlag.mount;
+  const join: NamespaceJoin[] = [];
+  const seen = new Set<string>();
+  for (const fields of linux?.objects("namespaces") ?? []) {
+    const name = fields.requiredText("type");
+    const key = fields.key("type");
+    if (seen.has(name)) throw wrong(key, `gives ${name} a second time`);
+    seen.add(name);
+    if (name === "user" || name === "time")
+      throw unsupported(key, `asks for a ${name} namespace, which is not supported`);
+    if (!isNamespaceName(name)) throw wrong(key, `names no namespace: ${JSON.stringify(name)}`);
+    const path = fields.text("path") ?? "";
+    if (path === "") {
+      create |= namespaceFlag[name];
+      continue;
+    }
+    if (!path.startsWith("/")) throw wrong(fields.key("path"), "must be an absolute path");
+    // Building a root file system in somebody else's mount namespace would change what they see.
+    if (name === "mount")
+      throw unsupported(fields.key("path"), "asks to join a mount namespace, which is not supported");
+    join.push({ name, flag: namespaceFlag[name], path });
+  }
+  return { create, join };
+}
+
+function isNamespaceName(name: string): name is NamespaceName {
+  return Object.hasOwn(namespaceFlag, name);
+}
+
+/** Whether the container is in a namespace of that kind that is not the agent's. */
+export function hasOwnNamespace(plan: NamespacePlan, name: NamespaceName): boolean {
+  const flag = namespaceFlag[name];
+  return (plan.create & flag) !== 0 || plan.join.some((join) => join.flag === flag);
+}

@@ -1,0 +1,160 @@
+/**
+ * What is to be made for a container: the OCI specification after reading, with every name turned into what the kernel
+ * takes and nothing left to interpret. Types only.
+ */
+
+export interface ContainerPlan {
+  readonly rootfs: RootfsPlan;
+  readonly namespaces: NamespacePlan;
+  readonly hostname: string | undefined;
+  readonly domainname: string | undefined;
+  /** In the order they are to be mounted. */
+  readonly mounts: readonly MountPlan[];
+  readonly devices: readonly DevicePlan[];
+  readonly maskedPaths: readonly string[];
+  readonly readonlyPaths: readonly string[];
+  /** Names as paths below /proc/sys, and values. */
+  readonly sysctl: readonly (readonly [name: string, value: string])[];
+  readonly cgroup: CgroupPlan;
+  readonly process: ProcessPlan;
+  /** What was asked for and is accepted, but not done: one phrase each, for the log. */
+  readonly notApplied: readonly string[];
+}
+
+export interface RootfsPlan {
+  /** Absolute, in the guest. */
+  readonly path: string;
+  readonly readonly: boolean;
+  readonly propagation: Propagation;
+}
+
+/** MS_* propagation bits, with MS_REC when it holds for the whole tree. */
+export type Propagation = number;
+
+export interface NamespacePlan {
+  /** CLONE_NEW* of all that are made new; always has the mount namespace. */
+  readonly create: number;
+  readonly join: readonly NamespaceJoin[];
+}
+
+export interface NamespaceJoin {
+  /** As the specification calls it, e.g. `network`. */
+  readonly name: string;
+  /** CLONE_NEW*. */
+  readonly flag: number;
+  /** Absolute, in the guest. */
+  readonly path: string;
+}
+
+export type MountPlan = BindMountPlan | NewMountPlan;
+
+interface MountPlanBase {
+  /** Absolute, inside the container. */
+  readonly destination: string;
+  /** Of the mount itself. */
+  readonly attributes: AttributeChange;
+  /** Of the mount and everything below it. */
+  readonly recursiveAttributes: AttributeChange;
+  /** Applied in order. */
+  readonly propagation: readonly Propagation[];
+}
+
+export interface BindMountPlan extends MountPlanBase {
+  readonly kind: "bind";
+  /** Absolute, in the guest. */
+  readonly source: string;
+  /** With the mounts below the source. */
+  readonly recursive: boolean;
+}
+
+export interface NewMountPlan extends MountPlanBase {
+  readonly kind: "new";
+  readonly fstype: string;
+  readonly source: string;
+  readonly parameters: readonly FsParameter[];
+}
+
+/** MOUNT_ATTR_* to be set and cleared, as mount_setattr(2) takes them. */
+export interface AttributeChange {
+  readonly set: number;
+  readonly clear: number;
+}
+
+/** One parameter of a file system: `key=value`, or a flag. */
+export interface FsParameter {
+  readonly key: string;
+  readonly value: string | undefined;
+}
+
+export interface DevicePlan {
+  /** Absolute, inside the container. */
+  readonly path: string;
+  readonly kind: "character" | "block" | "fifo";
+  readonly major: number;
+  readonly minor: number;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface CgroupPlan {
+  /** Below the root of the hierarchy: normalized, with a leading slash, never the root itself. */
+  readonly path: string;
+  /** In the order they are to be written. */
+  readonly settings: readonly CgroupSetting[];
+}
+
+export interface CgroupSetting {
+  /** File in the cgroup's directory, e.g. `pids.max`. */
+  readonly file: string;
+  readonly value: string;
+}
+
+export interface ProcessPlan {
+  /** `undefined`: pipes. */
+  readonly terminal: TerminalPlan | undefined;
+  /** At least one. */
+  readonly args: readonly string[];
+  /** `NAME=value` each. */
+  readonly env: readonly string[];
+  /** Absolute, inside the container. */
+  readonly cwd: string;
+  readonly user: UserPlan;
+  readonly capabilities: CapabilitySets;
+  readonly noNewPrivileges: boolean;
+  readonly rlimits: readonly RlimitPlan[];
+  /** `undefined` leaves what is inherited. */
+  readonly oomScoreAdj: number | undefined;
+}
+
+export interface TerminalPlan {
+  /** 0 means not known yet. */
+  readonly rows: number;
+  readonly columns: number;
+}
+
+export interface UserPlan {
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids: readonly number[];
+  readonly umask: number;
+}
+
+/** Masks with one bit per capability number. */
+export interface CapabilitySets {
+  readonly bounding: bigint;
+  readonly effective: bigint;
+  readonly inheritable: bigint;
+  readonly permitted: bigint;
+  readonly ambient: bigint;
+}
+
+export interface RlimitPlan {
+  /** As the specification calls it, e.g. `RLIMIT_NOFILE`. */
+  readonly name: string;
+  /** RLIMIT_* number. */
+  readonly resource: number;
+  readonly soft: bigint;
+  readonly hard: bigint;
+}

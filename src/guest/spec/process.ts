@@ -1,0 +1,54 @@
+/** `process` of the OCI specification, for the first process of a container and for every exec. Pure. */
+import { normalizePath } from "../../util/path.ts";
+import { readCapabilities } from "./capabilities.ts";
+import { type Fields, wrong } from "./fields.ts";
+import type { ProcessPlan, TerminalPlan, UserPlan } from "./plan.ts";
+import { readRlimits } from "./rlimits.ts";
+
+/** What a shell would have; runc leaves it at this value too. */
+const defaultUmask = 0o022;
+/** The kernel's struct winsize has 16 bits. */
+const maxWindow = 0xffff;
+
+export function readProcess(fields: Fields, notApplied: (phrase: string) => void): ProcessPlan {
+  const args = fields.texts("args");
+  if (args[0] === undefined || args[0] === "") throw wrong(fields.key("args"), "must name a program");
+  for (const name of ["apparmorProfile", "selinuxLabel"]) if (fields.text(name)) notApplied(fields.key(name));
+  for (const name of ["ioPriority", "scheduler", "execCPUAffinity"]) if (fields.has(name)) notApplied(fields.key(name));
+  return {
+    terminal: fields.flag("terminal") ? readTerminal(fields) : undefined,
+    args,
+    env: readEnv(fields),
+    cwd: normalizePath(fields.absolutePath("cwd")),
+    user: readUser(fields.object("user")),
+    capabilities: readCapabilities(fields, notApplied),
+    noNewPrivileges: fields.flag("noNewPrivileges"),
+    rlimits: readRlimits(fields),
+    oomScoreAdj: fields.integer("oomScoreAdj", -1000, 1000),
+  };
+}
+
+function readTerminal(process: Fields): TerminalPlan {
+  const size = process.object("consoleSize");
+  return {
+    rows: size?.integer("height", 0, maxWindow) ?? 0,
+    columns: size?.integer("width", 0, maxWindow) ?? 0,
+  };
+}
+
+function readEnv(process: Fields): string[] {
+  const env = process.texts("env");
+  env.forEach((entry, index) => {
+    if (entry.indexOf("=") < 1) throw wrong(`${process.key("env")}[${index}]`, "must be NAME=value");
+  });
+  return env;
+}
+
+function readUser(user: Fields | undefined): UserPlan {
+  return {
+    uid: user?.uint32("uid") ?? 0,
+    gid: user?.uint32("gid") ?? 0,
+    additionalGids: user?.integers("additionalGids", 0, 0xffff_ffff) ?? [],
+    umask: user?.integer("umask", 0, 0o777) ?? defaultUmask,
+  };
+}
