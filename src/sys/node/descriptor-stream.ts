@@ -1,0 +1,94 @@
+/**
+ * `ByteStream` over a descriptor that this process was started with.
+ * Such a descriptor is shared with whoever gave it, so O_NONBLOCK must not be set on it: FIFOs and terminals are
+ * opened again, files and /dev/null never block. A socket is the exception: Node can use one only after setting it,
+ * so a socket that is handed to a Node process must be handed to it alone.
+ */
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
+import { Socket } from "node:net";
+import { isatty, ReadStream, WriteStream } from "node:tty";
+import { SystemError } from "../../util/errors.ts";
+import type { ByteStream } from "../os.ts";
+import { FileStream } from "./file-stream.ts";
+import { SocketStream } from "./socket-stream.ts";
+import { toSystemError } from "./system-error.ts";
+
+/** As `Self.stream`. */
+export function descriptorStream(fd: number): ByteStream {
+  try {
+    const status = fstatSync(fd);
+    if (status.isSocket()) return new SocketStream(new Socket({ fd, allowHalfOpen: true }));
+    const { read, write } = accessOf(fd);
+    if (status.isFIFO()) {
+      const side = (flag: number) => new SocketStream(new Socket({ fd: reopen(fd, flag | constants.O_NONBLOCK) }));
+      return new SplitStream(
+        fd,
+        read ? side(constants.O_RDONLY) : undefined,
+        write ? side(constants.O_WRONLY) : undefined,
+      );
+    }
+    if (isatty(fd)) {
+      return new SplitStream(
+        fd,
+        read ? new SocketStream(new ReadStream(reopen(fd, constants.O_RDONLY))) : undefined,
+        write ? new SocketStream(new WriteStream(reopen(fd, constants.O_WRONLY))) : undefined,
+      );
+    }
+    return new FileStream(fd);
+  } catch (error) {
+    throw toSystemError(error, "open", `descriptor ${fd}`);
+  }
+}
+
+/** The two directions of a FIFO or terminal, each opened on its own, and the descriptor they came from. */
+class SplitStream implements ByteStream {
+  #fd: number | undefined;
+  readonly #reader: ByteStream | undefined;
+  readonly #writer: ByteStream | undefined;
+
+  constructor(fd: number, reader: ByteStream | undefined, writer: ByteStream | undefined) {
+    this.#fd = fd;
+    this.#reader = reader;
+    this.#writer = writer;
+  }
+
+  async read(signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    if (this.#reader === undefined) throw new SystemError("EBADF", "read");
+    return await this.#reader.read(signal);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#writer === undefined) throw new SystemError("EBADF", "write");
+    await this.#writer.write(bytes);
+  }
+
+  async end(): Promise<void> {
+    if (this.#writer === undefined) return;
+    // No shutdown(2) here: the reader sees the end when every descriptor of the writing side is closed.
+    await this.#writer.write(new Uint8Array());
+    this.#writer.close();
+    if (this.#reader === undefined) this.#closeOriginal();
+  }
+
+  close(): void {
+    this.#reader?.close();
+    this.#writer?.close();
+    this.#closeOriginal();
+  }
+
+  #closeOriginal(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+}
+
+function accessOf(fd: number): { readonly read: boolean; readonly write: boolean } {
+  const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "0";
+  const access = Number.parseInt(flags, 8) & 3;
+  return { read: access !== constants.O_WRONLY, write: access !== constants.O_RDONLY };
+}
+
+/** A new open file description of the same object: flags set on it stay ours. */
+function reopen(fd: number, flags: number): number {
+  return openSync(`/proc/self/fd/${fd}`, flags | constants.O_NOCTTY);
+}

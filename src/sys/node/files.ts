@@ -1,0 +1,132 @@
+/** `Files` over Node; locks and nothing else go through the helper. */
+import { type BigIntStats, constants } from "node:fs";
+import * as fs from "node:fs/promises";
+import { concat } from "../../util/bytes.ts";
+import { SystemError } from "../../util/errors.ts";
+import { dirName } from "../../util/path.ts";
+import { decodeUtf8 } from "../../util/text.ts";
+import type { FileStatus, Files, WriteOptions } from "../os.ts";
+import type { HelperClient } from "./helper-client.ts";
+import { removeTree } from "./remove-tree.ts";
+import { replaceFile } from "./replace-file.ts";
+import { asSystemCall, errnoOf } from "./system-error.ts";
+
+const defaultReadLimitBytes = 16 * 1024 * 1024;
+const readStepBytes = 64 * 1024;
+
+export function nodeFiles(helper: HelperClient): Files {
+  return {
+    readBytes,
+    readText: async (path, limit) => decodeUtf8(await readBytes(path, limit)),
+    write,
+    replace: replaceFile,
+    makeDir: (path, mode) => asSystemCall("mkdir", path, () => makeDir(path, mode)),
+    makeDirs: (path, mode) => asSystemCall("mkdir", path, () => makeDirs(path, mode)),
+    removeFile: (path) => asSystemCall("unlink", path, () => fs.unlink(path)),
+    removeDir: (path) => asSystemCall("rmdir", path, () => fs.rmdir(path)),
+    removeTree,
+    list: (path) => asSystemCall("readdir", path, () => fs.readdir(path)),
+    status: (path) => statusBy("stat", path, () => fs.stat(path, { bigint: true })),
+    linkStatus: (path) => statusBy("lstat", path, () => fs.lstat(path, { bigint: true })),
+    rename: (from, to) => asSystemCall("rename", `${from} to ${to}`, () => fs.rename(from, to)),
+    symlink: (target, path) => asSystemCall("symlink", path, () => fs.symlink(target, path)),
+    readLink: (path) => asSystemCall("readlink", path, () => fs.readlink(path)),
+    realPath: (path) => asSystemCall("realpath", path, () => fs.realpath(path)),
+    changeMode: (path, mode) => asSystemCall("chmod", path, () => fs.chmod(path, mode)),
+    changeOwner: (path, uid, gid) => asSystemCall("chown", path, () => fs.chown(path, uid, gid)),
+    lock: (path, signal) => helper.lock(path, signal),
+  };
+}
+
+/** Reads to the end rather than by size: files of proc(5) and sysfs(5) have none. */
+async function readBytes(path: string, limit = defaultReadLimitBytes): Promise<Uint8Array> {
+  return await asSystemCall("read", path, async () => {
+    // A FIFO without a writer must not block a thread of Node's pool.
+    await using file = await fs.open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for (;;) {
+      const part = new Uint8Array(readStepBytes);
+      const { bytesRead } = await file.read(part, 0, part.length, null);
+      if (bytesRead === 0) return concat(parts);
+      length += bytesRead;
+      if (length > limit) throw new SystemError("EFBIG", "read", path);
+      parts.push(part.subarray(0, bytesRead));
+    }
+  });
+}
+
+async function write(path: string, data: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
+  const { mode = 0o600, exclusive = false, append = false } = options;
+  const flags =
+    constants.O_WRONLY |
+    constants.O_CREAT |
+    (exclusive ? constants.O_EXCL : 0) |
+    (append ? constants.O_APPEND : constants.O_TRUNC);
+  await asSystemCall("write", path, async () => {
+    await using file = await fs.open(path, flags, mode);
+    await file.writeFile(data);
+  });
+}
+
+/** The mode as asked for, whatever the umask. */
+async function makeDir(path: string, mode: number): Promise<void> {
+  await fs.mkdir(path, mode);
+  await fs.chmod(path, mode);
+}
+
+async function makeDirs(path: string, mode: number): Promise<void> {
+  try {
+    await makeDir(path, mode);
+  } catch (error) {
+    switch (errnoOf(error)) {
+      case "EEXIST":
+        if ((await fs.stat(path)).isDirectory()) return;
+        throw error;
+      case "ENOENT":
+        await makeDirs(dirName(path), mode);
+        // Somebody else may make it at the same time.
+        await makeDir(path, mode).catch((again: unknown) => {
+          if (errnoOf(again) !== "EEXIST") throw again;
+        });
+        return;
+      default:
+        throw error;
+    }
+  }
+}
+
+async function statusBy(call: string, path: string, read: () => Promise<BigIntStats>): Promise<FileStatus | undefined> {
+  try {
+    return fileStatus(await asSystemCall(call, path, read));
+  } catch (error) {
+    const errno = errnoOf(error);
+    // A file where a directory is asked for: there is nothing of that name either.
+    if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+function fileStatus(stats: BigIntStats): FileStatus {
+  return {
+    kind: kindOf(stats),
+    mode: Number(stats.mode) & 0o7777,
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    size: Number(stats.size),
+    device: stats.dev,
+    inode: stats.ino,
+    deviceNumber: stats.rdev,
+    modifiedMs: Number(stats.mtimeMs),
+  };
+}
+
+function kindOf(stats: BigIntStats): FileStatus["kind"] {
+  if (stats.isDirectory()) return "directory";
+  if (stats.isSymbolicLink()) return "symlink";
+  if (stats.isFIFO()) return "fifo";
+  if (stats.isSocket()) return "socket";
+  if (stats.isCharacterDevice()) return "character";
+  if (stats.isBlockDevice()) return "block";
+  return "file";
+}

@@ -1,0 +1,108 @@
+/**
+ * One running `kumite-helper` and the calls on it.
+ * Knows the wire form; when a helper starts and ends is its user's business.
+ */
+import { ByteReader } from "../../util/byte-reader.ts";
+import { type Deferred, deferred } from "../../util/deferred.ts";
+import { SystemError } from "../../util/errors.ts";
+import { encodeUtf8 } from "../../util/text.ts";
+import { type HelperCall, type HelperResponse, helperDescriptor, maxLineBytes } from "../helper/protocol.ts";
+import type { ByteStream } from "../os.ts";
+import { type Spawned, spawn } from "./spawn.ts";
+
+export type HelperValue = null | boolean | number;
+
+const sigkill = 9;
+
+export class HelperConnection {
+  /** Resolves when the helper can serve no more calls. */
+  readonly ended: Promise<void>;
+  readonly #helper: Spawned;
+  readonly #stream: ByteStream;
+  readonly #pending = new Map<number, Deferred<HelperValue>>();
+  #lastId = 0;
+  #over = false;
+
+  static async start(launcher: string): Promise<HelperConnection> {
+    const helper = await spawn(launcher, {
+      path: launcher,
+      argv: ["kumite-helper"],
+      env: {},
+      descriptors: { [helperDescriptor]: { kind: "stream" } },
+      parentDeathSignal: sigkill,
+    });
+    return new HelperConnection(helper, helper.streams.get(helperDescriptor) as ByteStream);
+  }
+
+  private constructor(helper: Spawned, stream: ByteStream) {
+    this.#helper = helper;
+    this.#stream = stream;
+    // However the connection ends, nobody can be answered any more: there is no failure to tell but that.
+    this.ended = this.#receive().then(
+      () => this.#end(),
+      () => this.#end(),
+    );
+  }
+
+  /** No call can be answered any more. */
+  get lost(): boolean {
+    return this.#over;
+  }
+
+  /** Sends a call; the answer rejects with the `SystemError` of the call, ECONNRESET when the helper ends. */
+  call(call: HelperCall): { readonly id: number; readonly answer: Promise<HelperValue> } {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    return { id, answer: this.#send(id, call) };
+  }
+
+  /** Whether the helper keeps this process from ending. */
+  keepAlive(on: boolean): void {
+    this.#helper.keepAlive(on);
+  }
+
+  /** The helper ends by itself, and lets its locks go. */
+  close(): void {
+    this.#stream.close();
+  }
+
+  async #send(id: number, call: HelperCall): Promise<HelperValue> {
+    if (this.#over) throw lostError();
+    const line = encodeUtf8(`${JSON.stringify({ id, ...call })}\n`);
+    if (line.length > maxLineBytes) throw new SystemError("E2BIG", call.kind);
+    const answer = deferred<HelperValue>();
+    this.#pending.set(id, answer);
+    // A failing write means that the helper is gone, which the reader tells to every caller.
+    this.#stream.write(line).catch(() => {});
+    return await answer.promise;
+  }
+
+  async #receive(): Promise<void> {
+    const reader = new ByteReader(this.#stream);
+    for (
+      let line = await reader.readLine(maxLineBytes);
+      line !== undefined;
+      line = await reader.readLine(maxLineBytes)
+    ) {
+      this.#answer(JSON.parse(line) as HelperResponse);
+    }
+  }
+
+  #answer(response: HelperResponse): void {
+    const waiting = this.#pending.get(response.id);
+    this.#pending.delete(response.id);
+    if (response.ok) waiting?.resolve(response.value);
+    else waiting?.reject(new SystemError(response.error.errno, response.error.call, response.error.subject));
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#stream.close();
+    for (const waiting of this.#pending.values()) waiting.reject(lostError());
+    this.#pending.clear();
+  }
+}
+
+function lostError(): SystemError {
+  return new SystemError("ECONNRESET", "kumite-helper");
+}

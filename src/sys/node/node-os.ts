@@ -1,0 +1,58 @@
+/**
+ * `Os` over Node 20.
+ * What Node cannot do is done by the install root's `kumite`: processes start through its launch mode, mounts, file
+ * locks and signals by pidfd go through its helper mode. Terminals are the small engine's.
+ */
+import { randomBytes } from "node:crypto";
+import { SystemError } from "../../util/errors.ts";
+import { joinPath } from "../../util/path.ts";
+import type { Mounts, Os, Terminals } from "../os.ts";
+import { nodeFiles } from "./files.ts";
+import { HelperClient } from "./helper-client.ts";
+import { readMountTable } from "./mount-table.ts";
+import { nodeProcesses } from "./processes.ts";
+import { nodeSelf } from "./self.ts";
+import { nodeSockets } from "./sockets.ts";
+
+export interface NodeOsOptions {
+  /** Directory that holds the executable `kumite`. */
+  readonly installRoot: string;
+}
+
+export function nodeOs({ installRoot }: NodeOsOptions): Os {
+  const launcher = joinPath(installRoot, "kumite");
+  const helper = new HelperClient(launcher);
+  return {
+    files: nodeFiles(helper),
+    processes: nodeProcesses(launcher, helper),
+    sockets: nodeSockets(),
+    mounts: nodeMounts(helper),
+    terminals: noTerminals,
+    self: nodeSelf(),
+    clock: { now: () => Date.now(), monotonic: () => performance.now() },
+    random: (length) => new Uint8Array(randomBytes(length)),
+  };
+}
+
+function nodeMounts(helper: HelperClient): Mounts {
+  return {
+    mount: (request) => helper.mount(request),
+    unmount: (target, { lazy = false } = {}) => helper.unmount(target, lazy),
+    table: readMountTable,
+  };
+}
+
+const noTerminals: Terminals = {
+  isTerminal: refuse("isatty"),
+  makeRaw: refuse("tcsetattr"),
+  windowSize: refuse("TIOCGWINSZ"),
+  setWindowSize: refuse("TIOCSWINSZ"),
+  openPty: refuse("openpty"),
+  sendDescriptor: async () => refuse("sendmsg")(),
+};
+
+function refuse(call: string): () => never {
+  return () => {
+    throw new SystemError("ENOSYS", call);
+  };
+}

@@ -1,0 +1,21 @@
+/** `Processes` over Node: children through `kumite-launch`, signals by pidfd through the helper. */
+import type { Processes, ProcessId } from "../os.ts";
+import type { HelperClient } from "./helper-client.ts";
+import { processInfo } from "./process-table.ts";
+import { spawn } from "./spawn.ts";
+
+export function nodeProcesses(launcher: string, helper: HelperClient): Processes {
+  return {
+    spawn: (request) => spawn(launcher, request),
+    info: processInfo,
+    signal: (id, signal) => helper.signal(id, signal),
+    waitGone: (id, signal) => waitGone(helper, id, signal),
+  };
+}
+
+async function waitGone(helper: HelperClient, id: ProcessId, signal: AbortSignal | undefined): Promise<void> {
+  // Mostly it is gone already: that needs no helper.
+  const info = await processInfo(id.pid);
+  if (info === undefined || info.startTicks !== id.startTicks || info.state === "Z") return;
+  await helper.waitGone(id, signal);
+}

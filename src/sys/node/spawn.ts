@@ -1,0 +1,166 @@
+/**
+ * Starts programs through `kumite-launch`, which does between birth and exec what Node cannot: join cgroups and
+ * namespaces, bind sockets, close everything else.
+ */
+import { type ChildProcess as NodeChild, spawn as spawnChild } from "node:child_process";
+import type { Socket } from "node:net";
+import { constants } from "node:os";
+import { deferred } from "../../util/deferred.ts";
+import { SystemError } from "../../util/errors.ts";
+import type { LaunchDescriptor, LaunchFailure, LaunchRequest } from "../launch/request.ts";
+import type { ByteStream, ChildProcess, Descriptor, ExitStatus, SpawnRequest } from "../os.ts";
+import { startTicksOf } from "./process-table.ts";
+import { SocketStream } from "./socket-stream.ts";
+import { toSystemError } from "./system-error.ts";
+
+export interface Spawned extends ChildProcess {
+  /** Whether the child and its streams keep this process from ending; they do at first. */
+  keepAlive(on: boolean): void;
+}
+
+/** Longer requests travel through a pipe: one argument of execve(2) holds 128 KiB. */
+const maxRequestArgumentBytes = 100 * 1024;
+/** A launch that says more than this is broken. */
+const maxStatusBytes = 64 * 1024;
+
+/** As `Processes.spawn`. `launcher` is the install root's `kumite`. */
+export async function spawn(launcher: string, request: SpawnRequest): Promise<Spawned> {
+  const plan = planLaunch(request);
+  const child = await start(launcher, plan, request.env);
+  const exited = exitOf(child);
+  const pid = child.pid as number;
+  const startTicks = startTicksOf(pid);
+  const streams = new Map<number, ByteStream>();
+  for (const [number, at] of plan.streams) streams.set(number, new SocketStream(child.stdio[at] as Socket));
+  try {
+    await plan.send(child);
+    await launched(new SocketStream(child.stdio[plan.status] as Socket));
+  } catch (error) {
+    child.kill("SIGKILL");
+    for (const stream of streams.values()) stream.close();
+    await exited;
+    throw error;
+  }
+  return {
+    pid,
+    startTicks,
+    streams,
+    exited,
+    kill: (signal) => kill(child, signal),
+    keepAlive: (on) => keepAlive(child, on),
+  };
+}
+
+interface LaunchPlan {
+  readonly argv: string[];
+  readonly stdio: ("ignore" | "pipe" | number)[];
+  /** Descriptor of the program to index in `stdio`. */
+  readonly streams: ReadonlyMap<number, number>;
+  /** Index of the status pipe in `stdio`. */
+  readonly status: number;
+  /** Sends what the arguments do not hold. */
+  send(child: NodeChild): Promise<void>;
+}
+
+/** Our descriptors get numbers from 3 on in the launcher; the request says where they go in the program. */
+function planLaunch(request: SpawnRequest): LaunchPlan {
+  const stdio: ("ignore" | "pipe" | number)[] = ["ignore", "ignore", "ignore"];
+  const streams = new Map<number, number>();
+  const descriptors: Record<number, LaunchDescriptor> = {};
+  for (const [key, descriptor] of Object.entries(request.descriptors)) {
+    const number = Number(key);
+    if (descriptor.kind === "stream") streams.set(number, stdio.length);
+    descriptors[number] = toLaunch(descriptor, stdio);
+  }
+  const status = stdio.push("pipe") - 1;
+  const { env: _, ...rest } = request;
+  const whole: LaunchRequest = { ...rest, descriptors, status, parentPid: process.pid };
+  const text = JSON.stringify(whole);
+  if (Buffer.byteLength(text) <= maxRequestArgumentBytes) {
+    return { argv: [text], stdio, streams, status, send: async () => {} };
+  }
+  const pipe = stdio.push("pipe") - 1;
+  return { argv: [`fd:${pipe}`], stdio, streams, status, send: (child) => sendText(child.stdio[pipe] as Socket, text) };
+}
+
+function toLaunch(descriptor: Descriptor, stdio: ("ignore" | "pipe" | number)[]): LaunchDescriptor {
+  switch (descriptor.kind) {
+    case "stream":
+      return { kind: "inherit", fd: stdio.push("pipe") - 1 };
+    case "inherit":
+      return { kind: "inherit", fd: stdio.push(descriptor.fd) - 1 };
+    case "null":
+    case "listen":
+    case "append":
+      return descriptor;
+  }
+}
+
+/** Resolves in the same turn of the event loop, so that Node cannot have reaped the child yet. */
+async function start(launcher: string, plan: LaunchPlan, env: SpawnRequest["env"]): Promise<NodeChild> {
+  try {
+    // The launcher passes its own environment on: unlike arguments, nobody else can read it.
+    const child = spawnChild(launcher, plan.argv, { argv0: "kumite-launch", env: { ...env }, stdio: plan.stdio });
+    if (child.pid === undefined) await new Promise((_, reject) => child.once("error", reject));
+    return child;
+  } catch (error) {
+    throw toSystemError(error, "spawn", launcher);
+  }
+}
+
+async function sendText(socket: Socket, text: string): Promise<void> {
+  const stream = new SocketStream(socket);
+  try {
+    await stream.write(Buffer.from(text));
+  } finally {
+    stream.close();
+  }
+}
+
+/** The status pipe ends without a byte at the moment of the exec. */
+async function launched(status: ByteStream): Promise<void> {
+  let text = "";
+  const decoder = new TextDecoder();
+  try {
+    for (let bytes = await status.read(); bytes !== undefined; bytes = await status.read()) {
+      text += decoder.decode(bytes, { stream: true });
+      if (text.length > maxStatusBytes) break;
+    }
+  } finally {
+    status.close();
+  }
+  if (text === "") return;
+  const { errno, call, subject } = JSON.parse(text) as LaunchFailure;
+  throw new SystemError(errno, call, subject);
+}
+
+function exitOf(child: NodeChild): Promise<ExitStatus> {
+  const exited = deferred<ExitStatus>();
+  child.once("exit", (status, signal) => {
+    if (signal === null) exited.resolve({ kind: "exited", status: status ?? 0 });
+    else exited.resolve({ kind: "signalled", signal: constants.signals[signal] });
+  });
+  return exited.promise;
+}
+
+/** Only while Node has not reaped it: after that the pid may be somebody else's. */
+function kill(child: NodeChild, signal: number): void {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  try {
+    process.kill(child.pid, signal);
+  } catch (error) {
+    const translated = toSystemError(error, "kill", String(child.pid));
+    if (!(translated instanceof SystemError && translated.errno === "ESRCH")) throw translated;
+  }
+}
+
+function keepAlive(child: NodeChild, on: boolean): void {
+  if (on) child.ref();
+  else child.unref();
+  for (const stream of child.stdio) {
+    // Streams beyond the standard three are sockets, whatever the types say.
+    const socket = stream as Socket | null | undefined;
+    if (on) socket?.ref();
+    else socket?.unref();
+  }
+}
