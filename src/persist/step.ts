@@ -2,11 +2,38 @@
  * What is made on the host is first written down, as data: a step says what has to be gone when its sandbox is gone.
  * This file knows the steps and nothing of how they are undone (`undo.ts`) or kept (`journal.ts`).
  */
+import type { ProcessId } from "../sys/os.ts";
 
-/** `key` identifies the step before the thing exists; pid and start time are added after. */
+/** A step is known before its thing exists; pid and start time of a process are added after. */
 export type Step =
+  /** A directory of Kumite's own with all that lies in it. */
   | { readonly kind: "directory"; readonly path: string }
   | { readonly kind: "file"; readonly path: string }
+  /** With everything that is mounted below it. */
   | { readonly kind: "mount"; readonly target: string }
+  /** Made by Kumite for one sandbox: whatever runs in it is killed. */
   | { readonly kind: "cgroup"; readonly path: string }
+  /** A directory on the way to a cgroup, made by Kumite, that others may use since: removed only when it is empty. */
+  | { readonly kind: "cgroup-parent"; readonly path: string }
   | { readonly kind: "process"; readonly key: string; readonly pid?: number; readonly startTicks?: number };
+
+/** Two steps with the same key are about the same thing. */
+export function stepKey(step: Step): string {
+  switch (step.kind) {
+    case "directory":
+    case "file":
+    case "cgroup":
+    case "cgroup-parent":
+      return `${step.kind} ${step.path}`;
+    case "mount":
+      return `mount ${step.target}`;
+    case "process":
+      return `process ${step.key}`;
+  }
+}
+
+/** The process of a step, once it was added. */
+export function processOf(step: Step): ProcessId | undefined {
+  if (step.kind !== "process" || step.pid === undefined || step.startTicks === undefined) return undefined;
+  return { pid: step.pid, startTicks: step.startTicks };
+}

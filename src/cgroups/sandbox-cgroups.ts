@@ -1,0 +1,85 @@
+/**
+ * The cgroups of one sandbox: `relay` for what engines see and `vm` for everything else of it on the host, below the
+ * specification's path in every hierarchy. Each process of a sandbox is born in one of them, so they are the last
+ * authority on what must be killed.
+ */
+import type { Journal } from "../persist/journal.ts";
+import type { Step } from "../persist/step.ts";
+import type { Os } from "../sys/os.ts";
+import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
+import { dirName } from "../util/path.ts";
+import { defaultParent } from "./cgroup-path.ts";
+import { hierarchiesIn } from "./hierarchies.ts";
+
+/** Directories to be born in, one per hierarchy. */
+export interface SandboxCgroups {
+  readonly relay: readonly string[];
+  readonly vm: readonly string[];
+}
+
+/**
+ * @param path from the root of a hierarchy, of `cgroupPathOf`
+ * @throws KumiteError `cgroup/failed`, also when another sandbox has this path. What was made by then is in the journal.
+ */
+export async function makeSandboxCgroups(os: Os, journal: Journal, path: string): Promise<SandboxCgroups> {
+  const hierarchies = hierarchiesIn(await os.mounts.table());
+  if (hierarchies.length === 0) {
+    throw new KumiteError("cgroup/failed", "no cgroup hierarchy is mounted", {
+      phase: "cgroup.make",
+      hint: "mount one, e.g. `mount -t cgroup2 none /sys/fs/cgroup`",
+    });
+  }
+  const directories = hierarchies.map((hierarchy) => `${hierarchy.directory}${path}`);
+  const roots = hierarchies.map((hierarchy) => hierarchy.directory);
+  const cgroups: SandboxCgroups = {
+    relay: directories.map((directory) => `${directory}/relay`),
+    vm: directories.map((directory) => `${directory}/vm`),
+  };
+  const leaves = [...cgroups.relay, ...cgroups.vm];
+
+  // Looked at before anything is written down: a step for somebody else's cgroup would get it killed by a recovery.
+  for (const leaf of leaves) if ((await os.files.status(leaf)) !== undefined) throw inUse(leaf);
+  const parents = await parentSteps(os, roots, directories);
+  await journal.record(...parents, ...leaves.map((leaf): Step => ({ kind: "cgroup", path: leaf })));
+  for (const leaf of leaves) await makeLeaf(os, leaf);
+  return cgroups;
+}
+
+/** The directories on the way that are ours to remove: those that are missing, and the parent all sandboxes share. */
+async function parentSteps(os: Os, roots: readonly string[], directories: readonly string[]): Promise<Step[]> {
+  const steps: Step[] = [];
+  for (const [index, directory] of directories.entries()) {
+    const root = roots[index] ?? "";
+    const missing: string[] = [];
+    for (let at = directory; at !== root; at = dirName(at)) {
+      if (at === `${root}${defaultParent}` || (await os.files.status(at)) === undefined) missing.unshift(at);
+    }
+    steps.push(...missing.map((path): Step => ({ kind: "cgroup-parent", path })));
+  }
+  return steps;
+}
+
+/** A shared parent may be removed by another sandbox's end between our making it and using it: then once more. */
+async function makeLeaf(os: Os, leaf: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await os.files.makeDirs(dirName(leaf), 0o755);
+      return await os.files.makeDir(leaf, 0o755);
+    } catch (error) {
+      if (isSystemError(error, "EEXIST")) throw inUse(leaf);
+      if (isSystemError(error, "ENOENT") && attempt < 5) continue;
+      throw new KumiteError("cgroup/failed", `cgroup ${leaf} cannot be made: ${messageOf(error)}`, {
+        phase: "cgroup.make",
+        data: { cgroup: leaf },
+      });
+    }
+  }
+}
+
+function inUse(leaf: string): KumiteError {
+  return new KumiteError("cgroup/failed", `cgroup ${leaf} exists: another container uses this linux.cgroupsPath`, {
+    phase: "cgroup.make",
+    hint: "give each container a cgroupsPath of its own, or remove what an earlier one left",
+    data: { cgroup: leaf },
+  });
+}

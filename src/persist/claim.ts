@@ -1,0 +1,126 @@
+/**
+ * Claiming an id: the directory of a sandbox appears under its name at once with journal and record in it, or not at
+ * all, and it goes the same way. So whatever is found under an id can be recovered.
+ */
+import type { Os } from "../sys/os.ts";
+import { isSystemError, KumiteError } from "../util/errors.ts";
+import { joinPath } from "../util/path.ts";
+import { Journal, type JournalContent, serializeJournal } from "./journal.ts";
+import { type SandboxPaths, sandboxPaths, socketDirectory } from "./paths.ts";
+import { type SandboxRecord, serializeRecord } from "./record.ts";
+
+export interface ClaimRequest {
+  /** Absolute; made when missing. */
+  readonly root: string;
+  /** Checked by `checkContainerId` before. */
+  readonly id: string;
+  /** Absolute. */
+  readonly bundle: string;
+  /** Absolute. */
+  readonly rootfs: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface Claim {
+  readonly paths: SandboxPaths;
+  /** Owned by this process until it is handed over. */
+  readonly journal: Journal;
+}
+
+/** Fails with `container/exists` when the id is in use. */
+export async function claimSandbox(os: Os, request: ClaimRequest): Promise<Claim> {
+  const { root, id } = request;
+  const paths = sandboxPaths(root, id);
+  if (paths.directory === socketDirectory) {
+    throw new KumiteError("container/bad-id", `container id ${id} cannot be used under ${root}`, {
+      hint: `${socketDirectory} holds the sockets of all sandboxes; choose another id or another --root`,
+      data: { id, root },
+    });
+  }
+  await os.files.makeDirs(root, 0o700);
+  await sweepTransient(os, root);
+
+  const content: JournalContent = {
+    id,
+    token: hex(os.random(16)),
+    owner: { pid: os.self.pid, startTicks: os.self.startTicks },
+    steps: [],
+  };
+  const staged = transientPath(os, root, "claim");
+  await os.files.makeDir(staged, 0o700);
+  try {
+    await os.files.replace(`${staged}/journal.json`, serializeJournal(content));
+    await os.files.replace(`${staged}/state.json`, serializeRecord(firstRecord(os, request)));
+    // Takes the name only if nothing or an empty directory has it.
+    await os.files.rename(staged, paths.directory);
+  } catch (error) {
+    await os.files.removeTree(staged);
+    if (isSystemError(error, "ENOTEMPTY", "EEXIST", "ENOTDIR")) throw inUse(id, paths.directory);
+    throw error;
+  }
+  return { paths, journal: new Journal(os, paths.journal, content) };
+}
+
+/** Gives the id back: the directory goes in one step, then its content. Nothing may be mounted in it any more. */
+export async function releaseClaim(os: Os, root: string, paths: SandboxPaths): Promise<void> {
+  const gone = transientPath(os, root, "gone");
+  try {
+    await os.files.rename(paths.directory, gone);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return;
+    throw error;
+  }
+  await os.files.removeTree(gone);
+}
+
+/** Ids that have a directory under `root`, in no order; empty when there is no root. */
+export async function listClaims(os: Os, root: string): Promise<string[]> {
+  const names = await listOrNothing(os, root);
+  return names.filter((name) => !name.startsWith(".") && joinPath(root, name) !== socketDirectory);
+}
+
+function firstRecord(os: Os, { id, bundle, rootfs, annotations }: ClaimRequest): SandboxRecord {
+  const createdMs = os.clock.now();
+  return { id, bundle, rootfs, annotations, createdMs, status: { phase: "creating" }, timeline: {} };
+}
+
+// Ids never begin with a dot. The name says who works on it, so that others leave it alone while that process lives.
+function transientPath(os: Os, root: string, kind: "claim" | "gone"): string {
+  return joinPath(root, `.${kind}-${os.self.pid}-${os.self.startTicks}-${hex(os.random(6))}`);
+}
+
+/** Removes what a claim or release left that was killed half-way. */
+async function sweepTransient(os: Os, root: string): Promise<void> {
+  for (const name of await listOrNothing(os, root)) {
+    const owner = /^\.(?:claim|gone)-(\d+)-(\d+)-[0-9a-f]+$/.exec(name);
+    if (owner === null) continue;
+    const process = await os.processes.info(Number(owner[1]));
+    if (process?.startTicks === Number(owner[2])) continue;
+    try {
+      await os.files.removeTree(joinPath(root, name));
+    } catch (error) {
+      // Another sweep may be at it; and a claim does not fail because of what somebody else left.
+      if (!isSystemError(error)) throw error;
+    }
+  }
+}
+
+async function listOrNothing(os: Os, path: string): Promise<string[]> {
+  try {
+    return await os.files.list(path);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return [];
+    throw error;
+  }
+}
+
+function inUse(id: string, directory: string): KumiteError {
+  return new KumiteError("container/exists", `container with id exists: ${id}`, {
+    hint: `\`kumite delete ${id}\` removes it`,
+    data: { id, directory },
+  });
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

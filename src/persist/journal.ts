@@ -1,0 +1,163 @@
+/**
+ * The journal of a sandbox: every step is on disk before its thing is made, so that whoever comes after a crash can undo
+ * it. One process at a time writes it, its owner; a create hands it from the command to the shim.
+ * Knows nothing of how a step is undone.
+ */
+import type { Os, ProcessId } from "../sys/os.ts";
+import { isSystemError, KumiteError } from "../util/errors.ts";
+import { isRecord, JsonSyntaxError, parseJson } from "../util/json.ts";
+import { type Step, stepKey } from "./step.ts";
+
+const version = 1;
+const maxBytes = 4 * 1024 * 1024;
+
+export interface JournalContent {
+  readonly id: string;
+  /** Random: tells two sandboxes apart that had the same id one after the other. */
+  readonly token: string;
+  /** The only process that may write. */
+  readonly owner: ProcessId;
+  /** Oldest first. */
+  readonly steps: readonly Step[];
+}
+
+export class Journal {
+  readonly #os: Os;
+  readonly #file: string;
+  #content: JournalContent;
+  #writing: Promise<void> = Promise.resolve();
+  #queued: Promise<void> | undefined;
+
+  constructor(os: Os, file: string, content: JournalContent) {
+    this.#os = os;
+    this.#file = file;
+    this.#content = content;
+  }
+
+  /** As last written or about to be. */
+  get content(): JournalContent {
+    return this.#content;
+  }
+
+  /** Writes the steps down; those that are there already keep their place. Resolves when they are durable. */
+  async record(...steps: readonly Step[]): Promise<void> {
+    const known = new Set(this.#content.steps.map(stepKey));
+    const added = steps.filter((step) => !known.has(stepKey(step)));
+    if (added.length > 0) this.#content = { ...this.#content, steps: [...this.#content.steps, ...added] };
+    // Also without a new step: the same one may still be on its way to the disk.
+    await this.#save();
+  }
+
+  /** Records the step, then makes its thing. A failing action leaves the step: half of it may exist. */
+  async make<T>(step: Step, action: () => Promise<T>): Promise<T> {
+    await this.record(step);
+    return action();
+  }
+
+  /** Adds to the process step `key` which process it became. */
+  async made(key: string, { pid, startTicks }: ProcessId): Promise<void> {
+    this.#replaceSteps((step) =>
+      step.kind === "process" && step.key === key ? { kind: "process", key, pid, startTicks } : step,
+    );
+    await this.#save();
+  }
+
+  /** Strikes out steps whose things are gone. */
+  async forget(steps: readonly Step[]): Promise<void> {
+    const gone = new Set(steps.map(stepKey));
+    this.#content = { ...this.#content, steps: this.#content.steps.filter((step) => !gone.has(stepKey(step))) };
+    await this.#save();
+  }
+
+  /** Names the process that writes from now on; when this resolves, this object must not be used to write any more. */
+  async handOver(owner: ProcessId): Promise<void> {
+    this.#content = { ...this.#content, owner: { pid: owner.pid, startTicks: owner.startTicks } };
+    await this.#save();
+  }
+
+  #replaceSteps(change: (step: Step) => Step): void {
+    this.#content = { ...this.#content, steps: this.#content.steps.map(change) };
+  }
+
+  /** Callers that come while a write is on its way share the next one. */
+  #save(): Promise<void> {
+    this.#queued ??= this.#writing.catch(ignore).then(() => {
+      this.#queued = undefined;
+      this.#writing = this.#os.files.replace(this.#file, serializeJournal(this.#content));
+      return this.#writing;
+    });
+    return this.#queued;
+  }
+}
+
+// The failure of a write was told to those who waited for it.
+function ignore(): void {}
+
+export function serializeJournal(content: JournalContent): string {
+  return `${JSON.stringify({ version, ...content })}\n`;
+}
+
+/** `undefined` when there is none; `journal/corrupt` when it cannot be read. Reading is open to everyone. */
+export async function readJournal(os: Os, file: string): Promise<JournalContent | undefined> {
+  try {
+    return parseJournal(await os.files.readText(file, maxBytes), file);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+function parseJournal(text: string, file: string): JournalContent {
+  let document: unknown;
+  try {
+    document = parseJson(text);
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) throw corrupt(file, error.message);
+    throw error;
+  }
+  if (!isRecord(document)) throw corrupt(file, "not an object");
+  if (document.version !== version) {
+    throw corrupt(file, `version ${JSON.stringify(document.version)} is not known, only ${version}`);
+  }
+  const { id, token, owner, steps } = document;
+  if (typeof id !== "string" || typeof token !== "string") throw corrupt(file, "id or token is missing");
+  if (!isProcessId(owner)) throw corrupt(file, "owner is no process");
+  if (!Array.isArray(steps)) throw corrupt(file, "steps are missing");
+  steps.forEach((step, index) => {
+    if (!isStep(step)) throw corrupt(file, `steps[${index}] is unknown: ${JSON.stringify(step)}`);
+  });
+  return { id, token, owner, steps: steps as Step[] };
+}
+
+function isStep(value: unknown): value is Step {
+  if (!isRecord(value)) return false;
+  switch (value.kind as Step["kind"]) {
+    case "directory":
+    case "file":
+    case "cgroup":
+    case "cgroup-parent":
+      return isAbsolute(value.path);
+    case "mount":
+      return isAbsolute(value.target);
+    case "process":
+      return typeof value.key === "string" && (value.pid === undefined || isProcessId(value));
+    default:
+      return false;
+  }
+}
+
+function isAbsolute(value: unknown): boolean {
+  return typeof value === "string" && value.startsWith("/");
+}
+
+function isProcessId(value: unknown): value is ProcessId {
+  return isRecord(value) && Number.isSafeInteger(value.pid) && Number.isSafeInteger(value.startTicks);
+}
+
+function corrupt(file: string, what: string): KumiteError {
+  return new KumiteError("journal/corrupt", `${file}: ${what}`, {
+    phase: "journal.read",
+    hint: "end what runs in the cgroups of the container, unmount what lies below this directory, and remove it",
+    data: { file },
+  });
+}

@@ -1,0 +1,74 @@
+/**
+ * Removes what a sandbox has on the host, from its journal: after a stop, a failed create, or the death of any of its
+ * processes. Runs on the small engine, in the client verbs, and on Node. Idempotent; two at once are safe.
+ */
+import { releaseClaim } from "../persist/claim.ts";
+import { type JournalContent, readJournal } from "../persist/journal.ts";
+import { type SandboxPaths, sandboxPaths } from "../persist/paths.ts";
+import { stepKey } from "../persist/step.ts";
+import { type UndoFailure, undoAll } from "../persist/undo.ts";
+import type { Os } from "../sys/os.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
+import { livingOwner } from "./observe.ts";
+
+const sigkill = 9;
+/** For another recovery of the same sandbox to end. */
+const lockTimeoutMs = 60_000;
+/** For the shim, or the create under way, to be gone after it was killed. */
+const ownerTimeoutMs = 10_000;
+
+/**
+ * Ends every process of the sandbox, whatever it is doing, undoes every step and removes the directory. Callers decide
+ * before whether it may go. A sandbox that does not exist is a success; a directory without a journal is not a sandbox.
+ *
+ * @throws KumiteError `cleanup/incomplete` naming what could not be removed: the rest is gone, and it can be called
+ * again; `journal/corrupt`
+ */
+export async function recoverSandbox(os: Os, root: string, id: string): Promise<void> {
+  const paths = sandboxPaths(root, id);
+  const before = await readJournal(os, paths.journal);
+  if (before === undefined) return;
+  await using lock = await lockSandbox(os, paths);
+  if (lock === undefined) return;
+  const journal = await readJournal(os, paths.journal);
+  // Another recovery was faster, and perhaps somebody has claimed the id since: that sandbox is not ours to touch.
+  if (journal?.token !== before.token) return;
+
+  await endOwner(os, journal);
+  const failures = await undoAll(os, journal.steps);
+  if (failures.length > 0) throw incomplete(id, paths, failures);
+  await releaseClaim(os, root, paths);
+}
+
+/** `undefined` when the sandbox went away meanwhile. */
+async function lockSandbox(os: Os, paths: SandboxPaths): Promise<AsyncDisposable | undefined> {
+  try {
+    return await withDeadline(lockTimeoutMs, `waiting for ${paths.lock}`, (signal) =>
+      os.files.lock(paths.lock, signal),
+    );
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+/** First of all, so that nobody makes things while they are being removed. A failing create recovers itself. */
+async function endOwner(os: Os, journal: JournalContent): Promise<void> {
+  const owner = await livingOwner(os, journal);
+  if (owner === undefined || owner.pid === os.self.pid) return;
+  await os.processes.signal(owner, sigkill);
+  await withDeadline(ownerTimeoutMs, `waiting for process ${owner.pid} to end`, (signal) =>
+    os.processes.waitGone(owner, signal),
+  );
+}
+
+function incomplete(id: string, paths: SandboxPaths, failures: readonly UndoFailure[]): KumiteError {
+  const list = failures.map(({ step, error }) => `${stepKey(step)}: ${messageOf(error)}`);
+  return new KumiteError("cleanup/incomplete", `container ${id}: not everything could be removed: ${list.join("; ")}`, {
+    phase: "recover",
+    hint: `remove what holds it and run \`kumite delete --force ${id}\` again; ${paths.journal} has the list`,
+    data: { id, failed: list },
+    cause: failures[0]?.error,
+  });
+}
