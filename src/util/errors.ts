@@ -4,38 +4,43 @@
  */
 
 /** Closed list: a new failure gets a new code here, so that callers can see them all. */
-export type ErrorCode =
-  | "usage/invalid"
-  | "oci/bundle-invalid"
-  | "oci/spec-invalid"
-  | "oci/unsupported"
-  | "container/not-found"
-  | "container/exists"
-  | "container/wrong-state"
-  | "container/bad-id"
-  | "process/not-found"
-  | "process/exists"
-  | "process/executable-not-found"
-  | "config/invalid"
-  | "install/incomplete"
-  | "hypervisor/not-found"
-  | "hypervisor/start-failed"
-  | "hypervisor/exited"
-  | "hypervisor/unsupported"
-  | "hypervisor/protocol"
-  | "agent/unreachable"
-  | "agent/failed"
-  | "agent/timeout"
-  | "shim/unreachable"
-  | "shim/start-failed"
-  | "storage/failed"
-  | "cgroup/failed"
-  | "journal/corrupt"
-  | "protocol/violation"
-  | "system/failed"
-  | "aborted"
-  | "timeout"
-  | "internal";
+export const errorCodes = [
+  "usage/invalid",
+  "oci/bundle-invalid",
+  "oci/spec-invalid",
+  "oci/unsupported",
+  "container/not-found",
+  "container/exists",
+  "container/wrong-state",
+  "container/bad-id",
+  "process/not-found",
+  "process/exists",
+  "process/executable-not-found",
+  "config/invalid",
+  "install/incomplete",
+  "hypervisor/not-found",
+  "hypervisor/start-failed",
+  "hypervisor/exited",
+  "hypervisor/unsupported",
+  "hypervisor/protocol",
+  "agent/unreachable",
+  "agent/failed",
+  "agent/timeout",
+  "shim/unreachable",
+  "shim/start-failed",
+  "storage/failed",
+  "cgroup/failed",
+  "journal/corrupt",
+  "cleanup/incomplete",
+  "protocol/violation",
+  "protocol/closed",
+  "system/failed",
+  "aborted",
+  "timeout",
+  "internal",
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
 
 /** What a failing step knows beyond its message. */
 export interface ErrorDetail {
