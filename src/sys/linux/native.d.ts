@@ -120,6 +120,9 @@ declare module "kumite:native" {
   function open_tree(directory: number, path: Path, flags: number): number;
   function move_mount(fromDirectory: number, from: Path, toDirectory: number, to: Path, flags: number): number;
   function mount_setattr(directory: number, path: Path, flags: number, attributes: Bytes): number;
+  function fsopen(type: string, flags: number): number;
+  function fsconfig(fd: number, command: number, key: string | null, value: string | null, auxiliary: number): number;
+  function fsmount(fd: number, flags: number, attributes: number): number;
   function clock_gettime(clock: number, time: Bytes): number;
   function clock_settime(clock: number, time: Bytes): number;
   function getrandom(buffer: Bytes, offset: number, length: number, flags: number): number;
@@ -156,6 +159,8 @@ declare module "kumite:native" {
    * everything, may make calls, must not wait for events, and ends with `execve` or `exit`.
    */
   function fork(flags: number): number;
+  /** As `fork`; the child is born in the cgroup (version 2) whose directory this descriptor is. */
+  function forkInto(flags: number, cgroupDirectory: number): number;
   /** A call of the table above by name, or `["requireParent", pid]`, which fails with ESRCH when the parent is another. */
   type SpawnStep = readonly [name: string, ...args: readonly (Integer | Path | null)[]];
   /**

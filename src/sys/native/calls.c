@@ -159,6 +159,9 @@ static const struct shape calls[] = {
     CALL(open_tree, I, T, I),
     CALL(move_mount, I, T, I, T, I),
     CALL(mount_setattr, I, T, I, S(MOUNT_ATTR), F(MOUNT_ATTR)),
+    CALL(fsopen, T, I),
+    CALL(fsconfig, I, I, TN, TN, I),
+    CALL(fsmount, I, I, I),
     /* the machine */
     CALL(clock_gettime, I, S(TIMESPEC)),
     CALL(clock_settime, I, S(TIMESPEC)),

@@ -104,7 +104,8 @@ typedef JSValue native_function(JSContext *ctx, JSValueConst self, int argc, JSV
 
 native_function native_readv, native_writev, native_sendmsg, native_recvmsg;               /* vectors.c, messages.c */
 native_function native_ioctl, native_getsockopt, native_setgroups;                         /* control.c */
-native_function native_fork, native_spawn, native_execve, native_exit, native_reset_signals; /* process.c */
+native_function native_fork, native_fork_into, native_spawn, native_execve, native_exit;    /* process.c */
+native_function native_reset_signals;                                                     /* process.c */
 native_function native_encode_utf8, native_decode_utf8;                                   /* text.c */
 native_function native_set_handlers, native_set_active, native_epoll_control;              /* loop.c */
 native_function native_collect_garbage, native_memory_used;                                /* runtime.c */
