@@ -1,0 +1,55 @@
+/**
+ * The guest that benchmarks compare with: the product's kernel and early modules, and an /init in C that writes one byte.
+ * It has no late modules: carrying them is a cost of the product.
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { cached, contentKey } from "../../tools/engine/cache.ts";
+import { run } from "../../tools/engine/run.ts";
+import { cpioArchive } from "../../tools/guest/cpio.ts";
+import { type GuestKernel, guestKernel } from "../../tools/guest/guest-kernel.ts";
+
+export interface FloorGuest {
+  readonly vmlinux: string;
+  readonly initrd: string;
+}
+
+const source = join(import.meta.dirname, "init.c");
+const compilerFlags: readonly string[] = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s"];
+
+/** What the floor's /init writes when it is up: one byte. */
+export const floorMarker = 0x01;
+
+/**
+ * Needs no root. The marker goes to the first virtio-serial port; with the kernel parameter `FLOOR=console`, to the
+ * console, and then without any module.
+ */
+export async function buildFloor(): Promise<FloorGuest> {
+  const kernel = await guestKernel((line) => process.stderr.write(`floor: ${line}\n`));
+  const key = contentKey(await readFile(source), await readFile(import.meta.filename), kernel.vmlinux);
+  const directory = await cached("floor", key, (target) => make(target, kernel));
+  return { vmlinux: kernel.vmlinux, initrd: join(directory, "initrd.img") };
+}
+
+async function make(target: string, kernel: GuestKernel): Promise<void> {
+  await mkdir(target, { recursive: true });
+  const init = join(target, "init");
+  await run("musl-gcc", [...compilerFlags, "-o", init, source]);
+  const early = kernel.index.early.map((name) => ({ path: `floor/${name}.ko`, file: kernel.moduleFiles.get(name) }));
+  const modules = await Promise.all(
+    early.map(async ({ path, file }) => {
+      if (file === undefined) throw new Error(`the guest kernel lost the module of ${path}`);
+      return { kind: "file", path, mode: 0o644, content: await readFile(file) } as const;
+    }),
+  );
+  const list = early.map(({ path }) => `/${path}\n`).join("");
+  const archive = cpioArchive([
+    { kind: "directory", path: "dev", mode: 0o755 },
+    { kind: "character-device", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
+    { kind: "directory", path: "floor", mode: 0o755 },
+    { kind: "file", path: "init", mode: 0o755, content: await readFile(init) },
+    { kind: "file", path: "floor/modules", mode: 0o644, content: Buffer.from(list) },
+    ...modules,
+  ]);
+  await writeFile(join(target, "initrd.img"), archive);
+}

@@ -1,0 +1,88 @@
+/*
+ * The cheapest honest /init: what no agent can be faster than. Loads the modules that reaching the host takes, opens the
+ * first virtio port and writes one byte. With FLOOR=console in its environment (a kernel parameter of that form) it writes
+ * the byte to the console instead and loads nothing.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Not 0, which a console might lose, and nothing that a kernel prints by itself. */
+static const char marker = '\001';
+
+/* PID 1 must not return: the kernel would panic, and the reader could take that for an answer. */
+static _Noreturn void fail(const char *what, const char *subject)
+{
+	dprintf(2, "floor: %s %s: %s\n", what, subject, strerror(errno));
+	for (;;)
+		pause();
+}
+
+static void load_modules(const char *list)
+{
+	char path[256];
+	FILE *file = fopen(list, "re");
+	if (file == NULL)
+		fail("open", list);
+	while (fgets(path, sizeof path, file) != NULL) {
+		path[strcspn(path, "\n")] = '\0';
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0) < 0)
+			fail("load", path);
+		close(fd);
+	}
+	fclose(file);
+}
+
+static int open_first_port(void)
+{
+	DIR *devices = opendir("/dev");
+	struct dirent *entry;
+	int fd = -1;
+	if (devices == NULL)
+		fail("open", "/dev");
+	while (fd < 0 && (entry = readdir(devices)) != NULL)
+		if (strncmp(entry->d_name, "vport", 5) == 0)
+			fd = openat(dirfd(devices), entry->d_name, O_WRONLY | O_CLOEXEC);
+	closedir(devices);
+	return fd;
+}
+
+/* The host tells about its ports after the driver is loaded: watch first, then look. */
+static int wait_for_port(void)
+{
+	char events[4096];
+	int watch = inotify_init1(IN_CLOEXEC);
+	if (watch < 0 || inotify_add_watch(watch, "/dev", IN_CREATE) < 0)
+		fail("watch", "/dev");
+	for (;;) {
+		int fd = open_first_port();
+		if (fd >= 0)
+			return fd;
+		if (read(watch, events, sizeof events) < 0)
+			fail("read", "events of /dev");
+	}
+}
+
+int main(void)
+{
+	const char *where = getenv("FLOOR");
+	int fd = 1;
+	if (where == NULL || strcmp(where, "console") != 0) {
+		if (mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "") < 0)
+			fail("mount", "/dev");
+		load_modules("/floor/modules");
+		fd = wait_for_port();
+	}
+	if (write(fd, &marker, 1) != 1)
+		fail("write", "the marker");
+	for (;;)
+		pause();
+}

@@ -1,0 +1,33 @@
+/**
+ * Which kernel modules the guest image has, and why. What they need comes along by itself.
+ * Names as in /proc/modules. A kernel that has one of them built in is fine.
+ */
+
+/** Loaded first, by the agent, before it can be reached: PCI transport and the port it listens on. */
+export const earlyModules: readonly string[] = ["virtio_pci", "virtio_console"];
+
+/** Loaded when something asks for them. */
+export const lateModules: readonly string[] = [
+  // Shared directories.
+  "virtiofs",
+  "9p",
+  "9pnet_virtio",
+  // Images on block devices, with a writable layer.
+  "virtio_blk",
+  "erofs",
+  "ext4",
+  "overlay",
+  // The other way to the host.
+  "vmw_vsock_virtio_transport",
+  // Network interfaces of a sandbox.
+  "virtio_net",
+];
+
+/**
+ * Modules are asked for by what they provide in a `softdep`, which in a full system modprobe resolves by alias.
+ * The plain C implementation is chosen where there are several: it runs on every CPU model.
+ */
+export const softDependencies: Readonly<Record<string, string>> = {
+  crc32c: "crc32c_generic",
+  "crypto-crc32c": "crc32c_generic",
+};

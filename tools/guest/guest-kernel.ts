@@ -1,0 +1,67 @@
+/** The guest's kernel and modules, made once per kernel package and recipe, then taken from the cache. */
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { earlyModules, lateModules } from "../../guest-image/modules.ts";
+import type { ModuleIndex } from "../../src/guest/modules/index-format.ts";
+import { cached, contentKey } from "../engine/cache.ts";
+import { kernelOf } from "./bz-image.ts";
+import { chooseKernel, fetchKernel, type KernelPackage, unpackKernel } from "./kernel-package.ts";
+import { builtInModules, indexOf, selectModules } from "./module-set.ts";
+import { loadableKernel } from "./vmlinux.ts";
+
+export interface GuestKernel {
+  readonly package: KernelPackage;
+  /** Uncompressed ELF with a PVH entry. */
+  readonly vmlinux: string;
+  readonly index: ModuleIndex;
+  readonly moduleFiles: ReadonlyMap<string, string>;
+}
+
+/** `report` gets a line for each thing that takes time. */
+export async function guestKernel(report: (line: string) => void): Promise<GuestKernel> {
+  const chosen = await chooseKernel();
+  const key = contentKey(chosen.name, chosen.version, ...(await recipe()));
+  const directory = await cached("guest-kernel", key, (target) => make(target, chosen, report));
+  const index = JSON.parse(await readFile(join(directory, "index.json"), "utf8")) as ModuleIndex;
+  return {
+    package: chosen,
+    vmlinux: join(directory, "vmlinux"),
+    index,
+    moduleFiles: new Map(Object.keys(index.modules).map((name) => [name, join(directory, "modules", `${name}.ko`)])),
+  };
+}
+
+async function make(target: string, chosen: KernelPackage, report: (line: string) => void): Promise<void> {
+  const file = await fetchKernel(chosen, report);
+  report(`extracting the kernel and its modules from ${chosen.name} ${chosen.version}`);
+  const unpacked = await mkdtemp(join(tmpdir(), "kumite-kernel-"));
+  try {
+    const files = await unpackKernel(file, unpacked);
+    await writeFile(join(target, "vmlinux"), loadableKernel(await kernelOf(await readFile(files.bzImage))));
+    const wanted = [...earlyModules, ...lateModules];
+    const modules = await selectModules(files.modules, wanted, await builtInModules(files.modules));
+    await mkdir(join(target, "modules"));
+    for (const { info, content } of modules) {
+      if (info.release !== files.release)
+        throw new Error(`module ${info.name} is of ${info.release}, not ${files.release}`);
+      await writeFile(join(target, "modules", `${info.name}.ko`), content);
+    }
+    await writeFile(join(target, "index.json"), JSON.stringify(indexOf(modules, earlyModules, files.release)));
+  } finally {
+    await rm(unpacked, { recursive: true, force: true });
+  }
+}
+
+/** Everything here decides what comes out: a changed line makes a new guest. */
+async function recipe(): Promise<string[]> {
+  const directories = [import.meta.dirname, resolve(import.meta.dirname, "../../guest-image")];
+  const texts: string[] = [];
+  for (const directory of directories) {
+    for (const name of (await readdir(directory)).sort()) {
+      if (name.endsWith(".ts") && !name.endsWith(".test.ts"))
+        texts.push(name, await readFile(join(directory, name), "utf8"));
+    }
+  }
+  return texts;
+}

@@ -1,0 +1,91 @@
+/**
+ * Debian's kernel package as files: chosen and fetched by apt (which checks its signature), never installed.
+ */
+import { readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { cached, contentKey } from "../engine/cache.ts";
+import { run } from "../engine/run.ts";
+
+/** Always names the newest kernel of the release; the cloud variant has no 9p. */
+const metaPackage = "linux-image-amd64";
+
+export interface KernelPackage {
+  readonly name: string;
+  readonly version: string;
+}
+
+export interface KernelFiles {
+  /** `uname -r` of it. */
+  readonly release: string;
+  readonly bzImage: string;
+  /** Directory below which the modules are, in folders of their own. */
+  readonly modules: string;
+}
+
+/**
+ * The kernel that apt would install now. Asking apt takes a second, so the answer is remembered until apt's lists or
+ * sources change: an update of the package lists is also what brings a new guest kernel.
+ */
+export async function chooseKernel(): Promise<KernelPackage> {
+  const key = contentKey(metaPackage, ...(await aptState()));
+  const directory = await cached("kernel-choice", key, async (target) => {
+    const choice = await askApt();
+    await writeFile(join(target, "choice.json"), JSON.stringify(choice));
+  });
+  return JSON.parse(await readFile(join(directory, "choice.json"), "utf8")) as KernelPackage;
+}
+
+async function askApt(): Promise<KernelPackage> {
+  const hint = "run `apt-get update`, and see that apt has a source for this Debian release";
+  const shown = await run("apt-cache", ["show", "--no-all-versions", metaPackage]).catch((cause: unknown) => {
+    throw new Error(`apt knows no package ${metaPackage}: ${hint}`, { cause });
+  });
+  const depends = /^Depends: (linux-image-[^ ,]+) \(= ([^)]+)\)/m.exec(shown);
+  const [, name, version] = depends ?? [];
+  if (name === undefined || version === undefined) throw new Error(`${metaPackage} depends on no kernel: ${hint}`);
+  return { name, version };
+}
+
+/** The package file, from the cache or from the archive. */
+export async function fetchKernel(kernel: KernelPackage, report: (line: string) => void): Promise<string> {
+  const key = contentKey(kernel.name, kernel.version);
+  const directory = await cached("kernel-package", key, async (target) => {
+    report(`downloading ${kernel.name} ${kernel.version}`);
+    // Apt would otherwise warn that its unprivileged user cannot write here.
+    const options = ["-o", "APT::Sandbox::User=root", "--quiet=2"];
+    await run("apt-get", [...options, "download", `${kernel.name}=${kernel.version}`], { cwd: target });
+    const file = (await readdir(target)).find((name) => name.endsWith(".deb"));
+    if (file === undefined) throw new Error(`apt-get download ${kernel.name} left no package`);
+    await rename(join(target, file), join(target, "kernel.deb"));
+  });
+  return join(directory, "kernel.deb");
+}
+
+/** Unpacks the package into an existing empty directory. */
+export async function unpackKernel(file: string, directory: string): Promise<KernelFiles> {
+  await run("dpkg-deb", ["--extract", file, directory]);
+  // A release with merged /usr moves the modules.
+  for (const lib of ["usr/lib/modules", "lib/modules"]) {
+    const [release] = await readdir(join(directory, lib)).catch(() => []);
+    if (release === undefined) continue;
+    return {
+      release,
+      bzImage: join(directory, "boot", `vmlinuz-${release}`),
+      modules: join(directory, lib, release, "kernel"),
+    };
+  }
+  throw new Error(`${file} contains no kernel modules`);
+}
+
+/** Names and times of everything that apt's choice depends on. */
+async function aptState(): Promise<string[]> {
+  const directories = ["/var/lib/apt/lists", "/etc/apt", "/etc/apt/sources.list.d", "/etc/apt/preferences.d"];
+  const facts: string[] = [];
+  for (const directory of directories) {
+    for (const name of (await readdir(directory).catch(() => [])).sort()) {
+      const { mtimeMs, size } = await stat(join(directory, name)).catch(() => ({ mtimeMs: 0, size: 0 }));
+      facts.push(`${directory}/${name} ${mtimeMs} ${size}`);
+    }
+  }
+  return facts;
+}
