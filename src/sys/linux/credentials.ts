@@ -1,0 +1,70 @@
+/** User, groups and capabilities of this process. */
+import * as native from "kumite:native";
+import { check } from "./check.ts";
+
+export function getuid(): number {
+  return native.getuid();
+}
+
+export function geteuid(): number {
+  return native.geteuid();
+}
+
+/** Sets real, effective and saved id. */
+export function setuid(uid: number): void {
+  check(native.setresuid(uid, uid, uid), "setuid");
+}
+
+/** Sets real, effective and saved id. */
+export function setgid(gid: number): void {
+  check(native.setresgid(gid, gid, gid), "setgid");
+}
+
+export function setgroups(groups: readonly number[]): void {
+  check(native.setgroups(Uint32Array.from(groups)), "setgroups");
+}
+
+/** Sets of capabilities as bits, bit n for capability n. */
+export interface CapabilitySets {
+  readonly effective: bigint;
+  readonly permitted: bigint;
+  readonly inheritable: bigint;
+}
+
+const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
+const low = 0xffffffffn;
+
+function header(): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setUint32(0, LINUX_CAPABILITY_VERSION_3, true);
+  return bytes;
+}
+
+/** Twice struct __user_cap_data_struct {u32 effective, permitted, inheritable}: the low and the high 32 bits. */
+export function encodeCapabilities(sets: CapabilitySets): Uint8Array {
+  const bytes = new Uint8Array(24);
+  const view = new DataView(bytes.buffer);
+  [sets.effective, sets.permitted, sets.inheritable].forEach((set, i) => {
+    view.setUint32(4 * i, Number(set & low), true);
+    view.setUint32(12 + 4 * i, Number((set >> 32n) & low), true);
+  });
+  return bytes;
+}
+
+export function decodeCapabilities(bytes: Uint8Array): CapabilitySets {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const at = (i: number): bigint =>
+    BigInt(view.getUint32(4 * i, true)) | (BigInt(view.getUint32(12 + 4 * i, true)) << 32n);
+  return { effective: at(0), permitted: at(1), inheritable: at(2) };
+}
+
+/** Of this process. */
+export function capget(): CapabilitySets {
+  const data = new Uint8Array(24);
+  check(native.capget(header(), data), "capget");
+  return decodeCapabilities(data);
+}
+
+export function capset(sets: CapabilitySets): void {
+  check(native.capset(header(), encodeCapabilities(sets)), "capset");
+}

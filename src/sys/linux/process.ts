@@ -1,0 +1,126 @@
+/** Processes: birth, programs, sessions, ends. */
+import * as native from "kumite:native";
+import { check, type Path } from "./check.ts";
+
+export const CLONE_NEWNS = 0x00020000;
+export const CLONE_NEWCGROUP = 0x02000000;
+export const CLONE_NEWUTS = 0x04000000;
+export const CLONE_NEWIPC = 0x08000000;
+export const CLONE_NEWUSER = 0x10000000;
+export const CLONE_NEWPID = 0x20000000;
+export const CLONE_NEWNET = 0x40000000;
+export const CLONE_PARENT = 0x00008000;
+
+/**
+ * A copy of this process, in new namespaces as `flags` say: 0 in the child. The child may make calls but must not
+ * await anything, and ends with `execve` or `exit`: the event loop is its parent's.
+ */
+export function fork(flags = 0): number {
+  return check(native.fork(flags), "clone");
+}
+
+/** Replaces the program; returns only by throwing. */
+export function execve(path: Path, argv: readonly string[], env: readonly string[]): never {
+  throw failureOf(native.execve(path, argv, env), path);
+}
+
+function failureOf(result: number, path: Path): unknown {
+  try {
+    check(result, "exec", path);
+  } catch (error) {
+    return error;
+  }
+  return new Error("execve returned without an error");
+}
+
+/** Ends the process at once, nothing is flushed or cleaned up. */
+export function exit(status: number): never {
+  return native.exit(status);
+}
+
+export function getpid(): number {
+  return native.getpid();
+}
+
+export function getppid(): number {
+  return native.getppid();
+}
+
+/** Makes the process leader of a new session without a terminal. */
+export function setsid(): number {
+  return check(native.setsid(), "setsid");
+}
+
+export function setpgid(pid: number, group: number): void {
+  check(native.setpgid(pid, group), "setpgid");
+}
+
+/** `fd`: a namespace or a pidfd; `type`: CLONE_NEW bits, 0 for any. */
+export function setns(fd: number, type: number, subject?: string): void {
+  check(native.setns(fd, type), "setns", subject);
+}
+
+export function unshare(flags: number): void {
+  check(native.unshare(flags), "unshare");
+}
+
+export const PR_SET_PDEATHSIG = 1;
+export const PR_SET_DUMPABLE = 4;
+export const PR_SET_KEEPCAPS = 8;
+export const PR_CAPBSET_READ = 23;
+export const PR_CAPBSET_DROP = 24;
+export const PR_SET_CHILD_SUBREAPER = 36;
+export const PR_SET_NO_NEW_PRIVS = 38;
+export const PR_CAP_AMBIENT = 47;
+export const PR_CAP_AMBIENT_RAISE = 2;
+export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
+
+export function prctl(option: number, a = 0, b = 0, c = 0, d = 0): number {
+  return check(native.prctl(option, a, b, c, d), "prctl");
+}
+
+/** KEYCTL_JOIN_SESSION_KEYRING: a new anonymous session keyring for this process, or the one of that name. */
+export function joinSessionKeyring(name: string | null): void {
+  check(native.keyctl(1, name), "keyctl");
+}
+
+export interface ResourceLimit {
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
+export const RLIMIT_NOFILE = 7;
+export const RLIM_INFINITY = 0xffffffffffffffffn;
+
+/** Returns the limit before; with `limit` sets it. `pid` 0 is this process. */
+export function prlimit(pid: number, resource: number, limit?: ResourceLimit): ResourceLimit {
+  const before = new Uint8Array(16);
+  const wanted = limit === undefined ? null : encodeLimit(limit);
+  check(native.prlimit64(pid, resource, wanted, before), "prlimit");
+  const view = new DataView(before.buffer);
+  return { soft: view.getBigUint64(0, true), hard: view.getBigUint64(8, true) };
+}
+
+/** struct rlimit64: u64 soft, u64 hard. */
+function encodeLimit(limit: ResourceLimit): Uint8Array {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, limit.soft, true);
+  view.setBigUint64(8, limit.hard, true);
+  return bytes;
+}
+
+export const PRIO_PROCESS = 0;
+
+export function setpriority(which: number, who: number, priority: number): void {
+  check(native.setpriority(which, who, priority), "setpriority");
+}
+
+export function processArguments(): string[] {
+  return native.processArguments();
+}
+
+/** `NAME=value`. */
+export function processEnvironment(): string[] {
+  return native.processEnvironment();
+}

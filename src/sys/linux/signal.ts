@@ -1,0 +1,108 @@
+/** Signals: sending, blocking, and reading them from a descriptor. */
+import * as native from "kumite:native";
+import { check, EAGAIN, ESRCH } from "./check.ts";
+
+export const SIGHUP = 1;
+export const SIGINT = 2;
+export const SIGQUIT = 3;
+export const SIGABRT = 6;
+export const SIGKILL = 9;
+export const SIGUSR1 = 10;
+export const SIGUSR2 = 12;
+export const SIGPIPE = 13;
+export const SIGTERM = 15;
+export const SIGCHLD = 17;
+export const SIGCONT = 18;
+export const SIGSTOP = 19;
+export const SIGTSTP = 20;
+export const SIGWINCH = 28;
+/** Highest number. */
+export const SIGRTMAX = 64;
+
+const SIG_BLOCK = 0;
+const SFD_NONBLOCK = 0o4000;
+const SFD_CLOEXEC = 0o2000000;
+const SIGNALFD_INFO_SIZE = 128;
+
+/** sigset_t of the kernel: bit n-1 for signal n. */
+export function encodeSignalSet(signals: Iterable<number>): Uint8Array {
+  const set = new Uint8Array(8);
+  for (const signal of signals) {
+    if (!Number.isInteger(signal) || signal < 1 || signal > SIGRTMAX) throw new RangeError(`no signal ${signal}`);
+    const byte = (signal - 1) >> 3;
+    set[byte] = (set[byte] ?? 0) | (1 << ((signal - 1) & 7));
+  }
+  return set;
+}
+
+/** Adds to what this process blocks; a blocked signal waits, for signalfd to read it. */
+export function blockSignals(signals: Iterable<number>): void {
+  check(native.rt_sigprocmask(SIG_BLOCK, encodeSignalSet(signals), null), "sigprocmask");
+}
+
+/** All signals to their default and none blocked, as a new program expects it. */
+export function resetSignals(): void {
+  native.resetSignals();
+}
+
+/** A new nonblocking descriptor with `fd` -1, else the set of that one is replaced. */
+export function signalfd(fd: number, signals: Iterable<number>): number {
+  return check(native.signalfd4(fd, encodeSignalSet(signals), SFD_NONBLOCK | SFD_CLOEXEC), "signalfd");
+}
+
+/** The kernel made the signal itself, e.g. for a terminal's ^C (siginfo si_code). */
+export const SI_KERNEL = 0x80;
+
+export interface SignalInfo {
+  readonly signal: number;
+  /** si_code of sigaction(2). */
+  readonly code: number;
+  readonly pid: number;
+  readonly uid: number;
+}
+
+/** struct signalfd_siginfo: u32 signal, i32 errno, i32 code, u32 pid, u32 uid, … */
+export function decodeSignalInfo(view: DataView, offset: number): SignalInfo {
+  return {
+    signal: view.getUint32(offset, true),
+    code: view.getInt32(offset + 8, true),
+    pid: view.getUint32(offset + 12, true),
+    uid: view.getUint32(offset + 16, true),
+  };
+}
+
+/** What has arrived on a signalfd, at most 16; empty when nothing has. */
+export function readSignals(fd: number): SignalInfo[] {
+  const buffer = new Uint8Array(16 * SIGNALFD_INFO_SIZE);
+  const count = native.read(fd, buffer, 0, buffer.length);
+  if (count === EAGAIN) return [];
+  check(count, "read", "signalfd");
+  const view = new DataView(buffer.buffer);
+  return Array.from({ length: count / SIGNALFD_INFO_SIZE }, (_, i) => decodeSignalInfo(view, i * SIGNALFD_INFO_SIZE));
+}
+
+export function kill(pid: number, signal: number): void {
+  check(native.kill(pid, signal), "kill", String(pid));
+}
+
+/** False when there is no such process. */
+export function killIfExists(pid: number, signal: number): boolean {
+  const result = native.kill(pid, signal);
+  if (result === ESRCH) return false;
+  check(result, "kill", String(pid));
+  return true;
+}
+
+/** A descriptor that stands for that process, readable when it has ended; `undefined` when there is none. */
+export function pidfd_open(pid: number): number | undefined {
+  const result = native.pidfd_open(pid, 0);
+  return result === ESRCH ? undefined : check(result, "pidfd_open", String(pid));
+}
+
+/** False when the process is gone. */
+export function pidfd_send_signal(pidfd: number, signal: number): boolean {
+  const result = native.pidfd_send_signal(pidfd, signal, 0);
+  if (result === ESRCH) return false;
+  check(result, "pidfd_send_signal");
+  return true;
+}
