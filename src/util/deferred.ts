@@ -1,6 +1,6 @@
 /** A promise that is settled from outside; neither engine of ours has `Promise.withResolvers`. */
 
-export interface Deferred<T> {
+export interface Deferred<T = void> {
   readonly promise: Promise<T>;
   /** The first call of either wins, later ones do nothing. */
   resolve(value: T): void;

@@ -1,0 +1,200 @@
+/**
+ * The client's end of a ttrpc connection: many calls at a time over one byte stream.
+ * Knows nothing of message types (see client.ts for typed calls).
+ */
+import type { ByteStream } from "../../sys/os.ts";
+import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
+import { ByteReader } from "../../util/byte-reader.ts";
+import { writeParts } from "../../util/bytes.ts";
+import { deferred } from "../../util/deferred.ts";
+import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
+import { Response } from "../gen/ttrpc/envelope.ts";
+import { requestParts } from "./envelope.ts";
+import { type FrameHeader, frameType, maxDataLength, readHeader } from "./frame.ts";
+import { grpcCode } from "./grpc-code.ts";
+import { errorOfStatus, TtrpcError } from "./status.ts";
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** The server gets it too; 0 or nothing means no limit. */
+  readonly timeoutMs?: number | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** A longer answer ends the connection before it is read; default and most 4 MiB. */
+  readonly maxResponseBytes?: number | undefined;
+}
+
+interface PendingCall {
+  readonly name: string;
+  readonly maxResponseBytes: number;
+  succeed(payload: Uint8Array): void;
+  fail(error: unknown): void;
+}
+
+export class TtrpcConnection {
+  /** Resolves with the reason when the connection is lost or closed. Never rejects. */
+  readonly closed: Promise<KumiteError>;
+  readonly #stream: ByteStream;
+  readonly #pending = new Map<number, PendingCall>();
+  #nextStreamId = 1;
+  #end: KumiteError | undefined;
+  readonly #resolveClosed: (reason: KumiteError) => void;
+
+  /** Owns the stream from here on. */
+  constructor(stream: ByteStream) {
+    this.#stream = stream;
+    const closed = deferred<KumiteError>();
+    this.closed = closed.promise;
+    this.#resolveClosed = closed.resolve;
+    this.#readAll().then(
+      () => this.#lose(new KumiteError("protocol/closed", "the peer closed the connection")),
+      (error: unknown) => this.#lose(lossOf(error)),
+    );
+  }
+
+  /** Fails every pending call with `protocol/closed`. Idempotent. */
+  close(): void {
+    this.#lose(new KumiteError("protocol/closed", "the connection was closed"));
+  }
+
+  /**
+   * One call with encoded messages.
+   * @throws TtrpcError when the peer answers with an error; KumiteError `timeout`, `aborted`, `protocol/closed` when the
+   *   connection is lost before the answer, `protocol/violation` when the peer broke the protocol
+   */
+  async call(service: string, method: string, payload: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
+    const { signal, timeoutMs = 0, metadata = {}, maxResponseBytes = maxDataLength } = options;
+    const name = `${service}/${method}`;
+    throwIfAborted(signal);
+    if (this.#end !== undefined) throw lossDuring(name, this.#end);
+
+    const streamId = this.#nextStreamId;
+    const { parts, length } = requestParts(
+      streamId,
+      {
+        service,
+        method,
+        timeoutNano: BigInt(Math.ceil(timeoutMs)) * 1_000_000n,
+        metadata: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+      },
+      payload,
+    );
+    if (length > maxDataLength) {
+      throw new TtrpcError(
+        grpcCode.resourceExhausted,
+        `${name}: the request of ${length} bytes is over ${maxDataLength}`,
+      );
+    }
+    if (streamId > maxStreamId) {
+      this.#lose(new KumiteError("protocol/closed", "the connection has no stream id left"));
+      throw lossDuring(name, this.#end);
+    }
+    this.#nextStreamId += 2;
+
+    const answer = this.#await(streamId, name, { signal, timeoutMs, maxResponseBytes });
+    writeParts(this.#stream, parts).catch((error: unknown) => this.#lose(lossOf(error)));
+    return answer;
+  }
+
+  /** Settles with the answer, the timeout, the abort or the loss, whatever comes first, and cleans up after itself. */
+  #await(
+    streamId: number,
+    name: string,
+    limits: { signal: AbortSignal | undefined; timeoutMs: number; maxResponseBytes: number },
+  ): Promise<Uint8Array> {
+    const { signal, timeoutMs, maxResponseBytes } = limits;
+    const answer = deferred<Uint8Array>();
+    const settle = (): void => {
+      this.#pending.delete(streamId);
+      if (timer !== undefined) clearTimeout(timer as never);
+      forget();
+    };
+    const fail = (error: unknown): void => {
+      settle();
+      answer.reject(error);
+    };
+    const succeed = (payload: Uint8Array): void => {
+      settle();
+      answer.resolve(payload);
+    };
+    this.#pending.set(streamId, { name, maxResponseBytes, succeed, fail });
+    const timer = timeoutMs > 0 ? setTimeout(() => fail(timedOut(name, timeoutMs)), timerMs(timeoutMs)) : undefined;
+    const forget = onAbort(signal, () => fail(abortError(signal as AbortSignal)));
+    return answer.promise;
+  }
+
+  async #readAll(): Promise<void> {
+    const reader = new ByteReader(this.#stream);
+    for (let header = await readHeader(reader); header !== undefined; header = await readHeader(reader)) {
+      const call = this.#check(header);
+      if (call === undefined) {
+        await reader.skip(header.length);
+        continue;
+      }
+      const bytes = await reader.readExactly(header.length);
+      settleCall(call, bytes);
+    }
+  }
+
+  /** The call that this frame answers; `undefined` for a frame to be skipped. */
+  #check({ length, streamId, type }: FrameHeader): PendingCall | undefined {
+    const call = this.#pending.get(streamId);
+    const limit = call?.maxResponseBytes ?? maxDataLength;
+    if (length > limit) throw violation(`a frame of ${length} bytes where at most ${limit} are allowed`);
+    switch (type) {
+      case frameType.response:
+        // A late answer to a call that timed out or was aborted is no error, one to a call never made is.
+        if (streamId % 2 === 1 && streamId < this.#nextStreamId) return call;
+        throw violation(`an answer to stream ${streamId}, which was never opened`);
+      case frameType.request:
+      case frameType.data:
+        throw violation(`a frame of type ${type}, which only a client or an open stream may send`);
+      default:
+        return undefined;
+    }
+  }
+
+  #lose(reason: KumiteError): void {
+    if (this.#end !== undefined) return;
+    this.#end = reason;
+    this.#stream.close();
+    for (const call of [...this.#pending.values()]) call.fail(lossDuring(call.name, reason));
+    this.#resolveClosed(reason);
+  }
+}
+
+/** Stream ids are 32 bits and never used twice. */
+const maxStreamId = 0xffff_ffff;
+
+/** Longest timer that both engines have, in milliseconds; a longer wait is as good as none. */
+export function timerMs(ms: number): number {
+  return Math.min(ms, 0x7fff_ffff);
+}
+
+function settleCall(call: PendingCall, bytes: Uint8Array): void {
+  let response: Response;
+  try {
+    response = Response.decode(bytes);
+  } catch (error) {
+    call.fail(new KumiteError("protocol/violation", `${call.name}: the answer is malformed: ${messageOf(error)}`));
+    return;
+  }
+  const { status, payload } = response;
+  if (status === undefined || status.code === grpcCode.ok) call.succeed(payload);
+  else call.fail(errorOfStatus(status));
+}
+
+function timedOut(name: string, timeoutMs: number): KumiteError {
+  return new KumiteError("timeout", `${name}: no answer within ${timeoutMs} ms`, { data: { timeoutMs } });
+}
+
+function violation(what: string): KumiteError {
+  return new KumiteError("protocol/violation", `the peer sent ${what}`);
+}
+
+function lossOf(error: unknown): KumiteError {
+  return isKumiteError(error) ? error : new KumiteError("protocol/closed", "the connection was lost", { cause: error });
+}
+
+function lossDuring(name: string, reason: KumiteError | undefined): KumiteError {
+  return new KumiteError(reason?.code ?? "protocol/closed", `${name}: no answer`, { cause: reason });
+}

@@ -1,0 +1,163 @@
+/**
+ * Errors across a connection: any error becomes a status, a status becomes a `TtrpcError`. A KumiteError travels whole,
+ * as JSON in the status's details, which other implementations skip. What arrives is checked and cleaned: it may come
+ * from a guest.
+ */
+
+import {
+  type ErrorCode,
+  type ErrorDetail,
+  errorCodes,
+  isKumiteError,
+  KumiteError,
+  messageOf,
+} from "../../util/errors.ts";
+import { decodeUtf8, encodeUtf8, oneLine, stripControls } from "../../util/text.ts";
+import type { Status } from "../gen/google/rpc/status.ts";
+import { type GrpcCode, grpcCode, grpcCodeOf } from "./grpc-code.ts";
+
+/** The peer answered with an error. Failures of the connection itself are KumiteErrors. */
+export class TtrpcError extends Error {
+  override readonly name = "TtrpcError";
+  readonly code: GrpcCode;
+  /** What the peer knew of its error, when it is one of ours. */
+  readonly remote: KumiteError | undefined;
+
+  constructor(code: GrpcCode, message: string, remote?: KumiteError) {
+    super(message);
+    this.code = code;
+    this.remote = remote;
+  }
+}
+
+export function isTtrpcError(error: unknown, ...codes: GrpcCode[]): error is TtrpcError {
+  return error instanceof TtrpcError && (codes.length === 0 || codes.includes(error.code));
+}
+
+/** For handlers and clients alike: the gRPC code that an error has or would have on the wire. */
+export function grpcCodeForError(error: unknown): GrpcCode {
+  if (error instanceof TtrpcError) return error.code;
+  if (error instanceof KumiteError) return grpcCodes[error.code] ?? grpcCode.unknown;
+  return grpcCode.unknown;
+}
+
+export function statusOfError(error: unknown): Status {
+  const kumite = error instanceof TtrpcError ? error.remote : isKumiteError(error) ? error : undefined;
+  return {
+    code: grpcCodeForError(error),
+    message: messageOf(error),
+    details: kumite === undefined ? [] : [{ typeUrl: detailType, value: encodeDetail(kumite) }],
+  };
+}
+
+export function errorOfStatus(status: Status): TtrpcError {
+  const detail = status.details.find(({ typeUrl, value }) => typeUrl === detailType && value.length <= maxDetailLength);
+  const remote = detail && decodeDetail(detail.value);
+  return new TtrpcError(grpcCodeOf(status.code), cleanMessage(status.message), remote);
+}
+
+/**
+ * What a caller shows its own caller: the peer's own KumiteError when it sent one, else one with the code given here.
+ * Errors of the connection pass through.
+ */
+export function unwrapRemote(error: unknown, otherwise: ErrorCode, detail: ErrorDetail = {}): unknown {
+  if (!(error instanceof TtrpcError)) return error;
+  return error.remote ?? new KumiteError(otherwise, error.message, detail);
+}
+
+const detailType = "types.kumite/error";
+
+/** Longest text of an error detail, in bytes; a few console lines fit. */
+const maxDetailLength = 64 * 1024;
+
+/** Longest error message shown, in characters. */
+const maxMessageLength = 4096;
+
+/** Codes that are not listed are `unknown`, as engines expect of a plain failure. */
+const grpcCodes: { readonly [Code in ErrorCode]?: GrpcCode } = {
+  "usage/invalid": grpcCode.invalidArgument,
+  "oci/bundle-invalid": grpcCode.invalidArgument,
+  "oci/spec-invalid": grpcCode.invalidArgument,
+  "oci/unsupported": grpcCode.unimplemented,
+  "container/not-found": grpcCode.notFound,
+  "container/exists": grpcCode.alreadyExists,
+  "container/wrong-state": grpcCode.failedPrecondition,
+  "container/bad-id": grpcCode.invalidArgument,
+  "process/not-found": grpcCode.notFound,
+  "process/exists": grpcCode.alreadyExists,
+  "config/invalid": grpcCode.invalidArgument,
+  "hypervisor/unsupported": grpcCode.unimplemented,
+  "agent/timeout": grpcCode.deadlineExceeded,
+  aborted: grpcCode.cancelled,
+  timeout: grpcCode.deadlineExceeded,
+};
+
+function encodeDetail(error: KumiteError): Uint8Array {
+  const because = causes(error);
+  const whole = { code: error.code, message: error.message, phase: error.phase, hint: error.hint, because };
+  const full = encodeUtf8(JSON.stringify({ ...whole, data: error.data }, plain));
+  return full.length <= maxDetailLength ? full : encodeUtf8(JSON.stringify(whole));
+}
+
+/** The messages of the causes, nearest first. */
+function causes(error: Error): string[] {
+  const messages: string[] = [];
+  for (let cause = error.cause; cause !== undefined && messages.length < 8; ) {
+    messages.push(messageOf(cause).slice(0, maxMessageLength));
+    cause = cause instanceof Error ? cause.cause : undefined;
+  }
+  return messages;
+}
+
+function plain(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? value.toString() : value;
+}
+
+/** `undefined` for anything that is not exactly what `encodeDetail` makes. */
+function decodeDetail(bytes: Uint8Array): KumiteError | undefined {
+  let detail: unknown;
+  try {
+    detail = JSON.parse(decodeUtf8(bytes), (_key, value) => (typeof value === "string" ? cleanMessage(value) : value));
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(detail) || typeof detail.message !== "string" || !isErrorCode(detail.code)) return undefined;
+  const { phase, hint, data, because } = detail;
+  const messages = Array.isArray(because) ? because.filter((message) => typeof message === "string") : [];
+  const cause = messages.reduceRight<Error | undefined>(
+    (inner, message) => new Error(message, { cause: inner }),
+    undefined,
+  );
+  return new KumiteError(detail.code, detail.message, {
+    ...(typeof phase === "string" && { phase: oneLine(phase, 100) }),
+    ...(typeof hint === "string" && { hint: oneLine(hint) }),
+    ...(isRecord(data) && { data: flat(data) }),
+    ...(cause !== undefined && { cause }),
+  });
+}
+
+/** Keeps numbers, texts and lists of texts: what comes from outside must be safe to print and to encode again. */
+function flat(data: Record<string, unknown>): Record<string, unknown> {
+  const kept = new Map<string, unknown>();
+  for (const [name, value] of Object.entries(data)) {
+    if (Array.isArray(value))
+      kept.set(
+        name,
+        value.filter((item) => typeof item === "string"),
+      );
+    else if (["string", "number", "boolean"].includes(typeof value)) kept.set(name, value);
+  }
+  return Object.fromEntries(kept);
+}
+
+function cleanMessage(text: string): string {
+  return stripControls(text.slice(0, maxMessageLength));
+}
+
+function isErrorCode(value: unknown): value is ErrorCode {
+  return (errorCodes as readonly unknown[]).includes(value);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
