@@ -162,9 +162,6 @@ static const struct shape calls[] = {
     CALL(fsopen, T, I),
     CALL(fsconfig, I, I, TN, TN, I),
     CALL(fsmount, I, I, I),
-    CALL(fsopen, T, I),
-    CALL(fsconfig, I, I, TN, TN, I),
-    CALL(fsmount, I, I, I),
     /* the machine */
     CALL(clock_gettime, I, S(TIMESPEC)),
     CALL(clock_settime, I, S(TIMESPEC)),
