@@ -10,6 +10,8 @@ import * as looks from "./machine.ts";
 export interface Watch {
   /** Trees in which nothing new may stay: state roots, directories of sockets. */
   readonly directories?: readonly string[];
+  /** What another program keeps for itself and takes away when it likes: beginnings of lines as they are shown. */
+  readonly ignored?: readonly string[];
   /** How long what is ending may take to be gone, in ms. Default 10 000. */
   readonly settleMs?: number;
 }
@@ -39,7 +41,10 @@ export function newSince(before: Machine, after: Machine): LeftOver[] {
 export async function expectNothingNew(before: Machine, watch: Watch = {}): Promise<void> {
   const deadline = performance.now() + (watch.settleMs ?? 10_000);
   for (;;) {
-    const left = newSince(before, lookAtMachine(watch));
+    const ignored = watch.ignored ?? [];
+    const left = newSince(before, lookAtMachine(watch)).filter(
+      ({ what }) => !ignored.some((text) => what.startsWith(text)),
+    );
     if (left.length === 0) return;
     if (performance.now() > deadline) {
       throw new Error(`left behind:\n${left.map(({ kind, what }) => `  ${kind}: ${what}`).join("\n")}`);
