@@ -212,6 +212,8 @@ export interface Terminals {
   windowSize(fd: number): WindowSize;
   setWindowSize(fd: number, size: WindowSize): void;
   openPty(): { readonly master: number; readonly slave: number };
+  /** Makes it the controlling terminal of this session, whose leader this process must be. */
+  setControllingTerminal(fd: number): void;
   /** Connects to a unix socket and sends one descriptor with SCM_RIGHTS and `name` as the data. */
   sendDescriptor(socketPath: string, fd: number, name: string): Promise<void>;
 }

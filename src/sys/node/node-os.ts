@@ -48,6 +48,7 @@ const noTerminals: Terminals = {
   windowSize: refuse("TIOCGWINSZ"),
   setWindowSize: refuse("TIOCSWINSZ"),
   openPty: refuse("openpty"),
+  setControllingTerminal: refuse("TIOCSCTTY"),
   sendDescriptor: async () => refuse("sendmsg")(),
 };
 
