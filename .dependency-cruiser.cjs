@@ -1,0 +1,143 @@
+/**
+ * The import rules of src/, as data: a folder may import itself and what its row names, and nothing else of src/.
+ * Reading order is top to bottom. Tests are free: they bring the real things together.
+ */
+
+/** What everything may use. */
+const common = ["util/", "sys/os\\.ts$"];
+const hypervisorTypes = "hypervisor/(spec|driver)\\.ts$";
+const ociTypes = "oci/";
+
+/** Folder (or file) of src/ → what it may import, as the beginning of a path below src/. */
+const arrows = {
+  "index.ts": ["sandbox/", "factory/", "config/"],
+  "cli/": ["shim-client/", "sandbox/recover", "factory/", "config/", "persist/", "oci/"],
+  "shim/": ["sandbox/", "protocol/", "persist/", "config/", "oci/"],
+  "monitor/": ["persist/", "shim-client/"],
+  "sandbox/": [
+    "vm/",
+    "factory/",
+    "network/",
+    "storage/",
+    "devices/",
+    "cgroups/",
+    "oci/",
+    "config/",
+    "persist/",
+    "agent-client/",
+    hypervisorTypes,
+  ],
+  "factory/": ["vm/", "config/", hypervisorTypes],
+  "vm/": ["hypervisor/", "agent-client/"],
+  "hypervisor/": ["config/", "cgroups/", "persist/"],
+  "agent-client/": ["protocol/", ociTypes],
+  "shim-client/": ["protocol/", ociTypes],
+  "relay/": ["protocol/", ociTypes, "sys/engine/", "sys/linux/"],
+  "guest/": ["protocol/", ociTypes, "sys/engine/", "sys/linux/"],
+  "network/": ["oci/", "config/", "persist/", hypervisorTypes],
+  "storage/": ["oci/", "config/", "persist/", hypervisorTypes],
+  "devices/": ["oci/", "config/", "persist/", hypervisorTypes],
+  "cgroups/": ["oci/", "config/", "persist/", hypervisorTypes],
+  "persist/": [],
+  "config/": [],
+  "oci/": [],
+  "protocol/": [],
+  "sys/": ["sys/"],
+  "util/": [],
+};
+
+/** Files that choose an implementation of the operating-system interface. */
+const choosers = "^src/index\\.ts$|^src/.*/main\\.ts$";
+const tests = "\\.(test|vm-test)\\.ts$|/[a-z-]+-suite\\.ts$|\\.testing\\.ts$";
+const nodeFolders = "^src/(sys/node|monitor|factory/grpc)/";
+
+function own(folder) {
+  return folder.endsWith("/") ? `^src/${folder}` : `^src/${folder.replace(".", "\\.")}$`;
+}
+
+const arrowRules = Object.entries(arrows).map(([folder, allowed]) => ({
+  name: `arrow-${folder.replace(/\W+$/, "")}`,
+  comment: `${folder} may import ${["itself", ...common, ...allowed].join(", ")}`,
+  severity: "error",
+  from: { path: own(folder), pathNot: `${tests}|${choosers}` },
+  to: { path: "^src/", pathNot: [own(folder), ...[...common, ...allowed].map((path) => `^src/${path}`)] },
+}));
+
+/** A main.ts may choose an implementation besides what its folder may import. */
+const mainRules = Object.entries(arrows).map(([folder, allowed]) => ({
+  name: `main-${folder.replace(/\W+$/, "")}`,
+  comment: `${folder}main.ts may also import an implementation of sys`,
+  severity: "error",
+  from: { path: folder.endsWith("/") ? `^src/${folder}.*\\bmain\\.ts$` : own(folder) },
+  to: { path: "^src/", pathNot: [own(folder), ...[...common, ...allowed, "sys/"].map((path) => `^src/${path}`)] },
+}));
+
+module.exports = {
+  forbidden: [
+    ...arrowRules,
+    ...mainRules,
+    {
+      name: "known-folder",
+      comment: "every folder of src/ has a row in the table of arrows",
+      severity: "error",
+      from: { path: "^src/", pathNot: Object.keys(arrows).map(own) },
+      to: {},
+    },
+    {
+      name: "implementation-of-sys",
+      comment: "only main.ts files, index.ts and tests choose an implementation of sys (guest and relay have one each)",
+      severity: "error",
+      from: { path: "^src/", pathNot: `^src/sys/|^src/(guest|relay)/|${choosers}|${tests}` },
+      to: { path: "^src/sys/", pathNot: "^src/sys/os\\.ts$" },
+    },
+    {
+      name: "node-modules",
+      comment: "what is portable asks the Os interface; only its Node implementation and Node-only leaves import node:",
+      severity: "error",
+      from: { path: "^src/", pathNot: `${nodeFolders}|${tests}` },
+      to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "engine-modules",
+      comment: "the small engine's native modules have one typed wrapper",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/sys/(engine|linux)/" },
+      to: { path: "^kumite:" },
+    },
+    {
+      name: "no-tools",
+      comment: "the product never imports its tools, tests or benchmarks",
+      severity: "error",
+      from: { path: "^src/", pathNot: tests },
+      to: { path: "^(tools|test|bench|guest-image)/" },
+    },
+    {
+      name: "no-test-code",
+      comment: "nothing but tests imports test code",
+      severity: "error",
+      from: { path: "^src/", pathNot: tests },
+      to: { path: tests },
+    },
+    {
+      name: "declared-packages",
+      comment: "the product uses packages of `dependencies` only",
+      severity: "error",
+      from: { path: "^src/", pathNot: tests },
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"] },
+    },
+    { name: "no-cycle", comment: "no circular import", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "resolvable",
+      comment: "every import is there",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true, pathNot: "^kumite:" },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsConfig: { fileName: "tsconfig.json" },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default"] },
+  },
+};

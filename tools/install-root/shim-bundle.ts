@@ -1,0 +1,32 @@
+/** The shim as one file for Node: nothing but Node's own modules may be left outside, as no node_modules is installed. */
+import { resolve } from "node:path";
+import { build } from "esbuild";
+
+const repository = resolve(import.meta.dirname, "../..");
+
+export async function bundleShim(entry: string): Promise<Uint8Array> {
+  const result = await build({
+    entryPoints: [entry],
+    absWorkingDir: repository,
+    tsconfig: resolve(repository, "tsconfig.json"),
+    bundle: true,
+    write: false,
+    metafile: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    // Names and lines stay readable in stack traces; parsing is not what a start of Node spends its time on.
+    minifySyntax: true,
+    charset: "utf8",
+    legalComments: "eof",
+    logLevel: "silent",
+  });
+  const [output] = result.outputFiles;
+  if (output === undefined) throw new Error(`bundling ${entry} gave nothing`);
+  const outside = Object.values(result.metafile.outputs)
+    .flatMap(({ imports }) => imports)
+    .filter(({ external, path }) => external === true && !path.startsWith("node:"));
+  if (outside.length > 0)
+    throw new Error(`the shim would load ${outside.map(({ path }) => path).join(", ")} from outside its bundle`);
+  return output.contents;
+}

@@ -1,0 +1,24 @@
+/** What the install root is made of. */
+import { resolve } from "node:path";
+import type { EngineModule } from "../engine/bundle.ts";
+
+export const repository = resolve(import.meta.dirname, "../..");
+
+/** Where a working tree keeps its install root; `make install` copies it. */
+export const installRoot = resolve(repository, "build/libexec/kumite");
+
+/** Modules of the host executable; the one named like the executable is what it runs under any other name. */
+export const hostModules: readonly EngineModule[] = [
+  { name: "kumite", entry: source("src/cli/main.ts") },
+  { name: "kumite-relay", entry: source("src/relay/main.ts") },
+  { name: "kumite-launch", entry: source("src/sys/launch/main.ts") },
+  { name: "kumite-helper", entry: source("src/sys/helper/main.ts") },
+];
+
+export const guestModules: readonly EngineModule[] = [{ name: "agent", entry: source("src/guest/main.ts") }];
+
+export const shimEntry = source("src/shim/main.ts");
+
+function source(path: string): string {
+  return resolve(repository, path);
+}

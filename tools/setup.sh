@@ -1,0 +1,204 @@
+#!/bin/sh
+# Makes a clone ready to run: Debian packages, npm packages, then everything that is built (tools/build.ts).
+# Installs only what is missing; when nothing is to be done it ends at once. Standard input is never read.
+#
+#   tools/setup.sh [--quiet] [--tests]
+#
+# --quiet  says nothing when there is nothing to do
+# --tests  also installs what only the tests need
+set -eu
+
+# What the product starts, then what builds it. `demo` and the tests put busybox into their containers.
+packages="qemu-system-x86 qemu-system-common qemu-system-data iproute2 util-linux
+  gcc libc6-dev musl-tools dpkg-dev xz-utils debian-archive-keyring git busybox-static"
+test_packages="podman"
+oldest_node="20.11"
+
+say() { echo "setup: $*" >&2; }
+fail() {
+  say "$*"
+  exit 1
+}
+
+main() {
+  quiet=
+  for argument in "$@"; do
+    case $argument in
+      --quiet) quiet=yes ;;
+      --tests) packages="$packages $test_packages" ;;
+      *) fail "unknown argument $argument (known: --quiet --tests)" ;;
+    esac
+  done
+  cd "$(dirname "$0")/.."
+  exec </dev/null
+  umask 022
+  export LC_ALL=C
+  check_node
+  missing=$(missing_packages)
+  if [ -n "$missing" ] || ! is_current; then
+    work
+  elif [ -z "$quiet" ]; then
+    say "everything is in place: run bin/kumite, or npm run demo"
+  fi
+}
+
+work() {
+  mkdir -p build
+  log=$(mktemp build/setup.XXXXXX)
+  running=
+  trap 'clean_up' EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  exec 9>build/setup.lock
+  flock --nonblock 9 || {
+    say "waiting for another set-up in this tree"
+    flock 9
+  }
+  begun=$(date +%s)
+  missing=$(missing_packages)
+  [ -z "$missing" ] || install_packages
+  npm_current || install_npm
+  if ! is_current; then
+    rm -f build/setup.stamp
+    step "building the engine, the guest and the programs (the first time takes some minutes)" \
+      node_modules/.bin/tsx tools/build.ts
+    stamp >build/setup.stamp
+  fi
+  say "ready after $(($(date +%s) - begun)) s: run bin/kumite, or npm run demo"
+}
+
+clean_up() {
+  if [ -n "$running" ]; then
+    kill "$running" 2>/dev/null || true
+    wait "$running" 2>/dev/null || true
+  fi
+  rm -f "$log"
+}
+
+check_node() {
+  command -v node >/dev/null || fail "node is missing: install Node $oldest_node or newer"
+  # shellcheck disable=SC2016 # the template is JavaScript's
+  node -e 'const [a, b] = process.versions.node.split(".").map(Number), [c, d] = process.argv[1].split(".").map(Number);
+    if (a < c || (a === c && b < d)) process.exit(1)' "$oldest_node" ||
+    fail "node is $(node --version), but $oldest_node or newer is needed"
+}
+
+missing_packages() {
+  command -v dpkg-query >/dev/null || {
+    echo "$packages"
+    return
+  }
+  # shellcheck disable=SC2086 # a list
+  installed=$(dpkg-query --show --showformat '${Package} ${db:Status-Status}\n' $packages 2>/dev/null || true)
+  for package in $packages; do
+    case "
+$installed
+" in
+      *"
+$package installed
+"*) ;;
+      *) printf '%s ' "$package" ;;
+    esac
+  done
+}
+
+install_packages() {
+  # shellcheck source=/dev/null
+  release=$(. /etc/os-release && echo "${ID:-unknown} ${VERSION_ID:-}")
+  machine=$(uname -m)
+  [ "$release $machine" = "debian 12 x86_64" ] ||
+    refuse "this is $release on $machine, and only Debian 12 on x86_64 is set up by itself"
+  [ "$(id -u)" = 0 ] || refuse "packages are missing, and only root can install them"
+  export DEBIAN_FRONTEND=noninteractive
+  # shellcheck disable=SC2086 # a list
+  apt-cache show linux-image-amd64 $missing >"$log" 2>&1 || step "fetching the lists of packages" apt-get update
+  attempt "installing $missing" install_debian && return
+  # A list that is older than the archive names packages that are gone.
+  step "fetching the lists of packages anew" apt-get update
+  step "installing $missing" install_debian
+}
+
+install_debian() {
+  # shellcheck disable=SC2086 # a list
+  apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 $missing
+}
+
+refuse() {
+  say "$1"
+  say "install these Debian packages, or what contains the same elsewhere:"
+  # shellcheck disable=SC2086 # a list
+  printf '  %s\n' $missing >&2
+  say "the guest's kernel comes from Debian's linux-image-amd64, by apt-get download"
+  exit 1
+}
+
+# What npm installed is what the lock file says. A tree that npm made without us has no mark and is compared.
+npm_current() {
+  wanted=$(sha256sum package.json package-lock.json)
+  [ "$(cat node_modules/.kumite-lock 2>/dev/null)" != "$wanted" ] || return 0
+  node tools/npm-current.mjs 2>/dev/null || return 1
+  echo "$wanted" >node_modules/.kumite-lock
+}
+
+install_npm() {
+  command -v npm >/dev/null || fail "npm is missing: it comes with Node"
+  # No package here needs its install script.
+  step "installing npm packages" npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+  sha256sum package.json package-lock.json >node_modules/.kumite-lock
+}
+
+# step DESCRIPTION COMMAND...: an attempt that must succeed.
+step() {
+  attempt "$@" || {
+    cat "$log" >&2
+    fail "failed: $1"
+  }
+}
+
+# Runs a command with its output kept in $log. Lines of it that begin with the name of a builder are shown as progress.
+attempt() {
+  say "$1"
+  shift
+  start=$(date +%s)
+  said=$start
+  shown=0
+  : >"$log"
+  "$@" >"$log" 2>&1 9>&- &
+  running=$!
+  while kill -0 "$running" 2>/dev/null; do
+    sleep 0.2
+    now=$(date +%s)
+    lines=$(grep -c '' "$log" || true)
+    if [ "$lines" -gt "$shown" ]; then
+      sed -n "$((shown + 1)),${lines}p" "$log" | sed -n -E "s/^(build|engine|guest): /  $((now - start)) s  /p" >&2
+      shown=$lines
+      said=$now
+    elif [ $((now - said)) -ge 15 ]; then
+      say "  still at it after $((now - start)) s"
+      said=$now
+    fi
+  done
+  ended=0
+  wait "$running" || ended=$?
+  running=
+  return $ended
+}
+
+# Is what was built last made from what is here now?
+is_current() {
+  [ -f build/setup.stamp ] && [ "$(stamp)" = "$(cat build/setup.stamp)" ]
+}
+
+# Everything that decides what the build gives, and what it gave.
+stamp() {
+  {
+    node --version
+    find bench/floor guest-image proto src tools package.json package-lock.json tsconfig*.json \
+      -type f ! -name '*.test.ts' -exec sha256sum {} + | sort -k 2
+    # New lists of packages may name a newer kernel.
+    ls -l --time-style=full-iso /var/lib/apt/lists build/libexec/kumite
+  } 2>&1 | sha256sum
+}
+
+main "$@"
