@@ -1,0 +1,163 @@
+/**
+ * Which mounts of a specification need something of the host, and what the guest is told instead.
+ * Decides only; `share-container.ts` makes the binds, the agent mounts the rest.
+ */
+import type { Bundle } from "../oci/bundle.ts";
+import type { OciMount } from "../oci/spec.ts";
+import type { MountEntry, Os } from "../sys/os.ts";
+import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
+import { isBelow, normalizePath, resolvePath } from "../util/path.ts";
+import { guestVolume } from "./guest-paths.ts";
+
+/** A file or directory of the host that the container sees at one of its mounts. */
+export interface Volume {
+  /** Of the mount in the specification. */
+  readonly index: number;
+  /** Absolute, on the host. */
+  readonly source: string;
+  readonly kind: "file" | "directory";
+  readonly readonly: boolean;
+  /** With the mounts below the source. */
+  readonly recursive: boolean;
+}
+
+export interface MountPlan {
+  readonly volumes: readonly Volume[];
+  /** The specification's mounts with paths of the guest, in their order. */
+  readonly guestMounts: readonly OciMount[];
+  /** What was left out or done otherwise; one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** What a guest's kernel has without anything of the host. */
+const guestFileSystems = new Set([
+  "cgroup",
+  "cgroup2",
+  "debugfs",
+  "devpts",
+  "devtmpfs",
+  "hugetlbfs",
+  "mqueue",
+  "proc",
+  "ramfs",
+  "securityfs",
+  "sysfs",
+  "tmpfs",
+  "tracefs",
+]);
+
+/** Of /dev/shm where nothing says otherwise, as other runtimes have it. */
+const defaultShmSize = "65536k";
+
+type Placement =
+  | { readonly kind: "guest"; readonly mount: OciMount; readonly note?: string }
+  | { readonly kind: "volume"; readonly mount: OciMount; readonly volume: Volume }
+  | { readonly kind: "left-out"; readonly note: string };
+
+/**
+ * @throws KumiteError `storage/failed` for a source that is missing, `oci/unsupported` for a mount that a virtual
+ *   machine cannot have; both name the key
+ */
+export async function planMounts(os: Os, bundle: Bundle, containerId: string): Promise<MountPlan> {
+  const volumes: Volume[] = [];
+  const guestMounts: OciMount[] = [];
+  const notes: string[] = [];
+  for (const [index, mount] of (bundle.spec.mounts ?? []).entries()) {
+    const placement = await place(os, bundle, containerId, mount, index);
+    if (placement.kind !== "left-out") guestMounts.push(placement.mount);
+    if (placement.kind === "volume") volumes.push(placement.volume);
+    else if (placement.note !== undefined) notes.push(placement.note);
+  }
+  return { volumes, guestMounts, notes };
+}
+
+async function place(os: Os, bundle: Bundle, id: string, mount: OciMount, index: number): Promise<Placement> {
+  const options = mount.options ?? [];
+  const isBind = mount.type === "bind" || options.includes("bind") || options.includes("rbind");
+  if (!isBind) return placeNewMount(bundle, mount, index);
+  const source = resolvePath(bundle.path, requireSource(bundle, mount, index));
+  const destination = normalizePath(mount.destination);
+  // The guest's own: what the host has there says nothing about the virtual machine.
+  if (isBelow("/proc", source) || isBelow("/sys", source)) return { kind: "guest", mount: bindOf(mount, source) };
+  const kind = await kindOf(os, bundle, index, source);
+  if (destination === "/dev/shm") return placeSharedMemory(os, mount, source);
+  if (kind === "device") {
+    return { kind: "left-out", note: `mount on ${destination} is left out: ${source} is a device of the host` };
+  }
+  const recursive = !options.includes("bind") || options.includes("rbind");
+  const volume: Volume = { index, source, kind, recursive, readonly: isReadonly(options) };
+  return { kind: "volume", volume, mount: bindOf(mount, guestVolume(id, index)) };
+}
+
+function placeNewMount(bundle: Bundle, mount: OciMount, index: number): Placement {
+  const type = mount.type ?? "";
+  if (guestFileSystems.has(type)) return { kind: "guest", mount };
+  if (type === "") throw invalid(bundle, `mounts[${index}].type`, "is missing, and the options do not make it a bind");
+  throw new KumiteError(
+    "oci/unsupported",
+    `${bundle.configFile}: mounts[${index}].type: ${type} cannot be mounted in a virtual machine`,
+    {
+      phase: "storage.plan",
+      hint: "mount it on the host and give the directory as a bind mount",
+      data: { file: bundle.configFile, key: `mounts[${index}].type`, destination: mount.destination },
+    },
+  );
+}
+
+/** Shared memory must be the guest's: what lies in a tmpfs of the host could not be mapped by two processes alike. */
+async function placeSharedMemory(os: Os, mount: OciMount, source: string): Promise<Placement> {
+  const size = sizeOf(await os.mounts.table(), source) ?? defaultShmSize;
+  const kept = (mount.options ?? []).filter((option) => !/^r?(bind|private|shared|slave|unbindable)$/.test(option));
+  const options = [...new Set([...kept, "nosuid", "noexec", "nodev", "mode=1777", `size=${size}`])];
+  return { kind: "guest", mount: { destination: mount.destination, type: "tmpfs", source: "shm", options } };
+}
+
+function sizeOf(mounts: readonly MountEntry[], target: string): string | undefined {
+  const entry = mounts.findLast((mount) => mount.target === target && mount.type === "tmpfs");
+  return entry?.options.find((option) => option.startsWith("size="))?.slice("size=".length);
+}
+
+/** The same mount with a source in the guest. */
+function bindOf(mount: OciMount, source: string): OciMount {
+  const options = mount.options ?? [];
+  const isMarked = options.includes("bind") || options.includes("rbind");
+  return { ...mount, type: "bind", source, options: isMarked ? options : ["rbind", ...options] };
+}
+
+function isReadonly(options: readonly string[]): boolean {
+  return options.findLast((option) => ["ro", "rro", "rw", "rrw"].includes(option))?.endsWith("ro") ?? false;
+}
+
+function requireSource(bundle: Bundle, mount: OciMount, index: number): string {
+  if (mount.source === undefined || mount.source === "") {
+    throw invalid(bundle, `mounts[${index}].source`, "is missing: a bind mount needs one");
+  }
+  return mount.source;
+}
+
+async function kindOf(os: Os, bundle: Bundle, index: number, source: string): Promise<"file" | "directory" | "device"> {
+  const key = `mounts[${index}].source`;
+  try {
+    const status = await os.files.status(source);
+    if (status === undefined) throw missing(bundle, key, source, "no such file or directory");
+    if (status.kind === "directory") return "directory";
+    return status.kind === "character" || status.kind === "block" ? "device" : "file";
+  } catch (error) {
+    if (isSystemError(error)) throw missing(bundle, key, source, messageOf(error));
+    throw error;
+  }
+}
+
+function missing(bundle: Bundle, key: string, source: string, why: string): KumiteError {
+  return new KumiteError("storage/failed", `${bundle.configFile}: ${key}: ${source} cannot be mounted: ${why}`, {
+    phase: "storage.plan",
+    hint: "the source of a bind mount must exist on the host",
+    data: { file: bundle.configFile, key, source },
+  });
+}
+
+function invalid(bundle: Bundle, key: string, what: string): KumiteError {
+  return new KumiteError("oci/spec-invalid", `${bundle.configFile}: ${key} ${what}`, {
+    data: { file: bundle.configFile, key },
+  });
+}

@@ -1,0 +1,98 @@
+/**
+ * Puts a container's root file system and volumes into the shared tree. Works before and after the daemon that serves
+ * the tree was started: binds reach it by propagation.
+ */
+import type { Bundle } from "../oci/bundle.ts";
+import type { MountEntry, Os } from "../sys/os.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
+import { isBelow } from "../util/path.ts";
+import { volumeName } from "./guest-paths.ts";
+import type { Volume } from "./mount-plan.ts";
+import type { SharedTree } from "./shared-tree.ts";
+
+interface Bind {
+  readonly source: string;
+  readonly name: string;
+  readonly kind: "file" | "directory";
+  readonly readonly: boolean;
+  readonly recursive: boolean;
+}
+
+/**
+ * `root.readonly` is not applied here: mount points may have to be made in the root first, which the agent does.
+ * The binds need no steps of their own, they go with the tree.
+ *
+ * @throws KumiteError `storage/failed` naming the source
+ */
+export async function shareContainer(
+  os: Os,
+  tree: SharedTree,
+  containerId: string,
+  bundle: Bundle,
+  volumes: readonly Volume[],
+): Promise<void> {
+  const directory = `${tree.mounts}/${containerId}`;
+  await os.files.makeDir(directory, 0o755);
+  const rootfs: Bind = {
+    source: bundle.rootfs,
+    name: "rootfs",
+    kind: "directory",
+    readonly: false,
+    recursive: true,
+  };
+  const binds = volumes.map((volume): Bind => ({ ...volume, name: volumeName(volume.index) }));
+  for (const bind of [rootfs, ...binds]) {
+    try {
+      await share(os, tree, directory, `${containerId}-${bind.name}`, bind);
+    } catch (error) {
+      throw new KumiteError("storage/failed", `${bind.source} cannot be shared with the guest: ${messageOf(error)}`, {
+        phase: "storage.share",
+        data: { source: bind.source },
+        cause: error,
+      });
+    }
+  }
+}
+
+/**
+ * A bind first exists on the private stage, where it loses its propagation and gets its flags; only then is it bound
+ * to its place. So the guest never sees it writable for a moment, and changing flags needs no second change in the view,
+ * to which they would not propagate.
+ */
+async function share(os: Os, tree: SharedTree, directory: string, stageName: string, bind: Bind): Promise<void> {
+  const stage = `${tree.stage}/${stageName}`;
+  const place = `${directory}/${bind.name}`;
+  await makeMountPoint(os, stage, bind.kind);
+  await makeMountPoint(os, place, bind.kind);
+  const recursion = bind.recursive ? ["rec"] : [];
+  await os.mounts.mount({ source: bind.source, target: stage, flags: ["bind", ...recursion] });
+  await os.mounts.mount({ target: stage, flags: ["rec", "private"] });
+  for (const mount of (await os.mounts.table()).filter((entry) => isBelow(stage, entry.target))) {
+    const flags = ["remount", "bind", ...flagsFor(mount, bind.readonly)];
+    // By descriptor below the stage: what lies there may be somebody's to change, and a link would lead the flags away.
+    const below = mount.target === stage ? {} : { beneath: stage };
+    const target = mount.target === stage ? stage : mount.target.slice(stage.length);
+    await os.mounts.mount({ target, flags, ...below });
+  }
+  await os.mounts.mount({ source: stage, target: place, flags: ["bind", ...recursion] });
+  await os.mounts.unmount(stage, { lazy: true });
+  if (bind.kind === "directory") await os.files.removeDir(stage);
+  else await os.files.removeFile(stage);
+}
+
+/** A remount replaces all flags, so those that the source has are given again. */
+const keptFlags = ["ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime"];
+
+/**
+ * The host never follows set-user-id bits or device nodes of a tree that a guest writes. Inside the guest they work:
+ * these are flags of the host's mount.
+ */
+function flagsFor({ options }: MountEntry, readonly: boolean): string[] {
+  const kept = keptFlags.filter((flag) => options.includes(flag));
+  return [...new Set([...kept, "nosuid", "nodev", ...(readonly ? ["ro"] : [])])];
+}
+
+async function makeMountPoint(os: Os, path: string, kind: "file" | "directory"): Promise<void> {
+  if (kind === "directory") await os.files.makeDir(path, 0o755);
+  else await os.files.write(path, "", { exclusive: true });
+}

@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { expectNothingNew, lookAtMachine, type Machine } from "../../test/support/left-overs.ts";
+import { testOs } from "../../test/support/node-os.ts";
+import type { Bundle } from "../oci/bundle.ts";
+import { defaultSpec } from "../oci/default-spec.ts";
+import { claimSandbox } from "../persist/claim.ts";
+import type { Journal } from "../persist/journal.ts";
+import type { SandboxPaths } from "../persist/paths.ts";
+import { undoAll } from "../persist/undo.ts";
+import type { Volume } from "./mount-plan.ts";
+import { shareContainer } from "./share-container.ts";
+import { makeSharedTree, type SharedTree } from "./shared-tree.ts";
+
+const os = testOs();
+
+/** A process in a mount namespace of its own, as virtiofsd is: it gets what is mounted here later by propagation. */
+class Daemon {
+  readonly #process: ChildProcess;
+
+  private constructor(process: ChildProcess) {
+    this.#process = process;
+  }
+
+  static async start(): Promise<Daemon> {
+    const script = "mount --make-rslave / && echo ready && exec cat";
+    const child = spawn("unshare", ["--mount", "--propagation", "unchanged", "sh", "-c", script]);
+    await new Promise((resolve, reject) => {
+      child.stdout.once("data", resolve);
+      child.once("exit", reject);
+    });
+    return new Daemon(child);
+  }
+
+  /** A path as this process sees it. */
+  path(of: string): string {
+    return `/proc/${this.#process.pid}/root${of}`;
+  }
+
+  async stop(): Promise<void> {
+    const gone = new Promise((resolve) => this.#process.once("exit", resolve));
+    this.#process.kill("SIGKILL");
+    await gone;
+  }
+}
+
+describe("the shared tree", () => {
+  let place: string;
+  let machine: Machine;
+  let journal: Journal;
+  let paths: SandboxPaths;
+  let tree: SharedTree;
+  let daemon: Daemon;
+
+  before(async () => {
+    machine = lookAtMachine();
+    place = await mkdtemp(path.join(tmpdir(), "kumite-storage-"));
+  });
+  after(async () => {
+    await rm(place, { recursive: true });
+    await expectNothingNew(machine);
+  });
+
+  beforeEach(async () => {
+    const root = path.join(place, "root");
+    ({ journal, paths } = await claimSandbox(os, { root, id: "web", bundle: place, rootfs: place, annotations: {} }));
+    tree = await makeSharedTree(os, journal, paths.shared);
+    daemon = await Daemon.start();
+  });
+  afterEach(async () => {
+    await daemon.stop();
+    assert.deepEqual(await undoAll(os, journal.content.steps), []);
+    await rm(paths.directory, { recursive: true });
+  });
+
+  function bundleAt(rootfs: string): Bundle {
+    return { path: place, configFile: `${place}/config.json`, rootfs, spec: defaultSpec() };
+  }
+
+  async function directory(name: string, file: string, content: string): Promise<string> {
+    const made = path.join(place, name);
+    await mkdir(made, { recursive: true });
+    writeFileSync(path.join(made, file), content);
+    return made;
+  }
+
+  function volume(source: string, more: Partial<Volume> = {}): Volume {
+    return { index: 3, source, kind: "directory", readonly: false, recursive: true, ...more };
+  }
+
+  it("carries binds made after the start to a daemon in its own mount namespace", async () => {
+    const rootfs = await directory("rootfs", "greeting", "hello");
+    await shareContainer(os, tree, "web", bundleAt(rootfs), []);
+    const seen = daemon.path(`${tree.view}/web/rootfs`);
+    assert.equal(readFileSync(`${seen}/greeting`, "utf8"), "hello");
+    writeFileSync(`${seen}/answer`, "from the guest");
+    assert.equal(readFileSync(`${rootfs}/answer`, "utf8"), "from the guest");
+  });
+
+  it("lets the guest write inside what is shared and nowhere else", async () => {
+    await shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), []);
+    for (const at of ["", "/web"]) {
+      assert.throws(() => writeFileSync(daemon.path(`${tree.view}${at}/planted`), ""), { code: "EROFS" });
+    }
+  });
+
+  it("shares a read-only volume that cannot be written by the daemon either", async () => {
+    const source = await directory("data", "file", "kept");
+    const volumes = [volume(source, { readonly: true })];
+    await shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), volumes);
+    const seen = daemon.path(`${tree.view}/web/volume-3/file`);
+    assert.equal(readFileSync(seen, "utf8"), "kept");
+    assert.throws(() => writeFileSync(seen, "changed"), { code: "EROFS" });
+    writeFileSync(`${source}/file`, "the host may");
+    assert.equal(readFileSync(seen, "utf8"), "the host may");
+  });
+
+  it("keeps a source read-only that is so on the host", async () => {
+    const source = await directory("data", "file", "");
+    await os.mounts.mount({ source, target: source, flags: ["bind"] });
+    try {
+      await os.mounts.mount({ target: source, flags: ["remount", "bind", "ro"] });
+      await shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), [volume(source)]);
+      assert.throws(() => writeFileSync(daemon.path(`${tree.view}/web/volume-3/file`), ""), { code: "EROFS" });
+    } finally {
+      await os.mounts.unmount(source);
+    }
+  });
+
+  it("shares mounts below a source, without set-user-id and devices on the host", async () => {
+    const source = await directory("data", "a", "");
+    await mkdir(`${source}/inner`, { recursive: true });
+    await os.mounts.mount({ source: "tmpfs", target: `${source}/inner`, type: "tmpfs", flags: [] });
+    try {
+      writeFileSync(`${source}/inner/deep`, "seen");
+      await shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), [volume(source)]);
+      assert.equal(readFileSync(daemon.path(`${tree.view}/web/volume-3/inner/deep`), "utf8"), "seen");
+      for (const mount of await os.mounts.table()) {
+        if (!mount.target.startsWith(`${tree.view}/web/`)) continue;
+        assert.ok(mount.options.includes("nosuid") && mount.options.includes("nodev"), JSON.stringify(mount));
+      }
+    } finally {
+      await os.mounts.unmount(`${source}/inner`);
+    }
+  });
+
+  it("shares a single file", async () => {
+    const source = path.join(await directory("data", "hosts", "127.0.0.1 localhost"), "hosts");
+    const volumes = [volume(source, { kind: "file" })];
+    await shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), volumes);
+    assert.equal(readFileSync(daemon.path(`${tree.view}/web/volume-3`), "utf8"), "127.0.0.1 localhost");
+  });
+
+  it("cannot be entered by other users", async () => {
+    assert.equal((await os.files.status(paths.shared))?.mode, 0o700);
+  });
+
+  it("goes with one unmount while a daemon still uses it", async () => {
+    await shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), []);
+    assert.deepEqual(await undoAll(os, journal.content.steps), []);
+    assert.ok(!existsSync(paths.shared));
+    assert.ok(existsSync(path.join(place, "rootfs/a")));
+  });
+
+  it("says which source cannot be shared", async () => {
+    const missing = volume(path.join(place, "missing"));
+    await assert.rejects(
+      shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), [missing]),
+      /missing cannot be shared with the guest: mount .*: no such file or directory/,
+    );
+  });
+});

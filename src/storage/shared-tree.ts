@@ -1,0 +1,43 @@
+/**
+ * The tree of the host that the guest mounts. Three directories of one parent, which only root can enter:
+ *   `mounts`  what is shared, as the host arranges it; a mount with shared propagation
+ *   `view`    the same, as the guest gets it: follows `mounts`, but its own directories are read-only, so that a guest
+ *             can write inside what is shared and nowhere else, and can never put a link where the host will mount
+ *   `stage`   where a bind gets its flags before it appears in the other two
+ * The parent is a private mount: unmounting it takes everything along.
+ */
+import type { Journal } from "../persist/journal.ts";
+import type { Os } from "../sys/os.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
+
+export interface SharedTree {
+  readonly mounts: string;
+  /** What a `SharedDirectory` gets as its path. */
+  readonly view: string;
+  readonly stage: string;
+}
+
+/** @throws KumiteError `storage/failed`; what was made by then is in the journal */
+export async function makeSharedTree(os: Os, journal: Journal, parent: string): Promise<SharedTree> {
+  const tree: SharedTree = { mounts: `${parent}/mounts`, view: `${parent}/view`, stage: `${parent}/stage` };
+  await journal.record({ kind: "directory", path: parent }, { kind: "mount", target: parent });
+  try {
+    await os.files.makeDir(parent, 0o700);
+    await os.mounts.mount({ source: parent, target: parent, flags: ["bind"] });
+    await os.mounts.mount({ target: parent, flags: ["private"] });
+    for (const directory of [tree.mounts, tree.view, tree.stage]) await os.files.makeDir(directory, 0o755);
+
+    await os.mounts.mount({ source: tree.mounts, target: tree.mounts, flags: ["bind"] });
+    await os.mounts.mount({ target: tree.mounts, flags: ["shared"] });
+    await os.mounts.mount({ source: tree.mounts, target: tree.view, flags: ["bind"] });
+    await os.mounts.mount({ target: tree.view, flags: ["slave"] });
+    await os.mounts.mount({ target: tree.view, flags: ["remount", "bind", "ro", "nosuid", "nodev"] });
+    return tree;
+  } catch (error) {
+    throw new KumiteError("storage/failed", `the shared directory cannot be made: ${messageOf(error)}`, {
+      phase: "storage.share",
+      data: { directory: parent },
+      cause: error,
+    });
+  }
+}
