@@ -1,0 +1,38 @@
+# Installs what `npm run setup` built: `make install` as root, PREFIX and DESTDIR as usual.
+# Everything that runs on the host or boots a guest lands in one directory that only root can write.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+built := build/libexec/kumite
+programs := kumite agent
+data := shim.mjs vmlinux initrd.img install.json
+
+bindir := $(DESTDIR)$(PREFIX)/bin
+libexecdir := $(DESTDIR)$(PREFIX)/libexec/kumite
+
+# Root owns what root installs; anyone else is packaging into DESTDIR.
+owner := $(if $(filter 0,$(shell id -u)),-o root -g root)
+
+.PHONY: all install uninstall clean
+
+all:
+	@tools/setup.sh
+
+install:
+	@for file in $(programs) $(data); do \
+	  test -f $(built)/$$file || { echo "$(built)/$$file is missing: run npm run setup first" >&2; exit 1; }; \
+	done
+	install -d $(owner) -m 0755 $(bindir) $(libexecdir)
+	# A running sandbox keeps its files: install replaces them instead of writing into them.
+	install $(owner) -m 0755 $(addprefix $(built)/,$(programs)) $(libexecdir)
+	install $(owner) -m 0644 $(addprefix $(built)/,$(data)) $(libexecdir)
+	ln -sfn ../libexec/kumite/kumite $(bindir)/kumite
+
+uninstall:
+	rm -f $(bindir)/kumite
+	rm -f $(addprefix $(libexecdir)/,$(programs) $(data))
+	test ! -d $(libexecdir) || rmdir --ignore-fail-on-non-empty $(libexecdir)
+
+clean:
+	rm -rf build

@@ -1,0 +1,64 @@
+/**
+ * Runs one kind of tests through node's own runner: `unit` (beside their source, no machine) or `vm` (under test/, with
+ * real machines, one file at a time). Further arguments are parts of paths: only files with one of them run.
+ */
+import { spawn } from "node:child_process";
+import { readdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+
+interface Kind {
+  readonly directories: readonly string[];
+  readonly suffix: string;
+  readonly options: readonly string[];
+}
+
+const repository = resolve(import.meta.dirname, "..");
+
+const kinds: Readonly<Record<string, Kind>> = {
+  unit: {
+    directories: ["src", "tools", "bench", "test"],
+    suffix: ".test.ts",
+    options: ["--test-concurrency=2", "--test-timeout=120000"],
+  },
+  vm: {
+    directories: ["test"],
+    suffix: ".vm-test.ts",
+    // Two machines at once would take each other's time; a hanging one must not take the night.
+    options: ["--test-concurrency=1", "--test-timeout=900000"],
+  },
+};
+
+async function main([name = "", ...parts]: readonly string[]): Promise<number> {
+  const kind = kinds[name];
+  if (kind === undefined) {
+    process.stderr.write(`usage: tsx tools/run-tests.ts ${Object.keys(kinds).join("|")} [PART OF A PATH]...\n`);
+    return 2;
+  }
+  const files = (await filesOf(kind)).filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)));
+  if (files.length === 0) {
+    process.stderr.write(`no ${name} test ${parts.length === 0 ? "is there" : `has ${parts.join(" or ")} in its path`}\n`);
+    return 1;
+  }
+  return runNode(["--import", "tsx", "--test", "--test-reporter=spec", ...kind.options, ...files]);
+}
+
+async function filesOf({ directories, suffix }: Kind): Promise<string[]> {
+  const lists = await Promise.all(
+    directories.map(async (directory) =>
+      (await readdir(join(repository, directory), { recursive: true }))
+        .filter((file) => file.endsWith(suffix))
+        .map((file) => join(directory, file)),
+    ),
+  );
+  return lists.flat().sort();
+}
+
+function runNode(args: readonly string[]): Promise<number> {
+  return new Promise((settle, reject) => {
+    const child = spawn(process.execPath, args, { cwd: repository, stdio: "inherit" });
+    child.on("error", reject);
+    child.on("exit", (status) => settle(status ?? 1));
+  });
+}
+
+process.exitCode = await main(process.argv.slice(2));
