@@ -57,7 +57,7 @@ describe("the life cycle of a container", () => {
     assert.equal((await place.must(["list", "--quiet"])).stdout, `${id}\n`);
     assert.match(
       (await place.must(["list"])).stdout,
-      new RegExp(`^ID +PID +STATUS +BUNDLE +CREATED +OWNER[^]*${id} +${created.pid} +running +${bundle.directory} `),
+      new RegExp(`^ID +PID +STATUS +BUNDLE +CREATED +OWNER[sS]*${id} +${created.pid} +running +${bundle.directory} `),
     );
 
     await place.must(["kill", id, "SIGTERM"]);

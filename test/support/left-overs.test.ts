@@ -36,7 +36,10 @@ describe("the look for left-overs", () => {
         5_000,
       );
       assert.ok(found);
-      await assert.rejects(expectNothingNew(start, watch()), new RegExp(`left behind:\\n[^]*${kind}: [^]*${name}`));
+      await assert.rejects(
+        expectNothingNew(start, watch()),
+        new RegExp(`left behind:\\n[\\s\\S]*${kind}: [\\s\\S]*${name}`),
+      );
     } finally {
       await unmake();
     }

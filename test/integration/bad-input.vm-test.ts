@@ -1,0 +1,194 @@
+/** Each wrong input and each part that is missing or broken: one clear error, status 1, nothing left behind. */
+import assert from "node:assert/strict";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { after, before, describe, it } from "node:test";
+import { cpioArchive } from "../../tools/guest/cpio.ts";
+import { type Bundle, busyboxPath, type OciConfig, shell, writeConfig } from "../support/bundle.ts";
+import { type Finished, describe as show } from "../support/command.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { onlyKumite, Workplace } from "../support/workplace.ts";
+
+describe("bad input", onlyKumite, () => {
+  let place: Workplace;
+  before(async () => {
+    place = await Workplace.open("bad");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  /** One error of a few lines, on stderr only, that names what it is about. */
+  function explained(finished: Finished, ...about: (string | RegExp)[]): void {
+    assert.equal(finished.status, 1, show(finished));
+    assert.equal(finished.stdout, "");
+    assert.match(finished.stderr, /^kumite: /, show(finished));
+    for (const what of about)
+      assert.match(finished.stderr, typeof what === "string" ? new RegExp(literal(what)) : what);
+    assert.doesNotMatch(finished.stderr, /\n {2,}at |undefined|\[object/, "no stack trace, nothing unprinted");
+  }
+
+  async function createFails(bundle: string, ...about: (string | RegExp)[]): Promise<void> {
+    explained(await place.runtime(["create", "--bundle", bundle, place.newId()]), ...about);
+  }
+
+  it("of the bundle is named with the path: no directory, not a directory, no configuration", async () => {
+    const missing = place.path("missing");
+    await createFails(missing, missing);
+    const file = place.path("file");
+    await writeFile(file, "");
+    await createFails(file, file, /not a directory/);
+    const empty = place.path("empty");
+    await mkdir(empty);
+    await createFails(empty, "config.json", /no such file/);
+  });
+
+  it("of config.json is named with the place in it", async () => {
+    const bundle = await place.bundle();
+    const good = JSON.parse(await readFile(bundle.configFile, "utf8")) as OciConfig;
+    const broken: [unknown, RegExp][] = [
+      [{ ...good, process: { ...good.process, args: "sh" } }, /process\.args/],
+      [{ ...good, process: { ...good.process, user: { uid: -1, gid: 0 } } }, /process\.user\.uid/],
+      [{ ...good, process: { ...good.process, cwd: "relative" } }, /process\.cwd/],
+      [{ ...good, mounts: [{ destination: 5 }] }, /mounts/],
+      [{ ...good, ociVersion: "2.0.0" }, /2\.0\.0/],
+      [{ ...good, root: undefined }, /root/],
+      [{ ...good, root: { path: "no-such-rootfs" } }, /no-such-rootfs/],
+      [{ ...good, linux: { ...good.linux, resources: { memory: { limit: "much" } } } }, /memory\.limit/],
+      ["a text", /config\.json/],
+    ];
+    for (const [config, about] of broken) {
+      await writeConfig(bundle, config);
+      await createFails(bundle.directory, about);
+    }
+    await writeFile(bundle.configFile, '{ "ociVersion": "1.0.2", ');
+    await createFails(bundle.directory, "config.json", /JSON/);
+  });
+
+  it("of the command line names the word and what is known", async () => {
+    explained(await place.runtime(["frobnicate"]), "frobnicate");
+    explained(await place.runtime(["crate", "x"]), /create/);
+    explained(await place.runtime(["create", "--bundel", "/x", "id"]), "--bundel", "--bundle");
+    explained(await place.runtime(["create"]), /ID/);
+    explained(await place.runtime(["state", "a", "b"]), /state/);
+    explained(await place.runtime(["kill", "a", "NOSUCH"]), /NOSUCH|does not exist/);
+  });
+
+  it("of an id is refused before anything is made", async () => {
+    const { directory } = await place.bundle();
+    for (const id of ["../up", "a/b", ".hidden", "a b", "x".repeat(200), ""]) {
+      explained(await place.runtime(["create", "--bundle", directory, id]));
+    }
+  });
+
+  it("of an id that is in use touches nothing of its owner", async () => {
+    const bundle = await place.bundle(shell("while :; do sleep 1; done"));
+    const id = await place.runDetached(bundle);
+    explained(await place.runtime(["create", "--bundle", bundle.directory, id]), id, /exists|in use/);
+    assert.equal((await place.must(["exec", id, "echo", "alive"])).stdout, "alive\n");
+    await place.remove(id);
+  });
+
+  it("of a console socket that does not exist names it", async () => {
+    const bundle = await place.bundle((config) => {
+      config.process.terminal = true;
+    });
+    const socket = place.path("no-socket");
+    explained(
+      await place.runtime(["create", "--bundle", bundle.directory, "--console-socket", socket, place.newId()]),
+      socket,
+    );
+  });
+
+  it("goes to the log too, in the form that engines read", async () => {
+    const log = place.path("log");
+    const missing = place.path("missing");
+    await place.runtime(["--log", log, "--log-format", "json", "create", "--bundle", missing, "x"]);
+    const last = JSON.parse((await readFile(log, "utf8")).trim().split("\n").at(-1) ?? "") as Record<string, string>;
+    assert.equal(last.level, "error");
+    assert.ok(last.msg?.includes(missing), last.msg);
+    assert.ok(!Number.isNaN(Date.parse(last.time ?? "")), last.time);
+  });
+});
+
+describe("a machine that cannot come up", onlyKumite, () => {
+  let place: Workplace;
+  let bundle: Bundle;
+  before(async () => {
+    place = await Workplace.open("boot");
+    bundle = await place.bundle(shell("true"));
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  async function runWith(toml: string): Promise<Finished> {
+    const file = place.path("configuration.toml");
+    await writeFile(file, toml);
+    const finished = await place.runtime(["--config", file, "run", "--bundle", bundle.directory, place.newId()]);
+    assert.equal(finished.status, 1, show(finished));
+    assert.match(finished.stderr, /^kumite: /, show(finished));
+    assert.match(finished.stderr, /\n {2}try: /, "a hint");
+    return finished;
+  }
+
+  async function initrd(...entries: Parameters<typeof cpioArchive>[0]): Promise<string> {
+    const file = place.path("initrd.img");
+    await writeFile(file, cpioArchive(entries));
+    return file;
+  }
+
+  it("because QEMU is not there names the path", async () => {
+    assert.match((await runWith('[hypervisor.qemu]\npath = "/nowhere/qemu"\n')).stderr, /\/nowhere\/qemu/);
+  });
+
+  it("because the kernel or the initrd is not there names the path", async () => {
+    assert.match((await runWith('[hypervisor.qemu]\nkernel = "/nowhere/vmlinux"\n')).stderr, /\/nowhere\/vmlinux/);
+    assert.match((await runWith('[hypervisor.qemu]\ninitrd = "/nowhere/initrd"\n')).stderr, /\/nowhere\/initrd/);
+  });
+
+  it("because the virtio-fs daemon is not there names the path", async () => {
+    assert.match(
+      (await runWith('[hypervisor.qemu]\nvirtio_fs_daemon = "/nowhere/virtiofsd"\n')).stderr,
+      /\/nowhere\/virtiofsd/,
+    );
+  });
+
+  it("because the kernel is no kernel says so", async () => {
+    const kernel = place.path("vmlinux");
+    await writeFile(kernel, "not a kernel\n");
+    assert.match((await runWith(`[hypervisor.qemu]\nkernel = "${kernel}"\n`)).stderr, new RegExp(literal(kernel)));
+  });
+
+  it("because the configuration is wrong names file, key and what is allowed", async () => {
+    const { stderr } = await runWith('[hypervisor.qemu]\nmachine_type = "toaster"\n');
+    assert.match(stderr, /configuration\.toml/);
+    assert.match(stderr, /machine_type/);
+    assert.match(stderr, /q35/);
+  });
+
+  it("because the kernel panics shows the last lines of its console", async () => {
+    const empty = await initrd({ kind: "directory", path: "empty", mode: 0o755 });
+    const { stderr } = await runWith(`[hypervisor.qemu]\ninitrd = "${empty}"\n`);
+    assert.match(stderr, /console:[\s\S]*Kernel panic/);
+  });
+
+  it("because the agent does not answer says how long was waited and shows the console", async () => {
+    const asleep = await initrd(
+      { kind: "directory", path: "bin", mode: 0o755 },
+      { kind: "directory", path: "dev", mode: 0o755 },
+      { kind: "character-device", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
+      { kind: "file", path: "bin/busybox", mode: 0o755, content: await readFile(await busyboxPath()) },
+      {
+        kind: "file",
+        path: "init",
+        mode: 0o755,
+        content: Buffer.from("#!/bin/busybox sh\necho asleep; exec /bin/busybox sleep 100000\n"),
+      },
+    );
+    const { stderr } = await runWith(`[hypervisor.qemu]\ninitrd = "${asleep}"\n[agent.kata]\ndial_timeout = 6\n`);
+    assert.match(stderr, /agent/);
+    assert.match(stderr, /console:/);
+  });
+});
+
+function literal(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}

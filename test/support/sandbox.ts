@@ -1,0 +1,44 @@
+/**
+ * The host processes of one sandbox, found from outside: whoever is in a cgroup that names its id.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { eventually } from "./eventually.ts";
+
+export const roles = ["shim", "relay", "qemu", "virtiofsd"] as const;
+export type Role = (typeof roles)[number];
+
+/** Pids by role; a forked daemon has several. */
+export function sandboxProcesses(id: string): Map<Role, number[]> {
+  const found = new Map<Role, number[]>();
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    const cgroups = read(`/proc/${pid}/cgroup`);
+    if (!cgroups.includes(`/${id}/`) && !cgroups.includes(`/${id}\n`)) continue;
+    const role = roleOf(read(`/proc/${pid}/cmdline`).split("\0"));
+    if (role !== undefined) found.set(role, [...(found.get(role) ?? []), Number(pid)]);
+  }
+  return found;
+}
+
+/** The first process of that role, as soon as there is one. */
+export function processOf(id: string, role: Role): Promise<number> {
+  return eventually(`the ${role} of ${id}`, () => sandboxProcesses(id).get(role)?.[0]);
+}
+
+function roleOf([program = "", ...rest]: readonly string[]): Role | undefined {
+  const name = path.basename(program);
+  if (name === "kumite-shim" || rest.some((word) => word.endsWith("/shim.mjs"))) return "shim";
+  if (name === "kumite-relay") return "relay";
+  if (name.startsWith("qemu-system")) return "qemu";
+  if (name.startsWith("virtiofsd")) return "virtiofsd";
+  return undefined;
+}
+
+/** Empty for what is gone. */
+function read(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
