@@ -85,12 +85,17 @@ export function setControllingTerminal(fd: number): void {
 export function openPty(multiplexer = "/dev/ptmx"): { readonly master: number; readonly slave: number } {
   const master = open(multiplexer, O_RDWR | O_NOCTTY | O_CLOEXEC);
   try {
-    check(ioctl(master, TIOCSPTLCK, new Uint8Array(4)), "unlockpt", multiplexer);
+    unlockPty(master);
     return { master, slave: openPtyPeer(master) };
   } catch (error) {
     closeQuietly(master);
     throw error;
   }
+}
+
+/** A new pair is locked: its slave cannot be opened. */
+export function unlockPty(master: number): void {
+  check(ioctl(master, TIOCSPTLCK, new Uint8Array(4)), "unlockpt");
 }
 
 /** A further descriptor of the slave. */

@@ -1,0 +1,76 @@
+/**
+ * Mounts that are attached nowhere yet: new file systems, and copies of what a descriptor stands for. They are changed
+ * in peace and attached to an open directory or file (`attachMount`), so that no path is looked up a second time.
+ */
+import { fsconfig, fsmount, fsopen, open_tree, read } from "kumite:native";
+import { SystemError } from "../../util/errors.ts";
+import { decodeUtf8 } from "../../util/text.ts";
+import { check, failure } from "./check.ts";
+import { closeQuietly } from "./file.ts";
+import { OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "./mount.ts";
+import { AT_EMPTY_PATH, AT_RECURSIVE } from "./open-flags.ts";
+
+const FSOPEN_CLOEXEC = 0x1;
+const FSMOUNT_CLOEXEC = 0x1;
+const FSCONFIG_SET_FLAG = 0;
+const FSCONFIG_SET_STRING = 1;
+const FSCONFIG_CMD_CREATE = 6;
+
+/** One parameter of a file system: `key=value`, or a flag. */
+export interface FileSystemParameter {
+  readonly key: string;
+  readonly value: string | undefined;
+}
+
+/**
+ * A detached copy of the mount that the descriptor lies in, beginning at what it stands for: what a bind mount attaches.
+ * @param subject for errors
+ */
+export function cloneMountOf(fd: number, recursive: boolean, subject: string): number {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+  return check(open_tree(fd, "", flags), "open_tree", subject);
+}
+
+/**
+ * A new mount of a file system, detached.
+ * @param attributes MOUNT_ATTR bits to set
+ * @throws SystemError with what the file system itself said
+ */
+export function mountFileSystem(
+  type: string,
+  source: string,
+  parameters: readonly FileSystemParameter[],
+  attributes: number,
+): number {
+  const context = check(fsopen(type, FSOPEN_CLOEXEC), "fsopen", type);
+  try {
+    configure(context, type, FSCONFIG_SET_STRING, "source", source);
+    for (const { key, value } of parameters) {
+      configure(context, type, value === undefined ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, key, value ?? null);
+    }
+    configure(context, type, FSCONFIG_CMD_CREATE, null, null);
+    return check(fsmount(context, FSMOUNT_CLOEXEC, attributes), "fsmount", type);
+  } finally {
+    closeQuietly(context);
+  }
+}
+
+function configure(context: number, type: string, command: number, key: string | null, value: string | null): void {
+  const result = fsconfig(context, command, key, value, 0);
+  if (result >= 0) return;
+  const said = messages(context);
+  const what = key === null ? type : `${type} with ${key}${value === null ? "" : `=${value}`}`;
+  throw new SystemError(failure(result, "fsconfig").errno, "mount", said === "" ? what : `${what} (${said})`);
+}
+
+/** What the kernel logged for this context: a letter for the level, a space and text in each message. Bounded. */
+function messages(context: number): string {
+  const buffer = new Uint8Array(1024);
+  const lines: string[] = [];
+  for (let count = 0; count < 8; count++) {
+    const length = read(context, buffer, 0, buffer.length);
+    if (length <= 0) break;
+    lines.push(decodeUtf8(buffer.subarray(0, length)).trim().slice(2));
+  }
+  return lines.join("; ");
+}
