@@ -1,0 +1,274 @@
+/**
+ * Every verb and flag of the command line, as data: parsing, checking and help come from here and from nowhere else.
+ * Knows nothing of what a verb does.
+ */
+import type { CommandSpec, FlagSpec } from "./flag-spec.ts";
+
+/** Given before the verb. */
+export const globalFlags = [
+  { name: "root", kind: "text", value: "DIR", help: "where the state of containers is kept (default: /run/kumite)" },
+  { name: "log", kind: "text", value: "FILE", help: "append errors and notices to this file" },
+  {
+    name: "log-format",
+    kind: "text",
+    value: "FORMAT",
+    choices: ["text", "json"],
+    help: "form of the log: text or json (default: text)",
+  },
+  { name: "debug", kind: "switch", help: "log each step, to --log or else to standard error" },
+  { name: "config", kind: "text", value: "FILE", help: "configuration file to use instead of the system's" },
+  {
+    name: "systemd-cgroup",
+    kind: "switch",
+    ignored: "a cgroupsPath of the form slice:prefix:name is recognized by itself",
+    help: "cgroupsPath has the form slice:prefix:name",
+  },
+  {
+    name: "cgroup-manager",
+    kind: "text",
+    value: "NAME",
+    ignored: "cgroups are always made through the cgroup file system",
+    help: "who makes cgroups",
+  },
+  {
+    name: "rootless",
+    kind: "text",
+    value: "WHEN",
+    ignored: "virtual machines of root are the only kind",
+    help: "true, false or auto",
+  },
+  {
+    name: "criu",
+    kind: "text",
+    value: "FILE",
+    ignored: "virtual machines are not checkpointed by criu",
+    help: "path of the criu program",
+  },
+  { name: "version", short: "v", kind: "switch", help: "print the version" },
+  { name: "help", short: "h", kind: "switch", help: "print this help" },
+] as const satisfies readonly FlagSpec[];
+
+/** Taken by every verb. */
+export const helpFlag = {
+  name: "help",
+  short: "h",
+  kind: "switch",
+  help: "print this help",
+} as const satisfies FlagSpec;
+
+const bundleFlag = {
+  name: "bundle",
+  short: "b",
+  kind: "text",
+  value: "DIR",
+  help: "directory with config.json (default: the current directory)",
+} as const satisfies FlagSpec;
+
+const consoleSocketFlag = {
+  name: "console-socket",
+  kind: "text",
+  value: "SOCKET",
+  help: "unix socket that is sent the master of the terminal",
+} as const satisfies FlagSpec;
+
+const pidFileFlag = {
+  name: "pid-file",
+  kind: "text",
+  value: "FILE",
+  help: "file for the pid that ends with the status of the process; written last",
+} as const satisfies FlagSpec;
+
+const preserveFdsFlag = {
+  name: "preserve-fds",
+  kind: "integer",
+  value: "N",
+  help: "further descriptors for the process; a virtual machine can take none (default: 0)",
+} as const satisfies FlagSpec;
+
+const detachFlag = {
+  name: "detach",
+  short: "d",
+  kind: "switch",
+  help: "return as soon as the process runs",
+} as const satisfies FlagSpec;
+
+const noSubreaperFlag = {
+  name: "no-subreaper",
+  kind: "switch",
+  ignored: "processes are reaped inside the virtual machine",
+  help: "do not reap orphaned processes",
+} as const satisfies FlagSpec;
+
+const containerId = { name: "ID" } as const;
+
+const creationFlags = [
+  bundleFlag,
+  consoleSocketFlag,
+  pidFileFlag,
+  {
+    name: "no-pivot",
+    kind: "switch",
+    ignored: "the guest's root is made so that pivot_root always works",
+    help: "do not use pivot_root",
+  },
+  {
+    name: "no-new-keyring",
+    kind: "switch",
+    ignored: "a guest shares no keyring with the host",
+    help: "do not make a session keyring",
+  },
+  preserveFdsFlag,
+] as const satisfies readonly FlagSpec[];
+
+const stateCommand = {
+  name: "state",
+  summary: "print the state of a container as JSON",
+  arguments: [containerId],
+  flags: [],
+} as const satisfies CommandSpec;
+
+const createCommand = {
+  name: "create",
+  summary: "create a container from a bundle",
+  details:
+    "Boots a virtual machine and prepares the container in it; its program runs after `kumite start`.\n" +
+    "Standard input, output and error of this command become those of the program.",
+  arguments: [containerId],
+  flags: creationFlags,
+} as const satisfies CommandSpec;
+
+const startCommand = {
+  name: "start",
+  summary: "run the program of created containers",
+  arguments: [{ name: "ID", repeated: true }],
+  flags: [],
+} as const satisfies CommandSpec;
+
+const runCommand = {
+  name: "run",
+  summary: "create a container and run its program",
+  details: "Without --detach it ends with the program's exit status (128 + n for signal n) and deletes the container.",
+  arguments: [containerId],
+  flags: [
+    ...creationFlags,
+    detachFlag,
+    { name: "keep", kind: "switch", help: "do not delete the container when its program has ended" },
+    noSubreaperFlag,
+  ],
+} as const satisfies CommandSpec;
+
+const killCommand = {
+  name: "kill",
+  summary: "send a signal to the program of a container",
+  details: "SIGNAL is a name with or without SIG, or a number (default: SIGTERM).",
+  arguments: [containerId, { name: "SIGNAL", optional: true }],
+  flags: [{ name: "all", short: "a", kind: "switch", help: "send it to every process of the container" }],
+} as const satisfies CommandSpec;
+
+const deleteCommand = {
+  name: "delete",
+  summary: "delete containers that have stopped",
+  arguments: [{ name: "ID", repeated: true }],
+  flags: [
+    { name: "force", short: "f", kind: "switch", help: "kill what still runs; an unknown container is no error" },
+  ],
+} as const satisfies CommandSpec;
+
+const execCommand = {
+  name: "exec",
+  summary: "run a further process in a container",
+  details:
+    "Everything after ID is the command and its arguments. Without --detach it ends with the exit status of the process.",
+  arguments: [containerId],
+  trailingCommand: true,
+  flags: [
+    { name: "process", short: "p", kind: "text", value: "FILE", help: "JSON of the process, instead of a command" },
+    detachFlag,
+    { name: "tty", short: "t", kind: "switch", help: "give the process a terminal" },
+    { name: "user", short: "u", kind: "text", value: "UID[:GID]", help: "user of the process, in numbers" },
+    {
+      name: "additional-gids",
+      short: "g",
+      kind: "list",
+      value: "GID",
+      help: "further group of the process; may be repeated",
+    },
+    { name: "env", short: "e", kind: "list", value: "NAME=VALUE", help: "environment variable; may be repeated" },
+    { name: "cwd", kind: "text", value: "DIR", help: "working directory in the container" },
+    consoleSocketFlag,
+    pidFileFlag,
+    { name: "cap", short: "c", kind: "list", value: "CAPABILITY", help: "add a capability; may be repeated" },
+    { name: "no-new-privs", kind: "switch", help: "the process can gain no privileges" },
+    preserveFdsFlag,
+    { name: "process-label", kind: "text", value: "LABEL", help: "SELinux label of the process" },
+    { name: "apparmor", kind: "text", value: "PROFILE", help: "AppArmor profile of the process" },
+    noSubreaperFlag,
+  ],
+} as const satisfies CommandSpec;
+
+const listCommand = {
+  name: "list",
+  summary: "list containers",
+  arguments: [],
+  flags: [
+    {
+      name: "format",
+      short: "f",
+      kind: "text",
+      value: "FORMAT",
+      choices: ["table", "json"],
+      help: "table or json (default: table)",
+    },
+    { name: "quiet", short: "q", kind: "switch", help: "print ids only" },
+  ],
+} as const satisfies CommandSpec;
+
+const specCommand = {
+  name: "spec",
+  summary: "write a config.json to start from",
+  arguments: [],
+  flags: [bundleFlag],
+} as const satisfies CommandSpec;
+
+const featuresCommand = {
+  name: "features",
+  summary: "print what this runtime supports as JSON",
+  arguments: [],
+  flags: [],
+} as const satisfies CommandSpec;
+
+const versionCommand = {
+  name: "version",
+  summary: "print the version",
+  arguments: [],
+  flags: [],
+} as const satisfies CommandSpec;
+
+const helpCommand = {
+  name: "help",
+  summary: "print help, of a verb when one is named",
+  arguments: [{ name: "VERB", optional: true }],
+  flags: [],
+} as const satisfies CommandSpec;
+
+/** In the order of the help text. */
+export const commands = {
+  create: createCommand,
+  start: startCommand,
+  run: runCommand,
+  exec: execCommand,
+  state: stateCommand,
+  list: listCommand,
+  kill: killCommand,
+  delete: deleteCommand,
+  spec: specCommand,
+  features: featuresCommand,
+  version: versionCommand,
+  help: helpCommand,
+} as const;
+
+export type Verb = keyof typeof commands;
+
+export function isVerb(word: string): word is Verb {
+  return Object.hasOwn(commands, word);
+}

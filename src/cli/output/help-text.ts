@@ -1,0 +1,62 @@
+/** Help, made from the command table. */
+import { commands, globalFlags, helpFlag, type Verb } from "../command-table.ts";
+import type { ArgumentSpec, CommandSpec, FlagSpec } from "../flag-spec.ts";
+
+export function generalHelp(): string {
+  const verbs = Object.values(commands).map(({ name, summary }) => [name, summary] as const);
+  return [
+    "kumite runs every container in a small virtual machine of its own.",
+    "",
+    "Usage: kumite [global flags] VERB [flags] [arguments]",
+    "",
+    "Verbs:",
+    columns(verbs),
+    "",
+    "Global flags:",
+    columns(globalFlags.map(flagRow)),
+    "",
+    "`kumite VERB --help` tells more of a verb.",
+    "",
+  ].join("\n");
+}
+
+export function verbHelp(verb: Verb): string {
+  const spec: CommandSpec = commands[verb];
+  return [
+    `Usage: kumite [global flags] ${verb} [flags]${argumentsText(spec)}`,
+    "",
+    `${capitalized(spec.summary)}.`,
+    ...(spec.details === undefined ? [] : [spec.details]),
+    "",
+    "Flags:",
+    columns([...spec.flags, helpFlag].map(flagRow)),
+    "",
+    "Global flags come before the verb; `kumite help` lists them.",
+    "",
+  ].join("\n");
+}
+
+function argumentsText({ arguments: specs, trailingCommand }: CommandSpec): string {
+  return specs.map(argumentText).join("") + (trailingCommand === true ? " [COMMAND [ARGUMENT...]]" : "");
+}
+
+function argumentText({ name, optional, repeated }: ArgumentSpec): string {
+  const one = `${name}${repeated === true ? "..." : ""}`;
+  return optional === true ? ` [${one}]` : ` ${one}`;
+}
+
+function flagRow(spec: FlagSpec): readonly [string, string] {
+  const short = spec.short === undefined ? "    " : `-${spec.short}, `;
+  const value = spec.kind === "switch" ? "" : ` ${spec.value}`;
+  const effect = spec.ignored === undefined ? spec.help : `${spec.help} (no effect: ${spec.ignored})`;
+  return [`${short}--${spec.name}${value}`, effect];
+}
+
+function columns(rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([left]) => left.length)) + 2;
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}${right}`).join("\n");
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,99 @@
+/**
+ * From words to one of three things: a verb with its flags and arguments, a wish for help, or a wish for the version.
+ * Checks what the command table can say; what a value means is checked by the verb.
+ */
+import { isKumiteError, KumiteError } from "../util/errors.ts";
+import { commands, globalFlags, helpFlag, isVerb, type Verb } from "./command-table.ts";
+import type { ArgumentSpec, CommandSpec, FlagSpec, FlagValues } from "./flag-spec.ts";
+import { nearest } from "./nearest.ts";
+import { parseFlags } from "./parse-flags.ts";
+
+export type GlobalFlags = FlagValues<typeof globalFlags>;
+
+/** One verb as it was called. */
+export interface Invocation<V extends Verb = Verb> {
+  readonly verb: V;
+  readonly flags: FlagValues<(typeof commands)[V]["flags"]>;
+  readonly args: readonly string[];
+  /** The command line of `exec`; empty for other verbs. */
+  readonly command: readonly string[];
+}
+
+export type Request =
+  | { readonly kind: "invoke"; readonly invocation: AnyInvocation }
+  | { readonly kind: "help"; readonly verb: Verb | undefined }
+  | { readonly kind: "version" };
+
+/** As a union over the verbs, so that a switch over `verb` knows the flags. */
+export type AnyInvocation = { [V in Verb]: Invocation<V> }[Verb];
+
+/** The words before the verb; parsed alone, because they say where an error in the rest is to be logged. */
+export function parseGlobal(words: readonly string[]): {
+  readonly global: GlobalFlags;
+  readonly verb: string | undefined;
+  readonly rest: readonly string[];
+} {
+  const { flags, positionals, rest } = parseFlags(words, globalFlags, 1);
+  return { global: flags, verb: positionals[0], rest };
+}
+
+/** Throws `usage/invalid` with a hint at the verb's help. */
+export function parseRequest(global: GlobalFlags, verb: string | undefined, rest: readonly string[]): Request {
+  if (global.version) return { kind: "version" };
+  if (verb === undefined) return helpRequest(global);
+  if (!isVerb(verb)) throw unknownVerb(verb);
+  if (global.help) return { kind: "help", verb };
+  try {
+    return parseVerb(verb, rest);
+  } catch (error) {
+    throw isKumiteError(error, "usage/invalid") ? explained(error, verb) : error;
+  }
+}
+
+function helpRequest(global: GlobalFlags): Request {
+  if (global.help) return { kind: "help", verb: undefined };
+  throw new KumiteError("usage/invalid", "no verb was given", { hint: "see `kumite help`" });
+}
+
+function parseVerb<V extends Verb>(verb: V, rest: readonly string[]): Request {
+  const spec: CommandSpec = commands[verb];
+  const specs: readonly FlagSpec[] = [...spec.flags, helpFlag];
+  const stopAfter = spec.trailingCommand === true ? spec.arguments.length : undefined;
+  const parsed = parseFlags(rest, specs, stopAfter);
+  if (parsed.flags.help === true) return { kind: "help", verb };
+  checkArguments(spec.arguments, parsed.positionals);
+  if (verb === "help") return { kind: "help", verb: namedVerb(parsed.positionals[0]) };
+  const command = parsed.rest[0] === "--" ? parsed.rest.slice(1) : parsed.rest;
+  // The values were made from this verb's own declarations, which is what the type says.
+  const invocation = { verb, flags: parsed.flags, args: parsed.positionals, command } as unknown as AnyInvocation;
+  return { kind: "invoke", invocation };
+}
+
+function namedVerb(name: string | undefined): Verb | undefined {
+  if (name !== undefined && !isVerb(name)) throw unknownVerb(name);
+  return name;
+}
+
+function checkArguments(specs: readonly ArgumentSpec[], given: readonly string[]): void {
+  const missing = specs[given.length];
+  if (missing !== undefined && missing.optional !== true) {
+    throw new KumiteError("usage/invalid", `argument ${missing.name} is missing`);
+  }
+  const surplus = given[specs.length];
+  if (surplus !== undefined && specs.at(-1)?.repeated !== true) {
+    throw new KumiteError("usage/invalid", `unexpected argument "${surplus}"`);
+  }
+}
+
+function unknownVerb(verb: string): KumiteError {
+  const close = nearest(verb, Object.keys(commands));
+  const hint = close === undefined ? "see `kumite help`" : `did you mean \`kumite ${close}\`?`;
+  return new KumiteError("usage/invalid", `unknown verb "${verb}"`, { hint });
+}
+
+function explained(error: KumiteError, verb: Verb): KumiteError {
+  const { data } = error;
+  const isGlobal = globalFlags.some((spec) => spec.name === data.flag);
+  const hint = isGlobal ? `write --${data.flag} before the verb` : (error.hint ?? `see \`kumite ${verb} --help\``);
+  return new KumiteError(error.code, `${verb}: ${error.message}`, { hint, data });
+}
