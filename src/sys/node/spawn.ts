@@ -160,6 +160,8 @@ function keepAlive(child: NodeChild, on: boolean): void {
   for (const stream of child.stdio) {
     // Streams beyond the standard three are sockets, whatever the types say.
     const socket = stream as Socket | null | undefined;
+    // A closed one would remember the call for when it connects, which it never does.
+    if (socket?.destroyed === true) continue;
     if (on) socket?.ref();
     else socket?.unref();
   }
