@@ -62,7 +62,9 @@ describe("the life cycle of a container", () => {
     assert.ok(await listed(id));
     assert.match(
       (await place.must(["list"])).stdout,
-      new RegExp(`^ID +PID +STATUS +BUNDLE +CREATED +OWNER[sS]*${id} +${created.pid} +running +${bundle.directory} `),
+      new RegExp(
+        `^ID +PID +STATUS +BUNDLE +CREATED +OWNER\\n(.*\\n)*${id} +${created.pid} +running +${bundle.directory} `,
+      ),
     );
 
     await place.must(["kill", id, "SIGTERM"]);
