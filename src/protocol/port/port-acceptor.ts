@@ -1,0 +1,107 @@
+/**
+ * The accepting end of "dial by port": finds out which port a fresh byte stream asks for and gives it to who listens
+ * there. Knows nothing of what carries the streams or what is spoken on them.
+ */
+import type { ByteStream } from "../../sys/os.ts";
+import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
+import { ByteReader } from "../../util/byte-reader.ts";
+import { withDeadline } from "../../util/deadline.ts";
+import { deferred } from "../../util/deferred.ts";
+import { KumiteError } from "../../util/errors.ts";
+import { encodeUtf8 } from "../../util/text.ts";
+
+/** Takes over a connected stream. */
+export type PortHandler = (stream: ByteStream) => void;
+
+export interface PortAcceptorOptions {
+  /** From the stream's beginning to the end of the handshake; default 10 s. */
+  readonly handshakeTimeoutMs?: number;
+}
+
+/** Longest first line, in bytes: `CONNECT 4294967295` and its newline have 19. */
+const maxRequestLength = 64;
+
+const maxPort = 0xffff_ffff;
+
+export class PortAcceptor {
+  readonly #handlers = new Map<number, PortHandler>();
+  readonly #handshakeTimeoutMs: number;
+
+  constructor({ handshakeTimeoutMs = 10_000 }: PortAcceptorOptions = {}) {
+    this.#handshakeTimeoutMs = handshakeTimeoutMs;
+  }
+
+  /**
+   * Gives every stream for the port to the handler, until the result is called.
+   * @throws KumiteError `usage/invalid` when the port is taken or is none
+   */
+  listen(port: number, handler: PortHandler): () => void {
+    if (!Number.isInteger(port) || port < 1 || port > maxPort) {
+      throw new KumiteError("usage/invalid", `${port} is not a port`);
+    }
+    if (this.#handlers.has(port)) throw new KumiteError("usage/invalid", `port ${port} is in use`);
+    this.#handlers.set(port, handler);
+    return () => {
+      if (this.#handlers.get(port) === handler) this.#handlers.delete(port);
+    };
+  }
+
+  /**
+   * The first stream for the port, which then is free again. It listens before this returns.
+   * @throws KumiteError `usage/invalid` as `listen`; `aborted`, and then the port is free too
+   */
+  async next(port: number, signal?: AbortSignal): Promise<ByteStream> {
+    throwIfAborted(signal);
+    const accepted = deferred<ByteStream>();
+    const stop = this.listen(port, (stream) => {
+      stop();
+      accepted.resolve(stream);
+    });
+    const forget = onAbort(signal, () => {
+      stop();
+      accepted.reject(abortError(signal as AbortSignal));
+    });
+    return accepted.promise.finally(forget);
+  }
+
+  /** Serves one fresh stream; it is closed when nobody takes it. Resolves after the handshake, never rejects. */
+  async accept(stream: ByteStream): Promise<void> {
+    const greet = async (signal: AbortSignal): Promise<void> => {
+      const reader = new ByteReader(stream);
+      const line = await reader.readLine(maxRequestLength, signal);
+      const port = portOf(line);
+      const handler = port === undefined ? undefined : this.#handlers.get(port);
+      if (handler === undefined) {
+        await stream.write(encodeUtf8(port === undefined ? "ERROR bad request\n" : `ERROR no listener on ${port}\n`));
+        stream.close();
+        return;
+      }
+      // Taken before the answer leaves, so that two dials cannot both get a one-shot listener.
+      const accepted = reader.rest();
+      const greeted = stream.write(encodeUtf8(`OK ${port}\n`));
+      handler(accepted);
+      await greeted;
+    };
+    try {
+      await withDeadline(this.#handshakeTimeoutMs, "the handshake of a port", greet);
+    } catch {
+      // Who dialled sees the stream close; there is nobody else to tell.
+      stream.close();
+    }
+  }
+
+  /** Serves every stream that the source gives, side by side, until it ends. */
+  async acceptAll(source: { accept(): Promise<ByteStream | undefined> }): Promise<void> {
+    for (let stream = await source.accept(); stream !== undefined; stream = await source.accept()) {
+      void this.accept(stream);
+    }
+  }
+}
+
+/** `undefined` for a line of another form. */
+function portOf(line: string | undefined): number | undefined {
+  const digits = /^CONNECT (\d{1,10})\r?$/.exec(line ?? "")?.[1];
+  if (digits === undefined) return undefined;
+  const port = Number(digits);
+  return port <= maxPort ? port : undefined;
+}

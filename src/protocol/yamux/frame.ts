@@ -1,0 +1,106 @@
+/**
+ * The frames of yamux: a header of twelve bytes, big-endian, and for data frames a payload.
+ * Knows nothing of streams and windows. Numbers: yamux specification, version 0.
+ */
+
+export const frameType = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 } as const;
+
+export const frameFlag = { syn: 1, ack: 2, fin: 4, rst: 8 } as const;
+
+/** What `length` of a go-away frame says. */
+export const goAwayCode = { normal: 0, protocolError: 1, internalError: 2 } as const;
+
+/** What each side of a new stream may send before the first window update, in bytes. */
+export const initialWindowBytes = 256 * 1024;
+
+export interface FrameHeader {
+  readonly version: number;
+  readonly type: number;
+  readonly flags: number;
+  /** 0 is the session. */
+  readonly streamId: number;
+  /** Payload length, window delta, ping value or go-away code, by type. */
+  readonly length: number;
+}
+
+const headerLength = 12;
+
+export function encodeHeader(type: number, flags: number, streamId: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(headerLength);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(1, type);
+  view.setUint16(2, flags);
+  view.setUint32(4, streamId);
+  view.setUint32(8, length);
+  return bytes;
+}
+
+/** Told of frames while they arrive, so that payloads are never collected. What it throws ends the parsing. */
+export interface FrameHandler {
+  /** A header arrived; of a data frame the payload follows. */
+  onHeader(header: FrameHeader): void;
+  /** A part of the current frame's payload: a view on what was fed. */
+  onPayload(part: Uint8Array): void;
+  /** The current frame is complete. */
+  onEnd(header: FrameHeader): void;
+}
+
+/** Cuts what arrives into frames, wherever it is cut itself. */
+export class FrameParser {
+  readonly #handler: FrameHandler;
+  readonly #header = new Uint8Array(headerLength);
+  readonly #view = new DataView(this.#header.buffer);
+  #headerFilled = 0;
+  #current: FrameHeader | undefined;
+  #payloadMissing = 0;
+
+  constructor(handler: FrameHandler) {
+    this.#handler = handler;
+  }
+
+  /** True when the last byte fed was the last one of a frame. */
+  get betweenFrames(): boolean {
+    return this.#current === undefined && this.#headerFilled === 0;
+  }
+
+  feed(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length; ) {
+      at += this.#current === undefined ? this.#feedHeader(chunk, at) : this.#feedPayload(this.#current, chunk, at);
+    }
+  }
+
+  /** Both return how many bytes they took. */
+  #feedHeader(chunk: Uint8Array, at: number): number {
+    const taken = Math.min(headerLength - this.#headerFilled, chunk.length - at);
+    this.#header.set(chunk.subarray(at, at + taken), this.#headerFilled);
+    this.#headerFilled += taken;
+    if (this.#headerFilled < headerLength) return taken;
+    this.#headerFilled = 0;
+    const header = {
+      version: this.#view.getUint8(0),
+      type: this.#view.getUint8(1),
+      flags: this.#view.getUint16(2),
+      streamId: this.#view.getUint32(4),
+      length: this.#view.getUint32(8),
+    };
+    this.#handler.onHeader(header);
+    if (header.type === frameType.data && header.length > 0) {
+      this.#current = header;
+      this.#payloadMissing = header.length;
+    } else {
+      this.#handler.onEnd(header);
+    }
+    return taken;
+  }
+
+  #feedPayload(header: FrameHeader, chunk: Uint8Array, at: number): number {
+    const taken = Math.min(this.#payloadMissing, chunk.length - at);
+    this.#payloadMissing -= taken;
+    this.#handler.onPayload(chunk.subarray(at, at + taken));
+    if (this.#payloadMissing === 0) {
+      this.#current = undefined;
+      this.#handler.onEnd(header);
+    }
+    return taken;
+  }
+}

@@ -1,0 +1,334 @@
+/**
+ * A yamux session: many byte streams over one. Either end may open streams. What a peer can make this process hold is
+ * bounded: every stream by its window, the streams by their number, extra windows by a common budget, and frames sent
+ * in answer to the peer's by a limit on how many it leaves unread.
+ */
+import type { ByteStream } from "../../sys/os.ts";
+import { delay, raceAbort } from "../../util/abort.ts";
+import { writeParts } from "../../util/bytes.ts";
+import { withDeadline } from "../../util/deadline.ts";
+import { type Deferred, deferred } from "../../util/deferred.ts";
+import { isKumiteError, KumiteError } from "../../util/errors.ts";
+import { Queue } from "../../util/queue.ts";
+import {
+  encodeHeader,
+  type FrameHandler,
+  type FrameHeader,
+  FrameParser,
+  frameFlag,
+  frameType,
+  goAwayCode,
+  initialWindowBytes,
+} from "./frame.ts";
+import { type StreamSession, YamuxStream } from "./stream.ts";
+
+export interface YamuxOptions {
+  /** The end that made the connection is the client; it uses the odd stream ids. */
+  readonly role: "client" | "server";
+  /** Whether the peer may open streams, which `accept` gives; default: what the server does and the client does not. */
+  readonly acceptStreams?: boolean;
+  /** What a peer may send on one stream before it is read; at least and by default 262144. */
+  readonly receiveWindowBytes?: number;
+  /** For all streams together, what `receiveWindowBytes` may add to the initial windows; default 16 MiB. */
+  readonly extraWindowBudgetBytes?: number;
+  /** Default 512. With the windows of 256 KiB that every stream has, this bounds what slow readers can cost. */
+  readonly maxStreams?: number;
+  /** Pings this often, and ends the session when a ping is not answered within the same time. Default: never. */
+  readonly keepAliveMs?: number;
+}
+
+export class YamuxSession {
+  /** Resolves with the reason when the session is over. Never rejects. */
+  readonly closed: Promise<KumiteError>;
+  readonly #core: SessionCore;
+
+  /** Owns the carrier from here on. */
+  constructor(carrier: ByteStream, options: YamuxOptions) {
+    this.#core = new SessionCore(carrier, options);
+    this.closed = this.#core.closed.promise;
+    this.#core.run();
+  }
+
+  /**
+   * A new stream, usable at once; if the peer refuses it, reads and writes fail with ECONNRESET.
+   * @throws KumiteError `protocol/closed` when the session is over or the peer takes no more streams
+   */
+  open(): ByteStream {
+    return this.#core.open();
+  }
+
+  /** The next stream that the peer opened; `undefined` when the session is over. */
+  accept(signal?: AbortSignal): Promise<ByteStream | undefined> {
+    return this.#core.accepted.next(signal);
+  }
+
+  /** Resolves when the peer answered. */
+  ping(signal?: AbortSignal): Promise<void> {
+    return raceAbort(this.#core.ping(), signal);
+  }
+
+  /** Says goodbye and ends every stream at once. Idempotent. */
+  close(): void {
+    this.#core.lose(new KumiteError("protocol/closed", "the session was closed"), goAwayCode.normal);
+  }
+}
+
+/** Streams that the peer opened and nobody accepted yet; more are refused. */
+const maxUnaccepted = 256;
+
+/** Frames sent in answer to frames that the carrier has not taken yet; a peer that causes more is flooding. */
+const maxUnsentAnswers = 1024;
+
+const maxStreamId = 0xffff_ffff;
+
+class SessionCore implements FrameHandler, StreamSession {
+  readonly closed = deferred<KumiteError>();
+  readonly accepted = new Queue<ByteStream>();
+  readonly #carrier: ByteStream;
+  readonly #parser = new FrameParser(this);
+  readonly #streams = new Map<number, YamuxStream>();
+  readonly #acceptStreams: boolean;
+  readonly #maxStreams: number;
+  readonly #extraWindow: number;
+  readonly #keepAliveMs: number;
+  #extraBudget: number;
+  readonly #ownParity: number;
+  #nextId: number;
+  #lastPeerId = 0;
+  /** Where the payload of the current data frame goes; `undefined` drops it. */
+  #target: YamuxStream | undefined;
+  #unsentAnswers = 0;
+  #nextPing = 1;
+  readonly #pings = new Map<number, Deferred>();
+  #peerLeaves = false;
+  #end: KumiteError | undefined;
+  readonly #life = new AbortController();
+
+  constructor(carrier: ByteStream, options: YamuxOptions) {
+    this.#carrier = carrier;
+    this.#acceptStreams = options.acceptStreams ?? options.role === "server";
+    this.#maxStreams = options.maxStreams ?? 512;
+    this.#extraWindow = Math.max(0, (options.receiveWindowBytes ?? initialWindowBytes) - initialWindowBytes);
+    this.#extraBudget = options.extraWindowBudgetBytes ?? 16 * 1024 * 1024;
+    this.#keepAliveMs = options.keepAliveMs ?? 0;
+    this.#nextId = options.role === "client" ? 1 : 2;
+    this.#ownParity = this.#nextId % 2;
+  }
+
+  run(): void {
+    this.#receiveAll().then(
+      () => this.lose(new KumiteError("protocol/closed", "the peer closed the connection")),
+      (error: unknown) => this.lose(lossOf(error), goAwayCode.protocolError),
+    );
+    if (this.#keepAliveMs > 0) this.#keepAlive().catch((error: unknown) => this.lose(lossOf(error)));
+  }
+
+  open(): ByteStream {
+    if (this.#end !== undefined) {
+      throw new KumiteError("protocol/closed", "no stream can be opened: the session is over", { cause: this.#end });
+    }
+    if (this.#peerLeaves || this.#nextId > maxStreamId) {
+      throw new KumiteError("protocol/closed", "no stream can be opened: the peer takes no more");
+    }
+    if (this.#streams.size >= this.#maxStreams) {
+      throw new KumiteError("protocol/closed", `no stream can be opened: ${this.#streams.size} are open already`);
+    }
+    const id = this.#nextId;
+    this.#nextId += 2;
+    return this.#add(id, frameFlag.syn);
+  }
+
+  async ping(): Promise<void> {
+    if (this.#end !== undefined) throw this.#end;
+    const value = this.#nextPing;
+    this.#nextPing = (this.#nextPing + 1) % 0x1_0000_0000;
+    const answer = deferred();
+    this.#pings.set(value, answer);
+    void this.#write([encodeHeader(frameType.ping, frameFlag.syn, 0, value)]);
+    return answer.promise;
+  }
+
+  /** @param code said to the peer before the carrier is closed, if it still listens */
+  lose(reason: KumiteError, code?: number): void {
+    if (this.#end !== undefined) return;
+    this.#end = reason;
+    if (code !== undefined) void this.#write([encodeHeader(frameType.goAway, 0, 0, code)]);
+    this.#carrier.close();
+    this.#life.abort(reason);
+    for (const stream of [...this.#streams.values()]) stream.fail(reason);
+    for (const stream of this.accepted.drain()) stream.close();
+    for (const answer of this.#pings.values()) answer.reject(reason);
+    this.#pings.clear();
+    this.closed.resolve(reason);
+  }
+
+  // What streams ask of the session.
+
+  sendData(streamId: number, flags: number, parts: readonly Uint8Array[], length: number): Promise<void> {
+    return this.#write([encodeHeader(frameType.data, flags, streamId, length), ...parts]);
+  }
+
+  sendWindowUpdate(streamId: number, flags: number, delta: number): Promise<void> {
+    return this.#write([encodeHeader(frameType.windowUpdate, flags, streamId, delta)]);
+  }
+
+  forget(streamId: number): void {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    this.#streams.delete(streamId);
+    this.#extraBudget += stream.extraWindow;
+  }
+
+  // What the parser tells.
+
+  onHeader(header: FrameHeader): void {
+    const { version, type, flags, streamId } = header;
+    if (version !== 0) throw violation(`a frame of version ${version}; only 0 is known`);
+    if ((flags & ~knownFlags) !== 0) throw violation(`a frame with unknown flags 0x${flags.toString(16)}`);
+    switch (type) {
+      case frameType.data:
+        if (streamId === 0) throw violation("data for the session itself");
+        this.#target = this.#dataTarget(header);
+        return;
+      case frameType.windowUpdate:
+        if (streamId === 0) throw violation("a window update for the session itself");
+        this.#find(header)?.widen(header.length);
+        return;
+      case frameType.ping:
+        this.#onPing(header);
+        return;
+      case frameType.goAway:
+        this.#onGoAway(header);
+        return;
+      default:
+        throw violation(`a frame of unknown type ${type}`);
+    }
+  }
+
+  onPayload(part: Uint8Array): void {
+    this.#target?.deliver(part);
+  }
+
+  onEnd({ flags, streamId }: FrameHeader): void {
+    this.#target = undefined;
+    if (streamId === 0 || (flags & (frameFlag.fin | frameFlag.rst)) === 0) return;
+    const stream = this.#streams.get(streamId);
+    if ((flags & frameFlag.rst) !== 0) stream?.fail(new KumiteError("protocol/closed", "the peer reset the stream"));
+    else stream?.endRemote();
+  }
+
+  /** The stream that gets the payload; a frame for one that is gone is answered with a reset. */
+  #dataTarget(header: FrameHeader): YamuxStream | undefined {
+    const { flags, streamId, length } = header;
+    const stream = this.#find(header);
+    if (stream !== undefined) {
+      stream.expect(length);
+      return stream;
+    }
+    const window = initialWindowBytes + this.#extraWindow;
+    if (length > window) throw violation(`${length} bytes for stream ${streamId}, more than any window allows`);
+    const wantsReset = (flags & (frameFlag.syn | frameFlag.rst)) === 0 && length > 0;
+    if (wantsReset) this.#answer(frameType.windowUpdate, frameFlag.rst, streamId, 0);
+    return undefined;
+  }
+
+  /** The stream of a frame, made when the frame opens one; `undefined` when it is refused or was forgotten. */
+  #find({ flags, streamId }: FrameHeader): YamuxStream | undefined {
+    if ((flags & frameFlag.syn) !== 0) return this.#admit(streamId);
+    const stream = this.#streams.get(streamId);
+    if (stream !== undefined) return stream;
+    const wasOpen = this.#isOwn(streamId) ? streamId < this.#nextId : streamId <= this.#lastPeerId;
+    if (!wasOpen) throw violation(`a frame for stream ${streamId}, which was never opened`);
+    return undefined;
+  }
+
+  #admit(streamId: number): YamuxStream | undefined {
+    if (this.#isOwn(streamId)) throw violation(`an opening of stream ${streamId}, whose number is ours`);
+    if (streamId <= this.#lastPeerId) throw violation(`a second opening of stream ${streamId}`);
+    this.#lastPeerId = streamId;
+    if (!this.#acceptStreams || this.accepted.length >= maxUnaccepted || this.#streams.size >= this.#maxStreams) {
+      this.#answer(frameType.windowUpdate, frameFlag.rst, streamId, 0);
+      return undefined;
+    }
+    const stream = this.#add(streamId, frameFlag.ack);
+    this.accepted.push(stream);
+    return stream;
+  }
+
+  /** Makes a stream and announces it, or acknowledges the peer's, with the window it gets beyond the initial one. */
+  #add(id: number, flag: number): YamuxStream {
+    const extraWindow = Math.min(this.#extraWindow, this.#extraBudget);
+    this.#extraBudget -= extraWindow;
+    const stream = new YamuxStream(this, id, extraWindow);
+    this.#streams.set(id, stream);
+    if (flag === frameFlag.syn) void this.sendWindowUpdate(id, flag, extraWindow);
+    else this.#answer(frameType.windowUpdate, flag, id, extraWindow);
+    return stream;
+  }
+
+  #isOwn(streamId: number): boolean {
+    return streamId % 2 === this.#ownParity;
+  }
+
+  #onPing({ flags, streamId, length }: FrameHeader): void {
+    if (streamId !== 0) throw violation(`a ping for stream ${streamId}`);
+    if ((flags & frameFlag.syn) !== 0) {
+      this.#answer(frameType.ping, frameFlag.ack, 0, length);
+      return;
+    }
+    this.#pings.get(length)?.resolve();
+    this.#pings.delete(length);
+  }
+
+  #onGoAway({ streamId, length }: FrameHeader): void {
+    if (streamId !== 0) throw violation(`a farewell for stream ${streamId}`);
+    if (length !== goAwayCode.normal) {
+      throw new KumiteError("protocol/closed", `the peer ended the session with error ${length}`);
+    }
+    this.#peerLeaves = true;
+  }
+
+  /** A frame that the peer caused. */
+  #answer(type: number, flags: number, streamId: number, length: number): void {
+    if (this.#unsentAnswers >= maxUnsentAnswers) {
+      throw violation(`${this.#unsentAnswers} frames that need an answer and reads none of the answers`);
+    }
+    this.#unsentAnswers += 1;
+    void this.#write([encodeHeader(type, flags, streamId, length)]).then(() => {
+      this.#unsentAnswers -= 1;
+    });
+  }
+
+  /** Never rejects: a carrier that fails ends the session. */
+  async #write(parts: readonly Uint8Array[]): Promise<void> {
+    try {
+      await writeParts(this.#carrier, parts);
+    } catch (error) {
+      this.lose(lossOf(error));
+    }
+  }
+
+  async #receiveAll(): Promise<void> {
+    for (let chunk = await this.#carrier.read(); chunk !== undefined; chunk = await this.#carrier.read()) {
+      this.#parser.feed(chunk);
+    }
+    if (!this.#parser.betweenFrames) throw violation("the end of the connection in the middle of a frame");
+  }
+
+  async #keepAlive(): Promise<void> {
+    while (!this.#life.signal.aborted) {
+      await delay(this.#keepAliveMs, this.#life.signal);
+      await withDeadline(this.#keepAliveMs, "the answer to a ping", () => this.ping(), this.#life.signal);
+    }
+  }
+}
+
+const knownFlags = frameFlag.syn | frameFlag.ack | frameFlag.fin | frameFlag.rst;
+
+function violation(what: string): KumiteError {
+  return new KumiteError("protocol/violation", `the peer sent ${what}`);
+}
+
+function lossOf(error: unknown): KumiteError {
+  return isKumiteError(error) ? error : new KumiteError("protocol/closed", "the connection was lost", { cause: error });
+}

@@ -1,0 +1,261 @@
+/**
+ * One stream of a yamux session: windows, half-close, and the rules of `ByteStream`.
+ * Knows the session only as the one that sends its frames.
+ */
+import type { ByteStream } from "../../sys/os.ts";
+import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
+import { type Deferred, deferred } from "../../util/deferred.ts";
+import { KumiteError, SystemError } from "../../util/errors.ts";
+import { frameFlag, initialWindowBytes } from "./frame.ts";
+import { ReceiveQueue } from "./receive-queue.ts";
+
+/** What a stream asks of its session. The promises resolve when the carrier took the frame; they never reject. */
+export interface StreamSession {
+  sendData(streamId: number, flags: number, parts: readonly Uint8Array[], length: number): Promise<void>;
+  sendWindowUpdate(streamId: number, flags: number, delta: number): Promise<void>;
+  /** The stream has no further use for frames of the peer. */
+  forget(streamId: number): void;
+}
+
+/** Payload of the largest frame sent, in bytes: one stream never keeps the others waiting for long. */
+const maxPayload = 64 * 1024;
+
+export class YamuxStream implements ByteStream {
+  readonly id: number;
+  /** What the peer may send beyond the initial window. */
+  readonly extraWindow: number;
+  readonly #session: StreamSession;
+
+  readonly #received = new ReceiveQueue();
+  #reader: Deferred<Uint8Array | undefined> | undefined;
+  /** What the peer may still send, and what was read since the last window update. */
+  #receiveWindow = initialWindowBytes;
+  #consumed = 0;
+  readonly #updateAt: number;
+  #updating = false;
+  #remoteEnded = false;
+
+  #sendWindow = initialWindowBytes;
+  #windowOpened: Deferred | undefined;
+  #lastWrite: Promise<void> = Promise.resolve();
+  readonly #writes = new Set<Deferred>();
+  #localEnded = false;
+
+  /** Set once: what every read after the received bytes, and every write, fails with. */
+  #failure: SystemError | undefined;
+  #closed = false;
+
+  /** The session announces the extra window. */
+  constructor(session: StreamSession, id: number, extraWindow: number) {
+    this.id = id;
+    this.extraWindow = extraWindow;
+    this.#session = session;
+    this.#receiveWindow += extraWindow;
+    this.#updateAt = this.#receiveWindow / 2;
+  }
+
+  async read(signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    throwIfAborted(signal);
+    if (this.#reader !== undefined) throw new KumiteError("internal", "two reads of one stream at a time");
+    const chunk = this.#received.shift();
+    if (chunk !== undefined) {
+      this.#consume(chunk.length);
+      return chunk;
+    }
+    if (this.#closed || this.#remoteEnded) return undefined;
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.#waitForData(signal);
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.writeAll([bytes]);
+  }
+
+  async writeAll(parts: readonly Uint8Array[]): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#localEnded) throw new SystemError("EPIPE", "write");
+    const write = deferred();
+    this.#writes.add(write);
+    this.#lastWrite = this.#lastWrite
+      .then(() => this.#send(parts))
+      .then(
+        () => write.resolve(),
+        (error: unknown) => write.reject(error),
+      );
+    try {
+      await write.promise;
+    } finally {
+      this.#writes.delete(write);
+    }
+  }
+
+  async end(): Promise<void> {
+    if (this.#localEnded || this.#failure !== undefined) return;
+    this.#localEnded = true;
+    await this.#lastWrite;
+    await this.#sendEnd();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const over = this.#failure !== undefined;
+    const ended = this.#localEnded && this.#writes.size === 0;
+    const unsent = this.#writes.size > 0;
+    this.#localEnded = true;
+    this.#received.clear();
+    this.#break(new SystemError("EPIPE", "write"));
+    if (over) return;
+    // What was written is delivered: only bytes that were not sent make it a reset. Whatever the peer sends from now
+    // on finds no stream, and the session answers with a reset.
+    if (unsent) void this.#session.sendWindowUpdate(this.id, frameFlag.rst, 0);
+    else if (!ended) void this.#session.sendData(this.id, frameFlag.fin, [], 0);
+    this.#session.forget(this.id);
+  }
+
+  /** A data frame of this length begins. */
+  expect(length: number): void {
+    if (this.#remoteEnded) throw new KumiteError("protocol/violation", `stream ${this.id} got data after its end`);
+    if (length > this.#receiveWindow) {
+      throw new KumiteError(
+        "protocol/violation",
+        `stream ${this.id} got ${length} bytes where its window allows ${this.#receiveWindow}`,
+      );
+    }
+    this.#receiveWindow -= length;
+  }
+
+  /** Bytes of the current data frame. */
+  deliver(piece: Uint8Array): void {
+    if (this.#closed) return;
+    const reader = this.#reader;
+    if (reader === undefined) {
+      this.#received.push(piece);
+      return;
+    }
+    this.#reader = undefined;
+    this.#consume(piece.length);
+    reader.resolve(piece);
+  }
+
+  /** The peer sends no more. */
+  endRemote(): void {
+    if (this.#remoteEnded) return;
+    this.#remoteEnded = true;
+    this.#reader?.resolve(undefined);
+    this.#reader = undefined;
+    this.#forgetIfOver();
+  }
+
+  widen(delta: number): void {
+    this.#sendWindow += delta;
+    if (this.#sendWindow > 0xffff_ffff) {
+      throw new KumiteError("protocol/violation", `the window of stream ${this.id} grew beyond 32 bits`);
+    }
+    this.#windowOpened?.resolve();
+    this.#windowOpened = undefined;
+  }
+
+  /** The peer reset the stream or the session is over. Bytes that arrived can still be read. */
+  fail(cause: unknown): void {
+    const failure = new SystemError("ECONNRESET", "read or write", `stream ${this.id}`);
+    failure.cause = cause;
+    this.#break(failure);
+    this.#session.forget(this.id);
+  }
+
+  #break(failure: SystemError): void {
+    this.#failure ??= failure;
+    if (this.#closed || this.#remoteEnded) this.#reader?.resolve(undefined);
+    else this.#reader?.reject(failure);
+    this.#reader = undefined;
+    for (const write of this.#writes) write.reject(failure);
+    this.#windowOpened?.reject(failure);
+    this.#windowOpened = undefined;
+  }
+
+  #waitForData(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
+    const reader = deferred<Uint8Array | undefined>();
+    this.#reader = reader;
+    if (signal === undefined) return reader.promise;
+    const forget = onAbort(signal, () => {
+      // Already given bytes are not lost: then this reader is no longer the waiting one, and settled.
+      if (this.#reader === reader) this.#reader = undefined;
+      reader.reject(abortError(signal));
+    });
+    return reader.promise.finally(forget);
+  }
+
+  /** Gives the peer its window back when half of it is used: fewer frames than after every read. */
+  #consume(length: number): void {
+    this.#consumed += length;
+    this.#updateWindow();
+  }
+
+  #updateWindow(): void {
+    if (this.#consumed < this.#updateAt || this.#updating || this.#remoteEnded || this.#failure !== undefined) return;
+    const delta = this.#consumed;
+    this.#consumed = 0;
+    this.#receiveWindow += delta;
+    this.#updating = true;
+    void this.#session.sendWindowUpdate(this.id, 0, delta).then(() => {
+      this.#updating = false;
+      this.#updateWindow();
+    });
+  }
+
+  async #send(parts: readonly Uint8Array[]): Promise<void> {
+    const cursor = new PartsCursor(parts);
+    while (cursor.remaining > 0) {
+      while (this.#sendWindow === 0) {
+        if (this.#failure !== undefined) throw this.#failure;
+        this.#windowOpened = deferred();
+        await this.#windowOpened.promise;
+      }
+      if (this.#failure !== undefined) throw this.#failure;
+      const length = Math.min(this.#sendWindow, maxPayload, cursor.remaining);
+      this.#sendWindow -= length;
+      await this.#session.sendData(this.id, 0, cursor.take(length), length);
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #sendEnd(): Promise<void> {
+    if (this.#failure !== undefined) return;
+    await this.#session.sendData(this.id, frameFlag.fin, [], 0);
+    this.#forgetIfOver();
+  }
+
+  #forgetIfOver(): void {
+    if (this.#remoteEnded && this.#localEnded && this.#writes.size === 0) this.#session.forget(this.id);
+  }
+}
+
+/** Takes bytes off a list of arrays without copying. */
+class PartsCursor {
+  readonly #parts: Uint8Array[];
+  remaining: number;
+
+  constructor(parts: readonly Uint8Array[]) {
+    this.#parts = parts.filter((part) => part.length > 0);
+    this.remaining = this.#parts.reduce((length, part) => length + part.length, 0);
+  }
+
+  /** At most `remaining` bytes, as views. */
+  take(length: number): Uint8Array[] {
+    const taken: Uint8Array[] = [];
+    this.remaining -= length;
+    for (let missing = length; missing > 0; ) {
+      const part = this.#parts[0] as Uint8Array;
+      if (part.length > missing) {
+        taken.push(part.subarray(0, missing));
+        this.#parts[0] = part.subarray(missing);
+        return taken;
+      }
+      taken.push(part);
+      this.#parts.shift();
+      missing -= part.length;
+    }
+    return taken;
+  }
+}
