@@ -11,8 +11,8 @@ const ociTypes = "oci/";
 /** Folder (or file) of src/ → what it may import, as the beginning of a path below src/. */
 const arrows = {
   "index.ts": ["sandbox/", "factory/", "config/"],
-  "cli/": ["shim-client/", "sandbox/recover", "factory/", "config/", "persist/", "oci/"],
-  "shim/": ["sandbox/", "protocol/", "persist/", "config/", "oci/"],
+  "cli/": ["shim-client/", "sandbox/(observe|prepare|recover)", "factory/", "config/", "persist/", "oci/"],
+  "shim/": ["sandbox/", "protocol/", "persist/", "config/", "oci/", "shim-client/(stdio-hello|boot-message)"],
   "monitor/": ["persist/", "shim-client/"],
   "sandbox/": [
     "vm/",
@@ -32,7 +32,7 @@ const arrows = {
   "hypervisor/": ["config/", "cgroups/", "persist/"],
   "agent-client/": ["protocol/", ociTypes],
   "shim-client/": ["protocol/", ociTypes],
-  "relay/": ["protocol/", ociTypes, "sys/engine/", "sys/linux/"],
+  "relay/": ["shim-client/", "protocol/", ociTypes, "sys/engine/", "sys/linux/"],
   "guest/": ["protocol/", ociTypes, "sys/engine/", "sys/linux/"],
   "network/": ["oci/", "config/", "persist/", hypervisorTypes],
   "storage/": ["oci/", "config/", "persist/", hypervisorTypes],

@@ -92,7 +92,8 @@ const grpcCodes: { readonly [Code in ErrorCode]?: GrpcCode } = {
   timeout: grpcCode.deadlineExceeded,
 };
 
-function encodeDetail(error: KumiteError): Uint8Array {
+/** A KumiteError with its causes as JSON on one line, at most 64 KiB; for other channels than ttrpc too. */
+export function encodeDetail(error: KumiteError): Uint8Array {
   const because = causes(error);
   const whole = { code: error.code, message: error.message, phase: error.phase, hint: error.hint, because };
   const full = encodeUtf8(JSON.stringify({ ...whole, data: error.data }, plain));
@@ -114,7 +115,7 @@ function plain(_key: string, value: unknown): unknown {
 }
 
 /** `undefined` for anything that is not exactly what `encodeDetail` makes. */
-function decodeDetail(bytes: Uint8Array): KumiteError | undefined {
+export function decodeDetail(bytes: Uint8Array): KumiteError | undefined {
   let detail: unknown;
   try {
     detail = JSON.parse(decodeUtf8(bytes), (_key, value) => (typeof value === "string" ? cleanMessage(value) : value));
