@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { atLeast, atMost, median, summarize } from "./figures.ts";
+
+describe("figures", () => {
+  it("have the middle sample as median, or the mean of the two in the middle", () => {
+    assert.equal(median([9, 1, 5]), 5);
+    assert.equal(median([4, 1, 3, 2]), 2.5);
+    assert.throws(() => median([]));
+  });
+
+  it("keep their extremes", () => {
+    const { min, median: middle, max } = summarize({ name: "x", unit: "ms", samples: [3, 1, 2] });
+    assert.deepEqual([min, middle, max], [1, 2, 3]);
+  });
+
+  it("reach a limit that they meet exactly", () => {
+    assert.equal(atMost("p", 5, 5, "ms").reached, true);
+    assert.equal(atMost("p", 5.1, 5, "ms").reached, false);
+    assert.equal(atLeast("p", 5, 5, "ms").reached, true);
+    assert.equal(atLeast("p", 4.9, 5, "ms").reached, false);
+  });
+});

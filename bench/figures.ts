@@ -1,0 +1,61 @@
+/** Figures of a benchmark and what is said of them. Pure. */
+
+export type Unit = "ms" | "CPU s" | "MiB" | "MB" | "MiB/s" | "%" | "ratio" | "count";
+
+/** One quantity, measured several times in one run. */
+export interface Figure {
+  readonly name: string;
+  readonly unit: Unit;
+  readonly samples: readonly number[];
+}
+
+/** A figure as it is reported. */
+export interface Summary extends Figure {
+  readonly min: number;
+  readonly median: number;
+  readonly max: number;
+}
+
+/** A promise and whether it was kept in this run. A benchmark reports, it does not fail. */
+export interface Verdict {
+  readonly promise: string;
+  readonly value: number;
+  readonly limit: number;
+  readonly unit: Unit;
+  readonly reached: boolean;
+}
+
+/** What one scenario found. */
+export interface Findings {
+  readonly figures: readonly Figure[];
+  readonly verdicts: readonly Verdict[];
+  /** When each phase was over, in ms since the beginning. */
+  readonly timeline?: Readonly<Record<string, number>>;
+  /** What a reader must know to judge the figures. */
+  readonly notes?: readonly string[];
+}
+
+export function median(samples: readonly number[]): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle];
+  if (upper === undefined) throw new Error("no samples");
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+}
+
+export function summarize(figure: Figure): Summary {
+  return {
+    ...figure,
+    min: Math.min(...figure.samples),
+    median: median(figure.samples),
+    max: Math.max(...figure.samples),
+  };
+}
+
+export function atMost(promise: string, value: number, limit: number, unit: Unit): Verdict {
+  return { promise, value, limit, unit, reached: value <= limit };
+}
+
+export function atLeast(promise: string, value: number, limit: number, unit: Unit): Verdict {
+  return { promise, value, limit, unit, reached: value >= limit };
+}

@@ -1,0 +1,33 @@
+/** What a process has cost so far, from /proc. */
+import { readFileSync } from "node:fs";
+
+/** The kernel's USER_HZ is 100 on every Linux that runs Node. */
+const ticksPerSecond = 100;
+
+/** User and system time of all threads, also of ended ones, in seconds; steps of 10 ms. */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+/** Resident memory in MiB. */
+export function residentMiB(pid: number): number {
+  return residentMiBIn(readFileSync(`/proc/${pid}/status`, "utf8"));
+}
+
+/** Of the text of a /proc/PID/status. */
+export function residentMiBIn(status: string): number {
+  return kibibytes(status, "VmRSS") / 1024;
+}
+
+/** Memory that only this process has and has written, in MiB: what one more of it costs. */
+export function privateDirtyMiB(pid: number): number {
+  return kibibytes(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"), "Private_Dirty") / 1024;
+}
+
+function kibibytes(text: string, field: string): number {
+  const value = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(text)?.[1];
+  if (value === undefined) throw new Error(`no ${field} in ${text.slice(0, 200)}`);
+  return Number(value);
+}
