@@ -49,16 +49,25 @@ export function hold(): () => void {
   };
 }
 
-/** Interest in one descriptor. A descriptor has at most one watch; close it before the descriptor. */
+/**
+ * Interest in one descriptor. A descriptor has at most one watch; close it before the descriptor.
+ * Interest keeps the process running, unless the watch was made otherwise.
+ */
 export class Watch {
   readonly #fd: number;
   readonly #token = nextToken++;
+  readonly #keepsRunning: boolean;
+  #release: (() => void) | undefined;
   #events = 0;
-  #added = false;
 
-  constructor(fd: number, handler: EventHandler) {
+  constructor(fd: number, handler: EventHandler, options: { readonly keepsRunning?: boolean } = {}) {
     this.#fd = fd;
+    this.#keepsRunning = options.keepsRunning ?? true;
     handlers.set(this.#token, handler);
+  }
+
+  get events(): number {
+    return this.#events;
   }
 
   /**
@@ -66,22 +75,22 @@ export class Watch {
    * Fails with EPERM for what epoll refuses: regular files, /dev/null.
    */
   set(events: number): void {
-    if (events === this.#events && this.#added === (events !== 0)) return;
-    if (events === 0) {
-      // A descriptor that was closed too early has left the instance by itself.
-      const result = epollControl(EPOLL_CTL_DEL, this.#fd, 0, this.#token);
-      this.#added = false;
-      if (result < 0 && result !== ENOENT && result !== EBADF) check(result, "epoll_ctl", `descriptor ${this.#fd}`);
-    } else {
-      const operation = this.#added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (events === this.#events) return;
+    if (events === 0) this.#remove();
+    else {
+      const operation = this.#events === 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
       check(epollControl(operation, this.#fd, events, this.#token), "epoll_ctl", `descriptor ${this.#fd}`);
-      this.#added = true;
+      if (this.#keepsRunning) this.#release ??= hold();
     }
     this.#events = events;
   }
 
-  get events(): number {
-    return this.#events;
+  #remove(): void {
+    const result = epollControl(EPOLL_CTL_DEL, this.#fd, 0, this.#token);
+    // A descriptor that was closed too early has left the instance by itself.
+    if (result !== ENOENT && result !== EBADF) check(result, "epoll_ctl", `descriptor ${this.#fd}`);
+    this.#release?.();
+    this.#release = undefined;
   }
 
   /** No event comes after this. Idempotent. */

@@ -73,7 +73,7 @@ function arm(): void {
 
 function open(): { readonly fd: number; armedMs: number } {
   const fd = check(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create");
-  new Watch(fd, fire).set(EPOLLIN);
+  new Watch(fd, fire, { keepsRunning: false }).set(EPOLLIN);
   return { fd, armedMs: Number.POSITIVE_INFINITY };
 }
 

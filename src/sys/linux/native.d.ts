@@ -84,6 +84,8 @@ declare module "kumite:native" {
   function listen(fd: number, backlog: number): number;
   function accept4(fd: number, flags: number): number;
   function shutdown(fd: number, how: number): number;
+  function recvfrom(fd: number, buffer: Bytes, offset: number, length: number, flags: number): number;
+  function sendto(fd: number, buffer: Bytes, offset: number, length: number, flags: number): number;
   function setsockopt(fd: number, level: number, name: number, value: Bytes, offset: number, length: number): number;
   function getpid(): number;
   function getppid(): number;

@@ -121,6 +121,8 @@ static const struct shape calls[] = {
     CALL(listen, I, I),
     CALL(accept4, I, F(0), F(0), I),
     CALL(shutdown, I, I),
+    CALL(recvfrom, I, R, I, F(0), F(0)),
+    CALL(sendto, I, R, I, F(0), F(0)),
     CALL(setsockopt, I, I, I, R),
     /* processes */
     CALL(getpid),

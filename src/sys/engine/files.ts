@@ -1,0 +1,130 @@
+/** `Files` of the engine. The calls are synchronous: local file systems answer in microseconds. */
+
+import { isSystemError, SystemError } from "../../util/errors.ts";
+import { encodeUtf8 } from "../../util/text.ts";
+import {
+  chmod,
+  chown,
+  mkdir,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  rmdir,
+  symlink,
+  unlink,
+} from "../linux/directory.ts";
+import { closeQuietly, open, writeAll } from "../linux/file.ts";
+import {
+  AT_SYMLINK_NOFOLLOW,
+  O_APPEND,
+  O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_NOCTTY,
+  O_TRUNC,
+  O_WRONLY,
+} from "../linux/open-flags.ts";
+import {
+  isDirectory,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFSOCK,
+  type Status,
+  statIfExists,
+} from "../linux/stat.ts";
+import { readFileBytes, readFileText } from "../linux/whole-file.ts";
+import type { FileStatus, Files, WriteOptions } from "../os.ts";
+import { lockFile } from "./lock-file.ts";
+import { removeTree } from "./remove-tree.ts";
+import { replaceFile } from "./replace-file.ts";
+
+const defaultLimit = 16 << 20;
+
+export const engineFiles: Files = {
+  readBytes: async (path, limit = defaultLimit) => readFileBytes(path, limit),
+  readText: async (path, limit = defaultLimit) => readFileText(path, limit),
+  write: async (path, data, options) => write(path, data, options),
+  replace: async (path, data, mode = 0o600) => replaceFile(path, bytesOf(data), mode),
+  makeDir: async (path, mode) => makeDir(path, mode),
+  makeDirs: async (path, mode) => makeDirs(path, mode),
+  removeFile: async (path) => unlink(path),
+  removeDir: async (path) => rmdir(path),
+  removeTree,
+  list: async (path) => readdir(path).map((entry) => entry.name),
+  status: async (path) => fileStatus(statIfExists(path)),
+  linkStatus: async (path) => fileStatus(statIfExists(path, AT_SYMLINK_NOFOLLOW)),
+  rename: async (from, to) => rename(from, to),
+  symlink: async (target, path) => symlink(target, path),
+  readLink: async (path) => readlink(path),
+  realPath: async (path) => realpath(path),
+  changeMode: async (path, mode) => chmod(path, mode),
+  changeOwner: async (path, uid, gid) => chown(path, uid, gid),
+  lock: lockFile,
+};
+
+function bytesOf(data: string | Uint8Array): Uint8Array {
+  return typeof data === "string" ? encodeUtf8(data) : data;
+}
+
+function write(path: string, data: string | Uint8Array, options: WriteOptions = {}): void {
+  const how = (options.append === true ? O_APPEND : O_TRUNC) | (options.exclusive === true ? O_EXCL : 0);
+  const fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | how, options.mode ?? 0o600);
+  try {
+    writeAll(fd, bytesOf(data), path);
+  } finally {
+    closeQuietly(fd);
+  }
+}
+
+/** The mode as asked for, whatever the umask. */
+function makeDir(path: string, mode: number): void {
+  mkdir(path, mode);
+  chmod(path, mode);
+}
+
+/** From the top, as most of it exists: one failing mkdir per component costs less than finding out where to begin. */
+function makeDirs(path: string, mode: number): void {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  let made = path.startsWith("/") ? "" : ".";
+  for (const part of parts) {
+    made += `/${part}`;
+    try {
+      makeDir(made, mode);
+    } catch (error) {
+      // A read-only or forbidden place is no failure where the directory is there already.
+      const status = isSystemError(error, "EEXIST", "EROFS", "EACCES", "EPERM") ? statIfExists(made) : undefined;
+      if (status === undefined) throw error;
+      if (!isDirectory(status)) throw new SystemError("ENOTDIR", "mkdir", made);
+    }
+  }
+}
+
+function fileStatus(status: Status | undefined): FileStatus | undefined {
+  if (status === undefined) return undefined;
+  const { mode, uid, gid, size, device, inode, deviceNumber, modifiedMs } = status;
+  return { kind: kindOf(mode), mode: mode & 0o7777, uid, gid, size, device, inode, deviceNumber, modifiedMs };
+}
+
+function kindOf(mode: number): FileStatus["kind"] {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return "directory";
+    case S_IFLNK:
+      return "symlink";
+    case S_IFIFO:
+      return "fifo";
+    case S_IFSOCK:
+      return "socket";
+    case S_IFCHR:
+      return "character";
+    case S_IFBLK:
+      return "block";
+    default:
+      return "file";
+  }
+}

@@ -1,0 +1,44 @@
+/** Replacing a file so that after a crash the old or the new content is there, never a mixture. */
+import { dirName } from "../../util/path.ts";
+import { fchmod, openDirectory, rename, unlink } from "../linux/directory.ts";
+import { closeQuietly, fsync, open, writeAll } from "../linux/file.ts";
+import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../linux/open-flags.ts";
+import { getrandom } from "../linux/random.ts";
+
+/** As `Files.replace`. A failure leaves the old file and no temporary one. */
+export function replaceFile(path: string, data: Uint8Array, mode: number): void {
+  const suffix = [...getrandom(8)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const temporary = `${path}.${suffix}.tmp`;
+  writeDurably(temporary, data, mode);
+  try {
+    rename(temporary, path);
+  } catch (error) {
+    unlink(temporary);
+    throw error;
+  }
+  syncDirectory(dirName(path));
+}
+
+function writeDurably(path: string, data: Uint8Array, mode: number): void {
+  const fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+  try {
+    // Without what the umask took away.
+    fchmod(fd, mode);
+    writeAll(fd, data, path);
+    fsync(fd, path);
+  } catch (error) {
+    unlink(path);
+    throw error;
+  } finally {
+    closeQuietly(fd);
+  }
+}
+
+function syncDirectory(path: string): void {
+  const fd = openDirectory(path);
+  try {
+    fsync(fd, path);
+  } finally {
+    closeQuietly(fd);
+  }
+}

@@ -1,0 +1,222 @@
+/** `ByteStream` over a channel: when to read and write. How is the channel's business. */
+import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
+import { SystemError } from "../../util/errors.ts";
+import { EAGAIN, EINTR, EIO, failure } from "../linux/check.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../linux/epoll.ts";
+import type { ByteStream } from "../os.ts";
+import { type Channel, ownChannel, sharedChannel } from "./channel.ts";
+import { Watch } from "./loop.ts";
+
+/** A stream over a descriptor that nobody else has; closing the stream closes it. */
+export function ownStream(fd: number): ByteStream {
+  return new ChannelStream(ownChannel(fd));
+}
+
+/** A stream over any descriptor; O_NONBLOCK is never set on it. Closing the stream closes the descriptor. */
+export function sharedStream(fd: number): ByteStream {
+  return new ChannelStream(sharedChannel(fd));
+}
+
+/** Reads are this long; a result that fills less than a quarter is copied, so that it does not hold all of it. */
+const readSize = 65536;
+const copyBelow = readSize / 4;
+
+/** Serves all streams: only what is handed out is replaced. */
+let buffer = new Uint8Array(readSize);
+
+function takeFromBuffer(count: number): Uint8Array {
+  if (count < copyBelow) return buffer.slice(0, count);
+  const taken = buffer.subarray(0, count);
+  buffer = new Uint8Array(readSize);
+  return taken;
+}
+
+interface PendingRead {
+  resolve(bytes: Uint8Array | undefined): void;
+  reject(reason: unknown): void;
+  forget(): void;
+}
+
+interface PendingWrite {
+  readonly parts: readonly Uint8Array[];
+  resolve(): void;
+  reject(reason: unknown): void;
+}
+
+class ChannelStream implements ByteStream {
+  readonly #channel: Channel;
+  readonly #watch: Watch;
+  #reading: PendingRead | undefined;
+  /** No more bytes will come: end of stream, or closed. */
+  #ended = false;
+  readonly #writing: PendingWrite[] = [];
+  /** Parts of the first pending write that are written, and bytes of the one after. */
+  #partsDone = 0;
+  #offset = 0;
+  /** Why nothing can be written any more. */
+  #writeError: SystemError | undefined;
+  #closed = false;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+    this.#watch = new Watch(channel.fd, (events) => this.#onEvents(events));
+  }
+
+  async read(signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    throwIfAborted(signal);
+    if (this.#ended) return undefined;
+    if (this.#reading !== undefined) throw new Error("a stream has one read at a time");
+    // Always by way of the loop, even if bytes are there: a busy stream must not keep the others waiting.
+    if (this.#channel.mode === "always") return this.#readNow();
+    return new Promise((resolve, reject) => {
+      const forget = onAbort(signal, () => {
+        this.#reading = undefined;
+        reject(abortError(signal as AbortSignal));
+      });
+      this.#reading = { resolve, reject, forget };
+      this.#watch.set(this.#watch.events | EPOLLIN);
+    });
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.writeAll([bytes]);
+  }
+
+  async writeAll(parts: readonly Uint8Array[]): Promise<void> {
+    if (this.#writeError !== undefined) throw this.#writeError;
+    const filled = parts.filter((part) => part.length > 0);
+    if (filled.length === 0) return;
+    return new Promise((resolve, reject) => {
+      this.#writing.push({ parts: filled, resolve, reject });
+      if (this.#writing.length > 1) return;
+      if (this.#channel.mode === "ready") this.#watch.set(this.#watch.events | EPOLLOUT);
+      else this.#flush();
+    });
+  }
+
+  async end(): Promise<void> {
+    if (this.#writeError !== undefined) return;
+    // In line after what is queued: a write of nothing, which never reaches the kernel.
+    if (this.#writing.length > 0)
+      await new Promise<void>((resolve, reject) => this.#writing.push({ parts: [], resolve, reject }));
+    if (this.#writeError !== undefined) return;
+    this.#writeError = new SystemError("EPIPE", "write");
+    this.#channel.endWriting();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#ended = true;
+    this.#watch.close();
+    this.#channel.close();
+    this.#finishRead((reading) => reading.resolve(undefined));
+    this.#failWrites(new SystemError("EPIPE", "write"));
+  }
+
+  #onEvents(events: number): void {
+    const gone = (events & (EPOLLHUP | EPOLLERR)) !== 0;
+    if (gone || (events & EPOLLIN) !== 0) this.#onReadable();
+    if (!this.#closed && (gone || (events & EPOLLOUT) !== 0)) this.#onWritable(gone);
+  }
+
+  /**
+   * Interest in reading stays after a read: most often the next one comes before the next event. An event that finds
+   * no reader ends it.
+   */
+  #onReadable(): void {
+    if (this.#reading === undefined) {
+      this.#watch.set(this.#watch.events & ~EPOLLIN);
+      return;
+    }
+    const result = this.#channel.read(buffer);
+    if (result === EAGAIN || result === EINTR) return;
+    this.#finishRead((reading) => {
+      try {
+        reading.resolve(this.#taken(result));
+      } catch (error) {
+        reading.reject(error);
+      }
+    });
+  }
+
+  #readNow(): Uint8Array | undefined {
+    return this.#taken(this.#channel.read(buffer));
+  }
+
+  #taken(result: number): Uint8Array | undefined {
+    if (result > 0) return takeFromBuffer(result);
+    if (result !== 0 && !(result === EIO && this.#channel.isMaster)) throw failure(result, "read");
+    this.#ended = true;
+    if (!this.#closed) this.#watch.set(this.#watch.events & ~EPOLLIN);
+    return undefined;
+  }
+
+  #finishRead(finish: (reading: PendingRead) => void): void {
+    const reading = this.#reading;
+    this.#reading = undefined;
+    reading?.forget();
+    if (reading !== undefined) finish(reading);
+  }
+
+  #onWritable(gone: boolean): void {
+    if (this.#writing.length === 0) {
+      this.#watch.set(this.#watch.events & ~EPOLLOUT);
+      return;
+    }
+    this.#flush();
+    // A terminal whose other side is closed takes no more, and would report that for ever.
+    if (gone && this.#writing.length > 0) this.#failWrites(new SystemError("EIO", "write"));
+  }
+
+  /** Writes what the kernel takes now, and asks to be told when it takes more. */
+  #flush(): void {
+    let calls = 0;
+    for (let first = this.#writing[0]; first !== undefined; first = this.#writing[0]) {
+      if (this.#partsDone === first.parts.length) {
+        this.#writing.shift();
+        this.#partsDone = 0;
+        first.resolve();
+        continue;
+      }
+      // Being ready is good for one call.
+      const result = this.#channel.mode === "ready" && calls++ > 0 ? EAGAIN : this.#writeSome(first.parts);
+      if (result === EAGAIN || result === EINTR) {
+        this.#watch.set(this.#watch.events | EPOLLOUT);
+        return;
+      }
+      if (result < 0) {
+        this.#failWrites(failure(result, "write"));
+        return;
+      }
+      this.#advance(first.parts, result);
+    }
+    this.#watch.set(this.#watch.events & ~EPOLLOUT);
+  }
+
+  #writeSome(parts: readonly Uint8Array[]): number {
+    return this.#channel.write(this.#partsDone === 0 ? parts : parts.slice(this.#partsDone), this.#offset);
+  }
+
+  #advance(parts: readonly Uint8Array[], count: number): void {
+    let offset = this.#offset + count;
+    for (
+      let part = parts[this.#partsDone];
+      part !== undefined && offset >= part.length;
+      part = parts[this.#partsDone]
+    ) {
+      offset -= part.length;
+      this.#partsDone += 1;
+    }
+    this.#offset = offset;
+  }
+
+  #failWrites(error: SystemError): void {
+    this.#writeError ??= error;
+    const writes = this.#writing.splice(0);
+    this.#partsDone = 0;
+    this.#offset = 0;
+    if (!this.#closed) this.#watch.set(this.#watch.events & ~EPOLLOUT);
+    for (const write of writes) write.reject(error);
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * `kumite-launch`: prepares this process as a request says and becomes another program. See request.ts.
+ * Prints nothing: its descriptors already belong to the program.
+ */
+import * as native from "kumite:native";
+import { messageOf, SystemError } from "../../util/errors.ts";
+import { encodeUtf8 } from "../../util/text.ts";
+import { onUncaught } from "../engine/loop.ts";
+import { check } from "../linux/check.ts";
+import { dupAbove, setCloseOnExec } from "../linux/file.ts";
+import { execve, exit, getppid, processArguments, processEnvironment } from "../linux/process.ts";
+import { resetSignals } from "../linux/signal.ts";
+import { readToEnd } from "../linux/whole-file.ts";
+import { parseLaunchRequest } from "./parse-request.ts";
+import { type LaunchFailure, type LaunchRequest, launchFailedStatus } from "./request.ts";
+import { planSetUp, type SetUpStep } from "./set-up.ts";
+
+/** The set-up of a program with a large environment is a few hundred KiB at most. */
+const maxRequestBytes = 8 << 20;
+
+/** Descriptor for the outcome, once the request named it. */
+let status: number | undefined;
+
+function requestText(argument: string | undefined): string {
+  const fd = /^fd:(\d{1,6})$/.exec(argument ?? "")?.[1];
+  if (fd === undefined) return argument ?? "";
+  setCloseOnExec(Number(fd), true);
+  return new TextDecoder().decode(readToEnd(Number(fd), maxRequestBytes, "launch request"));
+}
+
+/** Above all numbers of the program, where nothing is put over it. */
+function claimStatus(request: LaunchRequest): void {
+  const numbers = Object.keys(request.descriptors).map(Number);
+  status = dupAbove(request.status, Math.max(2, ...numbers) + 1);
+}
+
+function run({ native: [name, ...args], call, subject }: SetUpStep): void {
+  if (name === "requireParent") {
+    if (getppid() !== args[0]) throw new SystemError("ESRCH", call, subject);
+    return;
+  }
+  const functions = native as unknown as Readonly<Record<string, (...values: unknown[]) => number>>;
+  check(functions[name]?.(...args) ?? -1, call, subject);
+}
+
+function launch(): never {
+  const [, argument] = processArguments();
+  const request = parseLaunchRequest(requestText(argument));
+  claimStatus(request);
+  const setUp = planSetUp(request);
+  try {
+    for (const step of setUp.steps) run(step);
+    const env = request.env === undefined ? processEnvironment() : environment(request.env);
+    resetSignals();
+    return execve(request.path, request.argv, env);
+  } catch (error) {
+    setUp.undo();
+    throw error;
+  }
+}
+
+function environment(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env).map(([name, value]) => `${name}=${value}`);
+}
+
+function fail(error: unknown): never {
+  const failure: LaunchFailure =
+    error instanceof SystemError
+      ? { errno: error.errno, call: error.call, ...(error.subject === undefined ? {} : { subject: error.subject }) }
+      : { errno: "EINVAL", call: "launch", subject: messageOf(error) };
+  if (status !== undefined) {
+    const line = encodeUtf8(`${JSON.stringify(failure)}\n`);
+    native.write(status, line, 0, line.length);
+  }
+  return exit(launchFailedStatus);
+}
+
+onUncaught(fail);
+launch();

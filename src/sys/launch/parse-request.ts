@@ -1,0 +1,108 @@
+/** Checks that a document is a launch request, and says where it is not. */
+import { isRecord, parseJson } from "../../util/json.ts";
+import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
+
+/** Why a request was refused; the message names the member. */
+export class BadRequest extends Error {
+  override readonly name = "BadRequest";
+}
+
+export function parseLaunchRequest(text: string): LaunchRequest {
+  const document = record(parseJson(text), "request");
+  const known = Object.keys(members);
+  const unknown = Object.keys(document).find((key) => !known.includes(key));
+  if (unknown !== undefined) throw new BadRequest(`${unknown}: no such member`);
+  const request: Record<string, unknown> = {};
+  for (const key of known) {
+    const value = document[key];
+    if (value !== undefined) request[key] = members[key]?.(value, key);
+    else if (required.includes(key)) throw new BadRequest(`${key}: missing`);
+  }
+  return request as unknown as LaunchRequest;
+}
+
+type Parse = (value: unknown, where: string) => unknown;
+
+const required: readonly string[] = ["path", "argv", "descriptors", "status"];
+
+const members: Readonly<Record<string, Parse>> = {
+  path: absolutePath,
+  argv: (value, where) => nonEmpty(texts(value, where), where),
+  env: (value, where) => mapped(value, where, text),
+  cwd: absolutePath,
+  descriptors: (value, where) => mapped(value, where, descriptor),
+  status: integer,
+  cgroups: (value, where) => array(value, where).map((item, i) => absolutePath(item, `${where}[${i}]`)),
+  networkNamespace: (value, where) =>
+    value === "new" ? value : { path: absolutePath(record(value, where).path, `${where}.path`) },
+  parentDeathSignal: integer,
+  parentPid: integer,
+  newSession: boolean,
+  noNewPrivileges: boolean,
+};
+
+function descriptor(value: unknown, where: string): LaunchDescriptor {
+  const { kind, ...rest } = record(value, where);
+  switch (kind) {
+    case "null":
+      return { kind };
+    case "inherit":
+      return { kind, fd: integer(rest.fd, `${where}.fd`) };
+    case "listen":
+    case "append":
+      return {
+        kind,
+        path: absolutePath(rest.path, `${where}.path`),
+        mode: integer(rest.mode, `${where}.mode`),
+      };
+    default:
+      throw new BadRequest(`${where}.kind: expected null, inherit, listen or append`);
+  }
+}
+
+function record(value: unknown, where: string): Record<string, unknown> {
+  if (!isRecord(value)) throw new BadRequest(`${where}: expected an object`);
+  return value;
+}
+
+function mapped<T>(value: unknown, where: string, item: (value: unknown, where: string) => T): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(record(value, where)).map(([key, member]) => [key, item(member, `${where}.${key}`)]),
+  );
+}
+
+function array(value: unknown, where: string): unknown[] {
+  if (!Array.isArray(value)) throw new BadRequest(`${where}: expected an array`);
+  return value;
+}
+
+function texts(value: unknown, where: string): string[] {
+  return array(value, where).map((item, i) => text(item, `${where}[${i}]`));
+}
+
+function nonEmpty<T>(items: T[], where: string): T[] {
+  if (items.length === 0) throw new BadRequest(`${where}: must not be empty`);
+  return items;
+}
+
+function text(value: unknown, where: string): string {
+  if (typeof value !== "string") throw new BadRequest(`${where}: expected a string`);
+  return value;
+}
+
+function absolutePath(value: unknown, where: string): string {
+  const path = text(value, where);
+  if (!path.startsWith("/")) throw new BadRequest(`${where}: expected an absolute path`);
+  return path;
+}
+
+function integer(value: unknown, where: string): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > 0x7fffffff)
+    throw new BadRequest(`${where}: expected an integer that is not negative`);
+  return value;
+}
+
+function boolean(value: unknown, where: string): boolean {
+  if (typeof value !== "boolean") throw new BadRequest(`${where}: expected true or false`);
+  return value;
+}

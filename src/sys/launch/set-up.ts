@@ -1,0 +1,166 @@
+/**
+ * The set-up of a child between its birth and its exec, as a list of system calls.
+ * What can fail with a name or needs paths is done here, in the process that plans: files are opened, sockets bound.
+ * What must happen in the child is a step. `spawn` runs the steps in a new process, `kumite-launch` in its own.
+ */
+import type { SpawnStep } from "kumite:native";
+import { SystemError } from "../../util/errors.ts";
+import { bindUnix } from "../engine/sockets.ts";
+import { unlink } from "../linux/directory.ts";
+import { CLOSE_RANGE_CLOEXEC, closeQuietly, dupAbove, HIGHEST_DESCRIPTOR, open } from "../linux/file.ts";
+import { O_APPEND, O_CLOEXEC, O_CREAT, O_NOCTTY, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/open-flags.ts";
+import { CLONE_NEWNET, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG } from "../linux/process.ts";
+import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
+
+/** One step and what an error of it is about. */
+export interface SetUpStep {
+  readonly native: SpawnStep;
+  readonly call: string;
+  readonly subject?: string;
+}
+
+export interface SetUp {
+  readonly steps: readonly SetUpStep[];
+  /** Closes what was opened for the child; call it once the child has run or failed. */
+  close(): void;
+  /** Also removes the sockets that were bound: for a child that did not come to run. */
+  undo(): void;
+}
+
+export type SetUpRequest = Omit<LaunchRequest, "status" | "env">;
+
+/** Highest number a descriptor of the new program may have. */
+const descriptorMax = 1023;
+
+/** Fails with a SystemError that names the file or number; nothing is left open or bound then. */
+export function planSetUp(request: SetUpRequest): SetUp {
+  const planning = new Planning(request);
+  try {
+    return planning.plan();
+  } catch (error) {
+    planning.undo();
+    throw error;
+  }
+}
+
+class Planning implements SetUp {
+  readonly steps: SetUpStep[] = [];
+  readonly #request: SetUpRequest;
+  readonly #descriptors: ReadonlyMap<number, LaunchDescriptor>;
+  /** Above every number that the program gets, so that putting one in place never overwrites another. */
+  readonly #base: number;
+  #opened: number[] = [];
+  #bound: string[] = [];
+
+  constructor(request: SetUpRequest) {
+    this.#request = request;
+    this.#descriptors = completeDescriptors(request.descriptors);
+    this.#base = Math.max(...this.#descriptors.keys()) + 1;
+  }
+
+  plan(): SetUp {
+    const sources = [...this.#descriptors].map(([number, descriptor]) => [number, this.#source(descriptor)] as const);
+    for (const directory of this.#request.cgroups ?? []) this.#joinCgroup(directory);
+    this.#joinNetwork();
+    if (this.#request.newSession === true) this.#step(["setsid"], "setsid");
+    this.#armParentDeath();
+    if (this.#request.noNewPrivileges === true) this.#step(["prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], "prctl");
+    const { cwd } = this.#request;
+    if (cwd !== undefined) this.#step(["chdir", cwd], "chdir", cwd);
+    this.#step(["close_range", 0, HIGHEST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC], "close_range");
+    for (const [number, source] of sources) this.#step(["dup3", source, number, 0], "dup3", `descriptor ${number}`);
+    return this;
+  }
+
+  close(): void {
+    for (const fd of this.#opened.splice(0)) closeQuietly(fd);
+  }
+
+  undo(): void {
+    this.close();
+    for (const path of this.#bound.splice(0)) {
+      try {
+        unlink(path);
+      } catch {
+        // The failure that brought us here is the one to tell of.
+      }
+    }
+  }
+
+  #step(native: SpawnStep, call: string, subject?: string): void {
+    this.steps.push(subject === undefined ? { native, call } : { native, call, subject });
+  }
+
+  /** A descriptor of ours, out of the way, for the child to put in place. */
+  #source(descriptor: LaunchDescriptor): number {
+    switch (descriptor.kind) {
+      case "null":
+        return this.#keep(open("/dev/null", O_RDWR | O_CLOEXEC));
+      case "inherit": {
+        const copy = dupAbove(descriptor.fd, this.#base);
+        this.#opened.push(copy);
+        return copy;
+      }
+      case "listen": {
+        const fd = bindUnix(descriptor.path, descriptor.mode, 0);
+        this.#bound.push(descriptor.path);
+        return this.#keep(fd);
+      }
+      case "append":
+        return this.#keep(open(descriptor.path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC, descriptor.mode));
+    }
+  }
+
+  #keep(fd: number): number {
+    this.#opened.push(fd);
+    if (fd >= this.#base) return fd;
+    const moved = dupAbove(fd, this.#base);
+    this.#opened.push(moved);
+    return moved;
+  }
+
+  /** "0" is the process that writes. The file is opened with our view of the tree, before any namespace is entered. */
+  #joinCgroup(directory: string): void {
+    const path = `${directory}/cgroup.procs`;
+    const fd = this.#keep(open(path, O_WRONLY | O_CLOEXEC));
+    this.#step(["write", fd, zero, 0, zero.length], "write", path);
+  }
+
+  #joinNetwork(): void {
+    const { networkNamespace } = this.#request;
+    if (networkNamespace === undefined) return;
+    if (networkNamespace === "new") {
+      this.#step(["unshare", CLONE_NEWNET], "unshare", "network namespace");
+      return;
+    }
+    const fd = this.#keep(open(networkNamespace.path, O_RDONLY | O_CLOEXEC));
+    this.#step(["setns", fd, CLONE_NEWNET], "setns", networkNamespace.path);
+  }
+
+  /** A parent that died before the signal was armed goes unnoticed: so it is looked at after. */
+  #armParentDeath(): void {
+    const { parentDeathSignal, parentPid } = this.#request;
+    if (parentDeathSignal === undefined) return;
+    if (parentPid === undefined) throw new SystemError("EINVAL", "prctl", "parent-death signal without a parent");
+    this.#step(["prctl", PR_SET_PDEATHSIG, parentDeathSignal, 0, 0, 0], "prctl", "parent-death signal");
+    this.#step(["requireParent", parentPid], "prctl", `parent ${parentPid} is gone`);
+  }
+}
+
+const zero = new Uint8Array([0x30]);
+
+/** By number, ascending; the standard three are always there. */
+function completeDescriptors(
+  descriptors: Readonly<Record<number, LaunchDescriptor>>,
+): ReadonlyMap<number, LaunchDescriptor> {
+  const complete = new Map<number, LaunchDescriptor>();
+  for (const number of [0, 1, 2]) complete.set(number, descriptors[number] ?? { kind: "null" });
+  for (const key of Object.keys(descriptors)) {
+    const number = Number(key);
+    const descriptor = descriptors[number];
+    if (!/^\d+$/.test(key) || number > descriptorMax || descriptor === undefined)
+      throw new SystemError("EBADF", "spawn", `descriptor ${key}`);
+    complete.set(number, descriptor);
+  }
+  return complete;
+}
