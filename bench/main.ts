@@ -1,0 +1,52 @@
+/**
+ * npm run bench [-- --quick] [-- SCENARIO...]: measures what the project promises. A short table goes to standard error,
+ * the findings as JSON to standard output. A missed target is shown, it is not a failure.
+ */
+import os from "node:os";
+import path from "node:path";
+import { expectNothingNew, lookAtMachine } from "../test/support/left-overs.ts";
+import { Workplace } from "../test/support/workplace.ts";
+import type { BenchContext } from "./context.ts";
+import type { Findings } from "./figures.ts";
+import { table } from "./report.ts";
+import { boot } from "./scenarios/boot.ts";
+import { exec } from "./scenarios/exec.ts";
+import { kill } from "./scenarios/kill.ts";
+import { memory } from "./scenarios/memory.ts";
+import { output } from "./scenarios/output.ts";
+
+const scenarios = { boot, exec, kill, output, memory } satisfies Record<
+  string,
+  (context: BenchContext) => Promise<Findings>
+>;
+
+async function main(args: readonly string[]): Promise<number> {
+  const names = args.filter((arg) => arg !== "--quick");
+  const unknown = names.filter((name) => !(name in scenarios));
+  if (unknown.length > 0) {
+    process.stderr.write(
+      `bench: no scenario ${unknown.join(", ")}; known: ${Object.keys(scenarios).join(", ")}, --quick\n`,
+    );
+    return 2;
+  }
+  const chosen = Object.entries(scenarios).filter(([name]) => names.length === 0 || names.includes(name));
+  const before = lookAtMachine();
+  const findings: Record<string, Findings> = {};
+  {
+    await using place = await Workplace.open("bench");
+    const context: BenchContext = {
+      place,
+      quick: args.includes("--quick"),
+      installRoot: path.resolve(import.meta.dirname, "../build/libexec/kumite"),
+      progress: (text) => process.stderr.write(`bench: ${text}\n`),
+    };
+    for (const [name, scenario] of chosen) findings[name] = await scenario(context);
+  }
+  await expectNothingNew(before);
+  const host = { cpus: os.cpus().length, model: os.cpus()[0]?.model, loadBefore: os.loadavg(), kernel: os.release() };
+  process.stderr.write(`\n${table(findings)}`);
+  process.stdout.write(`${JSON.stringify({ host, findings }, undefined, 2)}\n`);
+  return 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));
