@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { withDeadline } from "./deadline.ts";
+
+describe("work with a deadline", () => {
+  it("returns what the work returns", async () => {
+    assert.equal(await withDeadline(60_000, "adding", async () => 2 + 2), 4);
+  });
+
+  it("fails with a timeout that names the work, even when the work ignores its signal", async () => {
+    await assert.rejects(
+      withDeadline(1, "waiting for nothing", () => new Promise(() => {})),
+      { code: "timeout", message: "waiting for nothing took longer than 1 ms", data: { timeoutMs: 1 } },
+    );
+  });
+
+  it("prefers its timeout to the error that the work makes of the abort", async () => {
+    const work = (signal: AbortSignal): Promise<never> =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(new Error("interrupted")));
+      });
+    await assert.rejects(withDeadline(1, "work", work), { code: "timeout" });
+  });
+
+  it("ends with the parent's abort, and does not begin when that came before", async () => {
+    const controller = new AbortController();
+    const waiting = withDeadline(60_000, "work", () => new Promise(() => {}), controller.signal);
+    controller.abort();
+    await assert.rejects(waiting, { code: "aborted" });
+    let begun = false;
+    const late = withDeadline(
+      60_000,
+      "work",
+      async () => {
+        begun = true;
+      },
+      controller.signal,
+    );
+    await assert.rejects(late, { code: "aborted" });
+    assert.equal(begun, false);
+  });
+
+  it("fails like the work when that throws before its first wait", async () => {
+    const work = (): Promise<never> => {
+      throw new Error("at once");
+    };
+    await assert.rejects(withDeadline(60_000, "work", work), /at once/);
+  });
+});
