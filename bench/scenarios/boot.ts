@@ -89,13 +89,13 @@ async function asTheProduct({ place }: BenchContext, bundle: Bundle): Promise<Fl
   const qemu = readlinkSync(`/proc/${pid}/exe`);
   running.child.stdin?.end("\n");
   await running.finished;
-  const valueOf = (flag: string): string => argv[argv.indexOf(flag) + 1] ?? "";
+  const optionOf = (flag: string): string => argv[argv.indexOf(flag) + 1] ?? "";
   return {
     guest,
     qemu,
-    accelerator: valueOf("-accel").startsWith("kvm") ? "kvm" : "tcg",
-    memoryMiB: Number(/(\d+)M/.exec(valueOf("-m"))?.[1]),
-    parameters: valueOf("-append").split(" "),
+    accelerator: optionOf("-accel").startsWith("kvm") ? "kvm" : "tcg",
+    memoryMiB: Number(/(\d+)M/.exec(optionOf("-m"))?.[1]),
+    parameters: optionOf("-append").split(" "),
   };
 }
 
