@@ -1,0 +1,91 @@
+/**
+ * What is installed beside the running executable, from the `install.json` of its directory (the install root).
+ * Only looks; a part that is missing is named.
+ */
+import type { Os } from "../sys/os.ts";
+import { isSystemError, KumiteError } from "../util/errors.ts";
+import { isRecord } from "../util/json.ts";
+import { dirName } from "../util/path.ts";
+
+const maxManifestBytes = 64 * 1024;
+
+export interface Install {
+  /** Directory of everything that runs. */
+  readonly root: string;
+  readonly version: string;
+  readonly commit: string;
+  /** Absolute path of the Node that runs the shim. */
+  readonly node: string;
+  /** Size in bytes by file name in `root`, as it was installed. */
+  readonly sizes: ReadonlyMap<string, number>;
+}
+
+/** @throws KumiteError `install/incomplete` when install.json is missing or is none */
+export async function readInstall(os: Os, root = dirName(os.self.executable)): Promise<Install> {
+  const file = `${root}/install.json`;
+  const manifest = parseManifest(await readManifest(os, file));
+  if (manifest === undefined) throw incomplete(file, "is not what an installation writes");
+  return { root, ...manifest };
+}
+
+/**
+ * A file of the install root, by name. A copy that was cut short is noticed by its size; its content is checked by who
+ * loads it.
+ * @throws KumiteError `install/incomplete`
+ */
+export async function installedFile(os: Os, install: Install, name: string): Promise<string> {
+  const path = `${install.root}/${name}`;
+  const expected = install.sizes.get(name);
+  if (expected === undefined) throw incomplete(path, "was not installed");
+  const status = await os.files.status(path);
+  if (status === undefined) throw incomplete(path, "is missing");
+  if (status.kind !== "file" || status.size !== expected) {
+    throw incomplete(path, `has ${status.size} bytes where ${expected} were installed`);
+  }
+  return path;
+}
+
+/** @throws KumiteError `install/incomplete` */
+export async function installedNode(os: Os, install: Install): Promise<string> {
+  const status = await os.files.status(install.node);
+  if (status?.kind !== "file" || (status.mode & 0o111) === 0) {
+    throw incomplete(install.node, "is the Node of this installation and is missing or not executable");
+  }
+  return install.node;
+}
+
+async function readManifest(os: Os, file: string): Promise<string> {
+  try {
+    return await os.files.readText(file, maxManifestBytes);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT", "ENOTDIR")) throw incomplete(file, "is missing");
+    throw error;
+  }
+}
+
+function parseManifest(text: string): Omit<Install, "root"> | undefined {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(document) || !isRecord(document.files)) return undefined;
+  const { version, commit, node, files } = document;
+  if (typeof version !== "string" || typeof commit !== "string" || typeof node !== "string") return undefined;
+  if (!node.startsWith("/")) return undefined;
+  const sizes = new Map<string, number>();
+  for (const [name, placed] of Object.entries(files)) {
+    if (!isRecord(placed) || typeof placed.size !== "number") return undefined;
+    sizes.set(name, placed.size);
+  }
+  return { version, commit, node, sizes };
+}
+
+function incomplete(path: string, what: string): KumiteError {
+  return new KumiteError("install/incomplete", `${path} ${what}`, {
+    phase: "install.check",
+    hint: "run `npm run setup` in the source tree, or install again",
+    data: { path },
+  });
+}

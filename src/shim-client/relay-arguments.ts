@@ -1,0 +1,69 @@
+/** The command line of a relay, written by the verb that starts it and read by its `main.ts`. */
+import { KumiteError } from "../util/errors.ts";
+
+/** Where the process's streams are on the host. */
+export type RelayStdio =
+  /** Descriptors 0, 1 and 2, inherited. */
+  | { readonly kind: "streams" }
+  /** The terminal on descriptors 0 and 1, inherited; its size is followed. */
+  | { readonly kind: "terminal" }
+  /** A terminal made by the relay, whose master goes to this unix socket. */
+  | { readonly kind: "console-socket"; readonly path: string };
+
+export interface RelayOptions {
+  /** Path of the shim's socket. */
+  readonly socket: string;
+  readonly id: string;
+  /** `undefined` for the container's own process. */
+  readonly execId: string | undefined;
+  readonly stdio: RelayStdio;
+}
+
+/** argv of the relay, its name included; `ps` shows role and id. */
+export function formatRelayArguments({ socket, id, execId, stdio }: RelayOptions): string[] {
+  const words = ["kumite-relay", "--socket", socket, "--id", id];
+  if (execId !== undefined) words.push("--exec", execId);
+  switch (stdio.kind) {
+    case "streams":
+      return words;
+    case "terminal":
+      return [...words, "--terminal"];
+    case "console-socket":
+      return [...words, "--console-socket", stdio.path];
+  }
+}
+
+/** The inverse of `formatRelayArguments`. Fails with `usage/invalid`. */
+export function parseRelayArguments(argv: readonly string[]): RelayOptions {
+  const values = new Map<string, string>();
+  let terminal = false;
+  for (let at = 1; at < argv.length; at++) {
+    const flag = argv[at] ?? "";
+    if (flag === "--terminal") {
+      terminal = true;
+      continue;
+    }
+    const value = argv[++at];
+    if (!valueFlags.includes(flag) || value === undefined) throw wrong(`unexpected argument "${flag}"`);
+    values.set(flag, value);
+  }
+  const socket = values.get("--socket");
+  const id = values.get("--id");
+  if (socket === undefined || id === undefined) throw wrong("--socket and --id are needed");
+  const console = values.get("--console-socket");
+  return {
+    socket,
+    id,
+    execId: values.get("--exec"),
+    stdio:
+      console === undefined ? { kind: terminal ? "terminal" : "streams" } : { kind: "console-socket", path: console },
+  };
+}
+
+const valueFlags: readonly string[] = ["--socket", "--id", "--exec", "--console-socket"];
+
+function wrong(what: string): KumiteError {
+  return new KumiteError("usage/invalid", `kumite-relay: ${what}`, {
+    hint: "relays are started by the verbs `create`, `run` and `exec`",
+  });
+}

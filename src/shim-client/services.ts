@@ -1,0 +1,49 @@
+/**
+ * The calls that the verbs make, of the services that a shim serves. A part of the generated definitions, so that the
+ * messages of other calls stay out of the small executable; a test holds it to them.
+ */
+import {
+  DeleteRequest,
+  DeleteResponse,
+  KillRequest,
+  StartRequest,
+  StartResponse,
+  WaitRequest,
+  WaitResponse,
+} from "../protocol/gen/containerd/task/shim.ts";
+import { Empty } from "../protocol/gen/google/protobuf/empty.ts";
+import {
+  CreateContainerRequest,
+  CreateContainerResponse,
+  ExecProcessRequest,
+  ExecProcessResponse,
+  StateRequest,
+  StateResponse,
+} from "../protocol/gen/kumite/oci/v1/oci.ts";
+import type { ServiceDefinition } from "../protocol/ttrpc/service.ts";
+
+const unary = { requestStream: false, responseStream: false } as const;
+
+export const taskCalls = {
+  fullName: "containerd.task.v2.Task",
+  methods: {
+    start: { name: "Start", requestType: StartRequest, responseType: StartResponse, ...unary },
+    kill: { name: "Kill", requestType: KillRequest, responseType: Empty, ...unary },
+    wait: { name: "Wait", requestType: WaitRequest, responseType: WaitResponse, ...unary },
+    delete: { name: "Delete", requestType: DeleteRequest, responseType: DeleteResponse, ...unary },
+  },
+} as const satisfies ServiceDefinition;
+
+export const ociCalls = {
+  fullName: "kumite.oci.v1.Oci",
+  methods: {
+    createContainer: {
+      name: "CreateContainer",
+      requestType: CreateContainerRequest,
+      responseType: CreateContainerResponse,
+      ...unary,
+    },
+    execProcess: { name: "ExecProcess", requestType: ExecProcessRequest, responseType: ExecProcessResponse, ...unary },
+    state: { name: "State", requestType: StateRequest, responseType: StateResponse, ...unary },
+  },
+} as const satisfies ServiceDefinition;

@@ -1,0 +1,38 @@
+/**
+ * The command line of a shim: how it is started, and with which environment.
+ * The shim's own `main.ts` reads these flags.
+ */
+import type { Os, SpawnRequest } from "../sys/os.ts";
+import { type Install, installedFile, installedNode } from "./install.ts";
+
+export interface ShimOptions {
+  /** Absolute; of the verb's `--root`. */
+  readonly root: string;
+  readonly id: string;
+  /** Absolute. */
+  readonly bundle: string;
+  /** Absolute; `undefined` for the system's configuration. */
+  readonly config: string | undefined;
+  readonly debug: boolean;
+}
+
+/** What a shim's process is, without the descriptors and cgroups that its starter gives it. */
+export type ShimCommand = Pick<SpawnRequest, "path" | "argv" | "env" | "cwd">;
+
+/**
+ * The title in the process table begins with `kumite-shim`; Node takes nothing from it.
+ * Nothing of the caller's environment is passed: NODE_OPTIONS would change the program, and PATH may be missing.
+ * @throws KumiteError `install/incomplete`
+ */
+export async function shimCommand(os: Os, install: Install, options: ShimOptions): Promise<ShimCommand> {
+  const { root, id, bundle, config, debug } = options;
+  const flags = ["--root", root, "--id", id, "--bundle", bundle];
+  if (config !== undefined) flags.push("--config", config);
+  if (debug) flags.push("--debug");
+  return {
+    path: await installedNode(os, install),
+    argv: ["kumite-shim", await installedFile(os, install, "shim.mjs"), ...flags],
+    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+    cwd: "/",
+  };
+}
