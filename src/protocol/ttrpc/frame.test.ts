@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ByteReader } from "../../util/byte-reader.ts";
+import { concat } from "../../util/bytes.ts";
+import { streamPair } from "../../util/testing/memory-stream.ts";
+import { decodeUtf8 } from "../../util/text.ts";
+import { Request, Response } from "../gen/ttrpc/envelope.ts";
+import { requestParts, responseParts } from "./envelope.ts";
+import { encodeHeader, readHeader } from "./frame.ts";
+
+describe("the frames of ttrpc", () => {
+  it("have a header of length, stream id, type and flags, all big-endian", async () => {
+    const header = { length: 0x00_01_02_03, streamId: 0x80_00_00_05, type: 2, flags: 1 };
+    const bytes = encodeHeader(header);
+    assert.deepEqual([...bytes], [0, 1, 2, 3, 0x80, 0, 0, 5, 2, 1]);
+    const [ours, theirs] = streamPair();
+    await theirs.write(bytes);
+    assert.deepEqual(await readHeader(new ByteReader(ours)), header);
+  });
+
+  it("carry requests as every implementation of the protocol writes them", () => {
+    const { parts, length } = requestParts(
+      3,
+      { service: "S", method: "M", timeoutNano: 5n, metadata: [{ key: "k", value: "v" }] },
+      new Uint8Array([9, 8]),
+    );
+    const bytes = concat(parts);
+    assert.deepEqual([...bytes.subarray(0, 10)], [0, 0, 0, length, 0, 0, 0, 3, 1, 0]);
+    // Fields by number: 1 service, 2 method, 4 timeout, 5 metadata, 3 payload.
+    assert.deepEqual(
+      [...bytes.subarray(10)],
+      [0x0a, 1, 0x53, 0x12, 1, 0x4d, 0x20, 5, 0x2a, 6, 0x0a, 1, 0x6b, 0x12, 1, 0x76, 0x1a, 2, 9, 8],
+    );
+  });
+
+  it("carry responses as every implementation of the protocol writes them", () => {
+    const status = { code: 5, message: "no", details: [] };
+    const { parts } = responseParts(1, { status }, new Uint8Array(0));
+    assert.deepEqual([...concat(parts).subarray(10)], [0x0a, 6, 0x08, 5, 0x12, 2, 0x6e, 0x6f]);
+    const { parts: success } = responseParts(1, { status: undefined }, new Uint8Array([1]));
+    assert.deepEqual([...concat(success)], [0, 0, 0, 3, 0, 0, 0, 1, 2, 0, 0x12, 1, 1]);
+  });
+
+  it("are never copied together with the payload they carry", () => {
+    const payload = new Uint8Array(100_000);
+    assert.ok(
+      requestParts(1, { service: "S", method: "M", timeoutNano: 0n, metadata: [] }, payload).parts.includes(payload),
+    );
+    assert.ok(responseParts(1, { status: undefined }, payload).parts.includes(payload));
+  });
+
+  it("decode with the generated code, wherever the payload stands", () => {
+    const request = { service: "grpc.Health", method: "Check", timeoutNano: 0n, metadata: [] };
+    const { parts } = requestParts(1, request, new Uint8Array([7]));
+    assert.deepEqual(Request.decode(concat(parts.slice(1))), { ...request, payload: new Uint8Array([7]) });
+    const answer = Response.decode(concat(responseParts(1, { status: undefined }, new Uint8Array([7])).parts.slice(1)));
+    assert.deepEqual([...answer.payload], [7]);
+    assert.equal(decodeUtf8(new Uint8Array()), "");
+  });
+});
