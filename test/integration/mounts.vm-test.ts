@@ -6,7 +6,8 @@ import { after, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
 import { type Finished, describe as show } from "../support/command.ts";
 import { expectNothingNew, lookAtMachine, type Machine } from "../support/left-overs.ts";
-import { Workplace } from "../support/workplace.ts";
+import { processOf } from "../support/sandbox.ts";
+import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 describe("a mount", () => {
   let place: Workplace;
@@ -73,6 +74,17 @@ describe("a mount", () => {
       assert.match(finished.stderr, /[Rr]ead-only file system/);
     }
     assert.equal(await readFile(path.join(readable, "here"), "utf8"), "from the host\n");
+  });
+
+  it("that is read-only is so on the host's side too", onlyKumite, async () => {
+    // The guest's kernel is not trusted with it: what virtiofsd serves must refuse, whatever the guest believes.
+    const daemon = await processOf(id, "virtiofsd");
+    const mounts = await readFile(`/proc/${daemon}/mountinfo`, "utf8");
+    const inItsFileSystem = (host: string) => path.join(path.basename(place.directory), path.basename(host));
+    const sources = [readable, file].map(inItsFileSystem);
+    const shared = mounts.split("\n").filter((line) => sources.some((source) => line.includes(source)));
+    assert.ok(shared.length >= 2, mounts);
+    for (const line of shared) assert.match(line.split(" ")[5] ?? "", /^ro(,|$)/, line);
   });
 
   it("of a single file shows that file with its mode", async () => {

@@ -1,0 +1,49 @@
+/** Documents that name tests, files or verbs must name those that exist. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { access, readdir, readFile } from "node:fs/promises";
+import path from "node:path";
+import { describe, it } from "node:test";
+import { commands } from "../src/cli/command-table.ts";
+
+const repository = path.resolve(import.meta.dirname, "..");
+const read = (file: string) => readFileSync(path.join(repository, file), "utf8");
+
+describe("the documents", () => {
+  it("promise only what a test or a benchmark holds", async () => {
+    const rows = read("SPECIFICATION.md")
+      .split("\n")
+      .filter((line) => line.startsWith("| ") && !line.startsWith("| promise"));
+    assert.ok(rows.length > 20);
+    for (const row of rows) {
+      const [, test, title] = /`(test\/[^`]+)` "([^"]+)"/.exec(row) ?? [];
+      const scenario = /bench `(\w+)`/.exec(row)?.[1];
+      if (test !== undefined && title !== undefined)
+        assert.ok((await readFile(path.join(repository, test), "utf8")).includes(title), row);
+      else if (scenario !== undefined) await access(path.join(repository, `bench/scenarios/${scenario}.ts`));
+      else assert.fail(`nothing holds: ${row}`);
+    }
+  });
+
+  it("link only to what is there", async () => {
+    for (const file of await markdownFiles()) {
+      for (const [, target = ""] of read(file).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+        await access(path.join(repository, path.dirname(file), target)).catch(() =>
+          assert.fail(`${file} links to ${target}`),
+        );
+      }
+    }
+  });
+
+  it("name every verb in the table of what works", () => {
+    const row = /^\| (create, .*) \| yes/m.exec(read("README.md"))?.[1] ?? "";
+    const shown = Object.keys(commands).filter((verb) => verb !== "version" && verb !== "help");
+    assert.deepEqual(row.split(", ").sort(), shown.sort());
+  });
+});
+
+async function markdownFiles(): Promise<string[]> {
+  const inDocs = (await readdir(path.join(repository, "docs"))).map((name) => `docs/${name}`);
+  const atTop = await readdir(repository);
+  return [...atTop, ...inDocs].filter((name) => name.endsWith(".md"));
+}
