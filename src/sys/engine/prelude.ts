@@ -7,6 +7,10 @@ import { startLoop } from "./loop.ts";
 import { EngineTextDecoder, EngineTextEncoder } from "./text.ts";
 import { clearEngineTimeout, setEngineTimeout } from "./timers.ts";
 
+// What lowered `using` looks for, and what classes are declared with.
+for (const name of ["dispose", "asyncDispose"])
+  if (!(name in Symbol)) Object.defineProperty(Symbol, name, { value: Symbol(`Symbol.${name}`) });
+
 startLoop();
 Object.assign(globalThis, {
   AbortController: EngineAbortController,

@@ -1,0 +1,88 @@
+/** Checks of `Processes`, but for what a child is born with: that is in spawn.ts. */
+import type { ProcessId } from "../os.ts";
+import type { ContractCheck } from "../os-contract.ts";
+import { shell, textOf } from "./scratch.ts";
+
+const sigterm = 15;
+const sigkill = 9;
+
+export const processesContract: readonly ContractCheck[] = [
+  {
+    name: "a child's exit status or signal is told",
+    async run(os, assert) {
+      const exits = await shell(os, "exit 42");
+      assert.deepEqual(await exits.exited, { kind: "exited", status: 42 });
+      const killed = await shell(os, "kill -KILL $$");
+      assert.deepEqual(await killed.exited, { kind: "signalled", signal: sigkill });
+    },
+  },
+  {
+    name: "many children at once each have their own status",
+    async run(os, assert) {
+      const children = await Promise.all(Array.from({ length: 20 }, (_, i) => shell(os, `exit ${i}`)));
+      const statuses = await Promise.all(children.map((child) => child.exited));
+      assert.deepEqual(
+        statuses,
+        children.map((_, status) => ({ kind: "exited", status })),
+      );
+    },
+  },
+  {
+    name: "a child can be killed, and once it is gone that is no error",
+    async run(os, assert) {
+      const child = await shell(os, "exec sleep 1000");
+      child.kill(sigterm);
+      assert.deepEqual(await child.exited, { kind: "signalled", signal: sigterm });
+      child.kill(sigterm);
+    },
+  },
+  {
+    name: "a process is known by pid and start time",
+    async run(os, assert) {
+      const child = await os.processes.spawn({ path: "/bin/sleep", argv: ["sleep", "1000"], env: {}, descriptors: {} });
+      const info = await os.processes.info(child.pid);
+      assert.equal(info?.startTicks, child.startTicks);
+      assert.equal(info?.parentPid, os.self.pid);
+      assert.deepEqual(info?.argv, ["sleep", "1000"]);
+      const self = await os.processes.info(os.self.pid);
+      assert.equal(self?.startTicks, os.self.startTicks);
+      child.kill(sigkill);
+      await child.exited;
+      assert.equal(await os.processes.info(child.pid), undefined);
+    },
+  },
+  {
+    name: "a signal reaches only the process it was meant for",
+    async run(os, assert) {
+      const child = await shell(os, "exec sleep 1000");
+      const stale: ProcessId = { pid: child.pid, startTicks: child.startTicks + 1 };
+      assert.equal(await os.processes.signal(stale, sigkill), false);
+      assert.equal(await os.processes.signal(child, sigterm), true);
+      assert.deepEqual(await child.exited, { kind: "signalled", signal: sigterm });
+      assert.equal(await os.processes.signal(child, sigterm), false);
+    },
+  },
+  {
+    name: "one can wait until a process is gone that is not a child",
+    async run(os, assert) {
+      // The shell tells the pid of its child, and leaves.
+      const parent = await shell(os, 'sleep 1000 >/dev/null & echo "$!"');
+      const pid = Number(await textOf(parent.streams.get(1)));
+      await parent.exited;
+      const id = { pid, startTicks: (await os.processes.info(pid))?.startTicks ?? 0 };
+      let gone = false;
+      const waiting = os.processes.waitGone(id).then(() => {
+        gone = true;
+      });
+      const controller = new AbortController();
+      const given = os.processes.waitGone(id, controller.signal);
+      controller.abort();
+      await assert.rejects(given, { code: "aborted" });
+      assert.equal(gone, false);
+      assert.equal(await os.processes.signal(id, sigkill), true);
+      await waiting;
+      await os.processes.waitGone(id);
+      await os.processes.waitGone({ pid: os.self.pid, startTicks: os.self.startTicks + 1 });
+    },
+  },
+];

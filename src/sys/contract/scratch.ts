@@ -1,0 +1,49 @@
+/** What several groups of checks need. */
+import { readAll } from "../../util/bytes.ts";
+import { decodeUtf8 } from "../../util/text.ts";
+import type { ByteStream, ChildProcess, Os, SpawnRequest } from "../os.ts";
+
+export interface Scratch extends AsyncDisposable {
+  /** An empty directory, without symlinks in its path. */
+  readonly path: string;
+}
+
+/** Removed with all that is in it. */
+export async function scratch(os: Os): Promise<Scratch> {
+  const name = [...os.random(6)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const path = `${await os.files.realPath("/tmp")}/kumite-contract-${name}`;
+  await os.files.makeDir(path, 0o700);
+  return { path, [Symbol.asyncDispose]: () => os.files.removeTree(path) };
+}
+
+export async function textOf(stream: ByteStream | undefined): Promise<string> {
+  if (stream === undefined) throw new Error("there is no such stream");
+  return decodeUtf8(await readAll(stream, 64 << 20));
+}
+
+const shellPath = "/bin/sh";
+const environment = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
+
+/** A shell whose standard output is a stream; with "$1" and so on from `args`. */
+export function shell(
+  os: Os,
+  script: string,
+  more: Partial<SpawnRequest> & { readonly args?: readonly string[] } = {},
+): Promise<ChildProcess> {
+  const { args = [], ...rest } = more;
+  return os.processes.spawn({
+    path: shellPath,
+    argv: ["sh", "-c", script, "sh", ...args],
+    env: environment,
+    ...rest,
+    descriptors: { 1: { kind: "stream" }, ...rest.descriptors },
+  });
+}
+
+/** What the script prints, once it has ended. */
+export async function output(os: Os, script: string, more: Parameters<typeof shell>[2] = {}): Promise<string> {
+  const child = await shell(os, script, more);
+  const text = await textOf(child.streams.get(1));
+  await child.exited;
+  return text.trimEnd();
+}

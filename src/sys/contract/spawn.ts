@@ -1,0 +1,192 @@
+/** Checks of what a child is born with. */
+import { encodeUtf8 } from "../../util/text.ts";
+import type { Os, SpawnRequest } from "../os.ts";
+import type { ContractCheck } from "../os-contract.ts";
+import { output, scratch, shell, textOf } from "./scratch.ts";
+
+const sigkill = 9;
+const fdList = "ls -l /proc/$$/fd";
+
+/** A fresh cgroup of whatever version the host has, at its mount point. */
+async function makeCgroup(os: Os): Promise<{ readonly path: string } & AsyncDisposable> {
+  const mounts = (await os.mounts.table()).filter(({ type }) => type === "cgroup2" || type === "cgroup");
+  const root = mounts.find(({ options, type }) => type === "cgroup2" || options.includes("pids"));
+  if (root === undefined) throw new Error("no cgroup hierarchy is mounted");
+  const path = `${root.target}/kumite-contract-${os.self.pid}`;
+  await os.files.makeDir(path, 0o755);
+  return { path, [Symbol.asyncDispose]: () => os.files.removeDir(path) };
+}
+
+async function refused(os: Os, request: Partial<SpawnRequest>): Promise<unknown> {
+  const child = await os.processes.spawn({ path: "/bin/true", argv: ["true"], env: {}, descriptors: {}, ...request });
+  await child.exited;
+  return undefined;
+}
+
+export const spawnContract: readonly ContractCheck[] = [
+  {
+    name: "a child has the arguments, the environment and the directory it was given, and nothing else of them",
+    async run(os, assert) {
+      const child = await os.processes.spawn({
+        path: "/usr/bin/env",
+        argv: ["env"],
+        env: { A: "1", B: "zwei drei", EMPTY: "" },
+        descriptors: { 1: { kind: "stream" } },
+      });
+      assert.deepEqual((await textOf(child.streams.get(1))).split("\n").sort(), ["", "A=1", "B=zwei drei", "EMPTY="]);
+      await child.exited;
+      assert.equal(
+        await output(os, 'echo "$0|$1|$2"; pwd', { args: ["a b", ""], cwd: "/usr/share" }),
+        "sh|a b|\n/usr/share",
+      );
+    },
+  },
+  {
+    name: "a child has the descriptors listed, the standard three, and no other",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const listing = await output(os, fdList, {
+        descriptors: {
+          5: { kind: "append", path: `${dir.path}/log`, mode: 0o640 },
+          7: { kind: "listen", path: `${dir.path}/socket`, mode: 0o600 },
+          9: { kind: "null" },
+        },
+      });
+      const numbers = [...listing.matchAll(/ (\d+) -> /g)].map(([, number]) => Number(number));
+      assert.deepEqual(
+        numbers.sort((a, b) => a - b),
+        [0, 1, 2, 5, 7, 9],
+      );
+      assert.ok(/ 0 -> \/dev\/null/.test(listing) && / 2 -> \/dev\/null/.test(listing), listing);
+      assert.ok(listing.includes(`5 -> ${dir.path}/log`), listing);
+      assert.equal((await os.files.status(`${dir.path}/log`))?.mode, 0o640);
+      await os.files.removeFile(`${dir.path}/socket`);
+    },
+  },
+  {
+    name: "descriptors change places without overwriting each other",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const child = await shell(os, "echo three >&3; echo one; echo two >&2", {
+        descriptors: {
+          1: { kind: "stream" },
+          2: { kind: "stream" },
+          3: { kind: "append", path: `${dir.path}/3`, mode: 0o600 },
+        },
+      });
+      const [one, two] = await Promise.all([textOf(child.streams.get(1)), textOf(child.streams.get(2))]);
+      assert.deepEqual([one, two], ["one\n", "two\n"]);
+      assert.equal(await os.files.readText(`${dir.path}/3`), "three\n");
+      await child.exited;
+    },
+  },
+  {
+    name: "a stream goes both ways and ends each way by itself",
+    async run(os, assert) {
+      const child = await os.processes.spawn({
+        path: "/bin/cat",
+        argv: ["cat"],
+        env: {},
+        descriptors: { 0: { kind: "stream" }, 1: { kind: "stream" } },
+      });
+      const input = child.streams.get(0);
+      await input?.write(encodeUtf8("through the cat"));
+      await input?.end();
+      assert.equal(await textOf(child.streams.get(1)), "through the cat");
+      assert.deepEqual(await child.exited, { kind: "exited", status: 0 });
+      input?.close();
+    },
+  },
+  {
+    name: "a listening socket takes connections before the child looks at it",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const path = `${dir.path}/socket`;
+      const child = await shell(os, "read line; echo done", {
+        descriptors: { 0: { kind: "stream" }, 6: { kind: "listen", path, mode: 0o640 } },
+      });
+      assert.equal((await os.files.status(path))?.mode, 0o640);
+      (await os.sockets.connect(path)).close();
+      await child.streams.get(0)?.write(encodeUtf8("go\n"));
+      assert.equal(await textOf(child.streams.get(1)), "done\n");
+      await child.exited;
+      child.streams.get(0)?.close();
+      await assert.rejects(os.sockets.connect(path), { errno: "ECONNREFUSED" });
+    },
+  },
+  {
+    name: "a child is born in its cgroups",
+    async run(os, assert) {
+      await using group = await makeCgroup(os);
+      const name = group.path.slice(group.path.lastIndexOf("/"));
+      const line = await output(os, 'grep -c "$1" /proc/self/cgroup', { args: [name], cgroups: [group.path] });
+      assert.equal(line, "1");
+    },
+  },
+  {
+    name: "a child can have a network namespace of its own or an existing one",
+    async run(os, assert) {
+      const own = await os.files.readLink("/proc/self/ns/net");
+      const child = await shell(os, "readlink /proc/self/ns/net; exec sleep 1000", { networkNamespace: "new" });
+      const fresh = new TextDecoder().decode(await child.streams.get(1)?.read()).trim();
+      assert.ok(/^net:\[\d+\]$/.test(fresh) && fresh !== own, fresh);
+      const path = `/proc/${child.pid}/ns/net`;
+      assert.equal(await output(os, "readlink /proc/self/ns/net", { networkNamespace: { path } }), fresh);
+      child.kill(sigkill);
+      await child.exited;
+    },
+  },
+  {
+    name: "a child can lead a session, and be kept from new privileges",
+    async run(os, assert) {
+      const session = await shell(os, "cut -d' ' -f6 /proc/$$/stat", { newSession: true });
+      assert.equal((await textOf(session.streams.get(1))).trim(), String(session.pid));
+      const status = "grep NoNewPrivs /proc/$$/status";
+      assert.equal(await output(os, status, { noNewPrivileges: true }), "NoNewPrivs:\t1");
+      assert.equal(await output(os, status), "NoNewPrivs:\t0");
+    },
+  },
+  {
+    name: "a child has no signal blocked or ignored",
+    async run(os, assert) {
+      const masks = await output(os, "grep -E 'SigBlk|SigIgn' /proc/self/status");
+      assert.equal(masks, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000");
+    },
+  },
+  {
+    name: "a program that cannot be executed is named",
+    async run(os, assert) {
+      await assert.rejects(refused(os, { path: "/nowhere/at/all" }), { errno: "ENOENT", subject: "/nowhere/at/all" });
+      await assert.rejects(refused(os, { path: "/etc/passwd" }), { errno: "EACCES" });
+      await assert.rejects(refused(os, { path: "/tmp" }), { errno: "EACCES" });
+      await assert.rejects(refused(os, { cwd: "/nowhere" }), { errno: "ENOENT", subject: "/nowhere" });
+    },
+  },
+  {
+    name: "a step that fails is named, and leaves no process and no socket",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const path = `${dir.path}/socket`;
+      await assert.rejects(
+        refused(os, { cgroups: ["/nowhere"], descriptors: { 3: { kind: "listen", path, mode: 0o600 } } }),
+        { errno: "ENOENT", subject: "/nowhere/cgroup.procs" },
+      );
+      assert.deepEqual(await os.files.list(dir.path), []);
+      await assert.rejects(refused(os, { networkNamespace: { path: "/etc/passwd" } }), { errno: "EINVAL" });
+      await assert.rejects(refused(os, { networkNamespace: { path: "/nowhere" } }), {
+        errno: "ENOENT",
+        subject: "/nowhere",
+      });
+      await assert.rejects(refused(os, { descriptors: { 3: { kind: "inherit", fd: 987654 } } }), {
+        name: "SystemError",
+      });
+    },
+  },
+  {
+    name: "an argument with a NUL in it is refused",
+    async run(os, assert) {
+      await assert.rejects(refused(os, { argv: ["true", "a\0b"] }), { name: "SystemError" });
+      await assert.rejects(refused(os, { path: "/bin/true\0x" }), { name: "SystemError" });
+    },
+  },
+];

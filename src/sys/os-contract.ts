@@ -1,0 +1,35 @@
+/**
+ * What every implementation of `Os` must do, as named checks. The engine's tests and Node's run the same list.
+ * The checks need root, /proc, /dev and a shell; they make what they need below /tmp and remove it.
+ */
+import { filesContract } from "./contract/files.ts";
+import { mountsContract } from "./contract/mounts.ts";
+import { processesContract } from "./contract/processes.ts";
+import { selfContract } from "./contract/self.ts";
+import { socketsContract } from "./contract/sockets.ts";
+import { spawnContract } from "./contract/spawn.ts";
+import type { Os } from "./os.ts";
+
+/** The part of node:assert/strict that the checks use. */
+export interface ContractAssert {
+  ok(value: unknown, message?: string): void;
+  equal(actual: unknown, expected: unknown, message?: string): void;
+  deepEqual(actual: unknown, expected: unknown, message?: string): void;
+  /** Every member of the matcher is the error's. */
+  rejects(promise: Promise<unknown>, matcher: { readonly errno: string } | object, message?: string): Promise<void>;
+}
+
+export interface ContractCheck {
+  /** A fact about the product. */
+  readonly name: string;
+  run(os: Os, assert: ContractAssert): Promise<void>;
+}
+
+export const osContract: readonly ContractCheck[] = [
+  ...filesContract,
+  ...socketsContract,
+  ...processesContract,
+  ...spawnContract,
+  ...mountsContract,
+  ...selfContract,
+];
