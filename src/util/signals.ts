@@ -70,3 +70,19 @@ export function signalName(number: number): string {
   const found = Object.entries(signalNumbers).find(([, value]) => value === number);
   return found?.[0] ?? `signal ${number}`;
 }
+
+/**
+ * What a process that stands for another passes on to it. Not: what cannot be caught, what is about the process itself
+ * (its children, its pipes, its faults, its place in a terminal's job control), and a change of window size.
+ */
+export const passedOnSignals: readonly number[] = [
+  signalNumbers.SIGHUP,
+  signalNumbers.SIGINT,
+  signalNumbers.SIGQUIT,
+  signalNumbers.SIGUSR1,
+  signalNumbers.SIGUSR2,
+  signalNumbers.SIGALRM,
+  signalNumbers.SIGTERM,
+  signalNumbers.SIGIO,
+  signalNumbers.SIGPWR,
+];

@@ -1,0 +1,113 @@
+/**
+ * The process that stands for a workload on the host: it holds the caller's descriptors, carries the bytes, passes
+ * signals on, and ends with the workload's status. It runs nothing and decides nothing.
+ */
+import { failureLine, readyLine } from "../shim-client/boot-message.ts";
+import type { RelayOptions } from "../shim-client/relay-arguments.ts";
+import type { ByteStream, Os, SignalEvent } from "../sys/os.ts";
+import { delay } from "../util/abort.ts";
+import { SystemError } from "../util/errors.ts";
+import { passedOnSignals, signalNumbers } from "../util/signals.ts";
+import { Attachment, type ProcessStream } from "./attachment.ts";
+import { type HostStdio, openHostStdio } from "./host-stdio.ts";
+import { Pump } from "./pump.ts";
+
+/** How the end of a process looks that nobody could watch: killed, 128 + SIGKILL. */
+const lostStatus = 137;
+
+/**
+ * After the end of the process, output that was sent before it is here already. A stream on which nothing comes for so
+ * long is held open by a descendant of an exec's process, for which nobody waits. In milliseconds.
+ */
+const drainedAfterMs = 200;
+
+/** Tells on `status` when it is ready to attach or why not. Resolves with the exit status. */
+export async function runRelay(os: Os, options: RelayOptions, status: ByteStream): Promise<number> {
+  let attachment: Attachment;
+  let host: HostStdio;
+  try {
+    attachment = await Attachment.connect(os, options);
+    // Before the terminal is given away: the first thing its new owner does is to set its size.
+    os.self.onSignals([...passedOnSignals, signalNumbers.SIGWINCH], (event) => passOn(event, attachment, () => host));
+    host = await openHostStdio(os, options.stdio);
+    await tell(status, readyLine());
+  } catch (error) {
+    await tell(status, failureLine(error));
+    return lostStatus;
+  }
+  return carry(os, attachment, host);
+}
+
+/** Who started us may be gone; then the shim will be too, and that is noticed soon enough. */
+async function tell(status: ByteStream, line: Uint8Array): Promise<void> {
+  try {
+    await status.write(line);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+  } finally {
+    status.close();
+  }
+}
+
+function passOn({ signal }: SignalEvent, attachment: Attachment, host: () => HostStdio | undefined): void {
+  if (signal !== signalNumbers.SIGWINCH) {
+    attachment.kill(signal);
+    return;
+  }
+  const size = host()?.windowSize();
+  if (size !== undefined) attachment.resize(size);
+}
+
+async function carry(os: Os, attachment: Attachment, host: HostStdio): Promise<number> {
+  try {
+    await attachment.attach(os.self);
+  } catch {
+    // The create or exec that wanted us has failed, and its verb says why.
+    return lostStatus;
+  }
+  const size = host.windowSize();
+  if (size !== undefined) attachment.resize(size);
+  const exit = attachment.wait().catch(() => lostStatus);
+  const outputs = await connectStreams(attachment, host);
+  const exitStatus = await exit;
+  await drained(outputs);
+  return Math.min(exitStatus, 255);
+}
+
+/** The pumps of the outputs. A stream that cannot be had is one that has ended. */
+async function connectStreams(attachment: Attachment, host: HostStdio): Promise<Pump[]> {
+  const optional = (which: "stdin" | "stdout" | "stderr") => attachment.open(which).catch(() => undefined);
+  const [stdin, stdout, stderr] = await Promise.all([
+    optional("stdin"),
+    optional("stdout"),
+    host.stderr === undefined ? undefined : optional("stderr"),
+  ]);
+  if (stdin !== undefined) void feed(host.stdin, stdin.stream);
+  return [outputPump(stdout, host.stdout), outputPump(stderr, host.stderr)].filter((pump) => pump !== undefined);
+}
+
+/** The end of the host's input is the end of the process's; a process that stopped reading hangs up on its writer. */
+async function feed(source: ByteStream, stream: ByteStream): Promise<void> {
+  const end = await new Pump(source, stream).ended;
+  if (end === "source-ended") await stream.end().catch(() => {});
+  else source.close();
+}
+
+/** The end of the process's output closes the host's; a reader that left is seen by the process as a broken pipe. */
+function outputPump(from: ProcessStream | undefined, sink: ByteStream | undefined): Pump | undefined {
+  if (from === undefined || sink === undefined) return undefined;
+  const pump = new Pump({ read: () => from.reader.readSome() }, sink);
+  void pump.ended.then((end) => (end === "source-ended" ? sink.close() : from.stream.close()));
+  return pump;
+}
+
+async function drained(pumps: readonly Pump[]): Promise<void> {
+  const over = Promise.all(pumps.map(({ ended }) => ended)).then(() => "over" as const);
+  for (let last = -1; ; ) {
+    const pieces = pumps.reduce((sum, pump) => sum + pump.pieces, 0);
+    const quiet = pieces === last && pumps.every((pump) => pump.idle);
+    if (quiet) return;
+    last = pieces;
+    if ((await Promise.race([over, delay(drainedAfterMs)])) === "over") return;
+  }
+}
