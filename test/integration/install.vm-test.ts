@@ -1,0 +1,45 @@
+/** What `make install` puts into its place works from there, and `make uninstall` takes all of it away. */
+import assert from "node:assert/strict";
+import { mkdir, readdir } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { shell } from "../support/bundle.ts";
+import { execute, describe as show, succeed } from "../support/command.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { onlyKumite, Workplace } from "../support/workplace.ts";
+
+const repository = path.resolve(import.meta.dirname, "../..");
+
+describe("an installed kumite", onlyKumite, () => {
+  let place: Workplace;
+  before(async () => {
+    place = await Workplace.open("install");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  it("runs a container without the working tree and without PATH, and is uninstalled completely", async () => {
+    const target = place.path("target");
+    await mkdir(target);
+    const make = ["make", "-s", "-C", repository, `DESTDIR=${target}`, "PREFIX=/opt/kumite"];
+    await succeed([...make, "install"]);
+    const bundle = await place.bundle(shell("echo installed"));
+    const program = path.join(target, "opt/kumite/bin/kumite");
+    const finished = await execute(
+      [program, "--root", place.root, "run", "--bundle", bundle.directory, place.newId()],
+      {
+        env: {},
+        cwd: "/",
+      },
+    );
+    assert.deepEqual([finished.stdout, finished.stderr, finished.status], ["installed\n", "", 0], show(finished));
+    await succeed([...make, "uninstall"]);
+    const left = (await readdir(target, { recursive: true, withFileTypes: true })).filter(
+      (entry) => !entry.isDirectory(),
+    );
+    assert.deepEqual(
+      left.map(({ name }) => name),
+      [],
+    );
+  });
+});
