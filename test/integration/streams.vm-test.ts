@@ -38,9 +38,8 @@ describe("a foreground run", () => {
     assert.ok(finished.stdoutBytes.subarray(0, amount).every((byte) => byte === "x".charCodeAt(0)));
   });
 
-  it("passes any status", async () => {
-    for (const status of [1, 200, 255])
-      assert.equal((await place.run(await place.bundle(shell(`exit ${status}`)))).status, status);
+  it("passes the highest status", async () => {
+    assert.equal((await place.run(await place.bundle(shell("exit 255")))).status, 255);
   });
 
   it("works with closed input and output that goes nowhere", async () => {
