@@ -28,7 +28,7 @@ const arrows = {
     hypervisorTypes,
   ],
   "factory/": ["vm/", "config/", hypervisorTypes],
-  "vm/": ["hypervisor/", "agent-client/"],
+  "vm/": ["hypervisor/", "agent-client/", "config/"],
   "hypervisor/": ["config/", "cgroups/", "persist/"],
   "agent-client/": ["protocol/", ociTypes],
   "shim-client/": ["protocol/", ociTypes],

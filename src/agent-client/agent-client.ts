@@ -2,14 +2,29 @@
  * The agent as the host sees it: typed calls with deadlines, and byte streams by port.
  * Knows nothing of the hypervisor that carries the channel.
  */
+import type { OciProcess, OciSpec } from "../oci/spec.ts";
+import type { AgentServiceDefinition } from "../protocol/gen/kata/agent.ts";
+import type { TtrpcClient } from "../protocol/ttrpc/client.ts";
 import type { ByteStream } from "../sys/os.ts";
+import type { ProcessFields, SpecFields } from "./fields.ts";
 
-/** Calls of `grpc.AgentService` and `grpc.Health`; generated message types, see src/protocol/gen. */
-export interface AgentClient {
-  // The engineer of agent-client replaces this marker by the typed method set.
+/**
+ * Calls of `grpc.AgentService`, with the request timeouts of the protocol unless a call gives its own. They fail with
+ * the agent's own KumiteError, or `agent/failed` with the method and the agent's text; with `agent/timeout`; and with
+ * `agent/unreachable` once the connection is lost.
+ */
+export type AgentCalls = TtrpcClient<typeof AgentServiceDefinition>;
+
+export interface AgentClient extends AgentCalls {
+  /** Of the agent, as it answered at connect. */
+  readonly version: string;
   /** Opens the stream that the agent listens for on `port` (design §2: dial by port). */
   dial(port: number, signal?: AbortSignal): Promise<ByteStream>;
-  /** Resolves when the connection is lost, with the reason. Never rejects. */
+  /** A container's configuration in the fields of CreateContainer. */
+  specFields(spec: OciSpec): SpecFields;
+  /** A process's configuration in the fields of ExecProcess. */
+  processFields(process: OciProcess): ProcessFields;
+  /** Resolves when the connection is lost or closed, with the reason. Never rejects. */
   readonly lost: Promise<string>;
   close(): void;
 }

@@ -1,0 +1,44 @@
+/** The agent's methods with the protocol's request timeouts, and their failures in the host's words. */
+import { AgentServiceDefinition } from "../protocol/gen/kata/agent.ts";
+import { ttrpcClient } from "../protocol/ttrpc/client.ts";
+import type { CallOptions, TtrpcConnection } from "../protocol/ttrpc/connection.ts";
+import { isTtrpcError, unwrapRemote } from "../protocol/ttrpc/status.ts";
+import { isKumiteError, KumiteError } from "../util/errors.ts";
+import type { AgentCalls } from "./agent-client.ts";
+
+const requestTimeoutMs = 60_000;
+/** Calls that end when something happens in the guest, which may be never. */
+const unlimited: ReadonlySet<string> = new Set(["waitProcess", "readStdout", "readStderr", "getOOMEvent"]);
+
+export function agentCalls(connection: TtrpcConnection): AgentCalls {
+  const client = ttrpcClient(AgentServiceDefinition, connection);
+  const calls = Object.entries(client).map(([name, method]) => {
+    const timeoutMs = unlimited.has(name) ? 0 : requestTimeoutMs;
+    const send = method as (request: object, options: CallOptions) => Promise<unknown>;
+    const call = async (request: object, options: CallOptions = {}): Promise<unknown> => {
+      try {
+        return await send(request, { ...options, timeoutMs: options.timeoutMs ?? timeoutMs });
+      } catch (error) {
+        throw agentError(name, error);
+      }
+    };
+    return [name, call] as const;
+  });
+  return Object.fromEntries(calls) as unknown as AgentCalls;
+}
+
+/** Keeps the agent's text: engines look for parts of it, such as "executable file not found in $PATH". */
+export function agentError(method: string, error: unknown): unknown {
+  const phase = `agent.${method}`;
+  if (isTtrpcError(error)) return unwrapRemote(error, "agent/failed", { phase });
+  if (isKumiteError(error, "timeout"))
+    return new KumiteError("agent/timeout", error.message, { phase, data: error.data });
+  if (isKumiteError(error, "protocol/closed", "protocol/violation")) {
+    return new KumiteError("agent/unreachable", `the agent is not reachable any more: ${error.message}`, {
+      phase,
+      hint: "the sandbox cannot be used any more; delete it",
+      cause: error.cause,
+    });
+  }
+  return error;
+}

@@ -1,0 +1,78 @@
+/**
+ * Connects to the agent behind a machine's channel: yamux over the channel, ttrpc on the agent's port, a first answer.
+ * Knows nothing of what carries the channel, and of why a machine may not come up (see vm/start-vm.ts).
+ */
+import { HealthDefinition } from "../protocol/gen/kata/health.ts";
+import { dialPort } from "../protocol/port/dial-port.ts";
+import { ttrpcClient } from "../protocol/ttrpc/client.ts";
+import { TtrpcConnection } from "../protocol/ttrpc/connection.ts";
+import { YamuxSession } from "../protocol/yamux/session.ts";
+import type { ByteStream } from "../sys/os.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { messageOf } from "../util/errors.ts";
+import type { AgentClient } from "./agent-client.ts";
+import { agentCalls, agentError } from "./calls.ts";
+import { processFields, specFields } from "./fields.ts";
+
+/** Where the agent serves ttrpc (agent-protocol, ports). */
+const agentPort = 1024;
+const checkTimeoutMs = 30_000;
+/** A guest under load answers a dial late; one that never does must not hold a create. */
+const dialTimeoutMs = 30_000;
+/** Of each stream: enough that a guest's output does not wait for our window updates. */
+const receiveWindowBytes = 1024 * 1024;
+
+export interface ConnectOptions {
+  readonly signal: AbortSignal;
+  /** Until the agent's first answer; it may still have to boot. */
+  readonly timeoutMs: number;
+}
+
+/** Owns the channel from here on, also when it fails. */
+export async function connectAgent(channel: ByteStream, { signal, timeoutMs }: ConnectOptions): Promise<AgentClient> {
+  const session = new YamuxSession(channel, { role: "client", receiveWindowBytes });
+  try {
+    return await withDeadline(
+      timeoutMs,
+      "the agent's first answer",
+      (within) => greet(session, timeoutMs, within),
+      signal,
+    );
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+}
+
+async function greet(session: YamuxSession, timeoutMs: number, signal: AbortSignal): Promise<AgentClient> {
+  const connection = new TtrpcConnection(await dialPort(() => session.open(), agentPort, { signal, timeoutMs }));
+  try {
+    const health = ttrpcClient(HealthDefinition, connection, { timeoutMs: checkTimeoutMs });
+    const { agentVersion } = await health.version({}, { signal });
+    return agentClient(session, connection, agentVersion);
+  } catch (error) {
+    connection.close();
+    throw agentError("version", error);
+  }
+}
+
+function agentClient(session: YamuxSession, connection: TtrpcConnection, version: string): AgentClient {
+  return {
+    ...agentCalls(connection),
+    version,
+    dial: async (port, signal) => {
+      try {
+        return await dialPort(() => session.open(), port, { signal, timeoutMs: dialTimeoutMs });
+      } catch (error) {
+        throw agentError("dial", error);
+      }
+    },
+    specFields,
+    processFields,
+    lost: Promise.race([connection.closed, session.closed]).then(messageOf),
+    close: () => {
+      connection.close();
+      session.close();
+    },
+  };
+}

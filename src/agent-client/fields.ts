@@ -1,0 +1,29 @@
+/**
+ * A configuration in both forms the agent may read: the messages of the protocol, which every agent knows, and the whole
+ * JSON in field 1000, for what the messages lack (see design §2).
+ */
+import type { OciProcess, OciSpec } from "../oci/spec.ts";
+import type { Process, Spec } from "../protocol/gen/kata/oci.ts";
+import type { MessageInit } from "../protocol/ttrpc/service.ts";
+import { processMessage } from "./oci-process.ts";
+import { specMessage } from "./oci-spec.ts";
+
+export interface SpecFields {
+  readonly OCI: MessageInit<Spec>;
+  readonly kumiteOciJson: string;
+}
+
+export interface ProcessFields {
+  readonly process: MessageInit<Process>;
+  readonly kumiteOciJson: string;
+}
+
+/** @param spec checked before, see oci/validate.ts */
+export function specFields(spec: OciSpec): SpecFields {
+  return { OCI: specMessage(spec), kumiteOciJson: JSON.stringify(spec) };
+}
+
+/** @param process checked before, see oci/validate.ts */
+export function processFields(process: OciProcess): ProcessFields {
+  return { process: processMessage(process), kumiteOciJson: JSON.stringify(process) };
+}

@@ -1,0 +1,97 @@
+/**
+ * Starts a machine and waits for its agent: the part of a start that is the same whatever the machine is made of.
+ * When the guest does not come up, the error says how far it came.
+ */
+import { connectAgent } from "../agent-client/connect.ts";
+import type { Config } from "../config/config.ts";
+import type { RunningVm, StartContext, VmExit } from "../hypervisor/driver.ts";
+import type { VmSpec } from "../hypervisor/spec.ts";
+import type { Os } from "../sys/os.ts";
+import { KumiteError } from "../util/errors.ts";
+import { driverFor } from "./driver-for.ts";
+import type { Vm } from "./vm.ts";
+
+/** What the configuration does not say. */
+export type VmRequest = Pick<VmSpec, "id" | "directory" | "sharedDirectories" | "cgroups">;
+
+const consoleLines = 10;
+
+/**
+ * Resolves when the agent has answered. A failed start has left nothing behind.
+ *
+ * @throws KumiteError of the driver; `agent/unreachable` when the guest does not answer or ends before, with the last
+ *   lines of its console
+ */
+export async function startVm(os: Os, config: Config, request: VmRequest, context: StartContext): Promise<Vm> {
+  const startedMs = os.clock.monotonic();
+  const driver = driverFor(os, config);
+  const machine = await driver.start(specOf(config, request), context);
+  try {
+    const agent = await connectOrEnd(machine, config.agent.dialTimeoutMs, context.signal);
+    context.log("info", "the agent answered", { version: agent.version, ms: os.clock.monotonic() - startedMs });
+    return {
+      machine,
+      capabilities: driver.capabilities,
+      agent,
+      stop: async (signal) => {
+        agent.close();
+        await machine.stop(signal);
+      },
+    };
+  } catch (error) {
+    const console = machine.consoleTail(consoleLines);
+    await machine.stop();
+    if (context.signal.aborted) throw error;
+    throw notUp(request.id, error, { elapsedMs: Math.round(os.clock.monotonic() - startedMs), console });
+  }
+}
+
+function specOf({ qemu, agent }: Config, request: VmRequest): VmSpec {
+  return {
+    ...request,
+    vcpus: qemu.vcpus,
+    memoryMiB: qemu.memoryMiB,
+    guest: { kernel: qemu.kernel, initrd: qemu.initrd, agent: agent.path },
+    kernelParameters: agent.debug ? ["agent.log=debug", ...qemu.kernelParameters] : qemu.kernelParameters,
+  };
+}
+
+/** A machine that ends will never answer: that is known long before the time limit. */
+async function connectOrEnd(machine: RunningVm, timeoutMs: number, signal: AbortSignal) {
+  const life = new AbortController();
+  const stop = (): void => life.abort(signal.reason);
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop, { once: true });
+  const ended = machine.exited.then((exit) => {
+    const error = new Error(describe(exit));
+    life.abort(error);
+    throw error;
+  });
+  // It loses the race whenever the agent answers, and rejects much later.
+  ended.catch(() => {});
+  try {
+    return await Promise.race([connectAgent(machine.agentChannel, { signal: life.signal, timeoutMs }), ended]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+function describe(exit: VmExit): string {
+  switch (exit.reason) {
+    case "stopped":
+      return "the machine was stopped";
+    case "guest-shutdown":
+      return "the guest switched itself off";
+    case "died":
+      return `${exit.process} ended: ${exit.detail}`;
+  }
+}
+
+function notUp(id: string, cause: unknown, data: Readonly<Record<string, unknown>>): KumiteError {
+  return new KumiteError("agent/unreachable", `sandbox ${id}: the guest did not come up`, {
+    phase: "vm.start",
+    hint: "the console shows how far it came; `--debug` logs every step",
+    data,
+    cause,
+  });
+}
