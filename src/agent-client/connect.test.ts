@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { AgentServiceDefinition } from "../protocol/gen/kata/agent.ts";
+import { HealthDefinition } from "../protocol/gen/kata/health.ts";
+import { PortAcceptor } from "../protocol/port/port-acceptor.ts";
+import { serve } from "../protocol/ttrpc/server.ts";
+import { ttrpcService } from "../protocol/ttrpc/service-table.ts";
+import { YamuxSession } from "../protocol/yamux/session.ts";
+import type { ByteStream } from "../sys/os.ts";
+import { isKumiteError, KumiteError } from "../util/errors.ts";
+import { streamPair } from "../util/testing/memory-stream.ts";
+import type { AgentClient } from "./agent-client.ts";
+import { connectAgent } from "./connect.ts";
+
+/** The guest's end of the channel, with an agent that knows a few calls. */
+function guestOn(channel: ByteStream): { readonly session: YamuxSession; readonly acceptor: PortAcceptor } {
+  const session = new YamuxSession(channel, { role: "server" });
+  const acceptor = new PortAcceptor();
+  const health = ttrpcService(HealthDefinition, {
+    version: async () => ({ grpcVersion: "0.0.1", agentVersion: "test" }),
+  });
+  const agent = ttrpcService(AgentServiceDefinition, {
+    createContainer: async () => {
+      throw new KumiteError("process/executable-not-found", 'exec: "x": executable file not found in $PATH');
+    },
+    startContainer: async () => {
+      throw new Error("no such container");
+    },
+    waitProcess: () => new Promise(() => {}),
+  });
+  acceptor.listen(1024, (stream) => serve(stream, [health, agent]));
+  const accept = async (): Promise<void> => {
+    for (let stream = await session.accept(); stream !== undefined; stream = await session.accept()) {
+      acceptor.accept(stream);
+    }
+  };
+  void accept();
+  return { session, acceptor };
+}
+
+async function connected(): Promise<{ agent: AgentClient; guest: ReturnType<typeof guestOn> }> {
+  const [host, there] = streamPair();
+  const guest = guestOn(there);
+  const agent = await connectAgent(host, { signal: new AbortController().signal, timeoutMs: 5000 });
+  return { agent, guest };
+}
+
+describe("the connection to an agent", () => {
+  it("knows the agent's version", async () => {
+    const { agent } = await connected();
+    assert.equal(agent.version, "test");
+    agent.close();
+  });
+
+  it("passes on what the agent says of its error, word for word", async () => {
+    const { agent } = await connected();
+    await assert.rejects(
+      agent.createContainer({}),
+      (error) =>
+        isKumiteError(error, "process/executable-not-found") &&
+        error.message === 'exec: "x": executable file not found in $PATH',
+    );
+    await assert.rejects(
+      agent.startContainer({}),
+      (error) =>
+        isKumiteError(error, "agent/failed") &&
+        error.message.includes("no such container") &&
+        error.phase === "agent.startContainer",
+    );
+    agent.close();
+  });
+
+  it("fails what is waited for, and everything later, when the guest is gone", async () => {
+    const { agent, guest } = await connected();
+    const waiting = assert.rejects(agent.waitProcess({}), (error) => isKumiteError(error, "agent/unreachable"));
+    guest.session.close();
+    await waiting;
+    assert.notEqual(await agent.lost, "");
+    await assert.rejects(agent.startContainer({}), (error) => isKumiteError(error, "agent/unreachable"));
+    await assert.rejects(agent.dial(70000), (error) => isKumiteError(error, "agent/unreachable"));
+  });
+
+  it("opens byte streams to ports that the agent listens on", async () => {
+    const { agent, guest } = await connected();
+    guest.acceptor.listen(70000, (stream) => {
+      void stream.write(new TextEncoder().encode("hello")).then(() => stream.end());
+    });
+    const stream = await agent.dial(70000);
+    assert.equal(new TextDecoder().decode(await stream.read()), "hello");
+    assert.equal(await stream.read(), undefined);
+    agent.close();
+  });
+
+  it("is given up when no agent answers in time, and closes the channel then", async () => {
+    const [host, there] = streamPair();
+    const failed = connectAgent(host, { signal: new AbortController().signal, timeoutMs: 20 });
+    await assert.rejects(failed, (error) => isKumiteError(error, "timeout"));
+    // The bytes of the dial, then the end.
+    while ((await there.read()) !== undefined);
+  });
+
+  it("is given up when the caller aborts", async () => {
+    const [host] = streamPair();
+    const caller = new AbortController();
+    const failed = connectAgent(host, { signal: caller.signal, timeoutMs: 60_000 });
+    caller.abort(new Error("enough"));
+    await assert.rejects(failed);
+  });
+});
