@@ -67,7 +67,11 @@ export interface CreateContainerRequest {
 }
 
 export interface CreateContainerResponse {
-  createdAt: Timestamp | undefined;
+  createdAt:
+    | Timestamp
+    | undefined;
+  /** What was asked for and is not done; one sentence each. */
+  notices: string[];
 }
 
 export interface ExecProcessRequest {
@@ -696,13 +700,16 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
 };
 
 function createBaseCreateContainerResponse(): CreateContainerResponse {
-  return { createdAt: undefined };
+  return { createdAt: undefined, notices: [] };
 }
 
 export const CreateContainerResponse: MessageFns<CreateContainerResponse> = {
   encode(message: CreateContainerResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.createdAt !== undefined) {
       Timestamp.encode(message.createdAt, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.notices) {
+      writer.uint32(18).string(v!);
     }
     return writer;
   },
@@ -728,6 +735,14 @@ export const CreateContainerResponse: MessageFns<CreateContainerResponse> = {
             message.createdAt = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.notices.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -748,6 +763,7 @@ export const CreateContainerResponse: MessageFns<CreateContainerResponse> = {
     message.createdAt = (object.createdAt !== undefined && object.createdAt !== null)
       ? Timestamp.fromPartial(object.createdAt)
       : undefined;
+    message.notices = object.notices?.map((e) => e) || [];
     return message;
   },
 };
