@@ -31,10 +31,20 @@ export interface Bundle {
  */
 export async function loadBundle(os: Os, path: string): Promise<Bundle> {
   const directory = await directoryAt(os, path, "bundle");
-  const configFile = `${directory}/config.json`;
-  const spec = completeSpec(validateSpec(await readDocument(os, configFile), configFile), configFile);
+  return bundleOf(os, directory, await readDocument(os, configFileOf(directory)));
+}
+
+/** A bundle whose config.json is at hand already. The same checks and errors as `loadBundle`. */
+export async function bundleOf(os: Os, path: string, document: unknown): Promise<Bundle> {
+  const directory = await directoryAt(os, path, "bundle");
+  const configFile = configFileOf(directory);
+  const spec = completeSpec(validateSpec(document, configFile), configFile);
   const rootfs = await directoryAt(os, resolvePath(directory, spec.root.path), "root.path");
   return { path: directory, configFile, rootfs, spec };
+}
+
+function configFileOf(directory: string): string {
+  return `${directory}/config.json`;
 }
 
 async function directoryAt(os: Os, path: string, what: "bundle" | "root.path"): Promise<string> {
@@ -56,16 +66,10 @@ function completeSpec(spec: OciSpec, file: string): BundleSpec {
   if (process === undefined) throw invalid(file, "process", "is missing: there is nothing to run");
   if (root === undefined) throw invalid(file, "root", "is missing");
   if (linux === undefined) throw invalid(file, "linux", "is missing: only Linux containers can run");
-  refuseDuplicates(
-    file,
-    "linux.namespaces",
-    linux.namespaces?.map((namespace) => namespace.type),
-  );
-  refuseDuplicates(
-    file,
-    "process.rlimits",
-    process.rlimits?.map((limit) => limit.type),
-  );
+  const namespaces = linux.namespaces?.map((namespace) => namespace.type);
+  refuseDuplicates(file, "linux.namespaces", namespaces);
+  const limits = process.rlimits?.map((limit) => limit.type);
+  refuseDuplicates(file, "process.rlimits", limits);
   return Object.assign(spec, { process, root, linux });
 }
 

@@ -4,6 +4,7 @@
  * Knows nothing of how a step is undone.
  */
 import type { Os, ProcessId } from "../sys/os.ts";
+import { coalesced } from "../util/coalesced.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
 import { isRecord, JsonSyntaxError, parseJson } from "../util/json.ts";
 import { type Step, stepKey } from "./step.ts";
@@ -22,16 +23,12 @@ export interface JournalContent {
 }
 
 export class Journal {
-  readonly #os: Os;
-  readonly #file: string;
   #content: JournalContent;
-  #writing: Promise<void> = Promise.resolve();
-  #queued: Promise<void> | undefined;
+  readonly #save: () => Promise<void>;
 
   constructor(os: Os, file: string, content: JournalContent) {
-    this.#os = os;
-    this.#file = file;
     this.#content = content;
+    this.#save = coalesced(() => os.files.replace(file, serializeJournal(this.#content)));
   }
 
   /** As last written or about to be. */
@@ -78,20 +75,7 @@ export class Journal {
   #replaceSteps(change: (step: Step) => Step): void {
     this.#content = { ...this.#content, steps: this.#content.steps.map(change) };
   }
-
-  /** Callers that come while a write is on its way share the next one. */
-  #save(): Promise<void> {
-    this.#queued ??= this.#writing.catch(ignore).then(() => {
-      this.#queued = undefined;
-      this.#writing = this.#os.files.replace(this.#file, serializeJournal(this.#content));
-      return this.#writing;
-    });
-    return this.#queued;
-  }
 }
-
-// The failure of a write was told to those who waited for it.
-function ignore(): void {}
 
 export function serializeJournal(content: JournalContent): string {
   return `${JSON.stringify({ version, ...content })}\n`;

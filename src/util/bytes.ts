@@ -36,3 +36,23 @@ export async function writeParts(stream: ByteStream, parts: readonly Uint8Array[
   if (length <= smallWrite) return stream.write(concat(parts));
   await Promise.all(parts.map((part) => stream.write(part)));
 }
+
+/** The stream with bytes put back that were read from it. The other stream must not be read any more. */
+export function pushBack(stream: ByteStream, bytes: Uint8Array): ByteStream {
+  let first: Uint8Array | undefined = bytes;
+  return {
+    read: async (signal) => {
+      if (first === undefined) return stream.read(signal);
+      const returned = first;
+      first = undefined;
+      return returned;
+    },
+    write: (data) => stream.write(data),
+    writeAll: (parts) => writeParts(stream, parts),
+    end: () => stream.end(),
+    close: () => {
+      first = undefined;
+      stream.close();
+    },
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * Boots a sandbox: takes over the journal, makes the shared tree, starts the virtual machine and tells its agent what it
+ * is. Knows nothing of containers; what fails is undone by `stop.ts`.
+ */
+import type { DriverStep, StartContext } from "../hypervisor/driver.ts";
+import type { SharedDirectory, VmSpec } from "../hypervisor/spec.ts";
+import { Journal, readJournal } from "../persist/journal.ts";
+import { guestSharedDirectory, sharedTag } from "../storage/guest-paths.ts";
+import { makeSharedTree, type SharedTree } from "../storage/shared-tree.ts";
+import { KumiteError } from "../util/errors.ts";
+import { startVm } from "../vm/start-vm.ts";
+import type { Vm } from "../vm/vm.ts";
+import type { HostResources, Sandbox } from "./sandbox.ts";
+
+const seedBytes = 512;
+/** Of one call to an agent that has answered before. */
+const callTimeoutMs = 60_000;
+
+export interface BootRequest {
+  readonly hostname: string;
+  /** Runs beside the start of the machine, as soon as there is a tree to share with it. */
+  readonly share: (tree: SharedTree) => Promise<void>;
+}
+
+/** Resolves when the sandbox can take a container; its state is `running` then. */
+export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal: AbortSignal): Promise<void> {
+  const { host } = sandbox;
+  if (sandbox.state.phase !== "empty") {
+    throw new KumiteError("container/wrong-state", `sandbox ${host.id} was started before: ${sandbox.state.phase}`);
+  }
+  sandbox.state = { phase: "starting" };
+  sandbox.resources = await takeJournal(sandbox);
+  const { journal } = sandbox.resources;
+  const tree = await makeSharedTree(host.os, journal, host.paths.shared);
+  const directory: SharedDirectory = { tag: sharedTag, path: tree.view };
+  const [vm] = await bothOrNone(startMachine(sandbox, directory, signal), request.share(tree));
+  sandbox.state = { phase: "running", vm, tree };
+  await introduce(sandbox, vm, directory, request.hostname, signal);
+  host.timeline.mark("sandbox");
+}
+
+/** The command that started this process has written to the journal before; from now on only we do. */
+async function takeJournal({ host }: Sandbox): Promise<HostResources> {
+  const { os, paths } = host;
+  const content = await readJournal(os, paths.journal);
+  if (content?.owner.pid !== os.self.pid || content.owner.startTicks !== os.self.startTicks) {
+    throw new KumiteError("internal", `the journal ${paths.journal} was not handed to this process`, {
+      data: { owner: content?.owner.pid, pid: os.self.pid },
+    });
+  }
+  return { journal: new Journal(os, paths.journal, content), foreignSteps: content.steps.length };
+}
+
+async function startMachine(sandbox: Sandbox, directory: SharedDirectory, signal: AbortSignal): Promise<Vm> {
+  const { os, config, id, paths, timeline, log } = sandbox.host;
+  const { journal } = sandbox.resources as HostResources;
+  await journal.make({ kind: "directory", path: paths.vm }, () => os.files.makeDir(paths.vm, 0o700));
+  const context: StartContext = {
+    willMake: (step: DriverStep) => journal.record(step),
+    made: (key, process) => journal.made(key, process),
+    signal,
+    log: (level, message, fields) => log[level](message, { phase: "vm", ...fields }),
+  };
+  const spec: Omit<VmSpec, "guest" | "kernelParameters" | "vcpus" | "memoryMiB"> = {
+    id,
+    directory: paths.vm,
+    sharedDirectories: [directory],
+    // Born into the same cgroups as this process, which the command made.
+    cgroups: journal.content.steps.flatMap((step) =>
+      step.kind === "cgroup" && step.path.endsWith("/vm") ? [step.path] : [],
+    ),
+  };
+  const vm = await startVm(os, config, spec, context);
+  timeline.mark("agent");
+  return vm;
+}
+
+/** A guest that was just booted knows neither the time nor anything random; one that shares our kernel has both. */
+async function introduce(
+  { host }: Sandbox,
+  vm: Vm,
+  directory: SharedDirectory,
+  hostname: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { os, id } = host;
+  const options = { signal, timeoutMs: callTimeoutMs };
+  const calls: Promise<unknown>[] = [];
+  if (vm.capabilities.ownClock) {
+    const nowMs = os.clock.now();
+    const [seconds, microseconds] = [Math.floor(nowMs / 1000), (nowMs % 1000) * 1000];
+    calls.push(vm.agent.setGuestDateTime({ Sec: BigInt(seconds), Usec: BigInt(Math.floor(microseconds)) }, options));
+    calls.push(vm.agent.reseedRandomDev({ data: os.random(seedBytes) }, options));
+  }
+  const share = vm.machine.guestShare(directory);
+  const storage = { ...share, mountPoint: guestSharedDirectory, options: share.driver === "bind" ? ["rbind"] : [] };
+  calls.push(vm.agent.createSandbox({ hostname, sandboxId: id, storages: [storage] }, options));
+  await Promise.all(calls);
+}
+
+/** Waits for both whatever happens to one: what they make must not appear after it was undone. */
+async function bothOrNone<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  const [a, b] = await Promise.allSettled([first, second]);
+  if (a.status === "rejected") throw a.reason;
+  if (b.status === "fulfilled") return [a.value, b.value];
+  throw b.reason;
+}

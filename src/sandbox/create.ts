@@ -1,0 +1,121 @@
+/**
+ * Creates a container, and the sandbox for it when it is the first. When this fails nothing is left of either, whoever
+ * asked and whyever: the caller's abort does not stop the undoing.
+ */
+import { type Bundle, bundleOf } from "../oci/bundle.ts";
+import { guestRootfs } from "../storage/guest-paths.ts";
+import { planMounts } from "../storage/mount-plan.ts";
+import { shareContainer } from "../storage/share-container.ts";
+import type { ProcessId } from "../sys/os.ts";
+import { throwIfAborted } from "../util/abort.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
+import { bootSandbox } from "./boot.ts";
+import { catchUp } from "./catch-up.ts";
+import type { Container } from "./container.ts";
+import { type GuestSpec, guestSpecOf } from "./guest-spec.ts";
+import { connectStreams, takePorts } from "./guest-streams.ts";
+import { type ConsoleSize, SandboxProcess } from "./process.ts";
+import { recordSandbox } from "./record.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { stopSandbox } from "./stop.ts";
+import { watchProcess } from "./watch.ts";
+
+/** What the agent needs for an image of many layers and mounts on a slow host. */
+const createTimeoutMs = 60_000;
+
+export interface CreateRequest {
+  readonly id: string;
+  /** Absolute. */
+  readonly bundle: string;
+  /** config.json, parsed. */
+  readonly document: unknown;
+  readonly consoleSize?: ConsoleSize | undefined;
+  readonly relay: ProcessId;
+}
+
+export interface Created {
+  readonly container: Container;
+  /** What was asked for and is not done; one sentence each. */
+  readonly notices: readonly string[];
+}
+
+/** @throws KumiteError of the part that failed; the sandbox has ended then */
+export async function createContainer(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal): Promise<Created> {
+  const { id } = request;
+  if (id !== sandbox.host.id || sandbox.state.phase !== "empty") {
+    throw new KumiteError("oci/unsupported", `sandbox ${sandbox.host.id} takes no further container`, { data: { id } });
+  }
+  try {
+    return await create(sandbox, request, signal);
+  } catch (error) {
+    sandbox.host.log.error(`the container was not created: ${messageOf(error)}`, { container: id, phase: "create" });
+    await stopSandbox(sandbox);
+    throw error;
+  }
+}
+
+async function create(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal): Promise<Created> {
+  const { id } = request;
+  const { os, log, timeline } = sandbox.host;
+  const bundle = await bundleOf(os, request.bundle, request.document);
+  const plan = await planMounts(os, bundle, id);
+  const guest = guestSpecOf(bundle, guestRootfs(id), plan.guestMounts);
+  const notices = [...guest.notes, ...plan.notes];
+  for (const notice of notices) log.warn(notice, { container: id });
+
+  const container = addContainer(sandbox, request, bundle);
+  timeline.mark("request");
+  const hostname = bundle.spec.hostname ?? id.slice(0, 64);
+  const share = async (tree: Parameters<typeof shareContainer>[1]): Promise<void> => {
+    await shareContainer(os, tree, id, bundle, plan.volumes);
+    timeline.mark("share");
+  };
+  await bootSandbox(sandbox, { hostname, share }, signal);
+  const sizeBefore = container.process.consoleSize;
+  await createInGuest(sandbox, container, guest, signal);
+  throwIfAborted(signal);
+  container.process.moveTo({ phase: "created" });
+  watchProcess(sandbox, container.process);
+  timeline.mark("container");
+  await recordSandbox(sandbox, container);
+  await catchUp(sandbox, container.process, sizeBefore);
+  log.info("container created", { container: id, ms: timeline.marks.container ?? 0 });
+  return { container, notices };
+}
+
+function addContainer(sandbox: Sandbox, request: CreateRequest, bundle: Bundle): Container {
+  const { id, relay, consoleSize } = request;
+  const process = new SandboxProcess({
+    key: { containerId: id, execId: undefined },
+    terminal: bundle.spec.process.terminal ?? false,
+    consoleSize: consoleSize ?? sizeIn(bundle),
+    relay,
+  });
+  const container: Container = { id, bundle, createdMs: sandbox.host.os.clock.now(), process };
+  sandbox.containers.set(id, container);
+  sandbox.processes.add(process);
+  return container;
+}
+
+function sizeIn({ spec }: Bundle): ConsoleSize | undefined {
+  const size = spec.process.consoleSize;
+  return size === undefined ? undefined : { rows: size.height, columns: size.width };
+}
+
+async function createInGuest(
+  sandbox: Sandbox,
+  { id, process }: Container,
+  { spec }: GuestSpec,
+  signal: AbortSignal,
+): Promise<void> {
+  const { vm } = sandbox.running();
+  const ports = takePorts(sandbox, process.terminal);
+  const size = process.consoleSize;
+  const consoleSize = size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } };
+  const document = { ...spec, process: { ...spec.process, ...consoleSize } };
+  await vm.agent.createContainer(
+    { containerId: id, execId: id, ...vm.agent.specFields(document), ...ports.fields },
+    { signal, timeoutMs: createTimeoutMs },
+  );
+  process.stdio.offerGuest(await connectStreams(vm, ports, signal));
+}

@@ -1,0 +1,45 @@
+/** Registers a further process of a container; `start.ts` starts it. */
+import { checkExecId } from "../oci/container-id.ts";
+import { validateProcess } from "../oci/validate.ts";
+import type { ProcessId } from "../sys/os.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { type ConsoleSize, SandboxProcess } from "./process.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { requireExecutable } from "./start.ts";
+
+/** For the caller's relay; a registration without one would stay for good. */
+const relayTimeoutMs = 60_000;
+
+export interface ExecRequest {
+  readonly containerId: string;
+  readonly execId: string;
+  /** `process` of a specification, parsed. */
+  readonly document: unknown;
+  readonly terminal: boolean;
+  readonly consoleSize?: ConsoleSize | undefined;
+  readonly relay: ProcessId;
+}
+
+/** @throws KumiteError `container/not-found`, `container/wrong-state`, `oci/spec-invalid`, `process/exists` */
+export function execProcess(sandbox: Sandbox, request: ExecRequest): SandboxProcess {
+  const { containerId, execId, terminal, consoleSize, relay } = request;
+  checkExecId(execId);
+  requireExecutable(sandbox.container(containerId));
+  const spec = validateProcess(request.document, `process ${execId}`);
+  const process = new SandboxProcess({ key: { containerId, execId }, terminal, consoleSize, relay, spec });
+  sandbox.processes.add(process);
+  process.moveTo({ phase: "created" });
+  withDeadline(relayTimeoutMs, "the relay", () => process.attached).catch(() => forgetExec(sandbox, process));
+  return process;
+}
+
+/** Forgets a process that has ended or never began; one that runs is left alone. */
+export function forgetExec(sandbox: Sandbox, process: SandboxProcess): void {
+  const { phase } = process.state;
+  if (phase === "starting" || phase === "running") return;
+  process.stdio.close();
+  sandbox.processes.remove(process);
+  if (phase === "stopped") return;
+  process.stop({ exitStatus: 255, exitedMs: sandbox.host.os.clock.now() });
+  process.announce();
+}

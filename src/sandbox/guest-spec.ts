@@ -1,0 +1,90 @@
+/**
+ * The specification as the guest gets it: paths of the guest instead of the host's, and without what only the host can
+ * do or what would mean something else inside a virtual machine. Pure.
+ */
+import type { Bundle, BundleSpec } from "../oci/bundle.ts";
+import type { OciHooks, OciLinux, OciMount, OciProcess } from "../oci/spec.ts";
+import { KumiteError } from "../util/errors.ts";
+
+export interface GuestSpec {
+  readonly spec: BundleSpec;
+  /** What was asked for and is not done; one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * @param rootfs in the guest
+ * @param mounts with sources in the guest
+ * @throws KumiteError `oci/unsupported` for a namespace that lives in another virtual machine or on the host
+ */
+export function guestSpecOf(bundle: Bundle, rootfs: string, mounts: readonly OciMount[]): GuestSpec {
+  const { spec } = bundle;
+  const { hooks, ...rest } = spec;
+  const guestHooks = hooks === undefined ? undefined : hooksForGuest(hooks);
+  return {
+    spec: {
+      ...rest,
+      root: { ...spec.root, path: rootfs },
+      mounts: [...mounts],
+      process: processForGuest(spec.process),
+      linux: linuxForGuest(bundle),
+      ...(guestHooks === undefined ? {} : { hooks: guestHooks }),
+    },
+    notes: notesAbout(spec),
+  };
+}
+
+/** Labels and profiles name policies of the host's kernel. Also for `exec`. */
+export function processForGuest(process: OciProcess): OciProcess {
+  const { apparmorProfile: _profile, selinuxLabel: _label, ...rest } = process;
+  return rest;
+}
+
+/** Those of the runtime's side run on the host. */
+function hooksForGuest({ createContainer, startContainer }: OciHooks): OciHooks | undefined {
+  const kept: OciHooks = {};
+  if (createContainer !== undefined) kept.createContainer = createContainer;
+  if (startContainer !== undefined) kept.startContainer = startContainer;
+  return Object.keys(kept).length === 0 ? undefined : kept;
+}
+
+function linuxForGuest(bundle: Bundle): OciLinux {
+  const { cgroupsPath: _host, mountLabel: _label, ...linux } = bundle.spec.linux;
+  const namespaces = (linux.namespaces ?? []).filter(({ type, path }, index) => {
+    // The virtual machine has the network to itself and is the only thing in it.
+    if (type === "network") return false;
+    if (path !== undefined && path !== "") throw elsewhere(bundle, `linux.namespaces[${index}]`, type, path);
+    return true;
+  });
+  const cpu = linux.resources?.cpu;
+  if (linux.resources === undefined || cpu === undefined) return { ...linux, namespaces };
+  // Numbers of the host's processors and memory nodes; the guest has its own.
+  const { cpus: _cpus, mems: _mems, ...kept } = cpu;
+  return { ...linux, namespaces, resources: { ...linux.resources, cpu: kept } };
+}
+
+function elsewhere(bundle: Bundle, key: string, type: string, path: string): KumiteError {
+  return new KumiteError(
+    "oci/unsupported",
+    `${bundle.configFile}: ${key}: the ${type} namespace ${path} cannot be joined: it is outside of the virtual machine`,
+    {
+      phase: "container.create",
+      hint: `leave the path out: the container gets a ${type} namespace of its own`,
+      data: { file: bundle.configFile, key, path },
+    },
+  );
+}
+
+function notesAbout({ hooks = {}, linux, process }: BundleSpec): string[] {
+  const notes: string[] = [];
+  const network = linux.namespaces?.find(({ type }) => type === "network");
+  if (network === undefined || network.path !== undefined) {
+    notes.push("networking is not there yet: the container has no interface but the loopback");
+  }
+  for (const name of ["prestart", "createRuntime", "poststart", "poststop"] as const) {
+    if ((hooks[name] ?? []).length > 0) notes.push(`${name} hooks are not run yet`);
+  }
+  if (process.apparmorProfile) notes.push("process.apparmorProfile is not applied: the guest has no such profile");
+  if (process.selinuxLabel) notes.push("process.selinuxLabel is not applied: the guest has no SELinux policy");
+  return notes;
+}

@@ -1,0 +1,45 @@
+/** The streams of a process in the guest: each has a port of its own, which the agent listens on once. */
+import type { ByteStream } from "../sys/os.ts";
+import { withDeadline } from "../util/deadline.ts";
+import type { Vm } from "../vm/vm.ts";
+import type { Sandbox } from "./sandbox.ts";
+import type { GuestStreams, StdioName } from "./stdio.ts";
+
+const dialTimeoutMs = 30_000;
+
+export interface StreamPorts {
+  readonly names: readonly StdioName[];
+  /** As CreateContainer and ExecProcess take them; 0 is no stream. */
+  readonly fields: { readonly stdinPort: number; readonly stdoutPort: number; readonly stderrPort: number };
+}
+
+export function takePorts(sandbox: Sandbox, terminal: boolean): StreamPorts {
+  return {
+    names: terminal ? ["stdin", "stdout"] : ["stdin", "stdout", "stderr"],
+    fields: {
+      stdinPort: sandbox.takePort(),
+      stdoutPort: sandbox.takePort(),
+      stderrPort: terminal ? 0 : sandbox.takePort(),
+    },
+  };
+}
+
+/** After the call that told the agent of the ports. On failure no stream is left open. */
+export async function connectStreams({ agent }: Vm, ports: StreamPorts, signal: AbortSignal): Promise<GuestStreams> {
+  const { stdinPort, stdoutPort, stderrPort } = ports.fields;
+  const numbers: Readonly<Record<StdioName, number>> = { stdin: stdinPort, stdout: stdoutPort, stderr: stderrPort };
+  const dials = ports.names.map((name) =>
+    withDeadline(dialTimeoutMs, `connecting to ${name}`, (within) => agent.dial(numbers[name], within), signal),
+  );
+  const results = await Promise.allSettled(dials);
+  const failed = results.find((result) => result.status === "rejected");
+  const streams: { [Name in StdioName]?: ByteStream } = {};
+  results.forEach((result, index) => {
+    if (result.status === "rejected") return;
+    const name = ports.names[index] as StdioName;
+    if (failed === undefined) streams[name] = result.value;
+    else result.value.close();
+  });
+  if (failed !== undefined) throw failed.reason;
+  return streams;
+}

@@ -1,0 +1,53 @@
+/** Sends a signal to a process of a container, or to all of them. */
+import { KumiteError } from "../util/errors.ts";
+import { type Container, wrongState } from "./container.ts";
+import type { ProcessKey, SandboxProcess } from "./process.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+const callTimeoutMs = 10_000;
+const lastSignal = 64;
+
+export interface KillRequest {
+  readonly key: ProcessKey;
+  readonly signal: number;
+  /** Every process of the container. */
+  readonly all: boolean;
+}
+
+/** @throws KumiteError `container/wrong-state` when it does not run, `process/not-found`, `usage/invalid` */
+export async function killProcess(sandbox: Sandbox, { key, signal, all }: KillRequest): Promise<void> {
+  if (!Number.isInteger(signal) || signal < 1 || signal > lastSignal) {
+    throw new KumiteError("usage/invalid", `${signal} is not a signal`, { hint: "signals are 1 to 64" });
+  }
+  const container = sandbox.container(key.containerId);
+  const process = sandbox.processes.get(key);
+  checkAlive(container, process);
+  if (!all) return signalInGuest(sandbox, process, signal);
+  const { agent } = sandbox.running().vm;
+  await agent.signalProcess({ containerId: container.id, execId: "", signal }, { timeoutMs: callTimeoutMs });
+}
+
+/** To that process alone, whatever its state here. */
+export async function signalInGuest(sandbox: Sandbox, process: SandboxProcess, signal: number): Promise<void> {
+  const { containerId, execId = containerId } = process.key;
+  const { agent } = sandbox.running().vm;
+  await agent.signalProcess({ containerId, execId, signal }, { timeoutMs: callTimeoutMs });
+}
+
+function checkAlive(container: Container, process: SandboxProcess): void {
+  const { phase } = process.state;
+  const isExec = process.key.execId !== undefined;
+  switch (phase) {
+    case "running":
+    case "starting":
+      return;
+    case "created":
+      if (isExec) throw wrongState(container, `${process.title} is not running: it was not started`);
+      return;
+    case "creating":
+      throw wrongState(container, `${process.title} is being created`);
+    case "stopped":
+      if (isExec) throw new KumiteError("process/not-found", "process already finished", { data: { ...process.key } });
+      throw wrongState(container, "container not running");
+  }
+}

@@ -1,0 +1,31 @@
+/** Gives a process's terminal its size. Before there is a terminal the size is remembered. */
+import { KumiteError } from "../util/errors.ts";
+import type { ConsoleSize, ProcessKey, SandboxProcess } from "./process.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+const callTimeoutMs = 10_000;
+/** Of the kernel: unsigned short. */
+const maxSide = 0xffff;
+
+/** @throws KumiteError `container/wrong-state` without a terminal, `usage/invalid` */
+export async function resizeTerminal(sandbox: Sandbox, key: ProcessKey, size: ConsoleSize): Promise<void> {
+  const process = sandbox.processes.get(key);
+  if (!process.terminal) throw new KumiteError("container/wrong-state", `${process.title} has no terminal`);
+  if (size.rows > maxSide || size.columns > maxSide) {
+    throw new KumiteError("usage/invalid", `a terminal cannot have ${size.rows} rows and ${size.columns} columns`);
+  }
+  process.consoleSize = size;
+  if (hasTerminal(process)) await resizeInGuest(sandbox, process);
+}
+
+/** In the guest. A container's own process has it from its create on. One that has ended is no error: the size is late. */
+function hasTerminal({ state, spec }: SandboxProcess): boolean {
+  return state.phase === "running" || (state.phase === "created" && spec === undefined);
+}
+
+export async function resizeInGuest(sandbox: Sandbox, process: SandboxProcess): Promise<void> {
+  const { containerId, execId = containerId } = process.key;
+  const { rows, columns } = process.consoleSize ?? { rows: 0, columns: 0 };
+  const { agent } = sandbox.running().vm;
+  await agent.ttyWinResize({ containerId, execId, row: rows, column: columns }, { timeoutMs: callTimeoutMs });
+}

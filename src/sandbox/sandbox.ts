@@ -1,0 +1,94 @@
+/**
+ * A sandbox: one virtual machine, the containers in it, and what of them is on the host. This object holds the state;
+ * what can be done with it is in the files of the operations, one each.
+ */
+import type { Config } from "../config/config.ts";
+import type { Journal } from "../persist/journal.ts";
+import type { SandboxPaths } from "../persist/paths.ts";
+import type { SharedTree } from "../storage/shared-tree.ts";
+import type { Os } from "../sys/os.ts";
+import { deferred } from "../util/deferred.ts";
+import { KumiteError } from "../util/errors.ts";
+import type { Logger } from "../util/log.ts";
+import type { Vm } from "../vm/vm.ts";
+import type { Container } from "./container.ts";
+import { ProcessTable } from "./process-table.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** What a sandbox is made in. */
+export interface SandboxHost {
+  readonly os: Os;
+  readonly log: Logger;
+  readonly config: Config;
+  /** State directory of all sandboxes, absolute. */
+  readonly root: string;
+  /** Of the sandbox, which is the id of its first container. */
+  readonly id: string;
+  readonly paths: SandboxPaths;
+  readonly timeline: Timeline;
+}
+
+/** What a sandbox has made on the host, and has to undo. */
+export interface HostResources {
+  readonly journal: Journal;
+  /** Steps that were there before; they are for others to undo. */
+  readonly foreignSteps: number;
+}
+
+export type SandboxState =
+  /** Nothing was made. */
+  | { readonly phase: "empty" }
+  | { readonly phase: "starting" }
+  | { readonly phase: "running"; readonly vm: Vm; readonly tree: SharedTree }
+  | { readonly phase: "stopping" }
+  | { readonly phase: "stopped" };
+
+export class Sandbox {
+  readonly host: SandboxHost;
+  readonly processes = new ProcessTable();
+  readonly containers = new Map<string, Container>();
+  /** Resolves when nothing of the sandbox but its record and its id is left. Never rejects. */
+  readonly ended: Promise<void>;
+  state: SandboxState = { phase: "empty" };
+  resources: HostResources | undefined;
+  /** Set by `record.ts` with its first use. */
+  saveRecord: (() => Promise<void>) | undefined;
+  /** Set by `stop.ts`: the one stop that everyone waits for. */
+  stopping: Promise<void> | undefined;
+  readonly #ended = deferred();
+  #nextPort = firstStreamPort;
+
+  constructor(host: SandboxHost) {
+    this.host = host;
+    this.ended = this.#ended.promise;
+  }
+
+  /** Fails with `container/not-found`. */
+  container(id: string): Container {
+    const container = this.containers.get(id);
+    if (container !== undefined) return container;
+    throw new KumiteError("container/not-found", `container ${id} does not exist`, { data: { id } });
+  }
+
+  /** Fails with `container/wrong-state` when there is no virtual machine to work with. */
+  running(): { readonly vm: Vm; readonly tree: SharedTree } {
+    if (this.state.phase === "running") return this.state;
+    throw new KumiteError("container/wrong-state", `sandbox ${this.host.id} is not running: ${this.state.phase}`, {
+      data: { sandbox: this.host.id, state: this.state.phase },
+    });
+  }
+
+  /** A port of the guest that no stream used before. */
+  takePort(): number {
+    this.#nextPort += 1;
+    return this.#nextPort;
+  }
+
+  end(): void {
+    this.state = { phase: "stopped" };
+    this.#ended.resolve();
+  }
+}
+
+/** Below it are the ports with a meaning, such as the agent's own. */
+const firstStreamPort = 0x1_0000;

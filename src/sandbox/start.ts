@@ -1,0 +1,127 @@
+/** Starts a process: the container's own, which waits in the guest since its create, or one that `exec` registered. */
+import type { OciProcess } from "../oci/spec.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { KumiteError } from "../util/errors.ts";
+import type { Vm } from "../vm/vm.ts";
+import { catchUp } from "./catch-up.ts";
+import { type Container, statusOf, wrongState } from "./container.ts";
+import { processForGuest } from "./guest-spec.ts";
+import { connectStreams, takePorts } from "./guest-streams.ts";
+import { signalInGuest } from "./kill.ts";
+import type { ProcessKey, SandboxProcess } from "./process.ts";
+import { recordSandbox } from "./record.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { watchProcess } from "./watch.ts";
+
+const sigkill = 9;
+const callTimeoutMs = 60_000;
+/** A relay is started before the process is asked for, and needs milliseconds. */
+const relayTimeoutMs = 10_000;
+
+/**
+ * Resolves when the program runs.
+ *
+ * @throws KumiteError `container/wrong-state`; `process/executable-not-found`; `shim/unreachable` when its relay does
+ *   not come
+ */
+export async function startProcess(sandbox: Sandbox, key: ProcessKey, signal: AbortSignal): Promise<void> {
+  const container = sandbox.container(key.containerId);
+  const process = sandbox.processes.get(key);
+  checkStartable(container, process);
+  const { timeline } = sandbox.host;
+  const size = process.consoleSize;
+  process.moveTo({ phase: "starting" });
+  try {
+    await requireRelay(process, signal);
+    const { vm } = sandbox.running();
+    if (process.spec === undefined) {
+      await vm.agent.startContainer({ containerId: container.id }, { signal, timeoutMs: callTimeoutMs });
+    } else await startExec(sandbox, vm, process, process.spec, signal);
+  } catch (error) {
+    if (process.spec !== undefined) dropExec(sandbox, process);
+    else process.moveTo({ phase: "created" });
+    throw error;
+  }
+  process.moveTo({ phase: "running", startedMs: sandbox.host.os.clock.now() });
+  if (process.spec === undefined) {
+    timeline.mark("start");
+    await recordSandbox(sandbox, container);
+  }
+  await catchUp(sandbox, process, size);
+}
+
+function checkStartable(container: Container, process: SandboxProcess): void {
+  const { phase } = process.state;
+  const what = process.spec === undefined ? "container" : "process";
+  switch (phase) {
+    case "created":
+      if (process.spec !== undefined) requireExecutable(container);
+      return;
+    case "creating":
+      throw wrongState(container, `cannot start a ${what} that is being created`);
+    case "starting":
+    case "running":
+      throw wrongState(container, `cannot start an already running ${what}`);
+    case "stopped":
+      throw wrongState(container, `cannot start a ${what} that has stopped`);
+  }
+}
+
+/** A further process needs a container that has not ended. */
+export function requireExecutable(container: Container): void {
+  const status = statusOf(container);
+  if (status === "created" || status === "running") return;
+  throw wrongState(container, `cannot exec in a ${status} container`);
+}
+
+async function requireRelay(process: SandboxProcess, signal: AbortSignal): Promise<void> {
+  try {
+    await withDeadline(relayTimeoutMs, "the relay", () => process.attached, signal);
+  } catch (cause) {
+    if (signal.aborted) throw cause;
+    throw new KumiteError("shim/unreachable", `the relay of ${process.title} did not come`, {
+      phase: "process.start",
+      data: { pid: process.relay.pid },
+      cause,
+    });
+  }
+  if (process.relayLost) {
+    throw new KumiteError("shim/unreachable", `the relay of ${process.title} has ended`, { phase: "process.start" });
+  }
+}
+
+async function startExec(
+  sandbox: Sandbox,
+  vm: Vm,
+  process: SandboxProcess,
+  spec: OciProcess,
+  signal: AbortSignal,
+): Promise<void> {
+  const { containerId, execId = "" } = process.key;
+  const ports = takePorts(sandbox, process.terminal);
+  const size = process.consoleSize;
+  const document = {
+    ...processForGuest(spec),
+    terminal: process.terminal,
+    ...(size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } }),
+  };
+  await vm.agent.execProcess(
+    { containerId, execId, ...vm.agent.processFields(document), ...ports.fields },
+    { signal, timeoutMs: callTimeoutMs },
+  );
+  try {
+    process.stdio.offerGuest(await connectStreams(vm, ports, signal));
+  } catch (error) {
+    await signalInGuest(sandbox, process, sigkill).catch(() => {});
+    throw error;
+  }
+  watchProcess(sandbox, process);
+}
+
+/** One that could not be started is gone: its name is free again. */
+function dropExec(sandbox: Sandbox, process: SandboxProcess): void {
+  process.stdio.close();
+  process.stop({ exitStatus: 255, exitedMs: sandbox.host.os.clock.now() });
+  process.announce();
+  sandbox.processes.remove(process);
+}

@@ -1,0 +1,199 @@
+/**
+ * The streams of one process between its relay and the guest. Each stream runs as soon as both of its ends are there,
+ * whichever comes first, and a slow reader slows the writer: nothing is kept here but the piece on its way.
+ */
+import type { ByteStream } from "../sys/os.ts";
+import { delay } from "../util/abort.ts";
+import { deferred } from "../util/deferred.ts";
+import { KumiteError } from "../util/errors.ts";
+
+export type StdioName = "stdin" | "stdout" | "stderr";
+
+/** The guest's ends of the streams that a process has. */
+export type GuestStreams = { readonly [Name in StdioName]?: ByteStream };
+
+export interface DrainLimits {
+  /**
+   * After the process ended: how long the guest may say nothing on a stream that it leaves open. Somebody else has it
+   * then, such as a daemon that the process left, and is not waited for.
+   */
+  readonly silenceMs: number;
+  /** How long the relay may take to come for a stream. */
+  readonly relayMs: number;
+  /** More than what can be on its way from a process that has ended; the rest is somebody else's. */
+  readonly bytes: number;
+}
+
+export const defaultDrainLimits: DrainLimits = { silenceMs: 5000, relayMs: 10_000, bytes: 16 * 1024 * 1024 };
+
+export class ProcessStdio {
+  readonly #input = new Meeting();
+  readonly #outputs: ReadonlyMap<"stdout" | "stderr", Output>;
+  #closed = false;
+
+  /** A terminal has no stderr of its own. */
+  constructor(terminal: boolean) {
+    const names = terminal ? (["stdout"] as const) : (["stdout", "stderr"] as const);
+    this.#outputs = new Map(names.map((name) => [name, new Output()]));
+    void pumpInput(this.#input);
+  }
+
+  /** Fails when the relay cannot have a stream: there is none, it has it already, or it is over. */
+  checkRelay(name: StdioName): void {
+    const meeting = this.#meetingOf(name);
+    if (meeting === undefined) throw new KumiteError("protocol/violation", `there is no ${name}: it is a terminal`);
+    if (this.#closed) throw new KumiteError("process/not-found", `the process has ended, its ${name} is closed`);
+    if (meeting.hasRelay) throw new KumiteError("protocol/violation", `${name} is connected already`);
+  }
+
+  /** The relay's end of a stream, which is ours from here on; one that it cannot have is closed. */
+  offerRelay(name: StdioName, connection: ByteStream): void {
+    const meeting = this.#meetingOf(name);
+    if (meeting === undefined || meeting.hasRelay) connection.close();
+    else meeting.offerRelay(connection);
+  }
+
+  /** A stream that the guest did not open ends at once for the relay. */
+  offerGuest(streams: GuestStreams): void {
+    for (const name of ["stdin", "stdout", "stderr"] as const) {
+      this.#meetingOf(name)?.offerGuest(streams[name]);
+      if (this.#meetingOf(name) === undefined) streams[name]?.close();
+    }
+  }
+
+  /** What the relay sends from now on is not taken. */
+  async endInput(): Promise<void> {
+    await (await this.#input.guest)?.end();
+  }
+
+  /** Resolves when everything the process wrote is with the relay, or the limits are over. */
+  async drain(limits: DrainLimits = defaultDrainLimits): Promise<void> {
+    await Promise.all([...this.#outputs.values()].map((output) => output.drain(limits)));
+  }
+
+  /** Closes every stream at both ends. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    this.#input.close();
+    for (const output of this.#outputs.values()) output.meeting.close();
+  }
+
+  #meetingOf(name: StdioName): Meeting | undefined {
+    return name === "stdin" ? this.#input : this.#outputs.get(name)?.meeting;
+  }
+}
+
+/** Where the two ends of one stream find each other. An end that comes after the close is closed too. */
+class Meeting {
+  readonly #relay = deferred<ByteStream | undefined>();
+  readonly #guest = deferred<ByteStream | undefined>();
+  #ends: ByteStream[] = [];
+  #hasRelay = false;
+  #closed = false;
+
+  get hasRelay(): boolean {
+    return this.#hasRelay;
+  }
+
+  offerRelay(connection: ByteStream): void {
+    this.#hasRelay = true;
+    this.#keep(connection);
+    this.#relay.resolve(connection);
+  }
+
+  offerGuest(stream: ByteStream | undefined): void {
+    if (stream !== undefined) this.#keep(stream);
+    this.#guest.resolve(stream);
+  }
+
+  get relay(): Promise<ByteStream | undefined> {
+    return this.#relay.promise;
+  }
+
+  get guest(): Promise<ByteStream | undefined> {
+    return this.#guest.promise;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const end of this.#ends.splice(0)) end.close();
+    this.#relay.resolve(undefined);
+    this.#guest.resolve(undefined);
+  }
+
+  #keep(end: ByteStream): void {
+    if (this.#closed) end.close();
+    else this.#ends.push(end);
+  }
+}
+
+/** One of stdout and stderr. */
+class Output {
+  readonly meeting = new Meeting();
+  /** What the copying waits for. */
+  #waitsFor: "relay" | "guest" | "reader" = "relay";
+  #bytes = 0;
+  #maxBytes = Number.POSITIVE_INFINITY;
+  readonly #done: Promise<void>;
+
+  constructor() {
+    this.#done = this.#copy();
+  }
+
+  async drain({ silenceMs, relayMs, bytes }: DrainLimits): Promise<void> {
+    this.#maxBytes = this.#bytes + bytes;
+    const over = new AbortController();
+    const done = this.#done.then(() => over.abort());
+    while (!over.signal.aborted) {
+      const [waitsFor, before] = [this.#waitsFor, this.#bytes];
+      await delay(waitsFor === "relay" ? relayMs : silenceMs, over.signal).catch(() => {});
+      // A reader that is slow may take its time; one that is gone ends the copying.
+      if (this.#waitsFor === waitsFor && this.#bytes === before && waitsFor !== "reader") break;
+    }
+    this.meeting.close();
+    await done;
+  }
+
+  /** Never rejects: a broken end just ends it, and closes the other so that it learns of it. */
+  async #copy(): Promise<void> {
+    const [relay, guest] = await Promise.all([this.meeting.relay, this.meeting.guest]);
+    try {
+      if (relay !== undefined && guest !== undefined) await this.#copyAll(guest, relay);
+      await relay?.end();
+    } catch {
+      // Told to nobody: the relay's end is watched by its connection, the guest's by the agent's.
+    }
+    guest?.close();
+    relay?.close();
+  }
+
+  async #copyAll(guest: ByteStream, relay: ByteStream): Promise<void> {
+    this.#waitsFor = "guest";
+    let reading = guest.read();
+    for (let piece = await reading; piece !== undefined; piece = await reading) {
+      this.#bytes += piece.length;
+      if (this.#bytes > this.#maxBytes) return;
+      // The next piece is on its way while this one is written.
+      reading = guest.read();
+      reading.catch(() => {});
+      this.#waitsFor = "reader";
+      await relay.write(piece);
+      this.#waitsFor = "guest";
+    }
+  }
+}
+
+/** The end of the relay's input is the end of the process's; a process that takes no more ends the relay's. */
+async function pumpInput(meeting: Meeting): Promise<void> {
+  const [relay, guest] = await Promise.all([meeting.relay, meeting.guest]);
+  try {
+    if (relay !== undefined && guest !== undefined) {
+      for (let piece = await relay.read(); piece !== undefined; piece = await relay.read()) await guest.write(piece);
+    }
+    await guest?.end();
+  } catch {
+    // A process that closed its input is nobody's failure.
+    guest?.close();
+    relay?.close();
+  }
+}

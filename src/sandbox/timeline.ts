@@ -1,0 +1,26 @@
+/** When each phase of a create was over; kept in the record, for the benchmark and for people. */
+import type { Clock } from "../sys/os.ts";
+
+export class Timeline {
+  readonly #clock: Clock;
+  readonly #startMs: number;
+  readonly #marks: Record<string, number> = {};
+
+  /** `startMs` is when the shim was started, on the monotonic clock. */
+  constructor(clock: Clock, startMs: number) {
+    this.#clock = clock;
+    this.#startMs = startMs;
+  }
+
+  /** The phase is over now. Returns milliseconds since the start. */
+  mark(phase: string): number {
+    const ms = Math.round(this.#clock.monotonic() - this.#startMs);
+    this.#marks[phase] = ms;
+    return ms;
+  }
+
+  /** In the order they came. */
+  get marks(): Readonly<Record<string, number>> {
+    return { ...this.#marks };
+  }
+}

@@ -1,0 +1,66 @@
+/** The command line of a shim, as `shim-client/shim-command.ts` writes it. */
+import { checkContainerId } from "../oci/container-id.ts";
+import { KumiteError } from "../util/errors.ts";
+import { isAbsolutePath } from "../util/path.ts";
+
+export interface ShimArguments {
+  readonly root: string;
+  readonly id: string;
+  readonly bundle: string;
+  /** `undefined` for the system's configuration. */
+  readonly config: string | undefined;
+  readonly debug: boolean;
+  readonly logFormat: "text" | "json";
+}
+
+const valueFlags = ["--root", "--id", "--bundle", "--config", "--log-format"];
+
+/** `words` come after the program. Fails with `usage/invalid`, and `container/bad-id`. */
+export function parseShimArguments(words: readonly string[]): ShimArguments {
+  const values = new Map<string, string>();
+  let debug = false;
+  for (let at = 0; at < words.length; at++) {
+    const flag = words[at] ?? "";
+    if (flag === "--debug") {
+      debug = true;
+      continue;
+    }
+    const value = words[++at];
+    if (!valueFlags.includes(flag)) throw wrong(`unexpected argument "${flag}"`);
+    if (value === undefined) throw wrong(`${flag} needs a value`);
+    values.set(flag, value);
+  }
+  const id = required(values, "--id");
+  checkContainerId(id);
+  const config = values.get("--config");
+  return {
+    root: absolute("--root", required(values, "--root")),
+    id,
+    bundle: absolute("--bundle", required(values, "--bundle")),
+    config: config === undefined ? undefined : absolute("--config", config),
+    debug,
+    logFormat: formatOf(values.get("--log-format") ?? "text"),
+  };
+}
+
+function required(values: ReadonlyMap<string, string>, flag: string): string {
+  const value = values.get(flag);
+  if (value === undefined) throw wrong(`${flag} is needed`);
+  return value;
+}
+
+function absolute(flag: string, path: string): string {
+  if (!isAbsolutePath(path)) throw wrong(`${flag} must be an absolute path, not "${path}"`);
+  return path;
+}
+
+function formatOf(name: string): "text" | "json" {
+  if (name === "text" || name === "json") return name;
+  throw wrong(`unknown log format "${name}"`);
+}
+
+function wrong(what: string): KumiteError {
+  return new KumiteError("usage/invalid", `kumite-shim: ${what}`, {
+    hint: "shims are started by the verbs `create` and `run`",
+  });
+}

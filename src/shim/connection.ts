@@ -1,0 +1,57 @@
+/**
+ * One connection to the shim's socket: calls, or a stream of a process. The first byte tells which: a ttrpc frame
+ * begins with the zero of its length, a stream with the C of its hello line.
+ */
+import { serve } from "../protocol/ttrpc/server.ts";
+import type { TtrpcService } from "../protocol/ttrpc/service-table.ts";
+import type { ProcessTable } from "../sandbox/process-table.ts";
+import { acceptHello, helloFirstByte, maxHelloBytes, parseHello, refuseHello } from "../shim-client/stdio-hello.ts";
+import type { ByteStream } from "../sys/os.ts";
+import { ByteReader } from "../util/byte-reader.ts";
+import { pushBack } from "../util/bytes.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { messageOf } from "../util/errors.ts";
+import type { Logger } from "../util/log.ts";
+
+/** From being connected to having said what it is. */
+const helloTimeoutMs = 30_000;
+
+export interface ConnectionOptions {
+  readonly services: readonly TtrpcService[];
+  readonly processes: ProcessTable;
+  readonly log: Logger;
+}
+
+/** Serves the connection, which belongs to it from here on. Never rejects. */
+export async function serveConnection(stream: ByteStream, options: ConnectionOptions): Promise<void> {
+  const { services, log } = options;
+  try {
+    const first = await withDeadline(helloTimeoutMs, "a connection's first byte", (signal) => stream.read(signal));
+    if (first === undefined) return stream.close();
+    const whole = pushBack(stream, first);
+    if (first[0] === helloFirstByte) return await serveStream(whole, options);
+    serve(whole, services, {
+      onError: (call, error) => log.info(`${call} failed: ${messageOf(error)}`, { phase: "call" }),
+    });
+  } catch (error) {
+    log.debug(`a connection was given up: ${messageOf(error)}`, { phase: "connection" });
+    stream.close();
+  }
+}
+
+async function serveStream(stream: ByteStream, { processes, log }: ConnectionOptions): Promise<void> {
+  const reader = new ByteReader(stream);
+  try {
+    const line = await withDeadline(helloTimeoutMs, "a hello line", (signal) => reader.readLine(maxHelloBytes, signal));
+    const { id, execId, stream: name } = parseHello(line ?? "");
+    const never = new AbortController().signal;
+    const process = await processes.awaited({ containerId: id, execId }, never);
+    process.stdio.checkRelay(name);
+    await acceptHello(stream);
+    process.stdio.offerRelay(name, reader.rest());
+  } catch (error) {
+    log.debug(`a stream was refused: ${messageOf(error)}`, { phase: "connection" });
+    await refuseHello(stream, messageOf(error)).catch(() => {});
+    stream.close();
+  }
+}

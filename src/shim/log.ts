@@ -1,0 +1,35 @@
+/** The shim's log: where it goes is given by its starter; how much of it there can be is bounded here. */
+import { createLogger, jsonSink, type Logger, textSink } from "../util/log.ts";
+
+/** A guest can make a shim write lines, but not fill the disk. */
+const maxLogBytes = 4 * 1024 * 1024;
+
+export interface ShimLogOptions {
+  readonly write: (line: string) => void;
+  readonly now: () => number;
+  readonly format: "text" | "json";
+  readonly debug: boolean;
+  readonly sandbox: string;
+}
+
+export function shimLog({ write, now, format, debug, sandbox }: ShimLogOptions): Logger {
+  const bounded = boundedWrite(write, maxLogBytes);
+  return createLogger({
+    sink: format === "json" ? jsonSink(bounded) : textSink(bounded),
+    now,
+    level: debug ? "debug" : "info",
+    fields: { sandbox },
+  });
+}
+
+/** Writes lines up to a limit; the first one beyond is replaced by a line that says so. Lengths are of characters. */
+export function boundedWrite(write: (line: string) => void, limit: number): (line: string) => void {
+  let written = 0;
+  let full = false;
+  return (line) => {
+    if (full) return;
+    written += line.length;
+    full = written > limit;
+    write(full ? "the log is full, nothing is added any more\n" : line);
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * `kumite-shim`, on Node: the only process of a sandbox with state. Started by the verbs with its listening socket on
+ * descriptor 3, the boot message's stream on 4 and its log on 2; it prints nothing else anywhere.
+ */
+
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { loadConfig } from "../config/load.ts";
+import { failureLine, readyLine } from "../shim-client/boot-message.ts";
+import { nodeOs } from "../sys/node/node-os.ts";
+import { listenOnDescriptor } from "../sys/node/socket-listener.ts";
+import type { Os } from "../sys/os.ts";
+import { messageOf } from "../util/errors.ts";
+import { signalNumbers } from "../util/signals.ts";
+import { parseShimArguments } from "./arguments.ts";
+import { shimLog } from "./log.ts";
+import { Shim } from "./shim.ts";
+
+const listenDescriptor = 3;
+const bootDescriptor = 4;
+
+async function main(): Promise<number> {
+  const installRoot = dirname(process.argv[1] ?? "");
+  const os = nodeOs({ installRoot });
+  const boot = os.self.stream(bootDescriptor);
+  let shim: Shim;
+  try {
+    shim = await prepare(os, installRoot);
+    await boot.write(readyLine());
+  } catch (error) {
+    process.stderr.write(`kumite-shim: ${messageOf(error)}\n`);
+    await boot.write(failureLine(error)).catch(() => {});
+    return 1;
+  } finally {
+    boot.close();
+  }
+  await shim.run();
+  return 0;
+}
+
+async function prepare(os: Os, installRoot: string): Promise<Shim> {
+  const words = parseShimArguments(process.argv.slice(2));
+  const config = await loadConfig(os, { installRoot, path: words.config });
+  const log = shimLog({
+    write: (line) => process.stderr.write(line),
+    now: os.clock.now,
+    format: words.logFormat,
+    debug: words.debug || config.debug,
+    sandbox: words.id,
+  });
+  for (const notice of config.notices) log.warn(notice);
+  const listener = await listenOnDescriptor(listenDescriptor);
+  const version = await productVersion(installRoot);
+  const shim = new Shim({ os, log, config, listener, arguments: words, version, startMs: 0 });
+
+  const { SIGTERM, SIGINT, SIGHUP } = signalNumbers;
+  os.self.onSignals([SIGTERM, SIGINT, SIGHUP], ({ signal }) => {
+    log.warn(`signal ${signal}: the sandbox is stopped`);
+    void shim.stop();
+  });
+  const fault = (error: unknown): void => {
+    log.error(`internal fault, the sandbox is stopped: ${messageOf(error)}`, {
+      stack: String((error as Error)?.stack),
+    });
+    void shim.stop();
+  };
+  process.on("uncaughtException", fault);
+  process.on("unhandledRejection", fault);
+  return shim;
+}
+
+async function productVersion(installRoot: string): Promise<string> {
+  const manifest = JSON.parse(await readFile(join(installRoot, "install.json"), "utf8")) as { version?: string };
+  return manifest.version ?? "unknown";
+}
+
+process.exit(await main());

@@ -1,0 +1,40 @@
+/** Between the messages of the shim's services and the words of the sandbox. */
+
+import type { Timestamp } from "../protocol/gen/google/protobuf/timestamp.ts";
+import type { ConsoleSize as ConsoleSizeMessage, ProcessIdentity } from "../protocol/gen/kumite/oci/v1/oci.ts";
+import type { ConsoleSize, ProcessKey } from "../sandbox/process.ts";
+import type { ProcessId } from "../sys/os.ts";
+import { KumiteError } from "../util/errors.ts";
+import { JsonSyntaxError, parseJson } from "../util/json.ts";
+
+/** An empty exec id is the container's own process. */
+export function processKey({ id, execId = "" }: { readonly id: string; readonly execId?: string }): ProcessKey {
+  return { containerId: id, execId: execId === "" ? undefined : execId };
+}
+
+export function timestamp(ms: number): Timestamp {
+  const seconds = Math.floor(ms / 1000);
+  return { seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1000) * 1e6) };
+}
+
+/** Fails with `usage/invalid` when there is none. */
+export function relayOf(relay: ProcessIdentity | undefined): ProcessId {
+  if (relay === undefined || relay.pid === 0) throw new KumiteError("usage/invalid", "the request names no relay");
+  return { pid: relay.pid, startTicks: Number(relay.startTicks) };
+}
+
+/** A terminal that nobody gave a size has none. */
+export function consoleSize(size: ConsoleSizeMessage | undefined): ConsoleSize | undefined {
+  if (size === undefined || size.width === 0 || size.height === 0) return undefined;
+  return { rows: size.height, columns: size.width };
+}
+
+/** `what` is for the error, `oci/spec-invalid`. */
+export function documentOf(json: string, what: string): unknown {
+  try {
+    return parseJson(json);
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) throw new KumiteError("oci/spec-invalid", `${what}: ${error.message}`);
+    throw error;
+  }
+}

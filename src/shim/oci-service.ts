@@ -1,0 +1,77 @@
+/** `kumite.oci.v1.Oci`: what the verbs and the relays ask beyond containerd's Task service. */
+import { OciDefinition } from "../protocol/gen/kumite/oci/v1/oci.ts";
+import { type TtrpcService, ttrpcService } from "../protocol/ttrpc/service-table.ts";
+import { attachRelay } from "../sandbox/attach.ts";
+import { createContainer } from "../sandbox/create.ts";
+import { execProcess } from "../sandbox/exec.ts";
+import { ociStateOf } from "../sandbox/inspect.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import { consoleSize, documentOf, processKey, relayOf, timestamp } from "./messages.ts";
+
+export interface OciServiceOptions {
+  readonly sandbox: Sandbox;
+  /** Of Kumite. */
+  readonly version: string;
+  /** Absolute. */
+  readonly bundle: string;
+  readonly startedMs: number;
+  /** Told when a create arrives. */
+  readonly onCreate: () => void;
+}
+
+export function ociService(options: OciServiceOptions): TtrpcService {
+  const { sandbox } = options;
+  const { os, root, id } = sandbox.host;
+  return ttrpcService(OciDefinition, {
+    info: () => ({
+      id,
+      bundle: options.bundle,
+      root,
+      createdAt: timestamp(options.startedMs),
+      annotations: new Map(Object.entries(sandbox.containers.get(id)?.bundle.spec.annotations ?? {})),
+      shim: { pid: os.self.pid, startTicks: BigInt(os.self.startTicks) },
+      version: options.version,
+    }),
+    createContainer: async (request, { signal }) => {
+      options.onCreate();
+      const created = await createContainer(
+        sandbox,
+        {
+          id: request.id,
+          bundle: request.bundle,
+          document: documentOf(request.specJson, `${request.bundle}/config.json`),
+          consoleSize: consoleSize(request.consoleSize),
+          relay: relayOf(request.relay),
+        },
+        signal,
+      );
+      return { createdAt: timestamp(created.container.createdMs), notices: created.notices };
+    },
+    execProcess: (request) => {
+      const { id: containerId, execId, terminal } = request;
+      const document = documentOf(request.processJson, `process ${execId}`);
+      const relay = relayOf(request.relay);
+      const size = consoleSize(request.consoleSize);
+      execProcess(sandbox, { containerId, execId, document, terminal, consoleSize: size, relay });
+      return { execId };
+    },
+    attachRelay: async (request, { connection }) => {
+      const relay = relayOf(request.relay);
+      const process = await attachRelay(sandbox, processKey(request), relay, connection.signal);
+      return { terminal: process.terminal };
+    },
+    state: async (request) => {
+      const container = sandbox.container(request.id);
+      const { annotations = {}, ...state } = ociStateOf(container);
+      const { state: own } = container.process;
+      return {
+        ...state,
+        annotations: new Map(Object.entries(annotations)),
+        createdAt: timestamp(container.createdMs),
+        rootfs: container.bundle.rootfs,
+        owner: (await os.files.status(sandbox.host.paths.directory))?.uid ?? 0,
+        exitStatus: own.phase === "stopped" ? own.exitStatus : 0,
+      };
+    },
+  });
+}

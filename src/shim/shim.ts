@@ -1,0 +1,110 @@
+/**
+ * A shim's life: it serves its socket, makes one sandbox when it is asked to, and ends with it. Knows nothing of the
+ * runtime it runs on; `main.ts` does.
+ */
+import type { Config } from "../config/config.ts";
+import { sandboxPaths } from "../persist/paths.ts";
+import type { TtrpcService } from "../protocol/ttrpc/service-table.ts";
+import { recoverSandbox } from "../sandbox/recover.ts";
+import { Sandbox } from "../sandbox/sandbox.ts";
+import { stopSandbox } from "../sandbox/stop.ts";
+import { Timeline } from "../sandbox/timeline.ts";
+import type { Listener, Os } from "../sys/os.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { type Deferred, deferred } from "../util/deferred.ts";
+import { messageOf } from "../util/errors.ts";
+import type { Logger } from "../util/log.ts";
+import type { ShimArguments } from "./arguments.ts";
+import { serveConnection } from "./connection.ts";
+import { ociService } from "./oci-service.ts";
+import { taskServices } from "./task-service.ts";
+
+/** The command that starts a shim asks for the container at once; without it the shim is nobody's. */
+const createTimeoutMs = 60_000;
+/** For the last answers to leave. */
+const answersTimeoutMs = 2000;
+
+export interface ShimOptions {
+  readonly os: Os;
+  readonly log: Logger;
+  readonly config: Config;
+  readonly listener: Listener;
+  readonly arguments: ShimArguments;
+  /** Of Kumite. */
+  readonly version: string;
+  /** When this process was started, on the monotonic clock. */
+  readonly startMs: number;
+}
+
+export class Shim {
+  readonly sandbox: Sandbox;
+  readonly #options: ShimOptions;
+  readonly #services: readonly TtrpcService[];
+  readonly #created: Deferred<void> = deferred();
+  readonly #answers = new Set<Promise<void>>();
+
+  constructor(options: ShimOptions) {
+    const { os, log, config, version, startMs } = options;
+    const { root, id, bundle } = options.arguments;
+    this.#options = options;
+    const timeline = new Timeline(os.clock, startMs);
+    timeline.mark("shim");
+    this.sandbox = new Sandbox({ os, log, config, root, id, paths: sandboxPaths(root, id), timeline });
+    const oci = ociService({
+      sandbox: this.sandbox,
+      version,
+      bundle,
+      startedMs: os.clock.now(),
+      onCreate: () => this.#created.resolve(),
+    });
+    this.#services = [oci, ...taskServices(this.sandbox, version)].map((service) => this.#counted(service));
+  }
+
+  /** Resolves when the sandbox has ended and nothing is left to answer. Never rejects. */
+  async run(): Promise<void> {
+    const { listener, log } = this.#options;
+    void this.#accept();
+    void this.#expectCreate();
+    await this.sandbox.ended;
+    await withDeadline(answersTimeoutMs, "the last answers", () => Promise.all(this.#answers)).catch(() => {});
+    await listener.close().catch((error: unknown) => log.warn(`the socket stays: ${messageOf(error)}`));
+  }
+
+  /** Undoes everything, whatever is going on. */
+  async stop(): Promise<void> {
+    await stopSandbox(this.sandbox);
+  }
+
+  async #accept(): Promise<void> {
+    const { listener, log } = this.#options;
+    for await (const stream of listener) {
+      void serveConnection(stream, { services: this.#services, processes: this.sandbox.processes, log });
+    }
+  }
+
+  /** Nobody came: whoever started us is dead, and what it made is as good as ours. */
+  async #expectCreate(): Promise<void> {
+    const { os, log } = this.#options;
+    const { root, id } = this.#options.arguments;
+    try {
+      await withDeadline(createTimeoutMs, "a request", () => Promise.race([this.#created.promise, this.sandbox.ended]));
+    } catch (error) {
+      log.error(`nobody asked for a container: ${messageOf(error)}`);
+      await recoverSandbox(os, root, id).catch((left: unknown) => log.error(messageOf(left)));
+      await this.stop();
+    }
+  }
+
+  /** Its answers are waited for at the end. */
+  #counted({ name, methods }: TtrpcService): TtrpcService {
+    const counted = [...methods].map(([method, call]) => {
+      const wrapped: typeof call = (payload, context) => {
+        this.#answers.add(context.answered);
+        void context.answered.then(() => this.#answers.delete(context.answered));
+        return call(payload, context);
+      };
+      return [method, wrapped] as const;
+    });
+    return { name, methods: new Map(counted) };
+  }
+}
