@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
@@ -25,8 +25,13 @@ export function contentKey(...parts: readonly (string | Uint8Array)[]): string {
  */
 export async function cached(name: string, key: string, build: (directory: string) => Promise<void>): Promise<string> {
   const target = join(cacheRoot(), `${name}-${key}`);
-  if (existsSync(target)) return target;
+  if (existsSync(target)) {
+    // Used: see prune. A cache that cannot be written is good enough for reading.
+    await utimes(target, new Date(), new Date()).catch(() => {});
+    return target;
+  }
   await mkdir(cacheRoot(), { recursive: true });
+  await prune(name);
   const temporary = await mkdtemp(join(cacheRoot(), `.${name}-`));
   try {
     await build(temporary);
@@ -37,4 +42,16 @@ export async function cached(name: string, key: string, build: (directory: strin
     await rm(temporary, { recursive: true, force: true });
   }
   return target;
+}
+
+const unusedMs = 14 * 24 * 3600_000;
+
+/** Removes what nobody has used for two weeks: every change of a source makes a new entry. */
+async function prune(name: string): Promise<void> {
+  for (const entry of await readdir(cacheRoot())) {
+    if (!entry.startsWith(`${name}-`) && !entry.startsWith(`.${name}-`)) continue;
+    const path = join(cacheRoot(), entry);
+    const usedMs = (await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now();
+    if (Date.now() - usedMs > unusedMs) await rm(path, { recursive: true, force: true });
+  }
 }
