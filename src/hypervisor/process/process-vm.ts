@@ -1,0 +1,65 @@
+/** An agent in its own namespaces, in the place of a VM. */
+import type { ByteStream } from "../../sys/os.ts";
+import { raceAbort } from "../../util/abort.ts";
+import { deferred } from "../../util/deferred.ts";
+import type { RunningVm, StartContext, VmExit } from "../driver.ts";
+import type { Program } from "../program.ts";
+import type { SharedDirectory } from "../spec.ts";
+
+/** Descriptors of the agent that we hold the other end of. */
+export const processFd = { agent: 3 } as const;
+
+export class ProcessVm implements RunningVm {
+  readonly pid: number;
+  readonly agentChannel: ByteStream;
+  readonly exited: Promise<VmExit>;
+  readonly #program: Program;
+  readonly #context: StartContext;
+  readonly #exited = deferred<VmExit>();
+  #cause: VmExit | undefined;
+  #ending: Promise<void> | undefined;
+
+  constructor(program: Program, context: StartContext) {
+    this.pid = program.child.pid;
+    this.agentChannel = program.stream(processFd.agent);
+    this.exited = this.#exited.promise;
+    this.#program = program;
+    this.#context = context;
+    void this.#watch();
+  }
+
+  consoleTail(lines: number): string[] {
+    return this.#program.output.last(lines);
+  }
+
+  guestShare({ path }: SharedDirectory): { readonly driver: string; readonly source: string; readonly fstype: string } {
+    return { driver: "bind", source: path, fstype: "bind" };
+  }
+
+  async stop(signal?: AbortSignal): Promise<void> {
+    await raceAbort(this.#end({ reason: "stopped" }), signal);
+  }
+
+  async #watch(): Promise<void> {
+    const detail = await this.#program.death();
+    const status = await this.#program.child.exited;
+    const orderly = status.kind === "exited" && status.status === 0;
+    await this.#end(orderly ? { reason: "guest-shutdown" } : { reason: "died", process: "agent", detail });
+  }
+
+  /** The first cause counts; everything is gone when it resolves. */
+  #end(cause: VmExit): Promise<void> {
+    this.#cause ??= cause;
+    this.#ending ??= this.#endAll(this.#cause);
+    return this.#ending;
+  }
+
+  async #endAll(cause: VmExit): Promise<void> {
+    try {
+      await this.#program.kill();
+    } catch (error) {
+      this.#context.log("warn", "ending the agent failed", { error: String(error) });
+    }
+    this.#exited.resolve(cause);
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * One process of a VM: announced before it exists, what it says on stderr kept, its end known with a reason.
+ * Knows nothing of what the program does.
+ */
+import type { ByteStream, ChildProcess, ExitStatus, Os, ProcessInfo, SpawnRequest } from "../sys/os.ts";
+import { throwIfAborted } from "../util/abort.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { KumiteError } from "../util/errors.ts";
+import type { StartContext } from "./driver.ts";
+import { LineTail } from "./line-tail.ts";
+
+const sigkill = 9;
+const stderr = 2;
+const shownLines = 5;
+/** How long the last words of a dead program may take to arrive. */
+const lastWordsMs = 200;
+
+/** What differs between the processes of a VM. `noNewPrivileges` is the default here. */
+export type ProgramRequest = Omit<SpawnRequest, "parentDeathSignal" | "newSession">;
+
+export class Program {
+  /** Its name in the journal, in errors and in `VmExit`. */
+  readonly key: string;
+  readonly child: ChildProcess;
+  /** What it says on stderr. */
+  readonly output: LineTail;
+  readonly #os: Os;
+
+  /** Rejects with `hypervisor/start-failed`, `aborted` or what `context` throws, and has left no process then. */
+  static async start(os: Os, context: StartContext, key: string, request: ProgramRequest): Promise<Program> {
+    throwIfAborted(context.signal);
+    await context.willMake({ kind: "process", key });
+    throwIfAborted(context.signal);
+    context.log("debug", `starting ${key}`, { argv: request.argv.join(" ") });
+    const program = new Program(os, key, await spawnProgram(os, key, request));
+    try {
+      await context.made(key, { pid: program.child.pid, startTicks: program.child.startTicks });
+      throwIfAborted(context.signal);
+    } catch (error) {
+      await program.kill();
+      throw error;
+    }
+    return program;
+  }
+
+  private constructor(os: Os, key: string, child: ChildProcess) {
+    this.#os = os;
+    this.key = key;
+    this.child = child;
+    this.output = new LineTail(this.stream(stderr));
+  }
+
+  /** The stream that the request asked for under this number. */
+  stream(descriptor: number): ByteStream {
+    const stream = this.child.streams.get(descriptor);
+    if (stream === undefined) throw new KumiteError("internal", `${this.key} has no stream ${descriptor}`);
+    return stream;
+  }
+
+  /** Resolves when the program has ended: how, and its last words, on one line. Never rejects. */
+  async death(): Promise<string> {
+    const status = await this.child.exited;
+    // A child of the program may hold stderr open: then its end says nothing about the program's own words.
+    await withDeadline(lastWordsMs, `the last words of ${this.key}`, () => this.output.ended).catch(() => {});
+    const said = this.output.last(shownLines).join("; ");
+    return said === "" ? describeExit(status) : `${describeExit(status)}: ${said}`;
+  }
+
+  /** Ends the program and its children at once; resolves when they are gone. Idempotent. */
+  async kill(): Promise<void> {
+    // Children first: one whose parent is gone cannot be found any more.
+    const children = await childrenOf(this.#os, this.child.pid);
+    for (const child of children) await this.#os.processes.signal(child, sigkill);
+    this.child.kill(sigkill);
+    await this.child.exited;
+    for (const child of children) await this.#os.processes.waitGone(child);
+    for (const stream of this.child.streams.values()) stream.close();
+  }
+}
+
+async function spawnProgram(os: Os, key: string, request: ProgramRequest): Promise<ChildProcess> {
+  try {
+    return await os.processes.spawn({
+      noNewPrivileges: true,
+      ...request,
+      descriptors: { ...request.descriptors, [stderr]: { kind: "stream" } },
+      parentDeathSignal: sigkill,
+    });
+  } catch (cause) {
+    throw new KumiteError("hypervisor/start-failed", `${key} could not be started`, {
+      phase: "hypervisor.start",
+      data: { path: request.path },
+      cause,
+    });
+  }
+}
+
+async function childrenOf(os: Os, pid: number): Promise<ProcessInfo[]> {
+  // The kernel may lack the file, and the program may be gone: then there is nobody to find.
+  const list = await os.files.readText(`/proc/${pid}/task/${pid}/children`).catch(() => "");
+  const pids = list.split(" ").filter((word) => word !== "");
+  const infos = await Promise.all(pids.map((child) => os.processes.info(Number(child))));
+  return infos.filter((info) => info?.parentPid === pid) as ProcessInfo[];
+}
+
+export function describeExit(status: ExitStatus): string {
+  return status.kind === "exited" ? `ended with status ${status.status}` : `was killed by signal ${status.signal}`;
+}

@@ -1,0 +1,46 @@
+/** The kernel command line of a guest under QEMU. */
+import type { Os } from "../../sys/os.ts";
+import type { Accelerator } from "./machine.ts";
+
+export interface KernelParameterOptions {
+  readonly accelerator: Accelerator;
+  /** The kernel says everything on the console; costs time. */
+  readonly verbose: boolean;
+  /** From `tscFrequencyKhz`. */
+  readonly tscKhz: number | undefined;
+}
+
+/** The driver's own; who appends to them wins. */
+export function kernelParameters({ accelerator, verbose, tscKhz }: KernelParameterOptions): string[] {
+  return [
+    "console=ttyS0",
+    ...(verbose ? ["loglevel=7"] : ["quiet"]),
+    // QEMU runs with -no-reboot: a panic ends the VM at once instead of leaving it to a deadline.
+    "panic=-1",
+    // Self-tests of cryptographic code, a quarter of the boot time under emulation.
+    "cryptomgr.notests",
+    ...(accelerator === "tcg" ? emulatedOnly(tscKhz) : []),
+  ];
+}
+
+/** A real CPU calibrates and patches itself in no time; an emulated one takes a quarter of a second for it. */
+function emulatedOnly(tscKhz: number | undefined): string[] {
+  return [
+    ...(tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`]),
+    // Patching code throws away what was translated of it.
+    "noreplace-smp",
+    "nolapic_timer",
+    // The check counts ticks against a loop: on a busy host an emulated timer fails it, and the kernel panics.
+    "no_timer_check",
+  ];
+}
+
+/**
+ * Frequency of the time-stamp counter, which an emulated CPU shares with the host's; `undefined` when the host does not
+ * tell. Linux computes `bogomips` from it, where `cpu MHz` follows frequency scaling.
+ */
+export async function tscFrequencyKhz(os: Os): Promise<number | undefined> {
+  const text = await os.files.readText("/proc/cpuinfo");
+  const bogomips = Number(/^bogomips\s*:\s*([\d.]+)$/m.exec(text)?.[1]);
+  return bogomips > 0 ? Math.round(bogomips * 500) : undefined;
+}

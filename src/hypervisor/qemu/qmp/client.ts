@@ -1,0 +1,148 @@
+/**
+ * The client side of the QEMU Machine Protocol over a connected stream.
+ * Commands may overlap; answers are matched by id. Knows the protocol's frames, not what the commands mean.
+ */
+import type { ByteStream } from "../../../sys/os.ts";
+import { ByteReader } from "../../../util/byte-reader.ts";
+import { withDeadline } from "../../../util/deadline.ts";
+import { type Deferred, deferred } from "../../../util/deferred.ts";
+import { KumiteError, messageOf } from "../../../util/errors.ts";
+import { isRecord } from "../../../util/json.ts";
+import { encodeUtf8, oneLine } from "../../../util/text.ts";
+import { eventOf, type QmpCommand, type QmpCommands, type QmpEvent, resultOf } from "./commands.ts";
+
+/** No answer to a command of ours comes near it. */
+const maxMessageBytes = 1024 * 1024;
+const defaultTimeoutMs = 10_000;
+
+export interface QmpOptions {
+  /** Called in the order of arrival; must not throw. */
+  readonly onEvent?: (event: QmpEvent) => void;
+  /** One line per message. */
+  readonly log?: (message: string, fields: Record<string, unknown>) => void;
+}
+
+export interface CallOptions {
+  /** Default 10 s. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class QmpClient {
+  /** Resolves with the reason when no more answers can come: the VMM closed the connection, broke the protocol, or we closed it. */
+  readonly closed: Promise<string>;
+  readonly #stream: ByteStream;
+  readonly #options: QmpOptions;
+  readonly #pending = new Map<number, Deferred<unknown>>();
+  readonly #greeted = deferred();
+  #lastId = 0;
+  #reason: string | undefined;
+
+  /** Waits for the greeting and leaves the negotiation mode, in which QEMU takes no other command. */
+  static async connect(stream: ByteStream, options: QmpOptions, call: CallOptions = {}): Promise<QmpClient> {
+    const client = new QmpClient(stream, options);
+    try {
+      await withDeadline(
+        call.timeoutMs ?? defaultTimeoutMs,
+        "the greeting of qemu",
+        () => client.#greeted.promise,
+        call.signal,
+      );
+      await client.execute("qmp_capabilities", {}, call);
+      return client;
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  }
+
+  private constructor(stream: ByteStream, options: QmpOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    this.closed = this.#receive().then((reason) => this.#end(reason));
+    // Nobody may be waiting for the greeting when the connection ends.
+    this.#greeted.promise.catch(() => {});
+  }
+
+  /** Rejects with `hypervisor/protocol` when QEMU refuses or the connection ends, `timeout` or `aborted`. */
+  async execute<C extends QmpCommand>(
+    command: C,
+    parameters: QmpCommands[C]["arguments"],
+    { timeoutMs = defaultTimeoutMs, signal }: CallOptions = {},
+  ): Promise<QmpCommands[C]["result"]> {
+    if (this.#reason !== undefined) throw lost(command, this.#reason);
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const answer = deferred<unknown>();
+    this.#pending.set(id, answer);
+    this.#options.log?.(`qmp ${command}`, { id });
+    const text = JSON.stringify({ execute: command, arguments: parameters, id });
+    // A failing write means that QEMU is gone, which the receiver tells to every caller.
+    this.#stream.write(encodeUtf8(`${text}\n`)).catch(() => {});
+    try {
+      return resultOf[command](await withDeadline(timeoutMs, `qmp ${command}`, () => answer.promise, signal));
+    } finally {
+      this.#pending.delete(id);
+    }
+  }
+
+  close(): void {
+    this.#stream.close();
+  }
+
+  /** Resolves with the reason for the end. */
+  async #receive(): Promise<string> {
+    const reader = new ByteReader(this.#stream);
+    try {
+      for (;;) {
+        const line = await reader.readLine(maxMessageBytes);
+        if (line === undefined) return "qemu closed the monitor connection";
+        this.#take(JSON.parse(line));
+      }
+    } catch (error) {
+      this.#stream.close();
+      return oneLine(messageOf(error));
+    }
+  }
+
+  #take(message: unknown): void {
+    if (!isRecord(message)) throw new KumiteError("hypervisor/protocol", "qemu sent a message that is no object");
+    if ("QMP" in message) this.#greeted.resolve();
+    else if (typeof message.event === "string") this.#event(message.event, message.data);
+    else if ("return" in message || "error" in message) this.#answer(message);
+  }
+
+  #event(name: string, data: unknown): void {
+    this.#options.log?.(`qmp event ${oneLine(name)}`, {});
+    this.#options.onEvent?.(eventOf(name, data));
+  }
+
+  #answer(message: Record<string, unknown>): void {
+    const { id, error } = message;
+    const waiting = typeof id === "number" ? this.#pending.get(id) : undefined;
+    // The answer to a call that was given up, or to nothing we asked.
+    if (waiting === undefined) return;
+    if (error === undefined) waiting.resolve(message.return);
+    else waiting.reject(refused(error));
+  }
+
+  #end(reason: string): string {
+    this.#reason = reason;
+    this.#greeted.reject(lost("the greeting", reason));
+    for (const waiting of this.#pending.values()) waiting.reject(lost("the command", reason));
+    this.#pending.clear();
+    return reason;
+  }
+}
+
+function lost(what: string, reason: string): KumiteError {
+  return new KumiteError("hypervisor/protocol", `qemu cannot answer ${what}: ${reason}`);
+}
+
+function refused(error: unknown): KumiteError {
+  const description = isRecord(error) ? String(error.desc) : String(error);
+  const errorClass = isRecord(error) ? String(error.class) : "unknown";
+  return new KumiteError("hypervisor/protocol", `qemu refused the command: ${oneLine(description)}`, {
+    data: { class: oneLine(errorClass) },
+  });
+}

@@ -1,0 +1,73 @@
+/**
+ * The commands and events of QMP that the product uses, as types and as checks of what comes back.
+ * Names and fields as in QEMU's QAPI schema. A guest that broke into its VMM writes here: nothing is taken on trust.
+ */
+import { KumiteError } from "../../../util/errors.ts";
+import { isRecord } from "../../../util/json.ts";
+
+/** No fields. */
+export type Nothing = Readonly<Record<string, never>>;
+
+export interface QmpStatus {
+  /** A `RunState`, e.g. `running`, `paused`, `prelaunch`, `internal-error`. */
+  readonly status: string;
+  readonly running: boolean;
+}
+
+/** What each command takes and returns. */
+export interface QmpCommands {
+  readonly qmp_capabilities: { readonly arguments: Nothing; readonly result: Nothing };
+  readonly "query-status": { readonly arguments: Nothing; readonly result: QmpStatus };
+  readonly stop: { readonly arguments: Nothing; readonly result: Nothing };
+  readonly cont: { readonly arguments: Nothing; readonly result: Nothing };
+  readonly system_powerdown: { readonly arguments: Nothing; readonly result: Nothing };
+  readonly quit: { readonly arguments: Nothing; readonly result: Nothing };
+}
+
+export type QmpCommand = keyof QmpCommands;
+
+/** How the answer of each command is checked. */
+export const resultOf: { readonly [C in QmpCommand]: (value: unknown) => QmpCommands[C]["result"] } = {
+  qmp_capabilities: nothing,
+  "query-status": (value) => {
+    if (!isRecord(value) || typeof value.status !== "string" || typeof value.running !== "boolean") {
+      throw unexpected("query-status");
+    }
+    return { status: value.status, running: value.running };
+  },
+  stop: nothing,
+  cont: nothing,
+  system_powerdown: nothing,
+  quit: nothing,
+};
+
+/** Events that say something to us; every other is `other`. */
+export type QmpEvent =
+  /** `guest` is false when we asked for it. `reason` e.g. `guest-shutdown`, `guest-reset`, `host-qmp-quit`. */
+  | { readonly name: "SHUTDOWN"; readonly guest: boolean; readonly reason: string }
+  | { readonly name: "GUEST_PANICKED" }
+  | { readonly name: "STOP" }
+  | { readonly name: "RESUME" }
+  | { readonly name: "other"; readonly event: string };
+
+export function eventOf(name: string, data: unknown): QmpEvent {
+  const fields = isRecord(data) ? data : {};
+  switch (name) {
+    case "SHUTDOWN":
+      return { name, guest: fields.guest === true, reason: String(fields.reason ?? "unknown") };
+    case "GUEST_PANICKED":
+    case "STOP":
+    case "RESUME":
+      return { name };
+    default:
+      return { name: "other", event: name };
+  }
+}
+
+function nothing(): Nothing {
+  return {};
+}
+
+function unexpected(command: string): KumiteError {
+  return new KumiteError("hypervisor/protocol", `qemu answered ${command} with something else than its result`);
+}

@@ -1,0 +1,66 @@
+/**
+ * The daemon behind a virtio-fs device: the one of QEMU 7.2, written in C, and its successor, written in Rust.
+ * Both listen on a descriptor and serve the one QEMU that connects; they end when it hangs up.
+ */
+import { baseName, dirName } from "../../util/path.ts";
+import type { ProgramRequest } from "../program.ts";
+import type { SharedDirectory } from "../spec.ts";
+
+export interface DaemonRequest {
+  /** Path of the program. */
+  readonly program: string;
+  readonly directory: SharedDirectory;
+  /** Where QEMU will connect. */
+  readonly socket: string;
+  readonly cgroups: readonly string[];
+}
+
+const listenFd = 3;
+
+/** Changes on the host show in the guest within a second, and the guest asks for nothing twice within one. */
+const cache = "auto";
+
+export function daemonProgram({ program, directory, socket, cgroups }: DaemonRequest): ProgramRequest {
+  const dialect = dialectOf(program);
+  return {
+    path: program,
+    argv: [program, ...(dialect === "qemu" ? qemuDialect(directory.path) : rustDialect(directory.path))],
+    env: {},
+    descriptors: { [listenFd]: { kind: "listen", path: socket, mode: 0o600 } },
+    cgroups,
+  };
+}
+
+/** QEMU keeps private helpers in `lib/qemu`; the Rust daemon never lived there. */
+function dialectOf(program: string): "qemu" | "rust" {
+  return baseName(dirName(program)) === "qemu" ? "qemu" : "rust";
+}
+
+function qemuDialect(source: string): string[] {
+  // In an option a comma ends a value and a backslash keeps it from doing so.
+  const escaped = source.replace(/[\\,]/g, "\\$&");
+  const options = [
+    `source=${escaped}`,
+    "sandbox=namespace",
+    `cache=${cache}`,
+    "xattr",
+    "announce_submounts",
+    "log_level=warn",
+  ];
+  // Raising the limit takes CAP_SYS_RESOURCE, which a container's host may lack; 0 keeps what there is.
+  return [`--fd=${listenFd}`, "-f", "-o", options.join(","), "--rlimit-nofile=0"];
+}
+
+function rustDialect(source: string): string[] {
+  return [
+    `--fd=${listenFd}`,
+    `--shared-dir=${source}`,
+    "--sandbox=namespace",
+    `--cache=${cache}`,
+    "--xattr",
+    "--announce-submounts",
+    "--inode-file-handles=never",
+    "--rlimit-nofile=0",
+    "--log-level=warn",
+  ];
+}

@@ -1,0 +1,23 @@
+/** Looks for a file that a driver cannot do without, and says how to get it. */
+import type { Os } from "../sys/os.ts";
+import { KumiteError } from "../util/errors.ts";
+
+export interface RequiredFile {
+  /** What it is, e.g. "the guest kernel". */
+  readonly what: string;
+  /** Tried in this order. */
+  readonly paths: readonly string[];
+  readonly hint: string;
+}
+
+/** The first path with a regular file behind it; `hypervisor/not-found` names them all. */
+export async function requireFile(os: Os, { what, paths, hint }: RequiredFile): Promise<string> {
+  for (const path of paths) {
+    if ((await os.files.status(path))?.kind === "file") return path;
+  }
+  throw new KumiteError("hypervisor/not-found", `${what} is missing: there is no file ${paths.join(" or ")}`, {
+    phase: "hypervisor.start",
+    hint,
+    data: { paths },
+  });
+}
