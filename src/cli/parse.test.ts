@@ -71,7 +71,7 @@ describe("the command line", () => {
       assert.deepEqual(request(...words), { kind: "help", verb: "create" }, words.join(" "));
     }
     for (const words of [["--version"], ["-v"], ["-version"]]) assert.equal(request(...words).kind, "version");
-    assert.equal(invocation("version").verb, "version");
+    assert.equal(request("version").kind, "version");
   });
 
   it("is refused with the verb, what is wrong and what to do", () => {

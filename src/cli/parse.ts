@@ -24,8 +24,11 @@ export type Request =
   | { readonly kind: "help"; readonly verb: Verb | undefined }
   | { readonly kind: "version" };
 
+/** Verbs that do something; the others only print what is known. */
+type ActingVerb = Exclude<Verb, "help" | "version">;
+
 /** As a union over the verbs, so that a switch over `verb` knows the flags. */
-export type AnyInvocation = { [V in Verb]: Invocation<V> }[Verb];
+export type AnyInvocation = { [V in ActingVerb]: Invocation<V> }[ActingVerb];
 
 /** The words before the verb; parsed alone, because they say where an error in the rest is to be logged. */
 export function parseGlobal(words: readonly string[]): {
@@ -62,6 +65,7 @@ function parseVerb<V extends Verb>(verb: V, rest: readonly string[]): Request {
   const parsed = parseFlags(rest, specs, stopAfter);
   if (parsed.flags.help === true) return { kind: "help", verb };
   checkArguments(spec.arguments, parsed.positionals);
+  if (verb === "version") return { kind: "version" };
   if (verb === "help") return { kind: "help", verb: namedVerb(parsed.positionals[0]) };
   const command = parsed.rest[0] === "--" ? parsed.rest.slice(1) : parsed.rest;
   // The values were made from this verb's own declarations, which is what the type says.

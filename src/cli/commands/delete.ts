@@ -1,0 +1,76 @@
+/** `kumite delete`: what is left of a container goes. */
+import type { ObservedSandbox } from "../../sandbox/observe.ts";
+import { recoverSandbox } from "../../sandbox/recover.ts";
+import type { ShimConnection } from "../../shim-client/connect.ts";
+import { withDeadline } from "../../util/deadline.ts";
+import { isKumiteError, messageOf } from "../../util/errors.ts";
+import { signalNumbers } from "../../util/signals.ts";
+import type { VerbContext } from "../context.ts";
+import { forEachId } from "../each-id.ts";
+import { connectTo, lookAt, wrongState } from "../open-container.ts";
+import type { Invocation } from "../parse.ts";
+
+/** For a shim to end its machine and itself; what is left then is ended from here. In milliseconds. */
+const shimEndTimeoutMs = 10_000;
+
+export function deleteContainers(context: VerbContext, { args, flags }: Invocation<"delete">): Promise<number> {
+  return forEachId(context, args, (id) => deleteOne(context, id, flags.force));
+}
+
+async function deleteOne(context: VerbContext, id: string, force: boolean): Promise<void> {
+  const { os, root } = context;
+  const container = await lookFor(context, id, force);
+  if (container === undefined) return;
+  if (!force) refuseWrongState(container);
+  await endShim(context, container);
+  await recoverSandbox(os, root, id);
+}
+
+/** Forced, a container that does not exist is as good as deleted; one whose state cannot be read goes unread. */
+async function lookFor(context: VerbContext, id: string, force: boolean): Promise<ObservedSandbox | undefined> {
+  try {
+    return await lookAt(context, id);
+  } catch (error) {
+    if (force && isKumiteError(error, "container/not-found")) return undefined;
+    throw error;
+  }
+}
+
+/** A created container has run nothing yet: as with runc it can be deleted like a stopped one. */
+function refuseWrongState({ id, status }: ObservedSandbox): void {
+  switch (status) {
+    case "created":
+    case "stopped":
+      return;
+    case "creating":
+    case "running":
+    case "paused":
+      throw wrongState(id, status, `cannot delete a container that is not stopped: it is ${status}`);
+  }
+}
+
+/** Asks the shim to end everything in order. One that does not is no obstacle: the journal says what to remove. */
+async function endShim(context: VerbContext, { id, status, alive }: ObservedSandbox): Promise<void> {
+  if (alive === undefined || status === "creating") return;
+  try {
+    await withDeadline(shimEndTimeoutMs, `the end of the shim of ${id}`, async (signal) => {
+      const shim = await connectTo(context, id);
+      try {
+        await askToEnd(shim, id, status === "stopped", signal);
+      } finally {
+        shim.close();
+      }
+      await context.os.processes.waitGone(alive, signal);
+    });
+  } catch (error) {
+    context.log.debug("the shim did not end by itself", { container: id, reason: messageOf(error) });
+  }
+}
+
+async function askToEnd(shim: ShimConnection, id: string, stopped: boolean, signal: AbortSignal): Promise<void> {
+  if (!stopped) {
+    await shim.task.kill({ id, signal: signalNumbers.SIGKILL, all: true }, { signal });
+    await shim.task.wait({ id }, { signal });
+  }
+  await shim.task.delete({ id }, { signal });
+}

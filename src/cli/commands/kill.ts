@@ -1,0 +1,35 @@
+/** `kumite kill`: a signal for the program of a container, or for all its processes. */
+import { KumiteError } from "../../util/errors.ts";
+import { parseSignal } from "../../util/signals.ts";
+import type { VerbContext } from "../context.ts";
+import { connectTo, lookAt, wrongState } from "../open-container.ts";
+import type { Invocation } from "../parse.ts";
+
+export async function kill(context: VerbContext, { args, flags }: Invocation<"kill">): Promise<number> {
+  const [id = "", name = "SIGTERM"] = args;
+  const signal = signalOf(name);
+  const { status } = await lookAt(context, id);
+  if (status === "stopped") {
+    // Nothing to send it to is what whoever wanted all processes gone has asked for.
+    if (flags.all) return 0;
+    throw wrongState(id, status, "container not running");
+  }
+  if (status === "creating") throw wrongState(id, status, "container not running, it is being created");
+  // Asks only whether there is somebody, as kill(2) does.
+  if (signal === 0) return 0;
+  const shim = await connectTo(context, id);
+  try {
+    await shim.task.kill({ id, signal, all: flags.all });
+  } finally {
+    shim.close();
+  }
+  return 0;
+}
+
+function signalOf(name: string): number {
+  const signal = parseSignal(name);
+  if (signal !== undefined) return signal;
+  throw new KumiteError("usage/invalid", `unknown signal "${name}"`, {
+    hint: "give a name such as TERM or SIGKILL, or a number from 0 to 64",
+  });
+}

@@ -1,0 +1,32 @@
+/** `kumite run`: create and start in one; in the foreground until the program has ended. */
+import { callerTerminal } from "../caller-terminal.ts";
+import { readContainerRequest } from "../container-request.ts";
+import type { VerbContext } from "../context.ts";
+import { createContainer } from "../create-container.ts";
+import { shellStatus } from "../exit-status.ts";
+import { tellNotices } from "../notices.ts";
+import type { Invocation } from "../parse.ts";
+import { writePidFile } from "../pid-file.ts";
+import { undoingScope } from "../undoing-scope.ts";
+
+export async function run(context: VerbContext, { args, flags }: Invocation<"run">): Promise<number> {
+  const { os, interruption } = context;
+  const [id = ""] = args;
+  const request = await readContainerRequest(context, id, flags, !flags.detach);
+  // In the foreground the container goes the way it would go had the verb failed: its scope removes it.
+  await using scope = undoingScope(context);
+  using terminal = callerTerminal(os, request.stdio);
+  const { relay, shim, notices } = await createContainer(context, request, { windowSize: terminal.size, scope });
+  await tellNotices(context, request, notices);
+  terminal.makeRaw();
+  await shim.task.start({ id }, { signal: interruption.signal });
+  if (request.pidFile !== undefined) await writePidFile(os, request.pidFile, relay.pid);
+  if (!request.foreground) {
+    scope.handOver();
+    return 0;
+  }
+  interruption.passOnTo((signal) => relay.kill(signal));
+  const status = shellStatus(await relay.exited);
+  if (flags.keep) scope.handOver();
+  return status;
+}

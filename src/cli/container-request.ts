@@ -1,0 +1,42 @@
+/** What `create` and `run` have in common: their flags and bundle, checked before anything is made. */
+import { type Bundle, loadBundle } from "../oci/bundle.ts";
+import { checkContainerId } from "../oci/container-id.ts";
+import type { RelayStdio } from "../shim-client/relay-arguments.ts";
+import { resolvePath } from "../util/path.ts";
+import type { VerbContext } from "./context.ts";
+import type { Invocation } from "./parse.ts";
+import { checkPidFile } from "./pid-file.ts";
+import { chooseStdio, refusePreservedFds } from "./stdio-choice.ts";
+
+type CreationFlags = Invocation<"create">["flags"];
+
+export interface ContainerRequest {
+  readonly id: string;
+  readonly bundle: Bundle;
+  readonly stdio: RelayStdio;
+  /** Absolute. */
+  readonly pidFile: string | undefined;
+  /** The verb stays until the program has ended. */
+  readonly foreground: boolean;
+}
+
+/** @throws KumiteError `container/bad-id`, `oci/bundle-invalid`, `oci/spec-invalid`, `oci/unsupported`, `usage/invalid` */
+export async function readContainerRequest(
+  { os }: VerbContext,
+  id: string,
+  flags: CreationFlags,
+  foreground: boolean,
+): Promise<ContainerRequest> {
+  const absolute = (path: string | undefined) => path && resolvePath(os.self.cwd(), path);
+  checkContainerId(id);
+  refusePreservedFds(flags["preserve-fds"]);
+  const bundle = await loadBundle(os, absolute(flags.bundle) ?? os.self.cwd());
+  const stdio = chooseStdio({
+    terminal: bundle.spec.process.terminal ?? false,
+    consoleSocket: absolute(flags["console-socket"]),
+    foreground,
+  });
+  const pidFile = absolute(flags["pid-file"]);
+  if (pidFile !== undefined) await checkPidFile(os, pidFile);
+  return { id, bundle, stdio, pidFile, foreground };
+}

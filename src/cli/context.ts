@@ -1,0 +1,17 @@
+/** What every verb is given. */
+import type { Os } from "../sys/os.ts";
+import type { Logger } from "../util/log.ts";
+import type { Interruption } from "./interruption.ts";
+import type { Output } from "./output/output.ts";
+
+export interface VerbContext {
+  readonly os: Os;
+  /** Where the state of containers is kept; absolute. */
+  readonly root: string;
+  /** Configuration file to use; absolute. `undefined`: the system's. */
+  readonly config: string | undefined;
+  readonly debug: boolean;
+  readonly log: Logger;
+  readonly output: Output;
+  readonly interruption: Interruption;
+}

@@ -1,0 +1,10 @@
+/** `kumite`, the command line, on the small engine. */
+import { engineOs } from "../sys/engine/engine-os.ts";
+import { runCli } from "./run-cli.ts";
+
+async function main(): Promise<void> {
+  const os = engineOs();
+  os.self.exit(await runCli(os));
+}
+
+void main();

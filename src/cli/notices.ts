@@ -1,0 +1,16 @@
+/** Says what was asked for and is not done: to the log, and to a person who watches. */
+import { stripControls } from "../util/text.ts";
+import type { ContainerRequest } from "./container-request.ts";
+import type { VerbContext } from "./context.ts";
+
+export async function tellNotices(
+  { os, log, output }: VerbContext,
+  { id, foreground }: Pick<ContainerRequest, "id" | "foreground">,
+  notices: readonly string[],
+): Promise<void> {
+  const watched = foreground && os.terminals.isTerminal(2);
+  for (const notice of notices.map(stripControls)) {
+    log.warn(notice, { container: id });
+    if (watched) await output.err(`kumite: ${notice}\n`);
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * A container that exists, as the verbs see it: what is observed of it from outside, and whether a verb may act on it.
+ */
+import { checkContainerId } from "../oci/container-id.ts";
+import type { OciStatus } from "../oci/state.ts";
+import { sandboxPaths } from "../persist/paths.ts";
+import { type ObservedSandbox, observeSandbox } from "../sandbox/observe.ts";
+import { connectShim, type ShimConnection } from "../shim-client/connect.ts";
+import { KumiteError } from "../util/errors.ts";
+import type { VerbContext } from "./context.ts";
+
+/** @throws KumiteError `container/bad-id`, `container/not-found` */
+export async function lookAt({ os, root }: VerbContext, id: string): Promise<ObservedSandbox> {
+  checkContainerId(id);
+  return observeSandbox(os, root, id);
+}
+
+/** @throws KumiteError `shim/unreachable` */
+export function connectTo({ os, root, interruption }: VerbContext, id: string): Promise<ShimConnection> {
+  return connectShim(os, sandboxPaths(root, id).socket, id, interruption.signal);
+}
+
+/** The refusal of a verb in the wrong state. Engines look for some of these texts. */
+export function wrongState(id: string, status: OciStatus, refusal: string): KumiteError {
+  return new KumiteError("container/wrong-state", `container ${id}: ${refusal}`, {
+    hint: `\`kumite state ${id}\` shows its state`,
+    data: { id, status },
+  });
+}

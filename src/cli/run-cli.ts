@@ -1,0 +1,107 @@
+/**
+ * The command line from its first word to its exit status. Every failure ends here and is told once: on standard error,
+ * and in the log that engines read.
+ */
+
+import { defaultRoot } from "../persist/paths.ts";
+import type { Os } from "../sys/os.ts";
+import { resolvePath } from "../util/path.ts";
+import { create } from "./commands/create.ts";
+import { deleteContainers } from "./commands/delete.ts";
+import { exec } from "./commands/exec.ts";
+import { features } from "./commands/features.ts";
+import { kill } from "./commands/kill.ts";
+import { list } from "./commands/list.ts";
+import { run } from "./commands/run.ts";
+import { spec } from "./commands/spec.ts";
+import { start } from "./commands/start.ts";
+import { state } from "./commands/state.ts";
+import { versionText } from "./commands/version.ts";
+import type { VerbContext } from "./context.ts";
+import { failureStatus } from "./exit-status.ts";
+import { noInterruption, watchSignals } from "./interruption.ts";
+import { type CliLog, openLog } from "./output/cli-log.ts";
+import { errorFields, errorLine, errorParagraph } from "./output/error-text.ts";
+import { generalHelp, verbHelp } from "./output/help-text.ts";
+import { type Output, standardOutput } from "./output/output.ts";
+import { type AnyInvocation, type GlobalFlags, parseGlobal, parseRequest, type Request } from "./parse.ts";
+
+/** Never rejects. */
+export async function runCli(os: Os, output: Output = standardOutput(os)): Promise<number> {
+  let log: CliLog | undefined;
+  try {
+    const { global, verb, rest } = parseGlobal(os.self.argv.slice(1));
+    // Before the rest is read: the engine finds what is wrong with it in the log.
+    log = await openLog(os, global, output.err);
+    return await answer(os, { global, log, output }, parseRequest(global, verb, rest));
+  } catch (error) {
+    log?.logger.error(errorLine(error), errorFields(error));
+    await output.err(errorParagraph(error));
+    return failureStatus;
+  } finally {
+    await log?.flush();
+  }
+}
+
+interface Setting {
+  readonly global: GlobalFlags;
+  readonly log: CliLog;
+  readonly output: Output;
+}
+
+async function answer(os: Os, setting: Setting, request: Request): Promise<number> {
+  const { output } = setting;
+  switch (request.kind) {
+    case "help":
+      await output.out(request.verb === undefined ? generalHelp() : verbHelp(request.verb));
+      return 0;
+    case "version":
+      await output.out(await versionText(os));
+      return 0;
+    case "invoke":
+      return invoke(contextOf(os, setting, request.invocation), request.invocation);
+  }
+}
+
+function contextOf(os: Os, { global, log, output }: Setting, { verb }: AnyInvocation): VerbContext {
+  const absolute = (path: string) => resolvePath(os.self.cwd(), path);
+  return {
+    os,
+    root: absolute(global.root ?? defaultRoot),
+    config: global.config && absolute(global.config),
+    debug: global.debug,
+    log: log.logger,
+    output,
+    interruption: makesThings(verb) ? watchSignals(os) : noInterruption(),
+  };
+}
+
+/** A verb that is interrupted while it makes something has to remove it. */
+function makesThings(verb: AnyInvocation["verb"]): boolean {
+  return verb === "create" || verb === "run" || verb === "exec";
+}
+
+function invoke(context: VerbContext, invocation: AnyInvocation): Promise<number> {
+  switch (invocation.verb) {
+    case "create":
+      return create(context, invocation);
+    case "start":
+      return start(context, invocation);
+    case "run":
+      return run(context, invocation);
+    case "exec":
+      return exec(context, invocation);
+    case "state":
+      return state(context, invocation);
+    case "list":
+      return list(context, invocation);
+    case "kill":
+      return kill(context, invocation);
+    case "delete":
+      return deleteContainers(context, invocation);
+    case "spec":
+      return spec(context, invocation);
+    case "features":
+      return features(context);
+  }
+}

@@ -1,0 +1,90 @@
+/** Starts the shim of a new sandbox and learns whether it came up. */
+import { awaitReady } from "../shim-client/boot-message.ts";
+import type { ShimCommand } from "../shim-client/shim-command.ts";
+import type { ChildProcess, ExitStatus, Os } from "../sys/os.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { isSystemError, KumiteError } from "../util/errors.ts";
+import { signalName } from "../util/signals.ts";
+import { stripControls } from "../util/text.ts";
+
+/** Contract with the shim's `main.ts`. */
+const socketDescriptor = 3;
+const bootDescriptor = 4;
+/** Node starts in a tenth of a second, and in many on a machine that emulates others. */
+const readyTimeoutMs = 60_000;
+const logTailLines = 10;
+
+export interface ShimPlace {
+  readonly socket: string;
+  readonly log: string;
+  readonly cgroups: readonly string[];
+}
+
+/** Resolves when Node runs. From this moment the socket takes connections: they wait until the shim serves them. */
+export function startShim(os: Os, command: ShimCommand, { socket, log, cgroups }: ShimPlace): Promise<ChildProcess> {
+  return os.processes.spawn({
+    ...command,
+    newSession: true,
+    cgroups,
+    descriptors: {
+      2: { kind: "append", path: log, mode: 0o600 },
+      [socketDescriptor]: { kind: "listen", path: socket, mode: 0o600 },
+      [bootDescriptor]: { kind: "stream" },
+    },
+  });
+}
+
+/** Fails with the shim's own reason when it cannot serve, and with the end of its log when it died. */
+export async function shimReady(
+  os: Os,
+  shim: ChildProcess,
+  { id, log }: { readonly id: string; readonly log: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const boot = shim.streams.get(bootDescriptor);
+  if (boot === undefined) throw new KumiteError("internal", "the shim was started without a boot channel");
+  const ready = await withDeadline(
+    readyTimeoutMs,
+    `the start of the shim of ${id}`,
+    (s) => awaitReady(boot, s),
+    signal,
+  );
+  boot.close();
+  if (ready === undefined) throw await shimDied(os, shim, { id, log });
+}
+
+/** Why a shim is gone that should be there: how it ended, and the end of its log. Waits for its end. */
+export async function shimDied(
+  os: Os,
+  shim: ChildProcess,
+  { id, log }: { readonly id: string; readonly log: string },
+): Promise<KumiteError> {
+  const exit = await withDeadline(10_000, `the end of the shim of ${id}`, () => shim.exited).catch(() => undefined);
+  const tail = await logTail(os, log);
+  return new KumiteError("shim/start-failed", `the shim of ${id} ${exit === undefined ? "hangs" : endOf(exit)}`, {
+    phase: "shim.start",
+    data: { id },
+    ...(tail !== "" && { cause: new Error(tail) }),
+  });
+}
+
+function endOf(exit: ExitStatus): string {
+  switch (exit.kind) {
+    case "exited":
+      return `ended with status ${exit.status}`;
+    case "signalled":
+      return `was ended by ${signalName(exit.signal)}`;
+  }
+}
+
+async function logTail(os: Os, log: string): Promise<string> {
+  try {
+    const lines = stripControls(await os.files.readText(log))
+      .trimEnd()
+      .split("\n");
+    return lines.slice(-logTailLines).join("\n");
+  } catch (error) {
+    if (isSystemError(error)) return "";
+    throw error;
+  }
+}
