@@ -13,7 +13,7 @@ import { resetSignals } from "../linux/signal.ts";
 import { readToEnd } from "../linux/whole-file.ts";
 import { parseLaunchRequest } from "./parse-request.ts";
 import { type LaunchFailure, type LaunchRequest, launchFailedStatus } from "./request.ts";
-import { planSetUp, type SetUpStep } from "./set-up.ts";
+import { firstFreeNumber, planSetUp, type SetUpStep } from "./set-up.ts";
 
 /** The set-up of a program with a large environment is a few hundred KiB at most. */
 const maxRequestBytes = 8 << 20;
@@ -30,8 +30,8 @@ function requestText(argument: string | undefined): string {
 
 /** Above all numbers of the program, where nothing is put over it. */
 function claimStatus(request: LaunchRequest): void {
-  const numbers = Object.keys(request.descriptors).map(Number);
-  status = dupAbove(request.status, Math.max(2, ...numbers) + 1);
+  status = request.status;
+  status = dupAbove(request.status, firstFreeNumber(request.descriptors));
 }
 
 function run({ native: [name, ...args], call, subject }: SetUpStep): void {

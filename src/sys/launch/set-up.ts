@@ -55,7 +55,7 @@ class Planning implements SetUp {
   constructor(request: SetUpRequest) {
     this.#request = request;
     this.#descriptors = completeDescriptors(request.descriptors);
-    this.#base = Math.max(...this.#descriptors.keys()) + 1;
+    this.#base = firstFreeNumber(request.descriptors);
   }
 
   plan(): SetUp {
@@ -145,6 +145,11 @@ class Planning implements SetUp {
     this.#step(["prctl", PR_SET_PDEATHSIG, parentDeathSignal, 0, 0, 0], "prctl", "parent-death signal");
     this.#step(["requireParent", parentPid], "prctl", `parent ${parentPid} is gone`);
   }
+}
+
+/** Above all numbers of the program; fails with EBADF when one of them is none. */
+export function firstFreeNumber(descriptors: Readonly<Record<number, LaunchDescriptor>>): number {
+  return Math.max(...completeDescriptors(descriptors).keys()) + 1;
 }
 
 const zero = new Uint8Array([0x30]);

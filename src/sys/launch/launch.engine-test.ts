@@ -1,0 +1,143 @@
+/** `kumite-launch` as its callers see it, started from the executable of these tests. */
+import { encodeUtf8 } from "../../util/text.ts";
+import { scratch, textOf } from "../contract/scratch.ts";
+import { engineOs } from "../engine/engine-os.ts";
+import { assert } from "../engine/testing/assert.ts";
+import { describe, it } from "../engine/testing/suite.ts";
+import type { ChildProcess, Descriptor } from "../os.ts";
+import type { LaunchRequest } from "./request.ts";
+
+const os = engineOs();
+const statusFd = 8;
+
+async function start(argument: string, more: Readonly<Record<number, Descriptor>> = {}): Promise<ChildProcess> {
+  return os.processes.spawn({
+    path: os.self.executable,
+    argv: ["kumite-launch", argument],
+    env: { FROM: "the launcher" },
+    descriptors: { 1: { kind: "stream" }, [statusFd]: { kind: "stream" }, ...more },
+  });
+}
+
+interface Outcome {
+  readonly printed: string;
+  readonly failure: string;
+  readonly status: unknown;
+}
+
+async function outcome(child: ChildProcess): Promise<Outcome> {
+  const [printed, failure, status] = await Promise.all([
+    textOf(child.streams.get(1)),
+    textOf(child.streams.get(statusFd)),
+    child.exited,
+  ]);
+  for (const stream of child.streams.values()) stream.close();
+  return { printed, failure, status };
+}
+
+async function launch(request: Partial<LaunchRequest>): Promise<Outcome> {
+  const whole: LaunchRequest = {
+    path: "/bin/sh",
+    argv: ["sh", "-c", "echo ran"],
+    descriptors: { 1: { kind: "inherit", fd: 1 } },
+    status: statusFd,
+    ...request,
+  };
+  return outcome(await start(JSON.stringify(whole)));
+}
+
+const ran = { printed: "ran\n", failure: "", status: { kind: "exited", status: 0 } };
+
+describe("the launcher", () => {
+  it("becomes the program, and says nothing on the status descriptor", async () => {
+    assert.deepEqual(await launch({}), ran);
+  });
+
+  it("passes its own environment on, or the one it is given", async () => {
+    const print = { argv: ["sh", "-c", 'echo "$FROM-$TO"'] };
+    assert.equal((await launch(print)).printed, "the launcher-\n");
+    assert.equal((await launch({ ...print, env: { TO: "the request" } })).printed, "-the request\n");
+  });
+
+  it("leaves only the descriptors of the request, even when they trade places with the status", async () => {
+    const { printed } = await launch({
+      argv: ["sh", "-c", "ls -l /proc/$$/fd"],
+      descriptors: { 1: { kind: "inherit", fd: 1 }, [statusFd]: { kind: "null" } },
+    });
+    const numbers = [...printed.matchAll(/ (\d+) -> /g)].map(([, number]) => Number(number));
+    assert.deepEqual(numbers, [0, 1, 2, statusFd]);
+  });
+
+  it("reads a request that is too long for an argument, or secret, from a descriptor", async () => {
+    const request: LaunchRequest = {
+      path: "/bin/sh",
+      argv: ["sh", "-c", "echo ran"],
+      env: Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`V${i}`, "x".repeat(10_000)])),
+      descriptors: { 1: { kind: "inherit", fd: 1 } },
+      status: statusFd,
+    };
+    const child = await start("fd:5", { 5: { kind: "stream" } });
+    await child.streams.get(5)?.write(encodeUtf8(JSON.stringify(request)));
+    await child.streams.get(5)?.end();
+    assert.deepEqual(await outcome(child), ran);
+  });
+
+  it("tells the failing step in one line of JSON and exits with 127", async () => {
+    const failed = { kind: "exited", status: 127 };
+    const cases: [Partial<LaunchRequest>, object][] = [
+      [{ path: "/nowhere" }, { errno: "ENOENT", call: "exec", subject: "/nowhere" }],
+      [{ cwd: "/nowhere" }, { errno: "ENOENT", call: "chdir", subject: "/nowhere" }],
+      [{ cgroups: ["/nowhere"] }, { errno: "ENOENT", call: "open", subject: "/nowhere/cgroup.procs" }],
+      [
+        { cgroups: ["/proc/self/status/x"] },
+        { errno: "ENOTDIR", call: "open", subject: "/proc/self/status/x/cgroup.procs" },
+      ],
+      [{ parentDeathSignal: 9 }, { errno: "EINVAL", call: "prctl", subject: "parent-death signal without a parent" }],
+      [
+        { parentDeathSignal: 9, parentPid: 1 },
+        { errno: "ESRCH", call: "prctl", subject: "parent 1 is gone" },
+      ],
+      [{ descriptors: { 99999: { kind: "null" } } }, { errno: "EBADF", call: "spawn", subject: "descriptor 99999" }],
+    ];
+    for (const [request, failure] of cases) {
+      const told = await launch(request);
+      assert.deepEqual(told, { printed: "", failure: `${JSON.stringify(failure)}\n`, status: failed });
+    }
+  });
+
+  it("is killed when its parent is, once armed", async () => {
+    assert.deepEqual(await launch({ parentDeathSignal: 9, parentPid: os.self.pid }), ran);
+    // The shell in between is the parent that goes.
+    await using dir = await scratch(os);
+    const request = JSON.stringify({
+      path: "/bin/sleep",
+      argv: ["sleep", "1000"],
+      descriptors: {},
+      status: 9,
+      parentDeathSignal: 9,
+      parentPid: 0,
+    });
+    const script = `printf '%s' "$2" | sed "s/\\"parentPid\\":0/\\"parentPid\\":$$/" > "$1/request"
+      exec 9> "$1/status" 5< "$1/request"; ln -s "$3" "$1/kumite-launch"
+      "$1/kumite-launch" fd:5 & pid=$!
+      until grep -q '^sleep' /proc/$pid/cmdline; do :; done; echo $pid; kill -KILL $$`;
+    const parent = await os.processes.spawn({
+      path: "/bin/sh",
+      argv: ["sh", "-c", script, "sh", dir.path, request, os.self.executable],
+      env: { PATH: "/usr/bin:/bin" },
+      descriptors: { 1: { kind: "stream" } },
+    });
+    const pid = Number(await textOf(parent.streams.get(1)));
+    await parent.exited;
+    const info = await os.processes.info(pid);
+    if (info !== undefined && info.argv[0] === "sleep") await os.processes.waitGone(info);
+    assert.ok(pid > 0);
+  });
+
+  it("exits with 127 when it is not told what to do", async () => {
+    for (const argument of ["", "{}", "fd:77", "nonsense"]) {
+      const { printed, status } = await outcome(await start(argument));
+      assert.deepEqual([printed, status], ["", { kind: "exited", status: 127 }]);
+    }
+  });
+});

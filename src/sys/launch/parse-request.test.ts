@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { parseLaunchRequest } from "./parse-request.ts";
+import type { LaunchRequest } from "./request.ts";
+
+const whole: LaunchRequest = {
+  path: "/bin/true",
+  argv: ["true", ""],
+  env: { A: "b" },
+  cwd: "/",
+  descriptors: {
+    0: { kind: "null" },
+    1: { kind: "inherit", fd: 7 },
+    3: { kind: "listen", path: "/run/s", mode: 0o600 },
+    4: { kind: "append", path: "/run/log", mode: 0o640 },
+  },
+  status: 9,
+  cgroups: ["/sys/fs/cgroup/a"],
+  networkNamespace: { path: "/run/netns/a" },
+  parentDeathSignal: 9,
+  parentPid: 12,
+  newSession: true,
+  noNewPrivileges: false,
+};
+
+const least = { path: "/bin/true", argv: ["true"], descriptors: {}, status: 3 };
+
+describe("a launch request", () => {
+  it("is taken whole as it was sent, and with only what it must have", () => {
+    assert.deepEqual(parseLaunchRequest(JSON.stringify(whole)), whole);
+    assert.deepEqual(parseLaunchRequest(JSON.stringify({ ...least, networkNamespace: "new" })), {
+      ...least,
+      networkNamespace: "new",
+    });
+  });
+
+  const refused: [string, object | string, RegExp][] = [
+    ["no JSON", "{", /line 1, column 2/],
+    ["no object", "[]", /^request: expected an object/],
+    ["a member that is none", { ...least, shell: true }, /^shell: no such member/],
+    ["a missing member", { ...least, status: undefined }, /^status: missing/],
+    ["a relative path", { ...least, path: "bin/true" }, /^path: expected an absolute path/],
+    ["no argument", { ...least, argv: [] }, /^argv: must not be empty/],
+    ["an argument that is no text", { ...least, argv: ["a", 1] }, /^argv\[1\]: expected a string/],
+    ["a variable that is no text", { ...least, env: { A: 1 } }, /^env\.A: expected a string/],
+    ["a relative cgroup", { ...least, cgroups: ["a"] }, /^cgroups\[0\]: expected an absolute path/],
+    ["a namespace that is none", { ...least, networkNamespace: "old" }, /^networkNamespace: expected an object/],
+    [
+      "a descriptor of no kind",
+      { ...least, descriptors: { 1: { kind: "x" } } },
+      /^descriptors\.1\.kind: expected null/,
+    ],
+    ["a stream", { ...least, descriptors: { 1: { kind: "stream" } } }, /^descriptors\.1\.kind: expected null/],
+    [
+      "a negative number",
+      { ...least, descriptors: { 1: { kind: "inherit", fd: -1 } } },
+      /^descriptors\.1\.fd: expected/,
+    ],
+    ["a number with a fraction", { ...least, status: 1.5 }, /^status: expected an integer/],
+    ["a truth that is text", { ...least, newSession: "yes" }, /^newSession: expected true or false/],
+  ];
+  for (const [what, request, message] of refused) {
+    it(`with ${what} is refused, naming the place`, () => {
+      const text = typeof request === "string" ? request : JSON.stringify(request);
+      assert.throws(() => parseLaunchRequest(text), { message });
+    });
+  }
+});
