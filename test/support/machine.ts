@@ -23,7 +23,7 @@ const programs = /^(kumite|qemu-system|virtiofsd|conmon|runc|crun)/;
 /** Cgroups that a sandbox or an engine under test makes, and files in shared places. */
 const names = /kumite|kata|libpod|qemu|virtiofs|conmon/;
 /** Shared by all, made at the first use and kept: by the product, and by `ip netns`. */
-const standing = new Set(["/run/kumite", "/run/kumite/s", "/run/netns"]);
+const standing = new Set(["/run/kumite", "/run/kumite/s", "/run/kumite/kvm.json", "/run/netns"]);
 
 function processes(directories: readonly string[]): Map<string, string> {
   const found = new Map<string, string>();
