@@ -136,23 +136,22 @@ export class QemuVm implements RunningVm {
   #causeOfExit(detail: string): VmExit {
     if (this.#shutdown?.guest !== true) return { reason: "died", process: "qemu", detail };
     if (this.#shutdown.reason === "guest-shutdown") return { reason: "guest-shutdown" };
-    // A kernel that panics resets the machine.
-    const said = this.consoleTail(3).join("; ");
-    return { reason: "died", process: "guest", detail: `the guest reset itself: ${said}` };
+    // A kernel that panics resets the machine, after a long trace: the line that says why comes first.
+    const said = this.consoleTail(100);
+    const line = said.findLast((text) => text.includes("Kernel panic")) ?? said.at(-1) ?? "it said nothing";
+    return { reason: "died", process: "guest", detail: `the guest reset itself: ${line}` };
   }
 
   async #watchDaemon(daemon: Program): Promise<void> {
     const detail = await daemon.death();
     // A guest that gets no answers from its file system hangs: the VM ends with its daemon. But QEMU may be why.
-    if ((await daemon.child.exited).kind === "exited") {
-      await withDeadline(qemuFirstMs, "qemu's end", () => this.#parts.qemu.child.exited).catch(() => {});
-      if (await this.#qemuIsGone()) return;
-    }
+    if ((await daemon.child.exited).kind === "exited" && (await this.#qemuEndsSoon())) return;
     await this.#end({ reason: "died", process: daemon.key, detail });
   }
 
-  async #qemuIsGone(): Promise<boolean> {
-    return await Promise.race([this.#parts.qemu.child.exited.then(() => true), Promise.resolve(false)]);
+  async #qemuEndsSoon(): Promise<boolean> {
+    const gone = this.#parts.qemu.child.exited.then(() => true);
+    return await withDeadline(qemuFirstMs, "qemu's end", () => gone).catch(() => false);
   }
 
   #take(event: QmpEvent): void {
