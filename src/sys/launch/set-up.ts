@@ -5,11 +5,24 @@
  */
 import type { SpawnStep } from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
+import { baseName, dirName } from "../../util/path.ts";
+import { encodeUtf8 } from "../../util/text.ts";
 import { bindUnix } from "../engine/sockets.ts";
 import { unlink } from "../linux/directory.ts";
 import { CLOSE_RANGE_CLOEXEC, closeQuietly, dupAbove, HIGHEST_DESCRIPTOR, open } from "../linux/file.ts";
-import { O_APPEND, O_CLOEXEC, O_CREAT, O_NOCTTY, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/open-flags.ts";
+import {
+  O_APPEND,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_NOCTTY,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+} from "../linux/open-flags.ts";
 import { CLONE_NEWNET, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG } from "../linux/process.ts";
+import { unixPathMax } from "../linux/socket.ts";
 import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
 
 /** One step and what an error of it is about. */
@@ -102,7 +115,7 @@ class Planning implements SetUp {
         return copy;
       }
       case "listen": {
-        const fd = bindUnix(descriptor.path, descriptor.mode, 0);
+        const fd = bindAnywhere(descriptor.path, descriptor.mode);
         this.#bound.push(descriptor.path);
         return this.#keep(fd);
       }
@@ -150,6 +163,19 @@ class Planning implements SetUp {
 /** Above all numbers of the program; fails with EBADF when one of them is none. */
 export function firstFreeNumber(descriptors: Readonly<Record<number, LaunchDescriptor>>): number {
   return Math.max(...completeDescriptors(descriptors).keys()) + 1;
+}
+
+/** A path too long for an address is bound by way of its directory; who connects has to go that way too. */
+function bindAnywhere(path: string, mode: number): number {
+  if (encodeUtf8(path).length <= unixPathMax) return bindUnix(path, mode, 0);
+  const directory = open(dirName(path), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  try {
+    return bindUnix(`/proc/self/fd/${directory}/${baseName(path)}`, mode, 0);
+  } catch (error) {
+    throw error instanceof SystemError ? new SystemError(error.errno, error.call, path) : error;
+  } finally {
+    closeQuietly(directory);
+  }
 }
 
 const zero = new Uint8Array([0x30]);
