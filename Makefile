@@ -19,17 +19,18 @@ owner := $(if $(filter 0,$(shell id -u)),-o root -g root)
 all:
 	@tools/setup.sh
 
+# A running sandbox keeps its files: install(1) unlinks the old one instead of writing into it.
 install:
 	@for file in $(programs) $(data); do \
 	  test -f $(built)/$$file || { echo "$(built)/$$file is missing: run npm run setup first" >&2; exit 1; }; \
 	done
 	install -d $(owner) -m 0755 $(bindir) $(libexecdir)
-	# A running sandbox keeps its files: install replaces them instead of writing into them.
 	install $(owner) -m 0755 $(addprefix $(built)/,$(programs)) $(libexecdir)
 	install $(owner) -m 0644 $(addprefix $(built)/,$(data)) $(libexecdir)
 	ln -sfn ../libexec/kumite/kumite $(bindir)/kumite
 
-uninstall:
+un# A running sandbox keeps its files: install(1) unlinks the old one instead of writing into it.
+install:
 	rm -f $(bindir)/kumite
 	rm -f $(addprefix $(libexecdir)/,$(programs) $(data))
 	test ! -d $(libexecdir) || rmdir --ignore-fail-on-non-empty $(libexecdir)

@@ -48,9 +48,9 @@ async function shim(files: Files): Promise<void> {
 
 async function guest(files: Files): Promise<string> {
   const kernel = await guestKernel(report);
-  files["vmlinux"] = await placeFile(join(installRoot, "vmlinux"), kernel.vmlinux, 0o644);
+  files.vmlinux = await placeFile(join(installRoot, "vmlinux"), kernel.vmlinux, 0o644);
   const agent = join(installRoot, "agent");
-  if (files["agent"] !== undefined) {
+  if (files.agent !== undefined) {
     const archive = await initramfs({ init: agent, index: kernel.index, moduleFiles: kernel.moduleFiles });
     files["initrd.img"] = await placeBytes(join(installRoot, "initrd.img"), archive, 0o644);
   }

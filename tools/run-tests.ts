@@ -36,7 +36,9 @@ async function main([name = "", ...parts]: readonly string[]): Promise<number> {
   }
   const files = (await filesOf(kind)).filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)));
   if (files.length === 0) {
-    process.stderr.write(`no ${name} test ${parts.length === 0 ? "is there" : `has ${parts.join(" or ")} in its path`}\n`);
+    process.stderr.write(
+      `no ${name} test ${parts.length === 0 ? "is there" : `has ${parts.join(" or ")} in its path`}\n`,
+    );
     return 1;
   }
   return runNode(["--import", "tsx", "--test", "--test-reporter=spec", ...kind.options, ...files]);
