@@ -64,6 +64,7 @@ class Planning implements SetUp {
   readonly #base: number;
   #opened: number[] = [];
   #bound: string[] = [];
+  #null: number | undefined;
 
   constructor(request: SetUpRequest) {
     this.#request = request;
@@ -108,7 +109,8 @@ class Planning implements SetUp {
   #source(descriptor: LaunchDescriptor): number {
     switch (descriptor.kind) {
       case "null":
-        return this.#keep(open("/dev/null", O_RDWR | O_CLOEXEC));
+        this.#null ??= this.#keep(open("/dev/null", O_RDWR | O_CLOEXEC));
+        return this.#null;
       case "inherit": {
         const copy = dupAbove(descriptor.fd, this.#base);
         this.#opened.push(copy);

@@ -36,6 +36,10 @@ JSValue engine_evaluate(JSContext *ctx, const struct engine_module *module);
 /* Last resort when JavaScript cannot report: the error and its stack on descriptor 2. Frees nothing. */
 void engine_print_error(JSContext *ctx, JSValueConst error);
 
+/* --- allocator.c: memory for JavaScript ------------------------------------------------------------------------ */
+
+extern const JSMallocFunctions engine_allocator;
+
 /* --- native-module.c: what TypeScript imports as "kumite:native" --------------------------------------------- */
 
 int native_module_register(JSContext *ctx);

@@ -22,7 +22,7 @@ static size_t stack_limit(void) {
 }
 
 JSContext *engine_start(void) {
-  JSRuntime *runtime = JS_NewRuntime();
+  JSRuntime *runtime = JS_NewRuntime2(&engine_allocator, NULL);
   if (runtime == NULL)
     return NULL;
   JS_SetMemoryLimit(runtime, MEMORY_LIMIT);

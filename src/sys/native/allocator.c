@@ -1,0 +1,134 @@
+/*
+ * Memory for JavaScript. Most of it is small, short-lived and of few sizes; the C library's allocator, made to be
+ * compact and hard to attack, spends half of the engine's time on it. So small blocks come from free lists, one per
+ * size; large ones from the C library. Small memory is reused, never given back.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine.h"
+
+/* Before every block: its usable size. A block lies at 16n + 8, so that what is used of it is aligned to 16. */
+struct header {
+  size_t size;
+};
+
+#define ALIGNMENT 16
+#define SMALL_MAX 504
+#define CLASS_COUNT (SMALL_MAX / ALIGNMENT + 1)
+/* Touched only as far as it is used. */
+#define REGION (256u << 10)
+
+struct free_block {
+  struct free_block *next;
+};
+
+static struct free_block *free_list[CLASS_COUNT];
+static char *region_at, *region_end;
+
+static struct header *header_of(const void *block) {
+  return (struct header *)(uintptr_t)((const char *)block - sizeof(struct header));
+}
+
+/* Usable sizes are 24, 40, 56, …: with the header, multiples of 16. */
+static size_t small_size(size_t size) {
+  return size <= 24 ? 24 : ((size + sizeof(struct header) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1)) - 8;
+}
+
+static bool region_renew(void) {
+  char *region = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (region == MAP_FAILED)
+    return false;
+  region_at = region + ALIGNMENT - sizeof(struct header);
+  region_end = region + REGION;
+  return true;
+}
+
+static void *small_allocate(size_t size) {
+  struct free_block **list = &free_list[size / ALIGNMENT];
+  struct free_block *block = *list;
+  if (block != NULL) {
+    *list = block->next;
+    return block;
+  }
+  size_t whole = size + sizeof(struct header);
+  /* The rest of a region, half a KiB at most, is left. */
+  if ((size_t)(region_end - region_at) < whole && !region_renew())
+    return NULL;
+  struct header *header = (struct header *)(void *)region_at;
+  region_at += whole;
+  header->size = size;
+  return header + 1;
+}
+
+static void *large_wrap(char *base, size_t size) {
+  if (base == NULL)
+    return NULL;
+  char *block = base + ALIGNMENT;
+  header_of(block)->size = size;
+  return block;
+}
+
+static void *allocate(JSMallocState *state, size_t size) {
+  if (size > state->malloc_limit - state->malloc_size)
+    return NULL;
+  void *block = size <= SMALL_MAX ? small_allocate(small_size(size)) : large_wrap(malloc(size + ALIGNMENT), size);
+  if (block == NULL)
+    return NULL;
+  state->malloc_count++;
+  state->malloc_size += header_of(block)->size + sizeof(struct header);
+  return block;
+}
+
+static void release(JSMallocState *state, void *block) {
+  if (block == NULL)
+    return;
+  size_t size = header_of(block)->size;
+  state->malloc_count--;
+  state->malloc_size -= size + sizeof(struct header);
+  if (size > SMALL_MAX) {
+    free((char *)block - ALIGNMENT);
+    return;
+  }
+  struct free_block *freed = block;
+  freed->next = free_list[size / ALIGNMENT];
+  free_list[size / ALIGNMENT] = freed;
+}
+
+static void *large_reallocate(JSMallocState *state, void *block, size_t size) {
+  size_t before = header_of(block)->size;
+  if (size > before && size - before > state->malloc_limit - state->malloc_size)
+    return NULL;
+  void *moved = large_wrap(realloc((char *)block - ALIGNMENT, size + ALIGNMENT), size);
+  if (moved != NULL)
+    state->malloc_size = state->malloc_size - before + size;
+  return moved;
+}
+
+static void *reallocate(JSMallocState *state, void *block, size_t size) {
+  if (block == NULL)
+    return size == 0 ? NULL : allocate(state, size);
+  if (size == 0) {
+    release(state, block);
+    return NULL;
+  }
+  size_t before = header_of(block)->size;
+  if (before > SMALL_MAX && size > SMALL_MAX)
+    return large_reallocate(state, block, size);
+  if (size <= before && size * 2 >= before)
+    return block;
+  void *moved = allocate(state, size);
+  if (moved != NULL) {
+    memcpy(moved, block, before < size ? before : size);
+    release(state, block);
+  }
+  return moved;
+}
+
+static size_t usable_size(const void *block) {
+  return block == NULL ? 0 : header_of(block)->size;
+}
+
+const JSMallocFunctions engine_allocator = {allocate, release, reallocate, usable_size};
