@@ -48,7 +48,7 @@ const arrows = {
 
 /** Files that choose an implementation of the operating-system interface. */
 const choosers = "^src/index\\.ts$|^src/.*/main\\.ts$";
-const tests = "\\.(test|vm-test)\\.ts$|/[a-z-]+-suite\\.ts$|\\.testing\\.ts$";
+const tests = "\\.(test|vm-test|engine-test)\\.ts$|/[a-z-]+-suite\\.ts$|\\.testing\\.ts$";
 const nodeFolders = "^src/(sys/node|monitor|factory/grpc)/";
 
 function own(folder) {

@@ -52,7 +52,10 @@ describe("the kernel in a bzImage", () => {
       kernelOf(bzImage(payload).subarray(0, (setupSectors + 1) * 512 + payloadOffset + 20)),
       /truncated: payload of/,
     );
-    await assert.rejects(kernelOf(bzImage(withSize(Buffer.from("unknown!")))), /compressed in an unknown way: it begins with/);
+    await assert.rejects(
+      kernelOf(bzImage(withSize(Buffer.from("unknown!")))),
+      /compressed in an unknown way: it begins with/,
+    );
     const broken = bzImage(Buffer.concat([payload.subarray(0, 40), Buffer.alloc(40), withSize(Buffer.alloc(0))]));
     await assert.rejects(kernelOf(broken), /xz could not decompress the kernel/);
   });
