@@ -3,6 +3,7 @@
  * reason if it is one, else code `aborted` with the reason as its cause.
  */
 import { KumiteError } from "./errors.ts";
+import { timerMs } from "./timer.ts";
 
 export function abortError(signal: AbortSignal): KumiteError {
   const { reason } = signal;
@@ -65,7 +66,7 @@ export function delay(ms: number, signal?: AbortSignal): Promise<void> {
     const timer = setTimeout(() => {
       forget();
       resolve();
-    }, ms);
+    }, timerMs(ms));
     const forget = onAbort(signal, () => {
       clearTimeout(timer as never);
       reject(abortError(signal as AbortSignal));

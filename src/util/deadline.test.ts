@@ -40,6 +40,11 @@ describe("work with a deadline", () => {
     assert.equal(begun, false);
   });
 
+  it("may be longer than any timer", async () => {
+    const slow = () => new Promise<number>((resolve) => setTimeout(() => resolve(1), 5));
+    assert.equal(await withDeadline(Number.POSITIVE_INFINITY, "work", slow), 1);
+  });
+
   it("fails like the work when that throws before its first wait", async () => {
     const work = (): Promise<never> => {
       throw new Error("at once");

@@ -1,6 +1,7 @@
 /** A time limit for one piece of work. */
 import { linked, raceAbort, throwIfAborted } from "./abort.ts";
 import { KumiteError } from "./errors.ts";
+import { timerMs } from "./timer.ts";
 
 /**
  * Runs the work with a signal that aborts after `timeoutMs` or with `parent`, and rejects at that moment even when the
@@ -19,7 +20,7 @@ export async function withDeadline<T>(
   const scope = linked(parent);
   const timer = setTimeout(() => {
     scope.abort(new KumiteError("timeout", `${what} took longer than ${timeoutMs} ms`, { data: { timeoutMs } }));
-  }, timeoutMs);
+  }, timerMs(timeoutMs));
   try {
     return await raceAbort(work(scope.signal), scope.signal);
   } finally {

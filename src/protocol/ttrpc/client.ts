@@ -14,6 +14,8 @@ export type TtrpcClient<Definition extends ServiceDefinition> = {
 export interface ClientOptions {
   /** Used where a call gives none; 0, the default, means no limit. */
   readonly timeoutMs?: number;
+  /** Used where a call gives none. A decoded message can take a hundred times the bytes it came in. */
+  readonly maxResponseBytes?: number;
   /** Sent with every call; a call's own metadata is added to it. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** Default: the definition's name. */
@@ -24,13 +26,14 @@ export interface ClientOptions {
 export function ttrpcClient<Definition extends ServiceDefinition>(
   definition: Definition,
   connection: TtrpcConnection,
-  { timeoutMs = 0, metadata = {}, serviceName = definition.fullName }: ClientOptions = {},
+  { timeoutMs = 0, maxResponseBytes, metadata = {}, serviceName = definition.fullName }: ClientOptions = {},
 ): TtrpcClient<Definition> {
   const methods = Object.entries(definition.methods).map(([key, method]) => {
     const call = async (request: unknown, options: CallOptions = {}): Promise<unknown> => {
       const payload = await connection.call(serviceName, method.name, encodeMessage(method.requestType, request), {
         ...options,
         timeoutMs: options.timeoutMs ?? timeoutMs,
+        maxResponseBytes: options.maxResponseBytes ?? maxResponseBytes,
         metadata: { ...metadata, ...options.metadata },
       });
       try {

@@ -8,6 +8,7 @@ import { ByteReader } from "../../util/byte-reader.ts";
 import { writeParts } from "../../util/bytes.ts";
 import { deferred } from "../../util/deferred.ts";
 import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
+import { timerMs } from "../../util/timer.ts";
 import { Response } from "../gen/ttrpc/envelope.ts";
 import { requestParts } from "./envelope.ts";
 import { type FrameHeader, frameType, maxDataLength, readHeader } from "./frame.ts";
@@ -62,7 +63,8 @@ export class TtrpcConnection {
    *   connection is lost before the answer, `protocol/violation` when the peer broke the protocol
    */
   async call(service: string, method: string, payload: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
-    const { signal, timeoutMs = 0, metadata = {}, maxResponseBytes = maxDataLength } = options;
+    const { signal, metadata = {}, maxResponseBytes = maxDataLength } = options;
+    const timeoutMs = timerMs(options.timeoutMs ?? 0);
     const name = `${service}/${method}`;
     throwIfAborted(signal);
     if (this.#end !== undefined) throw lossDuring(name, this.#end);
@@ -117,7 +119,7 @@ export class TtrpcConnection {
       answer.resolve(payload);
     };
     this.#pending.set(streamId, { name, maxResponseBytes, succeed, fail });
-    const timer = timeoutMs > 0 ? setTimeout(() => fail(timedOut(name, timeoutMs)), timerMs(timeoutMs)) : undefined;
+    const timer = timeoutMs > 0 ? setTimeout(() => fail(timedOut(name, timeoutMs)), timeoutMs) : undefined;
     const forget = onAbort(signal, () => fail(abortError(signal as AbortSignal)));
     return answer.promise;
   }
@@ -164,11 +166,6 @@ export class TtrpcConnection {
 
 /** Stream ids are 32 bits and never used twice. */
 const maxStreamId = 0xffff_ffff;
-
-/** Longest timer that both engines have, in milliseconds; a longer wait is as good as none. */
-export function timerMs(ms: number): number {
-  return Math.min(ms, 0x7fff_ffff);
-}
 
 function settleCall(call: PendingCall, bytes: Uint8Array): void {
   let response: Response;

@@ -172,7 +172,12 @@ describe("a call with a limit", () => {
 
   it("has no time limit without one, even for the longest time that can be written", async () => {
     const { agent } = connect({ pauseContainer: () => new Promise((resolve) => setTimeout(() => resolve({}), 5)) });
-    await agent.pauseContainer({}, { timeoutMs: Number.MAX_SAFE_INTEGER / 1e6 });
+    await agent.pauseContainer({}, { timeoutMs: Number.POSITIVE_INFINITY });
+    const { client, server } = pair();
+    serve(server, [ttrpcService(HealthDefinition, serving)]);
+    const peer = new RawPeer(client);
+    await peer.send(1, "grpc.Health", "Check", { timeoutNano: 2n ** 63n - 1n });
+    assert.equal((await peer.answer(1)).status, undefined);
   });
 
   it("ends when its signal aborts, and a late answer harms nothing", async () => {
