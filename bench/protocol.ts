@@ -7,7 +7,7 @@ import { rmSync } from "node:fs";
 import { createConnection, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HealthDefinition } from "../src/protocol/gen/kata/health.ts";
+import { HealthCheckResponse_ServingStatus, HealthDefinition } from "../src/protocol/gen/kata/health.ts";
 import { ttrpcClient } from "../src/protocol/ttrpc/client.ts";
 import { TtrpcConnection } from "../src/protocol/ttrpc/connection.ts";
 import { serve } from "../src/protocol/ttrpc/server.ts";
@@ -74,7 +74,9 @@ async function yamux(mebibytes: number, receiveWindowBytes: number): Promise<num
 /** Microseconds per call, one after the other. */
 async function call(): Promise<number> {
   const [left, right] = await socketPair();
-  serve(right, [ttrpcService(HealthDefinition, { check: () => ({ status: 1 }) })]);
+  serve(right, [
+    ttrpcService(HealthDefinition, { check: () => ({ status: HealthCheckResponse_ServingStatus.SERVING }) }),
+  ]);
   const connection = new TtrpcConnection(left);
   const health = ttrpcClient(HealthDefinition, connection, { timeoutMs: 60_000 });
   await health.check({});
