@@ -57,7 +57,7 @@ async function undo(os: Os, step: Step, signal: AbortSignal): Promise<void> {
 async function removeTree(os: Os, path: string, signal: AbortSignal): Promise<void> {
   await retry(() => missingIsFine(os.files.removeTree(path)), {
     what: `removing ${path}`,
-    timeoutMs: 2000,
+    timeoutMs: 500,
     signal,
     retryIf: (error) => isSystemError(error, "EBUSY", "ENOTEMPTY"),
   });
