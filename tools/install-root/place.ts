@@ -1,6 +1,6 @@
 /** Puts finished files into the install root: by rename, and only when they differ from what is there. */
 import { createHash } from "node:crypto";
-import { chmod, copyFile, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, readFile, rename, rm, writeFile } from "node:fs/promises";
 
 export interface Placed {
   readonly sha256: string;
@@ -41,12 +41,4 @@ async function replace(path: string, mode: number, write: (temporary: string) =>
   } finally {
     await rm(temporary, { force: true });
   }
-}
-
-/** Whether there is such a file. */
-export async function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
 }
