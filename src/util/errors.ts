@@ -24,6 +24,7 @@ export const errorCodes = [
   "hypervisor/unsupported",
   "hypervisor/protocol",
   "agent/unreachable",
+  "agent/denied",
   "agent/failed",
   "agent/timeout",
   "shim/unreachable",

@@ -52,8 +52,8 @@ const names = [
 
 export type CapabilityName = (typeof names)[number];
 
-export function capabilityBit(name: CapabilityName): bigint {
-  return 1n << BigInt(names.indexOf(name));
+export function capabilityNumber(name: CapabilityName): number {
+  return names.indexOf(name);
 }
 
 const noCapabilities: CapabilitySets = { bounding: 0n, effective: 0n, inheritable: 0n, permitted: 0n, ambient: 0n };

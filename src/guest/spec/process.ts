@@ -36,12 +36,15 @@ function readTerminal(process: Fields): TerminalPlan {
   };
 }
 
+/** Of two values for one name the later counts; a C library would take the first. */
 function readEnv(process: Fields): string[] {
-  const env = process.texts("env");
-  env.forEach((entry, index) => {
-    if (entry.indexOf("=") < 1) throw wrong(`${process.key("env")}[${index}]`, "must be NAME=value");
+  const byName = new Map<string, string>();
+  process.texts("env").forEach((entry, index) => {
+    const equals = entry.indexOf("=");
+    if (equals < 1) throw wrong(`${process.key("env")}[${index}]`, "must be NAME=value");
+    byName.set(entry.slice(0, equals), entry);
   });
-  return env;
+  return [...byName.values()];
 }
 
 function readUser(user: Fields | undefined): UserPlan {

@@ -87,6 +87,7 @@ const grpcCodes: { readonly [Code in ErrorCode]?: GrpcCode } = {
   "process/exists": grpcCode.alreadyExists,
   "config/invalid": grpcCode.invalidArgument,
   "hypervisor/unsupported": grpcCode.unimplemented,
+  "agent/denied": grpcCode.permissionDenied,
   "agent/timeout": grpcCode.deadlineExceeded,
   aborted: grpcCode.cancelled,
   timeout: grpcCode.deadlineExceeded,

@@ -1,0 +1,45 @@
+/** The agent as first process of a virtual machine: everything between the kernel and the first session with the host. */
+
+import { closeQuietly, dup3, open } from "../../sys/linux/file.ts";
+import { bringUpLoopback } from "../../sys/linux/interface.ts";
+import { REBOOT_POWER_OFF, reboot, sync } from "../../sys/linux/machine.ts";
+import { O_NOCTTY, O_RDWR } from "../../sys/linux/open-flags.ts";
+import { isSystemError } from "../../util/errors.ts";
+import { IndexedModules, type ModuleLoader, noModules } from "../modules/module-loader.ts";
+import { mountForMachine } from "./file-systems.ts";
+import { makeRootMovable } from "./movable-root.ts";
+
+/** First of all: without it there is nobody to tell of an error. */
+export function prepareMachine(): void {
+  makeRootMovable();
+  mountForMachine();
+  useConsole();
+}
+
+/** Afterwards the way to the host is there. */
+export function loadDrivers(): ModuleLoader {
+  const modules = IndexedModules.fromImage();
+  modules?.loadEarly();
+  bringUpLoopback();
+  return modules ?? noModules;
+}
+
+/** For a machine that cannot serve anybody: its driver sees it end and shows what was said. */
+export function powerOff(): void {
+  sync();
+  reboot(REBOOT_POWER_OFF);
+}
+
+/** The kernel opens it for us only when the image has the node. */
+function useConsole(): void {
+  let fd: number;
+  try {
+    fd = open("/dev/console", O_RDWR | O_NOCTTY);
+  } catch (error) {
+    // A machine without a console is told nothing, and works.
+    if (isSystemError(error)) return;
+    throw error;
+  }
+  for (const standard of [0, 1, 2]) if (fd !== standard) dup3(fd, standard, 0);
+  if (fd > 2) closeQuietly(fd);
+}

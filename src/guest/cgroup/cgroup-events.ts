@@ -1,0 +1,52 @@
+/** Waiting for what cgroup.events tells: whether processes are left. */
+import { Watch } from "../../sys/engine/loop.ts";
+import { EPOLLPRI } from "../../sys/linux/epoll.ts";
+import { closeQuietly, lseek, open, SEEK_SET } from "../../sys/linux/file.ts";
+import { O_CLOEXEC, O_RDONLY } from "../../sys/linux/open-flags.ts";
+import { readToEnd } from "../../sys/linux/whole-file.ts";
+import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
+import { decodeUtf8 } from "../../util/text.ts";
+
+const maxBytes = 4096;
+
+export class CgroupEvents {
+  readonly #file: string;
+
+  constructor(directory: string) {
+    this.#file = `${directory}/cgroup.events`;
+  }
+
+  /** One wait; the file is open for as long. */
+  async whenEmpty(signal: AbortSignal): Promise<void> {
+    throwIfAborted(signal);
+    const fd = open(this.#file, O_RDONLY | O_CLOEXEC);
+    // The kernel wakes who has read the file since the last change: so the look comes after the watch begins, and again
+    // with every event.
+    let onChange = (): void => {};
+    const watch = new Watch(fd, () => onChange());
+    let forget = (): void => {};
+    try {
+      await new Promise<void>((resolve, reject) => {
+        onChange = () => {
+          try {
+            if (this.#isEmpty(fd)) resolve();
+          } catch (error) {
+            reject(error);
+          }
+        };
+        forget = onAbort(signal, () => reject(abortError(signal)));
+        watch.set(EPOLLPRI);
+        onChange();
+      });
+    } finally {
+      forget();
+      watch.close();
+      closeQuietly(fd);
+    }
+  }
+
+  #isEmpty(fd: number): boolean {
+    lseek(fd, 0, SEEK_SET);
+    return /^populated 0$/m.test(decodeUtf8(readToEnd(fd, maxBytes, this.#file)));
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Sessions with the host, one after another on the same channel: yamux, and on its streams the ports. Listeners outlive
+ * a session, so that a host that comes back finds everything where it left it.
+ * Knows nothing of what is served on the ports.
+ */
+import { PortAcceptor } from "../../protocol/port/port-acceptor.ts";
+import { YamuxSession } from "../../protocol/yamux/session.ts";
+import type { ByteStream } from "../../sys/os.ts";
+import { raceAbort } from "../../util/abort.ts";
+import { type Deferred, deferred } from "../../util/deferred.ts";
+import type { KumiteError } from "../../util/errors.ts";
+import type { PortSource, PortStream, Ports } from "../stdio/ports.ts";
+
+export class Sessions implements Ports {
+  readonly #acceptor = new PortAcceptor();
+  /** Counts sessions; a stream belongs to the one that was current when it came. */
+  #current = 0;
+
+  /** Gives every stream for the port to the handler, in every session. */
+  serve(port: number, handler: (stream: ByteStream) => void): void {
+    this.#acceptor.listen(port, handler);
+  }
+
+  /** Runs one session to its end; resolves with why it ended. Takes the carrier over. */
+  async run(carrier: ByteStream): Promise<KumiteError> {
+    const session = new YamuxSession(carrier, { role: "server" });
+    await this.#acceptor.acceptAll(session);
+    const reason = await session.closed;
+    this.#current += 1;
+    return reason;
+  }
+
+  listen(port: number): PortSource {
+    return new AcceptorSource(this.#acceptor, port, (stream) => this.#belonging(stream));
+  }
+
+  #belonging(stream: ByteStream): PortStream {
+    const session = this.#current;
+    const sessionLost = async (): Promise<boolean> => {
+      // A session breaks its streams first and ends in the same turn of the loop: the next turn knows.
+      await new Promise<void>((resolve) => setTimeout(resolve, 0));
+      return this.#current !== session;
+    };
+    return { stream, sessionLost };
+  }
+}
+
+class AcceptorSource implements PortSource {
+  readonly #acceptor: PortAcceptor;
+  readonly #port: number;
+  readonly #belonging: (stream: ByteStream) => PortStream;
+  #waiting: Deferred<PortStream> | undefined;
+  #stop: () => void = () => {};
+
+  constructor(acceptor: PortAcceptor, port: number, belonging: (stream: ByteStream) => PortStream) {
+    this.#acceptor = acceptor;
+    this.#port = port;
+    this.#belonging = belonging;
+    this.#listen();
+  }
+
+  async next(signal: AbortSignal): Promise<PortStream> {
+    const waiting = this.#waiting ?? this.#listen();
+    const dialled = await raceAbort(waiting.promise, signal);
+    this.#waiting = undefined;
+    return dialled;
+  }
+
+  close(): void {
+    this.#stop();
+    // A dial that nobody took any more.
+    this.#waiting?.promise.then(({ stream }) => stream.close());
+    this.#waiting = undefined;
+  }
+
+  #listen(): Deferred<PortStream> {
+    const waiting = deferred<PortStream>();
+    this.#stop = this.#acceptor.listen(this.#port, (stream) => {
+      this.#stop();
+      waiting.resolve(this.#belonging(stream));
+    });
+    this.#waiting = waiting;
+    return waiting;
+  }
+}

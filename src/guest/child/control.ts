@@ -1,0 +1,28 @@
+/** The process's end of its socket to the agent. Blocking: there is nothing else to do. */
+import { closeQuietly, read, write } from "../../sys/linux/file.ts";
+import { exit } from "../../sys/linux/process.ts";
+import { isKumiteError, messageOf } from "../../util/errors.ts";
+import { encodeChildMessage } from "./message.ts";
+
+/** Status of a process that could not become what it should; the agent has the reason from the socket. */
+const failedStatus = 127;
+
+export function reportReady(control: number): void {
+  write(control, encodeChildMessage({ kind: "ready" }));
+}
+
+/** Waits to be let go; ends the process when the agent gave it up. */
+export function awaitRelease(control: number): void {
+  if (read(control, new Uint8Array(1)) === 0) exit(failedStatus);
+}
+
+/** Tells the agent why, and ends the process. */
+export function reportFailure(control: number, error: unknown): never {
+  const code = isKumiteError(error) ? error.code : "agent/failed";
+  try {
+    write(control, encodeChildMessage({ kind: "failed", code, message: messageOf(error) }));
+    closeQuietly(control);
+  } finally {
+    exit(failedStatus);
+  }
+}

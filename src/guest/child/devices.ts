@@ -1,0 +1,66 @@
+/** What every container finds in /dev besides mounts: nodes and links. */
+
+import { makedev } from "../../sys/linux/device.ts";
+import { chmod, chown, mknod, symlink } from "../../sys/linux/directory.ts";
+import { withParentInRoot } from "../../sys/linux/in-root.ts";
+import { AT_SYMLINK_NOFOLLOW } from "../../sys/linux/open-flags.ts";
+import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, statIfExists } from "../../sys/linux/stat.ts";
+import { isSystemError, SystemError } from "../../util/errors.ts";
+import type { ContainerPlan, DevicePlan } from "../spec/plan.ts";
+import { directoryMode } from "./mounts.ts";
+import { step } from "./step.ts";
+
+/** Links that programs rely on (runtime-spec, "Dev symbolic links"). */
+const links: readonly (readonly [path: string, target: string])[] = [
+  ["/dev/fd", "/proc/self/fd"],
+  ["/dev/stdin", "/proc/self/fd/0"],
+  ["/dev/stdout", "/proc/self/fd/1"],
+  ["/dev/stderr", "/proc/self/fd/2"],
+  ["/dev/ptmx", "pts/ptmx"],
+];
+
+/** A /dev that is bound from elsewhere belongs to others and is left as it is. */
+export function populateDev(rootFd: number, plan: ContainerPlan): void {
+  if (plan.mounts.some(({ kind, destination }) => kind === "bind" && destination === "/dev")) return;
+  for (const device of plan.devices) step(`making ${device.path}`, () => makeDevice(rootFd, device));
+  for (const [path, target] of links) step(`making ${path}`, () => makeLink(rootFd, path, target));
+}
+
+function makeDevice(rootFd: number, device: DevicePlan): void {
+  const number = makedev(device.major, device.minor);
+  withParentInRoot(rootFd, device.path, directoryMode, (parent, name) => {
+    try {
+      mknod(name, typeOf(device) | device.mode, number, parent);
+    } catch (error) {
+      if (!isSystemError(error, "EEXIST")) throw error;
+      // An image may bring its own nodes; one that is something else would be used in the good faith that it is not.
+      const present = statIfExists(name, AT_SYMLINK_NOFOLLOW, parent);
+      const same = present !== undefined && (present.mode & S_IFMT) === typeOf(device);
+      if (!same || present.deviceNumber !== number) throw new SystemError("EEXIST", "mknod", device.path);
+      chmod(name, device.mode, parent);
+    }
+    chown(name, device.uid, device.gid, AT_SYMLINK_NOFOLLOW, parent);
+  });
+}
+
+function typeOf({ kind }: DevicePlan): number {
+  switch (kind) {
+    case "character":
+      return S_IFCHR;
+    case "block":
+      return S_IFBLK;
+    case "fifo":
+      return S_IFIFO;
+  }
+}
+
+function makeLink(rootFd: number, path: string, target: string): void {
+  withParentInRoot(rootFd, path, directoryMode, (parent, name) => {
+    try {
+      symlink(target, name, parent);
+    } catch (error) {
+      // What an image brings stays, as with runc.
+      if (!isSystemError(error, "EEXIST")) throw error;
+    }
+  });
+}

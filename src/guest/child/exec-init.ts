@@ -1,0 +1,53 @@
+/**
+ * What a further process of a container does between its birth and its program. Like container-init.ts, a fork of the
+ * agent, born in the container's pid namespace and cgroup.
+ */
+import { closeQuietly, open } from "../../sys/linux/file.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../sys/linux/open-flags.ts";
+import { setns, setsid } from "../../sys/linux/process.ts";
+import { resetSignals } from "../../sys/linux/signal.ts";
+import { namespaceFlag } from "../spec/namespaces.ts";
+import type { ProcessPlan } from "../spec/plan.ts";
+import { awaitRelease, reportFailure, reportReady } from "./control.ts";
+import { closeAllBut, setStandard } from "./descriptors.ts";
+import { prepareProgram, runProgram } from "./program.ts";
+import { setOomScoreAdjustment } from "./settings.ts";
+import { step } from "./step.ts";
+import { openTerminal } from "./terminal.ts";
+
+export interface ExecInit {
+  readonly plan: ProcessPlan;
+  /** Socket to the agent. */
+  readonly control: number;
+  /** Standard input, output and error; with a terminal these are only there until it is. */
+  readonly standard: readonly [number, number, number];
+  /** pidfd of the container's first process, whose namespaces are entered. */
+  readonly firstProcess: number;
+}
+
+/** All but the pid namespace, which a process enters by birth only. */
+const entered =
+  namespaceFlag.mount | namespaceFlag.uts | namespaceFlag.ipc | namespaceFlag.network | namespaceFlag.cgroup;
+
+export function initExec({ plan, control, standard, firstProcess }: ExecInit): never {
+  try {
+    resetSignals();
+    setStandard(standard);
+    closeAllBut([control, firstProcess]);
+    setsid();
+    setOomScoreAdjustment(plan.oomScoreAdj);
+    step("entering the container", () => setns(firstProcess, entered));
+    closeQuietly(firstProcess);
+    if (plan.terminal !== undefined) {
+      const rootFd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+      openTerminal({ rootFd, control, plan: plan.terminal, uid: plan.user.uid, console: false });
+      closeQuietly(rootFd);
+    }
+    const program = prepareProgram(plan);
+    reportReady(control);
+    awaitRelease(control);
+    runProgram(program);
+  } catch (error) {
+    reportFailure(control, error);
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Turns the process into its user: limits, groups, ids and capabilities, in the order that leaves each step the rights
+ * it needs. Nothing afterwards may need rights of the agent.
+ */
+import { capget, capset, setgid, setgroups, setuid } from "../../sys/linux/credentials.ts";
+import { umask } from "../../sys/linux/directory.ts";
+import {
+  PR_CAP_AMBIENT,
+  PR_CAP_AMBIENT_CLEAR_ALL,
+  PR_CAP_AMBIENT_RAISE,
+  PR_CAPBSET_DROP,
+  PR_SET_KEEPCAPS,
+  PR_SET_NO_NEW_PRIVS,
+  prctl,
+  prlimit,
+} from "../../sys/linux/process.ts";
+import { isSystemError } from "../../util/errors.ts";
+import type { CapabilitySets, ProcessPlan, RlimitPlan, UserPlan } from "../spec/plan.ts";
+import { step } from "./step.ts";
+
+export function assumeIdentity(plan: ProcessPlan): void {
+  for (const limit of plan.rlimits) setLimit(limit);
+  if (plan.noNewPrivileges) step("setting no_new_privs", () => prctl(PR_SET_NO_NEW_PRIVS, 1));
+  // Only what the agent itself has can be given on: under the process driver that is less than everything.
+  const available = capget().permitted;
+  step("dropping capabilities", () => dropBounding(plan.capabilities.bounding & available));
+  step("keeping capabilities", () => prctl(PR_SET_KEEPCAPS, 1));
+  becomeUser(plan.user);
+  step("setting capabilities", () => setCapabilities(plan.capabilities, available));
+}
+
+function setLimit({ name, resource, soft, hard }: RlimitPlan): void {
+  step(`setting ${name} to ${soft}:${hard}`, () => prlimit(0, resource, { soft, hard }));
+}
+
+function becomeUser({ uid, gid, additionalGids, umask: mask }: UserPlan): void {
+  step("setting additional groups", () => setgroups(additionalGids));
+  step(`becoming group ${gid}`, () => setgid(gid));
+  step(`becoming user ${uid}`, () => setuid(uid));
+  umask(mask);
+}
+
+function dropBounding(kept: bigint): void {
+  for (let number = 0; number < 64; number++) {
+    if ((kept & (1n << BigInt(number))) === 0n && !dropOne(number)) return;
+  }
+}
+
+/** False beyond the last capability that the kernel knows. */
+function dropOne(capability: number): boolean {
+  try {
+    prctl(PR_CAPBSET_DROP, capability);
+    return true;
+  } catch (error) {
+    if (isSystemError(error, "EINVAL")) return false;
+    throw error;
+  }
+}
+
+function setCapabilities(sets: CapabilitySets, available: bigint): void {
+  const permitted = sets.permitted & available;
+  const inheritable = sets.inheritable & available;
+  capset({ permitted, inheritable, effective: sets.effective & permitted });
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
+  // The kernel refuses an ambient capability that is not both permitted and inheritable.
+  const ambient = sets.ambient & permitted & inheritable;
+  for (let number = 0; number < 64; number++) {
+    if ((ambient & (1n << BigInt(number))) !== 0n) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number);
+  }
+}

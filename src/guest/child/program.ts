@@ -1,0 +1,46 @@
+/** The last steps before a process becomes the program: user, directory, environment, executable. */
+import { chdir, getcwd } from "../../sys/linux/directory.ts";
+import { execve } from "../../sys/linux/process.ts";
+import { KumiteError, messageOf } from "../../util/errors.ts";
+import type { ProcessPlan } from "../spec/plan.ts";
+import { findExecutable } from "./executable.ts";
+import { withHome } from "./home.ts";
+import { assumeIdentity } from "./identity.ts";
+
+/** A program that was found, and how to run it. */
+export interface Program {
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+}
+
+/** In the container's root. Afterwards the process has the rights of its user. */
+export function prepareProgram(plan: ProcessPlan): Program {
+  // Read with the agent's rights: an image may keep its list of users to itself.
+  const env = withHome(plan.env, plan.user.uid);
+  assumeIdentity(plan);
+  enterDirectory(plan.cwd);
+  return { path: findExecutable(plan.args[0] ?? "", env), argv: plan.args, env };
+}
+
+/** @throws KumiteError `process/executable-not-found`: what was found turned out not to be executable */
+export function runProgram({ path, argv, env }: Program): never {
+  try {
+    execve(path, argv, env);
+  } catch (error) {
+    // runc's text, which engines know: `exec /x: exec format error`.
+    throw new KumiteError("process/executable-not-found", messageOf(error), { cause: error });
+  }
+}
+
+function enterDirectory(cwd: string): void {
+  try {
+    chdir(cwd);
+    // A directory outside of the root has a name that begins with "(unreachable)".
+    if (!getcwd().startsWith("/")) throw new KumiteError("agent/failed", "it lies outside of the root file system");
+  } catch (error) {
+    throw new KumiteError("agent/failed", `chdir to cwd (${JSON.stringify(cwd)}): ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}

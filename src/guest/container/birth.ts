@@ -1,0 +1,60 @@
+/**
+ * The birth of a process: a fork of the agent in its namespaces and cgroup, with a socket over which it says how its
+ * set-up goes. What the fork does is the caller's; what the agent sees of it is here.
+ */
+import { whenExited } from "../../sys/engine/reaper.ts";
+import { closeQuietly } from "../../sys/linux/file.ts";
+import { forkInto } from "../../sys/linux/fork-into.ts";
+import { exit } from "../../sys/linux/process.ts";
+import { pidfd_open } from "../../sys/linux/signal.ts";
+import { SOCK_CLOEXEC, SOCK_SEQPACKET, socketpair } from "../../sys/linux/socket.ts";
+import { KumiteError } from "../../util/errors.ts";
+import { BornProcess } from "./born-process.ts";
+import { ControlSocket } from "./control-socket.ts";
+import { inPidNamespace } from "./pid-namespace.ts";
+
+export interface BirthRequest {
+  /** CLONE_NEW* of the namespaces to be made at birth. */
+  readonly newNamespaces: number;
+  /** Namespace file or pidfd whose pid namespace the process is born into; `undefined`: the agent's, or a new one. */
+  readonly pidNamespace: number | undefined;
+  /** Directory of its cgroup. */
+  readonly cgroupFd: number;
+  /** Runs in the new process, with its end of the socket. */
+  readonly run: (control: number) => never;
+}
+
+export interface NewProcess {
+  readonly process: BornProcess;
+  /** The caller closes it. */
+  readonly control: ControlSocket;
+}
+
+export function bear({ newNamespaces, pidNamespace, cgroupFd, run }: BirthRequest): NewProcess {
+  const [ours, theirs] = socketpair(SOCK_SEQPACKET | SOCK_CLOEXEC);
+  try {
+    const pid = inPidNamespace(pidNamespace, () => {
+      const born = forkInto(newNamespaces, cgroupFd);
+      return born === 0 ? runNewProcess(run, theirs) : born;
+    });
+    // Before anything else can happen: an end that nobody waits for is reaped unseen.
+    const exited = whenExited(pid);
+    const pidfd = pidfd_open(pid);
+    if (pidfd === undefined) throw new KumiteError("internal", `process ${pid} was reaped before its time`);
+    return { process: new BornProcess(pid, pidfd, exited), control: new ControlSocket(ours) };
+  } catch (error) {
+    closeQuietly(ours);
+    throw error;
+  } finally {
+    closeQuietly(theirs);
+  }
+}
+
+/** Nothing may lead a fork back into the agent's own work, whatever `run` does. */
+function runNewProcess(run: (control: number) => never, control: number): never {
+  try {
+    run(control);
+  } finally {
+    exit(127);
+  }
+}

@@ -1,0 +1,74 @@
+/** A container while it exists: its state, its processes, and how everything of it is undone. */
+
+import { KumiteError } from "../../util/errors.ts";
+import type { Scope } from "../../util/scope.ts";
+import type { ContainerCgroup } from "../cgroup/container-cgroup.ts";
+import type { ControlSocket } from "./control-socket.ts";
+import type { ContainerProcess } from "./process.ts";
+import { ProcessTable } from "./process-table.ts";
+
+export type ContainerState =
+  /** The first process is prepared and waits at its socket. */
+  | { readonly phase: "created"; readonly control: ControlSocket }
+  | { readonly phase: "running" }
+  | { readonly phase: "stopped" };
+
+export class Container {
+  readonly id: string;
+  readonly cgroup: ContainerCgroup;
+  readonly first: ContainerProcess;
+  /** The first process leads a pid namespace of its own: the kernel keeps signals from it that it does not catch. */
+  readonly leadsPidNamespace: boolean;
+  /** Exec processes; the first one is not among them. */
+  readonly processes: ProcessTable;
+  /** Undoes all that was made for it. */
+  readonly undo: Scope;
+  #state: ContainerState;
+
+  constructor(parts: {
+    readonly id: string;
+    readonly cgroup: ContainerCgroup;
+    readonly first: ContainerProcess;
+    readonly control: ControlSocket;
+    readonly leadsPidNamespace: boolean;
+    readonly undo: Scope;
+  }) {
+    this.id = parts.id;
+    this.cgroup = parts.cgroup;
+    this.first = parts.first;
+    this.leadsPidNamespace = parts.leadsPidNamespace;
+    this.undo = parts.undo;
+    this.processes = new ProcessTable(parts.id);
+    this.#state = { phase: "created", control: parts.control };
+    void this.first.exited.then(() => this.#enter({ phase: "stopped" }));
+  }
+
+  get state(): ContainerState {
+    return this.#state;
+  }
+
+  /** Takes the socket of a created container: from here on it counts as running. */
+  leaveCreated(): ControlSocket {
+    const state = this.#state;
+    if (state.phase !== "created") throw this.wrongState("created");
+    this.#state = { phase: "running" };
+    return state.control;
+  }
+
+  wrongState(wanted: string): KumiteError {
+    const { phase } = this.#state;
+    return new KumiteError("container/wrong-state", `container ${this.id} is ${phase}, not ${wanted}`, {
+      data: { container: this.id, state: phase },
+    });
+  }
+
+  /** The process of that id; empty, or the first one's, is the first. @throws KumiteError `process/not-found` */
+  process(execId: string): ContainerProcess {
+    return execId === "" || execId === this.first.execId ? this.first : this.processes.require(execId);
+  }
+
+  #enter(state: ContainerState): void {
+    if (this.#state.phase === "created") this.#state.control.close();
+    this.#state = state;
+  }
+}

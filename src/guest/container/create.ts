@@ -1,0 +1,105 @@
+/**
+ * CreateContainer: everything up to a first process that only waits to be let go. What fails on the way, in the agent or
+ * in the process, is undone, and the error says what it was.
+ */
+import { raceAbort } from "../../util/abort.ts";
+import { KumiteError, messageOf } from "../../util/errors.ts";
+import { Scope } from "../../util/scope.ts";
+import { ContainerCgroup } from "../cgroup/container-cgroup.ts";
+import { initContainer } from "../child/container-init.ts";
+import { namespaceFlag } from "../spec/namespaces.ts";
+import type { ContainerPlan } from "../spec/plan.ts";
+import type { StdioPorts } from "../stdio/process-io.ts";
+import type { ChildEnds } from "../stdio/streams.ts";
+import type { StorageRequest } from "../storage/drivers.ts";
+import { bear, type NewProcess } from "./birth.ts";
+import { Container } from "./container.ts";
+import type { ContainerHost } from "./host.ts";
+import { closeNamespaces, openNamespaces } from "./namespace-files.ts";
+import { prepareProcess } from "./prepare.ts";
+
+export interface CreateRequest {
+  readonly id: string;
+  /** Of the first process. */
+  readonly execId: string;
+  readonly plan: ContainerPlan;
+  readonly storages: readonly StorageRequest[];
+  readonly ports: StdioPorts;
+}
+
+export async function createContainer(
+  host: ContainerHost,
+  request: CreateRequest,
+  signal: AbortSignal,
+): Promise<Container> {
+  const { id, plan, execId, ports } = request;
+  const log = host.log.with({ container: id });
+  if (plan.notApplied.length > 0) log.warn("accepted, but not applied", { what: plan.notApplied });
+  await using undo = new Scope({
+    onFailure: ({ name, error }) => log.error("clean-up failed", { what: name, error: messageOf(error) }),
+  });
+  holdStorages(host, request.storages, undo);
+  for (const mount of plan.mounts) if (mount.kind === "new") host.modules.need(mount.fstype);
+  const cgroup = makeCgroup(host, request, undo);
+  const { process, control } = await prepareProcess(
+    host,
+    { execId, plan: plan.process, ports },
+    (standard) => startFirstProcess(plan, cgroup, standard, undo),
+    signal,
+  );
+  undo.add("standard streams", () => process.io.close());
+  const leadsPidNamespace = (plan.namespaces.create & namespaceFlag.pid) !== 0;
+  return new Container({ id, cgroup, control, first: process, leadsPidNamespace, undo: undo.handOver() });
+}
+
+function holdStorages(host: ContainerHost, storages: readonly StorageRequest[], undo: Scope): void {
+  const hold = host.storages.acquire(storages);
+  undo.add("storages", () => {
+    const [failure] = hold.release();
+    if (failure !== undefined) throw failure;
+  });
+}
+
+function makeCgroup(host: ContainerHost, { id, plan }: CreateRequest, undo: Scope): ContainerCgroup {
+  const cgroup = ContainerCgroup.create(plan.cgroup, {
+    onMissing: ({ file, value }) => {
+      if (host.missingController === "refuse") {
+        throw new KumiteError("cgroup/failed", `the kernel has no ${file}, which was to be set to ${value}`);
+      }
+      host.log.warn("limit not applied: the hierarchy has no such controller", { container: id, file, value });
+    },
+  });
+  undo.add("cgroup", () => cgroup.remove());
+  return cgroup;
+}
+
+function startFirstProcess(
+  plan: ContainerPlan,
+  cgroup: ContainerCgroup,
+  standard: ChildEnds["standard"],
+  undo: Scope,
+): NewProcess {
+  const namespaces = openNamespaces(plan.namespaces.join);
+  try {
+    const pidNamespace = namespaces.find(({ flag }) => flag === namespaceFlag.pid);
+    const joined = namespaces.filter((namespace) => namespace !== pidNamespace);
+    const born = bear({
+      // The cgroup namespace is made later, in the cgroup.
+      newNamespaces: plan.namespaces.create & ~namespaceFlag.cgroup,
+      pidNamespace: pidNamespace?.fd,
+      cgroupFd: cgroup.fd,
+      run: (control) => initContainer({ plan, control, standard, joined }),
+    });
+    undo.add("processes", (limit) => endProcesses(cgroup, born, limit));
+    return born;
+  } finally {
+    closeNamespaces(namespaces);
+  }
+}
+
+async function endProcesses(cgroup: ContainerCgroup, { process, control }: NewProcess, signal: AbortSignal) {
+  control.close();
+  cgroup.kill();
+  await cgroup.whenEmpty(signal);
+  await raceAbort(process.exited, signal);
+}

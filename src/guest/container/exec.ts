@@ -1,0 +1,69 @@
+/** ExecProcess: one more process in a container, running when the call returns. */
+
+import { openDirectory } from "../../sys/linux/directory.ts";
+import { closeQuietly } from "../../sys/linux/file.ts";
+import { SIGKILL } from "../../sys/linux/signal.ts";
+import { readFileText } from "../../sys/linux/whole-file.ts";
+import { isSystemError } from "../../util/errors.ts";
+import { cgroupRoot } from "../cgroup/hierarchy.ts";
+import { initExec } from "../child/exec-init.ts";
+import type { ProcessPlan } from "../spec/plan.ts";
+import type { ChildEnds } from "../stdio/streams.ts";
+import { bear, type NewProcess } from "./birth.ts";
+import type { Container } from "./container.ts";
+import type { ContainerHost } from "./host.ts";
+import { type ProcessRequest, prepareProcess } from "./prepare.ts";
+import { awaitExecuted } from "./set-up.ts";
+
+/** @throws KumiteError `container/wrong-state`, `process/exists`, and what the process reports of its set-up */
+export async function execProcess(
+  host: ContainerHost,
+  container: Container,
+  request: ProcessRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const release = container.processes.reserve(request.execId);
+  try {
+    const birth = (standard: ChildEnds["standard"]) => startProcess(container, request.plan, standard);
+    const { process, control } = await prepareProcess(host, request, birth, signal);
+    try {
+      control.release();
+      await awaitExecuted(control, signal);
+      container.processes.add(process);
+    } catch (error) {
+      process.born.signal(SIGKILL);
+      process.io.close();
+      throw error;
+    } finally {
+      control.close();
+    }
+  } finally {
+    release();
+  }
+}
+
+function startProcess(container: Container, plan: ProcessPlan, standard: ChildEnds["standard"]): NewProcess {
+  const { pid, pidfd } = container.first.born;
+  if (pidfd === undefined) throw container.wrongState("running");
+  const run = (control: number): never => initExec({ plan, control, standard, firstProcess: pidfd });
+  const request = { newNamespaces: 0, pidNamespace: pidfd, run };
+  try {
+    return bear({ ...request, cgroupFd: container.cgroup.fd });
+  } catch (error) {
+    // A container that has made cgroups of its own below its own one: no process can be in that any more.
+    if (!isSystemError(error, "EBUSY")) throw error;
+    const cgroupFd = openDirectory(cgroupOf(pid));
+    try {
+      return bear({ ...request, cgroupFd });
+    } finally {
+      closeQuietly(cgroupFd);
+    }
+  }
+}
+
+function cgroupOf(pid: number): string {
+  const line = readFileText(`/proc/${pid}/cgroup`)
+    .split("\n")
+    .find((text) => text.startsWith("0::"));
+  return `${cgroupRoot}${line?.slice("0::".length) ?? ""}`;
+}

@@ -1,0 +1,16 @@
+/** What the operations on containers need of the agent around them. */
+import type { Logger } from "../../util/log.ts";
+import type { ModuleLoader } from "../modules/module-loader.ts";
+import type { Ports } from "../stdio/ports.ts";
+import type { Storages } from "../storage/storages.ts";
+
+export interface ContainerHost {
+  readonly log: Logger;
+  readonly modules: ModuleLoader;
+  readonly ports: Ports;
+  readonly storages: Storages;
+  /** Capacity of stdio pipes in bytes; 0 is the kernel's default. */
+  readonly pipeSizeBytes: number;
+  /** A limit that the hierarchy has no controller for: refused in a machine, told where the host decides. */
+  readonly missingController: "refuse" | "tell";
+}

@@ -1,0 +1,71 @@
+/**
+ * A new process, first or further, up to the point where it only waits to be let go: its streams are in place and its
+ * ports are listened on before its program can do anything.
+ */
+import { SIGKILL } from "../../sys/linux/signal.ts";
+import { KumiteError } from "../../util/errors.ts";
+import type { ProcessPlan } from "../spec/plan.ts";
+import { ProcessIo, type StdioPorts } from "../stdio/process-io.ts";
+import {
+  type ChildEnds,
+  closeStreams,
+  openPipes,
+  openPlaceholders,
+  type ProcessStreams,
+  streamsOfTerminal,
+} from "../stdio/streams.ts";
+import type { NewProcess } from "./birth.ts";
+import type { ControlSocket } from "./control-socket.ts";
+import type { ContainerHost } from "./host.ts";
+import { ContainerProcess } from "./process.ts";
+import { awaitReady } from "./set-up.ts";
+
+export interface ProcessRequest {
+  readonly execId: string;
+  readonly plan: ProcessPlan;
+  readonly ports: StdioPorts;
+}
+
+export interface PreparedProcess {
+  readonly process: ContainerProcess;
+  /** The caller closes it. */
+  readonly control: ControlSocket;
+}
+
+/**
+ * @param birth makes the process, with these descriptors as its standard ones
+ * @throws KumiteError as `awaitReady`; `usage/invalid` for a port; no process is left then
+ */
+export async function prepareProcess(
+  host: ContainerHost,
+  { execId, plan, ports }: ProcessRequest,
+  birth: (standard: ChildEnds["standard"]) => NewProcess,
+  signal: AbortSignal,
+): Promise<PreparedProcess> {
+  const pipes = plan.terminal === undefined ? openPipes(plan.user.uid, host.pipeSizeBytes) : undefined;
+  let born: NewProcess | undefined;
+  try {
+    born = giveBirth(pipes?.child ?? openPlaceholders(), birth);
+    const terminal = await awaitReady(born, signal);
+    const io = new ProcessIo(pipes?.streams ?? terminalStreams(terminal), ports, host.ports);
+    return { process: new ContainerProcess(execId, born.process, io), control: born.control };
+  } catch (error) {
+    born?.process.signal(SIGKILL);
+    born?.control.close();
+    if (pipes !== undefined) closeStreams(pipes.streams);
+    throw error;
+  }
+}
+
+function giveBirth(ends: ChildEnds, birth: (standard: ChildEnds["standard"]) => NewProcess): NewProcess {
+  try {
+    return birth(ends.standard);
+  } finally {
+    ends.close();
+  }
+}
+
+function terminalStreams(master: number | undefined): ProcessStreams {
+  if (master !== undefined) return streamsOfTerminal(master);
+  throw new KumiteError("agent/failed", "the process did not hand over its terminal");
+}

@@ -1,0 +1,55 @@
+/** The agent's part while a new process sets itself up: it listens, and turns what goes wrong into an error. */
+import { closeQuietly } from "../../sys/linux/file.ts";
+import { KumiteError } from "../../util/errors.ts";
+import type { NewProcess } from "./birth.ts";
+import { type BornProcess, exitCode } from "./born-process.ts";
+import type { ControlSocket } from "./control-socket.ts";
+
+/**
+ * Until the process waits to be let go. Returns the master of the terminal if it opened one; the caller closes it.
+ * @throws KumiteError what the process reported; `agent/failed` when it died without a word; `aborted`
+ */
+export async function awaitReady(born: NewProcess, signal: AbortSignal): Promise<number | undefined> {
+  const { end, terminal } = await listen(born.control, signal);
+  if (end === "ready") return terminal;
+  if (terminal !== undefined) closeQuietly(terminal);
+  throw await deathOf(born.process);
+}
+
+/** Until the process that was let go has executed its program. Otherwise as `awaitReady`. */
+export async function awaitExecuted(control: ControlSocket, signal: AbortSignal): Promise<void> {
+  // One that is killed in the last moment looks the same; whoever waits for it learns that.
+  const { terminal } = await listen(control, signal);
+  if (terminal !== undefined) closeQuietly(terminal);
+}
+
+interface Heard {
+  readonly end: "ready" | "socket closed";
+  readonly terminal: number | undefined;
+}
+
+async function listen(control: ControlSocket, signal: AbortSignal): Promise<Heard> {
+  let terminal: number | undefined;
+  try {
+    for (;;) {
+      const received = await control.next(signal);
+      if (received === undefined) return { end: "socket closed", terminal };
+      const [descriptor, ...surplus] = received.descriptors;
+      for (const fd of terminal === undefined ? surplus : received.descriptors) closeQuietly(fd);
+      terminal ??= descriptor;
+      const { message } = received;
+      if (message.kind === "ready") return { end: "ready", terminal };
+      if (message.kind === "failed") throw new KumiteError(message.code, message.message);
+    }
+  } catch (error) {
+    if (terminal !== undefined) closeQuietly(terminal);
+    throw error;
+  }
+}
+
+async function deathOf(process: BornProcess): Promise<KumiteError> {
+  const code = exitCode(await process.exited);
+  return new KumiteError("agent/failed", `the process ended with status ${code} while it was being set up`, {
+    hint: "a limit on memory or processes that is too small for the set-up does this",
+  });
+}

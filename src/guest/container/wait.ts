@@ -1,0 +1,11 @@
+/** WaitProcess: how a process ends. Any number may wait for the same one, also after its end. */
+import type { ExitStatus } from "../../sys/os.ts";
+import { raceAbort } from "../../util/abort.ts";
+import type { Container } from "./container.ts";
+
+/** @throws KumiteError `process/not-found`, `aborted` */
+export async function waitProcess(container: Container, execId: string, signal: AbortSignal): Promise<ExitStatus> {
+  const gone = container.processes.statusOf(execId);
+  if (gone !== undefined) return gone;
+  return raceAbort(container.process(execId).exited, signal);
+}

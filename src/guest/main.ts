@@ -1,0 +1,119 @@
+/** The guest agent: first process of a virtual machine (`/init`), or of namespaces on a host for the process driver. */
+import { serve } from "../protocol/ttrpc/server.ts";
+import { describeFailure } from "../sys/engine/failure.ts";
+import { hold, onUncaught } from "../sys/engine/loop.ts";
+import { startReaper } from "../sys/engine/reaper.ts";
+import { ownStream } from "../sys/engine/stream.ts";
+import { dupAbove } from "../sys/linux/file.ts";
+import { exit, getpid, PR_SET_DUMPABLE, prctl, processArguments } from "../sys/linux/process.ts";
+import { readFileText } from "../sys/linux/whole-file.ts";
+import { messageOf } from "../util/errors.ts";
+import type { Logger } from "../util/log.ts";
+import type { Agent } from "./agent.ts";
+import { raiseDescriptorLimit } from "./boot/descriptor-limit.ts";
+import { openHostPort, whenHostConnected } from "./boot/host-port.ts";
+import { loadDrivers, powerOff, prepareMachine } from "./boot/machine.ts";
+import { hostRoot, prepareProcessMode } from "./boot/process-mode.ts";
+import { prepareHierarchy } from "./cgroup/hierarchy.ts";
+import { Sessions } from "./channel/sessions.ts";
+import { readKernelParameters } from "./kernel-parameters.ts";
+import { agentLog } from "./log.ts";
+import { noModules } from "./modules/module-loader.ts";
+import { readOptions } from "./options.ts";
+import { agentServices } from "./rpc/services.ts";
+import { Sandbox } from "./sandbox/sandbox.ts";
+import { Storages } from "./storage/storages.ts";
+
+/** Where the host finds the agent's methods. */
+const agentPort = 1024;
+
+async function runMachine(): Promise<void> {
+  prepareMachine();
+  const parameters = readKernelParameters(readFileText("/proc/cmdline"));
+  const log = agentLog(parameters.logLevel);
+  for (const warning of parameters.warnings) log.warn(warning);
+  try {
+    const modules = loadDrivers();
+    const sessions = new Sessions();
+    const agent: Agent = {
+      log,
+      modules,
+      ownsKernel: true,
+      ports: sessions,
+      storages: new Storages({ modules, hostRoot: "/" }),
+      sandbox: new Sandbox(),
+      pipeSizeBytes: parameters.containerPipeSizeBytes,
+      missingController: "refuse",
+    };
+    begin(agent, sessions);
+    await serveMachine(sessions, await openHostPort(), log);
+  } catch (error) {
+    log.error("the agent cannot run", { error: messageOf(error) });
+    powerOff();
+  }
+}
+
+/** For ever: a host that went away may come back, to the same port. */
+async function serveMachine(sessions: Sessions, port: number, log: Logger): Promise<never> {
+  // The end of the first process is the end of the machine.
+  hold();
+  for (;;) {
+    await whenHostConnected(port);
+    // A copy for each session: the port itself is never closed.
+    const reason = await sessions.run(ownStream(dupAbove(port, 0)));
+    log.info("the session with the host is over", { reason: reason.message });
+  }
+}
+
+async function runProcess(channelFd: number): Promise<void> {
+  const log = agentLog("info");
+  try {
+    prepareProcessMode(getpid(), channelFd);
+  } catch (error) {
+    log.error("the agent cannot run", { error: messageOf(error) });
+    exit(1);
+  }
+  const sessions = new Sessions();
+  const agent: Agent = {
+    log,
+    modules: noModules,
+    ownsKernel: false,
+    ports: sessions,
+    storages: new Storages({ modules: noModules, hostRoot }),
+    sandbox: new Sandbox(),
+    pipeSizeBytes: 0,
+    missingController: "tell",
+  };
+  begin(agent, sessions);
+  // The other end belongs to one host, which is gone then.
+  await sessions.run(ownStream(channelFd));
+  exit(0);
+}
+
+/** What both do once they stand on their own. */
+function begin(agent: Agent, sessions: Sessions): void {
+  const { log } = agent;
+  onUncaught((error, origin) => log.error("internal error", { origin, error: describeFailure(error) }));
+  startReaper();
+  raiseDescriptorLimit();
+  // Its forks carry its memory into containers until they execute something else: nobody there may look at it.
+  prctl(PR_SET_DUMPABLE, 0);
+  const missing = prepareHierarchy();
+  if (missing.length > 0) log.warn("containers cannot be limited by all controllers", { missing });
+  const services = agentServices(agent);
+  const onError = (call: string, error: unknown): void => log.warn("a call failed", { call, error: messageOf(error) });
+  sessions.serve(agentPort, (stream) => void serve(stream, services, { onError }));
+}
+
+async function main(): Promise<void> {
+  const [, ...argv] = processArguments();
+  const mode = readOptions(argv, getpid());
+  switch (mode.kind) {
+    case "machine":
+      return runMachine();
+    case "process":
+      return runProcess(mode.channelFd);
+  }
+}
+
+void main();

@@ -1,0 +1,83 @@
+/**
+ * Kernel modules from the image, each loaded when it is first needed. The kernel has most things built in or not at all:
+ * asking for a name that the image does not have is not an error.
+ */
+import { loadModule, uname } from "../../sys/linux/machine.ts";
+import { readFileText } from "../../sys/linux/whole-file.ts";
+import { isSystemError, KumiteError } from "../../util/errors.ts";
+import { isRecord, parseJson } from "../../util/json.ts";
+import { type ModuleEntry, type ModuleIndex, moduleIndexPath } from "./index-format.ts";
+
+/** Loads what a name needs; a name that is unknown, or already loaded, is nothing to do. */
+export interface ModuleLoader {
+  need(name: string): void;
+}
+
+/** For agents that have no kernel of their own. */
+export const noModules: ModuleLoader = { need: () => {} };
+
+const maxIndexBytes = 4 * 1024 * 1024;
+
+export class IndexedModules implements ModuleLoader {
+  readonly #index: ModuleIndex;
+  readonly #loaded = new Set<string>();
+
+  constructor(index: ModuleIndex) {
+    this.#index = index;
+  }
+
+  /** @throws KumiteError `install/incomplete` for an index that is not for this kernel; `undefined` without an index */
+  static fromImage(): IndexedModules | undefined {
+    let text: string;
+    try {
+      text = readFileText(moduleIndexPath, maxIndexBytes);
+    } catch (error) {
+      if (isSystemError(error, "ENOENT")) return undefined;
+      throw error;
+    }
+    const index = parseJson(text);
+    if (!isIndex(index)) throw incomplete("is not a module index of version 1");
+    const { release } = uname();
+    if (index.release !== release) throw incomplete(`is for kernel ${index.release}, but ${release} is running`);
+    return new IndexedModules(index);
+  }
+
+  /** What reaching the host takes. */
+  loadEarly(): void {
+    for (const name of this.#index.early) this.need(name);
+  }
+
+  need(name: string): void {
+    if (this.#loaded.has(name)) return;
+    this.#loaded.add(name);
+    const entry = Object.hasOwn(this.#index.modules, name) ? this.#index.modules[name] : undefined;
+    if (entry === undefined) return;
+    for (const needed of entry.needs) this.need(needed);
+    load(entry);
+  }
+}
+
+function load({ file }: ModuleEntry): void {
+  try {
+    loadModule(file);
+  } catch (error) {
+    if (!isSystemError(error, "EEXIST")) throw error;
+  }
+}
+
+/** The image is ours and was built with its index: what is checked is that it is one, not every entry. */
+function isIndex(value: unknown): value is ModuleIndex {
+  return (
+    isRecord(value) &&
+    value.version === 1 &&
+    typeof value.release === "string" &&
+    Array.isArray(value.early) &&
+    isRecord(value.modules)
+  );
+}
+
+function incomplete(what: string): KumiteError {
+  return new KumiteError("install/incomplete", `${moduleIndexPath} ${what}`, {
+    hint: "rebuild the guest image for the kernel that it boots with",
+  });
+}

@@ -1,0 +1,11 @@
+/** Health.Check: an agent that answers is well. */
+import {
+  CheckRequest,
+  HealthCheckResponse,
+  HealthCheckResponse_ServingStatus,
+} from "../../protocol/gen/kata/health.ts";
+import { rpc } from "./rpc.ts";
+
+export const check = rpc("Check", CheckRequest, HealthCheckResponse, () => ({
+  status: HealthCheckResponse_ServingStatus.SERVING,
+}));

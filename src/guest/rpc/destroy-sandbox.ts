@@ -1,0 +1,23 @@
+/** DestroySandbox: everything of it goes, the machine stays. Without a sandbox there is nothing to do. */
+
+import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
+import { DestroySandboxRequest } from "../../protocol/gen/kata/agent.ts";
+import { sync } from "../../sys/linux/machine.ts";
+import { messageOf } from "../../util/errors.ts";
+import { removeContainer } from "../container/remove.ts";
+import { rpc } from "./rpc.ts";
+
+export const destroySandbox = rpc("DestroySandbox", DestroySandboxRequest, Empty, async (agent, _request, context) => {
+  const { sandbox, log } = agent;
+  const removals = sandbox.containerIds.map((id) =>
+    sandbox.remove(id, (container) => removeContainer(container, log, context.signal)),
+  );
+  // Each as far as it goes; the first that failed is told when all are done.
+  const failed = (await Promise.allSettled(removals)).find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+  const details = sandbox.end();
+  for (const failure of details?.storages.release() ?? []) log.error(messageOf(failure));
+  sync();
+  if (details !== undefined) log.info("sandbox destroyed", { sandbox: details.id });
+  return undefined;
+});

@@ -1,0 +1,26 @@
+/** ExecProcess: the process runs when the call returns. */
+
+import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
+import { ExecProcessRequest } from "../../protocol/gen/kata/agent.ts";
+import { KumiteError } from "../../util/errors.ts";
+import { execProcess as exec } from "../container/exec.ts";
+import { Fields } from "../spec/fields.ts";
+import { processDocument } from "../spec/from-messages.ts";
+import { readProcess } from "../spec/process.ts";
+import { checkId, jsonDocument, refuseUsed, stdioPorts } from "./request.ts";
+import { rpc } from "./rpc.ts";
+
+export const execProcess = rpc("ExecProcess", ExecProcessRequest, Empty, async (agent, request, context) => {
+  const { containerId } = request;
+  const execId = checkId(request.execId, "exec");
+  const container = agent.sandbox.container(containerId);
+  refuseUsed({ string_user: request.stringUser !== undefined });
+  const document = jsonDocument(request.kumiteOciJson) ?? (request.process && processDocument(request.process));
+  if (document === undefined) throw new KumiteError("usage/invalid", "the request has no process");
+  const plan = readProcess(new Fields(document, "process"), (phrase) =>
+    agent.log.warn("accepted, but not applied", { container: containerId, what: [phrase] }),
+  );
+  await exec(agent, container, { execId, plan, ports: stdioPorts(request) }, context.signal);
+  agent.log.debug("process started", { container: containerId, execId });
+  return undefined;
+});

@@ -1,0 +1,42 @@
+/** What several methods check of their requests. */
+import { KumiteError, messageOf } from "../../util/errors.ts";
+import { parseJson } from "../../util/json.ts";
+import type { Agent } from "../agent.ts";
+import type { StdioPorts } from "../stdio/process-io.ts";
+
+/** Ids become parts of paths and of messages. */
+const idPattern = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}$/;
+
+/** @throws KumiteError `container/bad-id` */
+export function checkId(id: string, kind: "container" | "exec"): string {
+  if (idPattern.test(id)) return id;
+  throw new KumiteError("container/bad-id", `${JSON.stringify(id.slice(0, 140))} is no ${kind} id`, {
+    hint: "an id has 1 to 128 characters of A-Z a-z 0-9 _ . + - and begins with a letter or digit",
+  });
+}
+
+/** The specification as the host read it; `undefined` from a host that sends messages only. */
+export function jsonDocument(text: string): unknown {
+  if (text === "") return undefined;
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw new KumiteError("oci/spec-invalid", `the specification is no JSON: ${messageOf(error)}`);
+  }
+}
+
+export function stdioPorts(request: { stdinPort: number; stdoutPort: number; stderrPort: number }): StdioPorts {
+  return { stdin: request.stdinPort, stdout: request.stdoutPort, stderr: request.stderrPort };
+}
+
+/** What would be ignored silently otherwise. @throws KumiteError `oci/unsupported` */
+export function refuseUsed(fields: Readonly<Record<string, boolean>>): void {
+  const used = Object.keys(fields).find((name) => fields[name] === true);
+  if (used !== undefined) throw new KumiteError("oci/unsupported", `${used} of the request is not supported`);
+}
+
+/** @throws KumiteError `agent/denied` under the process driver, where the kernel is the host's */
+export function refuseWithoutKernel({ ownsKernel }: Agent, what: string): void {
+  if (ownsKernel) return;
+  throw new KumiteError("agent/denied", `this agent runs on the host's own kernel and must not ${what}`);
+}

@@ -1,0 +1,27 @@
+/** ReseedRandomDev: bytes of the host's, for a guest that woke up with the memory of another. */
+
+import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
+import { ReseedRandomDevRequest } from "../../protocol/gen/kata/agent.ts";
+import { closeQuietly, open } from "../../sys/linux/file.ts";
+import { O_CLOEXEC, O_WRONLY } from "../../sys/linux/open-flags.ts";
+import { addEntropy, reseedGenerator } from "../../sys/linux/random.ts";
+import { KumiteError } from "../../util/errors.ts";
+import { refuseWithoutKernel } from "./request.ts";
+import { rpc } from "./rpc.ts";
+
+const longestBytes = 65536;
+
+export const reseedRandomDev = rpc("ReseedRandomDev", ReseedRandomDevRequest, Empty, (agent, { data }) => {
+  refuseWithoutKernel(agent, "feed the random generator");
+  if (data.length === 0 || data.length > longestBytes) {
+    throw new KumiteError("usage/invalid", `a seed has 1 to ${longestBytes} bytes, not ${data.length}`);
+  }
+  const fd = open("/dev/random", O_WRONLY | O_CLOEXEC);
+  try {
+    addEntropy(fd, data);
+    reseedGenerator(fd);
+  } finally {
+    closeQuietly(fd);
+  }
+  return undefined;
+});

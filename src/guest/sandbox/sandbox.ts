@@ -1,0 +1,95 @@
+/**
+ * The sandbox: its name, what is mounted for it, and its containers. One at a time; what an operation is doing to a
+ * container keeps others from it.
+ */
+import { KumiteError } from "../../util/errors.ts";
+import type { Container } from "../container/container.ts";
+import type { StorageHold } from "../storage/storages.ts";
+
+/** What an id stands for. */
+type Entry =
+  | { readonly kind: "creating" }
+  | { readonly kind: "container"; readonly container: Container }
+  | { readonly kind: "removing"; readonly container: Container };
+
+/** Of a sandbox that exists. */
+export interface SandboxDetails {
+  readonly id: string;
+  readonly storages: StorageHold;
+}
+
+export class Sandbox {
+  readonly #entries = new Map<string, Entry>();
+  #details: SandboxDetails | undefined;
+
+  /** @throws KumiteError `container/exists` when there is one */
+  checkAbsent(): void {
+    if (this.#details !== undefined)
+      throw new KumiteError("container/exists", `sandbox ${this.#details.id} exists already`);
+  }
+
+  begin(details: SandboxDetails): void {
+    this.checkAbsent();
+    this.#details = details;
+  }
+
+  /** What was given to `begin`, once; `undefined` when there is no sandbox. */
+  end(): SandboxDetails | undefined {
+    const details = this.#details;
+    this.#details = undefined;
+    return details;
+  }
+
+  /** Containers can be made only in a sandbox. @throws KumiteError `container/wrong-state` */
+  checkRunning(): void {
+    if (this.#details === undefined) throw new KumiteError("container/wrong-state", "there is no sandbox");
+  }
+
+  /** Takes the id while the container is made, and keeps it when that succeeds. @throws KumiteError `container/exists` */
+  async add(id: string, create: () => Promise<Container>): Promise<void> {
+    if (this.#entries.has(id)) {
+      throw new KumiteError("container/exists", `container ${id} exists already`, { data: { container: id } });
+    }
+    this.#entries.set(id, { kind: "creating" });
+    try {
+      this.#entries.set(id, { kind: "container", container: await create() });
+    } catch (error) {
+      this.#entries.delete(id);
+      throw error;
+    }
+  }
+
+  /** @throws KumiteError `container/not-found`, `container/wrong-state` while it is being made */
+  container(id: string): Container {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) {
+      throw new KumiteError("container/not-found", `there is no container ${id}`, { data: { container: id } });
+    }
+    if (entry.kind === "creating") throw wrongState(id, "created");
+    return entry.container;
+  }
+
+  /** Frees the id when `remove` succeeds; otherwise the container stays. @throws KumiteError as `container` */
+  async remove(id: string, remove: (container: Container) => Promise<void>): Promise<void> {
+    const container = this.container(id);
+    if (this.#entries.get(id)?.kind === "removing") throw wrongState(id, "removed");
+    this.#entries.set(id, { kind: "removing", container });
+    try {
+      await remove(container);
+      this.#entries.delete(id);
+    } catch (error) {
+      this.#entries.set(id, { kind: "container", container });
+      throw error;
+    }
+  }
+
+  get containerIds(): string[] {
+    return [...this.#entries.keys()];
+  }
+}
+
+function wrongState(id: string, doing: string): KumiteError {
+  return new KumiteError("container/wrong-state", `container ${id} is just being ${doing}`, {
+    data: { container: id },
+  });
+}

@@ -1,0 +1,108 @@
+/**
+ * The agent's end of a process's standard output or error: a pipe or the master of a terminal.
+ * Its end is when every writer has closed it, or when the process has ended and what it wrote is read: a daemon that it
+ * left behind keeps the descriptor open, but nobody waits for that.
+ */
+import { type Channel, ownChannel } from "../../sys/engine/channel.ts";
+import { Watch } from "../../sys/engine/loop.ts";
+import { EAGAIN, EINTR, EIO, failure } from "../../sys/linux/check.ts";
+import { EPOLLIN } from "../../sys/linux/epoll.ts";
+import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
+import { deferred } from "../../util/deferred.ts";
+
+interface PendingRead {
+  readonly buffer: Uint8Array;
+  resolve(count: number): void;
+  reject(reason: unknown): void;
+}
+
+export class Output {
+  /** Resolves when nothing more can be read, because it ended or was closed. */
+  readonly ended: Promise<void>;
+  readonly #ended = deferred();
+  readonly #channel: Channel;
+  readonly #watch: Watch;
+  #reading: PendingRead | undefined;
+  #processEnded = false;
+  #closed = false;
+
+  /** Owns the descriptor, which nobody else reads. */
+  constructor(fd: number) {
+    this.ended = this.#ended.promise;
+    this.#channel = ownChannel(fd);
+    this.#watch = new Watch(fd, () => this.#onReadable());
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The number of bytes put into the buffer, 0 at the end. One read at a time; an aborted one loses no bytes. */
+  read(buffer: Uint8Array, signal?: AbortSignal): Promise<number> {
+    if (this.#closed) return Promise.resolve(0);
+    return new Promise((resolve, reject) => {
+      throwIfAborted(signal);
+      if (this.#reading !== undefined) throw new Error("an output has one read at a time");
+      const forget = onAbort(signal, () => {
+        this.#reading = undefined;
+        reject(abortError(signal as AbortSignal));
+      });
+      this.#reading = {
+        buffer,
+        resolve: (count) => {
+          forget();
+          resolve(count);
+        },
+        reject: (reason) => {
+          forget();
+          reject(reason);
+        },
+      };
+      // By way of the loop even if bytes are there, so that a busy process does not keep the others waiting; but after
+      // the process's end no event may ever come.
+      if (this.#processEnded) this.#onReadable();
+      else this.#watch.set(EPOLLIN);
+    });
+  }
+
+  /** The process has ended: from now on an empty pipe is a finished one. */
+  processEnded(): void {
+    this.#processEnded = true;
+    if (this.#reading !== undefined) this.#onReadable();
+  }
+
+  /** Who still writes gets EPIPE. A pending read ends. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#watch.close();
+    this.#channel.close();
+    this.#take()?.resolve(0);
+    this.#ended.resolve();
+  }
+
+  #onReadable(): void {
+    if (this.#reading === undefined) {
+      this.#watch.set(0);
+      return;
+    }
+    const count = this.#channel.read(this.#reading.buffer);
+    if (count === EINTR || (count === EAGAIN && !this.#processEnded)) return;
+    const reading = this.#take();
+    if (count > 0) reading?.resolve(count);
+    // A terminal's master says EIO when nobody has the other side open.
+    else if (count === 0 || count === EAGAIN || count === EIO) this.#finish(reading);
+    else reading?.reject(failure(count, "read", "output of a process"));
+  }
+
+  #finish(reading: PendingRead | undefined): void {
+    this.close();
+    reading?.resolve(0);
+  }
+
+  #take(): PendingRead | undefined {
+    const reading = this.#reading;
+    this.#reading = undefined;
+    return reading;
+  }
+}

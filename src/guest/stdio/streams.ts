@@ -1,0 +1,84 @@
+/** Where the standard streams of a process come from: pipes, or the terminal that the process itself has opened. */
+import { ownStream } from "../../sys/engine/stream.ts";
+import { fchown } from "../../sys/linux/directory.ts";
+import { closeQuietly, dupAbove, open, pipe2 } from "../../sys/linux/file.ts";
+import { O_CLOEXEC, O_RDWR } from "../../sys/linux/open-flags.ts";
+import { setPipeSize } from "../../sys/linux/pipe.ts";
+import type { ByteStream } from "../../sys/os.ts";
+import { Output } from "./output.ts";
+
+/** The agent's ends. */
+export interface ProcessStreams {
+  readonly input: ByteStream;
+  readonly output: Output;
+  /** `undefined` with a terminal, where errors come with the output. */
+  readonly error: Output | undefined;
+  /** The master, for its size; it belongs to `output`. */
+  readonly terminal: number | undefined;
+}
+
+/** The new process's ends: standard input, output and error. */
+export interface ChildEnds {
+  readonly standard: readonly [number, number, number];
+  /** Closes them in the agent, once the process has its copies. */
+  close(): void;
+}
+
+/**
+ * @param uid user that will own the process's ends, so that it can open them again by name (/dev/stdout)
+ * @param pipeSizeBytes capacity; 0 keeps the kernel's default
+ */
+export function openPipes(uid: number, pipeSizeBytes: number): { streams: ProcessStreams; child: ChildEnds } {
+  const opened: number[] = [];
+  try {
+    const make = (): { readonly read: number; readonly write: number } => {
+      const pipe = pipe2(O_CLOEXEC);
+      opened.push(pipe.read, pipe.write);
+      if (pipeSizeBytes > 0) setPipeSize(pipe.write, pipeSizeBytes);
+      return pipe;
+    };
+    const [input, output, error] = [make(), make(), make()];
+    const standard = [input.read, output.write, error.write] as const;
+    if (uid !== 0) for (const fd of standard) fchown(fd, uid, -1);
+    return {
+      streams: {
+        input: ownStream(input.write),
+        output: new Output(output.read),
+        error: new Output(error.read),
+        terminal: undefined,
+      },
+      child: ends(standard),
+    };
+  } catch (error) {
+    for (const fd of opened) closeQuietly(fd);
+    throw error;
+  }
+}
+
+/** For a process that will open a terminal: until then it reads nothing and writes nowhere. */
+export function openPlaceholders(): ChildEnds {
+  const fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+  return ends([fd, fd, fd]);
+}
+
+/** Takes the master over. */
+export function streamsOfTerminal(master: number): ProcessStreams {
+  // Input and output are waited for apart from each other, and one descriptor can be watched once.
+  const writing = dupAbove(master, 0);
+  return { input: ownStream(writing), output: new Output(master), error: undefined, terminal: master };
+}
+
+export function closeStreams({ input, output, error }: ProcessStreams): void {
+  input.close();
+  output.close();
+  error?.close();
+}
+
+function ends(standard: readonly [number, number, number]): ChildEnds {
+  return {
+    standard,
+    close: () => {
+      for (const fd of new Set(standard)) closeQuietly(fd);
+    },
+  };
+}

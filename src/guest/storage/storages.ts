@@ -1,0 +1,139 @@
+/**
+ * What is mounted for the sandbox and its containers, by mount point. Several may ask for the same one: it is mounted
+ * once, and unmounted when the last has given it back.
+ */
+import { mkdir, rmdir, unlink } from "../../sys/linux/directory.ts";
+import { closeQuietly, open } from "../../sys/linux/file.ts";
+import { attachMount, MNT_DETACH, UMOUNT_NOFOLLOW, umount2 } from "../../sys/linux/mount.ts";
+import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from "../../sys/linux/open-flags.ts";
+import { isKumiteError, isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
+import { dirName, normalizePath } from "../../util/path.ts";
+import { makeStorage, type StorageContext, type StorageRequest } from "./drivers.ts";
+
+/** Held mount points, to be given back together. */
+export interface StorageHold {
+  /** Newest first. Idempotent. Runs through; returns what could not be unmounted. */
+  release(): KumiteError[];
+}
+
+interface Mounted {
+  holders: number;
+  /** What was made for the mount point itself, and goes with it. */
+  readonly made: "directory" | "file" | "nothing";
+}
+
+export class Storages {
+  readonly #context: StorageContext;
+  readonly #mounted = new Map<string, Mounted>();
+
+  constructor(context: StorageContext) {
+    this.#context = context;
+  }
+
+  /**
+   * Mounts in order what is not mounted yet.
+   * @throws KumiteError `usage/invalid`, `storage/failed`; nothing that it mounted is left then
+   */
+  acquire(requests: readonly StorageRequest[]): StorageHold {
+    const held: string[] = [];
+    const release = (): KumiteError[] =>
+      held
+        .splice(0)
+        .reverse()
+        .flatMap((point) => this.#release(point));
+    try {
+      for (const request of requests) {
+        const point = checkedMountPoint(request.mountPoint);
+        this.#acquire(point, request);
+        held.push(point);
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { release };
+  }
+
+  #acquire(point: string, request: StorageRequest): void {
+    const present = this.#mounted.get(point);
+    if (present !== undefined) {
+      present.holders += 1;
+      return;
+    }
+    try {
+      this.#mounted.set(point, { holders: 1, made: mountOnto(point, request, this.#context) });
+    } catch (error) {
+      if (isKumiteError(error)) throw error;
+      const what = `mounting ${request.driver} storage ${JSON.stringify(request.source)} on ${point}`;
+      throw new KumiteError("storage/failed", `${what}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  #release(point: string): KumiteError[] {
+    const mounted = this.#mounted.get(point);
+    if (mounted === undefined || --mounted.holders > 0) return [];
+    this.#mounted.delete(point);
+    try {
+      // Lazily: what still uses it keeps it, but nobody finds it any more.
+      umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW);
+      removeMade(point, mounted.made);
+      return [];
+    } catch (error) {
+      return [new KumiteError("storage/failed", `unmounting ${point}: ${messageOf(error)}`, { cause: error })];
+    }
+  }
+}
+
+function checkedMountPoint(mountPoint: string): string {
+  const point = normalizePath(mountPoint);
+  if (mountPoint.startsWith("/") && point !== "/" && !mountPoint.includes("\0")) return point;
+  throw new KumiteError(
+    "usage/invalid",
+    `${JSON.stringify(mountPoint)} is no mount point: it must be an absolute path`,
+  );
+}
+
+function mountOnto(point: string, request: StorageRequest, context: StorageContext): Mounted["made"] {
+  const { mount, directory } = makeStorage(request, context);
+  try {
+    const made = directory ? makeDirectories(point) : makeFile(point);
+    try {
+      attachMount(mount, point);
+      return made;
+    } catch (error) {
+      removeMade(point, made);
+      throw error;
+    }
+  } finally {
+    closeQuietly(mount);
+  }
+}
+
+function removeMade(point: string, made: Mounted["made"]): void {
+  if (made === "directory") rmdir(point);
+  if (made === "file") unlink(point);
+}
+
+function makeDirectories(path: string): Mounted["made"] {
+  try {
+    mkdir(path, 0o755);
+    return "directory";
+  } catch (error) {
+    if (isSystemError(error, "EEXIST")) return "nothing";
+    if (!isSystemError(error, "ENOENT") || path === "/") throw error;
+  }
+  makeDirectories(dirName(path));
+  mkdir(path, 0o755);
+  return "directory";
+}
+
+function makeFile(path: string): Mounted["made"] {
+  makeDirectories(dirName(path));
+  try {
+    closeQuietly(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644));
+    return "file";
+  } catch (error) {
+    if (isSystemError(error, "EEXIST")) return "nothing";
+    throw error;
+  }
+}

@@ -1,0 +1,31 @@
+/** Network interfaces, as far as a fresh network namespace needs them: its loopback. */
+import { ioctl } from "kumite:native";
+import { check } from "./check.ts";
+import { closeQuietly } from "./file.ts";
+import { SOCK_CLOEXEC, SOCK_DGRAM, socket } from "./socket.ts";
+
+const AF_INET = 2;
+const SIOCGIFFLAGS = 0x8913;
+const SIOCSIFFLAGS = 0x8914;
+const IFF_UP = 0x1;
+
+/** Of the network namespace that the process is in. */
+export function bringUpLoopback(): void {
+  const fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC);
+  try {
+    const request = interfaceRequest("lo");
+    const view = new DataView(request.buffer);
+    check(ioctl(fd, SIOCGIFFLAGS, request), "SIOCGIFFLAGS", "lo");
+    view.setInt16(16, view.getInt16(16, true) | IFF_UP, true);
+    check(ioctl(fd, SIOCSIFFLAGS, request), "SIOCSIFFLAGS", "lo");
+  } finally {
+    closeQuietly(fd);
+  }
+}
+
+/** struct ifreq: 16 bytes of name, then 24 of a union; flags are its first 16 bits. */
+function interfaceRequest(name: string): Uint8Array<ArrayBuffer> {
+  const request = new Uint8Array(40);
+  request.set(new TextEncoder().encode(name).subarray(0, 15));
+  return request;
+}
