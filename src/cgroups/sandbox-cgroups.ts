@@ -6,7 +6,7 @@
 import type { Journal } from "../persist/journal.ts";
 import type { Step } from "../persist/step.ts";
 import type { Os } from "../sys/os.ts";
-import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
+import { isSystemError, KumiteError } from "../util/errors.ts";
 import { dirName } from "../util/path.ts";
 import { defaultParent } from "./cgroup-path.ts";
 import { hierarchiesIn } from "./hierarchies.ts";
@@ -68,9 +68,11 @@ async function makeLeaf(os: Os, leaf: string): Promise<void> {
     } catch (error) {
       if (isSystemError(error, "EEXIST")) throw inUse(leaf);
       if (isSystemError(error, "ENOENT") && attempt < 5) continue;
-      throw new KumiteError("cgroup/failed", `cgroup ${leaf} cannot be made: ${messageOf(error)}`, {
+      if (!isSystemError(error)) throw error;
+      throw new KumiteError("cgroup/failed", `cgroup ${leaf} cannot be made`, {
         phase: "cgroup.make",
         data: { cgroup: leaf },
+        cause: error,
       });
     }
   }

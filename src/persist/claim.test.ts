@@ -81,6 +81,8 @@ describe("claiming an id", () => {
     assert.deepEqual(await listClaims(os, root), []);
     await claim("web");
     await writeFile(path.join(root, ".claim-1-2-3"), "");
+    await writeFile(path.join(root, "file"), "");
+    await mkdir(path.join(root, "directory"));
     assert.deepEqual(await listClaims(os, root), ["web"]);
   });
 });

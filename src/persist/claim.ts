@@ -73,10 +73,11 @@ export async function releaseClaim(os: Os, root: string, paths: SandboxPaths): P
   await os.files.removeTree(gone);
 }
 
-/** Ids that have a directory under `root`, in no order; empty when there is no root. */
+/** Ids of the sandboxes under `root`, in no order; empty when there is no root. */
 export async function listClaims(os: Os, root: string): Promise<string[]> {
-  const names = await listOrNothing(os, root);
-  return names.filter((name) => !name.startsWith(".") && joinPath(root, name) !== socketDirectory);
+  const names = (await listOrNothing(os, root)).filter((name) => !name.startsWith("."));
+  const found = await Promise.all(names.map((name) => os.files.status(sandboxPaths(root, name).journal)));
+  return names.filter((_, index) => found[index] !== undefined);
 }
 
 function firstRecord(os: Os, { id, bundle, rootfs, annotations }: ClaimRequest): SandboxRecord {

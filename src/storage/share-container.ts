@@ -4,7 +4,7 @@
  */
 import type { Bundle } from "../oci/bundle.ts";
 import type { MountEntry, Os } from "../sys/os.ts";
-import { KumiteError, messageOf } from "../util/errors.ts";
+import { isSystemError, KumiteError } from "../util/errors.ts";
 import { isBelow } from "../util/path.ts";
 import { volumeName } from "./guest-paths.ts";
 import type { Volume } from "./mount-plan.ts";
@@ -45,7 +45,8 @@ export async function shareContainer(
     try {
       await share(os, tree, directory, `${containerId}-${bind.name}`, bind);
     } catch (error) {
-      throw new KumiteError("storage/failed", `${bind.source} cannot be shared with the guest: ${messageOf(error)}`, {
+      if (!isSystemError(error)) throw error;
+      throw new KumiteError("storage/failed", `${bind.source} cannot be shared with the guest`, {
         phase: "storage.share",
         data: { source: bind.source },
         cause: error,

@@ -13,6 +13,7 @@ import { claimSandbox } from "../persist/claim.ts";
 import type { Journal } from "../persist/journal.ts";
 import type { SandboxPaths } from "../persist/paths.ts";
 import { undoAll } from "../persist/undo.ts";
+import { isKumiteError, isSystemError } from "../util/errors.ts";
 import type { Volume } from "./mount-plan.ts";
 import { shareContainer } from "./share-container.ts";
 import { makeSharedTree, type SharedTree } from "./shared-tree.ts";
@@ -171,7 +172,12 @@ describe("the shared tree", () => {
     const missing = volume(path.join(place, "missing"));
     await assert.rejects(
       shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), [missing]),
-      /missing cannot be shared with the guest: .*: no such file or directory/,
+      (error) => {
+        assert.ok(isKumiteError(error, "storage/failed"));
+        assert.equal(error.message, `${missing.source} cannot be shared with the guest`);
+        assert.ok(isSystemError(error.cause, "ENOENT"));
+        return true;
+      },
     );
   });
 });

@@ -8,7 +8,7 @@
  */
 import type { Journal } from "../persist/journal.ts";
 import type { Os } from "../sys/os.ts";
-import { KumiteError, messageOf } from "../util/errors.ts";
+import { isSystemError, KumiteError } from "../util/errors.ts";
 
 export interface SharedTree {
   readonly mounts: string;
@@ -34,7 +34,8 @@ export async function makeSharedTree(os: Os, journal: Journal, parent: string): 
     await os.mounts.mount({ target: tree.view, flags: ["remount", "bind", "ro", "nosuid", "nodev"] });
     return tree;
   } catch (error) {
-    throw new KumiteError("storage/failed", `the shared directory cannot be made: ${messageOf(error)}`, {
+    if (!isSystemError(error)) throw error;
+    throw new KumiteError("storage/failed", `the shared directory ${parent} cannot be made`, {
       phase: "storage.share",
       data: { directory: parent },
       cause: error,

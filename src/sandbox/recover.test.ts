@@ -1,0 +1,258 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { testOs } from "../../test/support/node-os.ts";
+import { makeSandboxCgroups } from "../cgroups/sandbox-cgroups.ts";
+import { type Claim, claimSandbox } from "../persist/claim.ts";
+import { readJournal } from "../persist/journal.ts";
+import { sandboxPaths } from "../persist/paths.ts";
+import { writeRecord } from "../persist/record.ts";
+import type { Step } from "../persist/step.ts";
+import { makeSharedTree } from "../storage/shared-tree.ts";
+import type { ChildProcess, MountEntry, Os } from "../sys/os.ts";
+import { isKumiteError } from "../util/errors.ts";
+import { killedStatus, observeSandbox } from "./observe.ts";
+import { recoverSandbox } from "./recover.ts";
+
+const os = testOs();
+
+/** The way of a create, cut at any write of the journal: the process that makes things dies there. */
+class Crash extends Error {}
+
+describe("recovery", () => {
+  let place: string;
+  let root: string;
+  let name: string;
+
+  beforeEach(async () => {
+    place = await mkdtemp(path.join(tmpdir(), "kumite-recover-"));
+    root = path.join(place, "root");
+    name = path.basename(place);
+  });
+  afterEach(async () => {
+    assert.deepEqual(await remains(), []);
+    await rm(place, { recursive: true });
+  });
+
+  function claim(id = "web", using = os): Promise<Claim> {
+    return claimSandbox(using, { root, id, bundle: "/b", rootfs: "/b/rootfs", annotations: { a: "b" } });
+  }
+
+  /** All that is left on the machine of what this suite made. */
+  async function remains(): Promise<string[]> {
+    const table = await os.mounts.table();
+    const mounts = table.filter(({ target }) => target.startsWith(place)).map(({ target }) => target);
+    const hierarchies = table.filter(({ type }) => type.startsWith("cgroup")).map(({ target }) => `${target}/${name}`);
+    const directories = existsSync(root) ? await readdir(root) : [];
+    return [...mounts, ...hierarchies.filter((cgroup) => existsSync(cgroup)), ...directories];
+  }
+
+  function sleeper(cgroups: readonly string[]): Promise<ChildProcess> {
+    return os.processes.spawn({ path: "/bin/sleep", argv: ["sleep", "1000"], env: {}, descriptors: {}, cgroups });
+  }
+
+  /** Makes one thing of each kind as a create does. */
+  async function makeEverything({ journal, paths }: Claim, using: Os, started: ChildProcess[]): Promise<void> {
+    const cgroups = await makeSandboxCgroups(using, journal, `/${name}/web`);
+    await journal.record({ kind: "file", path: paths.socket }, { kind: "process", key: "vm" });
+    const vm = await sleeper(cgroups.vm);
+    started.push(vm);
+    await journal.made("vm", vm);
+    await makeSharedTree(using, journal, paths.shared);
+    await journal.make({ kind: "file", path: `${paths.directory}/qmp` }, () => writeFile(`${paths.directory}/qmp`, ""));
+    await journal.make({ kind: "directory", path: paths.vm }, () => mkdir(paths.vm));
+    await journal.make({ kind: "process", key: "daemon" }, async () => started.push(await sleeper(cgroups.vm)));
+  }
+
+  /** A system in which the process dies at the call number `at` of those that change something. */
+  function dyingAt(at: number): { readonly os: Os; readonly calls: () => number } {
+    let calls = 0;
+    const mortal = <Arguments extends unknown[], Result>(call: (...words: Arguments) => Promise<Result>) => {
+      return async (...words: Arguments): Promise<Result> => {
+        calls += 1;
+        if (calls >= at) throw new Crash();
+        return call(...words);
+      };
+    };
+    const { files, mounts } = os;
+    const dying: Os = {
+      ...os,
+      files: {
+        ...files,
+        replace: mortal(files.replace),
+        makeDir: mortal(files.makeDir),
+        makeDirs: mortal(files.makeDirs),
+        rename: mortal(files.rename),
+        removeTree: mortal(files.removeTree),
+      },
+      mounts: { ...mounts, mount: mortal(mounts.mount), table: async () => fewHierarchies(await mounts.table()) },
+    };
+    return { os: dying, calls: () => calls };
+  }
+
+  /** One hierarchy of each version is as good as eight, and faster. */
+  function fewHierarchies(table: readonly MountEntry[]): MountEntry[] {
+    return table.filter(({ type, target }) => type !== "cgroup" || target.endsWith("/pids"));
+  }
+
+  it("removes everything, wherever the process that made it died", async () => {
+    let finished = false;
+    for (let at = 1; !finished; at++) {
+      const started: ChildProcess[] = [];
+      const { os: mortal, calls } = dyingAt(at);
+      try {
+        await makeEverything(await claim("web", mortal), mortal, started);
+        finished = calls() < at;
+      } catch (error) {
+        assert.ok(error instanceof Crash, String(error));
+      }
+      // The next to come is another process. What was being claimed is swept by the next claim.
+      await recoverSandbox(os, root, "web");
+      const { paths } = await claim("web");
+      await recoverSandbox(os, root, "web");
+      assert.deepEqual(await remains(), staged(await remains()), `died at call ${at}`);
+      for (const child of started) assert.deepEqual(await child.exited, { kind: "signalled", signal: 9 }, `call ${at}`);
+      assert.ok(!existsSync(paths.directory));
+      await rm(root, { recursive: true });
+    }
+  });
+
+  /** A claim that this very process gave up half-way is its own to remove: it lives. */
+  function staged(left: readonly string[]): string[] {
+    return left.filter((entry) => entry.startsWith(`.claim-${process.pid}-`));
+  }
+
+  it("may be done twice, and by two at once", async () => {
+    const started: ChildProcess[] = [];
+    await makeEverything(await claim(), os, started);
+    await Promise.all([recoverSandbox(os, root, "web"), recoverSandbox(testOs(), root, "web")]);
+    await recoverSandbox(os, root, "web");
+    await Promise.all(started.map(({ exited }) => exited));
+  });
+
+  it("ends the process that owns the sandbox first", async () => {
+    const { journal } = await claim();
+    const owner = await sleeper([]);
+    await journal.handOver(owner);
+    await recoverSandbox(os, root, "web");
+    assert.deepEqual(await owner.exited, { kind: "signalled", signal: 9 });
+  });
+
+  it("touches no sandbox that took the id meanwhile", async () => {
+    await claim();
+    let second: Claim | undefined;
+    const slow: Os = {
+      ...os,
+      files: {
+        ...os.files,
+        lock: async (file, signal) => {
+          if (second === undefined) {
+            await recoverSandbox(os, root, "web");
+            second = await claim();
+          }
+          return os.files.lock(file, signal);
+        },
+      },
+    };
+    await recoverSandbox(slow, root, "web");
+    assert.equal((await observeSandbox(os, root, "web")).status, "creating");
+    await recoverSandbox(os, root, "web");
+  });
+
+  it("takes no directory for a sandbox that has no journal", async () => {
+    const foreign = path.join(root, "web");
+    await mkdir(foreign, { recursive: true });
+    await recoverSandbox(os, root, "web");
+    assert.ok(existsSync(foreign));
+    await rm(foreign, { recursive: true });
+  });
+
+  it("says what it could not remove, keeps the journal, and can be called again", async () => {
+    const { journal, paths } = await claim();
+    const stubborn: Step = { kind: "directory", path: path.join(place, "stubborn") };
+    await mkdir(path.join(place, "stubborn/inner"), { recursive: true });
+    await journal.record(stubborn);
+    const target = path.join(place, "stubborn/inner");
+    await os.mounts.mount({ source: "tmpfs", target, type: "tmpfs", flags: [] });
+    await assert.rejects(recoverSandbox(os, root, "web"), (error) => {
+      assert.ok(isKumiteError(error, "cleanup/incomplete"));
+      assert.match(error.message, /container web: not everything could be removed: directory .*stubborn/);
+      return true;
+    });
+    assert.deepEqual((await readJournal(os, paths.journal))?.steps, [stubborn]);
+    await os.mounts.unmount(target);
+    await recoverSandbox(os, root, "web");
+    assert.ok(!existsSync(path.join(place, "stubborn")));
+  });
+});
+
+describe("the state of a sandbox without a shim", () => {
+  let place: string;
+  let root: string;
+
+  beforeEach(async () => {
+    place = await mkdtemp(path.join(tmpdir(), "kumite-observe-"));
+    root = path.join(place, "root");
+  });
+  afterEach(async () => {
+    await recoverSandbox(os, root, "web");
+    await rm(place, { recursive: true });
+  });
+
+  const owner = { pid: 2 ** 22 - 1, startTicks: 1 };
+  const record = {
+    id: "web",
+    bundle: "/b",
+    rootfs: "/b/rootfs",
+    annotations: { a: "b" },
+    createdMs: 1000,
+    relay: { pid: 77, startTicks: 5 },
+    timeline: {},
+  };
+
+  it("is creating as long as its create goes on", async () => {
+    await claimSandbox(os, { root, ...record });
+    const { status, alive, bundle, annotations } = await observeSandbox(os, root, "web");
+    assert.deepEqual({ status, bundle, annotations }, { status: "creating", bundle: "/b", annotations: { a: "b" } });
+    assert.equal(alive?.pid, process.pid);
+  });
+
+  it("is stopped whatever was recorded, killed with its shim", async () => {
+    const { journal } = await claimSandbox(os, { root, ...record });
+    await journal.handOver(owner);
+    for (const status of [
+      { phase: "creating" as const },
+      { phase: "created" as const },
+      { phase: "running" as const, startedMs: 2000 },
+    ]) {
+      await writeRecord(os, sandboxPaths(root, "web").state, { ...record, status });
+      const observed = await observeSandbox(os, root, "web");
+      assert.equal(observed.status, "stopped");
+      assert.equal(observed.exitStatus, killedStatus);
+      assert.equal(observed.pid, 0);
+      assert.equal(observed.alive, undefined);
+    }
+  });
+
+  it("is stopped with the status that was recorded", async () => {
+    const { journal } = await claimSandbox(os, { root, ...record });
+    await journal.handOver(owner);
+    const status = { phase: "stopped" as const, exitStatus: 3, exitedMs: 3000 };
+    await writeRecord(os, sandboxPaths(root, "web").state, { ...record, status });
+    const observed = await observeSandbox(os, root, "web");
+    assert.equal(observed.exitStatus, 3);
+    assert.equal(observed.owner, 0);
+    assert.equal(observed.createdMs, 1000);
+  });
+
+  it("is none for an id that nobody has", async () => {
+    await assert.rejects(observeSandbox(os, root, "none"), (error) => {
+      assert.ok(isKumiteError(error, "container/not-found"));
+      assert.equal(error.message, "container none does not exist");
+      return true;
+    });
+  });
+});
