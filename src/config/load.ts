@@ -35,6 +35,7 @@ export function parseConfig(text: string, file: string): ConfigDocument {
   const key = v.getDotPath(issue) ?? "the document";
   throw new KumiteError("config/invalid", `${file}: ${key} ${faultOf(issue)}`, {
     phase: "config.load",
+    hint: "correct the key, or remove it to get the default",
     data: { file, key },
   });
 }
@@ -47,6 +48,7 @@ async function readConfigFile(os: Os, file: string, mustExist: boolean): Promise
     if (!mustExist && error.errno === "ENOENT") return undefined;
     throw new KumiteError("config/invalid", `cannot find usable config file (${messageOf(error)})`, {
       phase: "config.load",
+      hint: `give another file with --config, or none to use ${systemConfigPath} or the defaults`,
       data: { file },
     });
   }
@@ -61,6 +63,7 @@ function parseToml(text: string, file: string): unknown {
     const [what] = error.message.split("\n");
     throw new KumiteError("config/invalid", `${file}:${error.line}:${error.column}: ${what}`, {
       phase: "config.load",
+      hint: "the file must be TOML 1.0",
       data: { file },
     });
   }

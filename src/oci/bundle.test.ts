@@ -119,7 +119,7 @@ describe("a bundle", () => {
   it("has processes for exec in files of their own, checked alike", async () => {
     const file = path.join(place, "process.json");
     await writeFile(file, JSON.stringify({ args: ["true"], cwd: "relative" }));
-    await assert.rejects(loadProcess(os, file), { message: `${file}: cwd must be an absolute path` });
+    await assert.rejects(loadProcess(os, file), { message: `${file}: cwd must be an absolute path: "relative"` });
     await writeFile(file, JSON.stringify({ args: ["true"], cwd: "/" }));
     assert.deepEqual((await loadProcess(os, file)).args, ["true"]);
   });

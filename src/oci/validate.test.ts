@@ -36,7 +36,7 @@ describe("a specification", () => {
 
   const wrong: readonly [path: string, value: unknown, message: string][] = [
     ["ociVersion", undefined, "ociVersion is missing"],
-    ["ociVersion", "2.0.0", "ociVersion is not a 1.x version of the runtime specification"],
+    ["ociVersion", "2.0.0", 'ociVersion is not a 1.x version of the runtime specification: "2.0.0"'],
     ["ociVersion", 1, "ociVersion is wrong: expected a string, got 1"],
     ["process", "sh", 'process is wrong: expected an object, got "sh"'],
     ["process", [], "process is wrong: expected an object, got an array"],
@@ -44,8 +44,8 @@ describe("a specification", () => {
     ["process.args", [], "process.args[0] is missing"],
     ["process.args", [""], "process.args[0] must not be empty"],
     ["process.args", ["a", 1], "process.args[1] is wrong: expected a string, got 1"],
-    ["process.args", ["a\0b"], "process.args[0] must not contain a NUL character"],
-    ["process.cwd", "tmp", "process.cwd must be an absolute path"],
+    ["process.args", ["a\0b"], 'process.args[0] must not contain a NUL character: "a\\u0000b"'],
+    ["process.cwd", "tmp", 'process.cwd must be an absolute path: "tmp"'],
     ["process.cwd", undefined, "process.cwd is missing"],
     ["process.env", { A: "b" }, "process.env is wrong: expected an array, got an object"],
     ["process.terminal", "yes", 'process.terminal is wrong: expected true or false, got "yes"'],
@@ -57,9 +57,9 @@ describe("a specification", () => {
     ["process.rlimits[0].hard", "1024", 'process.rlimits[0].hard is wrong: expected a number, got "1024"'],
     ["root.path", "", "root.path must not be empty"],
     ["root.readonly", 1, "root.readonly is wrong: expected true or false, got 1"],
-    ["hostname", "x".repeat(65), "hostname is longer than 64 characters"],
+    ["hostname", "x".repeat(65), `hostname is longer than 64 characters: "${"x".repeat(59)}…`],
     ["mounts", {}, "mounts is wrong: expected an array, got an object"],
-    ["mounts[0].destination", "proc", "mounts[0].destination must be an absolute path"],
+    ["mounts[0].destination", "proc", 'mounts[0].destination must be an absolute path: "proc"'],
     ["mounts[0].options", "ro", 'mounts[0].options is wrong: expected an array, got "ro"'],
     ["annotations", { a: 1 }, "annotations.a is wrong: expected a string, got 1"],
     ["annotations", { "a.b/c": 1 }, 'annotations["a.b/c"] is wrong: expected a string, got 1'],
@@ -75,9 +75,9 @@ describe("a specification", () => {
       { "memory.max": 5 },
       'linux.resources.unified["memory.max"] is wrong: expected a string, got 5',
     ],
-    ["linux.maskedPaths", ["proc/kcore"], "linux.maskedPaths[0] must be an absolute path"],
+    ["linux.maskedPaths", ["proc/kcore"], 'linux.maskedPaths[0] must be an absolute path: "proc/kcore"'],
     ["linux.seccomp", { defaultAction: 1 }, "linux.seccomp.defaultAction is wrong: expected a string, got 1"],
-    ["hooks", { poststop: [{ path: "rel" }] }, "hooks.poststop[0].path must be an absolute path"],
+    ["hooks", { poststop: [{ path: "rel" }] }, 'hooks.poststop[0].path must be an absolute path: "rel"'],
   ];
   for (const [path, value, message] of wrong) {
     it(`is refused: ${message}`, () => {

@@ -10,6 +10,9 @@ import { type OciProcess, type OciSpec, processSchema, specSchema } from "./spec
 /** What the agent protocol can carry: a message has 4 MiB at most and the document travels in it in two forms. */
 const maxDocumentBytes = 1024 * 1024;
 
+const phase = "bundle.load";
+const hint = "`kumite spec` writes a correct config.json to compare with";
+
 /** `file` is for errors only. Fails with `oci/spec-invalid` naming file and key. */
 export function validateSpec(document: unknown, file: string): OciSpec {
   check(specSchema(), document, file);
@@ -33,12 +36,10 @@ export async function readDocument(os: Os, file: string): Promise<unknown> {
   try {
     return dropNulls(parseJson(await os.files.readText(file, maxDocumentBytes)));
   } catch (error) {
-    if (error instanceof JsonSyntaxError) throw new KumiteError("oci/spec-invalid", `${file}: ${error.message}`);
-    if (isSystemError(error, "EFBIG")) {
-      throw new KumiteError("oci/spec-invalid", `${file}: larger than ${maxDocumentBytes} bytes`);
-    }
-    if (isSystemError(error)) throw new KumiteError("oci/bundle-invalid", messageOf(error), { data: { file } });
-    throw error;
+    if (error instanceof JsonSyntaxError) throw invalid(file, error.message);
+    if (isSystemError(error, "EFBIG")) throw invalid(file, `larger than ${maxDocumentBytes} bytes`);
+    if (!isSystemError(error)) throw error;
+    throw new KumiteError("oci/bundle-invalid", messageOf(error), { phase, hint, data: { file } });
   }
 }
 
@@ -47,8 +48,14 @@ function check(schema: v.GenericSchema, document: unknown, file: string): void {
   if (result.success) return;
   const issue = result.issues[0];
   const key = keyPath(issue.path);
-  throw new KumiteError("oci/spec-invalid", `${file}: ${key === "" ? "the document" : key} ${fault(issue)}`, {
-    data: { file, key },
+  throw invalid(file, `${key === "" ? "the document" : key} ${fault(issue)}`, key);
+}
+
+function invalid(file: string, what: string, key?: string): KumiteError {
+  return new KumiteError("oci/spec-invalid", `${file}: ${what}`, {
+    phase,
+    hint,
+    data: { file, ...(key !== undefined && { key }) },
   });
 }
 
@@ -66,7 +73,9 @@ function keyPath(path: readonly { readonly key?: unknown }[] | undefined): strin
 function fault(issue: v.BaseIssue<unknown>): string {
   if (issue.input === undefined) return "is missing";
   if (issue.type === "check") {
-    return issue.message.startsWith("expected") ? `is wrong: ${issue.message}` : issue.message;
+    return issue.message.startsWith("expected")
+      ? `is wrong: ${issue.message}`
+      : `${issue.message}: ${describe(issue.input)}`;
   }
   const expected = issue.type === "custom" ? "an object" : (typeNames[issue.expected ?? ""] ?? issue.expected);
   return `is wrong: expected ${expected}, got ${describe(issue.input)}`;

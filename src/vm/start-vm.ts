@@ -14,7 +14,7 @@ import type { Vm } from "./vm.ts";
 /** What the configuration does not say. */
 export type VmRequest = Pick<VmSpec, "id" | "directory" | "sharedDirectories" | "cgroups">;
 
-const consoleLines = 10;
+const consoleLines = 30;
 
 /**
  * Resolves when the agent has answered. A failed start has left nothing behind.

@@ -7,7 +7,7 @@ import { oneLine, stripControls } from "../../util/text.ts";
 
 /** Longest chain of causes that is shown. */
 const maxCauses = 8;
-const maxConsoleLines = 20;
+const maxConsoleLines = 30;
 /** Longest message in the log, in characters. */
 const maxLogMessage = 4096;
 
