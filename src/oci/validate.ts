@@ -73,9 +73,8 @@ function keyPath(path: readonly { readonly key?: unknown }[] | undefined): strin
 function fault(issue: v.BaseIssue<unknown>): string {
   if (issue.input === undefined) return "is missing";
   if (issue.type === "check") {
-    return issue.message.startsWith("expected")
-      ? `is wrong: ${issue.message}`
-      : `${issue.message}: ${describe(issue.input)}`;
+    if (issue.message.startsWith("expected")) return `is wrong: ${issue.message}`;
+    return issue.input === "" ? issue.message : `${issue.message}: ${describe(issue.input)}`;
   }
   const expected = issue.type === "custom" ? "an object" : (typeNames[issue.expected ?? ""] ?? issue.expected);
   return `is wrong: expected ${expected}, got ${describe(issue.input)}`;
