@@ -2,7 +2,7 @@
  * QuickJS from Debian's source package, as a static library for musl. Built once per recipe, about 20 CPU seconds.
  * Our executables bring their own C host, so quickjs-libc and the stock programs are not built.
  */
-import { cp, mkdir, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fetchSource, type SourcePackage } from "./apt-source.ts";
 import { cached, contentKey } from "./cache.ts";
@@ -49,6 +49,8 @@ async function buildLibrary(tree: string, target: string): Promise<void> {
   for (const unit of units) await run("musl-gcc", [...flags, "-c", `${unit}.c`, "-o", `${unit}.o`], { cwd: tree });
   await run("ar", ["rcsD", join(target, "libquickjs.a"), ...units.map((unit) => `${unit}.o`)], { cwd: tree });
   for (const header of headers) await cp(join(tree, header), join(target, header));
-  await writeFile(join(target, "SOURCE"), `${source.name} ${source.upstreamVersion} (${source.release})\n`);
-  await run("rm", ["-rf", join(target, "work")]);
+  // Its first line is the package with its exact version.
+  const changelog = await readFile(join(tree, "debian/changelog"), "utf8");
+  await writeFile(join(target, "SOURCE"), `${changelog.split("\n")[0]}\n`);
+  await rm(join(target, "work"), { recursive: true });
 }

@@ -20,7 +20,7 @@ async function findTests(): Promise<string[]> {
     .map((name) => join(repository, "src", name));
 }
 
-/** The launch and helper modes are there too, so that tests can start them from their own executable. */
+/** The other modules are there so that tests can start them from their own executable. */
 async function build(files: readonly string[], directory: string): Promise<string> {
   const entry = join(directory, "engine-tests.ts");
   const suite = join(repository, "src/sys/engine/testing/run.ts");
@@ -31,8 +31,10 @@ async function build(files: readonly string[], directory: string): Promise<strin
     output,
     modules: [
       { name: "engine-tests", entry },
+      { name: "engine-fixture", entry: join(repository, "src/sys/engine/testing/fixture.ts") },
       { name: "kumite-launch", entry: join(repository, "src/sys/launch/main.ts") },
       { name: "kumite-helper", entry: join(repository, "src/sys/helper/main.ts") },
+      { name: "agent", entry: join(repository, "src/guest/main.ts") },
     ],
   });
   return output;

@@ -1,7 +1,7 @@
 /** Checks of `Processes`, but for what a child is born with: that is in spawn.ts. */
 import type { ProcessId } from "../os.ts";
 import type { ContractCheck } from "../os-contract.ts";
-import { shell, textOf } from "./scratch.ts";
+import { printing, shell, textOf } from "./scratch.ts";
 
 const sigterm = 15;
 const sigkill = 9;
@@ -66,7 +66,7 @@ export const processesContract: readonly ContractCheck[] = [
     name: "one can wait until a process is gone that is not a child",
     async run(os, assert) {
       // The shell tells the pid of its child, and leaves.
-      const parent = await shell(os, 'sleep 1000 >/dev/null & echo "$!"');
+      const parent = await shell(os, 'sleep 1000 >/dev/null & echo "$!"', { descriptors: printing });
       const pid = Number(await textOf(parent.streams.get(1)));
       await parent.exited;
       const id = { pid, startTicks: (await os.processes.info(pid))?.startTicks ?? 0 };

@@ -16,15 +16,20 @@ export async function scratch(os: Os): Promise<Scratch> {
   return { path, [Symbol.asyncDispose]: () => os.files.removeTree(path) };
 }
 
+/** Everything up to the end; closes the stream. */
 export async function textOf(stream: ByteStream | undefined): Promise<string> {
   if (stream === undefined) throw new Error("there is no such stream");
-  return decodeUtf8(await readAll(stream, 64 << 20));
+  try {
+    return decodeUtf8(await readAll(stream, 64 << 20));
+  } finally {
+    stream.close();
+  }
 }
 
 const shellPath = "/bin/sh";
 const environment = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
 
-/** A shell whose standard output is a stream; with "$1" and so on from `args`. */
+/** A shell with "$1" and so on from `args`, without descriptors unless some are asked for. */
 export function shell(
   os: Os,
   script: string,
@@ -36,13 +41,16 @@ export function shell(
     argv: ["sh", "-c", script, "sh", ...args],
     env: environment,
     ...rest,
-    descriptors: { 1: { kind: "stream" }, ...rest.descriptors },
+    descriptors: rest.descriptors ?? {},
   });
 }
 
+/** Standard output is a stream. */
+export const printing = { 1: { kind: "stream" } } as const;
+
 /** What the script prints, once it has ended. */
 export async function output(os: Os, script: string, more: Parameters<typeof shell>[2] = {}): Promise<string> {
-  const child = await shell(os, script, more);
+  const child = await shell(os, script, { ...more, descriptors: { ...more.descriptors, ...printing } });
   const text = await textOf(child.streams.get(1));
   await child.exited;
   return text.trimEnd();

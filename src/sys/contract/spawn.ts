@@ -2,7 +2,7 @@
 import { encodeUtf8 } from "../../util/text.ts";
 import type { Os, SpawnRequest } from "../os.ts";
 import type { ContractCheck } from "../os-contract.ts";
-import { output, scratch, shell, textOf } from "./scratch.ts";
+import { output, printing, scratch, shell, textOf } from "./scratch.ts";
 
 const sigkill = 9;
 const fdList = "ls -l /proc/$$/fd";
@@ -103,7 +103,7 @@ export const spawnContract: readonly ContractCheck[] = [
       await using dir = await scratch(os);
       const path = `${dir.path}/socket`;
       const child = await shell(os, "read line; echo done", {
-        descriptors: { 0: { kind: "stream" }, 6: { kind: "listen", path, mode: 0o640 } },
+        descriptors: { ...printing, 0: { kind: "stream" }, 6: { kind: "listen", path, mode: 0o640 } },
       });
       assert.equal((await os.files.status(path))?.mode, 0o640);
       (await os.sockets.connect(path)).close();
@@ -127,20 +127,23 @@ export const spawnContract: readonly ContractCheck[] = [
     name: "a child can have a network namespace of its own or an existing one",
     async run(os, assert) {
       const own = await os.files.readLink("/proc/self/ns/net");
-      const child = await shell(os, "readlink /proc/self/ns/net; exec sleep 1000", { networkNamespace: "new" });
+      const script = "readlink /proc/self/ns/net; exec sleep 1000";
+      const child = await shell(os, script, { networkNamespace: "new", descriptors: printing });
       const fresh = new TextDecoder().decode(await child.streams.get(1)?.read()).trim();
       assert.ok(/^net:\[\d+\]$/.test(fresh) && fresh !== own, fresh);
       const path = `/proc/${child.pid}/ns/net`;
       assert.equal(await output(os, "readlink /proc/self/ns/net", { networkNamespace: { path } }), fresh);
       child.kill(sigkill);
       await child.exited;
+      child.streams.get(1)?.close();
     },
   },
   {
     name: "a child can lead a session, and be kept from new privileges",
     async run(os, assert) {
-      const session = await shell(os, "cut -d' ' -f6 /proc/$$/stat", { newSession: true });
+      const session = await shell(os, "cut -d' ' -f6 /proc/$$/stat", { newSession: true, descriptors: printing });
       assert.equal((await textOf(session.streams.get(1))).trim(), String(session.pid));
+      await session.exited;
       const status = "grep NoNewPrivs /proc/$$/status";
       assert.equal(await output(os, status, { noNewPrivileges: true }), "NoNewPrivs:\t1");
       assert.equal(await output(os, status), "NoNewPrivs:\t0");

@@ -25,7 +25,11 @@ export interface Channel {
   read(buffer: Uint8Array): number;
   /** Some of the bytes, from the first part on; `offset` bytes of it are already written. */
   write(parts: readonly Uint8Array[], offset: number): number;
+  /** Ending the writing is closing it. */
+  readonly writeOnly: boolean;
+  /** Only sockets have sides; of other descriptors nothing ends. */
   endWriting(): void;
+  /** Idempotent. */
   close(): void;
 }
 
@@ -77,8 +81,11 @@ function plainChannel(fd: number, mode: Channel["mode"], type: number, owned: re
     isMaster: type === S_IFCHR && ptyNumber(fd) !== undefined,
     read: (buffer) => native.read(fd, buffer, 0, buffer.length),
     write: (parts, offset) => writeParts(fd, parts, offset),
-    endWriting: () => endWriting(fd, type, owned),
-    close: () => owned.forEach(closeQuietly),
+    writeOnly: (statusFlags(fd) & O_ACCMODE) === O_WRONLY,
+    endWriting: () => {
+      if (type === S_IFSOCK) native.shutdown(fd, SHUT_WR);
+    },
+    close: closeOnce(owned),
   };
 }
 
@@ -105,8 +112,9 @@ function socketChannel(fd: number): Channel {
       if (parts.length === 1) return native.sendto(fd, first, offset, first.length - offset, MSG_DONTWAIT);
       return native.sendmsg(fd, [first.subarray(offset), ...parts.slice(1, partsMax)], [], MSG_DONTWAIT, null);
     },
+    writeOnly: false,
     endWriting: () => void native.shutdown(fd, SHUT_WR),
-    close: () => closeQuietly(fd),
+    close: closeOnce([fd]),
   };
 }
 
@@ -125,8 +133,8 @@ function cautiousChannel(fd: number, type: number): Channel {
   };
 }
 
-/** Only sockets have sides; of the others, what can only be written is closed. */
-function endWriting(fd: number, type: number, owned: readonly number[]): void {
-  if (type === S_IFSOCK) native.shutdown(fd, SHUT_WR);
-  else if ((statusFlags(fd) & O_ACCMODE) === O_WRONLY) owned.forEach(closeQuietly);
+/** A number that was closed may be somebody else's by now. */
+function closeOnce(fds: readonly number[]): () => void {
+  const open = [...fds];
+  return () => open.splice(0).forEach(closeQuietly);
 }

@@ -22,6 +22,7 @@ import {
   O_CREAT,
   O_EXCL,
   O_NOCTTY,
+  O_NONBLOCK,
   O_TRUNC,
   O_WRONLY,
 } from "../linux/open-flags.ts";
@@ -73,7 +74,9 @@ function bytesOf(data: string | Uint8Array): Uint8Array {
 
 function write(path: string, data: string | Uint8Array, options: WriteOptions = {}): void {
   const how = (options.append === true ? O_APPEND : O_TRUNC) | (options.exclusive === true ? O_EXCL : 0);
-  const fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | how, options.mode ?? 0o600);
+  // Nonblocking: a FIFO that nobody reads is ENXIO, not a wait.
+  const flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | how;
+  const fd = open(path, flags, options.mode ?? 0o600);
   try {
     writeAll(fd, bytesOf(data), path);
   } finally {

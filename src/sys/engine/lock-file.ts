@@ -5,7 +5,7 @@ import { SystemError } from "../../util/errors.ts";
 import { check, EAGAIN } from "../linux/check.ts";
 import { close_range, closeQuietly, HIGHEST_DESCRIPTOR, LOCK_EX, LOCK_NB, open } from "../linux/file.ts";
 import { O_CLOEXEC, O_CREAT, O_NOCTTY, O_RDWR } from "../linux/open-flags.ts";
-import { exit, fork, PR_SET_PDEATHSIG, prctl } from "../linux/process.ts";
+import { exit, fork, getpid, getppid, PR_SET_PDEATHSIG, prctl } from "../linux/process.ts";
 import { killIfExists, resetSignals, SIGKILL } from "../linux/signal.ts";
 import { startReaper, whenExited } from "./reaper.ts";
 
@@ -35,8 +35,9 @@ export async function lockFile(path: string, signal?: AbortSignal): Promise<Asyn
  */
 async function waitForLock(fd: number, path: string, signal: AbortSignal | undefined): Promise<void> {
   startReaper();
+  const parent = getpid();
   const pid = fork();
-  if (pid === 0) waitAsChild(fd);
+  if (pid === 0) waitAsChild(fd, parent);
   let running = true;
   const exited = whenExited(pid).finally(() => {
     running = false;
@@ -52,10 +53,12 @@ async function waitForLock(fd: number, path: string, signal: AbortSignal | undef
 }
 
 /** Nothing else of ours may stay open here: peers would not see us close it. */
-function waitAsChild(fd: number): never {
+function waitAsChild(fd: number, parent: number): never {
   try {
     resetSignals();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // A parent that was gone before that would never be noticed.
+    if (getppid() !== parent) return exit(1);
     if (fd > 0) close_range(0, fd - 1);
     close_range(fd + 1, HIGHEST_DESCRIPTOR);
     return exit(native.flock(fd, LOCK_EX) === 0 ? 0 : 1);

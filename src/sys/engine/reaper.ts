@@ -23,10 +23,11 @@ export function startReaper(): void {
 
 /**
  * How a child of ours ends. Call it in the turn of the event loop in which the child was born, else it may have been
- * reaped unseen. Keeps the process running until then.
+ * reaped unseen, and once: the promise can be shared. Keeps the process running until then.
  */
 export function whenExited(pid: number): Promise<ExitStatus> {
   startReaper();
+  if (waiting.has(pid)) throw new Error(`the end of process ${pid} is awaited already`);
   const exited = deferred<ExitStatus>();
   const release = hold();
   waiting.set(pid, (status) => {

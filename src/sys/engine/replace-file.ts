@@ -1,6 +1,6 @@
 /** Replacing a file so that after a crash the old or the new content is there, never a mixture. */
 import { dirName } from "../../util/path.ts";
-import { fchmod, openDirectory, rename, unlink } from "../linux/directory.ts";
+import { fchmod, openDirectory, rename, unlinkQuietly } from "../linux/directory.ts";
 import { closeQuietly, fsync, open, writeAll } from "../linux/file.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../linux/open-flags.ts";
 import { getrandom } from "../linux/random.ts";
@@ -13,7 +13,7 @@ export function replaceFile(path: string, data: Uint8Array, mode: number): void 
   try {
     rename(temporary, path);
   } catch (error) {
-    unlink(temporary);
+    unlinkQuietly(temporary);
     throw error;
   }
   syncDirectory(dirName(path));
@@ -27,7 +27,7 @@ function writeDurably(path: string, data: Uint8Array, mode: number): void {
     writeAll(fd, data, path);
     fsync(fd, path);
   } catch (error) {
-    unlink(path);
+    unlinkQuietly(path);
     throw error;
   } finally {
     closeQuietly(fd);

@@ -3,7 +3,7 @@ import * as native from "kumite:native";
 import { delay, throwIfAborted } from "../../util/abort.ts";
 import { isSystemError } from "../../util/errors.ts";
 import { check, EAGAIN } from "../linux/check.ts";
-import { chmod, fchmod, unlink } from "../linux/directory.ts";
+import { chmod, fchmod, unlink, unlinkQuietly } from "../linux/directory.ts";
 import { closeQuietly } from "../linux/file.ts";
 import {
   AF_UNIX,
@@ -67,7 +67,7 @@ export function bindUnix(path: string, mode: number, typeFlags: number): number 
     return fd;
   } catch (error) {
     closeQuietly(fd);
-    unlink(path);
+    unlinkQuietly(path);
     throw error;
   }
 }

@@ -101,7 +101,8 @@ class ChannelStream implements ByteStream {
       await new Promise<void>((resolve, reject) => this.#writing.push({ parts: [], resolve, reject }));
     if (this.#writeError !== undefined) return;
     this.#writeError = new SystemError("EPIPE", "write");
-    this.#channel.endWriting();
+    if (this.#channel.writeOnly) this.close();
+    else this.#channel.endWriting();
   }
 
   close(): void {

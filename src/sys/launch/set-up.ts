@@ -8,7 +8,7 @@ import { SystemError } from "../../util/errors.ts";
 import { baseName, dirName } from "../../util/path.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { bindUnix } from "../engine/sockets.ts";
-import { unlink } from "../linux/directory.ts";
+import { unlinkQuietly } from "../linux/directory.ts";
 import { CLOSE_RANGE_CLOEXEC, closeQuietly, dupAbove, HIGHEST_DESCRIPTOR, open } from "../linux/file.ts";
 import {
   O_APPEND,
@@ -92,13 +92,7 @@ class Planning implements SetUp {
 
   undo(): void {
     this.close();
-    for (const path of this.#bound.splice(0)) {
-      try {
-        unlink(path);
-      } catch {
-        // The failure that brought us here is the one to tell of.
-      }
-    }
+    for (const path of this.#bound.splice(0)) unlinkQuietly(path);
   }
 
   #step(native: SpawnStep, call: string, subject?: string): void {

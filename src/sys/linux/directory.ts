@@ -75,6 +75,11 @@ export function unlink(path: Path, directory = AT_FDCWD): void {
   check(native.unlinkat(directory, path, 0), "unlink", path);
 }
 
+/** For clean-up paths: the failure that leads there is the one to tell of. */
+export function unlinkQuietly(path: Path): void {
+  native.unlinkat(AT_FDCWD, path, 0);
+}
+
 export function rmdir(path: Path, directory = AT_FDCWD): void {
   check(native.unlinkat(directory, path, AT_REMOVEDIR), "rmdir", path);
 }

@@ -41,22 +41,14 @@ int arg_int32(JSContext *ctx, JSValueConst value, int *out) {
 int arg_bytes(JSContext *ctx, JSValueConst value, struct bytes *out) {
   static uint8_t empty[1];
   size_t offset = 0, size = 0, whole = 0;
-  if (!JS_IsObject(value)) {
-    JS_ThrowTypeError(ctx, "expected a buffer");
-    return -1;
-  }
   JSValue buffer = JS_GetTypedArrayBuffer(ctx, value, &offset, &size, NULL);
-  bool view = !JS_IsException(buffer);
-  if (!view)
-    JS_FreeValue(ctx, JS_GetException(ctx));
-  uint8_t *data = JS_GetArrayBuffer(ctx, &whole, view ? buffer : value);
+  if (JS_IsException(buffer))
+    return -1;
+  uint8_t *data = JS_GetArrayBuffer(ctx, &whole, buffer);
   /* The array keeps its buffer alive, so the reference taken above is not needed for the pointer. */
-  if (view)
-    JS_FreeValue(ctx, buffer);
+  JS_FreeValue(ctx, buffer);
   if (data == NULL && JS_HasException(ctx))
     return -1;
-  if (!view)
-    size = whole;
   if (offset > whole || size > whole - offset) {
     JS_ThrowRangeError(ctx, "the view does not lie in its buffer");
     return -1;

@@ -77,7 +77,7 @@ int arg_integer(JSContext *ctx, JSValueConst value, int64_t *out);
 int arg_int32(JSContext *ctx, JSValueConst value, int *out);
 /* A string, or bytes that hold a NUL (a path that is not UTF-8). */
 int arg_text(struct borrowed *borrowed, JSValueConst value, const char **out);
-/* A typed array or ArrayBuffer. */
+/* A typed array. */
 int arg_bytes(JSContext *ctx, JSValueConst value, struct bytes *out);
 /* Three arguments: buffer, offset, length. */
 int arg_range(JSContext *ctx, JSValueConst *argv, struct bytes *out);
