@@ -8,6 +8,7 @@ import { type CommandOptions, execute, type Finished, describe as show } from ".
 import { asEngine } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { expectNothingNew, guardAgainstLeftOvers, lookAtMachine, type Machine } from "../support/left-overs.ts";
+import { sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 describe("exec", () => {
@@ -135,14 +136,20 @@ describe("exec", () => {
     assert.equal((await place.state(id)).status, "running");
   });
 
-  it("ends its process in the container when the verb is killed", onlyKumite, async () => {
+  it("ends its process in the container when its relay is killed, and nothing else", onlyKumite, async () => {
+    const container = (await place.state(id)).pid;
     const running = place.begin(["exec", ...sh("echo ready; exec sleep 4321")]);
     await running.untilOutput("ready");
-    process.kill(running.pid, "SIGKILL");
-    await running.finished;
+    const relay = sandboxProcesses(id)
+      .get("relay")
+      ?.find((pid) => pid !== container);
+    assert.ok(relay !== undefined);
+    process.kill(relay, "SIGKILL");
+    assert.equal((await running.finished).status, 137);
     await eventually("the process is gone", async () =>
       (await exec(sh("grep -lxz 4321 /proc/[0-9]*/cmdline 2>/dev/null"))).stdout === "" ? true : undefined,
     );
+    assert.equal((await place.state(id)).status, "running");
   });
 
   it("runs several at a time without mixing their streams", async () => {

@@ -45,7 +45,7 @@ describe("the life cycle of a container", () => {
     assert.equal(created.bundle, bundle.directory);
     assert.match(created.ociVersion, /^1\.\d+\.\d+/);
     assert.equal(String(created.pid), await readFile(pidFile, "utf8"), "the pid file holds the pid, without a newline");
-    refused(await place.runtime(["create", "--bundle", bundle.directory, id]), /id already in use|already exists/);
+    refused(await place.runtime(["create", "--bundle", bundle.directory, id]), /already in use|exists/);
 
     await place.must(["start", id]);
     assert.equal((await place.state(id)).status, "running");

@@ -1,0 +1,151 @@
+/**
+ * The built executable against input that is wrong: status 1, one error that names the thing, nothing left in the root.
+ * Needs no machine; what happens when one cannot come up is in test/integration.
+ */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { execute, type Finished, describe as show } from "../support/command.ts";
+import { testInstallRoot } from "../support/node-os.ts";
+import { Workplace } from "../support/workplace.ts";
+
+const executable = path.join(testInstallRoot, "kumite");
+const built = { skip: existsSync(executable) ? false : `${executable} is not built: run \`npm run setup\`` };
+
+describe("the executable", built, () => {
+  let place: Workplace;
+  let root: string;
+  let bundle: string;
+  let config: string;
+  let good: Record<string, unknown>;
+  before(async () => {
+    place = await Workplace.open("cli");
+    bundle = place.path("bundle");
+    config = path.join(bundle, "config.json");
+    await mkdir(path.join(bundle, "rootfs"), { recursive: true });
+    assert.equal((await execute([executable, "spec", "--bundle", bundle])).status, 0);
+    good = JSON.parse(await readFile(config, "utf8"));
+    good.process = { ...(good.process as object), terminal: false };
+  });
+  after(() => rm(place.directory, { recursive: true }));
+  beforeEach(async () => {
+    root = place.path("root");
+    await writeFile(config, JSON.stringify(good));
+  });
+
+  const kumite = (...words: string[]): Promise<Finished> =>
+    execute([executable, "--root", root, ...words], { cwd: bundle, env: {} });
+
+  /** `about` is what the error has to name. */
+  async function fails(words: readonly string[], ...about: RegExp[]): Promise<void> {
+    const finished = await kumite(...words);
+    assert.equal(finished.status, 1, show(finished));
+    assert.equal(finished.stdout, "");
+    assert.match(finished.stderr, /^kumite: [^\n]+ \([\w.]+\)\n(?: {2}because: [^\n]+\n)*(?: {2}try: [^\n]+\n)$/);
+    for (const what of about) assert.match(finished.stderr, what);
+    assert.deepEqual(existsSync(root) ? await readdir(root) : [], [], "nothing is left");
+  }
+
+  async function changed(change: Record<string, unknown> | string): Promise<void> {
+    await writeFile(config, typeof change === "string" ? change : JSON.stringify({ ...good, ...change }));
+  }
+
+  it("names a bundle that is missing, no directory, or without configuration", async () => {
+    await fails(["create", "--bundle", "/no/such/bundle", "x"], /\/no\/such\/bundle/);
+    await fails(["create", "--bundle", config, "x"], /config\.json is not a directory/);
+    const empty = place.path("empty");
+    await mkdir(empty);
+    await fails(["create", "--bundle", empty, "x"], new RegExp(`${empty}/config\\.json: no such file`));
+    const loop = place.path("loop");
+    await symlink(loop, loop);
+    await fails(["run", "--bundle", loop, "x"], new RegExp(`${loop}: too many symbolic links`));
+  });
+
+  it("names the key of config.json that is wrong, or the place where it is no JSON", async () => {
+    const process = good.process as object;
+    const cases: [Record<string, unknown> | string, RegExp][] = [
+      ["", /config\.json: line 1, column 1/],
+      ['{ "ociVersion": "1.0.2",\n  x', /line 2, column 3/],
+      ["[]", /config\.json: the document is wrong/],
+      [{ ociVersion: "2.0.0" }, /ociVersion/],
+      [{ ociVersion: 1 }, /ociVersion is wrong: expected a string, got 1/],
+      [{ process: undefined }, /process is missing/],
+      [{ process: { ...process, args: [] } }, /process\.args/],
+      [{ process: { ...process, args: "sh" } }, /process\.args is wrong: expected an array, got "sh"/],
+      [{ process: { ...process, cwd: "tmp" } }, /process\.cwd must be an absolute path/],
+      [{ process: { ...process, user: { uid: -1 } } }, /process\.user\.uid/],
+      [{ root: { path: "elsewhere" } }, /elsewhere/],
+      [{ root: { path: "config.json" } }, /config\.json is not a directory/],
+      [{ linux: undefined }, /linux is missing/],
+      [{ mounts: [{}] }, /mounts\[0\]\.destination is missing/],
+      [{ process: { ...process, terminal: true } }, /--console-socket/],
+    ];
+    for (const [change, about] of cases) {
+      await changed(change);
+      await fails(["create", "x"], about);
+    }
+  });
+
+  it("names the verb, flag or argument that is wrong", async () => {
+    await fails([], /no verb/);
+    await fails(["creat", "x"], /unknown verb "creat"/, /`kumite create`/);
+    await fails(["create", "--bundel", ".", "x"], /create: unknown flag --bundel/, /--bundle/);
+    await fails(["create"], /create: argument ID is missing/);
+    await fails(["create", "a", "b"], /create: unexpected argument "b"/);
+    await fails(["list", "--format", "xml"], /--format: unknown value "xml"/, /table, json/);
+    await fails(["--log-format", "xml", "list"], /--log-format: unknown value "xml"/, /text, json/);
+    await fails(["--log", "/no/such/log", "list"], /\/no\/such\/log/);
+    await fails(["kill", "x", "SIGNOSUCH"], /unknown signal "SIGNOSUCH"/);
+    await fails(["create", "--preserve-fds", "x", "y"], /--preserve-fds: "x" is not a number/);
+    await fails(["create", "--pid-file", "/no/such/dir/pid", "x"], /\/no\/such\/dir/);
+  });
+
+  it("refuses a bad id before it looks at anything", async () => {
+    for (const id of ["", ".", "..", "../up", "a/b", ".hidden", "-", "a b", "a\nb", "x".repeat(129), "ä"]) {
+      await fails(["create", "--bundle", "/no/such/bundle", "--", id], /is not usable/);
+    }
+  });
+
+  it("refuses verbs on a container that does not exist", async () => {
+    for (const words of [
+      ["state", "x"],
+      ["start", "x"],
+      ["kill", "x"],
+      ["delete", "x"],
+      ["exec", "x", "ls"],
+    ]) {
+      await fails(words, /container x does not exist/);
+    }
+    assert.equal((await kumite("delete", "--force", "x")).status, 0);
+  });
+
+  it("names a root that is no directory", async () => {
+    await writeFile(root, "");
+    for (const words of [["list"], ["create", "x"]]) {
+      const finished = await kumite(...words);
+      assert.equal(finished.status, 1);
+      assert.match(finished.stderr, new RegExp(root));
+    }
+  });
+
+  it("prints help and version on standard output, with status 0", async () => {
+    for (const words of [["help"], ["--help"], ["help", "run"], ["run", "--help"], ["--version"], ["version"]]) {
+      const finished = await kumite(...words);
+      assert.deepEqual([finished.status, finished.stderr], [0, ""]);
+      assert.notEqual(finished.stdout, "");
+    }
+    assert.match(
+      (await kumite("--version")).stdout,
+      /^kumite {2}: \d+\.\d+\.\d+\n {3}commit {3}: \S+\n {3}OCI specs: 1\.\S+\n$/,
+    );
+  });
+
+  it("fails when nobody takes its output", async () => {
+    const words = [executable, "--root", root, "list"];
+    const { stdout, stderr } = await execute(["sh", "-c", '"$@" >/dev/full; echo $?', "sh", ...words]);
+    assert.equal(stdout, "1\n");
+    assert.match(stderr, /no space left on device/);
+  });
+});
