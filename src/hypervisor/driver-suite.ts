@@ -3,16 +3,24 @@
  * drivers is a capability, never an exception here.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { makeTree } from "../../test/support/bundle.ts";
+import { succeed } from "../../test/support/command.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { guardAgainstLeftOvers } from "../../test/support/left-overs.ts";
+import type { AgentClient } from "../agent-client/agent-client.ts";
 import { connectAgent } from "../agent-client/connect.ts";
+import { defaultSpec } from "../oci/default-spec.ts";
+import type { OciSpec } from "../oci/spec.ts";
+import { removeCgroup } from "../persist/undo-cgroup.ts";
+import { guestSharedDirectory } from "../storage/guest-paths.ts";
 import type { Os } from "../sys/os.ts";
 import { isKumiteError } from "../util/errors.ts";
 import type { Driver, DriverStep, RunningVm, StartContext } from "./driver.ts";
-import type { GuestFiles, VmSpec } from "./spec.ts";
+import type { GuestFiles, SharedDirectory, VmSpec } from "./spec.ts";
 
 export interface DriverUnderTest {
   readonly os: Os;
@@ -32,18 +40,19 @@ type Told =
 export function driverSuite(name: string, subject: () => DriverUnderTest): void {
   describe(`${name} keeps the driver contract`, () => {
     let directory: string;
-    let cgroup: string;
+    let cgroups: string[];
     const told: Told[] = [];
 
-    before(() => {
+    beforeEach(() => {
       directory = mkdtempSync(join(tmpdir(), "kumite-driver-"));
       mkdirSync(join(directory, "vm"));
       mkdirSync(join(directory, "shared"));
-      cgroup = makeCgroup();
+      cgroups = makeCgroups();
     });
-    after(() => {
+    afterEach(async () => {
       rmSync(directory, { recursive: true });
-      rmdirSync(cgroup);
+      // What a guest on our kernel made below them goes with them.
+      for (const cgroup of cgroups) await removeCgroup(subject().os, cgroup, new AbortController().signal);
     });
     guardAgainstLeftOvers(() => ({ directories: [directory] }));
 
@@ -56,7 +65,7 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
         guest: subject().guest,
         kernelParameters: [],
         sharedDirectories: [{ tag: "kataShared", path: join(directory, "shared") }],
-        cgroups: [cgroup],
+        cgroups,
         ...changes,
       };
     }
@@ -72,45 +81,48 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       };
     }
 
-    it("connects the agent, which answers", async () => {
+    /** A machine for the length of a test. */
+    async function started(): Promise<RunningVm & AsyncDisposable> {
       const vm = await subject().driver.start(spec(), context());
-      try {
-        const { signal } = new AbortController();
-        const agent = await connectAgent(vm.agentChannel, { signal, timeoutMs: bootTimeoutMs });
-        assert.match(agent.version, /\d/, describeConsole(vm));
-        agent.close();
-      } finally {
-        await vm.stop();
-      }
+      return Object.assign(vm, { [Symbol.asyncDispose]: () => vm.stop() });
+    }
+
+    it("connects the agent, which answers", async () => {
+      await using vm = await started();
+      const agent = await agentOf(vm);
+      assert.match(agent.version, /\d/);
+      agent.close();
+    });
+
+    it("runs a container from a directory that was bound below the shared one after the start", async () => {
+      const [shared, tree] = [join(directory, "shared"), join(directory, "tree")];
+      await makeTree(tree);
+      mkdirSync(join(shared, "rootfs"));
+      await using _ = await bind(shared, shared, "shared");
+      await using vm = await started();
+      await using _late = await bind(tree, join(shared, "rootfs"), "private");
+      assert.equal(await statusOfShell(vm, { tag: "kataShared", path: shared }, "exit 42"), 42);
     });
 
     it("tells of every process before it exists and right after, and bears it in the cgroups of the machine", async () => {
-      const vm = await subject().driver.start(spec(), context());
-      try {
-        const processes = told.filter((step) => step.kind === "made");
-        assert.ok(processes.some(({ pid }) => pid === vm.pid));
-        for (const { key, pid, startTicks } of processes) {
-          const announced = told.findIndex((step) => step.kind === "process" && step.key === key);
-          assert.ok(announced >= 0 && announced < told.findIndex((step) => step.kind === "made" && step.key === key));
-          assert.equal((await subject().os.processes.info(pid))?.startTicks, startTicks);
-          assert.ok(membersOf(cgroup).includes(pid), `${key} is not in ${cgroup}`);
-        }
-      } finally {
-        await vm.stop();
+      await using vm = await started();
+      const processes = told.filter((step) => step.kind === "made");
+      assert.ok(processes.some(({ pid }) => pid === vm.pid));
+      for (const { key, pid, startTicks } of processes) {
+        const announced = told.findIndex((step) => step.kind === "process" && step.key === key);
+        assert.ok(announced >= 0 && announced < told.findIndex((step) => step.kind === "made" && step.key === key));
+        assert.equal((await subject().os.processes.info(pid))?.startTicks, startTicks);
+        for (const cgroup of cgroups) assert.ok(membersOf(cgroup).includes(pid), `${key} is not in ${cgroup}`);
       }
     });
 
     it("shows the sandbox's id in the process list", async () => {
-      const vm = await subject().driver.start(spec(), context());
-      try {
-        const argv = (await subject().os.processes.info(vm.pid))?.argv ?? [];
-        assert.ok(
-          argv.some((word) => word.includes(`driver-${name}`)),
-          argv.join(" "),
-        );
-      } finally {
-        await vm.stop();
-      }
+      await using vm = await started();
+      const argv = (await subject().os.processes.info(vm.pid))?.argv ?? [];
+      assert.ok(
+        argv.some((word) => word.includes(`driver-${name}`)),
+        argv.join(" "),
+      );
     });
 
     it("stops as often as it is asked to, and says so once", async () => {
@@ -118,7 +130,7 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       await Promise.all([vm.stop(), vm.stop()]);
       await vm.stop();
       assert.deepEqual(await vm.exited, { reason: "stopped" });
-      assert.deepEqual(membersOf(cgroup), []);
+      await allEmpty(cgroups);
     });
 
     it("reports a machine that is killed, by the process that died first", async () => {
@@ -127,7 +139,7 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       const exit = await vm.exited;
       assert.equal(exit.reason, "died");
       assert.ok(exit.reason === "died" && exit.detail.includes("signal 9"), JSON.stringify(exit));
-      assert.deepEqual(membersOf(cgroup), []);
+      await allEmpty(cgroups);
       await vm.stop();
       assert.equal((await vm.exited).reason, "died");
     });
@@ -137,6 +149,14 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       const read = vm.agentChannel.read();
       await vm.stop();
       assert.equal(await read, undefined);
+    });
+
+    it("takes a directory whose path is longer than a socket's address", async () => {
+      const deep = join(directory, "d".repeat(120));
+      mkdirSync(deep);
+      const vm = await subject().driver.start(spec({ directory: deep }), context());
+      await vm.stop();
+      rmSync(deep, { recursive: true });
     });
 
     it("leaves nothing when a start is aborted, whatever it was about to make", async () => {
@@ -153,14 +173,14 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
         };
         const starting = driver.start(spec(), context({ willMake: step, made: step, signal: controller.signal }));
         await assert.rejects(starting, (error) => isKumiteError(error, "aborted"), `aborted at step ${last}`);
-        assert.deepEqual(membersOf(cgroup), [], `aborted at step ${last} of ${steps}`);
+        await allEmpty(cgroups);
       }
     });
 
     it("leaves nothing when its caller cannot write a step down", async () => {
       const full = () => Promise.reject(new Error("no space"));
       await assert.rejects(subject().driver.start(spec(), context({ made: full })), /no space/);
-      assert.deepEqual(membersOf(cgroup), []);
+      await allEmpty(cgroups);
     });
 
     it("names the file that is missing, before anything is made", async () => {
@@ -176,16 +196,17 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
   });
 }
 
-/** Below whatever hierarchy this host has. */
-function makeCgroup(): string {
+/** One in the hierarchy of version 2, where guests make theirs, and one that every host has something like. */
+function makeCgroups(): string[] {
   const mounts = readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
     .map((line) => line.split(" - "));
-  const pids = mounts.find(([, after = ""]) => after.startsWith("cgroup2 ") || /^cgroup .*\bpids\b/.test(after));
-  if (pids?.[0] === undefined) throw new Error("no cgroup hierarchy is mounted");
-  const path = join(pids[0].split(" ")[4] ?? "", `kumite-driver-${process.pid}`);
-  mkdirSync(path);
-  return path;
+  const wanted = mounts.filter(([, after = ""]) => after.startsWith("cgroup2 ") || /^cgroup .*\bpids\b/.test(after));
+  return wanted.map(([before = ""]) => {
+    const path = join(before.split(" ")[4] ?? "", `kumite-driver-${process.pid}`);
+    mkdirSync(path);
+    return path;
+  });
 }
 
 function membersOf(cgroup: string): number[] {
@@ -195,6 +216,42 @@ function membersOf(cgroup: string): number[] {
     .map(Number);
 }
 
-function describeConsole(vm: RunningVm): string {
-  return `console:\n${vm.consoleTail(20).join("\n")}`;
+/** A process that has ended stays a member until the kernel has taken it apart. */
+async function allEmpty(cgroups: readonly string[]): Promise<void> {
+  const members = () => cgroups.flatMap(membersOf);
+  await eventually(`${cgroups.join()} are empty`, () => (members().length === 0 ? true : undefined));
+}
+
+async function agentOf(vm: RunningVm): Promise<AgentClient> {
+  try {
+    return await connectAgent(vm.agentChannel, { signal: new AbortController().signal, timeoutMs: bootTimeoutMs });
+  } catch (error) {
+    throw new Error(`no answer; the console says:\n${vm.consoleTail(20).join("\n")}`, { cause: error });
+  }
+}
+
+/** Runs a container on `rootfs` below the shared directory. */
+async function statusOfShell(vm: RunningVm, shared: SharedDirectory, script: string): Promise<number> {
+  const agent = await agentOf(vm);
+  const share = vm.guestShare(shared);
+  const options = share.driver === "bind" ? ["rbind"] : [];
+  await agent.createSandbox({ sandboxId: "one", storages: [{ ...share, options, mountPoint: guestSharedDirectory }] });
+  const { process, ...rest } = defaultSpec();
+  const spec: OciSpec = {
+    ...rest,
+    process: { ...process, terminal: false, args: ["/bin/sh", "-c", script] },
+    root: { path: `${guestSharedDirectory}/rootfs` },
+  };
+  await agent.createContainer({ containerId: "one", execId: "one", ...agent.specFields(spec) });
+  await agent.startContainer({ containerId: "one" });
+  const { status } = await agent.waitProcess({ containerId: "one", execId: "one" });
+  await vm.stop();
+  return status;
+}
+
+/** A bind mount until disposed. */
+async function bind(source: string, target: string, propagation: "shared" | "private"): Promise<AsyncDisposable> {
+  await succeed(["mount", "--bind", source, target]);
+  await succeed(["mount", `--make-${propagation}`, target]);
+  return { [Symbol.asyncDispose]: async () => void (await succeed(["umount", "--lazy", target])) };
 }

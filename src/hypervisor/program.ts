@@ -5,7 +5,7 @@
 import type { ByteStream, ChildProcess, ExitStatus, Os, ProcessInfo, SpawnRequest } from "../sys/os.ts";
 import { throwIfAborted } from "../util/abort.ts";
 import { withDeadline } from "../util/deadline.ts";
-import { KumiteError } from "../util/errors.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
 import type { StartContext } from "./driver.ts";
 import { LineTail } from "./line-tail.ts";
 
@@ -14,6 +14,7 @@ const stderr = 2;
 const shownLines = 5;
 /** How long the last words of a dead program may take to arrive. */
 const lastWordsMs = 200;
+const orphanMs = 5_000;
 
 /** What differs between the processes of a VM. `noNewPrivileges` is the default here. */
 export type ProgramRequest = Omit<SpawnRequest, "parentDeathSignal" | "newSession">;
@@ -37,7 +38,9 @@ export class Program {
       await context.made(key, { pid: program.child.pid, startTicks: program.child.startTicks });
       throwIfAborted(context.signal);
     } catch (error) {
-      await program.kill();
+      await program.kill().catch((failure: unknown) => {
+        context.log("warn", `${key} of a failed start did not end`, { error: messageOf(failure) });
+      });
       throw error;
     }
     return program;
@@ -74,6 +77,8 @@ export class Program {
     this.child.kill(sigkill);
     await this.child.exited;
     for (const child of children) await this.#os.processes.waitGone(child);
+    // A child that was born meanwhile dies of its parent's death: its copy of stderr tells when.
+    await withDeadline(orphanMs, `the end of ${this.key}'s children`, () => this.output.ended);
     for (const stream of this.child.streams.values()) stream.close();
   }
 }
