@@ -13,5 +13,7 @@ export interface VerbContext {
   readonly debug: boolean;
   readonly log: Logger;
   readonly output: Output;
+  /** For a failure among several, or one that does not end the verb; the verb's own is thrown. Never rejects. */
+  readonly tellFailure: (error: unknown) => Promise<void>;
   readonly interruption: Interruption;
 }

@@ -21,22 +21,25 @@ import type { VerbContext } from "./context.ts";
 import { failureStatus } from "./exit-status.ts";
 import { noInterruption, watchSignals } from "./interruption.ts";
 import { type CliLog, openLog } from "./output/cli-log.ts";
-import { errorFields, errorLine, errorParagraph } from "./output/error-text.ts";
 import { generalHelp, verbHelp } from "./output/help-text.ts";
 import { type Output, standardOutput } from "./output/output.ts";
+import { tellFailure } from "./output/tell-failure.ts";
 import { type AnyInvocation, type GlobalFlags, parseGlobal, parseRequest, type Request } from "./parse.ts";
 
 /** Never rejects. */
 export async function runCli(os: Os, output: Output = standardOutput(os)): Promise<number> {
   let log: CliLog | undefined;
+  let phase = "arguments";
+  const tell = (error: unknown) => tellFailure(error, { phase, log, output });
   try {
     const { global, verb, rest } = parseGlobal(os.self.argv.slice(1));
     // Before the rest is read: the engine finds what is wrong with it in the log.
     log = await openLog(os, global, output.err);
-    return await answer(os, { global, log, output }, parseRequest(global, verb, rest));
+    const request = parseRequest(global, verb, rest);
+    phase = verb ?? phase;
+    return await answer({ os, global, log, output, tell }, request);
   } catch (error) {
-    log?.logger.error(errorLine(error), errorFields(error));
-    await output.err(errorParagraph(error));
+    await tell(error);
     return failureStatus;
   } finally {
     await log?.flush();
@@ -44,13 +47,15 @@ export async function runCli(os: Os, output: Output = standardOutput(os)): Promi
 }
 
 interface Setting {
+  readonly os: Os;
   readonly global: GlobalFlags;
   readonly log: CliLog;
   readonly output: Output;
+  readonly tell: (error: unknown) => Promise<void>;
 }
 
-async function answer(os: Os, setting: Setting, request: Request): Promise<number> {
-  const { output } = setting;
+async function answer(setting: Setting, request: Request): Promise<number> {
+  const { os, output } = setting;
   switch (request.kind) {
     case "help":
       await output.out(request.verb === undefined ? generalHelp() : verbHelp(request.verb));
@@ -59,11 +64,11 @@ async function answer(os: Os, setting: Setting, request: Request): Promise<numbe
       await output.out(await versionText(os));
       return 0;
     case "invoke":
-      return invoke(contextOf(os, setting, request.invocation), request.invocation);
+      return invoke(contextOf(setting, request.invocation), request.invocation);
   }
 }
 
-function contextOf(os: Os, { global, log, output }: Setting, { verb }: AnyInvocation): VerbContext {
+function contextOf({ os, global, log, output, tell }: Setting, { verb }: AnyInvocation): VerbContext {
   const absolute = (path: string) => resolvePath(os.self.cwd(), path);
   return {
     os,
@@ -72,6 +77,7 @@ function contextOf(os: Os, { global, log, output }: Setting, { verb }: AnyInvoca
     debug: global.debug,
     log: log.logger,
     output,
+    tellFailure: tell,
     interruption: makesThings(verb) ? watchSignals(os) : noInterruption(),
   };
 }

@@ -9,6 +9,8 @@ import type { GlobalFlags } from "../parse.ts";
 
 export interface CliLog {
   readonly logger: Logger;
+  /** False when there is no file: what goes to standard error anyway need not be logged there. */
+  readonly toFile: boolean;
   /** Resolves when everything that was logged is written. Never rejects. */
   flush(): Promise<void>;
 }
@@ -37,6 +39,7 @@ export async function openLog(
   const sink: LogSink = write === undefined ? () => {} : sinkOf(flags, later);
   return {
     logger: createLogger({ sink, now: () => os.clock.now(), level: debug ? "debug" : "info" }),
+    toFile: file !== undefined,
     flush: () => written,
   };
 }

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { nodeOs } from "../sys/node/node-os.ts";
+import type { SignalEvent } from "../sys/os.ts";
+import { signalNumbers } from "../util/signals.ts";
+import { watchSignals } from "./interruption.ts";
+
+const { SIGINT, SIGTERM, SIGUSR1 } = signalNumbers;
+
+function watched() {
+  const os = nodeOs({ installRoot: "/nowhere" });
+  let deliver: (event: SignalEvent) => void = () => {};
+  const onSignals = (_signals: readonly number[], handler: typeof deliver): void => {
+    deliver = handler;
+  };
+  const self = { ...os.self, onSignals };
+  const interruption = watchSignals({ ...os, self });
+  const send = (signal: number, fromKernel = false) => deliver({ signal, fromKernel, senderPid: 1 });
+  return { interruption, send };
+}
+
+describe("a signal to a verb", () => {
+  it("ends it, with the signal's name, while it makes something", () => {
+    const { interruption, send } = watched();
+    send(SIGUSR1);
+    assert.equal(interruption.signal.aborted, false);
+    send(SIGINT, true);
+    assert.match(String(interruption.signal.reason), /ended by SIGINT/);
+  });
+
+  it("goes to the workload once that runs", () => {
+    const { interruption, send } = watched();
+    const passed: number[] = [];
+    interruption.passOnTo((signal) => passed.push(signal));
+    send(SIGTERM);
+    send(SIGUSR1);
+    assert.deepEqual([passed, interruption.signal.aborted], [[SIGTERM, SIGUSR1], false]);
+  });
+
+  it("from the terminal is not passed on: the relay has got it too", () => {
+    const { interruption, send } = watched();
+    const passed: number[] = [];
+    interruption.passOnTo((signal) => passed.push(signal));
+    send(SIGINT, true);
+    assert.deepEqual(passed, []);
+  });
+});

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { nodeOs } from "../sys/node/node-os.ts";
+import { installedFile, readInstall } from "./install.ts";
+import { shimCommand } from "./shim-command.ts";
+
+describe("an installation", () => {
+  const os = nodeOs({ installRoot: "/nowhere" });
+  const manifest = { version: "1.2.3", commit: "abc", node: process.execPath, files: { "shim.mjs": { size: 4 } } };
+  let root: string;
+  before(async () => {
+    root = await mkdtemp(join(tmpdir(), "kumite-install-"));
+  });
+  after(() => rm(root, { recursive: true }));
+
+  const write = (content: unknown) => writeFile(join(root, "install.json"), JSON.stringify(content));
+  const options = { root: "/r", id: "web", bundle: "/b", config: undefined, debug: false };
+
+  it("gives the command line of a shim, with nothing of the caller's environment", async () => {
+    await write(manifest);
+    await writeFile(join(root, "shim.mjs"), "four");
+    const command = await shimCommand(os, await readInstall(os, root), { ...options, config: "/c", debug: true });
+    assert.equal(command.path, process.execPath);
+    assert.deepEqual(command.argv, [
+      "kumite-shim",
+      join(root, "shim.mjs"),
+      ..."--root /r --id web --bundle /b --config /c --debug".split(" "),
+    ]);
+    assert.deepEqual(Object.keys(command.env), ["PATH"]);
+  });
+
+  it("that lacks a part is told with its path and what to do", async () => {
+    const incomplete = (message: RegExp) => ({ code: "install/incomplete", message, hint: /npm run setup/ });
+    await assert.rejects(readInstall(os, join(root, "nowhere")), incomplete(/nowhere\/install\.json is missing/));
+    await write({ ...manifest, node: "/nowhere/node" });
+    await writeFile(join(root, "shim.mjs"), "four");
+    await assert.rejects(shimCommand(os, await readInstall(os, root), options), incomplete(/^\/nowhere\/node is/));
+    await write(manifest);
+    await writeFile(join(root, "shim.mjs"), "cut");
+    const install = await readInstall(os, root);
+    await assert.rejects(installedFile(os, install, "shim.mjs"), incomplete(/shim\.mjs has 3 bytes where 4/));
+    await assert.rejects(installedFile(os, install, "other"), incomplete(/other was not installed/));
+    await rm(join(root, "shim.mjs"));
+    await assert.rejects(installedFile(os, install, "shim.mjs"), incomplete(/shim\.mjs is missing/));
+  });
+
+  it("whose description is none is refused", async () => {
+    for (const content of [
+      null,
+      {},
+      { ...manifest, node: "node" },
+      { ...manifest, files: { a: 1 } },
+      { ...manifest, version: 1 },
+    ]) {
+      await write(content);
+      await assert.rejects(readInstall(os, root), /is not what an installation writes/, JSON.stringify(content));
+    }
+  });
+});
