@@ -162,11 +162,8 @@ class Server implements ClientConnection {
       name = oneLine(`${service}/${method}`);
       const timeoutMs = Number(timeoutNano) / 1e6;
       if (timeoutMs > 0) timer = setTimeout(() => scope.abort(timedOut(name, timeoutMs)), timerMs(timeoutMs));
-      return findMethod(
-        this.#services,
-        service,
-        method,
-      )(payload, {
+      const handle = findMethod(this.#services, service, method);
+      return handle(payload, {
         signal: scope.signal,
         connection: this,
         metadata: new Map(metadata.map(({ key, value }) => [key, value])),

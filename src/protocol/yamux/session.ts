@@ -213,8 +213,8 @@ class SessionCore implements FrameHandler, StreamSession {
     this.#target = undefined;
     if (streamId === 0 || (flags & (frameFlag.fin | frameFlag.rst)) === 0) return;
     const stream = this.#streams.get(streamId);
+    if ((flags & frameFlag.fin) !== 0) stream?.endRemote();
     if ((flags & frameFlag.rst) !== 0) stream?.fail(new KumiteError("protocol/closed", "the peer reset the stream"));
-    else stream?.endRemote();
   }
 
   /** The stream that gets the payload; a frame for one that is gone is answered with a reset. */

@@ -39,7 +39,9 @@ export class YamuxStream implements ByteStream {
   #windowOpened: Deferred | undefined;
   #lastWrite: Promise<void> = Promise.resolve();
   readonly #writes = new Set<Deferred>();
+  /** No write is taken any more; the peer is told when what was written is sent. */
   #localEnded = false;
+  #endSent = false;
 
   /** Set once: what every read after the received bytes, and every write, fails with. */
   #failure: SystemError | undefined;
@@ -100,16 +102,16 @@ export class YamuxStream implements ByteStream {
     if (this.#closed) return;
     this.#closed = true;
     const over = this.#failure !== undefined;
-    const ended = this.#localEnded && this.#writes.size === 0;
     const unsent = this.#writes.size > 0;
     this.#localEnded = true;
     this.#received.clear();
     this.#break(new SystemError("EPIPE", "write"));
     if (over) return;
-    // What was written is delivered: only bytes that were not sent make it a reset. Whatever the peer sends from now
-    // on finds no stream, and the session answers with a reset.
-    if (unsent) void this.#session.sendWindowUpdate(this.id, frameFlag.rst, 0);
-    else if (!ended) void this.#session.sendData(this.id, frameFlag.fin, [], 0);
+    // What was written is delivered and ends in order, unless some of it could not be sent. The reset is for what the
+    // peer writes: it may be waiting for a window that nobody will give.
+    const end = unsent || this.#endSent ? 0 : frameFlag.fin;
+    const reset = unsent || !this.#remoteEnded ? frameFlag.rst : 0;
+    if ((end | reset) !== 0) void this.#session.sendWindowUpdate(this.id, end | reset, 0);
     this.#session.forget(this.id);
   }
 
@@ -222,6 +224,7 @@ export class YamuxStream implements ByteStream {
 
   async #sendEnd(): Promise<void> {
     if (this.#failure !== undefined) return;
+    this.#endSent = true;
     await this.#session.sendData(this.id, frameFlag.fin, [], 0);
     this.#forgetIfOver();
   }

@@ -184,16 +184,35 @@ describe("the end of a stream", () => {
     await assert.rejects(theirs.write(new Uint8Array(1)), { errno: "ECONNRESET" });
   });
 
-  it("by close ends a pending read, and what the peer still sends is answered with a reset", async () => {
+  it("by close fails what the peer writes, also when that waits for a window", async () => {
     const { ours, theirs } = await stream();
+    const stuck = theirs.write(new Uint8Array(2 * initialWindowBytes));
+    await settle();
+    ours.close();
+    assert.equal(await ours.read(), undefined);
+    await assert.rejects(stuck, { errno: "ECONNRESET" });
+    await assert.rejects(theirs.write(new Uint8Array(1)), { errno: "ECONNRESET" });
+    assert.equal(await theirs.read(), undefined);
+  });
+
+  it("that the peer did not see yet has its data answered with a reset", async () => {
+    const { raw, session } = rawPeer({ role: "client" });
+    const ours = session.open();
+    assert.equal((await take(raw, 12))[3], 1);
     const reading = ours.read();
     ours.close();
     assert.equal(await reading, undefined);
-    assert.equal(await ours.read(), undefined);
+    assert.deepEqual(await take(raw, 12), [0, 1, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0]);
+    await raw.write(frame(0, 2, 1, 3, [1, 2, 3]));
+    assert.deepEqual(await take(raw, 12), [0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0]);
+    session.close();
+  });
+
+  it("reaches the peer when close comes right behind it", async () => {
+    const { ours, theirs } = await stream();
+    void ours.end();
+    ours.close();
     assert.equal(await theirs.read(), undefined);
-    await theirs.write(encodeUtf8("anyone?"));
-    await settle();
-    await assert.rejects(theirs.write(encodeUtf8("hello?")), { errno: "ECONNRESET" });
   });
 
   it("is harmless when it comes twice, in any order", async () => {
