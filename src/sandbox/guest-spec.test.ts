@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Bundle, BundleSpec } from "../oci/bundle.ts";
+import { defaultSpec } from "../oci/default-spec.ts";
+import { isKumiteError } from "../util/errors.ts";
+import { guestSpecOf } from "./guest-spec.ts";
+
+function converted(change: (spec: BundleSpec) => void) {
+  const spec = defaultSpec();
+  change(spec);
+  const bundle: Bundle = { path: "/b", configFile: "/b/config.json", rootfs: "/b/rootfs", spec };
+  return guestSpecOf(bundle, "/guest/rootfs", [{ destination: "/proc", type: "proc" }]);
+}
+
+describe("the specification for the guest", () => {
+  it("has paths of the guest, and the rest as it was", () => {
+    const { spec } = converted(() => {});
+    assert.deepEqual(spec.root, { path: "/guest/rootfs", readonly: true });
+    assert.deepEqual(spec.mounts, [{ destination: "/proc", type: "proc" }]);
+    assert.deepEqual(spec.process, defaultSpec().process);
+  });
+
+  it("has the machine's network and no cgroup or labels of the host", () => {
+    const { spec } = converted((given) => {
+      given.linux.cgroupsPath = "/host/path";
+      given.linux.mountLabel = "system_u:object_r:x";
+      given.process.selinuxLabel = "x";
+      given.process.apparmorProfile = "docker-default";
+    });
+    assert.ok(!spec.linux.namespaces?.some(({ type }) => type === "network"));
+    assert.ok(!("cgroupsPath" in spec.linux) && !("mountLabel" in spec.linux));
+    assert.ok(!("selinuxLabel" in spec.process) && !("apparmorProfile" in spec.process));
+  });
+
+  it("has a cgroup namespace of its own, asked for or not, and once", () => {
+    for (const asked of [[], [{ type: "cgroup" as const }]]) {
+      const { spec } = converted((given) => {
+        given.linux.namespaces = [{ type: "pid" }, ...asked];
+      });
+      assert.deepEqual(spec.linux.namespaces, [{ type: "pid" }, { type: "cgroup" }]);
+    }
+  });
+
+  it("names no processors of the host", () => {
+    const { spec } = converted((given) => {
+      given.linux.resources = { cpu: { shares: 512, cpus: "3-7", mems: "1" }, pids: { limit: 5 } };
+    });
+    assert.deepEqual(spec.linux.resources, { cpu: { shares: 512 }, pids: { limit: 5 } });
+  });
+
+  it("has the hooks that run in the container, not those of the host", () => {
+    const hook = { path: "/bin/hook" };
+    const { spec, notes } = converted((given) => {
+      given.hooks = { prestart: [hook], createContainer: [hook], startContainer: [hook], poststop: [] };
+    });
+    assert.deepEqual(spec.hooks, { createContainer: [hook], startContainer: [hook] });
+    assert.deepEqual(notes, ["prestart hooks are not run yet"]);
+  });
+
+  it("leaves the given one as it is", () => {
+    const spec = defaultSpec();
+    guestSpecOf({ path: "/b", configFile: "/b/config.json", rootfs: "/b/rootfs", spec }, "/g", []);
+    assert.deepEqual(spec, defaultSpec());
+  });
+
+  it("cannot join a namespace of the host, and says which one", () => {
+    assert.throws(
+      () => converted((given) => given.linux.namespaces?.splice(0, 1, { type: "pid", path: "/proc/1/ns/pid" })),
+      (error) => {
+        assert.ok(isKumiteError(error, "oci/unsupported"));
+        assert.match(error.message, /config.json: linux.namespaces\[0\]: the pid namespace \/proc\/1\/ns\/pid cannot/);
+        return true;
+      },
+    );
+  });
+
+  for (const [what, change] of [
+    ["a path", (spec: BundleSpec) => spec.linux.namespaces?.splice(1, 1, { type: "network", path: "/run/netns/x" })],
+    ["none", (spec: BundleSpec) => spec.linux.namespaces?.splice(1, 1)],
+  ] as const) {
+    it(`says once that there is no networking when the network namespace has ${what}`, () => {
+      const { notes } = converted(change);
+      assert.deepEqual(notes, ["networking is not there yet: the container has no interface but the loopback"]);
+    });
+  }
+});
