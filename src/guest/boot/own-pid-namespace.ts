@@ -2,6 +2,7 @@
  * Becoming the first process of a pid namespace: a child in the new one starts the agent again, and what was there
  * before waits for its end. When that is killed, the child is too, and with it everything in its namespace.
  */
+import { readlink } from "../../sys/linux/directory.ts";
 import { closeQuietly, pipe2, read, setCloseOnExec } from "../../sys/linux/file.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "../../sys/linux/open-flags.ts";
 import { execve, exit, fork, PR_SET_PDEATHSIG, prctl, processArguments } from "../../sys/linux/process.ts";
@@ -11,7 +12,6 @@ import { isSystemError } from "../../util/errors.ts";
 import { exitCode } from "../container/born-process.ts";
 import { namespaceFlag } from "../spec/namespaces.ts";
 
-const ourselves = "/proc/self/exe";
 const failedStatus = 70;
 
 /** @param channelFd stays open in the new agent */
@@ -24,7 +24,7 @@ export function restartInOwnPidNamespace(channelFd: number): never {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (!isHeldOpen(life.read)) exit(failedStatus);
       setCloseOnExec(channelFd, false);
-      execve(ourselves, processArguments(), []);
+      execve(readlink("/proc/self/exe"), processArguments(), []);
     } finally {
       exit(failedStatus);
     }

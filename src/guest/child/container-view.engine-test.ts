@@ -1,0 +1,201 @@
+import type { OciSpec } from "../../oci/spec.ts";
+import { assert } from "../../sys/engine/testing/assert.ts";
+import { describe, it } from "../../sys/engine/testing/suite.ts";
+import { os, startAgent, type TestAgent } from "../testing/agent.testing.ts";
+import { run, startContainer } from "../testing/container.testing.ts";
+import { guestShared, type SpecChanges, specOf } from "../testing/spec.testing.ts";
+
+/** What the script prints in a container of its own, without its last newline. */
+async function seen(agent: TestAgent, script: string, changes: SpecChanges = {}): Promise<string> {
+  const { out, err } = await run(agent, script, changes);
+  return `${out}${err}`.trimEnd();
+}
+
+const mount = (destination: string, ...options: string[]): NonNullable<OciSpec["mounts"]>[number] => ({
+  destination,
+  type: "bind",
+  source: `${guestShared}/volume`,
+  options,
+});
+
+describe("what a container sees", () => {
+  it("is its own processes, names, cgroup and interfaces", async () => {
+    await using agent = await startAgent();
+    assert.equal(await seen(agent, "echo $$; ls /proc | grep -c '^[0-9]'"), "1\n3");
+    assert.equal(
+      await seen(agent, "hostname; cat /proc/sys/kernel/domainname", { domainname: "example" }),
+      "box\nexample",
+    );
+    assert.equal(await seen(agent, "grep '^0:' /proc/self/cgroup"), "0::/");
+    const network = { linux: { namespaces: [{ type: "mount" as const }, { type: "network" as const }] } };
+    assert.equal(
+      await seen(agent, "hostname; ip -o link | cut -d: -f2; ip -o addr | grep -c 127.0.0.1", {
+        hostname: "",
+        ...network,
+      }),
+      "sandbox\n lo\n1",
+    );
+  });
+
+  it("is its root file system and nothing of the guest's", async () => {
+    await using agent = await startAgent();
+    assert.equal(await seen(agent, "ls -x / | tr -s ' '"), "bin dev etc proc root sys tmp");
+    assert.equal(await seen(agent, "awk '{print $2}' /proc/self/mounts | grep -v -E '^/(proc|dev|sys)'"), "/");
+  });
+
+  it("are the devices and links that every container has, and those it asks for", async () => {
+    await using agent = await startAgent();
+    const devices = "full null random tty urandom zero";
+    assert.equal(await seen(agent, "cd /dev; echo $(for n in *; do [ -c $n -a ! -L $n ] && echo $n; done)"), devices);
+    assert.equal(await seen(agent, "stat -c '%a %u %g %t:%T' /dev/null /dev/tty"), "666 0 0 1:3\n666 0 0 5:0");
+    assert.equal(
+      await seen(agent, "cd /dev; for n in fd stdin stdout stderr ptmx; do readlink $n; done"),
+      "/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\npts/ptmx",
+    );
+    const fuse = { path: "/dev/deep/fuse", type: "c" as const, major: 10, minor: 229, fileMode: 0o640, uid: 5, gid: 6 };
+    assert.equal(
+      await seen(agent, "stat -c '%a %u %g %t:%T' /dev/deep/fuse", { linux: { devices: [fuse] } }),
+      "640 5 6 a:e5",
+    );
+    assert.equal(
+      await seen(agent, "echo x > /dev/null && echo y > /dev/full"),
+      "sh: write error: No space left on device",
+    );
+  });
+
+  it("cannot be changed where it is read-only, and not be read where it is masked", async () => {
+    await using agent = await startAgent();
+    assert.equal(
+      await seen(agent, "echo 1 > /proc/sys/kernel/panic"),
+      "sh: can't create /proc/sys/kernel/panic: Read-only file system",
+    );
+    assert.equal(
+      await seen(agent, "cat /proc/keys; ls /sys/firmware; touch /sys/firmware/x"),
+      "touch: /sys/firmware/x: Read-only file system",
+    );
+    const readonly = { root: { path: `${guestShared}/box/rootfs`, readonly: true } };
+    assert.equal(
+      await seen(agent, "touch /x /tmp/x; touch /dev/shm/x && ls /dev/shm", readonly),
+      "x\ntouch: /x: Read-only file system\ntouch: /tmp/x: Read-only file system",
+    );
+  });
+
+  it("is a read-only root with mount points made before it became that", async () => {
+    await using agent = await startAgent();
+    const changes = {
+      root: { path: `${guestShared}/box/rootfs`, readonly: true },
+      mounts: [{ destination: "/new/place", type: "tmpfs", source: "tmpfs" }],
+    };
+    assert.equal(await seen(agent, "touch /new/place/x && ls /new/place", changes), "x");
+  });
+
+  it("are bind mounts of directories and files, with their options", async () => {
+    await using agent = await startAgent();
+    await os.files.makeDir(`${agent.shared}/volume`, 0o777);
+    await os.files.write(`${agent.shared}/volume/file`, "content", { mode: 0o644 });
+    const file = { ...mount("/etc/made/file", "bind"), source: `${guestShared}/volume/file` };
+    const script =
+      "cat /data/file /etc/made/file; touch /data/x /ro/x; grep -E ' (/data|/ro|/etc/made/file) ' /proc/self/mountinfo | cut -d' ' -f5,6";
+    const mounts = [mount("/data", "rbind", "rw", "nosuid", "noexec"), mount("/ro", "bind", "ro", "nodev"), file];
+    assert.equal(
+      await seen(agent, script, { mounts }),
+      "contentcontent/data rw,nosuid,noexec,relatime\n/ro ro,nodev,relatime\n/etc/made/file rw,relatime\ntouch: /ro/x: Read-only file system",
+    );
+    assert.deepEqual((await os.files.list(`${agent.shared}/volume`)).sort(), ["file", "x"]);
+  });
+
+  it("are mounts that stay inside, whatever links the image has in their way", async () => {
+    await using agent = await startAgent();
+    const rootfs = `${agent.shared}/box/rootfs`;
+    await os.files.makeDir(`${agent.shared}/volume`, 0o777);
+    await os.files.symlink("/", `${rootfs}/up`);
+    await os.files.symlink("../../../../../../run", `${rootfs}/far`);
+    await os.files.symlink("/made/by/link", `${rootfs}/dangling`);
+    const before = await agent.state();
+    const mounts = [mount("/up/run/one", "bind"), mount("/far/two", "bind"), mount("/dangling/three", "bind")];
+    const places = await seen(agent, "grep volume /proc/self/mountinfo | cut -d' ' -f5", { mounts });
+    assert.equal(places, "/run/one\n/run/two\n/made/by/link/three");
+    assert.deepEqual(await agent.state(), before);
+  });
+
+  it("is its user, with groups, umask, home and directory", async () => {
+    await using agent = await startAgent();
+    const user = { uid: 1000, gid: 1001, additionalGids: [5, 7], umask: 0o027 };
+    const script =
+      "id -u; id -g; id -G; umask; echo $HOME; pwd; touch /tmp/mine; stat -c '%a %u' /tmp/mine; echo to-out > /dev/stdout";
+    assert.equal(
+      await seen(agent, script, { process: { user, cwd: "/tmp" } }),
+      "1000\n1001\n1001 5 7\n0027\n/home/joe\n/tmp\n640 1000\nto-out",
+    );
+    assert.equal(await seen(agent, "echo $HOME", { process: { user: { uid: 77, gid: 77 } } }), "/");
+    assert.equal(await seen(agent, "echo $HOME", { process: { env: ["PATH=/bin", "HOME=/given"] } }), "/given");
+    assert.equal(
+      await seen(agent, "pwd; stat -c %a .", { process: { cwd: "/made/on/demand" } }),
+      "/made/on/demand\n755",
+    );
+  });
+
+  it("are exactly the capabilities that were given, and no new ones by exec", async () => {
+    await using agent = await startAgent();
+    const sets = "grep -E 'Cap|NoNew' /proc/self/status | cut -f2";
+    const kill = ["CAP_KILL"];
+    const all = {
+      bounding: [...kill, "CAP_CHOWN"],
+      effective: kill,
+      permitted: kill,
+      inheritable: kill,
+      ambient: kill,
+    };
+    const root = { capabilities: { bounding: kill, effective: kill, permitted: kill }, noNewPrivileges: false };
+    assert.equal(
+      await seen(agent, sets, { process: root }),
+      "0000000000000000\n0000000000000020\n0000000000000020\n0000000000000020\n0000000000000000\n0",
+    );
+    const joe = { capabilities: all, noNewPrivileges: true, user: { uid: 1000, gid: 1000 } };
+    assert.equal(
+      await seen(agent, sets, { process: joe }),
+      "0000000000000020\n0000000000000020\n0000000000000020\n0000000000000021\n0000000000000020\n1",
+    );
+    assert.equal(
+      await seen(agent, "grep CapBnd /proc/self/status | cut -f2", { process: { capabilities: {} } }),
+      "0000000000000000",
+    );
+  });
+
+  it("are its resource limits and its place in line when memory runs out", async () => {
+    await using agent = await startAgent();
+    const rlimits = [{ type: "RLIMIT_NOFILE", soft: 100, hard: 200 }];
+    assert.equal(await seen(agent, "ulimit -n; ulimit -Hn", { process: { rlimits } }), "100\n200");
+    assert.equal(await seen(agent, "cat /proc/self/oom_score_adj", { process: { oomScoreAdj: 500 } }), "500");
+  });
+
+  it("are the kernel parameters that it set for itself", async () => {
+    await using agent = await startAgent();
+    const linux = {
+      namespaces: [{ type: "mount" as const }, { type: "ipc" as const }, { type: "uts" as const }],
+      sysctl: { "kernel.msgmax": "4096" },
+    };
+    assert.equal(await seen(agent, "cat /proc/sys/kernel/msgmax", { linux }), "4096");
+    assert.ok((await seen(agent, "cat /proc/sys/kernel/msgmax")) !== "4096");
+  });
+
+  it("are the namespaces of another container that it was told to join", async () => {
+    await using agent = await startAgent();
+    await startContainer(agent, specOf(["sleep", "1000"], { hostname: "first" }));
+    // Without a pid namespace of its own a container sees all processes of the sandbox.
+    const shared = { hostname: "", linux: { namespaces: [{ type: "mount" as const }] } };
+    const pid = await seen(agent, "pidof sleep", shared);
+    const join = (["pid", "ipc", "uts"] as const).map((type) => ({ type, path: `/proc/${pid}/ns/${type}` }));
+    const joined = { hostname: "", linux: { namespaces: [{ type: "mount" as const }, ...join] } };
+    assert.equal(
+      await seen(
+        agent,
+        "hostname; pidof sleep; readlink /proc/1/ns/ipc > /tmp/a; readlink /proc/self/ns/ipc | cmp /tmp/a",
+        joined,
+      ),
+      "first\n1",
+    );
+    const wrong = { hostname: "", linux: { namespaces: [{ type: "uts" as const, path: `/proc/${pid}/ns/ipc` }] } };
+    await assert.rejects(seen(agent, "true", wrong), { code: "oci/spec-invalid" });
+  });
+});

@@ -1,0 +1,90 @@
+/** Containers and processes for tests, with their streams on ports. */
+import type { OciProcess, OciSpec } from "../../oci/spec.ts";
+import { textOf } from "../../sys/contract/scratch.ts";
+import type { ByteStream } from "../../sys/os.ts";
+import { encodeUtf8 } from "../../util/text.ts";
+import type { TestAgent } from "./agent.testing.ts";
+import { type SpecChanges, specOf } from "./spec.testing.ts";
+
+let nextPort = 0x10000;
+let nextId = 1;
+
+export function freshId(): string {
+  return `c${nextId++}`;
+}
+
+export function freshPorts(): { stdinPort: number; stdoutPort: number; stderrPort: number } {
+  return { stdinPort: nextPort++, stdoutPort: nextPort++, stderrPort: nextPort++ };
+}
+
+/** One process and the host's ends of its streams. */
+export class TestProcess {
+  readonly #agent: TestAgent;
+  readonly containerId: string;
+  readonly execId: string;
+  readonly stdin: ByteStream;
+  readonly stdout: ByteStream;
+  readonly stderr: ByteStream;
+
+  constructor(agent: TestAgent, containerId: string, execId: string, streams: readonly ByteStream[]) {
+    const [stdin, stdout, stderr] = streams as [ByteStream, ByteStream, ByteStream];
+    this.#agent = agent;
+    this.containerId = containerId;
+    this.execId = execId;
+    this.stdin = stdin;
+    this.stdout = stdout;
+    this.stderr = stderr;
+  }
+
+  async status(): Promise<number> {
+    const { containerId, execId } = this;
+    return (await this.#agent.client.waitProcess({ containerId, execId })).status;
+  }
+
+  /** Everything it prints until both streams end, and its status. */
+  async finish(input = ""): Promise<{ out: string; err: string; status: number }> {
+    if (input !== "") await this.stdin.write(encodeUtf8(input));
+    await this.stdin.end();
+    const [out, err] = await Promise.all([textOf(this.stdout), textOf(this.stderr)]);
+    return { out, err, status: await this.status() };
+  }
+}
+
+export async function createContainer(agent: TestAgent, spec: OciSpec, id = freshId()): Promise<TestProcess> {
+  const ports = freshPorts();
+  await agent.client.createContainer({ containerId: id, execId: id, ...agent.client.specFields(spec), ...ports });
+  return new TestProcess(agent, id, id, await dial(agent, ports));
+}
+
+export async function startContainer(agent: TestAgent, spec: OciSpec, id = freshId()): Promise<TestProcess> {
+  const process = await createContainer(agent, spec, id);
+  await agent.client.startContainer({ containerId: process.containerId });
+  return process;
+}
+
+export async function execIn(
+  agent: TestAgent,
+  containerId: string,
+  process: OciProcess,
+  execId = freshId(),
+): Promise<TestProcess> {
+  const ports = freshPorts();
+  await agent.client.execProcess({ containerId, execId, ...agent.client.processFields(process), ...ports });
+  return new TestProcess(agent, containerId, execId, await dial(agent, ports));
+}
+
+export async function removeContainer(agent: TestAgent, containerId: string): Promise<void> {
+  await agent.client.removeContainer({ containerId });
+}
+
+/** Runs a container of its own to its end and removes it. */
+export async function run(agent: TestAgent, script: string, changes: SpecChanges = {}, input = "") {
+  const process = await startContainer(agent, specOf(["sh", "-c", script], changes));
+  const result = await process.finish(input);
+  await removeContainer(agent, process.containerId);
+  return result;
+}
+
+function dial(agent: TestAgent, ports: ReturnType<typeof freshPorts>): Promise<ByteStream[]> {
+  return Promise.all([ports.stdinPort, ports.stdoutPort, ports.stderrPort].map((port) => agent.client.dial(port)));
+}
