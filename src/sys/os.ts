@@ -1,7 +1,7 @@
 /**
  * The operating system as the product sees it: the only way from portable code to the host.
- * Implemented over Node (`sys/node`), over the small engine (`sys/engine`) and by a recording double
- * (`sys/double`). Nothing here names a runtime. Every failure of a call is a `SystemError`.
+ * Implemented over Node (`sys/node`) and over the small engine (`sys/engine`); a test that needs another answer
+ * replaces a member. Nothing here names a runtime. Every failure of a call is a `SystemError`.
  */
 
 /** A socket, pipe or terminal. Reads are pulled, so a slow reader slows the writer and nothing is buffered unasked. */

@@ -115,6 +115,18 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
+    name: "a listening socket of a child may lie deeper than an address is long",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const deep = `${dir.path}/${"d".repeat(100)}`;
+      await os.files.makeDir(deep, 0o700);
+      const descriptors = { 6: { kind: "listen", path: `${deep}/socket`, mode: 0o600 } } as const;
+      assert.equal(await output(os, "readlink /proc/$$/fd/6 | cut -d: -f1", { descriptors }), "socket");
+      const status = await os.files.status(`${deep}/socket`);
+      assert.deepEqual([status?.kind, status?.mode], ["socket", 0o600]);
+    },
+  },
+  {
     name: "a child is born in its cgroups",
     async run(os, assert) {
       await using group = await makeCgroup(os);

@@ -1,0 +1,47 @@
+/** The texts of proc(5), parsed: what every implementation of `Os` reads in its own way. Pure. */
+import type { MountEntry, ProcessInfo } from "./os.ts";
+
+export type ProcessStat = Pick<ProcessInfo, "parentPid" | "startTicks" | "state">;
+
+/** `/proc/<pid>/stat`. Field 2, the name in parentheses, may hold spaces and parentheses itself. */
+export function parseProcessStat(text: string): ProcessStat {
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return { state: fields[0] ?? "?", parentPid: Number(fields[1]), startTicks: Number(fields[19]) };
+}
+
+/** `/proc/<pid>/cmdline`. A process may end the list without a zero, and a zombie has none at all. */
+export function parseArguments(text: string): string[] {
+  if (text === "") return [];
+  return (text.endsWith("\0") ? text.slice(0, -1) : text).split("\0");
+}
+
+/** `/proc/<pid>/mountinfo`, in its order. */
+export function parseMountTable(text: string): MountEntry[] {
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(parseMountLine);
+}
+
+/** `36 35 98:0 /root /target rw,noatime master:1 - ext4 /dev/sda rw` */
+function parseMountLine(line: string): MountEntry {
+  // Only the first lone hyphen separates: a source may be one too.
+  const separator = line.indexOf(" - ");
+  const [id, parentId, , root, target, options = "", ...optionalFields] = line.slice(0, separator).split(" ");
+  const [type, source, superOptions = ""] = line.slice(separator + 3).split(" ");
+  return {
+    id: Number(id),
+    parentId: Number(parentId),
+    root: unescapeField(root),
+    target: unescapeField(target),
+    type: unescapeField(type),
+    source: unescapeField(source),
+    options: [...options.split(","), ...superOptions.split(",")].filter((word) => word !== ""),
+    optionalFields: optionalFields.filter((word) => word !== ""),
+  };
+}
+
+/** Space, tab, newline, backslash and `#` are written in octal. */
+function unescapeField(text = ""): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}
