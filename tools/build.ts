@@ -2,7 +2,7 @@
  * Builds the install root: everything that runs, in one flat directory. What did not change is taken from the cache.
  */
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import type { EngineModule } from "./engine/bundle.ts";
 import { buildExecutable } from "./engine/executable.ts";
 import { guestKernel } from "./guest/guest-kernel.ts";
@@ -23,12 +23,18 @@ async function main(): Promise<void> {
   const manifest: Manifest = {
     version: await productVersion(),
     commit: await commit(),
-    node: process.execPath,
+    node: ownNode(),
     kernelVersion: release,
     files: { kumite, agent, "shim.mjs": shim, ...files },
   };
   const text = `${JSON.stringify(manifest, undefined, 2)}\n`;
   await placeBytes(join(installRoot, "install.json"), Buffer.from(text), 0o644);
+}
+
+/** The Node that builds is the one that will run the shim. */
+function ownNode(): string {
+  if (!isAbsolute(process.execPath)) throw new Error("node does not know its own path: is /proc mounted?");
+  return process.execPath;
 }
 
 async function executable(name: string, modules: readonly EngineModule[]): Promise<Placed> {

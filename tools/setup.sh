@@ -57,7 +57,11 @@ work() {
   }
   begun=$(date +%s)
   missing=$(missing_packages)
-  [ -z "$missing" ] || install_packages
+  if [ -n "$missing" ]; then
+    install_packages
+  elif [ "$(id -u)" = 0 ] && ! has_lists; then
+    update_lists
+  fi
   npm_current || install_npm
   if ! is_current; then
     rm -f build/setup.stamp
@@ -90,14 +94,11 @@ missing_packages() {
     return
   }
   # shellcheck disable=SC2086 # a list
-  installed=$(dpkg-query --show --showformat '${Package} ${db:Status-Status}\n' $packages 2>/dev/null || true)
+  installed=" $(dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' $packages 2>/dev/null |
+    sed -n 's/^installed //p' | tr '\n' ' ')"
   for package in $packages; do
-    case "
-$installed
-" in
-      *"
-$package installed
-"*) ;;
+    case $installed in
+      *" $package "*) ;;
       *) printf '%s ' "$package" ;;
     esac
   done
@@ -111,17 +112,29 @@ install_packages() {
     refuse "this is $release on $machine, and only Debian 12 on x86_64 is set up by itself"
   [ "$(id -u)" = 0 ] || refuse "packages are missing, and only root can install them"
   export DEBIAN_FRONTEND=noninteractive
-  # shellcheck disable=SC2086 # a list
-  apt-cache show linux-image-amd64 $missing >"$log" 2>&1 || step "fetching the lists of packages" apt-get update
-  attempt "installing $missing" install_debian && return
-  # A list that is older than the archive names packages that are gone.
-  step "fetching the lists of packages anew" apt-get update
+  update_lists
   step "installing $missing" install_debian
+}
+
+# Old lists name packages that the archive no longer has, and an old kernel for the guest.
+update_lists() {
+  attempt "fetching the lists of packages" apt-get update || {
+    tail -n 3 "$log" >&2
+    say "going on with the lists that are there"
+  }
 }
 
 install_debian() {
   # shellcheck disable=SC2086 # a list
   apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 $missing
+}
+
+# Images of Debian come without lists, and the guest's kernel is looked up in them.
+has_lists() {
+  for list in /var/lib/apt/lists/*_Packages*; do
+    [ ! -f "$list" ] || return 0
+  done
+  return 1
 }
 
 refuse() {
