@@ -73,12 +73,13 @@ async function create(sandbox: Sandbox, request: CreateRequest, signal: AbortSig
   await bootSandbox(sandbox, { hostname, share }, signal);
   const sizeBefore = container.process.consoleSize;
   await createInGuest(sandbox, container, guest, signal);
-  throwIfAborted(signal);
   container.process.moveTo({ phase: "created" });
   watchProcess(sandbox, container.process);
   timeline.mark("container");
   await recordSandbox(sandbox, container);
   await catchUp(sandbox, container.process, sizeBefore);
+  // Until here whoever asked can go away, and nothing is left.
+  throwIfAborted(signal);
   log.info("container created", { container: id, ms: timeline.marks.container ?? 0 });
   return { container, notices };
 }

@@ -24,22 +24,24 @@ export function takePorts(sandbox: Sandbox, terminal: boolean): StreamPorts {
   };
 }
 
-/** After the call that told the agent of the ports. On failure no stream is left open. */
+/**
+ * After the call that told the agent of the ports. A process that has ended by then takes no input any more, which is no
+ * failure. On failure no stream is left open.
+ */
 export async function connectStreams({ agent }: Vm, ports: StreamPorts, signal: AbortSignal): Promise<GuestStreams> {
   const { stdinPort, stdoutPort, stderrPort } = ports.fields;
   const numbers: Readonly<Record<StdioName, number>> = { stdin: stdinPort, stdout: stdoutPort, stderr: stderrPort };
   const dials = ports.names.map((name) =>
     withDeadline(dialTimeoutMs, `connecting to ${name}`, (within) => agent.dial(numbers[name], within), signal),
   );
-  const results = await Promise.allSettled(dials);
-  const failed = results.find((result) => result.status === "rejected");
   const streams: { [Name in StdioName]?: ByteStream } = {};
-  results.forEach((result, index) => {
-    if (result.status === "rejected") return;
+  let failed: PromiseRejectedResult | undefined;
+  for (const [index, result] of (await Promise.allSettled(dials)).entries()) {
     const name = ports.names[index] as StdioName;
-    if (failed === undefined) streams[name] = result.value;
-    else result.value.close();
-  });
-  if (failed !== undefined) throw failed.reason;
-  return streams;
+    if (result.status === "fulfilled") streams[name] = result.value;
+    else if (name !== "stdin") failed = result;
+  }
+  if (failed === undefined) return streams;
+  for (const stream of Object.values(streams)) stream.close();
+  throw failed.reason;
 }

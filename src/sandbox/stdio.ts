@@ -190,6 +190,7 @@ async function pumpInput(meeting: Meeting): Promise<void> {
     if (relay !== undefined && guest !== undefined) {
       for (let piece = await relay.read(); piece !== undefined; piece = await relay.read()) await guest.write(piece);
     }
+    if (guest === undefined) relay?.close();
     await guest?.end();
   } catch {
     // A process that closed its input is nobody's failure.

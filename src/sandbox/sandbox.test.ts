@@ -1,0 +1,388 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdir, rmdir } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { readRecord } from "../persist/record.ts";
+import type { Os } from "../sys/os.ts";
+import { isKumiteError, KumiteError, SystemError } from "../util/errors.ts";
+import { encodeUtf8 } from "../util/text.ts";
+import { statusOf } from "./container.ts";
+import { createContainer } from "./create.ts";
+import { deleteProcess } from "./delete.ts";
+import { execProcess } from "./exec.ts";
+import { killProcess } from "./kill.ts";
+import type { ProcessKey } from "./process.ts";
+import { resizeTerminal } from "./resize.ts";
+import { SandboxPlace } from "./sandbox.testing.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { startProcess } from "./start.ts";
+import { stopSandbox } from "./stop.ts";
+import { waitProcess } from "./wait.ts";
+
+const never = new AbortController().signal;
+const sigterm = 15;
+const sigkill = 9;
+
+function own(sandbox: Sandbox): ProcessKey {
+  return { containerId: sandbox.host.id, execId: undefined };
+}
+
+async function codeAndMessage(action: Promise<unknown> | (() => unknown)): Promise<string> {
+  try {
+    await (typeof action === "function" ? action() : action);
+    return "no error";
+  } catch (error) {
+    assert.ok(error instanceof KumiteError, String(error));
+    return `${error.code}: ${error.message}`;
+  }
+}
+
+describe("a sandbox", () => {
+  let place: SandboxPlace;
+
+  before(async () => {
+    place = await SandboxPlace.open();
+  });
+  after(() => place.close());
+
+  it("runs a container from its create to its end, and ends with it", async () => {
+    const {
+      sandbox,
+      created,
+      own: attached,
+    } = await place.create((spec) => {
+      spec.process.args = ["/bin/sh", "-c", "cat; echo diagnosis >&2; exit 7"];
+    });
+    assert.equal(statusOf(created.container), "created");
+    await startProcess(sandbox, own(sandbox), never);
+    assert.equal(statusOf(created.container), "running");
+    await attached.stdin.write(encodeUtf8("through"));
+    await attached.stdin.end();
+    const { exitStatus } = await waitProcess(sandbox, own(sandbox), never);
+    assert.equal(exitStatus, 7);
+    assert.equal(await attached.stdout, "through");
+    assert.equal(await attached.stderr, "diagnosis\n");
+    await sandbox.ended;
+    assert.equal(statusOf(created.container), "stopped");
+    const record = await readRecord(place.os, sandbox.host.paths.state);
+    assert.equal(record?.status.phase === "stopped" && record.status.exitStatus, 7);
+    for (const phase of ["share", "agent", "sandbox", "container", "start"]) {
+      assert.ok((record?.timeline[phase] ?? -1) >= 0, phase);
+    }
+  });
+
+  it("tells the end after the record is written and the output is through", async () => {
+    const { sandbox, own: attached } = await place.run("dd if=/dev/zero bs=64k count=40 2>/dev/null");
+    let length = -1;
+    const counting = attached.stdout.then((text) => {
+      length = text.length;
+    });
+    await waitProcess(sandbox, own(sandbox), never);
+    const record = await readRecord(place.os, sandbox.host.paths.state);
+    assert.equal(record?.status.phase, "stopped");
+    await counting;
+    assert.equal(length, 40 * 65536);
+  });
+
+  it("tells every waiter the same end", async () => {
+    const { sandbox, own: attached } = await place.run("read line; exit 5");
+    const waiting = Array.from({ length: 5 }, () => waitProcess(sandbox, own(sandbox), never));
+    await attached.stdin.end();
+    assert.deepEqual(new Set((await Promise.all(waiting)).map(({ exitStatus }) => exitStatus)), new Set([5]));
+  });
+
+  it("shares volumes with the container, and keeps a read-only one so", async () => {
+    const data = path.join(place.directory, "data");
+    await mkdir(data, { recursive: true });
+    const { sandbox, own: attached } = await place.run(
+      "touch /rw/made && ! touch /ro/refused 2>/dev/null && echo good",
+      (spec) => {
+        spec.mounts?.push(
+          { destination: "/rw", type: "bind", source: data, options: ["rbind", "rw"] },
+          { destination: "/ro", type: "bind", source: data, options: ["rbind", "ro"] },
+        );
+      },
+    );
+    assert.equal(await attached.stdout, "good\n");
+    await sandbox.ended;
+    assert.ok(existsSync(`${data}/made`) && !existsSync(`${data}/refused`));
+    await rmdir(path.join(place.directory, "rootfs/ro")).catch(() => {});
+  });
+
+  it("refuses what a container's state does not allow, in the words that engines know", async () => {
+    const { sandbox, own: attached } = await place.create((spec) => {
+      spec.process.args = ["/bin/sleep", "1000"];
+    });
+    const { id } = sandbox.host;
+    await startProcess(sandbox, own(sandbox), never);
+    assert.equal(
+      await codeAndMessage(startProcess(sandbox, own(sandbox), never)),
+      "container/wrong-state: cannot start an already running container",
+    );
+    assert.equal(
+      await codeAndMessage(deleteProcess(sandbox, own(sandbox))),
+      `container/wrong-state: cannot delete container ${id} that is not stopped: running`,
+    );
+    assert.match(
+      await codeAndMessage(killProcess(sandbox, { key: own(sandbox), signal: 65, all: false })),
+      /65 is not a signal/,
+    );
+    await killProcess(sandbox, { key: own(sandbox), signal: sigkill, all: false });
+    assert.equal((await waitProcess(sandbox, own(sandbox), never)).exitStatus, 137);
+    assert.equal(
+      await codeAndMessage(killProcess(sandbox, { key: own(sandbox), signal: sigterm, all: false })),
+      "container/wrong-state: container not running",
+    );
+    assert.equal(
+      await codeAndMessage(startProcess(sandbox, own(sandbox), never)),
+      "container/wrong-state: cannot start a container that has stopped",
+    );
+    const exec = { containerId: id, execId: "e", document: {}, terminal: false, relay: attached.process.relay };
+    assert.equal(
+      await codeAndMessage(() => execProcess(sandbox, exec)),
+      "container/wrong-state: cannot exec in a stopped container",
+    );
+    assert.equal(
+      await codeAndMessage(resizeTerminal(sandbox, own(sandbox), { rows: 1, columns: 1 })),
+      `container/wrong-state: container ${id} has no terminal`,
+    );
+    await deleteProcess(sandbox, own(sandbox));
+    await sandbox.ended;
+  });
+
+  it("deletes a container that was created and never started", async () => {
+    const { sandbox } = await place.create();
+    const { exitStatus } = await deleteProcess(sandbox, own(sandbox));
+    assert.equal(exitStatus, 137);
+    await sandbox.ended;
+  });
+
+  it("kills a process whose relay is gone", async () => {
+    const { sandbox, own: attached } = await place.run("sleep 1000");
+    attached.hangUp();
+    assert.equal((await waitProcess(sandbox, own(sandbox), never)).exitStatus, 137);
+    await sandbox.ended;
+  });
+
+  it("does not start a container whose relay is gone", async () => {
+    const { sandbox, own: attached } = await place.create();
+    attached.hangUp();
+    assert.equal((await waitProcess(sandbox, own(sandbox), never)).exitStatus, 137);
+    assert.match(await codeAndMessage(startProcess(sandbox, own(sandbox), never)), /^container\/wrong-state/);
+  });
+
+  it("stops everything when it is told to, whatever runs", async () => {
+    const { sandbox, own: attached } = await place.run("sleep 1000");
+    const exec = await place.exec(sandbox, "e1", ["/bin/sleep", "1000"]);
+    await stopSandbox(sandbox);
+    assert.equal((await attached.process.exited).exitStatus, 137);
+    assert.equal((await exec.process.exited).exitStatus, 137);
+  });
+
+  it("ends when its agent dies, and says so", async () => {
+    const { sandbox, own: attached } = await place.run("sleep 1000");
+    const { vm } = sandbox.running();
+    process.kill(vm.machine.pid, "SIGKILL");
+    assert.equal((await attached.process.exited).exitStatus, 137);
+    await sandbox.ended;
+    assert.ok(place.log.some((line) => line.includes("level=error") && line.includes("is not known")));
+  });
+
+  describe("with further processes", () => {
+    let sandbox: Sandbox;
+
+    before(async () => {
+      ({ sandbox } = await place.run("sleep 1000"));
+    });
+    after(() => place.remove(sandbox));
+
+    it("runs them beside the container's own, with status and streams of their own", async () => {
+      const [first, second] = await Promise.all([
+        place.exec(sandbox, "first", ["/bin/sh", "-c", "echo one; exit 1"]),
+        place.exec(sandbox, "second", ["/bin/sh", "-c", "echo two; kill -TERM $$"]),
+      ]);
+      assert.deepEqual([await first.stdout, await second.stdout], ["one\n", "two\n"]);
+      assert.equal((await first.process.exited).exitStatus, 1);
+      assert.equal((await second.process.exited).exitStatus, 128 + sigterm);
+    });
+
+    it("kills one and no other", async () => {
+      const [first, second] = await Promise.all([
+        place.exec(sandbox, "k1", ["/bin/sleep", "1000"]),
+        place.exec(sandbox, "k2", ["/bin/cat"]),
+      ]);
+      await killProcess(sandbox, { key: first.process.key, signal: sigkill, all: false });
+      assert.equal((await first.process.exited).exitStatus, 137);
+      await second.stdin.write(encodeUtf8("alive"));
+      await second.stdin.end();
+      assert.equal(await second.stdout, "alive");
+      assert.match(
+        await codeAndMessage(killProcess(sandbox, { key: first.process.key, signal: sigkill, all: false })),
+        /process\/not-found: process already finished/,
+      );
+    });
+
+    it("does not wait for a daemon that one leaves behind with its output open", async () => {
+      const { process, stdout } = await place.exec(sandbox, "daemon", ["/bin/sh", "-c", "sleep 1000 & echo left"]);
+      assert.equal((await process.exited).exitStatus, 0);
+      assert.equal(await stdout, "left\n");
+    });
+
+    it("gives one a terminal of the size that its relay has", async () => {
+      const { process, stdout, stdin } = await place.exec(sandbox, "tty", ["/bin/sh", "-c", "read x; stty size"], true);
+      await resizeTerminal(sandbox, process.key, { rows: 33, columns: 111 });
+      await stdin.write(encodeUtf8("\n"));
+      assert.equal((await process.exited).exitStatus, 0);
+      assert.match(await stdout, /33 111/);
+    });
+
+    it("fails for an executable that is not there, and frees the name", async () => {
+      const starting = place.exec(sandbox, "missing", ["/bin/no-such-program"]);
+      await assert.rejects(starting, (error) => isKumiteError(error, "process/executable-not-found"));
+      assert.ok(!sandbox.processes.has({ containerId: sandbox.host.id, execId: "missing" }));
+      const again = await place.exec(sandbox, "missing", ["/bin/true"]);
+      assert.equal((await again.process.exited).exitStatus, 0);
+    });
+
+    it("forgets them when they have ended and their relay went", async () => {
+      const before = sandbox.processes.of(sandbox.host.id).length;
+      for (let round = 0; round < 20; round++) {
+        const { process, hangUp } = await place.exec(sandbox, `r${round}`, ["/bin/true"]);
+        await process.exited;
+        hangUp();
+      }
+      assert.equal(sandbox.processes.of(sandbox.host.id).length, before);
+    });
+
+    it("forgets one that was registered and whose relay went before the start", async () => {
+      const relay = { pid: process.pid, startTicks: place.os.self.startTicks };
+      const document = { args: ["true"], cwd: "/" };
+      const key = { containerId: sandbox.host.id, execId: "early" };
+      execProcess(sandbox, { ...key, document, terminal: false, relay });
+      const attached = await place.attach(sandbox, key, relay);
+      attached.hangUp();
+      assert.ok(!sandbox.processes.has(key));
+    });
+
+    it("refuses a name that is taken or none", async () => {
+      const relay = { pid: process.pid, startTicks: place.os.self.startTicks };
+      const request = { containerId: sandbox.host.id, document: { args: ["true"], cwd: "/" }, terminal: false, relay };
+      const attached = await place.exec(sandbox, "taken", ["/bin/sleep", "1000"]);
+      assert.match(
+        await codeAndMessage(() => execProcess(sandbox, { ...request, execId: "taken" })),
+        /^process\/exists/,
+      );
+      assert.match(
+        await codeAndMessage(() => execProcess(sandbox, { ...request, execId: "a/b" })),
+        /^container\/bad-id/,
+      );
+      attached.hangUp();
+      await attached.process.exited;
+    });
+  });
+});
+
+describe("a create that fails", () => {
+  let place: SandboxPlace;
+
+  before(async () => {
+    place = await SandboxPlace.open();
+  });
+  after(() => place.close());
+
+  /** A system in which the call number `at` of those that make something fails. */
+  function failingAt(at: number): { readonly os: Os; readonly calls: () => number } {
+    let calls = 0;
+    const mortal = <Arguments extends unknown[], Result>(call: (...words: Arguments) => Promise<Result>) => {
+      return async (...words: Arguments): Promise<Result> => {
+        calls += 1;
+        if (calls === at) throw new SystemError("ENOSPC", "write");
+        return call(...words);
+      };
+    };
+    const { files, mounts, processes } = place.os;
+    const failing: Os = {
+      ...place.os,
+      files: { ...files, replace: mortal(files.replace), makeDir: mortal(files.makeDir), write: mortal(files.write) },
+      mounts: { ...mounts, mount: mortal(mounts.mount) },
+      processes: { ...processes, spawn: mortal(processes.spawn) },
+    };
+    return { os: failing, calls: () => calls };
+  }
+
+  it("leaves nothing but the claim, wherever it fails", async () => {
+    let finished = false;
+    for (let at = 1; !finished; at++) {
+      const { os, calls } = failingAt(at);
+      const { sandbox, document, relay } = await place.prepare(os);
+      const { id } = sandbox.host;
+      const foreign = (await place.remains()).length;
+      try {
+        await createContainer(sandbox, { id, bundle: place.directory, document, relay }, never);
+        finished = calls() < at;
+      } catch (error) {
+        assert.ok(error instanceof Error);
+        await sandbox.ended;
+        assert.equal((await place.remains()).length, foreign, `failed at call ${at}: ${await place.remains()}`);
+      }
+      await place.remove(sandbox);
+    }
+  });
+
+  it("leaves nothing when its caller goes away, whenever that is", async () => {
+    let finished = false;
+    for (let mark = 0; !finished; mark++) {
+      const { sandbox, document, relay } = await place.prepare();
+      const { id, timeline } = sandbox.host;
+      const caller = new AbortController();
+      const marked = timeline.mark.bind(timeline);
+      let count = 0;
+      timeline.mark = (phase) => {
+        if (count++ === mark) caller.abort();
+        return marked(phase);
+      };
+      const creating = createContainer(sandbox, { id, bundle: place.directory, document, relay }, caller.signal);
+      if (
+        await creating.then(
+          () => true,
+          () => false,
+        )
+      ) {
+        finished = !caller.signal.aborted;
+        assert.ok(finished, `went on after mark ${mark}`);
+      } else await sandbox.ended;
+      await place.remove(sandbox);
+      assert.deepEqual(await place.remains(), []);
+    }
+  });
+
+  it("says what is wrong before anything is made", async () => {
+    const { sandbox, document, relay } = await place.prepare();
+    const { id } = sandbox.host;
+    document.mounts?.push({ destination: "/x", type: "bind", source: "/no/such/source" });
+    const creating = createContainer(sandbox, { id, bundle: place.directory, document, relay }, never);
+    assert.match(
+      await codeAndMessage(creating),
+      /^storage\/failed: .*mounts\[7\].source: \/no\/such\/source cannot be mounted/,
+    );
+    assert.equal(sandbox.resources, undefined);
+  });
+
+  it("names an executable that is not there", async () => {
+    const { sandbox, document, relay } = await place.prepare();
+    const { id } = sandbox.host;
+    document.process.args = ["/bin/no-such-program"];
+    const creating = createContainer(sandbox, { id, bundle: place.directory, document, relay }, never);
+    assert.match(await codeAndMessage(creating), /^process\/executable-not-found: .*\/bin\/no-such-program/);
+    await sandbox.ended;
+  });
+
+  it("is the last of its sandbox", async () => {
+    const { sandbox, document, relay } = await place.prepare();
+    const { id } = sandbox.host;
+    await stopSandbox(sandbox);
+    const creating = createContainer(sandbox, { id, bundle: place.directory, document, relay }, never);
+    assert.match(await codeAndMessage(creating), /^oci\/unsupported: .* takes no further container/);
+  });
+});

@@ -1,0 +1,194 @@
+/**
+ * Sandboxes for tests: the real agent without a machine (the `process` driver), this process in the part of the shim,
+ * and streams in memory where a relay would be.
+ */
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { makeTree } from "../../test/support/bundle.ts";
+import { testInstallRoot, testOs } from "../../test/support/node-os.ts";
+import type { Config } from "../config/config.ts";
+import { resolveConfig } from "../config/config.ts";
+import { type BundleSpec, bundleOf } from "../oci/bundle.ts";
+import { defaultSpec } from "../oci/default-spec.ts";
+import type { ByteStream, ChildProcess, Os } from "../sys/os.ts";
+import { readAll } from "../util/bytes.ts";
+import { createLogger, type Logger, textSink } from "../util/log.ts";
+import { streamPair } from "../util/testing/memory-stream.ts";
+import { decodeUtf8 } from "../util/text.ts";
+import { attachRelay } from "./attach.ts";
+import { type Created, createContainer } from "./create.ts";
+import { execProcess } from "./exec.ts";
+import { prepareSandbox } from "./prepare.ts";
+import type { ProcessKey, SandboxProcess } from "./process.ts";
+import { recoverSandbox } from "./recover.ts";
+import { Sandbox } from "./sandbox.ts";
+import { startProcess } from "./start.ts";
+import type { StdioName } from "./stdio.ts";
+import { stopSandbox } from "./stop.ts";
+import { Timeline } from "./timeline.ts";
+
+export type Patch = (spec: BundleSpec) => void;
+
+/** A process with its relay: the streams' far ends, and the connection whose end is the relay's. */
+export interface Attached {
+  readonly process: SandboxProcess;
+  readonly stdin: ByteStream;
+  readonly stdout: Promise<string>;
+  readonly stderr: Promise<string>;
+  /** As if the relay had been killed. */
+  readonly hangUp: () => void;
+}
+
+const never = new AbortController().signal;
+const maxOutput = 1 << 24;
+
+export class SandboxPlace {
+  readonly os: Os;
+  readonly directory: string;
+  readonly root: string;
+  /** Lines of all logs. */
+  readonly log: string[] = [];
+  readonly #relays: ChildProcess[] = [];
+  readonly #sandboxes: Sandbox[] = [];
+  #count = 0;
+
+  private constructor(os: Os, directory: string) {
+    this.os = os;
+    this.directory = directory;
+    this.root = path.join(directory, "root");
+  }
+
+  static async open(): Promise<SandboxPlace> {
+    const directory = await mkdtemp(path.join(tmpdir(), "kumite-sandbox-"));
+    await mkdir(path.join(directory, "rootfs"));
+    await makeTree(path.join(directory, "rootfs"));
+    return new SandboxPlace(withFewHierarchies(testOs()), directory);
+  }
+
+  /** Ends what is left, then proves that nothing of this place is. */
+  async close(): Promise<void> {
+    for (const sandbox of this.#sandboxes) await this.remove(sandbox);
+    for (const relay of this.#relays) {
+      relay.kill(9);
+      await relay.exited;
+    }
+    assert.deepEqual(await this.remains(), []);
+    await rm(this.directory, { recursive: true });
+  }
+
+  /** Mounts, cgroups and state directories of this place. */
+  async remains(): Promise<string[]> {
+    const table = await this.os.mounts.table();
+    const mounts = table.filter(({ target }) => target.startsWith(this.directory)).map(({ target }) => target);
+    const name = path.basename(this.directory);
+    const cgroups: string[] = [];
+    for (const { target } of table.filter(({ type }) => type.startsWith("cgroup"))) {
+      cgroups.push(...(await this.os.files.list(target)).filter((entry) => entry.startsWith(name)));
+    }
+    const claims = (await this.os.files.status(this.root)) === undefined ? [] : await this.os.files.list(this.root);
+    return [...mounts, ...cgroups, ...claims];
+  }
+
+  /** A sandbox that nothing was asked of yet, prepared as the verb `create` does. */
+  async prepare(using: Os = this.os): Promise<{ sandbox: Sandbox; document: BundleSpec; relay: ChildProcess }> {
+    this.#count += 1;
+    const id = `c${this.#count}`;
+    const document = defaultSpec();
+    document.process.terminal = false;
+    document.root = { path: "rootfs" };
+    document.linux.cgroupsPath = `/${path.basename(this.directory)}.${id}`;
+    const bundle = await bundleOf(this.os, this.directory, structuredClone(document));
+    const prepared = await prepareSandbox(this.os, this.root, id, bundle);
+    const relay = await this.os.processes.spawn({
+      path: "/bin/sleep",
+      argv: ["sleep", "1000"],
+      env: {},
+      descriptors: {},
+      cgroups: prepared.cgroups.relay,
+    });
+    this.#relays.push(relay);
+    await prepared.journal.made("relay", relay);
+    const timeline = new Timeline(this.os.clock, this.os.clock.monotonic());
+    const host = { os: using, log: this.#logger(), config: config(), root: this.root, id, paths: prepared.paths };
+    const sandbox = new Sandbox({ ...host, timeline });
+    this.#sandboxes.push(sandbox);
+    return { sandbox, document, relay };
+  }
+
+  /** A created container with its relay. */
+  async create(patch: Patch = () => {}): Promise<{ sandbox: Sandbox; created: Created; own: Attached }> {
+    const { sandbox, document, relay } = await this.prepare();
+    patch(document);
+    const { id } = sandbox.host;
+    const attaching = this.attach(sandbox, { containerId: id, execId: undefined }, relay);
+    const created = await createContainer(sandbox, { id, bundle: this.directory, document, relay }, never);
+    return { sandbox, created, own: await attaching };
+  }
+
+  /** A running container whose program is a shell's. */
+  async run(script: string, patch: Patch = () => {}): Promise<{ sandbox: Sandbox; own: Attached }> {
+    const { sandbox, own } = await this.create((spec) => {
+      spec.process.args = ["/bin/sh", "-c", script];
+      patch(spec);
+    });
+    await startProcess(sandbox, own.process.key, never);
+    return { sandbox, own };
+  }
+
+  /** A further process of a container, started. */
+  async exec(sandbox: Sandbox, execId: string, args: [string, ...string[]], terminal = false): Promise<Attached> {
+    const key: ProcessKey = { containerId: sandbox.host.id, execId };
+    const relay = { pid: this.os.self.pid, startTicks: this.os.self.startTicks };
+    const document = { args, cwd: "/", env: ["PATH=/bin"] };
+    execProcess(sandbox, { containerId: sandbox.host.id, execId, document, terminal, relay });
+    const attached = await this.attach(sandbox, key, relay);
+    await startProcess(sandbox, key, never);
+    return attached;
+  }
+
+  async attach(
+    sandbox: Sandbox,
+    key: ProcessKey,
+    relay: { readonly pid: number; readonly startTicks: number },
+  ): Promise<Attached> {
+    const connection = new AbortController();
+    const process = await attachRelay(sandbox, key, relay, connection.signal);
+    const connect = (name: StdioName): ByteStream => {
+      const [ours, theirs] = streamPair();
+      process.stdio.offerRelay(name, ours);
+      return theirs;
+    };
+    const textOf = async (stream: ByteStream): Promise<string> => decodeUtf8(await readAll(stream, maxOutput));
+    const stderr = process.terminal ? Promise.resolve("") : textOf(connect("stderr"));
+    return {
+      process,
+      stdin: connect("stdin"),
+      stdout: textOf(connect("stdout")),
+      stderr,
+      hangUp: () => connection.abort(),
+    };
+  }
+
+  /** As `delete --force` would. */
+  async remove(sandbox: Sandbox): Promise<void> {
+    await stopSandbox(sandbox);
+    await recoverSandbox(this.os, this.root, sandbox.host.id);
+  }
+
+  #logger(): Logger {
+    return createLogger({ sink: textSink((line) => this.log.push(line)), now: this.os.clock.now, level: "debug" });
+  }
+}
+
+/** One cgroup hierarchy of each version is as good as eight, and faster. */
+function withFewHierarchies(os: Os): Os {
+  const table: Os["mounts"]["table"] = async () =>
+    (await os.mounts.table()).filter(({ type, target }) => type !== "cgroup" || target.endsWith("/pids"));
+  return { ...os, mounts: { ...os.mounts, table } };
+}
+
+function config(): Config {
+  return resolveConfig({ runtime: { hypervisor: "process" } }, { installRoot: testInstallRoot, hostCpus: 1 });
+}
