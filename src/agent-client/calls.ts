@@ -2,6 +2,7 @@
 import { AgentServiceDefinition } from "../protocol/gen/kata/agent.ts";
 import { ttrpcClient } from "../protocol/ttrpc/client.ts";
 import type { CallOptions, TtrpcConnection } from "../protocol/ttrpc/connection.ts";
+import { maxDataLength } from "../protocol/ttrpc/frame.ts";
 import { isTtrpcError, unwrapRemote } from "../protocol/ttrpc/status.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
 import type { AgentCalls } from "./agent-client.ts";
@@ -9,15 +10,32 @@ import type { AgentCalls } from "./agent-client.ts";
 const requestTimeoutMs = 60_000;
 /** Calls that end when something happens in the guest, which may be never. */
 const unlimited: ReadonlySet<string> = new Set(["waitProcess", "readStdout", "readStderr", "getOOMEvent"]);
+/** A decoded answer takes up to a hundred times its size: a hostile guest gets no more than the call needs. */
+const maxAnswerBytes = 64 * 1024;
+/** Calls whose answers hold data of a workload; they get what ttrpc allows. */
+const bulky: ReadonlySet<string> = new Set([
+  "readStdout",
+  "readStderr",
+  "getMetrics",
+  "listProcesses",
+  "getDiagnosticData",
+]);
 
 export function agentCalls(connection: TtrpcConnection): AgentCalls {
   const client = ttrpcClient(AgentServiceDefinition, connection);
   const calls = Object.entries(client).map(([name, method]) => {
-    const timeoutMs = unlimited.has(name) ? 0 : requestTimeoutMs;
+    const limits = {
+      timeoutMs: unlimited.has(name) ? 0 : requestTimeoutMs,
+      maxResponseBytes: bulky.has(name) ? maxDataLength : maxAnswerBytes,
+    };
     const send = method as (request: object, options: CallOptions) => Promise<unknown>;
     const call = async (request: object, options: CallOptions = {}): Promise<unknown> => {
       try {
-        return await send(request, { ...options, timeoutMs: options.timeoutMs ?? timeoutMs });
+        return await send(request, {
+          ...options,
+          timeoutMs: options.timeoutMs ?? limits.timeoutMs,
+          maxResponseBytes: options.maxResponseBytes ?? limits.maxResponseBytes,
+        });
       } catch (error) {
         throw agentError(name, error);
       }

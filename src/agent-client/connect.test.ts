@@ -27,6 +27,8 @@ function guestOn(channel: ByteStream): { readonly session: YamuxSession; readonl
       throw new Error("no such container");
     },
     waitProcess: () => new Promise(() => {}),
+    getIPTables: async () => ({ data: new Uint8Array(65 * 1024) }),
+    readStdout: async () => ({ data: new Uint8Array(65 * 1024) }),
   });
   acceptor.listen(1024, (stream) => serve(stream, [health, agent]));
   const accept = async (): Promise<void> => {
@@ -78,6 +80,13 @@ describe("the connection to an agent", () => {
     assert.notEqual(await agent.lost, "");
     await assert.rejects(agent.startContainer({}), (error) => isKumiteError(error, "agent/unreachable"));
     await assert.rejects(agent.dial(70000), (error) => isKumiteError(error, "agent/unreachable"));
+  });
+
+  it("ends with an answer larger than the call needs, but takes a workload's output", async () => {
+    const { agent } = await connected();
+    assert.equal((await agent.readStdout({})).data.length, 65 * 1024);
+    await assert.rejects(agent.getIPTables({}), (error) => isKumiteError(error, "agent/unreachable"));
+    assert.match(await agent.lost, /65536 are allowed/);
   });
 
   it("opens byte streams to ports that the agent listens on", async () => {
