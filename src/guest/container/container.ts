@@ -67,6 +67,12 @@ export class Container {
     return execId === "" || execId === this.first.execId ? this.first : this.processes.require(execId);
   }
 
+  /** Takes the id for a process that is being made, until the result is called. @throws KumiteError `process/exists` */
+  reserve(execId: string): () => void {
+    if (execId !== this.first.execId) return this.processes.reserve(execId);
+    throw new KumiteError("process/exists", `${execId} is the first process of container ${this.id}`);
+  }
+
   #enter(state: ContainerState): void {
     if (this.#state.phase === "created") this.#state.control.close();
     this.#state = state;

@@ -22,7 +22,7 @@ export async function execProcess(
   request: ProcessRequest,
   signal: AbortSignal,
 ): Promise<void> {
-  const release = container.processes.reserve(request.execId);
+  const release = container.reserve(request.execId);
   try {
     const birth = (standard: ChildEnds["standard"]) => startProcess(container, request.plan, standard);
     const { process, control } = await prepareProcess(host, request, birth, signal);

@@ -24,7 +24,7 @@ export type OutputName = "stdout" | "stderr";
 const longestRead = 65536;
 
 export class ProcessIo {
-  /** Resolves when no more output can come. */
+  /** Resolves when the host has had everything: outputs were read to their ends, and ports that it was given were used. */
   readonly drained: Promise<void>;
   readonly #streams: ProcessStreams;
   readonly #onPorts: Readonly<Record<OutputName, boolean>>;
@@ -39,16 +39,20 @@ export class ProcessIo {
   constructor(streams: ProcessStreams, wanted: StdioPorts, ports: Ports) {
     this.#streams = streams;
     const { output, error } = streams;
-    this.drained = Promise.all([output.ended, error?.ended]).then(() => undefined);
     this.#onPorts = { stdout: wanted.stdout !== 0, stderr: wanted.stderr !== 0 };
+    let sources: PortSources;
     try {
-      this.#start(ports, wanted.stdin, (source) => this.#serveInput(source));
-      this.#start(ports, wanted.stdout, (source) => this.#serveOutput(source, output));
-      this.#start(ports, wanted.stderr, (source) => this.#serveOutput(source, error));
-    } catch (error) {
+      sources = listenOn(ports, wanted);
+    } catch (failure) {
       this.close();
-      throw error;
+      throw failure;
     }
+    const served = [
+      this.#start(sources.stdin, (source) => this.#serveInput(source)),
+      this.#start(sources.stdout, (source) => this.#serveOutput(source, output)),
+      this.#start(sources.stderr, (source) => this.#serveOutput(source, error)),
+    ];
+    this.drained = Promise.all([output.ended, error?.ended, ...served]).then(() => undefined);
   }
 
   /** Some bytes, or none at the end. One read of each stream at a time. */
@@ -100,17 +104,23 @@ export class ProcessIo {
     closeStreams(this.#streams);
   }
 
-  #start(ports: Ports, port: number, serve: (source: PortSource) => Promise<void>): void {
-    if (port === 0) return;
-    const source = ports.listen(port);
-    serve(source)
-      .catch(() => this.close())
-      .then(() => source.close());
+  /** Never rejects. */
+  async #start(source: PortSource | undefined, serve: (source: PortSource) => Promise<void>): Promise<void> {
+    if (source === undefined) return;
+    try {
+      await serve(source);
+    } catch {
+      this.close();
+    } finally {
+      source.close();
+    }
   }
 
+  /** A process may have ended before the host comes to its port: it is let in all the same, to see the end. */
   async #serveInput(source: PortSource): Promise<void> {
-    const { signal } = this.#inputLife;
-    await serveStreams(source, signal, (stream) => pumpInput(stream, this.#streams.input, signal));
+    await serveStreams(source, this.#life.signal, (stream) =>
+      pumpInput(stream, this.#streams.input, this.#inputLife.signal),
+    );
     await this.closeInput();
   }
 
@@ -124,6 +134,25 @@ export class ProcessIo {
     });
     // Complete, or a reader that went away: the process learns it from EPIPE, as on any host.
     output?.close();
+  }
+}
+
+type PortSources = { readonly [Name in keyof StdioPorts]: PortSource | undefined };
+
+/** All or none. */
+function listenOn(ports: Ports, wanted: StdioPorts): PortSources {
+  const taken: PortSource[] = [];
+  const listen = (port: number): PortSource | undefined => {
+    if (port === 0) return undefined;
+    const source = ports.listen(port);
+    taken.push(source);
+    return source;
+  };
+  try {
+    return { stdin: listen(wanted.stdin), stdout: listen(wanted.stdout), stderr: listen(wanted.stderr) };
+  } catch (error) {
+    for (const source of taken) source.close();
+    throw error;
   }
 }
 

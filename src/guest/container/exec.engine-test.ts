@@ -1,0 +1,151 @@
+import type { OciProcess } from "../../oci/spec.ts";
+import { assert } from "../../sys/engine/testing/assert.ts";
+import { describe, it } from "../../sys/engine/testing/suite.ts";
+import { startAgent } from "../testing/agent.testing.ts";
+import { createContainer, execIn, removeContainer, startContainer } from "../testing/container.testing.ts";
+import { processOf, specOf } from "../testing/spec.testing.ts";
+
+const shell = (script: string, changes: Partial<OciProcess> = {}) => processOf(["sh", "-c", script], changes);
+
+describe("a further process of a container", () => {
+  it("shares the container's root, processes, names and cgroup", async () => {
+    await using agent = await startAgent();
+    await startContainer(agent, specOf(["sh", "-c", "echo $$ > /dev/shm/first; sleep 1000"]), "web");
+    const script =
+      "while ! [ -s /dev/shm/first ]; do :; done; cat /dev/shm/first; hostname; pidof sleep; grep ^0: /proc/self/cgroup";
+    const process = await execIn(agent, "web", shell(script));
+    assert.deepEqual(await process.finish(), { out: "1\nbox\n1\n0::/\n", err: "", status: 0 });
+    const different =
+      "for n in mnt uts ipc pid net cgroup; do [ $(readlink /proc/self/ns/$n) = $(readlink /proc/1/ns/$n) ] || echo $n; done";
+    const capabilities = { bounding: ["CAP_SYS_PTRACE"], effective: ["CAP_SYS_PTRACE"], permitted: ["CAP_SYS_PTRACE"] };
+    assert.equal((await (await execIn(agent, "web", shell(different, { capabilities }))).finish()).out, "");
+  });
+
+  it("has its own user, directory, environment and rights", async () => {
+    await using agent = await startAgent();
+    await startContainer(agent, specOf(["sleep", "1000"]), "web");
+    const user = { uid: 1000, gid: 1000, additionalGids: [9], umask: 0o077 };
+    const script = "id -u; id -G; pwd; echo $HOME $X; umask; grep NoNew /proc/self/status | cut -f2";
+    const process = await execIn(
+      agent,
+      "web",
+      shell(script, { user, cwd: "/tmp", env: ["PATH=/bin", "X=1", "X=2"], noNewPrivileges: false }),
+    );
+    assert.equal((await process.finish()).out, "1000\n1000 9\n/tmp\n/home/joe 2\n0077\n0\n");
+  });
+
+  it("is refused by the call when its program is not there, and leaves nothing", async () => {
+    await using agent = await startAgent();
+    await startContainer(agent, specOf(["sleep", "1000"]), "web");
+    const before = await agent.state();
+    await assert.rejects(execIn(agent, "web", processOf(["nosuch"])), {
+      code: "process/executable-not-found",
+      message: 'exec: "nosuch": executable file not found in $PATH',
+    });
+    await assert.rejects(execIn(agent, "web", shell("", { cwd: "/none" })), { code: "agent/failed" });
+    assert.deepEqual(await agent.state(), before);
+  });
+
+  it("cannot have the id of another one that runs, of the first one, or none", async () => {
+    await using agent = await startAgent();
+    await startContainer(agent, specOf(["sleep", "1000"]), "web");
+    const first = await execIn(agent, "web", processOf(["cat"]), "one");
+    await assert.rejects(execIn(agent, "web", processOf(["cat"]), "one"), { code: "process/exists" });
+    await assert.rejects(execIn(agent, "web", processOf(["cat"]), "web"), { code: "process/exists" });
+    await assert.rejects(execIn(agent, "web", processOf(["cat"]), ""), { code: "container/bad-id" });
+    assert.equal((await first.finish()).status, 0);
+    assert.equal((await (await execIn(agent, "web", shell("exit 4"), "one")).finish()).status, 4);
+  });
+
+  it("needs a container that has not stopped", async () => {
+    await using agent = await startAgent();
+    await assert.rejects(execIn(agent, "web", processOf(["true"])), { code: "container/not-found" });
+    const first = await createContainer(agent, specOf(["true"]), "web");
+    assert.equal((await (await execIn(agent, "web", shell("exit 5"))).finish()).status, 5);
+    await agent.client.startContainer({ containerId: "web" });
+    await first.status();
+    await assert.rejects(execIn(agent, "web", processOf(["true"])), { code: "container/wrong-state" });
+  });
+
+  it("ends with the container", async () => {
+    await using agent = await startAgent();
+    const before = await agent.state();
+    const first = await startContainer(agent, specOf(["cat"]), "web");
+    const process = await execIn(agent, "web", shell("trap '' TERM; sleep 1000"));
+    await first.finish();
+    assert.equal(await process.status(), 137);
+    await removeContainer(agent, "web");
+    assert.deepEqual(await agent.state(), before);
+  });
+
+  it("can be waited for again after its end, when an answer was lost", async () => {
+    await using agent = await startAgent();
+    await startContainer(agent, specOf(["sleep", "1000"]), "web");
+    const process = await execIn(agent, "web", shell("exit 6"));
+    await process.finish();
+    assert.equal(await process.status(), 6);
+    assert.equal(await process.status(), 6);
+  });
+
+  it("costs nothing that stays, also the hundredth time", async () => {
+    await using agent = await startAgent();
+    await startContainer(agent, specOf(["sleep", "1000"]), "web");
+    await (await execIn(agent, "web", processOf(["true"]))).finish();
+    const before = await agent.state();
+    for (let i = 0; i < 100; i++)
+      assert.equal((await (await execIn(agent, "web", processOf(["true"]))).finish()).status, 0);
+    assert.deepEqual(await agent.state(), before);
+  });
+});
+
+describe("a signal", () => {
+  const send = (agent: Awaited<ReturnType<typeof startAgent>>, execId: string, signal: number) =>
+    agent.client.signalProcess({ containerId: "web", execId, signal });
+
+  it("reaches the one process that it is for", async () => {
+    await using agent = await startAgent();
+    const caught = "trap 'echo caught; exit 3' TERM; echo ready; while :; do sleep 0.01; done";
+    const first = await startContainer(agent, specOf(["sh", "-c", caught]), "web");
+    const one = await execIn(agent, "web", shell("sleep 1000"));
+    const other = await execIn(agent, "web", shell(caught));
+    await Promise.all([first.stdout.read(), other.stdout.read()]);
+    await send(agent, one.execId, 15);
+    assert.equal(await one.status(), 143);
+    await send(agent, other.execId, 15);
+    assert.equal(await other.status(), 3);
+    await send(agent, "web", 15);
+    assert.equal(await first.status(), 3);
+  });
+
+  it("to end becomes a killing one for a first process that would never get it", async () => {
+    await using agent = await startAgent();
+    const first = await startContainer(agent, specOf(["sleep", "1000"]), "web");
+    await send(agent, "web", 15);
+    assert.equal(await first.status(), 137);
+  });
+
+  it("without a process is for all of them", async () => {
+    await using agent = await startAgent();
+    const ready = "trap 'exit 3' USR1; echo ready; while :; do sleep 0.01; done";
+    const first = await startContainer(agent, specOf(["sh", "-c", ready]), "web");
+    const other = await execIn(agent, "web", shell(ready));
+    await Promise.all([first.stdout.read(), other.stdout.read()]);
+    await send(agent, "", 10);
+    assert.equal(await first.status(), 3);
+    assert.ok([3, 137].includes(await other.status()));
+  });
+
+  it("is ignored by what has ended, and refused when it is none", async () => {
+    await using agent = await startAgent();
+    const first = await startContainer(agent, specOf(["cat"]), "web");
+    const other = await execIn(agent, "web", shell("exit 0"));
+    await other.finish();
+    await send(agent, other.execId, 9);
+    await assert.rejects(send(agent, "nobody", 9), { code: "process/not-found" });
+    await assert.rejects(send(agent, "web", 0), { code: "usage/invalid" });
+    await assert.rejects(send(agent, "web", 65), { code: "usage/invalid" });
+    await first.finish();
+    await send(agent, "web", 9);
+    await send(agent, "", 15);
+  });
+});
