@@ -17,7 +17,12 @@ export function freshPorts(): { stdinPort: number; stdoutPort: number; stderrPor
   return { stdinPort: nextPort++, stdoutPort: nextPort++, stderrPort: nextPort++ };
 }
 
-/** One process and the host's ends of its streams. */
+/** A terminal brings its errors with its output. */
+function portsFor(terminal: boolean | undefined): ReturnType<typeof freshPorts> {
+  return terminal === true ? { ...freshPorts(), stderrPort: 0 } : freshPorts();
+}
+
+/** One process and the host's ends of its streams; with a terminal the one for errors is closed. */
 export class TestProcess {
   readonly #agent: TestAgent;
   readonly containerId: string;
@@ -51,7 +56,7 @@ export class TestProcess {
 }
 
 export async function createContainer(agent: TestAgent, spec: OciSpec, id = freshId()): Promise<TestProcess> {
-  const ports = freshPorts();
+  const ports = portsFor(spec.process?.terminal);
   await agent.client.createContainer({ containerId: id, execId: id, ...agent.client.specFields(spec), ...ports });
   return new TestProcess(agent, id, id, await dial(agent, ports));
 }
@@ -68,7 +73,7 @@ export async function execIn(
   process: OciProcess,
   execId = freshId(),
 ): Promise<TestProcess> {
-  const ports = freshPorts();
+  const ports = portsFor(process.terminal);
   await agent.client.execProcess({ containerId, execId, ...agent.client.processFields(process), ...ports });
   return new TestProcess(agent, containerId, execId, await dial(agent, ports));
 }
@@ -86,5 +91,13 @@ export async function run(agent: TestAgent, script: string, changes: SpecChanges
 }
 
 function dial(agent: TestAgent, ports: ReturnType<typeof freshPorts>): Promise<ByteStream[]> {
-  return Promise.all([ports.stdinPort, ports.stdoutPort, ports.stderrPort].map((port) => agent.client.dial(port)));
+  const open = (port: number) => (port === 0 ? Promise.resolve(closedStream) : agent.client.dial(port));
+  return Promise.all([ports.stdinPort, ports.stdoutPort, ports.stderrPort].map(open));
 }
+
+const closedStream: ByteStream = {
+  read: async () => undefined,
+  write: async () => {},
+  end: async () => {},
+  close: () => {},
+};
