@@ -31,12 +31,12 @@ main() {
 
   say "a greeting from a container in its own virtual machine"
   # shellcheck disable=SC2016 # expanded inside
-  run false 'echo "Hello from inside, Linux $(uname -r) on $(hostname)."'
+  run false 'echo "Hello from inside, Linux $(uname -r) on $(hostname)."' </dev/null
   echo "This is outside, Linux $(uname -r) on $(uname -n)."
 
   say "a command's output and its exit status"
   status=0
-  run false 'grep -E "^Mem(Total|Available)" /proc/meminfo; ps; exit 42' || status=$?
+  run false 'grep -E "^Mem(Total|Available)" /proc/meminfo; ps; exit 42' </dev/null || status=$?
   echo "exit status: $status"
   [ "$status" = 42 ] || {
     say "the exit status should have been 42" >&2

@@ -206,6 +206,7 @@ is_current() {
 # Everything that decides what the build gives, and what it gave.
 stamp() {
   {
+    command -v node
     node --version
     find bench/floor guest-image proto src tools package.json package-lock.json tsconfig*.json \
       -type f ! -name '*.test.ts' -exec sha256sum {} + | sort -k 2
