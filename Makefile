@@ -29,8 +29,7 @@ install:
 	install $(owner) -m 0644 $(addprefix $(built)/,$(data)) $(libexecdir)
 	ln -sfn ../libexec/kumite/kumite $(bindir)/kumite
 
-un# A running sandbox keeps its files: install(1) unlinks the old one instead of writing into it.
-install:
+uninstall:
 	rm -f $(bindir)/kumite
 	rm -f $(addprefix $(libexecdir)/,$(programs) $(data))
 	test ! -d $(libexecdir) || rmdir --ignore-fail-on-non-empty $(libexecdir)
