@@ -16,6 +16,8 @@ const portName = "agent.channel.0";
 const portsDirectory = "/sys/class/virtio-ports";
 /** The kernel finds devices while we already run. */
 const timeoutMs = 30_000;
+/** The name of a port comes as a message of the host's, of which nothing tells: looking costs less than being late. */
+const longestPauseMs = 4;
 
 /** Bit 31: a plain `|` would make the number negative. */
 const EPOLLET = 0x8000_0000;
@@ -27,7 +29,7 @@ export async function openHostPort(): Promise<number> {
     if (port === undefined) throw new KumiteError("agent/failed", `no virtio port is named ${portName}`);
     return port;
   };
-  const port = await retry(find, { what: "finding the port to the host", timeoutMs, firstPauseMs: 1 });
+  const port = await retry(find, { what: "finding the port to the host", timeoutMs, firstPauseMs: 1, longestPauseMs });
   return open(`/dev/${port}`, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 

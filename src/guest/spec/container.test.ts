@@ -25,10 +25,13 @@ const refused = (message: RegExp, code: "oci/spec-invalid" | "oci/unsupported" =
   };
 };
 
+/** What a container has of its own whether it asks or not. */
+const always = namespaceFlag.mount | namespaceFlag.cgroup;
+
 describe("an OCI configuration", () => {
   it("needs little, and what is not said has the defaults of runc", () => {
     const plan = read(minimal());
-    assert.deepEqual(plan.namespaces, { create: namespaceFlag.mount, join: [] });
+    assert.deepEqual(plan.namespaces, { create: always, join: [] });
     assert.deepEqual(plan.process.user, { uid: 0, gid: 0, additionalGids: [], umask: 0o022 });
     assert.equal(plan.process.capabilities.bounding, 0n);
     assert.equal(plan.process.terminal, undefined);
@@ -95,8 +98,14 @@ describe("namespaces", () => {
 
   it("are made without a path and joined with one", () => {
     const plan = read(linux({ type: "pid" }, { type: "mount" }, { type: "ipc", path: "/proc/1/ns/ipc" }));
-    assert.equal(plan.namespaces.create, namespaceFlag.pid | namespaceFlag.mount);
+    assert.equal(plan.namespaces.create, always | namespaceFlag.pid);
     assert.deepEqual(plan.namespaces.join, [{ name: "ipc", flag: namespaceFlag.ipc, path: "/proc/1/ns/ipc" }]);
+  });
+
+  it("of cgroups are always the container's own, or another's", () => {
+    const plan = read(linux({ type: "cgroup", path: "/proc/1/ns/cgroup" }));
+    assert.equal(plan.namespaces.create, namespaceFlag.mount);
+    assert.equal(read(linux({ type: "cgroup" })).namespaces.create, always);
   });
 
   it("are refused twice, by unknown name, and for what is not supported", () => {

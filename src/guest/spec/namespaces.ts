@@ -15,9 +15,13 @@ export const namespaceFlag = {
 
 export type NamespaceName = keyof typeof namespaceFlag;
 
-/** `linux.namespaces`. What is not listed is shared with the agent, except mounts: those are always the container's own. */
+/**
+ * `linux.namespaces`. What is not listed is shared with the agent, except mounts and the view of cgroups: those are
+ * always the container's own. Engines on hosts with version 1 hierarchies never ask for a cgroup namespace, and what they
+ * would share is the guest's hierarchy, which means nothing to a container.
+ */
 export function readNamespaces(linux: Fields | undefined): NamespacePlan {
-  let create: number = namespaceFlag.mount;
+  let create: number = namespaceFlag.mount | namespaceFlag.cgroup;
   const join: NamespaceJoin[] = [];
   const seen = new Set<string>();
   for (const fields of linux?.objects("namespaces") ?? []) {
@@ -37,6 +41,7 @@ export function readNamespaces(linux: Fields | undefined): NamespacePlan {
     // Building a root file system in somebody else's mount namespace would change what they see.
     if (name === "mount")
       throw unsupported(fields.key("path"), "asks to join a mount namespace, which is not supported");
+    create &= ~namespaceFlag[name];
     join.push({ name, flag: namespaceFlag[name], path });
   }
   return { create, join };
