@@ -32,15 +32,6 @@ describe("the specification for the guest", () => {
     assert.ok(!("selinuxLabel" in spec.process) && !("apparmorProfile" in spec.process));
   });
 
-  it("has a cgroup namespace of its own, asked for or not, and once", () => {
-    for (const asked of [[], [{ type: "cgroup" as const }]]) {
-      const { spec } = converted((given) => {
-        given.linux.namespaces = [{ type: "pid" }, ...asked];
-      });
-      assert.deepEqual(spec.linux.namespaces, [{ type: "pid" }, { type: "cgroup" }]);
-    }
-  });
-
   it("names no processors of the host", () => {
     const { spec } = converted((given) => {
       given.linux.resources = { cpu: { shares: 512, cpus: "3-7", mems: "1" }, pids: { limit: 5 } };

@@ -56,9 +56,6 @@ function linuxForGuest(bundle: Bundle): OciLinux {
     if (path !== undefined && path !== "") throw elsewhere(bundle, `linux.namespaces[${index}]`, type, path);
     return true;
   });
-  // Without one of its own the container would see the cgroups of the agent, where an engine on the host that shares its
-  // cgroup namespace means to show the container's limits.
-  if (!namespaces.some(({ type }) => type === "cgroup")) namespaces.push({ type: "cgroup" });
   const cpu = linux.resources?.cpu;
   if (linux.resources === undefined || cpu === undefined) return { ...linux, namespaces };
   // Numbers of the host's processors and memory nodes; the guest has its own.
