@@ -19,6 +19,7 @@ import { removeCgroup } from "../persist/undo-cgroup.ts";
 import { guestSharedDirectory } from "../storage/guest-paths.ts";
 import type { Os } from "../sys/os.ts";
 import { isKumiteError } from "../util/errors.ts";
+import { signalNumbers } from "../util/signals.ts";
 import type { Driver, DriverStep, RunningVm, StartContext } from "./driver.ts";
 import type { GuestFiles, SharedDirectory, VmSpec } from "./spec.ts";
 
@@ -28,7 +29,7 @@ export interface DriverUnderTest {
   readonly guest: GuestFiles;
 }
 
-const sigkill = 9;
+const sigkill = signalNumbers.SIGKILL;
 /** An emulated guest on a busy host. */
 const bootTimeoutMs = 60_000;
 

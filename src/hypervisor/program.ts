@@ -6,10 +6,11 @@ import type { ByteStream, ChildProcess, ExitStatus, Os, ProcessInfo, SpawnReques
 import { throwIfAborted } from "../util/abort.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
+import { signalNumbers } from "../util/signals.ts";
 import type { StartContext } from "./driver.ts";
 import { LineTail } from "./line-tail.ts";
 
-const sigkill = 9;
+const sigkill = signalNumbers.SIGKILL;
 const stderr = 2;
 const shownLines = 5;
 /** How long the last words of a dead program may take to arrive. */

@@ -23,6 +23,8 @@ export interface AcceleratorRequest {
   readonly cacheDirectory?: string;
   /** Of the probe; default 2000. */
   readonly timeoutMs?: number;
+  /** Default `/dev/kvm`; without it there is nothing to probe. */
+  readonly device?: string;
 }
 
 /** What is known of KVM on this host since its last start. */
@@ -35,7 +37,7 @@ interface Verdict {
   readonly reason: string;
 }
 
-const device = "/dev/kvm";
+const defaultDevice = "/dev/kvm";
 const defaultCacheDirectory = "/run/kumite";
 const defaultTimeoutMs = 2000;
 const consoleFd = 3;
@@ -60,7 +62,7 @@ export async function chooseAccelerator(
 }
 
 async function verdictOn(os: Os, context: StartContext, request: AcceleratorRequest): Promise<Verdict> {
-  const { qemu, kernel, cacheDirectory = defaultCacheDirectory } = request;
+  const { qemu, kernel, cacheDirectory = defaultCacheDirectory, device = defaultDevice } = request;
   if ((await os.files.status(device)) === undefined) {
     return { bootId: "", qemu, kernel, works: false, reason: `there is no ${device}` };
   }

@@ -10,6 +10,7 @@ import { isatty, ReadStream, WriteStream } from "node:tty";
 import { SystemError } from "../../util/errors.ts";
 import type { ByteStream } from "../os.ts";
 import { FileStream } from "./file-stream.ts";
+import { PipeReader } from "./pipe-reader.ts";
 import { SocketStream } from "./socket-stream.ts";
 import { toSystemError } from "./system-error.ts";
 
@@ -20,11 +21,10 @@ export function descriptorStream(fd: number): ByteStream {
     if (status.isSocket()) return new SocketStream(new Socket({ fd, allowHalfOpen: true }));
     const { read, write } = accessOf(fd);
     if (status.isFIFO()) {
-      const side = (flag: number) => new SocketStream(new Socket({ fd: reopen(fd, flag | constants.O_NONBLOCK) }));
       return new SplitStream(
         fd,
-        read ? side(constants.O_RDONLY) : undefined,
-        write ? side(constants.O_WRONLY) : undefined,
+        read ? new PipeReader(reopen(fd, constants.O_RDONLY | constants.O_NONBLOCK)) : undefined,
+        write ? pipeWriter(reopen(fd, constants.O_WRONLY | constants.O_NONBLOCK)) : undefined,
       );
     }
     if (isatty(fd)) {
@@ -43,10 +43,10 @@ export function descriptorStream(fd: number): ByteStream {
 /** The two directions of a FIFO or terminal, each opened on its own, and the descriptor they came from. */
 class SplitStream implements ByteStream {
   #fd: number | undefined;
-  readonly #reader: ByteStream | undefined;
+  readonly #reader: Pick<ByteStream, "read" | "close"> | undefined;
   readonly #writer: ByteStream | undefined;
 
-  constructor(fd: number, reader: ByteStream | undefined, writer: ByteStream | undefined) {
+  constructor(fd: number, reader: Pick<ByteStream, "read" | "close"> | undefined, writer: ByteStream | undefined) {
     this.#fd = fd;
     this.#reader = reader;
     this.#writer = writer;
@@ -86,6 +86,10 @@ function accessOf(fd: number): { readonly read: boolean; readonly write: boolean
   const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "0";
   const access = Number.parseInt(flags, 8) & 3;
   return { read: access !== constants.O_WRONLY, write: access !== constants.O_RDONLY };
+}
+
+function pipeWriter(fd: number): ByteStream {
+  return new SocketStream(new Socket({ fd, readable: false, writable: true }));
 }
 
 /** A new open file description of the same object: flags set on it stay ours. */

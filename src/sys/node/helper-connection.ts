@@ -5,6 +5,7 @@
 import { ByteReader } from "../../util/byte-reader.ts";
 import { type Deferred, deferred } from "../../util/deferred.ts";
 import { SystemError } from "../../util/errors.ts";
+import { signalNumbers } from "../../util/signals.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { type HelperCall, type HelperResponse, helperDescriptor, maxLineBytes } from "../helper/protocol.ts";
 import type { ByteStream } from "../os.ts";
@@ -12,7 +13,7 @@ import { type Spawned, spawn } from "./spawn.ts";
 
 export type HelperValue = null | boolean | number;
 
-const sigkill = 9;
+const sigkill = signalNumbers.SIGKILL;
 
 export class HelperConnection {
   /** Resolves when the helper can serve no more calls. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { osContract } from "../os-contract.ts";
 import { nodeOs } from "./node-os.ts";
 

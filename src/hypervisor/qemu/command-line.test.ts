@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { qemuArguments } from "./command-line.ts";
+import { kernelParameters } from "./kernel-parameters.ts";
+import type { QemuMachine } from "./machine.ts";
+import { renderOption } from "./option.ts";
+
+const machine: QemuMachine = {
+  name: "sandbox-a",
+  accelerator: "tcg",
+  vcpus: 1,
+  memoryMiB: 512,
+  sharedMemory: true,
+  boot: { kernel: "/k", initrd: "/i", parameters: ["quiet", "a=b"] },
+  monitor: 3,
+  chardevs: [
+    { kind: "descriptor", id: "console", fd: 5 },
+    { kind: "connect", id: "fs0", path: "fs0.sock" },
+  ],
+  devices: [
+    { kind: "serial", chardev: "console" },
+    { kind: "virtio-serial", id: "serial", ports: 2 },
+    { kind: "port", bus: "serial", chardev: "agent", name: "agent.channel.0" },
+    { kind: "virtio-fs", chardev: "fs0", tag: "kataShared" },
+  ],
+};
+
+function valuesOf(flag: string, argv: readonly string[]): string[] {
+  return argv.flatMap((word, at) => (argv[at - 1] === flag ? [word] : []));
+}
+
+describe("a QEMU command line", () => {
+  it("confines the VMM, whatever the machine", () => {
+    assert.deepEqual(valuesOf("-sandbox", qemuArguments(machine)), [
+      "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    ]);
+  });
+
+  it("takes nothing from QEMU's configuration and makes no default device", () => {
+    const argv = qemuArguments(machine);
+    for (const flag of ["-nodefaults", "-no-user-config", "-no-reboot"]) assert.ok(argv.includes(flag), flag);
+  });
+
+  it("gives an emulated CPU no fast strings, and a real one everything the host has", () => {
+    assert.deepEqual(valuesOf("-cpu", qemuArguments(machine)), ["max,erms=off"]);
+    assert.deepEqual(valuesOf("-cpu", qemuArguments({ ...machine, accelerator: "kvm" })), ["host"]);
+  });
+
+  it("backs the memory by a shared file exactly when a device of another process needs it", () => {
+    assert.deepEqual(valuesOf("-object", qemuArguments(machine)), ["memory-backend-memfd,id=ram,size=512M,share=on"]);
+    assert.ok(valuesOf("-machine", qemuArguments(machine)).join().includes("memory-backend=ram"));
+    const own = qemuArguments({ ...machine, sharedMemory: false });
+    assert.deepEqual(valuesOf("-object", own), []);
+    assert.ok(!own.join(" ").includes("memory-backend"));
+  });
+
+  it("has every channel of the machine on a descriptor or socket that is there", () => {
+    const argv = qemuArguments(machine);
+    assert.deepEqual(valuesOf("-chardev", argv), [
+      "socket,id=monitor,fd=3",
+      "socket,id=console,fd=5",
+      "socket,id=fs0,path=fs0.sock",
+    ]);
+    assert.deepEqual(valuesOf("-device", argv), [
+      "isa-serial,chardev=console",
+      "virtio-serial-pci,id=serial,max_ports=2,romfile=",
+      "virtserialport,bus=serial.0,chardev=agent,name=agent.channel.0",
+      "vhost-user-fs-pci,chardev=fs0,tag=kataShared,romfile=",
+    ]);
+  });
+
+  it("lets no value add an option: a comma in it stays part of it", () => {
+    fc.assert(
+      fc.property(
+        fc.string().filter((text) => !text.includes("\0")),
+        (value) => {
+          // What QEMU does: a doubled comma is one, a single one ends the value.
+          const parsed = renderOption("socket", { path: value, fd: 3 })
+            .replaceAll(",,", "\0")
+            .split(",")
+            .map((word) => word.replaceAll("\0", ","));
+          assert.deepEqual(parsed, ["socket", `path=${value}`, "fd=3"]);
+        },
+      ),
+    );
+  });
+});
+
+describe("the kernel's parameters", () => {
+  it("have the short cuts for an emulated CPU only there", () => {
+    const emulated = kernelParameters({ accelerator: "tcg", verbose: false, tscKhz: 2_600_000 });
+    const real = kernelParameters({ accelerator: "kvm", verbose: false, tscKhz: undefined });
+    for (const parameter of ["tsc_early_khz=2600000", "noreplace-smp", "nolapic_timer", "no_timer_check"]) {
+      assert.ok(emulated.includes(parameter) && !real.includes(parameter), parameter);
+    }
+  });
+
+  it("make a panic the end of the machine, on a console that is there from the start", () => {
+    const parameters = kernelParameters({ accelerator: "kvm", verbose: false, tscKhz: undefined });
+    for (const parameter of ["console=ttyS0", "panic=-1", "quiet"])
+      assert.ok(parameters.includes(parameter), parameter);
+    assert.ok(!kernelParameters({ accelerator: "kvm", verbose: true, tscKhz: undefined }).includes("quiet"));
+  });
+});

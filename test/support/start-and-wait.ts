@@ -1,0 +1,28 @@
+/**
+ * A program for tests: starts a machine without a journal, says so on stdout, and does nothing more.
+ * Arguments: the machine's directory, the shared directory.
+ */
+import path from "node:path";
+import { qemuDriver } from "../../src/hypervisor/qemu/qemu-driver.ts";
+import { testInstallRoot, testOs } from "./node-os.ts";
+
+const [directory = "", shared = ""] = process.argv.slice(2);
+
+const driver = qemuDriver(testOs(), {
+  path: "/usr/bin/qemu-system-x86_64",
+  virtioFsDaemons: ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"],
+  accelerator: "auto",
+});
+const spec = {
+  id: "start-and-wait",
+  directory,
+  vcpus: 1,
+  memoryMiB: 256,
+  guest: { kernel: path.join(testInstallRoot, "vmlinux"), initrd: path.join(testInstallRoot, "initrd.img"), agent: "" },
+  kernelParameters: [],
+  sharedDirectories: [{ tag: "kataShared", path: shared }],
+  cgroups: [],
+};
+const nothing = async () => {};
+await driver.start(spec, { willMake: nothing, made: nothing, signal: new AbortController().signal, log: () => {} });
+process.stdout.write("started\n");
