@@ -52,11 +52,21 @@ function converse(helper: string, args: readonly string[]): Terminal {
     pid: child.pid ?? -1,
     type: (text) => void child.stdin.write(text),
     resize: (rows, columns) => void control.write(`size ${rows} ${columns}\n`),
-    until: (text, timeoutMs = 30_000) => shown.until(text, timeoutMs, ended),
-    untilReport: (line, timeoutMs = 30_000) => reports.until(line, timeoutMs, ended),
+    until: (text, timeoutMs = 30_000) => orKill(child, shown.until(text, timeoutMs, ended)),
+    untilReport: (line, timeoutMs = 30_000) => orKill(child, reports.until(line, timeoutMs, ended)),
     ended,
     kill: () => void child.kill("SIGKILL"),
   };
+}
+
+/** A conversation that went wrong is over: a program that waits for more would keep the test from ending. */
+async function orKill(child: ChildProcess, waiting: Promise<void>): Promise<void> {
+  try {
+    await waiting;
+  } catch (error) {
+    child.kill("SIGKILL");
+    throw error;
+  }
 }
 
 function endOf(child: ChildProcess, shown: Watched, reports: Watched, complaints: Watched): Promise<TerminalEnd> {
