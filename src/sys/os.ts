@@ -135,6 +135,7 @@ export interface ProcessInfo {
   readonly startTicks: number;
   /** One letter of proc(5) stat field 3. */
   readonly state: string;
+  /** Empty for a zombie, and for a moment while a program starts, even after `spawn` has resolved. */
   readonly argv: readonly string[];
 }
 

@@ -39,15 +39,18 @@ export const processesContract: readonly ContractCheck[] = [
   {
     name: "a process is known by pid and start time",
     async run(os, assert) {
-      const child = await os.processes.spawn({ path: "/bin/sleep", argv: ["sleep", "1000"], env: {}, descriptors: {} });
+      const child = await shell(os, "echo ready; read line", { descriptors: { ...printing, 0: { kind: "stream" } } });
+      // Until it prints it may not have its arguments yet.
+      await child.streams.get(1)?.read();
       const info = await os.processes.info(child.pid);
       assert.equal(info?.startTicks, child.startTicks);
       assert.equal(info?.parentPid, os.self.pid);
-      assert.deepEqual(info?.argv, ["sleep", "1000"]);
+      assert.deepEqual(info?.argv, ["sh", "-c", "echo ready; read line", "sh"]);
       const self = await os.processes.info(os.self.pid);
       assert.equal(self?.startTicks, os.self.startTicks);
       child.kill(sigkill);
       await child.exited;
+      for (const stream of child.streams.values()) stream.close();
       assert.equal(await os.processes.info(child.pid), undefined);
     },
   },

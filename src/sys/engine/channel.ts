@@ -46,7 +46,7 @@ export function sharedChannel(fd: number): Channel {
   const type = fstat(fd).mode & S_IFMT;
   if (type === S_IFSOCK) return socketChannel(fd);
   if (isAlwaysReady(fd, type)) return plainChannel(fd, "always", type, [fd]);
-  if ((statusFlags(fd) & O_NONBLOCK) !== 0) return plainChannel(fd, "nonblocking", type, [fd]);
+  // Even if it is nonblocking now: whoever made it so may take that back.
   const reopened = reopen(fd, type);
   if (reopened !== undefined) return plainChannel(reopened, "nonblocking", type, [reopened, fd]);
   return cautiousChannel(fd, type);

@@ -21,6 +21,20 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
+/** Takes all memory and gives it back; what is thrown is `null` when not even an error can be made. */
+function fillMemory(count: () => void): void {
+  const most = new Uint8Array((256 << 20) - memoryUsed() - (1 << 20));
+  const small: object[] = [most];
+  try {
+    for (;;) {
+      small.push({ number: small.length });
+      count();
+    }
+  } catch {
+    small.length = 0;
+  }
+}
+
 describe("the event loop", () => {
   it("goes on after an exception in a handler, and reports it", async () => {
     const reported: unknown[] = [];
@@ -149,6 +163,14 @@ describe("the event loop", () => {
       descriptors: {},
     });
     assert.deepEqual(await child.exited, { kind: "exited", status: 7 });
+  });
+
+  it("goes on after an allocation beyond the limit, small or large", () => {
+    assert.throws(() => new Uint8Array(257 << 20), { name: "InternalError" });
+    let made = 0;
+    fillMemory(() => made++);
+    assert.ok(made > 1000);
+    assert.ok(memoryUsed() < 32 << 20);
   });
 
   it("keeps no memory of streams that are closed", async () => {

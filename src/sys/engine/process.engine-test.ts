@@ -3,7 +3,7 @@
 import { textOf } from "../contract/scratch.ts";
 import { openDirectory, readEntries } from "../linux/directory.ts";
 import { closeQuietly } from "../linux/file.ts";
-import type { ExitStatus } from "../os.ts";
+import type { ExitStatus, ProcessId } from "../os.ts";
 import { osContract } from "../os-contract.ts";
 import { engineOs } from "./engine-os.ts";
 import { assert } from "./testing/assert.ts";
@@ -72,6 +72,12 @@ describe("the engine as a process", () => {
     const { printed, failed } = await fixture("forked-child-returns");
     assert.equal(printed, '{"kind":"exited","status":70}\n');
     assert.ok(failed.includes("came back to its parent's event loop"), failed);
+  });
+
+  it("takes a child along that was told to die with it", async () => {
+    const { printed, status } = await fixture("leaves-child");
+    assert.deepEqual(status, exited(0));
+    await os.processes.waitGone(JSON.parse(printed) as ProcessId);
   });
 
   it("goes on as the first process of a machine, whatever fails in it, and reaps every orphan", async () => {

@@ -71,8 +71,13 @@ static void *large_wrap(char *base, size_t size) {
   return block;
 }
 
+/* What is used may be a little more than what was asked for, and so than the limit. */
+static bool is_allowed(const JSMallocState *state, size_t more) {
+  return state->malloc_size <= state->malloc_limit && more <= state->malloc_limit - state->malloc_size;
+}
+
 static void *allocate(JSMallocState *state, size_t size) {
-  if (size > state->malloc_limit - state->malloc_size)
+  if (!is_allowed(state, size))
     return NULL;
   void *block = size <= SMALL_MAX ? small_allocate(small_size(size)) : large_wrap(malloc(size + ALIGNMENT), size);
   if (block == NULL)
@@ -99,7 +104,7 @@ static void release(JSMallocState *state, void *block) {
 
 static void *large_reallocate(JSMallocState *state, void *block, size_t size) {
   size_t before = header_of(block)->size;
-  if (size > before && size - before > state->malloc_limit - state->malloc_size)
+  if (size > before && !is_allowed(state, size - before))
     return NULL;
   void *moved = large_wrap(realloc((char *)block - ALIGNMENT, size + ALIGNMENT), size);
   if (moved != NULL)

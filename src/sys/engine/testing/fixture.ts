@@ -52,6 +52,13 @@ switch (os.self.argv[1]) {
   case "child":
     await os.processes.spawn({ path: "/bin/true", argv: ["true"], env: {}, descriptors: {} });
     break;
+  case "leaves-child": {
+    const sleep = { path: "/bin/sleep", argv: ["sleep", "1000"], env: {}, descriptors: {}, parentDeathSignal: 9 };
+    const { pid, startTicks } = await os.processes.spawn(sleep);
+    await print(JSON.stringify({ pid, startTicks }));
+    os.self.exit(0);
+    break;
+  }
   case "forked-child-returns": {
     startReaper();
     const pid = fork(0);
