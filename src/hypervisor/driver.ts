@@ -34,7 +34,7 @@ export interface StartContext {
 export type VmExit =
   | { readonly reason: "stopped" }
   | { readonly reason: "guest-shutdown" }
-  /** `process` is the one that died first, e.g. `qemu` or `virtiofsd`. */
+  /** `process` is the one that died first, e.g. `qemu` or `virtiofsd`; `detail` goes on: "was killed by signal 9". */
   | { readonly reason: "died"; readonly process: string; readonly detail: string };
 
 export interface RunningVm {

@@ -7,7 +7,8 @@ import type { Config } from "../config/config.ts";
 import type { RunningVm, StartContext, VmExit } from "../hypervisor/driver.ts";
 import type { VmSpec } from "../hypervisor/spec.ts";
 import type { Os } from "../sys/os.ts";
-import { KumiteError } from "../util/errors.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { isKumiteError, KumiteError } from "../util/errors.ts";
 import { driverFor } from "./driver-for.ts";
 import type { Vm } from "./vm.ts";
 
@@ -15,6 +16,7 @@ import type { Vm } from "./vm.ts";
 export type VmRequest = Pick<VmSpec, "id" | "directory" | "sharedDirectories" | "cgroups">;
 
 const consoleLines = 30;
+const endMs = 1_000;
 
 /**
  * Resolves when the agent has answered. A failed start has left nothing behind.
@@ -71,8 +73,21 @@ async function connectOrEnd(machine: RunningVm, timeoutMs: number, signal: Abort
   ended.catch(() => {});
   try {
     return await Promise.race([connectAgent(machine.agentChannel, { signal: life.signal, timeoutMs }), ended]);
+  } catch (error) {
+    // The channel of a machine that ends breaks a moment before its end is known, and the end says more.
+    if (!life.signal.aborted && !isKumiteError(error, "timeout")) await failSoon(ended);
+    throw error;
   } finally {
     signal.removeEventListener("abort", stop);
+  }
+}
+
+/** Rejects as the promise does, if it does so within a moment. */
+async function failSoon(promise: Promise<never>): Promise<void> {
+  try {
+    await withDeadline(endMs, "the machine's end", () => promise);
+  } catch (error) {
+    if (!isKumiteError(error, "timeout")) throw error;
   }
 }
 
@@ -83,7 +98,7 @@ function describe(exit: VmExit): string {
     case "guest-shutdown":
       return "the guest switched itself off";
     case "died":
-      return `${exit.process} ended: ${exit.detail}`;
+      return `${exit.process} ${exit.detail}`;
   }
 }
 

@@ -139,7 +139,7 @@ export class QemuVm implements RunningVm {
     // A kernel that panics resets the machine, after a long trace: the line that says why comes first.
     const said = this.consoleTail(100);
     const line = said.findLast((text) => text.includes("Kernel panic")) ?? said.at(-1) ?? "it said nothing";
-    return { reason: "died", process: "guest", detail: `the guest reset itself: ${line}` };
+    return { reason: "died", process: "guest", detail: `reset itself: ${line}` };
   }
 
   async #watchDaemon(daemon: Program): Promise<void> {
