@@ -16,6 +16,12 @@ export interface ShimOptions {
   readonly debug: boolean;
 }
 
+/**
+ * A shim is idle most of its life, so its memory counts: V8 would grow its nursery with the traffic and keep it, tens of
+ * megabytes after one large output, and hold a second compiled form of all code that ran twice.
+ */
+const nodeFlags = ["--max-semi-space-size=1", "--no-sparkplug"];
+
 /** What a shim's process is, without the descriptors and cgroups that its starter gives it. */
 export type ShimCommand = Pick<SpawnRequest, "path" | "argv" | "env" | "cwd">;
 
@@ -31,7 +37,7 @@ export async function shimCommand(os: Os, install: Install, options: ShimOptions
   if (debug) flags.push("--debug");
   return {
     path: await installedNode(os, install),
-    argv: ["kumite-shim", await installedFile(os, install, "shim.mjs"), ...flags],
+    argv: ["kumite-shim", ...nodeFlags, await installedFile(os, install, "shim.mjs"), ...flags],
     env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
     cwd: "/",
   };
