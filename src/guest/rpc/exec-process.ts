@@ -9,8 +9,17 @@ import { processDocument } from "../spec/from-messages.ts";
 import { readProcess } from "../spec/process.ts";
 import { checkId, jsonDocument, refuseUsed, stdioPorts } from "./request.ts";
 import { rpc } from "./rpc.ts";
+import { withoutField } from "./skip-field.ts";
 
-export const execProcess = rpc("ExecProcess", ExecProcessRequest, Empty, async (agent, request, context) => {
+/** Of `process` and `kumiteOciJson`. */
+const messageField = 4;
+const jsonField = 1000;
+
+const requestType = {
+  decode: (bytes: Uint8Array) => ExecProcessRequest.decode(withoutField(bytes, messageField, jsonField)),
+};
+
+export const execProcess = rpc("ExecProcess", requestType, Empty, async (agent, request, context) => {
   const { containerId } = request;
   const execId = checkId(request.execId, "exec");
   const container = agent.sandbox.container(containerId);

@@ -4,10 +4,10 @@
  * component at a time, each in the directory that was just opened.
  */
 import * as native from "kumite:native";
-import { isSystemError, SystemError } from "../../util/errors.ts";
-import { check, EEXIST, ENOENT, failure } from "./check.ts";
+import { SystemError } from "../../util/errors.ts";
+import { check, EAGAIN, EEXIST, ENOENT, failure } from "./check.ts";
 import { readlink } from "./directory.ts";
-import { closeQuietly, openat, openat2 } from "./file.ts";
+import { closeQuietly, encodeOpenHow, openat, openat2 } from "./file.ts";
 import {
   AT_FDCWD,
   O_CLOEXEC,
@@ -20,26 +20,31 @@ import {
 } from "./open-flags.ts";
 import { fstat, S_IFLNK, S_IFMT, S_IFREG } from "./stat.ts";
 
+const ENOTDIR = -20;
 /** The kernel's own limit of links in one path. */
 const maxLinks = 40;
 
 /** `path` is taken from the root, with or without leading slash. O_CLOEXEC is added. */
 export function openInRoot(rootFd: number, path: string, flags: number): number {
-  const relative = path.replace(/^\/+/, "");
-  return openat2(rootFd, relative === "" ? "." : relative, {
-    flags: flags | O_CLOEXEC,
-    resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-  });
+  return check(tryOpenInRoot(rootFd, path, flags), "openat2", path);
 }
 
 /** As `openInRoot`; `undefined` when there is nothing. */
 export function openInRootIfPresent(rootFd: number, path: string, flags: number): number | undefined {
-  try {
-    return openInRoot(rootFd, path, flags);
-  } catch (error) {
-    if (isSystemError(error, "ENOENT", "ENOTDIR")) return undefined;
-    throw error;
+  const fd = tryOpenInRoot(rootFd, path, flags);
+  return fd === ENOENT || fd === ENOTDIR ? undefined : check(fd, "openat2", path);
+}
+
+/** The descriptor or the negated errno: half of the paths of a container are looked up to find that they are missing. */
+function tryOpenInRoot(rootFd: number, path: string, flags: number): number {
+  const relative = path.replace(/^\/+/, "");
+  const how = encodeOpenHow({ flags: flags | O_CLOEXEC, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS });
+  let result = EAGAIN;
+  // A rename or mount elsewhere disturbs the resolution of "..".
+  for (let attempt = 0; result === EAGAIN && attempt < 128; attempt++) {
+    result = native.openat2(rootFd, relative === "" ? "." : relative, how);
   }
+  return result;
 }
 
 /**
@@ -52,11 +57,8 @@ export function openWithoutLinks(path: string, flags: number): number {
 
 /** The directory, with everything above it made if missing, as an O_PATH descriptor. */
 export function makeDirectoriesInRoot(rootFd: number, path: string, mode: number): number {
-  try {
-    return openInRoot(rootFd, path, O_PATH | O_DIRECTORY);
-  } catch (error) {
-    if (!isSystemError(error, "ENOENT")) throw error;
-  }
+  const present = tryOpenInRoot(rootFd, path, O_PATH | O_DIRECTORY);
+  if (present !== ENOENT) return check(present, "openat2", path);
   const walk = new Walk(rootFd, path);
   try {
     while (walk.hasNext()) walk.enter(mode);
