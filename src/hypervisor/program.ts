@@ -70,17 +70,22 @@ export class Program {
     return said === "" ? describeExit(status) : `${describeExit(status)}: ${said}`;
   }
 
-  /** Ends the program and its children at once; resolves when they are gone. Idempotent. */
-  async kill(): Promise<void> {
-    // Children first: one whose parent is gone cannot be found any more.
+  /** Gives the program `graceMs` to end by itself, then ends it and its children; resolves when they are gone. Idempotent. */
+  async kill(graceMs = 0): Promise<void> {
+    if (graceMs > 0) await this.#ends(graceMs);
+    // Children first: one whose parent is gone cannot be found any more. What fails here shows when it is waited for.
     const children = await childrenOf(this.#os, this.child.pid);
-    for (const child of children) await this.#os.processes.signal(child, sigkill);
+    await Promise.allSettled(children.map((child) => this.#os.processes.signal(child, sigkill)));
     this.child.kill(sigkill);
     await this.child.exited;
     for (const child of children) await this.#os.processes.waitGone(child);
     // A child that was born meanwhile dies of its parent's death: its copy of stderr tells when.
     await withDeadline(orphanMs, `the end of ${this.key}'s children`, () => this.output.ended);
     for (const stream of this.child.streams.values()) stream.close();
+  }
+
+  async #ends(limitMs: number): Promise<void> {
+    await withDeadline(limitMs, `the end of ${this.key}`, () => this.child.exited).catch(() => {});
   }
 }
 

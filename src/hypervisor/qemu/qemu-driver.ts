@@ -17,6 +17,8 @@ import { daemonProgram } from "./virtiofsd.ts";
 
 /** Name of the port that the agent looks for in the guest. */
 const agentPort = "agent.channel.0";
+/** A daemon ends by itself when QEMU hangs up; one that QEMU never called does not. */
+const daemonGraceMs = 300;
 
 export interface QemuDriverOptions {
   /** Of the program `qemu-system-x86_64`. */
@@ -38,43 +40,30 @@ export function qemuDriver(os: Os, options: QemuDriverOptions): Driver {
   };
 }
 
+/** What every step of one start needs. */
+interface Starting {
+  readonly os: Os;
+  readonly spec: VmSpec;
+  readonly context: StartContext;
+  /** Undoes what was made, unless the VM takes it over. */
+  readonly scope: Scope;
+}
+
 async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: StartContext): Promise<RunningVm> {
   const files = await requireFiles(os, options, spec);
-  const accelerator = await chooseAccelerator(os, context, {
-    choice: options.accelerator,
-    qemu: files.qemu,
-    kernel: files.kernel,
-    cgroups: spec.cgroups,
-    ...(options.cacheDirectory === undefined ? {} : { cacheDirectory: options.cacheDirectory }),
-  });
-  const tscKhz = accelerator === "tcg" ? await tscFrequencyKhz(os) : undefined;
-  const parameters = kernelParameters({ accelerator, verbose: options.debug === true, tscKhz });
-  const machine = machineOf(spec, files, accelerator, parameters);
-
+  const machine = await planMachine(os, options, spec, context, files);
   await using scope = new Scope({
     onFailure: ({ name, error }) =>
       context.log("warn", `undoing a failed start: ${name} failed`, { error: String(error) }),
   });
+  const starting: Starting = { os, spec, context, scope };
   const daemons: Program[] = [];
   for (const [index, directory] of spec.sharedDirectories.entries()) {
-    daemons.push(await startDaemon(os, spec, context, scope, files.daemon, directory, index));
+    daemons.push(await startDaemon(starting, files.daemon, directory, index));
   }
-  const qemu = await Program.start(os, context, "qemu", {
-    path: files.qemu,
-    argv: [files.qemu, ...qemuArguments(machine)],
-    env: {},
-    // Sockets of daemons are named relative to it: an absolute path may be longer than an address can be.
-    cwd: spec.directory,
-    descriptors: {
-      [qemuFd.monitor]: { kind: "stream" },
-      [qemuFd.agent]: { kind: "stream" },
-      [qemuFd.console]: { kind: "stream" },
-    },
-    cgroups: spec.cgroups,
-  });
-  scope.add("qemu", () => qemu.kill());
-  const resources = scope.handOver();
-  const vm = new QemuVm({ id: spec.id, qemu, daemons, resources, context, debug: options.debug === true });
+  const qemu = await startQemu(starting, files.qemu, machine);
+  const debug = options.debug === true;
+  const vm = new QemuVm({ id: spec.id, qemu, daemons, resources: scope.handOver(), context, debug });
   try {
     await vm.ready();
     return vm;
@@ -82,6 +71,26 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
     await vm.stop();
     throw error;
   }
+}
+
+async function planMachine(
+  os: Os,
+  options: QemuDriverOptions,
+  spec: VmSpec,
+  context: StartContext,
+  { qemu, kernel, initrd }: Files,
+): Promise<QemuMachine> {
+  const { cacheDirectory } = options;
+  const accelerator = await chooseAccelerator(os, context, {
+    choice: options.accelerator,
+    qemu,
+    kernel,
+    cgroups: spec.cgroups,
+    ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
+  });
+  const tscKhz = accelerator === "tcg" ? await tscFrequencyKhz(os) : undefined;
+  const own = kernelParameters({ accelerator, verbose: options.debug === true, tscKhz });
+  return machineOf(spec, accelerator, { kernel, initrd, parameters: [...own, ...spec.kernelParameters] });
 }
 
 interface Files {
@@ -110,10 +119,7 @@ async function requireFiles(os: Os, options: QemuDriverOptions, spec: VmSpec): P
 }
 
 async function startDaemon(
-  os: Os,
-  spec: VmSpec,
-  context: StartContext,
-  scope: Scope,
+  { os, spec, context, scope }: Starting,
   program: string,
   directory: SharedDirectory,
   index: number,
@@ -122,21 +128,39 @@ async function startDaemon(
   await context.willMake({ kind: "file", path: socket });
   scope.add("virtiofsd's socket", () => removeIfThere(os, socket));
   const key = index === 0 ? "virtiofsd" : `virtiofsd-${index}`;
-  const daemon = await Program.start(
-    os,
-    context,
-    key,
-    daemonProgram({ program, directory, socket, cgroups: spec.cgroups }),
-  );
-  scope.add(key, () => daemon.kill());
+  const request = daemonProgram({ program, directory, socket, cgroups: spec.cgroups });
+  const daemon = await Program.start(os, context, key, request);
+  scope.add(key, () => daemon.kill(daemonGraceMs));
   return daemon;
+}
+
+async function startQemu(
+  { os, spec, context, scope }: Starting,
+  program: string,
+  machine: QemuMachine,
+): Promise<Program> {
+  const qemu = await Program.start(os, context, "qemu", {
+    path: program,
+    argv: [program, ...qemuArguments(machine)],
+    env: {},
+    // Sockets of daemons are named relative to it: an absolute path may be longer than an address can be.
+    cwd: spec.directory,
+    descriptors: {
+      [qemuFd.monitor]: { kind: "stream" },
+      [qemuFd.agent]: { kind: "stream" },
+      [qemuFd.console]: { kind: "stream" },
+    },
+    cgroups: spec.cgroups,
+  });
+  scope.add("qemu", () => qemu.kill());
+  return qemu;
 }
 
 function daemonSocket(index: number): string {
   return `fs${index}.sock`;
 }
 
-function machineOf(spec: VmSpec, files: Files, accelerator: Accelerator, parameters: readonly string[]): QemuMachine {
+function machineOf(spec: VmSpec, accelerator: Accelerator, boot: QemuMachine["boot"]): QemuMachine {
   const shared = spec.sharedDirectories.map(({ tag }, index) => ({
     tag,
     chardev: `fs${index}`,
@@ -148,7 +172,7 @@ function machineOf(spec: VmSpec, files: Files, accelerator: Accelerator, paramet
     vcpus: spec.vcpus,
     memoryMiB: spec.memoryMiB,
     sharedMemory: shared.length > 0,
-    boot: { kernel: files.kernel, initrd: files.initrd, parameters: [...parameters, ...spec.kernelParameters] },
+    boot,
     monitor: qemuFd.monitor,
     chardevs: [
       { kind: "descriptor", id: "console", fd: qemuFd.console },

@@ -80,6 +80,7 @@ export class QemuVm implements RunningVm {
       const detail = exit?.reason === "died" ? new Error(`${exit.process} ${exit.detail}`) : cause;
       throw new KumiteError("hypervisor/start-failed", `sandbox ${id}: the VM did not start`, {
         phase: "hypervisor.start",
+        hint: "set enable_debug = true in [hypervisor.qemu] to see QEMU's command line in the log",
         data: { console: this.consoleTail(5) },
         cause: detail,
       });
