@@ -113,7 +113,7 @@ install_packages() {
   [ "$(id -u)" = 0 ] || refuse "packages are missing, and only root can install them"
   export DEBIAN_FRONTEND=noninteractive
   update_lists
-  step "installing $missing" install_debian
+  step "installing ${missing% }" install_debian
 }
 
 # Old lists name packages that the archive no longer has, and an old kernel for the guest.
@@ -188,7 +188,7 @@ attempt() {
       shown=$lines
       said=$now
     elif [ $((now - said)) -ge 15 ]; then
-      say "  still at it after $((now - start)) s"
+      echo "  $((now - start)) s  still at it" >&2
       said=$now
     fi
   done
