@@ -2,20 +2,24 @@
 import type { ByteStream } from "../../sys/os.ts";
 import type { Output } from "./output.ts";
 
-/** As much as a pipe holds. */
-const bufferBytes = 65536;
+/** Most processes say little; who fills its buffer gets a larger one, up to what a pipe holds. In bytes. */
+const firstBufferBytes = 2048;
+const largestBufferBytes = 65536;
 
 /** What ended a transfer: the source, with everything delivered, or the other side. */
 export type PumpEnd = "complete" | "peer-gone";
 
 /** Until the output ends, or the stream takes no more. The next read waits until the stream took the bytes. */
 export async function pumpOutput(output: Output, stream: ByteStream, signal: AbortSignal): Promise<PumpEnd> {
-  const buffer = new Uint8Array(bufferBytes);
+  let buffer = new Uint8Array(firstBufferBytes);
   for (let count = await output.read(buffer, signal); count > 0; count = await output.read(buffer, signal)) {
     try {
       await stream.write(count === buffer.length ? buffer : buffer.subarray(0, count));
     } catch {
       return "peer-gone";
+    }
+    if (count === buffer.length && count < largestBufferBytes) {
+      buffer = new Uint8Array(Math.min(count * 8, largestBufferBytes));
     }
   }
   return "complete";
