@@ -53,9 +53,10 @@ export class Journal {
 
   /** Adds to the process step `key` which process it became. */
   async made(key: string, { pid, startTicks }: ProcessId): Promise<void> {
-    this.#replaceSteps((step) =>
-      step.kind === "process" && step.key === key ? { kind: "process", key, pid, startTicks } : step,
-    );
+    const { steps } = this.#content;
+    const index = steps.findIndex((step) => step.kind === "process" && step.key === key);
+    if (index < 0) throw new KumiteError("internal", `process ${key} was made and has no step in the journal`);
+    this.#content = { ...this.#content, steps: steps.with(index, { kind: "process", key, pid, startTicks }) };
     await this.#save();
   }
 
@@ -70,10 +71,6 @@ export class Journal {
   async handOver(owner: ProcessId): Promise<void> {
     this.#content = { ...this.#content, owner: { pid: owner.pid, startTicks: owner.startTicks } };
     await this.#save();
-  }
-
-  #replaceSteps(change: (step: Step) => Step): void {
-    this.#content = { ...this.#content, steps: this.#content.steps.map(change) };
   }
 }
 

@@ -34,6 +34,8 @@ export async function attachRelay(
 
 async function relayLost(sandbox: Sandbox, process: SandboxProcess): Promise<void> {
   const { phase } = process.state;
+  // Nobody reads any more, so there is no output to be waited for.
+  process.stdio.close();
   if (phase === "stopped" || (phase === "created" && process.spec !== undefined)) {
     if (process.spec !== undefined) forgetExec(sandbox, process);
     return;

@@ -3,6 +3,7 @@
  * asked and whyever: the caller's abort does not stop the undoing.
  */
 import { type Bundle, bundleOf } from "../oci/bundle.ts";
+import { readRecord } from "../persist/record.ts";
 import { guestRootfs } from "../storage/guest-paths.ts";
 import { planMounts } from "../storage/mount-plan.ts";
 import { shareContainer } from "../storage/share-container.ts";
@@ -63,7 +64,7 @@ async function create(sandbox: Sandbox, request: CreateRequest, signal: AbortSig
   const notices = [...guest.notes, ...plan.notes];
   for (const notice of notices) log.warn(notice, { container: id });
 
-  const container = addContainer(sandbox, request, bundle);
+  const container = addContainer(sandbox, request, bundle, await claimedMs(sandbox));
   timeline.mark("request");
   const hostname = bundle.spec.hostname ?? id.slice(0, 64);
   const share = async (tree: Parameters<typeof shareContainer>[1]): Promise<void> => {
@@ -84,7 +85,12 @@ async function create(sandbox: Sandbox, request: CreateRequest, signal: AbortSig
   return { container, notices };
 }
 
-function addContainer(sandbox: Sandbox, request: CreateRequest, bundle: Bundle): Container {
+/** A container is as old as its claim. */
+async function claimedMs({ host }: Sandbox): Promise<number> {
+  return (await readRecord(host.os, host.paths.state))?.createdMs ?? host.os.clock.now();
+}
+
+function addContainer(sandbox: Sandbox, request: CreateRequest, bundle: Bundle, createdMs: number): Container {
   const { id, relay, consoleSize } = request;
   const process = new SandboxProcess({
     key: { containerId: id, execId: undefined },
@@ -92,7 +98,7 @@ function addContainer(sandbox: Sandbox, request: CreateRequest, bundle: Bundle):
     consoleSize: consoleSize ?? sizeIn(bundle),
     relay,
   });
-  const container: Container = { id, bundle, createdMs: sandbox.host.os.clock.now(), process };
+  const container: Container = { id, bundle, createdMs, process };
   sandbox.containers.set(id, container);
   sandbox.processes.add(process);
   return container;

@@ -21,6 +21,8 @@ export async function killProcess(sandbox: Sandbox, { key, signal, all }: KillRe
   }
   const container = sandbox.container(key.containerId);
   const process = sandbox.processes.get(key);
+  // All of none are none: no error, as elsewhere.
+  if (all && process.state.phase === "stopped") return;
   checkAlive(container, process);
   if (!all) return signalInGuest(sandbox, process, signal);
   const { agent } = sandbox.running().vm;

@@ -20,7 +20,7 @@ import { decodeUtf8 } from "../util/text.ts";
 import { attachRelay } from "./attach.ts";
 import { type Created, createContainer } from "./create.ts";
 import { execProcess } from "./exec.ts";
-import { prepareSandbox } from "./prepare.ts";
+import { type PreparedSandbox, prepareSandbox } from "./prepare.ts";
 import type { ProcessKey, SandboxProcess } from "./process.ts";
 import { recoverSandbox } from "./recover.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -43,6 +43,14 @@ export interface Attached {
 
 const never = new AbortController().signal;
 const maxOutput = 1 << 24;
+
+/** What the verb `create` has made when it asks the shim for the container. */
+export interface Prepared {
+  readonly sandbox: Sandbox;
+  readonly document: BundleSpec;
+  readonly relay: ChildProcess;
+  readonly prepared: PreparedSandbox;
+}
 
 export class SandboxPlace {
   readonly os: Os;
@@ -92,7 +100,7 @@ export class SandboxPlace {
   }
 
   /** A sandbox that nothing was asked of yet, prepared as the verb `create` does. */
-  async prepare(using: Os = this.os): Promise<{ sandbox: Sandbox; document: BundleSpec; relay: ChildProcess }> {
+  async prepare(using: Os = this.os): Promise<Prepared> {
     this.#count += 1;
     const id = `c${this.#count}`;
     const document = defaultSpec();
@@ -114,7 +122,7 @@ export class SandboxPlace {
     const host = { os: using, log: this.#logger(), config: config(), root: this.root, id, paths: prepared.paths };
     const sandbox = new Sandbox({ ...host, timeline });
     this.#sandboxes.push(sandbox);
-    return { sandbox, document, relay };
+    return { sandbox, document, relay, prepared };
   }
 
   /** A created container with its relay. */

@@ -10,11 +10,13 @@ import type { ByteStream } from "../sys/os.ts";
 import { ByteReader } from "../util/byte-reader.ts";
 import { pushBack } from "../util/bytes.ts";
 import { withDeadline } from "../util/deadline.ts";
-import { messageOf } from "../util/errors.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
 
 /** From being connected to having said what it is. */
 const helloTimeoutMs = 30_000;
+/** Of the length of a frame, which is under 16 MiB. */
+const ttrpcFirstByte = 0;
 
 export interface ConnectionOptions {
   readonly services: readonly TtrpcService[];
@@ -29,10 +31,17 @@ export async function serveConnection(stream: ByteStream, options: ConnectionOpt
     const first = await withDeadline(helloTimeoutMs, "a connection's first byte", (signal) => stream.read(signal));
     if (first === undefined) return stream.close();
     const whole = pushBack(stream, first);
-    if (first[0] === helloFirstByte) return await serveStream(whole, options);
-    serve(whole, services, {
-      onError: (call, error) => log.info(`${call} failed: ${messageOf(error)}`, { phase: "call" }),
-    });
+    switch (first[0]) {
+      case helloFirstByte:
+        return await serveStream(whole, options);
+      case ttrpcFirstByte:
+        serve(whole, services, {
+          onError: (call, error) => log.info(`${call} failed: ${messageOf(error)}`, { phase: "call" }),
+        });
+        return;
+      default:
+        throw new KumiteError("protocol/violation", "it is neither calls nor a stream");
+    }
   } catch (error) {
     log.debug(`a connection was given up: ${messageOf(error)}`, { phase: "connection" });
     stream.close();

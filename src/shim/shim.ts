@@ -5,7 +5,6 @@
 import type { Config } from "../config/config.ts";
 import { sandboxPaths } from "../persist/paths.ts";
 import type { TtrpcService } from "../protocol/ttrpc/service-table.ts";
-import { recoverSandbox } from "../sandbox/recover.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 import { stopSandbox } from "../sandbox/stop.ts";
 import { Timeline } from "../sandbox/timeline.ts";
@@ -20,7 +19,7 @@ import { ociService } from "./oci-service.ts";
 import { taskServices } from "./task-service.ts";
 
 /** The command that starts a shim asks for the container at once; without it the shim is nobody's. */
-const createTimeoutMs = 60_000;
+const defaultCreateTimeoutMs = 60_000;
 /** For the last answers to leave. */
 const answersTimeoutMs = 2000;
 
@@ -34,6 +33,8 @@ export interface ShimOptions {
   readonly version: string;
   /** When this process was started, on the monotonic clock. */
   readonly startMs: number;
+  /** For the request to create a container to arrive; default 60 000. */
+  readonly createTimeoutMs?: number;
 }
 
 export class Shim {
@@ -82,15 +83,16 @@ export class Shim {
     }
   }
 
-  /** Nobody came: whoever started us is dead, and what it made is as good as ours. */
+  /**
+   * Nobody came: whoever started us is dead or stuck. What it made stays in its journal, for `delete`; we cannot work it
+   * off, being in the cgroup that would be killed.
+   */
   async #expectCreate(): Promise<void> {
-    const { os, log } = this.#options;
-    const { root, id } = this.#options.arguments;
+    const { log, createTimeoutMs = defaultCreateTimeoutMs } = this.#options;
     try {
       await withDeadline(createTimeoutMs, "a request", () => Promise.race([this.#created.promise, this.sandbox.ended]));
     } catch (error) {
       log.error(`nobody asked for a container: ${messageOf(error)}`);
-      await recoverSandbox(os, root, id).catch((left: unknown) => log.error(messageOf(left)));
       await this.stop();
     }
   }
