@@ -5,7 +5,6 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { expectNothingNew, lookAtMachine, type Machine } from "../../test/support/left-overs.ts";
 import { testOs } from "../../test/support/node-os.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
@@ -52,19 +51,18 @@ class Daemon {
 
 describe("the shared tree", () => {
   let place: string;
-  let machine: Machine;
   let journal: Journal;
   let paths: SandboxPaths;
   let tree: SharedTree;
   let daemon: Daemon;
 
   before(async () => {
-    machine = lookAtMachine();
     place = await mkdtemp(path.join(tmpdir(), "kumite-storage-"));
   });
   after(async () => {
+    const left = (await os.mounts.table()).filter(({ target }) => target.startsWith(place));
+    assert.deepEqual(left, []);
     await rm(place, { recursive: true });
-    await expectNothingNew(machine);
   });
 
   beforeEach(async () => {
