@@ -39,6 +39,9 @@ export async function startAgent(): Promise<TestAgent> {
   const cgroup = await testCgroup();
   await os.files.makeDirs(`${directory.path}/shared/box/rootfs`, 0o755);
   await makeRootfs(`${directory.path}/shared/box/rootfs`);
+  // As the host does it, so that what is mounted below later reaches the agent.
+  await os.mounts.mount({ source: `${directory.path}/shared`, target: `${directory.path}/shared`, flags: ["bind"] });
+  await os.mounts.mount({ target: `${directory.path}/shared`, flags: ["shared"] });
   const child = await os.processes.spawn({
     path: os.self.executable,
     argv: ["agent", "--process", "--channel-fd", "3"],
@@ -100,6 +103,7 @@ class RunningAgent implements TestAgent {
     this.child.kill(SIGKILL);
     await this.child.exited;
     await output(os, `while ! find ${this.#cgroup} -depth -type d -exec rmdir {} + 2>/dev/null; do :; done`);
+    await os.mounts.unmount(this.shared);
     await this.#directory[Symbol.asyncDispose]();
   }
 }

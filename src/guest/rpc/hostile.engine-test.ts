@@ -1,0 +1,144 @@
+import { TtrpcConnection } from "../../protocol/ttrpc/connection.ts";
+import { grpcCode } from "../../protocol/ttrpc/grpc-code.ts";
+import { isTtrpcError } from "../../protocol/ttrpc/status.ts";
+import { assert } from "../../sys/engine/testing/assert.ts";
+import { describe, it } from "../../sys/engine/testing/suite.ts";
+import { encodeUtf8 } from "../../util/text.ts";
+import { startAgent, type TestAgent } from "../testing/agent.testing.ts";
+import { execIn, run, startContainer } from "../testing/container.testing.ts";
+import { processOf, specOf } from "../testing/spec.testing.ts";
+
+const service = "grpc.AgentService";
+
+const connectionTo = async (agent: TestAgent): Promise<TtrpcConnection> =>
+  new TtrpcConnection(await agent.client.dial(1024));
+
+/** The gRPC code of the answer. */
+async function codeOf(answer: Promise<unknown>): Promise<number> {
+  try {
+    await answer;
+    return grpcCode.ok;
+  } catch (error) {
+    if (!isTtrpcError(error)) throw error;
+    return error.code;
+  }
+}
+
+describe("an agent that is asked nonsense", () => {
+  it("refuses it and goes on", async () => {
+    await using agent = await startAgent();
+    const connection = await connectionTo(agent);
+    const junk = Uint8Array.from({ length: 64 }, (_, i) => 255 - i);
+    for (const method of ["CreateContainer", "ExecProcess", "SignalProcess", "WriteStdin", "CreateSandbox"]) {
+      assert.equal(await codeOf(connection.call(service, method, junk)), grpcCode.invalidArgument, method);
+    }
+    assert.equal(await codeOf(connection.call(service, "NoSuchMethod", junk)), grpcCode.unimplemented);
+    assert.equal(await codeOf(connection.call("no.such.Service", "Check", junk)), grpcCode.unimplemented);
+    assert.equal(await codeOf(connection.call(service, "StatsContainer", new Uint8Array(0))), grpcCode.unimplemented);
+    assert.equal((await run(agent, "echo still here")).out, "still here\n");
+  });
+
+  it("outlives connections that break their protocol", async () => {
+    await using agent = await startAgent();
+    for (const text of ["\u0000\u00ff\u00ff\u00ff\u0000\u0000\u0000\u0001\u0001\u0000", "GET / HTTP/1.0\r\n\r\n"]) {
+      const stream = await agent.client.dial(1024);
+      await stream.write(encodeUtf8(text.repeat(10)));
+      stream.close();
+    }
+    assert.equal((await run(agent, "echo still here")).out, "still here\n");
+  });
+
+  it("answers with the codes of the protocol", async () => {
+    await using agent = await startAgent();
+    await startContainer(agent, specOf(["sleep", "1000"]), "web");
+    const { client } = agent;
+    const cases: readonly (readonly [Promise<unknown>, string])[] = [
+      [client.createSandbox({ sandboxId: "second" }), "container/exists"],
+      [client.createContainer({ containerId: "../x", ...client.specFields(specOf(["true"])) }), "container/bad-id"],
+      [client.createContainer({ containerId: "y" }), "usage/invalid"],
+      [client.createContainer({ containerId: "y", kumiteOciJson: "{" }), "oci/spec-invalid"],
+      [client.createContainer({ containerId: "y", kumiteOciJson: "{}" }), "oci/spec-invalid"],
+      [client.createContainer({ containerId: "y", kumiteOciJson: "{}", sandboxPidns: true }), "oci/unsupported"],
+      [client.execProcess({ containerId: "web", execId: "e" }), "usage/invalid"],
+      [client.waitProcess({ containerId: "web", execId: "none" }), "process/not-found"],
+      [client.setGuestDateTime({ Sec: 1n, Usec: 0n }), "agent/denied"],
+      [client.reseedRandomDev({ data: new Uint8Array(16) }), "agent/denied"],
+    ];
+    for (const [answer, code] of cases) await assert.rejects(answer, { code });
+  });
+
+  it("says truthfully what it can do", async () => {
+    await using agent = await startAgent();
+    const { agentDetails } = await agent.client.getGuestDetails({});
+    assert.deepEqual(agentDetails?.storageHandlers, ["virtio-fs", "bind", "ephemeral"]);
+    assert.equal(agentDetails?.supportsSeccomp, false);
+    assert.equal(agentDetails?.initDaemon, false);
+  });
+
+  it("reads a configuration that came as messages only, as other hosts send it", async () => {
+    await using agent = await startAgent();
+    const { OCI } = agent.client.specFields(specOf(["sh", "-c", "hostname; exit 3"]));
+    await agent.client.createContainer({ containerId: "web", OCI });
+    await agent.client.startContainer({ containerId: "web" });
+    assert.equal((await agent.client.waitProcess({ containerId: "web" })).status, 3);
+    const target = { containerId: "web", len: 100 };
+    assert.deepEqual((await agent.client.readStdout(target)).data, encodeUtf8("box\n"));
+  });
+});
+
+describe("a caller that goes away", () => {
+  it("takes nothing with it but what it waited for", async () => {
+    await using agent = await startAgent();
+    const process = await startContainer(agent, specOf(["cat"]), "web");
+    const connection = await connectionTo(agent);
+    const waiting = connection.call(service, "WaitProcess", encodeUtf8("\n\u0003web"));
+    connection.close();
+    await assert.rejects(waiting, { code: "protocol/closed" });
+    assert.equal((await process.finish("hello")).out, "hello");
+  });
+
+  it("in the middle of a create leaves no container", async () => {
+    await using agent = await startAgent();
+    const before = await agent.state();
+    for (let round = 0; round < 5; round++) {
+      const fields = agent.client.specFields(specOf(["true"]));
+      const creating = agent.client.createContainer({ containerId: "web", ...fields }, { timeoutMs: 1 });
+      await creating.catch(() => {});
+    }
+    // The last one may have come through: whoever asks for its removal learns which.
+    await agent.client.removeContainer({ containerId: "web" }).catch(() => {});
+    await run(agent, "true");
+    assert.deepEqual(await agent.state(), before);
+  });
+});
+
+describe("an agent under load", () => {
+  it("serves many containers and processes at a time", async () => {
+    await using agent = await startAgent();
+    const before = await agent.state();
+    const containers = await Promise.all(
+      Array.from({ length: 8 }, (_, i) => startContainer(agent, specOf(["cat"], { hostname: `h${i}` }))),
+    );
+    const processes = await Promise.all(
+      containers.flatMap(({ containerId }) =>
+        Array.from({ length: 4 }, () => execIn(agent, containerId, processOf(["sh", "-c", "hostname; cat"]))),
+      ),
+    );
+    const results = await Promise.all(processes.map((process, i) => process.finish(`${i}`)));
+    assert.deepEqual(
+      results.map(({ out }) => out),
+      results.map((_, i) => `h${Math.floor(i / 4)}\n${i}`),
+    );
+    await Promise.all(containers.map((container) => container.finish()));
+    await Promise.all(containers.map(({ containerId }) => agent.client.removeContainer({ containerId })));
+    assert.deepEqual(await agent.state(), before);
+  });
+
+  it("ends with the process that started it, and everything in it", async () => {
+    await using agent = await startAgent();
+    await startContainer(agent, specOf(["sleep", "1000"]));
+    agent.child.kill(9);
+    await agent.child.exited;
+    // Disposal waits until the agent's cgroups are empty.
+  });
+});
