@@ -13,7 +13,8 @@ say() { echo "demo: $*"; }
 clean_up() {
   [ -n "$work" ] || return 0
   "$kumite" --root "$work/state" delete --force "$id" >/dev/null 2>&1 </dev/null || true
-  rm -rf "$work"
+  # Should a mount have been left behind, what is mounted is not the demo's to remove.
+  rm -rf --one-file-system "$work"
 }
 
 main() {

@@ -124,9 +124,10 @@ update_lists() {
   }
 }
 
+# Becomes apt-get, so that clean_up ends apt-get itself and not a shell above it.
 install_debian() {
   # shellcheck disable=SC2086 # a list
-  apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 $missing
+  exec apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 $missing
 }
 
 # Images of Debian come without lists, and the guest's kernel is looked up in them.
@@ -208,6 +209,7 @@ stamp() {
   {
     command -v node
     node --version
+    git -c safe.directory="$PWD" rev-parse HEAD
     find bench/floor guest-image proto src tools package.json package-lock.json tsconfig*.json \
       -type f ! -name '*.test.ts' -exec sha256sum {} + | sort -k 2
     # New lists of packages may name a newer kernel.
