@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { dialPort } from "../../protocol/port/dial-port.ts";
+import { YamuxSession } from "../../protocol/yamux/session.ts";
+import type { ByteStream } from "../../sys/os.ts";
+import { isKumiteError } from "../../util/errors.ts";
+import { streamPair } from "../../util/testing/memory-stream.ts";
+import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
+import { Sessions } from "./sessions.ts";
+
+/** The host's end of one session, and its end. */
+function session(sessions: Sessions) {
+  const [host, guest] = streamPair();
+  const over = sessions.run(guest);
+  const yamux = new YamuxSession(host, { role: "client" });
+  return {
+    dial: (port: number): Promise<ByteStream> => dialPort(() => yamux.open(), port, { timeoutMs: 5000 }),
+    end: async () => {
+      yamux.close();
+      await over;
+    },
+  };
+}
+
+const forever = new AbortController().signal;
+const say = (stream: ByteStream, text: string): Promise<void> => stream.write(encodeUtf8(text));
+const hear = async (stream: ByteStream): Promise<string> => decodeUtf8((await stream.read()) ?? new Uint8Array(0));
+
+describe("sessions with the host", () => {
+  it("find the same listeners, one session after the other", async () => {
+    const sessions = new Sessions();
+    sessions.serve(1024, (stream) => void say(stream, "served"));
+    for (let round = 0; round < 2; round++) {
+      const { dial, end } = session(sessions);
+      assert.equal(await hear(await dial(1024)), "served");
+      await end();
+    }
+  });
+
+  it("give a port to one stream, and to the next only when it is asked for", async () => {
+    const sessions = new Sessions();
+    const { dial, end } = session(sessions);
+    const source = sessions.listen(70_000);
+    const first = await dial(70_000);
+    const taken = await source.next(forever);
+    await say(taken.stream, "first");
+    assert.equal(await hear(first), "first");
+    await assert.rejects(dial(70_000), (error) => isKumiteError(error, "protocol/closed"));
+    const again = source.next(forever);
+    await dial(70_000);
+    await again;
+    await end();
+  });
+
+  it("tell a stream that broke from a session that was lost", async () => {
+    const sessions = new Sessions();
+    const one = session(sessions);
+    const source = sessions.listen(70_000);
+    const dialled = await one.dial(70_000);
+    const { stream, sessionLost } = await source.next(forever);
+    dialled.close();
+    while ((await stream.read().catch(() => undefined)) !== undefined);
+    assert.equal(await sessionLost(), false);
+
+    const waiting = source.next(forever);
+    await one.dial(70_000);
+    const second = await waiting;
+    await one.end();
+    await assert.rejects(second.stream.write(new Uint8Array(1)));
+    assert.equal(await second.sessionLost(), true);
+
+    const two = session(sessions);
+    const third = source.next(forever);
+    await say(await two.dial(70_000), "back again");
+    assert.equal(await hear((await third).stream), "back again");
+    await two.end();
+  });
+
+  it("have each port once, and give it back", async () => {
+    const sessions = new Sessions();
+    const source = sessions.listen(70_000);
+    assert.throws(
+      () => sessions.listen(70_000),
+      (error) => isKumiteError(error, "usage/invalid"),
+    );
+    source.close();
+    source.close();
+    sessions.listen(70_000).close();
+  });
+
+  it("close a stream that came for a port that nobody wants any more", async () => {
+    const sessions = new Sessions();
+    const { dial, end } = session(sessions);
+    const source = sessions.listen(70_000);
+    const stream = await dial(70_000);
+    source.close();
+    assert.equal(await stream.read().catch(() => undefined), undefined);
+    await end();
+  });
+});
