@@ -43,10 +43,10 @@ async function main(args: readonly string[]): Promise<number> {
     };
     for (const [name, scenario] of chosen) findings[name] = await scenario(context);
   }
-  await expectNothingNew(before);
   const host = { cpus: os.cpus().length, model: os.cpus()[0]?.model, loadBefore: os.loadavg(), kernel: os.release() };
   process.stderr.write(`\n${table(findings)}`);
   process.stdout.write(`${JSON.stringify({ host, findings }, undefined, 2)}\n`);
+  await expectNothingNew(before);
   return 0;
 }
 
