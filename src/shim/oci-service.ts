@@ -1,11 +1,13 @@
 /** `kumite.oci.v1.Oci`: what the verbs and the relays ask beyond containerd's Task service. */
-import { OciDefinition } from "../protocol/gen/kumite/oci/v1/oci.ts";
+import type { Timestamp } from "../protocol/gen/google/protobuf/timestamp.ts";
+import { type CreateContainerRequest, OciDefinition } from "../protocol/gen/kumite/oci/v1/oci.ts";
 import { type TtrpcService, ttrpcService } from "../protocol/ttrpc/service-table.ts";
 import { attachRelay } from "../sandbox/attach.ts";
 import { createContainer } from "../sandbox/create.ts";
 import { execProcess } from "../sandbox/exec.ts";
 import { ociStateOf } from "../sandbox/inspect.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import { stopSandbox } from "../sandbox/stop.ts";
 import { consoleSize, documentOf, processKey, relayOf, timestamp } from "./messages.ts";
 
 export interface OciServiceOptions {
@@ -17,6 +19,8 @@ export interface OciServiceOptions {
   readonly startedMs: number;
   /** Told when a create arrives. */
   readonly onCreate: () => void;
+  /** Told when a create was undone because its caller is gone. */
+  readonly onOrphaned: () => void;
 }
 
 export function ociService(options: OciServiceOptions): TtrpcService {
@@ -32,20 +36,16 @@ export function ociService(options: OciServiceOptions): TtrpcService {
       shim: { pid: os.self.pid, startTicks: BigInt(os.self.startTicks) },
       version: options.version,
     }),
-    createContainer: async (request, { signal }) => {
+    createContainer: async (request, context) => {
       options.onCreate();
-      const created = await createContainer(
-        sandbox,
-        {
-          id: request.id,
-          bundle: request.bundle,
-          document: documentOf(request.specJson, `${request.bundle}/config.json`),
-          consoleSize: consoleSize(request.consoleSize),
-          relay: relayOf(request.relay),
-        },
-        signal,
-      );
-      return { createdAt: timestamp(created.container.createdMs), notices: created.notices };
+      try {
+        return await create(sandbox, request, context.signal);
+      } catch (error) {
+        if (context.connection.signal.aborted) options.onOrphaned();
+        // Refused before it was begun: there will be no other.
+        if (sandbox.state.phase === "empty") void stopSandbox(sandbox);
+        throw error;
+      }
     },
     execProcess: (request) => {
       const { id: containerId, execId, terminal } = request;
@@ -74,4 +74,17 @@ export function ociService(options: OciServiceOptions): TtrpcService {
       };
     },
   });
+}
+
+async function create(
+  sandbox: Sandbox,
+  request: CreateContainerRequest,
+  signal: AbortSignal,
+): Promise<{ createdAt: Timestamp; notices: readonly string[] }> {
+  const { id, bundle } = request;
+  const document = documentOf(request.specJson, `${bundle}/config.json`);
+  const size = consoleSize(request.consoleSize);
+  const relay = relayOf(request.relay);
+  const created = await createContainer(sandbox, { id, bundle, document, consoleSize: size, relay }, signal);
+  return { createdAt: timestamp(created.container.createdMs), notices: created.notices };
 }

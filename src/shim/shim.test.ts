@@ -156,9 +156,8 @@ describe("a shim", () => {
     assert.ok(!existsSync(served.prepared.sandbox.host.paths.socket));
   });
 
-  it("undoes a create whose caller hangs up before the answer, and ends", async () => {
+  it("removes the sandbox when its caller hangs up before the answer, and ends", async () => {
     await using served = await Served.start(place);
-    const before = await place.remains();
     const verb = await served.connect();
     const creating = verb.oci.createContainer(served.createRequest());
     const { timeline } = served.shim.sandbox.host;
@@ -166,7 +165,8 @@ describe("a shim", () => {
     verb.close();
     await assert.rejects(creating);
     await served.finished;
-    assert.deepEqual(await place.remains(), before);
+    assert.deepEqual(await place.remains(), []);
+    assert.deepEqual(await served.prepared.relay.exited, { kind: "signalled", signal: 9 });
   });
 
   it("ends after a create that failed, and its caller hears why", async () => {
@@ -188,11 +188,13 @@ describe("a shim", () => {
       verb.oci.createContainer({ ...served.createRequest(), specJson: "{" }),
       /config.json: line 1, column 2: the document ends too early/,
     );
+    await served.finished;
   });
 
   it("ends when nobody asks for a container", async () => {
     await using served = await Served.start(place, 1);
     await served.finished;
+    assert.deepEqual(await place.remains(), []);
   });
 
   it("kills a container whose relay's connection breaks", async () => {

@@ -5,6 +5,7 @@
 import type { Config } from "../config/config.ts";
 import { sandboxPaths } from "../persist/paths.ts";
 import type { TtrpcService } from "../protocol/ttrpc/service-table.ts";
+import { abandonSandbox } from "../sandbox/abandon.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 import { stopSandbox } from "../sandbox/stop.ts";
 import { Timeline } from "../sandbox/timeline.ts";
@@ -43,6 +44,8 @@ export class Shim {
   readonly #services: readonly TtrpcService[];
   readonly #created: Deferred<void> = deferred();
   readonly #answers = new Set<Promise<void>>();
+  /** Whoever wanted the sandbox is gone, and nobody will delete it. */
+  #orphaned = false;
 
   constructor(options: ShimOptions) {
     const { os, log, config, version, startMs } = options;
@@ -57,6 +60,9 @@ export class Shim {
       bundle,
       startedMs: os.clock.now(),
       onCreate: () => this.#created.resolve(),
+      onOrphaned: () => {
+        this.#orphaned = true;
+      },
     });
     this.#services = [oci, ...taskServices(this.sandbox, version)].map((service) => this.#counted(service));
   }
@@ -68,6 +74,7 @@ export class Shim {
     void this.#expectCreate();
     await this.sandbox.ended;
     await withDeadline(answersTimeoutMs, "the last answers", () => Promise.all(this.#answers)).catch(() => {});
+    if (this.#orphaned) await this.#abandon();
     await listener.close().catch((error: unknown) => log.warn(`the socket stays: ${messageOf(error)}`));
   }
 
@@ -83,18 +90,22 @@ export class Shim {
     }
   }
 
-  /**
-   * Nobody came: whoever started us is dead or stuck. What it made stays in its journal, for `delete`; we cannot work it
-   * off, being in the cgroup that would be killed.
-   */
+  /** Nobody came: whoever started us is dead or stuck. */
   async #expectCreate(): Promise<void> {
     const { log, createTimeoutMs = defaultCreateTimeoutMs } = this.#options;
     try {
       await withDeadline(createTimeoutMs, "a request", () => Promise.race([this.#created.promise, this.sandbox.ended]));
     } catch (error) {
       log.error(`nobody asked for a container: ${messageOf(error)}`);
+      this.#orphaned = true;
       await this.stop();
     }
+  }
+
+  async #abandon(): Promise<void> {
+    const { log } = this.#options;
+    log.warn("whoever asked for the container is gone: the sandbox is removed");
+    await abandonSandbox(this.sandbox.host).catch((error: unknown) => log.error(messageOf(error)));
   }
 
   /** Its answers are waited for at the end. */

@@ -1,0 +1,36 @@
+/**
+ * Removes a sandbox from within its own shim, when whoever asked for it died before it was there: nobody else will. The
+ * shim runs in a cgroup of the sandbox, so it has to leave it first.
+ */
+import { hierarchiesIn } from "../cgroups/hierarchies.ts";
+import { readJournal } from "../persist/journal.ts";
+import type { Os } from "../sys/os.ts";
+import { isBelow } from "../util/path.ts";
+import { livingOwner } from "./observe.ts";
+import { recoverSandbox } from "./recover.ts";
+import type { SandboxHost } from "./sandbox.ts";
+
+/**
+ * After `stopSandbox`. Does nothing while another living process owns the sandbox.
+ *
+ * @throws KumiteError `cleanup/incomplete`
+ */
+export async function abandonSandbox({ os, root, id, paths }: SandboxHost): Promise<void> {
+  const journal = await readJournal(os, paths.journal);
+  if (journal === undefined) return;
+  const owner = await livingOwner(os, journal);
+  if (owner !== undefined && owner.pid !== os.self.pid) return;
+  await leaveCgroups(
+    os,
+    journal.steps.flatMap((step) => (step.kind === "cgroup" ? [step.path] : [])),
+  );
+  await recoverSandbox(os, root, id);
+}
+
+/** The root of a hierarchy takes any process, also where others must be leaves. */
+async function leaveCgroups(os: Os, cgroups: readonly string[]): Promise<void> {
+  for (const { directory } of hierarchiesIn(await os.mounts.table())) {
+    if (!cgroups.some((cgroup) => isBelow(directory, cgroup))) continue;
+    await os.files.write(`${directory}/cgroup.procs`, String(os.self.pid));
+  }
+}
