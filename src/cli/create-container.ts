@@ -64,6 +64,7 @@ export async function createContainer(
   });
   try {
     const notices = await askForContainer(context, { request, windowSize, shim: connection, relay });
+    context.log.debug("the container is created", { container: id });
     return { relay, shim: connection, notices };
   } catch (error) {
     throw isKumiteError(error, "shim/unreachable") ? await shimDied(os, shim, place) : error;

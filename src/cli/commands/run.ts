@@ -10,7 +10,7 @@ import { writePidFile } from "../pid-file.ts";
 import { undoingScope } from "../undoing-scope.ts";
 
 export async function run(context: VerbContext, { args, flags }: Invocation<"run">): Promise<number> {
-  const { os, interruption } = context;
+  const { os, interruption, log } = context;
   const [id = ""] = args;
   const request = await readContainerRequest(context, id, flags, !flags.detach);
   // In the foreground the container goes the way it would go had the verb failed: its scope removes it.
@@ -25,8 +25,10 @@ export async function run(context: VerbContext, { args, flags }: Invocation<"run
     scope.handOver();
     return 0;
   }
+  log.debug("the program runs", { container: id, relay: relay.pid });
   interruption.passOnTo((signal) => relay.kill(signal));
   const status = shellStatus(await relay.exited);
+  log.debug("the program has ended", { container: id, status });
   if (flags.keep) scope.handOver();
   return status;
 }
