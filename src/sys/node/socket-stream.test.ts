@@ -98,6 +98,14 @@ describe("a socket of Node as a byte stream", () => {
     theirs.close();
   });
 
+  it("has nothing left to end when it is closed", async () => {
+    const { ours, theirs } = await pair();
+    ours.close();
+    await ours.end();
+    theirs.close();
+    await theirs.end();
+  });
+
   it("keeps what a child said last although Node flushes the child's streams at its exit", async () => {
     const child = spawn("sh", ["-c", "head -c 3000000 /dev/zero >&3"], {
       stdio: ["ignore", "ignore", "ignore", "pipe"],

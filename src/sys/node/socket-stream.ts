@@ -60,6 +60,8 @@ export class SocketStream implements ByteStream {
   }
 
   end(): Promise<void> {
+    // Node would call back when the socket is destroyed, which is over.
+    if (this.#socket.destroyed) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#socket.end((error?: Error | null) => {
         if (error && !alreadyEnded(error)) reject(toSystemError(error, "shutdown"));
