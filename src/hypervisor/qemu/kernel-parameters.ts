@@ -32,6 +32,8 @@ function emulatedOnly(tscKhz: number | undefined): string[] {
     "nolapic_timer",
     // The check counts ticks against a loop: on a busy host an emulated timer fails it, and the kernel panics.
     "no_timer_check",
+    // What tracing needs is made of thousands of small steps, a tenth of the boot; nothing in a guest of ours traces.
+    "initcall_blacklist=trace_eval_init,tracer_init_tracefs,crypto_kdf108_init",
   ];
 }
 

@@ -63,7 +63,7 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
   }
   const qemu = await startQemu(starting, files.qemu, machine);
   const debug = options.debug === true;
-  const vm = new QemuVm({ id: spec.id, qemu, daemons, resources: scope.handOver(), context, debug });
+  const vm = new QemuVm({ id: spec.id, guest: spec.guest, qemu, daemons, resources: scope.handOver(), context, debug });
   try {
     await vm.ready();
     return vm;

@@ -11,7 +11,7 @@ import type { Scope } from "../../util/scope.ts";
 import type { RunningVm, StartContext, VmExit } from "../driver.ts";
 import { LineTail } from "../line-tail.ts";
 import type { Program } from "../program.ts";
-import type { SharedDirectory } from "../spec.ts";
+import type { GuestFiles, SharedDirectory } from "../spec.ts";
 import { QmpClient } from "./qmp/client.ts";
 import type { QmpEvent } from "./qmp/commands.ts";
 
@@ -29,6 +29,8 @@ const qemuFirstMs = 1_000;
 
 export interface QemuVmParts {
   readonly id: string;
+  /** What QEMU was told to start, for errors: it names no files in its own. */
+  readonly guest: Pick<GuestFiles, "kernel" | "initrd">;
   readonly qemu: Program;
   readonly daemons: readonly Program[];
   /** Ends the processes and removes the files. */
@@ -65,7 +67,7 @@ export class QemuVm implements RunningVm {
 
   /** Resolves when QEMU takes commands. `hypervisor/start-failed` when it ends before, with what it said. */
   async ready(): Promise<void> {
-    const { id, qemu, context } = this.#parts;
+    const { id, qemu, context, guest } = this.#parts;
     const connected = QmpClient.connect(
       qemu.stream(qemuFd.monitor),
       { onEvent: (event) => this.#take(event), log: (message, fields) => context.log("debug", message, fields) },
@@ -80,7 +82,7 @@ export class QemuVm implements RunningVm {
       const detail = exit?.reason === "died" ? new Error(`${exit.process} ${exit.detail}`) : cause;
       throw new KumiteError("hypervisor/start-failed", `sandbox ${id}: the VM did not start`, {
         phase: "hypervisor.start",
-        hint: "set enable_debug = true in [hypervisor.qemu] to see QEMU's command line in the log",
+        hint: `check ${guest.kernel} and ${guest.initrd}; enable_debug = true in [hypervisor.qemu] logs QEMU's command line`,
         data: { console: this.consoleTail(5) },
         cause: detail,
       });
