@@ -37,6 +37,13 @@ describe("a signal to a verb", () => {
     assert.deepEqual([passed, interruption.signal.aborted], [[SIGTERM, SIGUSR1], false]);
   });
 
+  it("and a fault of the program end it alike, also while a workload runs", () => {
+    const { interruption } = watched();
+    interruption.passOnTo(() => {});
+    interruption.abort(new Error("fault"));
+    assert.match(String(interruption.signal.reason), /fault/);
+  });
+
   it("from the terminal is not passed on: the relay has got it too", () => {
     const { interruption, send } = watched();
     const passed: number[] = [];

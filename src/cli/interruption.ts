@@ -7,8 +7,10 @@ import { KumiteError } from "../util/errors.ts";
 import { passedOnSignals, signalName, signalNumbers } from "../util/signals.ts";
 
 export interface Interruption {
-  /** Aborts at the first signal that ends the verb. */
+  /** Aborts at the first signal that ends the verb, and at `abort`. */
   readonly signal: AbortSignal;
+  /** Ends the verb for another reason: what it has made and changed is still put right. */
+  abort(reason: unknown): void;
   /** From now on signals go to the receiver and abort nothing. */
   passOnTo(receiver: (signal: number) => void): void;
 }
@@ -35,6 +37,7 @@ export function watchSignals(os: Os): Interruption {
   os.self.onSignals(passedOnSignals, handle);
   return {
     signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
     passOnTo: (next) => {
       receiver = next;
     },
@@ -43,5 +46,5 @@ export function watchSignals(os: Os): Interruption {
 
 /** For verbs that make nothing: a signal ends the process as it does any other. */
 export function noInterruption(): Interruption {
-  return { signal: new AbortController().signal, passOnTo: () => {} };
+  return { signal: new AbortController().signal, abort: () => {}, passOnTo: () => {} };
 }

@@ -1,10 +1,11 @@
 /** `kumite`, the command line, on the small engine. */
 import { engineOs } from "../sys/engine/engine-os.ts";
+import { onUncaught } from "../sys/engine/loop.ts";
 import { runCli } from "./run-cli.ts";
 
 async function main(): Promise<void> {
   const os = engineOs();
-  os.self.exit(await runCli(os));
+  os.self.exit(await runCli(os, { onFault: onUncaught }));
 }
 
 void main();

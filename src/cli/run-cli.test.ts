@@ -38,7 +38,7 @@ describe("a verb", () => {
       },
     };
     const self = { ...os.self, argv: ["kumite", "--root", root, ...words], cwd: () => directory };
-    const status = await runCli({ ...os, self }, output);
+    const status = await runCli({ ...os, self }, { output });
     return { status, out, err };
   }
 

@@ -19,15 +19,23 @@ import { state } from "./commands/state.ts";
 import { versionText } from "./commands/version.ts";
 import type { VerbContext } from "./context.ts";
 import { failureStatus } from "./exit-status.ts";
-import { noInterruption, watchSignals } from "./interruption.ts";
+import { type Interruption, noInterruption, watchSignals } from "./interruption.ts";
 import { type CliLog, openLog } from "./output/cli-log.ts";
 import { generalHelp, verbHelp } from "./output/help-text.ts";
 import { type Output, standardOutput } from "./output/output.ts";
 import { tellFailure } from "./output/tell-failure.ts";
 import { type AnyInvocation, type GlobalFlags, parseGlobal, parseRequest, type Request } from "./parse.ts";
 
+export interface CliOptions {
+  /** Default: descriptors 1 and 2. */
+  readonly output?: Output;
+  /** Sets who is told of exceptions that nobody caught; they would end the process as it stands. */
+  readonly onFault?: (handler: (error: unknown) => void) => void;
+}
+
 /** Never rejects. */
-export async function runCli(os: Os, output: Output = standardOutput(os)): Promise<number> {
+export async function runCli(os: Os, options: CliOptions = {}): Promise<number> {
+  const output = options.output ?? standardOutput(os);
   let log: CliLog | undefined;
   let phase = "arguments";
   const tell = (error: unknown) => tellFailure(error, { phase, log, output });
@@ -37,7 +45,7 @@ export async function runCli(os: Os, output: Output = standardOutput(os)): Promi
     log = await openLog(os, global, output.err);
     const request = parseRequest(global, verb, rest);
     phase = verb ?? phase;
-    return await answer({ os, global, log, output, tell }, request);
+    return await answer({ os, global, log, output, tell, onFault: options.onFault }, request);
   } catch (error) {
     await tell(error);
     return failureStatus;
@@ -52,6 +60,7 @@ interface Setting {
   readonly log: CliLog;
   readonly output: Output;
   readonly tell: (error: unknown) => Promise<void>;
+  readonly onFault: CliOptions["onFault"];
 }
 
 async function answer(setting: Setting, request: Request): Promise<number> {
@@ -68,7 +77,8 @@ async function answer(setting: Setting, request: Request): Promise<number> {
   }
 }
 
-function contextOf({ os, global, log, output, tell }: Setting, { verb }: AnyInvocation): VerbContext {
+function contextOf(setting: Setting, { verb }: AnyInvocation): VerbContext {
+  const { os, global, log, output, tell } = setting;
   const absolute = (path: string) => resolvePath(os.self.cwd(), path);
   return {
     os,
@@ -78,8 +88,15 @@ function contextOf({ os, global, log, output, tell }: Setting, { verb }: AnyInvo
     log: log.logger,
     output,
     tellFailure: tell,
-    interruption: makesThings(verb) ? watchSignals(os) : noInterruption(),
+    interruption: makesThings(verb) ? interruptible(setting) : noInterruption(),
   };
+}
+
+/** A fault of the program ends the verb like a signal: a terminal is put back, and nothing stays. */
+function interruptible({ os, onFault }: Setting): Interruption {
+  const interruption = watchSignals(os);
+  onFault?.((error) => interruption.abort(new Error("an exception was not handled", { cause: error })));
+  return interruption;
 }
 
 /** A verb that is interrupted while it makes something has to remove it. */

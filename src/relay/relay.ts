@@ -4,7 +4,8 @@
  */
 import { failureLine, readyLine } from "../shim-client/boot-message.ts";
 import type { RelayOptions } from "../shim-client/relay-arguments.ts";
-import type { ByteStream, Os, SignalEvent } from "../sys/os.ts";
+import type { StdioStream } from "../shim-client/stdio-hello.ts";
+import type { ByteStream, Os, ProcessId, SignalEvent } from "../sys/os.ts";
 import { delay } from "../util/abort.ts";
 import { SystemError } from "../util/errors.ts";
 import { passedOnSignals, signalNumbers } from "../util/signals.ts";
@@ -35,7 +36,7 @@ export async function runRelay(os: Os, options: RelayOptions, status: ByteStream
     await tell(status, failureLine(error));
     return lostStatus;
   }
-  return carry(os, attachment, host);
+  return carry(os.self, attachment, host);
 }
 
 /** Who started us may be gone; then the shim will be too, and that is noticed soon enough. */
@@ -58,9 +59,9 @@ function passOn({ signal }: SignalEvent, attachment: Attachment, host: () => Hos
   if (size !== undefined) attachment.resize(size);
 }
 
-async function carry(os: Os, attachment: Attachment, host: HostStdio): Promise<number> {
+async function carry(self: ProcessId, attachment: Attachment, host: HostStdio): Promise<number> {
   try {
-    await attachment.attach(os.self);
+    await attachment.attach(self);
   } catch {
     // The create or exec that wanted us has failed, and its verb says why.
     return lostStatus;
@@ -74,16 +75,15 @@ async function carry(os: Os, attachment: Attachment, host: HostStdio): Promise<n
   return Math.min(exitStatus, 255);
 }
 
-/** The pumps of the outputs. A stream that cannot be had is one that has ended. */
+/** Each stream runs as soon as it is open. One that cannot be had is one that has ended. */
 async function connectStreams(attachment: Attachment, host: HostStdio): Promise<Pump[]> {
-  const optional = (which: "stdin" | "stdout" | "stderr") => attachment.open(which).catch(() => undefined);
-  const [stdin, stdout, stderr] = await Promise.all([
-    optional("stdin"),
-    optional("stdout"),
-    host.stderr === undefined ? undefined : optional("stderr"),
+  const open = (which: StdioStream) => attachment.open(which).catch(() => undefined);
+  void open("stdin").then((stdin) => stdin && feed(host.stdin, stdin.stream));
+  const outputs = await Promise.all([
+    open("stdout").then((stdout) => outputPump(stdout, host.stdout)),
+    host.stderr && open("stderr").then((stderr) => outputPump(stderr, host.stderr)),
   ]);
-  if (stdin !== undefined) void feed(host.stdin, stdin.stream);
-  return [outputPump(stdout, host.stdout), outputPump(stderr, host.stderr)].filter((pump) => pump !== undefined);
+  return outputs.filter((pump) => pump !== undefined);
 }
 
 /** The end of the host's input is the end of the process's; a process that stopped reading hangs up on its writer. */
@@ -105,8 +105,7 @@ async function drained(pumps: readonly Pump[]): Promise<void> {
   const over = Promise.all(pumps.map(({ ended }) => ended)).then(() => "over" as const);
   for (let last = -1; ; ) {
     const pieces = pumps.reduce((sum, pump) => sum + pump.pieces, 0);
-    const quiet = pieces === last && pumps.every((pump) => pump.idle);
-    if (quiet) return;
+    if (pieces === last && pumps.every((pump) => pump.idle)) return;
     last = pieces;
     if ((await Promise.race([over, delay(drainedAfterMs)])) === "over") return;
   }

@@ -17,8 +17,6 @@ import {
   CreateContainerResponse,
   ExecProcessRequest,
   ExecProcessResponse,
-  StateRequest,
-  StateResponse,
 } from "../protocol/gen/kumite/oci/v1/oci.ts";
 import type { ServiceDefinition } from "../protocol/ttrpc/service.ts";
 
@@ -44,6 +42,5 @@ export const ociCalls = {
       ...unary,
     },
     execProcess: { name: "ExecProcess", requestType: ExecProcessRequest, responseType: ExecProcessResponse, ...unary },
-    state: { name: "State", requestType: StateRequest, responseType: StateResponse, ...unary },
   },
 } as const satisfies ServiceDefinition;

@@ -1,4 +1,5 @@
 /** `kumite run`: create and start in one; in the foreground until the program has ended. */
+import { raceAbort } from "../../util/abort.ts";
 import { callerTerminal } from "../caller-terminal.ts";
 import { readContainerRequest } from "../container-request.ts";
 import type { VerbContext } from "../context.ts";
@@ -27,7 +28,7 @@ export async function run(context: VerbContext, { args, flags }: Invocation<"run
   }
   log.debug("the program runs", { container: id, relay: relay.pid });
   interruption.passOnTo((signal) => relay.kill(signal));
-  const status = shellStatus(await relay.exited);
+  const status = shellStatus(await raceAbort(relay.exited, interruption.signal));
   log.debug("the program has ended", { container: id, status });
   if (flags.keep) scope.handOver();
   return status;

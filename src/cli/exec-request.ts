@@ -1,0 +1,53 @@
+/** What `exec` is asked for, checked before anything is made. */
+import type { OciProcess } from "../oci/spec.ts";
+import type { ObservedSandbox } from "../sandbox/observe.ts";
+import type { RelayStdio } from "../shim-client/relay-arguments.ts";
+import { resolvePath } from "../util/path.ts";
+import type { VerbContext } from "./context.ts";
+import { readExecProcess } from "./exec-process.ts";
+import { lookAt, wrongState } from "./open-container.ts";
+import type { Invocation } from "./parse.ts";
+import { checkPidFile } from "./pid-file.ts";
+import { chooseStdio, refusePreservedFds } from "./stdio-choice.ts";
+
+export interface ExecRequest {
+  readonly container: ObservedSandbox;
+  readonly process: OciProcess;
+  readonly stdio: RelayStdio;
+  /** Absolute. */
+  readonly pidFile: string | undefined;
+  /** The verb stays until the process has ended. */
+  readonly foreground: boolean;
+}
+
+/** @throws KumiteError `container/not-found`, `container/wrong-state`, `usage/invalid`, `oci/spec-invalid` */
+export async function readExecRequest(context: VerbContext, invocation: Invocation<"exec">): Promise<ExecRequest> {
+  const { os } = context;
+  const { args, flags } = invocation;
+  const [id = ""] = args;
+  const absolute = (path: string | undefined) => path && resolvePath(os.self.cwd(), path);
+  refusePreservedFds(flags["preserve-fds"]);
+  const container = await lookAt(context, id);
+  refuseWrongState(container);
+  const process = await readExecProcess(os, invocation, container.bundle);
+  const foreground = !flags.detach;
+  const consoleSocket = absolute(flags["console-socket"]);
+  const stdio = chooseStdio({ terminal: process.terminal ?? false, consoleSocket, foreground });
+  const pidFile = absolute(flags["pid-file"]);
+  if (pidFile !== undefined) await checkPidFile(os, pidFile);
+  return { container, process, stdio, pidFile, foreground };
+}
+
+function refuseWrongState({ id, status }: ObservedSandbox): void {
+  switch (status) {
+    case "created":
+    case "running":
+      return;
+    case "stopped":
+      throw wrongState(id, status, "cannot exec in a stopped container");
+    case "paused":
+      throw wrongState(id, status, "cannot exec in a paused container");
+    case "creating":
+      throw wrongState(id, status, "cannot exec in a container that is being created");
+  }
+}
