@@ -49,6 +49,8 @@ describe("a terminal", () => {
     await terminal.until("at> ");
     terminal.type("echo interrupted with $?\r");
     await terminal.until("interrupted with 130");
+    // An end of input typed before the prompt meets a terminal that is between two modes, and is lost.
+    await terminal.until("at> ");
     terminal.type("\x04"); // ^D
     const end = await terminal.ended;
     assert.equal(end.status, 0, end.shown);
