@@ -28,7 +28,7 @@ export function takePorts(sandbox: Sandbox, terminal: boolean): StreamPorts {
  * After the call that told the agent of the ports. A process that has ended by then takes no input any more, which is no
  * failure. On failure no stream is left open.
  */
-export async function connectStreams({ agent }: Vm, ports: StreamPorts, signal: AbortSignal): Promise<GuestStreams> {
+export async function connectStreams({ agent }: Vm, ports: StreamPorts, signal?: AbortSignal): Promise<GuestStreams> {
   const { stdinPort, stdoutPort, stderrPort } = ports.fields;
   const numbers: Readonly<Record<StdioName, number>> = { stdin: stdinPort, stdout: stdoutPort, stderr: stderrPort };
   const dials = ports.names.map((name) =>

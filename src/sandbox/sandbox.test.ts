@@ -255,6 +255,22 @@ describe("a sandbox", () => {
       assert.equal(sandbox.processes.of(sandbox.host.id).length, before);
     });
 
+    it("starts one to its end, or not at all, when its caller goes away", async () => {
+      const relay = { pid: process.pid, startTicks: place.os.self.startTicks };
+      const key = { containerId: sandbox.host.id, execId: "left" };
+      const document = { args: ["/bin/sleep", "4321"], cwd: "/" };
+      execProcess(sandbox, { ...key, document, terminal: false, relay });
+      const attached = await place.attach(sandbox, key, relay);
+      const caller = new AbortController();
+      const starting = startProcess(sandbox, key, caller.signal);
+      caller.abort();
+      attached.hangUp();
+      await starting.catch(() => {});
+      assert.equal((await attached.process.exited).exitStatus === 0, false);
+      const listing = await place.exec(sandbox, "list", ["/bin/ps"]);
+      assert.doesNotMatch(await listing.stdout, /sleep 4321/);
+    });
+
     it("forgets one that was registered and whose relay went before the start", async () => {
       const relay = { pid: process.pid, startTicks: place.os.self.startTicks };
       const document = { args: ["true"], cwd: "/" };

@@ -19,7 +19,8 @@ const callTimeoutMs = 60_000;
 const relayTimeoutMs = 10_000;
 
 /**
- * Resolves when the program runs.
+ * Resolves when the program runs. The signal ends only the waiting for a relay: what the guest was asked for is not
+ * taken back because the caller went away.
  *
  * @throws KumiteError `container/wrong-state`; `process/executable-not-found`; `shim/unreachable` when its relay does
  *   not come
@@ -35,8 +36,8 @@ export async function startProcess(sandbox: Sandbox, key: ProcessKey, signal: Ab
     await requireRelay(process, signal);
     const { vm } = sandbox.running();
     if (process.spec === undefined) {
-      await vm.agent.startContainer({ containerId: container.id }, { signal, timeoutMs: callTimeoutMs });
-    } else await startExec(sandbox, vm, process, process.spec, signal);
+      await vm.agent.startContainer({ containerId: container.id }, { timeoutMs: callTimeoutMs });
+    } else await startExec(sandbox, vm, process, process.spec);
   } catch (error) {
     if (process.spec !== undefined) dropExec(sandbox, process);
     else process.moveTo({ phase: "created" });
@@ -90,13 +91,7 @@ async function requireRelay(process: SandboxProcess, signal: AbortSignal): Promi
   }
 }
 
-async function startExec(
-  sandbox: Sandbox,
-  vm: Vm,
-  process: SandboxProcess,
-  spec: OciProcess,
-  signal: AbortSignal,
-): Promise<void> {
+async function startExec(sandbox: Sandbox, vm: Vm, process: SandboxProcess, spec: OciProcess): Promise<void> {
   const { containerId, execId = "" } = process.key;
   const ports = takePorts(sandbox, process.terminal);
   const size = process.consoleSize;
@@ -105,13 +100,12 @@ async function startExec(
     terminal: process.terminal,
     ...(size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } }),
   };
-  await vm.agent.execProcess(
-    { containerId, execId, ...vm.agent.processFields(document), ...ports.fields },
-    { signal, timeoutMs: callTimeoutMs },
-  );
+  const request = { containerId, execId, ...vm.agent.processFields(document), ...ports.fields };
   try {
-    process.stdio.offerGuest(await connectStreams(vm, ports, signal));
+    await vm.agent.execProcess(request, { timeoutMs: callTimeoutMs });
+    process.stdio.offerGuest(await connectStreams(vm, ports));
   } catch (error) {
+    // It may run all the same, unless the guest says otherwise.
     await signalInGuest(sandbox, process, sigkill).catch(() => {});
     throw error;
   }
