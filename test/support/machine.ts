@@ -77,8 +77,11 @@ function networkNamespaces(): Map<string, string> {
   return new Map(list("/run/netns").map((name) => [name, `/run/netns/${name}`]));
 }
 
+/** Of our network namespace; /sys shows those of the namespace it was mounted in. */
 function interfaces(): Map<string, string> {
-  return new Map(list("/sys/class/net").map((name) => [`${name} ${read(`/sys/class/net/${name}/ifindex`)}`, name]));
+  const lines = (read("/proc/self/net/dev") ?? "").split("\n").slice(2);
+  const found = lines.flatMap((line) => /^\s*(.+):/.exec(line)?.[1] ?? []);
+  return new Map(found.map((name) => [name, name]));
 }
 
 function unixSockets(directories: readonly string[]): Map<string, string> {
