@@ -7,6 +7,7 @@ DESTDIR ?=
 built := build/libexec/kumite
 programs := kumite agent
 data := shim.mjs vmlinux initrd.img install.json
+notices := THIRD-PARTY-NOTICES.md
 
 bindir := $(DESTDIR)$(PREFIX)/bin
 libexecdir := $(DESTDIR)$(PREFIX)/libexec/kumite
@@ -27,11 +28,12 @@ install:
 	install -d $(owner) -m 0755 $(bindir) $(libexecdir)
 	install $(owner) -m 0755 $(addprefix $(built)/,$(programs)) $(libexecdir)
 	install $(owner) -m 0644 $(addprefix $(built)/,$(data)) $(libexecdir)
+	install $(owner) -m 0644 $(notices) $(libexecdir)
 	ln -sfn ../libexec/kumite/kumite $(bindir)/kumite
 
 uninstall:
 	rm -f $(bindir)/kumite
-	rm -f $(addprefix $(libexecdir)/,$(programs) $(data))
+	rm -f $(addprefix $(libexecdir)/,$(programs) $(data) $(notices))
 	test ! -d $(libexecdir) || rmdir --ignore-fail-on-non-empty $(libexecdir)
 
 clean:
