@@ -14,8 +14,9 @@ import { raiseDescriptorLimit } from "./boot/descriptor-limit.ts";
 import { openHostPort, whenHostConnected } from "./boot/host-port.ts";
 import { loadDrivers, powerOff, prepareMachine } from "./boot/machine.ts";
 import { hostRoot, prepareProcessMode } from "./boot/process-mode.ts";
-import { prepareHierarchy } from "./cgroup/hierarchy.ts";
+import { Hierarchy } from "./cgroup/hierarchy.ts";
 import { Sessions } from "./channel/sessions.ts";
+import { Notices } from "./container/notices.ts";
 import { readKernelParameters } from "./kernel-parameters.ts";
 import { agentLog } from "./log.ts";
 import { noModules } from "./modules/module-loader.ts";
@@ -38,7 +39,9 @@ async function runMachine(): Promise<void> {
     const agent: Agent = {
       log,
       modules,
+      notices: new Notices(log),
       ownsKernel: true,
+      hierarchy: new Hierarchy(),
       ports: sessions,
       storages: new Storages({ modules, hostRoot: "/" }),
       sandbox: new Sandbox(),
@@ -77,7 +80,9 @@ async function runProcess(channelFd: number): Promise<void> {
   const agent: Agent = {
     log,
     modules: noModules,
+    notices: new Notices(log),
     ownsKernel: false,
+    hierarchy: new Hierarchy(),
     ports: sessions,
     storages: new Storages({ modules: noModules, hostRoot }),
     sandbox: new Sandbox(),
@@ -98,7 +103,7 @@ function begin(agent: Agent, sessions: Sessions): void {
   raiseDescriptorLimit();
   // Its forks carry its memory into containers until they execute something else: nobody there may look at it.
   prctl(PR_SET_DUMPABLE, 0);
-  const missing = prepareHierarchy();
+  const missing = agent.hierarchy.prepare();
   if (missing.length > 0) log.warn("containers cannot be limited by all controllers", { missing });
   const services = agentServices(agent);
   const onError = (call: string, error: unknown): void => log.warn("a call failed", { call, error: messageOf(error) });

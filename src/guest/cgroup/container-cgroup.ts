@@ -6,7 +6,7 @@ import { isKumiteError, isSystemError, KumiteError, messageOf } from "../../util
 import { dirName } from "../../util/path.ts";
 import type { CgroupPlan, CgroupSetting } from "../spec/plan.ts";
 import { CgroupEvents } from "./cgroup-events.ts";
-import { cgroupRoot, enableControllers, makeDirectory } from "./hierarchy.ts";
+import { cgroupRoot, type Hierarchy } from "./hierarchy.ts";
 
 export interface CgroupOptions {
   /**
@@ -16,35 +16,36 @@ export interface CgroupOptions {
   readonly onMissing: (setting: CgroupSetting) => void;
 }
 
+/** Controllers that not every cgroup has, by the beginning of their files' names. */
+const onDemand: readonly string[] = ["cpuset", "hugetlb", "io"];
+
 export class ContainerCgroup {
   /** Absolute path of its directory. */
   readonly directory: string;
   /** Descriptor of its directory, for births into it. */
   readonly fd: number;
+  readonly #hierarchy: Hierarchy;
   #removed = false;
 
-  private constructor(directory: string) {
+  private constructor(hierarchy: Hierarchy, directory: string) {
+    this.#hierarchy = hierarchy;
     this.directory = directory;
     this.fd = openDirectory(directory);
   }
 
   /** @throws KumiteError `cgroup/failed`; nothing is left then */
-  static create(plan: CgroupPlan, options: CgroupOptions): ContainerCgroup {
-    const directory = `${cgroupRoot}${plan.path}`;
+  static create(hierarchy: Hierarchy, { path, settings }: CgroupPlan, options: CgroupOptions): ContainerCgroup {
+    const directory = `${cgroupRoot}${path}`;
+    const controllers = onDemand.filter((name) => settings.some(({ file }) => file.startsWith(`${name}.`)));
     try {
-      makePath(plan.path);
-      const cgroup = new ContainerCgroup(directory);
-      try {
-        for (const setting of plan.settings) apply(directory, setting, options);
-        return cgroup;
-      } catch (error) {
-        cgroup.remove();
-        throw error;
-      }
+      const isNew = hierarchy.makeCgroup(path, controllers);
+      if (!isNew && isUsed(directory)) throw inUse(path);
+      for (const setting of settings) apply(directory, setting, options);
+      return new ContainerCgroup(hierarchy, directory);
     } catch (error) {
+      hierarchy.removeEmpty(directory);
       if (isKumiteError(error)) throw error;
-      removeEmpty(directory);
-      throw new KumiteError("cgroup/failed", `cgroup ${plan.path}: ${messageOf(error)}`, { cause: error });
+      throw new KumiteError("cgroup/failed", `cgroup ${path}: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -72,21 +73,13 @@ export class ContainerCgroup {
     removeTree(this.directory);
     this.#removed = true;
     closeQuietly(this.fd);
-    removeEmpty(dirName(this.directory));
+    this.#hierarchy.removeEmpty(dirName(this.directory));
   }
 }
 
-/** Every level distributes its controllers to the next; the last one must be new, or empty. */
-function makePath(path: string): void {
-  let directory = cgroupRoot;
-  let isNew = true;
-  for (const part of path.split("/").filter((name) => name !== "")) {
-    enableControllers(directory);
-    directory = `${directory}/${part}`;
-    isNew = makeDirectory(directory);
-  }
-  if (!isNew && readdir(directory).some(({ type }) => type === DT_DIR)) throw inUse(path);
-  if (!isNew && pidsBelow(directory).length > 0) throw inUse(path);
+/** One that is there already may be left over, or of a host that made it: then nothing is in it. */
+function isUsed(directory: string): boolean {
+  return childrenOf(directory).length > 0 || pidsBelow(directory).length > 0;
 }
 
 function inUse(path: string): KumiteError {
@@ -136,17 +129,5 @@ function removeTree(directory: string): void {
     rmdir(directory);
   } catch (error) {
     if (!isSystemError(error, "ENOENT")) throw error;
-  }
-}
-
-/** Up to the first that somebody else still uses. */
-function removeEmpty(directory: string): void {
-  for (let at = directory; at.startsWith(`${cgroupRoot}/`); at = dirName(at)) {
-    try {
-      rmdir(at);
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      if (error.errno !== "ENOENT") return;
-    }
   }
 }

@@ -1,33 +1,71 @@
 /**
- * The version 2 hierarchy as the agent uses it. Containers get cgroups with the controllers enabled all the way down;
- * the agent itself stays in a leaf, because a cgroup that distributes controllers cannot have processes.
+ * The version 2 hierarchy as the agent uses it. A cgroup gets those controllers that its parent distributes; the agent
+ * itself stays in a leaf, because a cgroup that distributes controllers cannot have processes.
  */
-import { mkdir } from "../../sys/linux/directory.ts";
+import { mkdir, rmdir } from "../../sys/linux/directory.ts";
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
+import { dirName } from "../../util/path.ts";
 import { agentCgroup } from "../spec/cgroup-path.ts";
 
 /** Where the agent mounts the hierarchy, in a machine and in the namespaces of the process driver alike. */
 export const cgroupRoot = "/sys/fs/cgroup";
 
-/** What containers are limited and measured by. */
-const wanted: ReadonlySet<string> = new Set(["cpuset", "cpu", "io", "memory", "hugetlb", "pids"]);
+/** What every container is limited and measured by. Others cost a container that does not use them its start. */
+const always: readonly string[] = ["cpu", "memory", "pids"];
 
-/** Moves the agent into its leaf and lets the root distribute what the kernel offers; returns what is missing of it. */
-export function prepareHierarchy(): readonly string[] {
-  makeDirectory(`${cgroupRoot}${agentCgroup}`);
-  writeKernelFile(`${cgroupRoot}${agentCgroup}/cgroup.procs`, "0");
-  return enableControllers(cgroupRoot);
-}
+export class Hierarchy {
+  /** By directory: what it distributes. Only the agent changes that, so the kernel is not asked again. */
+  readonly #distributed = new Map<string, Set<string>>();
 
-/** Lets the children of this cgroup have its controllers; returns those that the kernel refused. */
-export function enableControllers(directory: string): readonly string[] {
-  const available = words(`${directory}/cgroup.controllers`).filter((name) => wanted.has(name));
-  const enabled = new Set(words(`${directory}/cgroup.subtree_control`));
-  const missing = available.filter((name) => !enabled.has(name));
-  if (missing.length === 0 || tryEnable(directory, missing)) return [];
-  // One that cannot be had must not keep the others away.
-  return missing.filter((name) => !tryEnable(directory, [name]));
+  /** Moves the agent into its leaf; returns those of the usual controllers that containers cannot have. */
+  prepare(): readonly string[] {
+    make(`${cgroupRoot}${agentCgroup}`);
+    writeKernelFile(`${cgroupRoot}${agentCgroup}/cgroup.procs`, "0");
+    this.#distribute(cgroupRoot, always);
+    return always.filter((name) => this.#distributed.get(cgroupRoot)?.has(name) !== true);
+  }
+
+  /**
+   * Makes the directory of a cgroup and those above it, with these controllers besides the usual ones.
+   * @param path below the root, normalized, with a leading slash
+   * @returns whether the last directory is new
+   */
+  makeCgroup(path: string, controllers: readonly string[]): boolean {
+    const wanted = [...always, ...controllers];
+    let directory = cgroupRoot;
+    let isNew = false;
+    for (const part of path.slice(1).split("/")) {
+      this.#distribute(directory, wanted);
+      directory = `${directory}/${part}`;
+      isNew = make(directory);
+    }
+    return isNew;
+  }
+
+  /** Removes directories from this one up to the first that somebody else still uses. */
+  removeEmpty(directory: string): void {
+    for (let at = directory; at !== cgroupRoot; at = dirName(at)) {
+      try {
+        rmdir(at);
+      } catch (error) {
+        if (!isSystemError(error)) throw error;
+        if (error.errno !== "ENOENT") return;
+      }
+      this.#distributed.delete(at);
+    }
+  }
+
+  /** What the kernel does not have, or refuses, is missing later where it is set. */
+  #distribute(directory: string, names: readonly string[]): void {
+    const present = this.#distributed.get(directory) ?? new Set();
+    this.#distributed.set(directory, present);
+    const missing = names.filter((name) => !present.has(name));
+    if (missing.length === 0) return;
+    // Together when they can be had together: each change goes through the whole tree below.
+    const enabled = tryEnable(directory, missing) ? missing : missing.filter((name) => tryEnable(directory, [name]));
+    for (const name of enabled) present.add(name);
+  }
 }
 
 function tryEnable(directory: string, names: readonly string[]): boolean {
@@ -41,7 +79,7 @@ function tryEnable(directory: string, names: readonly string[]): boolean {
 }
 
 /** True when it was made, false when it was there. */
-export function makeDirectory(path: string): boolean {
+function make(path: string): boolean {
   try {
     mkdir(path, 0o755);
     return true;
@@ -51,8 +89,10 @@ export function makeDirectory(path: string): boolean {
   }
 }
 
-function words(file: string): string[] {
-  return readFileText(file)
-    .split(/\s+/)
-    .filter((word) => word !== "");
+/** Of a process, as the kernel names it: a path below the root. */
+export function cgroupOf(pid: number): string {
+  const line = readFileText(`/proc/${pid}/cgroup`)
+    .split("\n")
+    .find((text) => text.startsWith("0::"));
+  return line?.slice("0::".length) ?? "/";
 }

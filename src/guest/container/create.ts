@@ -34,7 +34,7 @@ export async function createContainer(
 ): Promise<Container> {
   const { id, plan, execId, ports } = request;
   const log = host.log.with({ container: id });
-  if (plan.notApplied.length > 0) log.warn("accepted, but not applied", { what: plan.notApplied });
+  host.notices.notApplied(id, plan.notApplied);
   await using undo = new Scope({
     onFailure: ({ name, error }) => log.error("clean-up failed", { what: name, error: messageOf(error) }),
   });
@@ -61,10 +61,10 @@ function holdStorages(host: ContainerHost, storages: readonly StorageRequest[], 
 }
 
 function makeCgroup(host: ContainerHost, { id, plan }: CreateRequest, undo: Scope): ContainerCgroup {
-  const cgroup = ContainerCgroup.create(plan.cgroup, {
+  const cgroup = ContainerCgroup.create(host.hierarchy, plan.cgroup, {
     onMissing: ({ file, value }) => {
       if (host.missingController === "refuse") {
-        throw new KumiteError("cgroup/failed", `the kernel has no ${file}, which was to be set to ${value}`);
+        throw new KumiteError("cgroup/failed", `cgroup ${plan.cgroup.path} has no ${file}, which was to be ${value}`);
       }
       host.log.warn("limit not applied: the hierarchy has no such controller", { container: id, file, value });
     },

@@ -3,9 +3,8 @@
 import { openDirectory } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { SIGKILL } from "../../sys/linux/signal.ts";
-import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
-import { cgroupRoot } from "../cgroup/hierarchy.ts";
+import { cgroupOf, cgroupRoot } from "../cgroup/hierarchy.ts";
 import { initExec } from "../child/exec-init.ts";
 import type { ProcessPlan } from "../spec/plan.ts";
 import type { ChildEnds } from "../stdio/streams.ts";
@@ -52,18 +51,11 @@ function startProcess(container: Container, plan: ProcessPlan, standard: ChildEn
   } catch (error) {
     // A container that has made cgroups of its own below its own one: no process can be in that any more.
     if (!isSystemError(error, "EBUSY")) throw error;
-    const cgroupFd = openDirectory(cgroupOf(pid));
+    const cgroupFd = openDirectory(`${cgroupRoot}${cgroupOf(pid)}`);
     try {
       return bear({ ...request, cgroupFd });
     } finally {
       closeQuietly(cgroupFd);
     }
   }
-}
-
-function cgroupOf(pid: number): string {
-  const line = readFileText(`/proc/${pid}/cgroup`)
-    .split("\n")
-    .find((text) => text.startsWith("0::"));
-  return `${cgroupRoot}${line?.slice("0::".length) ?? ""}`;
 }

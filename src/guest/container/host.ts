@@ -1,12 +1,16 @@
 /** What the operations on containers need of the agent around them. */
 import type { Logger } from "../../util/log.ts";
+import type { Hierarchy } from "../cgroup/hierarchy.ts";
 import type { ModuleLoader } from "../modules/module-loader.ts";
 import type { Ports } from "../stdio/ports.ts";
 import type { Storages } from "../storage/storages.ts";
+import type { Notices } from "./notices.ts";
 
 export interface ContainerHost {
+  readonly hierarchy: Hierarchy;
   readonly log: Logger;
   readonly modules: ModuleLoader;
+  readonly notices: Notices;
   readonly ports: Ports;
   readonly storages: Storages;
   /** Capacity of stdio pipes in bytes; 0 is the kernel's default. */

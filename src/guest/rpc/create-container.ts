@@ -35,6 +35,6 @@ export const createContainer = rpc("CreateContainer", requestType, Empty, async 
     const plan = readContainer(document, id);
     return create(agent, { id, execId, plan, storages: request.storages, ports: stdioPorts(request) }, context.signal);
   });
-  agent.log.info("container created", { container: id });
+  agent.log.debug("container created", { container: id });
   return undefined;
 });

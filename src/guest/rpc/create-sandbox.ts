@@ -11,8 +11,8 @@ export const createSandbox = rpc("CreateSandbox", CreateSandboxRequest, Empty, (
   if (request.sandboxPidns) {
     throw new KumiteError("oci/unsupported", "a pid namespace shared by the sandbox is not supported");
   }
-  if (request.dns.length > 0) agent.log.warn("accepted, but not applied", { what: ["name servers of the sandbox"] });
-  if (request.guestHookPath !== "") agent.log.warn("accepted, but not applied", { what: ["hooks of the guest"] });
+  if (request.dns.length > 0) agent.log.warn("name servers of the sandbox are accepted, but not applied");
+  if (request.guestHookPath !== "") agent.log.warn("hooks of the guest are accepted, but not applied");
   for (const { name } of request.kernelModules) agent.modules.need(name);
   const storages = agent.storages.acquire(request.storages);
   try {

@@ -26,9 +26,9 @@ export const execProcess = rpc("ExecProcess", requestType, Empty, async (agent, 
   refuseUsed({ string_user: request.stringUser !== undefined });
   const document = jsonDocument(request.kumiteOciJson) ?? (request.process && processDocument(request.process));
   if (document === undefined) throw new KumiteError("usage/invalid", "the request has no process");
-  const plan = readProcess(new Fields(document, "process"), (phrase) =>
-    agent.log.warn("accepted, but not applied", { container: containerId, what: [phrase] }),
-  );
+  const notApplied: string[] = [];
+  const plan = readProcess(new Fields(document, "process"), (phrase) => notApplied.push(phrase));
+  agent.notices.notApplied(containerId, notApplied);
   await exec(agent, container, { execId, plan, ports: stdioPorts(request) }, context.signal);
   agent.log.debug("process started", { container: containerId, execId });
   return undefined;

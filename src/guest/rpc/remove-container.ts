@@ -17,7 +17,7 @@ export const removeContainer = rpc(
       const what = `removing container ${containerId}`;
       return withDeadline(timeout * 1000, what, (limit) => remove(container, agent.log, limit), context.signal);
     });
-    agent.log.info("container removed", { container: containerId });
+    agent.log.debug("container removed", { container: containerId });
     return undefined;
   },
 );

@@ -7,6 +7,6 @@ import { rpc } from "./rpc.ts";
 
 export const startContainer = rpc("StartContainer", StartContainerRequest, Empty, async (agent, request, context) => {
   await start(agent.sandbox.container(request.containerId), context.signal);
-  agent.log.info("container started", { container: request.containerId });
+  agent.log.debug("container started", { container: request.containerId });
   return undefined;
 });

@@ -56,6 +56,8 @@ export function capabilityNumber(name: CapabilityName): number {
   return names.indexOf(name);
 }
 
+const bitByName: ReadonlyMap<string, bigint> = new Map(names.map((name, number) => [name, 1n << BigInt(number)]));
+
 const noCapabilities: CapabilitySets = { bounding: 0n, effective: 0n, inheritable: 0n, permitted: 0n, ambient: 0n };
 
 /**
@@ -68,9 +70,9 @@ export function readCapabilities(process: Fields, ignored: (phrase: string) => v
   const mask = (set: string): bigint => {
     let bits = 0n;
     for (const name of fields.texts(set)) {
-      const number = (names as readonly string[]).indexOf(name.toUpperCase());
-      if (number < 0) ignored(`unknown capability ${JSON.stringify(name)}`);
-      else bits |= 1n << BigInt(number);
+      const bit = bitByName.get(name) ?? bitByName.get(name.toUpperCase());
+      if (bit === undefined) ignored(`unknown capability ${JSON.stringify(name)}`);
+      else bits |= bit;
     }
     return bits;
   };

@@ -39,6 +39,7 @@ export const propagation = {
 } as const;
 
 const a = mountAttribute;
+const nothing: AttributeChange = { set: 0, clear: 0 };
 const on = (bits: number): AttributeChange => ({ set: bits, clear: 0 });
 const off = (bits: number): AttributeChange => ({ set: 0, clear: bits });
 /** The ways of keeping access times exclude each other: the kernel wants the whole field cleared with each. */
@@ -79,43 +80,31 @@ const propagationWords: Readonly<Record<string, Propagation>> = {
 
 /** What a file system handles itself; the other half of each pair is the default. */
 const superblockWords: ReadonlySet<string> = new Set(["sync", "dirsync", "lazytime", "mand", "iversion"]);
-const withoutEffect: ReadonlySet<string> = new Set([
-  "async",
-  "defaults",
-  "loud",
-  "noiversion",
-  "nolazytime",
-  "nomand",
-  "silent",
+const withoutEffect = ["async", "defaults", "loud", "noiversion", "nolazytime", "nomand", "silent"] as const;
+const extensionWords = ["tmpcopyup", "notmpcopyup", "copy-symlink", "idmap", "ridmap"] as const;
+
+type Meaning =
+  | { readonly kind: "attribute"; readonly change: AttributeChange }
+  | { readonly kind: "recursive attribute"; readonly change: AttributeChange }
+  | { readonly kind: "propagation"; readonly bits: Propagation }
+  | { readonly kind: "bind" | "rbind" | "remount" | "extension" | "nothing" };
+
+/** Every word in one table, which is asked once for each: a map, because what a host writes may be `constructor`. */
+const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
+  ...Object.entries(attributeWords).map(
+    ([word, change]) => [`r${word}`, { kind: "recursive attribute", change }] as const,
+  ),
+  ...Object.entries(attributeWords).map(([word, change]) => [word, { kind: "attribute", change }] as const),
+  ...Object.entries(propagationWords).map(([word, bits]) => [word, { kind: "propagation", bits }] as const),
+  ...(["bind", "rbind", "remount"] as const).map((kind) => [kind, { kind }] as const),
+  ...extensionWords.map((word) => [word, { kind: "extension" }] as const),
+  ...withoutEffect.map((word) => [word, { kind: "nothing" }] as const),
 ]);
-const extensionWords: ReadonlySet<string> = new Set(["tmpcopyup", "notmpcopyup", "copy-symlink", "idmap", "ridmap"]);
 
 /** What a word of rootfsPropagation means; `undefined` for an unknown one. */
 export function propagationOf(word: string): Propagation | undefined {
-  return lookUp(propagationWords, word);
-}
-
-export function readMountOptions(words: readonly string[]): MountOptions {
-  let bind: MountOptions["bind"] = "none";
-  let remount = false;
-  let attributes = off(0);
-  let recursiveAttributes = off(0);
-  const propagations: Propagation[] = [];
-  const parameters: FsParameter[] = [];
-  const extensions: string[] = [];
-  for (const word of words) {
-    const own = lookUp(attributeWords, word);
-    const recursive = word.startsWith("r") ? lookUp(attributeWords, word.slice(1)) : undefined;
-    const propagated = propagationOf(word);
-    if (word === "bind" || word === "rbind") bind = bind === "rbind" ? bind : word;
-    else if (word === "remount") remount = true;
-    else if (own !== undefined) attributes = merge(attributes, own);
-    else if (propagated !== undefined) propagations.push(propagated);
-    else if (recursive !== undefined) recursiveAttributes = merge(recursiveAttributes, recursive);
-    else if (extensionWords.has(word.split("=")[0] ?? "")) extensions.push(word);
-    else if (!withoutEffect.has(word) && word !== "") parameters.push(parameter(word));
-  }
-  return { bind, remount, attributes, recursiveAttributes, propagation: propagations, parameters, extensions };
+  const meaning = meanings.get(word);
+  return meaning?.kind === "propagation" ? meaning.bits : undefined;
 }
 
 /** Whether a parameter is one of the generic words that mean nothing for a bind. */
@@ -123,9 +112,63 @@ export function isSuperblockWord(word: string): boolean {
   return superblockWords.has(word);
 }
 
-/** The words come from the host: `constructor` must not find what every object has. */
-function lookUp<T>(table: Readonly<Record<string, T>>, word: string): T | undefined {
-  return Object.hasOwn(table, word) ? table[word] : undefined;
+interface Draft {
+  bind: MountOptions["bind"];
+  remount: boolean;
+  attributes: AttributeChange;
+  recursiveAttributes: AttributeChange;
+  readonly propagation: Propagation[];
+  readonly parameters: FsParameter[];
+  readonly extensions: string[];
+}
+
+export function readMountOptions(words: readonly string[]): MountOptions {
+  const draft: Draft = {
+    bind: "none",
+    remount: false,
+    attributes: nothing,
+    recursiveAttributes: nothing,
+    propagation: [],
+    parameters: [],
+    extensions: [],
+  };
+  for (const word of words) if (word !== "") apply(draft, word);
+  return draft;
+}
+
+function apply(draft: Draft, word: string): void {
+  const equals = word.indexOf("=");
+  const meaning = meanings.get(equals < 0 ? word : word.slice(0, equals));
+  // A value makes a word the file system's own: `ro=1` is not `ro`.
+  if (meaning === undefined || (equals >= 0 && meaning.kind !== "extension")) {
+    draft.parameters.push(parameter(word, equals));
+    return;
+  }
+  switch (meaning.kind) {
+    case "attribute":
+      draft.attributes = merge(draft.attributes, meaning.change);
+      return;
+    case "recursive attribute":
+      draft.recursiveAttributes = merge(draft.recursiveAttributes, meaning.change);
+      return;
+    case "propagation":
+      draft.propagation.push(meaning.bits);
+      return;
+    case "bind":
+      if (draft.bind === "none") draft.bind = "bind";
+      return;
+    case "rbind":
+      draft.bind = "rbind";
+      return;
+    case "remount":
+      draft.remount = true;
+      return;
+    case "extension":
+      draft.extensions.push(word);
+      return;
+    case "nothing":
+      return;
+  }
 }
 
 /** The later word wins: `ro,rw` is writable. */
@@ -133,8 +176,7 @@ function merge(before: AttributeChange, next: AttributeChange): AttributeChange 
   return { set: (before.set & ~next.clear) | next.set, clear: (before.clear & ~next.set) | next.clear };
 }
 
-function parameter(word: string): FsParameter {
-  const equals = word.indexOf("=");
+function parameter(word: string, equals: number): FsParameter {
   if (equals < 0) return { key: word, value: undefined };
   return { key: word.slice(0, equals), value: word.slice(equals + 1) };
 }
