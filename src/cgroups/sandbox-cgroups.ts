@@ -7,9 +7,12 @@ import type { Journal } from "../persist/journal.ts";
 import type { Step } from "../persist/step.ts";
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
-import { dirName } from "../util/path.ts";
+import { baseName, dirName } from "../util/path.ts";
 import { defaultParent } from "./cgroup-path.ts";
 import { hierarchiesIn } from "./hierarchies.ts";
+
+const relayName = "relay";
+const machineName = "vm";
 
 /** Directories to be born in, one per hierarchy. */
 export interface SandboxCgroups {
@@ -32,8 +35,8 @@ export async function makeSandboxCgroups(os: Os, journal: Journal, path: string)
   const directories = hierarchies.map((hierarchy) => `${hierarchy.directory}${path}`);
   const roots = hierarchies.map((hierarchy) => hierarchy.directory);
   const cgroups: SandboxCgroups = {
-    relay: directories.map((directory) => `${directory}/relay`),
-    vm: directories.map((directory) => `${directory}/vm`),
+    relay: directories.map((directory) => `${directory}/${relayName}`),
+    vm: directories.map((directory) => `${directory}/${machineName}`),
   };
   const leaves = [...cgroups.relay, ...cgroups.vm];
 
@@ -43,6 +46,11 @@ export async function makeSandboxCgroups(os: Os, journal: Journal, path: string)
   await journal.record(...parents, ...leaves.map((leaf): Step => ({ kind: "cgroup", path: leaf })));
   for (const leaf of leaves) await makeLeaf(os, leaf);
   return cgroups;
+}
+
+/** `SandboxCgroups.vm`, from the steps of a sandbox's journal. */
+export function machineCgroupsIn(steps: readonly Step[]): string[] {
+  return steps.flatMap((step) => (step.kind === "cgroup" && baseName(step.path) === machineName ? [step.path] : []));
 }
 
 /** The directories on the way that are ours to remove: those that are missing, and the parent all sandboxes share. */

@@ -2,11 +2,13 @@
  * Boots a sandbox: takes over the journal, makes the shared tree, starts the virtual machine and tells its agent what it
  * is. Knows nothing of containers; what fails is undone by `stop.ts`.
  */
+import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import type { DriverStep, StartContext } from "../hypervisor/driver.ts";
-import type { SharedDirectory, VmSpec } from "../hypervisor/spec.ts";
+import type { SharedDirectory } from "../hypervisor/spec.ts";
 import { Journal, readJournal } from "../persist/journal.ts";
 import { guestSharedDirectory, sharedTag } from "../storage/guest-paths.ts";
 import { makeSharedTree, type SharedTree } from "../storage/shared-tree.ts";
+import { linked } from "../util/abort.ts";
 import { KumiteError } from "../util/errors.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
@@ -33,10 +35,33 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   const { journal } = sandbox.resources;
   const tree = await makeSharedTree(host.os, journal, host.paths.shared);
   const directory: SharedDirectory = { tag: sharedTag, path: tree.view };
-  const [vm] = await bothOrNone(startMachine(sandbox, directory, signal), request.share(tree));
+  const vm = await startAndShare(sandbox, directory, () => request.share(tree), signal);
   sandbox.state = { phase: "running", vm, tree };
   await introduce(sandbox, vm, directory, request.hostname, signal);
   host.timeline.mark("sandbox");
+}
+
+/** At the same time. Waits for both whatever happens to one: what they make must not appear after it was undone. */
+async function startAndShare(
+  sandbox: Sandbox,
+  directory: SharedDirectory,
+  share: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<Vm> {
+  const both = linked(signal);
+  const sharing = share().catch((error: unknown) => {
+    // A machine takes seconds to boot, for nothing then.
+    both.abort(error);
+    throw error;
+  });
+  const [machine, shared] = await Promise.allSettled([startMachine(sandbox, directory, both.signal), sharing]);
+  both.unlink();
+  if (shared.status === "rejected") {
+    if (machine.status === "fulfilled") await machine.value.stop();
+    throw shared.reason;
+  }
+  if (machine.status === "rejected") throw machine.reason;
+  return machine.value;
 }
 
 /** The command that started this process has written to the journal before; from now on only we do. */
@@ -61,16 +86,13 @@ async function startMachine(sandbox: Sandbox, directory: SharedDirectory, signal
     signal,
     log: (level, message, fields) => log[level](message, { phase: "vm", ...fields }),
   };
-  const spec: Omit<VmSpec, "guest" | "kernelParameters" | "vcpus" | "memoryMiB"> = {
-    id,
-    directory: paths.vm,
-    sharedDirectories: [directory],
+  const vm = await startVm(
+    os,
+    config,
     // Born into the same cgroups as this process, which the command made.
-    cgroups: journal.content.steps.flatMap((step) =>
-      step.kind === "cgroup" && step.path.endsWith("/vm") ? [step.path] : [],
-    ),
-  };
-  const vm = await startVm(os, config, spec, context);
+    { id, directory: paths.vm, sharedDirectories: [directory], cgroups: machineCgroupsIn(journal.content.steps) },
+    context,
+  );
   timeline.mark("agent");
   return vm;
 }
@@ -96,12 +118,4 @@ async function introduce(
   const storage = { ...share, mountPoint: guestSharedDirectory, options: share.driver === "bind" ? ["rbind"] : [] };
   calls.push(vm.agent.createSandbox({ hostname, sandboxId: id, storages: [storage] }, options));
   await Promise.all(calls);
-}
-
-/** Waits for both whatever happens to one: what they make must not appear after it was undone. */
-async function bothOrNone<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
-  const [a, b] = await Promise.allSettled([first, second]);
-  if (a.status === "rejected") throw a.reason;
-  if (b.status === "fulfilled") return [a.value, b.value];
-  throw b.reason;
 }

@@ -7,6 +7,7 @@ import { readRecord } from "../persist/record.ts";
 import { guestRootfs } from "../storage/guest-paths.ts";
 import { planMounts } from "../storage/mount-plan.ts";
 import { shareContainer } from "../storage/share-container.ts";
+import type { SharedTree } from "../storage/shared-tree.ts";
 import type { ProcessId } from "../sys/os.ts";
 import { throwIfAborted } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
@@ -67,7 +68,7 @@ async function create(sandbox: Sandbox, request: CreateRequest, signal: AbortSig
   const container = addContainer(sandbox, request, bundle, await claimedMs(sandbox));
   timeline.mark("request");
   const hostname = bundle.spec.hostname ?? id.slice(0, 64);
-  const share = async (tree: Parameters<typeof shareContainer>[1]): Promise<void> => {
+  const share = async (tree: SharedTree): Promise<void> => {
     await shareContainer(os, tree, id, bundle, plan.volumes);
     timeline.mark("share");
   };

@@ -39,8 +39,10 @@ export async function startProcess(sandbox: Sandbox, key: ProcessKey, signal: Ab
       await vm.agent.startContainer({ containerId: container.id }, { timeoutMs: callTimeoutMs });
     } else await startExec(sandbox, vm, process, process.spec);
   } catch (error) {
-    if (process.spec !== undefined) dropExec(sandbox, process);
-    else process.moveTo({ phase: "created" });
+    if (process.spec === undefined) {
+      process.moveTo({ phase: "created" });
+      await catchUp(sandbox, process, size);
+    } else dropExec(sandbox, process);
     throw error;
   }
   process.moveTo({ phase: "running", startedMs: sandbox.host.os.clock.now() });

@@ -3,6 +3,7 @@
  * descriptor 3, the boot message's stream on 4 and its log on 2; it prints nothing else anywhere.
  */
 
+import { writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { loadConfig } from "../config/load.ts";
@@ -16,6 +17,7 @@ import { parseShimArguments } from "./arguments.ts";
 import { shimLog } from "./log.ts";
 import { Shim } from "./shim.ts";
 
+const logDescriptor = 2;
 const listenDescriptor = 3;
 const bootDescriptor = 4;
 
@@ -26,23 +28,31 @@ async function main(): Promise<number> {
   let shim: Shim;
   try {
     shim = await prepare(os, installRoot);
-    await boot.write(readyLine());
+    // Whoever started us may be gone; then nobody will ask for a container, which is noticed.
+    await boot.write(readyLine()).catch(() => {});
   } catch (error) {
-    process.stderr.write(`kumite-shim: ${messageOf(error)}\n`);
+    writeLog(`kumite-shim: ${messageOf(error)}\n`);
     await boot.write(failureLine(error)).catch(() => {});
     return 1;
   } finally {
     boot.close();
   }
+  let status = 0;
+  const fault = (error: unknown): void => {
+    status = 1;
+    shim.fail(error);
+  };
+  process.on("uncaughtException", fault);
+  process.on("unhandledRejection", fault);
   await shim.run();
-  return 0;
+  return status;
 }
 
 async function prepare(os: Os, installRoot: string): Promise<Shim> {
   const words = parseShimArguments(process.argv.slice(2));
   const config = await loadConfig(os, { installRoot, path: words.config });
   const log = shimLog({
-    write: (line) => process.stderr.write(line),
+    write: writeLog,
     now: os.clock.now,
     format: words.logFormat,
     debug: words.debug || config.debug,
@@ -58,15 +68,16 @@ async function prepare(os: Os, installRoot: string): Promise<Shim> {
     log.warn(`signal ${signal}: the sandbox is stopped`);
     void shim.stop();
   });
-  const fault = (error: unknown): void => {
-    log.error(`internal fault, the sandbox is stopped: ${messageOf(error)}`, {
-      stack: String((error as Error)?.stack),
-    });
-    void shim.stop();
-  };
-  process.on("uncaughtException", fault);
-  process.on("unhandledRejection", fault);
   return shim;
+}
+
+/** A disk that is full costs lines of the log, not the sandbox. */
+function writeLog(line: string): void {
+  try {
+    writeSync(logDescriptor, line);
+  } catch {
+    // There is nobody else to tell.
+  }
 }
 
 async function productVersion(installRoot: string): Promise<string> {

@@ -83,6 +83,13 @@ export class Shim {
     await stopSandbox(this.sandbox);
   }
 
+  /** After an internal fault: nothing is certain any more, but what was made can be undone. */
+  fail(error: unknown): void {
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.#options.log.error(`internal fault, the sandbox is stopped: ${messageOf(error)}`, { stack });
+    void this.stop();
+  }
+
   async #accept(): Promise<void> {
     const { listener, log } = this.#options;
     for await (const stream of listener) {
