@@ -11,6 +11,8 @@ export interface VerbContext {
   /** Configuration file to use; absolute. `undefined`: the system's. */
   readonly config: string | undefined;
   readonly debug: boolean;
+  /** Of every log, the shim's too. */
+  readonly logFormat: "text" | "json";
   readonly log: Logger;
   readonly output: Output;
   /** For a failure among several, or one that does not end the verb; the verb's own is thrown. Never rejects. */

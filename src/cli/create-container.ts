@@ -71,9 +71,10 @@ export async function createContainer(
   }
 }
 
-async function commandOf({ os, root, config, debug }: VerbContext, request: ContainerRequest): Promise<ShimCommand> {
+async function commandOf(context: VerbContext, { id, bundle }: ContainerRequest): Promise<ShimCommand> {
+  const { os, root, config, debug, logFormat } = context;
   const install = await readInstall(os);
-  return shimCommand(os, install, { root, id: request.id, bundle: request.bundle.path, config, debug });
+  return shimCommand(os, install, { root, id, bundle: bundle.path, config, debug, logFormat });
 }
 
 function startContainerRelay(

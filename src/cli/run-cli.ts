@@ -85,6 +85,7 @@ function contextOf(setting: Setting, { verb }: AnyInvocation): VerbContext {
     root: absolute(global.root ?? defaultRoot),
     config: global.config && absolute(global.config),
     debug: global.debug,
+    logFormat: global["log-format"] === "json" ? "json" : "text",
     log: log.logger,
     output,
     tellFailure: tell,

@@ -18,7 +18,7 @@ describe("an installation", () => {
   after(() => rm(root, { recursive: true }));
 
   const write = (content: unknown) => writeFile(join(root, "install.json"), JSON.stringify(content));
-  const options = { root: "/r", id: "web", bundle: "/b", config: undefined, debug: false };
+  const options = { root: "/r", id: "web", bundle: "/b", config: undefined, debug: false, logFormat: "json" as const };
 
   it("gives the command line of a shim, with nothing of the caller's environment", async () => {
     await write(manifest);
@@ -30,7 +30,7 @@ describe("an installation", () => {
     assert.equal(title, "kumite-shim");
     assert.deepEqual(rest.slice(script), [
       join(root, "shim.mjs"),
-      ..."--root /r --id web --bundle /b --config /c --debug".split(" "),
+      ..."--root /r --id web --bundle /b --log-format json --config /c --debug".split(" "),
     ]);
     // Node refuses an option that it does not know, and the shim would not start.
     execFileSync(command.path, [...rest.slice(0, script), "-e", "0"]);

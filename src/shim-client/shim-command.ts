@@ -14,6 +14,7 @@ export interface ShimOptions {
   /** Absolute; `undefined` for the system's configuration. */
   readonly config: string | undefined;
   readonly debug: boolean;
+  readonly logFormat: "text" | "json";
 }
 
 /**
@@ -31,8 +32,8 @@ export type ShimCommand = Pick<SpawnRequest, "path" | "argv" | "env" | "cwd">;
  * @throws KumiteError `install/incomplete`
  */
 export async function shimCommand(os: Os, install: Install, options: ShimOptions): Promise<ShimCommand> {
-  const { root, id, bundle, config, debug } = options;
-  const flags = ["--root", root, "--id", id, "--bundle", bundle];
+  const { root, id, bundle, config, debug, logFormat } = options;
+  const flags = ["--root", root, "--id", id, "--bundle", bundle, "--log-format", logFormat];
   if (config !== undefined) flags.push("--config", config);
   if (debug) flags.push("--debug");
   return {

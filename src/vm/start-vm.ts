@@ -30,7 +30,10 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
   const machine = await driver.start(specOf(config, request), context);
   try {
     const agent = await connectOrEnd(machine, config.agent.dialTimeoutMs, context.signal);
-    context.log("info", "the agent answered", { version: agent.version, ms: os.clock.monotonic() - startedMs });
+    context.log("info", "the agent answered", {
+      version: agent.version,
+      ms: Math.round(os.clock.monotonic() - startedMs),
+    });
     return {
       machine,
       capabilities: driver.capabilities,
