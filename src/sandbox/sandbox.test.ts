@@ -4,17 +4,15 @@ import { mkdir, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { readRecord } from "../persist/record.ts";
-import type { Os } from "../sys/os.ts";
-import { isKumiteError, KumiteError, SystemError } from "../util/errors.ts";
+import { isKumiteError } from "../util/errors.ts";
 import { encodeUtf8 } from "../util/text.ts";
 import { statusOf } from "./container.ts";
-import { createContainer } from "./create.ts";
 import { deleteProcess } from "./delete.ts";
 import { execProcess } from "./exec.ts";
 import { killProcess } from "./kill.ts";
 import type { ProcessKey } from "./process.ts";
 import { resizeTerminal } from "./resize.ts";
-import { SandboxPlace } from "./sandbox.testing.ts";
+import { codeAndMessage, SandboxPlace } from "./sandbox.testing.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { startProcess } from "./start.ts";
 import { stopSandbox } from "./stop.ts";
@@ -26,16 +24,6 @@ const sigkill = 9;
 
 function own(sandbox: Sandbox): ProcessKey {
   return { containerId: sandbox.host.id, execId: undefined };
-}
-
-async function codeAndMessage(action: Promise<unknown> | (() => unknown)): Promise<string> {
-  try {
-    await (typeof action === "function" ? action() : action);
-    return "no error";
-  } catch (error) {
-    assert.ok(error instanceof KumiteError, String(error));
-    return `${error.code}: ${error.message}`;
-  }
 }
 
 describe("a sandbox", () => {
@@ -296,109 +284,5 @@ describe("a sandbox", () => {
       attached.hangUp();
       await attached.process.exited;
     });
-  });
-});
-
-describe("a create that fails", () => {
-  let place: SandboxPlace;
-
-  before(async () => {
-    place = await SandboxPlace.open();
-  });
-  after(() => place.close());
-
-  /** A system in which the call number `at` of those that make something fails. */
-  function failingAt(at: number): { readonly os: Os; readonly calls: () => number } {
-    let calls = 0;
-    const mortal = <Arguments extends unknown[], Result>(call: (...words: Arguments) => Promise<Result>) => {
-      return async (...words: Arguments): Promise<Result> => {
-        calls += 1;
-        if (calls === at) throw new SystemError("ENOSPC", "write");
-        return call(...words);
-      };
-    };
-    const { files, mounts, processes } = place.os;
-    const failing: Os = {
-      ...place.os,
-      files: { ...files, replace: mortal(files.replace), makeDir: mortal(files.makeDir), write: mortal(files.write) },
-      mounts: { ...mounts, mount: mortal(mounts.mount) },
-      processes: { ...processes, spawn: mortal(processes.spawn) },
-    };
-    return { os: failing, calls: () => calls };
-  }
-
-  it("leaves nothing but the claim, wherever it fails", async () => {
-    let finished = false;
-    for (let at = 1; !finished; at++) {
-      const { os, calls } = failingAt(at);
-      const { sandbox, document, relay } = await place.prepare(os);
-      const { id } = sandbox.host;
-      const foreign = (await place.remains()).length;
-      try {
-        await createContainer(sandbox, { id, bundle: place.directory, document, relay }, never);
-        finished = calls() < at;
-      } catch (error) {
-        assert.ok(error instanceof Error);
-        await sandbox.ended;
-        assert.equal((await place.remains()).length, foreign, `failed at call ${at}: ${await place.remains()}`);
-      }
-      await place.remove(sandbox);
-    }
-  });
-
-  it("leaves nothing when its caller goes away, whenever that is", async () => {
-    let finished = false;
-    for (let mark = 0; !finished; mark++) {
-      const { sandbox, document, relay } = await place.prepare();
-      const { id, timeline } = sandbox.host;
-      const caller = new AbortController();
-      const marked = timeline.mark.bind(timeline);
-      let count = 0;
-      timeline.mark = (phase) => {
-        if (count++ === mark) caller.abort();
-        return marked(phase);
-      };
-      const creating = createContainer(sandbox, { id, bundle: place.directory, document, relay }, caller.signal);
-      if (
-        await creating.then(
-          () => true,
-          () => false,
-        )
-      ) {
-        finished = !caller.signal.aborted;
-        assert.ok(finished, `went on after mark ${mark}`);
-      } else await sandbox.ended;
-      await place.remove(sandbox);
-      assert.deepEqual(await place.remains(), []);
-    }
-  });
-
-  it("says what is wrong before anything is made", async () => {
-    const { sandbox, document, relay } = await place.prepare();
-    const { id } = sandbox.host;
-    document.mounts?.push({ destination: "/x", type: "bind", source: "/no/such/source" });
-    const creating = createContainer(sandbox, { id, bundle: place.directory, document, relay }, never);
-    assert.match(
-      await codeAndMessage(creating),
-      /^storage\/failed: .*mounts\[7\].source: \/no\/such\/source cannot be mounted/,
-    );
-    assert.equal(sandbox.resources, undefined);
-  });
-
-  it("names an executable that is not there", async () => {
-    const { sandbox, document, relay } = await place.prepare();
-    const { id } = sandbox.host;
-    document.process.args = ["/bin/no-such-program"];
-    const creating = createContainer(sandbox, { id, bundle: place.directory, document, relay }, never);
-    assert.match(await codeAndMessage(creating), /^process\/executable-not-found: .*\/bin\/no-such-program/);
-    await sandbox.ended;
-  });
-
-  it("is the last of its sandbox", async () => {
-    const { sandbox, document, relay } = await place.prepare();
-    const { id } = sandbox.host;
-    await stopSandbox(sandbox);
-    const creating = createContainer(sandbox, { id, bundle: place.directory, document, relay }, never);
-    assert.match(await codeAndMessage(creating), /^oci\/unsupported: .* takes no further container/);
   });
 });

@@ -14,6 +14,7 @@ import { type BundleSpec, bundleOf } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import type { ByteStream, ChildProcess, Os } from "../sys/os.ts";
 import { readAll } from "../util/bytes.ts";
+import { KumiteError } from "../util/errors.ts";
 import { createLogger, type Logger, textSink } from "../util/log.ts";
 import { streamPair } from "../util/testing/memory-stream.ts";
 import { decodeUtf8 } from "../util/text.ts";
@@ -199,4 +200,15 @@ function withFewHierarchies(os: Os): Os {
 
 function config(): Config {
   return resolveConfig({ runtime: { hypervisor: "process" } }, { installRoot: testInstallRoot, hostCpus: 1 });
+}
+
+/** What an action that should fail says. */
+export async function codeAndMessage(action: Promise<unknown> | (() => unknown)): Promise<string> {
+  try {
+    await (typeof action === "function" ? action() : action);
+    return "no error";
+  } catch (error) {
+    assert.ok(error instanceof KumiteError, String(error));
+    return `${error.code}: ${error.message}`;
+  }
 }
