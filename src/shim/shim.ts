@@ -20,7 +20,7 @@ import { ociService } from "./oci-service.ts";
 import { taskServices } from "./task-service.ts";
 
 /** The command that starts a shim asks for the container at once; without it the shim is nobody's. */
-const defaultCreateTimeoutMs = 60_000;
+const defaultCreateTimeoutMs = 20_000;
 /** For the last answers to leave. */
 const answersTimeoutMs = 2000;
 
@@ -34,7 +34,7 @@ export interface ShimOptions {
   readonly version: string;
   /** When this process was started, on the monotonic clock. */
   readonly startMs: number;
-  /** For the request to create a container to arrive; default 60 000. */
+  /** For the request to create a container to arrive; default 20 000. */
   readonly createTimeoutMs?: number;
 }
 
