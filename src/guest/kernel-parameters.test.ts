@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { readKernelParameters } from "./kernel-parameters.ts";
+import { defaultPipeSizeBytes, readKernelParameters } from "./kernel-parameters.ts";
 
 describe("the agent's kernel parameters", () => {
   it("have defaults, and words of others are not looked at", () => {
     const parameters = readKernelParameters("quiet console=hvc0 myagent.log=debug root=/dev/vda\n");
-    assert.deepEqual(parameters, { logLevel: "info", containerPipeSizeBytes: 0, warnings: [] });
+    assert.deepEqual(parameters, { logLevel: "info", containerPipeSizeBytes: defaultPipeSizeBytes, warnings: [] });
   });
 
   it("set the log level by the names of every family of agents", () => {
@@ -21,6 +21,7 @@ describe("the agent's kernel parameters", () => {
 
   it("set the capacity of stdio pipes", () => {
     assert.equal(readKernelParameters("agent.container_pipe_size=262144").containerPipeSizeBytes, 262144);
+    assert.equal(readKernelParameters("agent.container_pipe_size=0").containerPipeSizeBytes, 0);
   });
 
   it("become a warning and keep their default when they are wrong, unknown or without effect", () => {
@@ -28,7 +29,7 @@ describe("the agent's kernel parameters", () => {
       "agent.log=constructor agent.container_pipe_size=-1 agent.container_pipe_size=9999999 agent.nonsense agent.trace",
     );
     assert.equal(parameters.logLevel, "info");
-    assert.equal(parameters.containerPipeSizeBytes, 0);
+    assert.equal(parameters.containerPipeSizeBytes, defaultPipeSizeBytes);
     assert.equal(parameters.warnings.length, 5);
     assert.match(parameters.warnings.join("\n"), /agent\.log: "constructor" is no log level/);
     assert.match(parameters.warnings.join("\n"), /agent\.nonsense: unknown/);

@@ -8,7 +8,7 @@ export type LogLevel = "error" | "warn" | "info" | "debug";
 export interface KernelParameters {
   /** Default `info`. */
   readonly logLevel: LogLevel;
-  /** Capacity of a process's stdio pipes in bytes; 0, the default, keeps the kernel's. */
+  /** Capacity of a process's output pipes in bytes; 0 keeps the kernel's. Default `defaultPipeSizeBytes`. */
   readonly containerPipeSizeBytes: number;
   /** One line each, for the log. */
   readonly warnings: readonly string[];
@@ -19,6 +19,12 @@ interface Draft {
   containerPipeSizeBytes: number;
   readonly warnings: string[];
 }
+
+/**
+ * With the kernel's 64 KiB writer and agent take turns for each of them, and turns are what emulation is slowest at: bulk
+ * output is 1.7 times as fast with this. Only what nobody has read yet takes memory, of the writer's.
+ */
+export const defaultPipeSizeBytes = 512 * 1024;
 
 /** The largest pipe that an unprivileged process may ask for by default (pipe(7)); more is a mistake. */
 const maxPipeSizeBytes = 1024 * 1024;
@@ -49,7 +55,7 @@ const withoutEffect: ReadonlySet<string> = new Set([
 ]);
 
 export function readKernelParameters(commandLine: string): KernelParameters {
-  const draft: Draft = { logLevel: "info", containerPipeSizeBytes: 0, warnings: [] };
+  const draft: Draft = { logLevel: "info", containerPipeSizeBytes: defaultPipeSizeBytes, warnings: [] };
   for (const word of commandLine.split(/\s+/)) {
     if (!word.startsWith("agent.")) continue;
     const equals = word.indexOf("=");

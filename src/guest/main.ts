@@ -17,7 +17,7 @@ import { hostRoot, prepareProcessMode } from "./boot/process-mode.ts";
 import { Hierarchy } from "./cgroup/hierarchy.ts";
 import { Sessions } from "./channel/sessions.ts";
 import { Notices } from "./container/notices.ts";
-import { readKernelParameters } from "./kernel-parameters.ts";
+import { defaultPipeSizeBytes, readKernelParameters } from "./kernel-parameters.ts";
 import { agentLog } from "./log.ts";
 import { noModules } from "./modules/module-loader.ts";
 import { readOptions } from "./options.ts";
@@ -86,7 +86,7 @@ async function runProcess(channelFd: number): Promise<void> {
     ports: sessions,
     storages: new Storages({ modules: noModules, hostRoot }),
     sandbox: new Sandbox(),
-    pipeSizeBytes: 0,
+    pipeSizeBytes: defaultPipeSizeBytes,
     missingController: "tell",
   };
   begin(agent, sessions);

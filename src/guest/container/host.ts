@@ -13,7 +13,7 @@ export interface ContainerHost {
   readonly notices: Notices;
   readonly ports: Ports;
   readonly storages: Storages;
-  /** Capacity of stdio pipes in bytes; 0 is the kernel's default. */
+  /** Capacity of output pipes in bytes; 0 is the kernel's default. */
   readonly pipeSizeBytes: number;
   /** A limit that the hierarchy has no controller for: refused in a machine, told where the host decides. */
   readonly missingController: "refuse" | "tell";

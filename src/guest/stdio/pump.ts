@@ -2,9 +2,9 @@
 import type { ByteStream } from "../../sys/os.ts";
 import type { Output } from "./output.ts";
 
-/** Most processes say little; who fills its buffer gets a larger one, up to what a pipe holds. In bytes. */
+/** Most processes say little; who fills its buffer gets a larger one. In bytes. */
 const firstBufferBytes = 2048;
-const largestBufferBytes = 65536;
+const largestBufferBytes = 256 * 1024;
 
 /** What ended a transfer: the source, with everything delivered, or the other side. */
 export type PumpEnd = "complete" | "peer-gone";

@@ -26,18 +26,18 @@ export interface ChildEnds {
 
 /**
  * @param uid user that will own the process's ends, so that it can open them again by name (/dev/stdout)
- * @param pipeSizeBytes capacity; 0 keeps the kernel's default
+ * @param pipeSizeBytes capacity for output; 0 keeps the kernel's default
  */
 export function openPipes(uid: number, pipeSizeBytes: number): { streams: ProcessStreams; child: ChildEnds } {
   const opened: number[] = [];
   try {
-    const make = (): { readonly read: number; readonly write: number } => {
+    const make = (sizeBytes: number): { readonly read: number; readonly write: number } => {
       const pipe = pipe2(O_CLOEXEC);
       opened.push(pipe.read, pipe.write);
-      if (pipeSizeBytes > 0) setPipeSize(pipe.write, pipeSizeBytes);
+      if (sizeBytes > 0) setPipeSize(pipe.write, sizeBytes);
       return pipe;
     };
-    const [input, output, error] = [make(), make(), make()];
+    const [input, output, error] = [make(0), make(pipeSizeBytes), make(pipeSizeBytes)];
     const standard = [input.read, output.write, error.write] as const;
     if (uid !== 0) for (const fd of standard) fchown(fd, uid, -1);
     return {
