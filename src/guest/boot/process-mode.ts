@@ -7,8 +7,9 @@ import { mountFileSystem } from "../../sys/linux/detached-mount.ts";
 import { chdir, mkdir } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { bringUpLoopback } from "../../sys/linux/interface.ts";
-import { attachMount, mount_setattr, pivot_root } from "../../sys/linux/mount.ts";
+import { attachMount, pivot_root } from "../../sys/linux/mount.ts";
 import { PR_CAPBSET_DROP, prctl, unshare } from "../../sys/linux/process.ts";
+import { setPropagation } from "../child/rootfs.ts";
 import { type CapabilityName, capabilityNumber } from "../spec/capabilities.ts";
 import { propagation } from "../spec/mount-options.ts";
 import { namespaceFlag } from "../spec/namespaces.ts";
@@ -47,7 +48,7 @@ function dropCapabilities(): void {
 
 /** What the host mounts later below a shared directory still arrives; nothing of ours reaches the host. */
 function enterOwnRoot(): void {
-  mount_setattr("/", { set: 0, clear: 0, propagation: propagation.slave }, true);
+  setPropagation("/", propagation.slave | propagation.recursive);
   const root = mountFileSystem("tmpfs", "kumite-agent", [{ key: "mode", value: "755" }], 0);
   attachMount(root, place);
   closeQuietly(root);

@@ -19,7 +19,7 @@ import { directoryMode, mountAll } from "./mounts.ts";
 import { prepareProgram, runProgram } from "./program.ts";
 import { makePathsReadonly, maskPaths } from "./protect.ts";
 import { attachRootfs, enterRootfs } from "./rootfs.ts";
-import { setOomScoreAdjustment, setSysctls } from "./settings.ts";
+import { leaveSessionKeyring, setOomScoreAdjustment, setSysctls } from "./settings.ts";
 import { step } from "./step.ts";
 import { openTerminal } from "./terminal.ts";
 
@@ -51,6 +51,7 @@ function prepareProcess({ plan, control, standard, joined }: ContainerInit): voi
   setStandard(standard);
   closeAllBut([control, ...joined.map(({ fd }) => fd)]);
   setsid();
+  leaveSessionKeyring();
   setOomScoreAdjustment(plan.process.oomScoreAdj);
 }
 
@@ -76,7 +77,7 @@ function buildContainer({ plan, control }: ContainerInit) {
   // Modes are given as they are meant.
   umask(0);
   const nullFd = open("/dev/null", O_PATH | O_CLOEXEC);
-  const rootFd = attachRootfs(plan.rootfs.path);
+  const rootFd = attachRootfs(plan.rootfs);
   mountAll(rootFd, plan.mounts);
   populateDev(rootFd, plan);
   const { terminal, user, cwd } = plan.process;

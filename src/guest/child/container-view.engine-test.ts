@@ -169,6 +169,24 @@ describe("what a container sees", () => {
     assert.equal(await seen(agent, "cat /proc/self/oom_score_adj", { process: { oomScoreAdj: 500 } }), "500");
   });
 
+  it("are 1024 descriptors when nothing is said, however many the agent has", async () => {
+    await using agent = await startAgent();
+    assert.equal(await seen(agent, "ulimit -Sn", { process: { rlimits: [] } }), "1024");
+  });
+
+  it("are mounts that propagate as it asks", async () => {
+    await using agent = await startAgent();
+    await os.files.makeDir(`${agent.shared}/volume`, 0o777);
+    const script = 'awk \'$5 == "/" || $5 == "/data" {print $5, $7}\' /proc/self/mountinfo | cut -d: -f1';
+    const mounts = [mount("/data", "rbind", "rshared")];
+    assert.equal(await seen(agent, script, { mounts }), "/ master\n/data shared");
+    const linux = { rootfsPropagation: "private" };
+    assert.equal(await seen(agent, script, { linux }), "/ -");
+    const shared = { mounts: [mount("/data", "rbind", "rprivate")], linux: { rootfsPropagation: "rshared" } };
+    assert.equal(await seen(agent, script, shared), "/ shared\n/data -");
+    await assert.rejects(seen(agent, script, { linux: { rootfsPropagation: "loud" } }), { code: "oci/spec-invalid" });
+  });
+
   it("are the kernel parameters that it set for itself", async () => {
     await using agent = await startAgent();
     const linux = {

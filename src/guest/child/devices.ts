@@ -2,10 +2,12 @@
 
 import { makedev } from "../../sys/linux/device.ts";
 import { chmod, chown, mknod, symlink } from "../../sys/linux/directory.ts";
-import { withParentInRoot } from "../../sys/linux/in-root.ts";
+import { closeQuietly } from "../../sys/linux/file.ts";
+import { makeDirectoriesInRoot } from "../../sys/linux/in-root.ts";
 import { AT_SYMLINK_NOFOLLOW } from "../../sys/linux/open-flags.ts";
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, statIfExists } from "../../sys/linux/stat.ts";
 import { isSystemError, SystemError } from "../../util/errors.ts";
+import { baseName, dirName } from "../../util/path.ts";
 import type { ContainerPlan, DevicePlan } from "../spec/plan.ts";
 import { directoryMode } from "./mounts.ts";
 import { step } from "./step.ts";
@@ -22,25 +24,54 @@ const links: readonly (readonly [path: string, target: string])[] = [
 /** A /dev that is bound from elsewhere belongs to others and is left as it is. */
 export function populateDev(rootFd: number, plan: ContainerPlan): void {
   if (plan.mounts.some(({ kind, destination }) => kind === "bind" && destination === "/dev")) return;
-  for (const device of plan.devices) step(`making ${device.path}`, () => makeDevice(rootFd, device));
-  for (const [path, target] of links) step(`making ${path}`, () => makeLink(rootFd, path, target));
+  const directories = new Directories(rootFd);
+  try {
+    for (const device of plan.devices) step(`making ${device.path}`, () => makeDevice(directories, device));
+    for (const [path, target] of links) step(`making ${path}`, () => makeLink(directories, path, target));
+  } finally {
+    directories.close();
+  }
 }
 
-function makeDevice(rootFd: number, device: DevicePlan): void {
+/** The directories that nodes and links go into, mostly one, opened once and made if missing. */
+class Directories {
+  readonly #rootFd: number;
+  readonly #opened = new Map<string, number>();
+
+  constructor(rootFd: number) {
+    this.#rootFd = rootFd;
+  }
+
+  of(path: string): number {
+    const directory = dirName(path);
+    const present = this.#opened.get(directory);
+    if (present !== undefined) return present;
+    const fd = makeDirectoriesInRoot(this.#rootFd, directory, directoryMode);
+    this.#opened.set(directory, fd);
+    return fd;
+  }
+
+  close(): void {
+    for (const fd of this.#opened.values()) closeQuietly(fd);
+    this.#opened.clear();
+  }
+}
+
+function makeDevice(directories: Directories, device: DevicePlan): void {
+  const parent = directories.of(device.path);
+  const name = baseName(device.path);
   const number = makedev(device.major, device.minor);
-  withParentInRoot(rootFd, device.path, directoryMode, (parent, name) => {
-    try {
-      mknod(name, typeOf(device) | device.mode, number, parent);
-    } catch (error) {
-      if (!isSystemError(error, "EEXIST")) throw error;
-      // An image may bring its own nodes; one that is something else would be used in the good faith that it is not.
-      const present = statIfExists(name, AT_SYMLINK_NOFOLLOW, parent);
-      const same = present !== undefined && (present.mode & S_IFMT) === typeOf(device);
-      if (!same || present.deviceNumber !== number) throw new SystemError("EEXIST", "mknod", device.path);
-      chmod(name, device.mode, parent);
-    }
-    chown(name, device.uid, device.gid, AT_SYMLINK_NOFOLLOW, parent);
-  });
+  try {
+    mknod(name, typeOf(device) | device.mode, number, parent);
+  } catch (error) {
+    if (!isSystemError(error, "EEXIST")) throw error;
+    // An image may bring its own nodes; one that is something else would be used in the good faith that it is not.
+    const present = statIfExists(name, AT_SYMLINK_NOFOLLOW, parent);
+    const same = present !== undefined && (present.mode & S_IFMT) === typeOf(device);
+    if (!same || present.deviceNumber !== number) throw new SystemError("EEXIST", "mknod", device.path);
+    chmod(name, device.mode, parent);
+  }
+  chown(name, device.uid, device.gid, AT_SYMLINK_NOFOLLOW, parent);
 }
 
 function typeOf({ kind }: DevicePlan): number {
@@ -54,13 +85,11 @@ function typeOf({ kind }: DevicePlan): number {
   }
 }
 
-function makeLink(rootFd: number, path: string, target: string): void {
-  withParentInRoot(rootFd, path, directoryMode, (parent, name) => {
-    try {
-      symlink(target, name, parent);
-    } catch (error) {
-      // What an image brings stays, as with runc.
-      if (!isSystemError(error, "EEXIST")) throw error;
-    }
-  });
+function makeLink(directories: Directories, path: string, target: string): void {
+  try {
+    symlink(target, baseName(path), directories.of(path));
+  } catch (error) {
+    // What an image brings stays, as with runc.
+    if (!isSystemError(error, "EEXIST")) throw error;
+  }
 }

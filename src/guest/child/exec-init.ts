@@ -11,7 +11,7 @@ import type { ProcessPlan } from "../spec/plan.ts";
 import { awaitRelease, reportFailure, reportReady } from "./control.ts";
 import { closeAllBut, setStandard } from "./descriptors.ts";
 import { prepareProgram, runProgram } from "./program.ts";
-import { setOomScoreAdjustment } from "./settings.ts";
+import { leaveSessionKeyring, setOomScoreAdjustment } from "./settings.ts";
 import { step } from "./step.ts";
 import { openTerminal } from "./terminal.ts";
 
@@ -35,6 +35,7 @@ export function initExec({ plan, control, standard, firstProcess }: ExecInit): n
     setStandard(standard);
     closeAllBut([control, firstProcess]);
     setsid();
+    leaveSessionKeyring();
     setOomScoreAdjustment(plan.oomScoreAdj);
     step("entering the container", () => setns(firstProcess, entered));
     closeQuietly(firstProcess);

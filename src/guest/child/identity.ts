@@ -13,12 +13,14 @@ import {
   PR_SET_NO_NEW_PRIVS,
   prctl,
   prlimit,
+  RLIMIT_NOFILE,
 } from "../../sys/linux/process.ts";
 import { isSystemError } from "../../util/errors.ts";
 import type { CapabilitySets, ProcessPlan, RlimitPlan, UserPlan } from "../spec/plan.ts";
 import { step } from "./step.ts";
 
 export function assumeIdentity(plan: ProcessPlan): void {
+  if (!plan.rlimits.some(({ resource }) => resource === RLIMIT_NOFILE)) limitDescriptors();
   for (const limit of plan.rlimits) setLimit(limit);
   if (plan.noNewPrivileges) step("setting no_new_privs", () => prctl(PR_SET_NO_NEW_PRIVS, 1));
   // Only what the agent itself has can be given on: under the process driver that is less than everything.
@@ -27,6 +29,14 @@ export function assumeIdentity(plan: ProcessPlan): void {
   step("keeping capabilities", () => prctl(PR_SET_KEEPCAPS, 1));
   becomeUser(plan.user);
   step("setting capabilities", () => setCapabilities(plan.capabilities, available));
+}
+
+/** What programs expect to find: the agent's own limit, which is inherited, is far above what select(2) can take. */
+const usualDescriptors = 1024n;
+
+function limitDescriptors(): void {
+  const { hard } = prlimit(0, RLIMIT_NOFILE);
+  prlimit(0, RLIMIT_NOFILE, { soft: hard < usualDescriptors ? hard : usualDescriptors, hard });
 }
 
 function setLimit({ name, resource, soft, hard }: RlimitPlan): void {
@@ -41,9 +51,19 @@ function becomeUser({ uid, gid, additionalGids, umask: mask }: UserPlan): void {
 }
 
 function dropBounding(kept: bigint): void {
-  for (let number = 0; number < 64; number++) {
-    if ((kept & (1n << BigInt(number))) === 0n && !dropOne(number)) return;
-  }
+  for (const number of numbersIn(allBits ^ kept)) if (!dropOne(number)) return;
+}
+
+const allBits = 2n ** 64n - 1n;
+
+/** The numbers of the bits that are set, lowest first; by halves, since 64-bit arithmetic is slow here. */
+function numbersIn(set: bigint): number[] {
+  const low = Number(set & 0xffff_ffffn);
+  const high = Number(set >> 32n);
+  const numbers: number[] = [];
+  for (let bit = 0; bit < 32; bit++) if (((low >>> bit) & 1) === 1) numbers.push(bit);
+  for (let bit = 0; bit < 32; bit++) if (((high >>> bit) & 1) === 1) numbers.push(bit + 32);
+  return numbers;
 }
 
 /** False beyond the last capability that the kernel knows. */
@@ -64,7 +84,5 @@ function setCapabilities(sets: CapabilitySets, available: bigint): void {
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
   // The kernel refuses an ambient capability that is not both permitted and inheritable.
   const ambient = sets.ambient & permitted & inheritable;
-  for (let number = 0; number < 64; number++) {
-    if ((ambient & (1n << BigInt(number))) !== 0n) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number);
-  }
+  for (const number of numbersIn(ambient)) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number);
 }

@@ -8,8 +8,8 @@ import { makeDirectoriesInRoot, makeFileInRoot, openWithoutLinks } from "../../s
 import { attachMount, mount_setattr } from "../../sys/linux/mount.ts";
 import { O_PATH } from "../../sys/linux/open-flags.ts";
 import { fstat, isDirectory } from "../../sys/linux/stat.ts";
-import { propagation } from "../spec/mount-options.ts";
 import type { AttributeChange, BindMountPlan, MountPlan, NewMountPlan } from "../spec/plan.ts";
+import { setPropagation } from "./rootfs.ts";
 import { step } from "./step.ts";
 
 /** Of mount points that have to be made, as runc makes them. */
@@ -29,10 +29,7 @@ function mountOne(rootFd: number, plan: MountPlan): void {
       : makeFileInRoot(rootFd, plan.destination, fileMode, directoryMode);
     attachMount(made.mount, target);
     // Only an attached mount can take part in propagation.
-    for (const bits of plan.propagation) {
-      const recursive = (bits & propagation.recursive) !== 0;
-      mount_setattr(made.mount, { set: 0, clear: 0, propagation: bits & ~propagation.recursive }, recursive);
-    }
+    for (const bits of plan.propagation) setPropagation(made.mount, bits);
   } finally {
     closeQuietly(made.mount);
     if (target !== undefined) closeQuietly(target);
