@@ -1,5 +1,8 @@
-/** One module of an engine executable as one JavaScript text: what the entry imports, behind the engine's globals. */
-import { resolve } from "node:path";
+/**
+ * One module of an engine executable as JavaScript: what the entry imports, behind the engine's globals. What is only
+ * imported by `import()` becomes a part of its own, which the engine reads when that is reached.
+ */
+import { basename, resolve } from "node:path";
 import { build } from "esbuild";
 
 export interface EngineModule {
@@ -12,8 +15,16 @@ export interface EngineModule {
 const repository = resolve(import.meta.dirname, "../..");
 const globals = resolve(repository, "src/sys/engine/prelude.ts");
 
-/** `define` replaces global identifiers by expressions, as esbuild's option of that name. */
-export async function bundle(module: EngineModule, define: Readonly<Record<string, string>>): Promise<Uint8Array> {
+export interface BundledPart {
+  /** The module's name, or the file name by which another part imports this one. */
+  readonly name: string;
+  readonly text: Uint8Array;
+}
+
+/**
+ * The entry's part comes first. `define` replaces global identifiers by expressions, as esbuild's option of that name.
+ */
+export async function bundle(module: EngineModule, define: Readonly<Record<string, string>>): Promise<BundledPart[]> {
   const entry = resolve(module.entry);
   const result = await build({
     stdin: {
@@ -25,6 +36,11 @@ export async function bundle(module: EngineModule, define: Readonly<Record<strin
     absWorkingDir: repository,
     tsconfig: resolve(repository, "tsconfig.portable.json"),
     bundle: true,
+    splitting: true,
+    outdir: "out",
+    entryNames: module.name,
+    // Parts of all modules are in one table.
+    chunkNames: `${module.name}-[name]-[hash]`,
     write: false,
     format: "esm",
     platform: "neutral",
@@ -41,7 +57,8 @@ export async function bundle(module: EngineModule, define: Readonly<Record<strin
     define: { ...define },
     logLevel: "silent",
   });
-  const [output] = result.outputFiles;
-  if (output === undefined) throw new Error(`bundling ${module.name} gave nothing`);
-  return output.contents;
+  const parts = result.outputFiles.map(({ path, contents }) => ({ name: basename(path), text: contents }));
+  const own = parts.find(({ name }) => name === `${module.name}.js`);
+  if (own === undefined) throw new Error(`bundling ${module.name} gave nothing`);
+  return [{ ...own, name: module.name }, ...parts.filter((part) => part !== own)];
 }

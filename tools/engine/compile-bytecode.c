@@ -1,5 +1,5 @@
 /*
- * Compiles one bundled module to QuickJS bytecode: compile-bytecode <module name> <source> <output>.
+ * Compiles one bundled module to QuickJS bytecode: compile-bytecode <module name> <source> <output> [<other module>...].
  * Build tool only. Source text is left out of the result, line numbers stay for stack traces.
  */
 #include <errno.h>
@@ -26,11 +26,13 @@ static int nothing(JSContext *ctx, JSModuleDef *module) {
   return 0;
 }
 
-/* Native modules exist only in the host; here their names are enough. Anything else must be in the bundle. */
-static JSModuleDef *load_native(JSContext *ctx, const char *name, void *opaque) {
-  (void)opaque;
+/* What the executable has besides this module; names are enough here. Anything else must be in the bundle. */
+static JSModuleDef *load_named(JSContext *ctx, const char *name, void *opaque) {
   if (strncmp(name, "kumite:", 7) == 0)
     return JS_NewCModule(ctx, name, nothing);
+  for (char **other = opaque; *other != NULL; other++)
+    if (strcmp(*other, name) == 0)
+      return JS_NewCModule(ctx, name, nothing);
   JS_ThrowReferenceError(ctx, "the bundle imports %s, which the engine does not have", name);
   return NULL;
 }
@@ -52,8 +54,8 @@ static char *read_all(const char *path, size_t *size) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4) {
-    fprintf(stderr, "usage: compile-bytecode <module name> <source> <output>\n");
+  if (argc < 4) {
+    fprintf(stderr, "usage: compile-bytecode <module name> <source> <output> [<other module>...]\n");
     return 2;
   }
   size_t size, code_size;
@@ -61,7 +63,7 @@ int main(int argc, char **argv) {
   JSRuntime *runtime = JS_NewRuntime();
   JSContext *ctx = JS_NewContext(runtime);
   JS_SetStripInfo(runtime, JS_STRIP_SOURCE);
-  JS_SetModuleLoaderFunc(runtime, NULL, load_native, NULL);
+  JS_SetModuleLoaderFunc(runtime, NULL, load_named, argv + 4);
   JSValue module = JS_Eval(ctx, text, size, argv[1], JS_EVAL_TYPE_MODULE | JS_EVAL_FLAG_COMPILE_ONLY);
   if (JS_IsException(module))
     fail_with_exception(ctx, argv[1]);

@@ -58,6 +58,24 @@ describe("an engine executable", () => {
     assert.equal(execFileSync(again, { encoding: "utf8" }), "changed");
   });
 
+  it("reads what is imported dynamically when that is reached, and shares with it what both import", async () => {
+    await writeFile(join(directory, "shared.ts"), "export const shared = { loaded: 0 };");
+    await writeFile(
+      join(directory, "late.ts"),
+      `import { shared } from "./shared.ts"; shared.loaded++; export const late = () => "late " + shared.loaded;`,
+    );
+    const early = await entry(
+      "early",
+      `import { shared } from "./shared.ts"; import { write } from "kumite:native";
+       const print = (text: string) => { const bytes = new TextEncoder().encode(text); write(1, bytes, 0, bytes.length); };
+       print("early " + shared.loaded + ", ");
+       void import("./late.ts").then(async ({ late }) => print(late() + ", " + (await import("./late.ts")).late()));`,
+    );
+    const program = join(directory, "lazy");
+    await buildExecutable({ output: program, modules: [early] });
+    assert.equal(execFileSync(program, { encoding: "utf8" }), "early 0, late 1, late 1");
+  });
+
   it("cannot be made from what the engine does not have, and the import is named", async () => {
     const modules = [await entry("wrong", 'import "node:fs";')];
     await assert.rejects(buildExecutable({ output: join(directory, "wrong"), modules }), /node:fs/);

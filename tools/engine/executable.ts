@@ -5,7 +5,7 @@
 import { constants } from "node:fs";
 import { copyFile, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { bundle, type EngineModule } from "./bundle.ts";
+import { type BundledPart, bundle, type EngineModule } from "./bundle.ts";
 import { cached, contentKey } from "./cache.ts";
 import { ensureCompiler, ensureHost, type Host } from "./host.ts";
 import { ensureQuickjs, type Quickjs } from "./quickjs.ts";
@@ -29,9 +29,9 @@ const linkFlags: readonly string[] = [
 
 /** Builds or takes from the cache; the output is replaced by rename, and left alone when it has the right content. */
 export async function buildExecutable(request: ExecutableRequest): Promise<void> {
-  const bundles = await Promise.all(
-    request.modules.map(async (module) => ({ name: module.name, text: await bundle(module, request.define ?? {}) })),
-  );
+  const bundled = await Promise.all(request.modules.map((module) => bundle(module, request.define ?? {})));
+  // The first is the default, so parts that are only imported come behind all entries.
+  const bundles = [...bundled.flatMap((parts) => parts.slice(0, 1)), ...bundled.flatMap((parts) => parts.slice(1))];
   const quickjs = await ensureQuickjs();
   const host = await ensureHost(quickjs);
   const compiler = await ensureCompiler(quickjs);
@@ -42,28 +42,31 @@ export async function buildExecutable(request: ExecutableRequest): Promise<void>
   await place(join(directory, "executable"), request.output);
 }
 
-interface Bundle {
-  readonly name: string;
-  readonly text: Uint8Array;
-}
-
 interface Toolchain {
   readonly quickjs: Quickjs;
   readonly host: Host;
   readonly compiler: string;
 }
 
-async function link(target: string, bundles: readonly Bundle[], tools: Toolchain): Promise<void> {
+async function link(target: string, bundles: readonly BundledPart[], tools: Toolchain): Promise<void> {
   for (const { name, text } of bundles) {
+    const file = fileOf(name);
     // Kept beside the executable: stack traces name its lines.
-    await writeFile(join(target, `${name}.js`), text);
-    await run(tools.compiler, [`${name}.js`, `${name}.js`, `${name}.bytecode`], { cwd: target });
+    await writeFile(join(target, file), text);
+    await run(tools.compiler, [file, file, `${name}.bytecode`, ...bundles.map((part) => fileOf(part.name))], {
+      cwd: target,
+    });
   }
   await writeFile(join(target, "modules.S"), moduleTable(bundles.map(({ name }) => name)));
   await run("musl-gcc", ["-c", "modules.S", "-o", "modules.o"], { cwd: target });
   const libraries = [join(tools.quickjs.libDir, "libquickjs.a"), "-lm"];
   const inputs = ["modules.o", ...tools.host.objects, ...libraries];
   await run("musl-gcc", [...linkFlags, "-o", "executable", ...inputs], { cwd: target });
+}
+
+/** A part that others import has a file's name already. */
+function fileOf(name: string): string {
+  return name.endsWith(".js") ? name : `${name}.js`;
 }
 
 /** `engine_modules` of src/sys/native/engine.h, in assembler so that bytecode goes in without a detour through C text. */

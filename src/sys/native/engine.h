@@ -19,7 +19,10 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* One module of bytecode; the build generates the table (tools/engine/link.ts). The first one is the default. */
+/*
+ * One module of bytecode; the build generates the table (tools/engine/executable.ts). The first one is the default; those
+ * whose name ends in ".js" are only imported by others.
+ */
 struct engine_module {
   const char *name;
   const uint8_t *code;

@@ -21,6 +21,28 @@ static size_t stack_limit(void) {
   return STACK_MAX;
 }
 
+static JSValue read_module(JSContext *ctx, const struct engine_module *module) {
+  return JS_ReadObject(ctx, module->code, (size_t)(module->end - module->code), JS_READ_OBJ_BYTECODE);
+}
+
+/* What another module imports; by `import()`, when that is reached. */
+static JSModuleDef *load_module(JSContext *ctx, const char *name, void *opaque) {
+  (void)opaque;
+  for (size_t i = 0; i < engine_module_count; i++) {
+    if (strcmp(engine_modules[i].name, name) != 0)
+      continue;
+    JSValue object = read_module(ctx, &engine_modules[i]);
+    if (JS_IsException(object))
+      return NULL;
+    JSModuleDef *module = JS_VALUE_GET_PTR(object);
+    /* The context holds it. */
+    JS_FreeValue(ctx, object);
+    return module;
+  }
+  JS_ThrowReferenceError(ctx, "there is no module %s", name);
+  return NULL;
+}
+
 JSContext *engine_start(void) {
   JSRuntime *runtime = JS_NewRuntime2(&engine_allocator, NULL);
   if (runtime == NULL)
@@ -28,6 +50,7 @@ JSContext *engine_start(void) {
   JS_SetMemoryLimit(runtime, MEMORY_LIMIT);
   JS_SetMaxStackSize(runtime, stack_limit());
   JS_SetGCThreshold(runtime, GC_THRESHOLD);
+  JS_SetModuleLoaderFunc(runtime, NULL, load_module, NULL);
   JSContext *ctx = JS_NewContextRaw(runtime);
   if (ctx == NULL)
     return NULL;
@@ -47,7 +70,7 @@ JSContext *engine_start(void) {
 }
 
 JSValue engine_evaluate(JSContext *ctx, const struct engine_module *module) {
-  JSValue object = JS_ReadObject(ctx, module->code, (size_t)(module->end - module->code), JS_READ_OBJ_BYTECODE);
+  JSValue object = read_module(ctx, module);
   if (JS_IsException(object))
     return object;
   if (JS_ResolveModule(ctx, object) < 0) {
