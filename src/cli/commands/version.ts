@@ -4,13 +4,14 @@ import { readInstall } from "../../shim-client/install.ts";
 import type { Os } from "../../sys/os.ts";
 import { isKumiteError, isSystemError } from "../../util/errors.ts";
 
-/** Three lines. An installation that cannot be read is no reason to say nothing. */
+/** Three lines. */
 export async function versionText(os: Os): Promise<string> {
   const { version, commit } = await installed(os);
   return `kumite  : ${version}\n   commit   : ${commit}\n   OCI specs: ${ociVersion}\n`;
 }
 
-async function installed(os: Os): Promise<{ version: string; commit: string }> {
+/** An installation that cannot be read is no reason to say nothing. */
+export async function installed(os: Os): Promise<{ version: string; commit: string }> {
   try {
     return await readInstall(os);
   } catch (error) {

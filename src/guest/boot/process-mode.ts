@@ -2,6 +2,8 @@
  * The agent on a host's own kernel, for the process driver: in namespaces of its own, in a root of its own below which
  * the host's files are at one place, and without the capabilities over what belongs to the host.
  */
+
+import type { CapabilityName } from "../../oci/capabilities.ts";
 import { capget, capset } from "../../sys/linux/credentials.ts";
 import { mountFileSystem } from "../../sys/linux/detached-mount.ts";
 import { chdir, mkdir } from "../../sys/linux/directory.ts";
@@ -10,7 +12,7 @@ import { bringUpLoopback } from "../../sys/linux/interface.ts";
 import { attachMount, pivot_root } from "../../sys/linux/mount.ts";
 import { PR_CAPBSET_DROP, prctl, unshare } from "../../sys/linux/process.ts";
 import { setPropagation } from "../child/rootfs.ts";
-import { type CapabilityName, capabilityNumber } from "../spec/capabilities.ts";
+import { capabilityNumber } from "../spec/capabilities.ts";
 import { propagation } from "../spec/mount-options.ts";
 import { namespaceFlag } from "../spec/namespaces.ts";
 import { mountForProcess } from "./file-systems.ts";

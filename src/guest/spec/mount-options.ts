@@ -1,7 +1,15 @@
 /**
- * Mount options of the OCI specification, the same words as mount(8), sorted by what the kernel takes them as.
- * Pure: a table and a fold.
+ * Mount options of the OCI specification, sorted by what the kernel takes them as. The words are those of
+ * `oci/mount-options.ts`, each of which has to have its meaning here. Pure: a table and a fold.
  */
+import {
+  type MountAttributeWord,
+  type MountPropagationWord,
+  mountBindWords,
+  mountExtensionWords,
+  mountPlainWords,
+  mountSuperblockWords,
+} from "../../oci/mount-options.ts";
 import type { AttributeChange, FsParameter, Propagation } from "./plan.ts";
 
 export interface MountOptions {
@@ -46,7 +54,7 @@ const off = (bits: number): AttributeChange => ({ set: 0, clear: bits });
 const atime = (bits: number): AttributeChange => ({ set: bits, clear: a.atimeMask });
 
 /** With an `r` before the name: the same for the whole tree. */
-const attributeWords: Readonly<Record<string, AttributeChange>> = {
+const attributeWords: Readonly<Record<MountAttributeWord, AttributeChange>> = {
   ro: on(a.readonly),
   rw: off(a.readonly),
   nosuid: on(a.nosuid),
@@ -67,7 +75,7 @@ const attributeWords: Readonly<Record<string, AttributeChange>> = {
   symfollow: off(a.nosymfollow),
 };
 
-const propagationWords: Readonly<Record<string, Propagation>> = {
+const propagationWords: Readonly<Record<MountPropagationWord, Propagation>> = {
   private: propagation.private,
   rprivate: propagation.private | propagation.recursive,
   slave: propagation.slave,
@@ -78,10 +86,7 @@ const propagationWords: Readonly<Record<string, Propagation>> = {
   runbindable: propagation.unbindable | propagation.recursive,
 };
 
-/** What a file system handles itself; the other half of each pair is the default. */
-const superblockWords: ReadonlySet<string> = new Set(["sync", "dirsync", "lazytime", "mand", "iversion"]);
-const withoutEffect = ["async", "defaults", "loud", "noiversion", "nolazytime", "nomand", "silent"] as const;
-const extensionWords = ["tmpcopyup", "notmpcopyup", "copy-symlink", "idmap", "ridmap"] as const;
+const superblockWords: ReadonlySet<string> = new Set(mountSuperblockWords);
 
 type Meaning =
   | { readonly kind: "attribute"; readonly change: AttributeChange }
@@ -96,9 +101,9 @@ const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ),
   ...Object.entries(attributeWords).map(([word, change]) => [word, { kind: "attribute", change }] as const),
   ...Object.entries(propagationWords).map(([word, bits]) => [word, { kind: "propagation", bits }] as const),
-  ...(["bind", "rbind", "remount"] as const).map((kind) => [kind, { kind }] as const),
-  ...extensionWords.map((word) => [word, { kind: "extension" }] as const),
-  ...withoutEffect.map((word) => [word, { kind: "nothing" }] as const),
+  ...mountBindWords.map((kind) => [kind, { kind }] as const),
+  ...mountExtensionWords.map((word) => [word, { kind: "extension" }] as const),
+  ...mountPlainWords.map((word) => [word, { kind: "nothing" }] as const),
 ]);
 
 /** What a word of rootfsPropagation means; `undefined` for an unknown one. */

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import * as v from "valibot";
+import { ociVersion } from "../oci/state.ts";
+import { featuresDocument } from "./features-document.ts";
+
+const texts = v.array(v.string());
+const enabled = v.strictObject({ enabled: v.boolean() });
+const version = v.pipe(v.string(), v.regex(/^\d+\.\d+\.\d+/));
+
+/** features.md and features-linux.md of the runtime specification; a key that they do not have is refused. */
+const schema = v.strictObject({
+  ociVersionMin: version,
+  ociVersionMax: version,
+  hooks: v.array(
+    v.picklist(["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]),
+  ),
+  mountOptions: texts,
+  linux: v.strictObject({
+    namespaces: v.array(v.picklist(["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"])),
+    capabilities: v.array(v.pipe(v.string(), v.regex(/^CAP_[A-Z_]+$/))),
+    cgroup: v.strictObject({
+      v1: v.boolean(),
+      v2: v.boolean(),
+      systemd: v.boolean(),
+      systemdUser: v.boolean(),
+      rdma: v.boolean(),
+    }),
+    seccomp: v.strictObject({
+      enabled: v.boolean(),
+      actions: v.optional(v.array(v.pipe(v.string(), v.regex(/^SCMP_ACT_[A-Z_]+$/)))),
+      operators: v.optional(v.array(v.pipe(v.string(), v.regex(/^SCMP_CMP_[A-Z_]+$/)))),
+      archs: v.optional(v.array(v.pipe(v.string(), v.regex(/^SCMP_ARCH_[A-Z0-9_]+$/)))),
+      knownFlags: v.optional(v.array(v.pipe(v.string(), v.regex(/^SECCOMP_FILTER_FLAG_[A-Z_]+$/)))),
+      supportedFlags: v.optional(v.array(v.pipe(v.string(), v.regex(/^SECCOMP_FILTER_FLAG_[A-Z_]+$/)))),
+    }),
+    apparmor: enabled,
+    selinux: enabled,
+    intelRdt: enabled,
+    mountExtensions: v.strictObject({ idmap: enabled }),
+    netDevices: enabled,
+  }),
+  annotations: v.record(v.string(), v.string()),
+});
+
+describe("the features document", () => {
+  const document = featuresDocument({ version: "1.2.3", commit: "abc" }) as v.InferOutput<typeof schema>;
+
+  it("has the form that the runtime specification gives it", () => {
+    v.parse(schema, document);
+  });
+
+  it("lists nothing twice", () => {
+    const { hooks, mountOptions, linux } = document;
+    for (const list of [hooks, mountOptions, linux.namespaces, linux.capabilities]) {
+      assert.equal(new Set(list).size, list.length);
+    }
+  });
+
+  it("says which version of what it describes", () => {
+    assert.equal(document.ociVersionMax, ociVersion);
+    assert.deepEqual(document.annotations, { "io.kumite.version": "1.2.3", "io.kumite.commit": "abc" });
+  });
+
+  it("lists mount options that the guest applies, and none that it refuses", () => {
+    const { mountOptions } = document;
+    for (const word of ["ro", "rro", "rbind", "rprivate", "nosymfollow", "sync", "defaults"]) {
+      assert.ok(mountOptions.includes(word), word);
+    }
+    for (const word of ["idmap", "ridmap", "remount", "copy-symlink"]) assert.ok(!mountOptions.includes(word), word);
+  });
+});

@@ -1,0 +1,71 @@
+/**
+ * The words of a mount's `options` that the runtime knows, the same as those of mount(8), by kind. What they do is the
+ * guest's affair (`guest/spec/mount-options.ts`), which has to have a meaning for each; `features` lists them.
+ * Any other word is left to the file system.
+ */
+
+/** Flags of a mount. With an `r` before it, each is one for the whole tree. */
+export const mountAttributeWords = [
+  "ro",
+  "rw",
+  "nosuid",
+  "suid",
+  "nodev",
+  "dev",
+  "noexec",
+  "exec",
+  "noatime",
+  "strictatime",
+  "relatime",
+  "atime",
+  "norelatime",
+  "nostrictatime",
+  "nodiratime",
+  "diratime",
+  "nosymfollow",
+  "symfollow",
+] as const;
+
+export type MountAttributeWord = (typeof mountAttributeWords)[number];
+
+export const mountPropagationWords = [
+  "private",
+  "rprivate",
+  "slave",
+  "rslave",
+  "shared",
+  "rshared",
+  "unbindable",
+  "runbindable",
+] as const;
+
+export type MountPropagationWord = (typeof mountPropagationWords)[number];
+
+/** What kind of mount it is. */
+export const mountBindWords = ["bind", "rbind", "remount"] as const;
+
+/** What a file system handles itself; the other half of each pair is the default. */
+export const mountSuperblockWords = ["sync", "dirsync", "lazytime", "mand", "iversion"] as const;
+
+/** They ask for what is the case anyway. */
+export const mountPlainWords = ["async", "defaults", "loud", "noiversion", "nolazytime", "nomand", "silent"] as const;
+
+/** What only the runtime can do; they may have a value. */
+export const mountExtensionWords = ["tmpcopyup", "notmpcopyup", "copy-symlink", "idmap", "ridmap"] as const;
+
+/** Known in order to be refused with their name, or told to be without effect. */
+const notImplemented: ReadonlySet<string> = new Set(["remount", "copy-symlink", "idmap", "ridmap"]);
+
+/** Every word that has an effect or asks for what is so anyway, sorted. */
+export function supportedMountOptions(): string[] {
+  const words = [
+    ...mountAttributeWords,
+    ...mountAttributeWords.map((word) => `r${word}`),
+    ...mountPropagationWords,
+    ...mountBindWords,
+    ...mountSuperblockWords,
+    ...mountPlainWords,
+    ...mountExtensionWords,
+  ];
+  return words.filter((word) => !notImplemented.has(word)).sort();
+}
