@@ -1,4 +1,4 @@
-/** Waiting for what cgroup.events tells: whether processes are left. */
+/** Waiting for what cgroup.events tells: whether processes are left, whether all are frozen. */
 import { Watch } from "../../sys/engine/loop.ts";
 import { EPOLLPRI } from "../../sys/linux/epoll.ts";
 import { closeQuietly, lseek, open, SEEK_SET } from "../../sys/linux/file.ts";
@@ -16,8 +16,17 @@ export class CgroupEvents {
     this.#file = `${directory}/cgroup.events`;
   }
 
+  whenEmpty(signal: AbortSignal): Promise<void> {
+    return this.#when("populated 0", signal);
+  }
+
+  /** Or not frozen any more. */
+  whenFrozen(frozen: boolean, signal: AbortSignal): Promise<void> {
+    return this.#when(frozen ? "frozen 1" : "frozen 0", signal);
+  }
+
   /** One wait; the file is open for as long. */
-  async whenEmpty(signal: AbortSignal): Promise<void> {
+  async #when(line: string, signal: AbortSignal): Promise<void> {
     throwIfAborted(signal);
     const fd = open(this.#file, O_RDONLY | O_CLOEXEC);
     // The kernel wakes who has read the file since the last change: so the look comes after the watch begins, and again
@@ -29,7 +38,7 @@ export class CgroupEvents {
       await new Promise<void>((resolve, reject) => {
         onChange = () => {
           try {
-            if (this.#isEmpty(fd)) resolve();
+            if (this.#says(fd, line)) resolve();
           } catch (error) {
             reject(error);
           }
@@ -45,8 +54,10 @@ export class CgroupEvents {
     }
   }
 
-  #isEmpty(fd: number): boolean {
+  #says(fd: number, line: string): boolean {
     lseek(fd, 0, SEEK_SET);
-    return /^populated 0$/m.test(decodeUtf8(readToEnd(fd, maxBytes, this.#file)));
+    return decodeUtf8(readToEnd(fd, maxBytes, this.#file))
+      .split("\n")
+      .includes(line);
   }
 }

@@ -5,19 +5,13 @@ import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isKumiteError, isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
 import { dirName } from "../../util/path.ts";
 import type { CgroupPlan, CgroupSetting } from "../spec/plan.ts";
+import { applySetting, type SettingOptions } from "./apply-setting.ts";
 import { CgroupEvents } from "./cgroup-events.ts";
+import { fitToMachine } from "./cpuset.ts";
 import { cgroupRoot, type Hierarchy } from "./hierarchy.ts";
 
-export interface CgroupOptions {
-  /**
-   * Called for a setting whose file is not there, because the kernel lacks the controller, or the host has it
-   * elsewhere; may throw.
-   */
-  readonly onMissing: (setting: CgroupSetting) => void;
-}
-
 /** Controllers that not every cgroup has, by the beginning of their files' names. */
-const onDemand: readonly string[] = ["cpuset", "hugetlb", "io"];
+const onDemand: readonly string[] = ["cpuset", "hugetlb", "io", "misc", "rdma"];
 
 export class ContainerCgroup {
   /** Absolute path of its directory. */
@@ -34,19 +28,24 @@ export class ContainerCgroup {
   }
 
   /** @throws KumiteError `cgroup/failed`; nothing is left then */
-  static create(hierarchy: Hierarchy, { path, settings }: CgroupPlan, options: CgroupOptions): ContainerCgroup {
+  static create(hierarchy: Hierarchy, { path, settings }: CgroupPlan, options: SettingOptions): ContainerCgroup {
     const directory = `${cgroupRoot}${path}`;
-    const controllers = onDemand.filter((name) => settings.some(({ file }) => file.startsWith(`${name}.`)));
     try {
-      const isNew = hierarchy.makeCgroup(path, controllers);
+      const fitting = fitToMachine(settings, options.notApplied);
+      const isNew = hierarchy.makeCgroup(path, controllersOf(settings));
       if (!isNew && isUsed(directory)) throw inUse(path);
-      for (const setting of settings) apply(directory, setting, options);
+      for (const setting of fitting) applySetting(directory, setting, options);
       return new ContainerCgroup(hierarchy, directory);
     } catch (error) {
       hierarchy.removeEmpty(directory);
       if (isKumiteError(error)) throw error;
       throw new KumiteError("cgroup/failed", `cgroup ${path}: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  /** Distributes the controllers of these settings down to it. What cannot be had is missing where it is set. */
+  enableControllersOf(settings: readonly CgroupSetting[]): void {
+    this.#hierarchy.makeCgroup(this.directory.slice(cgroupRoot.length), controllersOf(settings));
   }
 
   /** SIGKILL to every process in it and below. */
@@ -62,6 +61,30 @@ export class ContainerCgroup {
   /** Resolves when no process is in it or below; those that are only waiting to be reaped do not count. */
   whenEmpty(signal: AbortSignal): Promise<void> {
     return new CgroupEvents(this.directory).whenEmpty(signal);
+  }
+
+  /**
+   * Resolves when none of its processes runs; SIGKILL ends them all the same.
+   * @throws KumiteError `aborted`, `timeout`; they run again then
+   */
+  async freeze(signal: AbortSignal): Promise<void> {
+    try {
+      this.#setFrozen(true);
+      await new CgroupEvents(this.directory).whenFrozen(true, signal);
+    } catch (error) {
+      this.#setFrozen(false);
+      throw error;
+    }
+  }
+
+  /** Resolves when its processes may run again. */
+  async thaw(signal: AbortSignal): Promise<void> {
+    this.#setFrozen(false);
+    await new CgroupEvents(this.directory).whenFrozen(false, signal);
+  }
+
+  #setFrozen(frozen: boolean): void {
+    writeKernelFile(`${this.directory}/cgroup.freeze`, frozen ? "1" : "0");
   }
 
   /**
@@ -89,23 +112,8 @@ function inUse(path: string): KumiteError {
   });
 }
 
-function apply(directory: string, setting: CgroupSetting, { onMissing }: CgroupOptions): void {
-  try {
-    writeKernelFile(`${directory}/${setting.file}`, setting.value);
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    if (error.errno === "ENOENT") {
-      onMissing(setting);
-      return;
-    }
-    throw new KumiteError(
-      "cgroup/failed",
-      `setting ${setting.file} to ${JSON.stringify(setting.value)}: ${error.message}`,
-      {
-        cause: error,
-      },
-    );
-  }
+function controllersOf(settings: readonly CgroupSetting[]): string[] {
+  return onDemand.filter((name) => settings.some(({ file }) => file.startsWith(`${name}.`)));
 }
 
 function pidsBelow(directory: string): number[] {

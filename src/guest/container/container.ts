@@ -23,6 +23,8 @@ export class Container {
   readonly processes: ProcessTable;
   /** Undoes all that was made for it. */
   readonly undo: Scope;
+  /** Nothing of it runs, and nothing can be added; whatever its state is otherwise. Set by `pause.ts`. */
+  isPaused = false;
   #state: ContainerState;
 
   constructor(parts: {
@@ -56,7 +58,7 @@ export class Container {
   }
 
   wrongState(wanted: string): KumiteError {
-    const { phase } = this.#state;
+    const phase = this.isPaused && this.#state.phase !== "stopped" ? "paused" : this.#state.phase;
     return new KumiteError("container/wrong-state", `container ${this.id} is ${phase}, not ${wanted}`, {
       data: { container: this.id, state: phase },
     });

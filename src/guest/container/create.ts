@@ -3,8 +3,9 @@
  * in the process, is undone, and the error says what it was.
  */
 import { raceAbort } from "../../util/abort.ts";
-import { KumiteError, messageOf } from "../../util/errors.ts";
+import { messageOf } from "../../util/errors.ts";
 import { Scope } from "../../util/scope.ts";
+import { settingOptions } from "../cgroup/apply-setting.ts";
 import { ContainerCgroup } from "../cgroup/container-cgroup.ts";
 import { initContainer } from "../child/container-init.ts";
 import { namespaceFlag } from "../spec/namespaces.ts";
@@ -61,14 +62,7 @@ function holdStorages(host: ContainerHost, storages: readonly StorageRequest[], 
 }
 
 function makeCgroup(host: ContainerHost, { id, plan }: CreateRequest, undo: Scope): ContainerCgroup {
-  const cgroup = ContainerCgroup.create(host.hierarchy, plan.cgroup, {
-    onMissing: ({ file, value }) => {
-      if (host.missingController === "refuse") {
-        throw new KumiteError("cgroup/failed", `cgroup ${plan.cgroup.path} has no ${file}, which was to be ${value}`);
-      }
-      host.log.warn("limit not applied: the hierarchy has no such controller", { container: id, file, value });
-    },
-  });
+  const cgroup = ContainerCgroup.create(host.hierarchy, plan.cgroup, settingOptions(host, id));
   undo.add("cgroup", () => cgroup.remove());
   return cgroup;
 }

@@ -21,6 +21,8 @@ export async function execProcess(
   request: ProcessRequest,
   signal: AbortSignal,
 ): Promise<void> {
+  // It would be born frozen, and never say that it is ready.
+  if (container.isPaused) throw container.wrongState("running");
   const release = container.reserve(request.execId);
   try {
     const birth = (standard: ChildEnds["standard"]) => startProcess(container, request.plan, standard);

@@ -38,12 +38,17 @@ export function rpc<Request, Response extends object>(
   };
 }
 
-/** A method that is known, so that its name is not taken for a mistake, but not there yet. */
-export function notImplemented(name: string): Rpc {
+/** A method whose code is read with its first call: few containers need it, and all would pay for it in memory. */
+export function onDemand(name: string, load: () => Promise<readonly Rpc[]>): Rpc {
   return {
     name,
-    serve: () => async () => {
-      throw new TtrpcError(grpcCode.unimplemented, `${name} is not implemented by this agent`);
+    serve: (agent) => {
+      let method: RawMethod | undefined;
+      return async (payload, context) => {
+        method ??= (await load()).find((rpc) => rpc.name === name)?.serve(agent);
+        if (method === undefined) throw new TtrpcError(grpcCode.internal, `${name} is not where it should be`);
+        return method(payload, context);
+      };
     },
   };
 }

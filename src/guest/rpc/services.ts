@@ -1,4 +1,4 @@
-/** The services of the agent: every method it has, and those it knows but does not have yet. */
+/** The services of the agent: every method it has. */
 import type { TtrpcService } from "../../protocol/ttrpc/service-table.ts";
 import type { Agent } from "../agent.ts";
 import { check } from "./check.ts";
@@ -12,7 +12,7 @@ import { readStderr } from "./read-stderr.ts";
 import { readStdout } from "./read-stdout.ts";
 import { removeContainer } from "./remove-container.ts";
 import { reseedRandomDev } from "./reseed-random-dev.ts";
-import { notImplemented, type Rpc, service } from "./rpc.ts";
+import { onDemand, type Rpc, service } from "./rpc.ts";
 import { setGuestDateTime } from "./set-guest-date-time.ts";
 import { signalProcess } from "./signal-process.ts";
 import { startContainer } from "./start-container.ts";
@@ -20,6 +20,15 @@ import { ttyWinResize } from "./tty-win-resize.ts";
 import { version } from "./version.ts";
 import { waitProcess } from "./wait-process.ts";
 import { writeStdin } from "./write-stdin.ts";
+
+const onDemandNames: readonly string[] = [
+  "GetOOMEvent",
+  "ListProcesses",
+  "PauseContainer",
+  "ResumeContainer",
+  "StatsContainer",
+  "UpdateContainer",
+];
 
 const health: readonly Rpc[] = [check, version];
 
@@ -40,7 +49,7 @@ const agentService: readonly Rpc[] = [
   ttyWinResize,
   waitProcess,
   writeStdin,
-  ...["ListProcesses", "PauseContainer", "ResumeContainer", "StatsContainer", "UpdateContainer"].map(notImplemented),
+  ...onDemandNames.map((name) => onDemand(name, async () => (await import("./on-demand.ts")).onDemandMethods)),
 ];
 
 export function agentServices(agent: Agent): TtrpcService[] {

@@ -20,6 +20,7 @@ export interface SandboxDetails {
 
 export class Sandbox {
   readonly #entries = new Map<string, Entry>();
+  readonly #observers: ((container: Container) => void)[] = [];
   #details: SandboxDetails | undefined;
 
   /** @throws KumiteError `container/exists` when there is one */
@@ -51,12 +52,21 @@ export class Sandbox {
       throw new KumiteError("container/exists", `container ${id} exists already`, { data: { container: id } });
     }
     this.#entries.set(id, { kind: "creating" });
+    let container: Container;
     try {
-      this.#entries.set(id, { kind: "container", container: await create() });
+      container = await create();
     } catch (error) {
       this.#entries.delete(id);
       throw error;
     }
+    this.#entries.set(id, { kind: "container", container });
+    for (const observer of this.#observers) observer(container);
+  }
+
+  /** Tells of every container, of those there are at once and of others when they have been created. */
+  observe(observer: (container: Container) => void): void {
+    this.#observers.push(observer);
+    for (const entry of this.#entries.values()) if (entry.kind === "container") observer(entry.container);
   }
 
   /** @throws KumiteError `container/not-found`, `container/wrong-state` while it is being made */

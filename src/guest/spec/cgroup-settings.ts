@@ -1,80 +1,140 @@
 /**
  * `linux.resources` as settings of a version 2 hierarchy, the only one in the guest. Pure.
- * The specification speaks version 1; the conversions are those that runc and crun share.
+ * The specification speaks version 1; the conversions are those that runc and crun share. Zero means "not given".
  */
+import { blockIoSettings } from "./cgroup-block-io.ts";
+import { hugepageSettings, rdmaSettings, unifiedSettings } from "./cgroup-by-name.ts";
 import { type Fields, wrong } from "./fields.ts";
 import type { CgroupSetting } from "./plan.ts";
 
+export interface SettingsContext {
+  /** Told of what is accepted and not applied, one phrase each. */
+  readonly notApplied: (phrase: string) => void;
+  /**
+   * What a file of the cgroup holds: an update keeps what it does not name. Default: nothing, as in a new cgroup.
+   */
+  readonly current?: (file: string) => string | undefined;
+}
+
 /** Limits first, then what `unified` says, which wins by being written later. */
-export function readCgroupSettings(
-  resources: Fields | undefined,
-  notApplied: (phrase: string) => void,
-): CgroupSetting[] {
+export function readCgroupSettings(resources: Fields | undefined, context: SettingsContext): CgroupSetting[] {
   if (resources === undefined) return [];
-  if (resources.objects("devices").length > 0) notApplied("device rules (linux.resources.devices)");
-  for (const name of ["blockIO", "hugepageLimits", "network", "rdma"]) {
-    if (resources.has(name)) notApplied(`linux.resources.${name}`);
-  }
+  if (resources.objects("devices").length > 0) context.notApplied("device rules (linux.resources.devices)");
+  // Version 2 marks packets by other means, which no specification speaks of.
+  if (resources.has("network")) context.notApplied("linux.resources.network");
   return [
-    ...memorySettings(resources.object("memory")),
-    ...cpuSettings(resources.object("cpu")),
+    ...memorySettings(resources.object("memory"), context),
+    ...cpuSettings(resources.object("cpu"), context),
     ...pidsSettings(resources.object("pids")),
+    ...blockIoSettings(resources.object("blockIO"), context.notApplied),
+    ...hugepageSettings(resources),
+    ...rdmaSettings(resources.object("rdma")),
     ...unifiedSettings(resources),
   ];
 }
 
-function memorySettings(memory: Fields | undefined): CgroupSetting[] {
+function memorySettings(memory: Fields | undefined, context: SettingsContext): CgroupSetting[] {
   if (memory === undefined) return [];
   const settings: CgroupSetting[] = [];
   const limit = memory.int64("limit") ?? 0n;
-  const swap = memory.int64("swap") ?? 0n;
   const reservation = memory.int64("reservation") ?? 0n;
-  if (limit !== 0n) settings.push({ file: "memory.max", value: limitText(limit) });
-  // Version 1 counts memory and swap together, version 2 swap alone.
-  if (swap < 0n) settings.push({ file: "memory.swap.max", value: "max" });
-  else if (swap > 0n) {
-    if (limit <= 0n) throw wrong(memory.key("swap"), "needs a memory limit");
-    if (swap < limit) throw wrong(memory.key("swap"), `is below the memory limit: ${swap} < ${limit}`);
-    settings.push({ file: "memory.swap.max", value: String(swap - limit) });
+  const swap = swapText(memory, limit, context);
+  if (memory.flag("checkBeforeUpdate")) checkUsage(memory, limit, context);
+  // Before the limit, as long as what is in use may still be swapped out.
+  if (swap !== undefined) settings.push({ key: memory.key("swap"), file: "memory.swap.max", value: swap });
+  if (limit !== 0n) settings.push({ key: memory.key("limit"), file: "memory.max", value: limitText(limit) });
+  if (reservation !== 0n) {
+    settings.push({ key: memory.key("reservation"), file: "memory.low", value: limitText(reservation) });
   }
-  if (reservation !== 0n) settings.push({ file: "memory.low", value: limitText(reservation) });
+  noteMemory(memory, context);
   return settings;
 }
 
-function cpuSettings(cpu: Fields | undefined): CgroupSetting[] {
+/** Version 1 counts memory and swap together, version 2 swap alone. */
+function swapText(memory: Fields, limit: bigint, { current }: SettingsContext): string | undefined {
+  const swap = memory.int64("swap") ?? 0n;
+  if (swap < 0n) return "max";
+  // Who takes the limit of memory away does not want to be stopped by the one of swap.
+  if (swap === 0n) return limit < 0n ? "max" : undefined;
+  const memoryLimit = limit === 0n ? currentLimit(current?.("memory.max")) : limit;
+  if (memoryLimit <= 0n) throw wrong(memory.key("swap"), "needs a memory limit");
+  if (swap < memoryLimit) {
+    throw wrong(memory.key("swap"), `is below the memory limit: ${swap} < ${memoryLimit}`);
+  }
+  return String(swap - memoryLimit);
+}
+
+function currentLimit(text = "max"): bigint {
+  return /^\d+$/.test(text) ? BigInt(text) : -1n;
+}
+
+function checkUsage(memory: Fields, limit: bigint, { current }: SettingsContext): void {
+  const usage = BigInt(current?.("memory.current") ?? "0");
+  const swap = memory.int64("swap") ?? 0n;
+  for (const [name, value] of [["limit", limit] as const, ["swap", swap] as const]) {
+    if (value > 0n && value <= usage) {
+      throw wrong(memory.key(name), `is not above what is in use, which was to be checked: ${value} <= ${usage}`);
+    }
+  }
+}
+
+/** What version 2 does not have; the kernel counts its own memory with the rest. */
+function noteMemory(memory: Fields, { notApplied }: SettingsContext): void {
+  for (const name of ["kernel", "kernelTCP"]) {
+    if ((memory.int64(name) ?? 0n) !== 0n) notApplied(memory.key(name));
+  }
+  if (memory.uint64("swappiness") !== undefined) notApplied(memory.key("swappiness"));
+  if (memory.flag("disableOOMKiller")) notApplied(memory.key("disableOOMKiller"));
+}
+
+function cpuSettings(cpu: Fields | undefined, context: SettingsContext): CgroupSetting[] {
   if (cpu === undefined) return [];
   const settings: CgroupSetting[] = [];
+  const add = (name: string, file: string, value: string): void => {
+    settings.push({ key: cpu.key(name), file, value });
+  };
   const shares = cpu.uint64("shares") ?? 0n;
+  const idle = cpu.integer("idle", 0, 1);
+  // An idle cgroup has no weight that could be set.
+  if (idle === 0) add("idle", "cpu.idle", "0");
+  if (shares !== 0n) add("shares", "cpu.weight", String(cpuWeight(shares)));
+  if (idle === 1) add("idle", "cpu.idle", "1");
+  settings.push(...bandwidth(cpu, context));
+  const cpus = cpu.text("cpus") ?? "";
+  const mems = cpu.text("mems") ?? "";
+  if (cpus !== "") add("cpus", "cpuset.cpus", cpus);
+  if (mems !== "") add("mems", "cpuset.mems", mems);
+  // Version 2 has no limit of realtime processes.
+  for (const name of ["realtimeRuntime", "realtimePeriod"]) {
+    if ((cpu.int64(name) ?? 0n) !== 0n) context.notApplied(cpu.key(name));
+  }
+  return settings;
+}
+
+/** Quota and period share a file: what is not given stays. */
+function bandwidth(cpu: Fields, { current }: SettingsContext): CgroupSetting[] {
   const quotaUs = cpu.int64("quota") ?? 0n;
   const periodUs = cpu.uint64("period") ?? 0n;
   const burstUs = cpu.uint64("burst");
-  const idle = cpu.int64("idle");
-  const cpus = cpu.text("cpus") ?? "";
-  const mems = cpu.text("mems") ?? "";
-  if (shares !== 0n) settings.push({ file: "cpu.weight", value: String(cpuWeight(shares)) });
+  const settings: CgroupSetting[] = [];
   if (quotaUs !== 0n || periodUs !== 0n) {
-    settings.push({ file: "cpu.max", value: `${limitText(quotaUs)} ${periodUs === 0n ? 100_000n : periodUs}` });
+    const [oldQuota = "max", oldPeriod = "100000"] = (current?.("cpu.max") ?? "")
+      .split(" ")
+      .filter((word) => word !== "");
+    const quota = quotaUs === 0n ? oldQuota : limitText(quotaUs);
+    const value = `${quota} ${periodUs === 0n ? oldPeriod : periodUs}`;
+    // A burst beyond the quota is refused, also while both are being changed.
+    if (burstUs !== undefined) settings.push({ key: cpu.key("burst"), file: "cpu.max.burst", value: "0" });
+    settings.push({ key: cpu.key(quotaUs === 0n ? "period" : "quota"), file: "cpu.max", value });
   }
-  if (burstUs !== undefined) settings.push({ file: "cpu.max.burst", value: String(burstUs) });
-  if (idle !== undefined) settings.push({ file: "cpu.idle", value: String(idle) });
-  if (cpus !== "") settings.push({ file: "cpuset.cpus", value: cpus });
-  if (mems !== "") settings.push({ file: "cpuset.mems", value: mems });
+  if (burstUs !== undefined) settings.push({ key: cpu.key("burst"), file: "cpu.max.burst", value: String(burstUs) });
   return settings;
 }
 
 function pidsSettings(pids: Fields | undefined): CgroupSetting[] {
   const limit = pids?.int64("limit") ?? 0n;
-  return limit === 0n ? [] : [{ file: "pids.max", value: limitText(limit) }];
-}
-
-function unifiedSettings(resources: Fields): CgroupSetting[] {
-  return resources.pairs("unified").map(([file, value]) => {
-    // The name becomes a path below the cgroup's directory.
-    if (file === "" || file.includes("/") || file.startsWith(".") || file.startsWith("cgroup.")) {
-      throw wrong(resources.key("unified"), `has no resource of that name: ${JSON.stringify(file)}`);
-    }
-    return { file, value };
-  });
+  if (pids === undefined || limit === 0n) return [];
+  return [{ key: pids.key("limit"), file: "pids.max", value: limitText(limit) }];
 }
 
 /** Not positive is how version 1 says "no limit". */

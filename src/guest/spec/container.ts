@@ -40,7 +40,7 @@ export function readContainer(document: unknown, containerId: string): Container
     sysctl: readSysctl(linux, namespaces),
     cgroup: {
       path: readCgroupPath(linux?.text("cgroupsPath"), containerId),
-      settings: readCgroupSettings(linux?.object("resources"), note),
+      settings: readCgroupSettings(linux?.object("resources"), { notApplied: note }),
     },
     process: readProcess(process, note),
     notApplied,

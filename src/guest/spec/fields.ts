@@ -20,6 +20,11 @@ export class Fields {
     return this.where === "" ? name : `${this.where}.${name}`;
   }
 
+  /** Of all its values, for objects whose keys are data. */
+  names(): string[] {
+    return Object.keys(this.#values);
+  }
+
   has(name: string): boolean {
     return this.#get(name) !== undefined;
   }

@@ -70,8 +70,9 @@ function linuxDocument(linux: oci.Linux): Document {
   });
 }
 
-function resourcesDocument(resources: oci.LinuxResources): Document {
-  const { Memory, CPU, Pids } = resources;
+/** `linux.resources`. */
+export function resourcesDocument(resources: oci.LinuxResources): Document {
+  const { Memory, CPU, Pids, BlockIO, Network } = resources;
   return given({
     devices: resources.Devices.map(({ Allow, Access }) => ({ allow: Allow, access: Access })),
     memory:
@@ -80,6 +81,10 @@ function resourcesDocument(resources: oci.LinuxResources): Document {
         limit: zeroIsNone(Memory.Limit),
         reservation: zeroIsNone(Memory.Reservation),
         swap: zeroIsNone(Memory.Swap),
+        kernel: zeroIsNone(Memory.Kernel),
+        kernelTCP: zeroIsNone(Memory.KernelTCP),
+        swappiness: zeroIsNone(Memory.Swappiness),
+        disableOOMKiller: Memory.DisableOOMKiller,
       }),
     cpu:
       CPU &&
@@ -87,14 +92,38 @@ function resourcesDocument(resources: oci.LinuxResources): Document {
         shares: zeroIsNone(CPU.Shares),
         quota: zeroIsNone(CPU.Quota),
         period: zeroIsNone(CPU.Period),
+        realtimeRuntime: zeroIsNone(CPU.RealtimeRuntime),
+        realtimePeriod: zeroIsNone(CPU.RealtimePeriod),
         cpus: CPU.Cpus,
         mems: CPU.Mems,
       }),
     pids: Pids && { limit: Number(Pids.Limit) },
-    blockIO: resources.BlockIO && {},
-    hugepageLimits: resources.HugepageLimits.length > 0 ? [] : undefined,
-    network: resources.Network && {},
+    blockIO: BlockIO && blockIoDocument(BlockIO),
+    hugepageLimits: resources.HugepageLimits.map(({ Pagesize, Limit }) => ({
+      pageSize: Pagesize,
+      limit: Number(Limit),
+    })),
+    network: Network && (Network.ClassID !== 0 || Network.Priorities.length > 0 ? {} : undefined),
   });
+}
+
+function blockIoDocument(io: oci.LinuxBlockIO): Document {
+  const throttles = (devices: readonly oci.LinuxThrottleDevice[]) =>
+    devices.map(({ Major, Minor, Rate }) => ({ major: Number(Major), minor: Number(Minor), rate: Number(Rate) }));
+  return {
+    weight: io.Weight,
+    leafWeight: io.LeafWeight,
+    weightDevice: io.WeightDevice.map(({ Major, Minor, Weight, LeafWeight }) => ({
+      major: Number(Major),
+      minor: Number(Minor),
+      weight: Weight,
+      leafWeight: LeafWeight,
+    })),
+    throttleReadBpsDevice: throttles(io.ThrottleReadBpsDevice),
+    throttleWriteBpsDevice: throttles(io.ThrottleWriteBpsDevice),
+    throttleReadIOPSDevice: throttles(io.ThrottleReadIOPSDevice),
+    throttleWriteIOPSDevice: throttles(io.ThrottleWriteIOPSDevice),
+  };
 }
 
 function hooksDocument(hooks: oci.Hooks): Document {

@@ -106,9 +106,15 @@ export interface CgroupPlan {
 }
 
 export interface CgroupSetting {
+  /** What of the specification asks for it, for messages: `linux.resources.pids.limit`. */
+  readonly key: string;
   /** File in the cgroup's directory, e.g. `pids.max`. */
   readonly file: string;
   readonly value: string;
+  /** Written when that file is not there: kernels have one or the other. */
+  readonly instead?: { readonly file: string; readonly value: string };
+  /** A kernel that has no such file has nothing to limit there either. */
+  readonly optional?: true;
 }
 
 export interface ProcessPlan {

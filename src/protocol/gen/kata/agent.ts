@@ -10,7 +10,7 @@ import { ARPNeighbor, FSGroupChangePolicy, Interface, Route } from "./types.ts";
 
 /**
  * The guest agent. Field numbers: field tables of the Kata agent protocol, 3.x/4.1 layout, and ListProcesses with the
- * numbers of 1.x. Field 1000 of two requests is an extension of Kumite that other agents skip.
+ * numbers of 1.x. Field 1000 of three requests is an extension of Kumite that other agents skip.
  */
 
 export interface CreateContainerRequest {
@@ -82,7 +82,11 @@ export interface ListProcessesResponse {
 
 export interface UpdateContainerRequest {
   containerId: string;
-  resources: LinuxResources | undefined;
+  resources:
+    | LinuxResources
+    | undefined;
+  /** `linux.resources` as JSON, for what the message lacks; it wins over `resources`. */
+  kumiteOciJson: string;
 }
 
 export interface UpdateEphemeralMountsRequest {
@@ -1269,7 +1273,7 @@ export const ListProcessesResponse: MessageFns<ListProcessesResponse> = {
 };
 
 function createBaseUpdateContainerRequest(): UpdateContainerRequest {
-  return { containerId: "", resources: undefined };
+  return { containerId: "", resources: undefined, kumiteOciJson: "" };
 }
 
 export const UpdateContainerRequest: MessageFns<UpdateContainerRequest> = {
@@ -1279,6 +1283,9 @@ export const UpdateContainerRequest: MessageFns<UpdateContainerRequest> = {
     }
     if (message.resources !== undefined) {
       LinuxResources.encode(message.resources, writer.uint32(18).fork()).join();
+    }
+    if (message.kumiteOciJson !== "") {
+      writer.uint32(8002).string(message.kumiteOciJson);
     }
     return writer;
   },
@@ -1312,6 +1319,14 @@ export const UpdateContainerRequest: MessageFns<UpdateContainerRequest> = {
             message.resources = LinuxResources.decode(reader, reader.uint32());
             continue;
           }
+          case 1000: {
+            if (tag !== 8002) {
+              break;
+            }
+
+            message.kumiteOciJson = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1333,6 +1348,7 @@ export const UpdateContainerRequest: MessageFns<UpdateContainerRequest> = {
     message.resources = (object.resources !== undefined && object.resources !== null)
       ? LinuxResources.fromPartial(object.resources)
       : undefined;
+    message.kumiteOciJson = object.kumiteOciJson ?? "";
     return message;
   },
 };

@@ -31,10 +31,13 @@ function same(a: unknown, b: unknown): boolean {
   );
 }
 
-/** Every member of the matcher is the error's; a class is its class. */
+/** Every member of the matcher is the error's, or matches it; a class is its class. */
 function matches(error: unknown, matcher: object): boolean {
   if (typeof matcher === "function") return error instanceof (matcher as new () => unknown);
-  return Object.entries(matcher).every(([key, wanted]) => same((error as Record<string, unknown>)?.[key], wanted));
+  return Object.entries(matcher).every(([key, wanted]) => {
+    const value = (error as Record<string, unknown>)?.[key];
+    return wanted instanceof RegExp ? wanted.test(String(value)) : same(value, wanted);
+  });
 }
 
 export const assert: ContractAssert & {

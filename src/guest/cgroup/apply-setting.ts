@@ -1,0 +1,72 @@
+/** Writes one setting of a container's cgroup, and says in the words of the specification what went wrong. */
+import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
+import { isSystemError, KumiteError } from "../../util/errors.ts";
+import type { Logger } from "../../util/log.ts";
+import type { CgroupSetting } from "../spec/plan.ts";
+
+export interface SettingOptions {
+  /**
+   * Called for a setting whose file is not there, because the kernel lacks the controller, or the host has it
+   * elsewhere; may throw `why`.
+   */
+  readonly onMissing: (setting: CgroupSetting, why: KumiteError) => void;
+  /** Told of what is accepted and not applied. */
+  readonly notApplied: (phrase: string) => void;
+}
+
+/** What of an agent decides about settings. */
+interface SettingHost {
+  readonly log: Logger;
+  readonly notices: { notApplied(container: string, phrases: readonly string[]): void };
+  readonly missingController: "refuse" | "tell";
+}
+
+export function settingOptions({ log, notices, missingController }: SettingHost, id: string): SettingOptions {
+  return {
+    onMissing: ({ file, value }, why) => {
+      if (missingController === "refuse") throw why;
+      log.warn("limit not applied: the hierarchy has no such controller", { container: id, file, value });
+    },
+    notApplied: (phrase) => notices.notApplied(id, [phrase]),
+  };
+}
+
+/** @returns what was written where; `undefined` when it is missing and may be. @throws KumiteError `cgroup/failed` */
+export function applySetting(
+  directory: string,
+  setting: CgroupSetting,
+  { onMissing }: SettingOptions,
+): { readonly file: string; readonly value: string } | undefined {
+  for (const { file, value } of [setting, setting.instead ?? setting]) {
+    if (write(directory, setting.key, file, value)) return { file, value };
+  }
+  if (setting.optional !== true) onMissing(setting, missing(directory, setting));
+  return undefined;
+}
+
+/** False when there is no such file. */
+function write(directory: string, key: string, file: string, value: string): boolean {
+  try {
+    writeKernelFile(`${directory}/${file}`, value);
+    return true;
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    if (error.errno === "ENOENT") return false;
+    throw new KumiteError("cgroup/failed", `${key}: setting ${file} to ${JSON.stringify(value)}: ${error.message}`, {
+      ...(error.errno === "ENODEV" && { hint: "devices are those of the virtual machine, by its own numbers" }),
+      data: { key, file, value },
+      cause: error,
+    });
+  }
+}
+
+function missing(directory: string, { key, file, value }: CgroupSetting): KumiteError {
+  const [controller = ""] = file.split(".");
+  const present = readFileText(`${directory}/cgroup.controllers`).trim().split(" ");
+  const why = present.includes(controller)
+    ? `there is no ${file}`
+    : `the requested controller \`${controller}\` is not available`;
+  return new KumiteError("cgroup/failed", `${key}: cannot set ${file} to ${JSON.stringify(value)}: ${why}`, {
+    data: { key, file, value },
+  });
+}

@@ -1,0 +1,20 @@
+/** UpdateContainer: new limits for a container that exists. */
+import { settingOptions } from "../cgroup/apply-setting.ts";
+import { currentText, updateSettings } from "../cgroup/update-settings.ts";
+import { readCgroupSettings } from "../spec/cgroup-settings.ts";
+import type { Fields } from "../spec/fields.ts";
+import type { Container } from "./container.ts";
+import type { ContainerHost } from "./host.ts";
+
+/**
+ * @param resources as in `linux.resources`; what it does not name, or names as zero, stays
+ * @throws KumiteError `container/wrong-state`, `oci/spec-invalid`, `cgroup/failed`; everything is as before then
+ */
+export function updateContainer(host: ContainerHost, container: Container, resources: Fields): void {
+  if (container.state.phase === "stopped") throw container.wrongState("running");
+  const { cgroup, id } = container;
+  const options = settingOptions(host, id);
+  const current = (file: string): string | undefined => currentText(cgroup.directory, file);
+  const settings = readCgroupSettings(resources, { notApplied: options.notApplied, current });
+  updateSettings(cgroup, settings, options, host.log);
+}

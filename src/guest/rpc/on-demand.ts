@@ -1,0 +1,17 @@
+/** The methods that are read with their first call: a part of the agent of its own, see `onDemand`. */
+import { getOomEvent } from "./get-oom-event.ts";
+import { listProcesses } from "./list-processes.ts";
+import { pauseContainer } from "./pause-container.ts";
+import { resumeContainer } from "./resume-container.ts";
+import type { Rpc } from "./rpc.ts";
+import { statsContainer } from "./stats-container.ts";
+import { updateContainer } from "./update-container.ts";
+
+export const onDemandMethods: readonly Rpc[] = [
+  getOomEvent,
+  listProcesses,
+  pauseContainer,
+  resumeContainer,
+  statsContainer,
+  updateContainer,
+];

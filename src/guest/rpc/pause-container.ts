@@ -1,0 +1,12 @@
+/** PauseContainer: nothing of it runs when the call returns. */
+
+import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
+import { PauseContainerRequest } from "../../protocol/gen/kata/agent.ts";
+import { pauseContainer as pause } from "../container/pause.ts";
+import { rpc } from "./rpc.ts";
+
+export const pauseContainer = rpc("PauseContainer", PauseContainerRequest, Empty, async (agent, request, context) => {
+  await pause(agent.sandbox.container(request.containerId), context.signal);
+  agent.log.debug("container paused", { container: request.containerId });
+  return undefined;
+});

@@ -1,0 +1,50 @@
+/** Resources whose names are part of the specification: huge pages by size, RDMA by device, anything by file. Pure. */
+import { type Fields, wrong } from "./fields.ts";
+import type { CgroupSetting } from "./plan.ts";
+
+export function hugepageSettings(resources: Fields): CgroupSetting[] {
+  return resources.objects("hugepageLimits").flatMap((item): CgroupSetting[] => {
+    const size = item.requiredText("pageSize");
+    if (!/^[1-9][0-9]{0,9}[KMG]B$/.test(size)) {
+      throw wrong(item.key("pageSize"), `is no size of a page, such as 2MB: ${JSON.stringify(size)}`);
+    }
+    const limit = item.uint64("limit");
+    if (limit === undefined) throw wrong(item.key("limit"), "is missing");
+    const key = item.key("limit");
+    return [
+      { key, file: `hugetlb.${size}.max`, value: String(limit) },
+      // What is reserved and not yet used counts too, where the kernel counts it.
+      { key, file: `hugetlb.${size}.rsvd.max`, value: String(limit), optional: true },
+    ];
+  });
+}
+
+export function rdmaSettings(rdma: Fields | undefined): CgroupSetting[] {
+  return (rdma?.names() ?? []).flatMap((device): CgroupSetting[] => {
+    const limits = rdma?.object(device);
+    // It becomes a word of a line.
+    if (!/^[A-Za-z0-9_.-]{1,64}$/.test(device))
+      throw wrong(rdma?.where ?? "", `has no device ${JSON.stringify(device)}`);
+    const words = [
+      ["hca_handle", limits?.uint32("hcaHandles")] as const,
+      ["hca_object", limits?.uint32("hcaObjects")] as const,
+    ].flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
+    if (limits === undefined || words.length === 0) return [];
+    return [{ key: limits.where, file: "rdma.max", value: [device, ...words].join(" ") }];
+  });
+}
+
+/** Each line of a value is a setting of its own, as the kernel takes them. */
+export function unifiedSettings(resources: Fields): CgroupSetting[] {
+  return resources.pairs("unified").flatMap(([file, value]) => {
+    const key = `${resources.key("unified")}[${JSON.stringify(file)}]`;
+    // The name becomes a path below the cgroup's directory.
+    if (file.includes("/")) throw wrong(key, "must be the name of a file, without a slash");
+    if (!/^[a-z0-9_]+\.[A-Za-z0-9_.]+$/.test(file)) {
+      throw wrong(key, `is no resource: the specified key has not the form CONTROLLER.VALUE \`${file}\``);
+    }
+    // Not resources: where processes are, and what becomes of them.
+    if (file.startsWith("cgroup.")) throw wrong(key, "is no resource: cgroup is no controller");
+    return value.split("\n").flatMap((line) => (line === "" ? [] : [{ key, file, value: line }]));
+  });
+}
