@@ -2,11 +2,11 @@
  * The agent as the host sees it: typed calls with deadlines, and byte streams by port.
  * Knows nothing of the hypervisor that carries the channel.
  */
-import type { OciProcess, OciSpec } from "../oci/spec.ts";
+import type { OciProcess, OciResources, OciSpec } from "../oci/spec.ts";
 import type { AgentServiceDefinition } from "../protocol/gen/kata/agent.ts";
 import type { TtrpcClient } from "../protocol/ttrpc/client.ts";
 import type { ByteStream } from "../sys/os.ts";
-import type { ProcessFields, SpecFields } from "./fields.ts";
+import type { ProcessFields, ResourcesFields, SpecFields } from "./fields.ts";
 
 /**
  * Calls of `grpc.AgentService`, with the request timeouts of the protocol unless a call gives its own. They fail with
@@ -24,6 +24,8 @@ export interface AgentClient extends AgentCalls {
   specFields(spec: OciSpec): SpecFields;
   /** A process's configuration in the fields of ExecProcess. */
   processFields(process: OciProcess): ProcessFields;
+  /** Limits in the fields of UpdateContainer. */
+  resourcesFields(resources: OciResources): ResourcesFields;
   /** Resolves when the connection is lost or closed, with the reason. Never rejects. */
   readonly lost: Promise<string>;
   close(): void;

@@ -12,7 +12,7 @@ import { withDeadline } from "../util/deadline.ts";
 import { messageOf } from "../util/errors.ts";
 import type { AgentClient } from "./agent-client.ts";
 import { agentCalls, agentError } from "./calls.ts";
-import { processFields, specFields } from "./fields.ts";
+import { processFields, resourcesFields, specFields } from "./fields.ts";
 
 /** Where the agent serves ttrpc (agent-protocol, ports). */
 const agentPort = 1024;
@@ -69,6 +69,7 @@ function agentClient(session: YamuxSession, connection: TtrpcConnection, version
     },
     specFields,
     processFields,
+    resourcesFields,
     lost: Promise.race([connection.closed, session.closed]).then(messageOf),
     close: () => {
       connection.close();

@@ -2,10 +2,11 @@
  * A configuration in both forms the agent may read: the messages of the protocol, which every agent knows, and the whole
  * JSON in field 1000, for what the messages lack (see design §2).
  */
-import type { OciProcess, OciSpec } from "../oci/spec.ts";
-import type { Process, Spec } from "../protocol/gen/kata/oci.ts";
+import type { OciProcess, OciResources, OciSpec } from "../oci/spec.ts";
+import type { LinuxResources, Process, Spec } from "../protocol/gen/kata/oci.ts";
 import type { MessageInit } from "../protocol/ttrpc/service.ts";
 import { processMessage } from "./oci-process.ts";
+import { resourcesMessage } from "./oci-resources.ts";
 import { specMessage } from "./oci-spec.ts";
 
 export interface SpecFields {
@@ -18,6 +19,11 @@ export interface ProcessFields {
   readonly kumiteOciJson: string;
 }
 
+export interface ResourcesFields {
+  readonly resources: MessageInit<LinuxResources>;
+  readonly kumiteOciJson: string;
+}
+
 /** @param spec checked before, see oci/validate.ts */
 export function specFields(spec: OciSpec): SpecFields {
   return { OCI: specMessage(spec), kumiteOciJson: JSON.stringify(spec) };
@@ -26,4 +32,9 @@ export function specFields(spec: OciSpec): SpecFields {
 /** @param process checked before, see oci/validate.ts */
 export function processFields(process: OciProcess): ProcessFields {
   return { process: processMessage(process), kumiteOciJson: JSON.stringify(process) };
+}
+
+/** @param resources checked before, see oci/validate.ts */
+export function resourcesFields(resources: OciResources): ResourcesFields {
+  return { resources: resourcesMessage(resources), kumiteOciJson: JSON.stringify(resources) };
 }

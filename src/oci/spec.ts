@@ -114,7 +114,8 @@ function hooksSchema() {
   });
 }
 
-function resourcesSchema() {
+/** Also the document of an update. */
+export function resourcesSchema() {
   const weightDevice = object({
     major: int64(),
     minor: int64(),
@@ -178,6 +179,12 @@ function resourcesSchema() {
         classID: opt(uint32()),
         priorities: opt(v.array(object({ name: nonEmpty(), priority: uint32() }))),
       }),
+    ),
+    rdma: opt(
+      v.pipe(
+        v.custom<Record<string, { hcaHandles?: number; hcaObjects?: number }>>(isRecord, "expected an object"),
+        v.record(v.string(), object({ hcaHandles: opt(uint32()), hcaObjects: opt(uint32()) })),
+      ),
     ),
     unified: opt(map()),
   });

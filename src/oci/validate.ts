@@ -5,7 +5,14 @@ import * as v from "valibot";
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
 import { dropNulls, JsonSyntaxError, parseJson } from "../util/json.ts";
-import { type OciProcess, type OciSpec, processSchema, specSchema } from "./spec.ts";
+import {
+  type OciProcess,
+  type OciResources,
+  type OciSpec,
+  processSchema,
+  resourcesSchema,
+  specSchema,
+} from "./spec.ts";
 
 /** What the agent protocol can carry: a message has 4 MiB at most and the document travels in it in two forms. */
 const maxDocumentBytes = 1024 * 1024;
@@ -24,6 +31,12 @@ export function validateSpec(document: unknown, file: string): OciSpec {
 export function validateProcess(document: unknown, file: string): OciProcess {
   check(processSchema(), document, file);
   return document as OciProcess;
+}
+
+/** As `validateSpec`, for `linux.resources` alone. */
+export function validateResources(document: unknown, file: string): OciResources {
+  check(resourcesSchema(), document, file);
+  return document as OciResources;
 }
 
 /** Reads the file of `exec --process`. */

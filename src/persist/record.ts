@@ -12,7 +12,7 @@ const maxBytes = 4 * 1024 * 1024;
 export type RecordedStatus =
   | { readonly phase: "creating" }
   | { readonly phase: "created" }
-  | { readonly phase: "running"; readonly startedMs: number }
+  | { readonly phase: "running" | "paused"; readonly startedMs: number }
   | { readonly phase: "stopped"; readonly exitStatus: number; readonly exitedMs: number };
 
 /** Times in milliseconds since 1970. */
@@ -25,6 +25,8 @@ export interface SandboxRecord {
   readonly annotations: Readonly<Record<string, string>>;
   readonly createdMs: number;
   readonly status: RecordedStatus;
+  /** `linux.resources` of its specification, as the last update left them. */
+  readonly resources?: object;
   /** The process that engines wait for. */
   readonly relay?: ProcessId;
   /** When each phase of the create was over, in milliseconds since the shim was started. */
@@ -77,6 +79,7 @@ function isStatus(value: unknown): value is RecordedStatus {
     case "created":
       return true;
     case "running":
+    case "paused":
       return typeof value.startedMs === "number";
     case "stopped":
       return typeof value.exitStatus === "number" && typeof value.exitedMs === "number";

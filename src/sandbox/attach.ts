@@ -42,5 +42,5 @@ async function relayLost(sandbox: Sandbox, process: SandboxProcess): Promise<voi
   }
   sandbox.host.log.warn(`${process.title} lost its relay and is killed`, fieldsOf(process));
   // One that is being created or started is looked at again when that is done.
-  if (phase === "created" || phase === "running") await signalInGuest(sandbox, process, sigkill);
+  if (phase === "created" || phase === "running" || phase === "paused") await signalInGuest(sandbox, process, sigkill);
 }

@@ -1,5 +1,6 @@
 /** A container of a sandbox: what it was made from, and its own process. Its state is that of this process. */
 import type { Bundle } from "../oci/bundle.ts";
+import type { OciResources } from "../oci/spec.ts";
 import type { OciStatus } from "../oci/state.ts";
 import { KumiteError } from "../util/errors.ts";
 import type { SandboxProcess } from "./process.ts";
@@ -10,6 +11,8 @@ export interface Container {
   /** Milliseconds since 1970. */
   readonly createdMs: number;
   readonly process: SandboxProcess;
+  /** Its limits, as the last update left them; rules of devices are not among them. */
+  resources: OciResources;
 }
 
 export function statusOf({ process }: Container): OciStatus {
@@ -18,6 +21,7 @@ export function statusOf({ process }: Container): OciStatus {
     case "creating":
     case "created":
     case "running":
+    case "paused":
     case "stopped":
       return phase;
     case "starting":

@@ -99,7 +99,8 @@ function addContainer(sandbox: Sandbox, request: CreateRequest, bundle: Bundle, 
     consoleSize: consoleSize ?? sizeIn(bundle),
     relay,
   });
-  const container: Container = { id, bundle, createdMs, process };
+  const { devices: _rules, ...resources } = bundle.spec.linux.resources ?? {};
+  const container: Container = { id, bundle, createdMs, process, resources };
   sandbox.containers.set(id, container);
   sandbox.processes.add(process);
   return container;

@@ -32,11 +32,11 @@ describe("the specification for the guest", () => {
     assert.ok(!("selinuxLabel" in spec.process) && !("apparmorProfile" in spec.process));
   });
 
-  it("names no processors of the host", () => {
+  it("has all limits, by the numbers of the guest", () => {
     const { spec } = converted((given) => {
       given.linux.resources = { cpu: { shares: 512, cpus: "3-7", mems: "1" }, pids: { limit: 5 } };
     });
-    assert.deepEqual(spec.linux.resources, { cpu: { shares: 512 }, pids: { limit: 5 } });
+    assert.deepEqual(spec.linux.resources, { cpu: { shares: 512, cpus: "3-7", mems: "1" }, pids: { limit: 5 } });
   });
 
   it("has the hooks that run in the container, not those of the host", () => {

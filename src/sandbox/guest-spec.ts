@@ -56,11 +56,7 @@ function linuxForGuest(bundle: Bundle): OciLinux {
     if (path !== undefined && path !== "") throw elsewhere(bundle, `linux.namespaces[${index}]`, type, path);
     return true;
   });
-  const cpu = linux.resources?.cpu;
-  if (linux.resources === undefined || cpu === undefined) return { ...linux, namespaces };
-  // Numbers of the host's processors and memory nodes; the guest has its own.
-  const { cpus: _cpus, mems: _mems, ...kept } = cpu;
-  return { ...linux, namespaces, resources: { ...linux.resources, cpu: kept } };
+  return { ...linux, namespaces };
 }
 
 function elsewhere(bundle: Bundle, key: string, type: string, path: string): KumiteError {

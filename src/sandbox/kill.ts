@@ -41,6 +41,7 @@ function checkAlive(container: Container, process: SandboxProcess): void {
   const isExec = process.key.execId !== undefined;
   switch (phase) {
     case "running":
+    case "paused":
     case "starting":
       return;
     case "created":

@@ -29,6 +29,8 @@ export type ProcessState =
   /** Asked of the guest, which has not answered. */
   | { readonly phase: "starting" }
   | { readonly phase: "running"; readonly startedMs: number }
+  /** With its container; only the container's own process says so. */
+  | { readonly phase: "paused"; readonly startedMs: number }
   | ({ readonly phase: "stopped" } & Exit);
 
 export interface ConsoleSize {

@@ -19,6 +19,7 @@ async function write({ host }: Sandbox, container: Container): Promise<void> {
     annotations: bundle.spec.annotations ?? {},
     createdMs,
     status: recordedStatus(container),
+    resources: container.resources,
     relay: { pid: process.relay.pid, startTicks: process.relay.startTicks },
     timeline: host.timeline.marks,
   };
@@ -34,7 +35,8 @@ function recordedStatus({ process }: Container): RecordedStatus {
     case "starting":
       return { phase: "created" };
     case "running":
-      return { phase: "running", startedMs: state.startedMs };
+    case "paused":
+      return { phase: state.phase, startedMs: state.startedMs };
     case "stopped":
       return { phase: "stopped", exitStatus: state.exitStatus, exitedMs: state.exitedMs };
   }

@@ -20,7 +20,8 @@ export async function resizeTerminal(sandbox: Sandbox, key: ProcessKey, size: Co
 
 /** In the guest. A container's own process has it from its create on. One that has ended is no error: the size is late. */
 function hasTerminal({ state, spec }: SandboxProcess): boolean {
-  return state.phase === "running" || (state.phase === "created" && spec === undefined);
+  if (state.phase === "running" || state.phase === "paused") return true;
+  return state.phase === "created" && spec === undefined;
 }
 
 export async function resizeInGuest(sandbox: Sandbox, process: SandboxProcess): Promise<void> {

@@ -12,6 +12,7 @@ import { KumiteError } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
 import type { Vm } from "../vm/vm.ts";
 import type { Container } from "./container.ts";
+import type { OomWatch } from "./oom.ts";
 import { ProcessTable } from "./process-table.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -53,6 +54,8 @@ export class Sandbox {
   resources: HostResources | undefined;
   /** Set by `record.ts` with its first use. */
   saveRecord: (() => Promise<void>) | undefined;
+  /** Set by `oom.ts` with its first use. */
+  oom: OomWatch | undefined;
   /** Set by `stop.ts`: the one stop that everyone waits for. */
   stopping: Promise<void> | undefined;
   readonly #ended = deferred();

@@ -65,6 +65,8 @@ function checkStartable(container: Container, process: SandboxProcess): void {
     case "starting":
     case "running":
       throw wrongState(container, `cannot start an already running ${what}`);
+    case "paused":
+      throw wrongState(container, `cannot start a paused ${what}`);
     case "stopped":
       throw wrongState(container, `cannot start a ${what} that has stopped`);
   }

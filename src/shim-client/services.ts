@@ -6,17 +6,26 @@ import {
   DeleteRequest,
   DeleteResponse,
   KillRequest,
+  PauseRequest,
+  ResumeRequest,
   StartRequest,
   StartResponse,
+  UpdateTaskRequest,
   WaitRequest,
   WaitResponse,
 } from "../protocol/gen/containerd/task/shim.ts";
 import { Empty } from "../protocol/gen/google/protobuf/empty.ts";
 import {
+  AwaitOomRequest,
+  AwaitOomResponse,
   CreateContainerRequest,
   CreateContainerResponse,
   ExecProcessRequest,
   ExecProcessResponse,
+  ProcessesRequest,
+  ProcessesResponse,
+  StatsRequest,
+  StatsResponse,
 } from "../protocol/gen/kumite/oci/v1/oci.ts";
 import type { ServiceDefinition } from "../protocol/ttrpc/service.ts";
 
@@ -27,6 +36,9 @@ export const taskCalls = {
   methods: {
     start: { name: "Start", requestType: StartRequest, responseType: StartResponse, ...unary },
     kill: { name: "Kill", requestType: KillRequest, responseType: Empty, ...unary },
+    pause: { name: "Pause", requestType: PauseRequest, responseType: Empty, ...unary },
+    resume: { name: "Resume", requestType: ResumeRequest, responseType: Empty, ...unary },
+    update: { name: "Update", requestType: UpdateTaskRequest, responseType: Empty, ...unary },
     wait: { name: "Wait", requestType: WaitRequest, responseType: WaitResponse, ...unary },
     delete: { name: "Delete", requestType: DeleteRequest, responseType: DeleteResponse, ...unary },
   },
@@ -42,5 +54,8 @@ export const ociCalls = {
       ...unary,
     },
     execProcess: { name: "ExecProcess", requestType: ExecProcessRequest, responseType: ExecProcessResponse, ...unary },
+    processes: { name: "Processes", requestType: ProcessesRequest, responseType: ProcessesResponse, ...unary },
+    stats: { name: "Stats", requestType: StatsRequest, responseType: StatsResponse, ...unary },
+    awaitOom: { name: "AwaitOom", requestType: AwaitOomRequest, responseType: AwaitOomResponse, ...unary },
   },
 } as const satisfies ServiceDefinition;

@@ -1,11 +1,16 @@
 /** Between the messages of the shim's services and the words of the sandbox. */
 
+import type { Any } from "../protocol/gen/google/protobuf/any.ts";
 import type { Timestamp } from "../protocol/gen/google/protobuf/timestamp.ts";
 import type { ConsoleSize as ConsoleSizeMessage, ProcessIdentity } from "../protocol/gen/kumite/oci/v1/oci.ts";
 import type { ConsoleSize, ProcessKey } from "../sandbox/process.ts";
 import type { ProcessId } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
-import { JsonSyntaxError, parseJson } from "../util/json.ts";
+import { dropNulls, JsonSyntaxError, parseJson } from "../util/json.ts";
+import { decodeUtf8 } from "../util/text.ts";
+
+/** What containerd calls `linux.resources` as JSON; some prefix it with a host. */
+const resourcesType = "opencontainers/runtime-spec/1/LinuxResources";
 
 /** An empty exec id is the container's own process. */
 export function processKey({ id, execId = "" }: { readonly id: string; readonly execId?: string }): ProcessKey {
@@ -27,6 +32,14 @@ export function relayOf(relay: ProcessIdentity | undefined): ProcessId {
 export function consoleSize(size: ConsoleSizeMessage | undefined): ConsoleSize | undefined {
   if (size === undefined || size.width === 0 || size.height === 0) return undefined;
   return { rows: size.height, columns: size.width };
+}
+
+/** The document of an update. Fails with `usage/invalid` for anything else. */
+export function resourcesOf(resources: Any | undefined): unknown {
+  if (resources?.typeUrl.endsWith(resourcesType) !== true) {
+    throw new KumiteError("usage/invalid", `an update needs ${resourcesType}, not ${resources?.typeUrl ?? "nothing"}`);
+  }
+  return dropNulls(documentOf(decodeUtf8(resources.value), "the new resources"));
 }
 
 /** `what` is for the error, `oci/spec-invalid`. */

@@ -6,9 +6,13 @@ import { attachRelay } from "../sandbox/attach.ts";
 import { createContainer } from "../sandbox/create.ts";
 import { execProcess } from "../sandbox/exec.ts";
 import { ociStateOf } from "../sandbox/inspect.ts";
+import { awaitOom } from "../sandbox/oom.ts";
+import { processIds, processTable } from "../sandbox/processes.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import { containerStats } from "../sandbox/stats.ts";
 import { stopSandbox } from "../sandbox/stop.ts";
 import { consoleSize, documentOf, processKey, relayOf, timestamp } from "./messages.ts";
+import { statsJson } from "./stats-json.ts";
 
 export interface OciServiceOptions {
   readonly sandbox: Sandbox;
@@ -59,6 +63,19 @@ export function ociService(options: OciServiceOptions): TtrpcService {
       const relay = relayOf(request.relay);
       const process = await attachRelay(sandbox, processKey(request), relay, connection.signal);
       return { terminal: process.terminal };
+    },
+    processes: async ({ id: containerId, table, psArgs }) => {
+      if (table) return { table: await processTable(sandbox, containerId, psArgs) };
+      const hostPids = sandbox.processes.of(containerId).flatMap(({ state: { phase }, relay }) => {
+        return phase === "stopped" ? [] : [relay.pid];
+      });
+      return { pids: await processIds(sandbox, containerId), hostPids };
+    },
+    stats: async (request) => ({ json: statsJson(await containerStats(sandbox, request.id)) }),
+    awaitOom: async (request, { signal }) => {
+      const seen = request.seen === undefined ? undefined : Number(request.seen);
+      const { count, ended } = await awaitOom(sandbox, request.id, seen, signal);
+      return { count: BigInt(count), ended };
     },
     state: async (request) => {
       const container = sandbox.container(request.id);

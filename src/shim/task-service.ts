@@ -8,13 +8,17 @@ import { type TtrpcImplementation, type TtrpcService, ttrpcService } from "../pr
 import { closeInput } from "../sandbox/close-input.ts";
 import { deleteProcess } from "../sandbox/delete.ts";
 import { killProcess } from "../sandbox/kill.ts";
+import { pauseContainer, resumeContainer } from "../sandbox/pause.ts";
 import type { ProcessState } from "../sandbox/process.ts";
 import { resizeTerminal } from "../sandbox/resize.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { startProcess } from "../sandbox/start.ts";
+import { containerStats } from "../sandbox/stats.ts";
 import { stopSandbox } from "../sandbox/stop.ts";
+import { updateContainer } from "../sandbox/update.ts";
 import { waitProcess } from "../sandbox/wait.ts";
-import { processKey, timestamp } from "./messages.ts";
+import { processKey, resourcesOf, timestamp } from "./messages.ts";
+import { metricsOf } from "./metrics.ts";
 
 const serviceNames = ["containerd.task.v2.Task", "containerd.task.v3.Task"];
 
@@ -50,6 +54,20 @@ function taskImplementation(sandbox: Sandbox, version: string): TtrpcImplementat
       const { exitStatus, exitedMs } = await deleteProcess(sandbox, key);
       return { pid, exitStatus, exitedAt: timestamp(exitedMs) };
     },
+    pause: async ({ id }) => {
+      await pauseContainer(sandbox, id);
+      return {};
+    },
+    resume: async ({ id }) => {
+      await resumeContainer(sandbox, id);
+      return {};
+    },
+    update: async ({ id, resources }) => {
+      await updateContainer(sandbox, id, resourcesOf(resources));
+      return {};
+    },
+    stats: async ({ id }) => ({ stats: metricsOf(await containerStats(sandbox, id)) }),
+    // What a host can look up: of each process the one that stands for it.
     pids: ({ id }) => ({ processes: sandbox.processes.of(id).map(({ relay }) => ({ pid: relay.pid })) }),
     kill: async (request) => {
       await killProcess(sandbox, { key: processKey(request), signal: request.signal, all: request.all });
@@ -89,6 +107,8 @@ function statusOf({ phase }: ProcessState): Status {
       return Status.CREATED;
     case "running":
       return Status.RUNNING;
+    case "paused":
+      return Status.PAUSED;
     case "stopped":
       return Status.STOPPED;
   }

@@ -7,7 +7,7 @@ import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 
 /**
  * What the OCI verbs and the relays ask of a shim beyond containerd's Task service, on the same socket. Start, Kill,
- * Wait, Delete, Pause, Resume, ResizePty, CloseIO and Shutdown are those of Task. Field numbers: Kumite's own.
+ * Wait, Delete, Pause, Resume, Update, ResizePty, CloseIO and Shutdown are those of Task. Field numbers: Kumite's own.
  */
 
 /** A process of the host that cannot be confused with a later one of the same pid. */
@@ -138,10 +138,34 @@ export interface ProcessesRequest {
 }
 
 export interface ProcessesResponse {
-  /** As the guest numbers them. */
+  /** As the guest numbers them; without `table`. */
   pids: number[];
-  /** What ps(1) in the guest printed, only the lines of this container. */
+  /** With `table`: what ps(1) would print in the guest, only the lines of this container. */
   table: string;
+  /** Those that stand for processes of the container on the host: the relays. */
+  hostPids: number[];
+}
+
+export interface StatsRequest {
+  id: string;
+}
+
+export interface StatsResponse {
+  /** The object that runc prints as `data` of its statistics. */
+  json: string;
+}
+
+export interface AwaitOomRequest {
+  id: string;
+  /** The count of the last answer. Left out: answers at once with the count to begin from. */
+  seen?: bigint | undefined;
+}
+
+export interface AwaitOomResponse {
+  /** How often that happened since somebody asked for the first time. */
+  count: bigint;
+  /** The container has ended: there will be no more. */
+  ended: boolean;
 }
 
 function createBaseProcessIdentity(): ProcessIdentity {
@@ -1469,7 +1493,7 @@ export const ProcessesRequest: MessageFns<ProcessesRequest> = {
 };
 
 function createBaseProcessesResponse(): ProcessesResponse {
-  return { pids: [], table: "" };
+  return { pids: [], table: "", hostPids: [] };
 }
 
 export const ProcessesResponse: MessageFns<ProcessesResponse> = {
@@ -1483,6 +1507,13 @@ export const ProcessesResponse: MessageFns<ProcessesResponse> = {
     }
     if (message.table !== "") {
       writer.uint32(18).string(message.table);
+    }
+    if (message.hostPids.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.hostPids) {
+        writer.uint32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -1526,6 +1557,24 @@ export const ProcessesResponse: MessageFns<ProcessesResponse> = {
             message.table = reader.string();
             continue;
           }
+          case 3: {
+            if (tag === 24) {
+              message.hostPids.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.hostPids.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1545,6 +1594,251 @@ export const ProcessesResponse: MessageFns<ProcessesResponse> = {
     const message = createBaseProcessesResponse();
     message.pids = object.pids?.map((e) => e) || [];
     message.table = object.table ?? "";
+    message.hostPids = object.hostPids?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseStatsRequest(): StatsRequest {
+  return { id: "" };
+}
+
+export const StatsRequest: MessageFns<StatsRequest> = {
+  encode(message: StatsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StatsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStatsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<StatsRequest>, I>>(base?: I): StatsRequest {
+    return StatsRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StatsRequest>, I>>(object: I): StatsRequest {
+    const message = createBaseStatsRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseStatsResponse(): StatsResponse {
+  return { json: "" };
+}
+
+export const StatsResponse: MessageFns<StatsResponse> = {
+  encode(message: StatsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.json !== "") {
+      writer.uint32(10).string(message.json);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StatsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStatsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.json = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<StatsResponse>, I>>(base?: I): StatsResponse {
+    return StatsResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StatsResponse>, I>>(object: I): StatsResponse {
+    const message = createBaseStatsResponse();
+    message.json = object.json ?? "";
+    return message;
+  },
+};
+
+function createBaseAwaitOomRequest(): AwaitOomRequest {
+  return { id: "", seen: undefined };
+}
+
+export const AwaitOomRequest: MessageFns<AwaitOomRequest> = {
+  encode(message: AwaitOomRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.seen !== undefined) {
+      writer.uint32(16).uint64(message.seen);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AwaitOomRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAwaitOomRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.seen = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<AwaitOomRequest>, I>>(base?: I): AwaitOomRequest {
+    return AwaitOomRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<AwaitOomRequest>, I>>(object: I): AwaitOomRequest {
+    const message = createBaseAwaitOomRequest();
+    message.id = object.id ?? "";
+    message.seen = (object.seen !== undefined && object.seen !== null) ? BigInt(object.seen) : undefined;
+    return message;
+  },
+};
+
+function createBaseAwaitOomResponse(): AwaitOomResponse {
+  return { count: 0n, ended: false };
+}
+
+export const AwaitOomResponse: MessageFns<AwaitOomResponse> = {
+  encode(message: AwaitOomResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.count !== 0n) {
+      writer.uint32(8).uint64(message.count);
+    }
+    if (message.ended !== false) {
+      writer.uint32(16).bool(message.ended);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AwaitOomResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAwaitOomResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.count = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.ended = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<AwaitOomResponse>, I>>(base?: I): AwaitOomResponse {
+    return AwaitOomResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<AwaitOomResponse>, I>>(object: I): AwaitOomResponse {
+    const message = createBaseAwaitOomResponse();
+    message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
+    message.ended = object.ended ?? false;
     return message;
   },
 };
@@ -1606,6 +1900,24 @@ export const OciDefinition = {
       requestType: ProcessesRequest as typeof ProcessesRequest,
       requestStream: false,
       responseType: ProcessesResponse as typeof ProcessesResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** What the container uses now. Task.Stats has less of it. */
+    stats: {
+      name: "Stats",
+      requestType: StatsRequest as typeof StatsRequest,
+      requestStream: false,
+      responseType: StatsResponse as typeof StatsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Waits until the kernel of the guest kills something of the container for want of memory, or the container ends. */
+    awaitOom: {
+      name: "AwaitOom",
+      requestType: AwaitOomRequest as typeof AwaitOomRequest,
+      requestStream: false,
+      responseType: AwaitOomResponse as typeof AwaitOomResponse,
       responseStream: false,
       options: {},
     },

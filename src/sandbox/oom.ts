@@ -1,0 +1,81 @@
+/**
+ * How often the guest's kernel killed something of a container for want of memory. Followed from the first question on:
+ * containers that nobody asks about cost nothing.
+ */
+import { delay, raceAbort } from "../util/abort.ts";
+import { type Deferred, deferred } from "../util/deferred.ts";
+import { messageOf } from "../util/errors.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+/** A guest that tells without end must not keep this process busy. */
+const leastIntervalMs = 20;
+
+export interface OomCount {
+  readonly count: number;
+  /** The container has ended: it stays at that. */
+  readonly ended: boolean;
+}
+
+/**
+ * Resolves when the count is above `seen`, or the container has ended; at once without `seen`.
+ *
+ * @throws KumiteError `container/not-found`
+ */
+export async function awaitOom(
+  sandbox: Sandbox,
+  id: string,
+  seen: number | undefined,
+  signal: AbortSignal,
+): Promise<OomCount> {
+  const { process } = sandbox.container(id);
+  let ended = process.state.phase === "stopped";
+  if (!ended) sandbox.oom ??= OomWatch.begin(sandbox);
+  const watch = sandbox.oom;
+  if (watch === undefined) return { count: seen ?? 0, ended };
+  const end = process.exited.then(() => {
+    ended = true;
+  });
+  while (!ended && seen !== undefined && watch.count(id) <= seen) {
+    await raceAbort(Promise.race([watch.change, end]), signal);
+  }
+  return { count: watch.count(id), ended };
+}
+
+export class OomWatch {
+  readonly #counts = new Map<string, number>();
+  #change: Deferred<void> = deferred();
+
+  static begin(sandbox: Sandbox): OomWatch {
+    const watch = new OomWatch();
+    watch.#follow(sandbox).catch((error: unknown) => {
+      if (sandbox.state.phase === "running") {
+        sandbox.host.log.warn(`lack of memory in the guest is not told any more: ${messageOf(error)}`);
+      }
+    });
+    return watch;
+  }
+
+  count(id: string): number {
+    return this.#counts.get(id) ?? 0;
+  }
+
+  /** Resolves with the next change of any count. */
+  get change(): Promise<void> {
+    return this.#change.promise;
+  }
+
+  async #follow(sandbox: Sandbox): Promise<never> {
+    const { agent } = sandbox.running().vm;
+    for (;;) {
+      const { containerId } = await agent.getOOMEvent({});
+      if (sandbox.containers.has(containerId)) {
+        sandbox.host.log.warn("the guest's kernel killed a process for want of memory", { container: containerId });
+        this.#counts.set(containerId, this.count(containerId) + 1);
+        const change = this.#change;
+        this.#change = deferred();
+        change.resolve();
+      }
+      await delay(leastIntervalMs);
+    }
+  }
+}

@@ -1,0 +1,39 @@
+/** Pauses a container, and lets it go on. What waits for its end, and who kills it, need not know. */
+import { type Container, wrongState } from "./container.ts";
+import { recordSandbox } from "./record.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+/** The guest gives up before, and then nothing is paused. */
+const callTimeoutMs = 15_000;
+
+/** Resolves when nothing of it runs any more. @throws KumiteError `container/wrong-state` when it does not run */
+export async function pauseContainer(sandbox: Sandbox, id: string): Promise<void> {
+  const container = sandbox.container(id);
+  const { process } = container;
+  if (process.state.phase !== "running") throw wrongState(container, "container not running");
+  const { agent } = sandbox.running().vm;
+  await agent.pauseContainer({ containerId: id }, { timeoutMs: callTimeoutMs });
+  // It may have ended meanwhile.
+  if (process.state.phase === "running") await enter(sandbox, container, "paused", process.state.startedMs);
+}
+
+/** @throws KumiteError `container/wrong-state` when it is not paused */
+export async function resumeContainer(sandbox: Sandbox, id: string): Promise<void> {
+  const container = sandbox.container(id);
+  const { process } = container;
+  if (process.state.phase !== "paused") throw wrongState(container, "container not paused");
+  const { agent } = sandbox.running().vm;
+  await agent.resumeContainer({ containerId: id }, { timeoutMs: callTimeoutMs });
+  if (process.state.phase === "paused") await enter(sandbox, container, "running", process.state.startedMs);
+}
+
+async function enter(
+  sandbox: Sandbox,
+  container: Container,
+  phase: "running" | "paused",
+  startedMs: number,
+): Promise<void> {
+  container.process.moveTo({ phase, startedMs });
+  sandbox.host.log.info(`container ${phase === "paused" ? "paused" : "resumed"}`, { container: container.id });
+  await recordSandbox(sandbox, container);
+}

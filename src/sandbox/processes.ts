@@ -1,0 +1,52 @@
+/** The processes of a container, as the guest sees them. */
+import { KumiteError } from "../util/errors.ts";
+import { JsonSyntaxError, parseJson } from "../util/json.ts";
+import { decodeUtf8, stripControls } from "../util/text.ts";
+import { wrongState } from "./container.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+const callTimeoutMs = 20_000;
+/** Of the kernel. */
+const mostPid = 4_194_304;
+
+/** Their numbers in the guest, ascending. @throws KumiteError `container/wrong-state`, `agent/failed` for nonsense */
+export async function processIds(sandbox: Sandbox, id: string): Promise<number[]> {
+  const text = await ask(sandbox, id, "json", []);
+  const pids = parsed(text);
+  if (Array.isArray(pids) && pids.every(isPid)) return pids;
+  throw new KumiteError("agent/failed", `the guest did not say which processes container ${id} has`);
+}
+
+/**
+ * As ps(1) would show them in the guest.
+ *
+ * @param psArguments none means `-ef`
+ * @throws KumiteError also `usage/invalid` for arguments that are not understood
+ */
+export async function processTable(sandbox: Sandbox, id: string, psArguments: readonly string[]): Promise<string> {
+  const text = await ask(sandbox, id, "table", psArguments);
+  // A guest can be made to say anything, and this ends on somebody's terminal.
+  return text.split("\n").map(stripControls).join("\n");
+}
+
+async function ask(sandbox: Sandbox, id: string, format: string, args: readonly string[]): Promise<string> {
+  const container = sandbox.container(id);
+  const { phase } = container.process.state;
+  if (phase === "stopped" || phase === "creating") throw wrongState(container, "container not running");
+  const { agent } = sandbox.running().vm;
+  const request = { containerId: id, format, args: [...args] };
+  return decodeUtf8((await agent.listProcesses(request, { timeoutMs: callTimeoutMs })).processList);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function isPid(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= mostPid;
+}

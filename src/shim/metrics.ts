@@ -1,0 +1,93 @@
+/** A container's statistics in containerd's message for version 2 hierarchies. Pure. */
+import { type IOEntry, type MemoryStat, Metrics } from "../protocol/gen/containerd/cgroups/v2/metrics.ts";
+import type { Any } from "../protocol/gen/google/protobuf/any.ts";
+import { encodeMessage } from "../protocol/ttrpc/service.ts";
+import type { ContainerStats } from "../sandbox/stats.ts";
+
+const nsPerUs = 1000n;
+const typeUrl = "io.containerd.cgroups.v2.Metrics";
+
+export function metricsOf(stats: ContainerStats): Any {
+  const { cpu, memory, pids, hugePages } = stats;
+  const raw = (name: string): bigint => memory.raw.get(name) ?? 0n;
+  const value = encodeMessage(Metrics, {
+    pids,
+    cpu: {
+      usageUsec: cpu.totalNs / nsPerUs,
+      userUsec: cpu.userNs / nsPerUs,
+      systemUsec: cpu.kernelNs / nsPerUs,
+      nrPeriods: cpu.periods,
+      nrThrottled: cpu.throttledPeriods,
+      throttledUsec: cpu.throttledNs / nsPerUs,
+    },
+    memory: {
+      ...Object.fromEntries(Object.entries(memoryNames).map(([field, name]) => [field, raw(name)])),
+      // Newer kernels count two kinds of it.
+      workingsetRefault: raw("workingset_refault") + raw("workingset_refault_anon") + raw("workingset_refault_file"),
+      workingsetActivate:
+        raw("workingset_activate") + raw("workingset_activate_anon") + raw("workingset_activate_file"),
+      usage: memory.usage.usage,
+      usageLimit: memory.usage.limit,
+      maxUsage: memory.usage.maxUsage,
+      swapUsage: memory.swap.usage,
+      swapLimit: memory.swap.limit,
+      swapMaxUsage: memory.swap.maxUsage,
+    },
+    io: { usage: ioEntries(stats) },
+    hugetlb: [...hugePages].map(([pagesize, { usage }]) => ({ current: usage, pagesize })),
+  });
+  return { typeUrl, value };
+}
+
+/** Fields whose value memory.stat has under one name. */
+const memoryNames = {
+  anon: "anon",
+  file: "file",
+  kernelStack: "kernel_stack",
+  slab: "slab",
+  sock: "sock",
+  shmem: "shmem",
+  fileMapped: "file_mapped",
+  fileDirty: "file_dirty",
+  fileWriteback: "file_writeback",
+  anonThp: "anon_thp",
+  inactiveAnon: "inactive_anon",
+  activeAnon: "active_anon",
+  inactiveFile: "inactive_file",
+  activeFile: "active_file",
+  unevictable: "unevictable",
+  slabReclaimable: "slab_reclaimable",
+  slabUnreclaimable: "slab_unreclaimable",
+  pgfault: "pgfault",
+  pgmajfault: "pgmajfault",
+  workingsetNodereclaim: "workingset_nodereclaim",
+  pgrefill: "pgrefill",
+  pgscan: "pgscan",
+  pgsteal: "pgsteal",
+  pgactivate: "pgactivate",
+  pgdeactivate: "pgdeactivate",
+  pglazyfree: "pglazyfree",
+  pglazyfreed: "pglazyfreed",
+  thpFaultAlloc: "thp_fault_alloc",
+  thpCollapseAlloc: "thp_collapse_alloc",
+} as const satisfies Partial<Record<keyof MemoryStat, string>>;
+
+/** One entry for each device, from one for each operation. */
+function ioEntries({ ioBytes, ioOperations }: ContainerStats): IOEntry[] {
+  const devices = new Map<string, IOEntry>();
+  const fields = [
+    [ioBytes, { Read: "rbytes", Write: "wbytes" }],
+    [ioOperations, { Read: "rios", Write: "wios" }],
+  ] as const;
+  for (const [entries, names] of fields) {
+    for (const { major, minor, operation, value } of entries) {
+      const field = operation === "Read" || operation === "Write" ? names[operation] : undefined;
+      if (field === undefined) continue;
+      const key = `${major}:${minor}`;
+      const device = devices.get(key) ?? { major, minor, rbytes: 0n, wbytes: 0n, rios: 0n, wios: 0n };
+      device[field] = value;
+      devices.set(key, device);
+    }
+  }
+  return [...devices.values()];
+}
