@@ -1,17 +1,26 @@
 /**
- * Writes the TypeScript of proto/ to src/protocol/gen: `npm run generate`. With `--check` it writes nothing and fails
- * with a diff when what is checked in is not what proto/ gives. Needs protoc (Debian: protobuf-compiler).
+ * Writes what is generated and checked in: the TypeScript of proto/ to src/protocol/gen, and the tables of system calls to
+ * src/seccomp/gen: `npm run generate`. With `--check` it writes nothing and fails with a diff when what is checked in is
+ * not what the sources give. Needs protoc and the kernel's headers (Debian: protobuf-compiler, linux-libc-dev).
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { systemCallTables } from "./system-calls.ts";
 
 const repository = fileURLToPath(new URL("..", import.meta.url));
 const sources = join(repository, "proto");
-const target = join(repository, "src/protocol/gen");
+const messages: Target = { directory: join(repository, "src/protocol/gen"), source: "proto/" };
+const tables: Target = { directory: join(repository, "src/seccomp/gen"), source: "the kernel's headers" };
 const plugin = join(repository, "node_modules/.bin/protoc-gen-ts_proto");
+
+interface Target {
+  readonly directory: string;
+  /** What its content is made of. */
+  readonly source: string;
+}
 
 /** What keeps the output small, portable and the same with every protoc. */
 const options = {
@@ -38,10 +47,15 @@ function main(args: readonly string[]): number {
   if (unknown !== undefined) return fail(`unknown argument ${unknown}; only --check is known`);
 
   const output = mkdtempSync(join(tmpdir(), "kumite-generate-"));
+  const [ofMessages, ofTables] = [join(output, "messages"), join(output, "tables")];
   try {
-    const failure = generate(output) ?? dropRangeChecks(output);
+    mkdirSync(ofMessages);
+    const failure = generate(ofMessages) ?? dropRangeChecks(ofMessages);
     if (failure !== undefined) return fail(failure);
-    return check ? compare(output) : replace(output);
+    mkdirSync(ofTables);
+    writeFileSync(join(ofTables, "system-calls.ts"), systemCallTables());
+    const finish = check ? compare : replace;
+    return finish(ofMessages, messages) || finish(ofTables, tables);
   } finally {
     rmSync(output, { recursive: true, force: true });
   }
@@ -87,15 +101,15 @@ function dropRangeChecks(output: string): string | undefined {
 }
 
 /** Leaves unchanged files alone, so that watchers and parallel builds do not see them vanish. */
-function replace(output: string): number {
+function replace(output: string, { directory }: Target): number {
   const made = new Set(filesBelow(output));
-  mkdirSync(target, { recursive: true });
-  for (const file of filesBelow(target)) {
-    if (!made.has(file)) rmSync(join(target, file));
+  mkdirSync(directory, { recursive: true });
+  for (const file of filesBelow(directory)) {
+    if (!made.has(file)) rmSync(join(directory, file));
   }
   for (const file of made) {
     const text = readFileSync(join(output, file), "utf8");
-    const path = join(target, file);
+    const path = join(directory, file);
     if (existsSync(path) && readFileSync(path, "utf8") === text) continue;
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
@@ -109,12 +123,12 @@ function filesBelow(directory: string): string[] {
     .sort();
 }
 
-function compare(output: string): number {
-  const diff = spawnSync("diff", ["--recursive", "--unified", "--new-file", target, output], { encoding: "utf8" });
+function compare(output: string, { directory, source }: Target): number {
+  const diff = spawnSync("diff", ["--recursive", "--unified", "--new-file", directory, output], { encoding: "utf8" });
   if (diff.error !== undefined) return fail(`cannot run diff: ${diff.error.message}`);
   if (diff.status === 0) return 0;
   process.stdout.write(diff.stdout);
-  return fail(`${relative(repository, target)} is not what proto/ gives; run \`npm run generate\``);
+  return fail(`${relative(repository, directory)} is not what ${source} gives; run \`npm run generate\``);
 }
 
 function fail(message: string): number {

@@ -1,0 +1,81 @@
+/** The words of the specification for seccomp, and what the kernel has for them (linux/seccomp.h). */
+
+export const action = {
+  killProcess: 0x8000_0000,
+  killThread: 0x0000_0000,
+  trap: 0x0003_0000,
+  /** With the errno in the lower 16 bits. */
+  errno: 0x0005_0000,
+  /** With a value for the tracer in the lower 16 bits. */
+  trace: 0x7ff0_0000,
+  log: 0x7ffc_0000,
+  allow: 0x7fff_0000,
+} as const;
+
+/** SCMP_ACT_NOTIFY is not among them: nobody outside of the machine can answer a notification. */
+export const actions = {
+  SCMP_ACT_KILL: action.killThread,
+  SCMP_ACT_KILL_THREAD: action.killThread,
+  SCMP_ACT_KILL_PROCESS: action.killProcess,
+  SCMP_ACT_TRAP: action.trap,
+  SCMP_ACT_ERRNO: action.errno,
+  SCMP_ACT_TRACE: action.trace,
+  SCMP_ACT_LOG: action.log,
+  SCMP_ACT_ALLOW: action.allow,
+} as const satisfies Record<string, number>;
+
+/** Of an argument with a value, as unsigned integers. */
+export const operators = {
+  SCMP_CMP_NE: "!=",
+  SCMP_CMP_LT: "<",
+  SCMP_CMP_LE: "<=",
+  SCMP_CMP_EQ: "==",
+  SCMP_CMP_GE: ">=",
+  SCMP_CMP_GT: ">",
+  SCMP_CMP_MASKED_EQ: "masked ==",
+} as const satisfies Record<string, string>;
+
+export type Operator = (typeof operators)[keyof typeof operators];
+
+/**
+ * SECCOMP_FILTER_FLAG_*. A process has one thread when it gets its filter, so there is none to synchronize with.
+ * WAIT_KILLABLE_RECV is about notifications, which are refused.
+ */
+export const filterFlags = {
+  SECCOMP_FILTER_FLAG_TSYNC: 0,
+  SECCOMP_FILTER_FLAG_LOG: 2,
+  SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
+} as const satisfies Record<string, number>;
+
+/** Those that programs of the machine can use. */
+export const architectures = {
+  SCMP_ARCH_X86: "x86",
+  SCMP_ARCH_X86_64: "x86_64",
+  SCMP_ARCH_X32: "x32",
+} as const satisfies Record<string, string>;
+
+export type Architecture = (typeof architectures)[keyof typeof architectures];
+
+/** Of other processors: right to name, and without effect here. */
+export const foreignArchitectures: readonly string[] = [
+  "ARM",
+  "AARCH64",
+  "LOONGARCH64",
+  "M68K",
+  "MIPS",
+  "MIPS64",
+  "MIPS64N32",
+  "MIPSEL",
+  "MIPSEL64",
+  "MIPSEL64N32",
+  "PARISC",
+  "PARISC64",
+  "PPC",
+  "PPC64",
+  "PPC64LE",
+  "RISCV64",
+  "S390",
+  "S390X",
+  "SH",
+  "SHEB",
+].map((name) => `SCMP_ARCH_${name}`);
