@@ -4,6 +4,25 @@
  * replaces a member. Nothing here names a runtime. Every failure of a call is a `SystemError`.
  */
 
+/** Bytes that lie in a pipe of this process, of which nobody else reads. */
+export interface PipedBytes {
+  /** The pipe's reading end. */
+  readonly fd: number;
+  /** All that the pipe holds: a virtio port must not get a part. */
+  readonly length: number;
+}
+
+/** A way of writing for bulk data on the small engine: the kernel moves the bytes without a copy. */
+export interface PipedWriting {
+  /** How many bytes can be written now, at least one. Rejects as a write does. */
+  room(): Promise<number>;
+  /**
+   * Writes `head` and then the piped bytes, no more than there is room for, in line with other writes. Unlike these it
+   * settles only when the pipe is no longer used.
+   */
+  write(bytes: PipedBytes, head?: Uint8Array): Promise<void>;
+}
+
 /** A socket, pipe or terminal. Reads are pulled, so a slow reader slows the writer and nothing is buffered unasked. */
 export interface ByteStream {
   /**
@@ -15,6 +34,8 @@ export interface ByteStream {
   write(bytes: Uint8Array): Promise<void>;
   /** `write` of all parts in order, with one system call where possible; callers go through `writeParts`. */
   writeAll?(parts: readonly Uint8Array[]): Promise<void>;
+  /** Missing where the kernel has no such way. */
+  readonly piped?: PipedWriting;
   /** Closes the writing side after what is queued; reading goes on. */
   end(): Promise<void>;
   /** Closes both sides at once; a pending read ends with `undefined`, a pending write fails with EPIPE. Idempotent. */

@@ -89,6 +89,7 @@ export class ByteReader {
       read: (signal) => this.readSome(signal),
       write: (bytes) => stream.write(bytes),
       writeAll: (parts) => writeParts(stream, parts),
+      ...(stream.piped !== undefined && { piped: stream.piped }),
       end: () => stream.end(),
       close: () => {
         this.#take(this.buffered);

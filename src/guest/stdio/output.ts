@@ -7,11 +7,13 @@ import { type Channel, ownChannel } from "../../sys/engine/channel.ts";
 import { Watch } from "../../sys/engine/loop.ts";
 import { EAGAIN, EINTR, EIO, failure } from "../../sys/linux/check.ts";
 import { EPOLLIN } from "../../sys/linux/epoll.ts";
+import { movePiped } from "../../sys/linux/pipe.ts";
 import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
 import { deferred } from "../../util/deferred.ts";
 
 interface PendingRead {
-  readonly buffer: Uint8Array;
+  /** Gets some of the bytes; as a native result. */
+  take(): number;
   resolve(count: number): void;
   reject(reason: unknown): void;
 }
@@ -37,8 +39,22 @@ export class Output {
     return this.#closed;
   }
 
+  /** A pipe: `move` works. */
+  get movable(): boolean {
+    return !this.#channel.isMaster;
+  }
+
   /** The number of bytes put into the buffer, 0 at the end. One read at a time; an aborted one loses no bytes. */
   read(buffer: Uint8Array, signal?: AbortSignal): Promise<number> {
+    return this.#get(() => this.#channel.read(buffer), signal);
+  }
+
+  /** Like `read`, up to `length` bytes into a pipe, which must be empty. Nothing is copied. */
+  move(pipe: number, length: number, signal?: AbortSignal): Promise<number> {
+    return this.#get(() => movePiped(this.#channel.fd, pipe, length), signal);
+  }
+
+  #get(take: () => number, signal: AbortSignal | undefined): Promise<number> {
     if (this.#closed) return Promise.resolve(0);
     return new Promise((resolve, reject) => {
       throwIfAborted(signal);
@@ -48,7 +64,7 @@ export class Output {
         reject(abortError(signal as AbortSignal));
       });
       this.#reading = {
-        buffer,
+        take,
         resolve: (count) => {
           forget();
           resolve(count);
@@ -86,7 +102,7 @@ export class Output {
       this.#watch.set(0);
       return;
     }
-    const count = this.#channel.read(this.#reading.buffer);
+    const count = this.#reading.take();
     if (count === EINTR || (count === EAGAIN && !this.#processEnded)) return;
     const reading = this.#take();
     if (count > 0) reading?.resolve(count);

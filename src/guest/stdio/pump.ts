@@ -1,10 +1,17 @@
 /** Moves bytes between a process and a stream of the host: bulk data, so nothing is copied or looked at on the way. */
-import type { ByteStream } from "../../sys/os.ts";
+import { closeQuietly, pipe2 } from "../../sys/linux/file.ts";
+import { O_CLOEXEC, O_NONBLOCK } from "../../sys/linux/open-flags.ts";
+import { setPipeSize } from "../../sys/linux/pipe.ts";
+import type { ByteStream, PipedWriting } from "../../sys/os.ts";
+import { isSystemError } from "../../util/errors.ts";
 import type { Output } from "./output.ts";
 
 /** Most processes say little; who fills its buffer gets a larger one. In bytes. */
 const firstBufferBytes = 2048;
-const largestBufferBytes = 256 * 1024;
+const largestBufferBytes = 64 * 1024;
+
+/** What is on its way from one process at most, in bytes. Another stream waits for so much at most. */
+const wayBytes = 512 * 1024;
 
 /** What ended a transfer: the source, with everything delivered, or the other side. */
 export type PumpEnd = "complete" | "peer-gone";
@@ -18,11 +25,63 @@ export async function pumpOutput(output: Output, stream: ByteStream, signal: Abo
     } catch {
       return "peer-gone";
     }
-    if (count === buffer.length && count < largestBufferBytes) {
-      buffer = new Uint8Array(Math.min(count * 8, largestBufferBytes));
-    }
+    if (count < buffer.length) continue;
+    const way = openWay(output, stream);
+    if (way !== undefined) return moveOutput(output, way, signal);
+    if (count < largestBufferBytes) buffer = new Uint8Array(Math.min(count * 8, largestBufferBytes));
   }
   return "complete";
+}
+
+/** The way of bulk output: from the process's pipe to one of ours, and from there into the stream, by page. */
+interface Way {
+  /**
+   * Of ours, because it must be certain how much is in it before the stream announces that: the process could read its
+   * own pipe.
+   */
+  readonly pipe: { readonly read: number; readonly write: number };
+  readonly stream: PipedWriting;
+}
+
+/** `undefined` when there is none, or no descriptors or memory for it. */
+function openWay(output: Output, stream: ByteStream): Way | undefined {
+  if (!output.movable || stream.piped === undefined) return undefined;
+  try {
+    const pipe = pipe2(O_CLOEXEC | O_NONBLOCK);
+    try {
+      setPipeSize(pipe.write, wayBytes);
+    } catch (error) {
+      closePipe(pipe);
+      throw error;
+    }
+    return { pipe, stream: stream.piped };
+  } catch (error) {
+    if (isSystemError(error)) return undefined;
+    throw error;
+  }
+}
+
+async function moveOutput(output: Output, { pipe, stream }: Way, signal: AbortSignal): Promise<PumpEnd> {
+  try {
+    for (let length = 0; ; ) {
+      let room: number;
+      try {
+        if (length > 0) await stream.write({ fd: pipe.read, length });
+        room = await stream.room();
+      } catch {
+        return "peer-gone";
+      }
+      length = await output.move(pipe.write, Math.min(room, wayBytes), signal);
+      if (length === 0) return "complete";
+    }
+  } finally {
+    closePipe(pipe);
+  }
+}
+
+function closePipe(pipe: Way["pipe"]): void {
+  closeQuietly(pipe.read);
+  closeQuietly(pipe.write);
 }
 
 /**

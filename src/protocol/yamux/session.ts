@@ -3,7 +3,7 @@
  * bounded: every stream by its window, the streams by their number, extra windows by a common budget, and frames sent
  * in answer to the peer's by a limit on how many it leaves unread.
  */
-import type { ByteStream } from "../../sys/os.ts";
+import type { ByteStream, PipedBytes } from "../../sys/os.ts";
 import { delay, raceAbort } from "../../util/abort.ts";
 import { writeParts } from "../../util/bytes.ts";
 import { withDeadline } from "../../util/deadline.ts";
@@ -84,6 +84,7 @@ const maxStreamId = 0xffff_ffff;
 class SessionCore implements FrameHandler, StreamSession {
   readonly closed = deferred<KumiteError>();
   readonly accepted = new Queue<ByteStream>();
+  readonly sendPiped?: (streamId: number, bytes: PipedBytes) => Promise<void>;
   readonly #carrier: ByteStream;
   readonly #parser = new FrameParser(this);
   readonly #streams = new Map<number, YamuxStream>();
@@ -113,6 +114,10 @@ class SessionCore implements FrameHandler, StreamSession {
     this.#keepAliveMs = options.keepAliveMs ?? 0;
     this.#nextId = options.role === "client" ? 1 : 2;
     this.#ownParity = this.#nextId % 2;
+    const { piped } = carrier;
+    if (piped === undefined) return;
+    this.sendPiped = (streamId, bytes) =>
+      this.#sent(piped.write(bytes, encodeHeader(frameType.data, 0, streamId, bytes.length)));
   }
 
   run(): void {
@@ -299,10 +304,14 @@ class SessionCore implements FrameHandler, StreamSession {
     });
   }
 
+  #write(parts: readonly Uint8Array[]): Promise<void> {
+    return this.#sent(writeParts(this.#carrier, parts));
+  }
+
   /** Never rejects: a carrier that fails ends the session. */
-  async #write(parts: readonly Uint8Array[]): Promise<void> {
+  async #sent(written: Promise<void>): Promise<void> {
     try {
-      await writeParts(this.#carrier, parts);
+      await written;
     } catch (error) {
       this.lose(lossOf(error));
     }

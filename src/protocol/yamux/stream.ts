@@ -2,7 +2,7 @@
  * One stream of a yamux session: windows, half-close, and the rules of `ByteStream`.
  * Knows the session only as the one that sends its frames.
  */
-import type { ByteStream } from "../../sys/os.ts";
+import type { ByteStream, PipedBytes, PipedWriting } from "../../sys/os.ts";
 import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
 import { type Deferred, deferred } from "../../util/deferred.ts";
 import { KumiteError, SystemError } from "../../util/errors.ts";
@@ -12,6 +12,8 @@ import { ReceiveQueue } from "./receive-queue.ts";
 /** What a stream asks of its session. The promises resolve when the carrier took the frame; they never reject. */
 export interface StreamSession {
   sendData(streamId: number, flags: number, parts: readonly Uint8Array[], length: number): Promise<void>;
+  /** Missing when the carrier lacks it. Settles when the pipe is no longer used. */
+  readonly sendPiped?: (streamId: number, bytes: PipedBytes) => Promise<void>;
   sendWindowUpdate(streamId: number, flags: number, delta: number): Promise<void>;
   /** The stream has no further use for frames of the peer. */
   forget(streamId: number): void;
@@ -24,6 +26,7 @@ export class YamuxStream implements ByteStream {
   readonly id: number;
   /** What the peer may send beyond the initial window. */
   readonly extraWindow: number;
+  readonly piped?: PipedWriting;
   readonly #session: StreamSession;
 
   readonly #received = new ReceiveQueue();
@@ -38,6 +41,12 @@ export class YamuxStream implements ByteStream {
   #sendWindow = initialWindowBytes;
   #windowOpened: Deferred | undefined;
   #lastWrite: Promise<void> = Promise.resolve();
+  /** Writes in line or under way. */
+  #unsent = 0;
+  readonly #onSent = (): void => {
+    this.#unsent -= 1;
+  };
+  /** Of these, who is told at once when the stream fails. */
   readonly #writes = new Set<Deferred>();
   /** No write is taken any more; the peer is told when what was written is sent. */
   #localEnded = false;
@@ -54,6 +63,12 @@ export class YamuxStream implements ByteStream {
     this.#session = session;
     this.#receiveWindow += extraWindow;
     this.#updateAt = this.#receiveWindow / 2;
+    const { sendPiped } = session;
+    if (sendPiped === undefined) return;
+    this.piped = {
+      room: () => this.#room(),
+      write: (bytes, head) => this.#inLine(() => this.#sendPiped(sendPiped, bytes, head)),
+    };
   }
 
   async read(signal?: AbortSignal): Promise<Uint8Array | undefined> {
@@ -73,22 +88,30 @@ export class YamuxStream implements ByteStream {
     return this.writeAll([bytes]);
   }
 
-  async writeAll(parts: readonly Uint8Array[]): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#localEnded) throw new SystemError("EPIPE", "write");
+  writeAll(parts: readonly Uint8Array[]): Promise<void> {
+    return this.#write(() => this.#send(parts));
+  }
+
+  async #write(send: () => Promise<void>): Promise<void> {
     const write = deferred();
     this.#writes.add(write);
-    this.#lastWrite = this.#lastWrite
-      .then(() => this.#send(parts))
-      .then(
-        () => write.resolve(),
-        (error: unknown) => write.reject(error),
-      );
     try {
+      this.#inLine(send).then(write.resolve, write.reject);
       await write.promise;
     } finally {
       this.#writes.delete(write);
     }
+  }
+
+  /** After the writes before it; the result settles when the carrier is done, also when the stream fails before. */
+  async #inLine(send: () => Promise<void>): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#localEnded) throw new SystemError("EPIPE", "write");
+    const isFirst = this.#unsent === 0;
+    this.#unsent += 1;
+    const sent = isFirst ? send() : this.#lastWrite.then(send);
+    this.#lastWrite = sent.then(this.#onSent, this.#onSent);
+    return sent;
   }
 
   async end(): Promise<void> {
@@ -102,7 +125,7 @@ export class YamuxStream implements ByteStream {
     if (this.#closed) return;
     this.#closed = true;
     const over = this.#failure !== undefined;
-    const unsent = this.#writes.size > 0;
+    const unsent = this.#unsent > 0;
     this.#localEnded = true;
     this.#received.clear();
     this.#break(new SystemError("EPIPE", "write"));
@@ -209,17 +232,36 @@ export class YamuxStream implements ByteStream {
   async #send(parts: readonly Uint8Array[]): Promise<void> {
     const cursor = new PartsCursor(parts);
     while (cursor.remaining > 0) {
-      while (this.#sendWindow === 0) {
-        if (this.#failure !== undefined) throw this.#failure;
-        this.#windowOpened = deferred();
-        await this.#windowOpened.promise;
-      }
-      if (this.#failure !== undefined) throw this.#failure;
-      const length = Math.min(this.#sendWindow, maxPayload, cursor.remaining);
+      const length = Math.min(await this.#room(), maxPayload, cursor.remaining);
       this.#sendWindow -= length;
       await this.#session.sendData(this.id, 0, cursor.take(length), length);
     }
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** One frame, whatever its length is: who fills a pipe keeps it small enough for the other streams. */
+  async #sendPiped(
+    send: NonNullable<StreamSession["sendPiped"]>,
+    bytes: PipedBytes,
+    head: Uint8Array | undefined,
+  ): Promise<void> {
+    if (head !== undefined) await this.#send([head]);
+    if (bytes.length > (await this.#room()))
+      throw new KumiteError("internal", "more piped bytes than there was room for");
+    this.#sendWindow -= bytes.length;
+    await send(this.id, bytes);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** What the peer takes now; waits until it is something. */
+  async #room(): Promise<number> {
+    while (this.#sendWindow === 0) {
+      if (this.#failure !== undefined) throw this.#failure;
+      this.#windowOpened ??= deferred();
+      await this.#windowOpened.promise;
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.#sendWindow;
   }
 
   async #sendEnd(): Promise<void> {
@@ -230,7 +272,7 @@ export class YamuxStream implements ByteStream {
   }
 
   #forgetIfOver(): void {
-    if (this.#remoteEnded && this.#localEnded && this.#writes.size === 0) this.#session.forget(this.id);
+    if (this.#remoteEnded && this.#localEnded && this.#unsent === 0) this.#session.forget(this.id);
   }
 }
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { ByteStream } from "../../sys/os.ts";
+import type { ByteStream, PipedWriting } from "../../sys/os.ts";
 import { readAll } from "../../util/bytes.ts";
+import { deferred } from "../../util/deferred.ts";
 import { type StreamPairOptions, streamPair } from "../../util/testing/memory-stream.ts";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 import { initialWindowBytes } from "./frame.ts";
@@ -223,6 +224,57 @@ describe("the end of a stream", () => {
     ours.close();
     await ours.end();
     assert.equal(await theirs.read(), undefined);
+  });
+});
+
+describe("piped bytes", () => {
+  it("are one frame each, within the window, and in line with other writes", async () => {
+    const { ours, theirs, piped } = await pipedStream();
+    assert.equal(await piped.room(), initialWindowBytes);
+    await ours.write(encodeUtf8("before "));
+    const writing = piped.write({ fd: 5, length: 100_000 }, encodeUtf8("head "));
+    const after = ours.write(encodeUtf8(" after"));
+    const whole = Buffer.alloc(100_000 + "before head  after".length);
+    for (let got = 0; got < whole.length; ) {
+      const chunk = (await theirs.read()) ?? new Uint8Array(0);
+      whole.set(chunk, got);
+      got += chunk.length;
+    }
+    await Promise.all([writing, after]);
+    assert.equal(whole.toString(), `before head ${"\u0005".repeat(100_000)} after`);
+    await assert.rejects(piped.write({ fd: 5, length: initialWindowBytes + 1 }), { code: "internal" });
+  });
+
+  it("find no room until the peer has read, and none when it will not any more", async () => {
+    const { ours, theirs, piped } = await pipedStream();
+    await piped.write({ fd: 5, length: initialWindowBytes });
+    const room = piped.room();
+    for (let got = 0; got < initialWindowBytes; ) got += (await theirs.read())?.length ?? 0;
+    assert.ok((await room) >= initialWindowBytes / 2);
+    await piped.write({ fd: 5, length: await piped.room() });
+    const none = Promise.all([assert.rejects(piped.room(), { errno: "ECONNRESET" }), ours.write(new Uint8Array(1))]);
+    theirs.close();
+    await assert.rejects(none, { errno: "ECONNRESET" });
+    await assert.rejects(piped.write({ fd: 5, length: 1 }), { errno: "ECONNRESET" });
+  });
+
+  it("of a stream that fails are waited for as long as the carrier uses the pipe", async () => {
+    const moved = deferred();
+    const { theirs, piped } = await pipedStream(() => moved.promise);
+    let settled = false;
+    const writing = piped.write({ fd: 5, length: 10 }).finally(() => {
+      settled = true;
+    });
+    await settle();
+    theirs.close();
+    await settle();
+    assert.equal(settled, false);
+    moved.resolve();
+    await assert.rejects(writing, { errno: "ECONNRESET" });
+  });
+
+  it("are not offered where the carrier cannot take them", async () => {
+    assert.equal((await stream()).ours.piped, undefined);
   });
 });
 
@@ -465,6 +517,30 @@ async function stream(): Promise<{ ours: ByteStream; theirs: ByteStream }> {
   const { client, server } = connect({});
   const ours = client.open();
   return { ours, theirs: await accepted(server) };
+}
+
+/** Over a carrier that takes piped bytes: a pipe holds the number of its descriptor, again and again. */
+async function pipedStream(moving: () => Promise<void> = async () => {}) {
+  const [left, right] = streamPair();
+  const piped: PipedWriting = {
+    room: async () => Number.POSITIVE_INFINITY,
+    write: async ({ fd, length }, head = new Uint8Array(0)) => {
+      await moving();
+      await left.writeAll?.([head, new Uint8Array(length).fill(fd)]);
+    },
+  };
+  const carrier: ByteStream = {
+    read: (signal) => left.read(signal),
+    write: (bytes) => left.write(bytes),
+    end: () => left.end(),
+    close: () => left.close(),
+    piped,
+  };
+  const server = new YamuxSession(right, { role: "server" });
+  const ours = new YamuxSession(carrier, { role: "client" }).open();
+  const theirs = await accepted(server);
+  assert.ok(ours.piped !== undefined);
+  return { ours, theirs, piped: ours.piped };
 }
 
 /** A session whose peer speaks bytes. */

@@ -3,10 +3,12 @@
  * descriptor is and on who else has it: O_NONBLOCK belongs to the open file, so on an inherited one it is never set.
  */
 import * as native from "kumite:native";
+import { concat } from "../../util/bytes.ts";
 import { EPERM } from "../linux/check.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL } from "../linux/epoll.ts";
 import { closeQuietly, setStatusFlags, statusFlags } from "../linux/file.ts";
 import { O_ACCMODE, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_WRONLY } from "../linux/open-flags.ts";
+import { movePiped } from "../linux/pipe.ts";
 import { MSG_DONTWAIT, SHUT_WR } from "../linux/socket.ts";
 import { fstat, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "../linux/stat.ts";
 import { isTerminal, ptyNumber } from "../linux/terminal.ts";
@@ -25,6 +27,8 @@ export interface Channel {
   read(buffer: Uint8Array): number;
   /** Some of the bytes, from the first part on; `offset` bytes of it are already written. */
   write(parts: readonly Uint8Array[], offset: number): number;
+  /** Moves bytes out of a pipe without copying them; missing where the kernel cannot, or might wait. */
+  readonly moveFrom?: (pipe: number, length: number) => number;
   /** Ending the writing is closing it. */
   readonly writeOnly: boolean;
   /** Only sockets have sides; of other descriptors nothing ends. */
@@ -38,7 +42,10 @@ export function ownChannel(fd: number): Channel {
   const type = fstat(fd).mode & S_IFMT;
   const flags = statusFlags(fd);
   if ((flags & O_NONBLOCK) === 0) setStatusFlags(fd, flags | O_NONBLOCK);
-  return plainChannel(fd, isAlwaysReady(fd, type) ? "always" : "nonblocking", type, [fd]);
+  if (isAlwaysReady(fd, type)) return plainChannel(fd, "always", type, [fd]);
+  const channel = plainChannel(fd, "nonblocking", type, [fd]);
+  if (type === S_IFCHR) return isTerminal(fd) ? channel : portChannel(channel);
+  return { ...channel, moveFrom: (pipe, length) => movePiped(pipe, fd, length) };
 }
 
 /** A descriptor that others may have too: its flags stay as they are. Closing the channel closes it. */
@@ -97,6 +104,26 @@ function writeParts(fd: number, parts: readonly Uint8Array[], offset: number): n
   if (first === undefined) return 0;
   if (parts.length === 1) return native.write(fd, first, offset, first.length - offset);
   return native.writev(fd, [first.subarray(offset), ...parts.slice(1, partsMax)]);
+}
+
+/** A virtio port gives one of the guest's buffers, a page, with each read. */
+const portPiece = 4096;
+/** Most that is copied to save a message, in bytes. */
+const smallMessage = 4096;
+
+/** A port to the machine's host: each read and each write is a message, and messages are what costs. */
+function portChannel(channel: Channel): Channel {
+  const { fd } = channel;
+  return {
+    ...channel,
+    read: (buffer) => native.readPieces(fd, buffer, 0, buffer.length, portPiece),
+    write: (parts, offset) => {
+      const length = parts.reduce((sum, part) => sum + part.length, -offset);
+      if (parts.length === 1 || length > smallMessage) return channel.write(parts, offset);
+      return channel.write([concat(parts)], offset);
+    },
+    moveFrom: (pipe, length) => movePiped(pipe, fd, length),
+  };
 }
 
 /** MSG_DONTWAIT is O_NONBLOCK for one call. */

@@ -6,10 +6,12 @@ import { textOf } from "../contract/scratch.ts";
 import { unlink } from "../linux/directory.ts";
 import { closeQuietly, dupAbove, open, pipe2, setStatusFlags, statusFlags, write } from "../linux/file.ts";
 import { O_CLOEXEC, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from "../linux/open-flags.ts";
+import { setPipeSize } from "../linux/pipe.ts";
 import { exit } from "../linux/process.ts";
 import { recvmsg, SOCK_CLOEXEC, SOCK_STREAM, socketpair } from "../linux/socket.ts";
 import { tcgetattr } from "../linux/terminal.ts";
 import { readFileText } from "../linux/whole-file.ts";
+import type { PipedBytes } from "../os.ts";
 import { engineOs } from "./engine-os.ts";
 import { startReaper, whenExited } from "./reaper.ts";
 import { ownStream, sharedStream } from "./stream.ts";
@@ -133,6 +135,78 @@ describe("a stream over a shared descriptor", () => {
     writer.close();
   });
 });
+
+describe("piped bytes", () => {
+  /** A pipe that holds them. */
+  function filled(bytes: Uint8Array): { readonly bytes: PipedBytes; readonly close: () => void } {
+    const fds = pipe2(O_CLOEXEC);
+    setPipeSize(fds.write, bytes.length);
+    write(fds.write, bytes);
+    const close = (): void => [fds.read, fds.write].forEach(closeQuietly);
+    return { bytes: { fd: fds.read, length: bytes.length }, close };
+  }
+
+  it("leave in line with other writes, however slow the reader is", async () => {
+    for (const [from, to] of [socketpair(SOCK_STREAM | SOCK_CLOEXEC), ownPipe()]) {
+      const [writer, reader] = [ownStream(from), ownStream(to)];
+      const payload = new Uint8Array(1 << 20).map((_, i) => i >> 5);
+      const { bytes, close } = filled(payload);
+      void writer.write(encodeUtf8("before "));
+      const writing = writer.piped?.write(bytes, encodeUtf8("head ")) ?? Promise.reject(new Error("no piped writing"));
+      void writer.write(encodeUtf8(" after"));
+      assert.equal(await pending(writing), true);
+      const whole = readAll(reader, 2 << 20);
+      await writing;
+      close();
+      await writer.end();
+      const got = await whole;
+      const text = (from: number, to?: number): string => decodeUtf8(got.subarray(from, to));
+      assert.deepEqual([text(0, 12), text(payload.length + 12)], ["before head ", " after"]);
+      assert.ok(payload.every((byte, i) => byte === got[i + 12]));
+      writer.close();
+      reader.close();
+    }
+  });
+
+  it("fail with the stream, and are no more used by it then", async () => {
+    const [a, b] = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
+    const stream = ownStream(a);
+    const { bytes, close } = filled(new Uint8Array(1 << 20));
+    const writing = stream.piped?.write(bytes) ?? Promise.resolve();
+    assert.equal(await pending(writing), true);
+    stream.close();
+    await assert.rejects(writing, { errno: "EPIPE" });
+    await assert.rejects(stream.piped?.write(bytes) ?? Promise.resolve(), { errno: "EPIPE" });
+    close();
+    closeQuietly(b);
+  });
+
+  it("that are fewer than was said end the stream instead of waiting for ever", async () => {
+    const [a, b] = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
+    const stream = ownStream(a);
+    const fds = pipe2(O_CLOEXEC);
+    closeQuietly(fds.write);
+    await assert.rejects(stream.piped?.write({ fd: fds.read, length: 1 }) ?? Promise.resolve(), { errno: "EIO" });
+    stream.close();
+    for (const fd of [fds.read, b]) closeQuietly(fd);
+  });
+
+  it("are not for descriptors that the kernel cannot move them to, or that may block", () => {
+    const { terminals } = engineOs();
+    const { master, slave } = terminals.openPty();
+    const [a, b] = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
+    const streams = [ownStream(master), sharedStream(slave), sharedStream(a), sharedStream(b)];
+    for (const stream of streams) {
+      assert.equal(stream.piped, undefined);
+      stream.close();
+    }
+  });
+});
+
+function ownPipe(): [from: number, to: number] {
+  const fds = pipe2(O_CLOEXEC);
+  return [fds.write, fds.read];
+}
 
 describe("a terminal", () => {
   it("carries bytes both ways, in raw mode untouched, and ends with its last descriptor", async () => {

@@ -1,9 +1,9 @@
 /** `ByteStream` over a channel: when to read and write. How is the channel's business. */
 import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
 import { SystemError } from "../../util/errors.ts";
-import { EAGAIN, EINTR, EIO, failure } from "../linux/check.ts";
+import { EAGAIN, EINTR, EINVAL, EIO, failure } from "../linux/check.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../linux/epoll.ts";
-import type { ByteStream } from "../os.ts";
+import type { ByteStream, PipedBytes, PipedWriting } from "../os.ts";
 import { type Channel, ownChannel, sharedChannel } from "./channel.ts";
 import { Watch } from "./loop.ts";
 
@@ -39,11 +39,14 @@ interface PendingRead {
 
 interface PendingWrite {
   readonly parts: readonly Uint8Array[];
+  /** After the parts. */
+  readonly piped?: PipedBytes;
   resolve(): void;
   reject(reason: unknown): void;
 }
 
 class ChannelStream implements ByteStream {
+  readonly piped?: PipedWriting;
   readonly #channel: Channel;
   readonly #watch: Watch;
   #reading: PendingRead | undefined;
@@ -53,6 +56,8 @@ class ChannelStream implements ByteStream {
   /** Parts of the first pending write that are written, and bytes of the one after. */
   #partsDone = 0;
   #offset = 0;
+  /** Of its piped bytes. */
+  #moved = 0;
   /** Why nothing can be written any more. */
   #writeError: SystemError | undefined;
   #closed = false;
@@ -60,6 +65,12 @@ class ChannelStream implements ByteStream {
   constructor(channel: Channel) {
     this.#channel = channel;
     this.#watch = new Watch(channel.fd, (events) => this.#onEvents(events));
+    if (channel.moveFrom === undefined) return;
+    this.piped = {
+      // What the kernel does not take at once it takes later.
+      room: async () => Number.POSITIVE_INFINITY,
+      write: (bytes, head) => this.#writePiped(bytes, head),
+    };
   }
 
   async read(signal?: AbortSignal): Promise<Uint8Array | undefined> {
@@ -86,8 +97,17 @@ class ChannelStream implements ByteStream {
     if (this.#writeError !== undefined) throw this.#writeError;
     const filled = parts.filter((part) => part.length > 0);
     if (filled.length === 0) return;
+    return this.#queue({ parts: filled });
+  }
+
+  async #writePiped(piped: PipedBytes, head: Uint8Array | undefined): Promise<void> {
+    if (this.#writeError !== undefined) throw this.#writeError;
+    return this.#queue({ parts: head === undefined ? [] : [head], piped });
+  }
+
+  #queue(write: Pick<PendingWrite, "parts" | "piped">): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#writing.push({ parts: filled, resolve, reject });
+      this.#writing.push({ ...write, resolve, reject });
       if (this.#writing.length > 1) return;
       if (this.#channel.mode === "ready") this.#watch.set(this.#watch.events | EPOLLOUT);
       else this.#flush();
@@ -174,14 +194,15 @@ class ChannelStream implements ByteStream {
   #flush(): void {
     let calls = 0;
     for (let first = this.#writing[0]; first !== undefined; first = this.#writing[0]) {
-      if (this.#partsDone === first.parts.length) {
+      if (this.#partsDone === first.parts.length && this.#moved === (first.piped?.length ?? 0)) {
         this.#writing.shift();
         this.#partsDone = 0;
+        this.#moved = 0;
         first.resolve();
         continue;
       }
       // Being ready is good for one call.
-      const result = this.#channel.mode === "ready" && calls++ > 0 ? EAGAIN : this.#writeSome(first.parts);
+      const result = this.#channel.mode === "ready" && calls++ > 0 ? EAGAIN : this.#writeSome(first);
       if (result === EAGAIN || result === EINTR) {
         this.#watch.set(this.#watch.events | EPOLLOUT);
         return;
@@ -190,12 +211,18 @@ class ChannelStream implements ByteStream {
         this.#failWrites(failure(result, "write"));
         return;
       }
-      this.#advance(first.parts, result);
+      if (this.#partsDone === first.parts.length) this.#moved += result;
+      else this.#advance(first.parts, result);
     }
     this.#watch.set(this.#watch.events & ~EPOLLOUT);
   }
 
-  #writeSome(parts: readonly Uint8Array[]): number {
+  #writeSome({ parts, piped }: PendingWrite): number {
+    if (piped !== undefined && this.#partsDone === parts.length) {
+      const moved = this.#channel.moveFrom?.(piped.fd, piped.length - this.#moved) ?? EINVAL;
+      // A pipe that holds less than was said: the rest would never come.
+      return moved === 0 ? EIO : moved;
+    }
     return this.#channel.write(this.#partsDone === 0 ? parts : parts.slice(this.#partsDone), this.#offset);
   }
 
@@ -217,6 +244,7 @@ class ChannelStream implements ByteStream {
     const writes = this.#writing.splice(0);
     this.#partsDone = 0;
     this.#offset = 0;
+    this.#moved = 0;
     if (!this.#closed) this.#watch.set(this.#watch.events & ~EPOLLOUT);
     for (const write of writes) write.reject(error);
   }

@@ -138,6 +138,11 @@ declare module "kumite:native" {
   /* vectors.c, messages.c: at most 64 buffers, 253 descriptors */
   function readv(fd: number, buffers: readonly Bytes[]): number;
   function writev(fd: number, buffers: readonly Bytes[]): number;
+  /**
+   * Reads again until the buffer is full or a read gave less than `piece` bytes: what the descriptor has, when it gives
+   * at most a piece at a time.
+   */
+  function readPieces(fd: number, buffer: Bytes, offset: number, length: number, piece: number): number;
   function sendmsg(
     fd: number,
     buffers: readonly Bytes[],

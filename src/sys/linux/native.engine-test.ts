@@ -3,9 +3,10 @@ import * as native from "kumite:native";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 import { assert } from "../engine/testing/assert.ts";
 import { describe, it } from "../engine/testing/suite.ts";
+import { EAGAIN } from "./check.ts";
 import { closeQuietly, open, pipe2 } from "./file.ts";
 import { O_CLOEXEC, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR } from "./open-flags.ts";
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "./socket.ts";
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET, SOCK_STREAM, socketpair } from "./socket.ts";
 
 const EINVAL = -22;
 const any = (value: unknown) => value as never;
@@ -124,6 +125,21 @@ describe("vectors and messages", () => {
     assert.equal(decodeUtf8(buffer.subarray(0, 5)), "abcde");
     closeQuietly(fds.read);
     closeQuietly(fds.write);
+  });
+
+  it("read piece by piece what comes in pieces, and leave a failure to the next call", () => {
+    const [a, b] = socketpair(SOCK_SEQPACKET | SOCK_CLOEXEC | O_NONBLOCK);
+    for (const text of ["one", "two", "3", "four"])
+      assert.equal(native.write(a, encodeUtf8(text), 0, text.length), text.length);
+    const buffer = new Uint8Array(16);
+    assert.equal(native.readPieces(b, buffer, 1, 15, 3), 7);
+    assert.equal(decodeUtf8(buffer.subarray(1, 8)), "onetwo3");
+    assert.equal(native.readPieces(b, buffer, 0, 16, 4), 4);
+    assert.equal(native.readPieces(b, buffer, 0, 16, 4), EAGAIN);
+    assert.throws(() => native.readPieces(b, buffer, 1, 16, 4), RangeError);
+    closeQuietly(a);
+    assert.equal(native.readPieces(b, buffer, 0, 16, 4), 0);
+    closeQuietly(b);
   });
 
   it("are bounded", () => {

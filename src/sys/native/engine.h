@@ -109,7 +109,8 @@ JSValue call_native(JSContext *ctx, JSValueConst self, int argc, JSValueConst *a
 
 typedef JSValue native_function(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv);
 
-native_function native_readv, native_writev, native_sendmsg, native_recvmsg;               /* vectors.c, messages.c */
+native_function native_readv, native_writev, native_read_pieces;                          /* vectors.c */
+native_function native_sendmsg, native_recvmsg;                                           /* messages.c */
 native_function native_ioctl, native_getsockopt, native_setgroups;                         /* control.c */
 native_function native_fork, native_fork_into, native_spawn, native_execve, native_exit;    /* process.c */
 native_function native_reset_signals;                                                     /* process.c */

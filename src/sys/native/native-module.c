@@ -37,6 +37,7 @@ static const JSCFunctionListEntry exports[] = {
     JS_CFUNC_DEF("processEnvironment", 0, native_environment),
     JS_CFUNC_DEF("readv", 2, native_readv),
     JS_CFUNC_DEF("writev", 2, native_writev),
+    JS_CFUNC_DEF("readPieces", 5, native_read_pieces),
     JS_CFUNC_DEF("sendmsg", 5, native_sendmsg),
     JS_CFUNC_DEF("recvmsg", 3, native_recvmsg),
     JS_CFUNC_DEF("ioctl", 3, native_ioctl),

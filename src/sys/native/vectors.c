@@ -1,7 +1,11 @@
-/* Scatter and gather: several buffers in one call, so that a header and its payload need no copy to leave together. */
+/*
+ * Scatter and gather: several buffers in one call, so that a header and its payload need no copy to leave together; and
+ * several calls for one buffer.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "engine.h"
 #include "vectors.h"
@@ -59,4 +63,25 @@ JSValue native_readv(JSContext *ctx, JSValueConst self, int argc, JSValueConst *
 JSValue native_writev(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   return transfer(ctx, argc, argv, writev);
+}
+
+/* readPieces(fd, buffer, offset, length, piece): a failure after the first piece is left to the next call. */
+JSValue native_read_pieces(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self;
+  int fd;
+  int64_t piece;
+  struct bytes range;
+  if (argc != 5)
+    return JS_ThrowTypeError(ctx, "readPieces takes 5 arguments");
+  if (arg_int32(ctx, argv[0], &fd) < 0 || arg_integer(ctx, argv[4], &piece) < 0 || arg_range(ctx, argv + 1, &range) < 0)
+    return JS_EXCEPTION;
+  size_t filled = 0;
+  ssize_t got;
+  do {
+    got = read(fd, range.data + filled, range.size - filled);
+    if (got < 0 && filled == 0)
+      return result_of(ctx, -errno);
+    filled += got < 0 ? 0 : (size_t)got;
+  } while (got >= piece && got > 0 && filled < range.size);
+  return result_of(ctx, (long)filled);
 }
