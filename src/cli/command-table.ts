@@ -3,6 +3,7 @@
  * Knows nothing of what a verb does.
  */
 import type { CommandSpec, FlagSpec } from "./flag-spec.ts";
+import { resourceFlags } from "./resource-flags.ts";
 
 /** Given before the verb. */
 export const globalFlags = [
@@ -97,6 +98,15 @@ const noSubreaperFlag = {
   kind: "switch",
   ignored: "processes are reaped inside the virtual machine",
   help: "do not reap orphaned processes",
+} as const satisfies FlagSpec;
+
+const formatFlag = {
+  name: "format",
+  short: "f",
+  kind: "text",
+  value: "FORMAT",
+  choices: ["table", "json"],
+  help: "table or json (default: table)",
 } as const satisfies FlagSpec;
 
 const containerId = { name: "ID" } as const;
@@ -210,16 +220,53 @@ const listCommand = {
   name: "list",
   summary: "list containers",
   arguments: [],
+  flags: [formatFlag, { name: "quiet", short: "q", kind: "switch", help: "print ids only" }],
+} as const satisfies CommandSpec;
+
+const pauseCommand = {
+  name: "pause",
+  summary: "stop all processes of a container where they are",
+  arguments: [containerId],
+  flags: [],
+} as const satisfies CommandSpec;
+
+const resumeCommand = {
+  name: "resume",
+  summary: "let a paused container go on",
+  arguments: [containerId],
+  flags: [],
+} as const satisfies CommandSpec;
+
+const updateCommand = {
+  name: "update",
+  summary: "change the limits of a container",
+  details:
+    "What is not named stays, and when one limit is refused none is changed.\n" +
+    "Limits are kept inside the virtual machine, whose size does not change.",
+  arguments: [containerId],
+  flags: resourceFlags,
+} as const satisfies CommandSpec;
+
+const psCommand = {
+  name: "ps",
+  summary: "show the processes of a container",
+  details:
+    "The table has the processes as the virtual machine numbers them; after ID it takes -ef (default), aux and\n" +
+    "-o LIST of ps(1) in their usual forms. As JSON: the pids of this host that stand for processes of the container.",
+  arguments: [containerId],
+  trailingCommand: true,
+  trailingName: "PS-ARGUMENT...",
+  flags: [formatFlag],
+} as const satisfies CommandSpec;
+
+const eventsCommand = {
+  name: "events",
+  summary: "print what a container uses, and its lack of memory, as JSON",
+  details: "One line for each interval and for each time that something was killed for want of memory.",
+  arguments: [containerId],
   flags: [
-    {
-      name: "format",
-      short: "f",
-      kind: "text",
-      value: "FORMAT",
-      choices: ["table", "json"],
-      help: "table or json (default: table)",
-    },
-    { name: "quiet", short: "q", kind: "switch", help: "print ids only" },
+    { name: "interval", kind: "text", value: "TIME", help: "time between statistics (default: 5s)" },
+    { name: "stats", kind: "switch", help: "print the statistics once" },
   ],
 } as const satisfies CommandSpec;
 
@@ -261,6 +308,11 @@ export const commands = {
   list: listCommand,
   kill: killCommand,
   delete: deleteCommand,
+  pause: pauseCommand,
+  resume: resumeCommand,
+  update: updateCommand,
+  ps: psCommand,
+  events: eventsCommand,
   spec: specCommand,
   features: featuresCommand,
   version: versionCommand,

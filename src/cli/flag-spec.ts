@@ -39,6 +39,8 @@ export interface CommandSpec {
   readonly arguments: readonly ArgumentSpec[];
   /** Everything after the arguments is a command line that is not ours; its flags are left alone. */
   readonly trailingCommand?: boolean;
+  /** How help calls that; default `COMMAND [ARGUMENT...]`. */
+  readonly trailingName?: string;
   readonly flags: readonly FlagSpec[];
 }
 

@@ -15,6 +15,12 @@ export async function lookAt({ os, root }: VerbContext, id: string): Promise<Obs
   return observeSandbox(os, root, id);
 }
 
+/** For verbs that need a machine. @throws KumiteError as `lookAt`, `container/wrong-state` */
+export async function refuseStopped(context: VerbContext, id: string): Promise<void> {
+  const { status } = await lookAt(context, id);
+  if (status === "stopped" || status === "creating") throw wrongState(id, status, "container not running");
+}
+
 /** @throws KumiteError `shim/unreachable` */
 export function connectTo({ os, root, interruption }: VerbContext, id: string): Promise<ShimConnection> {
   return connectShim(os, sandboxPaths(root, id).socket, id, interruption.signal);

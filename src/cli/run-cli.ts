@@ -8,14 +8,19 @@ import type { Os } from "../sys/os.ts";
 import { resolvePath } from "../util/path.ts";
 import { create } from "./commands/create.ts";
 import { deleteContainers } from "./commands/delete.ts";
+import { events } from "./commands/events.ts";
 import { exec } from "./commands/exec.ts";
 import { features } from "./commands/features.ts";
 import { kill } from "./commands/kill.ts";
 import { list } from "./commands/list.ts";
+import { pause } from "./commands/pause.ts";
+import { ps } from "./commands/ps.ts";
+import { resume } from "./commands/resume.ts";
 import { run } from "./commands/run.ts";
 import { spec } from "./commands/spec.ts";
 import { start } from "./commands/start.ts";
 import { state } from "./commands/state.ts";
+import { update } from "./commands/update.ts";
 import { versionText } from "./commands/version.ts";
 import type { VerbContext } from "./context.ts";
 import { failureStatus } from "./exit-status.ts";
@@ -123,6 +128,16 @@ function invoke(context: VerbContext, invocation: AnyInvocation): Promise<number
       return kill(context, invocation);
     case "delete":
       return deleteContainers(context, invocation);
+    case "pause":
+      return pause(context, invocation);
+    case "resume":
+      return resume(context, invocation);
+    case "update":
+      return update(context, invocation);
+    case "ps":
+      return ps(context, invocation);
+    case "events":
+      return events(context, invocation);
     case "spec":
       return spec(context, invocation);
     case "features":

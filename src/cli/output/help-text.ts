@@ -36,8 +36,9 @@ export function verbHelp(verb: Verb): string {
   ].join("\n");
 }
 
-function argumentsText({ arguments: specs, trailingCommand }: CommandSpec): string {
-  return specs.map(argumentText).join("") + (trailingCommand === true ? " [COMMAND [ARGUMENT...]]" : "");
+function argumentsText({ arguments: specs, trailingCommand, trailingName }: CommandSpec): string {
+  const trailing = trailingCommand === true ? ` [${trailingName ?? "COMMAND [ARGUMENT...]"}]` : "";
+  return specs.map(argumentText).join("") + trailing;
 }
 
 function argumentText({ name, optional, repeated }: ArgumentSpec): string {

@@ -1,0 +1,16 @@
+/** `kumite pause`: every process of a container stands still. */
+import type { VerbContext } from "../context.ts";
+import { connectTo, refuseStopped } from "../open-container.ts";
+import type { Invocation } from "../parse.ts";
+
+export async function pause(context: VerbContext, { args }: Invocation<"pause">): Promise<number> {
+  const [id = ""] = args;
+  await refuseStopped(context, id);
+  const shim = await connectTo(context, id);
+  try {
+    await shim.task.pause({ id });
+  } finally {
+    shim.close();
+  }
+  return 0;
+}

@@ -1,0 +1,21 @@
+/**
+ * `kumite ps`: the processes of a container. As JSON the pids of this host that stand for them, for engines that look
+ * these up; as a table the processes themselves, by the numbers of the guest.
+ */
+import type { VerbContext } from "../context.ts";
+import { connectTo, refuseStopped } from "../open-container.ts";
+import type { Invocation } from "../parse.ts";
+
+export async function ps(context: VerbContext, { args, flags, command }: Invocation<"ps">): Promise<number> {
+  const [id = ""] = args;
+  await refuseStopped(context, id);
+  const asTable = flags.format !== "json";
+  const shim = await connectTo(context, id);
+  try {
+    const { table, hostPids } = await shim.oci.processes({ id, table: asTable, psArgs: [...command] });
+    await context.output.out(asTable ? table : `${JSON.stringify(hostPids)}\n`);
+  } finally {
+    shim.close();
+  }
+  return 0;
+}

@@ -1,0 +1,17 @@
+/** `kumite resume`: a paused container goes on. */
+import type { VerbContext } from "../context.ts";
+import { connectTo, lookAt, wrongState } from "../open-container.ts";
+import type { Invocation } from "../parse.ts";
+
+export async function resume(context: VerbContext, { args }: Invocation<"resume">): Promise<number> {
+  const [id = ""] = args;
+  const { status } = await lookAt(context, id);
+  if (status !== "paused") throw wrongState(id, status, "container not paused");
+  const shim = await connectTo(context, id);
+  try {
+    await shim.task.resume({ id });
+  } finally {
+    shim.close();
+  }
+  return 0;
+}

@@ -1,0 +1,22 @@
+/** `kumite update`: new limits for a container. */
+
+import { encodeUtf8 } from "../../util/text.ts";
+import type { VerbContext } from "../context.ts";
+import { connectTo, refuseStopped } from "../open-container.ts";
+import type { Invocation } from "../parse.ts";
+import { readResourceRequest } from "../resource-request.ts";
+
+const typeUrl = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
+
+export async function update(context: VerbContext, { args, flags }: Invocation<"update">): Promise<number> {
+  const [id = ""] = args;
+  await refuseStopped(context, id);
+  const resources = await readResourceRequest(context.os, flags);
+  const shim = await connectTo(context, id);
+  try {
+    await shim.task.update({ id, resources: { typeUrl, value: encodeUtf8(JSON.stringify(resources)) } });
+  } finally {
+    shim.close();
+  }
+  return 0;
+}
