@@ -64,8 +64,8 @@ function missing(directory: string, { key, file, value }: CgroupSetting): Kumite
   const [controller = ""] = file.split(".");
   const present = readFileText(`${directory}/cgroup.controllers`).trim().split(" ");
   const why = present.includes(controller)
-    ? `there is no ${file}`
-    : `the requested controller \`${controller}\` is not available`;
+    ? "no such file or directory"
+    : `the requested cgroup controller \`${controller}\` is not available`;
   return new KumiteError("cgroup/failed", `${key}: cannot set ${file} to ${JSON.stringify(value)}: ${why}`, {
     data: { key, file, value },
   });

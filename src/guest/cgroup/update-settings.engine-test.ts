@@ -86,9 +86,11 @@ describe("settings of a cgroup in use", () => {
   it("name the controller that is missing, or else the file", async () => {
     await using cgroup = await place({});
     assert.throws(() => cgroup.update([{ file: "foo.bar", value: "5" }]), {
-      message: /^the\.key: cannot set foo\.bar to "5": the requested controller `foo` is not available$/,
+      message: /^the\.key: cannot set foo\.bar to "5": the requested cgroup controller `foo` is not available$/,
     });
-    assert.throws(() => cgroup.update([{ file: "memory.bar", value: "5" }]), { message: /there is no memory\.bar$/ });
+    assert.throws(() => cgroup.update([{ file: "memory.bar", value: "5" }]), {
+      message: /cannot set memory\.bar to "5": no such file or directory$/,
+    });
   });
 
   it("are limited to the processors of the machine, which is noted", async () => {

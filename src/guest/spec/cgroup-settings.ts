@@ -54,8 +54,12 @@ function memorySettings(memory: Fields | undefined, context: SettingsContext): C
 function swapText(memory: Fields, limit: bigint, { current }: SettingsContext): string | undefined {
   const swap = memory.int64("swap") ?? 0n;
   if (swap < 0n) return "max";
-  // Who takes the limit of memory away does not want to be stopped by the one of swap.
-  if (swap === 0n) return limit < 0n ? "max" : undefined;
+  if (swap === 0n) {
+    // Who takes the limit of memory away does not want to be stopped by the one of swap.
+    if (limit < 0n) return "max";
+    // Alone in a specification, zero cannot be a total: it takes the swap away. In an update it is "not given".
+    return limit === 0n && current === undefined && memory.has("swap") ? "0" : undefined;
+  }
   const memoryLimit = limit === 0n ? currentLimit(current?.("memory.max")) : limit;
   if (memoryLimit <= 0n) throw wrong(memory.key("swap"), "needs a memory limit");
   if (swap < memoryLimit) {

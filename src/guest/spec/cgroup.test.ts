@@ -6,11 +6,12 @@ import { readCgroupPath } from "./cgroup-path.ts";
 import { readCgroupSettings } from "./cgroup-settings.ts";
 import { Fields } from "./fields.ts";
 
-const settingsOf = (resources: unknown, files: Readonly<Record<string, string>> = {}) => {
+/** With files it is an update. */
+const settingsOf = (resources: unknown, files?: Readonly<Record<string, string>>) => {
   const noted: string[] = [];
   const settings = readCgroupSettings(new Fields(resources, "linux.resources"), {
     notApplied: (phrase) => noted.push(phrase),
-    current: (file) => files[file],
+    ...(files !== undefined && { current: (file: string) => files[file] }),
   });
   const shown = settings.flatMap(({ file, value, instead }) => [
     `${file}=${value}`,
@@ -49,6 +50,8 @@ describe("resources on a version 2 hierarchy", () => {
       "memory.swap.max=max",
       "memory.max=max",
     ]);
+    assert.deepEqual(settingsOf({ memory: { swap: 0 } }).settings, ["memory.swap.max=0"]);
+    assert.deepEqual(settingsOf({ memory: { limit: 4096, swap: 0 } }).settings, ["memory.max=4096"]);
     assert.deepEqual(settingsOf({ memory: { limit: -1 } }).settings, ["memory.swap.max=max", "memory.max=max"]);
     assert.deepEqual(settingsOf({ memory: { limit: 4096, swap: 4096 } }).settings, [
       "memory.swap.max=0",

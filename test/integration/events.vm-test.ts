@@ -1,0 +1,125 @@
+/** What is told of a container that runs: processes, statistics, lack of memory. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { shell } from "../support/bundle.ts";
+import { begin, describe as show } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { onlyKumite, Workplace } from "../support/workplace.ts";
+
+const mib = 1024 * 1024;
+const eater = 'BEGIN { s = "0123456789abcdef"; while (1) s = s s }';
+
+interface Event {
+  readonly type: string;
+  readonly id: string;
+  readonly data: {
+    readonly cpu: { readonly usage: { readonly total: number } };
+    readonly memory: { readonly usage: { readonly usage: number; readonly limit: number }; readonly raw: object };
+    readonly pids: { readonly current: number; readonly limit?: number };
+  };
+}
+
+const parse = (line: string): Event => JSON.parse(line) as Event;
+
+describe("what is told of a container", () => {
+  let place: Workplace;
+  before(async () => {
+    place = await Workplace.open("events");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  it("has its processes, as pids of the host and as a table", async () => {
+    const id = await place.runDetached(await place.bundle(shell("sleep 1000 & sleep 1001 & wait")));
+    const pids = JSON.parse((await place.must(["ps", "--format", "json", id])).stdout) as number[];
+    assert.ok(pids.includes((await place.state(id)).pid ?? 0));
+    await eventually("all of its processes are in the table", async () => {
+      const table = (await place.must(["ps", id])).stdout;
+      assert.match(table, /^UID +PID +PPID +C +STIME +TTY +TIME +CMD\n/);
+      return / sleep 1000\n(.*\n)?.* sleep 1001\n/.test(table) ? true : undefined;
+    });
+    assert.match((await place.must(["ps", id, "-o", "args="])).stdout, /^sleep 1001$/m);
+    assert.match((await place.must(["ps", id, "aux"])).stdout, /^USER +PID +%CPU/);
+    const refused = await place.runtime(["ps", id, "--nonsense"]);
+    assert.notEqual(refused.status, 0, show(refused));
+    await place.remove(id);
+    assert.match((await place.runtime(["ps", id])).stderr, /does not exist/);
+  });
+
+  it("has statistics with the limits that it was given", onlyKumite, async () => {
+    const bundle = await place.bundle(shell("dd if=/dev/zero of=/dev/null bs=1M count=50; sleep 1000"), (config) => {
+      config.linux.resources = { ...config.linux.resources, memory: { limit: 64 * mib }, pids: { limit: 20 } };
+    });
+    const id = await place.runDetached(bundle);
+    const finished = await place.must(["events", "--stats", id]);
+    const { type, id: of, data } = parse(finished.stdout);
+    assert.deepEqual([type, of], ["stats", id]);
+    assert.deepEqual(Object.keys(data), [
+      "cpu",
+      "cpuset",
+      "memory",
+      "pids",
+      "blkio",
+      "hugetlb",
+      "intel_rdt",
+      "network_interfaces",
+    ]);
+    assert.equal(data.memory.usage.limit, 64 * mib);
+    assert.ok(data.memory.usage.usage > 0 && data.memory.usage.usage < 64 * mib);
+    assert.ok("anon" in data.memory.raw && "file" in data.memory.raw);
+    assert.ok(data.cpu.usage.total > 0);
+    assert.deepEqual([data.pids.limit, data.pids.current > 0], [20, true]);
+    assert.match(finished.stdout, /"swap":\{"limit":18446744073709551615,/);
+    await place.remove(id);
+  });
+
+  it("has its lack of memory at once, also that which ends it, and then ends", onlyKumite, async () => {
+    const bundle = await place.bundle(shell(`awk '${eater}'; read line; exec awk '${eater}'`), (config) => {
+      config.linux.resources = { ...config.linux.resources, memory: { limit: 32 * mib, swap: 32 * mib } };
+    });
+    const id = place.newId();
+    const fifo = place.path("input");
+    // The container's input stays open until the test lets it go on.
+    const container = begin(
+      [
+        "sh",
+        "-c",
+        'mkfifo "$0"; exec "$@" 0<>"$0" >/dev/null 2>&1',
+        fifo,
+        ...place.argv("run", "--bundle", bundle.directory, id),
+      ],
+      {},
+    );
+    await place.untilStatusOf(id, "running");
+    const events = place.begin(["events", "--interval", "1s", id]);
+    await events.untilOutput('"type":"stats"');
+    await place.must(["exec", id, "sh", "-c", `awk '${eater}'; exit 0`]);
+    await events.untilOutput('"type":"oom"');
+    begin(["sh", "-c", 'echo go > "$0"', fifo]);
+    await container.finished;
+    const { status, stdout } = await events.finished;
+    assert.equal(status, 0);
+    const told = stdout
+      .trimEnd()
+      .split("\n")
+      .map(parse)
+      .filter(({ type }) => type === "oom");
+    assert.ok(told.length >= 2, stdout);
+    assert.deepEqual(told.at(-1), { type: "oom", id });
+  });
+
+  it("ends with the container, within the interval too", async () => {
+    const id = await place.runDetached(await place.bundle(shell("read line")));
+    const id2 = await place.runDetached(await place.bundle(shell("sleep 1000")));
+    const events = place.begin(["events", "--interval", "1h", id2]);
+    await place.must(["kill", id2, "KILL"]);
+    assert.equal((await events.finished).status, 0);
+    const refused = await place.runtime(["events", "--interval", "0s", id]);
+    assert.notEqual(refused.status, 0);
+    await place.untilStatus(id, "stopped");
+    assert.match((await place.runtime(["events", "--stats", id])).stderr, /not running/);
+    await place.remove(id);
+    await place.remove(id2);
+  });
+});
