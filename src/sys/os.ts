@@ -113,7 +113,9 @@ export type Descriptor =
   /** A listening unix socket, bound before the program starts. The caller removes the file. */
   | { readonly kind: "listen"; readonly path: string; readonly mode: number }
   /** A file opened for appending. */
-  | { readonly kind: "append"; readonly path: string; readonly mode: number };
+  | { readonly kind: "append"; readonly path: string; readonly mode: number }
+  /** A file opened for reading. */
+  | { readonly kind: "read"; readonly path: string };
 
 export interface SpawnRequest {
   /** Absolute path. */
@@ -148,6 +150,8 @@ export interface ChildProcess {
   readonly exited: Promise<ExitStatus>;
   /** ESRCH is not an error. */
   kill(signal: number): void;
+  /** As `kill`, of every process of its group; for one that was started with `newSession`, which leads a group. */
+  killGroup(signal: number): void;
 }
 
 export interface ProcessInfo {

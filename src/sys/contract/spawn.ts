@@ -42,6 +42,33 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
+    name: "a child reads a file that it was given, also by its path",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const path = `${dir.path}/input`;
+      await os.files.write(path, "hello");
+      const descriptors = { 0: { kind: "read", path } } as const;
+      assert.equal(await output(os, "cat", { descriptors }), "hello");
+      assert.equal(await output(os, "cat /dev/stdin", { descriptors }), "hello");
+      const missing = { 0: { kind: "read", path: `${path}-missing` } } as const;
+      await assert.rejects(refused(os, { descriptors: missing }), { errno: "ENOENT", call: "open" });
+    },
+  },
+  {
+    name: "the group of a child that leads one is killed as a whole",
+    async run(os, assert) {
+      const child = await shell(os, "sleep 1000 & echo $!; wait", { newSession: true, descriptors: printing });
+      const printed = await child.streams.get(1)?.read();
+      const member = await os.processes.info(Number(new TextDecoder().decode(printed)));
+      assert.ok(member !== undefined);
+      child.killGroup(sigkill);
+      assert.deepEqual(await child.exited, { kind: "signalled", signal: sigkill });
+      if (member !== undefined) await os.processes.waitGone(member);
+      child.killGroup(sigkill);
+      child.streams.get(1)?.close();
+    },
+  },
+  {
     name: "a child has the descriptors listed, the standard three, and no other",
     async run(os, assert) {
       await using dir = await scratch(os);

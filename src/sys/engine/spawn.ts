@@ -48,6 +48,9 @@ function childProcess(pid: number, pairs: ReadonlyMap<number, readonly [number, 
       // Once reaped, the number may be somebody else's.
       if (running) killIfExists(pid, signal);
     },
+    killGroup: (signal) => {
+      if (running) killIfExists(-pid, signal);
+    },
   };
 }
 

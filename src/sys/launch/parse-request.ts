@@ -55,8 +55,10 @@ function descriptor(value: unknown, where: string): LaunchDescriptor {
         path: absolutePath(rest.path, `${where}.path`),
         mode: integer(rest.mode, `${where}.mode`),
       };
+    case "read":
+      return { kind, path: absolutePath(rest.path, `${where}.path`) };
     default:
-      throw new BadRequest(`${where}.kind: expected null, inherit, listen or append`);
+      throw new BadRequest(`${where}.kind: expected null, inherit, listen, append or read`);
   }
 }
 

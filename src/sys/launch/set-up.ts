@@ -117,6 +117,8 @@ class Planning implements SetUp {
       }
       case "append":
         return this.#keep(open(descriptor.path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC, descriptor.mode));
+      case "read":
+        return this.#keep(open(descriptor.path, O_RDONLY | O_NOCTTY | O_CLOEXEC));
     }
   }
 

@@ -46,7 +46,8 @@ export async function spawn(launcher: string, request: SpawnRequest): Promise<Sp
     startTicks,
     streams,
     exited,
-    kill: (signal) => kill(child, signal),
+    kill: (signal) => kill(child, child.pid, signal),
+    killGroup: (signal) => kill(child, child.pid && -child.pid, signal),
     keepAlive: (on) => keepAlive(child, on),
   };
 }
@@ -92,6 +93,7 @@ function toLaunch(descriptor: Descriptor, stdio: ("ignore" | "pipe" | number)[])
     case "null":
     case "listen":
     case "append":
+    case "read":
       return descriptor;
   }
 }
@@ -143,13 +145,13 @@ function exitOf(child: NodeChild): Promise<ExitStatus> {
   return exited.promise;
 }
 
-/** Only while Node has not reaped it: after that the pid may be somebody else's. */
-function kill(child: NodeChild, signal: number): void {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+/** Only while Node has not reaped it: after that the pid may be somebody else's. A negative one is a group. */
+function kill(child: NodeChild, pid: number | undefined, signal: number): void {
+  if (pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   try {
-    process.kill(child.pid, signal);
+    process.kill(pid, signal);
   } catch (error) {
-    const translated = toSystemError(error, "kill", String(child.pid));
+    const translated = toSystemError(error, "kill", String(pid));
     if (!(translated instanceof SystemError && translated.errno === "ESRCH")) throw translated;
   }
 }
