@@ -65,6 +65,14 @@ const bundleFlag = {
   help: "directory with config.json (default: the current directory)",
 } as const satisfies FlagSpec;
 
+const configFileFlag = {
+  name: "config",
+  short: "f",
+  kind: "text",
+  value: "FILE",
+  help: "configuration to use instead of the bundle's config.json",
+} as const satisfies FlagSpec;
+
 const consoleSocketFlag = {
   name: "console-socket",
   kind: "text",
@@ -113,6 +121,7 @@ const containerId = { name: "ID" } as const;
 
 const creationFlags = [
   bundleFlag,
+  configFileFlag,
   consoleSocketFlag,
   pidFileFlag,
   {

@@ -30,7 +30,7 @@ export async function readContainerRequest(
   const absolute = (path: string | undefined) => path && resolvePath(os.self.cwd(), path);
   checkContainerId(id);
   refusePreservedFds(flags["preserve-fds"]);
-  const bundle = await loadBundle(os, absolute(flags.bundle) ?? os.self.cwd());
+  const bundle = await loadBundle(os, absolute(flags.bundle) ?? os.self.cwd(), absolute(flags.config));
   const stdio = chooseStdio({
     terminal: bundle.spec.process.terminal ?? false,
     consoleSocket: absolute(flags["console-socket"]),

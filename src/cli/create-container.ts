@@ -3,6 +3,7 @@
  * Whatever fails on the way, the caller's scope removes all of it. Knows no verb.
  */
 import type { Bundle } from "../oci/bundle.ts";
+import { hookTimeoutS } from "../oci/hook-timeout.ts";
 import { handToShim, type PreparedSandbox, prepareSandbox } from "../sandbox/prepare.ts";
 import { recoverSandbox } from "../sandbox/recover.ts";
 import { connectShim, type ShimConnection } from "../shim-client/connect.ts";
@@ -45,7 +46,7 @@ export async function createContainer(
   const command = await commandOf(context, request);
   throwIfAborted(interruption.signal);
   const prepared = await prepareSandbox(os, root, id, bundle);
-  scope.add(`container ${id}`, () => recoverSandbox(os, root, id));
+  scope.add(`container ${id}`, () => recoverSandbox(os, root, id, context.log));
 
   const { socket, log } = prepared.paths;
   const shim = await startShim(os, command, { socket, log, cgroups: prepared.cgroups.vm });
@@ -113,13 +114,20 @@ async function askForContainer({ interruption }: VerbContext, asking: Asking): P
   const request = {
     id,
     bundle: bundle.path,
+    configFile: bundle.configFile,
     specJson: JSON.stringify(bundle.spec),
     terminal: bundle.spec.process.terminal ?? false,
     consoleSize: windowSize && { width: windowSize.columns, height: windowSize.rows },
     relay: { pid: relay.pid, startTicks: BigInt(relay.startTicks) },
   };
-  const options = { timeoutMs: createTimeoutMs, signal: interruption.signal };
+  const options = { timeoutMs: createTimeoutMs + hooksTimeoutMs(bundle), signal: interruption.signal };
   return (await shim.oci.createContainer(request, options)).notices;
+}
+
+/** What the hooks that run before the container exists may take. */
+function hooksTimeoutMs({ spec: { hooks = {} } }: Bundle): number {
+  const both = [...(hooks.prestart ?? []), ...(hooks.createRuntime ?? [])];
+  return both.reduce((sum, hook) => sum + hookTimeoutS(hook) * 1000, 0);
 }
 
 // It is awaited later, together with others.

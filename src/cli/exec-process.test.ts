@@ -24,7 +24,7 @@ describe("the process of exec", () => {
     const { global, verb, rest } = parseGlobal(["exec", ...words]);
     const request = parseRequest(global, verb, rest);
     assert.ok(request.kind === "invoke" && request.invocation.verb === "exec");
-    return readExecProcess(os, request.invocation as Invocation<"exec">, bundle);
+    return readExecProcess(os, request.invocation as Invocation<"exec">, join(bundle, "config.json"));
   }
 
   it("is the container's own with another command and without a terminal", async () => {

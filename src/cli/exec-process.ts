@@ -14,13 +14,13 @@ type ExecFlags = Invocation<"exec">["flags"];
 type Capabilities = NonNullable<OciProcess["capabilities"]>;
 
 /**
- * @param bundle of the container, absolute
+ * @param configFile what the container was made from, absolute
  * @throws KumiteError `usage/invalid`, `oci/spec-invalid`, `oci/bundle-invalid`
  */
 export async function readExecProcess(
   os: Os,
   { flags, command }: Pick<Invocation<"exec">, "flags" | "command">,
-  bundle: string,
+  configFile: string,
 ): Promise<OciProcess> {
   if (flags.process !== undefined) {
     if (command.length > 0) throw wrong("--process and a command cannot be given together");
@@ -30,7 +30,7 @@ export async function readExecProcess(
   if (command.length === 0) {
     throw wrong("no command was given", "write `kumite exec ID COMMAND`, or give the process with --process");
   }
-  return withFlags(await containerProcess(os, bundle), flags, command);
+  return withFlags(await containerProcess(os, configFile), flags, command);
 }
 
 /** The process with the size of the terminal it will be on. */
@@ -38,8 +38,7 @@ export function withWindowSize(process: OciProcess, size: WindowSize | undefined
   return size === undefined ? process : { ...process, consoleSize: { height: size.rows, width: size.columns } };
 }
 
-async function containerProcess(os: Os, bundle: string): Promise<OciProcess> {
-  const file = `${bundle}/config.json`;
+async function containerProcess(os: Os, file: string): Promise<OciProcess> {
   const { process } = validateSpec(await readDocument(os, file), file);
   if (process !== undefined) return process;
   throw new KumiteError("oci/spec-invalid", `${file}: process is missing`, { data: { file, key: "process" } });

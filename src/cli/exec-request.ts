@@ -1,5 +1,6 @@
 /** What `exec` is asked for, checked before anything is made. */
 import type { OciProcess } from "../oci/spec.ts";
+import { sandboxPaths } from "../persist/paths.ts";
 import type { ObservedSandbox } from "../sandbox/observe.ts";
 import type { RelayStdio } from "../shim-client/relay-arguments.ts";
 import { resolvePath } from "../util/path.ts";
@@ -29,7 +30,7 @@ export async function readExecRequest(context: VerbContext, invocation: Invocati
   refusePreservedFds(flags["preserve-fds"]);
   const container = await lookAt(context, id);
   refuseWrongState(container);
-  const process = await readExecProcess(os, invocation, container.bundle);
+  const process = await readExecProcess(os, invocation, sandboxPaths(context.root, id).config);
   const foreground = !flags.detach;
   const consoleSocket = absolute(flags["console-socket"]);
   const stdio = chooseStdio({ terminal: process.terminal ?? false, consoleSocket, foreground });

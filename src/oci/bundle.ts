@@ -18,7 +18,7 @@ export interface BundleSpec extends OciSpec {
 export interface Bundle {
   /** Absolute, without symlinks. */
   readonly path: string;
-  /** Of config.json, for errors. */
+  /** Of the configuration, for errors. */
   readonly configFile: string;
   /** Absolute, without symlinks; a directory. */
   readonly rootfs: string;
@@ -26,18 +26,21 @@ export interface Bundle {
 }
 
 /**
+ * `configFile` is absolute; without it the configuration is the bundle's config.json.
+ *
  * Fails with `oci/bundle-invalid` (the directory, its config.json or root file system cannot be used) or
  * `oci/spec-invalid` (the content of config.json), naming file and key.
  */
-export async function loadBundle(os: Os, path: string): Promise<Bundle> {
+export async function loadBundle(os: Os, path: string, configFile?: string): Promise<Bundle> {
   const directory = await directoryAt(os, path, "bundle");
-  return bundleOf(os, directory, await readDocument(os, configFileOf(directory)));
+  const file = configFile ?? configFileOf(directory);
+  return bundleOf(os, directory, await readDocument(os, file), file);
 }
 
-/** A bundle whose config.json is at hand already. The same checks and errors as `loadBundle`. */
-export async function bundleOf(os: Os, path: string, document: unknown): Promise<Bundle> {
+/** A bundle whose configuration is at hand already. The same checks and errors as `loadBundle`. */
+export async function bundleOf(os: Os, path: string, document: unknown, file?: string): Promise<Bundle> {
   const directory = await directoryAt(os, path, "bundle");
-  const configFile = configFileOf(directory);
+  const configFile = file ?? configFileOf(directory);
   const spec = completeSpec(validateSpec(document, configFile), configFile);
   const rootfs = await directoryAt(os, resolvePath(directory, spec.root.path), "root.path");
   return { path: directory, configFile, rootfs, spec };

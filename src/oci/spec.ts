@@ -16,7 +16,6 @@ function integer(what: string, min: number, max: number) {
 const uint32 = () => integer("an integer from 0 to 4294967295", 0, 0xffff_ffff);
 const uint64 = () => integer("an integer from 0 to 2^64-1", 0, 2 ** 64);
 const int64 = () => integer("an integer of 64 bits", -(2 ** 63), 2 ** 63);
-const int32 = () => integer("an integer of 32 bits", -(2 ** 31), 2 ** 31 - 1);
 
 /** Text that reaches the kernel as a C string. */
 function text() {
@@ -99,10 +98,11 @@ function mountSchema() {
 }
 
 function hookSchema() {
-  return object({ path: absolutePath(), args: opt(texts()), env: opt(texts()), timeout: opt(int32()) });
+  const seconds = integer("a number of seconds from 1 to 2147483647", 1, 2 ** 31 - 1);
+  return object({ path: absolutePath(), args: opt(texts()), env: opt(texts()), timeout: opt(seconds) });
 }
 
-function hooksSchema() {
+export function hooksSchema() {
   const hooks = () => opt(v.array(hookSchema()));
   return object({
     prestart: hooks(),

@@ -22,14 +22,14 @@ const hint = "`kumite spec` writes a correct config.json to compare with";
 
 /** `file` is for errors only. Fails with `oci/spec-invalid` naming file and key. */
 export function validateSpec(document: unknown, file: string): OciSpec {
-  check(specSchema(), document, file);
+  checkDocument(specSchema(), document, file);
   // The schema copies only what it lists; the document itself also has the keys of other versions, for the agent.
   return document as OciSpec;
 }
 
 /** As `validateSpec`, for `process` alone. */
 export function validateProcess(document: unknown, file: string): OciProcess {
-  check(processSchema(), document, file);
+  checkDocument(processSchema(), document, file);
   return document as OciProcess;
 }
 
@@ -56,7 +56,8 @@ export async function readDocument(os: Os, file: string): Promise<unknown> {
   }
 }
 
-function check(schema: v.GenericSchema, document: unknown, file: string): void {
+/** Fails with `oci/spec-invalid` naming file and key. */
+export function checkDocument(schema: v.GenericSchema, document: unknown, file: string): void {
   const result = v.safeParse(schema, document, { abortEarly: true });
   if (result.success) return;
   const issue = result.issues[0];

@@ -61,8 +61,16 @@ export async function claimSandbox(os: Os, request: ClaimRequest): Promise<Claim
   return { paths, journal: new Journal(os, paths.journal, content) };
 }
 
-/** Gives the id back: the directory goes in one step, then its content. Nothing may be mounted in it any more. */
-export async function releaseClaim(os: Os, root: string, paths: SandboxPaths): Promise<void> {
+/**
+ * Gives the id back: the directory goes in one step, then its content. Nothing may be mounted in it any more. Between the
+ * two `whenGone` is run with the place where the content is then; when it fails the content goes all the same.
+ */
+export async function releaseClaim(
+  os: Os,
+  root: string,
+  paths: SandboxPaths,
+  whenGone: (directory: string) => Promise<void> = async () => {},
+): Promise<void> {
   const gone = transientPath(os, root, "gone");
   try {
     await os.files.rename(paths.directory, gone);
@@ -70,7 +78,11 @@ export async function releaseClaim(os: Os, root: string, paths: SandboxPaths): P
     if (isSystemError(error, "ENOENT")) return;
     throw error;
   }
-  await os.files.removeTree(gone);
+  try {
+    await whenGone(gone);
+  } finally {
+    await os.files.removeTree(gone);
+  }
 }
 
 /** Ids of the sandboxes under `root`, in no order; empty when there is no root. */

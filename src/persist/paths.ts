@@ -19,6 +19,10 @@ export interface SandboxPaths {
   readonly state: string;
   /** Log of the shim. */
   readonly log: string;
+  /** The configuration that the container was made from. */
+  readonly config: string;
+  /** What is to be run when the container has been deleted; only when there is something. */
+  readonly poststop: string;
   /** Held by whoever recovers the sandbox. */
   readonly lock: string;
   /** Parent of the tree that the guest mounts; a mount point. */
@@ -37,6 +41,8 @@ export function sandboxPaths(root: string, id: string): SandboxPaths {
     journal: `${directory}/journal.json`,
     state: `${directory}/state.json`,
     log: `${directory}/shim.log`,
+    config: `${directory}/config.json`,
+    poststop: `${directory}/poststop.json`,
     lock: `${directory}/lock`,
     shared: `${directory}/shared`,
     vm: `${directory}/vm`,

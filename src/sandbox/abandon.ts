@@ -15,7 +15,7 @@ import type { SandboxHost } from "./sandbox.ts";
  *
  * @throws KumiteError `cleanup/incomplete`
  */
-export async function abandonSandbox({ os, root, id, paths }: SandboxHost): Promise<void> {
+export async function abandonSandbox({ os, root, id, paths, log }: SandboxHost): Promise<void> {
   const journal = await readJournal(os, paths.journal);
   if (journal === undefined) return;
   const owner = await livingOwner(os, journal);
@@ -24,7 +24,7 @@ export async function abandonSandbox({ os, root, id, paths }: SandboxHost): Prom
     os,
     journal.steps.flatMap((step) => (step.kind === "cgroup" ? [step.path] : [])),
   );
-  await recoverSandbox(os, root, id);
+  await recoverSandbox(os, root, id, log);
 }
 
 /** The root of a hierarchy takes any process, also where others must be leaves. */

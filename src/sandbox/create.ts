@@ -16,6 +16,7 @@ import { catchUp } from "./catch-up.ts";
 import type { Container } from "./container.ts";
 import { type GuestSpec, guestSpecOf } from "./guest-spec.ts";
 import { connectStreams, takePorts } from "./guest-streams.ts";
+import { runCreationHooks } from "./hooks.ts";
 import { type ConsoleSize, SandboxProcess } from "./process.ts";
 import { recordSandbox } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -29,8 +30,10 @@ export interface CreateRequest {
   readonly id: string;
   /** Absolute. */
   readonly bundle: string;
-  /** config.json, parsed. */
+  /** The configuration, parsed. */
   readonly document: unknown;
+  /** Where it was read from; default: config.json of the bundle. For errors. */
+  readonly configFile?: string | undefined;
   readonly consoleSize?: ConsoleSize | undefined;
   readonly relay: ProcessId;
 }
@@ -58,8 +61,8 @@ export async function createContainer(sandbox: Sandbox, request: CreateRequest, 
 
 async function create(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal): Promise<Created> {
   const { id } = request;
-  const { os, log, timeline } = sandbox.host;
-  const bundle = await bundleOf(os, request.bundle, request.document);
+  const { os, log, paths, timeline } = sandbox.host;
+  const bundle = await bundleOf(os, request.bundle, request.document, request.configFile);
   const plan = await planMounts(os, bundle, id);
   const guest = guestSpecOf(bundle, guestRootfs(id), plan.guestMounts);
   const notices = [...guest.notes, ...plan.notes];
@@ -72,6 +75,9 @@ async function create(sandbox: Sandbox, request: CreateRequest, signal: AbortSig
     await shareContainer(os, tree, id, bundle, plan.volumes);
     timeline.mark("share");
   };
+  // What `exec` starts from, also when the bundle has been changed since.
+  await os.files.write(paths.config, JSON.stringify(request.document));
+  await runCreationHooks(sandbox, container, signal);
   await bootSandbox(sandbox, { hostname, share }, signal);
   const sizeBefore = container.process.consoleSize;
   await createInGuest(sandbox, container, guest, signal);

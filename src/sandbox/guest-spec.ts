@@ -71,14 +71,11 @@ function elsewhere(bundle: Bundle, key: string, type: string, path: string): Kum
   );
 }
 
-function notesAbout({ hooks = {}, linux, process }: BundleSpec): string[] {
+function notesAbout({ linux, process }: BundleSpec): string[] {
   const notes: string[] = [];
   const network = linux.namespaces?.find(({ type }) => type === "network");
   if (network === undefined || network.path !== undefined) {
     notes.push("networking is not there yet: the container has no interface but the loopback");
-  }
-  for (const name of ["prestart", "createRuntime", "poststart", "poststop"] as const) {
-    if ((hooks[name] ?? []).length > 0) notes.push(`${name} hooks are not run yet`);
   }
   if (process.apparmorProfile) notes.push("process.apparmorProfile is not applied: the guest has no such profile");
   if (process.selinuxLabel) notes.push("process.selinuxLabel is not applied: the guest has no SELinux policy");

@@ -10,6 +10,8 @@ import { type UndoFailure, undoAll } from "../persist/undo.ts";
 import type { Os } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
+import type { Logger } from "../util/log.ts";
+import { readPoststopHooks, runPoststopHooks } from "./hooks-poststop.ts";
 import { livingOwner } from "./observe.ts";
 
 const sigkill = 9;
@@ -19,13 +21,15 @@ const lockTimeoutMs = 60_000;
 const ownerTimeoutMs = 10_000;
 
 /**
- * Ends every process of the sandbox, whatever it is doing, undoes every step and removes the directory. Callers decide
- * before whether it may go. A sandbox that does not exist is a success; a directory without a journal is not a sandbox.
+ * Ends every process of the sandbox, whatever it is doing, undoes every step, removes the directory and runs the
+ * poststop hooks. Callers decide before whether it may go. A sandbox that does not exist is a success; a directory
+ * without a journal is not a sandbox.
  *
+ * @param log is told of hooks that fail
  * @throws KumiteError `cleanup/incomplete` naming what could not be removed: the rest is gone, and it can be called
  * again; `journal/corrupt`
  */
-export async function recoverSandbox(os: Os, root: string, id: string): Promise<void> {
+export async function recoverSandbox(os: Os, root: string, id: string, log?: Pick<Logger, "warn">): Promise<void> {
   const paths = sandboxPaths(root, id);
   const before = await readJournal(os, paths.journal);
   if (before === undefined) return;
@@ -38,7 +42,8 @@ export async function recoverSandbox(os: Os, root: string, id: string): Promise<
   await endOwner(os, journal);
   const failures = await undoAll(os, journal.steps);
   if (failures.length > 0) throw incomplete(id, paths, failures);
-  await releaseClaim(os, root, paths);
+  const poststop = await readPoststopHooks(os, paths.poststop, log);
+  await releaseClaim(os, root, paths, (directory) => runPoststopHooks(os, poststop, directory, log));
 }
 
 /** `undefined` when the sandbox went away meanwhile. */

@@ -52,6 +52,8 @@ export class Sandbox {
   readonly ended: Promise<void>;
   state: SandboxState = { phase: "empty" };
   resources: HostResources | undefined;
+  /** Set by `hooks.ts`: hooks that run beside the program. Never rejects. */
+  hooks: Promise<void> | undefined;
   /** Set by `record.ts` with its first use. */
   saveRecord: (() => Promise<void>) | undefined;
   /** Set by `oom.ts` with its first use. */

@@ -7,6 +7,7 @@ import { catchUp } from "./catch-up.ts";
 import { type Container, statusOf, wrongState } from "./container.ts";
 import { processForGuest } from "./guest-spec.ts";
 import { connectStreams, takePorts } from "./guest-streams.ts";
+import { runPoststartHooks } from "./hooks.ts";
 import { signalInGuest } from "./kill.ts";
 import type { ProcessKey, SandboxProcess } from "./process.ts";
 import { recordSandbox } from "./record.ts";
@@ -23,7 +24,7 @@ const relayTimeoutMs = 10_000;
  * taken back because the caller went away.
  *
  * @throws KumiteError `container/wrong-state`; `process/executable-not-found`; `shim/unreachable` when its relay does
- *   not come
+ *   not come; `hook/failed`, the container was ended then
  */
 export async function startProcess(sandbox: Sandbox, key: ProcessKey, signal: AbortSignal): Promise<void> {
   const container = sandbox.container(key.containerId);
@@ -51,6 +52,7 @@ export async function startProcess(sandbox: Sandbox, key: ProcessKey, signal: Ab
     await recordSandbox(sandbox, container);
   }
   await catchUp(sandbox, process, size);
+  if (process.spec === undefined) await runPoststartHooks(sandbox, container);
 }
 
 function checkStartable(container: Container, process: SandboxProcess): void {

@@ -31,6 +31,7 @@ async function stop(sandbox: Sandbox): Promise<void> {
   await endProcesses(sandbox);
   if (sandbox.resources !== undefined) await undoResources(sandbox, sandbox.resources);
   await removeSocket(sandbox);
+  await sandbox.hooks;
   log.info("sandbox stopped", { phase: "stop" });
   sandbox.end();
 }

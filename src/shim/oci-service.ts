@@ -99,9 +99,14 @@ async function create(
   signal: AbortSignal,
 ): Promise<{ createdAt: Timestamp; notices: readonly string[] }> {
   const { id, bundle } = request;
-  const document = documentOf(request.specJson, `${bundle}/config.json`);
+  const configFile = request.configFile === "" ? `${bundle}/config.json` : request.configFile;
+  const document = documentOf(request.specJson, configFile);
   const size = consoleSize(request.consoleSize);
   const relay = relayOf(request.relay);
-  const created = await createContainer(sandbox, { id, bundle, document, consoleSize: size, relay }, signal);
+  const created = await createContainer(
+    sandbox,
+    { id, bundle, document, configFile, consoleSize: size, relay },
+    signal,
+  );
   return { createdAt: timestamp(created.container.createdMs), notices: created.notices };
 }

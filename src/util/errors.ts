@@ -16,6 +16,7 @@ export const errorCodes = [
   "process/not-found",
   "process/exists",
   "process/executable-not-found",
+  "hook/failed",
   "config/invalid",
   "install/incomplete",
   "hypervisor/not-found",

@@ -18,12 +18,12 @@ export function deleteContainers(context: VerbContext, { args, flags }: Invocati
 }
 
 async function deleteOne(context: VerbContext, id: string, force: boolean): Promise<void> {
-  const { os, root } = context;
+  const { os, root, log } = context;
   const container = await lookFor(context, id, force);
   if (container === undefined) return;
   if (!force) refuseWrongState(container);
   await endShim(context, container);
-  await recoverSandbox(os, root, id);
+  await recoverSandbox(os, root, id, log);
 }
 
 /** Forced, a container that does not exist is as good as deleted; one whose state cannot be read goes unread. */

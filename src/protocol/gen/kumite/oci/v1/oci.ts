@@ -64,6 +64,8 @@ export interface CreateContainerRequest {
   cgroups: string[];
   noPivot: boolean;
   noNewKeyring: boolean;
+  /** Absolute path that spec_json was read from, for errors; empty for config.json of the bundle. */
+  configFile: string;
 }
 
 export interface CreateContainerResponse {
@@ -569,6 +571,7 @@ function createBaseCreateContainerRequest(): CreateContainerRequest {
     cgroups: [],
     noPivot: false,
     noNewKeyring: false,
+    configFile: "",
   };
 }
 
@@ -600,6 +603,9 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
     }
     if (message.noNewKeyring !== false) {
       writer.uint32(72).bool(message.noNewKeyring);
+    }
+    if (message.configFile !== "") {
+      writer.uint32(82).string(message.configFile);
     }
     return writer;
   },
@@ -689,6 +695,14 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
             message.noNewKeyring = reader.bool();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.configFile = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -719,6 +733,7 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
     message.cgroups = object.cgroups?.map((e) => e) || [];
     message.noPivot = object.noPivot ?? false;
     message.noNewKeyring = object.noNewKeyring ?? false;
+    message.configFile = object.configFile ?? "";
     return message;
   },
 };
