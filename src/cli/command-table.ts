@@ -2,7 +2,7 @@
  * Every verb and flag of the command line, as data: parsing, checking and help come from here and from nowhere else.
  * Knows nothing of what a verb does.
  */
-import type { CommandSpec, FlagSpec } from "./flag-spec.ts";
+import type { CommandSpec, FlagSpec, Refusal } from "./flag-spec.ts";
 import { resourceFlags } from "./resource-flags.ts";
 
 /** Given before the verb. */
@@ -219,6 +219,25 @@ const execCommand = {
     { name: "cap", short: "c", kind: "list", value: "CAPABILITY", help: "add a capability; may be repeated" },
     { name: "no-new-privs", kind: "switch", help: "the process can gain no privileges" },
     preserveFdsFlag,
+    {
+      name: "ignore-paused",
+      kind: "switch",
+      help: "run it in a paused container too",
+      refused: {
+        because: "in a paused container every process stands still, a new one too",
+        hint: "`kumite resume` the container first",
+      },
+    },
+    {
+      name: "cgroup",
+      kind: "list",
+      value: "PATH",
+      help: "cgroup below the container's to run the process in",
+      refused: {
+        because: "the container's cgroups are inside its virtual machine, and every process of it is in the same one",
+        hint: "leave it out",
+      },
+    },
     { name: "process-label", kind: "text", value: "LABEL", help: "SELinux label of the process" },
     { name: "apparmor", kind: "text", value: "PROFILE", help: "AppArmor profile of the process" },
     noSubreaperFlag,
@@ -283,7 +302,15 @@ const specCommand = {
   name: "spec",
   summary: "write a config.json to start from",
   arguments: [],
-  flags: [bundleFlag],
+  flags: [
+    bundleFlag,
+    {
+      name: "rootless",
+      kind: "switch",
+      help: "for a runtime that is not run by root",
+      refused: { because: "virtual machines of root are the only kind", hint: "leave it out" },
+    },
+  ],
 } as const satisfies CommandSpec;
 
 const featuresCommand = {
@@ -327,6 +354,17 @@ export const commands = {
   version: versionCommand,
   help: helpCommand,
 } as const;
+
+/** Of other runtimes; nothing of them is parsed. */
+export const refusedVerbs: ReadonlyMap<string, Refusal> = new Map(
+  (["checkpoint", "restore"] as const).map((verb) => [
+    verb,
+    {
+      because: "criu saves processes of the host's kernel, and a container's are in a virtual machine with its own",
+      hint: "stop the container, and start a new one from what it has written",
+    },
+  ]),
+);
 
 export type Verb = keyof typeof commands;
 

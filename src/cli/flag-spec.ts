@@ -12,6 +12,15 @@ interface FlagBase {
   readonly help: string;
   /** Set when the flag is taken and does nothing: the reason, for people. */
   readonly ignored?: string;
+  /** Set when the flag is known and refused. */
+  readonly refused?: Refusal;
+}
+
+/** Why something that other runtimes have is not there; texts for people. */
+export interface Refusal {
+  readonly because: string;
+  /** What to do instead. */
+  readonly hint: string;
 }
 
 export type FlagSpec =

@@ -120,6 +120,10 @@ function readValue(
   given: readonly string[],
 ): boolean | string | number | readonly string[] | undefined {
   const last = given.at(-1);
+  if (spec.refused !== undefined && last !== undefined && last !== "" && last !== "false") {
+    const { because, hint } = spec.refused;
+    throw new KumiteError("oci/unsupported", `--${spec.name} is not supported: ${because}`, { hint });
+  }
   switch (spec.kind) {
     case "switch":
       return last === undefined ? false : switchValue(spec.name, last);

@@ -26,6 +26,21 @@ describe("the command line", () => {
     assert.ok(exec.verb === "exec" && exec.flags.process === "F" && exec.flags.detach && exec.flags.tty);
   });
 
+  it("is taken as crun's tests write it", () => {
+    const words = "run --preserve-fds 0 --config /c.json --detach id".split(" ");
+    const call = invocation("--root", "/r", "--cgroup-manager=cgroupfs", "--systemd-cgroup", ...words);
+    assert.ok(call.verb === "run" && call.flags.config === "/c.json" && call.flags.detach);
+  });
+
+  it("refuses flags of exec that mean nothing in a machine, and says why", () => {
+    const refused = (...words: string[]) => {
+      assert.throws(() => request("exec", ...words, "id", "ls"), { code: "oci/unsupported", hint: /./ });
+    };
+    refused("--ignore-paused");
+    refused("--cgroup", "sub");
+    assert.equal(invocation("exec", "--ignore-paused=false", "id", "ls").verb, "exec");
+  });
+
   it("is taken as containerd's runc library writes it", () => {
     const { global, verb } = parseGlobal(
       "--root /r --log /b/log.json --log-format json --debug delete --force x".split(" "),

@@ -3,7 +3,7 @@
  * Checks what the command table can say; what a value means is checked by the verb.
  */
 import { isKumiteError, KumiteError } from "../util/errors.ts";
-import { commands, globalFlags, helpFlag, isVerb, type Verb } from "./command-table.ts";
+import { commands, globalFlags, helpFlag, isVerb, refusedVerbs, type Verb } from "./command-table.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec, FlagValues } from "./flag-spec.ts";
 import { nearest } from "./nearest.ts";
 import { parseFlags } from "./parse-flags.ts";
@@ -49,7 +49,7 @@ export function parseRequest(global: GlobalFlags, verb: string | undefined, rest
   try {
     return parseVerb(verb, rest);
   } catch (error) {
-    throw isKumiteError(error, "usage/invalid") ? explained(error, verb) : error;
+    throw isKumiteError(error, "usage/invalid", "oci/unsupported") ? explained(error, verb) : error;
   }
 }
 
@@ -90,6 +90,11 @@ function checkArguments(specs: readonly ArgumentSpec[], given: readonly string[]
 }
 
 function unknownVerb(verb: string): KumiteError {
+  const refusal = refusedVerbs.get(verb);
+  if (refusal !== undefined) {
+    const { because, hint } = refusal;
+    return new KumiteError("oci/unsupported", `${verb} is not supported: ${because}`, { hint });
+  }
   const close = nearest(verb, Object.keys(commands));
   const hint = close === undefined ? "see `kumite help`" : `did you mean \`kumite ${close}\`?`;
   return new KumiteError("usage/invalid", `unknown verb "${verb}"`, { hint });

@@ -43,17 +43,18 @@ export async function runCli(os: Os, options: CliOptions = {}): Promise<number> 
   const output = options.output ?? standardOutput(os);
   let log: CliLog | undefined;
   let phase = "arguments";
+  let request: Request | undefined;
   const tell = (error: unknown) => tellFailure(error, { phase, log, output });
   try {
     const { global, verb, rest } = parseGlobal(os.self.argv.slice(1));
     // Before the rest is read: the engine finds what is wrong with it in the log.
     log = await openLog(os, global, output.err);
-    const request = parseRequest(global, verb, rest);
+    request = parseRequest(global, verb, rest);
     phase = verb ?? phase;
     return await answer({ os, global, log, output, tell, onFault: options.onFault }, request);
   } catch (error) {
     await tell(error);
-    return failureStatus;
+    return failureStatus(request);
   } finally {
     await log?.flush();
   }

@@ -2,6 +2,7 @@
  * Creates a container, and the sandbox for it when it is the first. When this fails nothing is left of either, whoever
  * asked and whyever: the caller's abort does not stop the undoing.
  */
+import { annotationsWithoutEffect } from "../oci/annotations.ts";
 import { type Bundle, bundleOf } from "../oci/bundle.ts";
 import { readRecord } from "../persist/record.ts";
 import { guestRootfs } from "../storage/guest-paths.ts";
@@ -11,6 +12,7 @@ import type { SharedTree } from "../storage/shared-tree.ts";
 import type { ProcessId } from "../sys/os.ts";
 import { throwIfAborted } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
+import { oneLine } from "../util/text.ts";
 import { bootSandbox } from "./boot.ts";
 import { catchUp } from "./catch-up.ts";
 import type { Container } from "./container.ts";
@@ -67,6 +69,9 @@ async function create(sandbox: Sandbox, request: CreateRequest, signal: AbortSig
   const guest = guestSpecOf(bundle, guestRootfs(id), plan.guestMounts);
   const notices = [...guest.notes, ...plan.notes];
   for (const notice of notices) log.warn(notice, { container: id });
+  for (const key of annotationsWithoutEffect(bundle.spec.annotations)) {
+    log.warn(`annotation ${oneLine(key, 200)} has no effect`, { container: id });
+  }
 
   const container = addContainer(sandbox, request, bundle, await claimedMs(sandbox));
   timeline.mark("request");

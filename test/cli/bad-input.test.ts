@@ -1,5 +1,5 @@
 /**
- * The built executable against input that is wrong: status 1, one error that names the thing, nothing left in the root.
+ * The built executable against input that is wrong: status 1 (255 from exec), one error that names the thing, nothing left in the root.
  * Needs no machine; what happens when one cannot come up is in test/integration.
  */
 import assert from "node:assert/strict";
@@ -41,7 +41,7 @@ describe("the executable", built, () => {
   /** `about` is what the error has to name. */
   async function fails(words: readonly string[], ...about: RegExp[]): Promise<void> {
     const finished = await kumite(...words);
-    assert.equal(finished.status, 1, show(finished));
+    assert.equal(finished.status, words[0] === "exec" ? 255 : 1, show(finished));
     assert.equal(finished.stdout, "");
     assert.match(finished.stderr, /^kumite: [^\n]+ \([\w.]+\)\n(?: {2}because: [^\n]+\n)*(?: {2}try: [^\n]+\n)$/);
     for (const what of about) assert.match(finished.stderr, what);
@@ -79,6 +79,8 @@ describe("the executable", built, () => {
       [{ root: { path: "elsewhere" } }, /elsewhere/],
       [{ root: { path: "config.json" } }, /config\.json is not a directory/],
       [{ linux: undefined }, /linux is missing/],
+      [{ hooks: { prestart: [{ path: "hook" }] } }, /hooks\.prestart\[0\]\.path must be an absolute path/],
+      [{ hooks: { poststop: [{ path: "/h", timeout: 0 }] } }, /hooks\.poststop\[0\]\.timeout is wrong/],
       [{ mounts: [{}] }, /mounts\[0\]\.destination is missing/],
       [{ process: { ...process, terminal: true } }, /--console-socket/],
     ];
@@ -100,6 +102,26 @@ describe("the executable", built, () => {
     await fails(["kill", "x", "SIGNOSUCH"], /unknown signal "SIGNOSUCH"/);
     await fails(["create", "--preserve-fds", "x", "y"], /--preserve-fds: "x" is not a number/);
     await fails(["create", "--pid-file", "/no/such/dir/pid", "x"], /\/no\/such\/dir/);
+  });
+
+  it("refuses what only a kernel shared with the host could do, and says why", async () => {
+    await fails(["checkpoint", "--leave-running", "x"], /checkpoint is not supported: criu/);
+    await fails(["restore", "x"], /restore is not supported: criu/);
+    await fails(["create", "--preserve-fds", "3", "x"], /--preserve-fds 3: .*descriptors/);
+    await fails(["run", "--preserve-fds", "3", "x"], /--preserve-fds 3: .*descriptors/);
+    await fails(["exec", "--preserve-fds", "1", "x", "ls"], /--preserve-fds 1: .*descriptors/);
+    await fails(["spec", "--rootless"], /spec: --rootless is not supported/);
+    await fails(["create", "--preserve-fds", "0", "--bundle", "/no/such/bundle", "x"], /\/no\/such\/bundle/);
+  });
+
+  it("reads another configuration than the bundle's, and names it", async () => {
+    const other = place.path("other.json");
+    await writeFile(other, JSON.stringify({ ...good, ociVersion: "2.0.0" }));
+    await fails(["create", "--config", other, "x"], new RegExp(`${other}: ociVersion`));
+    await fails(["run", "-f", path.relative(bundle, other), "x"], new RegExp(`${other}: ociVersion`));
+    await fails(["run", "--config", "/no/such.json", "x"], /\/no\/such\.json: no such file/);
+    await changed("no JSON");
+    await fails(["create", "--config", other, "x"], new RegExp(`${other}: ociVersion`));
   });
 
   it("refuses a bad id before it looks at anything", async () => {

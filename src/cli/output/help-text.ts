@@ -2,6 +2,9 @@
 import { commands, globalFlags, helpFlag, type Verb } from "../command-table.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec } from "../flag-spec.ts";
 
+/** Of a terminal that most people have. */
+const lineWidth = 100;
+
 export function generalHelp(): string {
   const verbs = Object.values(commands).map(({ name, summary }) => [name, summary] as const);
   return [
@@ -49,13 +52,30 @@ function argumentText({ name, optional, repeated }: ArgumentSpec): string {
 function flagRow(spec: FlagSpec): readonly [string, string] {
   const short = spec.short === undefined ? "    " : `-${spec.short}, `;
   const value = spec.kind === "switch" ? "" : ` ${spec.value}`;
-  const effect = spec.ignored === undefined ? spec.help : `${spec.help} (no effect: ${spec.ignored})`;
-  return [`${short}--${spec.name}${value}`, effect];
+  return [`${short}--${spec.name}${value}`, spec.help + restriction(spec)];
+}
+
+function restriction({ ignored, refused }: FlagSpec): string {
+  if (refused !== undefined) return ` (refused: ${refused.because})`;
+  return ignored === undefined ? "" : ` (no effect: ${ignored})`;
 }
 
 function columns(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([left]) => left.length)) + 2;
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}${right}`).join("\n");
+  const indent = `\n${" ".repeat(width + 2)}`;
+  return rows
+    .map(([left, right]) => `  ${left.padEnd(width)}${wrapped(right, lineWidth - width - 2).join(indent)}`)
+    .join("\n");
+}
+
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 function capitalized(text: string): string {
