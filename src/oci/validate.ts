@@ -35,7 +35,7 @@ export function validateProcess(document: unknown, file: string): OciProcess {
 
 /** As `validateSpec`, for `linux.resources` alone. */
 export function validateResources(document: unknown, file: string): OciResources {
-  check(resourcesSchema(), document, file);
+  checkDocument(resourcesSchema(), document, file);
   return document as OciResources;
 }
 
