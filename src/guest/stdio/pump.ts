@@ -3,6 +3,7 @@ import { closeQuietly, pipe2 } from "../../sys/linux/file.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "../../sys/linux/open-flags.ts";
 import { setPipeSize } from "../../sys/linux/pipe.ts";
 import type { ByteStream, PipedWriting } from "../../sys/os.ts";
+import { onAbort } from "../../util/abort.ts";
 import { isSystemError } from "../../util/errors.ts";
 import type { Output } from "./output.ts";
 
@@ -85,22 +86,27 @@ function closePipe(pipe: Way["pipe"]): void {
 }
 
 /**
- * Until the stream ends, which closes the process's input, or breaks.
+ * Until the stream ends, which closes the process's input, or breaks; an abort closes it.
  * A process that has closed its input makes the stream close, so that the host stops sending.
  */
 export async function pumpInput(stream: ByteStream, input: ByteStream, signal: AbortSignal): Promise<PumpEnd> {
-  for (;;) {
-    let bytes: Uint8Array | undefined;
-    try {
-      bytes = await stream.read(signal);
-    } catch {
-      return "peer-gone";
+  const forget = onAbort(signal, () => stream.close());
+  try {
+    for (;;) {
+      let bytes: Uint8Array | undefined;
+      try {
+        bytes = await stream.read();
+      } catch {
+        return "peer-gone";
+      }
+      if (bytes === undefined) return "complete";
+      try {
+        await input.write(bytes);
+      } catch {
+        return "complete";
+      }
     }
-    if (bytes === undefined) return "complete";
-    try {
-      await input.write(bytes);
-    } catch {
-      return "complete";
-    }
+  } finally {
+    forget();
   }
 }

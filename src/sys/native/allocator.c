@@ -63,6 +63,30 @@ static void *small_allocate(size_t size) {
   return header + 1;
 }
 
+/*
+ * Buffers of bulk data come and go with each read, and are large enough that the C library maps and unmaps each of
+ * them. The last one is kept for the next.
+ */
+#define SPARE_MIN (32u << 10)
+#define SPARE_MAX (128u << 10)
+
+static void *spare;
+
+static void *spare_take(size_t size) {
+  if (spare == NULL || header_of(spare)->size < size || header_of(spare)->size > 2 * size)
+    return NULL;
+  void *block = spare;
+  spare = NULL;
+  return block;
+}
+
+static bool spare_keep(void *block, size_t size) {
+  if (spare != NULL || size < SPARE_MIN || size > SPARE_MAX)
+    return false;
+  spare = block;
+  return true;
+}
+
 static void *large_wrap(char *base, size_t size) {
   if (base == NULL)
     return NULL;
@@ -76,10 +100,15 @@ static bool is_allowed(const JSMallocState *state, size_t more) {
   return state->malloc_size <= state->malloc_limit && more <= state->malloc_limit - state->malloc_size;
 }
 
+static void *large_allocate(size_t size) {
+  void *block = spare_take(size);
+  return block != NULL ? block : large_wrap(malloc(size + ALIGNMENT), size);
+}
+
 static void *allocate(JSMallocState *state, size_t size) {
   if (!is_allowed(state, size))
     return NULL;
-  void *block = size <= SMALL_MAX ? small_allocate(small_size(size)) : large_wrap(malloc(size + ALIGNMENT), size);
+  void *block = size <= SMALL_MAX ? small_allocate(small_size(size)) : large_allocate(size);
   if (block == NULL)
     return NULL;
   state->malloc_count++;
@@ -94,7 +123,8 @@ static void release(JSMallocState *state, void *block) {
   state->malloc_count--;
   state->malloc_size -= size + sizeof(struct header);
   if (size > SMALL_MAX) {
-    free((char *)block - ALIGNMENT);
+    if (!spare_keep(block, size))
+      free((char *)block - ALIGNMENT);
     return;
   }
   struct free_block *freed = block;
