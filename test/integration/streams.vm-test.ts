@@ -38,6 +38,15 @@ describe("a foreground run", () => {
     assert.ok(finished.stdoutBytes.subarray(0, amount).every((byte) => byte === "x".charCodeAt(0)));
   });
 
+  it("passes bytes unchanged through the container and back, in blocks of any size", async () => {
+    const bytes = randomBytes(4 * 1024 * 1024 + 5);
+    for (const copy of ["cat", "dd bs=777 2>/dev/null", "dd bs=64k 2>/dev/null | tee /dev/stderr"]) {
+      const finished = await place.run(await place.bundle(shell(copy)), { stdin: bytes });
+      assert.equal(finished.status, 0, copy);
+      assert.ok(finished.stdoutBytes.equals(bytes), `${copy}: ${finished.stdoutBytes.length} bytes`);
+    }
+  });
+
   it("passes the highest status", async () => {
     assert.equal((await place.run(await place.bundle(shell("exit 255")))).status, 255);
   });
