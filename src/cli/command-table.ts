@@ -190,6 +190,7 @@ const deleteCommand = {
   arguments: [{ name: "ID", repeated: true }],
   flags: [
     { name: "force", short: "f", kind: "switch", help: "kill what still runs; an unknown container is no error" },
+    { name: "regex", kind: "switch", help: "ID is a regular expression, for every container with a match in its id" },
   ],
 } as const satisfies CommandSpec;
 

@@ -31,6 +31,7 @@ export async function readContainerRequest(
   checkContainerId(id);
   refusePreservedFds(flags["preserve-fds"]);
   const bundle = await loadBundle(os, absolute(flags.bundle) ?? os.self.cwd(), absolute(flags.config));
+  inheritEnvironment(bundle, os.self.env);
   const stdio = chooseStdio({
     terminal: bundle.spec.process.terminal ?? false,
     consoleSocket: absolute(flags["console-socket"]),
@@ -39,4 +40,12 @@ export async function readContainerRequest(
   const pidFile = absolute(flags["pid-file"]);
   if (pidFile !== undefined) await checkPidFile(os, pidFile);
   return { id, bundle, stdio, pidFile, foreground };
+}
+
+/** A hook of the host that names no environment has its caller's, which the shim is not given. */
+function inheritEnvironment({ spec: { hooks = {} } }: Bundle, env: Readonly<Record<string, string>>): void {
+  const { prestart = [], createRuntime = [], poststart = [], poststop = [] } = hooks;
+  for (const hook of [...prestart, ...createRuntime, ...poststart, ...poststop]) {
+    hook.env ??= Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  }
 }

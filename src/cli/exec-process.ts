@@ -99,12 +99,12 @@ function numericId(flag: string, text = ""): number {
 function moreCapabilities({ capabilities = {} }: OciProcess, names: readonly string[]): Capabilities {
   const added = names.map(capabilityName);
   const joined = (present: readonly string[] | undefined) => [...new Set([...(present ?? []), ...added])];
+  // As with runc 1.1: what a process inherits is passed on by what it runs, which nobody has asked for.
   return {
+    ...capabilities,
     bounding: joined(capabilities.bounding),
     effective: joined(capabilities.effective),
-    inheritable: joined(capabilities.inheritable),
     permitted: joined(capabilities.permitted),
-    ambient: joined(capabilities.ambient),
   };
 }
 

@@ -4,6 +4,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { claimSandbox } from "../persist/claim.ts";
+import { sandboxPaths } from "../persist/paths.ts";
 import { type RecordedStatus, readRecord, writeRecord } from "../persist/record.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
 import { runCli } from "./run-cli.ts";
@@ -49,6 +50,13 @@ describe("a verb", () => {
     const record = await readRecord(os, paths.state);
     assert.ok(record);
     await writeRecord(os, paths.state, { ...record, createdMs: 1_700_000_000_123, ...(status && { status }) });
+  }
+
+  async function sandboxIs(id: string, status: RecordedStatus): Promise<void> {
+    const { state } = sandboxPaths(root, id);
+    const record = await readRecord(os, state);
+    assert.ok(record);
+    await writeRecord(os, state, { ...record, status });
   }
 
   const stopped: RecordedStatus = { phase: "stopped", exitStatus: 3, exitedMs: 1 };
@@ -142,7 +150,9 @@ describe("a verb", () => {
     assert.equal((await kumite("kill", "--all", "web")).status, 0, "all of none have been sent the signal");
     await sandbox("new");
     assert.match((await kumite("delete", "new")).err, /not stopped: it is creating/);
-    assert.match((await kumite("start", "new")).err, /is being created/);
+    const starting = kumite("start", "new");
+    await sandboxIs("new", stopped);
+    assert.match((await starting).err, /cannot start a container that has stopped/, "a create under way is waited for");
   });
 
   it("with several ids tries each and tells each failure", async () => {
@@ -150,6 +160,14 @@ describe("a verb", () => {
     assert.equal(status, 1);
     assert.match(err, /container one does not exist[\s\S]*container two does not exist/);
     assert.deepEqual(await kumite("delete", "--force", "one", "two"), { status: 0, out: "", err: "" });
+  });
+
+  it("takes a regular expression for the ids to delete", async () => {
+    for (const id of ["web-1", "web-2", "web-x", "db"]) await sandbox(id);
+    assert.match((await kumite("delete", "--regex", "web-(")).err, /--regex: "web-\(" is no regular expression/);
+    const { err } = await kumite("delete", "--regex", "^web-\\d$");
+    assert.equal(err.match(/cannot delete a container that is not stopped/g)?.length, 2, err);
+    assert.equal((await kumite("delete", "--regex", "^nothing")).status, 0, "none is no error");
   });
 
   it("refuses an id that cannot be one, also by force", async () => {

@@ -29,6 +29,7 @@ export interface HookRun {
 
 /** For a process to be gone after it was killed. */
 const killTimeoutMs = 10_000;
+/** For one that names none, when whoever asks for the container has none to give. */
 const defaultEnvironment = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };
 const maxOutputBytes = 1024 * 1024;
 const shownLines = 10;

@@ -1,9 +1,10 @@
 /** `kumite delete`: what is left of a container goes. */
+import { listClaims } from "../../persist/claim.ts";
 import type { ObservedSandbox } from "../../sandbox/observe.ts";
 import { recoverSandbox } from "../../sandbox/recover.ts";
 import type { ShimConnection } from "../../shim-client/connect.ts";
 import { withDeadline } from "../../util/deadline.ts";
-import { isKumiteError, messageOf } from "../../util/errors.ts";
+import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
 import { signalNumbers } from "../../util/signals.ts";
 import type { VerbContext } from "../context.ts";
 import { forEachId } from "../each-id.ts";
@@ -13,8 +14,23 @@ import type { Invocation } from "../parse.ts";
 /** For a shim to end its machine and itself; what is left then is ended from here. In milliseconds. */
 const shimEndTimeoutMs = 10_000;
 
-export function deleteContainers(context: VerbContext, { args, flags }: Invocation<"delete">): Promise<number> {
-  return forEachId(context, args, (id) => deleteOne(context, id, flags.force));
+export async function deleteContainers(context: VerbContext, { args, flags }: Invocation<"delete">): Promise<number> {
+  const ids = flags.regex ? await matching(context, args) : args;
+  return forEachId(context, ids, (id) => deleteOne(context, id, flags.force));
+}
+
+async function matching({ os, root }: VerbContext, patterns: readonly string[]): Promise<string[]> {
+  const expressions = patterns.map(expression);
+  const ids = await listClaims(os, root);
+  return ids.filter((id) => expressions.some((one) => one.test(id))).sort();
+}
+
+function expression(pattern: string): RegExp {
+  try {
+    return new RegExp(pattern);
+  } catch (error) {
+    throw new KumiteError("usage/invalid", `--regex: "${pattern}" is no regular expression: ${messageOf(error)}`);
+  }
 }
 
 async function deleteOne(context: VerbContext, id: string, force: boolean): Promise<void> {

@@ -1,22 +1,47 @@
 /** `kumite start`: the program of created containers begins. */
 import type { ObservedSandbox } from "../../sandbox/observe.ts";
+import { isKumiteError } from "../../util/errors.ts";
+import { retry } from "../../util/retry.ts";
 import type { VerbContext } from "../context.ts";
 import { forEachId } from "../each-id.ts";
 import { connectTo, lookAt, wrongState } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
+
+/** What a create may take that has no hooks. */
+const createTimeoutMs = 300_000;
 
 export function start(context: VerbContext, { args }: Invocation<"start">): Promise<number> {
   return forEachId(context, args, (id) => startOne(context, id));
 }
 
 async function startOne(context: VerbContext, id: string): Promise<void> {
-  refuseWrongState(await lookAt(context, id));
+  refuseWrongState(await lookAtCreated(context, id));
   const shim = await connectTo(context, id);
   try {
     await shim.task.start({ id }, { signal: context.interruption.signal });
   } finally {
     shim.close();
   }
+}
+
+/**
+ * Who polls `state` sees a container as soon as its create has begun, and starts it then: so a create under way is
+ * waited for.
+ */
+async function lookAtCreated(context: VerbContext, id: string): Promise<ObservedSandbox> {
+  let last = await lookAt(context, id);
+  if (last.status !== "creating") return last;
+  const look = async (): Promise<void> => {
+    last = await lookAt(context, id);
+    if (last.status === "creating") throw wrongState(id, last.status, "it is being created");
+  };
+  await retry(look, {
+    what: `waiting for the create of ${id}`,
+    timeoutMs: createTimeoutMs,
+    signal: context.interruption.signal,
+    retryIf: (error) => isKumiteError(error, "container/wrong-state"),
+  });
+  return last;
 }
 
 function refuseWrongState({ id, status }: ObservedSandbox): void {
