@@ -11,7 +11,15 @@ const ociTypes = "oci/";
 /** Folder (or file) of src/ → what it may import, as the beginning of a path below src/. */
 const arrows = {
   "index.ts": ["sandbox/", "factory/", "config/"],
-  "cli/": ["shim-client/", "sandbox/(observe|prepare|recover)", "factory/", "config/", "persist/", "oci/"],
+  "cli/": [
+    "shim-client/",
+    "sandbox/(observe|prepare|recover)",
+    "factory/",
+    "config/",
+    "persist/",
+    "oci/",
+    "seccomp/actions",
+  ],
   "shim/": ["sandbox/", "protocol/", "persist/", "config/", "oci/", "shim-client/(stdio-hello|boot-message)"],
   "monitor/": ["persist/", "shim-client/"],
   "sandbox/": [
@@ -25,6 +33,7 @@ const arrows = {
     "config/",
     "persist/",
     "agent-client/",
+    "seccomp/",
     hypervisorTypes,
   ],
   "factory/": ["vm/", "config/", hypervisorTypes],

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { OciSpec } from "../oci/spec.ts";
 import { Spec } from "../protocol/gen/kata/oci.ts";
 import { encodeMessage } from "../protocol/ttrpc/service.ts";
+import { compileSeccomp } from "../seccomp/compile.ts";
 import { specFields } from "./fields.ts";
 
 /** As the agent reads it. */
@@ -13,6 +14,17 @@ function received(spec: OciSpec): Spec {
 const least: OciSpec = { ociVersion: "1.0.2" };
 
 describe("a specification on its way to the agent", () => {
+  it("has its seccomp profile compiled beside it, and for others in the message", () => {
+    const seccomp = { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO" }] };
+    const spec = { ...least, linux: { seccomp, maskedPaths: ["/m"] } };
+    const fields = specFields(spec);
+    const { program, flags } = compileSeccomp(seccomp);
+    assert.deepEqual([fields.kumiteSeccomp, fields.kumiteSeccompFlags], [program, flags]);
+    assert.deepEqual(JSON.parse(fields.kumiteOciJson), { ...least, linux: { maskedPaths: ["/m"] } });
+    assert.deepEqual(received(spec).Linux?.Seccomp?.Syscalls[0]?.Names, ["mkdir"]);
+    assert.ok(!("kumiteSeccomp" in specFields({ ...least, linux: {} })));
+  });
+
   it("keeps what the protocol has a field for", () => {
     const spec = received({
       ...least,

@@ -5,6 +5,7 @@
 import { capabilityNames } from "../oci/capabilities.ts";
 import { supportedMountOptions } from "../oci/mount-options.ts";
 import { ociVersion } from "../oci/state.ts";
+import { actions, architectures, filterFlags, operators } from "../seccomp/actions.ts";
 
 /** What is installed. */
 export interface FeaturesSource {
@@ -24,7 +25,14 @@ export function featuresDocument({ version, commit }: FeaturesSource): Record<st
       capabilities: capabilityNames,
       // Of the host, where the processes of a machine are accounted. A container sees version 2.
       cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: false },
-      seccomp: { enabled: false },
+      seccomp: {
+        enabled: true,
+        actions: Object.keys(actions),
+        operators: Object.keys(operators),
+        archs: Object.keys(architectures),
+        knownFlags: Object.keys(filterFlags),
+        supportedFlags: Object.keys(filterFlags),
+      },
       apparmor: { enabled: false },
       selinux: { enabled: false },
       intelRdt: { enabled: false },

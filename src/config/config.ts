@@ -11,6 +11,8 @@ export interface Config {
   readonly hypervisor: HypervisorName;
   readonly qemu: QemuConfig;
   readonly agent: AgentConfig;
+  /** Whether the seccomp profiles of containers hold in the guest. */
+  readonly guestSeccomp: boolean;
   /** Debug lines in the logs. */
   readonly debug: boolean;
   /** What a reader of the file should know, e.g. values that were replaced. One sentence each. */
@@ -77,6 +79,7 @@ export function resolveConfig(document: ConfigDocument, surroundings: ConfigSurr
       dialTimeoutMs: (agent.dial_timeout ?? 0) * 1000 || defaultDialTimeoutMs,
       debug: agent.enable_debug ?? false,
     },
+    guestSeccomp: !(runtime.disable_guest_seccomp ?? false),
     debug: runtime.enable_debug ?? false,
     notices,
   };

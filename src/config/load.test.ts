@@ -37,11 +37,12 @@ describe("a configuration file", () => {
     assert.equal(config.qemu.vcpus, 1);
     assert.equal(config.qemu.memoryMiB, 2048);
     assert.equal(config.agent.dialTimeoutMs, 45_000);
+    assert.equal(config.guestSeccomp, true);
     assert.deepEqual(config.notices, []);
   });
 
   it("says everything with the keys of Kata Containers", () => {
-    const { qemu, agent, hypervisor } = resolved(`
+    const { qemu, agent, hypervisor, guestSeccomp } = resolved(`
       [hypervisor.qemu]
       path = "/q"
       kernel = "/k"
@@ -57,6 +58,7 @@ describe("a configuration file", () => {
       dial_timeout = 3
       [runtime]
       hypervisor = "process"
+      disable_guest_seccomp = true
     `);
     assert.deepEqual(qemu, {
       path: "/q",
@@ -71,6 +73,7 @@ describe("a configuration file", () => {
     });
     assert.equal(agent.dialTimeoutMs, 3000);
     assert.equal(hypervisor, "process");
+    assert.equal(guestSeccomp, false);
   });
 
   it("is refused for a key that nobody reads", () => {

@@ -68,6 +68,8 @@ function agentSchema() {
 function runtimeSchema() {
   return v.strictObject({
     hypervisor: opt(oneOf(hypervisors)),
+    /** Absent means false: the profiles of containers hold in the guest. */
+    disable_guest_seccomp: opt(v.boolean()),
     enable_debug: opt(v.boolean()),
   });
 }

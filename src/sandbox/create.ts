@@ -66,7 +66,7 @@ async function create(sandbox: Sandbox, request: CreateRequest, signal: AbortSig
   const { os, log, paths, timeline } = sandbox.host;
   const bundle = await bundleOf(os, request.bundle, request.document, request.configFile);
   const plan = await planMounts(os, bundle, id);
-  const guest = guestSpecOf(bundle, guestRootfs(id), plan.guestMounts);
+  const guest = guestSpecOf(bundle, guestRootfs(id), plan.guestMounts, sandbox.host.config);
   const notices = [...guest.notes, ...plan.notes];
   for (const notice of notices) log.warn(notice, { container: id });
   for (const key of annotationsWithoutEffect(bundle.spec.annotations)) {

@@ -5,11 +5,11 @@ import { defaultSpec } from "../oci/default-spec.ts";
 import { isKumiteError } from "../util/errors.ts";
 import { guestSpecOf } from "./guest-spec.ts";
 
-function converted(change: (spec: BundleSpec) => void) {
+function converted(change: (spec: BundleSpec) => void, guestSeccomp = true) {
   const spec = defaultSpec();
   change(spec);
   const bundle: Bundle = { path: "/b", configFile: "/b/config.json", rootfs: "/b/rootfs", spec };
-  return guestSpecOf(bundle, "/guest/rootfs", [{ destination: "/proc", type: "proc" }]);
+  return guestSpecOf(bundle, "/guest/rootfs", [{ destination: "/proc", type: "proc" }], { guestSeccomp });
 }
 
 describe("the specification for the guest", () => {
@@ -48,9 +48,32 @@ describe("the specification for the guest", () => {
     assert.deepEqual(notes, []);
   });
 
+  it("has the seccomp profile unless the configuration leaves it out", () => {
+    const seccomp = { defaultAction: "SCMP_ACT_ALLOW" };
+    const change = (given: BundleSpec) => {
+      given.linux.seccomp = seccomp;
+    };
+    assert.deepEqual(converted(change).spec.linux.seccomp, seccomp);
+    const { spec, notes } = converted(change, false);
+    assert.ok(!("seccomp" in spec.linux));
+    assert.deepEqual(notes, ["linux.seccomp is not applied: runtime.disable_guest_seccomp is set"]);
+    assert.ok(!("seccomp" in converted(() => {}).spec.linux));
+  });
+
+  it("is refused for a seccomp profile that is wrong, while there is no machine yet", () => {
+    const change = (defaultAction: string) => () =>
+      converted((given) => {
+        given.linux.seccomp = { defaultAction };
+      });
+    assert.throws(change("SCMP_ACT_DENY"), { code: "oci/spec-invalid" });
+    assert.throws(change("SCMP_ACT_NOTIFY"), { code: "oci/unsupported" });
+  });
+
   it("leaves the given one as it is", () => {
     const spec = defaultSpec();
-    guestSpecOf({ path: "/b", configFile: "/b/config.json", rootfs: "/b/rootfs", spec }, "/g", []);
+    guestSpecOf({ path: "/b", configFile: "/b/config.json", rootfs: "/b/rootfs", spec }, "/g", [], {
+      guestSeccomp: true,
+    });
     assert.deepEqual(spec, defaultSpec());
   });
 

@@ -2,8 +2,10 @@
  * The specification as the guest gets it: paths of the guest instead of the host's, and without what only the host can
  * do or what would mean something else inside a virtual machine. Pure.
  */
+import type { Config } from "../config/config.ts";
 import type { Bundle, BundleSpec } from "../oci/bundle.ts";
 import type { OciHooks, OciLinux, OciMount, OciProcess } from "../oci/spec.ts";
+import { readProfile } from "../seccomp/read-profile.ts";
 import { KumiteError } from "../util/errors.ts";
 
 export interface GuestSpec {
@@ -15,9 +17,15 @@ export interface GuestSpec {
 /**
  * @param rootfs in the guest
  * @param mounts with sources in the guest
- * @throws KumiteError `oci/unsupported` for a namespace that lives in another virtual machine or on the host
+ * @throws KumiteError `oci/unsupported` for a namespace that lives in another virtual machine or on the host, and, as
+ *   `oci/spec-invalid`, for a seccomp profile that cannot be compiled later
  */
-export function guestSpecOf(bundle: Bundle, rootfs: string, mounts: readonly OciMount[]): GuestSpec {
+export function guestSpecOf(
+  bundle: Bundle,
+  rootfs: string,
+  mounts: readonly OciMount[],
+  { guestSeccomp }: Pick<Config, "guestSeccomp">,
+): GuestSpec {
   const { spec } = bundle;
   const { hooks, ...rest } = spec;
   const guestHooks = hooks === undefined ? undefined : hooksForGuest(hooks);
@@ -27,10 +35,10 @@ export function guestSpecOf(bundle: Bundle, rootfs: string, mounts: readonly Oci
       root: { ...spec.root, path: rootfs },
       mounts: [...mounts],
       process: processForGuest(spec.process),
-      linux: linuxForGuest(bundle),
+      linux: linuxForGuest(bundle, guestSeccomp),
       ...(guestHooks === undefined ? {} : { hooks: guestHooks }),
     },
-    notes: notesAbout(spec),
+    notes: notesAbout(spec, guestSeccomp),
   };
 }
 
@@ -48,15 +56,18 @@ function hooksForGuest({ createContainer, startContainer }: OciHooks): OciHooks 
   return Object.keys(kept).length === 0 ? undefined : kept;
 }
 
-function linuxForGuest(bundle: Bundle): OciLinux {
-  const { cgroupsPath: _host, mountLabel: _label, ...linux } = bundle.spec.linux;
+function linuxForGuest(bundle: Bundle, guestSeccomp: boolean): OciLinux {
+  const { cgroupsPath: _host, mountLabel: _label, seccomp, ...linux } = bundle.spec.linux;
+  const filtered = guestSeccomp && seccomp !== undefined;
+  // A mistake is told now, not when the machine is up.
+  if (filtered) readProfile(seccomp);
   const namespaces = (linux.namespaces ?? []).filter(({ type, path }, index) => {
     // The virtual machine has the network to itself and is the only thing in it.
     if (type === "network") return false;
     if (path !== undefined && path !== "") throw elsewhere(bundle, `linux.namespaces[${index}]`, type, path);
     return true;
   });
-  return { ...linux, namespaces };
+  return { ...linux, namespaces, ...(filtered ? { seccomp } : {}) };
 }
 
 function elsewhere(bundle: Bundle, key: string, type: string, path: string): KumiteError {
@@ -71,8 +82,11 @@ function elsewhere(bundle: Bundle, key: string, type: string, path: string): Kum
   );
 }
 
-function notesAbout({ linux, process }: BundleSpec): string[] {
+function notesAbout({ linux, process }: BundleSpec, guestSeccomp: boolean): string[] {
   const notes: string[] = [];
+  if (linux.seccomp !== undefined && !guestSeccomp) {
+    notes.push("linux.seccomp is not applied: runtime.disable_guest_seccomp is set");
+  }
   const network = linux.namespaces?.find(({ type }) => type === "network");
   if (network === undefined || network.path !== undefined) {
     notes.push("networking is not there yet: the container has no interface but the loopback");

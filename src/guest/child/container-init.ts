@@ -40,7 +40,7 @@ export function initContainer(init: ContainerInit): never {
     const program = buildContainer(init);
     reportReady(init.control);
     awaitRelease(init.control);
-    runProgram(program);
+    runProgram(program, init.plan.process);
   } catch (error) {
     reportFailure(init.control, error);
   }

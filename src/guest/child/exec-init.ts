@@ -47,7 +47,7 @@ export function initExec({ plan, control, standard, firstProcess }: ExecInit): n
     const program = prepareProgram(plan);
     reportReady(control);
     awaitRelease(control);
-    runProgram(program);
+    runProgram(program, plan);
   } catch (error) {
     reportFailure(control, error);
   }

@@ -17,6 +17,7 @@ import {
 } from "../../sys/linux/process.ts";
 import { isSystemError } from "../../util/errors.ts";
 import type { CapabilitySets, ProcessPlan, RlimitPlan, UserPlan } from "../spec/plan.ts";
+import { keptForFilter } from "./seccomp.ts";
 import { step } from "./step.ts";
 
 export function assumeIdentity(plan: ProcessPlan): void {
@@ -28,7 +29,7 @@ export function assumeIdentity(plan: ProcessPlan): void {
   step("dropping capabilities", () => dropBounding(plan.capabilities.bounding & available));
   step("keeping capabilities", () => prctl(PR_SET_KEEPCAPS, 1));
   becomeUser(plan.user);
-  step("setting capabilities", () => setCapabilities(plan.capabilities, available));
+  step("setting capabilities", () => setCapabilities(plan.capabilities, available, keptForFilter(plan)));
 }
 
 /** What programs expect to find: the agent's own limit, which is inherited, is far above what select(2) can take. */
@@ -77,10 +78,11 @@ function dropOne(capability: number): boolean {
   }
 }
 
-function setCapabilities(sets: CapabilitySets, available: bigint): void {
+/** @param kept permitted besides, until the program is executed */
+function setCapabilities(sets: CapabilitySets, available: bigint, kept: bigint): void {
   const permitted = sets.permitted & available;
   const inheritable = sets.inheritable & available;
-  capset({ permitted, inheritable, effective: sets.effective & permitted });
+  capset({ permitted: permitted | (kept & available), inheritable, effective: sets.effective & permitted });
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
   // The kernel refuses an ambient capability that is not both permitted and inheritable.
   const ambient = sets.ambient & permitted & inheritable;

@@ -1,11 +1,12 @@
 /** The last steps before a process becomes the program: user, directory, environment, executable. */
 import { chdir, getcwd } from "../../sys/linux/directory.ts";
 import { execve } from "../../sys/linux/process.ts";
-import { KumiteError, messageOf } from "../../util/errors.ts";
+import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
 import type { ProcessPlan } from "../spec/plan.ts";
 import { findExecutable } from "./executable.ts";
 import { withHome } from "./home.ts";
 import { assumeIdentity } from "./identity.ts";
+import { executeFiltered } from "./seccomp.ts";
 
 /** A program that was found, and how to run it. */
 export interface Program {
@@ -24,10 +25,12 @@ export function prepareProgram(plan: ProcessPlan): Program {
 }
 
 /** @throws KumiteError `process/executable-not-found`: what was found turned out not to be executable */
-export function runProgram({ path, argv, env }: Program): never {
+export function runProgram(program: Program, { seccomp, noNewPrivileges }: ProcessPlan): never {
   try {
-    execve(path, argv, env);
+    if (seccomp !== undefined) executeFiltered(program, seccomp, noNewPrivileges);
+    execve(program.path, program.argv, program.env);
   } catch (error) {
+    if (isKumiteError(error)) throw error;
     // runc's text, which engines know: `exec /x: exec format error`.
     throw new KumiteError("process/executable-not-found", messageOf(error), { cause: error });
   }

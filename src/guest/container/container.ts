@@ -1,5 +1,5 @@
 /** A container while it exists: its state, its processes, and how everything of it is undone. */
-
+import type { SeccompFilter } from "../../seccomp/filter.ts";
 import { KumiteError } from "../../util/errors.ts";
 import type { Scope } from "../../util/scope.ts";
 import type { ContainerCgroup } from "../cgroup/container-cgroup.ts";
@@ -21,6 +21,8 @@ export class Container {
   readonly leadsPidNamespace: boolean;
   /** Exec processes; the first one is not among them. */
   readonly processes: ProcessTable;
+  /** Of every process in it. */
+  readonly seccomp: SeccompFilter | undefined;
   /** Undoes all that was made for it. */
   readonly undo: Scope;
   /** Nothing of it runs, and nothing can be added; whatever its state is otherwise. Set by `pause.ts`. */
@@ -33,12 +35,14 @@ export class Container {
     readonly first: ContainerProcess;
     readonly control: ControlSocket;
     readonly leadsPidNamespace: boolean;
+    readonly seccomp: SeccompFilter | undefined;
     readonly undo: Scope;
   }) {
     this.id = parts.id;
     this.cgroup = parts.cgroup;
     this.first = parts.first;
     this.leadsPidNamespace = parts.leadsPidNamespace;
+    this.seccomp = parts.seccomp;
     this.undo = parts.undo;
     this.processes = new ProcessTable(parts.id);
     this.#state = { phase: "created", control: parts.control };

@@ -7,6 +7,7 @@ import { messageOf } from "../../util/errors.ts";
 import { Scope } from "../../util/scope.ts";
 import { settingOptions } from "../cgroup/apply-setting.ts";
 import { ContainerCgroup } from "../cgroup/container-cgroup.ts";
+import { limitDevices } from "../cgroup/device-filter.ts";
 import { initContainer } from "../child/container-init.ts";
 import { namespaceFlag } from "../spec/namespaces.ts";
 import type { ContainerPlan } from "../spec/plan.ts";
@@ -50,7 +51,8 @@ export async function createContainer(
   );
   undo.add("standard streams", () => process.io.close());
   const leadsPidNamespace = (plan.namespaces.create & namespaceFlag.pid) !== 0;
-  return new Container({ id, cgroup, control, first: process, leadsPidNamespace, undo: undo.handOver() });
+  const { seccomp } = plan.process;
+  return new Container({ id, cgroup, control, first: process, leadsPidNamespace, seccomp, undo: undo.handOver() });
 }
 
 function holdStorages(host: ContainerHost, storages: readonly StorageRequest[], undo: Scope): void {
@@ -64,6 +66,7 @@ function holdStorages(host: ContainerHost, storages: readonly StorageRequest[], 
 function makeCgroup(host: ContainerHost, { id, plan }: CreateRequest, undo: Scope): ContainerCgroup {
   const cgroup = ContainerCgroup.create(host.hierarchy, plan.cgroup, settingOptions(host, id));
   undo.add("cgroup", () => cgroup.remove());
+  limitDevices(host, id, cgroup, plan.cgroup.devices);
   return cgroup;
 }
 

@@ -25,7 +25,8 @@ export async function execProcess(
   if (container.isPaused) throw container.wrongState("running");
   const release = container.reserve(request.execId);
   try {
-    const birth = (standard: ChildEnds["standard"]) => startProcess(container, request.plan, standard);
+    const birth = (standard: ChildEnds["standard"]) =>
+      startProcess(container, { ...request.plan, seccomp: container.seccomp }, standard);
     const { process, control } = await prepareProcess(host, request, birth, signal);
     try {
       control.release();

@@ -1,7 +1,9 @@
 /** UpdateContainer: new limits for a container that exists. */
 import { settingOptions } from "../cgroup/apply-setting.ts";
+import { limitDevices } from "../cgroup/device-filter.ts";
 import { currentText, updateSettings } from "../cgroup/update-settings.ts";
 import { readCgroupSettings } from "../spec/cgroup-settings.ts";
+import { readDeviceRules } from "../spec/device-rules.ts";
 import type { Fields } from "../spec/fields.ts";
 import type { Container } from "./container.ts";
 import type { ContainerHost } from "./host.ts";
@@ -17,4 +19,5 @@ export function updateContainer(host: ContainerHost, container: Container, resou
   const current = (file: string): string | undefined => currentText(cgroup.directory, file);
   const settings = readCgroupSettings(resources, { notApplied: options.notApplied, current });
   updateSettings(cgroup, settings, options, host.log);
+  if (resources.objects("devices").length > 0) limitDevices(host, id, cgroup, readDeviceRules(resources));
 }

@@ -6,6 +6,7 @@ import { KumiteError } from "../../util/errors.ts";
 import { createContainer as create } from "../container/create.ts";
 import { readContainer } from "../spec/container.ts";
 import { specDocument } from "../spec/from-messages.ts";
+import { readSeccomp } from "../spec/seccomp.ts";
 import { checkId, jsonDocument, refuseUsed, stdioPorts } from "./request.ts";
 import { rpc } from "./rpc.ts";
 import { withoutField } from "./skip-field.ts";
@@ -32,7 +33,8 @@ export const createContainer = rpc("CreateContainer", requestType, Empty, async 
   await agent.sandbox.add(id, async () => {
     const document = jsonDocument(request.kumiteOciJson) ?? (request.OCI && specDocument(request.OCI));
     if (document === undefined) throw new KumiteError("usage/invalid", "the request has no specification");
-    const plan = readContainer(document, id);
+    const { process, ...rest } = readContainer(document, id);
+    const plan = { ...rest, process: { ...process, seccomp: await readSeccomp(request, document) } };
     return create(agent, { id, execId, plan, storages: request.storages, ports: stdioPorts(request) }, context.signal);
   });
   agent.log.debug("container created", { container: id });

@@ -18,7 +18,7 @@ export const getGuestDetails = rpc("GetGuestDetails", GuestDetailsRequest, Guest
     initDaemon: agent.ownsKernel,
     deviceHandlers: [],
     storageHandlers: [...storageDrivers],
-    supportsSeccomp: false,
+    supportsSeccomp: true,
     extraFeatures: [],
   },
 }));

@@ -19,7 +19,6 @@ export interface SettingsContext {
 /** Limits first, then what `unified` says, which wins by being written later. */
 export function readCgroupSettings(resources: Fields | undefined, context: SettingsContext): CgroupSetting[] {
   if (resources === undefined) return [];
-  if (resources.objects("devices").length > 0) context.notApplied("device rules (linux.resources.devices)");
   // Version 2 marks packets by other means, which no specification speaks of.
   if (resources.has("network")) context.notApplied("linux.resources.network");
   return [

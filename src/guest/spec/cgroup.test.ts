@@ -175,14 +175,12 @@ describe("resources on a version 2 hierarchy", () => {
   it("say what they do not apply", () => {
     const memory = { kernel: 1, kernelTCP: 0, swappiness: 60, disableOOMKiller: true, useHierarchy: true };
     const { noted, settings } = settingsOf({
-      devices: [{ allow: false, access: "rwm" }],
       network: { classID: 1 },
       memory,
       cpu: { realtimeRuntime: 5 },
     });
     assert.deepEqual(settings, []);
     assert.deepEqual(noted, [
-      "device rules (linux.resources.devices)",
       "linux.resources.network",
       "linux.resources.memory.kernel",
       "linux.resources.memory.swappiness",

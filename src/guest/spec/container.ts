@@ -2,6 +2,7 @@
 import { isAbsolutePath, normalizePath } from "../../util/path.ts";
 import { readCgroupPath } from "./cgroup-path.ts";
 import { readCgroupSettings } from "./cgroup-settings.ts";
+import { readDeviceRules } from "./device-rules.ts";
 import { readDevices } from "./devices.ts";
 import { Fields, wrong } from "./fields.ts";
 import { propagationOf } from "./mount-options.ts";
@@ -41,6 +42,7 @@ export function readContainer(document: unknown, containerId: string): Container
     cgroup: {
       path: readCgroupPath(linux?.text("cgroupsPath"), containerId),
       settings: readCgroupSettings(linux?.object("resources"), { notApplied: note }),
+      devices: readDeviceRules(linux?.object("resources")),
     },
     process: readProcess(process, note),
     notApplied,
@@ -48,7 +50,6 @@ export function readContainer(document: unknown, containerId: string): Container
 }
 
 function noteUnapplied(spec: Fields, linux: Fields | undefined, note: (phrase: string) => void): void {
-  if (linux?.has("seccomp")) note("seccomp");
   if (linux?.has("intelRdt")) note("linux.intelRdt");
   if (linux?.has("personality")) note("linux.personality");
   if (linux?.text("mountLabel")) note("linux.mountLabel");

@@ -60,8 +60,8 @@ function linuxDocument(linux: oci.Linux): Document {
         gid: device.GID,
       }),
     ),
-    // Presence is all that is read of these two so far.
-    seccomp: linux.Seccomp && { defaultAction: linux.Seccomp.DefaultAction },
+    seccomp: linux.Seccomp && seccompDocument(linux.Seccomp),
+    // Presence is all that is read of it so far.
     intelRdt: linux.IntelRdt && {},
     rootfsPropagation: linux.RootfsPropagation,
     maskedPaths: linux.MaskedPaths,
@@ -70,11 +70,40 @@ function linuxDocument(linux: oci.Linux): Document {
   });
 }
 
+function seccompDocument({ DefaultAction, Architectures, Flags, Syscalls }: oci.LinuxSeccomp): Document {
+  return given({
+    defaultAction: DefaultAction,
+    architectures: Architectures,
+    flags: Flags.length > 0 ? Flags : undefined,
+    syscalls: Syscalls.map(({ Names, Action, errnoret, Args }) => ({
+      names: Names,
+      action: Action,
+      errnoRet: errnoret === 0 ? undefined : errnoret,
+      args: Args.map(({ Index, Value, ValueTwo, Op }) => ({
+        index: Number(Index),
+        value: Value,
+        valueTwo: ValueTwo,
+        op: Op,
+      })),
+    })),
+  });
+}
+
+/**
+ * The message cannot tell 0 from "all". No device has major number 0; a minor number of 0 is read so that less is allowed
+ * and more is refused.
+ */
+function deviceRuleDocument({ Allow, Type, Major, Minor, Access }: oci.LinuxDeviceCgroup): Document {
+  const isAll = Minor === 0n && (Major === 0n || !Allow);
+  const numbers = { major: zeroIsNone(Major), minor: isAll ? undefined : Number(Minor) };
+  return given({ allow: Allow, type: Type, access: Access, ...numbers });
+}
+
 /** `linux.resources`. */
 export function resourcesDocument(resources: oci.LinuxResources): Document {
   const { Memory, CPU, Pids, BlockIO, Network } = resources;
   return given({
-    devices: resources.Devices.map(({ Allow, Access }) => ({ allow: Allow, access: Access })),
+    devices: resources.Devices.map(deviceRuleDocument),
     memory:
       Memory &&
       given({

@@ -2,6 +2,7 @@
  * What is to be made for a container: the OCI specification after reading, with every name turned into what the kernel
  * takes and nothing left to interpret. Types only.
  */
+import type { SeccompFilter } from "../../seccomp/filter.ts";
 
 export interface ContainerPlan {
   readonly rootfs: RootfsPlan;
@@ -103,6 +104,18 @@ export interface CgroupPlan {
   readonly path: string;
   /** In the order they are to be written. */
   readonly settings: readonly CgroupSetting[];
+  /** In order: of those about one device and access the last one counts. */
+  readonly devices: readonly DeviceRule[];
+}
+
+export interface DeviceRule {
+  readonly allow: boolean;
+  readonly kind: "character" | "block" | "any";
+  /** `undefined`: every number. */
+  readonly major: number | undefined;
+  readonly minor: number | undefined;
+  /** BPF_DEVCG_ACC_* bits. */
+  readonly access: number;
 }
 
 export interface CgroupSetting {
@@ -129,6 +142,8 @@ export interface ProcessPlan {
   readonly user: UserPlan;
   readonly capabilities: CapabilitySets;
   readonly noNewPrivileges: boolean;
+  /** Of the container; not a part of `process` in the specification. */
+  readonly seccomp?: SeccompFilter | undefined;
   readonly rlimits: readonly RlimitPlan[];
   /** `undefined` leaves what is inherited. */
   readonly oomScoreAdj: number | undefined;

@@ -183,9 +183,28 @@ declare module "kumite:native" {
   ): [number, number];
   /** Returns only on failure. */
   function execve(path: Path, argv: readonly string[], env: readonly string[]): number;
+  /**
+   * As `execve`, under a seccomp filter of `struct sock_filter` that is set right before. Returns the negated errno and
+   * whether the filter was set: if so, not every call may be left to report it.
+   */
+  function execveFiltered(
+    flags: number,
+    filter: Bytes,
+    path: Path,
+    argv: readonly string[],
+    env: readonly string[],
+  ): [number, boolean];
   function exit(status: number): never;
   /** All signals to their default, none blocked. */
   function resetSignals(): void;
+
+  /* filters.c */
+  /** `instructions`: `struct bpf_insn`; the verifier writes to `log`. Returns a descriptor, close-on-exec. */
+  function bpfLoad(type: number, attachType: number, instructions: Bytes, log: Bytes | null): number;
+  function bpfAttach(target: number, program: number, attachType: number, flags: number, replaced: number): number;
+  /** Fills in the ids of programs; returns how many there are. */
+  function bpfAttached(target: number, attachType: number, ids: Uint32Array): number;
+  function bpfById(id: number): number;
 
   /* text.c */
   function encodeUtf8(text: string): ArrayBuffer;

@@ -3,6 +3,7 @@ import * as native from "kumite:native";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 import { assert } from "../engine/testing/assert.ts";
 import { describe, it } from "../engine/testing/suite.ts";
+import { BPF_CGROUP_DEVICE, BPF_PROG_TYPE_CGROUP_DEVICE, loadProgram } from "./bpf.ts";
 import { EAGAIN } from "./check.ts";
 import { closeQuietly, open, pipe2 } from "./file.ts";
 import { O_CLOEXEC, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR } from "./open-flags.ts";
@@ -205,5 +206,27 @@ describe("births", () => {
     assert.deepEqual(native.spawn(0, [["requireParent", 1]], "/bin/true", ["true"], []), [-3, 0]);
     assert.deepEqual(native.spawn(0, [["requireParent", native.getpid()]], "/nowhere", ["x"], []), [-2, 1]);
     assert.equal(native.waitid(0, 0, new Uint8Array(128), 4 | 1), -10);
+  });
+});
+
+describe("a program for the kernel", () => {
+  it("is refused unless it consists of whole instructions, and not of too many", () => {
+    for (const size of [0, 7, 12, 8 * 4097]) {
+      const program = new Uint8Array(size);
+      assert.throws(() => native.bpfLoad(15, 6, program, null), RangeError, `${size} bytes`);
+      assert.throws(() => native.execveFiltered(0, program, "/bin/true", [], []), RangeError, `${size} bytes`);
+    }
+    assert.throws(() => native.bpfLoad(any("15"), 6, new Uint8Array(8), null), TypeError);
+    assert.throws(() => native.bpfAttached(0, 6, any([1])), TypeError);
+  });
+
+  it("that the verifier refuses is reported with its reasons", () => {
+    assert.throws(
+      () => loadProgram(BPF_PROG_TYPE_CGROUP_DEVICE, BPF_CGROUP_DEVICE, new Uint8Array(8).fill(0x95, 0, 1)),
+      {
+        code: "internal",
+        message: /^the kernel refuses a program: bpf: (permission denied|invalid argument)$/,
+      },
+    );
   });
 });

@@ -1,6 +1,6 @@
 /** Processes: birth, programs, sessions, ends. */
 import * as native from "kumite:native";
-import { check, type Path } from "./check.ts";
+import { check, failure, type Path } from "./check.ts";
 
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWCGROUP = 0x02000000;
@@ -31,6 +31,26 @@ function failureOf(result: number, path: Path): unknown {
     return error;
   }
   return new Error("execve returned without an error");
+}
+
+/** SECCOMP_FILTER_FLAG_* and `struct sock_filter`, 8 bytes each. */
+export interface ProgramFilter {
+  readonly flags: number;
+  readonly program: Uint8Array;
+}
+
+/**
+ * As `execve`, under a seccomp filter, which needs no_new_privs or CAP_SYS_ADMIN. When the program cannot be executed the
+ * process is left under it.
+ */
+export function execveFiltered(
+  { flags, program }: ProgramFilter,
+  path: Path,
+  argv: readonly string[],
+  env: readonly string[],
+): never {
+  const [result, isSet] = native.execveFiltered(flags, program, path, argv, env);
+  throw isSet ? failureOf(result, path) : failure(result, "seccomp");
 }
 
 /** Ends the process at once, nothing is flushed or cleaned up. */

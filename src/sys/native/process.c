@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "filters.h"
 
 #define STEPS_MAX 48
 #define TEXTS_MAX 65536
@@ -160,6 +161,37 @@ JSValue native_execve(JSContext *ctx, JSValueConst self, int argc, JSValueConst 
   }
   program_release(&program);
   return failed == -1 && JS_HasException(ctx) ? JS_EXCEPTION : result_of(ctx, failed);
+}
+
+/*
+ * execveFiltered(flags, filter, path, argv, env) -> [negated errno, whether the filter was set], or nothing at all.
+ * Everything is prepared before: under the filter only execve is called.
+ */
+JSValue native_execve_filtered(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self;
+  struct program program = {.ctx = ctx};
+  struct seccomp_filter filter;
+  bool is_set = false;
+  if (argc != 5)
+    return JS_ThrowTypeError(ctx, "execveFiltered takes 5 arguments");
+  int failed = program_take(&program, argv + 2);
+  if (failed == 0 && seccomp_filter_take(ctx, argv[0], argv[1], &filter) < 0)
+    failed = -1;
+  else if (failed == 0 && (failed = seccomp_filter_set(&filter)) == 0) {
+    is_set = true;
+    execve(program.path, program.argv, program.env);
+    failed = -errno;
+  }
+  program_release(&program);
+  if (failed == -1 && JS_HasException(ctx))
+    return JS_EXCEPTION;
+  JSValue result = JS_NewArray(ctx);
+  if (JS_IsException(result) || JS_SetPropertyUint32(ctx, result, 0, result_of(ctx, failed)) < 0 ||
+      JS_SetPropertyUint32(ctx, result, 1, JS_NewBool(ctx, is_set)) < 0) {
+    JS_FreeValue(ctx, result);
+    return JS_EXCEPTION;
+  }
+  return result;
 }
 
 /* --- spawn ----------------------------------------------------------------------------------------------------- */

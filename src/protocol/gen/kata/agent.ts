@@ -28,6 +28,12 @@ export interface CreateContainerRequest {
   stderrPort: number;
   /** The whole OCI specification as JSON, for what the messages lack; it wins over `OCI`. */
   kumiteOciJson: string;
+  /**
+   * `linux.seccomp` compiled: classic BPF and SECCOMP_FILTER_FLAG_*. It wins over the specification's; without it the
+   * agent compiles that itself.
+   */
+  kumiteSeccomp: Uint8Array;
+  kumiteSeccompFlags: number;
 }
 
 export interface StartContainerRequest {
@@ -475,6 +481,8 @@ function createBaseCreateContainerRequest(): CreateContainerRequest {
     stdoutPort: 0,
     stderrPort: 0,
     kumiteOciJson: "",
+    kumiteSeccomp: new Uint8Array(0),
+    kumiteSeccompFlags: 0,
   };
 }
 
@@ -515,6 +523,12 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
     }
     if (message.kumiteOciJson !== "") {
       writer.uint32(8002).string(message.kumiteOciJson);
+    }
+    if (message.kumiteSeccomp.length !== 0) {
+      writer.uint32(8010).bytes(message.kumiteSeccomp);
+    }
+    if (message.kumiteSeccompFlags !== 0) {
+      writer.uint32(8016).uint32(message.kumiteSeccompFlags);
     }
     return writer;
   },
@@ -628,6 +642,22 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
             message.kumiteOciJson = reader.string();
             continue;
           }
+          case 1001: {
+            if (tag !== 8010) {
+              break;
+            }
+
+            message.kumiteSeccomp = reader.bytes();
+            continue;
+          }
+          case 1002: {
+            if (tag !== 8016) {
+              break;
+            }
+
+            message.kumiteSeccompFlags = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -659,6 +689,8 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
     message.stdoutPort = object.stdoutPort ?? 0;
     message.stderrPort = object.stderrPort ?? 0;
     message.kumiteOciJson = object.kumiteOciJson ?? "";
+    message.kumiteSeccomp = object.kumiteSeccomp ?? new Uint8Array(0);
+    message.kumiteSeccompFlags = object.kumiteSeccompFlags ?? 0;
     return message;
   },
 };

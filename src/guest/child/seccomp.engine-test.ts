@@ -1,0 +1,151 @@
+import type { OciSeccomp, OciSpec } from "../../oci/spec.ts";
+import { assert } from "../../sys/engine/testing/assert.ts";
+import { describe, it } from "../../sys/engine/testing/suite.ts";
+import { isKumiteError } from "../../util/errors.ts";
+import { startAgent, type TestAgent } from "../testing/agent.testing.ts";
+import { createContainer, execIn, freshId, freshPorts, run, startContainer } from "../testing/container.testing.ts";
+import { processOf, type SpecChanges, specOf } from "../testing/spec.testing.ts";
+
+/** Everything is allowed but these. */
+function without(names: string[], changes: Partial<OciSeccomp> = {}): SpecChanges {
+  const syscalls = [{ names, action: "SCMP_ACT_ERRNO", errnoRet: 28 }];
+  const seccomp: OciSeccomp = { defaultAction: "SCMP_ACT_ALLOW", syscalls, ...changes };
+  return { linux: { seccomp } };
+}
+
+const noDirectories = without(["mkdir", "mkdirat"]);
+const refused = "mkdir: can't create directory '/tmp/x': No space left on device\n";
+
+/** By its messages or its JSON alone, as a host sends it that compiles nothing. */
+async function runUncompiled(agent: TestAgent, spec: OciSpec, form: "messages" | "json"): Promise<string> {
+  const [id, ports] = [freshId(), freshPorts()];
+  const { OCI } = agent.client.specFields(spec);
+  const fields = form === "messages" ? { OCI } : { kumiteOciJson: JSON.stringify(spec) };
+  await agent.client.createContainer({ containerId: id, execId: id, ...fields, ...ports, stderrPort: 0 });
+  await agent.client.startContainer({ containerId: id });
+  const { status } = await agent.client.waitProcess({ containerId: id, execId: id });
+  await agent.client.removeContainer({ containerId: id });
+  return String(status);
+}
+
+describe("a seccomp profile", () => {
+  it("holds for the first process and for every further one", async () => {
+    await using agent = await startAgent();
+    const script = "mkdir /tmp/x; grep '^Seccomp:' /proc/self/status; sleep 1000";
+    const spec = specOf(["sh", "-c", script], noDirectories);
+    const first = await startContainer(agent, spec, "web");
+    const further = await execIn(
+      agent,
+      "web",
+      processOf(["sh", "-c", "mkdir /tmp/x; grep '^Seccomp:' /proc/self/status"]),
+    );
+    assert.deepEqual(await further.finish(), { out: "Seccomp:\t2\n", err: refused, status: 0 });
+    await agent.client.signalProcess({ containerId: "web", execId: "", signal: 9 });
+    const { out, err } = await first.finish();
+    assert.deepEqual([out, err], ["Seccomp:\t2\n", refused]);
+  });
+
+  it("is set with and without no_new_privs, for root and others, and leaves their capabilities alone", async () => {
+    await using agent = await startAgent();
+    const script =
+      "mkdir /tmp/x; grep -E '^(CapPrm|CapEff|NoNewPrivs|Seccomp):' /proc/self/status | cut -f2 | tr '\\n' ' '";
+    const kill = ["CAP_KILL"];
+    const capabilities = { bounding: kill, effective: kill, permitted: kill, inheritable: kill };
+    for (const noNewPrivileges of [true, false]) {
+      for (const uid of [0, 1000]) {
+        const process = { noNewPrivileges, capabilities, user: { uid, gid: uid } };
+        const set = uid === 0 ? "0000000000000020" : "0000000000000000";
+        const { out, err } = await run(agent, script, { ...noDirectories, process });
+        assert.deepEqual([out, err], [`${set} ${set} ${noNewPrivileges ? 1 : 0} 2 `, refused]);
+      }
+    }
+  });
+
+  it("needs to allow nothing that the agent does to start a program", async () => {
+    await using agent = await startAgent();
+    const ours =
+      "capset prctl setresuid setresgid setgroups chdir getcwd statx faccessat umask sendmsg recvmsg close_range seccomp";
+    for (const noNewPrivileges of [true, false]) {
+      const { out, status } = await run(agent, "echo up", {
+        ...without(ours.split(" ")),
+        process: { noNewPrivileges },
+      });
+      assert.deepEqual([out, status], ["up\n", 0]);
+    }
+  });
+
+  it("can end a process, which is seen as ended by SIGSYS", async () => {
+    await using agent = await startAgent();
+    for (const action of ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"]) {
+      const changes = without([], { syscalls: [{ names: ["mkdir", "mkdirat"], action }] });
+      const { status } = await run(agent, "exec mkdir /tmp/x", changes);
+      assert.equal(status, 128 + 31, action);
+    }
+  });
+
+  it("compares arguments", async () => {
+    await using agent = await startAgent();
+    // kill(2) with SIGUSR1 alone.
+    const args = [{ index: 1, value: 10, op: "SCMP_CMP_EQ" }];
+    const changes = without([], { syscalls: [{ names: ["kill"], action: "SCMP_ACT_ERRNO", errnoRet: 28, args }] });
+    const { out, err } = await run(
+      agent,
+      "trap 'echo USR1' USR1; trap 'echo USR2' USR2; kill -USR1 $$; kill -USR2 $$",
+      changes,
+    );
+    assert.deepEqual([out, err], ["USR2\n", "sh: can't kill pid 1: No space left on device\n"]);
+  });
+
+  it("is compiled by the agent for a host that does not", async () => {
+    await using agent = await startAgent();
+    const spec = specOf(
+      ["sh", "-c", "mkdir /tmp/x; echo $? > /dev/shm/status; exit $(cat /dev/shm/status)"],
+      noDirectories,
+    );
+    assert.equal(await runUncompiled(agent, spec, "json"), "1");
+    assert.equal(await runUncompiled(agent, spec, "messages"), "1");
+    const open = specOf(["sh", "-c", "mkdir /tmp/x"]);
+    assert.equal(await runUncompiled(agent, open, "messages"), "0");
+  });
+
+  it("is refused before anything is made when it is wrong, or wants a listener", async () => {
+    await using agent = await startAgent();
+    const before = await agent.state();
+    const cases: readonly (readonly [Partial<OciSeccomp>, string])[] = [
+      [{ defaultAction: "SCMP_ACT_NOTIFY" }, "oci/unsupported: linux.seccomp.defaultAction is not supported"],
+      [{ listenerPath: "/run/listener" }, "oci/unsupported: linux.seccomp.listenerPath is not supported"],
+      [{ architectures: ["VAX"] }, "oci/spec-invalid: linux.seccomp.architectures[0] is no architecture"],
+    ];
+    for (const [changes, expected] of cases) {
+      const spec = specOf(["true"], without([], changes));
+      const foreign = { containerId: "web", kumiteOciJson: JSON.stringify(spec) };
+      for (const create of [() => createContainer(agent, spec, "web"), () => agent.client.createContainer(foreign)]) {
+        let said = "nothing was refused";
+        try {
+          await create();
+        } catch (error) {
+          if (!isKumiteError(error)) throw error;
+          said = `${error.code}: ${error.message}`;
+        }
+        assert.ok(said.startsWith(expected), said);
+      }
+    }
+    assert.deepEqual(await agent.state(), before);
+  });
+
+  it("that the kernel refuses fails the start with its reason", async () => {
+    await using agent = await startAgent();
+    const spec = specOf(["true"]);
+    const fields = { kumiteOciJson: JSON.stringify(spec), kumiteSeccomp: new Uint8Array(8).fill(255) };
+    await agent.client.createContainer({ containerId: "web", execId: "web", ...fields });
+    await assert.rejects(agent.client.startContainer({ containerId: "web" }), {
+      code: "agent/failed",
+      message: "setting the seccomp filter: seccomp: invalid argument",
+    });
+    const odd = { ...fields, containerId: "odd", kumiteSeccomp: new Uint8Array(7) };
+    await assert.rejects(agent.client.createContainer(odd), {
+      code: "oci/spec-invalid",
+      message: "kumite_seccomp is no program: it has 7 bytes",
+    });
+  });
+});

@@ -1,0 +1,72 @@
+/** Which devices a container may use: `linux.resources.devices`, and what every container may. Pure. */
+import { type Fields, wrong } from "./fields.ts";
+import type { DeviceRule } from "./plan.ts";
+
+/** BPF_DEVCG_ACC_*. */
+const accessBits: Readonly<Record<string, number>> = { m: 1, r: 2, w: 4 };
+export const anyAccess = 7;
+
+/**
+ * As runc has them, behind all others, so that no rule can take them away. Nodes of all devices can be made; opening them
+ * is another matter. Of the specification's default devices /dev/console is missing: a container's is a terminal of its
+ * own, and by this number would be the machine's.
+ */
+const defaults: readonly DeviceRule[] = [
+  ...[3, 5, 7, 8, 9].map((minor) => character(1, minor)),
+  character(5, 0),
+  character(5, 2),
+  character(136, undefined),
+  { allow: true, kind: "any", major: undefined, minor: undefined, access: accessBits.m ?? 0 },
+];
+
+function character(major: number, minor: number | undefined): DeviceRule {
+  return { allow: true, kind: "character", major, minor, access: anyAccess };
+}
+
+/** In order: of those about one device and access the last one counts. What none is about is refused. */
+export function readDeviceRules(resources: Fields | undefined): DeviceRule[] {
+  return [...(resources?.objects("devices") ?? []).map(readRule), ...defaults];
+}
+
+function readRule(fields: Fields): DeviceRule {
+  return {
+    allow: fields.flag("allow"),
+    kind: kindOf(fields),
+    major: numberOf(fields, "major"),
+    minor: numberOf(fields, "minor"),
+    access: accessOf(fields),
+  };
+}
+
+function kindOf(fields: Fields): DeviceRule["kind"] {
+  const type = fields.text("type") ?? "";
+  switch (type) {
+    case "":
+    case "a":
+      return "any";
+    case "c":
+      return "character";
+    case "b":
+      return "block";
+    default:
+      throw wrong(fields.key("type"), `must be a, b or c, not ${JSON.stringify(type)}`);
+  }
+}
+
+/** Negative and missing both mean all. */
+function numberOf(fields: Fields, name: string): number | undefined {
+  const value = fields.integer(name, -(2 ** 63), 0xffff_ffff);
+  return value === undefined || value < 0 ? undefined : value;
+}
+
+function accessOf(fields: Fields): number {
+  const letters = fields.requiredText("access");
+  let access = 0;
+  for (const letter of letters) {
+    const bit = Object.hasOwn(accessBits, letter) ? accessBits[letter] : undefined;
+    if (bit === undefined)
+      throw wrong(fields.key("access"), `must be of the letters r, w and m, not ${JSON.stringify(letters)}`);
+    access |= bit;
+  }
+  return access;
+}

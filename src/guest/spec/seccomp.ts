@@ -1,0 +1,35 @@
+/** The seccomp filter of a container: what the host has compiled, or what its specification asks for. */
+import type { SeccompFilter } from "../../seccomp/filter.ts";
+import { instructionBytes, maxInstructions } from "../../seccomp/filter.ts";
+import { isRecord } from "../../util/json.ts";
+import { wrong } from "./fields.ts";
+
+/** Of a request; an empty program means that the host compiles none. */
+export interface CompiledSeccomp {
+  readonly kumiteSeccomp: Uint8Array;
+  readonly kumiteSeccompFlags: number;
+}
+
+/**
+ * @param document the OCI configuration
+ * @throws KumiteError `oci/spec-invalid`, `oci/unsupported`; both name the key
+ */
+export async function readSeccomp(
+  { kumiteSeccomp, kumiteSeccompFlags }: CompiledSeccomp,
+  document: unknown,
+): Promise<SeccompFilter | undefined> {
+  if (kumiteSeccomp.length > 0) {
+    const { length } = kumiteSeccomp;
+    if (length % instructionBytes !== 0 || length > maxInstructions * instructionBytes) {
+      throw wrong("kumite_seccomp", `is no program: it has ${length} bytes`);
+    }
+    // A copy: the request's buffer is large, and the container keeps its filter.
+    return { flags: kumiteSeccompFlags, program: kumiteSeccomp.slice() };
+  }
+  const linux = isRecord(document) ? document.linux : undefined;
+  const seccomp = isRecord(linux) ? linux.seccomp : undefined;
+  if (seccomp === undefined || seccomp === null) return undefined;
+  // Compiler and tables are read by those agents only whose host does not compile.
+  const { compileSeccomp } = await import("../../seccomp/compile.ts");
+  return compileSeccomp(seccomp);
+}
