@@ -4,14 +4,17 @@
  */
 import type { Bundle } from "../oci/bundle.ts";
 import { hookTimeoutS } from "../oci/hook-timeout.ts";
+import { isBindMount, isReadOnlyMount } from "../oci/mount.ts";
 import { handToShim, type PreparedSandbox, prepareSandbox } from "../sandbox/prepare.ts";
 import { recoverSandbox } from "../sandbox/recover.ts";
 import { connectShim, type ShimConnection } from "../shim-client/connect.ts";
 import { readInstall } from "../shim-client/install.ts";
+import type { RootView } from "../shim-client/relay-arguments.ts";
 import { type ShimCommand, shimCommand } from "../shim-client/shim-command.ts";
 import type { ChildProcess, SpawnRequest, WindowSize } from "../sys/os.ts";
 import { delay, throwIfAborted } from "../util/abort.ts";
 import { isKumiteError } from "../util/errors.ts";
+import { isBelow, normalizePath, resolvePath } from "../util/path.ts";
 import type { Scope } from "../util/scope.ts";
 import { signalNumbers } from "../util/signals.ts";
 import type { ContainerRequest } from "./container-request.ts";
@@ -91,7 +94,23 @@ function startContainerRelay(
     foreground,
     cgroups: cgroups.relay,
     networkNamespace: networkNamespaceOf(bundle),
+    view: rootViewOf(bundle),
   });
+}
+
+/** Engines also copy files by way of its mount namespace. What lies on a file system of the guest has no place there. */
+function rootViewOf({ path, rootfs, spec }: Bundle): RootView {
+  const mounts = spec.mounts ?? [];
+  const inGuest = mounts.filter((mount) => !isBindMount(mount)).map(({ destination }) => normalizePath(destination));
+  const binds = mounts
+    .filter((mount) => isBindMount(mount))
+    .map((mount) => ({
+      source: resolvePath(path, mount.source ?? ""),
+      destination: normalizePath(mount.destination),
+      readOnly: isReadOnlyMount(mount),
+    }))
+    .filter(({ destination }) => !inGuest.some((place) => isBelow(place, destination)));
+  return { root: rootfs, readOnly: spec.root.readonly === true, binds };
 }
 
 /** Engines look for the container's network at its pid, so the relay is where the specification wants it. */

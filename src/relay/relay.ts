@@ -22,21 +22,32 @@ const lostStatus = 137;
  */
 const drainedAfterMs = 200;
 
-/** Tells on `status` when it is ready to attach or why not. Resolves with the exit status. */
-export async function runRelay(os: Os, options: RelayOptions, status: ByteStream): Promise<number> {
+/**
+ * Tells on `status` when it is ready to attach or why not. Resolves with the exit status.
+ * @param enterRoot leaves the host's root file system, when everything that is there has been opened
+ */
+export async function runRelay(
+  os: Os,
+  options: RelayOptions,
+  status: ByteStream,
+  enterRoot: () => void = () => {},
+): Promise<number> {
   let attachment: Attachment;
   let host: HostStdio;
+  // Asks /proc, which is out of reach later.
+  const self = { pid: os.self.pid, startTicks: os.self.startTicks };
   try {
     attachment = await Attachment.connect(os, options);
     // Before the terminal is given away: the first thing its new owner does is to set its size.
     os.self.onSignals([...passedOnSignals, signalNumbers.SIGWINCH], (event) => passOn(event, attachment, () => host));
     host = await openHostStdio(os, options.stdio);
+    enterRoot();
     await tell(status, readyLine());
   } catch (error) {
     await tell(status, failureLine(error));
     return lostStatus;
   }
-  return carry(os.self, attachment, host);
+  return carry(self, attachment, host);
 }
 
 /** Who started us may be gone; then the shim will be too, and that is noticed soon enough. */

@@ -11,6 +11,11 @@ describe("the command line of a relay", () => {
       { ...plain, execId: "e1" },
       { ...plain, stdio: { kind: "terminal" } },
       { ...plain, execId: "e1", stdio: { kind: "console-socket", path: "--odd path" } },
+      { ...plain, view: { root: "/b/rootfs", readOnly: true, binds: [] } },
+      {
+        ...plain,
+        view: { root: "/b", readOnly: false, binds: [{ source: "/a b", destination: "/c", readOnly: true }] },
+      },
     ];
     for (const options of all) assert.deepEqual(parseRelayArguments(formatRelayArguments(options)), options);
   });

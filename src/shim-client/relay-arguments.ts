@@ -10,6 +10,18 @@ export type RelayStdio =
   /** A terminal made by the relay, whose master goes to this unix socket. */
   | { readonly kind: "console-socket"; readonly path: string };
 
+/**
+ * What an engine finds that enters the relay's mount namespace, as `podman cp` does: the container's files as the host has
+ * them, and none of the host's own.
+ */
+export interface RootView {
+  /** Absolute path of the root file system. */
+  readonly root: string;
+  readonly readOnly: boolean;
+  /** Bind mounts, in their order: absolute path of the source on the host, path in the container. */
+  readonly binds: readonly { readonly source: string; readonly destination: string; readonly readOnly: boolean }[];
+}
+
 export interface RelayOptions {
   /** Path of the shim's socket. */
   readonly socket: string;
@@ -17,12 +29,15 @@ export interface RelayOptions {
   /** `undefined` for the container's own process. */
   readonly execId: string | undefined;
   readonly stdio: RelayStdio;
+  /** Only for a container's own process, which is whose namespaces engines enter. */
+  readonly view?: RootView;
 }
 
 /** argv of the relay, its name included; `ps` shows role and id. */
-export function formatRelayArguments({ socket, id, execId, stdio }: RelayOptions): string[] {
+export function formatRelayArguments({ socket, id, execId, stdio, view }: RelayOptions): string[] {
   const words = ["kumite-relay", "--socket", socket, "--id", id];
   if (execId !== undefined) words.push("--exec", execId);
+  if (view !== undefined) words.push("--view", JSON.stringify(view));
   switch (stdio.kind) {
     case "streams":
       return words;
@@ -51,16 +66,18 @@ export function parseRelayArguments(argv: readonly string[]): RelayOptions {
   const id = values.get("--id");
   if (socket === undefined || id === undefined) throw wrong("--socket and --id are needed");
   const console = values.get("--console-socket");
+  const view = values.get("--view");
   return {
     socket,
     id,
     execId: values.get("--exec"),
     stdio:
       console === undefined ? { kind: terminal ? "terminal" : "streams" } : { kind: "console-socket", path: console },
+    ...(view !== undefined && { view: JSON.parse(view) as RootView }),
   };
 }
 
-const valueFlags: readonly string[] = ["--socket", "--id", "--exec", "--console-socket"];
+const valueFlags: readonly string[] = ["--socket", "--id", "--exec", "--console-socket", "--view"];
 
 function wrong(what: string): KumiteError {
   return new KumiteError("usage/invalid", `kumite-relay: ${what}`, {

@@ -3,6 +3,7 @@
  * Decides only; `share-container.ts` makes the binds, the agent mounts the rest.
  */
 import type { Bundle } from "../oci/bundle.ts";
+import { isBindMount, isReadOnlyMount } from "../oci/mount.ts";
 import type { OciMount } from "../oci/spec.ts";
 import type { MountEntry, Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
@@ -73,8 +74,7 @@ export async function planMounts(os: Os, bundle: Bundle, containerId: string): P
 
 async function place(os: Os, bundle: Bundle, id: string, mount: OciMount, index: number): Promise<Placement> {
   const options = mount.options ?? [];
-  const isBind = mount.type === "bind" || options.includes("bind") || options.includes("rbind");
-  if (!isBind) return placeNewMount(bundle, mount, index);
+  if (!isBindMount(mount)) return placeNewMount(bundle, mount, index);
   const source = resolvePath(bundle.path, requireSource(bundle, mount, index));
   const destination = normalizePath(mount.destination);
   // The guest's own: what the host has there says nothing about the virtual machine.
@@ -85,7 +85,7 @@ async function place(os: Os, bundle: Bundle, id: string, mount: OciMount, index:
     return { kind: "left-out", note: `mount on ${destination} is left out: ${source} is a device of the host` };
   }
   const recursive = !options.includes("bind") || options.includes("rbind");
-  const volume: Volume = { index, source, kind, recursive, readonly: isReadonly(options) };
+  const volume: Volume = { index, source, kind, recursive, readonly: isReadOnlyMount(mount) };
   return { kind: "volume", volume, mount: bindOf(mount, guestVolume(id, index)) };
 }
 
@@ -122,10 +122,6 @@ function bindOf(mount: OciMount, source: string): OciMount {
   const options = mount.options ?? [];
   const isMarked = options.includes("bind") || options.includes("rbind");
   return { ...mount, type: "bind", source, options: isMarked ? options : ["rbind", ...options] };
-}
-
-function isReadonly(options: readonly string[]): boolean {
-  return options.findLast((option) => ["ro", "rro", "rw", "rrw"].includes(option))?.endsWith("ro") ?? false;
 }
 
 function requireSource(bundle: Bundle, mount: OciMount, index: number): string {

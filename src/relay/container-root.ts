@@ -1,0 +1,85 @@
+/**
+ * The relay's root file system is the container's, in a mount namespace of its own: engines enter the namespaces of the
+ * pid in the pid file to copy files in and out, and must not find the host's there. Knows nothing of the shim.
+ *
+ * Nothing is looked up in this tree but what is below: the guest writes it.
+ */
+import type { RootView } from "../shim-client/relay-arguments.ts";
+import { chdir, fchdir } from "../sys/linux/directory.ts";
+import { closeQuietly, open } from "../sys/linux/file.ts";
+import { makeDirectoriesInRoot, makeFileInRoot } from "../sys/linux/in-root.ts";
+import { attachMount, cloneMount, MNT_DETACH, mount, mount_setattr, pivot_root, umount2 } from "../sys/linux/mount.ts";
+import { attributesOf, MS_PRIVATE, MS_REC, parseMountOptions } from "../sys/linux/mount-flags.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../sys/linux/open-flags.ts";
+import { CLONE_NEWNS, unshare } from "../sys/linux/process.ts";
+import { fstat, S_IFDIR, S_IFMT } from "../sys/linux/stat.ts";
+import { isSystemError } from "../util/errors.ts";
+
+/** As the agent makes them. */
+const directoryMode = 0o755;
+const fileMode = 0o644;
+
+interface DetachedBind {
+  readonly tree: number;
+  readonly destination: string;
+}
+
+/** Enters it. The current directory stays what it was, on the host, and is the only way back there. */
+export function enterContainerRoot(view: RootView): void {
+  const here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  const root = detached(view.root, false);
+  const binds = view.binds.flatMap(detachedBind);
+  unshare(CLONE_NEWNS);
+  mount(null, "/", null, MS_REC | MS_PRIVATE, null);
+  attachMount(root, view.root);
+  chdir(view.root);
+  // The old root comes to lie on the new one, and is what "." stands for until it is gone (pivot_root(2)).
+  pivot_root(".", ".");
+  umount2(".", MNT_DETACH);
+  fchdir(here);
+  closeQuietly(here);
+  for (const bind of binds) attach(root, bind);
+  if (view.readOnly) mount_setattr(root, { ...readOnlyAttributes(), propagation: 0 }, false);
+  closeQuietly(root);
+}
+
+/** A copy that belongs to nobody else: what is mounted on it later must not appear on the host. */
+function detached(path: string, readOnly: boolean): number {
+  const tree = cloneMount(path, true);
+  const attributes = readOnly ? readOnlyAttributes() : { set: 0, clear: 0 };
+  mount_setattr(tree, { ...attributes, propagation: MS_PRIVATE }, true);
+  return tree;
+}
+
+function readOnlyAttributes(): { set: number; clear: number } {
+  return attributesOf(parseMountOptions(["ro"]));
+}
+
+/** A source that cannot be had has been complained about by whoever makes the container. */
+function detachedBind({ source, destination, readOnly }: RootView["binds"][number]): DetachedBind[] {
+  try {
+    return [{ tree: detached(source, readOnly), destination }];
+  } catch (error) {
+    if (isSystemError(error)) return [];
+    throw error;
+  }
+}
+
+/** The verb asks for the container when its relay is ready: the guest finds the place, or says why none can be made. */
+function attach(root: number, { tree, destination }: DetachedBind): void {
+  try {
+    const isDirectory = (fstat(tree).mode & S_IFMT) === S_IFDIR;
+    const place = isDirectory
+      ? makeDirectoriesInRoot(root, destination, directoryMode)
+      : makeFileInRoot(root, destination, fileMode, directoryMode);
+    try {
+      attachMount(tree, place);
+    } finally {
+      closeQuietly(place);
+    }
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+  } finally {
+    closeQuietly(tree);
+  }
+}
