@@ -1,6 +1,6 @@
 /** Bind mounts, tmpfs and the root file system, from both sides. All tests share one container. */
 import assert from "node:assert/strict";
-import { chmod, lstat, mkdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, chmod, lstat, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
@@ -53,6 +53,25 @@ describe("a mount", () => {
     assert.equal(await readFile(path.join(writable, "inner/new"), "utf8"), "from inside\n");
     await writeFile(path.join(writable, "later"), "later\n");
     assert.equal((await sh("cat /rw/later")).stdout, "later\n");
+  });
+
+  it("shows what the host changes in a file that the container has read", async () => {
+    const changing = path.join(writable, "changing");
+    const replace = async (text: string): Promise<void> => {
+      await writeFile(`${changing}.new`, text);
+      await rename(`${changing}.new`, changing);
+    };
+    const changes: readonly (readonly [string, () => Promise<void>])[] = [
+      ["first\n", () => writeFile(changing, "first\n")],
+      ["other\n", () => writeFile(changing, "other\n")],
+      ["other\nmore\n", () => appendFile(changing, "more\n")],
+      ["less\n", () => writeFile(changing, "less\n")],
+      ["new\n", () => replace("new\n")],
+    ];
+    for (const [expected, change] of changes) {
+      await change();
+      assert.equal((await sh("cat /rw/changing")).stdout, expected);
+    }
   });
 
   it("keeps owner and mode of what the container makes", async () => {

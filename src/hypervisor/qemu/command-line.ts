@@ -53,7 +53,8 @@ function accelerationOf(accelerator: Accelerator): string[] {
       return [
         ...option("-accel", "tcg", { thread: "multi" }),
         // TCG runs `rep movsb` byte by byte: a guest that believes in fast strings copies five times slower.
-        ...option("-cpu", "max", { erms: false }),
+        // A fifth level of page tables makes every miss of the TLB one access slower.
+        ...option("-cpu", "max", { erms: false, la57: false }),
       ];
   }
 }
