@@ -16,12 +16,14 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw abortError(signal);
 }
 
+function nothing(): void {}
+
 /** Calls back when the signal aborts, at once if it has; the result takes the callback back. */
 export function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
-  if (signal === undefined) return () => {};
+  if (signal === undefined) return nothing;
   if (signal.aborted) {
     callback();
-    return () => {};
+    return nothing;
   }
   signal.addEventListener("abort", callback, { once: true });
   return () => signal.removeEventListener("abort", callback);
@@ -35,7 +37,16 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefine
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     const forget = onAbort(signal, () => reject(abortError(signal)));
-    promise.then(resolve, reject).then(forget);
+    promise.then(
+      (value) => {
+        forget();
+        resolve(value);
+      },
+      (error: unknown) => {
+        forget();
+        reject(error);
+      },
+    );
   });
 }
 
@@ -49,7 +60,10 @@ export interface LinkedController {
 
 export function linked(...parents: readonly (AbortSignal | undefined)[]): LinkedController {
   const controller = new AbortController();
-  const links = parents.map((parent) => onAbort(parent, () => controller.abort(parent?.reason)));
+  const links: (() => void)[] = [];
+  for (const parent of parents) {
+    if (parent !== undefined) links.push(onAbort(parent, () => controller.abort(parent.reason)));
+  }
   return {
     signal: controller.signal,
     abort: (reason) => controller.abort(reason),

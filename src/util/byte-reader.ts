@@ -2,6 +2,7 @@
  * Cuts a byte stream into records. Knows no protocol: callers say how much they expect, after checking it.
  */
 import type { ByteStream } from "../sys/os.ts";
+import { ByteBuffer } from "./byte-buffer.ts";
 import { writeParts } from "./bytes.ts";
 import { KumiteError } from "./errors.ts";
 import { decodeUtf8 } from "./text.ts";
@@ -12,10 +13,7 @@ import { decodeUtf8 } from "./text.ts";
  */
 export class ByteReader {
   readonly #stream: ByteStream;
-  /** What arrived and was not taken lies in `#bytes` from `#start` to `#end`. */
-  #bytes = new Uint8Array(0) as Uint8Array;
-  #start = 0;
-  #end = 0;
+  readonly #arrived = new ByteBuffer();
 
   constructor(stream: ByteStream) {
     this.#stream = stream;
@@ -23,7 +21,7 @@ export class ByteReader {
 
   /** Number of bytes that arrived and were not taken. */
   get buffered(): number {
-    return this.#end - this.#start;
+    return this.#arrived.length;
   }
 
   /**
@@ -40,7 +38,7 @@ export class ByteReader {
         `the stream ended after ${this.buffered} of ${length} expected bytes`,
       );
     }
-    return this.#take(length);
+    return this.#arrived.take(length);
   }
 
   /** Like `readExactlyOrEnd`, where an end is never expected. */
@@ -56,10 +54,9 @@ export class ByteReader {
    */
   async readLine(limit: number, signal?: AbortSignal): Promise<string | undefined> {
     for (;;) {
-      const arrived = this.#bytes.subarray(this.#start, Math.min(this.#end, this.#start + limit));
-      const length = arrived.indexOf(0x0a);
-      if (length >= 0) return decodeUtf8(this.#take(length + 1).subarray(0, length));
-      if (arrived.length === limit) {
+      const length = this.#arrived.indexOf(0x0a, limit);
+      if (length >= 0) return decodeUtf8((this.#arrived.take(length + 1) as Uint8Array).subarray(0, length));
+      if (this.buffered >= limit) {
         throw new KumiteError("protocol/violation", `no end of line within ${limit} bytes`);
       }
       if (await this.#fill(limit, signal)) continue;
@@ -69,15 +66,15 @@ export class ByteReader {
   }
 
   /** What is there, at least one byte; `undefined` at the end of the stream. */
-  async readSome(signal?: AbortSignal): Promise<Uint8Array | undefined> {
-    return this.buffered > 0 ? this.#take(this.buffered) : this.#stream.read(signal);
+  readSome(signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    return this.buffered > 0 ? Promise.resolve(this.#arrived.takeAll()) : this.#stream.read(signal);
   }
 
   /** Reads `length` bytes and forgets them; holds one piece at a time. False when the stream ended before. */
   async skip(length: number, signal?: AbortSignal): Promise<boolean> {
     for (let missing = length; missing > 0; ) {
       if (this.buffered === 0 && !(await this.#fill(0, signal))) return false;
-      missing -= this.#take(Math.min(missing, this.buffered)).length;
+      missing -= this.#arrived.drop(missing);
     }
     return true;
   }
@@ -85,6 +82,7 @@ export class ByteReader {
   /** The stream from here on, beginning with what was read ahead. The reader must not be used afterwards. */
   rest(): ByteStream {
     const stream = this.#stream;
+    if (this.buffered === 0) return stream;
     return {
       read: (signal) => this.readSome(signal),
       write: (bytes) => stream.write(bytes),
@@ -92,7 +90,7 @@ export class ByteReader {
       ...(stream.piped !== undefined && { piped: stream.piped }),
       end: () => stream.end(),
       close: () => {
-        this.#take(this.buffered);
+        this.#arrived.takeAll();
         stream.close();
       },
     };
@@ -102,35 +100,7 @@ export class ByteReader {
   async #fill(wanted: number, signal: AbortSignal | undefined): Promise<boolean> {
     const chunk = await this.#stream.read(signal);
     if (chunk === undefined) return false;
-    if (this.buffered === 0) {
-      this.#bytes = chunk;
-      this.#start = 0;
-      this.#end = chunk.length;
-      return true;
-    }
-    if (this.#end + chunk.length > this.#bytes.length) this.#grow(Math.max(wanted, this.buffered + chunk.length));
-    this.#bytes.set(chunk, this.#end);
-    this.#end += chunk.length;
+    this.#arrived.push(chunk, wanted);
     return true;
-  }
-
-  #grow(capacity: number): void {
-    const larger = new Uint8Array(capacity);
-    larger.set(this.#bytes.subarray(this.#start, this.#end));
-    this.#end -= this.#start;
-    this.#start = 0;
-    this.#bytes = larger;
-  }
-
-  #take(length: number): Uint8Array {
-    const taken = this.#bytes.subarray(this.#start, this.#start + length);
-    this.#start += length;
-    if (this.buffered === 0) {
-      // Do not hold on to an array that now belongs to the caller.
-      this.#bytes = new Uint8Array(0);
-      this.#start = 0;
-      this.#end = 0;
-    }
-    return taken;
   }
 }

@@ -30,11 +30,11 @@ export async function readAll(stream: ByteStream, limit: number, signal?: AbortS
 }
 
 /** Writes the parts in order, in one system call where the stream can, without copying large ones. */
-export async function writeParts(stream: ByteStream, parts: readonly Uint8Array[]): Promise<void> {
+export function writeParts(stream: ByteStream, parts: readonly Uint8Array[]): Promise<void> {
   if (stream.writeAll !== undefined) return stream.writeAll(parts);
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   if (length <= smallWrite) return stream.write(concat(parts));
-  await Promise.all(parts.map((part) => stream.write(part)));
+  return Promise.all(parts.map((part) => stream.write(part))).then(() => {});
 }
 
 /** The stream with bytes put back that were read from it. The other stream must not be read any more. */

@@ -10,21 +10,40 @@ import { timerMs } from "./timer.ts";
  * @param what names the work in the error, e.g. "connecting to the agent"
  * @throws KumiteError `timeout`; `aborted` when it was the parent
  */
-export async function withDeadline<T>(
+export function withDeadline<T>(
   timeoutMs: number,
   what: string,
   work: (signal: AbortSignal) => Promise<T>,
   parent?: AbortSignal,
 ): Promise<T> {
-  throwIfAborted(parent);
-  const scope = linked(parent);
-  const timer = setTimeout(() => {
-    scope.abort(new KumiteError("timeout", `${what} took longer than ${timeoutMs} ms`, { data: { timeoutMs } }));
-  }, timerMs(timeoutMs));
+  return new Promise((resolve, reject) => {
+    throwIfAborted(parent);
+    const scope = linked(parent);
+    const timer = setTimeout(() => {
+      scope.abort(new KumiteError("timeout", `${what} took longer than ${timeoutMs} ms`, { data: { timeoutMs } }));
+    }, timerMs(timeoutMs));
+    const over = (): void => {
+      clearTimeout(timer as never);
+      scope.unlink();
+    };
+    raceAbort(begin(work, scope.signal), scope.signal).then(
+      (value) => {
+        over();
+        resolve(value);
+      },
+      (error: unknown) => {
+        over();
+        reject(error);
+      },
+    );
+  });
+}
+
+/** Work that throws before it waits fails as all work does. */
+function begin<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
   try {
-    return await raceAbort(work(scope.signal), scope.signal);
-  } finally {
-    clearTimeout(timer as never);
-    scope.unlink();
+    return work(signal);
+  } catch (error) {
+    return Promise.reject(error);
   }
 }

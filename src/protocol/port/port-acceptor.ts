@@ -6,7 +6,6 @@ import type { ByteStream } from "../../sys/os.ts";
 import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
 import { ByteReader } from "../../util/byte-reader.ts";
 import { withDeadline } from "../../util/deadline.ts";
-import { deferred } from "../../util/deferred.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 
@@ -50,18 +49,19 @@ export class PortAcceptor {
    * The first stream for the port, which then is free again. It listens before this returns.
    * @throws KumiteError `usage/invalid` as `listen`; `aborted`, and then the port is free too
    */
-  async next(port: number, signal?: AbortSignal): Promise<ByteStream> {
-    throwIfAborted(signal);
-    const accepted = deferred<ByteStream>();
-    const stop = this.listen(port, (stream) => {
-      stop();
-      accepted.resolve(stream);
+  next(port: number, signal?: AbortSignal): Promise<ByteStream> {
+    return new Promise((resolve, reject) => {
+      throwIfAborted(signal);
+      const stop = this.listen(port, (stream) => {
+        stop();
+        forget();
+        resolve(stream);
+      });
+      const forget = onAbort(signal, () => {
+        stop();
+        reject(abortError(signal as AbortSignal));
+      });
     });
-    const forget = onAbort(signal, () => {
-      stop();
-      accepted.reject(abortError(signal as AbortSignal));
-    });
-    return accepted.promise.finally(forget);
   }
 
   /** Serves one fresh stream; it is closed when nobody takes it. Resolves after the handshake, never rejects. */

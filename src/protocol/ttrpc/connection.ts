@@ -4,14 +4,13 @@
  */
 import type { ByteStream } from "../../sys/os.ts";
 import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
-import { ByteReader } from "../../util/byte-reader.ts";
 import { writeParts } from "../../util/bytes.ts";
 import { deferred } from "../../util/deferred.ts";
 import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
 import { timerMs } from "../../util/timer.ts";
 import { Response } from "../gen/ttrpc/envelope.ts";
 import { requestParts } from "./envelope.ts";
-import { type FrameHeader, frameType, maxDataLength, readHeader } from "./frame.ts";
+import { type FrameHandler, type FrameHeader, FrameParser, frameType, maxDataLength } from "./frame.ts";
 import { grpcCode } from "./grpc-code.ts";
 import { errorOfStatus, TtrpcError } from "./status.ts";
 
@@ -31,7 +30,7 @@ interface PendingCall {
   fail(error: unknown): void;
 }
 
-export class TtrpcConnection {
+export class TtrpcConnection implements FrameHandler {
   /** Resolves with the reason when the connection is lost or closed. Never rejects. */
   readonly closed: Promise<KumiteError>;
   readonly #stream: ByteStream;
@@ -125,16 +124,22 @@ export class TtrpcConnection {
   }
 
   async #readAll(): Promise<void> {
-    const reader = new ByteReader(this.#stream);
-    for (let header = await readHeader(reader); header !== undefined; header = await readHeader(reader)) {
-      const call = this.#check(header);
-      if (call === undefined) {
-        await reader.skip(header.length);
-        continue;
-      }
-      const bytes = await reader.readExactly(header.length);
-      settleCall(call, bytes);
+    const parser = new FrameParser(this);
+    for (let chunk = await this.#stream.read(); chunk !== undefined; chunk = await this.#stream.read()) {
+      parser.push(chunk);
+      while (parser.next());
     }
+    parser.end();
+  }
+
+  onHeader(header: FrameHeader): boolean {
+    return this.#check(header) !== undefined;
+  }
+
+  onFrame({ streamId }: FrameHeader, data: Uint8Array): void {
+    const call = this.#pending.get(streamId);
+    // It may have been given up since the header arrived.
+    if (call !== undefined) settleCall(call, data);
   }
 
   /** The call that this frame answers; `undefined` for a frame to be skipped. */

@@ -1,21 +1,54 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ByteReader } from "../../util/byte-reader.ts";
 import { concat } from "../../util/bytes.ts";
-import { streamPair } from "../../util/testing/memory-stream.ts";
 import { decodeUtf8 } from "../../util/text.ts";
 import { Request, Response } from "../gen/ttrpc/envelope.ts";
 import { requestParts, responseParts } from "./envelope.ts";
-import { encodeHeader, readHeader } from "./frame.ts";
+import { encodeHeader, type FrameHeader, FrameParser } from "./frame.ts";
 
 describe("the frames of ttrpc", () => {
-  it("have a header of length, stream id, type and flags, all big-endian", async () => {
+  it("have a header of length, stream id, type and flags, all big-endian", () => {
     const header = { length: 0x00_01_02_03, streamId: 0x80_00_00_05, type: 2, flags: 1 };
     const bytes = encodeHeader(header);
     assert.deepEqual([...bytes], [0, 1, 2, 3, 0x80, 0, 0, 5, 2, 1]);
-    const [ours, theirs] = streamPair();
-    await theirs.write(bytes);
-    assert.deepEqual(await readHeader(new ByteReader(ours)), header);
+    const seen: FrameHeader[] = [];
+    const parser = new FrameParser({ onHeader: (arrived) => seen.push(arrived) > 0, onFrame: () => {} });
+    parser.push(bytes);
+    assert.equal(parser.next(), false);
+    assert.deepEqual(seen, [header]);
+  });
+
+  it("come out whole however they are cut, and what is refused is passed over", () => {
+    const frame = (streamId: number, length: number): Uint8Array =>
+      concat([encodeHeader({ length, streamId, type: 1, flags: 0 }), new Uint8Array(length).fill(streamId)]);
+    const bytes = concat([frame(1, 3), frame(2, 100_000), frame(3, 0), frame(4, 0), frame(5, 7)]);
+    for (const size of [1, 7, 10, 11, 4096, bytes.length]) {
+      const seen: string[] = [];
+      const parser = new FrameParser({
+        onHeader: ({ streamId }) => streamId % 2 === 1,
+        onFrame: ({ streamId }, data) => {
+          assert.ok(data.every((byte) => byte === streamId));
+          seen.push(`${streamId}:${data.length}`);
+        },
+      });
+      for (let at = 0; at < bytes.length; at += size) {
+        parser.push(bytes.slice(at, at + size));
+        while (parser.next());
+      }
+      parser.end();
+      assert.deepEqual(seen, ["1:3", "3:0", "5:7"]);
+    }
+  });
+
+  it("may not end in the middle", () => {
+    for (const length of [9, 12]) {
+      const parser = new FrameParser({ onHeader: () => true, onFrame: () => {} });
+      parser.push(
+        concat([encodeHeader({ length: 3, streamId: 1, type: 1, flags: 0 }), new Uint8Array(3)]).slice(0, length),
+      );
+      while (parser.next());
+      assert.throws(() => parser.end(), { code: "protocol/violation" });
+    }
   });
 
   it("carry requests as every implementation of the protocol writes them", () => {

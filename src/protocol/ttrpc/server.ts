@@ -3,18 +3,16 @@
  * one of them sends or throws disturbs the others. What a client can make this process hold is bounded.
  */
 import type { ByteStream } from "../../sys/os.ts";
-import { linked, raceAbort } from "../../util/abort.ts";
-import { ByteReader } from "../../util/byte-reader.ts";
+import { abortError } from "../../util/abort.ts";
 import { writeParts } from "../../util/bytes.ts";
-import { deferred } from "../../util/deferred.ts";
 import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
 import { oneLine } from "../../util/text.ts";
-import { timerMs } from "../../util/timer.ts";
 import { Request } from "../gen/ttrpc/envelope.ts";
 import type { ClientConnection } from "./call-context.ts";
 import { responseParts } from "./envelope.ts";
-import { type FrameHeader, frameFlag, frameType, maxDataLength, readHeader } from "./frame.ts";
+import { type FrameHandler, type FrameHeader, FrameParser, frameFlag, frameType, maxDataLength } from "./frame.ts";
 import { grpcCode } from "./grpc-code.ts";
+import { ServerCall } from "./server-call.ts";
 import { findMethod, type TtrpcService } from "./service-table.ts";
 import { statusOfError, TtrpcError } from "./status.ts";
 
@@ -46,7 +44,7 @@ export function serve(
   return server;
 }
 
-class Server implements ClientConnection {
+class Server implements ClientConnection, FrameHandler {
   readonly #stream: ByteStream;
   readonly #services: readonly TtrpcService[];
   readonly #options: ServeOptions;
@@ -94,18 +92,34 @@ class Server implements ClientConnection {
   }
 
   async #readAll(): Promise<void> {
-    const reader = new ByteReader(this.#stream);
-    for (let header = await readHeader(reader); header !== undefined; header = await readHeader(reader)) {
-      const refusal = this.#refusal(header);
-      if (refusal !== undefined || header.type !== frameType.request) {
-        await reader.skip(header.length);
-        if (refusal !== undefined) await this.#answer(header.streamId, refusal);
-        continue;
+    const parser = new FrameParser(this);
+    for (let chunk = await this.#stream.read(); chunk !== undefined; chunk = await this.#stream.read()) {
+      for (parser.push(chunk); parser.next(); ) {
+        // Calls that came together take turns with their answers, so that these are counted before more is read.
+        if (parser.buffered > 0) await Promise.resolve();
+        while (this.#unsentBytes > this.#maxUnsentBytes && !this.signal.aborted) await this.#drained();
       }
-      const bytes = await reader.readExactly(header.length);
-      void this.#handle(header.streamId, bytes);
-      while (this.#unsentBytes > this.#maxUnsentBytes && !this.signal.aborted) await this.#drained();
     }
+    parser.end();
+  }
+
+  onHeader(header: FrameHeader): boolean {
+    const refusal = this.#refusal(header);
+    if (refusal !== undefined) this.#answer(header.streamId, refusal);
+    return refusal === undefined && header.type === frameType.request;
+  }
+
+  onFrame({ streamId }: FrameHeader, data: Uint8Array): void {
+    this.#calls += 1;
+    this.#requestBytes += data.length;
+    const finished = (): void => {
+      this.#calls -= 1;
+      this.#requestBytes -= data.length;
+    };
+    this.#start(new ServerCall(this), data, (result, sent) => this.#answer(streamId, result, sent)).then(
+      finished,
+      finished,
+    );
   }
 
   /** Why a frame is refused with an answer; frames of unknown types are skipped without one. */
@@ -138,62 +152,51 @@ class Server implements ClientConnection {
     return undefined;
   }
 
-  /** Runs one call and answers it. Never rejects. */
-  async #handle(streamId: number, bytes: Uint8Array): Promise<void> {
-    const answered = deferred();
-    this.#calls += 1;
-    this.#requestBytes += bytes.length;
-    const call = this.#start(bytes, answered.promise);
-    await this.#answer(streamId, await call.result);
-    answered.resolve();
-    // The answer did not wait for a handler that ignores its signal, but such a call goes on counting.
-    await call.finished;
-    this.#calls -= 1;
-    this.#requestBytes -= bytes.length;
-  }
-
-  /** `result` is the payload of the answer or the error that is the answer; neither promise rejects. */
-  #start(bytes: Uint8Array, answered: Promise<void>): { result: Promise<Uint8Array | Error>; finished: Promise<void> } {
-    const scope = linked(this.signal);
+  /**
+   * Runs one call and answers it once. The result settles when the handler has: the answer does not wait for one that
+   * ignores its signal, but such a call goes on counting.
+   */
+  #start(call: ServerCall, bytes: Uint8Array, answer: (result: Uint8Array | Error, sent: () => void) => void) {
     let name = "a request";
-    let timer: unknown;
-    const run = async (): Promise<Uint8Array> => {
+    const answerOnce = (result: Uint8Array | Error): void => {
+      if (call.isOver) return;
+      call.end();
+      answer(result, () => call.markAnswered());
+    };
+    const fail = (error: unknown): void => {
+      if (call.isOver) return;
+      if (!this.signal.aborted) this.#options.onError?.(name, error);
+      answerOnce(error instanceof Error ? error : new Error(messageOf(error)));
+    };
+    call.onAbort(() => fail(abortError(call.signal)));
+    try {
       const { service, method, payload, timeoutNano, metadata } = decodeEnvelope(bytes);
       name = oneLine(`${service}/${method}`);
-      const timeoutMs = Number(timeoutNano) / 1e6;
-      if (timeoutMs > 0) timer = setTimeout(() => scope.abort(timedOut(name, timeoutMs)), timerMs(timeoutMs));
       const handle = findMethod(this.#services, service, method);
-      return handle(payload, {
-        signal: scope.signal,
-        connection: this,
-        metadata: new Map(metadata.map(({ key, value }) => [key, value])),
-        answered,
-      });
-    };
-    const work = run();
-    const finish = (): void => {
-      clearTimeout(timer as never);
-      scope.unlink();
-    };
-    const fail = (error: unknown): Error => {
-      if (!this.signal.aborted) this.#options.onError?.(name, error);
-      return error instanceof Error ? error : new Error(messageOf(error));
-    };
-    return { result: raceAbort(work, scope.signal).catch(fail), finished: work.then(finish, finish) };
+      call.begin(name, Number(timeoutNano) / 1e6, metadata);
+      return handle(payload, call).then(answerOnce, fail);
+    } catch (error) {
+      fail(error);
+      return Promise.resolve();
+    }
   }
 
-  async #answer(streamId: number, result: Uint8Array | Error): Promise<void> {
-    if (this.signal.aborted) return;
+  #answer(streamId: number, result: Uint8Array | Error, sent: () => void = () => {}): void {
+    if (this.signal.aborted) {
+      sent();
+      return;
+    }
     const { parts, length } = answerParts(streamId, result);
     this.#unsentBytes += length;
-    try {
-      await writeParts(this.#stream, parts);
-    } catch (error) {
-      this.#end(lossOf(error));
-    } finally {
+    const left = (): void => {
       this.#unsentBytes -= length;
       this.#onDrain?.();
-    }
+      sent();
+    };
+    writeParts(this.#stream, parts).then(left, (error: unknown) => {
+      this.#end(lossOf(error));
+      left();
+    });
   }
 
   #drained(): Promise<void> {
@@ -224,10 +227,6 @@ function answerParts(streamId: number, result: Uint8Array | Error) {
     `the answer of ${answer.length} bytes is over ${maxDataLength}`,
   );
   return responseParts(streamId, { status: statusOfError(tooLong) }, none);
-}
-
-function timedOut(name: string, timeoutMs: number): KumiteError {
-  return new KumiteError("timeout", `${name}: not done within ${timeoutMs} ms`, { data: { timeoutMs } });
 }
 
 function lossOf(error: unknown): KumiteError {

@@ -13,7 +13,7 @@ import { Response } from "../gen/ttrpc/envelope.ts";
 import { ttrpcClient } from "./client.ts";
 import { TtrpcConnection } from "./connection.ts";
 import { requestParts } from "./envelope.ts";
-import { encodeHeader, maxDataLength, readHeader } from "./frame.ts";
+import { encodeHeader, maxDataLength } from "./frame.ts";
 import { grpcCode } from "./grpc-code.ts";
 import { type ServeOptions, serve } from "./server.ts";
 import { type TtrpcImplementation, ttrpcService } from "./service-table.ts";
@@ -498,10 +498,11 @@ class RawPeer {
 
   /** The next frame, which must be a response on this stream. */
   async answer(streamId: number): Promise<Response> {
-    const header = await readHeader(this.#reader);
+    const header = await this.#reader.readExactlyOrEnd(10);
     assert.ok(header !== undefined, "the server closed the connection");
-    assert.deepEqual([header.streamId, header.type], [streamId, 2]);
-    return Response.decode(await this.#reader.readExactly(header.length));
+    const view = new DataView(header.buffer, header.byteOffset);
+    assert.deepEqual([view.getUint32(4), view.getUint8(8)], [streamId, 2]);
+    return Response.decode(await this.#reader.readExactly(view.getUint32(0)));
   }
 }
 

@@ -5,16 +5,12 @@ class AbortError extends Error {
   override readonly name = "AbortError";
 }
 
-interface Registration {
-  readonly listener: () => void;
-  readonly once: boolean;
-}
-
 /** Made by controllers only. */
 export class EngineAbortSignal {
   #aborted = false;
   #reason: unknown;
-  #registrations: Registration[] = [];
+  /** Listeners, and whether each is called once only; made when the first one comes. */
+  #listeners: Map<() => void, boolean> | undefined;
 
   get aborted(): boolean {
     return this.#aborted;
@@ -29,21 +25,23 @@ export class EngineAbortSignal {
   }
 
   addEventListener(type: string, listener: () => void, options?: { once?: boolean } | boolean): void {
-    if (type !== "abort" || this.#registrations.some((r) => r.listener === listener)) return;
-    this.#registrations.push({ listener, once: typeof options === "object" && options.once === true });
+    if (type !== "abort") return;
+    this.#listeners ??= new Map();
+    if (this.#listeners.has(listener)) return;
+    this.#listeners.set(listener, typeof options === "object" && options.once === true);
   }
 
   removeEventListener(type: string, listener: () => void): void {
-    if (type === "abort") this.#registrations = this.#registrations.filter((r) => r.listener !== listener);
+    if (type === "abort") this.#listeners?.delete(listener);
   }
 
   static abort(signal: EngineAbortSignal, reason: unknown): void {
     if (signal.#aborted) return;
     signal.#aborted = true;
     signal.#reason = reason ?? new AbortError("this operation was aborted");
-    const registrations = signal.#registrations;
-    signal.#registrations = registrations.filter((r) => !r.once);
-    for (const { listener } of registrations) callListener(listener);
+    const listeners = [...(signal.#listeners ?? [])];
+    for (const [listener, once] of listeners) if (once) signal.#listeners?.delete(listener);
+    for (const [listener] of listeners) callListener(listener);
   }
 }
 

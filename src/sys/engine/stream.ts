@@ -1,5 +1,5 @@
 /** `ByteStream` over a channel: when to read and write. How is the channel's business. */
-import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
+import { abortError, onAbort } from "../../util/abort.ts";
 import { SystemError } from "../../util/errors.ts";
 import { EAGAIN, EINTR, EINVAL, EIO, failure } from "../linux/check.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../linux/epoll.ts";
@@ -58,8 +58,8 @@ class ChannelStream implements ByteStream {
   #offset = 0;
   /** Of its piped bytes. */
   #moved = 0;
-  /** Why nothing can be written any more. */
-  #writeError: SystemError | undefined;
+  /** Makes the error of why nothing can be written any more; its text costs too much to be made for nobody. */
+  #writeEnd: (() => SystemError) | undefined;
   #closed = false;
 
   constructor(channel: Channel) {
@@ -73,13 +73,16 @@ class ChannelStream implements ByteStream {
     };
   }
 
-  async read(signal?: AbortSignal): Promise<Uint8Array | undefined> {
-    throwIfAborted(signal);
-    if (this.#ended) return undefined;
-    if (this.#reading !== undefined) throw new Error("a stream has one read at a time");
+  read(signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    if (signal?.aborted) return Promise.reject(abortError(signal));
+    if (this.#ended) return Promise.resolve(undefined);
+    if (this.#reading !== undefined) return Promise.reject(new Error("a stream has one read at a time"));
     // Always by way of the loop, even if bytes are there: a busy stream must not keep the others waiting.
-    if (this.#channel.mode === "always") return this.#readNow();
     return new Promise((resolve, reject) => {
+      if (this.#channel.mode === "always") {
+        resolve(this.#readNow());
+        return;
+      }
       const forget = onAbort(signal, () => {
         this.#reading = undefined;
         reject(abortError(signal as AbortSignal));
@@ -93,19 +96,17 @@ class ChannelStream implements ByteStream {
     return this.writeAll([bytes]);
   }
 
-  async writeAll(parts: readonly Uint8Array[]): Promise<void> {
-    if (this.#writeError !== undefined) throw this.#writeError;
+  writeAll(parts: readonly Uint8Array[]): Promise<void> {
     const filled = parts.filter((part) => part.length > 0);
-    if (filled.length === 0) return;
-    return this.#queue({ parts: filled });
+    return filled.length === 0 ? done : this.#queue({ parts: filled });
   }
 
-  async #writePiped(piped: PipedBytes, head: Uint8Array | undefined): Promise<void> {
-    if (this.#writeError !== undefined) throw this.#writeError;
+  #writePiped(piped: PipedBytes, head: Uint8Array | undefined): Promise<void> {
     return this.#queue({ parts: head === undefined ? [] : [head], piped });
   }
 
   #queue(write: Pick<PendingWrite, "parts" | "piped">): Promise<void> {
+    if (this.#writeEnd !== undefined) return Promise.reject(this.#writeEnd());
     return new Promise((resolve, reject) => {
       this.#writing.push({ ...write, resolve, reject });
       if (this.#writing.length > 1) return;
@@ -115,12 +116,12 @@ class ChannelStream implements ByteStream {
   }
 
   async end(): Promise<void> {
-    if (this.#writeError !== undefined) return;
+    if (this.#writeEnd !== undefined) return;
     // In line after what is queued: a write of nothing, which never reaches the kernel.
     if (this.#writing.length > 0)
       await new Promise<void>((resolve, reject) => this.#writing.push({ parts: [], resolve, reject }));
-    if (this.#writeError !== undefined) return;
-    this.#writeError = new SystemError("EPIPE", "write");
+    if (this.#writeEnd !== undefined) return;
+    this.#writeEnd = brokenPipe;
     if (this.#channel.writeOnly) this.close();
     else this.#channel.endWriting();
   }
@@ -132,7 +133,7 @@ class ChannelStream implements ByteStream {
     this.#watch.close();
     this.#channel.close();
     this.#finishRead((reading) => reading.resolve(undefined));
-    this.#failWrites(new SystemError("EPIPE", "write"));
+    this.#failWrites(brokenPipe);
   }
 
   #onEvents(events: number): void {
@@ -187,7 +188,7 @@ class ChannelStream implements ByteStream {
     }
     this.#flush();
     // A terminal whose other side is closed takes no more, and would report that for ever.
-    if (gone && this.#writing.length > 0) this.#failWrites(new SystemError("EIO", "write"));
+    if (gone && this.#writing.length > 0) this.#failWrites(() => new SystemError("EIO", "write"));
   }
 
   /** Writes what the kernel takes now, and asks to be told when it takes more. */
@@ -208,7 +209,7 @@ class ChannelStream implements ByteStream {
         return;
       }
       if (result < 0) {
-        this.#failWrites(failure(result, "write"));
+        this.#failWrites(() => failure(result, "write"));
         return;
       }
       if (this.#partsDone === first.parts.length) this.#moved += result;
@@ -239,13 +240,19 @@ class ChannelStream implements ByteStream {
     this.#offset = offset;
   }
 
-  #failWrites(error: SystemError): void {
-    this.#writeError ??= error;
+  #failWrites(error: () => SystemError): void {
+    this.#writeEnd ??= error;
     const writes = this.#writing.splice(0);
     this.#partsDone = 0;
     this.#offset = 0;
     this.#moved = 0;
     if (!this.#closed) this.#watch.set(this.#watch.events & ~EPOLLOUT);
-    for (const write of writes) write.reject(error);
+    for (const write of writes) write.reject(error());
   }
+}
+
+const done = Promise.resolve();
+
+function brokenPipe(): SystemError {
+  return new SystemError("EPIPE", "write");
 }

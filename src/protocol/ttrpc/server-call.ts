@@ -1,0 +1,72 @@
+/** One call while the server works on it: what its handler sees, and what ends it. */
+import { linked, onAbort } from "../../util/abort.ts";
+import { KumiteError } from "../../util/errors.ts";
+import { timerMs } from "../../util/timer.ts";
+import type { Request } from "../gen/ttrpc/envelope.ts";
+import type { CallContext, ClientConnection } from "./call-context.ts";
+
+export class ServerCall implements CallContext {
+  readonly connection: ClientConnection;
+  readonly #scope: ReturnType<typeof linked>;
+  #metadata: ReadonlyMap<string, string> = noMetadata;
+  #timer: unknown;
+  #forget: (() => void) | undefined;
+  #isOver = false;
+  #isAnswered = false;
+  readonly #awaitingAnswer: (() => void)[] = [];
+
+  constructor(connection: ClientConnection) {
+    this.connection = connection;
+    this.#scope = linked(connection.signal);
+  }
+
+  get signal(): AbortSignal {
+    return this.#scope.signal;
+  }
+
+  get metadata(): ReadonlyMap<string, string> {
+    return this.#metadata;
+  }
+
+  /** Made when it is asked for, which hardly any handler does. */
+  get answered(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isAnswered) resolve();
+      else this.#awaitingAnswer.push(resolve);
+    });
+  }
+
+  /** Its answer is decided. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  onAbort(callback: () => void): void {
+    this.#forget = onAbort(this.signal, callback);
+  }
+
+  begin(name: string, timeoutMs: number, metadata: Request["metadata"]): void {
+    if (metadata.length > 0) this.#metadata = new Map(metadata.map(({ key, value }) => [key, value]));
+    if (timeoutMs > 0 && !this.#isOver) {
+      this.#timer = setTimeout(() => this.#scope.abort(timedOut(name, timeoutMs)), timerMs(timeoutMs));
+    }
+  }
+
+  end(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer as never);
+    this.#forget?.();
+    this.#scope.unlink();
+  }
+
+  markAnswered(): void {
+    this.#isAnswered = true;
+    for (const resolve of this.#awaitingAnswer.splice(0)) resolve();
+  }
+}
+
+const noMetadata: ReadonlyMap<string, string> = new Map();
+
+function timedOut(name: string, timeoutMs: number): KumiteError {
+  return new KumiteError("timeout", `${name}: not done within ${timeoutMs} ms`, { data: { timeoutMs } });
+}
