@@ -8,7 +8,7 @@ import { setns, setsid } from "../../sys/linux/process.ts";
 import { resetSignals } from "../../sys/linux/signal.ts";
 import { namespaceFlag } from "../spec/namespaces.ts";
 import type { ProcessPlan } from "../spec/plan.ts";
-import { awaitRelease, reportFailure, reportReady } from "./control.ts";
+import { reportFailure } from "./control.ts";
 import { closeAllBut, setStandard } from "./descriptors.ts";
 import { prepareProgram, runProgram } from "./program.ts";
 import { leaveSessionKeyring, setOomScoreAdjustment } from "./settings.ts";
@@ -44,10 +44,7 @@ export function initExec({ plan, control, standard, firstProcess }: ExecInit): n
       openTerminal({ rootFd, control, plan: plan.terminal, uid: plan.user.uid, console: false });
       closeQuietly(rootFd);
     }
-    const program = prepareProgram(plan);
-    reportReady(control);
-    awaitRelease(control);
-    runProgram(program, plan);
+    runProgram(prepareProgram(plan), plan);
   } catch (error) {
     reportFailure(control, error);
   }

@@ -1,5 +1,5 @@
 /** HOME of a process that was given none: its user's, from /etc/passwd of the container. */
-import { closeQuietly, open } from "../../sys/linux/file.ts";
+import { closeQuietly, tryOpen } from "../../sys/linux/file.ts";
 import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../sys/linux/open-flags.ts";
 import { readToEnd } from "../../sys/linux/whole-file.ts";
 import { decodeUtf8 } from "../../util/text.ts";
@@ -17,23 +17,21 @@ export function withHome(env: readonly string[], uid: number): string[] {
 
 /** `/` when the user is not listed, or there is no list that can be read. */
 function homeOf(uid: number): string {
-  let text: string;
-  try {
-    text = readPasswd();
-  } catch {
-    return "/";
-  }
-  for (const line of text.split("\n")) {
+  for (const line of readPasswd().split("\n")) {
     const [, , id, , , home] = line.split(":");
     if (id === String(uid) && home !== undefined && home !== "") return home;
   }
   return "/";
 }
 
+/** Empty when there is none that can be read. */
 function readPasswd(): string {
-  const fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  const fd = tryOpen(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return "";
   try {
     return decodeUtf8(readToEnd(fd, maxBytes, file));
+  } catch {
+    return "";
   } finally {
     closeQuietly(fd);
   }

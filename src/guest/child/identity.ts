@@ -2,20 +2,18 @@
  * Turns the process into its user: limits, groups, ids and capabilities, in the order that leaves each step the rights
  * it needs. Nothing afterwards may need rights of the agent.
  */
-import { capget, capset, setgid, setgroups, setuid } from "../../sys/linux/credentials.ts";
+import { capget, capset, dropBounding, setgid, setgroups, setuid } from "../../sys/linux/credentials.ts";
 import { umask } from "../../sys/linux/directory.ts";
 import {
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
   PR_CAP_AMBIENT_RAISE,
-  PR_CAPBSET_DROP,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
   prctl,
   prlimit,
   RLIMIT_NOFILE,
 } from "../../sys/linux/process.ts";
-import { isSystemError } from "../../util/errors.ts";
 import type { CapabilitySets, ProcessPlan, RlimitPlan, UserPlan } from "../spec/plan.ts";
 import { keptForFilter } from "./seccomp.ts";
 import { step } from "./step.ts";
@@ -26,7 +24,7 @@ export function assumeIdentity(plan: ProcessPlan): void {
   if (plan.noNewPrivileges) step("setting no_new_privs", () => prctl(PR_SET_NO_NEW_PRIVS, 1));
   // Only what the agent itself has can be given on: under the process driver that is less than everything.
   const available = capget().permitted;
-  step("dropping capabilities", () => dropBounding(plan.capabilities.bounding & available));
+  step("dropping capabilities", () => dropBounding(allBits ^ (plan.capabilities.bounding & available)));
   step("keeping capabilities", () => prctl(PR_SET_KEEPCAPS, 1));
   becomeUser(plan.user);
   step("setting capabilities", () => setCapabilities(plan.capabilities, available, keptForFilter(plan)));
@@ -51,10 +49,6 @@ function becomeUser({ uid, gid, additionalGids, umask: mask }: UserPlan): void {
   umask(mask);
 }
 
-function dropBounding(kept: bigint): void {
-  for (const number of numbersIn(allBits ^ kept)) if (!dropOne(number)) return;
-}
-
 const allBits = 2n ** 64n - 1n;
 
 /** The numbers of the bits that are set, lowest first; by halves, since 64-bit arithmetic is slow here. */
@@ -65,17 +59,6 @@ function numbersIn(set: bigint): number[] {
   for (let bit = 0; bit < 32; bit++) if (((low >>> bit) & 1) === 1) numbers.push(bit);
   for (let bit = 0; bit < 32; bit++) if (((high >>> bit) & 1) === 1) numbers.push(bit + 32);
   return numbers;
-}
-
-/** False beyond the last capability that the kernel knows. */
-function dropOne(capability: number): boolean {
-  try {
-    prctl(PR_CAPBSET_DROP, capability);
-    return true;
-  } catch (error) {
-    if (isSystemError(error, "EINVAL")) return false;
-    throw error;
-  }
 }
 
 /** @param kept permitted besides, until the program is executed */

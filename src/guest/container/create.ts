@@ -19,6 +19,7 @@ import { Container } from "./container.ts";
 import type { ContainerHost } from "./host.ts";
 import { closeNamespaces, openNamespaces } from "./namespace-files.ts";
 import { prepareProcess } from "./prepare.ts";
+import { awaitReady } from "./set-up.ts";
 
 export interface CreateRequest {
   readonly id: string;
@@ -47,6 +48,7 @@ export async function createContainer(
     host,
     { execId, plan: plan.process, ports },
     (standard) => startFirstProcess(plan, cgroup, standard, undo),
+    awaitReady,
     signal,
   );
   undo.add("standard streams", () => process.io.close());

@@ -2,7 +2,6 @@
 
 import { openDirectory } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
-import { SIGKILL } from "../../sys/linux/signal.ts";
 import { isSystemError } from "../../util/errors.ts";
 import { cgroupOf, cgroupRoot } from "../cgroup/hierarchy.ts";
 import { initExec } from "../child/exec-init.ts";
@@ -27,18 +26,9 @@ export async function execProcess(
   try {
     const birth = (standard: ChildEnds["standard"]) =>
       startProcess(container, { ...request.plan, seccomp: container.seccomp }, standard);
-    const { process, control } = await prepareProcess(host, request, birth, signal);
-    try {
-      control.release();
-      await awaitExecuted(control, signal);
-      container.processes.add(process);
-    } catch (error) {
-      process.born.signal(SIGKILL);
-      process.io.close();
-      throw error;
-    } finally {
-      control.close();
-    }
+    const { process, control } = await prepareProcess(host, request, birth, awaitExecuted, signal);
+    control.close();
+    container.processes.add(process);
   } finally {
     release();
   }

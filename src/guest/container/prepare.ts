@@ -1,6 +1,6 @@
 /**
- * A new process, first or further, up to the point where it only waits to be let go: its streams are in place and its
- * ports are listened on before its program can do anything.
+ * A new process, first or further, with its streams: up to where it only waits to be let go, or runs already. Its ports
+ * are listened on when that is told to the host; what it writes before fills pipes.
  */
 import { SIGKILL } from "../../sys/linux/signal.ts";
 import { KumiteError } from "../../util/errors.ts";
@@ -18,7 +18,7 @@ import type { NewProcess } from "./birth.ts";
 import type { ControlSocket } from "./control-socket.ts";
 import type { ContainerHost } from "./host.ts";
 import { ContainerProcess } from "./process.ts";
-import { awaitReady } from "./set-up.ts";
+import type { awaitReady } from "./set-up.ts";
 
 export interface ProcessRequest {
   readonly execId: string;
@@ -34,19 +34,21 @@ export interface PreparedProcess {
 
 /**
  * @param birth makes the process, with these descriptors as its standard ones
- * @throws KumiteError as `awaitReady`; `usage/invalid` for a port; no process is left then
+ * @param awaited when it counts as prepared: `awaitReady` or `awaitExecuted`
+ * @throws KumiteError as `awaited`; `usage/invalid` for a port; no process is left then
  */
 export async function prepareProcess(
   host: ContainerHost,
   { execId, plan, ports }: ProcessRequest,
   birth: (standard: ChildEnds["standard"]) => NewProcess,
+  awaited: typeof awaitReady,
   signal: AbortSignal,
 ): Promise<PreparedProcess> {
   const pipes = plan.terminal === undefined ? openPipes(plan.user.uid, host.pipeSizeBytes) : undefined;
   let born: NewProcess | undefined;
   try {
     born = giveBirth(pipes?.child ?? openPlaceholders(), birth);
-    const terminal = await awaitReady(born, signal);
+    const terminal = await awaited(born, signal);
     const io = new ProcessIo(pipes?.streams ?? terminalStreams(terminal), ports, host.ports);
     return { process: new ContainerProcess(execId, born.process, io), control: born.control };
   } catch (error) {

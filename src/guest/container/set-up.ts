@@ -16,11 +16,15 @@ export async function awaitReady(born: NewProcess, signal: AbortSignal): Promise
   throw await deathOf(born.process);
 }
 
-/** Until the process that was let go has executed its program. Otherwise as `awaitReady`. */
-export async function awaitExecuted(control: ControlSocket, signal: AbortSignal): Promise<void> {
-  // One that is killed in the last moment looks the same; whoever waits for it learns that.
-  const { terminal } = await listen(control, signal);
-  if (terminal !== undefined) closeQuietly(terminal);
+/**
+ * Until the process, which was let go or never waits, has executed its program. Otherwise as `awaitReady`, but one that
+ * is killed before that looks the same: whoever waits for its end learns it.
+ */
+export async function awaitExecuted(
+  { control }: Pick<NewProcess, "control">,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  return (await listen(control, signal)).terminal;
 }
 
 interface Heard {

@@ -7,7 +7,7 @@ export async function startContainer(container: Container, signal: AbortSignal):
   const control = container.leaveCreated();
   try {
     control.release();
-    await awaitExecuted(control, signal);
+    await awaitExecuted({ control }, signal);
   } finally {
     control.close();
   }

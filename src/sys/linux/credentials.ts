@@ -68,3 +68,8 @@ export function capget(): CapabilitySets {
 export function capset(sets: CapabilitySets): void {
   check(native.capset(header(), encodeCapabilities(sets)), "capset");
 }
+
+/** Takes capabilities, as bits, from the bounding set. In one call: there are some forty, and it is done at each birth. */
+export function dropBounding(capabilities: bigint): void {
+  check(native.dropBounding(Number(capabilities & low), Number((capabilities >> 32n) & low)), "prctl");
+}

@@ -7,6 +7,11 @@ export function open(path: Path, flags: number, mode = 0): number {
   return openat(AT_FDCWD, path, flags, mode);
 }
 
+/** The descriptor, or a negated errno: for files that often are not there, since an exception costs far more. */
+export function tryOpen(path: Path, flags: number): number {
+  return native.openat(AT_FDCWD, path, flags, 0);
+}
+
 export function openat(directory: number, path: Path, flags: number, mode = 0): number {
   return check(native.openat(directory, path, flags, mode), "open", path);
 }

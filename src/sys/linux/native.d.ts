@@ -195,6 +195,8 @@ declare module "kumite:native" {
     env: readonly string[],
   ): [number, boolean];
   function exit(status: number): never;
+  /** Takes the capabilities of these 64 bits from the bounding set; bits beyond the kernel's last one are ignored. */
+  function dropBounding(low: number, high: number): number;
   /** All signals to their default, none blocked. */
   function resetSignals(): void;
 

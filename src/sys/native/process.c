@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +35,25 @@ JSValue native_reset_signals(JSContext *ctx, JSValueConst self, int argc, JSValu
   (void)ctx, (void)self, (void)argc, (void)argv;
   signals_reset();
   return JS_UNDEFINED;
+}
+
+/* dropBounding(low, high): takes the capabilities with these bits from the bounding set; 0 or a negated errno. */
+JSValue native_drop_bounding(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self;
+  int64_t half[2];
+  if (argc != 2)
+    return JS_ThrowTypeError(ctx, "dropBounding takes 2 arguments");
+  if (arg_integer(ctx, argv[0], &half[0]) < 0 || arg_integer(ctx, argv[1], &half[1]) < 0)
+    return JS_EXCEPTION;
+  for (unsigned long number = 0; number < 64; number++) {
+    if ((half[number / 32] >> (number % 32) & 1) == 0 || prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0)
+      continue;
+    /* Beyond the last capability that the kernel knows. */
+    if (errno == EINVAL)
+      break;
+    return result_of(ctx, -errno);
+  }
+  return result_of(ctx, 0);
 }
 
 JSValue native_exit(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
@@ -76,6 +96,13 @@ struct birth {
 };
 #define BIRTH_INTO_CGROUP 0x200000000ULL
 
+/* The child soon becomes another program: a look for garbage would only make it copy its parent's memory. */
+static void become_birth(JSContext *ctx) {
+  loop_disown();
+  allocator_forked();
+  JS_SetGCThreshold(JS_GetRuntime(ctx), (size_t)-1);
+}
+
 /* forkInto(flags, cgroup directory) -> as fork; no migration afterwards, which costs a grace period of the kernel. */
 JSValue native_fork_into(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
@@ -89,7 +116,7 @@ JSValue native_fork_into(JSContext *ctx, JSValueConst self, int argc, JSValueCon
       .flags = (uint64_t)flags | BIRTH_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)(uint32_t)cgroup};
   long result = syscall(SYS_clone3, &birth, sizeof birth);
   if (result == 0)
-    loop_disown();
+    become_birth(ctx);
   return result_of(ctx, result < 0 ? -errno : result);
 }
 
