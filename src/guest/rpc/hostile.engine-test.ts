@@ -70,7 +70,7 @@ describe("an agent that is asked nonsense", () => {
     await using agent = await startAgent();
     const { agentDetails } = await agent.client.getGuestDetails({});
     assert.deepEqual(agentDetails?.storageHandlers, ["virtio-fs", "bind", "ephemeral"]);
-    assert.equal(agentDetails?.supportsSeccomp, false);
+    assert.equal(agentDetails?.supportsSeccomp, true);
     assert.equal(agentDetails?.initDaemon, false);
   });
 
