@@ -10,7 +10,7 @@ import { ARPNeighbor, FSGroupChangePolicy, Interface, Route } from "./types.ts";
 
 /**
  * The guest agent. Field numbers: field tables of the Kata agent protocol, 3.x/4.1 layout, and ListProcesses with the
- * numbers of 1.x. Field 1000 of three requests is an extension of Kumite that other agents skip.
+ * numbers of 1.x. Fields from 1000 on are extensions of Kumite that other agents skip.
  */
 
 export interface CreateContainerRequest {
