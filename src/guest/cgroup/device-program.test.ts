@@ -47,10 +47,18 @@ function runProgram(program: Uint8Array, { kind, major, minor, wanted }: Access)
       case 0x77:
         registers[to] = get(to) >>> value;
         break;
+      case 0x67:
+        registers[to] = get(to) * 2 ** value;
+        break;
+      case 0x4f:
+        registers[to] = get(to) + get(from);
+        break;
+      case 0x16:
+        if (get(to) === value) at += offset;
+        break;
       case 0x05:
         at += offset;
         break;
-      case 0x55:
       case 0x56:
         if (get(to) !== value) at += offset;
         break;
@@ -80,7 +88,7 @@ function isAllowed(rules: readonly DeviceRule[], { kind, major, minor, wanted }:
   });
 }
 
-const number = fc.constantFrom(0, 1, 2, 0xffffffff);
+const number = fc.constantFrom(0, 1, 2, 0xfff);
 const rule: fc.Arbitrary<DeviceRule> = fc.record({
   allow: fc.boolean(),
   kind: fc.constantFrom("character", "block", "any"),
@@ -130,9 +138,22 @@ describe("a device program", () => {
     }
   });
 
-  it("is short where nothing can follow", () => {
+  it("is short where nothing can follow, and for many rules of one kind", () => {
     const all = { allow: true, kind: "any", major: undefined, minor: undefined, access: 7 } as const;
-    assert.equal(deviceProgram([...rulesOf(), all]).length / 8, 8);
+    assert.equal(deviceProgram([...rulesOf(), all]).length / 8, 12);
+    const many = Array.from({ length: 40 }, (_, major) => ({ allow: true, type: "c", major, minor: 1, access: "rw" }));
+    assert.equal((deviceProgram(rulesOf(...many)).length - deviceProgram(rulesOf()).length) / 8, 44);
+  });
+
+  it("ignores numbers that no device can have", () => {
+    const refused = rulesOf({ allow: false, access: "rwm" });
+    for (const [major, minor] of [
+      [0x1001, 0],
+      [0, 0x100000],
+    ]) {
+      const rules = rulesOf({ allow: false, access: "rwm" }, { allow: true, type: "b", major, minor, access: "rw" });
+      assert.deepEqual(deviceProgram(rules), deviceProgram(refused));
+    }
   });
 
   it("comes from messages, where 0 stands for all numbers unless that would allow more", () => {

@@ -1,111 +1,143 @@
 /**
  * Rules of devices as an eBPF program for a cgroup, which the kernel asks at every open and mknod. The rules are tried from
  * the last to the first, each for those of the wanted accesses that none has decided yet: one that is refused refuses all.
- * Pure.
+ * Pure. Written to be quick to verify, which is most of what it costs: neighbours with one answer share it, and no register
+ * is known on one way into an instruction and unknown on another for long.
  */
-
 import { anyAccess } from "../spec/device-rules.ts";
 import type { DeviceRule } from "../spec/plan.ts";
 
 /** BPF_DEVCG_DEV_*. */
 const kinds = { block: 1, character: 2 } as const;
+/** A device has 12 bits of major and 20 of minor number, on which the kernel's own numbers of devices are built. */
+const minorBits = 20;
+const maxMajor = 0xfff;
+const maxMinor = 0xf_ffff;
 
 /** Registers: what is returned, the context, and what is read of it. */
-const [result, context, wanted, kind, major, minor] = [0, 1, 2, 3, 4, 5] as const;
+const [result, context, wanted, kind, device, major, minor] = [0, 1, 2, 3, 4, 5, 6] as const;
 
 const operation = {
   loadWord: 0x61,
   move: 0xb7,
   copy: 0xbf,
   and: 0x57,
+  or: 0x4f,
+  shiftLeft: 0x67,
   shiftRight: 0x77,
   jump: 0x05,
-  jumpIfNotEqual: 0x55,
   jumpIfAnyBit: 0x45,
   /** Of the lower 32 bits: the constants of the others are signed. */
-  jumpIfWordsDiffer: 0x56,
+  jumpIfEqual: 0x16,
+  jumpIfDifferent: 0x56,
   exit: 0x95,
 } as const;
+
+/** A place in the program, once it is known. */
+interface Label {
+  at?: number;
+}
 
 interface Instruction {
   readonly code: number;
   readonly to?: number;
   readonly from?: number;
-  /** Of a load, in bytes; of a jump, in instructions that are skipped. */
-  readonly offset?: number;
   readonly value?: number;
+  /** Of a load, in bytes. */
+  readonly offset?: number;
+  /** Of a jump; further on. */
+  readonly target?: Label;
 }
 
 /** `struct bpf_insn`, 8 bytes each. */
 export function deviceProgram(rules: readonly DeviceRule[]): Uint8Array {
-  const program: Instruction[] = [
-    // struct bpf_cgroup_dev_ctx: access and kind in one word, then the numbers.
-    { code: operation.loadWord, to: wanted, from: context, offset: 0 },
-    { code: operation.copy, to: kind, from: wanted },
-    { code: operation.and, to: kind, value: 0xffff },
-    { code: operation.shiftRight, to: wanted, value: 16 },
-    { code: operation.loadWord, to: major, from: context, offset: 4 },
-    { code: operation.loadWord, to: minor, from: context, offset: 8 },
-  ];
+  const [allowed, refused]: readonly [Label, Label] = [{}, {}];
+  const program = [...prologue];
+  const groups = groupsOf(rules);
+  for (const group of groups) writeGroup(program, group, group.allow ? allowed : refused);
+  const last = groups.at(-1);
+  // The verifier refuses code that nothing leads to.
+  const isDecided = last !== undefined && last.kind === "any" && last.coversKind && last.access === anyAccess;
+  const leadsTo = (label: Label): boolean => program.some(({ target }) => target === label);
+  if (!isDecided || leadsTo(refused)) writeAnswer(program, refused, 0);
+  if (leadsTo(allowed)) writeAnswer(program, allowed, 1);
+  return encode(program);
+}
+
+/** struct bpf_cgroup_dev_ctx: access and kind in one word, then the numbers. */
+const prologue: readonly Instruction[] = [
+  { code: operation.loadWord, to: wanted, from: context, offset: 0 },
+  { code: operation.copy, to: kind, from: wanted },
+  { code: operation.and, to: kind, value: 0xffff },
+  { code: operation.shiftRight, to: wanted, value: 16 },
+  { code: operation.loadWord, to: major, from: context, offset: 4 },
+  { code: operation.loadWord, to: minor, from: context, offset: 8 },
+  { code: operation.copy, to: device, from: major },
+  { code: operation.shiftLeft, to: device, value: minorBits },
+  { code: operation.or, to: device, from: minor },
+];
+
+/** Neighbouring rules that differ in their numbers only. */
+interface Group extends Pick<DeviceRule, "allow" | "kind" | "access"> {
+  readonly numbers: { readonly register: number; readonly value: number }[];
+  /** One of them is about every device of the kind. */
+  coversKind: boolean;
+}
+
+/** In the order in which they are tried; what lies behind one that decides everything is left out. */
+function groupsOf(rules: readonly DeviceRule[]): Group[] {
+  const groups: Group[] = [];
   for (const rule of [...rules].reverse()) {
-    program.push(...ruleCode(rule));
-    // The verifier refuses code that nothing leads to.
-    if (isAboutAll(rule)) return encode(program);
+    const last = groups.at(-1);
+    if (last?.coversKind && last.kind === "any" && last.access === anyAccess) break;
+    if ((rule.major ?? 0) > maxMajor || (rule.minor ?? 0) > maxMinor) continue;
+    const { allow, kind: of, access } = rule;
+    const fits = last !== undefined && last.allow === allow && last.kind === of && last.access === access;
+    const group = fits ? last : { allow, kind: of, access, numbers: [], coversKind: false };
+    if (!fits) groups.push(group);
+    if (rule.major !== undefined && rule.minor !== undefined) {
+      group.numbers.push({ register: device, value: rule.major * 2 ** minorBits + rule.minor });
+    } else if (rule.major !== undefined) group.numbers.push({ register: major, value: rule.major });
+    else if (rule.minor !== undefined) group.numbers.push({ register: minor, value: rule.minor });
+    else group.coversKind = true;
   }
-  return encode([...program, ...answer(false)]);
+  return groups;
 }
 
-function isAboutAll(rule: DeviceRule): boolean {
-  const { access } = rule;
-  return rule.kind === "any" && rule.major === undefined && rule.minor === undefined && access === anyAccess;
-}
-
-function ruleCode(rule: DeviceRule): Instruction[] {
-  const tests: (readonly [register: number, value: number])[] = [];
-  if (rule.kind !== "any") tests.push([kind, kinds[rule.kind]]);
-  if (rule.major !== undefined) tests.push([major, rule.major]);
-  if (rule.minor !== undefined) tests.push([minor, rule.minor]);
-  const decision = decide(rule);
-  return [
-    ...tests.map(([to, value], index) => ({
-      code: operation.jumpIfWordsDiffer,
-      to,
-      value,
-      offset: tests.length - 1 - index + decision.length,
-    })),
-    ...decision,
-  ];
-}
-
-/** For a device that the rule is about; goes on behind it when it leaves something to be decided. */
-function decide({ allow, access }: DeviceRule): Instruction[] {
-  const end = answer(allow);
-  if (access === anyAccess) return end;
-  if (!allow) {
-    return [
-      { code: operation.jumpIfAnyBit, to: wanted, value: access, offset: 1 },
-      { code: operation.jump, offset: end.length },
-      ...end,
-    ];
+function writeGroup(program: Instruction[], group: Group, answer: Label): void {
+  const { kind: of, access, numbers, coversKind } = group;
+  const [matching, behind]: readonly [Label, Label] = [access === anyAccess ? answer : {}, {}];
+  if (of !== "any") program.push({ code: operation.jumpIfDifferent, to: kind, value: kinds[of], target: behind });
+  if (coversKind) {
+    if (matching === answer) program.push({ code: operation.jump, target: answer });
+  } else {
+    for (const { register, value } of numbers) {
+      program.push({ code: operation.jumpIfEqual, to: register, value, target: matching });
+    }
+    if (matching !== answer) program.push({ code: operation.jump, target: behind });
   }
-  return [
-    { code: operation.and, to: wanted, value: anyAccess & ~access },
-    { code: operation.jumpIfNotEqual, to: wanted, value: 0, offset: end.length },
-    ...end,
-  ];
+  if (matching !== answer) {
+    matching.at = program.length;
+    if (group.allow) {
+      program.push({ code: operation.and, to: wanted, value: anyAccess & ~access });
+      program.push({ code: operation.jumpIfEqual, to: wanted, value: 0, target: answer });
+    } else program.push({ code: operation.jumpIfAnyBit, to: wanted, value: access, target: answer });
+  }
+  behind.at = program.length;
 }
 
-function answer(allow: boolean): Instruction[] {
-  return [{ code: operation.move, to: result, value: allow ? 1 : 0 }, { code: operation.exit }];
+function writeAnswer(program: Instruction[], label: Label, value: number): void {
+  label.at = program.length;
+  program.push({ code: operation.move, to: result, value }, { code: operation.exit });
 }
 
 function encode(program: readonly Instruction[]): Uint8Array {
   const bytes = new Uint8Array(8 * program.length);
   const view = new DataView(bytes.buffer);
-  program.forEach(({ code, to = 0, from = 0, offset = 0, value = 0 }, index) => {
+  program.forEach(({ code, to = 0, from = 0, offset = 0, value = 0, target }, index) => {
     view.setUint8(8 * index, code);
     view.setUint8(8 * index + 1, to | (from << 4));
-    view.setInt16(8 * index + 2, offset, true);
+    view.setInt16(8 * index + 2, target?.at === undefined ? offset : target.at - index - 1, true);
     view.setUint32(8 * index + 4, value >>> 0, true);
   });
   return bytes;
