@@ -3,7 +3,7 @@
  * Knows nothing of the hypervisor that carries the channel.
  */
 import type { OciProcess, OciResources, OciSpec } from "../oci/spec.ts";
-import type { AgentServiceDefinition } from "../protocol/gen/kata/agent.ts";
+import type { AgentServiceDefinition } from "../protocol/gen/kata/agent-service.ts";
 import type { TtrpcClient } from "../protocol/ttrpc/client.ts";
 import type { ByteStream } from "../sys/os.ts";
 import type { ProcessFields, ResourcesFields, SpecFields } from "./fields.ts";

@@ -1,5 +1,5 @@
 /** The agent's methods with the protocol's request timeouts, and their failures in the host's words. */
-import { AgentServiceDefinition } from "../protocol/gen/kata/agent.ts";
+import { AgentServiceDefinition } from "../protocol/gen/kata/agent-service.ts";
 import { ttrpcClient } from "../protocol/ttrpc/client.ts";
 import type { CallOptions, TtrpcConnection } from "../protocol/ttrpc/connection.ts";
 import { maxDataLength } from "../protocol/ttrpc/frame.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { AgentServiceDefinition } from "../protocol/gen/kata/agent.ts";
+import { AgentServiceDefinition } from "../protocol/gen/kata/agent-service.ts";
 import { HealthDefinition } from "../protocol/gen/kata/health.ts";
 import { PortAcceptor } from "../protocol/port/port-acceptor.ts";
 import { serve } from "../protocol/ttrpc/server.ts";

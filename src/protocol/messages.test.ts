@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Timestamp } from "./gen/google/protobuf/timestamp.ts";
-import { AgentServiceDefinition, CreateContainerRequest, MemAgentMemcgConfig, MemoryStats } from "./gen/kata/agent.ts";
+import { CreateContainerRequest, MemAgentMemcgConfig } from "./gen/kata/agent.ts";
+import { AgentServiceDefinition } from "./gen/kata/agent-service.ts";
+import { MemoryStats } from "./gen/kata/control.ts";
 import { POSIXRlimit, Spec } from "./gen/kata/oci.ts";
 
 describe("messages", () => {

@@ -2,7 +2,13 @@
  * What a cgroup of version 2 has used, in the protocol's message, which speaks version 1: times in nanoseconds, no limit
  * is the largest number (of processes 0), and memory.stat as the kernel has it.
  */
-import type { BlkioStats, CgroupStats, HugetlbStats, MemoryData, MemoryStats } from "../../protocol/gen/kata/agent.ts";
+import type {
+  BlkioStats,
+  CgroupStats,
+  HugetlbStats,
+  MemoryData,
+  MemoryStats,
+} from "../../protocol/gen/kata/control.ts";
 import type { MessageInit } from "../../protocol/ttrpc/service.ts";
 import { readdir } from "../../sys/linux/directory.ts";
 import { currentText } from "./update-settings.ts";

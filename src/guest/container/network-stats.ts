@@ -1,5 +1,5 @@
 /** What went through the interfaces that a process sees. */
-import type { NetworkStats } from "../../protocol/gen/kata/agent.ts";
+import type { NetworkStats } from "../../protocol/gen/kata/control.ts";
 import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
 

@@ -2,7 +2,7 @@
  * GetOOMEvent: blocks until the kernel has killed something of a container for want of memory. The first call begins the
  * watch; what was before is not told.
  */
-import { GetOOMEventRequest, OOMEvent } from "../../protocol/gen/kata/agent.ts";
+import { GetOOMEventRequest, OOMEvent } from "../../protocol/gen/kata/control.ts";
 import { OomEvents } from "../container/oom-events.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { rpc } from "./rpc.ts";

@@ -34,6 +34,9 @@ describe("an agent that is asked nonsense", () => {
     }
     assert.equal(await codeOf(connection.call(service, "NoSuchMethod", junk)), grpcCode.unimplemented);
     assert.equal(await codeOf(connection.call("no.such.Service", "Check", junk)), grpcCode.unimplemented);
+    assert.equal(await codeOf(connection.call(service, "GetMetrics", new Uint8Array(0))), grpcCode.unimplemented);
+    assert.equal(await codeOf(connection.call(service, "StatsContainer", junk)), grpcCode.invalidArgument);
+    assert.equal(await codeOf(connection.call(service, "StatsContainer", new Uint8Array(0))), grpcCode.notFound);
     assert.equal((await run(agent, "echo still here")).out, "still here\n");
   });
 

@@ -1,5 +1,5 @@
 /** ListProcesses: `json` is an array of pids, `table` what ps(1) would print. Pids are those of the machine. */
-import { ListProcessesRequest, ListProcessesResponse } from "../../protocol/gen/kata/agent.ts";
+import { ListProcessesRequest, ListProcessesResponse } from "../../protocol/gen/kata/control.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { parsePsArguments } from "../ps/arguments.ts";

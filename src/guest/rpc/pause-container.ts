@@ -1,7 +1,7 @@
 /** PauseContainer: nothing of it runs when the call returns. */
 
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
-import { PauseContainerRequest } from "../../protocol/gen/kata/agent.ts";
+import { PauseContainerRequest } from "../../protocol/gen/kata/control.ts";
 import { pauseContainer as pause } from "../container/pause.ts";
 import { rpc } from "./rpc.ts";
 

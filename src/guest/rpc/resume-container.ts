@@ -1,7 +1,7 @@
 /** ResumeContainer. */
 
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
-import { ResumeContainerRequest } from "../../protocol/gen/kata/agent.ts";
+import { ResumeContainerRequest } from "../../protocol/gen/kata/control.ts";
 import { resumeContainer as resume } from "../container/pause.ts";
 import { rpc } from "./rpc.ts";
 

@@ -1,5 +1,5 @@
 /** StatsContainer: what the container uses, and its interfaces. */
-import { StatsContainerRequest, StatsContainerResponse } from "../../protocol/gen/kata/agent.ts";
+import { StatsContainerRequest, StatsContainerResponse } from "../../protocol/gen/kata/control.ts";
 import { readCgroupStats } from "../cgroup/stats.ts";
 import { readNetworkStats } from "../container/network-stats.ts";
 import { rpc } from "./rpc.ts";

@@ -1,7 +1,7 @@
 /** UpdateContainer: what the resources name changes, all of it or nothing; the rest stays. */
 
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
-import { UpdateContainerRequest } from "../../protocol/gen/kata/agent.ts";
+import { UpdateContainerRequest } from "../../protocol/gen/kata/control.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { updateContainer as update } from "../container/update.ts";
 import { Fields } from "../spec/fields.ts";
