@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { BundleSpec } from "../oci/bundle.ts";
+import { readRecord } from "../persist/record.ts";
 import { TaskDefinition } from "../protocol/gen/containerd/task/shim.ts";
 import { Status } from "../protocol/gen/containerd/types/task.ts";
 import { OciDefinition } from "../protocol/gen/kumite/oci/v1/oci.ts";
@@ -154,6 +155,51 @@ describe("a shim", () => {
     assert.equal(await (await stderr).read, "");
     await served.finished;
     assert.ok(!existsSync(served.prepared.sandbox.host.paths.socket));
+  });
+
+  it("pauses, updates and measures a container, and lists its processes", async () => {
+    await using served = await Served.start(place);
+    const relay = await served.connect();
+    void relay.oci.attachRelay({ id: served.id, relay: served.relay });
+    const { oci, task } = await served.connect();
+    const { id } = served;
+    const statuses = async () => [(await oci.state({ id })).status, (await task.state({ id })).status];
+    await oci.createContainer(served.createRequest(runs("/bin/sh", "-c", "sleep 1000; exit 1")));
+    await assert.rejects(task.pause({ id }), /container not running/);
+    await task.start({ id });
+
+    await task.pause({ id });
+    assert.deepEqual(await statuses(), ["paused", Status.PAUSED]);
+    assert.equal((await readRecord(place.os, served.prepared.sandbox.host.paths.state))?.status.phase, "paused");
+    await assert.rejects(task.pause({ id }), /container not running/);
+    await assert.rejects(oci.execProcess({ id, execId: "x", processJson: "{}", relay: served.relay }), /paused/);
+    await task.resume({ id });
+    await assert.rejects(task.resume({ id }), /container not paused/);
+    assert.deepEqual(await statuses(), ["running", Status.RUNNING]);
+
+    const typeUrl = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
+    const update = (document: string) => task.update({ id, resources: { typeUrl, value: encodeUtf8(document) } });
+    await update('{"memory": null, "cpu": {"cpus": "0"}, "devices": [{"allow": true}]}');
+    assert.deepEqual(served.shim.sandbox.container(id).resources.cpu, { cpus: "0" });
+    await assert.rejects(update('{"cpu": {"shares": "many"}}'), /the new resources: cpu\.shares/);
+    await assert.rejects(update('{"cpu": {"cpus": "700"}}'), /no processor 700/);
+    await assert.rejects(update("{"), /the new resources: line 1/);
+    await assert.rejects(task.update({ id, resources: { typeUrl: "x", value: encodeUtf8("{}") } }), /an update needs/);
+    assert.deepEqual(served.shim.sandbox.container(id).resources.cpu, { cpus: "0" });
+
+    const { pids, hostPids } = await oci.processes({ id });
+    assert.deepEqual([pids.length > 0, hostPids], [true, [served.relay.pid]]);
+    assert.match((await oci.processes({ id, table: true, psArgs: ["-o", "args="] })).table, /sleep 1000/);
+    await assert.rejects(oci.processes({ id, table: true, psArgs: ["-z"] }), /"-z" is not supported/);
+    assert.equal((await task.stats({ id })).stats?.typeUrl, "io.containerd.cgroups.v2.Metrics");
+    assert.ok("memory" in (JSON.parse((await oci.stats({ id })).json) as object));
+
+    const { count } = await oci.awaitOom({ id });
+    const waiting = oci.awaitOom({ id, seen: count });
+    await task.pause({ id });
+    await task.kill({ id, signal: 9 });
+    assert.deepEqual(await waiting, { count: 0n, ended: true });
+    await served.finished;
   });
 
   it("removes the sandbox when its caller hangs up before the answer, and ends", async () => {
