@@ -1,12 +1,22 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { atLeast, atMost, median, summarize } from "./figures.ts";
+import { atLeast, atMost, median, percentile, summarize } from "./figures.ts";
 
 describe("figures", () => {
   it("have the middle sample as median, or the mean of the two in the middle", () => {
     assert.equal(median([9, 1, 5]), 5);
     assert.equal(median([4, 1, 3, 2]), 2.5);
     assert.throws(() => median([]));
+  });
+
+  it("have the sample at a percentile that so many do not exceed", () => {
+    const hundred = Array.from({ length: 100 }, (_, index) => 100 - index);
+    assert.deepEqual(
+      [50, 95, 99, 100].map((percent) => percentile(hundred, percent)),
+      [50, 95, 99, 100],
+    );
+    assert.equal(percentile([7], 1), 7);
+    assert.throws(() => percentile([], 50));
   });
 
   it("keep their extremes", () => {

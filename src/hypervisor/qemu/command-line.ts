@@ -51,7 +51,8 @@ function accelerationOf(accelerator: Accelerator): string[] {
       return [...option("-accel", "kvm", {}), ...option("-cpu", "host", {})];
     case "tcg":
       return [
-        ...option("-accel", "tcg", { thread: "multi" }),
+        // In MiB, of translated code; QEMU's own limit is a gigabyte, which a guest that lives long would fill.
+        ...option("-accel", "tcg", { thread: "multi", "tb-size": 256 }),
         // TCG runs `rep movsb` byte by byte: a guest that believes in fast strings copies five times slower.
         // A fifth level of page tables makes every miss of the TLB one access slower.
         ...option("-cpu", "max", { erms: false, la57: false }),

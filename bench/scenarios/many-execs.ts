@@ -1,0 +1,48 @@
+/** A thousand `exec true` in one container: how long each takes, and what has grown afterwards on either side. */
+import { shell } from "../../test/support/bundle.ts";
+import { type Footprint, footprint, seesTheAgent } from "../../test/support/footprint.ts";
+import { processOf } from "../../test/support/sandbox.ts";
+import { type BenchContext, rounds } from "../context.ts";
+import { atMost, type Figure, type Findings, percentile } from "../figures.ts";
+import { residentMiB } from "../process-cost.ts";
+
+/** Not counted: code and heaps that are used for the first time. */
+const warmUp = 50;
+
+export async function manyExecs(context: BenchContext): Promise<Findings> {
+  const { place } = context;
+  const count = rounds(context, 1000, 200);
+  context.progress(`exec true, ${count} times, and what grows`);
+  const id = await place.runDetached(await place.bundle(shell("while :; do sleep 1000; done"), seesTheAgent));
+  const qemu = await processOf(id, "qemu");
+  for (let round = 0; round < warmUp; round++) await place.must(["exec", id, "true"]);
+  const before = { ...(await footprint(place, id)), "qemu KiB": residentMiB(qemu) * 1024 };
+  const samples: number[] = [];
+  for (let round = 0; round < count; round++) samples.push((await place.must(["exec", id, "true"])).elapsedMs);
+  const after = { ...(await footprint(place, id)), "qemu KiB": residentMiB(qemu) * 1024 };
+  await place.remove(id);
+  const at = (percent: number): Figure => ({
+    name: `exec true, ${count} times, p${percent}`,
+    unit: "ms",
+    samples: [percentile(samples, percent)],
+  });
+  const grown = growthOf(before, after);
+  const counts = grown.filter(({ unit }) => unit === "count").reduce((sum, { samples: [more = 0] }) => sum + more, 0);
+  return {
+    figures: [at(50), at(95), at(99), ...grown],
+    verdicts: [atMost(`growth of processes, descriptors and cgroups over ${count} execs`, counts, 0, "count")],
+    notes: [
+      `growth after the first ${warmUp}; memory is resident memory`,
+      "QEMU's is the guest's caches and, under emulation, up to 256 MiB of translated code",
+    ],
+  };
+}
+
+function growthOf(before: Footprint, after: Footprint): Figure[] {
+  return Object.entries(after).map(([name, value]) => {
+    const more = value - (before[name] ?? 0);
+    return name.endsWith(" KiB")
+      ? { name: `growth of ${name.replace(/ KiB$/, "")} memory`, unit: "MiB", samples: [more / 1024] }
+      : { name: `growth of ${name}`, unit: "count", samples: [more] };
+  });
+}

@@ -1,0 +1,78 @@
+/**
+ * What a sandbox holds at rest, on the host and in the machine: processes, descriptors, memory. For tests and benchmarks
+ * that do something very often and look whether it grows.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import type { Patch } from "./bundle.ts";
+import { eventually } from "./eventually.ts";
+import { sandboxProcesses } from "./sandbox.ts";
+import type { Workplace } from "./workplace.ts";
+
+/** By name, e.g. `shim descriptors` or `agent KiB`. Memory is in KiB and may vary a little; the rest may not. */
+export type Footprint = Readonly<Record<string, number>>;
+
+/** Lets a container look at the agent: it shares its pid namespace and may see its descriptors. */
+export const seesTheAgent: Patch = ({ linux, process }) => {
+  linux.namespaces = linux.namespaces.filter(({ type }) => type !== "pid");
+  for (const set of Object.values(process.capabilities ?? {})) set.push("CAP_SYS_PTRACE");
+};
+
+/** Of a container that `seesTheAgent`, when what is ending is gone. The exec that looks is part of what it sees. */
+export async function footprint(place: Workplace, id: string): Promise<Footprint> {
+  const inGuest = await eventually("a guest without zombies", async () => {
+    const look = await guestFootprint(place, id);
+    return look["guest zombies"] === 0 ? look : undefined;
+  });
+  let last = "";
+  const onHost = await eventually("a host at rest", () => {
+    const look = hostFootprint(id);
+    const counts = JSON.stringify(Object.entries(look).filter(([name]) => !name.endsWith("KiB")));
+    const isAtRest = counts === last && look["relay processes"] === 1;
+    last = counts;
+    return isAtRest ? look : undefined;
+  });
+  return { ...inGuest, ...onHost };
+}
+
+async function guestFootprint(place: Workplace, id: string): Promise<Footprint> {
+  const { stdout } = await place.must(["exec", id, "sh", "-c", lookInGuest]);
+  const rows = [...stdout.matchAll(/^(.+) (\d+)$/gm)];
+  const found = Object.fromEntries(rows.map(([, name = "", value]) => [name, Number(value)]));
+  // A look that was refused would never grow.
+  if (!(found["agent descriptors"] && found["agent KiB"] && found["guest cgroups"])) throw new Error(stdout);
+  return found;
+}
+
+const lookInGuest = `
+echo "guest processes $(ls -d /proc/[0-9]* | wc -l)"
+echo "guest zombies $(cat /proc/[0-9]*/stat 2>/dev/null | grep -c ') Z ')"
+echo "agent descriptors $(ls /proc/1/fd | wc -l)"
+echo "agent KiB $(sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\) kB/\\1/p' /proc/1/status)"
+echo "guest cgroups $(sed -n 's/^pids[^0-9]*[0-9]*[^0-9]*\\([0-9]*\\).*/\\1/p' /proc/cgroups)"
+`;
+
+/** Without QEMU's memory: that of the guest fills up with caches, and under emulation there is translated code. */
+function hostFootprint(id: string): Footprint {
+  const found: Record<string, number> = {};
+  for (const [role, pids] of sandboxProcesses(id)) {
+    found[`${role} processes`] = pids.length;
+    found[`${role} descriptors`] = sum(pids, (pid) => readdirSync(`/proc/${pid}/fd`).length);
+    if (role !== "qemu" && role !== "virtiofsd") found[`${role} KiB`] = sum(pids, residentKiB);
+  }
+  return found;
+}
+
+function residentKiB(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
+
+function sum(pids: readonly number[], of: (pid: number) => number): number {
+  return pids.reduce((total, pid) => total + of(pid), 0);
+}
+
+/** What is more in the second: counts by any, memory by more than is tolerated. Lines for a message. */
+export function growth(before: Footprint, after: Footprint, tolerated: (name: string) => number): string[] {
+  return Object.entries(after)
+    .filter(([name, value]) => value > (before[name] ?? 0) + (name.endsWith("KiB") ? tolerated(name) : 0))
+    .map(([name, value]) => `${name}: ${before[name] ?? 0} to ${value}`);
+}
