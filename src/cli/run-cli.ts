@@ -6,27 +6,10 @@
 import { defaultRoot } from "../persist/paths.ts";
 import type { Os } from "../sys/os.ts";
 import { resolvePath } from "../util/path.ts";
-import { create } from "./commands/create.ts";
-import { deleteContainers } from "./commands/delete.ts";
-import { events } from "./commands/events.ts";
-import { exec } from "./commands/exec.ts";
-import { features } from "./commands/features.ts";
-import { kill } from "./commands/kill.ts";
-import { list } from "./commands/list.ts";
-import { pause } from "./commands/pause.ts";
-import { ps } from "./commands/ps.ts";
-import { resume } from "./commands/resume.ts";
-import { run } from "./commands/run.ts";
-import { spec } from "./commands/spec.ts";
-import { start } from "./commands/start.ts";
-import { state } from "./commands/state.ts";
-import { update } from "./commands/update.ts";
-import { versionText } from "./commands/version.ts";
 import type { VerbContext } from "./context.ts";
 import { failureStatus } from "./exit-status.ts";
 import { type Interruption, noInterruption, watchSignals } from "./interruption.ts";
 import { type CliLog, openLog } from "./output/cli-log.ts";
-import { generalHelp, verbHelp } from "./output/help-text.ts";
 import { type Output, standardOutput } from "./output/output.ts";
 import { tellFailure } from "./output/tell-failure.ts";
 import { type AnyInvocation, type GlobalFlags, parseGlobal, parseRequest, type Request } from "./parse.ts";
@@ -72,12 +55,16 @@ interface Setting {
 async function answer(setting: Setting, request: Request): Promise<number> {
   const { os, output } = setting;
   switch (request.kind) {
-    case "help":
+    case "help": {
+      const { generalHelp, verbHelp } = await import("./output/help-text.ts");
       await output.out(request.verb === undefined ? generalHelp() : verbHelp(request.verb));
       return 0;
-    case "version":
+    }
+    case "version": {
+      const { versionText } = await import("./commands/version.ts");
       await output.out(await versionText(os));
       return 0;
+    }
     case "invoke":
       return invoke(contextOf(setting, request.invocation), request.invocation);
   }
@@ -111,37 +98,38 @@ function makesThings(verb: AnyInvocation["verb"]): boolean {
   return verb === "create" || verb === "run" || verb === "exec";
 }
 
-function invoke(context: VerbContext, invocation: AnyInvocation): Promise<number> {
+/** Each verb is read when it is called: most of the time of a short one is the reading of the others. */
+async function invoke(context: VerbContext, invocation: AnyInvocation): Promise<number> {
   switch (invocation.verb) {
     case "create":
-      return create(context, invocation);
+      return (await import("./commands/create.ts")).create(context, invocation);
     case "start":
-      return start(context, invocation);
+      return (await import("./commands/start.ts")).start(context, invocation);
     case "run":
-      return run(context, invocation);
+      return (await import("./commands/run.ts")).run(context, invocation);
     case "exec":
-      return exec(context, invocation);
+      return (await import("./commands/exec.ts")).exec(context, invocation);
     case "state":
-      return state(context, invocation);
+      return (await import("./commands/state.ts")).state(context, invocation);
     case "list":
-      return list(context, invocation);
+      return (await import("./commands/list.ts")).list(context, invocation);
     case "kill":
-      return kill(context, invocation);
+      return (await import("./commands/kill.ts")).kill(context, invocation);
     case "delete":
-      return deleteContainers(context, invocation);
+      return (await import("./commands/delete.ts")).deleteContainers(context, invocation);
     case "pause":
-      return pause(context, invocation);
+      return (await import("./commands/pause.ts")).pause(context, invocation);
     case "resume":
-      return resume(context, invocation);
+      return (await import("./commands/resume.ts")).resume(context, invocation);
     case "update":
-      return update(context, invocation);
+      return (await import("./commands/update.ts")).update(context, invocation);
     case "ps":
-      return ps(context, invocation);
+      return (await import("./commands/ps.ts")).ps(context, invocation);
     case "events":
-      return events(context, invocation);
+      return (await import("./commands/events.ts")).events(context, invocation);
     case "spec":
-      return spec(context, invocation);
+      return (await import("./commands/spec.ts")).spec(context, invocation);
     case "features":
-      return features(context);
+      return (await import("./commands/features.ts")).features(context);
   }
 }
