@@ -117,7 +117,10 @@ const formatFlag = {
   help: "table or json (default: table)",
 } as const satisfies FlagSpec;
 
-const containerId = { name: "ID" } as const;
+/** Of a container that is to be. */
+const newId = { name: "ID" } as const;
+
+const containerId = { name: "ID", completes: "container" } as const;
 
 const creationFlags = [
   bundleFlag,
@@ -152,14 +155,14 @@ const createCommand = {
   details:
     "Boots a virtual machine and prepares the container in it; its program runs after `kumite start`.\n" +
     "Standard input, output and error of this command become those of the program.",
-  arguments: [containerId],
+  arguments: [newId],
   flags: creationFlags,
 } as const satisfies CommandSpec;
 
 const startCommand = {
   name: "start",
   summary: "run the program of created containers",
-  arguments: [{ name: "ID", repeated: true }],
+  arguments: [{ ...containerId, repeated: true }],
   flags: [],
 } as const satisfies CommandSpec;
 
@@ -167,7 +170,7 @@ const runCommand = {
   name: "run",
   summary: "create a container and run its program",
   details: "Without --detach it ends with the program's exit status (128 + n for signal n) and deletes the container.",
-  arguments: [containerId],
+  arguments: [newId],
   flags: [
     ...creationFlags,
     detachFlag,
@@ -180,14 +183,14 @@ const killCommand = {
   name: "kill",
   summary: "send a signal to the program of a container",
   details: "SIGNAL is a name with or without SIG, or a number (default: SIGTERM).",
-  arguments: [containerId, { name: "SIGNAL", optional: true }],
+  arguments: [containerId, { name: "SIGNAL", optional: true, completes: "signal" }],
   flags: [{ name: "all", short: "a", kind: "switch", help: "send it to every process of the container" }],
 } as const satisfies CommandSpec;
 
 const deleteCommand = {
   name: "delete",
   summary: "delete containers that have stopped",
-  arguments: [{ name: "ID", repeated: true }],
+  arguments: [{ ...containerId, repeated: true }],
   flags: [
     { name: "force", short: "f", kind: "switch", help: "kill what still runs; an unknown container is no error" },
     { name: "regex", kind: "switch", help: "ID is a regular expression, for every container with a match in its id" },
@@ -214,7 +217,7 @@ const execCommand = {
       help: "further group of the process; may be repeated",
     },
     { name: "env", short: "e", kind: "list", value: "NAME=VALUE", help: "environment variable; may be repeated" },
-    { name: "cwd", kind: "text", value: "DIR", help: "working directory in the container" },
+    { name: "cwd", kind: "text", value: "PATH", help: "working directory in the container" },
     consoleSocketFlag,
     pidFileFlag,
     { name: "cap", short: "c", kind: "list", value: "CAPABILITY", help: "add a capability; may be repeated" },
@@ -321,6 +324,14 @@ const featuresCommand = {
   flags: [],
 } as const satisfies CommandSpec;
 
+const completionCommand = {
+  name: "completion",
+  summary: "print the completion for a shell",
+  details: "For bash, in the shell's own start-up file: source <(kumite completion bash)",
+  arguments: [{ name: "SHELL", choices: ["bash", "zsh", "fish"] }],
+  flags: [],
+} as const satisfies CommandSpec;
+
 const versionCommand = {
   name: "version",
   summary: "print the version",
@@ -331,7 +342,7 @@ const versionCommand = {
 const helpCommand = {
   name: "help",
   summary: "print help, of a verb when one is named",
-  arguments: [{ name: "VERB", optional: true }],
+  arguments: [{ name: "VERB", optional: true, completes: "verb" }],
   flags: [],
 } as const satisfies CommandSpec;
 
@@ -352,6 +363,7 @@ export const commands = {
   events: eventsCommand,
   spec: specCommand,
   features: featuresCommand,
+  completion: completionCommand,
   version: versionCommand,
   help: helpCommand,
 } as const;

@@ -37,6 +37,10 @@ export interface ArgumentSpec {
   readonly optional?: boolean;
   /** One or more of them; only the last argument can be. */
   readonly repeated?: boolean;
+  /** Nothing else is accepted. */
+  readonly choices?: readonly string[];
+  /** What a shell offers for it. */
+  readonly completes?: "container" | "signal" | "verb";
 }
 
 export interface CommandSpec {

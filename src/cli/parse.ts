@@ -83,6 +83,13 @@ function checkArguments(specs: readonly ArgumentSpec[], given: readonly string[]
   if (missing !== undefined && missing.optional !== true) {
     throw new KumiteError("usage/invalid", `argument ${missing.name} is missing`);
   }
+  for (const [index, { name, choices }] of specs.entries()) {
+    const value = given[index];
+    if (choices === undefined || value === undefined || choices.includes(value)) continue;
+    throw new KumiteError("usage/invalid", `${name}: unknown value "${value}"`, {
+      hint: `use one of: ${choices.join(", ")}`,
+    });
+  }
   const surplus = given[specs.length];
   if (surplus !== undefined && specs.at(-1)?.repeated !== true) {
     throw new KumiteError("usage/invalid", `unexpected argument "${surplus}"`);

@@ -129,6 +129,8 @@ async function invoke(context: VerbContext, invocation: AnyInvocation): Promise<
       return (await import("./commands/events.ts")).events(context, invocation);
     case "spec":
       return (await import("./commands/spec.ts")).spec(context, invocation);
+    case "completion":
+      return (await import("./commands/completion.ts")).completion(context, invocation);
     case "features":
       return (await import("./commands/features.ts")).features(context);
   }
