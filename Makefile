@@ -5,12 +5,16 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 built := build/libexec/kumite
+# Manual pages and completion, at the paths below `share` that they are installed to.
+shared := $(patsubst build/share/%,%,$(wildcard build/share/man/*/* build/share/*/completions/* \
+  build/share/*/site-functions/* build/share/*/vendor_completions.d/*))
 programs := kumite agent
 data := shim.mjs vmlinux initrd.img install.json
 notices := THIRD-PARTY-NOTICES.md
 
 bindir := $(DESTDIR)$(PREFIX)/bin
 libexecdir := $(DESTDIR)$(PREFIX)/libexec/kumite
+sharedir := $(DESTDIR)$(PREFIX)/share
 
 # Root owns what root installs; anyone else is packaging into DESTDIR.
 owner := $(if $(filter 0,$(shell id -u)),-o root -g root)
@@ -29,10 +33,15 @@ install:
 	install $(owner) -m 0755 $(addprefix $(built)/,$(programs)) $(libexecdir)
 	install $(owner) -m 0644 $(addprefix $(built)/,$(data)) $(libexecdir)
 	install $(owner) -m 0644 $(notices) $(libexecdir)
+	@for file in $(shared); do \
+	  install -d $(owner) -m 0755 $(sharedir)/$${file%/*} && \
+	  install $(owner) -m 0644 build/share/$$file $(sharedir)/$$file || exit 1; \
+	done
 	ln -sfn ../libexec/kumite/kumite $(bindir)/kumite
 
 uninstall:
 	rm -f $(bindir)/kumite
+	rm -f $(addprefix $(sharedir)/,$(shared)) $(sharedir)/man/man8/kumite.8 $(sharedir)/man/man8/kumite-*.8
 	rm -f $(addprefix $(libexecdir)/,$(programs) $(data) $(notices))
 	test ! -d $(libexecdir) || rmdir --ignore-fail-on-non-empty $(libexecdir)
 

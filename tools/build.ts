@@ -1,8 +1,9 @@
 /**
  * Builds the install root: everything that runs, in one flat directory. What did not change is taken from the cache.
  */
-import { mkdir } from "node:fs/promises";
-import { isAbsolute, join } from "node:path";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { dirname, isAbsolute, join } from "node:path";
+import { shareFiles } from "./documents/share.ts";
 import type { EngineModule } from "./engine/bundle.ts";
 import { buildExecutable } from "./engine/executable.ts";
 import { guestKernel } from "./guest/guest-kernel.ts";
@@ -10,7 +11,7 @@ import { initramfs } from "./guest/initramfs.ts";
 import { commit, type Manifest, productVersion } from "./install-root/manifest.ts";
 import { measure, type Placed, placeBytes, placeFile } from "./install-root/place.ts";
 import { bundleShim } from "./install-root/shim-bundle.ts";
-import { guestModules, hostModules, installRoot, shimEntry } from "./install-root/sources.ts";
+import { guestModules, hostModules, installRoot, shareDirectory, shimEntry } from "./install-root/sources.ts";
 
 type Files = Readonly<Record<string, Placed>>;
 
@@ -29,6 +30,17 @@ async function main(): Promise<void> {
   };
   const text = `${JSON.stringify(manifest, undefined, 2)}\n`;
   await placeBytes(join(installRoot, "install.json"), Buffer.from(text), 0o644);
+  await share(manifest.version);
+}
+
+/** Made anew, so that no page of a verb stays that is gone. */
+async function share(version: string): Promise<void> {
+  await rm(shareDirectory, { recursive: true, force: true });
+  for (const [name, text] of shareFiles(version)) {
+    const path = join(shareDirectory, name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+  }
 }
 
 /** The Node that builds is the one that will run the shim. */

@@ -23,6 +23,10 @@ describe("an installed kumite", onlyKumite, () => {
     await mkdir(target);
     const make = ["make", "-s", "-C", repository, `DESTDIR=${target}`, "PREFIX=/opt/kumite"];
     await succeed([...make, "install"]);
+    const share = path.join(target, "opt/kumite/share");
+    const [manual, completion] = [`${share}/man/man8/kumite-create.8`, `${share}/bash-completion/completions/kumite`];
+    assert.match((await succeed(["cat", manual])).stdout, /^\.TH KUMITE\\-CREATE 8 /m);
+    assert.match((await succeed(["cat", completion])).stdout, /^complete -F _kumite kumite$/m);
     const bundle = await place.bundle(shell("echo installed"));
     const program = path.join(target, "opt/kumite/bin/kumite");
     const finished = await execute(

@@ -7,6 +7,9 @@ export const repository = resolve(import.meta.dirname, "../..");
 /** Where a working tree keeps its install root; `make install` copies it. */
 export const installRoot = resolve(repository, "build/libexec/kumite");
 
+/** Where a working tree keeps what `make install` puts below `share`. */
+export const shareDirectory = resolve(repository, "build/share");
+
 /** Modules of the host executable; the one named like the executable is what it runs under any other name. */
 export const hostModules: readonly EngineModule[] = [
   { name: "kumite", entry: source("src/cli/main.ts") },
