@@ -7,9 +7,10 @@ const maxUint64 = 2n ** 64n - 1n;
 const maxInt64 = 2n ** 63n - 1n;
 const minInt64 = -(2n ** 63n);
 
-export function uint64Of(value: number): bigint;
-export function uint64Of(value: number | undefined): bigint | undefined;
-export function uint64Of(value: number | undefined): bigint | undefined {
+/** A text of digits is exact. */
+export function uint64Of(value: number | string): bigint;
+export function uint64Of(value: number | string | undefined): bigint | undefined;
+export function uint64Of(value: number | string | undefined): bigint | undefined {
   return value === undefined ? undefined : clamp(BigInt(value), 0n, maxUint64);
 }
 

@@ -5,6 +5,7 @@
  */
 import * as v from "valibot";
 import { isRecord } from "../util/json.ts";
+import { isLongValue } from "./exact-values.ts";
 
 /** JSON has one number type: above 2^53 a value is the nearest double, which for limits is as good as the exact one. */
 function integer(what: string, min: number, max: number) {
@@ -190,6 +191,11 @@ export function resourcesSchema() {
   });
 }
 
+/** Longer than a double holds exactly, it is a text (`exact-values.ts`). */
+function exactUint64() {
+  return v.union([uint64(), v.pipe(v.string(), v.check(isLongValue, "expected an integer from 0 to 2^64-1"))]);
+}
+
 function seccompSchema() {
   return object({
     defaultAction: nonEmpty(),
@@ -205,7 +211,9 @@ function seccompSchema() {
           action: nonEmpty(),
           errnoRet: opt(uint32()),
           args: opt(
-            v.array(object({ index: uint32(), value: opt(uint64()), valueTwo: opt(uint64()), op: nonEmpty() })),
+            v.array(
+              object({ index: uint32(), value: opt(exactUint64()), valueTwo: opt(exactUint64()), op: nonEmpty() }),
+            ),
           ),
         }),
       ),

@@ -5,6 +5,7 @@ import * as v from "valibot";
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
 import { dropNulls, JsonSyntaxError, parseJson } from "../util/json.ts";
+import { quoteLongValues } from "./exact-values.ts";
 import {
   type OciProcess,
   type OciResources,
@@ -47,7 +48,7 @@ export async function loadProcess(os: Os, file: string): Promise<OciProcess> {
 /** Fails with `oci/bundle-invalid` when there is no such file, with `oci/spec-invalid` when it is not JSON. */
 export async function readDocument(os: Os, file: string): Promise<unknown> {
   try {
-    return dropNulls(parseJson(await os.files.readText(file, maxDocumentBytes)));
+    return dropNulls(parseJson(quoteLongValues(await os.files.readText(file, maxDocumentBytes))));
   } catch (error) {
     if (error instanceof JsonSyntaxError) throw invalid(file, error.message);
     if (isSystemError(error, "EFBIG")) throw invalid(file, `larger than ${maxDocumentBytes} bytes`);

@@ -12,6 +12,9 @@ export const action = {
   allow: 0x7fff_0000,
 } as const;
 
+/** The same on every architecture that programs of the machine have. */
+export const errno = { notPermitted: 1, noSuchCall: 38 } as const;
+
 /** SCMP_ACT_NOTIFY is not among them: nobody outside of the machine can answer a notification. */
 export const actions = {
   SCMP_ACT_KILL: action.killThread,

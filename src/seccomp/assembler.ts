@@ -41,9 +41,10 @@ export class Assembler {
     return this.#before(next, and, value);
   }
 
-  /** The program, which begins with what was written last. @throws KumiteError `oci/unsupported` for one that is too long */
+  /** The program, which begins at the entry. @throws KumiteError `oci/unsupported` for one that is too long */
   finish(entry: Target): Uint8Array {
-    if ("action" in entry) this.#near(entry);
+    if ("action" in entry) this.#write(returnConstant, entry.action);
+    else if (entry.at !== this.#length) this.#write(jumpAlways, this.#distance(entry.at));
     const count = this.#words.length / 2;
     if (count > maxInstructions) {
       throw new KumiteError(

@@ -2,10 +2,9 @@
  * The numbers of system calls as ranges with one verdict each, for a search. What no rule is about has the default action,
  * and so has every gap between calls; neighbours with one verdict become one range. Knows nothing of instructions.
  */
-import { action } from "./actions.ts";
+import { action, errno } from "./actions.ts";
 import type { Width } from "./conditions.ts";
 import type { SeccompProfile } from "./profile.ts";
-import { enosys } from "./read-profile.ts";
 import { x32Bit } from "./system-calls.ts";
 import { type ConditionalRule, type Verdicts, verdictsFor } from "./verdicts.ts";
 
@@ -62,5 +61,5 @@ class Ranges {
 }
 
 function newerThan({ refusesUnknown, defaultAction }: SeccompProfile): number {
-  return refusesUnknown ? action.errno | enosys : defaultAction;
+  return refusesUnknown ? action.errno | errno.noSuchCall : defaultAction;
 }

@@ -38,6 +38,8 @@ describe("linux.seccomp", () => {
     assert.deepEqual(condition({ value: 0x1_0000_0002 })?.value, { high: 1, low: 2 });
     assert.deepEqual(condition({ value: 18446744073709551615n })?.value, { high: 0xffffffff, low: 0xffffffff });
     assert.deepEqual(condition({ value: 18446744073709551516n })?.value, { high: 0xffffffff, low: 0xffffff9c });
+    assert.deepEqual(condition({ value: "18446744073709551516" })?.value, { high: 0xffffffff, low: 0xffffff9c });
+    assert.throws(() => condition({ value: "18446744073709551616" }), { code: "oci/spec-invalid" });
     // What JSON makes of the largest value.
     assert.deepEqual(condition({ value: 2 ** 64 })?.value, { high: 0xffffffff, low: 0xffffffff });
     assert.deepEqual(condition({})?.value, { high: 0, low: 0 });

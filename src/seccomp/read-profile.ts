@@ -9,6 +9,7 @@ import {
   action,
   actions,
   architectures,
+  errno,
   filterFlags,
   foreignArchitectures,
   operators,
@@ -16,8 +17,6 @@ import {
 import type { Condition, SeccompProfile, SeccompRule, Wide } from "./profile.ts";
 
 const where = "linux.seccomp";
-const eperm = 1;
-export const enosys = 38;
 /** MAX_ERRNO of the kernel. */
 const maxErrno = 4095;
 const maxData = 0xffff;
@@ -31,7 +30,7 @@ export function readProfile(document: unknown): SeccompProfile {
   const defaultAction = actionOf(fields.defaultAction, `${where}.defaultAction`, defaultErrno, "defaultErrnoRet");
   return {
     defaultAction,
-    refusesUnknown: !isPermissive(defaultAction) && defaultErrno !== enosys,
+    refusesUnknown: !isPermissive(defaultAction) && defaultErrno !== errno.noSuchCall,
     architectures: architecturesOf(list(fields.architectures, `${where}.architectures`)),
     flags: flagsOf(fields.flags),
     rules: list(fields.syscalls, `${where}.syscalls`).flatMap((item, index) =>
@@ -65,7 +64,7 @@ function actionOf(name: unknown, key: string, data: unknown, dataName: string): 
   if (value !== action.errno && value !== action.trace) return value;
   const most = value === action.errno ? maxErrno : maxData;
   const dataKey = `${key.slice(0, key.lastIndexOf("."))}.${dataName}`;
-  return (value | (given(data) ? integer(data, dataKey, most) : eperm)) >>> 0;
+  return (value | (given(data) ? integer(data, dataKey, most) : errno.notPermitted)) >>> 0;
 }
 
 /** The machine's own is always there, as libseccomp has it. */
@@ -111,8 +110,10 @@ function conditionOf(item: unknown, key: string): Condition {
 /** A double beyond the range stands for the largest value, which it is nearest to. */
 function wide(value: unknown, key: string): Wide {
   if (!given(value)) return { high: 0, low: 0 };
-  if (typeof value === "bigint" && value >= 0n && value < 2n ** 64n) {
-    return { high: Number(value >> 32n), low: Number(value & 0xffff_ffffn) };
+  // What has more bits than a double is a text of digits, or comes from a message.
+  const exact = typeof value === "string" && /^\d{1,20}$/.test(value) ? BigInt(value) : value;
+  if (typeof exact === "bigint" && exact >= 0n && exact < 2n ** 64n) {
+    return { high: Number(exact >> 32n), low: Number(exact & 0xffff_ffffn) };
   }
   const number = integer(value, key, 2 ** 64);
   if (number === 2 ** 64) return { high: 0xffff_ffff, low: 0xffff_ffff };

@@ -17,7 +17,8 @@ export function updateContainer(host: ContainerHost, container: Container, resou
   const { cgroup, id } = container;
   const options = settingOptions(host, id);
   const current = (file: string): string | undefined => currentText(cgroup.directory, file);
+  const rules = resources.objects("devices").length > 0 ? readDeviceRules(resources) : undefined;
   const settings = readCgroupSettings(resources, { notApplied: options.notApplied, current });
   updateSettings(cgroup, settings, options, host.log);
-  if (resources.objects("devices").length > 0) limitDevices(host, id, cgroup, readDeviceRules(resources));
+  if (rules !== undefined) limitDevices(host, id, cgroup, rules);
 }
