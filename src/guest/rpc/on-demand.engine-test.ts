@@ -89,25 +89,12 @@ describe("what a container does", () => {
   it("is listed, as pids and as a table", async () => {
     await using agent = await startAgent();
     const { containerId } = await startContainer(agent, specOf(["sh", "-c", "sleep 1000 & sleep 1001; true"]));
-    const listed = await untilCount(agent, containerId, 3);
-    const { processList } = await agent.client.listProcesses({
-      containerId,
-      format: "table",
-      args: ["-o", "pid=,ppid=,args="],
-    });
-    const rows = decodeUtf8(processList)
-      .trimEnd()
-      .split("\n")
-      .map((line) => line.trim().split(/ +/));
+    const expected = ["sh -c sleep 1000 & sleep 1001; true", "sleep 1000", "sleep 1001"];
+    const rows = await untilListed(agent, containerId, expected);
     assert.deepEqual(
-      rows.map(([pid]) => Number(pid)),
-      listed,
+      rows.map(({ pid }) => pid),
+      await pids(agent, containerId),
     );
-    assert.deepEqual(rows.map(([, , ...args]) => args.join(" ")).sort(), [
-      "sh -c sleep 1000 & sleep 1001; true",
-      "sleep 1000",
-      "sleep 1001",
-    ]);
     const refuse = (format: string, args: string[]) =>
       assert.rejects(agent.client.listProcesses({ containerId, format, args }), { code: "usage/invalid" });
     await refuse("yaml", []);
@@ -128,9 +115,21 @@ describe("what a container does", () => {
   });
 });
 
-async function untilCount(agent: TestAgent, containerId: string, count: number): Promise<number[]> {
+interface Row {
+  readonly pid: number;
+  readonly args: string;
+}
+
+/** A fork is listed with its parent's arguments until it has executed its program. */
+async function untilListed(agent: TestAgent, containerId: string, expected: readonly string[]): Promise<Row[]> {
+  const request = { containerId, format: "table", args: ["-o", "pid=,args="] };
   for (;;) {
-    const found = await pids(agent, containerId);
-    if (found.length >= count) return found;
+    const text = decodeUtf8((await agent.client.listProcesses(request)).processList).trimEnd();
+    const rows = text.split("\n").map((line) => {
+      const [, pid = "", args = ""] = /^ *(\d+) (.*)$/.exec(line) ?? [];
+      return { pid: Number(pid), args };
+    });
+    const found = rows.map(({ args }) => args).sort();
+    if (JSON.stringify(found) === JSON.stringify(expected)) return rows;
   }
 }

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { KumiteError } from "../util/errors.ts";
+import { silentLogger } from "../util/log.ts";
+import { Queue } from "../util/queue.ts";
+import { awaitOom } from "./oom.ts";
+import { type Exit, SandboxProcess } from "./process.ts";
+import { Sandbox, type SandboxHost } from "./sandbox.ts";
+
+const never = new AbortController().signal;
+const exit: Exit = { exitStatus: 137, exitedMs: 1 };
+
+/** A sandbox whose guest tells what a test says. */
+function sandboxWith(getOOMEvent: () => Promise<{ containerId: string }>) {
+  const sandbox = new Sandbox({ log: silentLogger, id: "web" } as unknown as SandboxHost);
+  const key = { containerId: "web", execId: undefined };
+  const process = new SandboxProcess({ key, terminal: false, relay: { pid: 1, startTicks: 1 } });
+  sandbox.containers.set("web", { id: "web", process } as never);
+  sandbox.state = { phase: "running", vm: { agent: { getOOMEvent } }, tree: {} } as never;
+  const end = (): void => {
+    process.stop(exit);
+    process.announce();
+  };
+  return { sandbox, end };
+}
+
+describe("lack of memory in a guest", () => {
+  it("is counted from the first question on, for everybody who asks", async () => {
+    const events = new Queue<string>();
+    let asked = 0;
+    const { sandbox, end } = sandboxWith(async () => {
+      asked += 1;
+      return { containerId: (await events.next()) ?? "" };
+    });
+    assert.equal(asked, 0);
+    assert.deepEqual(await awaitOom(sandbox, "web", undefined, never), { count: 0, ended: false });
+    assert.equal(asked, 1);
+    const both = [awaitOom(sandbox, "web", 0, never), awaitOom(sandbox, "web", 0, never)];
+    // Of a container that is not here, and not in the way of others.
+    events.push("stranger");
+    events.push("web");
+    assert.deepEqual(await Promise.all(both), [
+      { count: 1, ended: false },
+      { count: 1, ended: false },
+    ]);
+    const last = awaitOom(sandbox, "web", 1, never);
+    end();
+    assert.deepEqual(await last, { count: 1, ended: true });
+    assert.deepEqual(await awaitOom(sandbox, "web", undefined, never), { count: 1, ended: true });
+  });
+
+  it("is not told by an agent that does not know of it, which harms nobody", async () => {
+    const { sandbox, end } = sandboxWith(() => Promise.reject(new KumiteError("agent/failed", "unimplemented")));
+    const waiting = awaitOom(sandbox, "web", 0, never);
+    end();
+    assert.deepEqual(await waiting, { count: 0, ended: true });
+  });
+
+  it("is not waited for longer than the caller does", async () => {
+    const { sandbox } = sandboxWith(() => new Promise(() => {}));
+    const caller = new AbortController();
+    const waiting = awaitOom(sandbox, "web", 0, caller.signal);
+    caller.abort();
+    await assert.rejects(waiting, { code: "aborted" });
+    await assert.rejects(awaitOom(sandbox, "other", 0, never), { code: "container/not-found" });
+  });
+});
