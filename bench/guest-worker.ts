@@ -27,13 +27,19 @@ async function main(installRoot: string, directory: string, rounds: number): Pro
   try {
     const storage = { ...vm.machine.guestShare(share), mountPoint: guestSharedDirectory, options: [] };
     await vm.agent.createSandbox({ hostname: "bench", sandboxId: request.id, storages: [storage] });
-    const spec = JSON.parse(await readFile(path.join(directory, "config.json"), "utf8")) as OciSpec;
+    const spec = forGuest(JSON.parse(await readFile(path.join(directory, "config.json"), "utf8")) as OciSpec);
     const samples: number[] = [];
     for (let round = 0; round < rounds; round++) samples.push(await createAndStart(vm.agent, spec, `c${round}`));
     process.stdout.write(JSON.stringify(samples));
   } finally {
     await vm.stop();
   }
+}
+
+/** As the sandbox passes it on: the machine has the network to itself. */
+function forGuest(spec: OciSpec): OciSpec {
+  const namespaces = (spec.linux?.namespaces ?? []).filter(({ type }) => type !== "network");
+  return { ...spec, linux: { ...spec.linux, namespaces } };
 }
 
 async function createAndStart(agent: AgentClient, spec: OciSpec, containerId: string): Promise<number> {
