@@ -8,6 +8,7 @@ export function isAbsolutePath(path: string): boolean {
 
 /** Without `.`, `..`, empty components and trailing slash; an absolute path never climbs above `/`. */
 export function normalizePath(path: string): string {
+  if (isNormal(path)) return path;
   const absolute = isAbsolutePath(path);
   const kept: string[] = [];
   for (const part of path.split("/")) {
@@ -18,6 +19,11 @@ export function normalizePath(path: string): string {
   }
   const joined = kept.join("/");
   return absolute ? `/${joined}` : joined === "" ? "." : joined;
+}
+
+/** Nearly all absolute paths are as they should be, which is seen a hundred times faster than made. */
+function isNormal(path: string): boolean {
+  return path.startsWith("/") && !path.includes("//") && !path.includes("/.") && !path.endsWith("/");
 }
 
 /** Joins and normalizes; a later absolute part does not restart: `joinPath("/a", "/b")` is `/a/b`. */

@@ -1,6 +1,7 @@
 /** One call while the server works on it: what its handler sees, and what ends it. */
 import { linked, onAbort } from "../../util/abort.ts";
 import { KumiteError } from "../../util/errors.ts";
+import { oneLine } from "../../util/text.ts";
 import { timerMs } from "../../util/timer.ts";
 import type { Request } from "../gen/ttrpc/envelope.ts";
 import type { CallContext, ClientConnection } from "./call-context.ts";
@@ -45,10 +46,11 @@ export class ServerCall implements CallContext {
     this.#forget = onAbort(this.signal, callback);
   }
 
+  /** @param name as the peer sent it */
   begin(name: string, timeoutMs: number, metadata: Request["metadata"]): void {
     if (metadata.length > 0) this.#metadata = new Map(metadata.map(({ key, value }) => [key, value]));
     if (timeoutMs > 0 && !this.#isOver) {
-      this.#timer = setTimeout(() => this.#scope.abort(timedOut(name, timeoutMs)), timerMs(timeoutMs));
+      this.#timer = setTimeout(() => this.#scope.abort(timedOut(oneLine(name), timeoutMs)), timerMs(timeoutMs));
     }
   }
 

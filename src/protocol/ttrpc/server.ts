@@ -165,13 +165,13 @@ class Server implements ClientConnection, FrameHandler {
     };
     const fail = (error: unknown): void => {
       if (call.isOver) return;
-      if (!this.signal.aborted) this.#options.onError?.(name, error);
+      if (!this.signal.aborted) this.#options.onError?.(oneLine(name), error);
       answerOnce(error instanceof Error ? error : new Error(messageOf(error)));
     };
     call.onAbort(() => fail(abortError(call.signal)));
     try {
       const { service, method, payload, timeoutNano, metadata } = decodeEnvelope(bytes);
-      name = oneLine(`${service}/${method}`);
+      name = `${service}/${method}`;
       const handle = findMethod(this.#services, service, method);
       call.begin(name, Number(timeoutNano) / 1e6, metadata);
       return handle(payload, call).then(answerOnce, fail);

@@ -10,7 +10,7 @@ import { closeQuietly, setStatusFlags, statusFlags } from "../linux/file.ts";
 import { O_ACCMODE, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_WRONLY } from "../linux/open-flags.ts";
 import { movePiped } from "../linux/pipe.ts";
 import { MSG_DONTWAIT, SHUT_WR } from "../linux/socket.ts";
-import { fstat, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "../linux/stat.ts";
+import { fileType, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG, S_IFSOCK } from "../linux/stat.ts";
 import { isTerminal, ptyNumber } from "../linux/terminal.ts";
 
 /** Results of calls are as native ones: a count, or the negated errno. */
@@ -39,7 +39,7 @@ export interface Channel {
 
 /** A descriptor that nobody else has: set to nonblocking. Closing the channel closes it. */
 export function ownChannel(fd: number): Channel {
-  const type = fstat(fd).mode & S_IFMT;
+  const type = fileType(fd);
   const flags = statusFlags(fd);
   if ((flags & O_NONBLOCK) === 0) setStatusFlags(fd, flags | O_NONBLOCK);
   if (isAlwaysReady(fd, type)) return plainChannel(fd, "always", type, [fd]);
@@ -50,7 +50,7 @@ export function ownChannel(fd: number): Channel {
 
 /** A descriptor that others may have too: its flags stay as they are. Closing the channel closes it. */
 export function sharedChannel(fd: number): Channel {
-  const type = fstat(fd).mode & S_IFMT;
+  const type = fileType(fd);
   if (type === S_IFSOCK) return socketChannel(fd);
   if (isAlwaysReady(fd, type)) return plainChannel(fd, "always", type, [fd]);
   // Even if it is nonblocking now: whoever made it so may take that back.

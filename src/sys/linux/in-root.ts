@@ -18,7 +18,7 @@ import {
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
 } from "./open-flags.ts";
-import { fstat, S_IFLNK, S_IFMT, S_IFREG } from "./stat.ts";
+import { fileType, S_IFLNK, S_IFREG } from "./stat.ts";
 
 const ENOTDIR = -20;
 /** The kernel's own limit of links in one path. */
@@ -37,14 +37,27 @@ export function openInRootIfPresent(rootFd: number, path: string, flags: number)
 
 /** The descriptor or the negated errno: half of the paths of a container are looked up to find that they are missing. */
 function tryOpenInRoot(rootFd: number, path: string, flags: number): number {
-  const relative = path.replace(/^\/+/, "");
-  const how = encodeOpenHow({ flags: flags | O_CLOEXEC, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS });
+  let start = 0;
+  while (path[start] === "/") start++;
+  const relative = path.slice(start);
+  const how = howInRoot(flags);
   let result = EAGAIN;
   // A rename or mount elsewhere disturbs the resolution of "..".
   for (let attempt = 0; result === EAGAIN && attempt < 128; attempt++) {
     result = native.openat2(rootFd, relative === "" ? "." : relative, how);
   }
   return result;
+}
+
+/** struct open_how by flags, of which there are few. */
+const hows = new Map<number, Uint8Array>();
+
+function howInRoot(flags: number): Uint8Array {
+  const known = hows.get(flags);
+  if (known !== undefined) return known;
+  const how = encodeOpenHow({ flags: flags | O_CLOEXEC, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS });
+  hows.set(flags, how);
+  return how;
 }
 
 /**
@@ -158,7 +171,7 @@ class Walk {
 
   /** Into a directory, or on along a link. Takes the descriptor over. */
   #descend(fd: number): void {
-    if ((fstat(fd).mode & S_IFMT) !== S_IFLNK) {
+    if (fileType(fd) !== S_IFLNK) {
       this.#trail.push(fd);
       return;
     }
