@@ -10,14 +10,14 @@ import type { BenchContext } from "./context.ts";
 import type { Findings } from "./figures.ts";
 import { table } from "./report.ts";
 import { boot } from "./scenarios/boot.ts";
-import { container } from "./scenarios/container.ts";
+import { container, loaded } from "./scenarios/container.ts";
 import { exec } from "./scenarios/exec.ts";
 import { kill } from "./scenarios/kill.ts";
 import { manyExecs } from "./scenarios/many-execs.ts";
 import { memory } from "./scenarios/memory.ts";
 import { output } from "./scenarios/output.ts";
 
-const scenarios = { boot, container, exec, "many-execs": manyExecs, kill, output, memory } satisfies Record<
+const scenarios = { boot, container, loaded, exec, "many-execs": manyExecs, kill, output, memory } satisfies Record<
   string,
   (context: BenchContext) => Promise<Findings>
 >;

@@ -90,7 +90,25 @@ describe("a container with rights in its machine", onlyKumite, () => {
     assert.equal(found.get("disk"), "reached", show(result));
   });
 
-  it("is under its seccomp profile from its first instruction on, and so is what is executed into it", async () => {
+  it("is refused at once when its profile is wrong", async () => {
+    const bundle = await place.bundle(shell("true"), (config) => {
+      config.linux.seccomp = { defaultAction: "SCMP_ACT_NOTIFY", listenerPath: "/run/listener" };
+    });
+    const result = await place.run(bundle);
+    assert.equal(result.status, 1);
+    assert.match(result.stderr, /linux\.seccomp\.listenerPath is not supported: a listener cannot reach/);
+  });
+});
+
+describe("a container with a seccomp profile", () => {
+  let place: Workplace;
+  before(async () => {
+    place = await Workplace.open("seccomp");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  it("is under it from its first instruction on, and so is what is executed into it", async () => {
     const seccomp = podmanProfile();
     const script = "grep ^Seccomp: /proc/self/status; mkdir /tmp/x; touch /tmp/y && rm /tmp/y && echo fine";
     const refused = { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 28 };
@@ -111,12 +129,15 @@ describe("a container with rights in its machine", onlyKumite, () => {
     }
   });
 
-  it("is refused at once when its profile is wrong", async () => {
-    const bundle = await place.bundle(shell("true"), (config) => {
-      config.linux.seccomp = { defaultAction: "SCMP_ACT_NOTIFY", listenerPath: "/run/listener" };
-    });
-    const result = await place.run(bundle);
-    assert.equal(result.status, 1);
-    assert.match(result.stderr, /linux\.seccomp\.listenerPath is not supported: a listener cannot reach/);
+  it("ends by SIGSYS where the profile says so", async () => {
+    for (const action of ["SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"]) {
+      const bundle = await place.bundle(shell("exec mkdir /tmp/x"), (config) => {
+        config.linux.seccomp = {
+          defaultAction: "SCMP_ACT_ALLOW",
+          syscalls: [{ names: ["mkdir", "mkdirat"], action }],
+        };
+      });
+      assert.equal((await place.run(bundle)).status, 128 + 31, action);
+    }
   });
 });
