@@ -12,6 +12,9 @@ export async function update(context: VerbContext, { args, flags }: Invocation<"
   const [id = ""] = args;
   await refuseStopped(context, id);
   const resources = await readResourceRequest(context.os, flags);
+  if (resources.memory?.kernel || resources.memory?.kernelTCP) {
+    context.log.warn("limits of the kernel's memory have no effect: it is counted with the rest", { container: id });
+  }
   const shim = await connectTo(context, id);
   try {
     await shim.task.update({ id, resources: { typeUrl, value: encodeUtf8(JSON.stringify(resources)) } });

@@ -3,7 +3,7 @@
  * written for a host with more of them.
  */
 import { readFileText } from "../../sys/linux/whole-file.ts";
-import { KumiteError } from "../../util/errors.ts";
+import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { splitByPresence } from "../spec/number-list.ts";
 import type { CgroupSetting } from "../spec/plan.ts";
 
@@ -26,7 +26,7 @@ function fit(setting: CgroupSetting, notApplied: (phrase: string) => void): Cgro
   const { key, file, value } = setting;
   const set = sets.get(file);
   if (set === undefined) return setting;
-  const online = readFileText(set.online).trim();
+  const online = readOnline(set.online);
   const split = splitByPresence(value, online);
   if (split === undefined) throw failed(setting, `${JSON.stringify(value)} is no list of numbers such as 0-3,7`);
   if (split.kept === "") {
@@ -35,6 +35,16 @@ function fit(setting: CgroupSetting, notApplied: (phrase: string) => void): Cgro
   if (split.missing === "") return setting;
   notApplied(`${key}: ${split.missing}, which the virtual machine does not have`);
   return { ...setting, value: split.kept };
+}
+
+/** A kernel without memory nodes has them all in one. */
+function readOnline(file: string): string {
+  try {
+    return readFileText(file).trim();
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return "0";
+    throw error;
+  }
 }
 
 function failed({ key }: CgroupSetting, why: string): KumiteError {

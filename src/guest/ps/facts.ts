@@ -8,8 +8,9 @@ import { decodeUtf8 } from "../../util/text.ts";
 /** The kernel's unit of processor and start times; the same on every architecture. */
 const ticksPerSecond = 100;
 const kibPerPage = 4;
-/** Arguments may be megabytes, of each of thousands of processes. */
+/** Arguments may be megabytes, of each of thousands of processes, and an answer has a limit. */
 const maxArgumentBytes = 4096;
+const maxAllArgumentBytes = 1024 * 1024;
 
 export interface ProcessFacts {
   readonly pid: number;
@@ -45,11 +46,16 @@ export interface MachineFacts {
   readonly memoryKib: number;
 }
 
-/** `undefined` when it has ended meanwhile. */
-export function readFacts(pid: number): ProcessFacts | undefined {
+/** Of each that has not ended meanwhile. */
+export function readAllFacts(pids: readonly number[]): ProcessFacts[] {
+  const argumentBytes = Math.min(maxArgumentBytes, Math.ceil(maxAllArgumentBytes / Math.max(1, pids.length)));
+  return pids.flatMap((pid) => readFacts(pid, argumentBytes) ?? []);
+}
+
+function readFacts(pid: number, argumentBytes: number): ProcessFacts | undefined {
   const stat = read(pid, "stat");
   const status = read(pid, "status");
-  const args = readArguments(pid);
+  const args = readArguments(pid, argumentBytes);
   if (stat === undefined || status === undefined || args === undefined) return undefined;
   return parseFacts(pid, stat, status, args);
 }
@@ -63,8 +69,8 @@ export function readMachineFacts(): MachineFacts {
   };
 }
 
-/** `stat` and `status` of proc(5). Exported for tests. */
-export function parseFacts(pid: number, stat: string, status: string, args: readonly string[]): ProcessFacts {
+/** `stat` and `status` of proc(5). */
+function parseFacts(pid: number, stat: string, status: string, args: readonly string[]): ProcessFacts {
   // The name may hold blanks and parentheses itself.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   /** By the number that proc(5) gives it. */
@@ -108,11 +114,11 @@ function read(pid: number, name: string): string | undefined {
 }
 
 /** Of very many only the first. */
-function readArguments(pid: number): string[] | undefined {
+function readArguments(pid: number, limit: number): string[] | undefined {
   try {
     const fd = open(`/proc/${pid}/cmdline`, O_RDONLY | O_CLOEXEC);
     try {
-      const buffer = new Uint8Array(maxArgumentBytes);
+      const buffer = new Uint8Array(limit);
       const text = decodeUtf8(buffer.subarray(0, readBytes(fd, buffer))).replace(/\0$/, "");
       return text === "" ? [] : text.split("\0");
     } finally {

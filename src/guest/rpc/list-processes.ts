@@ -3,7 +3,7 @@ import { ListProcessesRequest, ListProcessesResponse } from "../../protocol/gen/
 import { KumiteError } from "../../util/errors.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { parsePsArguments } from "../ps/arguments.ts";
-import { readFacts, readMachineFacts } from "../ps/facts.ts";
+import { readAllFacts, readMachineFacts } from "../ps/facts.ts";
 import { renderTable } from "../ps/table.ts";
 import { rpc } from "./rpc.ts";
 
@@ -16,7 +16,7 @@ export const listProcesses = rpc("ListProcesses", ListProcessesRequest, ListProc
       return { processList: encodeUtf8(JSON.stringify(sorted(container.cgroup.pids()))) };
     case "table": {
       const view = parsePsArguments(args);
-      const facts = sorted(container.cgroup.pids()).flatMap((pid) => readFacts(pid) ?? []);
+      const facts = readAllFacts(sorted(container.cgroup.pids()));
       return { processList: encodeUtf8(renderTable(view, facts, readMachineFacts())) };
     }
     default:
