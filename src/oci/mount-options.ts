@@ -54,7 +54,7 @@ export const mountPlainWords = ["async", "defaults", "loud", "noiversion", "nola
 export const mountExtensionWords = ["tmpcopyup", "notmpcopyup", "copy-symlink", "idmap", "ridmap"] as const;
 
 /** Known in order to be refused with their name, or told to be without effect. */
-const notImplemented: ReadonlySet<string> = new Set(["remount", "copy-symlink", "idmap", "ridmap"]);
+const notImplemented: ReadonlySet<string> = new Set(["copy-symlink", "idmap", "ridmap"]);
 
 /** Every word that has an effect or asks for what is so anyway, sorted. */
 export function supportedMountOptions(): string[] {

@@ -84,12 +84,27 @@ export function processSchema() {
     apparmorProfile: opt(text()),
     oomScoreAdj: opt(integer("an integer from -1000 to 1000", -1000, 1000)),
     selinuxLabel: opt(text()),
+    ioPriority: opt(object({ class: nonEmpty(), priority: opt(integer("an integer from 0 to 7", 0, 7)) })),
+    scheduler: opt(schedulerSchema()),
+  });
+}
+
+function schedulerSchema() {
+  return object({
+    policy: nonEmpty(),
+    nice: opt(integer("an integer from -20 to 19", -20, 19)),
+    priority: opt(integer("an integer from 0 to 99", 0, 99)),
+    flags: opt(texts()),
+    runtime: opt(uint64()),
+    deadline: opt(uint64()),
+    period: opt(uint64()),
   });
 }
 
 function mountSchema() {
   return object({
-    destination: absolutePath(),
+    // A relative one is taken from the root, as other runtimes do with a warning.
+    destination: nonEmpty(),
     type: opt(text()),
     source: opt(text()),
     options: opt(texts()),

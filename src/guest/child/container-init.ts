@@ -15,11 +15,13 @@ import type { ContainerPlan, NamespacePlan } from "../spec/plan.ts";
 import { awaitRelease, reportFailure, reportReady } from "./control.ts";
 import { closeAllBut, setStandard } from "./descriptors.ts";
 import { populateDev } from "./devices.ts";
-import { directoryMode, mountAll } from "./mounts.ts";
+import { runHooks } from "./hooks.ts";
+import { directoryMode, MountRoot } from "./mount-target.ts";
+import { mountAll } from "./mounts.ts";
 import { prepareProgram, runProgram } from "./program.ts";
 import { makePathsReadonly, maskPaths } from "./protect.ts";
 import { attachRootfs, enterRootfs } from "./rootfs.ts";
-import { leaveSessionKeyring, setOomScoreAdjustment, setSysctls } from "./settings.ts";
+import { leaveSessionKeyring, setOomScoreAdjustment, setPersonality, setSysctls } from "./settings.ts";
 import { step } from "./step.ts";
 import { openTerminal } from "./terminal.ts";
 
@@ -40,6 +42,8 @@ export function initContainer(init: ContainerInit): never {
     const program = buildContainer(init);
     reportReady(init.control);
     awaitRelease(init.control);
+    const { startContainer, state } = init.plan.hooks;
+    runHooks(startContainer, "created", state);
     runProgram(program, init.plan.process);
   } catch (error) {
     reportFailure(init.control, error);
@@ -53,6 +57,7 @@ function prepareProcess({ plan, control, standard, joined }: ContainerInit): voi
   setsid();
   leaveSessionKeyring();
   setOomScoreAdjustment(plan.process.oomScoreAdj);
+  setPersonality(plan.personality);
 }
 
 function enterNamespaces({ plan, joined }: ContainerInit): void {
@@ -73,16 +78,22 @@ function makes(namespaces: NamespacePlan, name: keyof typeof namespaceFlag): boo
   return (namespaces.create & namespaceFlag[name]) !== 0;
 }
 
+/** For programs that are not the container's. */
+const usualUmask = 0o022;
+
 function buildContainer({ plan, control }: ContainerInit) {
   // Modes are given as they are meant.
   umask(0);
   const nullFd = open("/dev/null", O_PATH | O_CLOEXEC);
   const rootFd = attachRootfs(plan.rootfs);
-  mountAll(rootFd, plan.mounts);
+  const seal = mountAll(new MountRoot(rootFd), plan.mounts);
   populateDev(rootFd, plan);
   const { terminal, user, cwd } = plan.process;
   if (terminal !== undefined) openTerminal({ rootFd, control, plan: terminal, uid: user.uid, console: true });
   closeQuietly(step(`making ${cwd}`, () => makeDirectoriesInRoot(rootFd, cwd, directoryMode)));
+  umask(usualUmask);
+  runHooks(plan.hooks.createContainer, "creating", plan.hooks.state);
+  seal();
   makePathsReadonly(rootFd, plan.readonlyPaths);
   maskPaths(rootFd, plan.maskedPaths, nullFd);
   closeQuietly(nullFd);

@@ -21,7 +21,7 @@ const mount = (destination: string, ...options: string[]): NonNullable<OciSpec["
 describe("what a container sees", () => {
   it("is its own processes, names, cgroup and interfaces", async () => {
     await using agent = await startAgent();
-    assert.equal(await seen(agent, "echo $$; ls /proc | grep -c '^[0-9]'"), "1\n3");
+    assert.equal(await seen(agent, "echo $$; echo /proc/[0-9]*"), "1\n/proc/1");
     assert.equal(
       await seen(agent, "hostname; cat /proc/sys/kernel/domainname", { domainname: "example" }),
       "box\nexample",
@@ -133,6 +133,26 @@ describe("what a container sees", () => {
       await seen(agent, "pwd; stat -c %a .", { process: { cwd: "/made/on/demand" } }),
       "/made/on/demand\n755",
     );
+  });
+
+  it("is a directory that its user could not enter by itself", async () => {
+    await using agent = await startAgent();
+    await os.files.changeMode(`${agent.shared}/box/rootfs/root`, 0o700);
+    const process = { cwd: "/root", user: { uid: 1000, gid: 1000 } };
+    assert.equal(await seen(agent, "echo in; ls", { process }), "in\nls: .: Permission denied");
+  });
+
+  it("are its priorities for processor and disk, and the machine it takes itself to run on", async () => {
+    await using agent = await startAgent();
+    const process = {
+      scheduler: { policy: "SCHED_BATCH", nice: 5 },
+      ioPriority: { class: "IOPRIO_CLASS_IDLE", priority: 4 },
+    };
+    // Fields of proc(5): nice and policy, 3 is SCHED_BATCH.
+    const script = "ionice -p $$; cut -d' ' -f19,41 /proc/self/stat; uname -m";
+    const linux = { personality: { domain: "LINUX32" } };
+    const machine = (await seen(agent, "uname -m")) === "x86_64" ? "i686" : "armv8l";
+    assert.equal(await seen(agent, script, { process, linux }), `idle\n5 3\n${machine}`);
   });
 
   it("are exactly the capabilities that were given, and no new ones by exec", async () => {

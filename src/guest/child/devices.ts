@@ -9,7 +9,7 @@ import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, statIfExists } from "../../sys/linux
 import { isSystemError, SystemError } from "../../util/errors.ts";
 import { baseName, dirName } from "../../util/path.ts";
 import type { ContainerPlan, DevicePlan } from "../spec/plan.ts";
-import { directoryMode } from "./mounts.ts";
+import { directoryMode } from "./mount-target.ts";
 import { step } from "./step.ts";
 
 /** Links that programs rely on (runtime-spec, "Dev symbolic links"). */

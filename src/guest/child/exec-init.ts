@@ -11,12 +11,14 @@ import type { ProcessPlan } from "../spec/plan.ts";
 import { reportFailure } from "./control.ts";
 import { closeAllBut, setStandard } from "./descriptors.ts";
 import { prepareProgram, runProgram } from "./program.ts";
-import { leaveSessionKeyring, setOomScoreAdjustment } from "./settings.ts";
+import { leaveSessionKeyring, setOomScoreAdjustment, setPersonality } from "./settings.ts";
 import { step } from "./step.ts";
 import { openTerminal } from "./terminal.ts";
 
 export interface ExecInit {
   readonly plan: ProcessPlan;
+  /** The container's. */
+  readonly personality: number | undefined;
   /** Socket to the agent. */
   readonly control: number;
   /** Standard input, output and error; with a terminal these are only there until it is. */
@@ -29,7 +31,7 @@ export interface ExecInit {
 const entered =
   namespaceFlag.mount | namespaceFlag.uts | namespaceFlag.ipc | namespaceFlag.network | namespaceFlag.cgroup;
 
-export function initExec({ plan, control, standard, firstProcess }: ExecInit): never {
+export function initExec({ plan, personality, control, standard, firstProcess }: ExecInit): never {
   try {
     resetSignals();
     setStandard(standard);
@@ -37,6 +39,7 @@ export function initExec({ plan, control, standard, firstProcess }: ExecInit): n
     setsid();
     leaveSessionKeyring();
     setOomScoreAdjustment(plan.oomScoreAdj);
+    setPersonality(personality);
     step("entering the container", () => setns(firstProcess, entered));
     closeQuietly(firstProcess);
     if (plan.terminal !== undefined) {

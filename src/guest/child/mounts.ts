@@ -1,81 +1,151 @@
 /**
- * The mounts of a container, made below its root. Destinations are resolved inside that root and made when missing;
- * what is mounted goes onto the descriptor that was resolved.
+ * The mounts of a container, made below its root. Each is complete before it is attached, and attached to the descriptor
+ * of a destination that was resolved once.
  */
 import { cloneMountOf, mountFileSystem } from "../../sys/linux/detached-mount.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
-import { makeDirectoriesInRoot, makeFileInRoot, openWithoutLinks } from "../../sys/linux/in-root.ts";
-import { attachMount, mount_setattr } from "../../sys/linux/mount.ts";
+import { openWithoutLinks } from "../../sys/linux/in-root.ts";
+import { attachMount, fileSystemTypeOf, mount_setattr, PROC_SUPER_MAGIC } from "../../sys/linux/mount.ts";
 import { O_PATH } from "../../sys/linux/open-flags.ts";
-import { fstat, isDirectory } from "../../sys/linux/stat.ts";
-import type { AttributeChange, BindMountPlan, MountPlan, NewMountPlan } from "../spec/plan.ts";
+import { fileType, fstat, S_IFDIR } from "../../sys/linux/stat.ts";
+import { SystemError } from "../../util/errors.ts";
+import { mountAttribute } from "../spec/mount-options.ts";
+import type {
+  AttributeChange,
+  BindMountPlan,
+  FsParameter,
+  MountPlan,
+  NewMountPlan,
+  Propagation,
+  RemountPlan,
+} from "../spec/plan.ts";
+import { copyTree } from "./copy-tree.ts";
+import type { MountRoot, MountTarget } from "./mount-target.ts";
 import { setPropagation } from "./rootfs.ts";
 import { step } from "./step.ts";
 
-/** Of mount points that have to be made, as runc makes them. */
-export const directoryMode = 0o755;
-const fileMode = 0o755;
+const none: AttributeChange = { set: 0, clear: 0 };
 
-export function mountAll(rootFd: number, plans: readonly MountPlan[]): void {
-  for (const plan of plans) step(`mounting ${plan.destination}`, () => mountOne(rootFd, plan));
+/**
+ * Mounts that become read-only when all is in place: other mounts and nodes may still have to be made in them.
+ * To be called once; it closes what it holds.
+ */
+export type Sealing = () => void;
+
+export function mountAll(root: MountRoot, plans: readonly MountPlan[]): Sealing {
+  const unsealed: { readonly mount: number; readonly destination: string }[] = [];
+  for (const plan of plans) {
+    const { destination } = plan;
+    const mount = step(`mounting ${destination}`, () => mountOne(root, plan));
+    if (sealedLate(plan)) unsealed.push({ mount, destination });
+    else closeQuietly(mount);
+  }
+  return () => {
+    for (const { mount, destination } of unsealed) {
+      step(`making ${destination} read-only`, () => change(mount, { set: mountAttribute.readonly, clear: 0 }, false));
+      closeQuietly(mount);
+    }
+  };
 }
 
-function mountOne(rootFd: number, plan: MountPlan): void {
-  const made = plan.kind === "bind" ? makeBind(plan) : makeNew(plan);
-  let target: number | undefined;
-  try {
-    target = made.directory
-      ? makeDirectoriesInRoot(rootFd, plan.destination, directoryMode)
-      : makeFileInRoot(rootFd, plan.destination, fileMode, directoryMode);
-    attachMount(made.mount, target);
-    // Only an attached mount can take part in propagation.
-    for (const bits of plan.propagation) setPropagation(made.mount, bits);
-  } finally {
-    closeQuietly(made.mount);
-    if (target !== undefined) closeQuietly(target);
+function sealedLate(plan: MountPlan): boolean {
+  return plan.kind === "new" && plan.fstype === "tmpfs" && (plan.attributes.set & mountAttribute.readonly) !== 0;
+}
+
+/** The descriptor of the mount; the caller closes it. */
+function mountOne(root: MountRoot, plan: MountPlan): number {
+  switch (plan.kind) {
+    case "bind":
+      return mountBind(root, plan);
+    case "new":
+      return mountNew(root, plan);
+    case "remount":
+      return remount(root, plan);
   }
 }
 
-interface DetachedMount {
-  readonly mount: number;
-  /** Whether the mount's root is a directory: it fits only onto its like. */
-  readonly directory: boolean;
-}
-
-function makeBind(plan: BindMountPlan): DetachedMount {
+function mountBind(root: MountRoot, plan: BindMountPlan): number {
   // A link in a directory that a container can write would lead to the guest's own files.
   const source = openWithoutLinks(plan.source, O_PATH);
   try {
-    const directory = isDirectory(fstat(source));
-    return change({ mount: cloneMountOf(source, plan.recursive, plan.source), directory }, plan);
+    const what = {
+      directory: fileType(source) === S_IFDIR,
+      fstype: undefined,
+      isProc: () => fileSystemTypeOf(source) === PROC_SUPER_MAGIC,
+    };
+    return atTarget(root.target(plan.destination, what), plan.propagation, () => {
+      return changed(cloneMountOf(source, plan.recursive, plan.source), plan);
+    });
   } finally {
     closeQuietly(source);
   }
 }
 
-function makeNew(plan: NewMountPlan): DetachedMount {
-  const mount = mountFileSystem(plan.fstype, plan.source, plan.parameters, plan.attributes.set);
-  return change({ mount, directory: true }, { attributes: none, recursiveAttributes: plan.recursiveAttributes });
+function mountNew(root: MountRoot, plan: NewMountPlan): number {
+  const { fstype, source, attributes } = plan;
+  const target = root.target(plan.destination, { directory: true, fstype, isProc: () => fstype === "proc" });
+  return atTarget(target, plan.propagation, () => {
+    const set = sealedLate(plan) ? attributes.set & ~mountAttribute.readonly : attributes.set;
+    const mount = mountFileSystem(fstype, source, parametersOf(plan, target), set);
+    return changed(mount, { attributes: none, recursiveAttributes: plan.recursiveAttributes }, () => {
+      if (plan.copyUp && target.existed) copyTree(target.fd, mount);
+    });
+  });
 }
 
-const none: AttributeChange = { set: 0, clear: 0 };
+/** A tmpfs takes after the directory that it covers, as under runc; one that covers nothing is open to all. */
+function parametersOf({ fstype, parameters }: NewMountPlan, target: MountTarget): readonly FsParameter[] {
+  if (fstype !== "tmpfs" || !target.existed || parameters.some(({ key }) => key === "mode")) return parameters;
+  return [...parameters, { key: "mode", value: (fstat(target.fd).mode & 0o7777).toString(8) }];
+}
 
-function change(
-  made: DetachedMount,
-  plan: { readonly attributes: AttributeChange; readonly recursiveAttributes: AttributeChange },
-): DetachedMount {
+function remount(root: MountRoot, plan: RemountPlan): number {
+  const mount = root.present(plan.destination);
+  return changed(mount, plan, () => {
+    if (!fstat(mount).mountRoot) throw new SystemError("EINVAL", "remount", plan.destination);
+    propagate(mount, plan.propagation);
+  });
+}
+
+/** Attaches what `make` gives. Closes the target. */
+function atTarget(target: MountTarget, propagation: readonly Propagation[], make: () => number): number {
+  let mount: number | undefined;
   try {
-    if (!isNothing(plan.recursiveAttributes)) {
-      mount_setattr(made.mount, { ...plan.recursiveAttributes, propagation: 0 }, true);
-    }
-    if (!isNothing(plan.attributes)) mount_setattr(made.mount, { ...plan.attributes, propagation: 0 }, false);
-    return made;
+    mount = make();
+    attachMount(mount, target.fd);
+    // Only an attached mount can take part in propagation.
+    propagate(mount, propagation);
+    return mount;
   } catch (error) {
-    closeQuietly(made.mount);
+    if (mount !== undefined) closeQuietly(mount);
+    throw error;
+  } finally {
+    closeQuietly(target.fd);
+  }
+}
+
+interface Changes {
+  readonly attributes: AttributeChange;
+  readonly recursiveAttributes: AttributeChange;
+}
+
+/** The mount with its attributes. Closes it when that fails. */
+function changed(mount: number, { attributes, recursiveAttributes }: Changes, before?: () => void): number {
+  try {
+    before?.();
+    change(mount, recursiveAttributes, true);
+    change(mount, attributes, false);
+    return mount;
+  } catch (error) {
+    closeQuietly(mount);
     throw error;
   }
 }
 
-function isNothing({ set, clear }: AttributeChange): boolean {
-  return set === 0 && clear === 0;
+function change(mount: number, { set, clear }: AttributeChange, recursive: boolean): void {
+  if (set !== 0 || clear !== 0) mount_setattr(mount, { set, clear, propagation: 0 }, recursive);
+}
+
+function propagate(mount: number, propagation: readonly Propagation[]): void {
+  for (const bits of propagation) setPropagation(mount, bits);
 }

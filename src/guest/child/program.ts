@@ -1,11 +1,12 @@
 /** The last steps before a process becomes the program: user, directory, environment, executable. */
 import { chdir, getcwd } from "../../sys/linux/directory.ts";
 import { execve } from "../../sys/linux/process.ts";
-import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
+import { isKumiteError, isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
 import type { ProcessPlan } from "../spec/plan.ts";
 import { findExecutable } from "./executable.ts";
 import { withHome } from "./home.ts";
 import { assumeIdentity } from "./identity.ts";
+import { setScheduling } from "./scheduling.ts";
 import { executeFiltered } from "./seccomp.ts";
 
 /** A program that was found, and how to run it. */
@@ -19,8 +20,12 @@ export interface Program {
 export function prepareProgram(plan: ProcessPlan): Program {
   // Read with the agent's rights: an image may keep its list of users to itself.
   const env = withHome(plan.env, plan.user.uid);
+  setScheduling(plan);
+  // With the agent's rights too, as under runc: a user may be given a directory that it could not enter.
+  const entered = enterDirectory(plan.cwd, "may be refused");
   assumeIdentity(plan);
-  enterDirectory(plan.cwd);
+  // The owner of a directory on a share may be let in where the agent is not.
+  if (!entered) enterDirectory(plan.cwd, "must be allowed");
   return { path: findExecutable(plan.args[0] ?? "", env), argv: plan.args, env };
 }
 
@@ -36,14 +41,16 @@ export function runProgram(program: Program, { seccomp, noNewPrivileges }: Proce
   }
 }
 
-function enterDirectory(cwd: string): void {
+/** False when it is not allowed to, and may be refused. */
+function enterDirectory(cwd: string, mode: "may be refused" | "must be allowed"): boolean {
   try {
     chdir(cwd);
     // A directory outside of the root has a name that begins with "(unreachable)".
     if (!getcwd().startsWith("/")) throw new KumiteError("agent/failed", "it lies outside of the root file system");
+    return true;
   } catch (error) {
-    throw new KumiteError("agent/failed", `chdir to cwd (${JSON.stringify(cwd)}): ${messageOf(error)}`, {
-      cause: error,
-    });
+    if (mode === "may be refused" && isSystemError(error, "EACCES", "EPERM")) return false;
+    const what = `chdir to cwd (${JSON.stringify(cwd)}) set in config.json failed`;
+    throw new KumiteError("agent/failed", `${what}: ${messageOf(error)}`, { cause: error });
   }
 }

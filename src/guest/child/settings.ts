@@ -1,6 +1,6 @@
 /** Settings of the kernel for a process and its namespaces, made through the guest's own /proc while it is in sight. */
 
-import { joinSessionKeyring } from "../../sys/linux/process.ts";
+import { joinSessionKeyring, personality } from "../../sys/linux/process.ts";
 import { writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { step } from "./step.ts";
@@ -8,6 +8,11 @@ import { step } from "./step.ts";
 export function setOomScoreAdjustment(value: number | undefined): void {
   if (value === undefined) return;
   step(`setting oom_score_adj to ${value}`, () => writeKernelFile("/proc/self/oom_score_adj", String(value)));
+}
+
+export function setPersonality(persona: number | undefined): void {
+  if (persona === undefined) return;
+  step("setting linux.personality", () => personality(persona));
 }
 
 /** Containers share the keyring of a user otherwise. A kernel may be built without keys. */

@@ -16,7 +16,7 @@ import { SystemError } from "../../util/errors.ts";
 import type { TerminalPlan } from "../spec/plan.ts";
 import { setStandard } from "./descriptors.ts";
 import { encodeChildMessage } from "./message.ts";
-import { directoryMode } from "./mounts.ts";
+import { directoryMode } from "./mount-target.ts";
 import { step } from "./step.ts";
 
 export interface TerminalRequest {

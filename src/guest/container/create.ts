@@ -53,8 +53,18 @@ export async function createContainer(
   );
   undo.add("standard streams", () => process.io.close());
   const leadsPidNamespace = (plan.namespaces.create & namespaceFlag.pid) !== 0;
+  const { personality } = plan;
   const { seccomp } = plan.process;
-  return new Container({ id, cgroup, control, first: process, leadsPidNamespace, seccomp, undo: undo.handOver() });
+  return new Container({
+    id,
+    cgroup,
+    control,
+    first: process,
+    leadsPidNamespace,
+    personality,
+    seccomp,
+    undo: undo.handOver(),
+  });
 }
 
 function holdStorages(host: ContainerHost, storages: readonly StorageRequest[], undo: Scope): void {

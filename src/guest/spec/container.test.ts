@@ -140,8 +140,8 @@ describe("mounts", () => {
       refused(/unknown word: "foo"/),
     );
     assert.throws(
-      () => one({ destination: "/a", type: "tmpfs", options: ["remount"] }),
-      refused(/remount/, "oci/unsupported"),
+      () => one({ destination: "/a", type: "tmpfs", options: ["remount", "size=1m"] }),
+      refused(/asks a remount to change size/, "oci/unsupported"),
     );
     assert.throws(
       () => one({ destination: "/a", source: "/b", options: ["bind", "idmap"] }),
@@ -149,9 +149,16 @@ describe("mounts", () => {
     );
   });
 
+  it("have destinations below the root, also when they are relative", () => {
+    assert.equal(one({ destination: "a/../b", type: "tmpfs" })?.destination, "/b");
+    assert.throws(() => one({ destination: ".", type: "tmpfs" }), refused(/must lie below the root/));
+  });
+
   it("say which of their options is not applied", () => {
-    const plan = read(minimal({ mounts: [{ destination: "/run", type: "tmpfs", options: ["tmpcopyup"] }] }));
-    assert.deepEqual(plan.notApplied, ["mount option tmpcopyup on /run"]);
+    const copied = one({ destination: "/run", type: "tmpfs", options: ["tmpcopyup"] });
+    assert.ok(copied?.kind === "new" && copied.copyUp);
+    const plan = read(minimal({ mounts: [{ destination: "/a", source: "/b", options: ["bind", "tmpcopyup"] }] }));
+    assert.deepEqual(plan.notApplied, ["mount option tmpcopyup on /a"]);
   });
 });
 

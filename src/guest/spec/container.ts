@@ -5,9 +5,11 @@ import { readCgroupSettings } from "./cgroup-settings.ts";
 import { readDeviceRules } from "./device-rules.ts";
 import { readDevices } from "./devices.ts";
 import { Fields, wrong } from "./fields.ts";
+import { readHooks } from "./hooks.ts";
 import { propagationOf } from "./mount-options.ts";
 import { readMounts } from "./mounts.ts";
 import { hasOwnNamespace, readNamespaces } from "./namespaces.ts";
+import { readPersonality } from "./personality.ts";
 import type { ContainerPlan, NamespacePlan, Propagation, RootfsPlan } from "./plan.ts";
 import { readProcess } from "./process.ts";
 import { readSysctl } from "./sysctl.ts";
@@ -28,9 +30,10 @@ export function readContainer(document: unknown, containerId: string): Container
   if (process === undefined) throw wrong("process", "is missing");
   const linux = spec.object("linux");
   const namespaces = readNamespaces(linux);
-  noteUnapplied(spec, linux, note);
+  const rootfs = readRootfs(spec, linux);
+  noteUnapplied(linux, note);
   return {
-    rootfs: readRootfs(spec, linux),
+    rootfs,
     namespaces,
     hostname: readName(spec, "hostname", namespaces),
     domainname: readName(spec, "domainname", namespaces),
@@ -44,20 +47,16 @@ export function readContainer(document: unknown, containerId: string): Container
       settings: readCgroupSettings(linux?.object("resources"), { notApplied: note }),
       devices: readDeviceRules(linux?.object("resources")),
     },
+    personality: readPersonality(linux),
     process: readProcess(process, note),
+    hooks: readHooks(spec, containerId, rootfs.path),
     notApplied,
   };
 }
 
-function noteUnapplied(spec: Fields, linux: Fields | undefined, note: (phrase: string) => void): void {
+function noteUnapplied(linux: Fields | undefined, note: (phrase: string) => void): void {
   if (linux?.has("intelRdt")) note("linux.intelRdt");
-  if (linux?.has("personality")) note("linux.personality");
   if (linux?.text("mountLabel")) note("linux.mountLabel");
-  const hooks = spec.object("hooks");
-  for (const name of ["createContainer", "startContainer"]) {
-    // The others run on the host, where the runtime is.
-    if (hooks !== undefined && hooks.objects(name).length > 0) note(`${name} hooks`);
-  }
 }
 
 function readRootfs(spec: Fields, linux: Fields | undefined): RootfsPlan {

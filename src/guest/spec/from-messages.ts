@@ -156,8 +156,11 @@ function blockIoDocument(io: oci.LinuxBlockIO): Document {
 }
 
 function hooksDocument(hooks: oci.Hooks): Document {
-  const paths = (list: readonly oci.Hook[]) => list.map(({ Path }) => ({ path: Path }));
-  return { createContainer: paths(hooks.CreateContainer), startContainer: paths(hooks.StartContainer) };
+  const documents = (list: readonly oci.Hook[]) =>
+    list.map(({ Path, Args, Env, Timeout }) =>
+      given({ path: Path, args: Args, env: Env, timeout: zeroIsNone(Timeout) }),
+    );
+  return { createContainer: documents(hooks.CreateContainer), startContainer: documents(hooks.StartContainer) };
 }
 
 function zeroIsNone(value: bigint): number | undefined {

@@ -9,43 +9,62 @@ export function readMounts(spec: Fields, notApplied: (phrase: string) => void): 
 }
 
 function readMount(fields: Fields, notApplied: (phrase: string) => void): MountPlan {
-  const destination = normalizePath(fields.absolutePath("destination"));
-  if (destination === "/") throw wrong(fields.key("destination"), "must lie below the root file system");
+  const destination = readDestination(fields);
   const options = readMountOptions(fields.texts("options"));
   const type = fields.text("type") ?? "";
   const source = fields.text("source") ?? "";
-  refuseExtensions(fields, destination, options.extensions, notApplied);
-  if (options.remount) throw unsupported(fields.key("options"), "asks for a remount, which is not supported");
+  const copyUp = readExtensions(fields, options.extensions, type, (word) =>
+    notApplied(`mount option ${word} on ${destination}`),
+  );
   const { attributes, recursiveAttributes, propagation } = options;
   const base = { destination, attributes, recursiveAttributes, propagation };
-  if (options.bind !== "none" || type === "bind") {
+  const isBind = options.bind !== "none" || type === "bind";
+  const stray = options.parameters.find(({ key }) => !isSuperblockWord(key));
+  if (options.remount) {
+    if (stray === undefined) return { ...base, kind: "remount" };
+    throw unsupported(fields.key("options"), `asks a remount to change ${stray.key}: only attributes can be changed`);
+  }
+  if (isBind) {
+    if (stray !== undefined) throw wrong(fields.key("options"), `has an unknown word: ${JSON.stringify(stray.key)}`);
     if (!source.startsWith("/")) {
       throw wrong(fields.key("source"), `must be an absolute path of the guest, not ${JSON.stringify(source)}`);
     }
-    const stray = options.parameters.find(({ key }) => !isSuperblockWord(key));
-    if (stray !== undefined) throw wrong(fields.key("options"), `has an unknown word: ${JSON.stringify(stray.key)}`);
     return { ...base, kind: "bind", source: normalizePath(source), recursive: options.bind === "rbind" };
   }
   if (type === "") throw wrong(fields.key("type"), "is missing");
   // The guest has the version 2 hierarchy only; inside a cgroup namespace it shows the container's own part.
   const fstype = type === "cgroup" ? "cgroup2" : type;
-  return { ...base, kind: "new", fstype, source: source === "" ? type : source, parameters: options.parameters };
+  const { parameters } = options;
+  return { ...base, kind: "new", fstype, source: source === "" ? type : source, parameters, copyUp };
 }
 
-function refuseExtensions(
+/** Old configurations have relative ones, which runtimes take as relative to the root. */
+function readDestination(fields: Fields): string {
+  const destination = normalizePath(`/${fields.requiredText("destination")}`);
+  if (destination === "/") throw wrong(fields.key("destination"), "must lie below the root file system");
+  return destination;
+}
+
+/** Whether the mount begins with a copy of what it covers. */
+function readExtensions(
   fields: Fields,
-  destination: string,
   extensions: readonly string[],
-  notApplied: (phrase: string) => void,
-): void {
-  if (fields.objects("uidMappings").length > 0 || fields.objects("gidMappings").length > 0) {
-    throw unsupported(fields.where, "asks for an id-mapped mount, which is not supported");
-  }
+  type: string,
+  notApplied: (word: string) => void,
+): boolean {
+  if (fields.objects("uidMappings").length > 0 || fields.objects("gidMappings").length > 0)
+    refuseIdMapping(fields.where);
+  let copyUp = false;
   for (const word of extensions) {
-    const name = word.split("=")[0];
-    if (name === "idmap" || name === "ridmap") {
-      throw unsupported(fields.key("options"), "asks for an id-mapped mount, which is not supported");
-    }
-    if (name !== "notmpcopyup") notApplied(`mount option ${word} on ${destination}`);
+    const [name] = word.split("=");
+    if (name === "idmap" || name === "ridmap") refuseIdMapping(fields.key("options"));
+    if (name === "notmpcopyup") copyUp = false;
+    else if (name === "tmpcopyup" && type === "tmpfs") copyUp = true;
+    else notApplied(word);
   }
+  return copyUp;
+}
+
+function refuseIdMapping(key: string): never {
+  throw unsupported(key, "asks for an id-mapped mount, which is not supported");
 }

@@ -17,9 +17,37 @@ export interface ContainerPlan {
   /** Names as paths below /proc/sys, and values. */
   readonly sysctl: readonly (readonly [name: string, value: string])[];
   readonly cgroup: CgroupPlan;
+  /** Of every process of the container, as personality(2) takes it. */
+  readonly personality: number | undefined;
   readonly process: ProcessPlan;
+  readonly hooks: HooksPlan;
   /** What was asked for and is accepted, but not done: one phrase each, for the log. */
   readonly notApplied: readonly string[];
+}
+
+export interface HooksPlan {
+  /** With all mounts made, before the root file system is entered: paths are the guest's. */
+  readonly createContainer: readonly HookPlan[];
+  /** As the last thing before the program, with its user and rights: paths are the container's. */
+  readonly startContainer: readonly HookPlan[];
+  /** What they are told, without `status` and `pid`. */
+  readonly state: {
+    readonly ociVersion: string;
+    readonly id: string;
+    readonly bundle: string;
+    readonly annotations: Readonly<Record<string, string>>;
+  };
+}
+
+export interface HookPlan {
+  /** Its place in the specification, e.g. `hooks.startContainer[0]`. */
+  readonly key: string;
+  readonly path: string;
+  /** At least one. */
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  /** `undefined`: none. */
+  readonly timeoutMs: number | undefined;
 }
 
 export interface RootfsPlan {
@@ -47,7 +75,7 @@ export interface NamespaceJoin {
   readonly path: string;
 }
 
-export type MountPlan = BindMountPlan | NewMountPlan;
+export type MountPlan = BindMountPlan | NewMountPlan | RemountPlan;
 
 interface MountPlanBase {
   /** Absolute, inside the container. */
@@ -73,6 +101,13 @@ export interface NewMountPlan extends MountPlanBase {
   readonly fstype: string;
   readonly source: string;
   readonly parameters: readonly FsParameter[];
+  /** Begins with a copy of what lies at the destination. */
+  readonly copyUp: boolean;
+}
+
+/** New attributes for what is mounted at the destination already. */
+export interface RemountPlan extends MountPlanBase {
+  readonly kind: "remount";
 }
 
 /** MOUNT_ATTR_* to be set and cleared, as mount_setattr(2) takes them. */
@@ -147,6 +182,27 @@ export interface ProcessPlan {
   readonly rlimits: readonly RlimitPlan[];
   /** `undefined` leaves what is inherited. */
   readonly oomScoreAdj: number | undefined;
+  readonly scheduler: SchedulerPlan | undefined;
+  readonly ioPriority: IoPriorityPlan | undefined;
+}
+
+export interface SchedulerPlan {
+  /** SCHED_* number. */
+  readonly policy: number;
+  /** SCHED_FLAG_* bits. */
+  readonly flags: number;
+  readonly nice: number;
+  readonly priority: number;
+  readonly runtimeNs: bigint;
+  readonly deadlineNs: bigint;
+  readonly periodNs: bigint;
+}
+
+export interface IoPriorityPlan {
+  /** IOPRIO_CLASS_* number. */
+  readonly class: number;
+  /** 0 is the highest, 7 the lowest. */
+  readonly level: number;
 }
 
 export interface TerminalPlan {

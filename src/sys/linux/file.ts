@@ -70,6 +70,11 @@ export function writeAll(fd: number, bytes: Uint8Array, subject?: Path): void {
     done += check(native.write(fd, bytes, done, bytes.length - done), "write", subject);
 }
 
+/** Copies up to `length` bytes from the position of one file to that of the other, in the kernel; 0 at the end. */
+export function sendfile(to: number, from: number, length = 1 << 30): number {
+  return check(native.sendfile(to, from, null, length), "sendfile");
+}
+
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;
 export const SEEK_END = 2;

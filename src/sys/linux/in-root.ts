@@ -29,18 +29,18 @@ export function openInRoot(rootFd: number, path: string, flags: number): number 
   return check(tryOpenInRoot(rootFd, path, flags), "openat2", path);
 }
 
-/** As `openInRoot`; `undefined` when there is nothing. */
-export function openInRootIfPresent(rootFd: number, path: string, flags: number): number | undefined {
-  const fd = tryOpenInRoot(rootFd, path, flags);
+/** As `openInRoot`; `undefined` when there is nothing. @param resolve further RESOLVE bits */
+export function openInRootIfPresent(rootFd: number, path: string, flags: number, resolve = 0): number | undefined {
+  const fd = tryOpenInRoot(rootFd, path, flags, resolve);
   return fd === ENOENT || fd === ENOTDIR ? undefined : check(fd, "openat2", path);
 }
 
 /** The descriptor or the negated errno: half of the paths of a container are looked up to find that they are missing. */
-function tryOpenInRoot(rootFd: number, path: string, flags: number): number {
+function tryOpenInRoot(rootFd: number, path: string, flags: number, resolve = 0): number {
   let start = 0;
   while (path[start] === "/") start++;
   const relative = path.slice(start);
-  const how = howInRoot(flags);
+  const how = howInRoot(flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve);
   let result = EAGAIN;
   // A rename or mount elsewhere disturbs the resolution of "..".
   for (let attempt = 0; result === EAGAIN && attempt < 128; attempt++) {
@@ -49,14 +49,16 @@ function tryOpenInRoot(rootFd: number, path: string, flags: number): number {
   return result;
 }
 
-/** struct open_how by flags, of which there are few. */
+/** struct open_how by flags and RESOLVE bits, of which there are few. */
 const hows = new Map<number, Uint8Array>();
 
-function howInRoot(flags: number): Uint8Array {
-  const known = hows.get(flags);
+function howInRoot(flags: number, resolve: number): Uint8Array {
+  // RESOLVE bits take five.
+  const key = flags * 32 + resolve;
+  const known = hows.get(key);
   if (known !== undefined) return known;
-  const how = encodeOpenHow({ flags: flags | O_CLOEXEC, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS });
-  hows.set(flags, how);
+  const how = encodeOpenHow({ flags: flags | O_CLOEXEC, resolve });
+  hows.set(key, how);
   return how;
 }
 
@@ -82,33 +84,21 @@ export function makeDirectoriesInRoot(rootFd: number, path: string, mode: number
 }
 
 /**
- * The file, made empty if missing in directories made if missing, as an O_PATH descriptor.
- * @throws SystemError EEXIST for a link that leads nowhere
+ * The file, made empty if missing in directories made if missing, as an O_PATH descriptor. A link that leads to nothing
+ * gets its file there, still below the root.
  */
 export function makeFileInRoot(rootFd: number, path: string, mode: number, directoryMode: number): number {
   const present = openInRootIfPresent(rootFd, path, O_PATH);
   if (present !== undefined) return present;
-  return withParentInRoot(rootFd, path, directoryMode, (parent, name) => {
-    check(native.mknodat(parent, name, S_IFREG | mode, 0), "mknod", path);
-    return openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  });
-}
-
-/** Calls back with the opened parent directory, made if missing, and the last component. */
-export function withParentInRoot<T>(
-  rootFd: number,
-  path: string,
-  directoryMode: number,
-  use: (parent: number, name: string) => T,
-): T {
-  const parts = componentsOf(path);
-  const name = parts.pop();
-  if (name === undefined || name === "..") throw new SystemError("EINVAL", "open", path);
-  const parent = makeDirectoriesInRoot(rootFd, parts.join("/"), directoryMode);
+  const walk = new Walk(rootFd, path);
   try {
-    return use(parent, name);
+    for (;;) {
+      if (!walk.hasNext()) return walk.take();
+      if (walk.isAtLast()) walk.enterFile(mode);
+      else walk.enter(directoryMode);
+    }
   } finally {
-    closeQuietly(parent);
+    walk.close();
   }
 }
 
@@ -135,7 +125,29 @@ class Walk {
     return this.#rest.length > 0;
   }
 
+  isAtLast(): boolean {
+    return this.#rest.length === 1;
+  }
+
+  /** Into a directory, made if missing, or on along a link. */
   enter(mode: number): void {
+    this.#enter((name) => {
+      const made = native.mkdirat(this.#here(), name, mode);
+      // Somebody else may have made it since; whatever is there now must be a directory.
+      if (made < 0 && made !== EEXIST) throw failure(made, "mkdir", this.#path);
+      return openat(this.#here(), name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+    });
+  }
+
+  /** The same for a file. */
+  enterFile(mode: number): void {
+    this.#enter((name) => {
+      check(native.mknodat(this.#here(), name, S_IFREG | mode, 0), "mknod", this.#path);
+      return openat(this.#here(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    });
+  }
+
+  #enter(make: (name: string) => number): void {
     const name = this.#rest.shift() as string;
     if (name === "..") {
       const left = this.#trail.pop();
@@ -143,11 +155,11 @@ class Walk {
       return;
     }
     const opened = native.openat(this.#here(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-    if (opened === ENOENT) this.#make(name, mode);
+    if (opened === ENOENT) this.#trail.push(make(name));
     else this.#descend(check(opened, "open", this.#path));
   }
 
-  /** The directory reached; the caller closes it. */
+  /** What was reached; the caller closes it. */
   take(): number {
     const last = this.#trail.pop();
     if (last !== undefined) return last;
@@ -160,13 +172,6 @@ class Walk {
 
   #here(): number {
     return this.#trail[this.#trail.length - 1] ?? this.#rootFd;
-  }
-
-  #make(name: string, mode: number): void {
-    const made = native.mkdirat(this.#here(), name, mode);
-    // Somebody else may have made it since; whatever is there now must be a directory.
-    if (made < 0 && made !== EEXIST) throw failure(made, "mkdir", this.#path);
-    this.#trail.push(openat(this.#here(), name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC));
   }
 
   /** Into a directory, or on along a link. Takes the descriptor over. */

@@ -74,9 +74,24 @@ export function mount_setattr(mount: Path | number, attributes: MountAttributes,
   check(result, "mount_setattr", typeof mount === "number" ? undefined : mount);
 }
 
-/** struct statfs: the type at 0. */
+/** As statfs(2) names the type of /proc. */
+export const PROC_SUPER_MAGIC = 0x9fa0;
+
 export function fileSystemType(path: Path): number {
-  const bytes = new Uint8Array(120);
+  const bytes = new Uint8Array(statfsBytes);
   check(native.statfs(path, bytes), "statfs", path);
+  return typeIn(bytes);
+}
+
+export function fileSystemTypeOf(fd: number): number {
+  const bytes = new Uint8Array(statfsBytes);
+  check(native.fstatfs(fd, bytes), "statfs", `descriptor ${fd}`);
+  return typeIn(bytes);
+}
+
+const statfsBytes = 120;
+
+/** struct statfs: the type at 0. */
+function typeIn(bytes: Uint8Array): number {
   return Number(new DataView(bytes.buffer).getBigUint64(0, true) & 0xffffffffn);
 }

@@ -104,6 +104,7 @@ declare module "kumite:native" {
   function prlimit64(pid: number, resource: number, limit: Bytes | null, before: Bytes | null): number;
   function setpriority(which: number, who: number, priority: number): number;
   function ioprio_set(which: number, who: number, priority: number): number;
+  function sched_setattr(pid: number, attributes: Bytes): number;
   function personality(persona: number): number;
   function prctl(option: number, a: Integer, b: Integer, c: Integer, d: Integer): number;
   function waitid(idType: number, id: number, info: Bytes, options: number): number;
@@ -112,6 +113,7 @@ declare module "kumite:native" {
   function pidfd_open(pid: number, flags: number): number;
   function pidfd_send_signal(fd: number, signal: number, flags: number): number;
   function pidfd_getfd(pidfd: number, fd: number, flags: number): number;
+  function rt_sigtimedwait(set: Bytes, info: Bytes | null, limit: Bytes): number;
   function rt_sigprocmask(how: number, set: Bytes | null, before: Bytes | null): number;
   function setns(fd: number, type: number): number;
   function unshare(flags: number): number;

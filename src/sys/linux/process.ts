@@ -130,6 +130,11 @@ function encodeLimit(limit: ResourceLimit): Uint8Array {
   return bytes;
 }
 
+/** Sets the execution domain of this process. */
+export function personality(persona: number): void {
+  check(native.personality(persona), "personality");
+}
+
 export const PRIO_PROCESS = 0;
 
 export function setpriority(which: number, who: number, priority: number): void {

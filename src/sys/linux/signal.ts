@@ -1,6 +1,6 @@
 /** Signals: sending, blocking, and reading them from a descriptor. */
 import * as native from "kumite:native";
-import { check, EAGAIN, ESRCH } from "./check.ts";
+import { check, EAGAIN, EINTR, ESRCH } from "./check.ts";
 
 export const SIGHUP = 1;
 export const SIGINT = 2;
@@ -38,6 +38,21 @@ export function encodeSignalSet(signals: Iterable<number>): Uint8Array {
 /** Adds to what this process blocks; a blocked signal waits, for signalfd to read it. */
 export function blockSignals(signals: Iterable<number>): void {
   check(native.rt_sigprocmask(SIG_BLOCK, encodeSignalSet(signals), null), "sigprocmask");
+}
+
+const TIMESPEC_SIZE = 16;
+
+/** Takes one of these blocked signals when it comes; false when none came within `ms`. */
+export function awaitSignal(signals: Iterable<number>, ms: number): boolean {
+  const limit = new Uint8Array(TIMESPEC_SIZE);
+  const view = new DataView(limit.buffer);
+  const seconds = Math.floor(ms / 1000);
+  view.setBigInt64(0, BigInt(seconds), true);
+  view.setBigInt64(8, BigInt(Math.floor((ms - seconds * 1000) * 1e6)), true);
+  const result = native.rt_sigtimedwait(encodeSignalSet(signals), null, limit);
+  if (result === EAGAIN || result === EINTR) return false;
+  check(result, "sigtimedwait");
+  return true;
 }
 
 /** All signals to their default and none blocked, as a new program expects it. */

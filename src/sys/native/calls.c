@@ -54,6 +54,7 @@ enum {
   CAPABILITY_HEADER = 8,
   CAPABILITY_DATA = 24,
   UTSNAME = 390,
+  SCHED_ATTR = 48,
 };
 
 static const struct shape calls[] = {
@@ -142,6 +143,7 @@ static const struct shape calls[] = {
     CALL(prlimit64, I, I, SN(RESOURCE_LIMIT), SN(RESOURCE_LIMIT)),
     CALL(setpriority, I, I, I),
     CALL(ioprio_set, I, I, I),
+    CALL(sched_setattr, I, S(SCHED_ATTR), F(0)),
     CALL(personality, I),
     CALL(prctl, I, I, I, I, I),
     CALL(waitid, I, I, S(SIGNAL_INFO), I, F(0)),
@@ -150,6 +152,7 @@ static const struct shape calls[] = {
     CALL(pidfd_open, I, I),
     CALL(pidfd_send_signal, I, I, F(0), I),
     CALL(pidfd_getfd, I, I, I),
+    CALL(rt_sigtimedwait, S(SIGNAL_SET), SN(SIGNAL_INFO), S(TIMESPEC), F(SIGNAL_SET)),
     CALL(rt_sigprocmask, I, SN(SIGNAL_SET), SN(SIGNAL_SET), F(SIGNAL_SET)),
     CALL(setns, I, I),
     CALL(unshare, I),

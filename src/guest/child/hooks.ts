@@ -1,0 +1,83 @@
+/**
+ * Runs hooks, one after the other, in a process that may not wait for events: the first process of a container before
+ * it has a program. A hook gets the container's state as its input; what it prints is kept for the error.
+ */
+import * as native from "kumite:native";
+import { failure } from "../../sys/linux/check.ts";
+import { closeQuietly, lseek, MFD_CLOEXEC, memfd_create, SEEK_SET, writeAll } from "../../sys/linux/file.ts";
+import { getpid } from "../../sys/linux/process.ts";
+import { awaitSignal, blockSignals, resetSignals, SIGCHLD, SIGKILL } from "../../sys/linux/signal.ts";
+import { CLOCK_MONOTONIC, clockMs } from "../../sys/linux/time.ts";
+import { P_PID, WEXITED, WNOHANG, waitid } from "../../sys/linux/wait.ts";
+import type { ExitStatus } from "../../sys/os.ts";
+import { KumiteError, messageOf } from "../../util/errors.ts";
+import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
+import type { HookPlan, HooksPlan } from "../spec/plan.ts";
+
+/** Of the output in an error's text. */
+const maxOutputBytes = 1024;
+
+/** @throws KumiteError `hook/failed` for the first that fails; those after it are not run */
+export function runHooks(list: readonly HookPlan[], status: "creating" | "created", state: HooksPlan["state"]): void {
+  if (list.length === 0) return;
+  const input = encodeUtf8(JSON.stringify({ ...state, status, pid: getpid() }));
+  // So that the end of a hook is something that can be waited for with a limit.
+  blockSignals([SIGCHLD]);
+  try {
+    for (const hook of list) runHook(hook, input);
+  } finally {
+    resetSignals();
+  }
+}
+
+function runHook(hook: HookPlan, input: Uint8Array): void {
+  const stdin = memfd_create("state", MFD_CLOEXEC);
+  const output = memfd_create("output", MFD_CLOEXEC);
+  try {
+    writeAll(stdin, input);
+    lseek(stdin, 0, SEEK_SET);
+    const status = awaitEnd(startHook(hook, stdin, output), hook);
+    if (status.kind === "exited" && status.status === 0) return;
+    const ended =
+      status.kind === "exited" ? `exited with status ${status.status}` : `was killed by signal ${status.signal}`;
+    const said = textOf(output);
+    throw failed(hook, `${ended}${said === "" ? "" : `: ${said}`}`);
+  } finally {
+    closeQuietly(stdin);
+    closeQuietly(output);
+  }
+}
+
+function startHook(hook: HookPlan, stdin: number, output: number): number {
+  const steps = [["dup3", stdin, 0, 0], ["dup3", output, 1, 0], ["dup3", output, 2, 0], ["setsid"]] as const;
+  const [pid, step] = native.spawn(0, steps, hook.path, hook.args, hook.env);
+  if (pid >= 0) return pid;
+  throw failed(hook, messageOf(failure(pid, step === steps.length ? "exec" : "spawn", hook.path)));
+}
+
+function awaitEnd(pid: number, hook: HookPlan): ExitStatus {
+  const { timeoutMs } = hook;
+  const deadline = timeoutMs === undefined ? undefined : clockMs(CLOCK_MONOTONIC) + timeoutMs;
+  for (;;) {
+    const ended = waitid(P_PID, pid, deadline === undefined ? WEXITED : WEXITED | WNOHANG);
+    if (ended !== undefined) return ended.status;
+    const left = (deadline ?? 0) - clockMs(CLOCK_MONOTONIC);
+    if (left > 0) awaitSignal([SIGCHLD], left);
+    else {
+      // It leads its session: what it started in it goes with it.
+      native.kill(-pid, SIGKILL);
+      waitid(P_PID, pid, WEXITED);
+      throw failed(hook, `did not end within ${(timeoutMs ?? 0) / 1000} s and was killed`);
+    }
+  }
+}
+
+function textOf(output: number): string {
+  const buffer = new Uint8Array(maxOutputBytes);
+  const length = native.pread64(output, buffer, 0, buffer.length, 0);
+  return decodeUtf8(buffer.subarray(0, Math.max(length, 0))).trim();
+}
+
+function failed({ key, path }: HookPlan, what: string): KumiteError {
+  return new KumiteError("hook/failed", `${key} (${path}) ${what}`);
+}
