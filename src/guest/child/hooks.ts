@@ -2,11 +2,9 @@
  * Runs hooks, one after the other, in a process that may not wait for events: the first process of a container before
  * it has a program. A hook gets the container's state as its input; what it prints is kept for the error.
  */
-import * as native from "kumite:native";
-import { failure } from "../../sys/linux/check.ts";
-import { closeQuietly, lseek, MFD_CLOEXEC, memfd_create, SEEK_SET, writeAll } from "../../sys/linux/file.ts";
-import { getpid } from "../../sys/linux/process.ts";
-import { awaitSignal, blockSignals, resetSignals, SIGCHLD, SIGKILL } from "../../sys/linux/signal.ts";
+import { closeQuietly, lseek, MFD_CLOEXEC, memfd_create, read, SEEK_SET, writeAll } from "../../sys/linux/file.ts";
+import { getpid, startProgram } from "../../sys/linux/process.ts";
+import { awaitSignal, blockSignals, killIfExists, resetSignals, SIGCHLD, SIGKILL } from "../../sys/linux/signal.ts";
 import { CLOCK_MONOTONIC, clockMs } from "../../sys/linux/time.ts";
 import { P_PID, WEXITED, WNOHANG, waitid } from "../../sys/linux/wait.ts";
 import type { ExitStatus } from "../../sys/os.ts";
@@ -49,10 +47,11 @@ function runHook(hook: HookPlan, input: Uint8Array): void {
 }
 
 function startHook(hook: HookPlan, stdin: number, output: number): number {
-  const steps = [["dup3", stdin, 0, 0], ["dup3", output, 1, 0], ["dup3", output, 2, 0], ["setsid"]] as const;
-  const [pid, step] = native.spawn(0, steps, hook.path, hook.args, hook.env);
-  if (pid >= 0) return pid;
-  throw failed(hook, messageOf(failure(pid, step === steps.length ? "exec" : "spawn", hook.path)));
+  try {
+    return startProgram([stdin, output, output], hook.path, hook.args, hook.env);
+  } catch (error) {
+    throw failed(hook, messageOf(error));
+  }
 }
 
 function awaitEnd(pid: number, hook: HookPlan): ExitStatus {
@@ -65,7 +64,7 @@ function awaitEnd(pid: number, hook: HookPlan): ExitStatus {
     if (left > 0) awaitSignal([SIGCHLD], left);
     else {
       // It leads its session: what it started in it goes with it.
-      native.kill(-pid, SIGKILL);
+      killIfExists(-pid, SIGKILL);
       waitid(P_PID, pid, WEXITED);
       throw failed(hook, `did not end within ${(timeoutMs ?? 0) / 1000} s and was killed`);
     }
@@ -74,8 +73,8 @@ function awaitEnd(pid: number, hook: HookPlan): ExitStatus {
 
 function textOf(output: number): string {
   const buffer = new Uint8Array(maxOutputBytes);
-  const length = native.pread64(output, buffer, 0, buffer.length, 0);
-  return decodeUtf8(buffer.subarray(0, Math.max(length, 0))).trim();
+  lseek(output, 0, SEEK_SET);
+  return decodeUtf8(buffer.subarray(0, read(output, buffer))).trim();
 }
 
 function failed({ key, path }: HookPlan, what: string): KumiteError {

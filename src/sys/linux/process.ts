@@ -58,6 +58,21 @@ export function exit(status: number): never {
   return native.exit(status);
 }
 
+/**
+ * A child that runs a program with these standard descriptors, as the leader of a session of its own, at the price of
+ * vfork(2). What is not marked close-on-exec stays open in it. Returns its pid.
+ */
+export function startProgram(
+  [stdin, stdout, stderr]: readonly [number, number, number],
+  path: Path,
+  argv: readonly string[],
+  env: readonly string[],
+): number {
+  const steps = [["dup3", stdin, 0, 0], ["dup3", stdout, 1, 0], ["dup3", stderr, 2, 0], ["setsid"]] as const;
+  const [pid, step] = native.spawn(0, steps, path, argv, env);
+  return check(pid, step === steps.length ? "exec" : "spawn", path);
+}
+
 export function getpid(): number {
   return native.getpid();
 }
