@@ -65,7 +65,10 @@ describe("the specification for the guest", () => {
       converted((given) => {
         given.linux.seccomp = { defaultAction };
       });
-    assert.throws(change("SCMP_ACT_DENY"), { code: "oci/spec-invalid" });
+    assert.throws(change("SCMP_ACT_DENY"), {
+      code: "oci/spec-invalid",
+      message: /^\/b\/config\.json: linux\.seccomp\.defaultAction is no action: "SCMP_ACT_DENY"/,
+    });
     assert.throws(change("SCMP_ACT_NOTIFY"), { code: "oci/unsupported" });
   });
 

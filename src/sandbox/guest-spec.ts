@@ -4,9 +4,9 @@
  */
 import type { Config } from "../config/config.ts";
 import type { Bundle, BundleSpec } from "../oci/bundle.ts";
-import type { OciHooks, OciLinux, OciMount, OciProcess } from "../oci/spec.ts";
+import type { OciHooks, OciLinux, OciMount, OciProcess, OciSeccomp } from "../oci/spec.ts";
 import { readProfile } from "../seccomp/read-profile.ts";
-import { KumiteError } from "../util/errors.ts";
+import { isKumiteError, KumiteError } from "../util/errors.ts";
 
 export interface GuestSpec {
   readonly spec: BundleSpec;
@@ -59,8 +59,7 @@ function hooksForGuest({ createContainer, startContainer }: OciHooks): OciHooks 
 function linuxForGuest(bundle: Bundle, guestSeccomp: boolean): OciLinux {
   const { cgroupsPath: _host, mountLabel: _label, seccomp, ...linux } = bundle.spec.linux;
   const filtered = guestSeccomp && seccomp !== undefined;
-  // A mistake is told now, not when the machine is up.
-  if (filtered) readProfile(seccomp);
+  if (filtered) checkSeccomp(bundle, seccomp);
   const namespaces = (linux.namespaces ?? []).filter(({ type, path }, index) => {
     // The virtual machine has the network to itself and is the only thing in it.
     if (type === "network") return false;
@@ -68,6 +67,21 @@ function linuxForGuest(bundle: Bundle, guestSeccomp: boolean): OciLinux {
     return true;
   });
   return { ...linux, namespaces, ...(filtered ? { seccomp } : {}) };
+}
+
+/** A mistake is told now, not when the machine is up and the profile is compiled. */
+function checkSeccomp({ configFile }: Bundle, seccomp: OciSeccomp): void {
+  try {
+    readProfile(seccomp);
+  } catch (error) {
+    if (!isKumiteError(error)) throw error;
+    const { code, message, hint, data } = error;
+    throw new KumiteError(code, `${configFile}: ${message}`, {
+      phase: "container.create",
+      ...(hint !== undefined && { hint }),
+      data: { file: configFile, ...data },
+    });
+  }
 }
 
 function elsewhere(bundle: Bundle, key: string, type: string, path: string): KumiteError {
