@@ -6,7 +6,7 @@ import { parseFlags } from "./parse-flags.ts";
 import { resourceFlags } from "./resource-flags.ts";
 import { readResourceRequest } from "./resource-request.ts";
 
-const read = (...words: string[]) => readResourceRequest(testOs(), parseFlags(words, resourceFlags).flags);
+const read = async (...words: string[]) => readResourceRequest(testOs(), parseFlags(words, resourceFlags).flags);
 
 describe("the resources of an update", () => {
   it("have what the flags name, and nothing else", async () => {

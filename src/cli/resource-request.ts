@@ -14,13 +14,8 @@ const maxInputBytes = 1024 * 1024;
 
 type Flags = Invocation<"update">["flags"];
 
-/** @throws KumiteError `usage/invalid`, `oci/unsupported`, `oci/bundle-invalid`, `oci/spec-invalid` */
+/** @throws KumiteError `usage/invalid`, `oci/bundle-invalid`, `oci/spec-invalid` */
 export async function readResourceRequest(os: Os, flags: Flags): Promise<OciResources> {
-  for (const flag of ["l3-cache-schema", "mem-bw-schema"] as const) {
-    if (flags[flag] !== undefined) {
-      throw new KumiteError("oci/unsupported", `--${flag}: the host's processor cannot be divided from inside a guest`);
-    }
-  }
   const file = flags.resources;
   if (file === undefined) return resourcesOf(flags);
   if (file === "-") return validateResources(await readInput(os), "standard input");

@@ -37,7 +37,7 @@ export function applySetting(
   setting: CgroupSetting,
   { onMissing }: SettingOptions,
 ): { readonly file: string; readonly value: string } | undefined {
-  for (const { file, value } of [setting, setting.instead ?? setting]) {
+  for (const { file, value } of setting.instead === undefined ? [setting] : [setting, setting.instead]) {
     if (write(directory, setting.key, file, value)) return { file, value };
   }
   if (setting.optional !== true) onMissing(setting, missing(directory, setting));
