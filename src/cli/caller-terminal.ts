@@ -1,6 +1,7 @@
 /** The terminal of the verb's caller while a process in the foreground has it: raw, and always put back. */
 import type { RelayStdio } from "../shim-client/relay-arguments.ts";
 import type { Os, WindowSize } from "../sys/os.ts";
+import { isSystemError } from "../util/errors.ts";
 
 export interface CallerTerminal extends Disposable {
   /** `undefined` when there is no terminal, or it has no size. */
@@ -16,7 +17,14 @@ export function callerTerminal(os: Os, stdio: RelayStdio): CallerTerminal {
   const terminal = stdio.kind === "terminal" ? [0, 1, 2].find((fd) => os.terminals.isTerminal(fd)) : undefined;
   const size = terminal === undefined ? undefined : os.terminals.windowSize(terminal);
   let raw: { restore(): void } | undefined;
-  const restore = (): void => raw?.restore();
+  const restore = (): void => {
+    try {
+      raw?.restore();
+    } catch (error) {
+      // One that has hung up is nobody's any more.
+      if (!isSystemError(error, "EIO", "ENOTTY")) throw error;
+    }
+  };
   return {
     size: size !== undefined && size.rows > 0 && size.columns > 0 ? size : undefined,
     makeRaw: () => {

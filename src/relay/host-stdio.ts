@@ -13,6 +13,8 @@ export interface HostStdio {
   readonly stderr?: ByteStream;
   /** `undefined` without a terminal, and for one that has no size. */
   windowSize(): WindowSize | undefined;
+  /** Asked at the end of the input: whether it was the caller's terminal, and that is gone. */
+  hungUp(): boolean;
 }
 
 /** Name of the master in the message to the engine, as runc gives it. */
@@ -27,13 +29,18 @@ export async function openHostStdio(os: Os, stdio: RelayStdio): Promise<HostStdi
         stdout: os.self.stream(1),
         stderr: os.self.stream(2),
         windowSize: () => undefined,
+        hungUp: () => false,
       };
-    case "terminal":
+    case "terminal": {
+      const typed = os.terminals.isTerminal(0);
       return {
         stdin: os.self.stream(0),
         stdout: os.self.stream(1),
         windowSize: () => sizeOf(os, [0, 1, 2].find(os.terminals.isTerminal)),
+        // The kernel knows none of the ways of a terminal for a descriptor whose terminal has hung up.
+        hungUp: () => typed && !os.terminals.isTerminal(0),
       };
+    }
     case "console-socket":
       return openConsole(os, stdio.path);
   }
@@ -60,7 +67,8 @@ async function openConsole(os: Os, socketPath: string): Promise<HostStdio> {
     os.self.closeDescriptor(master);
   }
   const terminal = os.self.stream(slave);
-  return { stdin: terminal, stdout: terminal, windowSize: () => sizeOf(os, slave) };
+  // The engine decides what becomes of a container that it has let go of.
+  return { stdin: terminal, stdout: terminal, windowSize: () => sizeOf(os, slave), hungUp: () => false };
 }
 
 /** A terminal that nobody has given a size is 0 × 0, which is no size to pass on. */

@@ -264,6 +264,33 @@ describe("a relay", () => {
     await shim.close();
   });
 
+  it("tells the process in the foreground when its terminal is gone, and only then", async () => {
+    const [shim, options] = await shimAndOptions();
+    let gone = false;
+    const terminals = { ...os.terminals, isTerminal: () => !gone, windowSize: () => ({ rows: 0, columns: 0 }) };
+    const foreground: RelayOptions = { ...options, stdio: { kind: "terminal" } };
+    const quiet = new Bench({ ...os, terminals }, foreground);
+    await quiet.stdin.end();
+    assert.equal(await text(await shim.stream("stdin")), "");
+    (await shim.stream("stdout")).close();
+    shim.exit.resolve(0);
+    await quiet.exited;
+    assert.ok(!shim.calls.some((call) => call.startsWith("kill")));
+    await shim.close();
+
+    const [other, more] = await shimAndOptions();
+    const relay = new Bench({ ...os, terminals }, { ...more, stdio: { kind: "terminal" } });
+    const input = await other.stream("stdin");
+    gone = true;
+    await relay.stdin.end();
+    await text(input);
+    while (!other.calls.includes("kill - 1")) await nextTurn();
+    (await other.stream("stdout")).close();
+    other.exit.resolve(129);
+    assert.equal(await relay.exited, 129);
+    await other.close();
+  });
+
   it("hangs up on who writes to a process that stopped reading", async () => {
     const [shim, options] = await shimAndOptions();
     const relay = new Bench(os, options);

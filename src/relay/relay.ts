@@ -7,11 +7,12 @@ import type { RelayOptions } from "../shim-client/relay-arguments.ts";
 import type { StdioStream } from "../shim-client/stdio-hello.ts";
 import type { ByteStream, Os, ProcessId, SignalEvent } from "../sys/os.ts";
 import { delay } from "../util/abort.ts";
+import { withDeadline } from "../util/deadline.ts";
 import { SystemError } from "../util/errors.ts";
 import { passedOnSignals, signalNumbers } from "../util/signals.ts";
 import { Attachment, type ProcessStream } from "./attachment.ts";
 import { type HostStdio, openHostStdio } from "./host-stdio.ts";
-import { Pump } from "./pump.ts";
+import { Pump, type PumpEnd } from "./pump.ts";
 
 /** How the end of a process looks that nobody could watch: killed, 128 + SIGKILL. */
 const lostStatus = 137;
@@ -21,6 +22,9 @@ const lostStatus = 137;
  * long is held open by a descendant of an exec's process, for which nobody waits. In milliseconds.
  */
 const drainedAfterMs = 200;
+
+/** For a process whose terminal is gone to end by itself, in milliseconds. */
+const hangUpGraceMs = 10_000;
 
 /**
  * Tells on `status` when it is ready to attach or why not. Resolves with the exit status.
@@ -80,16 +84,19 @@ async function carry(self: ProcessId, attachment: Attachment, host: HostStdio): 
   const size = host.windowSize();
   if (size !== undefined) attachment.resize(size);
   const exit = attachment.wait().catch(() => lostStatus);
-  const outputs = await connectStreams(attachment, host);
+  const outputs = await connectStreams(attachment, host, exit);
   const exitStatus = await exit;
   await drained(outputs);
   return Math.min(exitStatus, 255);
 }
 
 /** Each stream runs as soon as it is open. One that cannot be had is one that has ended. */
-async function connectStreams(attachment: Attachment, host: HostStdio): Promise<Pump[]> {
+async function connectStreams(attachment: Attachment, host: HostStdio, exit: Promise<number>): Promise<Pump[]> {
   const open = (which: StdioStream) => attachment.open(which).catch(() => undefined);
-  void open("stdin").then((stdin) => stdin && feed(host.stdin, stdin.stream));
+  void open("stdin").then(async (stdin) => {
+    const end = stdin && (await feed(host.stdin, stdin.stream));
+    if (end === "source-ended" && host.hungUp()) await endAfterHangUp(attachment, exit);
+  });
   const outputs = await Promise.all([
     open("stdout").then((stdout) => outputPump(stdout, host.stdout)),
     host.stderr && open("stderr").then((stderr) => outputPump(stderr, host.stderr)),
@@ -97,11 +104,19 @@ async function connectStreams(attachment: Attachment, host: HostStdio): Promise<
   return outputs.filter((pump) => pump !== undefined);
 }
 
+/** Nobody can reach the process any more, and the verb in the foreground would wait for it, perhaps for ever. */
+async function endAfterHangUp(attachment: Attachment, exit: Promise<number>): Promise<void> {
+  attachment.kill(signalNumbers.SIGHUP);
+  const ended = withDeadline(hangUpGraceMs, "the process's end", () => exit);
+  await ended.catch(() => attachment.kill(signalNumbers.SIGKILL));
+}
+
 /** The end of the host's input is the end of the process's; a process that stopped reading hangs up on its writer. */
-async function feed(source: ByteStream, stream: ByteStream): Promise<void> {
+async function feed(source: ByteStream, stream: ByteStream): Promise<PumpEnd> {
   const end = await new Pump(source, stream).ended;
   if (end === "source-ended") await stream.end().catch(() => {});
   else source.close();
+  return end;
 }
 
 /** The end of the process's output closes the host's; a reader that left is seen by the process as a broken pipe. */

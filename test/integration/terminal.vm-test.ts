@@ -1,11 +1,13 @@
 /** Containers and exec processes on a terminal: in the foreground, and over a console socket as an engine asks for it. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { type OciConfig, shell } from "../support/bundle.ts";
 import { asEngine } from "../support/engine.ts";
+import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { consoleSocket, onTerminal } from "../support/terminal.ts";
-import { Workplace } from "../support/workplace.ts";
+import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 const onATerminal = (config: OciConfig): void => {
   config.process.terminal = true;
@@ -79,6 +81,23 @@ describe("a terminal", () => {
     assert.notEqual(end.status, 0);
     assert.match(end.shown, /nowhere/);
     assert.match(end.reports, /terminal restored/);
+  });
+
+  it("that is gone, with the shell that was its session's leader, ends a foreground run", onlyKumite, async () => {
+    const bundle = await place.bundle(onATerminal, shell("trap '' HUP; echo ready; while :; do sleep 0.1; done"));
+    const id = place.newId();
+    const run = place.argv("run", "--bundle", bundle.directory, id).map((word) => `'${word}'`);
+    const terminal = await onTerminal(["sh", "-c", `echo leader $$; ${run.join(" ")}; exit 0`]);
+    await terminal.until("ready");
+    const leader = Number((await childrenOf(terminal.pid))[0]);
+    process.kill(leader, "SIGKILL");
+    terminal.kill();
+    await terminal.ended;
+    await eventually(
+      "the verb is gone, and what it made",
+      async () => ((await place.runtime(["state", id])).status === 0 ? undefined : true),
+      30_000,
+    );
   });
 
   it("reaches an engine over the console socket and hangs up at the end", async () => {
@@ -156,3 +175,7 @@ describe("a terminal", () => {
     assert.match(finished.stderr, /console[- ]socket/);
   });
 });
+
+async function childrenOf(pid: number): Promise<string[]> {
+  return (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ");
+}
