@@ -47,8 +47,8 @@ export function segmentsOf(file: Uint8Array, what: string): Segment[] {
   return segments;
 }
 
-/** The content of a section, or `undefined` if there is none of that name. */
-export function sectionOf(file: Uint8Array, name: string, what: string): Uint8Array | undefined {
+/** Where the header of a section stands in the file, or `undefined` if there is none of that name. */
+export function sectionHeaderOf(file: Uint8Array, name: string, what: string): number | undefined {
   const view = elfView(file, what);
   const table = offsetAt(view, 0x28);
   const count = view.getUint16(0x3c, true);
@@ -58,13 +58,23 @@ export function sectionOf(file: Uint8Array, name: string, what: string): Uint8Ar
     slice(file, at, sectionHeaderSize, what);
     return at;
   };
-  const content = (at: number): Uint8Array => slice(file, offsetAt(view, at + 0x18), offsetAt(view, at + 0x20), what);
-  const names = content(header(view.getUint16(0x3e, true)));
+  const names = contentAt(file, header(view.getUint16(0x3e, true)), what);
   for (let i = 0; i < count; i++) {
     const at = header(i);
-    if (textAt(names, view.getUint32(at, true)) === name) return content(at);
+    if (textAt(names, view.getUint32(at, true)) === name) return at;
   }
   return undefined;
+}
+
+/** The content of a section, as a view of the file, or `undefined` if there is none of that name. */
+export function sectionOf(file: Uint8Array, name: string, what: string): Uint8Array | undefined {
+  const header = sectionHeaderOf(file, name, what);
+  return header === undefined ? undefined : contentAt(file, header, what);
+}
+
+function contentAt(file: Uint8Array, header: number, what: string): Uint8Array {
+  const view = elfView(file, what);
+  return slice(file, offsetAt(view, header + 0x18), offsetAt(view, header + 0x20), what);
 }
 
 /** The notes of all PT_NOTE segments. */

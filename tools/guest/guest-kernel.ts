@@ -7,6 +7,7 @@ import type { ModuleIndex } from "../../src/guest/modules/index-format.ts";
 import { cached, contentKey } from "../engine/cache.ts";
 import { kernelOf } from "./bz-image.ts";
 import { chooseKernel, fetchKernel, type KernelPackage, unpackKernel } from "./kernel-package.ts";
+import { leanModule } from "./lean-kernel.ts";
 import { builtInModules, indexOf, selectModules } from "./module-set.ts";
 import { loadableKernel } from "./vmlinux.ts";
 
@@ -45,7 +46,8 @@ async function make(target: string, chosen: KernelPackage, report: (line: string
     for (const { info, content } of modules) {
       if (info.release !== files.release)
         throw new Error(`module ${info.name} is of ${info.release}, not ${files.release}`);
-      await writeFile(join(target, "modules", `${info.name}.ko`), content);
+      const path = join(target, "modules", `${info.name}.ko`);
+      await writeFile(path, leanModule(content, path));
     }
     await writeFile(join(target, "index.json"), JSON.stringify(indexOf(modules, earlyModules, files.release)));
   } finally {

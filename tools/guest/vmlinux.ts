@@ -2,6 +2,7 @@
  * Makes the kernel ELF that the VMM loads: proven to have a PVH entry, without what loading does not need.
  */
 import { notesOf, segmentLoad, segmentsOf } from "./elf.ts";
+import { emptyTypes } from "./lean-kernel.ts";
 
 const xenOwner = "Xen";
 /** XEN_ELFNOTE_PHYS32_ENTRY: the 32-bit entry point of the PVH boot protocol. */
@@ -11,8 +12,10 @@ const pvhEntryNote = 18;
  * A copy without section headers and without the zeros that end the last segment (`.bss` and scratch space, stored as
  * data by the kernel's build). A loader zero-fills what a segment has in memory beyond its file, so the guest sees the same.
  */
-export function loadableKernel(kernel: Uint8Array): Uint8Array {
+export function loadableKernel(packaged: Uint8Array): Uint8Array {
   const what = "the kernel";
+  const kernel = Uint8Array.from(packaged);
+  emptyTypes(kernel);
   const notes = notesOf(kernel, what);
   if (!notes.some((note) => note.owner === xenOwner && note.type === pvhEntryNote))
     throw new Error(
