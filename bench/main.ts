@@ -12,15 +12,25 @@ import { table } from "./report.ts";
 import { boot } from "./scenarios/boot.ts";
 import { container, loaded } from "./scenarios/container.ts";
 import { exec } from "./scenarios/exec.ts";
+import { fullContainer } from "./scenarios/full-container.ts";
 import { kill } from "./scenarios/kill.ts";
 import { manyExecs } from "./scenarios/many-execs.ts";
 import { memory } from "./scenarios/memory.ts";
 import { output } from "./scenarios/output.ts";
+import { podman } from "./scenarios/podman.ts";
 
-const scenarios = { boot, container, loaded, exec, "many-execs": manyExecs, kill, output, memory } satisfies Record<
-  string,
-  (context: BenchContext) => Promise<Findings>
->;
+const scenarios = {
+  boot,
+  container,
+  loaded,
+  "full-container": fullContainer,
+  exec,
+  "many-execs": manyExecs,
+  kill,
+  output,
+  memory,
+  podman,
+} satisfies Record<string, (context: BenchContext) => Promise<Findings>>;
 
 async function main(args: readonly string[]): Promise<number> {
   const names = args.filter((arg) => arg !== "--quick");

@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { begin, type CommandOptions, describe, execute, type Finished, type Running } from "../../support/command.ts";
+import { eventually } from "../../support/eventually.ts";
 import { writeImage } from "../../support/oci-image.ts";
 import { runtimePath } from "../../support/workplace.ts";
 
@@ -19,9 +20,9 @@ export class Podman implements AsyncDisposable {
   ) {}
 
   /** Loads the test image and runs it once, so that what podman makes at its first use and keeps is there. */
-  static async open(): Promise<Podman> {
+  static async open(runtime = runtimePath): Promise<Podman> {
     const directory = await mkdtemp(path.join(os.tmpdir(), "kumite-podman-"));
-    const podman = new Podman(directory, await configure(directory), await absolute(runtimePath));
+    const podman = new Podman(directory, await configure(directory), await absolute(runtime));
     const archive = path.join(directory, "image.tar");
     await writeImage(archive, image);
     await podman.must(["load", "--input", archive]);
@@ -77,8 +78,14 @@ export class Podman implements AsyncDisposable {
       "-c",
       "find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' -exec rmdir {} + 2>/dev/null",
     ]);
-    await execute(["umount", path.join(this.directory, "storage/overlay")]);
-    await rm(this.directory, { recursive: true, force: true });
+    // Again while a podman that cleans up after a container mounts it anew.
+    await eventually("podman's storage is removed", async () => {
+      await execute(["umount", path.join(this.directory, "storage/overlay")]);
+      return rm(this.directory, { recursive: true, force: true }).then(
+        () => true,
+        () => undefined,
+      );
+    });
   }
 }
 
