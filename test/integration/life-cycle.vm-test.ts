@@ -1,11 +1,11 @@
 /** create, start, state, kill, delete and list, as an engine calls them. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { lstat, readdir, readFile, readlink } from "node:fs/promises";
+import { lstat, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
-import { type Finished, describe as show } from "../support/command.ts";
+import { type Finished, describe as show, succeed } from "../support/command.ts";
 import { asEngine } from "../support/engine.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
@@ -99,11 +99,34 @@ describe("the life cycle of a container", () => {
     const running = await place.runDetached(bundle);
     await place.must(["delete", "--force", running]);
 
+    const paused = await place.runDetached(bundle);
+    await place.must(["pause", paused]);
+    await place.must(["delete", "--force", paused]);
+
     const stopped = await place.runDetached(bundle);
     await place.must(["kill", stopped, "KILL"]);
     await place.untilStatus(stopped, "stopped");
     await place.must(["delete", "--force", stopped]);
-    for (const id of [created, running, stopped]) assert.ok(!(await listed(id)));
+    for (const id of [created, running, paused, stopped]) assert.ok(!(await listed(id)));
+  });
+
+  it("is made from a configuration elsewhere, which exec starts from even when it is gone", onlyKumite, async () => {
+    const bundle = await place.bundle(forever);
+    const config = JSON.parse(await readFile(bundle.configFile, "utf8")) as { process: { env: string[] } };
+    config.process.env.push("FROM=elsewhere");
+    const elsewhere = place.path("config.json");
+    await writeFile(elsewhere, JSON.stringify(config));
+    await writeFile(bundle.configFile, "not read");
+    const id = place.newId();
+    const quiet = ["sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh"];
+    const words = place.argv("run", "--detach", "--config", elsewhere, "--bundle", bundle.directory, id);
+    await succeed([...quiet, ...words]);
+    await rm(elsewhere);
+    assert.match((await place.must(["exec", id, "/bin/sh", "-c", "echo $FROM"])).stdout, /^elsewhere$/m);
+    const missing = await place.runtime(["exec", id, "no-such-program"]);
+    assert.equal(missing.status, 255, show(missing));
+    assert.match(missing.stderr, /executable file .*not found|no-such-program/);
+    await place.must(["delete", "--force", id]);
   });
 
   it("takes signals by name, with and without prefix, and by number", async () => {
