@@ -7,10 +7,17 @@ import { after, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
 import { type Finished, describe as show, succeed } from "../support/command.ts";
 import { asEngine } from "../support/engine.ts";
+import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 const forever = shell("trap 'exit 3' TERM; while :; do sleep 0.1; done");
+
+/** Until its shell has come to the trap: SIGTERM (bit 14) is among what the first process catches. */
+async function catches(id: string, place: Workplace): Promise<void> {
+  const look = ["exec", id, "grep", "-qE", "^SigCgt:.*[4567cdef][0-9a-f]{3}$", "/proc/1/status"];
+  await eventually("the trap", async () => ((await place.runtime(look)).status === 0 ? true : undefined));
+}
 
 describe("the life cycle of a container", () => {
   let place: Workplace;
@@ -67,6 +74,7 @@ describe("the life cycle of a container", () => {
       ),
     );
 
+    await catches(id, place);
     await place.must(["kill", id, "SIGTERM"]);
     assert.equal(await engine.processStatus, 3, "the process of the pid file ends with the container's status");
     assert.equal((await place.untilStatus(id, "stopped")).id, id);
