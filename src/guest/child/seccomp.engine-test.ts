@@ -74,6 +74,25 @@ describe("a seccomp profile", () => {
     }
   });
 
+  it("gives hooks that run before it no rights that the container lacks", async () => {
+    await using agent = await startAgent();
+    const kill = ["CAP_KILL"];
+    const capabilities = { bounding: kill, effective: kill, permitted: kill, inheritable: kill };
+    const note =
+      "grep -E '^Cap(Prm|Eff):' /proc/self/status | cut -f2 > /tmp/hook; mkdir /tmp/made && rmdir /tmp/made && echo unfiltered >> /tmp/hook";
+    for (const [uid, set] of [
+      [0, "0000000000000020"],
+      [1000, "0000000000000000"],
+    ] as const) {
+      const { out } = await run(agent, "cat /tmp/hook; rm -f /tmp/hook", {
+        ...noDirectories,
+        process: { noNewPrivileges: false, capabilities, user: { uid, gid: uid } },
+        hooks: { startContainer: [{ path: "/bin/sh", args: ["sh", "-c", note] }] },
+      });
+      assert.equal(out, `${set}\n${set}\nunfiltered\n`);
+    }
+  });
+
   it("can end a process, which is seen as ended by SIGSYS", async () => {
     await using agent = await startAgent();
     for (const action of ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"]) {
