@@ -21,6 +21,7 @@ import { mountAll } from "./mounts.ts";
 import { prepareProgram, runProgram } from "./program.ts";
 import { makePathsReadonly, maskPaths } from "./protect.ts";
 import { attachRootfs, enterRootfs } from "./rootfs.ts";
+import { readyFilter } from "./seccomp.ts";
 import { leaveSessionKeyring, setOomScoreAdjustment, setPersonality, setSysctls } from "./settings.ts";
 import { step } from "./step.ts";
 import { openTerminal } from "./terminal.ts";
@@ -43,7 +44,8 @@ export function initContainer(init: ContainerInit): never {
     reportReady(init.control);
     awaitRelease(init.control);
     const { startContainer, state } = init.plan.hooks;
-    runHooks(startContainer, "created", state);
+    // Their files are the container's, and so is what they may do.
+    if (startContainer.length > 0) runHooks(startContainer, "created", state, readyFilter(init.plan.process));
     runProgram(program, init.plan.process);
   } catch (error) {
     reportFailure(init.control, error);

@@ -3,7 +3,7 @@
  * it has a program. A hook gets the container's state as its input; what it prints is kept for the error.
  */
 import { closeQuietly, lseek, MFD_CLOEXEC, memfd_create, read, SEEK_SET, writeAll } from "../../sys/linux/file.ts";
-import { getpid, startProgram } from "../../sys/linux/process.ts";
+import { getpid, type ProgramFilter, startProgram } from "../../sys/linux/process.ts";
 import { awaitSignal, blockSignals, killIfExists, resetSignals, SIGCHLD, SIGKILL } from "../../sys/linux/signal.ts";
 import { CLOCK_MONOTONIC, clockMs } from "../../sys/linux/time.ts";
 import { P_PID, WEXITED, WNOHANG, waitid } from "../../sys/linux/wait.ts";
@@ -15,26 +15,34 @@ import type { HookPlan, HooksPlan } from "../spec/plan.ts";
 /** Of the output in an error's text. */
 const maxOutputBytes = 1024;
 
-/** @throws KumiteError `hook/failed` for the first that fails; those after it are not run */
-export function runHooks(list: readonly HookPlan[], status: "creating" | "created", state: HooksPlan["state"]): void {
+/**
+ * @param filter of seccomp, which they run under
+ * @throws KumiteError `hook/failed` for the first that fails; those after it are not run
+ */
+export function runHooks(
+  list: readonly HookPlan[],
+  status: "creating" | "created",
+  state: HooksPlan["state"],
+  filter?: ProgramFilter,
+): void {
   if (list.length === 0) return;
   const input = encodeUtf8(JSON.stringify({ ...state, status, pid: getpid() }));
   // So that the end of a hook is something that can be waited for with a limit.
   blockSignals([SIGCHLD]);
   try {
-    for (const hook of list) runHook(hook, input);
+    for (const hook of list) runHook(hook, input, filter);
   } finally {
     resetSignals();
   }
 }
 
-function runHook(hook: HookPlan, input: Uint8Array): void {
+function runHook(hook: HookPlan, input: Uint8Array, filter: ProgramFilter | undefined): void {
   const stdin = memfd_create("state", MFD_CLOEXEC);
   const output = memfd_create("output", MFD_CLOEXEC);
   try {
     writeAll(stdin, input);
     lseek(stdin, 0, SEEK_SET);
-    const status = awaitEnd(startHook(hook, stdin, output), hook);
+    const status = awaitEnd(startHook(hook, stdin, output, filter), hook);
     if (status.kind === "exited" && status.status === 0) return;
     const ended =
       status.kind === "exited" ? `exited with status ${status.status}` : `was killed by signal ${status.signal}`;
@@ -46,9 +54,9 @@ function runHook(hook: HookPlan, input: Uint8Array): void {
   }
 }
 
-function startHook(hook: HookPlan, stdin: number, output: number): number {
+function startHook(hook: HookPlan, stdin: number, output: number, filter: ProgramFilter | undefined): number {
   try {
-    return startProgram([stdin, output, output], hook.path, hook.args, hook.env);
+    return startProgram([stdin, output, output], hook.path, hook.args, hook.env, filter);
   } catch (error) {
     throw failed(hook, messageOf(error));
   }

@@ -7,7 +7,7 @@ import { findExecutable } from "./executable.ts";
 import { withHome } from "./home.ts";
 import { assumeIdentity } from "./identity.ts";
 import { setScheduling } from "./scheduling.ts";
-import { executeFiltered } from "./seccomp.ts";
+import { executeFiltered, readyFilter } from "./seccomp.ts";
 
 /** A program that was found, and how to run it. */
 export interface Program {
@@ -30,9 +30,10 @@ export function prepareProgram(plan: ProcessPlan): Program {
 }
 
 /** @throws KumiteError `process/executable-not-found`: what was found turned out not to be executable */
-export function runProgram(program: Program, { seccomp, noNewPrivileges }: ProcessPlan): never {
+export function runProgram(program: Program, plan: ProcessPlan): never {
   try {
-    if (seccomp !== undefined) executeFiltered(program, seccomp, noNewPrivileges);
+    const filter = readyFilter(plan);
+    if (filter !== undefined) executeFiltered(program, filter);
     execve(program.path, program.argv, program.env);
   } catch (error) {
     if (isKumiteError(error)) throw error;

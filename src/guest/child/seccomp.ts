@@ -6,7 +6,7 @@
  * not outlive execve: the program's are made of the bounding, inheritable and ambient sets (capabilities(7)).
  */
 import { capget, capset } from "../../sys/linux/credentials.ts";
-import { execveFiltered } from "../../sys/linux/process.ts";
+import { execveFiltered, type ProgramFilter } from "../../sys/linux/process.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import type { ProcessPlan } from "../spec/plan.ts";
 import type { Program } from "./program.ts";
@@ -19,13 +19,15 @@ export function keptForFilter({ seccomp, noNewPrivileges }: ProcessPlan): bigint
   return seccomp === undefined || noNewPrivileges ? 0n : CAP_SYS_ADMIN;
 }
 
-/** Returns only by throwing: the error of execve when the filter was set. */
-export function executeFiltered(
-  { path, argv, env }: Program,
-  filter: NonNullable<ProcessPlan["seccomp"]>,
-  noNewPrivileges: boolean,
-): never {
+/** The filter, which this process may set from now on. */
+export function readyFilter({ seccomp, noNewPrivileges }: ProcessPlan): ProgramFilter | undefined {
+  if (seccomp === undefined) return undefined;
   if (!noNewPrivileges) step("raising CAP_SYS_ADMIN for the seccomp filter", raiseAdmin);
+  return seccomp;
+}
+
+/** Returns only by throwing: the error of execve when the filter was set. */
+export function executeFiltered({ path, argv, env }: Program, filter: ProgramFilter): never {
   try {
     execveFiltered(filter, path, argv, env);
   } catch (error) {

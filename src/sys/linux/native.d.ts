@@ -170,7 +170,10 @@ declare module "kumite:native" {
   function fork(flags: number): number;
   /** As `fork`; the child is born in the cgroup (version 2) whose directory this descriptor is. */
   function forkInto(flags: number, cgroupDirectory: number): number;
-  /** A call of the table above by name, or `["requireParent", pid]`, which fails with ESRCH when the parent is another. */
+  /**
+   * A call of the table above by name; `["requireParent", pid]`, which fails with ESRCH when the parent is another; or
+   * `["seccomp", flags, filter]`, as with `execveFiltered`.
+   */
   type SpawnStep = readonly [name: string, ...args: readonly (Integer | Path | null)[]];
   /**
    * A child at the price of vfork(2): resets signals, makes the calls in order, executes the program. At most 48 steps.

@@ -215,6 +215,7 @@ describe("a program for the kernel", () => {
       const program = new Uint8Array(size);
       assert.throws(() => native.bpfLoad(15, 6, program, null), RangeError, `${size} bytes`);
       assert.throws(() => native.execveFiltered(0, program, "/bin/true", [], []), RangeError, `${size} bytes`);
+      assert.throws(() => native.spawn(0, [["seccomp", 0, program]], "/bin/true", [], []), RangeError, `${size} bytes`);
     }
     assert.throws(() => native.bpfLoad(any("15"), 6, new Uint8Array(8), null), TypeError);
     assert.throws(() => native.bpfAttached(0, 6, any([1])), TypeError);

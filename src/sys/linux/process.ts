@@ -67,8 +67,15 @@ export function startProgram(
   path: Path,
   argv: readonly string[],
   env: readonly string[],
+  filter?: ProgramFilter,
 ): number {
-  const steps = [["dup3", stdin, 0, 0], ["dup3", stdout, 1, 0], ["dup3", stderr, 2, 0], ["setsid"]] as const;
+  const steps: native.SpawnStep[] = [
+    ["dup3", stdin, 0, 0],
+    ["dup3", stdout, 1, 0],
+    ["dup3", stderr, 2, 0],
+    ["setsid"],
+    ...(filter === undefined ? [] : [["seccomp", filter.flags, filter.program] as const]),
+  ];
   const [pid, step] = native.spawn(0, steps, path, argv, env);
   return check(pid, step === steps.length ? "exec" : "spawn", path);
 }

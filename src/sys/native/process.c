@@ -240,8 +240,19 @@ struct spawn {
 
 /* Not a system call: fails with ESRCH unless the parent is the expected one (see the parent-death signal, prctl(2)). */
 #define REQUIRE_PARENT (-1)
+/* A seccomp filter; its flags, length and instructions are the arguments. What comes after is under it. */
+#define SET_FILTER (-2)
+
+static int filter_make(const struct prepared_call *step) {
+  struct seccomp_filter filter = {.flags = (unsigned)step->argument[0],
+                                  .count = (unsigned short)step->argument[1],
+                                  .instructions = (const void *)step->argument[2]};
+  return seccomp_filter_set(&filter);
+}
 
 static long step_make(const struct prepared_call *step) {
+  if (step->number == SET_FILTER)
+    return filter_make(step);
   if (step->number == REQUIRE_PARENT)
     return getppid() == step->argument[0] ? 0 : -ESRCH;
   return call_make(step);
@@ -276,10 +287,25 @@ static int require_parent_take(JSContext *ctx, int argc, JSValueConst *argv, str
   return 0;
 }
 
+static int filter_take(JSContext *ctx, int argc, JSValueConst *argv, struct prepared_call *out) {
+  struct seccomp_filter filter;
+  if (argc != 2) {
+    JS_ThrowTypeError(ctx, "seccomp takes 2 arguments");
+    return -1;
+  }
+  if (seccomp_filter_take(ctx, argv[0], argv[1], &filter) < 0)
+    return -1;
+  *out = (struct prepared_call){.number = SET_FILTER,
+                                .argument = {(long)filter.flags, filter.count, (long)filter.instructions}};
+  return 0;
+}
+
 static int named_step_take(JSContext *ctx, struct spawn *spawn, uint32_t at, const char *name, int argc,
                            JSValueConst *argv) {
   if (strcmp(name, "requireParent") == 0)
     return require_parent_take(ctx, argc, argv, &spawn->step[at]);
+  if (strcmp(name, "seccomp") == 0)
+    return filter_take(ctx, argc, argv, &spawn->step[at]);
   int index = call_find(name);
   if (index >= 0)
     return call_prepare(&spawn->text[at], (size_t)index, argc, argv, &spawn->step[at]);
