@@ -11,7 +11,9 @@ set -eu
 # What the product starts, then what builds it. `demo` and the tests put busybox into their containers.
 packages="qemu-system-x86 qemu-system-common qemu-system-data iproute2 util-linux
   gcc libc6-dev musl-tools dpkg-dev xz-utils debian-archive-keyring git busybox-static"
-test_packages="podman protobuf-compiler libseccomp-dev zsh fish groff-base"
+# The engines that the tests drive (tini for `podman run --init`), python3 for the tests of crun, and what other tests compare with.
+test_packages="podman docker.io buildah tini python3
+  protobuf-compiler libseccomp-dev zsh fish groff-base"
 oldest_node="20.11"
 
 say() { echo "setup: $*" >&2; }

@@ -19,7 +19,7 @@ export const kinds = {
 } satisfies Record<string, Look>;
 
 /** Names of programs that belong to a sandbox or to the engine above it. */
-const programs = /^(kumite|qemu-system|virtiofsd|conmon|runc|crun)/;
+const programs = /^(kumite|qemu-system|virtiofsd|conmon|runc|crun|dockerd|containerd|buildah)/;
 /** Cgroups that a sandbox or an engine under test makes, and files in shared places. */
 const names = /kumite|kata|libpod|qemu|virtiofs|conmon/;
 /** Shared by all, made at the first use and kept: by the product, and by `ip netns`. */

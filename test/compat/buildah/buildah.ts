@@ -1,0 +1,55 @@
+/**
+ * A buildah with everything of its own in one temporary directory and the runtime under test as its runtime. Knows nothing of
+ * what the tests do with it.
+ */
+import { mkdtemp, readFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { makeTree } from "../../support/bundle.ts";
+import { makeContainersHome, ownMountOf, removeContainersHome } from "../containers-home.ts";
+import { absoluteRuntime, EngineClient } from "../engine-client.ts";
+
+/** Made by `open` of nothing but a tree. */
+export const base = "localhost/kumite-base";
+
+export class Buildah extends EngineClient implements AsyncDisposable {
+  private constructor(
+    readonly directory: string,
+    environment: Readonly<Record<string, string>>,
+  ) {
+    super(["buildah"], environment);
+  }
+
+  static async open(): Promise<Buildah> {
+    const directory = await mkdtemp(path.join(os.tmpdir(), "kumite-buildah-"));
+    const runtime = { BUILDAH_ISOLATION: "oci", BUILDAH_RUNTIME: await absoluteRuntime() };
+    const buildah = new Buildah(directory, { ...(await makeContainersHome(directory)), ...runtime });
+    const tree = path.join(directory, "tree");
+    await makeTree(tree);
+    const container = await buildah.ask(["from", "scratch"]);
+    await buildah.must(["add", container, tree, "/"]);
+    await buildah.must(["config", "--env", "PATH=/usr/bin:/bin", "--cmd", "sh", container]);
+    await buildah.must(["commit", "--rm", container, base]);
+    return buildah;
+  }
+
+  get ownMount(): string {
+    return ownMountOf(this.directory);
+  }
+
+  /** What a file of a working container holds, read on the host. */
+  async read(container: string, file: string): Promise<string> {
+    const mounted = await this.ask(["mount", container]);
+    try {
+      return await readFile(path.join(mounted, file), "utf8");
+    } finally {
+      await this.must(["umount", container]);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.call(["rm", "--all"]);
+    await this.call(["rmi", "--all", "--force"]);
+    await removeContainersHome(this.directory);
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * The command line of an engine (podman, docker, buildah) bound to an environment of its own. Knows no engine.
+ */
+import { begin, type CommandOptions, describe, execute, type Finished, type Running } from "../support/command.ts";
+import { onTerminal, type Terminal } from "../support/terminal.ts";
+import { runtimePath } from "../support/workplace.ts";
+
+export class EngineClient {
+  constructor(
+    /** The program and what is given before every verb. */
+    private readonly prefix: readonly string[],
+    /** The whole environment. */
+    readonly env: Readonly<Record<string, string>>,
+  ) {}
+
+  argv(args: readonly string[]): string[] {
+    return [...this.prefix, ...args];
+  }
+
+  call(args: readonly string[], options: CommandOptions = {}): Promise<Finished> {
+    return execute(this.argv(args), { ...options, env: this.env });
+  }
+
+  begin(args: readonly string[], options: CommandOptions = {}): Running {
+    return begin(this.argv(args), { ...options, env: this.env });
+  }
+
+  /** A status other than 0 is an error. */
+  async must(args: readonly string[], options: CommandOptions = {}): Promise<Finished> {
+    const finished = await this.call(args, options);
+    if (finished.status !== 0) throw new Error(describe(finished));
+    return finished;
+  }
+
+  /** What was written to stdout, without the white space around it. */
+  async ask(args: readonly string[], options: CommandOptions = {}): Promise<string> {
+    return (await this.must(args, options)).stdout.trim();
+  }
+
+  onTerminal(args: readonly string[], rows?: number, columns?: number): Promise<Terminal> {
+    const env = Object.entries(this.env).map(([name, value]) => `${name}=${value}`);
+    return onTerminal(["env", "-i", ...env, ...this.argv(args)], rows, columns);
+  }
+}
+
+/** What every engine needs in its environment. */
+export function plainEnvironment(home: string): Record<string, string> {
+  return { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", HOME: home, TERM: "xterm" };
+}
+
+/** Engines want the runtime by its path. */
+export async function absoluteRuntime(runtime = runtimePath): Promise<string> {
+  return (await execute(["sh", "-c", `command -v "$0"`, runtime])).stdout.trim();
+}
