@@ -10,7 +10,7 @@ import type { BenchContext } from "./context.ts";
 import type { Findings } from "./figures.ts";
 import { table } from "./report.ts";
 import { boot } from "./scenarios/boot.ts";
-import { container, loaded } from "./scenarios/container.ts";
+import { container } from "./scenarios/container.ts";
 import { exec } from "./scenarios/exec.ts";
 import { fullContainer } from "./scenarios/full-container.ts";
 import { kill } from "./scenarios/kill.ts";
@@ -22,7 +22,6 @@ import { podman } from "./scenarios/podman.ts";
 const scenarios = {
   boot,
   container,
-  loaded,
   "full-container": fullContainer,
   exec,
   "many-execs": manyExecs,
