@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as v from "valibot";
+import { readContainer } from "../guest/spec/container.ts";
 import { ociVersion } from "../oci/state.ts";
+import { isKumiteError } from "../util/errors.ts";
 import { featuresDocument } from "./features-document.ts";
 
 const texts = v.array(v.string());
@@ -60,6 +62,22 @@ describe("the features document", () => {
   it("says which version of what it describes", () => {
     assert.equal(document.ociVersionMax, ociVersion);
     assert.deepEqual(document.annotations, { "io.kumite.version": "1.2.3", "io.kumite.commit": "abc" });
+  });
+
+  it("lists exactly the namespaces that the guest makes", () => {
+    const made = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"].filter((type) => {
+      const document = { ociVersion: "1.1.0", process: { args: ["sh"], cwd: "/" }, root: { path: "/r" } };
+      try {
+        // The other namespaces that one kind may need.
+        const namespaces = [...new Set(["mount", "pid", type])].map((each) => ({ type: each }));
+        readContainer({ ...document, linux: { namespaces } }, "web");
+        return true;
+      } catch (error) {
+        assert.ok(isKumiteError(error, "oci/unsupported"), String(error));
+        return false;
+      }
+    });
+    assert.deepEqual([...document.linux.namespaces].sort(), made.sort());
   });
 
   it("lists mount options that the guest applies, and none that it refuses", () => {

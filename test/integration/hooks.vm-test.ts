@@ -136,7 +136,8 @@ describe("hooks of the host", onlyKumite, () => {
     process.kill(journal.owner.pid, "SIGKILL");
     await place.untilStatus(id, "stopped");
     await rename(bundle.directory, `${bundle.directory}.gone`);
-    await place.must(["--log", log, "delete", "--force", id]);
+    const deleted = await place.must(["--log", log, "delete", "--force", id]);
+    assert.match(deleted.stderr, /^kumite: hooks\.poststop\[0\] \(\/bin\/sh\) ended with status 1: no\n$/);
     const [cwd, state = ""] = (await readFile(trace, "utf8")).split("\n");
     assert.equal(cwd, "/");
     assert.deepEqual((JSON.parse(state) as Traced["state"]).status, "stopped");

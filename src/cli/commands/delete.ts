@@ -5,6 +5,7 @@ import { recoverSandbox } from "../../sandbox/recover.ts";
 import type { ShimConnection } from "../../shim-client/connect.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
+import type { Logger } from "../../util/log.ts";
 import { signalNumbers } from "../../util/signals.ts";
 import type { VerbContext } from "../context.ts";
 import { forEachId } from "../each-id.ts";
@@ -34,12 +35,21 @@ function expression(pattern: string): RegExp {
 }
 
 async function deleteOne(context: VerbContext, id: string, force: boolean): Promise<void> {
-  const { os, root, log } = context;
+  const { os, root, log, output } = context;
   const container = await lookFor(context, id, force);
   if (container === undefined) return;
   if (!force) refuseWrongState(container);
   await endShim(context, container);
-  await recoverSandbox(os, root, id, log);
+  const warnings: string[] = [];
+  const told: Pick<Logger, "warn"> = {
+    warn: (message, fields) => {
+      log.warn(message, fields);
+      warnings.push(message);
+    },
+  };
+  await recoverSandbox(os, root, id, told);
+  // Of hooks that failed: the container is gone all the same.
+  for (const warning of warnings) await output.err(`kumite: ${warning}\n`);
 }
 
 /** Forced, a container that does not exist is as good as deleted; one whose state cannot be read goes unread. */
