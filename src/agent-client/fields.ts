@@ -3,27 +3,30 @@
  * JSON in field 1000, for what the messages lack (see design §2).
  */
 import type { OciProcess, OciResources, OciSpec } from "../oci/spec.ts";
-import type { LinuxResources, Process, Spec } from "../protocol/gen/kata/oci.ts";
-import type { MessageInit } from "../protocol/ttrpc/service.ts";
+import { LinuxResources, Process, Spec } from "../protocol/gen/kata/oci.ts";
+import { encodeMessage } from "../protocol/ttrpc/service.ts";
 import { compileSeccomp } from "../seccomp/compile.ts";
 import { processMessage } from "./oci-process.ts";
 import { resourcesMessage } from "./oci-resources.ts";
 import { specMessage } from "./oci-spec.ts";
 
 export interface SpecFields {
-  readonly OCI: MessageInit<Spec>;
+  /** An encoded `Spec`. */
+  readonly OCI: Uint8Array;
   readonly kumiteOciJson: string;
   readonly kumiteSeccomp?: Uint8Array;
   readonly kumiteSeccompFlags?: number;
 }
 
 export interface ProcessFields {
-  readonly process: MessageInit<Process>;
+  /** An encoded `Process`. */
+  readonly process: Uint8Array;
   readonly kumiteOciJson: string;
 }
 
 export interface ResourcesFields {
-  readonly resources: MessageInit<LinuxResources>;
+  /** An encoded `LinuxResources`. */
+  readonly resources: Uint8Array;
   readonly kumiteOciJson: string;
 }
 
@@ -32,7 +35,7 @@ export interface ResourcesFields {
  * @throws KumiteError `oci/spec-invalid`, `oci/unsupported` for `linux.seccomp`
  */
 export function specFields(spec: OciSpec): SpecFields {
-  const OCI = specMessage(spec);
+  const OCI = encodeMessage(Spec, specMessage(spec));
   const { seccomp, ...linux } = spec.linux ?? {};
   if (seccomp === undefined) return { OCI, kumiteOciJson: JSON.stringify(spec) };
   // Compiled here: an emulated guest takes fifty times as long, and as long again to read the profile.
@@ -42,10 +45,11 @@ export function specFields(spec: OciSpec): SpecFields {
 
 /** @param process checked before, see oci/validate.ts */
 export function processFields(process: OciProcess): ProcessFields {
-  return { process: processMessage(process), kumiteOciJson: JSON.stringify(process) };
+  return { process: encodeMessage(Process, processMessage(process)), kumiteOciJson: JSON.stringify(process) };
 }
 
 /** @param resources checked before, see oci/validate.ts */
 export function resourcesFields(resources: OciResources): ResourcesFields {
-  return { resources: resourcesMessage(resources), kumiteOciJson: JSON.stringify(resources) };
+  const message = encodeMessage(LinuxResources, resourcesMessage(resources));
+  return { resources: message, kumiteOciJson: JSON.stringify(resources) };
 }

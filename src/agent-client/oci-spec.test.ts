@@ -2,13 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { OciSpec } from "../oci/spec.ts";
 import { Spec } from "../protocol/gen/kata/oci.ts";
-import { encodeMessage } from "../protocol/ttrpc/service.ts";
 import { compileSeccomp } from "../seccomp/compile.ts";
 import { specFields } from "./fields.ts";
 
 /** As the agent reads it. */
 function received(spec: OciSpec): Spec {
-  return Spec.decode(encodeMessage(Spec, specFields(spec).OCI));
+  return Spec.decode(specFields(spec).OCI);
 }
 
 const least: OciSpec = { ociVersion: "1.0.2" };

@@ -11,7 +11,9 @@ describe("messages", () => {
     const bytes = CreateContainerRequest.encode(
       CreateContainerRequest.fromPartial({
         containerId: "c",
-        OCI: { Process: { Terminal: true }, Linux: { Seccomp: { Flags: ["f"] } } },
+        OCI: Spec.encode(
+          Spec.fromPartial({ Process: { Terminal: true }, Linux: { Seccomp: { Flags: ["f"] } } }),
+        ).finish(),
         sharedMounts: [{ name: "m" }],
         stdoutPort: 5,
       }),

@@ -85,6 +85,11 @@ describe("an agent that is asked nonsense", () => {
     assert.equal((await agent.client.waitProcess({ containerId: "web" })).status, 3);
     const target = { containerId: "web", len: 100 };
     assert.deepEqual((await agent.client.readStdout(target)).data, encodeUtf8("box\n"));
+    const junk = Uint8Array.from({ length: 64 }, (_, i) => 255 - i);
+    await assert.rejects(agent.client.createContainer({ containerId: "junk", OCI: junk }), {
+      code: "oci/spec-invalid",
+      message: /^the message of the spec is malformed/,
+    });
   });
 });
 

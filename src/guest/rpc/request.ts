@@ -25,6 +25,25 @@ export function jsonDocument(text: string): unknown {
   }
 }
 
+/**
+ * The same from a host that sends messages only. Decoding them is read when such a host comes: ours sends JSON, and these
+ * messages are the largest part of the protocol.
+ *
+ * @throws KumiteError `usage/invalid` when there is none; `oci/spec-invalid`
+ */
+export async function messageDocument(
+  what: "spec" | "process" | "resources",
+  message: Uint8Array | undefined,
+): Promise<unknown> {
+  if (message === undefined) throw new KumiteError("usage/invalid", `the request has no ${what}`);
+  const { documents } = await import("./message-documents.ts");
+  try {
+    return documents[what](message);
+  } catch (error) {
+    throw new KumiteError("oci/spec-invalid", `the message of the ${what} is malformed: ${messageOf(error)}`);
+  }
+}
+
 export function stdioPorts(request: { stdinPort: number; stdoutPort: number; stderrPort: number }): StdioPorts {
   return { stdin: request.stdinPort, stdout: request.stdoutPort, stderr: request.stderrPort };
 }

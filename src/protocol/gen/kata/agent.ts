@@ -3,7 +3,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import { Process, Spec } from "./oci.ts";
 import { ARPNeighbor, FSGroupChangePolicy, Interface, Route } from "./types.ts";
 
 /**
@@ -18,7 +17,11 @@ export interface CreateContainerRequest {
   stringUser: StringUser | undefined;
   devices: Device[];
   storages: Storage[];
-  OCI: Spec | undefined;
+  /**
+   * An encoded Spec. Here and below bytes for what is a message elsewhere, which is the same on the wire: who has the JSON
+   * needs neither to decode these messages nor to know them.
+   */
+  OCI?: Uint8Array | undefined;
   sandboxPidns: boolean;
   sharedMounts: SharedMount[];
   /** Ports for stdio streams of their own; 0 means none, and ReadStdout, ReadStderr and WriteStdin serve. */
@@ -48,8 +51,11 @@ export interface RemoveContainerRequest {
 export interface ExecProcessRequest {
   containerId: string;
   execId: string;
-  stringUser: StringUser | undefined;
-  process: Process | undefined;
+  stringUser:
+    | StringUser
+    | undefined;
+  /** An encoded Process. */
+  process?: Uint8Array | undefined;
   stdinPort: number;
   stdoutPort: number;
   stderrPort: number;
@@ -366,7 +372,7 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
       Storage.encode(v!, writer.uint32(42).fork()).join();
     }
     if (message.OCI !== undefined) {
-      Spec.encode(message.OCI, writer.uint32(50).fork()).join();
+      writer.uint32(50).bytes(message.OCI);
     }
     if (message.sandboxPidns !== false) {
       writer.uint32(56).bool(message.sandboxPidns);
@@ -453,7 +459,7 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
               break;
             }
 
-            message.OCI = Spec.decode(reader, reader.uint32());
+            message.OCI = reader.bytes();
             continue;
           }
           case 7: {
@@ -544,7 +550,7 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
       : undefined;
     message.devices = object.devices?.map((e) => Device.fromPartial(e)) || [];
     message.storages = object.storages?.map((e) => Storage.fromPartial(e)) || [];
-    message.OCI = (object.OCI !== undefined && object.OCI !== null) ? Spec.fromPartial(object.OCI) : undefined;
+    message.OCI = object.OCI ?? undefined;
     message.sandboxPidns = object.sandboxPidns ?? false;
     message.sharedMounts = object.sharedMounts?.map((e) => SharedMount.fromPartial(e)) || [];
     message.stdinPort = object.stdinPort ?? 0;
@@ -704,7 +710,7 @@ export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
       StringUser.encode(message.stringUser, writer.uint32(26).fork()).join();
     }
     if (message.process !== undefined) {
-      Process.encode(message.process, writer.uint32(34).fork()).join();
+      writer.uint32(34).bytes(message.process);
     }
     if (message.stdinPort !== 0) {
       writer.uint32(40).uint32(message.stdinPort);
@@ -763,7 +769,7 @@ export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
               break;
             }
 
-            message.process = Process.decode(reader, reader.uint32());
+            message.process = reader.bytes();
             continue;
           }
           case 5: {
@@ -820,9 +826,7 @@ export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
     message.stringUser = (object.stringUser !== undefined && object.stringUser !== null)
       ? StringUser.fromPartial(object.stringUser)
       : undefined;
-    message.process = (object.process !== undefined && object.process !== null)
-      ? Process.fromPartial(object.process)
-      : undefined;
+    message.process = object.process ?? undefined;
     message.stdinPort = object.stdinPort ?? 0;
     message.stdoutPort = object.stdoutPort ?? 0;
     message.stderrPort = object.stderrPort ?? 0;

@@ -3,7 +3,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import { LinuxResources } from "./oci.ts";
 
 /**
  * What few containers ask of the guest agent: their processes, their limits, what they use. A file of its own, so that the
@@ -23,8 +22,9 @@ export interface ListProcessesResponse {
 
 export interface UpdateContainerRequest {
   containerId: string;
-  resources:
-    | LinuxResources
+  /** An encoded LinuxResources. */
+  resources?:
+    | Uint8Array
     | undefined;
   /** `linux.resources` as JSON, for what the message lacks; it wins over `resources`. */
   kumiteOciJson: string;
@@ -291,7 +291,7 @@ export const UpdateContainerRequest: MessageFns<UpdateContainerRequest> = {
       writer.uint32(10).string(message.containerId);
     }
     if (message.resources !== undefined) {
-      LinuxResources.encode(message.resources, writer.uint32(18).fork()).join();
+      writer.uint32(18).bytes(message.resources);
     }
     if (message.kumiteOciJson !== "") {
       writer.uint32(8002).string(message.kumiteOciJson);
@@ -325,7 +325,7 @@ export const UpdateContainerRequest: MessageFns<UpdateContainerRequest> = {
               break;
             }
 
-            message.resources = LinuxResources.decode(reader, reader.uint32());
+            message.resources = reader.bytes();
             continue;
           }
           case 1000: {
@@ -354,9 +354,7 @@ export const UpdateContainerRequest: MessageFns<UpdateContainerRequest> = {
   fromPartial<I extends Exact<DeepPartial<UpdateContainerRequest>, I>>(object: I): UpdateContainerRequest {
     const message = createBaseUpdateContainerRequest();
     message.containerId = object.containerId ?? "";
-    message.resources = (object.resources !== undefined && object.resources !== null)
-      ? LinuxResources.fromPartial(object.resources)
-      : undefined;
+    message.resources = object.resources ?? undefined;
     message.kumiteOciJson = object.kumiteOciJson ?? "";
     return message;
   },
