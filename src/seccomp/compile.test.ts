@@ -151,6 +151,28 @@ describe("a compiled seccomp profile", () => {
     assert.equal(runFilter(byFamily, call("x86", "socketcall", 1n)), errno(13));
   });
 
+  it("finds each of many answers, also those farther away than a jump reaches", () => {
+    const names = [...systemCalls("x86_64").keys()].slice(0, 200);
+    const values = [0, 1, 2].map((value) => 0x1_0000_0000 * value + value);
+    const syscalls = names.flatMap((name, index) =>
+      values.map((value) => ({
+        names: [name],
+        action: "SCMP_ACT_ERRNO",
+        errnoRet: index + 1000 * (value % 2 ** 32),
+        args: [{ index: 0, op: "SCMP_CMP_EQ", value }],
+      })),
+    );
+    const { program } = compileSeccomp({ defaultAction: "SCMP_ACT_ALLOW", syscalls });
+    assert.ok(program.length / 8 > 2000);
+    for (const [index, name] of names.entries()) {
+      for (const value of values) {
+        const said = runFilter(program, call("x86_64", name, BigInt(value)));
+        assert.equal(said, errno(index + 1000 * (value % 2 ** 32)), `${name} ${value}`);
+      }
+      assert.equal(runFilter(program, call("x86_64", name, 3n)), allow);
+    }
+  });
+
   it("that the kernel would not take is refused", () => {
     const values = Array.from({ length: 900 }, (_, value) => ({
       names: ["read"],
