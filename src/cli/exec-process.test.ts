@@ -16,7 +16,7 @@ describe("the process of exec", () => {
     bundle = await mkdtemp(join(tmpdir(), "kumite-exec-"));
     const spec = defaultSpec();
     spec.process.consoleSize = { height: 1, width: 2 };
-    await writeFile(join(bundle, "config.json"), JSON.stringify(spec));
+    await writeFile(join(bundle, "own.json"), JSON.stringify(spec.process));
   });
   after(() => rm(bundle, { recursive: true }));
 
@@ -24,7 +24,7 @@ describe("the process of exec", () => {
     const { global, verb, rest } = parseGlobal(["exec", ...words]);
     const request = parseRequest(global, verb, rest);
     assert.ok(request.kind === "invoke" && request.invocation.verb === "exec");
-    return readExecProcess(os, request.invocation as Invocation<"exec">, join(bundle, "config.json"));
+    return readExecProcess(os, request.invocation as Invocation<"exec">, join(bundle, "own.json"));
   }
 
   it("is the container's own with another command and without a terminal", async () => {

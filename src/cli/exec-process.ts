@@ -4,7 +4,7 @@
  */
 
 import type { OciProcess } from "../oci/spec.ts";
-import { loadProcess, readDocument, validateSpec } from "../oci/validate.ts";
+import { loadProcess } from "../oci/validate.ts";
 import type { Os, WindowSize } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
 import { isAbsolutePath, resolvePath } from "../util/path.ts";
@@ -14,13 +14,13 @@ type ExecFlags = Invocation<"exec">["flags"];
 type Capabilities = NonNullable<OciProcess["capabilities"]>;
 
 /**
- * @param configFile what the container was made from, absolute
+ * @param ownFile the container's own process, absolute
  * @throws KumiteError `usage/invalid`, `oci/spec-invalid`, `oci/bundle-invalid`
  */
 export async function readExecProcess(
   os: Os,
   { flags, command }: Pick<Invocation<"exec">, "flags" | "command">,
-  configFile: string,
+  ownFile: string,
 ): Promise<OciProcess> {
   if (flags.process !== undefined) {
     if (command.length > 0) throw wrong("--process and a command cannot be given together");
@@ -30,18 +30,12 @@ export async function readExecProcess(
   if (command.length === 0) {
     throw wrong("no command was given", "write `kumite exec ID COMMAND`, or give the process with --process");
   }
-  return withFlags(await containerProcess(os, configFile), flags, command);
+  return withFlags(await loadProcess(os, ownFile), flags, command);
 }
 
 /** The process with the size of the terminal it will be on. */
 export function withWindowSize(process: OciProcess, size: WindowSize | undefined): OciProcess {
   return size === undefined ? process : { ...process, consoleSize: { height: size.rows, width: size.columns } };
-}
-
-async function containerProcess(os: Os, file: string): Promise<OciProcess> {
-  const { process } = validateSpec(await readDocument(os, file), file);
-  if (process !== undefined) return process;
-  throw new KumiteError("oci/spec-invalid", `${file}: process is missing`, { data: { file, key: "process" } });
 }
 
 function withFlags(pattern: OciProcess, flags: ExecFlags, command: readonly string[]): OciProcess {

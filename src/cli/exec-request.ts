@@ -30,7 +30,7 @@ export async function readExecRequest(context: VerbContext, invocation: Invocati
   refusePreservedFds(flags["preserve-fds"]);
   const container = await lookAt(context, id);
   refuseWrongState(container);
-  const process = await readExecProcess(os, invocation, sandboxPaths(context.root, id).config);
+  const process = await readExecProcess(os, invocation, sandboxPaths(context.root, id).process);
   const foreground = !flags.detach;
   const consoleSocket = absolute(flags["console-socket"]);
   const stdio = chooseStdio({ terminal: process.terminal ?? false, consoleSocket, foreground });

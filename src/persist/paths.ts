@@ -19,8 +19,8 @@ export interface SandboxPaths {
   readonly state: string;
   /** Log of the shim. */
   readonly log: string;
-  /** The configuration that the container was made from. */
-  readonly config: string;
+  /** `process` of the configuration that the container was made from. */
+  readonly process: string;
   /** What is to be run when the container has been deleted; only when there is something. */
   readonly poststop: string;
   /** Held by whoever recovers the sandbox. */
@@ -41,7 +41,7 @@ export function sandboxPaths(root: string, id: string): SandboxPaths {
     journal: `${directory}/journal.json`,
     state: `${directory}/state.json`,
     log: `${directory}/shim.log`,
-    config: `${directory}/config.json`,
+    process: `${directory}/process.json`,
     poststop: `${directory}/poststop.json`,
     lock: `${directory}/lock`,
     shared: `${directory}/shared`,

@@ -81,7 +81,7 @@ async function create(sandbox: Sandbox, request: CreateRequest, signal: AbortSig
     timeline.mark("share");
   };
   // What `exec` starts from, also when the bundle has been changed since.
-  await os.files.write(paths.config, JSON.stringify(request.document));
+  await os.files.write(paths.process, JSON.stringify(bundle.spec.process));
   await runCreationHooks(sandbox, container, signal);
   await bootSandbox(sandbox, { hostname, share }, signal);
   const sizeBefore = container.process.consoleSize;
