@@ -56,9 +56,20 @@ export const mountExtensionWords = ["tmpcopyup", "notmpcopyup", "copy-symlink", 
 /** Known in order to be refused with their name, or told to be without effect. */
 const notImplemented: ReadonlySet<string> = new Set(["copy-symlink", "idmap", "ridmap"]);
 
+/** Whether the runtime knows the word; any other is the file system's. */
+export function isKnownMountOption(word: string): boolean {
+  return allWords().includes(word);
+}
+
 /** Every word that has an effect or asks for what is so anyway, sorted. */
 export function supportedMountOptions(): string[] {
-  const words = [
+  return allWords()
+    .filter((word) => !notImplemented.has(word))
+    .sort();
+}
+
+function allWords(): string[] {
+  return [
     ...mountAttributeWords,
     ...mountAttributeWords.map((word) => `r${word}`),
     ...mountPropagationWords,
@@ -67,5 +78,4 @@ export function supportedMountOptions(): string[] {
     ...mountPlainWords,
     ...mountExtensionWords,
   ];
-  return words.filter((word) => !notImplemented.has(word)).sort();
 }

@@ -236,6 +236,10 @@ function seccompSchema() {
   });
 }
 
+function timeOffsetSchema() {
+  return object({ secs: opt(int64()), nanosecs: opt(uint32()) });
+}
+
 function linuxSchema() {
   return object({
     uidMappings: opt(v.array(idMappingSchema())),
@@ -270,6 +274,7 @@ function linuxSchema() {
     readonlyPaths: opt(v.array(absolutePath())),
     mountLabel: opt(text()),
     intelRdt: opt(object({ closID: opt(text()), l3CacheSchema: opt(text()), memBwSchema: opt(text()) })),
+    timeOffsets: opt(object({ monotonic: opt(timeOffsetSchema()), boottime: opt(timeOffsetSchema()) })),
     personality: opt(object({ domain: nonEmpty(), flags: opt(texts()) })),
   });
 }

@@ -59,7 +59,7 @@ describe("a specification", () => {
     ["root.readonly", 1, "root.readonly is wrong: expected true or false, got 1"],
     ["hostname", "x".repeat(65), `hostname is longer than 64 characters: "${"x".repeat(59)}…`],
     ["mounts", {}, "mounts is wrong: expected an array, got an object"],
-    ["mounts[0].destination", "", 'mounts[0].destination must not be empty: ""'],
+    ["mounts[0].destination", "", "mounts[0].destination must not be empty"],
     ["mounts[0].options", "ro", 'mounts[0].options is wrong: expected an array, got "ro"'],
     ["annotations", { a: 1 }, "annotations.a is wrong: expected a string, got 1"],
     ["annotations", { "a.b/c": 1 }, 'annotations["a.b/c"] is wrong: expected a string, got 1'],

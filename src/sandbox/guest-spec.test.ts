@@ -48,6 +48,16 @@ describe("the specification for the guest", () => {
     assert.deepEqual(notes, []);
   });
 
+  it("is refused for parameters of a network that it does not have to itself", () => {
+    const change = (...types: ("network" | "pid")[]) =>
+      converted((given) => {
+        given.linux.namespaces = types.map((type) => ({ type }));
+        given.linux.sysctl = { "net.ipv4.ip_forward": "1" };
+      });
+    assert.throws(() => change("pid"), { code: "oci/spec-invalid" });
+    assert.deepEqual(change("network").spec.linux.sysctl, { "net.ipv4.ip_forward": "1" });
+  });
+
   it("has the seccomp profile unless the configuration leaves it out", () => {
     const seccomp = { defaultAction: "SCMP_ACT_ALLOW" };
     const change = (given: BundleSpec) => {

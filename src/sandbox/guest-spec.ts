@@ -66,6 +66,7 @@ function linuxForGuest(bundle: Bundle, guestSeccomp: boolean): OciLinux {
     if (path !== undefined && path !== "") throw elsewhere(bundle, `linux.namespaces[${index}]`, type, path);
     return true;
   });
+  refuseNetworkParameters(bundle);
   return { ...linux, namespaces, ...(filtered ? { seccomp } : {}) };
 }
 
@@ -82,6 +83,18 @@ function checkSeccomp({ configFile }: Bundle, seccomp: OciSeccomp): void {
       data: { file: configFile, ...data },
     });
   }
+}
+
+/** Asked of the configuration as it is on the host: the guest is not told of network namespaces. */
+function refuseNetworkParameters({ configFile, spec }: Bundle): void {
+  if (spec.linux.namespaces?.some(({ type }) => type === "network")) return;
+  const name = Object.keys(spec.linux.sysctl ?? {}).find((key) => /^net[./]/.test(key));
+  if (name === undefined) return;
+  const key = `linux.sysctl[${JSON.stringify(name)}]`;
+  throw new KumiteError("oci/spec-invalid", `${configFile}: ${key} needs a network namespace`, {
+    phase: "container.create",
+    data: { file: configFile, key },
+  });
 }
 
 function elsewhere(bundle: Bundle, key: string, type: string, path: string): KumiteError {

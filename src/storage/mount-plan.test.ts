@@ -116,10 +116,37 @@ describe("the plan of a container's mounts", () => {
 
   it("leaves out a device of the host, and says so", async () => {
     const { volumes, guestMounts, notes } = await plan([
-      { destination: "/dev/fuse", type: "bind", source: "/dev/null", options: ["bind"] },
+      { destination: "/dev/fuse", type: "bind", source: "/dev/tty", options: ["bind"] },
     ]);
     assert.deepEqual([volumes, guestMounts], [[], []]);
-    assert.deepEqual(notes, ["mount on /dev/fuse is left out: /dev/null is a device of the host"]);
+    assert.deepEqual(notes, ["mount on /dev/fuse is left out: /dev/tty is a device of the host"]);
+  });
+
+  it("takes the guest's own of a device that every kernel has", async () => {
+    const { volumes, guestMounts } = await plan([
+      { destination: "/etc/hidden", type: "bind", source: "/dev/null", options: ["bind", "ro"] },
+    ]);
+    assert.deepEqual(volumes, []);
+    assert.deepEqual(guestMounts, [
+      { destination: "/etc/hidden", type: "bind", source: "/dev/null", options: ["bind", "ro"] },
+    ]);
+  });
+
+  it("lays directories over each other on the host, where they are", async () => {
+    const options = ["lowerdir=/a:/b", "upperdir=/u", "workdir=/w", "private", "nosuid"];
+    const { volumes, guestMounts } = await plan([{ destination: "/x", type: "overlay", source: "overlay", options }]);
+    const overlay = "lowerdir=/a:/b,upperdir=/u,workdir=/w";
+    assert.deepEqual(volumes, [
+      { index: 0, source: "overlay", kind: "directory", readonly: false, recursive: false, overlay },
+    ]);
+    assert.deepEqual(guestMounts, [
+      { destination: "/x", type: "bind", source: `${guestDirectory}/volume-0`, options: ["bind", "private", "nosuid"] },
+    ]);
+  });
+
+  it("leaves a change of an earlier mount to the guest", async () => {
+    const mount = { destination: "/x", options: ["remount", "bind", "ro"] };
+    assert.deepEqual(await plan([mount]), { volumes: [], guestMounts: [mount], notes: [] });
   });
 
   it("is refused by key when a source is missing or a file system is not the guest's", async () => {

@@ -4,6 +4,7 @@
  */
 import type { Bundle } from "../oci/bundle.ts";
 import { isBindMount, isReadOnlyMount } from "../oci/mount.ts";
+import { isKnownMountOption } from "../oci/mount-options.ts";
 import type { OciMount } from "../oci/spec.ts";
 import type { MountEntry, Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
@@ -20,6 +21,8 @@ export interface Volume {
   readonly readonly: boolean;
   /** With the mounts below the source. */
   readonly recursive: boolean;
+  /** Layers of the host to be laid over each other, as the options of an overlay name them; `source` is only a name then. */
+  readonly overlay?: string;
 }
 
 export interface MountPlan {
@@ -45,6 +48,15 @@ const guestFileSystems = new Set([
   "sysfs",
   "tmpfs",
   "tracefs",
+]);
+
+/** Devices that are the same in every kernel, by number (character devices with major 1): the guest has its own. */
+const commonDevices: ReadonlyMap<bigint, string> = new Map([
+  [0x103n, "/dev/null"],
+  [0x105n, "/dev/zero"],
+  [0x107n, "/dev/full"],
+  [0x108n, "/dev/random"],
+  [0x109n, "/dev/urandom"],
 ]);
 
 /** Of /dev/shm where nothing says otherwise, as other runtimes have it. */
@@ -74,13 +86,16 @@ export async function planMounts(os: Os, bundle: Bundle, containerId: string): P
 
 async function place(os: Os, bundle: Bundle, id: string, mount: OciMount, index: number): Promise<Placement> {
   const options = mount.options ?? [];
-  if (!isBindMount(mount)) return placeNewMount(bundle, mount, index);
+  if (options.includes("remount")) return { kind: "guest", mount };
+  if (!isBindMount(mount)) return placeNewMount(bundle, id, mount, index);
   const source = resolvePath(bundle.path, requireSource(bundle, mount, index));
-  const destination = normalizePath(mount.destination);
+  const destination = normalizePath(`/${mount.destination}`);
   // The guest's own: what the host has there says nothing about the virtual machine.
   if (isBelow("/proc", source) || isBelow("/sys", source)) return { kind: "guest", mount: bindOf(mount, source) };
-  const kind = await kindOf(os, bundle, index, source);
+  const { kind, deviceNumber } = await lookAt(os, bundle, index, source);
   if (destination === "/dev/shm") return placeSharedMemory(os, mount, source);
+  const common = kind === "device" ? commonDevices.get(deviceNumber) : undefined;
+  if (common !== undefined) return { kind: "guest", mount: bindOf(mount, common) };
   if (kind === "device") {
     return { kind: "left-out", note: `mount on ${destination} is left out: ${source} is a device of the host` };
   }
@@ -89,9 +104,10 @@ async function place(os: Os, bundle: Bundle, id: string, mount: OciMount, index:
   return { kind: "volume", volume, mount: bindOf(mount, guestVolume(id, index)) };
 }
 
-function placeNewMount(bundle: Bundle, mount: OciMount, index: number): Placement {
+function placeNewMount(bundle: Bundle, id: string, mount: OciMount, index: number): Placement {
   const type = mount.type ?? "";
   if (guestFileSystems.has(type)) return { kind: "guest", mount };
+  if (type === "overlay") return placeOverlay(id, mount, index);
   if (type === "") throw invalid(bundle, `mounts[${index}].type`, "is missing, and the options do not make it a bind");
   throw new KumiteError(
     "oci/unsupported",
@@ -102,6 +118,22 @@ function placeNewMount(bundle: Bundle, mount: OciMount, index: number): Placemen
       data: { file: bundle.configFile, key: `mounts[${index}].type`, destination: mount.destination },
     },
   );
+}
+
+/** Made on the host, where its layers are: a shared directory cannot be the upper one. */
+function placeOverlay(id: string, mount: OciMount, index: number): Placement {
+  const options = mount.options ?? [];
+  const layers = options.filter((word) => !isKnownMountOption(word));
+  const words = options.filter((word) => isKnownMountOption(word));
+  const volume: Volume = {
+    index,
+    source: mount.source ?? "overlay",
+    kind: "directory",
+    readonly: isReadOnlyMount(mount),
+    recursive: false,
+    overlay: layers.join(","),
+  };
+  return { kind: "volume", volume, mount: bindOf({ ...mount, options: ["bind", ...words] }, guestVolume(id, index)) };
 }
 
 /** Shared memory must be the guest's: what lies in a tmpfs of the host could not be mapped by two processes alike. */
@@ -131,13 +163,21 @@ function requireSource(bundle: Bundle, mount: OciMount, index: number): string {
   return mount.source;
 }
 
-async function kindOf(os: Os, bundle: Bundle, index: number, source: string): Promise<"file" | "directory" | "device"> {
+interface Source {
+  readonly kind: "file" | "directory" | "device";
+  /** Of a character device, else 0. */
+  readonly deviceNumber: bigint;
+}
+
+async function lookAt(os: Os, bundle: Bundle, index: number, source: string): Promise<Source> {
   const key = `mounts[${index}].source`;
   try {
     const status = await os.files.status(source);
     if (status === undefined) throw missing(bundle, key, source, "no such file or directory");
-    if (status.kind === "directory") return "directory";
-    return status.kind === "character" || status.kind === "block" ? "device" : "file";
+    const { kind, deviceNumber } = status;
+    if (kind === "character") return { kind: "device", deviceNumber };
+    if (kind === "block") return { kind: "device", deviceNumber: 0n };
+    return { kind: kind === "directory" ? "directory" : "file", deviceNumber: 0n };
   } catch (error) {
     if (isSystemError(error)) throw missing(bundle, key, source, messageOf(error));
     throw error;

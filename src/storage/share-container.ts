@@ -16,6 +16,7 @@ interface Bind {
   readonly kind: "file" | "directory";
   readonly readonly: boolean;
   readonly recursive: boolean;
+  readonly overlay?: string;
 }
 
 /**
@@ -66,7 +67,11 @@ async function share(os: Os, tree: SharedTree, directory: string, stageName: str
   await makeMountPoint(os, stage, bind.kind);
   await makeMountPoint(os, place, bind.kind);
   const recursion = bind.recursive ? ["rec"] : [];
-  await os.mounts.mount({ source: bind.source, target: stage, flags: ["bind", ...recursion] });
+  if (bind.overlay === undefined) {
+    await os.mounts.mount({ source: bind.source, target: stage, flags: ["bind", ...recursion] });
+  } else {
+    await os.mounts.mount({ source: bind.source, target: stage, type: "overlay", flags: [], data: bind.overlay });
+  }
   await os.mounts.mount({ target: stage, flags: ["rec", "private"] });
   for (const mount of (await os.mounts.table()).filter((entry) => isBelow(stage, entry.target))) {
     const flags = ["remount", "bind", ...flagsFor(mount, bind.readonly)];

@@ -13,7 +13,7 @@ const built = new Map<string, Promise<string>>();
 let directory: string | undefined;
 
 /** Path of the compiled helper. */
-export function nativeHelper(name: "terminal" | "reaper"): Promise<string> {
+export function nativeHelper(name: "terminal" | "reaper" | "uncover"): Promise<string> {
   const known = built.get(name);
   if (known !== undefined) return known;
   const building = build(name);
@@ -23,7 +23,18 @@ export function nativeHelper(name: "terminal" | "reaper"): Promise<string> {
 
 async function build(name: string): Promise<string> {
   const target = path.join(homeOfHelpers(), name);
-  await succeed(["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", target, path.join(sources, `${name}.c`), "-lutil"]);
+  await succeed([
+    "cc",
+    "-O1",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-o",
+    target,
+    path.join(sources, `${name}.c`),
+    "-lutil",
+    "-static",
+  ]);
   return target;
 }
 

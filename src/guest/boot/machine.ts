@@ -7,11 +7,13 @@ import { O_NOCTTY, O_RDWR } from "../../sys/linux/open-flags.ts";
 import { isSystemError } from "../../util/errors.ts";
 import { IndexedModules, type ModuleLoader, noModules } from "../modules/module-loader.ts";
 import { mountForMachine } from "./file-systems.ts";
+import { emptyInitramfs, isInitramfs, removeConsole } from "./initramfs.ts";
 import { makeRootMovable } from "./movable-root.ts";
 
 /** First of all: without it there is nobody to tell of an error. */
 export function prepareMachine(): void {
   makeRootMovable();
+  if (isInitramfs()) removeConsole();
   mountForMachine();
   useConsole();
 }
@@ -20,6 +22,10 @@ export function prepareMachine(): void {
 export function loadDrivers(): ModuleLoader {
   const modules = IndexedModules.fromImage();
   modules?.loadEarly();
+  if (isInitramfs()) {
+    modules?.takeFiles();
+    emptyInitramfs();
+  }
   bringUpLoopback();
   return modules ?? noModules;
 }

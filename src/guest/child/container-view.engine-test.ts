@@ -2,8 +2,8 @@ import type { OciSpec } from "../../oci/spec.ts";
 import { assert } from "../../sys/engine/testing/assert.ts";
 import { describe, it } from "../../sys/engine/testing/suite.ts";
 import { os, startAgent, type TestAgent } from "../testing/agent.testing.ts";
-import { run, startContainer } from "../testing/container.testing.ts";
-import { guestShared, type SpecChanges, specOf } from "../testing/spec.testing.ts";
+import { execIn, run, startContainer } from "../testing/container.testing.ts";
+import { guestShared, processOf, type SpecChanges, specOf } from "../testing/spec.testing.ts";
 
 /** What the script prints in a container of its own, without its last newline. */
 async function seen(agent: TestAgent, script: string, changes: SpecChanges = {}): Promise<string> {
@@ -215,6 +215,27 @@ describe("what a container sees", () => {
     };
     assert.equal(await seen(agent, "cat /proc/sys/kernel/msgmax", { linux }), "4096");
     assert.ok((await seen(agent, "cat /proc/sys/kernel/msgmax")) !== "4096");
+  });
+
+  it("are clocks of its own, the same in every process of it", async () => {
+    await using agent = await startAgent();
+    const namespaces = [{ type: "mount" as const }, { type: "pid" as const }, { type: "time" as const }];
+    await startContainer(agent, specOf(["sleep", "1000"], { hostname: "", linux: { namespaces } }), "later");
+    const exec = await execIn(
+      agent,
+      "later",
+      processOf(["sh", "-c", "readlink /proc/1/ns/time; readlink /proc/self/ns/time"]),
+    );
+    const [first, self] = (await exec.finish()).out.split("\n");
+    assert.equal(first, self);
+    assert.ok((await seen(agent, "readlink /proc/self/ns/time")) !== first);
+    const offset = (...types: ("mount" | "time")[]) => ({
+      hostname: "",
+      linux: { namespaces: types.map((type) => ({ type })), timeOffsets: { boottime: { secs: 5 } } },
+    });
+    await assert.rejects(seen(agent, "true", offset("mount")), { code: "oci/spec-invalid" });
+    // On a kernel that is the host's an agent has no say in what the time is.
+    await assert.rejects(seen(agent, "true", offset("mount", "time")), { code: "oci/unsupported" });
   });
 
   it("are the namespaces of another container that it was told to join", async () => {

@@ -19,6 +19,8 @@ export interface ExecInit {
   readonly plan: ProcessPlan;
   /** The container's. */
   readonly personality: number | undefined;
+  /** It is in a time namespace that is not the agent's: a kernel may have none. */
+  readonly hasOwnTime: boolean;
   /** Socket to the agent. */
   readonly control: number;
   /** Standard input, output and error; with a terminal these are only there until it is. */
@@ -27,11 +29,11 @@ export interface ExecInit {
   readonly firstProcess: number;
 }
 
-/** All but the pid namespace, which a process enters by birth only. */
+/** All that every container has but the pid namespace, which a process enters by birth only. */
 const entered =
   namespaceFlag.mount | namespaceFlag.uts | namespaceFlag.ipc | namespaceFlag.network | namespaceFlag.cgroup;
 
-export function initExec({ plan, personality, control, standard, firstProcess }: ExecInit): never {
+export function initExec({ plan, personality, hasOwnTime, control, standard, firstProcess }: ExecInit): never {
   try {
     resetSignals();
     setStandard(standard);
@@ -40,7 +42,7 @@ export function initExec({ plan, personality, control, standard, firstProcess }:
     leaveSessionKeyring();
     setOomScoreAdjustment(plan.oomScoreAdj);
     setPersonality(personality);
-    step("entering the container", () => setns(firstProcess, entered));
+    step("entering the container", () => setns(firstProcess, hasOwnTime ? entered | namespaceFlag.time : entered));
     closeQuietly(firstProcess);
     if (plan.terminal !== undefined) {
       const rootFd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -9,13 +9,17 @@ import { exit } from "../../sys/linux/process.ts";
 import { pidfd_open } from "../../sys/linux/signal.ts";
 import { SOCK_CLOEXEC, SOCK_SEQPACKET, socketpair } from "../../sys/linux/socket.ts";
 import { KumiteError } from "../../util/errors.ts";
+import type { TimeOffset } from "../spec/plan.ts";
 import { BornProcess } from "./born-process.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { inPidNamespace } from "./pid-namespace.ts";
+import { inTimeNamespace } from "./time-namespace.ts";
 
 export interface BirthRequest {
   /** CLONE_NEW* of the namespaces to be made at birth. */
   readonly newNamespaces: number;
+  /** Of a time namespace to be made for it; `undefined`: the agent's. */
+  readonly timeOffsets?: readonly TimeOffset[] | undefined;
   /** Namespace file or pidfd whose pid namespace the process is born into; `undefined`: the agent's, or a new one. */
   readonly pidNamespace: number | undefined;
   /** Directory of its cgroup. */
@@ -30,13 +34,14 @@ export interface NewProcess {
   readonly control: ControlSocket;
 }
 
-export function bear({ newNamespaces, pidNamespace, cgroupFd, run }: BirthRequest): NewProcess {
+export function bear({ newNamespaces, timeOffsets, pidNamespace, cgroupFd, run }: BirthRequest): NewProcess {
   const [ours, theirs] = socketpair(SOCK_SEQPACKET | SOCK_CLOEXEC);
   try {
-    const pid = inPidNamespace(pidNamespace, () => {
+    const birth = (): number => {
       const born = forkInto(newNamespaces, cgroupFd);
       return born === 0 ? runNewProcess(run, theirs) : born;
-    });
+    };
+    const pid = inPidNamespace(pidNamespace, () => inTimeNamespace(timeOffsets, birth));
     // Before anything else can happen: an end that nobody waits for is reaped unseen.
     const exited = whenExited(pid);
     const pidfd = pidfd_open(pid);

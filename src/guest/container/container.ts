@@ -19,6 +19,8 @@ export class Container {
   readonly first: ContainerProcess;
   /** The first process leads a pid namespace of its own: the kernel keeps signals from it that it does not catch. */
   readonly leadsPidNamespace: boolean;
+  /** It is in a time namespace that is not the agent's. */
+  readonly hasOwnTime: boolean;
   /** Of every process in it, as personality(2) takes it. */
   readonly personality: number | undefined;
   /** Exec processes; the first one is not among them. */
@@ -37,6 +39,7 @@ export class Container {
     readonly first: ContainerProcess;
     readonly control: ControlSocket;
     readonly leadsPidNamespace: boolean;
+    readonly hasOwnTime: boolean;
     readonly personality: number | undefined;
     readonly seccomp: SeccompFilter | undefined;
     readonly undo: Scope;
@@ -45,6 +48,7 @@ export class Container {
     this.cgroup = parts.cgroup;
     this.first = parts.first;
     this.leadsPidNamespace = parts.leadsPidNamespace;
+    this.hasOwnTime = parts.hasOwnTime;
     this.personality = parts.personality;
     this.seccomp = parts.seccomp;
     this.undo = parts.undo;

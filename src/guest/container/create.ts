@@ -9,7 +9,7 @@ import { settingOptions } from "../cgroup/apply-setting.ts";
 import { ContainerCgroup } from "../cgroup/container-cgroup.ts";
 import { limitDevices } from "../cgroup/device-filter.ts";
 import { initContainer } from "../child/container-init.ts";
-import { namespaceFlag } from "../spec/namespaces.ts";
+import { hasOwnNamespace, namespaceFlag } from "../spec/namespaces.ts";
 import type { ContainerPlan } from "../spec/plan.ts";
 import type { StdioPorts } from "../stdio/process-io.ts";
 import type { ChildEnds } from "../stdio/streams.ts";
@@ -53,6 +53,7 @@ export async function createContainer(
   );
   undo.add("standard streams", () => process.io.close());
   const leadsPidNamespace = (plan.namespaces.create & namespaceFlag.pid) !== 0;
+  const hasOwnTime = hasOwnNamespace(plan.namespaces, "time");
   const { personality } = plan;
   const { seccomp } = plan.process;
   return new Container({
@@ -61,6 +62,7 @@ export async function createContainer(
     control,
     first: process,
     leadsPidNamespace,
+    hasOwnTime,
     personality,
     seccomp,
     undo: undo.handOver(),
@@ -88,13 +90,15 @@ function startFirstProcess(
   standard: ChildEnds["standard"],
   undo: Scope,
 ): NewProcess {
+  const { create, timeOffsets } = plan.namespaces;
   const namespaces = openNamespaces(plan.namespaces.join);
   try {
     const pidNamespace = namespaces.find(({ flag }) => flag === namespaceFlag.pid);
     const joined = namespaces.filter((namespace) => namespace !== pidNamespace);
     const born = bear({
-      // The cgroup namespace is made later, in the cgroup.
-      newNamespaces: plan.namespaces.create & ~namespaceFlag.cgroup,
+      // The cgroup namespace is made later, in the cgroup; that of time has to be set up before the birth.
+      newNamespaces: create & ~(namespaceFlag.cgroup | namespaceFlag.time),
+      timeOffsets: (create & namespaceFlag.time) === 0 ? undefined : timeOffsets,
       pidNamespace: pidNamespace?.fd,
       cgroupFd: cgroup.fd,
       run: (control) => initContainer({ plan, control, standard, joined }),

@@ -35,10 +35,11 @@ export async function execProcess(
 }
 
 function startProcess(container: Container, plan: ProcessPlan, standard: ChildEnds["standard"]): NewProcess {
-  const { personality } = container;
+  const { hasOwnTime, personality } = container;
   const { pid, pidfd } = container.first.born;
   if (pidfd === undefined) throw container.wrongState("running");
-  const run = (control: number): never => initExec({ plan, personality, control, standard, firstProcess: pidfd });
+  const run = (control: number): never =>
+    initExec({ plan, personality, hasOwnTime, control, standard, firstProcess: pidfd });
   const request = { newNamespaces: 0, pidNamespace: pidfd, run };
   try {
     return bear({ ...request, cgroupFd: container.cgroup.fd });

@@ -2,7 +2,10 @@
  * Kernel modules from the image, each loaded when it is first needed. The kernel has most things built in or not at all:
  * asking for a name that the image does not have is not an error.
  */
-import { loadModule, uname } from "../../sys/linux/machine.ts";
+import { unlink } from "../../sys/linux/directory.ts";
+import { closeQuietly, open } from "../../sys/linux/file.ts";
+import { loadModule, loadOpenModule, uname } from "../../sys/linux/machine.ts";
+import { O_CLOEXEC, O_RDONLY } from "../../sys/linux/open-flags.ts";
 import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { isRecord, parseJson } from "../../util/json.ts";
@@ -21,6 +24,8 @@ const maxIndexBytes = 4 * 1024 * 1024;
 export class IndexedModules implements ModuleLoader {
   readonly #index: ModuleIndex;
   readonly #loaded = new Set<string>();
+  /** Of files that have no name any more. */
+  readonly #taken = new Map<string, number>();
 
   constructor(index: ModuleIndex) {
     this.#index = index;
@@ -47,21 +52,34 @@ export class IndexedModules implements ModuleLoader {
     for (const name of this.#index.early) this.need(name);
   }
 
+  /** From here on the files of the image belong to this object alone: nobody else can find or change them. */
+  takeFiles(): void {
+    for (const [name, { file }] of Object.entries(this.#index.modules)) {
+      if (!this.#loaded.has(name)) this.#taken.set(name, open(file, O_RDONLY | O_CLOEXEC));
+      unlink(file);
+    }
+  }
+
   need(name: string): void {
     if (this.#loaded.has(name)) return;
     this.#loaded.add(name);
     const entry = Object.hasOwn(this.#index.modules, name) ? this.#index.modules[name] : undefined;
     if (entry === undefined) return;
     for (const needed of entry.needs) this.need(needed);
-    load(entry);
+    this.#load(name, entry);
   }
-}
 
-function load({ file }: ModuleEntry): void {
-  try {
-    loadModule(file);
-  } catch (error) {
-    if (!isSystemError(error, "EEXIST")) throw error;
+  #load(name: string, { file }: ModuleEntry): void {
+    const taken = this.#taken.get(name);
+    try {
+      if (taken === undefined) loadModule(file);
+      else loadOpenModule(taken, file);
+    } catch (error) {
+      if (!isSystemError(error, "EEXIST")) throw error;
+    }
+    if (taken === undefined) return;
+    this.#taken.delete(name);
+    closeQuietly(taken);
   }
 }
 

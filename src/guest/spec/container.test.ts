@@ -31,7 +31,7 @@ const always = namespaceFlag.mount | namespaceFlag.cgroup;
 describe("an OCI configuration", () => {
   it("needs little, and what is not said has the defaults of runc", () => {
     const plan = read(minimal());
-    assert.deepEqual(plan.namespaces, { create: always, join: [] });
+    assert.deepEqual(plan.namespaces, { create: always, join: [], timeOffsets: [] });
     assert.deepEqual(plan.process.user, { uid: 0, gid: 0, additionalGids: [], umask: 0o022 });
     assert.equal(plan.process.capabilities.bounding, 0n);
     assert.equal(plan.process.terminal, undefined);

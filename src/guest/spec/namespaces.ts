@@ -1,9 +1,10 @@
 /** Namespaces of the OCI specification: which are made, which are joined. Pure. */
 import { type Fields, unsupported, wrong } from "./fields.ts";
-import type { NamespaceJoin, NamespacePlan } from "./plan.ts";
+import type { NamespaceJoin, NamespacePlan, TimeOffset } from "./plan.ts";
 
 /** CLONE_NEW* of clone(2). */
 export const namespaceFlag = {
+  time: 0x0000_0080,
   mount: 0x0002_0000,
   cgroup: 0x0200_0000,
   uts: 0x0400_0000,
@@ -29,8 +30,7 @@ export function readNamespaces(linux: Fields | undefined): NamespacePlan {
     const key = fields.key("type");
     if (seen.has(name)) throw wrong(key, `gives ${name} a second time`);
     seen.add(name);
-    if (name === "user" || name === "time")
-      throw unsupported(key, `asks for a ${name} namespace, which is not supported`);
+    if (name === "user") throw unsupported(key, "asks for a user namespace, which is not supported");
     if (!isNamespaceName(name)) throw wrong(key, `names no namespace: ${JSON.stringify(name)}`);
     const path = fields.text("path") ?? "";
     if (path === "") {
@@ -44,7 +44,25 @@ export function readNamespaces(linux: Fields | undefined): NamespacePlan {
     create &= ~namespaceFlag[name];
     join.push({ name, flag: namespaceFlag[name], path });
   }
-  return { create, join };
+  return { create, join, timeOffsets: readTimeOffsets(linux, (create & namespaceFlag.time) !== 0) };
+}
+
+/** What `linux.timeOffsets` may name, and the kernel's numbers of the clocks. */
+const clocks = { monotonic: 1, boottime: 7 } as const;
+const maxSeconds = 2 ** 53;
+
+function readTimeOffsets(linux: Fields | undefined, isOwn: boolean): TimeOffset[] {
+  const fields = linux?.object("timeOffsets");
+  if (fields === undefined) return [];
+  const offsets: TimeOffset[] = [];
+  for (const [name, clock] of Object.entries(clocks)) {
+    const offset = fields.object(name);
+    if (offset === undefined) continue;
+    const seconds = offset.integer("secs", -maxSeconds, maxSeconds) ?? 0;
+    offsets.push({ clock, seconds, nanoseconds: offset.integer("nanosecs", 0, 999_999_999) ?? 0 });
+  }
+  if (offsets.length > 0 && !isOwn) throw wrong("linux.timeOffsets", "needs a new time namespace");
+  return offsets;
 }
 
 function isNamespaceName(name: string): name is NamespaceName {

@@ -64,6 +64,16 @@ export interface NamespacePlan {
   /** CLONE_NEW* of all that are made new; always has the mount namespace. */
   readonly create: number;
   readonly join: readonly NamespaceJoin[];
+  /** Of a new time namespace. */
+  readonly timeOffsets: readonly TimeOffset[];
+}
+
+/** How far a clock is ahead of the machine's. */
+export interface TimeOffset {
+  /** CLOCK_* number. */
+  readonly clock: number;
+  readonly seconds: number;
+  readonly nanoseconds: number;
 }
 
 export interface NamespaceJoin {

@@ -37,10 +37,15 @@ export function setdomainname(name: string): void {
 export function loadModule(path: string, parameters = ""): void {
   const fd = open(path, O_RDONLY | O_CLOEXEC);
   try {
-    check(native.finit_module(fd, parameters, 0), "finit_module", path);
+    loadOpenModule(fd, path, parameters);
   } finally {
     closeQuietly(fd);
   }
+}
+
+/** @param subject for errors */
+export function loadOpenModule(fd: number, subject: string, parameters = ""): void {
+  check(native.finit_module(fd, parameters, 0), "finit_module", subject);
 }
 
 const REBOOT_MAGIC1 = 0xfee1dead;

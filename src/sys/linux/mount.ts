@@ -74,8 +74,10 @@ export function mount_setattr(mount: Path | number, attributes: MountAttributes,
   check(result, "mount_setattr", typeof mount === "number" ? undefined : mount);
 }
 
-/** As statfs(2) names the type of /proc. */
+/** Types of file systems as statfs(2) has them. */
 export const PROC_SUPER_MAGIC = 0x9fa0;
+export const RAMFS_MAGIC = 0x858458f6;
+export const TMPFS_MAGIC = 0x01021994;
 
 export function fileSystemType(path: Path): number {
   const bytes = new Uint8Array(statfsBytes);
