@@ -63,6 +63,8 @@ export async function createContainer(
   await Promise.all([booted, relayReady(relay, id, interruption.signal)]);
   context.log.debug("shim and relay are up", { sandbox: id, shim: shim.pid, relay: relay.pid });
   scope.add(`shim of ${id}`, async (signal) => {
+    // The relay asks for the container's end, which will not come: the shim would wait for the answer to be taken.
+    relay.kill(signalNumbers.SIGKILL);
     connection.close();
     await Promise.race([shim.exited, delay(shimEndTimeoutMs, signal)]);
   });

@@ -103,7 +103,7 @@ function elsewhere(bundle: Bundle, key: string, type: string, path: string): Kum
     `${bundle.configFile}: ${key}: the ${type} namespace ${path} cannot be joined: it is outside of the virtual machine`,
     {
       phase: "container.create",
-      hint: `leave the path out: the container gets a ${type} namespace of its own`,
+      hint: `leave the path out: the container gets its own ${type} namespace`,
       data: { file: bundle.configFile, key, path },
     },
   );

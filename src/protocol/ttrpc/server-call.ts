@@ -1,5 +1,6 @@
 /** One call while the server works on it: what its handler sees, and what ends it. */
 import { linked, onAbort } from "../../util/abort.ts";
+import { type Deferred, deferred } from "../../util/deferred.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { oneLine } from "../../util/text.ts";
 import { timerMs } from "../../util/timer.ts";
@@ -14,7 +15,7 @@ export class ServerCall implements CallContext {
   #forget: (() => void) | undefined;
   #isOver = false;
   #isAnswered = false;
-  readonly #awaitingAnswer: (() => void)[] = [];
+  #answered: Deferred | undefined;
 
   constructor(connection: ClientConnection) {
     this.connection = connection;
@@ -31,10 +32,9 @@ export class ServerCall implements CallContext {
 
   /** Made when it is asked for, which hardly any handler does. */
   get answered(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#isAnswered) resolve();
-      else this.#awaitingAnswer.push(resolve);
-    });
+    this.#answered ??= deferred();
+    if (this.#isAnswered) this.#answered.resolve();
+    return this.#answered.promise;
   }
 
   /** Its answer is decided. */
@@ -63,7 +63,7 @@ export class ServerCall implements CallContext {
 
   markAnswered(): void {
     this.#isAnswered = true;
-    for (const resolve of this.#awaitingAnswer.splice(0)) resolve();
+    this.#answered?.resolve();
   }
 }
 
