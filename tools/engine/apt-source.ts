@@ -14,9 +14,11 @@ export interface SourcePackage {
   readonly name: string;
   /** Upstream version; any Debian revision of it is taken, so that a security update does not stop the build. */
   readonly upstreamVersion: string;
+  /** Only upstream's archive, without Debian's patches: what is not fetched cannot fail. Default false. */
+  readonly upstreamOnly?: boolean;
 }
 
-/** Unpacks the package below `directory`, patches applied; the result is the path of its tree. */
+/** Unpacks the package below `directory`, patches applied unless told otherwise; the result is the path of its tree. */
 export async function fetchSource(source: SourcePackage, directory: string): Promise<string> {
   if (!existsSync(keyring)) throw new Error(`${keyring} is missing; install debian-archive-keyring`);
   const mirrors = await debianMirrors();
@@ -57,10 +59,23 @@ async function fetchFrom(mirror: string, source: SourcePackage, directory: strin
   const version = versions.find((candidate) => candidate.replace(/-[^-]*$/, "") === source.upstreamVersion);
   if (version === undefined)
     throw new Error(`${source.release} has ${versions.join(", ") || "no version"}, not ${source.upstreamVersion}`);
-  await run("apt-get", [...options, "source", "--only-source", `${source.name}=${version}`], { cwd: directory });
+  const wanted = ["--only-source", `${source.name}=${version}`];
+  if (source.upstreamOnly === true) {
+    await run("apt-get", [...options, "source", "--tar-only", ...wanted], { cwd: directory });
+    await unpackUpstream(source, directory);
+  } else {
+    await run("apt-get", [...options, "source", ...wanted], { cwd: directory });
+  }
   const tree = (await readdir(directory)).find((name) => name === `${source.name}-${source.upstreamVersion}`);
   if (tree === undefined) throw new Error(`apt unpacked no ${source.name}-${source.upstreamVersion}`);
   return join(directory, tree);
+}
+
+async function unpackUpstream({ name, upstreamVersion }: SourcePackage, directory: string): Promise<void> {
+  const prefix = `${name}_${upstreamVersion}.orig.tar.`;
+  const archive = (await readdir(directory)).find((file) => file.startsWith(prefix) && !file.endsWith(".asc"));
+  if (archive === undefined) throw new Error(`apt fetched no ${prefix}*`);
+  await run("tar", ["-xf", archive], { cwd: directory });
 }
 
 /** Archives of this Debian's own release in the host's apt configuration, Debian's own first. */

@@ -1,0 +1,103 @@
+/**
+ * What is known of crun's tests beforehand, with the reason: those that fail here or skip themselves, those that are not
+ * run, and those that need a condition. docs/limitations.md says the same in fewer words.
+ */
+
+/** Why a test does not pass, or is not run. By `module/test`. */
+export interface Expectation {
+  readonly outcome: "fails" | "skips" | "left out";
+  readonly reason: string;
+}
+
+type Reasons = Readonly<Record<string, readonly string[]>>;
+
+const failing: Reasons = {
+  "user namespaces are refused": [
+    "test_devices/mode-device",
+    "test_devices/owner-device",
+    "test_mounts/mount-idmapped-mounts-symlink",
+    "test_mounts/mount-userns-bind-mount",
+    "test_resources/resources-pid-limit-userns",
+    "test_uid_gid/userns-full-mapping",
+  ],
+  "a virtual machine takes no descriptors of the host": [
+    "test_preserve_fds/preserve-fds-some",
+    "test_start/listen_pid_env",
+  ],
+  "reads a file of crun's own state": ["test_start/start"],
+  "exec --cgroup is refused": ["test_resources/resources-unified-exec-cgroup"],
+  "a listener outside of the machine cannot be told of system calls": ["test_seccomp/seccomp-listener"],
+  "compares with the very words of crun's features, its version among them": ["test_oci_features/crun-features"],
+  "wants what crun's exec has and runc's has not: noNewPrivileges of the container is not kept": [
+    "test_exec/exec_add_no_new_privileges",
+  ],
+  "an annotation of crun's own, for groups of the caller": ["test_uid_gid/keep-groups"],
+  "has a number where process.args wants text": ["test_tty/test-detach-tty"],
+  "a mount option of crun's own": ["test_mounts/mount-copy-symlink"],
+};
+
+const skipping: Reasons = {
+  "needs a crun with systemd": [
+    "test_start/sd-notify",
+    "test_start/sd-notify-env",
+    "test_start/sd-notify-file",
+    "test_start/sd-notify-proxy",
+    "test_resources/resources-cpu-weight-systemd",
+  ],
+  "is about cgroup v1, which no container here sees": ["test_resources/resources-cpu-quota-minus-one"],
+  "is about users other than root": ["test_start/run-rootless-netns-with-userns"],
+  "needs four processors": ["test_exec/exec-cpu-affinity"],
+  "looks for a cgroup of systemd's": ["test_update/test-update"],
+};
+
+const leftOut: Reasons = {
+  "user namespaces are refused, and its probe of the host may leave a process behind": [
+    "test_mounts/mount-idmapped-mounts",
+  ],
+  "checkpoint and restore are not there": [
+    "test_checkpoint_restore/checkpoint-restore",
+    "test_checkpoint_restore/checkpoint-restore-ext-ns",
+    "test_checkpoint_restore/checkpoint-restore-pre-dump",
+  ],
+};
+
+export const expected: ReadonlyMap<string, Expectation> = new Map([
+  ...entries("fails", failing),
+  ...entries("skips", skipping),
+  ...entries("left out", leftOut),
+]);
+
+/** These skip themselves without one. */
+export const onTerminal: ReadonlySet<string> = new Set([
+  "test_exec/exec-getpgrp",
+  "test_exec/exec-test-uid-tty",
+  "test_tty/test-detach-tty",
+  "test_tty/test-stderr-tty",
+  "test_tty/test-stdin-tty",
+  "test_tty/test-stdout-tty",
+]);
+
+/** Tests of mount options that try each one also in a user namespace. */
+export const withoutUserNamespace: ReadonlySet<string> = new Set(
+  [
+    "dev",
+    "dirsync",
+    "exec",
+    "nodev",
+    "noexec",
+    "nosuid",
+    "relatime",
+    "ro",
+    "rro",
+    "rw",
+    "strictatime",
+    "suid",
+    "sync",
+  ].map((option) => `test_mounts/mount-${option}`),
+);
+
+function entries(outcome: Expectation["outcome"], reasons: Reasons): [string, Expectation][] {
+  return Object.entries(reasons).flatMap(([reason, tests]) =>
+    tests.map((test): [string, Expectation] => [test, { outcome, reason }]),
+  );
+}
