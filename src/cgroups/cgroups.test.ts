@@ -9,7 +9,7 @@ import { claimSandbox } from "../persist/claim.ts";
 import type { Journal } from "../persist/journal.ts";
 import { undoAll } from "../persist/undo.ts";
 import type { MountEntry, Os } from "../sys/os.ts";
-import { isKumiteError } from "../util/errors.ts";
+import { isKumiteError, SystemError } from "../util/errors.ts";
 import { cgroupPathOf } from "./cgroup-path.ts";
 import { hierarchiesIn } from "./hierarchies.ts";
 import { makeSandboxCgroups } from "./sandbox-cgroups.ts";
@@ -124,6 +124,18 @@ describe("the cgroups of a sandbox", () => {
       return true;
     });
     assert.deepEqual(other.content.steps, steps);
+    for (const directory of made.relay) assert.ok(existsSync(directory));
+  });
+
+  it("are made although their parent goes while it is made", async () => {
+    let ends = 2;
+    const makeDirs: Os["files"]["makeDirs"] = async (directory, mode) => {
+      await os.files.makeDirs(directory, mode);
+      // As it looks when another sandbox's end removes the parent between the two looks at it.
+      if (ends-- > 0) throw new SystemError("EEXIST", "mkdir", path.dirname(directory));
+    };
+    const racing: Os = { ...os, files: { ...os.files, makeDirs } };
+    const made = await makeSandboxCgroups(racing, journal, `/${name}/raced`);
     for (const directory of made.relay) assert.ok(existsSync(directory));
   });
 

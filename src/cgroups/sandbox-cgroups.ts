@@ -67,15 +67,18 @@ async function parentSteps(os: Os, roots: readonly string[], directories: readon
   return steps;
 }
 
-/** A shared parent may be removed by another sandbox's end between our making it and using it: then once more. */
+/**
+ * A shared parent may be removed by another sandbox's end while we make it or use it: then once more. What was there and
+ * is gone when it is looked at (EEXIST) was such a parent too.
+ */
 async function makeLeaf(os: Os, leaf: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       await os.files.makeDirs(dirName(leaf), 0o755);
       return await os.files.makeDir(leaf, 0o755);
     } catch (error) {
-      if (isSystemError(error, "EEXIST")) throw inUse(leaf);
-      if (isSystemError(error, "ENOENT") && attempt < 5) continue;
+      if (isSystemError(error, "EEXIST") && (await os.files.status(leaf)) !== undefined) throw inUse(leaf);
+      if (isSystemError(error, "ENOENT", "ENODEV", "EEXIST") && attempt < 5) continue;
       if (!isSystemError(error)) throw error;
       throw new KumiteError("cgroup/failed", `cgroup ${leaf} cannot be made`, {
         phase: "cgroup.make",
