@@ -52,6 +52,11 @@ describe("what a container sees", () => {
       await seen(agent, "cd /dev; for n in fd stdin stdout stderr ptmx; do readlink $n; done"),
       "/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\npts/ptmx",
     );
+    const image = `${agent.shared}/box/rootfs/dev`;
+    await os.files.makeDirs(image, 0o755);
+    await os.files.write(`${image}/ptmx`, "");
+    const bare = { ...specOf(["readlink", "/dev/ptmx"]), mounts: [{ destination: "/proc", type: "proc" }] };
+    assert.equal((await (await startContainer(agent, bare)).finish()).out, "pts/ptmx\n");
     const fuse = { path: "/dev/deep/fuse", type: "c" as const, major: 10, minor: 229, fileMode: 0o640, uid: 5, gid: 6 };
     assert.equal(
       await seen(agent, "stat -c '%a %u %g %t:%T' /dev/deep/fuse", { linux: { devices: [fuse] } }),

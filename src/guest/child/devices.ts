@@ -1,7 +1,7 @@
 /** What every container finds in /dev besides mounts: nodes and links. */
 
 import { makedev } from "../../sys/linux/device.ts";
-import { chmod, chown, mknod, symlink } from "../../sys/linux/directory.ts";
+import { chmod, chown, mknod, symlink, unlink } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { makeDirectoriesInRoot } from "../../sys/linux/in-root.ts";
 import { AT_SYMLINK_NOFOLLOW } from "../../sys/linux/open-flags.ts";
@@ -18,8 +18,9 @@ const links: readonly (readonly [path: string, target: string])[] = [
   ["/dev/stdin", "/proc/self/fd/0"],
   ["/dev/stdout", "/proc/self/fd/1"],
   ["/dev/stderr", "/proc/self/fd/2"],
-  ["/dev/ptmx", "pts/ptmx"],
 ];
+/** An image's own node would open terminals of the guest's, whose names mean nothing to the container. */
+const multiplexer = ["/dev/ptmx", "pts/ptmx"] as const;
 
 /** A /dev that is bound from elsewhere belongs to others and is left as it is. */
 export function populateDev(rootFd: number, plan: ContainerPlan): void {
@@ -28,6 +29,7 @@ export function populateDev(rootFd: number, plan: ContainerPlan): void {
   try {
     for (const device of plan.devices) step(`making ${device.path}`, () => makeDevice(directories, device));
     for (const [path, target] of links) step(`making ${path}`, () => makeLink(directories, path, target));
+    step(`making ${multiplexer[0]}`, () => replaceByLink(directories, ...multiplexer));
   } finally {
     directories.close();
   }
@@ -82,6 +84,16 @@ function typeOf({ kind }: DevicePlan): number {
       return S_IFBLK;
     case "fifo":
       return S_IFIFO;
+  }
+}
+
+function replaceByLink(directories: Directories, path: string, target: string): void {
+  try {
+    symlink(target, baseName(path), directories.of(path));
+  } catch (error) {
+    if (!isSystemError(error, "EEXIST")) throw error;
+    unlink(baseName(path), directories.of(path));
+    symlink(target, baseName(path), directories.of(path));
   }
 }
 

@@ -192,6 +192,7 @@ describe("kernel parameters of a container", () => {
 
   it("are refused when they are not the container's own", () => {
     assert.throws(() => sysctl({ "kernel.panic": "1" }), refused(/not kept per container/));
+    assert.throws(() => sysctl({ "kernel.hostname": "x" }, "uts"), refused(/conflicts with hostname/));
     assert.throws(() => sysctl({ "kernel.shmmax": "1" }), refused(/needs an ipc namespace/));
     assert.equal(sysctl({ "kernel.shmmax": "1" }, "ipc").length, 1);
     assert.throws(() => sysctl({ "net/../kernel/panic": "1" }), refused(/no name of a kernel parameter/));

@@ -34,6 +34,7 @@ function faultOf(name: string, namespaces: NamespacePlan): string | undefined {
     return hasOwnNamespace(namespaces, "ipc") ? undefined : "needs an ipc namespace";
   }
   if (dotted === "kernel.domainname") return hasOwnNamespace(namespaces, "uts") ? undefined : "needs a uts namespace";
+  if (dotted === "kernel.hostname") return "conflicts with hostname, which is to be used instead";
   // Without a network namespace of its own the container uses the sandbox's network, and may set it.
   if (dotted.startsWith("net.")) return undefined;
   return "is not kept per container by the kernel";
