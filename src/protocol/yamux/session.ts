@@ -81,6 +81,8 @@ const maxUnsentAnswers = 1024;
 
 const maxStreamId = 0xffff_ffff;
 
+const soon = Promise.resolve();
+
 class SessionCore implements FrameHandler, StreamSession {
   readonly closed = deferred<KumiteError>();
   readonly accepted = new Queue<ByteStream>();
@@ -98,6 +100,11 @@ class SessionCore implements FrameHandler, StreamSession {
   #lastPeerId = 0;
   /** Where the payload of the current data frame goes; `undefined` drops it. */
   #target: YamuxStream | undefined;
+  /** Said in this turn, and the promise that it left. */
+  readonly #outgoing: Uint8Array[] = [];
+  #leaving: Promise<void> | undefined;
+  /** When what was given to the carrier last is taken. */
+  #left = soon;
   #unsentAnswers = 0;
   #nextPing = 1;
   readonly #pings = new Map<number, Deferred>();
@@ -116,8 +123,10 @@ class SessionCore implements FrameHandler, StreamSession {
     this.#ownParity = this.#nextId % 2;
     const { piped } = carrier;
     if (piped === undefined) return;
-    this.sendPiped = (streamId, bytes) =>
-      this.#sent(piped.write(bytes, encodeHeader(frameType.data, 0, streamId, bytes.length)));
+    this.sendPiped = (streamId, bytes) => {
+      void this.#flush();
+      return this.#sent(piped.write(bytes, encodeHeader(frameType.data, 0, streamId, bytes.length)));
+    };
   }
 
   run(): void {
@@ -157,7 +166,8 @@ class SessionCore implements FrameHandler, StreamSession {
   lose(reason: KumiteError, code?: number): void {
     if (this.#end !== undefined) return;
     this.#end = reason;
-    if (code !== undefined) void this.#write([encodeHeader(frameType.goAway, 0, 0, code)]);
+    if (code !== undefined) this.#outgoing.push(encodeHeader(frameType.goAway, 0, 0, code));
+    void this.#flush();
     this.#carrier.close();
     this.#life.abort(reason);
     for (const stream of [...this.#streams.values()]) stream.fail(reason);
@@ -304,11 +314,23 @@ class SessionCore implements FrameHandler, StreamSession {
     });
   }
 
+  /**
+   * What is said in one turn leaves together: over a virtio port each write wakes the host. The result is shared by all of
+   * it, resolves when the carrier took it, and never rejects: a carrier that fails ends the session.
+   */
   #write(parts: readonly Uint8Array[]): Promise<void> {
-    return this.#sent(writeParts(this.#carrier, parts));
+    this.#outgoing.push(...parts);
+    this.#leaving ??= soon.then(() => this.#flush());
+    return this.#leaving;
   }
 
-  /** Never rejects: a carrier that fails ends the session. */
+  /** Gives the carrier at once what is waiting for the end of the turn. */
+  #flush(): Promise<void> {
+    this.#leaving = undefined;
+    if (this.#outgoing.length > 0) this.#left = this.#sent(writeParts(this.#carrier, this.#outgoing.splice(0)));
+    return this.#left;
+  }
+
   async #sent(written: Promise<void>): Promise<void> {
     try {
       await written;

@@ -3,7 +3,7 @@
  * Knows the session only as the one that sends its frames.
  */
 import type { ByteStream, PipedBytes, PipedWriting } from "../../sys/os.ts";
-import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
+import { abortError, onAbort } from "../../util/abort.ts";
 import { type Deferred, deferred } from "../../util/deferred.ts";
 import { KumiteError, SystemError } from "../../util/errors.ts";
 import { frameFlag, initialWindowBytes } from "./frame.ts";
@@ -52,8 +52,11 @@ export class YamuxStream implements ByteStream {
   #localEnded = false;
   #endSent = false;
 
-  /** Set once: what every read after the received bytes, and every write, fails with. */
-  #failure: SystemError | undefined;
+  /**
+   * Set once: makes what every read after the received bytes, and every write, fails with. Most streams are closed when
+   * nobody is left to be told, and an error's stack is the dearest part of that.
+   */
+  #failure: (() => SystemError) | undefined;
   #closed = false;
 
   /** The session announces the extra window. */
@@ -71,16 +74,18 @@ export class YamuxStream implements ByteStream {
     };
   }
 
-  async read(signal?: AbortSignal): Promise<Uint8Array | undefined> {
-    throwIfAborted(signal);
-    if (this.#reader !== undefined) throw new KumiteError("internal", "two reads of one stream at a time");
+  read(signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    if (signal?.aborted) return Promise.reject(abortError(signal));
+    if (this.#reader !== undefined) {
+      return Promise.reject(new KumiteError("internal", "two reads of one stream at a time"));
+    }
     const chunk = this.#received.shift();
     if (chunk !== undefined) {
       this.#consume(chunk.length);
-      return chunk;
+      return Promise.resolve(chunk);
     }
-    if (this.#closed || this.#remoteEnded) return undefined;
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closed || this.#remoteEnded) return Promise.resolve(undefined);
+    if (this.#failure !== undefined) return Promise.reject(this.#failure());
     return this.#waitForData(signal);
   }
 
@@ -89,24 +94,25 @@ export class YamuxStream implements ByteStream {
   }
 
   writeAll(parts: readonly Uint8Array[]): Promise<void> {
-    return this.#write(() => this.#send(parts));
-  }
-
-  async #write(send: () => Promise<void>): Promise<void> {
     const write = deferred();
     this.#writes.add(write);
-    try {
-      this.#inLine(send).then(write.resolve, write.reject);
-      await write.promise;
-    } finally {
-      this.#writes.delete(write);
-    }
+    this.#inLine(() => this.#send(parts)).then(
+      () => {
+        this.#writes.delete(write);
+        write.resolve();
+      },
+      (error: unknown) => {
+        this.#writes.delete(write);
+        write.reject(error);
+      },
+    );
+    return write.promise;
   }
 
   /** After the writes before it; the result settles when the carrier is done, also when the stream fails before. */
-  async #inLine(send: () => Promise<void>): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#localEnded) throw new SystemError("EPIPE", "write");
+  #inLine(send: () => Promise<void>): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure());
+    if (this.#localEnded) return Promise.reject(brokenPipe());
     const isFirst = this.#unsent === 0;
     this.#unsent += 1;
     const sent = isFirst ? send() : this.#lastWrite.then(send);
@@ -128,7 +134,7 @@ export class YamuxStream implements ByteStream {
     const unsent = this.#unsent > 0;
     this.#localEnded = true;
     this.#received.clear();
-    this.#break(new SystemError("EPIPE", "write"));
+    this.#break(brokenPipe);
     if (over) return;
     // What was written is delivered and ends in order, unless some of it could not be sent. The reset is for what the
     // peer writes: it may be waiting for a window that nobody will give.
@@ -183,19 +189,21 @@ export class YamuxStream implements ByteStream {
 
   /** The peer reset the stream or the session is over. Bytes that arrived can still be read. */
   fail(cause: unknown): void {
-    const failure = new SystemError("ECONNRESET", "read or write", `stream ${this.id}`);
-    failure.cause = cause;
-    this.#break(failure);
+    this.#break(() => {
+      const failure = new SystemError("ECONNRESET", "read or write", `stream ${this.id}`);
+      failure.cause = cause;
+      return failure;
+    });
     this.#session.forget(this.id);
   }
 
-  #break(failure: SystemError): void {
+  #break(failure: () => SystemError): void {
     this.#failure ??= failure;
     if (this.#closed || this.#remoteEnded) this.#reader?.resolve(undefined);
-    else this.#reader?.reject(failure);
+    else this.#reader?.reject(failure());
     this.#reader = undefined;
-    for (const write of this.#writes) write.reject(failure);
-    this.#windowOpened?.reject(failure);
+    for (const write of this.#writes) write.reject(failure());
+    this.#windowOpened?.reject(failure());
     this.#windowOpened = undefined;
   }
 
@@ -232,11 +240,12 @@ export class YamuxStream implements ByteStream {
   async #send(parts: readonly Uint8Array[]): Promise<void> {
     const cursor = new PartsCursor(parts);
     while (cursor.remaining > 0) {
-      const length = Math.min(await this.#room(), maxPayload, cursor.remaining);
+      if (this.#failure !== undefined || this.#sendWindow === 0) await this.#room();
+      const length = Math.min(this.#sendWindow, maxPayload, cursor.remaining);
       this.#sendWindow -= length;
       await this.#session.sendData(this.id, 0, cursor.take(length), length);
     }
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw this.#failure();
   }
 
   /** One frame, whatever its length is: who fills a pipe keeps it small enough for the other streams. */
@@ -250,17 +259,17 @@ export class YamuxStream implements ByteStream {
       throw new KumiteError("internal", "more piped bytes than there was room for");
     this.#sendWindow -= bytes.length;
     await send(this.id, bytes);
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw this.#failure();
   }
 
   /** What the peer takes now; waits until it is something. */
   async #room(): Promise<number> {
     while (this.#sendWindow === 0) {
-      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#failure !== undefined) throw this.#failure();
       this.#windowOpened ??= deferred();
       await this.#windowOpened.promise;
     }
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw this.#failure();
     return this.#sendWindow;
   }
 
@@ -274,6 +283,10 @@ export class YamuxStream implements ByteStream {
   #forgetIfOver(): void {
     if (this.#remoteEnded && this.#localEnded && this.#unsent === 0) this.#session.forget(this.id);
   }
+}
+
+function brokenPipe(): SystemError {
+  return new SystemError("EPIPE", "write");
 }
 
 /** Takes bytes off a list of arrays without copying. */

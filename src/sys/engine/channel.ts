@@ -118,9 +118,14 @@ function portChannel(channel: Channel): Channel {
     ...channel,
     read: (buffer) => native.readPieces(fd, buffer, 0, buffer.length, portPiece),
     write: (parts, offset) => {
-      const length = parts.reduce((sum, part) => sum + part.length, -offset);
-      if (parts.length === 1 || length > smallMessage) return channel.write(parts, offset);
-      return channel.write([concat(parts)], offset);
+      let [count, length] = [0, 0];
+      for (const part of parts) {
+        length += part.length;
+        if (length > smallMessage) break;
+        count += 1;
+      }
+      // What follows comes with the next call.
+      return channel.write([concat(parts.slice(0, Math.max(count, 1)))], offset);
     },
     moveFrom: (pipe, length) => movePiped(pipe, fd, length),
   };
