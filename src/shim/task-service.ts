@@ -45,8 +45,10 @@ function taskImplementation(sandbox: Sandbox, version: string): TtrpcImplementat
     },
     start: async (request, { signal }) => {
       const key = processKey(request);
+      // Asked for before: a process that ends at once may be forgotten when its start is answered.
+      const { pid } = sandbox.processes.get(key).relay;
       await startProcess(sandbox, key, signal);
-      return { pid: sandbox.processes.get(key).relay.pid };
+      return { pid };
     },
     delete: async (request) => {
       const key = processKey(request);

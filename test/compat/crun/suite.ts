@@ -80,10 +80,17 @@ export class CrunSuite {
   }
 }
 
-/** Runs the rest of the command line where /sys/fs/cgroup is cgroup v2 and nothing else. */
+/**
+ * Runs the rest of the command line where /sys/fs/cgroup is cgroup v2 and nothing else, and process 1 one of its own, whose
+ * namespaces the tests may enter whatever the machine's first process is.
+ */
 const onlyCgroup2: readonly string[] = [
   "unshare",
   "--mount",
+  "--pid",
+  "--fork",
+  "--kill-child",
+  "--mount-proc",
   "sh",
   "-ec",
   `if [ "$(stat --file-system --format %T /sys/fs/cgroup)" != cgroup2fs ]; then
