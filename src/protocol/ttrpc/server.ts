@@ -94,9 +94,11 @@ class Server implements ClientConnection, FrameHandler {
   async #readAll(): Promise<void> {
     const parser = new FrameParser(this);
     for (let chunk = await this.#stream.read(); chunk !== undefined; chunk = await this.#stream.read()) {
-      for (parser.push(chunk); parser.next(); ) {
+      parser.push(chunk);
+      for (let more = true; more; ) {
+        more = parser.next();
         // Calls that came together take turns with their answers, so that these are counted before more is read.
-        if (parser.buffered > 0) await Promise.resolve();
+        if (more && parser.buffered > 0) await Promise.resolve();
         while (this.#unsentBytes > this.#maxUnsentBytes && !this.signal.aborted) await this.#drained();
       }
     }

@@ -375,6 +375,24 @@ describe("a server", () => {
     assert.equal(handled, calls);
   });
 
+  it("stops reading while a client does not read what refuses its frames", async () => {
+    const { client, server } = pair({ capacity: 1000 });
+    serve(server, [], { limits: { maxUnsentBytes: 5000 } });
+    const peer = new RawPeer(client);
+    const frames = 2000;
+    let written = 0;
+    const writing = (async () => {
+      // An even stream id is refused by its header.
+      for (; written < frames; written += 1) await peer.header(0, 2, 1);
+    })();
+    await settle();
+    assert.ok(written < frames / 2, `${written} of ${frames} frames were taken`);
+    for (let frame = 0; frame < frames; frame += 1) {
+      assert.equal((await peer.answer(2)).status?.code, grpcCode.invalidArgument);
+    }
+    await writing;
+  });
+
   it("names its client's fault when a frame is cut off", async () => {
     const closed = deferred<KumiteError>();
     const { client, server } = pair();
