@@ -63,7 +63,7 @@ function floorMachine({ guest, accelerator, memoryMiB, parameters }: FloorOption
     vcpus: 1,
     memoryMiB,
     sharedMemory: true,
-    boot: { kernel: guest.vmlinux, initrd: guest.initrd, parameters },
+    boot: { kind: "kernel", kernel: guest.vmlinux, initrd: guest.initrd, parameters },
     chardevs: [
       { kind: "descriptor", id: "byte", fd: byteFd },
       { kind: "descriptor", id: "console", fd: consoleFd },
@@ -71,7 +71,7 @@ function floorMachine({ guest, accelerator, memoryMiB, parameters }: FloorOption
     devices: [
       { kind: "serial", chardev: "console" },
       { kind: "virtio-serial", id: "serial", ports: 2 },
-      { kind: "port", bus: "serial", chardev: "byte", name: "floor.0" },
+      { kind: "port", id: "floor-port", bus: "serial", chardev: "byte", name: "floor.0" },
     ],
   };
 }

@@ -3,7 +3,7 @@
  * drivers is a capability, never an exception here.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -160,6 +160,37 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       rmSync(deep, { recursive: true });
     });
 
+    it("refuses to save machines, or has one go on as several that share nothing they write", async (t) => {
+      const memoryMiB = 256;
+      const memory = join(directory, "memory");
+      await succeed(["truncate", `--size=${memoryMiB}M`, memory]);
+      const backing = (shared: boolean) => ({ kind: "file", path: memory, shared }) as const;
+      const shape = { memoryMiB, sharedDirectories: [] };
+      const original = spec({ ...shape, memoryBacking: backing(true) });
+      const { driver } = subject();
+      if (!driver.capabilities.snapshots) {
+        const refused = (error: unknown) => isKumiteError(error, "hypervisor/unsupported");
+        await assert.rejects(driver.start(original, context()), refused);
+        assert.deepEqual(told, []);
+        t.diagnostic("saves no machines, and refuses to");
+        return;
+      }
+      const saved = await save(await driver.start(original, context()), join(directory, "s"));
+      const state = join(directory, "state");
+      writeFileSync(state, saved);
+      const before = await sum(memory);
+      const clone = spec({ ...shape, memoryBacking: backing(false), restoreFrom: state });
+      for (const hostname of ["first", "second"]) {
+        const vm = await driver.start(clone, context());
+        const agent = await agentOf(vm);
+        // A sandbox that another one had made would be in the way.
+        await agent.createSandbox({ sandboxId: hostname, hostname });
+        agent.close();
+        await vm.stop();
+      }
+      assert.equal(await sum(memory), before);
+    });
+
     it("leaves nothing when a start is aborted, whatever it was about to make", async () => {
       const { driver } = subject();
       const whole = await driver.start(spec(), context());
@@ -223,6 +254,23 @@ async function allEmpty(cgroups: readonly string[]): Promise<void> {
   await eventually(`${cgroups.join()} are empty`, () => (members().length === 0 ? true : undefined));
 }
 
+/** Its memory is a file that stays; it is gone. */
+async function save(vm: RunningVm, socket: string): Promise<Uint8Array> {
+  const { signal } = new AbortController();
+  const { snapshots } = vm;
+  try {
+    assert.ok(snapshots !== undefined);
+    await snapshots.agentListens(bootTimeoutMs, signal);
+    return await snapshots.save(socket, signal);
+  } finally {
+    await vm.stop();
+  }
+}
+
+async function sum(file: string): Promise<string> {
+  return (await succeed(["sha256sum", file])).stdout;
+}
+
 async function agentOf(vm: RunningVm): Promise<AgentClient> {
   try {
     return await connectAgent(vm.agentChannel, { signal: new AbortController().signal, timeoutMs: bootTimeoutMs });
@@ -235,8 +283,10 @@ async function agentOf(vm: RunningVm): Promise<AgentClient> {
 async function statusOfShell(vm: RunningVm, shared: SharedDirectory, script: string): Promise<number> {
   const agent = await agentOf(vm);
   const share = vm.guestShare(shared);
-  const options = share.driver === "bind" ? ["rbind"] : [];
-  await agent.createSandbox({ sandboxId: "one", storages: [{ ...share, options, mountPoint: guestSharedDirectory }] });
+  await agent.createSandbox({
+    sandboxId: "one",
+    storages: [{ ...share, options: [...share.options], mountPoint: guestSharedDirectory }],
+  });
   const { process, ...rest } = defaultSpec();
   const spec: OciSpec = {
     ...rest,

@@ -3,15 +3,17 @@
  * Callers ask a driver's capabilities, never its name. Each driver passes `driver-suite.ts`.
  */
 import type { ByteStream } from "../sys/os.ts";
-import type { SharedDirectory, VmSpec } from "./spec.ts";
+import type { SharedDirectory, SharingWay, VmSpec } from "./spec.ts";
 
 export interface DriverCapabilities {
   /** The workload is behind a hardware-like boundary; `false` means: for tests only. */
   readonly isolates: boolean;
   /** Setting the guest's clock and seeding its random generator make sense. */
   readonly ownClock: boolean;
-  /** How the guest reaches shared directories. */
-  readonly sharing: "virtio-fs" | "bind";
+  /** How the guest can reach shared directories; the first is the default. */
+  readonly sharing: readonly SharingWay[];
+  /** Machines can be saved, and others go on from what was saved (`RunningVm.snapshots`, `VmSpec.restoreFrom`). */
+  readonly snapshots: boolean;
 }
 
 /** Something on the host that the driver is about to make, told before it exists so that it can be journalled. */
@@ -37,6 +39,33 @@ export type VmExit =
   /** `process` is the one that died first, e.g. `qemu` or `virtiofsd`; `detail` goes on: "was killed by signal 9". */
   | { readonly reason: "died"; readonly process: string; readonly detail: string };
 
+/** Fields of a storage of the agent protocol. */
+export interface GuestShare {
+  readonly driver: string;
+  readonly source: string;
+  readonly fstype: string;
+  readonly options: readonly string[];
+}
+
+/** Saving a machine so that others can go on from there (`VmSpec.restoreFrom`). */
+export interface VmSnapshots {
+  /**
+   * Resolves when the agent has its end of the channel open: it will read what comes. Nothing must have been written to a
+   * channel whose machine is to be saved: each machine that goes on from there begins with the first byte.
+   *
+   * @throws KumiteError `hypervisor/exited`, `timeout`, `aborted`
+   */
+  agentListens(timeoutMs: number, signal: AbortSignal): Promise<void>;
+  /**
+   * The state of the devices. The guest has stopped for good: its memory is in the file that the machine was given, and
+   * only `stop` may follow.
+   *
+   * @param socket where the driver may listen meanwhile; at most 107 bytes, nothing is there
+   * @throws KumiteError `hypervisor/protocol`, `timeout`, `aborted`
+   */
+  save(socket: string, signal: AbortSignal): Promise<Uint8Array>;
+}
+
 export interface RunningVm {
   /** Pid of the process that is the VM. */
   readonly pid: number;
@@ -50,7 +79,9 @@ export interface RunningVm {
   /** The last lines of the guest's console, control characters removed, bounded. */
   consoleTail(lines: number): string[];
   /** How the guest sees the directory given in the spec: what to put in an agent storage. */
-  guestShare(directory: SharedDirectory): { readonly driver: string; readonly source: string; readonly fstype: string };
+  guestShare(directory: SharedDirectory): GuestShare;
+  /** Of a driver with the capability. */
+  readonly snapshots?: VmSnapshots;
   /** Ends the VM and waits until every process of it is gone. Idempotent, never fails for a VM that is gone. */
   stop(signal?: AbortSignal): Promise<void>;
 }

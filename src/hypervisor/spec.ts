@@ -10,12 +10,27 @@ export interface VmSpec {
   readonly directory: string;
   readonly vcpus: number;
   readonly memoryMiB: number;
+  /** Default: what the shared directories need. */
+  readonly memoryBacking?: MemoryBacking;
   readonly guest: GuestFiles;
   /** Appended to the driver's own kernel parameters. */
   readonly kernelParameters: readonly string[];
   readonly sharedDirectories: readonly SharedDirectory[];
+  /**
+   * File with the device state of a machine that was saved and had the same devices: this one goes on where that one was,
+   * with the memory of `memoryBacking`, and boots nothing. Needs the capability `snapshots`.
+   */
+  readonly restoreFrom?: string;
   /** Cgroup directories that every process of the VM is born in. */
   readonly cgroups: readonly string[];
+}
+
+/** Where the guest's memory is. `shared`: what the guest writes is in the file; else the file is only read. */
+export interface MemoryBacking {
+  readonly kind: "file";
+  /** Of a file of the memory's size. */
+  readonly path: string;
+  readonly shared: boolean;
 }
 
 /** Absolute paths; the driver checks that they exist and names the missing one. */
@@ -31,4 +46,9 @@ export interface GuestFiles {
 export interface SharedDirectory {
   readonly tag: string;
   readonly path: string;
+  /** Default: the first way that the driver's capabilities name. By 9p the machine can be saved, while it is not mounted. */
+  readonly by?: SharingWay;
 }
+
+/** `bind` is for drivers without a kernel of their own. */
+export type SharingWay = "virtio-fs" | "9p" | "bind";

@@ -115,7 +115,7 @@ async function introduce(
     calls.push(vm.agent.reseedRandomDev({ data: os.random(seedBytes) }, options));
   }
   const share = vm.machine.guestShare(directory);
-  const storage = { ...share, mountPoint: guestSharedDirectory, options: share.driver === "bind" ? ["rbind"] : [] };
+  const storage = { ...share, mountPoint: guestSharedDirectory, options: [...share.options] };
   calls.push(vm.agent.createSandbox({ hostname, sandboxId: id, storages: [storage] }, options));
   await Promise.all(calls);
 }

@@ -4,6 +4,7 @@
  * capabilities to set the clock, load modules or restart the host.
  */
 import type { Os } from "../../sys/os.ts";
+import { KumiteError } from "../../util/errors.ts";
 import type { Driver, RunningVm, StartContext } from "../driver.ts";
 import { Program } from "../program.ts";
 import { requireFile } from "../required-file.ts";
@@ -13,12 +14,17 @@ import { ProcessVm, processFd } from "./process-vm.ts";
 export function processDriver(os: Os): Driver {
   return {
     name: "process",
-    capabilities: { isolates: false, ownClock: false, sharing: "bind" },
+    capabilities: { isolates: false, ownClock: false, sharing: ["bind"], snapshots: false },
     start: (spec, context) => start(os, spec, context),
   };
 }
 
 async function start(os: Os, spec: VmSpec, context: StartContext): Promise<RunningVm> {
+  if (spec.restoreFrom !== undefined || spec.memoryBacking !== undefined) {
+    throw new KumiteError("hypervisor/unsupported", "the process driver has no machines that could be saved", {
+      phase: "hypervisor.start",
+    });
+  }
   const agent = await requireFile(os, {
     what: "the agent",
     paths: [spec.guest.agent],

@@ -2,7 +2,7 @@
 import type { ByteStream } from "../../sys/os.ts";
 import { raceAbort } from "../../util/abort.ts";
 import { deferred } from "../../util/deferred.ts";
-import type { RunningVm, StartContext, VmExit } from "../driver.ts";
+import type { GuestShare, RunningVm, StartContext, VmExit } from "../driver.ts";
 import type { Program } from "../program.ts";
 import type { SharedDirectory } from "../spec.ts";
 
@@ -32,8 +32,8 @@ export class ProcessVm implements RunningVm {
     return this.#program.output.last(lines);
   }
 
-  guestShare({ path }: SharedDirectory): { readonly driver: string; readonly source: string; readonly fstype: string } {
-    return { driver: "bind", source: path, fstype: "bind" };
+  guestShare({ path }: SharedDirectory): GuestShare {
+    return { driver: "bind", source: path, fstype: "bind", options: ["rbind"] };
   }
 
   async stop(signal?: AbortSignal): Promise<void> {

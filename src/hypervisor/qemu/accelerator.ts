@@ -85,7 +85,7 @@ async function probe(os: Os, context: StartContext, request: AcceleratorRequest)
     vcpus: 1,
     memoryMiB: 128,
     sharedMemory: false,
-    boot: { kernel, parameters: ["earlyprintk=serial,ttyS0,115200", "console=ttyS0", "panic=-1"] },
+    boot: { kind: "kernel", kernel, parameters: ["earlyprintk=serial,ttyS0,115200", "console=ttyS0", "panic=-1"] },
     chardevs: [{ kind: "descriptor", id: "console", fd: consoleFd }],
     devices: [{ kind: "serial", chardev: "console" }],
   });

@@ -12,7 +12,7 @@ const machine: QemuMachine = {
   vcpus: 1,
   memoryMiB: 512,
   sharedMemory: true,
-  boot: { kernel: "/k", initrd: "/i", parameters: ["quiet", "a=b"] },
+  boot: { kind: "kernel", kernel: "/k", initrd: "/i", parameters: ["quiet", "a=b"] },
   monitor: 3,
   chardevs: [
     { kind: "descriptor", id: "console", fd: 5 },
@@ -21,7 +21,7 @@ const machine: QemuMachine = {
   devices: [
     { kind: "serial", chardev: "console" },
     { kind: "virtio-serial", id: "serial", ports: 2 },
-    { kind: "port", bus: "serial", chardev: "agent", name: "agent.channel.0" },
+    { kind: "port", id: "agent-port", bus: "serial", chardev: "agent", name: "agent.channel.0" },
     { kind: "virtio-fs", chardev: "fs0", tag: "kataShared" },
   ],
 };
@@ -55,6 +55,16 @@ describe("a QEMU command line", () => {
     assert.ok(!own.join(" ").includes("memory-backend"));
   });
 
+  it("takes the memory and the state of a saved machine instead of a kernel, and keeps what it writes to itself", () => {
+    const memoryFile = { path: "/proc/self/fd/6", shared: false };
+    const argv = qemuArguments({ ...machine, memoryFile, boot: { kind: "incoming" } });
+    assert.deepEqual(valuesOf("-object", argv), [
+      "memory-backend-file,id=ram,size=512M,mem-path=/proc/self/fd/6,share=off",
+    ]);
+    assert.deepEqual(valuesOf("-incoming", argv), ["defer"]);
+    for (const flag of ["-kernel", "-initrd", "-append"]) assert.ok(!argv.includes(flag), flag);
+  });
+
   it("has every channel of the machine on a descriptor or socket that is there", () => {
     const argv = qemuArguments(machine);
     assert.deepEqual(valuesOf("-chardev", argv), [
@@ -65,7 +75,7 @@ describe("a QEMU command line", () => {
     assert.deepEqual(valuesOf("-device", argv), [
       "isa-serial,chardev=console",
       "virtio-serial-pci,id=serial,max_ports=2,romfile=",
-      "virtserialport,bus=serial.0,chardev=agent,name=agent.channel.0",
+      "virtserialport,id=agent-port,bus=serial.0,chardev=agent,name=agent.channel.0",
       "vhost-user-fs-pci,chardev=fs0,tag=kataShared,romfile=",
     ]);
   });

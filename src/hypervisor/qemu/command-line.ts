@@ -1,5 +1,5 @@
 /** The QEMU command line of a machine. Pure; every option is made by `renderOption`. */
-import type { Accelerator, Chardev, Device, QemuMachine } from "./machine.ts";
+import type { Accelerator, Boot, Chardev, Device, QemuMachine } from "./machine.ts";
 import { type Properties, renderOption } from "./option.ts";
 
 const memoryId = "ram";
@@ -7,8 +7,9 @@ const monitorId = "monitor";
 
 /** The arguments after the program's name. */
 export function qemuArguments(machine: QemuMachine): string[] {
-  const { name, vcpus, memoryMiB, sharedMemory, boot, accelerator, monitor } = machine;
+  const { name, vcpus, memoryMiB, boot, accelerator, monitor } = machine;
   const size = `${memoryMiB}M`;
+  const memory = memoryObject(machine, size);
   return [
     "-nodefaults",
     "-no-user-config",
@@ -16,22 +17,39 @@ export function qemuArguments(machine: QemuMachine): string[] {
     ...option("-display", "none", {}),
     ...option("-name", name, {}),
     ...option("-sandbox", "on", confinement),
-    ...option("-machine", "q35", { ...unusedParts, "memory-backend": sharedMemory ? memoryId : undefined }),
+    ...option("-machine", "q35", { ...unusedParts, "memory-backend": memory === undefined ? undefined : memoryId }),
     ...accelerationOf(accelerator),
     ...option("-smp", String(vcpus), {}),
     ...option("-m", undefined, { size }),
-    ...(sharedMemory ? option("-object", "memory-backend-memfd", { id: memoryId, size, share: true }) : []),
+    ...(memory ?? []),
     // Starts the kernel by its PVH entry, without the 45 ms of a full BIOS.
     ...option("-bios", "qboot.rom", {}),
-    "-kernel",
-    boot.kernel,
-    ...(boot.initrd === undefined ? [] : ["-initrd", boot.initrd]),
-    "-append",
-    boot.parameters.join(" "),
+    ...bootOptions(boot),
     ...(monitor === undefined ? [] : monitorOn(monitor)),
     ...machine.chardevs.flatMap(chardevOption),
     ...machine.devices.flatMap(deviceOption),
   ];
+}
+
+/** `undefined` for memory that is QEMU's own. */
+function memoryObject({ sharedMemory, memoryFile }: QemuMachine, size: string): string[] | undefined {
+  if (memoryFile !== undefined) {
+    const { path, shared } = memoryFile;
+    return option("-object", "memory-backend-file", { id: memoryId, size, "mem-path": path, share: shared });
+  }
+  return sharedMemory ? option("-object", "memory-backend-memfd", { id: memoryId, size, share: true }) : undefined;
+}
+
+function bootOptions(boot: Boot): string[] {
+  switch (boot.kind) {
+    case "incoming":
+      // What the kernel was started with is in the memory. The state is named later, over the monitor.
+      return ["-incoming", "defer"];
+    case "kernel": {
+      const initrd = boot.initrd === undefined ? [] : ["-initrd", boot.initrd];
+      return ["-kernel", boot.kernel, ...initrd, "-append", boot.parameters.join(" ")];
+    }
+  }
 }
 
 /** A VMM that a guest broke into can do little more than compute. */
@@ -84,10 +102,16 @@ function deviceOption(device: Device): string[] {
       return option("-device", "virtio-serial-pci", { id: device.id, max_ports: device.ports, ...pci });
     case "port":
       return option("-device", "virtserialport", {
+        id: device.id,
         bus: `${device.bus}.0`,
         chardev: device.chardev,
         name: device.name,
       });
+    case "9p":
+      return [
+        ...option("-fsdev", "local", { id: device.id, path: device.path, security_model: "none", multidevs: "remap" }),
+        ...option("-device", "virtio-9p-pci", { fsdev: device.id, mount_tag: device.tag, ...pci }),
+      ];
     case "virtio-fs":
       return option("-device", "vhost-user-fs-pci", { chardev: device.chardev, tag: device.tag, ...pci });
   }

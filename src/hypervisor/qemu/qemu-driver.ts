@@ -11,8 +11,8 @@ import type { SharedDirectory, VmSpec } from "../spec.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { qemuArguments } from "./command-line.ts";
 import { kernelParameters, tscFrequencyKhz } from "./kernel-parameters.ts";
-import type { Accelerator, QemuMachine } from "./machine.ts";
-import { QemuVm, qemuFd } from "./qemu-vm.ts";
+import type { Accelerator, Boot, QemuMachine } from "./machine.ts";
+import { agentPortId, QemuVm, qemuFd } from "./qemu-vm.ts";
 import { daemonProgram } from "./virtiofsd.ts";
 
 /** Name of the port that the agent looks for in the guest. */
@@ -35,7 +35,7 @@ export interface QemuDriverOptions {
 export function qemuDriver(os: Os, options: QemuDriverOptions): Driver {
   return {
     name: "qemu",
-    capabilities: { isolates: true, ownClock: true, sharing: "virtio-fs" },
+    capabilities: { isolates: true, ownClock: true, sharing: ["virtio-fs", "9p"], snapshots: true },
     start: (spec, context) => start(os, options, spec, context),
   };
 }
@@ -58,12 +58,14 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
   });
   const starting: Starting = { os, spec, context, scope };
   const daemons: Program[] = [];
-  for (const [index, directory] of spec.sharedDirectories.entries()) {
+  for (const [index, directory] of daemonDirectories(spec).entries()) {
     daemons.push(await startDaemon(starting, files.daemon, directory, index));
   }
   const qemu = await startQemu(starting, files.qemu, machine);
   const debug = options.debug === true;
-  const vm = new QemuVm({ id: spec.id, guest: spec.guest, qemu, daemons, resources: scope.handOver(), context, debug });
+  const { id, guest, restoreFrom } = spec;
+  const restores = restoreFrom !== undefined;
+  const vm = new QemuVm({ os, id, guest, restores, qemu, daemons, resources: scope.handOver(), context, debug });
   try {
     await vm.ready();
     return vm;
@@ -90,7 +92,10 @@ async function planMachine(
   });
   const tscKhz = accelerator === "tcg" ? await tscFrequencyKhz(os) : undefined;
   const own = kernelParameters({ accelerator, verbose: options.debug === true, tscKhz });
-  return machineOf(spec, accelerator, { kernel, initrd, parameters: [...own, ...spec.kernelParameters] });
+  const parameters = [...own, ...spec.kernelParameters];
+  const boot: Boot =
+    spec.restoreFrom === undefined ? { kind: "kernel", kernel, initrd, parameters } : { kind: "incoming" };
+  return machineOf(spec, accelerator, boot);
 }
 
 interface Files {
@@ -103,7 +108,13 @@ interface Files {
 async function requireFiles(os: Os, options: QemuDriverOptions, spec: VmSpec): Promise<Files> {
   const built = "run `npm run setup` in the source tree, or install Kumite again";
   const file = (what: string, paths: readonly string[], hint: string) => requireFile(os, { what, paths, hint });
-  const needsDaemon = spec.sharedDirectories.length > 0;
+  const needsDaemon = daemonDirectories(spec).length > 0;
+  for (const [key, path] of [
+    ["the saved memory", spec.memoryBacking?.path],
+    ["the saved state", spec.restoreFrom],
+  ] as const) {
+    if (path !== undefined) await file(key, [path], "its template is gone; start without it");
+  }
   return {
     qemu: await file("QEMU", [options.path], "install the package qemu-system-x86"),
     kernel: await file("the guest kernel", [spec.guest.kernel], built),
@@ -149,6 +160,8 @@ async function startQemu(
       [qemuFd.monitor]: { kind: "stream" },
       [qemuFd.agent]: { kind: "stream" },
       [qemuFd.console]: { kind: "stream" },
+      ...(spec.memoryBacking && { [qemuFd.memory]: { kind: "read", path: spec.memoryBacking.path } }),
+      ...(spec.restoreFrom === undefined ? {} : { [qemuFd.state]: { kind: "read", path: spec.restoreFrom } }),
     },
     cgroups: spec.cgroups,
   });
@@ -156,12 +169,18 @@ async function startQemu(
   return qemu;
 }
 
+/** Those that a daemon serves. */
+function daemonDirectories({ sharedDirectories }: VmSpec): SharedDirectory[] {
+  return sharedDirectories.filter(({ by = "virtio-fs" }) => by === "virtio-fs");
+}
+
 function daemonSocket(index: number): string {
   return `fs${index}.sock`;
 }
 
-function machineOf(spec: VmSpec, accelerator: Accelerator, boot: QemuMachine["boot"]): QemuMachine {
-  const shared = spec.sharedDirectories.map(({ tag }, index) => ({
+function machineOf(spec: VmSpec, accelerator: Accelerator, boot: Boot): QemuMachine {
+  const { memoryBacking } = spec;
+  const shared = daemonDirectories(spec).map(({ tag }, index) => ({
     tag,
     chardev: `fs${index}`,
     path: daemonSocket(index),
@@ -172,6 +191,10 @@ function machineOf(spec: VmSpec, accelerator: Accelerator, boot: QemuMachine["bo
     vcpus: spec.vcpus,
     memoryMiB: spec.memoryMiB,
     sharedMemory: shared.length > 0,
+    // QEMU opens it anew, and needs to be able to write: a file that must not be written to is sealed.
+    ...(memoryBacking && {
+      memoryFile: { path: `/proc/self/fd/${qemuFd.memory}`, shared: memoryBacking.shared },
+    }),
     boot,
     monitor: qemuFd.monitor,
     chardevs: [
@@ -182,8 +205,11 @@ function machineOf(spec: VmSpec, accelerator: Accelerator, boot: QemuMachine["bo
     devices: [
       { kind: "serial", chardev: "console" },
       { kind: "virtio-serial", id: "serial", ports: 2 },
-      { kind: "port", bus: "serial", chardev: "agent", name: agentPort },
+      { kind: "port", id: agentPortId, bus: "serial", chardev: "agent", name: agentPort },
       ...shared.map(({ tag, chardev }) => ({ kind: "virtio-fs", chardev, tag }) as const),
+      ...spec.sharedDirectories
+        .filter(({ by }) => by === "9p")
+        .map(({ tag, path }, index) => ({ kind: "9p", id: `dir${index}`, path, tag }) as const),
     ],
   };
 }

@@ -2,35 +2,51 @@
  * A running QEMU with its daemons: watches all of them, and ends them together.
  * The first one to go decides why the VM is gone.
  */
-import type { ByteStream } from "../../sys/os.ts";
+import type { ByteStream, Listener, Os } from "../../sys/os.ts";
 import { raceAbort } from "../../util/abort.ts";
+import { concat } from "../../util/bytes.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { deferred } from "../../util/deferred.ts";
 import { KumiteError } from "../../util/errors.ts";
 import type { Scope } from "../../util/scope.ts";
-import type { RunningVm, StartContext, VmExit } from "../driver.ts";
+import type { GuestShare, RunningVm, StartContext, VmExit, VmSnapshots } from "../driver.ts";
 import { LineTail } from "../line-tail.ts";
 import type { Program } from "../program.ts";
 import type { GuestFiles, SharedDirectory } from "../spec.ts";
 import { QmpClient } from "./qmp/client.ts";
 import type { QmpEvent } from "./qmp/commands.ts";
 
-/** Descriptors of the QEMU process that we hold the other end of. */
-export const qemuFd = { monitor: 3, agent: 4, console: 5 } as const;
+/** Descriptors of the QEMU process: streams that we hold the other end of, and files that it was given. */
+export const qemuFd = { monitor: 3, agent: 4, console: 5, memory: 6, state: 7 } as const;
+/** What QEMU's events call the port of the agent's channel. */
+export const agentPortId = "agent-port";
 
 /** QEMU greets within 50 ms of its start when the host is idle. */
 const greetingTimeoutMs = 30_000;
 /** What writing back the guest's disks may take before QEMU is killed. */
 const quitTimeoutMs = 5_000;
+/** Of a state, which has some hundred kilobytes. Memory is not in it. */
+const migrationTimeoutMs = 30_000;
+const maxStateBytes = 64 * 1024 * 1024;
+/** Memory that is a file is left where it is. */
+const migrationCapabilities = {
+  capabilities: ["x-ignore-shared", "events"].map((capability) => ({ capability, state: true })),
+};
+/** Not cached: another machine or the host may change the files. A message holds what one read or write moves. */
+const nineOptions = ["trans=virtio", "version=9p2000.L", "cache=none", "msize=512000"];
+
 /** How long the rest of what a dead QEMU wrote may take to arrive. */
 const restTimeoutMs = 200;
 /** A daemon ends in good order when QEMU goes; this long after, QEMU was not the first. */
 const qemuFirstMs = 1_000;
 
 export interface QemuVmParts {
+  readonly os: Os;
   readonly id: string;
   /** What QEMU was told to start, for errors: it names no files in its own. */
   readonly guest: Pick<GuestFiles, "kernel" | "initrd">;
+  /** It goes on from the state behind `qemuFd.state`. */
+  readonly restores: boolean;
   readonly qemu: Program;
   readonly daemons: readonly Program[];
   /** Ends the processes and removes the files. */
@@ -41,12 +57,16 @@ export interface QemuVmParts {
 }
 
 export class QemuVm implements RunningVm {
+  readonly snapshots: VmSnapshots;
   readonly pid: number;
   readonly agentChannel: ByteStream;
   readonly exited: Promise<VmExit>;
   readonly #parts: QemuVmParts;
   readonly #console: LineTail;
   readonly #exited = deferred<VmExit>();
+  readonly #agentListens = deferred();
+  /** Of the one migration that is under way. */
+  readonly #migrated = deferred<string>();
   #monitor: QmpClient | undefined;
   #cause: VmExit | undefined;
   #shutdown: Extract<QmpEvent, { name: "SHUTDOWN" }> | undefined;
@@ -58,6 +78,10 @@ export class QemuVm implements RunningVm {
     this.pid = qemu.child.pid;
     this.agentChannel = qemu.stream(qemuFd.agent);
     this.exited = this.#exited.promise;
+    this.snapshots = {
+      agentListens: (timeoutMs, signal) => this.#whenAgentListens(timeoutMs, signal),
+      save: (socket, signal) => this.#save(socket, signal),
+    };
     this.#console = new LineTail(qemu.stream(qemuFd.console), (line) => {
       if (debug) context.log("debug", "console", { line });
     });
@@ -67,11 +91,14 @@ export class QemuVm implements RunningVm {
 
   /** Resolves when QEMU takes commands. `hypervisor/start-failed` when it ends before, with what it said. */
   async ready(): Promise<void> {
-    const { id, qemu, context, guest } = this.#parts;
+    const { id, qemu, context, guest, restores } = this.#parts;
     const connected = QmpClient.connect(
       qemu.stream(qemuFd.monitor),
       { onEvent: (event) => this.#take(event), log: (message, fields) => context.log("debug", message, fields) },
       { timeoutMs: greetingTimeoutMs, signal: context.signal },
+      async (monitor) => {
+        if (restores) await this.#restore(monitor, context.signal);
+      },
     );
     try {
       this.#monitor = await connected;
@@ -93,8 +120,9 @@ export class QemuVm implements RunningVm {
     return this.#console.last(lines);
   }
 
-  guestShare({ tag }: SharedDirectory): { readonly driver: string; readonly source: string; readonly fstype: string } {
-    return { driver: "virtio-fs", source: tag, fstype: "virtiofs" };
+  guestShare({ tag, by }: SharedDirectory): GuestShare {
+    if (by === "9p") return { driver: "9p", source: tag, fstype: "9p", options: nineOptions };
+    return { driver: "virtio-fs", source: tag, fstype: "virtiofs", options: [] };
   }
 
   async stop(signal?: AbortSignal): Promise<void> {
@@ -158,10 +186,92 @@ export class QemuVm implements RunningVm {
   }
 
   #take(event: QmpEvent): void {
-    if (event.name === "SHUTDOWN") this.#shutdown = event;
+    switch (event.name) {
+      case "SHUTDOWN":
+        this.#shutdown = event;
+        return;
+      case "VSERPORT_CHANGE":
+        if (event.id === agentPortId && event.open) this.#agentListens.resolve();
+        return;
+      case "MIGRATION":
+        if (event.status === "completed" || event.status === "failed") this.#migrated.resolve(event.status);
+        return;
+    }
+  }
+
+  /** Sends everything at once; the guest runs by itself when its state is there. */
+  async #restore(monitor: QmpClient, signal: AbortSignal): Promise<void> {
+    await Promise.all([
+      monitor.execute("migrate-set-capabilities", migrationCapabilities, { signal }),
+      monitor.execute("migrate-incoming", { uri: `fd:${qemuFd.state}` }, { signal }),
+      this.#migration("restoring the machine", signal),
+    ]);
+    this.#agentListens.resolve();
+  }
+
+  async #whenAgentListens(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    await withDeadline(
+      timeoutMs,
+      "the agent's opening of its channel",
+      () => Promise.race([this.#agentListens.promise, this.#gone()]),
+      signal,
+    );
+  }
+
+  async #save(socket: string, signal: AbortSignal): Promise<Uint8Array> {
+    const { id, context, os } = this.#parts;
+    const monitor = this.#monitor;
+    if (monitor === undefined) throw new KumiteError("internal", `sandbox ${id}: the monitor is not connected`);
+    await context.willMake({ kind: "file", path: socket });
+    const listener = await os.sockets.listen(socket, 0o600);
+    try {
+      const state = collect(listener, signal);
+      // A migration that fails ends it too, and says more.
+      state.catch(() => {});
+      await Promise.all([
+        monitor.execute("migrate-set-capabilities", migrationCapabilities, { signal }),
+        monitor.execute("migrate", { uri: `unix:${socket}` }, { signal }),
+        this.#migration("saving the machine", signal),
+      ]);
+      return await state;
+    } finally {
+      await listener.close();
+    }
+  }
+
+  async #migration(what: string, signal: AbortSignal): Promise<void> {
+    const ended = () => Promise.race([this.#migrated.promise, this.#gone()]);
+    const status = await withDeadline(migrationTimeoutMs, what, ended, signal);
+    if (status !== "completed") throw new KumiteError("hypervisor/protocol", `${what} ${status}`);
+  }
+
+  /** Rejects when the machine has ended. */
+  async #gone(): Promise<never> {
+    const exit = await this.exited;
+    const how = exit.reason === "died" ? `${exit.process} ${exit.detail}` : exit.reason;
+    throw new KumiteError("hypervisor/exited", `sandbox ${this.#parts.id}: the machine is gone: ${how}`);
   }
 
   async #soon<T>(promise: Promise<T>): Promise<T | undefined> {
     return await withDeadline(restTimeoutMs, "the rest", () => promise).catch(() => undefined);
   }
+}
+
+/** All bytes of the one connection that comes. */
+async function collect(listener: Listener, signal: AbortSignal): Promise<Uint8Array> {
+  for await (const stream of listener) {
+    try {
+      const parts: Uint8Array[] = [];
+      let length = 0;
+      for (let part = await stream.read(signal); part !== undefined; part = await stream.read(signal)) {
+        parts.push(part);
+        length += part.length;
+        if (length > maxStateBytes) throw new KumiteError("hypervisor/protocol", "the machine's state has no end");
+      }
+      return concat(parts);
+    } finally {
+      stream.close();
+    }
+  }
+  throw new KumiteError("hypervisor/protocol", "qemu did not write the machine's state");
 }

@@ -34,21 +34,23 @@ export class QmpClient {
   readonly #stream: ByteStream;
   readonly #options: QmpOptions;
   readonly #pending = new Map<number, Deferred<unknown>>();
-  readonly #greeted = deferred();
   #lastId = 0;
   #reason: string | undefined;
 
-  /** Waits for the greeting and leaves the negotiation mode, in which QEMU takes no other command. */
-  static async connect(stream: ByteStream, options: QmpOptions, call: CallOptions = {}): Promise<QmpClient> {
+  /**
+   * Leaves the negotiation mode, in which QEMU takes no other command. What `first` sends travels along, so that QEMU
+   * finds it without another turn; it is waited for.
+   */
+  static async connect(
+    stream: ByteStream,
+    options: QmpOptions,
+    call: CallOptions = {},
+    first: (client: QmpClient) => Promise<unknown> = async () => {},
+  ): Promise<QmpClient> {
     const client = new QmpClient(stream, options);
     try {
-      await withDeadline(
-        call.timeoutMs ?? defaultTimeoutMs,
-        "the greeting of qemu",
-        () => client.#greeted.promise,
-        call.signal,
-      );
-      await client.execute("qmp_capabilities", {}, call);
+      // QEMU reads nothing before it has greeted: what is sent meanwhile waits for it.
+      await Promise.all([client.execute("qmp_capabilities", {}, call), first(client)]);
       return client;
     } catch (error) {
       client.close();
@@ -60,8 +62,6 @@ export class QmpClient {
     this.#stream = stream;
     this.#options = options;
     this.closed = this.#receive().then((reason) => this.#end(reason));
-    // Nobody may be waiting for the greeting when the connection ends.
-    this.#greeted.promise.catch(() => {});
   }
 
   /** Rejects with `hypervisor/protocol` when QEMU refuses or the connection ends, `timeout` or `aborted`. */
@@ -107,8 +107,8 @@ export class QmpClient {
 
   #take(message: unknown): void {
     if (!isRecord(message)) throw new KumiteError("hypervisor/protocol", "qemu sent a message that is no object");
-    if ("QMP" in message) this.#greeted.resolve();
-    else if (typeof message.event === "string") this.#event(message.event, message.data);
+    // A greeting says nothing that is needed.
+    if (typeof message.event === "string") this.#event(message.event, message.data);
     else if ("return" in message || "error" in message) this.#answer(message);
   }
 
@@ -128,7 +128,6 @@ export class QmpClient {
 
   #end(reason: string): string {
     this.#reason = reason;
-    this.#greeted.reject(lost("the greeting", reason));
     for (const waiting of this.#pending.values()) waiting.reject(lost("the command", reason));
     this.#pending.clear();
     return reason;

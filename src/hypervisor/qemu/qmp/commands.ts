@@ -21,6 +21,12 @@ export interface QmpCommands {
   readonly stop: { readonly arguments: Nothing; readonly result: Nothing };
   readonly cont: { readonly arguments: Nothing; readonly result: Nothing };
   readonly system_powerdown: { readonly arguments: Nothing; readonly result: Nothing };
+  readonly "migrate-set-capabilities": {
+    readonly arguments: { readonly capabilities: readonly { readonly capability: string; readonly state: boolean }[] };
+    readonly result: Nothing;
+  };
+  readonly migrate: { readonly arguments: { readonly uri: string }; readonly result: Nothing };
+  readonly "migrate-incoming": { readonly arguments: { readonly uri: string }; readonly result: Nothing };
   readonly quit: { readonly arguments: Nothing; readonly result: Nothing };
 }
 
@@ -38,6 +44,9 @@ export const resultOf: { readonly [C in QmpCommand]: (value: unknown) => QmpComm
   stop: nothing,
   cont: nothing,
   system_powerdown: nothing,
+  "migrate-set-capabilities": nothing,
+  migrate: nothing,
+  "migrate-incoming": nothing,
   quit: nothing,
 };
 
@@ -47,6 +56,10 @@ export type QmpEvent =
   | { readonly name: "SHUTDOWN"; readonly guest: boolean; readonly reason: string }
   | { readonly name: "GUEST_PANICKED" }
   | { readonly name: "STOP" }
+  /** A `MigrationStatus`, e.g. `active`, `completed`, `failed`. */
+  | { readonly name: "MIGRATION"; readonly status: string }
+  /** The guest has opened or closed the port with this id. */
+  | { readonly name: "VSERPORT_CHANGE"; readonly id: string; readonly open: boolean }
   | { readonly name: "RESUME" }
   | { readonly name: "other"; readonly event: string };
 
@@ -55,6 +68,10 @@ export function eventOf(name: string, data: unknown): QmpEvent {
   switch (name) {
     case "SHUTDOWN":
       return { name, guest: fields.guest === true, reason: String(fields.reason ?? "unknown") };
+    case "MIGRATION":
+      return { name, status: String(fields.status ?? "unknown") };
+    case "VSERPORT_CHANGE":
+      return { name, id: String(fields.id ?? ""), open: fields.open === true };
     case "GUEST_PANICKED":
     case "STOP":
     case "RESUME":
