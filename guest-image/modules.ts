@@ -21,6 +21,8 @@ export const lateModules: readonly string[] = [
   "vmw_vsock_virtio_transport",
   // Network interfaces of a sandbox.
   "virtio_net",
+  // Memory that grows and shrinks.
+  "virtio_mem",
 ];
 
 /**

@@ -7,10 +7,24 @@ import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { splitByPresence } from "../spec/number-list.ts";
 import type { CgroupSetting } from "../spec/plan.ts";
 
-/** Files of settings that are such sets, and where the machine says what it has. */
-const sets: ReadonlyMap<string, { readonly online: string; readonly what: string }> = new Map([
-  ["cpuset.cpus", { online: "/sys/devices/system/cpu/online", what: "processor" }],
-  ["cpuset.mems", { online: "/sys/devices/system/node/online", what: "memory node" }],
+interface Kind {
+  /** Where the machine says what it has now. */
+  readonly online: string;
+  /** And what it can have: a processor of a set that is plugged in later belongs to it from then on. */
+  readonly possible: string;
+  readonly what: string;
+}
+
+/** Files of settings that are such sets. */
+const sets: ReadonlyMap<string, Kind> = new Map([
+  [
+    "cpuset.cpus",
+    { online: "/sys/devices/system/cpu/online", possible: "/sys/devices/system/cpu/possible", what: "processor" },
+  ],
+  [
+    "cpuset.mems",
+    { online: "/sys/devices/system/node/online", possible: "/sys/devices/system/node/online", what: "memory node" },
+  ],
 ]);
 
 /** @throws KumiteError `cgroup/failed` when nothing of a set is there, or it is no set */
@@ -26,19 +40,20 @@ function fit(setting: CgroupSetting, notApplied: (phrase: string) => void): Cgro
   const { key, file, value } = setting;
   const set = sets.get(file);
   if (set === undefined) return setting;
-  const online = readOnline(set.online);
-  const split = splitByPresence(value, online);
-  if (split === undefined) throw failed(setting, `${JSON.stringify(value)} is no list of numbers such as 0-3,7`);
-  if (split.kept === "") {
-    throw failed(setting, `the virtual machine has no ${set.what} ${split.missing}, only ${online}`);
+  const online = readSet(set.online);
+  const now = splitByPresence(value, online);
+  const split = splitByPresence(value, readSet(set.possible));
+  if (now === undefined || split === undefined) {
+    throw failed(setting, `${JSON.stringify(value)} is no list of numbers such as 0-3,7`);
   }
+  if (now.kept === "") throw failed(setting, `the virtual machine has no ${set.what} ${now.missing}, only ${online}`);
   if (split.missing === "") return setting;
   notApplied(`${key}: ${split.missing}, which the virtual machine does not have`);
   return { ...setting, value: split.kept };
 }
 
 /** A kernel without memory nodes has them all in one. */
-function readOnline(file: string): string {
+function readSet(file: string): string {
   try {
     return readFileText(file).trim();
   } catch (error) {

@@ -1,6 +1,8 @@
 /** The methods that are read with their first call: a part of the agent of its own, see `onDemand`. */
 import { getOomEvent } from "./get-oom-event.ts";
 import { listProcesses } from "./list-processes.ts";
+import { memHotplugByProbe } from "./mem-hotplug-by-probe.ts";
+import { onlineCpuMem } from "./online-cpu-mem.ts";
 import { pauseContainer } from "./pause-container.ts";
 import { resumeContainer } from "./resume-container.ts";
 import type { Rpc } from "./rpc.ts";
@@ -10,6 +12,8 @@ import { updateContainer } from "./update-container.ts";
 export const onDemandMethods: readonly Rpc[] = [
   getOomEvent,
   listProcesses,
+  memHotplugByProbe,
+  onlineCpuMem,
   pauseContainer,
   resumeContainer,
   statsContainer,

@@ -24,6 +24,8 @@ import { writeStdin } from "./write-stdin.ts";
 const onDemandNames: readonly string[] = [
   "GetOOMEvent",
   "ListProcesses",
+  "MemHotplugByProbe",
+  "OnlineCPUMem",
   "PauseContainer",
   "ResumeContainer",
   "StatsContainer",

@@ -1,0 +1,28 @@
+/** OnlineCPUMem: what was plugged into the machine comes into use. `nbCpus` is the total that is to be on. */
+import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
+import { OnlineCPUMemRequest } from "../../protocol/gen/kata/agent.ts";
+import { KumiteError, messageOf } from "../../util/errors.ts";
+import { onlineCpus } from "../hotplug/online-cpus.ts";
+import { onlineMemory } from "../hotplug/online-memory.ts";
+import { refuseWithoutKernel } from "./request.ts";
+import { rpc } from "./rpc.ts";
+
+export const onlineCpuMem = rpc("OnlineCPUMem", OnlineCPUMemRequest, Empty, async (agent, request, { signal }) => {
+  refuseWithoutKernel(agent, "switch processors on");
+  const { nbCpus, cpuOnly, wait } = request;
+  if (nbCpus === 0 && cpuOnly)
+    throw new KumiteError("usage/invalid", "there is neither a processor nor memory to switch on");
+  const online = async (within: AbortSignal): Promise<void> => {
+    if (nbCpus > 0) await onlineCpus(nbCpus, within);
+    if (!cpuOnly) onlineMemory();
+  };
+  if (wait) {
+    await online(signal);
+    return undefined;
+  }
+  // The answer does not wait: this call's signal ends with it.
+  void online(new AbortController().signal).catch((error: unknown) => {
+    agent.log.error("processors or memory could not be switched on", { error: messageOf(error) });
+  });
+  return undefined;
+});
