@@ -302,6 +302,27 @@ const eventsCommand = {
   ],
 } as const satisfies CommandSpec;
 
+const logsCommand = {
+  name: "logs",
+  summary: "print what the guest and the shim of a container said last",
+  details:
+    "Lines of the guest's console, of the agent in it and of the shim, by time: the last 256 KiB of the first two.\n" +
+    "Of a container that failed or was not created they are kept when it is deleted, until 16 others have failed, one\n" +
+    "with the same id has, or the host restarts. What its program writes goes to the container's own streams.",
+  arguments: [containerId],
+  flags: [
+    {
+      name: "source",
+      kind: "text",
+      value: "SOURCE",
+      choices: ["console", "agent", "shim"],
+      help: "console, agent or shim: lines of this source only",
+    },
+    { name: "tail", short: "n", kind: "integer", value: "N", help: "the last N lines only" },
+    { name: "json", kind: "switch", help: "one JSON object per line, with time, source and text" },
+  ],
+} as const satisfies CommandSpec;
+
 const specCommand = {
   name: "spec",
   summary: "write a config.json to start from",
@@ -361,6 +382,7 @@ export const commands = {
   update: updateCommand,
   ps: psCommand,
   events: eventsCommand,
+  logs: logsCommand,
   spec: specCommand,
   features: featuresCommand,
   completion: completionCommand,

@@ -127,6 +127,8 @@ async function invoke(context: VerbContext, invocation: AnyInvocation): Promise<
       return (await import("./commands/ps.ts")).ps(context, invocation);
     case "events":
       return (await import("./commands/events.ts")).events(context, invocation);
+    case "logs":
+      return (await import("./commands/logs.ts")).logs(context, invocation);
     case "spec":
       return (await import("./commands/spec.ts")).spec(context, invocation);
     case "completion":

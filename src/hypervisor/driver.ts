@@ -28,6 +28,8 @@ export interface StartContext {
   /** Awaited right after a process exists, before it is relied upon. */
   made(key: string, process: { readonly pid: number; readonly startTicks: number }): Promise<void>;
   readonly signal: AbortSignal;
+  /** Told every line of the guest's console, control characters removed. */
+  onConsoleLine?(line: string): void;
   /** One line per contact with the VMM at debug level. */
   log(level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
 }

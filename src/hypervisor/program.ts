@@ -20,6 +20,11 @@ const orphanMs = 5_000;
 /** What differs between the processes of a VM. `noNewPrivileges` is the default here. */
 export type ProgramRequest = Omit<SpawnRequest, "parentDeathSignal" | "newSession">;
 
+export interface ProgramOptions {
+  /** Told every line of stderr, control characters removed. */
+  readonly onLine?: ((line: string) => void) | undefined;
+}
+
 export class Program {
   /** Its name in the journal, in errors and in `VmExit`. */
   readonly key: string;
@@ -29,12 +34,18 @@ export class Program {
   readonly #os: Os;
 
   /** Rejects with `hypervisor/start-failed`, `aborted` or what `context` throws, and has left no process then. */
-  static async start(os: Os, context: StartContext, key: string, request: ProgramRequest): Promise<Program> {
+  static async start(
+    os: Os,
+    context: StartContext,
+    key: string,
+    request: ProgramRequest,
+    options: ProgramOptions = {},
+  ): Promise<Program> {
     throwIfAborted(context.signal);
     await context.willMake({ kind: "process", key });
     throwIfAborted(context.signal);
     context.log("debug", `starting ${key}`, { argv: request.argv.join(" ") });
-    const program = new Program(os, key, await spawnProgram(os, key, request));
+    const program = new Program(os, key, await spawnProgram(os, key, request), options);
     try {
       await context.made(key, { pid: program.child.pid, startTicks: program.child.startTicks });
       throwIfAborted(context.signal);
@@ -47,11 +58,11 @@ export class Program {
     return program;
   }
 
-  private constructor(os: Os, key: string, child: ChildProcess) {
+  private constructor(os: Os, key: string, child: ChildProcess, { onLine }: ProgramOptions) {
     this.#os = os;
     this.key = key;
     this.child = child;
-    this.output = new LineTail(this.stream(stderr));
+    this.output = new LineTail(this.stream(stderr), onLine);
   }
 
   /** The stream that the request asked for under this number. */

@@ -19,6 +19,8 @@ export interface SandboxPaths {
   readonly state: string;
   /** Log of the shim. */
   readonly log: string;
+  /** What the guest printed last, as a ring file. */
+  readonly console: string;
   /** `process` of the configuration that the container was made from. */
   readonly process: string;
   /** What is to be run when the container has been deleted; only when there is something. */
@@ -41,6 +43,7 @@ export function sandboxPaths(root: string, id: string): SandboxPaths {
     journal: `${directory}/journal.json`,
     state: `${directory}/state.json`,
     log: `${directory}/shim.log`,
+    console: `${directory}/console.log`,
     process: `${directory}/process.json`,
     poststop: `${directory}/poststop.json`,
     lock: `${directory}/lock`,

@@ -31,6 +31,8 @@ export interface SandboxRecord {
   readonly relay?: ProcessId;
   /** When each phase of the create was over, in milliseconds since the shim was started. */
   readonly timeline: Readonly<Record<string, number>>;
+  /** What went wrong with the sandbox itself, when something did. */
+  readonly failure?: string;
 }
 
 export async function writeRecord(os: Os, file: string, record: SandboxRecord): Promise<void> {
@@ -69,7 +71,8 @@ function isSandboxRecord(value: Record<string, unknown>): value is Record<string
   const texts = [value.id, value.bundle, value.rootfs].every((text) => typeof text === "string");
   const maps = [value.annotations, value.timeline].every(isRecord);
   const relay = value.relay === undefined || isRecord(value.relay);
-  return texts && maps && relay && typeof value.createdMs === "number" && isStatus(value.status);
+  const failure = value.failure === undefined || typeof value.failure === "string";
+  return texts && maps && relay && failure && typeof value.createdMs === "number" && isStatus(value.status);
 }
 
 function isStatus(value: unknown): value is RecordedStatus {

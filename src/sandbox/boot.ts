@@ -6,10 +6,11 @@ import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import type { DriverStep, StartContext } from "../hypervisor/driver.ts";
 import type { SharedDirectory } from "../hypervisor/spec.ts";
 import { Journal, readJournal } from "../persist/journal.ts";
+import { RingFile } from "../persist/ring-file.ts";
 import { guestSharedDirectory, sharedTag } from "../storage/guest-paths.ts";
 import { makeSharedTree, type SharedTree } from "../storage/shared-tree.ts";
 import { linked } from "../util/abort.ts";
-import { KumiteError } from "../util/errors.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
 import type { HostResources, Sandbox } from "./sandbox.ts";
@@ -17,6 +18,8 @@ import type { HostResources, Sandbox } from "./sandbox.ts";
 const seedBytes = 512;
 /** Of one call to an agent that has answered before. */
 const callTimeoutMs = 60_000;
+/** Of what the guest prints, on disk; in text about three thousand lines. */
+const maxConsoleBytes = 256 * 1024;
 
 export interface BootRequest {
   readonly hostname: string;
@@ -80,10 +83,13 @@ async function startMachine(sandbox: Sandbox, directory: SharedDirectory, signal
   const { os, config, id, paths, timeline, log } = sandbox.host;
   const { journal } = sandbox.resources as HostResources;
   await journal.make({ kind: "directory", path: paths.vm }, () => os.files.makeDir(paths.vm, 0o700));
+  const console = consoleFile(sandbox);
+  sandbox.console = console;
   const context: StartContext = {
     willMake: (step: DriverStep) => journal.record(step),
     made: (key, process) => journal.made(key, process),
     signal,
+    onConsoleLine: (line) => console.add(`${new Date(os.clock.now()).toISOString()} ${line}`),
     log: (level, message, fields) => log[level](message, { phase: "vm", ...fields }),
   };
   const vm = await startVm(
@@ -95,6 +101,13 @@ async function startMachine(sandbox: Sandbox, directory: SharedDirectory, signal
   );
   timeline.mark("agent");
   return vm;
+}
+
+/** A guest can print for ever, and its last words may be all that is known of its end. */
+function consoleFile({ host: { os, paths, log } }: Sandbox): RingFile {
+  const onFailure = (error: unknown): void =>
+    log.warn(`the console cannot be kept: ${messageOf(error)}`, { phase: "vm" });
+  return new RingFile(os, paths.console, { maxBytes: maxConsoleBytes, onFailure });
 }
 
 /** A guest that was just booted knows neither the time nor anything random; one that shares our kernel has both. */

@@ -10,7 +10,7 @@ export function recordSandbox(sandbox: Sandbox, container: Container): Promise<v
   return sandbox.saveRecord();
 }
 
-async function write({ host }: Sandbox, container: Container): Promise<void> {
+async function write({ host, failure }: Sandbox, container: Container): Promise<void> {
   const { bundle, createdMs, process } = container;
   const record: SandboxRecord = {
     id: container.id,
@@ -22,6 +22,7 @@ async function write({ host }: Sandbox, container: Container): Promise<void> {
     resources: container.resources,
     relay: { pid: process.relay.pid, startTicks: process.relay.startTicks },
     timeline: host.timeline.marks,
+    ...(failure === undefined ? {} : { failure }),
   };
   await writeRecord(host.os, host.paths.state, record);
 }

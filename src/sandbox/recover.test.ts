@@ -8,8 +8,10 @@ import { testOs } from "../../test/support/node-os.ts";
 import { makeSandboxCgroups } from "../cgroups/sandbox-cgroups.ts";
 import { type Claim, claimSandbox } from "../persist/claim.ts";
 import { readJournal } from "../persist/journal.ts";
+import { findKeptLogs } from "../persist/kept-logs.ts";
 import { sandboxPaths } from "../persist/paths.ts";
-import { writeRecord } from "../persist/record.ts";
+import { readRecord, type SandboxRecord, writeRecord } from "../persist/record.ts";
+import { readRingFile } from "../persist/ring-file.ts";
 import type { Step } from "../persist/step.ts";
 import { makeSharedTree } from "../storage/shared-tree.ts";
 import type { ChildProcess, MountEntry, Os } from "../sys/os.ts";
@@ -168,6 +170,25 @@ describe("recovery", () => {
     await recoverSandbox(os, root, "web");
     assert.ok(existsSync(foreign));
     await rm(foreign, { recursive: true });
+  });
+
+  it("keeps what a sandbox said last that was not created or lost its shim, and of no other", async () => {
+    const failures = { creating: "it was not created", running: "its shim died", stopped: undefined } as const;
+    for (const [phase, reason] of Object.entries(failures)) {
+      const { journal, paths } = await claim(phase);
+      await writeFile(paths.console, "2026-11-30T10:00:00.000Z Kernel panic\n");
+      const record = (await readRecord(os, paths.state)) as SandboxRecord;
+      const times = { startedMs: 1, exitedMs: 2, exitStatus: 0 };
+      await writeRecord(os, paths.state, { ...record, status: { phase, ...times } as SandboxRecord["status"] });
+      const owner = await sleeper([]);
+      await journal.handOver(owner);
+      owner.kill(9);
+      await owner.exited;
+      await recoverSandbox(os, root, phase);
+      const kept = await findKeptLogs(os, root, phase);
+      assert.equal(kept?.reason, reason, phase);
+      if (kept !== undefined) assert.match(await readRingFile(os, kept.paths.console), /Kernel panic/);
+    }
   });
 
   it("says what it could not remove, keeps the journal, and can be called again", async () => {

@@ -4,7 +4,9 @@
  */
 import { releaseClaim } from "../persist/claim.ts";
 import { type JournalContent, readJournal } from "../persist/journal.ts";
+import { keepLogs } from "../persist/kept-logs.ts";
 import { type SandboxPaths, sandboxPaths } from "../persist/paths.ts";
+import { readRecord } from "../persist/record.ts";
 import { stepKey } from "../persist/step.ts";
 import { type UndoFailure, undoAll } from "../persist/undo.ts";
 import type { Os } from "../sys/os.ts";
@@ -39,11 +41,35 @@ export async function recoverSandbox(os: Os, root: string, id: string, log?: Pic
   // Another recovery was faster, and perhaps somebody has claimed the id since: that sandbox is not ours to touch.
   if (journal?.token !== before.token) return;
 
+  const failure = await failureOf(os, paths, journal);
   await endOwner(os, journal);
   const failures = await undoAll(os, journal.steps);
   if (failures.length > 0) throw incomplete(id, paths, failures);
   const poststop = await readPoststopHooks(os, paths.poststop, log);
-  await releaseClaim(os, root, paths, (directory) => runPoststopHooks(os, poststop, directory, log));
+  await releaseClaim(os, root, paths, async (directory) => {
+    if (failure !== undefined) {
+      await keepLogs(os, { root, id, directory, reason: failure }).catch((error: unknown) =>
+        log?.warn(`the logs of ${id} are not kept: ${messageOf(error)}`),
+      );
+    }
+    await runPoststopHooks(os, poststop, directory, log);
+  });
+}
+
+/** Why somebody may want to read the logs when everything else is gone; `undefined` when nothing went wrong. */
+async function failureOf(os: Os, paths: SandboxPaths, journal: JournalContent): Promise<string | undefined> {
+  // A record that cannot be read is no reason to keep a sandbox.
+  const record = await readRecord(os, paths.state).catch(() => undefined);
+  if (record?.failure !== undefined) return record.failure;
+  switch (record?.status.phase) {
+    case undefined:
+    case "stopped":
+      return undefined;
+    case "creating":
+      return "it was not created";
+    default:
+      return (await livingOwner(os, journal)) === undefined ? "its shim died" : undefined;
+  }
 }
 
 /** `undefined` when the sandbox went away meanwhile. */

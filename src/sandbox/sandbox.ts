@@ -5,6 +5,7 @@
 import type { Config } from "../config/config.ts";
 import type { Journal } from "../persist/journal.ts";
 import type { SandboxPaths } from "../persist/paths.ts";
+import type { RingFile } from "../persist/ring-file.ts";
 import type { SharedTree } from "../storage/shared-tree.ts";
 import type { Os } from "../sys/os.ts";
 import { deferred } from "../util/deferred.ts";
@@ -52,6 +53,10 @@ export class Sandbox {
   readonly ended: Promise<void>;
   state: SandboxState = { phase: "empty" };
   resources: HostResources | undefined;
+  /** Set by `boot.ts`: keeps what the guest prints. */
+  console: RingFile | undefined;
+  /** Set by who finds out that the machine failed. */
+  failure: string | undefined;
   /** Set by `hooks.ts`: hooks that run beside the program. Never rejects. */
   hooks: Promise<void> | undefined;
   /** Set by `record.ts` with its first use. */

@@ -29,6 +29,7 @@ async function stop(sandbox: Sandbox): Promise<void> {
   sandbox.state = { phase: "stopping" };
   if (before.phase === "running") await stopMachine(sandbox, before.vm);
   await endProcesses(sandbox);
+  await sandbox.console?.flushed();
   if (sandbox.resources !== undefined) await undoResources(sandbox, sandbox.resources);
   await removeSocket(sandbox);
   await sandbox.hooks;

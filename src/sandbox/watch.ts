@@ -62,6 +62,7 @@ async function waitInGuest(sandbox: Sandbox, vm: Vm, process: SandboxProcess): P
 /** Nobody asked for this end: the log says what is known of it. */
 async function explain(sandbox: Sandbox, vm: Vm, process: SandboxProcess, error: unknown): Promise<void> {
   const exit = await withDeadline(deathMs, "the machine's end", () => vm.machine.exited).catch(() => undefined);
+  sandbox.failure ??= exit?.reason === "died" ? `${exit.process} ${exit.detail}` : messageOf(error);
   sandbox.host.log.error(`the end of ${process.title} is not known: ${messageOf(error)}`, {
     ...fieldsOf(process),
     machine: exit ?? "running",

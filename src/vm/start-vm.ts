@@ -108,7 +108,7 @@ function describe(exit: VmExit): string {
 function notUp(id: string, cause: unknown, data: Readonly<Record<string, unknown>>): KumiteError {
   return new KumiteError("agent/unreachable", `sandbox ${id}: the guest did not come up`, {
     phase: "vm.start",
-    hint: "the console shows how far it came; `--debug` logs every step",
+    hint: `\`kumite logs ${id}\` shows how far it came; \`--debug\` logs every step`,
     data,
     cause,
   });

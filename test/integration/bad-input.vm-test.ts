@@ -119,10 +119,10 @@ describe("a machine that cannot come up", onlyKumite, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  async function runWith(toml: string): Promise<Finished> {
+  async function runWith(toml: string, id = place.newId()): Promise<Finished> {
     const file = place.path("configuration.toml");
     await writeFile(file, toml);
-    const finished = await place.runtime(["--config", file, "run", "--bundle", bundle.directory, place.newId()]);
+    const finished = await place.runtime(["--config", file, "run", "--bundle", bundle.directory, id]);
     assert.equal(finished.status, 1, show(finished));
     assert.match(finished.stderr, /^kumite: /, show(finished));
     assert.match(finished.stderr, /\n {2}try: /, "a hint");
@@ -166,8 +166,14 @@ describe("a machine that cannot come up", onlyKumite, () => {
 
   it("because the kernel panics shows the last lines of its console", async () => {
     const empty = await initrd({ kind: "directory", path: "empty", mode: 0o755 });
-    const { stderr } = await runWith(`[hypervisor.qemu]\ninitrd = "${empty}"\n`);
+    const id = place.newId();
+    const { stderr } = await runWith(`[hypervisor.qemu]\ninitrd = "${empty}"\n`, id);
     assert.match(stderr, /console:[\s\S]*Kernel panic/);
+    assert.match(stderr, new RegExp(`try: .*kumite logs ${literal(id)}`));
+    const kept = await place.must(["logs", id]);
+    assert.match(kept.stderr, new RegExp(`container ${literal(id)} is gone since .*: it was not created`));
+    assert.match(kept.stdout, /^\S+Z console .*Kernel panic/m);
+    assert.match(kept.stdout, /^\S+Z shim .*the container was not created/m);
   });
 
   it("because the agent does not answer says how long was waited and shows the console", async () => {

@@ -24,6 +24,8 @@ const programs = /^(kumite|qemu-system|virtiofsd|conmon|runc|crun|dockerd|contai
 const names = /kumite|kata|libpod|qemu|virtiofs|conmon/;
 /** Shared by all, made at the first use and kept: by the product, and by `ip netns`. */
 const standing = new Set(["/run/kumite", "/run/kumite/s", "/run/kumite/kvm.json", "/run/netns"]);
+/** Logs of failures, bounded by `persist/kept-logs.ts`; what is being put there has another name. */
+const keptLogs = /^\/run\/kumite\/\.kept(\/[0-9a-f]{16}(\/[^/]+)?)?$/;
 
 function processes(directories: readonly string[]): Map<string, string> {
   const found = new Map<string, string>();
@@ -97,7 +99,7 @@ function unixSockets(directories: readonly string[]): Map<string, string> {
 function files(directories: readonly string[]): Map<string, string> {
   const found = new Map<string, string>();
   const add = (file: string): void => {
-    if (!standing.has(file)) found.set(`${file} ${inode(file)}`, file);
+    if (!standing.has(file) && !keptLogs.test(file)) found.set(`${file} ${inode(file)}`, file);
   };
   for (const directory of ["/run/kumite", ...directories]) for (const file of tree(directory, "all")) add(file);
   for (const name of list("/dev/shm")) add(`/dev/shm/${name}`);

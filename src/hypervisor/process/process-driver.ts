@@ -30,16 +30,18 @@ async function start(os: Os, spec: VmSpec, context: StartContext): Promise<Runni
     paths: [spec.guest.agent],
     hint: "run `npm run setup` in the source tree, or install Kumite again",
   });
-  const program = await Program.start(os, context, "agent", {
+  const request = {
     path: agent,
     // It makes its namespaces itself and stays as the parent of their first process, with this name.
     argv: [`kumite-agent-${spec.id}`, "--process", "--channel-fd", String(processFd.agent)],
     env: {},
     cwd: "/",
-    descriptors: { [processFd.agent]: { kind: "stream" } },
+    descriptors: { [processFd.agent]: { kind: "stream" } as const },
     cgroups: spec.cgroups,
     // Programs in the guest may have set-user-ID.
     noNewPrivileges: false,
-  });
+  };
+  const onLine = (line: string): void => context.onConsoleLine?.(line);
+  const program = await Program.start(os, context, "agent", request, { onLine });
   return new ProcessVm(program, context);
 }

@@ -83,6 +83,7 @@ export class QemuVm implements RunningVm {
       save: (socket, signal) => this.#save(socket, signal),
     };
     this.#console = new LineTail(qemu.stream(qemuFd.console), (line) => {
+      context.onConsoleLine?.(line);
       if (debug) context.log("debug", "console", { line });
     });
     void this.#watchQemu();

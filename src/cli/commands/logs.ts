@@ -1,0 +1,54 @@
+/** `kumite logs`: what guest and shim said last, also of a container that failed and is gone. */
+import { checkContainerId } from "../../oci/container-id.ts";
+import { findKeptLogs, type LogPaths } from "../../persist/kept-logs.ts";
+import { sandboxPaths } from "../../persist/paths.ts";
+import { readRingFile } from "../../persist/ring-file.ts";
+import { notFound } from "../../sandbox/observe.ts";
+import type { Os } from "../../sys/os.ts";
+import { isSystemError } from "../../util/errors.ts";
+import { stripControls } from "../../util/text.ts";
+import type { VerbContext } from "../context.ts";
+import { type LogLine, logLines } from "../log-lines.ts";
+import type { Invocation } from "../parse.ts";
+
+const maxShimLogBytes = 16 * 1024 * 1024;
+
+export async function logs(context: VerbContext, { args, flags }: Invocation<"logs">): Promise<number> {
+  const { os, output } = context;
+  const [id = ""] = args;
+  checkContainerId(id);
+  const paths = await findLogs(context, id);
+  const texts = { console: await readRingFile(os, paths.console), shim: await textOf(os, paths.log) };
+  const lines = logLines(texts).filter(({ source }) => flags.source === undefined || source === flags.source);
+  const shown = flags.tail === undefined ? lines : lines.slice(Math.max(0, lines.length - flags.tail));
+  if (shown.length > 0) await output.out(shown.map(flags.json ? asJson : asText).join(""));
+  return 0;
+}
+
+/** Those of the container that is there; else of the last one with this id that failed. */
+async function findLogs({ os, root, output }: VerbContext, id: string): Promise<LogPaths> {
+  const paths = sandboxPaths(root, id);
+  if ((await os.files.status(paths.journal)) !== undefined) return paths;
+  const kept = await findKeptLogs(os, root, id);
+  if (kept === undefined) throw notFound(root, id);
+  const when = new Date(kept.keptMs).toISOString();
+  await output.err(`kumite: container ${id} is gone since ${when}: ${stripControls(kept.reason)}\n`);
+  return kept.paths;
+}
+
+function asText({ time, source, text }: LogLine): string {
+  return `${time.padEnd(24)} ${source.padEnd(7)} ${text}\n`;
+}
+
+function asJson(line: LogLine): string {
+  return `${JSON.stringify(line)}\n`;
+}
+
+async function textOf(os: Os, path: string): Promise<string> {
+  try {
+    return await os.files.readText(path, maxShimLogBytes);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT", "ENOTDIR")) return "";
+    throw error;
+  }
+}

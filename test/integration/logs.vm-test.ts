@@ -1,0 +1,67 @@
+/** What `kumite logs` shows of a container that runs, of one that failed, and of one that is gone in good order. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { shell } from "../support/bundle.ts";
+import { describe as show } from "../support/command.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { processOf } from "../support/sandbox.ts";
+import { onlyKumite, Workplace } from "../support/workplace.ts";
+
+interface Line {
+  readonly time: string;
+  readonly source: string;
+  readonly text: string;
+}
+
+describe("the logs of a container", onlyKumite, () => {
+  let place: Workplace;
+  before(async () => {
+    place = await Workplace.open("logs");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  async function linesOf(id: string, ...flags: string[]): Promise<Line[]> {
+    const { stdout } = await place.must(["logs", "--json", ...flags, id]);
+    return stdout
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as Line);
+  }
+
+  it("are there while it runs and after its machine died, also when it is deleted", async () => {
+    const bundle = await place.bundle(shell("echo to the program; while :; do sleep 1; done"));
+    const id = await place.runDetached(bundle);
+    const lines = await linesOf(id);
+    assert.deepEqual(
+      lines.map(({ time }) => time),
+      lines.map(({ time }) => time).sort(),
+    );
+    assert.ok(lines.some(({ source, text }) => source === "agent" && text.includes("sandbox created")));
+    assert.ok(lines.some(({ source, text }) => source === "shim" && text.includes("container created")));
+    assert.ok(!lines.some(({ text }) => text.includes("to the program")));
+    const agent = await linesOf(id, "--source", "agent");
+    assert.deepEqual(
+      agent,
+      lines.filter(({ source }) => source === "agent"),
+    );
+    assert.deepEqual(await linesOf(id, "--tail", "1"), lines.slice(-1));
+
+    process.kill(await processOf(id, "qemu"), "SIGKILL");
+    await place.untilStatus(id, "stopped");
+    await place.must(["delete", id]);
+    const kept = await place.must(["logs", id]);
+    assert.match(kept.stderr, / is gone since \S+Z: qemu was killed by signal 9\n$/);
+    assert.match(kept.stdout, /^\S+Z shim {4}level=error .*is not known/m);
+    assert.match(kept.stdout, /^\S+Z agent .*sandbox created/m);
+  });
+
+  it("go with a container that ended in good order", async () => {
+    const id = place.newId();
+    const bundle = await place.bundle(shell("true"));
+    await place.must(["run", "--bundle", bundle.directory, id]);
+    const finished = await place.runtime(["logs", id]);
+    assert.equal(finished.status, 1, show(finished));
+    assert.match(finished.stderr, /does not exist/);
+  });
+});
