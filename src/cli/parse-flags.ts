@@ -4,8 +4,8 @@
  * On top of that, one-letter switches may be grouped (`-it`). Knows flags, not verbs.
  */
 import { KumiteError } from "../util/errors.ts";
+import { nearest } from "../util/nearest.ts";
 import type { FlagSpec, FlagValues } from "./flag-spec.ts";
-import { nearest } from "./nearest.ts";
 
 export interface ParsedFlags<Flags extends readonly FlagSpec[]> {
   readonly flags: FlagValues<Flags>;

@@ -3,9 +3,9 @@
  * Checks what the command table can say; what a value means is checked by the verb.
  */
 import { isKumiteError, KumiteError } from "../util/errors.ts";
+import { nearest } from "../util/nearest.ts";
 import { commands, globalFlags, helpFlag, isVerb, refusedVerbs, type Verb } from "./command-table.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec, FlagValues } from "./flag-spec.ts";
-import { nearest } from "./nearest.ts";
 import { parseFlags } from "./parse-flags.ts";
 
 export type GlobalFlags = FlagValues<typeof globalFlags>;

@@ -1,147 +1,250 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { after, before, beforeEach, describe, it } from "node:test";
 import { nodeOs } from "../sys/node/node-os.ts";
 import { isKumiteError } from "../util/errors.ts";
-import { resolveConfig } from "./config.ts";
+import type { Config } from "./config.ts";
 import { countCpus, hostCpus } from "./host-cpus.ts";
-import { loadConfig, parseConfig } from "./load.ts";
+import { type LoadConfigOptions, loadConfig } from "./load.ts";
 
-const file = "/etc/k.toml";
-const surroundings = { installRoot: "/opt/kumite", hostCpus: 4 };
+const installRoot = "/opt/kumite";
+const os = nodeOs({ installRoot });
+let base: string;
+let directory: string;
+let file: string;
 
-function refused(text: string, message: string): void {
-  assert.throws(
-    () => parseConfig(text, file),
-    (error) => {
-      assert.ok(isKumiteError(error, "config/invalid"), String(error));
-      assert.equal(error.message, message);
-      return true;
-    },
-  );
+before(() => {
+  base = mkdtempSync(join(tmpdir(), "kumite-config-"));
+});
+after(() => rmSync(base, { recursive: true }));
+beforeEach(() => {
+  directory = mkdtempSync(join(base, "case-"));
+  file = join(directory, "configuration.toml");
+});
+
+function made(name: string, content: string | Uint8Array = "x"): string {
+  const path = join(directory, name);
+  writeFileSync(path, content);
+  return path;
 }
 
-function resolved(text: string) {
-  return resolveConfig(parseConfig(text, file), surroundings);
+function load(text: string, options: Partial<LoadConfigOptions> = {}): Promise<Config> {
+  writeFileSync(file, text);
+  return loadConfig(os, { installRoot, path: file, ...options });
+}
+
+function dropIn(name: string, text: string): string {
+  mkdirSync(join(directory, "config.d"), { recursive: true });
+  const path = join(directory, "config.d", name);
+  writeFileSync(path, text);
+  return path;
+}
+
+async function refused(loading: Promise<unknown>, ...about: (string | RegExp)[]): Promise<void> {
+  await assert.rejects(loading, (error) => {
+    assert.ok(isKumiteError(error, "config/invalid"), String(error));
+    for (const what of about) {
+      const text = `${error.message}; ${error.hint}`;
+      if (typeof what === "string") assert.equal(error.message, what);
+      else assert.match(text, what);
+    }
+    return true;
+  });
 }
 
 describe("a configuration file", () => {
-  it("may be empty: everything has a default", () => {
-    const config = resolved("");
+  it("may be empty: everything has a default", async () => {
+    const config = await load("");
     assert.equal(config.hypervisor, "qemu");
     assert.equal(config.qemu.kernel, "/opt/kumite/vmlinux");
     assert.equal(config.qemu.initrd, "/opt/kumite/initrd.img");
+    assert.equal(config.qemu.image, undefined);
     assert.equal(config.qemu.accelerator, "auto");
     assert.equal(config.qemu.vcpus, 1);
     assert.equal(config.qemu.memoryMiB, 2048);
     assert.equal(config.agent.dialTimeoutMs, 45_000);
     assert.equal(config.guestSeccomp, true);
+    assert.equal(config.runtime.rootfsWrites, "host");
+    assert.equal(config.file, file);
     assert.deepEqual(config.notices, []);
   });
 
-  it("says everything with the keys of Kata Containers", () => {
-    const { qemu, agent, hypervisor, guestSeccomp } = resolved(`
+  it("says everything with the keys of Kata Containers", async () => {
+    const config = await load(`
       [hypervisor.qemu]
-      path = "/q"
-      kernel = "/k"
-      initrd = "/i"
+      path = "${made("q")}"
+      kernel = "${made("k")}"
+      initrd = "${made("i")}"
       machine_type = "q35"
-      default_vcpus = 2
+      default_vcpus = 0.5
       default_memory = 512
       kernel_params = " a=1  b "
       virtio_fs_daemon = "/v"
       accelerator = "tcg"
+      cpu_features = " pmu=off , ,x "
       enable_debug = true
       [agent.kata]
       dial_timeout = 3
+      kernel_modules = ["e1000e  Interrupt=3", ""]
       [runtime]
       hypervisor = "process"
       disable_guest_seccomp = true
+      sandbox_cgroup_only = true
     `);
-    assert.deepEqual(qemu, {
-      path: "/q",
-      kernel: "/k",
-      initrd: "/i",
-      virtioFsDaemons: ["/v"],
-      accelerator: "tcg",
-      vcpus: 2,
-      memoryMiB: 512,
-      kernelParameters: ["a=1", "b"],
-      debug: true,
-    });
+    const { qemu, agent } = config;
+    assert.equal(qemu.path, join(directory, "q"));
+    assert.equal(qemu.kernel, join(directory, "k"));
+    assert.equal(qemu.initrd, join(directory, "i"));
+    assert.deepEqual(qemu.virtioFsDaemons, ["/v"]);
+    assert.deepEqual([qemu.vcpus, qemu.defaultVcpus, qemu.memoryMiB], [1, 0.5, 512]);
+    assert.deepEqual(qemu.kernelParameters, ["a=1", "b"]);
+    assert.equal(qemu.cpuFeatures, "pmu=off,x");
+    assert.deepEqual([qemu.accelerator, qemu.debug, config.hypervisor], ["tcg", true, "process"]);
     assert.equal(agent.dialTimeoutMs, 3000);
-    assert.equal(hypervisor, "process");
-    assert.equal(guestSeccomp, false);
+    assert.deepEqual(agent.kernelModules, [{ name: "e1000e", parameters: ["Interrupt=3"] }]);
+    assert.equal(config.guestSeccomp, false);
+    assert.equal(config.runtime.sandboxCgroupOnly, true);
   });
 
-  it("is refused for a key that nobody reads", () => {
-    refused("[hypervisor.qemu]\ndefault_vcpu = 1", `${file}: hypervisor.qemu.default_vcpu is not a known key`);
-    refused("[hypervisor.firecracker]", `${file}: hypervisor.firecracker is not a known key`);
+  it("tells of a key that nobody reads, with its place and what was probably meant", async () => {
+    const { notices } = await load("# x\n[hypervisor.qemu]\n  default_vcpu = 1\n[runtim]\n");
+    assert.deepEqual(notices, [
+      `${file}:3:3: hypervisor.qemu.default_vcpu is not a known key; did you mean default_vcpus?`,
+      `${file}:4:1: runtim is not a known table; did you mean runtime?`,
+    ]);
   });
 
-  it("is refused for a value of the wrong type", () => {
-    refused(
-      '[hypervisor.qemu]\ndefault_memory = "1G"',
-      `${file}: hypervisor.qemu.default_memory must be a number, not "1G"`,
+  it("tells of a key that has no effect here, when it is not the default", async () => {
+    const { notices } = await load('[hypervisor.qemu]\nrootless = false\nhot_plug_vfio = "root-port"\n');
+    assert.deepEqual(notices, [
+      `${file}:3:1: hypervisor.qemu.hot_plug_vfio has no effect: devices of the host cannot be given to a machine yet`,
+    ]);
+  });
+
+  it("is refused for a value of the wrong type", async () => {
+    await refused(
+      load('[hypervisor.qemu]\ndefault_memory = "1G"'),
+      `${file}:2:1: hypervisor.qemu.default_memory must be a number (MiB), not "1G"`,
     );
-    refused("hypervisor = 1", `${file}: hypervisor must be a table, not 1`);
-    refused("[runtime]\nenable_debug = []", `${file}: runtime.enable_debug must be a boolean, not a list`);
-  });
-
-  it("is refused for a value out of range", () => {
-    refused('[hypervisor.qemu]\nkernel = "k"', `${file}: hypervisor.qemu.kernel is "k", but must be an absolute path`);
-    refused(
-      "[agent.kata]\ndial_timeout = 1.5",
-      `${file}: agent.kata.dial_timeout is 1.5, but must be an integer from 0 to 3600 (seconds)`,
+    await refused(load("hypervisor = 1"), `${file}:1:1: hypervisor must be a table, not 1`);
+    await refused(
+      load("[runtime]\nenable_debug = []"),
+      `${file}:2:1: runtime.enable_debug must be true or false, not a list`,
     );
-    refused(
-      '[hypervisor.qemu]\nmachine_type = "pc"',
-      `${file}: hypervisor.qemu.machine_type is "pc", but must be one of "q35"`,
+    await refused(load("[agent.kata]\nkernel_modules = [1]"), /kernel_modules must be a list of texts/);
+  });
+
+  it("is refused for a value out of range", async () => {
+    await refused(
+      load('[hypervisor.qemu]\nkernel = "k"'),
+      `${file}:2:1: hypervisor.qemu.kernel is "k", but must be an absolute path`,
+    );
+    await refused(
+      load("[agent.kata]\ndial_timeout = 1.5"),
+      `${file}:2:1: agent.kata.dial_timeout is 1.5, but must be an integer from 0 to 86400 (seconds)`,
+    );
+    await refused(
+      load("[hypervisor.qemu]\ndefault_maxvcpus = -1"),
+      /default_maxvcpus is -1, but must be an integer from 0/,
+    );
+    await refused(load('[hypervisor.qemu]\nmachine_type = "vax"'), /machine_type is "vax", but must be one of "q35"/);
+    await refused(
+      load('[runtime]\ninternetworking_model = "bus"'),
+      /2:1: Unknown type bus: runtime.internetworking_model must be one of/,
     );
   });
 
-  it("is refused with line and column when it is not TOML", () => {
-    assert.throws(
-      () => parseConfig("a = 1\nb = ", file),
-      (error) => isKumiteError(error, "config/invalid") && error.message.startsWith("/etc/k.toml:2:"),
+  it("is refused with line and column when it is not TOML", async () => {
+    await refused(load("a = 1\nb = "), new RegExp(`^${file}:2:\\d+: `));
+  });
+
+  it("says how many errors there are besides the first", async () => {
+    await refused(
+      load("[runtime]\nenable_debug = 1\nenable_tracing = 2\n"),
+      /enable_debug.*`kumite config check` shows 1 more/,
     );
   });
 
-  it("gets no more vCPUs than the host has, and says so", () => {
-    const config = resolved("[hypervisor.qemu]\ndefault_vcpus = 9");
-    assert.equal(config.qemu.vcpus, 4);
-    assert.match(config.notices.join(), /default_vcpus is 9, the host has 4/);
-    assert.equal(resolved("[hypervisor.qemu]\ndefault_vcpus = -1").qemu.vcpus, 4);
+  it("gets no more vCPUs than the host has, and says so", async () => {
+    const cpus = await hostCpus(os);
+    const config = await load("[hypervisor.qemu]\ndefault_vcpus = 9999");
+    assert.equal(config.qemu.vcpus, cpus);
+    assert.match(config.notices.join(), /:2:1: hypervisor.qemu.default_vcpus is 9999, the host has/);
+    assert.equal((await load("[hypervisor.qemu]\ndefault_vcpus = -1")).qemu.vcpus, cpus);
   });
 
-  it("never makes a VM too small to boot, and says so", () => {
-    const config = resolved("[hypervisor.qemu]\ndefault_memory = 64");
+  it("never makes a VM too small to boot, and says so", async () => {
+    const config = await load("[hypervisor.qemu]\ndefault_memory = 64");
     assert.equal(config.qemu.memoryMiB, 2048);
     assert.match(config.notices.join(), /default_memory is 64 MiB/);
+  });
+
+  it("is used with what its paths link to, and refused when they lead nowhere", async () => {
+    const kernel = made("k");
+    symlinkSync(kernel, join(directory, "link"));
+    const config = await load(`[hypervisor.qemu]\nkernel = "${join(directory, "link")}"`);
+    assert.equal(config.qemu.kernel, kernel);
+    await refused(load('[hypervisor.qemu]\nkernel = "/no/kernel"'), /2:1: hypervisor.qemu.kernel: .*no such file/);
+  });
+
+  it("has one hypervisor, named or alone", async () => {
+    assert.equal((await load("[hypervisor.clh]")).hypervisor, "clh");
+    await refused(load("[hypervisor.qemu]\n[hypervisor.clh]"), /2:1: hypervisor.clh: hypervisor.qemu is there too/);
+    const named = await load('[hypervisor.qemu]\n[hypervisor.clh]\n[runtime]\nhypervisor = "qemu"');
+    assert.equal(named.hypervisor, "qemu");
+    await refused(load("[hypervisor.acrn]"), /no driver for this hypervisor/);
+    await refused(load("[hypervisor.qem]"), /no such hypervisor.*did you mean qemu\?/);
   });
 });
 
 describe("loading the configuration", () => {
-  const os = nodeOs({ installRoot: "/opt/kumite" });
-
   it("needs the file that was asked for", async () => {
-    await assert.rejects(
-      loadConfig(os, { installRoot: "/opt/kumite", path: "/nonexistent/k.toml" }),
-      (error) => isKumiteError(error, "config/invalid") && error.message.includes("/nonexistent/k.toml"),
-    );
+    const path = "/nonexistent/k.toml";
+    await refused(loadConfig(os, { installRoot, path }), /Cannot find usable config file \(.*\/nonexistent\/k.toml/);
   });
 
-  it("reads the file that was asked for", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "kumite-config-"));
-    try {
-      const path = join(directory, "k.toml");
-      writeFileSync(path, "[hypervisor.qemu]\ndefault_memory = 300\n");
-      assert.equal((await loadConfig(os, { installRoot: "/opt/kumite", path })).qemu.memoryMiB, 300);
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+  it("refuses what is too large to be a configuration", async () => {
+    await refused(load("#".repeat(1024 * 1024)), /larger than/);
+  });
+
+  it("lays drop-ins over the file by key, in the order of their names", async () => {
+    dropIn("20-b", "[hypervisor.qemu]\ndefault_vcpus = -1\n[agent.kata]\ndial_timeout = 7");
+    dropIn("10-a", "[hypervisor.qemu]\ndefault_memory = 400\ndefault_vcpus = 0\n[agent.kata]\ndial_timeout = 5");
+    const config = await load("[hypervisor.qemu]\ndefault_memory = 300\nkernel_params = 'x'\n");
+    assert.equal(config.qemu.memoryMiB, 400);
+    assert.deepEqual(config.qemu.kernelParameters, ["x"]);
+    assert.equal(config.qemu.vcpus, await hostCpus(os));
+    assert.equal(config.agent.dialTimeoutMs, 7000);
+  });
+
+  it("refuses a drop-in that cannot be read or applied, and tells of its keys that nobody reads", async () => {
+    const path = dropIn("a", "[agent.kata]\ndial_timeot = 7");
+    await refused(
+      load(""),
+      new RegExp(`^${path}:2:1: error applying key agent.kata.dial_timeot: .*did you mean dial_timeout`),
+    );
+    dropIn("a", "[runtime]\nenable_debu = true");
+    assert.match((await load("")).notices.join(), /a:2:1: runtime.enable_debu is not a known key/);
+    rmSync(path);
+    mkdirSync(path);
+    await refused(load(""), /the file cannot be read/);
+  });
+
+  it("lets the command line have the last word, in the key's type", async () => {
+    const text = "[hypervisor.qemu]\ndefault_memory = 300\n";
+    const overrides = ["hypervisor.qemu.default_memory=512", "factory.enable_template=auto", "runtime.enable_debug=T"];
+    const config = await load(text, { overrides: [...overrides, "hypervisor.qemu.valid_hypervisor_paths=/a,/b"] });
+    assert.equal(config.qemu.memoryMiB, 512);
+    assert.equal(config.factory.template, "auto");
+    assert.equal(config.debug, true);
+    const wrong = (word: string, ...about: RegExp[]) => refused(load(text, { overrides: [word] }), ...about);
+    await wrong("x", /--set x: it has not the form TABLE.KEY=VALUE/);
+    await wrong("runtime.enable_debug=maybe", /runtime.enable_debug must be true or false, not "maybe"/);
+    await wrong("runtime.enable_debg=true", /is not a known key.*did you mean enable_debug\?/);
+    await wrong("runtme.enable_debug=true", /runtme is not a known table.*did you mean runtime\?/);
+    await wrong("hypervisor.qemu.default_memory=1e3", /must be a number/);
   });
 
   it("counts the CPUs that the process may use", async () => {

@@ -1,84 +1,135 @@
 /**
- * Finds, reads and checks the configuration file.
- * Unlike Kata Containers, a key that is not known is an error: a typing error must not run a container differently from
- * what was meant.
+ * Finds and reads the configuration: the file, its drop-ins, annotations and the command line, one over the other.
+ * Fails with the first error there is; `checkFile` finds them all.
  */
-import { parse, TomlError } from "smol-toml";
-import * as v from "valibot";
 import type { Os } from "../sys/os.ts";
-import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
-import { type Config, resolveConfig } from "./config.ts";
-import { hostCpus } from "./host-cpus.ts";
-import { type ConfigDocument, configSchema } from "./schema.ts";
-
-export const systemConfigPath = "/etc/kumite/configuration.toml";
+import { isSystemError, messageOf } from "../util/errors.ts";
+import { dirName } from "../util/path.ts";
+import { checkConfig } from "./checks/check-config.ts";
+import { lookAtFiles, resolveFiles } from "./checks/files.ts";
+import type { Config, ConfigSurroundings } from "./config.ts";
+import { type EffectiveConfig, effectiveConfig, eraOf } from "./effective.ts";
+import { findConfigFile } from "./find.ts";
+import { surroundingsOf } from "./host.ts";
+import { addOverrides } from "./overrides.ts";
+import { configError, errorsIn, type Problem, type Report, rank } from "./problem.ts";
+import { configOf } from "./resolve.ts";
+import { addDocument, type FileLayer, Settings } from "./settings.ts";
+import { maxFileBytes, parseToml } from "./toml.ts";
+import { noticeWithoutEffect } from "./without-effect.ts";
 
 export interface LoadConfigOptions {
   readonly installRoot: string;
-  /** Used alone, and must exist; default: `/etc/kumite/configuration.toml` if there is one. */
+  /** Used alone, and must exist; default: the first that there is of `find.ts`. */
   readonly path?: string | undefined;
+  /** `TABLE.KEY=VALUE`, of the command line. */
+  readonly overrides?: readonly string[];
 }
 
-/** Fails with `config/invalid`, naming the file and the key. */
-export async function loadConfig(os: Os, { installRoot, path }: LoadConfigOptions): Promise<Config> {
-  const file = path ?? systemConfigPath;
-  const text = await readConfigFile(os, file, path !== undefined);
-  const document = text === undefined ? {} : parseConfig(text, file);
-  return resolveConfig(document, { installRoot, hostCpus: await hostCpus(os) });
+export interface Loaded {
+  readonly settings: Settings;
+  readonly effective: EffectiveConfig;
+  readonly surroundings: ConfigSurroundings;
+  /** Without symlinks; `undefined` when there is no file. */
+  readonly file: string | undefined;
+  /** In the order in which they were found. */
+  readonly problems: readonly Problem[];
 }
 
-/** `file` is for errors only. */
-export function parseConfig(text: string, file: string): ConfigDocument {
-  const result = v.safeParse(configSchema(), parseToml(text, file), { abortEarly: true });
-  if (result.success) return result.output;
-  const issue = result.issues[0];
-  const key = v.getDotPath(issue) ?? "the document";
-  throw new KumiteError("config/invalid", `${file}: ${key} ${faultOf(issue)}`, {
-    phase: "config.load",
-    hint: "correct the key, or remove it to get the default",
-    data: { file, key },
-  });
+/** Fails with `config/invalid`, naming the file, its line and the key. */
+export async function loadConfig(os: Os, options: LoadConfigOptions): Promise<Config> {
+  const loaded = await loadSettings(os, options);
+  const errors = errorsIn(loaded.problems);
+  if (errors.length > 0) throw configError(errors);
+  return configOf(loaded.effective, loaded);
 }
 
-async function readConfigFile(os: Os, file: string, mustExist: boolean): Promise<string | undefined> {
+/** As `loadConfig` with all errors as data. Fails only where there is nothing that could be looked at. */
+export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<Loaded> {
+  const problems: Problem[] = [];
+  const report: Report = (problem) => problems.push(problem);
+  const file = await findConfigFile(os, options.path);
+  const layers = file === undefined ? [] : await readLayers(os, file, report);
+  const settings = new Settings();
+  // Read with the era that they ask for, which the last layer decides.
+  const era = eraOf(peek(layers, options.overrides ?? []));
+  for (const layer of layers) addDocument(settings, layer, era, report);
+  addOverrides(settings, options.overrides ?? [], era, report);
+  const surroundings = await surroundingsOf(os, options.installRoot);
+  const decided = effectiveConfig(settings, surroundings, report);
+  const files = await lookAtFiles(os, decided, settings);
+  const effective = resolveFiles(decided, files, settings, report);
+  checkConfig({ effective, settings, files, report });
+  noticeWithoutEffect(effective, settings, report);
+  return { settings, effective, surroundings, file, problems };
+}
+
+function peek(layers: readonly FileLayer[], overrides: readonly string[]): Settings {
+  const settings = new Settings();
+  for (const layer of layers) addDocument(settings, layer, "3.x", () => {});
+  addOverrides(settings, overrides, "3.x", () => {});
+  return settings;
+}
+
+/** The file and its drop-ins. A drop-in that cannot be read is an error: it would be missing without a word. */
+async function readLayers(os: Os, file: string, report: Report): Promise<FileLayer[]> {
+  const layers: FileLayer[] = [];
+  const add = async (path: string, kind: FileLayer["kind"]): Promise<void> => {
+    const layer = await readLayer(os, path, kind, report);
+    if (layer !== undefined) layers.push(layer);
+  };
+  await add(file, "file");
+  for (const path of await dropIns(os, file, report)) await add(path, "drop-in");
+  return layers;
+}
+
+async function dropIns(os: Os, file: string, report: Report): Promise<string[]> {
+  const directory = `${dirName(file)}/config.d`;
   try {
-    return await os.files.readText(file);
+    const names = await os.files.list(directory);
+    return names.sort(byBytes).map((name) => `${directory}/${name}`);
   } catch (error) {
+    if (isSystemError(error, "ENOENT")) return [];
     if (!isSystemError(error)) throw error;
-    if (!mustExist && error.errno === "ENOENT") return undefined;
-    throw new KumiteError("config/invalid", `cannot find usable config file (${messageOf(error)})`, {
-      phase: "config.load",
-      hint: `give another file with --config, or none to use ${systemConfigPath} or the defaults`,
-      data: { file },
-    });
+    const reason = `drop-ins cannot be read: ${messageOf(error)}`;
+    report({ severity: "error", origin: { kind: "drop-in", file: directory }, reason, rank: rank.decoding });
+    return [];
   }
 }
 
-function parseToml(text: string, file: string): unknown {
+function byBytes(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+async function readLayer(
+  os: Os,
+  file: string,
+  kind: FileLayer["kind"],
+  report: Report,
+): Promise<FileLayer | undefined> {
+  const origin = { kind, file };
+  const fails = (reason: string, hint: string): undefined => {
+    report({ severity: "error", origin, reason, hint, rank: rank.decoding - 1 });
+  };
+  let text: string;
   try {
-    return parse(text);
+    text = await os.files.readText(file, maxFileBytes);
   } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    // The message goes on with a copy of the lines around, which a log cannot show.
-    const [what] = error.message.split("\n");
-    throw new KumiteError("config/invalid", `${file}:${error.line}:${error.column}: ${what}`, {
-      phase: "config.load",
-      hint: "the file must be TOML 1.0",
-      data: { file },
-    });
+    if (isSystemError(error, "EFBIG")) {
+      return fails(`the file is larger than ${maxFileBytes} bytes`, "a configuration has some kilobytes");
+    }
+    if (!isSystemError(error)) throw error;
+    return fails(`the file cannot be read (${messageOf(error)})`, "make it readable, or remove it");
   }
-}
-
-function faultOf(issue: v.BaseIssue<unknown>): string {
-  if (issue.type === "strict_object" && issue.expected === "never") return "is not a known key";
-  if (issue.type === "check" || issue.type === "picklist") return `is ${show(issue.input)}, but ${issue.message}`;
-  return `must be a ${expected[issue.expected ?? ""] ?? issue.expected}, not ${show(issue.input)}`;
-}
-
-const expected: Readonly<Record<string, string>> = { Object: "table" };
-
-function show(value: unknown): string {
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object" && value !== null) return "a table";
-  return JSON.stringify(value) ?? String(value);
+  const parsed = parseToml(text, file, kind);
+  if (parsed.ok) return { kind, file, text, document: parsed.document };
+  const { origin: place, what } = parsed;
+  report({
+    severity: "error",
+    origin: place,
+    reason: what,
+    hint: "the file must be TOML 1.0",
+    rank: rank.decoding - 1,
+  });
+  return undefined;
 }

@@ -4,12 +4,33 @@ import type { Driver } from "../hypervisor/driver.ts";
 import { processDriver } from "../hypervisor/process/process-driver.ts";
 import { qemuDriver } from "../hypervisor/qemu/qemu-driver.ts";
 import type { Os } from "../sys/os.ts";
+import { KumiteError } from "../util/errors.ts";
 
 export function driverFor(os: Os, config: Config): Driver {
   switch (config.hypervisor) {
     case "qemu":
+      refuseOtherBoards(config);
       return qemuDriver(os, config.qemu);
     case "process":
       return processDriver(os);
+    case "firecracker":
+    case "clh":
+      throw new KumiteError("hypervisor/unsupported", `there is no driver for ${config.hypervisor} yet`, {
+        phase: "vm.start",
+        hint: "use the hypervisor qemu",
+      });
   }
+}
+
+/** The configuration knows more boards than the driver does. */
+function refuseOtherBoards({ qemu }: Config): void {
+  if (qemu.machineType === "q35") return;
+  throw new KumiteError(
+    "hypervisor/unsupported",
+    `machine_type is ${qemu.machineType}, and q35 is the only board yet`,
+    {
+      phase: "vm.start",
+      hint: "remove machine_type from [hypervisor.qemu]",
+    },
+  );
 }

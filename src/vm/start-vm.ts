@@ -3,7 +3,7 @@
  * When the guest does not come up, the error says how far it came.
  */
 import { connectAgent } from "../agent-client/connect.ts";
-import type { Config } from "../config/config.ts";
+import type { Config, QemuConfig } from "../config/config.ts";
 import type { RunningVm, StartContext, VmExit } from "../hypervisor/driver.ts";
 import type { VmSpec } from "../hypervisor/spec.ts";
 import type { Os } from "../sys/os.ts";
@@ -56,9 +56,17 @@ function specOf({ qemu, agent }: Config, request: VmRequest): VmSpec {
     ...request,
     vcpus: qemu.vcpus,
     memoryMiB: qemu.memoryMiB,
-    guest: { kernel: qemu.kernel, initrd: qemu.initrd, agent: agent.path },
+    guest: { kernel: qemu.kernel, initrd: initrdOf(qemu), agent: agent.path },
     kernelParameters: agent.debug ? ["agent.log=debug", ...qemu.kernelParameters] : qemu.kernelParameters,
   };
+}
+
+function initrdOf({ initrd, image }: QemuConfig): string {
+  if (initrd !== undefined) return initrd;
+  throw new KumiteError("hypervisor/unsupported", `no guest can be started from the image ${image} yet`, {
+    phase: "vm.start",
+    hint: "give an initrd instead, or neither to use Kumite's own guest",
+  });
 }
 
 /** A machine that ends will never answer: that is known long before the time limit. */

@@ -1,0 +1,151 @@
+/**
+ * Every key decided: what was said of it, else its default, within its limits. Still with the names and units of files,
+ * which is what `kumite config show` prints. Pure.
+ */
+
+import { clampHypervisor } from "./clamps.ts";
+import type { ConfigSurroundings, HypervisorName } from "./config.ts";
+import {
+  type ConfigEra,
+  type Effective,
+  type HypervisorTable,
+  hypervisorTables,
+  type KeyTable,
+  type KeyValue,
+} from "./key.ts";
+import { agentKeys } from "./keys/agent.ts";
+import { factoryKeys } from "./keys/factory.ts";
+import { netmonKeys, proxyKeys, shimKeys } from "./keys/older.ts";
+import { runtimeKeys } from "./keys/runtime.ts";
+import { type Report, rank } from "./problem.ts";
+import type { Settings } from "./settings.ts";
+import { type HypervisorKeys, hypervisorKeys, kindsOf } from "./tables.ts";
+
+export type EffectiveHypervisor = Effective<HypervisorKeys>;
+
+export interface EffectiveConfig {
+  readonly era: ConfigEra;
+  readonly hypervisor: HypervisorName;
+  /** The table that the chosen hypervisor reads. */
+  readonly chosen: HypervisorTable;
+  readonly hypervisors: Readonly<Record<HypervisorTable, EffectiveHypervisor>>;
+  readonly agentTable: string;
+  readonly agent: Effective<typeof agentKeys>;
+  readonly runtime: Effective<typeof runtimeKeys>;
+  readonly factory: Effective<typeof factoryKeys>;
+  readonly proxyTable: string;
+  readonly proxy: Effective<typeof proxyKeys>;
+  readonly shimTable: string;
+  readonly shim: Effective<typeof shimKeys>;
+  readonly netmon: Effective<typeof netmonKeys>;
+}
+
+export function effectiveConfig(settings: Settings, surroundings: ConfigSurroundings, report: Report): EffectiveConfig {
+  const runtime = decide("runtime", runtimeKeys, settings);
+  const era = eraOf(settings);
+  const hypervisor = chosenHypervisor(settings, runtime.hypervisor, report);
+  const chosen = hypervisor === "process" ? "qemu" : hypervisor;
+  const agentTable = presentTable(settings, "agent");
+  const proxyTable = presentTable(settings, "proxy");
+  const shimTable = presentTable(settings, "shim");
+  const ofHypervisor = (table: HypervisorTable) =>
+    clampHypervisor(decideHypervisor(table, settings, surroundings), {
+      table,
+      era,
+      settings,
+      surroundings,
+      report: table === chosen ? report : () => {},
+    });
+  return {
+    era,
+    hypervisor,
+    chosen,
+    hypervisors: Object.fromEntries(hypervisorTables.map((table) => [table, ofHypervisor(table)])) as Record<
+      HypervisorTable,
+      EffectiveHypervisor
+    >,
+    agentTable,
+    agent: clampAgent(decide(agentTable, agentKeys, settings)),
+    runtime: { ...runtime, create_container_timeout: runtime.create_container_timeout || 60 },
+    factory: decide("factory", factoryKeys, settings),
+    proxyTable,
+    proxy: decide(proxyTable, proxyKeys, settings),
+    shimTable,
+    shim: decide(shimTable, shimKeys, settings),
+    netmon: decide("netmon", netmonKeys, settings),
+  };
+}
+
+/** The era decides how files are read, so it is asked for before they are. */
+export function eraOf(settings: Settings): ConfigEra {
+  const value = settings.get("runtime", "config_era")?.value;
+  return runtimeKeys.config_era.choices.find((era) => era === value) ?? "3.x";
+}
+
+/** `table` is a full name. */
+export function decide<T extends KeyTable>(table: string, keys: T, settings: Settings): Effective<T> {
+  const values: Record<string, KeyValue> = {};
+  for (const [key, spec] of Object.entries(keys)) {
+    values[key] = settings.get(table, key)?.value ?? spec.default;
+  }
+  // What settings hold was checked against the same declarations.
+  return values as Effective<T>;
+}
+
+function decideHypervisor(
+  table: HypervisorTable,
+  settings: Settings,
+  { installRoot }: ConfigSurroundings,
+): EffectiveHypervisor {
+  const name = `hypervisor.${table}`;
+  const keys = hypervisorKeys();
+  const values: EffectiveHypervisor = decide(name, keys, settings);
+  const byTable: Record<string, string> = {};
+  for (const [key, spec] of Object.entries(keys)) {
+    const own = "defaults" in spec ? spec.defaults[table as keyof typeof spec.defaults] : undefined;
+    if (own !== undefined && !settings.has(name, key)) byTable[key] = own;
+  }
+  const ours = values.image === "" && values.initrd === "" ? { initrd: `${installRoot}/initrd.img` } : {};
+  return { ...values, ...byTable, ...ours, kernel: values.kernel || `${installRoot}/vmlinux` };
+}
+
+function clampAgent(agent: Effective<typeof agentKeys>): Effective<typeof agentKeys> {
+  return { ...agent, dial_timeout: agent.dial_timeout || agentKeys.dial_timeout.default };
+}
+
+/** The kind of which a file has a table; the first one when it has none. */
+function presentTable(settings: Settings, group: "agent" | "proxy" | "shim"): string {
+  const known = kindsOf(group).map((kind) => `${group}.${kind}`);
+  const others = [...settings.tables.keys()].filter((table) => table.startsWith(`${group}.`));
+  return known.find((table) => settings.tables.has(table)) ?? others[0] ?? `${group}.kata`;
+}
+
+function chosenHypervisor(settings: Settings, asked: string, report: Report): HypervisorName {
+  const named = runtimeKeys.hypervisor.choices.find((name) => name === asked);
+  if (named !== undefined && named !== "") return named;
+  const present = [...settings.tables.keys()].filter((table) => table.startsWith("hypervisor."));
+  const [first, second] = present;
+  if (first === undefined) return "qemu";
+  const origin = settings.tables.get(second ?? first)?.() ?? { kind: "built-in" };
+  if (second !== undefined) {
+    report({
+      severity: "error",
+      origin,
+      key: second,
+      reason: `${second}: ${first} is there too, and one hypervisor can be used`,
+      hint: `say which with \`hypervisor = "…"\` in [runtime], or remove one`,
+      rank: rank.decoding,
+    });
+  }
+  const table = hypervisorTables.find((name) => first === `hypervisor.${name}`);
+  if (table !== undefined) return table;
+  report({
+    severity: "error",
+    origin,
+    key: first,
+    reason: `${first}: there is no driver for this hypervisor`,
+    hint: `there are drivers for ${hypervisorTables.join(", ")}`,
+    rank: rank.hypervisor,
+  });
+  return "qemu";
+}

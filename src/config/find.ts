@@ -1,0 +1,44 @@
+/** Where the configuration is looked for. */
+import type { Os } from "../sys/os.ts";
+import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
+
+/** Names the file, as in Kata Containers. */
+export const configFileVariable = "KATA_CONF_FILE";
+
+/** The first that is there is used: the host's, then the packages', ours before those of Kata Containers. */
+export const defaultConfigPaths = [
+  "/etc/kumite/configuration.toml",
+  "/usr/share/defaults/kumite/configuration.toml",
+  "/etc/kata-containers/configuration.toml",
+  "/usr/share/defaults/kata-containers/configuration.toml",
+] as const;
+
+/**
+ * Without symlinks; `undefined` when there is no file, and the defaults hold. `path` is used alone.
+ * A file that is there and cannot be used is an error, never a reason to take the next one.
+ */
+export async function findConfigFile(os: Os, path: string | undefined): Promise<string | undefined> {
+  if (path !== undefined) return await resolved(os, path);
+  for (const candidate of defaultConfigPaths) {
+    // A link that leads nowhere is there, too.
+    if ((await os.files.linkStatus(candidate).catch(absent)) !== undefined) return await resolved(os, candidate);
+  }
+  return undefined;
+}
+
+function absent(error: unknown): undefined {
+  if (!isSystemError(error, "ENOENT", "ENOTDIR")) throw error;
+}
+
+async function resolved(os: Os, path: string): Promise<string> {
+  try {
+    return await os.files.realPath(path);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw new KumiteError("config/invalid", `Cannot find usable config file (${messageOf(error)})`, {
+      phase: "config.load",
+      hint: `give another file with --config, or none to use ${defaultConfigPaths[0]} or the defaults`,
+      data: { file: path },
+    });
+  }
+}

@@ -1,0 +1,38 @@
+/** Keys of `[agent.*]`. */
+import { bool, count, type KeyTable, list, text } from "../key.ts";
+
+export const agentKeys = {
+  enable_debug: bool("The agent says more.", "1.7.0"),
+  enable_tracing: bool("The agent traces its calls.", "1.7.0", { annotation: "config.agent.enable_tracing" }),
+  trace_mode: text("When it traces.", "1.7.0", {
+    until: "2.2.0",
+    default: "dynamic",
+    choices: ["dynamic", "static"],
+    annotation: "config.agent.trace_mode",
+  }),
+  trace_type: text("What it traces.", "1.7.0", {
+    until: "2.2.0",
+    default: "isolated",
+    choices: ["isolated", "collated"],
+    annotation: "config.agent.trace_type",
+  }),
+  kernel_modules: list("Modules that the guest's kernel loads, each with its parameters: `name par=val …`.", "1.9.0", {
+    annotation: "config.agent.kernel_modules",
+  }),
+  debug_console_enabled: bool("The agent offers a shell in the guest.", "2.0.0"),
+  dial_timeout: count("How long an agent may take to answer; 0 means 45.", "2.1.0", {
+    unit: "seconds",
+    default: 45,
+    max: 86_400,
+  }),
+  cdh_api_timeout: count("How long the confidential data hub may take.", "3.9.0", { unit: "seconds", default: 50 }),
+  launch_process_timeout: count("How long a process of the guest may take to start.", "3.29.0", {
+    unit: "seconds",
+    default: 6,
+  }),
+  visible_cdi_devices: bool("Devices of CDI are visible in containers.", "3.32.0"),
+  container_pipe_size: count("Size of the pipes of containers; 0: the guest's default.", "3.0.0", {
+    unit: "bytes",
+    annotation: "config.agent.container_pipe_size",
+  }),
+} as const satisfies KeyTable;

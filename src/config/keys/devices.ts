@@ -1,0 +1,122 @@
+/** Keys of `[hypervisor.*]`: buses, devices, network, and machines whose host is not trusted. */
+import { bool, count, exactMax, type KeyTable, list, text } from "../key.ts";
+
+const hypervisor = (name: string) => `config.hypervisor.${name}`;
+const ports = ["no-port", "bridge-port", "root-port", "switch-port"] as const;
+
+export const deviceKeys = {
+  default_bridges: count("PCI bridges for devices that are added later; 0 means 1, more than 5 mean 5.", "1.0.0", {
+    of: ["qemu", "firecracker"],
+    default: 1,
+  }),
+  hotplug_vfio_on_root_bus: bool("Devices of the host are added to the root bus.", "1.3.0", {
+    until: "3.1.0",
+    of: ["qemu", "clh"],
+    annotation: hypervisor("hotplug_vfio_on_root_bus"),
+  }),
+  pcie_root_port: count("PCIe root ports for devices of the host; more than 16 mean 16.", "1.11.0", {
+    of: ["qemu"],
+    annotation: hypervisor("pcie_root_port"),
+  }),
+  pcie_switch_port: count("PCIe switch ports for devices of the host; more than 16 mean 16.", "3.6.0", {
+    of: ["qemu"],
+    annotation: hypervisor("pcie_switch_port"),
+  }),
+  hot_plug_vfio: text("Where devices of the host are added later.", "3.2.0", {
+    of: ["qemu", "clh"],
+    default: "no-port",
+    choices: ports,
+    annotation: hypervisor("hot_plug_vfio"),
+  }),
+  cold_plug_vfio: text("Where devices of the host are from the start.", "3.2.0", {
+    of: ["qemu", "clh"],
+    default: "no-port",
+    choices: ports,
+    annotation: hypervisor("cold_plug_vfio"),
+  }),
+  enable_iommu: bool("The guest has an IOMMU.", "1.12.0", {
+    of: ["qemu", "clh"],
+    annotation: hypervisor("enable_iommu"),
+  }),
+  enable_iommu_platform: bool("Devices go through the IOMMU.", "1.12.0", {
+    of: ["qemu", "clh"],
+    annotation: hypervisor("enable_iommu_platform"),
+  }),
+  disable_vhost_net: bool("Packets go through the monitor, not through the host's kernel.", "1.3.0", {
+    of: ["qemu"],
+    annotation: hypervisor("disable_vhost_net"),
+  }),
+  use_vsock: bool("The agent is reached over vsock.", "1.2.0", {
+    until: "1.13.0-alpha0",
+    of: ["qemu"],
+    annotation: hypervisor("use_vsock"),
+  }),
+  entropy_source: text("Where the guest's randomness comes from.", "1.3.0", {
+    of: ["qemu", "clh"],
+    default: "/dev/urandom",
+    path: "absolute",
+    annotation: hypervisor("entropy_source"),
+    allowedBy: "valid_entropy_sources",
+  }),
+  valid_entropy_sources: list("Files that the annotation for `entropy_source` may name.", "2.1.0", {
+    of: ["qemu", "clh"],
+    items: "glob",
+  }),
+  disable_nesting_checks: bool("A machine in a machine is made like any other.", "1.0.0", { of: ["qemu"] }),
+  rx_rate_limiter_max_rate: count("Bits per second that a machine may receive; 0: no limit.", "2.0.0", {
+    of: ["qemu", "firecracker"],
+    max: exactMax,
+    annotation: hypervisor("rx_rate_limiter_max_rate"),
+  }),
+  tx_rate_limiter_max_rate: count("Bits per second that a machine may send; 0: no limit.", "2.0.0", {
+    of: ["qemu", "firecracker"],
+    max: exactMax,
+    annotation: hypervisor("tx_rate_limiter_max_rate"),
+  }),
+  net_rate_limiter_bw_max_rate: rate("Bits per second of all network cards; 0: no limit."),
+  net_rate_limiter_bw_one_time_burst: rate("Bits that are not counted at first."),
+  net_rate_limiter_ops_max_rate: rate("Packets per second of all network cards; 0: no limit."),
+  net_rate_limiter_ops_one_time_burst: rate("Packets that are not counted at first."),
+  guest_memory_dump_path: text("Directory for the memory of a guest that panicked; empty: none is written.", "2.1.0", {
+    of: ["qemu"],
+    path: "made",
+  }),
+  guest_memory_dump_paging: bool("The dump has the memory as programs see it.", "2.1.0", { of: ["qemu"] }),
+  use_legacy_serial: bool("The console is a serial line of the board.", "2.5.0", {
+    of: ["qemu"],
+    annotation: hypervisor("use_legacy_serial"),
+  }),
+  extra_monitor_socket: text("A further monitor of QEMU, with `enable_debug` only.", "3.2.0", {
+    of: ["qemu"],
+    choices: ["", "hmp", "qmp", "qmp-pretty"],
+  }),
+  confidential_guest: bool("The machine hides its memory from the host.", "2.2.0", { of: ["qemu", "clh"] }),
+  sev_snp_guest: bool("It does so by AMD SEV-SNP.", "3.1.0", { of: ["qemu"] }),
+  snp_id_block: text("The identity of an SEV-SNP guest.", "3.15.0", { of: ["qemu"] }),
+  snp_id_auth: text("The signature of that identity.", "3.15.0", { of: ["qemu"] }),
+  snp_guest_policy: count("The policy of an SEV-SNP guest.", "3.20.0", {
+    of: ["qemu"],
+    default: 196_608,
+    max: exactMax,
+  }),
+  snp_certs_path: text("Certificates of SEV-SNP.", "3.7.0", { until: "3.13.0", of: ["qemu"], path: "absolute" }),
+  tdx_quote_generation_service_socket_port: count("The port of TDX's quote service.", "3.6.0", {
+    of: ["qemu"],
+    default: 4050,
+  }),
+  measurement_algo: text("The hash of measurements.", "3.22.0", {
+    of: ["qemu"],
+    default: "sha512",
+    choices: ["sha256", "sha384", "sha512"],
+  }),
+  remote_hypervisor_socket: text("The socket of a hypervisor elsewhere.", "3.3.0", {
+    of: [],
+    default: "/run/peerpod/hypervisor.sock",
+    path: "absolute",
+  }),
+  remote_hypervisor_timeout: count("How long it may take.", "3.3.0", { of: [], unit: "seconds", default: 600 }),
+} as const satisfies KeyTable;
+
+function rate(doc: string) {
+  return count(doc, "2.5.0", { of: ["clh"], max: exactMax });
+}

@@ -1,0 +1,86 @@
+/** Keys of `[runtime]`. */
+import { bool, count, eras, type KeyTable, list, text } from "../key.ts";
+
+const runtime = (name: string) => `config.runtime.${name}`;
+
+export const hypervisorNames = ["qemu", "firecracker", "clh", "process"] as const;
+export const networkModels = ["default", "macvtap", "tcfilter", "none", "bridged", "enlightened"] as const;
+
+export const runtimeKeys = {
+  hypervisor: text("The driver; `process` runs the agent without a machine, for tests only.", "ours", {
+    default: "",
+    choices: ["", ...hypervisorNames],
+    defaultText: "that of the file's hypervisor table, else qemu",
+  }),
+  config_era: text("Which releases' rules hold where they changed: clamps, and what excludes what.", "ours", {
+    default: "3.x",
+    choices: eras,
+  }),
+  rootfs_writes: text(
+    "Whether what a container writes to its root has to be seen on the host, or may stay in the guest.",
+    "ours",
+    { default: "host", choices: ["host", "guest"] },
+  ),
+  valid_config_paths: list("Files that the annotation `io.katacontainers.config_path` may name.", "ours", {
+    items: "glob",
+  }),
+  enable_debug: bool("Debug lines in the logs.", "1.0.0"),
+  internetworking_model: text("How a machine is connected to its network.", "1.0.0", {
+    default: "tcfilter",
+    choices: networkModels,
+    fault: "Unknown type",
+    annotation: runtime("internetworking_model"),
+  }),
+  disable_guest_seccomp: bool("The seccomp profiles of containers do not hold.", "1.5.0", {
+    annotation: runtime("disable_guest_seccomp"),
+  }),
+  enable_tracing: bool("The runtime traces its calls.", "1.3.0"),
+  jaeger_endpoint: text("Where traces go.", "2.1.0", { defaultText: "http://localhost:14268/api/traces" }),
+  jaeger_user: text("The user there.", "2.1.0"),
+  jaeger_password: text("The password there.", "2.1.0"),
+  disable_new_netns: bool("The machine is in the host's network namespace.", "1.4.0", {
+    annotation: runtime("disable_new_netns"),
+  }),
+  sandbox_cgroup_only: bool("One cgroup of the host has everything of a sandbox.", "1.9.0", {
+    annotation: runtime("sandbox_cgroup_only"),
+  }),
+  enable_agent_pidns: bool("Containers may ask for the agent's pid namespace.", "1.12.0", { until: "1.13.0-alpha0" }),
+  experimental: list("Experimental features; there are none.", "1.7.0", { annotation: runtime("experimental") }),
+  static_sandbox_resource_mgmt: bool("A machine has its size from the start; nothing is added later.", "2.4.0"),
+  enable_vcpus_pinning: bool("Each virtual processor has a processor of the host.", "3.1.0", {
+    annotation: "enable_vcpus_pinning",
+  }),
+  sandbox_bind_mounts: list(
+    "Directories and files of the host for every sandbox, read-only; `:rw` after one: not.",
+    "2.1.0",
+  ),
+  vfio_mode: text("Who drives devices of the host: the guest's kernel, or programs in containers.", "2.3.0", {
+    default: "guest-kernel",
+    choices: ["guest-kernel", "vfio"],
+    annotation: runtime("vfio_mode"),
+  }),
+  disable_guest_empty_dir: bool("Kubernetes' emptyDir volumes are on the host.", "2.4.0"),
+  emptydir_mode: text("What an emptyDir volume on the host is.", "3.28.0", {
+    default: "shared-fs",
+    choices: ["shared-fs", "block-plain", "block-encrypted"],
+  }),
+  guest_selinux_label: text("The SELinux label of containers.", "3.1.0", {
+    annotation: runtime("guest_selinux_label"),
+  }),
+  enable_pprof: bool("The runtime can be profiled.", "2.0.0", { annotation: runtime("enable_pprof") }),
+  create_container_timeout: count("How long the agent may take to make a container; 0 means 60.", "3.4.0", {
+    unit: "seconds",
+    default: 60,
+    max: 86_400,
+    annotation: runtime("create_container_timeout"),
+  }),
+  dan_conf: text("Directory that describes networks which are attached directly.", "3.7.0", {
+    default: "/run/kata-containers/dans",
+    path: "absolute",
+  }),
+  experimental_force_guest_pull: bool("The guest fetches images itself.", "3.18.0", {
+    annotation: runtime("experimental_force_guest_pull"),
+  }),
+  kubelet_root_dir: text("The kubelet's directory.", "3.28.0", { default: "/var/lib/kubelet", path: "absolute" }),
+  pod_resource_api_sock: text("The kubelet's socket for devices.", "3.24.0", { path: "absolute" }),
+} as const satisfies KeyTable;

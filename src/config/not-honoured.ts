@@ -1,0 +1,190 @@
+/**
+ * Keys that are accepted and have no effect, with the reason: a value other than the default is told with its place, once
+ * for each key. Whoever makes a key effective removes its line; the reference page is made from here too.
+ */
+
+const confidential = "no driver here makes confidential machines";
+const vfio = "devices of the host cannot be given to a machine yet";
+const vhostUser = "block devices of other programs cannot be used yet";
+const clh = "it is for Cloud Hypervisor, for which there is no driver yet";
+const network = "machines have no network yet";
+const tracing = "nothing is traced yet";
+const numa = "a machine has one NUMA node";
+const selinux = "the guest has no SELinux policy";
+const selfMade = "Kumite does this itself";
+const notYet = "it has no effect yet";
+
+const hypervisor: Readonly<Record<string, string>> = {
+  ctlpath: "there is no driver for ACRN",
+  valid_ctlpaths: "there is no driver for ACRN",
+  image: notYet,
+  rootfs_type: notYet,
+  firmware: notYet,
+  firmware_volume: notYet,
+  pflashes: notYet,
+  kernel_verity_params: notYet,
+  machine_accelerators: notYet,
+  cpu_features: notYet,
+  guest_hook_path: notYet,
+  guest_extension_images: notYet,
+  seccompsandbox: notYet,
+  rootless: "machines run as root",
+  disable_seccomp: clh,
+  disable_guest_selinux: selinux,
+  hypervisor_loglevel: clh,
+  default_maxvcpus: notYet,
+  memory_slots: notYet,
+  default_maxmemory: notYet,
+  memory_offset: notYet,
+  enable_virtio_mem: notYet,
+  enable_mem_prealloc: notYet,
+  enable_hugepages: notYet,
+  enable_swap: notYet,
+  file_mem_backend: notYet,
+  reclaim_guest_freed_memory: notYet,
+  enable_guest_swap: notYet,
+  enable_numa: numa,
+  numa_mapping: numa,
+  block_device_driver: notYet,
+  disable_block_device_use: notYet,
+  block_device_cache_set: notYet,
+  block_device_cache_direct: notYet,
+  block_device_cache_noflush: notYet,
+  block_device_aio: notYet,
+  block_device_logical_sector_size: notYet,
+  block_device_physical_sector_size: notYet,
+  enable_iothreads: notYet,
+  indep_iothreads: notYet,
+  shared_fs: notYet,
+  msize_9p: notYet,
+  virtio_fs_cache: notYet,
+  virtio_fs_cache_size: notYet,
+  virtio_fs_queue_size: notYet,
+  virtio_fs_extra_args: notYet,
+  disable_image_nvdimm: notYet,
+  enable_vhost_user_store: vhostUser,
+  vhost_user_store_path: vhostUser,
+  vhost_user_reconnect_timeout_sec: vhostUser,
+  disk_rate_limiter_bw_max_rate: clh,
+  disk_rate_limiter_bw_one_time_burst: clh,
+  disk_rate_limiter_ops_max_rate: clh,
+  disk_rate_limiter_ops_one_time_burst: clh,
+  default_bridges: notYet,
+  hotplug_vfio_on_root_bus: vfio,
+  pcie_root_port: notYet,
+  pcie_switch_port: vfio,
+  hot_plug_vfio: vfio,
+  cold_plug_vfio: vfio,
+  enable_iommu: notYet,
+  enable_iommu_platform: notYet,
+  disable_vhost_net: network,
+  use_vsock: "the agent is reached over virtio-serial",
+  entropy_source: notYet,
+  disable_nesting_checks: notYet,
+  rx_rate_limiter_max_rate: network,
+  tx_rate_limiter_max_rate: network,
+  net_rate_limiter_bw_max_rate: clh,
+  net_rate_limiter_bw_one_time_burst: clh,
+  net_rate_limiter_ops_max_rate: clh,
+  net_rate_limiter_ops_one_time_burst: clh,
+  guest_memory_dump_path: notYet,
+  guest_memory_dump_paging: notYet,
+  use_legacy_serial: "the console is a serial line in any case",
+  extra_monitor_socket: notYet,
+  confidential_guest: confidential,
+  sev_snp_guest: confidential,
+  snp_id_block: confidential,
+  snp_id_auth: confidential,
+  snp_guest_policy: confidential,
+  snp_certs_path: confidential,
+  tdx_quote_generation_service_socket_port: confidential,
+  measurement_algo: confidential,
+  remote_hypervisor_socket: "there is no driver for a hypervisor elsewhere",
+  remote_hypervisor_timeout: "there is no driver for a hypervisor elsewhere",
+};
+
+const agent: Readonly<Record<string, string>> = {
+  enable_tracing: tracing,
+  trace_mode: tracing,
+  trace_type: tracing,
+  kernel_modules: notYet,
+  debug_console_enabled: notYet,
+  cdh_api_timeout: confidential,
+  launch_process_timeout: "Kumite's agent starts no such process",
+  visible_cdi_devices: "Kumite's agent knows no CDI",
+  container_pipe_size: notYet,
+};
+
+const runtime: Readonly<Record<string, string>> = {
+  rootfs_writes: notYet,
+  internetworking_model: network,
+  enable_tracing: tracing,
+  jaeger_endpoint: tracing,
+  jaeger_user: tracing,
+  jaeger_password: tracing,
+  disable_new_netns: network,
+  sandbox_cgroup_only: notYet,
+  enable_agent_pidns: "no container gets the agent's pid namespace",
+  static_sandbox_resource_mgmt: notYet,
+  enable_vcpus_pinning: notYet,
+  sandbox_bind_mounts: notYet,
+  vfio_mode: vfio,
+  disable_guest_empty_dir: notYet,
+  emptydir_mode: notYet,
+  guest_selinux_label: selinux,
+  enable_pprof: "the runtime is no Go program",
+  create_container_timeout: notYet,
+  dan_conf: network,
+  experimental_force_guest_pull: "images are the engine's affair",
+  kubelet_root_dir: notYet,
+  pod_resource_api_sock: vfio,
+};
+
+const factory: Readonly<Record<string, string>> = {
+  enable_template: notYet,
+  template_path: notYet,
+  template_scope: notYet,
+  vm_cache_number: notYet,
+  vm_cache_endpoint: notYet,
+};
+
+const older: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  proxy: { path: selfMade, enable_debug: selfMade },
+  shim: { path: selfMade, enable_debug: selfMade, enable_tracing: tracing },
+  netmon: { enable_netmon: network, path: network, enable_debug: network },
+  image: { service_offload: "images are the engine's affair", provision: "images are the engine's affair" },
+};
+
+const groups: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  hypervisor,
+  agent,
+  runtime,
+  factory,
+  ...older,
+};
+
+/** Why a key has no effect; `undefined` when it has one. */
+export function whyNotHonoured(table: string, key: string): string | undefined {
+  const [group = ""] = table.split(".", 1);
+  const keys = groups[group];
+  return keys !== undefined && Object.hasOwn(keys, key) ? keys[key] : undefined;
+}
+
+/** Keys of Kata's runtime in Rust, which its runtime in Go does not read either. */
+const rustOnly: ReadonlySet<string> = new Set([
+  "name",
+  "hypervisor_name",
+  "agent_name",
+  "keep_abnormal",
+  "use_passfd_io",
+  "passfd_listener_port",
+  "server_port",
+  "log_port",
+  "dial_timeout_ms",
+  "reconnect_timeout_ms",
+  "prefetch_list_path",
+]);
+
+export function isOfRustRuntime(key: string): boolean {
+  return rustOnly.has(key) || key.startsWith("mem_agent_") || key.startsWith("db_");
+}

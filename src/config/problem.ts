@@ -1,0 +1,99 @@
+/** Where a value comes from, and what is wrong with one. Plain data, and their texts. */
+import { KumiteError } from "../util/errors.ts";
+import { oneLine } from "../util/text.ts";
+
+export type Origin =
+  | { readonly kind: "built-in" }
+  | {
+      readonly kind: "file" | "drop-in";
+      readonly file: string;
+      /** From 1; missing where the place is not known. */
+      readonly line?: number;
+      readonly column?: number;
+    }
+  /** `name` in full. */
+  | { readonly kind: "annotation"; readonly name: string }
+  | { readonly kind: "command-line"; readonly word: string };
+
+/** `/etc/k.toml:3:1`, and so on. */
+export function originText(origin: Origin): string {
+  switch (origin.kind) {
+    case "built-in":
+      return "built-in";
+    case "file":
+    case "drop-in":
+      return origin.line === undefined ? origin.file : `${origin.file}:${origin.line}:${origin.column}`;
+    case "annotation":
+      return `annotation ${oneLine(origin.name, 200)}`;
+    case "command-line":
+      return `--set ${oneLine(origin.word, 200)}`;
+  }
+}
+
+export interface Problem {
+  /**
+   * `error`: nothing starts with it. `unknown`: a key that nobody reads, which is a typing error or of another release:
+   * told, and an error for who asks for a check. `notice`: what a reader of the file should know.
+   */
+  readonly severity: "error" | "unknown" | "notice";
+  readonly origin: Origin;
+  /** With its table, e.g. `hypervisor.qemu.path`. */
+  readonly key?: string;
+  /** A sentence that goes on from the place, and names the key. */
+  readonly reason: string;
+  /** What to do. */
+  readonly hint?: string;
+  /** Orders errors as Kata Containers comes upon them; the first one is what a start fails with. */
+  readonly rank?: number;
+}
+
+/** The order of Kata Containers, with room between. */
+export const rank = {
+  decoding: 0,
+  network: 10,
+  path: 20,
+  kernel: 21,
+  initrd: 22,
+  image: 23,
+  bothOrNeither: 24,
+  firmware: 25,
+  blockDriver: 26,
+  vsock: 27,
+  hypervisor: 28,
+  proxy: 30,
+  agent: 31,
+  shim: 32,
+  networkNamespace: 40,
+  machine: 41,
+  factory: 42,
+  other: 50,
+} as const;
+
+export type Report = (problem: Problem) => void;
+
+export function problemText({ origin, reason }: Problem): string {
+  return origin.kind === "built-in" ? reason : `${originText(origin)}: ${reason}`;
+}
+
+/** The errors among them, the first one first. */
+export function errorsIn(problems: readonly Problem[]): Problem[] {
+  const errors = problems.filter(({ severity }) => severity === "error");
+  return errors.sort((a, b) => (a.rank ?? rank.other) - (b.rank ?? rank.other));
+}
+
+/** The first error, and how many there are besides. */
+export function configError([first, ...others]: readonly Problem[]): KumiteError {
+  if (first === undefined) return new KumiteError("internal", "a configuration failed without an error");
+  const { origin, key, hint = "correct the key, or remove it to get the default" } = first;
+  const file = origin.kind === "file" || origin.kind === "drop-in" ? origin.file : undefined;
+  const more = others.length === 0 ? "" : `; \`kumite config check\` shows ${others.length} more`;
+  return new KumiteError("config/invalid", problemText(first), {
+    phase: "config.load",
+    hint: `${hint}${more}`,
+    data: {
+      ...(file !== undefined && { file }),
+      ...("line" in origin && { line: origin.line }),
+      ...(key !== undefined && { key }),
+    },
+  });
+}

@@ -1,0 +1,207 @@
+/**
+ * What was said about keys, by whom: the layers of a configuration one over the other. A later layer replaces single keys,
+ * lists as a whole.
+ */
+import { isRecord } from "../util/json.ts";
+import { nearest } from "../util/nearest.ts";
+import { oneLine } from "../util/text.ts";
+import type { ConfigEra, Given, KeyTable, KeyValue } from "./key.ts";
+import { isOfRustRuntime } from "./not-honoured.ts";
+import { Positions } from "./positions.ts";
+import { type Origin, type Report, rank } from "./problem.ts";
+import { isGroup, keysOf, kindsOf, topNames } from "./tables.ts";
+import type { TomlTable } from "./toml.ts";
+import { faultOf, show } from "./value.ts";
+
+export interface Setting {
+  readonly value: KeyValue;
+  /** Computed when asked for: most places are never needed. */
+  readonly origin: () => Origin;
+}
+
+export class Settings {
+  /** By table and key, e.g. `hypervisor.qemu.path`. */
+  readonly #settings = new Map<string, Setting>();
+  /** Tables that a file has, though they may be empty, and where the first of each is. */
+  readonly tables = new Map<string, () => Origin>();
+
+  get(table: string, key: string): Setting | undefined {
+    return this.#settings.get(`${table}.${key}`);
+  }
+
+  set(table: string, key: string, setting: Setting): void {
+    this.#settings.set(`${table}.${key}`, setting);
+  }
+
+  has(table: string, key: string): boolean {
+    return this.#settings.has(`${table}.${key}`);
+  }
+
+  origin(table: string, key: string): Origin {
+    return this.get(table, key)?.origin() ?? { kind: "built-in" };
+  }
+
+  /** Full names of keys that are set. */
+  names(): Iterable<string> {
+    return this.#settings.keys();
+  }
+
+  /** What was said of a table. */
+  given<T extends KeyTable>(table: string, keys: T): Given<T> {
+    const given: Record<string, KeyValue> = {};
+    for (const key of Object.keys(keys)) {
+      const setting = this.get(table, key);
+      if (setting !== undefined) given[key] = setting.value;
+    }
+    // `addDocument` and its like let in only what the keys' declarations allow.
+    return given as Given<T>;
+  }
+}
+
+/** A file, as it is laid over what was there before. */
+export interface FileLayer {
+  readonly kind: "file" | "drop-in";
+  readonly file: string;
+  readonly text: string;
+  readonly document: TomlTable;
+}
+
+/** Lays a file over the settings; what is wrong with it is reported and left out. */
+export function addDocument(settings: Settings, layer: FileLayer, era: ConfigEra, report: Report): void {
+  new DocumentReader(settings, layer, era, report).read();
+}
+
+class DocumentReader {
+  readonly #settings: Settings;
+  readonly #layer: FileLayer;
+  readonly #era: ConfigEra;
+  readonly #report: Report;
+  #positions: Positions | undefined;
+  #unknowns = 0;
+
+  constructor(settings: Settings, layer: FileLayer, era: ConfigEra, report: Report) {
+    this.#settings = settings;
+    this.#layer = layer;
+    this.#era = era;
+    this.#report = report;
+  }
+
+  read(): void {
+    for (const [name, value] of Object.entries(this.#layer.document)) {
+      if (isGroup(name)) this.#group(name, value);
+      else if (topNames.includes(name)) this.#table(name, [name], value);
+      else this.#unknown([name], topNames, `${oneLine(name, 60)} is not a known table`);
+    }
+    if (this.#unknowns <= unknownLimit) return;
+    const { kind, file } = this.#layer;
+    const reason = `${this.#unknowns - unknownLimit} further keys are not known`;
+    this.#report({ severity: "unknown", origin: { kind, file }, reason });
+  }
+
+  #group(group: "hypervisor" | "agent" | "proxy" | "shim", value: unknown): void {
+    if (!isRecord(value)) {
+      this.#wrong([group], `${group} must be a table, not ${show(value)}`);
+      return;
+    }
+    for (const [kind, content] of Object.entries(value)) {
+      const path = [group, kind];
+      const name = `${group}.${oneLine(kind, 60)}`;
+      const known = kindsOf(group).includes(kind);
+      if (!known && !isRecord(content)) {
+        this.#unknown(
+          path,
+          kindsOf(group),
+          `${name} is not a known key: a table such as [${group}.${kindsOf(group)[0]}] is`,
+        );
+      } else if (known || !this.#unknownKind(group, kind, path)) this.#table(name, path, content);
+    }
+  }
+
+  /** Whether the table is left out. */
+  #unknownKind(group: "hypervisor" | "agent" | "proxy" | "shim", kind: string, path: readonly string[]): boolean {
+    const word = oneLine(kind, 60);
+    const known = kindsOf(group);
+    switch (group) {
+      case "hypervisor":
+        if (this.#era === "1.0") this.#unknown(path, known, `hypervisor.${word} is not a known table`);
+        else this.#wrong(path, `hypervisor.${word}: there is no such hypervisor`, hintOf(kind, known));
+        return true;
+      case "agent":
+        if (this.#era !== "3.x") this.#unknown(path, known, `agent.${word} is not a known table`);
+        else this.#wrong(path, `${word} agent type is not supported`, hintOf(kind, known), rank.agent);
+        return true;
+      case "proxy":
+      case "shim":
+        if (this.#era !== "3.x") return false;
+        this.#unknown(path, known, `${group}.${word} is not a known table`);
+        return true;
+    }
+  }
+
+  #table(name: string, path: readonly string[], value: unknown): void {
+    if (!isRecord(value)) {
+      this.#wrong(path, `${name} must be a table, not ${show(value)}`);
+      return;
+    }
+    if (!this.#settings.tables.has(name)) this.#settings.tables.set(name, () => this.#origin(path));
+    const keys = keysOf(name);
+    if (keys === undefined) return;
+    for (const [key, item] of Object.entries(value)) this.#key(name, keys, [...path, key], item);
+  }
+
+  #key(table: string, keys: KeyTable, path: readonly string[], value: unknown): void {
+    const key = path.at(-1) ?? "";
+    const full = `${table}.${oneLine(key, 60)}`;
+    const spec = Object.hasOwn(keys, key) ? keys[key] : undefined;
+    const fault = spec && faultOf(spec, value, this.#era);
+    if (spec === undefined) this.#unknownKey(full, key, keys, path);
+    else if (fault !== undefined) this.#wrong(path, `${full} ${fault}`);
+    else this.#settings.set(table, key, { value: value as KeyValue, origin: () => this.#origin(path) });
+  }
+
+  /** A drop-in changes single keys of hypervisors and agents, and fails there for one that is not known. */
+  #unknownKey(full: string, key: string, keys: KeyTable, path: readonly string[]): void {
+    const strict = this.#layer.kind === "drop-in" && /^(hypervisor|agent)\./.test(full);
+    if (strict) {
+      this.#wrong(path, `error applying key ${full}: it is not a known key`, hintOf(key, Object.keys(keys)));
+    } else if (isOfRustRuntime(key)) {
+      this.#unknown(path, [], `${full} is read by Kata's runtime in Rust only`);
+    } else this.#unknown(path, Object.keys(keys), `${full} is not a known key`);
+  }
+
+  #unknown(path: readonly string[], candidates: readonly string[], reason: string): void {
+    this.#unknowns += 1;
+    if (this.#unknowns > unknownLimit) return;
+    const hint = hintOf(path.at(-1) ?? "", candidates) ?? "remove it: it is ignored";
+    this.#report({ severity: "unknown", origin: this.#origin(path), key: keyText(path), reason, hint });
+  }
+
+  #wrong(path: readonly string[], reason: string, hint?: string, of: number = rank.decoding): void {
+    this.#report({
+      severity: "error",
+      origin: this.#origin(path),
+      key: keyText(path),
+      reason,
+      rank: of,
+      ...(hint !== undefined && { hint }),
+    });
+  }
+
+  #origin(path: readonly string[]): Origin {
+    const { kind, file, text } = this.#layer;
+    this.#positions ??= new Positions(text);
+    return { kind, file, ...this.#positions.of(path) };
+  }
+}
+
+/** Of one file; what has more is no configuration, and each takes a search. */
+const unknownLimit = 50;
+
+function keyText(path: readonly string[]): string {
+  return oneLine(path.join("."), 120);
+}
+
+function hintOf(word: string, candidates: readonly string[]): string | undefined {
+  const close = word.length > 60 ? undefined : nearest(word, candidates);
+  return close === undefined ? undefined : `did you mean ${close}?`;
+}
