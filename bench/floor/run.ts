@@ -59,10 +59,10 @@ export async function bootFloor(options: FloorOptions): Promise<BootCost> {
 function floorMachine({ guest, accelerator, memoryMiB, parameters }: FloorOptions): QemuMachine {
   return {
     name: "floor",
+    type: "q35",
     accelerator,
     vcpus: 1,
-    memoryMiB,
-    sharedMemory: true,
+    memory: { sizeMiB: memoryMiB, backing: { kind: "memfd", shared: true } },
     boot: { kind: "kernel", kernel: guest.vmlinux, initrd: guest.initrd, parameters },
     chardevs: [
       { kind: "descriptor", id: "byte", fd: byteFd },

@@ -3,7 +3,7 @@
  * Callers ask a driver's capabilities, never its name. Each driver passes `driver-suite.ts`.
  */
 import type { ByteStream } from "../sys/os.ts";
-import type { SharedDirectory, SharingWay, VmSpec } from "./spec.ts";
+import type { DiskBus, SharedDirectory, SharingWay, VmSpec } from "./spec.ts";
 
 export interface DriverCapabilities {
   /** The workload is behind a hardware-like boundary; `false` means: for tests only. */
@@ -12,9 +12,15 @@ export interface DriverCapabilities {
   readonly ownClock: boolean;
   /** How the guest can reach shared directories; the first is the default. */
   readonly sharing: readonly SharingWay[];
+  /** What disks can be on; none for a driver without disks. */
+  readonly disks: readonly DiskBus[];
+  /** What a running machine of this driver can be given. */
+  readonly hotplug: readonly Hotplug[];
   /** Machines can be saved, and others go on from what was saved (`RunningVm.snapshots`, `VmSpec.restoreFrom`). */
   readonly snapshots: boolean;
 }
+
+export type Hotplug = "vcpu" | "memory" | "disk" | "network";
 
 /** Something on the host that the driver is about to make, told before it exists so that it can be journalled. */
 export type DriverStep =
@@ -93,7 +99,8 @@ export interface Driver {
   readonly capabilities: DriverCapabilities;
   /**
    * Starts a VM; resolves when the VMM runs and its channel is connected, before the guest has booted.
-   * A rejected start has left nothing behind.
+   * A rejected start has left nothing behind; one of what the capabilities deny has made nothing
+   * (`hypervisor/unsupported`).
    */
   start(spec: VmSpec, context: StartContext): Promise<RunningVm>;
 }

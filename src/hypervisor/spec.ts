@@ -1,6 +1,7 @@
 /**
  * What a virtual machine is to be: plain data, the same for every driver.
- * Knows nothing of containers, agents or a driver's command line.
+ * Knows nothing of containers, agents or a driver's command line. What a driver cannot make of it, it refuses before
+ * anything is made.
  */
 
 export interface VmSpec {
@@ -9,13 +10,32 @@ export interface VmSpec {
   /** Directory for the VM's sockets and logs; exists, 0700, removed by its owner. */
   readonly directory: string;
   readonly vcpus: number;
+  /** How many it can grow to; default `vcpus`. Each costs the guest some memory from the start. */
+  readonly maxVcpus?: number;
   readonly memoryMiB: number;
+  /** What can be plugged in later; default nothing. */
+  readonly memoryGrowth?: MemoryGrowth;
   /** Default: what the shared directories need. */
   readonly memoryBacking?: MemoryBacking;
+  /** The host never swaps it out; default false. */
+  readonly memoryLocked?: boolean;
   readonly guest: GuestFiles;
   /** Appended to the driver's own kernel parameters. */
   readonly kernelParameters: readonly string[];
   readonly sharedDirectories: readonly SharedDirectory[];
+  /** In the order in which the guest finds those of one bus. */
+  readonly disks?: readonly Disk[];
+  readonly networks?: readonly NetworkDevice[];
+  /** Where devices can be plugged in later; default what the driver's configuration says. */
+  readonly hotplugPorts?: HotplugPorts;
+  /** File on the host whose bytes a random number device gives the guest; default no such device. */
+  readonly entropySource?: string;
+  /** The host gets back what the guest frees; default false. */
+  readonly reclaimsFreeMemory?: boolean;
+  /** An IOMMU for the guest's devices; default false. */
+  readonly iommu?: boolean;
+  /** Nothing runs before it is told to; default false. */
+  readonly startsPaused?: boolean;
   /**
    * File with the device state of a machine that was saved and had the same devices: this one goes on where that one was,
    * with the memory of `memoryBacking`, and boots nothing. Needs the capability `snapshots`.
@@ -25,22 +45,44 @@ export interface VmSpec {
   readonly cgroups: readonly string[];
 }
 
-/** Where the guest's memory is. `shared`: what the guest writes is in the file; else the file is only read. */
-export interface MemoryBacking {
-  readonly kind: "file";
-  /** Of a file of the memory's size. */
-  readonly path: string;
-  readonly shared: boolean;
-}
-
 /** Absolute paths; the driver checks that they exist and names the missing one. */
 export interface GuestFiles {
   /** Uncompressed ELF with a PVH entry. */
   readonly kernel: string;
-  readonly initrd: string;
+  /** Exactly one of this and `image`. */
+  readonly initrd?: string;
+  readonly image?: GuestImage;
   /** The agent's executable, for drivers that boot no kernel. */
   readonly agent: string;
 }
+
+/** A disk image whose first partition is the guest's root file system, never written to. */
+export interface GuestImage {
+  readonly path: string;
+  /** Default `ext4`. */
+  readonly fileSystem?: "ext4" | "xfs" | "erofs";
+  /** Default `virtio-blk`. With `nvdimm` the guest maps the host's pages instead of copying them. */
+  readonly bus?: "virtio-blk" | "nvdimm";
+}
+
+export interface MemoryGrowth {
+  /** Of all memory, what the machine starts with included. */
+  readonly maxMiB: number;
+  /** How many times memory can be added. */
+  readonly slots: number;
+}
+
+/**
+ * Where the guest's memory is. `shared`: another process can map it, and what the guest writes is in the file; else a file
+ * is only read.
+ */
+export type MemoryBacking =
+  | { readonly kind: "ram"; readonly preallocated?: boolean }
+  | { readonly kind: "memfd"; readonly shared: boolean; readonly preallocated?: boolean }
+  /** `path` is a file of the memory's size, or a directory, where a file without a name is made. */
+  | { readonly kind: "file"; readonly path: string; readonly shared: boolean; readonly preallocated?: boolean }
+  /** Always preallocated: a guest that finds none left at its first use of a page would be killed. */
+  | { readonly kind: "hugepages"; readonly shared: boolean };
 
 /** A directory of the host that the guest mounts by tag; changes of the host below it show in the guest. */
 export interface SharedDirectory {
@@ -48,7 +90,56 @@ export interface SharedDirectory {
   readonly path: string;
   /** Default: the first way that the driver's capabilities name. By 9p the machine can be saved, while it is not mounted. */
   readonly by?: SharingWay;
+  /** The guest cannot write to it, whatever it mounts; by 9p only. */
+  readonly readOnly?: boolean;
 }
 
 /** `bind` is for drivers without a kernel of their own. */
 export type SharingWay = "virtio-fs" | "9p" | "bind";
+
+/** An image that the guest sees as a disk. Its format is never guessed: the bytes of the file are those of the disk. */
+export interface Disk {
+  /** Of letters, digits and `-`, unique in the machine. */
+  readonly id: string;
+  /** A regular file or a block device. */
+  readonly path: string;
+  readonly bus: DiskBus;
+  readonly readOnly: boolean;
+  /** What the guest finds it by; at most 20 bytes. Default none. */
+  readonly serial?: string;
+  /** Default: the host's page cache, and what the guest flushes is on the medium. */
+  readonly cache?: DiskCache;
+  /** Default `threads`. `native` needs `cache.direct`. */
+  readonly aio?: "threads" | "native" | "io_uring";
+  /** Not served by the thread that serves everything; default false. */
+  readonly ownThread?: boolean;
+  /** Powers of two from 512 to 65536; default 512 each. */
+  readonly logicalSectorBytes?: number;
+  readonly physicalSectorBytes?: number;
+}
+
+/** On a machine without PCI `virtio-blk` is a device on virtio-mmio. */
+export type DiskBus = "virtio-blk" | "virtio-scsi" | "nvdimm";
+
+export interface DiskCache {
+  /** Past the host's page cache (O_DIRECT). */
+  readonly direct: boolean;
+  /** What the guest flushes is not: fast, and lost with the host's power. */
+  readonly noFlush: boolean;
+}
+
+/** A network interface on tap devices, given as descriptors of this process; one of each list for each queue. */
+export interface NetworkDevice {
+  readonly id: string;
+  readonly macAddress: string;
+  readonly tapFds: readonly number[];
+  /** Of /dev/vhost-net; none to let the VMM move the packets itself. */
+  readonly vhostFds: readonly number[];
+}
+
+export interface HotplugPorts {
+  /** Bridges of 30 slots each. */
+  readonly bridges: number;
+  /** PCI Express root ports, each for one device. */
+  readonly rootPorts: number;
+}

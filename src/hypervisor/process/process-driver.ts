@@ -14,7 +14,7 @@ import { ProcessVm, processFd } from "./process-vm.ts";
 export function processDriver(os: Os): Driver {
   return {
     name: "process",
-    capabilities: { isolates: false, ownClock: false, sharing: ["bind"], snapshots: false },
+    capabilities: { isolates: false, ownClock: false, sharing: ["bind"], disks: [], hotplug: [], snapshots: false },
     start: (spec, context) => start(os, spec, context),
   };
 }

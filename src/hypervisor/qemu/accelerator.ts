@@ -82,9 +82,9 @@ async function probe(os: Os, context: StartContext, request: AcceleratorRequest)
   const argv = qemuArguments({
     name: "kumite-kvm-probe",
     accelerator: "kvm",
+    type: "q35",
     vcpus: 1,
-    memoryMiB: 128,
-    sharedMemory: false,
+    memory: { sizeMiB: 128 },
     boot: { kind: "kernel", kernel, parameters: ["earlyprintk=serial,ttyS0,115200", "console=ttyS0", "panic=-1"] },
     chardevs: [{ kind: "descriptor", id: "console", fd: consoleFd }],
     devices: [{ kind: "serial", chardev: "console" }],

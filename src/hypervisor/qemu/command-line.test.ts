@@ -9,9 +9,9 @@ import { renderOption } from "./option.ts";
 const machine: QemuMachine = {
   name: "sandbox-a",
   accelerator: "tcg",
+  type: "q35",
   vcpus: 1,
-  memoryMiB: 512,
-  sharedMemory: true,
+  memory: { sizeMiB: 512, backing: { kind: "memfd", shared: true } },
   boot: { kind: "kernel", kernel: "/k", initrd: "/i", parameters: ["quiet", "a=b"] },
   monitor: 3,
   chardevs: [
@@ -50,14 +50,14 @@ describe("a QEMU command line", () => {
   it("backs the memory by a shared file exactly when a device of another process needs it", () => {
     assert.deepEqual(valuesOf("-object", qemuArguments(machine)), ["memory-backend-memfd,id=ram,size=512M,share=on"]);
     assert.ok(valuesOf("-machine", qemuArguments(machine)).join().includes("memory-backend=ram"));
-    const own = qemuArguments({ ...machine, sharedMemory: false });
+    const own = qemuArguments({ ...machine, memory: { sizeMiB: 512 } });
     assert.deepEqual(valuesOf("-object", own), []);
     assert.ok(!own.join(" ").includes("memory-backend"));
   });
 
   it("takes the memory and the state of a saved machine instead of a kernel, and keeps what it writes to itself", () => {
-    const memoryFile = { path: "/proc/self/fd/6", shared: false };
-    const argv = qemuArguments({ ...machine, memoryFile, boot: { kind: "incoming" } });
+    const memory = { sizeMiB: 512, backing: { kind: "file", path: "/proc/self/fd/6", shared: false } } as const;
+    const argv = qemuArguments({ ...machine, memory, boot: { kind: "incoming" } });
     assert.deepEqual(valuesOf("-object", argv), [
       "memory-backend-file,id=ram,size=512M,mem-path=/proc/self/fd/6,share=off",
     ]);

@@ -1,43 +1,49 @@
 /** The QEMU command line of a machine. Pure; every option is made by `renderOption`. */
-import type { Accelerator, Boot, Chardev, Device, QemuMachine } from "./machine.ts";
-import { type Properties, renderOption } from "./option.ts";
+import { deviceOptions } from "./device-options.ts";
+import type {
+  Accelerator,
+  Boot,
+  Chardev,
+  DiskImage,
+  Firmware,
+  MachineType,
+  MonitorProtocol,
+  QemuMachine,
+} from "./machine.ts";
+import { backendProperties, memoryId, memoryOptions } from "./memory-options.ts";
+import { option, type Properties } from "./option.ts";
 
-const memoryId = "ram";
 const monitorId = "monitor";
+const extraMonitorId = "extra-monitor";
 
 /** The arguments after the program's name. */
 export function qemuArguments(machine: QemuMachine): string[] {
-  const { name, vcpus, memoryMiB, boot, accelerator, monitor } = machine;
-  const size = `${memoryMiB}M`;
-  const memory = memoryObject(machine, size);
+  const { name, boot, monitor, extraMonitor, threads = [], images = [] } = machine;
   return [
     "-nodefaults",
     "-no-user-config",
     "-no-reboot",
     ...option("-display", "none", {}),
     ...option("-name", name, {}),
+    ...(machine.uuid === undefined ? [] : option("-uuid", machine.uuid, {})),
     ...option("-sandbox", "on", confinement),
-    ...option("-machine", "q35", { ...unusedParts, "memory-backend": memory === undefined ? undefined : memoryId }),
-    ...accelerationOf(accelerator),
-    ...option("-smp", String(vcpus), {}),
-    ...option("-m", undefined, { size }),
-    ...(memory ?? []),
-    // Starts the kernel by its PVH entry, without the 45 ms of a full BIOS.
-    ...option("-bios", "qboot.rom", {}),
+    ...option("-machine", machine.type, boardOf(machine)),
+    ...acceleratorOf(machine.accelerator),
+    ...clockOf(machine.accelerator),
+    ...option("-cpu", ...cpuOf(machine)),
+    ...option("-smp", String(machine.vcpus), growthOf(machine)),
+    ...memoryOptions(machine.memory, machine.devices),
+    ...firmwareOptions(machine.firmware ?? defaultFirmware),
     ...bootOptions(boot),
+    ...(machine.pausesOnPanic === true ? option("-action", undefined, { panic: "pause" }) : []),
+    ...(machine.startsPaused === true ? ["-S"] : []),
     ...(monitor === undefined ? [] : monitorOn(monitor)),
+    ...(extraMonitor === undefined ? [] : extraMonitorOn(extraMonitor.fd, extraMonitor.protocol)),
     ...machine.chardevs.flatMap(chardevOption),
-    ...machine.devices.flatMap(deviceOption),
+    ...threads.flatMap((id) => option("-object", "iothread", { id })),
+    ...images.flatMap(imageOption),
+    ...machine.devices.flatMap((device) => deviceOptions(device, machine)),
   ];
-}
-
-/** `undefined` for memory that is QEMU's own. */
-function memoryObject({ sharedMemory, memoryFile }: QemuMachine, size: string): string[] | undefined {
-  if (memoryFile !== undefined) {
-    const { path, shared } = memoryFile;
-    return option("-object", "memory-backend-file", { id: memoryId, size, "mem-path": path, share: shared });
-  }
-  return sharedMemory ? option("-object", "memory-backend-memfd", { id: memoryId, size, share: true }) : undefined;
 }
 
 function bootOptions(boot: Boot): string[] {
@@ -60,28 +66,102 @@ const confinement: Properties = {
   resourcecontrol: "deny",
 };
 
-/** Parts of the board that a guest would find, probe and never use. */
-const unusedParts: Properties = { usb: false, sata: false, smbus: false, i8042: false, vmport: false, graphics: false };
+function boardOf(machine: QemuMachine): Properties {
+  const { type, accelerator, memory, firmware, devices } = machine;
+  return {
+    ...unusedParts[type],
+    // What translates interrupts must see them before the kernel's own interrupt controller.
+    "kernel-irqchip": accelerator === "kvm" && devices.some(({ kind }) => kind === "iommu") ? "split" : undefined,
+    nvdimm: devices.some(({ kind }) => kind === "nvdimm") ? true : undefined,
+    "memory-backend": backendProperties(memory) === undefined ? undefined : memoryId,
+    ...(firmware?.kind === "flash" ? flashesOf(firmware.paths) : {}),
+    ...machine.typeProperties,
+  };
+}
 
-function accelerationOf(accelerator: Accelerator): string[] {
+/** Parts of the board that a guest would find, probe and never use. */
+const unusedParts: { readonly [T in MachineType]: Properties } = {
+  q35: { usb: false, sata: false, smbus: false, i8042: false, vmport: false, graphics: false },
+  pc: { usb: false, sata: false, smbus: false, i8042: false, vmport: false, graphics: false },
+  // Its own serial line cannot be given a name; ours is a device like any other.
+  microvm: { "isa-serial": false, "x-option-roms": false, usb: false, graphics: false },
+};
+
+function acceleratorOf(accelerator: Accelerator): string[] {
   switch (accelerator) {
     case "kvm":
-      return [...option("-accel", "kvm", {}), ...option("-cpu", "host", {})];
+      return option("-accel", "kvm", {});
     case "tcg":
-      return [
-        // In MiB, of translated code; QEMU's own limit is a gigabyte, which a guest that lives long would fill.
-        ...option("-accel", "tcg", { thread: "multi", "tb-size": 256 }),
-        // TCG runs `rep movsb` byte by byte: a guest that believes in fast strings copies five times slower.
-        // A fifth level of page tables makes every miss of the TLB one access slower.
-        ...option("-cpu", "max", { erms: false, la57: false }),
-      ];
+      // In MiB, of translated code; QEMU's own limit is a gigabyte, which a guest that lives long would fill.
+      return option("-accel", "tcg", { thread: "multi", "tb-size": 256 });
   }
+}
+
+/** A guest that did not run for a while gets its time from the host, not every tick that it missed. */
+function clockOf(accelerator: Accelerator): string[] {
+  if (accelerator === "tcg") return [];
+  return [
+    ...option("-rtc", undefined, { base: "utc", driftfix: "slew", clock: "host" }),
+    "-global",
+    "kvm-pit.lost_tick_policy=discard",
+  ];
+}
+
+function cpuOf({ accelerator, cpuFeatures }: QemuMachine): [string, Properties] {
+  if (accelerator === "kvm") return ["host", { ...cpuFeatures }];
+  // TCG runs `rep movsb` byte by byte: a guest that believes in fast strings copies five times slower.
+  // A fifth level of page tables makes every miss of the TLB one access slower.
+  return ["max", { erms: false, la57: false, ...cpuFeatures }];
+}
+
+/** Processors that are plugged in later are sockets. */
+function growthOf({ vcpus, maxVcpus = vcpus }: QemuMachine): Properties {
+  if (maxVcpus <= vcpus) return {};
+  return { cores: 1, threads: 1, sockets: maxVcpus, maxcpus: maxVcpus };
+}
+
+/** Starts the kernel by its PVH entry, without the 45 ms of a full BIOS. */
+const defaultFirmware: Firmware = { kind: "rom", path: "qboot.rom" };
+
+function firmwareOptions(firmware: Firmware): string[] {
+  switch (firmware.kind) {
+    case "rom":
+      return option("-bios", firmware.path, {});
+    case "flash":
+      return firmware.paths.flatMap((path, index) =>
+        // Nobody's settings are to survive a machine: all of it is read-only.
+        option("-blockdev", undefined, {
+          driver: "raw",
+          "node-name": flashId(index),
+          "read-only": true,
+          "file.driver": "file",
+          "file.filename": path,
+        }),
+      );
+  }
+}
+
+const flashId = (index: number): string => `flash${index}`;
+
+function flashesOf(paths: readonly string[]): Properties {
+  return Object.fromEntries(paths.map((_, index) => [`pflash${index}`, flashId(index)]));
 }
 
 function monitorOn(fd: number): string[] {
   return [
     ...chardevOption({ kind: "descriptor", id: monitorId, fd }),
     ...option("-mon", undefined, { chardev: monitorId, mode: "control" }),
+  ];
+}
+
+function extraMonitorOn(fd: number, protocol: MonitorProtocol): string[] {
+  return [
+    ...option("-chardev", "socket", { id: extraMonitorId, fd, server: true, wait: false }),
+    ...option("-mon", undefined, {
+      chardev: extraMonitorId,
+      mode: protocol === "hmp" ? "readline" : "control",
+      pretty: protocol === "qmp-pretty" ? true : undefined,
+    }),
   ];
 }
 
@@ -94,32 +174,20 @@ function chardevOption(chardev: Chardev): string[] {
   }
 }
 
-function deviceOption(device: Device): string[] {
-  switch (device.kind) {
-    case "serial":
-      return option("-device", "isa-serial", { chardev: device.chardev });
-    case "virtio-serial":
-      return option("-device", "virtio-serial-pci", { id: device.id, max_ports: device.ports, ...pci });
-    case "port":
-      return option("-device", "virtserialport", {
-        id: device.id,
-        bus: `${device.bus}.0`,
-        chardev: device.chardev,
-        name: device.name,
-      });
-    case "9p":
-      return [
-        ...option("-fsdev", "local", { id: device.id, path: device.path, security_model: "none", multidevs: "remap" }),
-        ...option("-device", "virtio-9p-pci", { fsdev: device.id, mount_tag: device.tag, ...pci }),
-      ];
-    case "virtio-fs":
-      return option("-device", "vhost-user-fs-pci", { chardev: device.chardev, tag: device.tag, ...pci });
-  }
-}
-
-/** No option ROM: nothing boots from our devices. */
-const pci: Properties = { romfile: "" };
-
-function option(flag: string, driver: string | undefined, properties: Properties): string[] {
-  return [flag, renderOption(driver, properties)];
+/** The format is always said: one that QEMU guesses from the content is one that the guest chooses. */
+function imageOption({ id, path, isDevice, readOnly, cache, aio }: DiskImage): string[] {
+  const flags = (prefix: string): Properties => ({
+    [`${prefix}cache.direct`]: cache.direct ? true : undefined,
+    [`${prefix}cache.no-flush`]: cache.noFlush ? true : undefined,
+  });
+  return option("-blockdev", undefined, {
+    driver: "raw",
+    "node-name": id,
+    "read-only": readOnly,
+    ...flags(""),
+    "file.driver": isDevice ? "host_device" : "file",
+    "file.filename": path,
+    "file.aio": aio,
+    ...flags("file."),
+  });
 }

@@ -1,12 +1,11 @@
 /** The kernel command line of a guest under QEMU. */
-import type { Os } from "../../sys/os.ts";
 import type { Accelerator } from "./machine.ts";
 
 export interface KernelParameterOptions {
   readonly accelerator: Accelerator;
   /** The kernel says everything on the console; costs time. */
   readonly verbose: boolean;
-  /** From `tscFrequencyKhz`. */
+  /** Of `host-cpu.ts`. */
   readonly tscKhz: number | undefined;
 }
 
@@ -42,13 +41,3 @@ function emulatedOnly(tscKhz: number | undefined): string[] {
 
 /** Tables of trace events and their files, the search of all traceable functions for replaced ones, and a self-test. */
 const unneeded = ["trace_eval_init", "tracer_init_tracefs", "ftrace_check_for_weak_functions", "crypto_kdf108_init"];
-
-/**
- * Frequency of the time-stamp counter, which an emulated CPU shares with the host's; `undefined` when the host does not
- * tell. Linux computes `bogomips` from it, where `cpu MHz` follows frequency scaling.
- */
-export async function tscFrequencyKhz(os: Os): Promise<number | undefined> {
-  const text = await os.files.readText("/proc/cpuinfo");
-  const bogomips = Number(/^bogomips\s*:\s*([\d.]+)$/m.exec(text)?.[1]);
-  return bogomips > 0 ? Math.round(bogomips * 500) : undefined;
-}

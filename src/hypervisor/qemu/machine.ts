@@ -2,23 +2,55 @@
  * A machine for QEMU as data: what it consists of, not how a command line says it.
  * Descriptor numbers are those of the QEMU process.
  */
+import type { DiskCache, MemoryBacking, MemoryGrowth } from "../spec.ts";
+import type { Properties } from "./option.ts";
 
 export type Accelerator = "kvm" | "tcg";
+
+/** Boards. `microvm` has no PCI: its devices are on virtio-mmio, and nothing can be plugged in later. */
+export const machineTypes = ["q35", "pc", "microvm"] as const;
+export type MachineType = (typeof machineTypes)[number];
 
 export interface QemuMachine {
   /** Shown in the process list. */
   readonly name: string;
+  /** What the guest knows itself by; default none. */
+  readonly uuid?: string;
+  readonly type: MachineType;
+  /** More properties of the board, which win over ours; default none. */
+  readonly typeProperties?: Properties;
   readonly accelerator: Accelerator;
+  /** More properties of the CPU model, which win over ours; default none. */
+  readonly cpuFeatures?: Properties;
   readonly vcpus: number;
-  readonly memoryMiB: number;
-  /** Guest memory as a file that another process can map: what vhost-user devices need. */
-  readonly sharedMemory: boolean;
-  /** Takes the place of `sharedMemory`: a file of the memory's size, which the guest changes when it is shared. */
-  readonly memoryFile?: { readonly path: string; readonly shared: boolean };
+  /** Default `vcpus`. */
+  readonly maxVcpus?: number;
+  readonly memory: {
+    readonly sizeMiB: number;
+    /** Default anonymous memory. */
+    readonly backing?: MemoryBacking;
+    /** Default none. */
+    readonly growth?: MemoryGrowth;
+    readonly locked?: boolean;
+  };
   readonly boot: Boot;
+  /** Default: the small firmware that starts a kernel by its PVH entry and does nothing else. */
+  readonly firmware?: Firmware;
+  /** Virtio devices speak as before virtio 1, where they can; default false. */
+  readonly legacyOnly?: boolean;
   /** Descriptor of the connected QMP stream; none for a machine nobody talks to. */
   readonly monitor?: number;
+  /** For a person who looks for a fault; default none. */
+  readonly extraMonitor?: { readonly fd: number; readonly protocol: MonitorProtocol };
+  /** Nothing runs before it is told to; default false. */
+  readonly startsPaused?: boolean;
+  /** Stops where it is when the guest panics, instead of ending; default false. */
+  readonly pausesOnPanic?: boolean;
   readonly chardevs: readonly Chardev[];
+  /** Threads that serve devices, by id. */
+  readonly threads?: readonly string[];
+  /** Images that disks have their bytes from. */
+  readonly images?: readonly DiskImage[];
   readonly devices: readonly Device[];
 }
 
@@ -33,12 +65,40 @@ export type Boot =
   /** Waits for the state of another machine. */
   | { readonly kind: "incoming" };
 
+export type MonitorProtocol = "hmp" | "qmp" | "qmp-pretty";
+
+export type Firmware =
+  /** Loaded like a BIOS; a name without a slash is one of QEMU's own. */
+  | { readonly kind: "rom"; readonly path: string }
+  /** Flash memories of the board: code, then variables. */
+  | { readonly kind: "flash"; readonly paths: readonly string[] };
+
 /** Where the bytes of a character device go. */
 export type Chardev =
   /** A connected stream socket that QEMU was started with. */
   | { readonly kind: "descriptor"; readonly id: string; readonly fd: number }
   /** A unix socket that QEMU connects to. */
   | { readonly kind: "connect"; readonly id: string; readonly path: string };
+
+export interface DiskImage {
+  readonly id: string;
+  readonly path: string;
+  /** `path` is a block device, not a regular file. */
+  readonly isDevice: boolean;
+  readonly readOnly: boolean;
+  readonly cache: DiskCache;
+  readonly aio: "threads" | "native" | "io_uring";
+}
+
+/** What all kinds of disks on an image have. */
+export interface DiskFacts {
+  readonly id: string;
+  /** Of a `DiskImage`. */
+  readonly image: string;
+  readonly serial?: string | undefined;
+  readonly logicalSectorBytes?: number | undefined;
+  readonly physicalSectorBytes?: number | undefined;
+}
 
 export type Device =
   /** `ttyS0`, there from the first line of the kernel. */
@@ -52,7 +112,70 @@ export type Device =
       readonly chardev: string;
       readonly name: string;
     }
+  /** `hvc0`, on a virtio-serial device: there as soon as its driver is. */
+  | { readonly kind: "virtio-console"; readonly bus: string; readonly chardev: string }
   /** A shared directory served by a daemon behind `chardev`; the guest mounts it by its tag. */
-  | { readonly kind: "virtio-fs"; readonly chardev: string; readonly tag: string }
-  /** A directory that QEMU serves itself; the guest mounts it by its tag. */
-  | { readonly kind: "9p"; readonly id: string; readonly path: string; readonly tag: string };
+  | {
+      readonly kind: "virtio-fs";
+      readonly chardev: string;
+      readonly tag: string;
+      readonly queueSize?: number | undefined;
+      /** A window in which the guest maps files of the host; default none. */
+      readonly windowMiB?: number | undefined;
+    }
+  /** A shared directory served by QEMU itself; the guest mounts it by its tag. */
+  | {
+      readonly kind: "9p";
+      readonly id: string;
+      readonly tag: string;
+      readonly path: string;
+      readonly readOnly: boolean;
+    }
+  | ({ readonly kind: "virtio-blk"; readonly thread?: string | undefined } & DiskFacts)
+  | { readonly kind: "scsi-controller"; readonly id: string; readonly thread?: string | undefined }
+  | ({ readonly kind: "scsi-disk"; readonly controller: string; readonly unit: number } & DiskFacts)
+  /** The file is the memory: what the guest maps are its pages. */
+  | {
+      readonly kind: "nvdimm";
+      readonly id: string;
+      readonly path: string;
+      readonly sizeBytes: number;
+      readonly readOnly: boolean;
+    }
+  /** `address` is its slot on the root bus. */
+  | { readonly kind: "bridge"; readonly id: string; readonly chassis: number; readonly address: number }
+  | { readonly kind: "root-port"; readonly id: string; readonly chassis: number }
+  | {
+      readonly kind: "network";
+      readonly id: string;
+      readonly macAddress: string;
+      readonly tapFds: readonly number[];
+      readonly vhostFds: readonly number[];
+    }
+  | { readonly kind: "random"; readonly id: string; readonly source: string }
+  /** Tells the host which pages are free. */
+  | { readonly kind: "balloon"; readonly id: string }
+  /** Must come before the devices that it translates for. */
+  | { readonly kind: "iommu" }
+  /** Tells the host of a panic. */
+  | { readonly kind: "panic" };
+
+/** Slots of a bridge that devices can be plugged into: 1 to 30. */
+export const slotsOfBridge = 30;
+
+/** Names that other parts of the driver find a bus by, for instance to plug a device into it. */
+export const bridgeId = (index: number): string => `pci-bridge-${index}`;
+export const rootPortId = (index: number): string => `rp${index}`;
+export const scsiControllerId = "scsi0";
+
+/** The bus that everything is on that names no other; none on a board without PCI. */
+export function rootBusOf(type: MachineType): string | undefined {
+  switch (type) {
+    case "q35":
+      return "pcie.0";
+    case "pc":
+      return "pci.0";
+    case "microvm":
+      return undefined;
+  }
+}

@@ -25,3 +25,8 @@ function escapeValue(value: string): string {
   if (value.includes("\0")) throw new KumiteError("internal", "a NUL character cannot be part of a command line");
   return value.replaceAll(",", ",,");
 }
+
+/** A flag and its option, as two words of a command line. */
+export function option(flag: string, driver: string | undefined, properties: Properties): string[] {
+  return [flag, renderOption(driver, properties)];
+}

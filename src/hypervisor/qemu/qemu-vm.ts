@@ -13,13 +13,9 @@ import type { GuestShare, RunningVm, StartContext, VmExit, VmSnapshots } from ".
 import { LineTail } from "../line-tail.ts";
 import type { Program } from "../program.ts";
 import type { GuestFiles, SharedDirectory } from "../spec.ts";
+import { agentPortId, qemuFd } from "./plan-machine.ts";
 import { QmpClient } from "./qmp/client.ts";
 import type { QmpEvent } from "./qmp/commands.ts";
-
-/** Descriptors of the QEMU process: streams that we hold the other end of, and files that it was given. */
-export const qemuFd = { monitor: 3, agent: 4, console: 5, memory: 6, state: 7 } as const;
-/** What QEMU's events call the port of the agent's channel. */
-export const agentPortId = "agent-port";
 
 /** QEMU greets within 50 ms of its start when the host is idle. */
 const greetingTimeoutMs = 30_000;
@@ -32,9 +28,6 @@ const maxStateBytes = 64 * 1024 * 1024;
 const migrationCapabilities = {
   capabilities: ["x-ignore-shared", "events"].map((capability) => ({ capability, state: true })),
 };
-/** Not cached: another machine or the host may change the files. A message holds what one read or write moves. */
-const nineOptions = ["trans=virtio", "version=9p2000.L", "cache=none", "msize=512000"];
-
 /** How long the rest of what a dead QEMU wrote may take to arrive. */
 const restTimeoutMs = 200;
 /** A daemon ends in good order when QEMU goes; this long after, QEMU was not the first. */
@@ -44,7 +37,9 @@ export interface QemuVmParts {
   readonly os: Os;
   readonly id: string;
   /** What QEMU was told to start, for errors: it names no files in its own. */
-  readonly guest: Pick<GuestFiles, "kernel" | "initrd">;
+  readonly guest: Pick<GuestFiles, "kernel" | "initrd" | "image">;
+  /** The board can be saved. */
+  readonly saves: boolean;
   /** It goes on from the state behind `qemuFd.state`. */
   readonly restores: boolean;
   readonly qemu: Program;
@@ -52,12 +47,14 @@ export interface QemuVmParts {
   /** Ends the processes and removes the files. */
   readonly resources: Scope;
   readonly context: StartContext;
+  /** Of 9p: what one read or write moves at most. */
+  readonly messageBytes: number;
   /** The guest's console goes to the log. */
   readonly debug: boolean;
 }
 
 export class QemuVm implements RunningVm {
-  readonly snapshots: VmSnapshots;
+  readonly snapshots?: VmSnapshots;
   readonly pid: number;
   readonly agentChannel: ByteStream;
   readonly exited: Promise<VmExit>;
@@ -78,10 +75,12 @@ export class QemuVm implements RunningVm {
     this.pid = qemu.child.pid;
     this.agentChannel = qemu.stream(qemuFd.agent);
     this.exited = this.#exited.promise;
-    this.snapshots = {
-      agentListens: (timeoutMs, signal) => this.#whenAgentListens(timeoutMs, signal),
-      save: (socket, signal) => this.#save(socket, signal),
-    };
+    if (parts.saves) {
+      this.snapshots = {
+        agentListens: (timeoutMs, signal) => this.#whenAgentListens(timeoutMs, signal),
+        save: (socket, signal) => this.#save(socket, signal),
+      };
+    }
     this.#console = new LineTail(qemu.stream(qemuFd.console), (line) => {
       context.onConsoleLine?.(line);
       if (debug) context.log("debug", "console", { line });
@@ -110,7 +109,7 @@ export class QemuVm implements RunningVm {
       const detail = exit?.reason === "died" ? new Error(`${exit.process} ${exit.detail}`) : cause;
       throw new KumiteError("hypervisor/start-failed", `sandbox ${id}: the VM did not start`, {
         phase: "hypervisor.start",
-        hint: `check ${guest.kernel} and ${guest.initrd}; enable_debug = true in [hypervisor.qemu] logs QEMU's command line`,
+        hint: `check ${guest.kernel} and ${guest.initrd ?? guest.image?.path}; enable_debug = true in [hypervisor.qemu] logs QEMU's command line`,
         data: { console: this.consoleTail(5) },
         cause: detail,
       });
@@ -122,8 +121,10 @@ export class QemuVm implements RunningVm {
   }
 
   guestShare({ tag, by }: SharedDirectory): GuestShare {
-    if (by === "9p") return { driver: "9p", source: tag, fstype: "9p", options: nineOptions };
-    return { driver: "virtio-fs", source: tag, fstype: "virtiofs", options: [] };
+    if (by !== "9p") return { driver: "virtio-fs", source: tag, fstype: "virtiofs", options: [] };
+    // Nothing is cached, since another machine or the host may change the files, but what a program maps writable.
+    const options = ["trans=virtio", "version=9p2000.L", "cache=mmap", `msize=${this.#parts.messageBytes}`];
+    return { driver: "9p", source: tag, fstype: "9p", options };
   }
 
   async stop(signal?: AbortSignal): Promise<void> {

@@ -5,8 +5,9 @@
 import { baseName, dirName } from "../../util/path.ts";
 import type { ProgramRequest } from "../program.ts";
 import type { SharedDirectory } from "../spec.ts";
+import type { VirtioFsOptions } from "./options.ts";
 
-export interface DaemonRequest {
+export interface DaemonRequest extends Pick<VirtioFsOptions, "cache" | "extraArguments"> {
   /** Path of the program. */
   readonly program: string;
   readonly directory: SharedDirectory;
@@ -26,11 +27,12 @@ const qemuCache = "cache=always,timeout=0.02";
 /** This one has no option for the time, and `always` alone means a day. */
 const rustCache = "auto";
 
-export function daemonProgram({ program, directory, socket, cgroups }: DaemonRequest): ProgramRequest {
-  const dialect = dialectOf(program);
+export function daemonProgram(request: DaemonRequest): ProgramRequest {
+  const { program, directory, socket, cgroups, cache, extraArguments = [] } = request;
+  const own = dialectOf(program) === "qemu" ? qemuDialect(directory.path, cache) : rustDialect(directory.path, cache);
   return {
     path: program,
-    argv: [program, ...(dialect === "qemu" ? qemuDialect(directory.path) : rustDialect(directory.path))],
+    argv: [program, ...own, ...extraArguments],
     env: {},
     descriptors: { [listenFd]: { kind: "listen", path: socket, mode: 0o600 } },
     cgroups,
@@ -42,13 +44,13 @@ function dialectOf(program: string): "qemu" | "rust" {
   return baseName(dirName(program)) === "qemu" ? "qemu" : "rust";
 }
 
-function qemuDialect(source: string): string[] {
+function qemuDialect(source: string, cache: VirtioFsOptions["cache"]): string[] {
   // In an option a comma ends a value and a backslash keeps it from doing so.
   const escaped = source.replace(/[\\,]/g, "\\$&");
   const options = [
     `source=${escaped}`,
     "sandbox=namespace",
-    qemuCache,
+    cache === undefined ? qemuCache : `cache=${qemuModes[cache]}`,
     "xattr",
     "announce_submounts",
     "log_level=warn",
@@ -57,12 +59,15 @@ function qemuDialect(source: string): string[] {
   return [`--fd=${listenFd}`, "-f", "-o", options.join(","), "--rlimit-nofile=0"];
 }
 
-function rustDialect(source: string): string[] {
+/** It has one word for the two modes in which no content is kept. */
+const qemuModes = { never: "none", metadata: "none", auto: "auto", always: "always" } as const;
+
+function rustDialect(source: string, cache: VirtioFsOptions["cache"] = rustCache): string[] {
   return [
     `--fd=${listenFd}`,
     `--shared-dir=${source}`,
     "--sandbox=namespace",
-    `--cache=${rustCache}`,
+    `--cache=${cache}`,
     "--xattr",
     "--announce-submounts",
     "--inode-file-handles=never",

@@ -1,0 +1,80 @@
+/** Looks for the files of a machine, so that a missing one is named before anything is made. */
+import type { Os } from "../../sys/os.ts";
+import { KumiteError } from "../../util/errors.ts";
+import { requireFile } from "../required-file.ts";
+import type { VmSpec } from "../spec.ts";
+import type { QemuDriverOptions } from "./options.ts";
+import { allDisks, type ImageFile } from "./plan-machine.ts";
+
+export interface MachineFiles {
+  readonly qemu: string;
+  readonly kernel: string;
+  readonly initrd: string | undefined;
+  /** Empty when nothing is shared by virtio-fs. */
+  readonly daemon: string;
+  /** The memory is to be made in a directory; else, if it is a file, it is there. */
+  readonly memoryIsDirectory: boolean;
+  /** By the path of each image. */
+  readonly images: ReadonlyMap<string, ImageFile>;
+}
+
+/** @throws KumiteError `hypervisor/not-found` or `hypervisor/unsupported` */
+export async function requireFiles(os: Os, options: QemuDriverOptions, spec: VmSpec): Promise<MachineFiles> {
+  const built = "run `npm run setup` in the source tree, or install Kumite again";
+  const file = (what: string, paths: readonly string[], hint: string) => requireFile(os, { what, paths, hint });
+  const { kernel, initrd } = spec.guest;
+  const needsDaemon = spec.sharedDirectories.some(({ by }) => by !== "9p");
+  const qemu = await file("QEMU", [options.path], "install the package qemu-system-x86");
+  const { memoryBacking, restoreFrom } = spec;
+  const memory = memoryBacking?.kind === "file" ? memoryBacking.path : undefined;
+  const memoryIsDirectory = memory !== undefined && (await os.files.status(memory))?.kind === "directory";
+  const gone = "if it was a template's, start without it";
+  if (memory !== undefined && !memoryIsDirectory) await file("the memory", [memory], gone);
+  if (restoreFrom !== undefined) await file("the saved state", [restoreFrom], gone);
+  for (const path of ownFirmware(options)) await file("the firmware", [path], "correct firmware or pflashes");
+  return {
+    qemu,
+    kernel: await file("the guest kernel", [kernel], built),
+    initrd: initrd === undefined ? undefined : await file("the guest's initial file system", [initrd], built),
+    daemon: needsDaemon
+      ? await file(
+          "the file-sharing daemon virtiofsd",
+          options.virtioFsDaemons,
+          "install the package virtiofsd, on Debian 12 qemu-system-common",
+        )
+      : "",
+    memoryIsDirectory,
+    images: await imageFiles(os, spec),
+  };
+}
+
+/** A name without a slash is one that QEMU finds itself. */
+function ownFirmware({ firmware }: QemuDriverOptions): readonly string[] {
+  const paths = firmware?.kind === "flash" ? firmware.paths : firmware === undefined ? [] : [firmware.path];
+  return paths.filter((path) => path.includes("/"));
+}
+
+async function imageFiles(os: Os, spec: VmSpec): Promise<Map<string, ImageFile>> {
+  const files = new Map<string, ImageFile>();
+  for (const { id, path, bus } of allDisks(spec)) {
+    const status = await os.files.status(path);
+    if (status?.kind !== "file" && status?.kind !== "block") {
+      const what = status === undefined ? "there is nothing" : "there is neither a file nor a block device";
+      throw new KumiteError("hypervisor/not-found", `disk ${id}: ${what} at ${path}`, {
+        phase: "hypervisor.start",
+        hint: "correct the path of the image",
+        data: { path },
+      });
+    }
+    const isDevice = status.kind === "block";
+    if (bus === "nvdimm" && (isDevice || status.size === 0)) {
+      throw new KumiteError("hypervisor/unsupported", `disk ${id}: ${path} cannot be an nvdimm`, {
+        phase: "hypervisor.start",
+        hint: "an nvdimm is a regular file that is not empty; use virtio-blk for a block device",
+        data: { path },
+      });
+    }
+    files.set(path, { isDevice, sizeBytes: status.size });
+  }
+  return files;
+}

@@ -1,0 +1,46 @@
+/** How QEMU is to be used on this host: what is the same for every machine of a configuration. */
+import type { HotplugPorts } from "../spec.ts";
+import type { Accelerator, Firmware, MachineType, MonitorProtocol } from "./machine.ts";
+import type { Properties } from "./option.ts";
+
+export interface QemuDriverOptions {
+  /** Of the program `qemu-system-x86_64`. */
+  readonly path: string;
+  /** File-sharing daemons; the first that exists is used. */
+  readonly virtioFsDaemons: readonly string[];
+  readonly accelerator: "auto" | Accelerator;
+  /** Default `q35`. */
+  readonly machineType?: MachineType;
+  /** Of the board, beside ours, over which they win. */
+  readonly machineProperties?: Properties;
+  /** Of the CPU model, beside ours, over which they win. */
+  readonly cpuFeatures?: Properties;
+  /** Default: QEMU's small firmware that starts a kernel by its PVH entry. */
+  readonly firmware?: Firmware;
+  /** Where devices can be plugged in later, when the specification does not say; default nowhere. */
+  readonly hotplugPorts?: HotplugPorts;
+  /** Where the guest's kernel writes; default `serial`. */
+  readonly console?: "serial" | "virtio";
+  /** On a host that is a guest itself, KVM's guests speak to their devices in the old way; default true. */
+  readonly nestingChecks?: boolean;
+  readonly virtioFs?: VirtioFsOptions;
+  /** Longest message of 9p (`msize`); default 512 KiB. */
+  readonly messageBytes?: number;
+  /** The guest's kernel says everything, and its console and what QEMU says go to the log. */
+  readonly debug?: boolean;
+  /** A second monitor in the machine's directory, for a person; default none. */
+  readonly extraMonitor?: MonitorProtocol;
+  /** Where the answer of the KVM probe is kept; default `/run/kumite`. */
+  readonly cacheDirectory?: string;
+}
+
+export interface VirtioFsOptions {
+  /** What the guest may keep of files that it has read; default: almost everything, looked after again at once. */
+  readonly cache?: "never" | "metadata" | "auto" | "always";
+  /** Window in which the guest maps files of the host, in MiB; default none. */
+  readonly windowMiB?: number;
+  /** Requests under way at a time, a power of two; default QEMU's. */
+  readonly queueSize?: number;
+  /** Appended to the daemon's own. */
+  readonly extraArguments?: readonly string[];
+}

@@ -1,0 +1,218 @@
+/** Turns a specification and the driver's options into a machine for QEMU. Pure: files were looked at before. */
+import type { Disk, HotplugPorts, MemoryBacking, SharedDirectory, VmSpec } from "../spec.ts";
+import {
+  type Accelerator,
+  type Boot,
+  bridgeId,
+  type Device,
+  type DiskFacts,
+  type DiskImage,
+  type MachineType,
+  type QemuMachine,
+  rootBusOf,
+  rootPortId,
+  scsiControllerId,
+} from "./machine.ts";
+import type { QemuDriverOptions } from "./options.ts";
+
+/** Name of the port that the agent looks for in the guest. */
+const agentPort = "agent.channel.0";
+const serialId = "serial";
+/** Slot of the first bridge: the first after the board's own parts and what always was at one. */
+const firstBridgeAddress = 2;
+
+/**
+ * Descriptors of the QEMU process: streams that we hold the other end of, and files that it was given. Those of network
+ * interfaces come after them.
+ */
+export const qemuFd = { monitor: 3, agent: 4, console: 5, memory: 6, state: 7, extraMonitor: 8, first: 9 } as const;
+/** What QEMU's events call the port of the agent's channel. */
+export const agentPortId = "agent-port";
+
+/** What was found out before: how it runs, and what its files are. */
+export interface MachineFacts {
+  readonly accelerator: Accelerator;
+  readonly boot: Boot;
+  /** `path` of a memory that is a directory, where QEMU makes a file; a file is a descriptor. */
+  readonly memoryIsDirectory: boolean;
+  /** The processor is itself a guest's. */
+  readonly nested: boolean;
+  /** By the path of each image. */
+  readonly files: ReadonlyMap<string, ImageFile>;
+}
+
+export interface ImageFile {
+  readonly isDevice: boolean;
+  readonly sizeBytes: number;
+}
+
+export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: MachineFacts): QemuMachine {
+  const { maxVcpus } = spec;
+  const type = options.machineType ?? "q35";
+  const disks = allDisks(spec).map((disk) => ({
+    ...disk,
+    ownThread: disk.ownThread === true && hasThreads(disk, type),
+  }));
+  const shares = spec.sharedDirectories.map((directory, index) => shareOf(directory, index, options));
+  const backing =
+    backingOf(spec, facts) ?? (shares.some(({ chardev }) => chardev !== undefined) ? sharedMemory : undefined);
+  return {
+    name: `sandbox-${spec.id}`,
+    type,
+    ...(options.machineProperties === undefined ? {} : { typeProperties: options.machineProperties }),
+    accelerator: facts.accelerator,
+    ...(options.cpuFeatures === undefined ? {} : { cpuFeatures: options.cpuFeatures }),
+    vcpus: spec.vcpus,
+    ...(maxVcpus === undefined ? {} : { maxVcpus }),
+    memory: {
+      sizeMiB: spec.memoryMiB,
+      ...(backing === undefined ? {} : { backing }),
+      ...(spec.memoryGrowth === undefined ? {} : { growth: spec.memoryGrowth }),
+      locked: spec.memoryLocked === true,
+    },
+    boot: facts.boot,
+    ...(options.firmware === undefined ? {} : { firmware: options.firmware }),
+    legacyOnly: facts.nested && facts.accelerator === "kvm" && options.nestingChecks !== false,
+    monitor: qemuFd.monitor,
+    ...(options.extraMonitor === undefined
+      ? {}
+      : { extraMonitor: { fd: qemuFd.extraMonitor, protocol: options.extraMonitor } }),
+    startsPaused: spec.startsPaused === true,
+    chardevs: [
+      { kind: "descriptor", id: "console", fd: qemuFd.console },
+      { kind: "descriptor", id: "agent", fd: qemuFd.agent },
+      ...shares.flatMap(({ chardev }) => (chardev === undefined ? [] : [chardev])),
+    ],
+    threads: [...new Set(disks.filter(({ ownThread }) => ownThread).map(threadOf))],
+    images: disks.flatMap((disk) => (disk.bus === "nvdimm" ? [] : [imageOf(disk, facts)])),
+    devices: [
+      ...(spec.iommu === true ? [{ kind: "iommu" } as const] : []),
+      ...portsOf(spec.hotplugPorts ?? options.hotplugPorts ?? { bridges: 0, rootPorts: 0 }),
+      ...consoleOf(options),
+      { kind: "port", id: agentPortId, bus: serialId, chardev: "agent", name: agentPort },
+      ...diskDevices(disks, facts),
+      ...shares.map(({ device }) => device),
+      ...networksOf(spec),
+      ...(spec.entropySource === undefined
+        ? []
+        : [{ kind: "random", id: "rng0", source: spec.entropySource } as const]),
+      ...(spec.reclaimsFreeMemory === true ? [{ kind: "balloon", id: "balloon0" } as const] : []),
+    ],
+  };
+}
+
+function backingOf({ memoryBacking }: VmSpec, { memoryIsDirectory }: MachineFacts): MemoryBacking | undefined {
+  if (memoryBacking?.kind !== "file" || memoryIsDirectory) return memoryBacking;
+  // QEMU opens it anew, and needs to be able to write: a file that must not be written to is sealed.
+  return { ...memoryBacking, path: `/proc/self/fd/${qemuFd.memory}` };
+}
+
+/** What a daemon that serves the guest from another process needs. */
+const sharedMemory: MemoryBacking = { kind: "memfd", shared: true };
+
+/** The guest's image is its first disk: `/dev/vda` or `/dev/pmem0`. */
+export function allDisks({ guest, disks = [] }: VmSpec): readonly Disk[] {
+  if (guest.image === undefined) return disks;
+  const image: Disk = { id: "image", path: guest.image.path, bus: guest.image.bus ?? "virtio-blk", readOnly: true };
+  return [image, ...disks];
+}
+
+/** Of the socket of a file-sharing daemon, relative to the machine's directory. */
+export function daemonSocket(index: number): string {
+  return `fs${index}.sock`;
+}
+
+function shareOf(directory: SharedDirectory, index: number, options: QemuDriverOptions) {
+  const { tag, path } = directory;
+  if (directory.by === "9p") {
+    const device = { kind: "9p", id: `share${index}`, tag, path, readOnly: directory.readOnly === true } as const;
+    return { device, chardev: undefined };
+  }
+  const chardev = { kind: "connect", id: `fs${index}`, path: daemonSocket(index) } as const;
+  const { queueSize, windowMiB } = options.virtioFs ?? {};
+  return { device: { kind: "virtio-fs", chardev: chardev.id, tag, queueSize, windowMiB } as const, chardev };
+}
+
+/** The serial line speaks from the kernel's first line on; a virtio console costs the guest less. */
+function consoleOf({ console = "serial" }: QemuDriverOptions): Device[] {
+  const controller = { kind: "virtio-serial", id: serialId, ports: 2 } as const;
+  switch (console) {
+    case "serial":
+      return [{ kind: "serial", chardev: "console" }, controller];
+    case "virtio":
+      return [controller, { kind: "virtio-console", bus: serialId, chardev: "console" }];
+  }
+}
+
+function portsOf({ bridges, rootPorts }: HotplugPorts): Device[] {
+  // Numbers of chassis are unique on a board.
+  return [
+    ...Array.from({ length: bridges }, (_, index) => {
+      const address = firstBridgeAddress + index;
+      return { kind: "bridge", id: bridgeId(index), chassis: 1 + index, address } as const;
+    }),
+    ...Array.from({ length: rootPorts }, (_, index) => {
+      return { kind: "root-port", id: rootPortId(index), chassis: 1 + bridges + index } as const;
+    }),
+  ];
+}
+
+/** On virtio-mmio nothing but a processor's thread hears of the guest's requests. */
+function hasThreads({ bus }: Disk, type: MachineType): boolean {
+  return bus !== "nvdimm" && rootBusOf(type) !== undefined;
+}
+
+/** The disks of a SCSI bus are served by one thread: that of their controller. */
+const threadOf = ({ id, bus }: Disk): string => (bus === "virtio-scsi" ? scsiThread : `thread-${id}`);
+const scsiThread = "thread-scsi";
+
+function imageOf({ id, path, readOnly, cache, aio }: Disk, { files }: MachineFacts): DiskImage {
+  return {
+    id: `image-${id}`,
+    path,
+    isDevice: files.get(path)?.isDevice === true,
+    readOnly,
+    cache: cache ?? { direct: false, noFlush: false },
+    aio: aio ?? "threads",
+  };
+}
+
+function diskDevices(disks: readonly Disk[], facts: MachineFacts): Device[] {
+  const scsi = disks.filter(({ bus }) => bus === "virtio-scsi");
+  const thread = scsi.some(({ ownThread }) => ownThread === true) ? scsiThread : undefined;
+  return [
+    ...(scsi.length > 0 ? [{ kind: "scsi-controller", id: scsiControllerId, thread } as const] : []),
+    ...disks.map((disk) => diskDevice(disk, scsi.indexOf(disk), facts)),
+  ];
+}
+
+/** `unit` is its number on the SCSI bus, if it is on that. */
+function diskDevice(disk: Disk, unit: number, { files }: MachineFacts): Device {
+  switch (disk.bus) {
+    case "virtio-blk":
+      return { kind: "virtio-blk", ...diskFacts(disk), thread: disk.ownThread === true ? threadOf(disk) : undefined };
+    case "virtio-scsi":
+      return { kind: "scsi-disk", controller: scsiControllerId, unit, ...diskFacts(disk) };
+    case "nvdimm": {
+      const { id, path, readOnly } = disk;
+      return { kind: "nvdimm", id: `nvdimm-${id}`, path, sizeBytes: files.get(path)?.sizeBytes ?? 0, readOnly };
+    }
+  }
+}
+
+function diskFacts({ id, serial, logicalSectorBytes, physicalSectorBytes }: Disk): DiskFacts {
+  return { id: `disk-${id}`, image: `image-${id}`, serial, logicalSectorBytes, physicalSectorBytes };
+}
+
+function networksOf({ networks = [] }: VmSpec): Device[] {
+  let next: number = qemuFd.first;
+  const numbered = (fds: readonly number[]): number[] => fds.map(() => next++);
+  return networks.map(({ id, macAddress, tapFds, vhostFds }) => {
+    return { kind: "network", id, macAddress, tapFds: numbered(tapFds), vhostFds: numbered(vhostFds) } as const;
+  });
+}
+
+/** Our descriptors behind those that the devices of the machine name, in the same order. */
+export function inheritedFds({ networks = [] }: VmSpec): readonly number[] {
+  return networks.flatMap(({ tapFds, vhostFds }) => [...tapFds, ...vhostFds]);
+}
