@@ -2,6 +2,7 @@
 import type { Config } from "../config/config.ts";
 import type { Driver } from "../hypervisor/driver.ts";
 import { processDriver } from "../hypervisor/process/process-driver.ts";
+import type { QemuDriverOptions } from "../hypervisor/qemu/options.ts";
 import { qemuDriver } from "../hypervisor/qemu/qemu-driver.ts";
 import type { Os } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
@@ -10,7 +11,7 @@ export function driverFor(os: Os, config: Config): Driver {
   switch (config.hypervisor) {
     case "qemu":
       refuseOtherBoards(config);
-      return qemuDriver(os, config.qemu);
+      return qemuDriver(os, optionsOf(config));
     case "process":
       return processDriver(os);
     case "firecracker":
@@ -20,6 +21,11 @@ export function driverFor(os: Os, config: Config): Driver {
         hint: "use the hypervisor qemu",
       });
   }
+}
+
+function optionsOf({ qemu }: Config): QemuDriverOptions {
+  const { path, virtioFsDaemons, accelerator, debug } = qemu;
+  return { path, virtioFsDaemons, accelerator, debug };
 }
 
 /** The configuration knows more boards than the driver does. */
