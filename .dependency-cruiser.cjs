@@ -36,7 +36,7 @@ const arrows = {
     "seccomp/",
     hypervisorTypes,
   ],
-  "factory/": ["vm/", "config/", hypervisorTypes],
+  "factory/": ["vm/", "config/", "cgroups/hierarchies", "storage/guest-paths", hypervisorTypes],
   "vm/": ["hypervisor/", "agent-client/", "config/"],
   "hypervisor/": ["config/", "cgroups/", "persist/"],
   "agent-client/": ["protocol/", "seccomp/", ociTypes],

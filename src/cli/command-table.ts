@@ -345,6 +345,14 @@ const featuresCommand = {
   flags: [],
 } as const satisfies CommandSpec;
 
+const factoryCommand = {
+  name: "factory",
+  summary: "make virtual machines ahead, show or remove them",
+  details: "init makes the template of the configuration, status shows what there is, destroy removes all of it.",
+  arguments: [{ name: "ACTION", choices: ["init", "status", "destroy"] }],
+  flags: [{ name: "json", kind: "switch", help: "print JSON" }],
+} as const satisfies CommandSpec;
+
 const completionCommand = {
   name: "completion",
   summary: "print the completion for a shell",
@@ -385,6 +393,7 @@ export const commands = {
   logs: logsCommand,
   spec: specCommand,
   features: featuresCommand,
+  factory: factoryCommand,
   completion: completionCommand,
   version: versionCommand,
   help: helpCommand,

@@ -95,7 +95,7 @@ function interruptible({ os, onFault }: Setting): Interruption {
 
 /** A verb that is interrupted while it makes something has to remove it. */
 function makesThings(verb: AnyInvocation["verb"]): boolean {
-  return verb === "create" || verb === "run" || verb === "exec";
+  return verb === "create" || verb === "run" || verb === "exec" || verb === "factory";
 }
 
 /** Each verb is read when it is called: most of the time of a short one is the reading of the others. */
@@ -133,6 +133,8 @@ async function invoke(context: VerbContext, invocation: AnyInvocation): Promise<
       return (await import("./commands/spec.ts")).spec(context, invocation);
     case "completion":
       return (await import("./commands/completion.ts")).completion(context, invocation);
+    case "factory":
+      return (await import("./commands/factory.ts")).factory(context, invocation);
     case "features":
       return (await import("./commands/features.ts")).features(context);
   }

@@ -18,6 +18,8 @@ export type VirtioFsCache = Exclude<ValueOf<typeof storageKeys.virtio_fs_cache>,
 export type VfioPort = ValueOf<typeof deviceKeys.hot_plug_vfio>;
 
 export interface Config {
+  /** Directory of everything that runs, absolute. */
+  readonly installRoot: string;
   readonly era: ConfigEra;
   readonly hypervisor: HypervisorName;
   /** By the tables of these names; what is not the chosen hypervisor's has the defaults or what the files say. */

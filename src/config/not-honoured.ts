@@ -141,9 +141,6 @@ const runtime: Readonly<Record<string, string>> = {
 };
 
 const factory: Readonly<Record<string, string>> = {
-  enable_template: notYet,
-  template_path: notYet,
-  template_scope: notYet,
   vm_cache_number: notYet,
   vm_cache_endpoint: notYet,
 };

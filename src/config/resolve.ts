@@ -48,6 +48,7 @@ export function configOf(effective: EffectiveConfig, context: ResolvingContext):
   const { runtime, hypervisors, proxy, shim, netmon, chosen } = effective;
   const hypervisor = (table: HypervisorTable) => hypervisorConfig(table, hypervisors[table], context);
   return {
+    installRoot: context.surroundings.installRoot,
     era: effective.era,
     hypervisor: effective.hypervisor,
     qemu: hypervisor("qemu"),

@@ -13,7 +13,13 @@ import { driverFor } from "./driver-for.ts";
 import type { Vm } from "./vm.ts";
 
 /** What the configuration does not say. */
-export type VmRequest = Pick<VmSpec, "id" | "directory" | "sharedDirectories" | "cgroups">;
+export interface VmRequest
+  extends Pick<VmSpec, "id" | "directory" | "sharedDirectories" | "cgroups" | "memoryBacking" | "restoreFrom"> {
+  /** Added to those of the configuration. */
+  readonly kernelParameters?: readonly string[];
+  /** Instead of the configuration's limit for the agent's first answer. */
+  readonly dialTimeoutMs?: number;
+}
 
 const consoleLines = 30;
 const endMs = 1_000;
@@ -29,7 +35,7 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
   const driver = driverFor(os, config);
   const machine = await driver.start(specOf(config, request), context);
   try {
-    const agent = await connectOrEnd(machine, config.agent.dialTimeoutMs, context.signal);
+    const agent = await connectOrEnd(machine, request.dialTimeoutMs ?? config.agent.dialTimeoutMs, context.signal);
     context.log("info", "the agent answered", {
       version: agent.version,
       ms: Math.round(os.clock.monotonic() - startedMs),
@@ -51,17 +57,18 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
   }
 }
 
-function specOf({ qemu, agent }: Config, request: VmRequest): VmSpec {
+export function specOf({ qemu, agent }: Config, request: VmRequest): VmSpec {
+  const { kernelParameters = [], dialTimeoutMs: _ours, ...rest } = request;
   return {
-    ...request,
+    ...rest,
     vcpus: qemu.vcpus,
     memoryMiB: qemu.memoryMiB,
     guest: { kernel: qemu.kernel, initrd: initrdOf(qemu), agent: agent.path },
-    kernelParameters: agent.debug ? ["agent.log=debug", ...qemu.kernelParameters] : qemu.kernelParameters,
+    kernelParameters: [...(agent.debug ? ["agent.log=debug"] : []), ...kernelParameters, ...qemu.kernelParameters],
   };
 }
 
-function initrdOf({ initrd, image }: QemuConfig): string {
+export function initrdOf({ initrd, image }: QemuConfig): string {
   if (initrd !== undefined) return initrd;
   throw new KumiteError("hypervisor/unsupported", `no guest can be started from the image ${image} yet`, {
     phase: "vm.start",
@@ -113,7 +120,7 @@ function describe(exit: VmExit): string {
   }
 }
 
-function notUp(id: string, cause: unknown, data: Readonly<Record<string, unknown>>): KumiteError {
+export function notUp(id: string, cause: unknown, data: Readonly<Record<string, unknown>>): KumiteError {
   return new KumiteError("agent/unreachable", `sandbox ${id}: the guest did not come up`, {
     phase: "vm.start",
     hint: `\`kumite logs ${id}\` shows how far it came; \`--debug\` logs every step`,

@@ -1,0 +1,111 @@
+/**
+ * Makes a template: boots a machine whose memory a keeper holds, saves it, seals both, and tries a clone before anybody
+ * else can find it. Whatever fails or is killed on the way leaves nothing that runs; files of it go with the next attempt.
+ */
+import type { Config } from "../config/config.ts";
+import type { StartContext } from "../hypervisor/driver.ts";
+import type { Os } from "../sys/os.ts";
+import type { Logger } from "../util/log.ts";
+import { saveVm } from "../vm/save-vm.ts";
+import { startVm } from "../vm/start-vm.ts";
+import { factoryCgroups } from "./factory-cgroups.ts";
+import { descriptorPath, Keeper, memoryBytesOf } from "./keeper/keeper.ts";
+import { cloneRequest, templateRequest } from "./machine-shape.ts";
+import {
+  findTemplate,
+  lockStore,
+  publishTemplate,
+  removeTemplate,
+  type Template,
+  type TemplatePlaces,
+  templatePlaces,
+} from "./template-store.ts";
+
+export interface BuildRequest {
+  readonly config: Config;
+  /** Of the template store. */
+  readonly store: string;
+  readonly key: string;
+}
+
+/**
+ * The template of that key, whoever made it: of several who want it at once one builds, and the others wait.
+ * @throws KumiteError `hypervisor/unsupported`, `storage/failed`, and what a start of a machine throws
+ */
+export async function buildTemplate(
+  os: Os,
+  request: BuildRequest,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Template> {
+  const { store, key } = request;
+  await using _lock = await lockStore(os, store, signal);
+  const present = await findTemplate(os, store, key);
+  if (present !== undefined) return present;
+  // Half of one, or one whose keeper is gone.
+  await removeTemplate(os, store, key);
+  try {
+    return await build(os, request, log, signal);
+  } catch (error) {
+    await removeTemplate(os, store, key).catch(() => {});
+    throw error;
+  }
+}
+
+async function build(os: Os, { config, store, key }: BuildRequest, log: Logger, signal: AbortSignal) {
+  const startedMs = os.clock.monotonic();
+  const places = templatePlaces(store, key);
+  for (const directory of [places.directory, places.empty, places.machine, places.trial]) {
+    await os.files.makeDir(directory, 0o700);
+  }
+  const cgroups = await factoryCgroups(os);
+  const { vcpus, memoryMiB } = config.qemu;
+  const program = `${config.installRoot}/kumite`;
+  await using keeper = await Keeper.start(os, { program, key, memoryBytes: memoryBytesOf(memoryMiB), cgroups }, signal);
+  const context = contextOf(log, signal);
+  const setting = { id: `template-${key}`, directory: places.machine, cgroups };
+  const memory = descriptorPath(keeper.process, keeper.memory);
+  const socket = `${places.directory}/state.sock`;
+  const state = await saveVm(os, config, templateRequest(setting, memory, places.empty), socket, context);
+  const template: Template = {
+    key,
+    keeper: keeper.process,
+    memory: keeper.memory,
+    state: await keeper.seal(state, signal),
+    memoryMiB,
+    vcpus,
+    stateBytes: state.length,
+    createdMs: os.clock.now(),
+    buildMs: Math.round(os.clock.monotonic() - startedMs),
+  };
+  await tryClone(os, config, template, places, cgroups, context);
+  for (const directory of [places.machine, places.trial]) await os.files.removeTree(directory);
+  await publishTemplate(os, store, template);
+  await keeper.keep();
+  log.info("template made", { template: key, ms: template.buildMs, memoryMiB, stateBytes: state.length });
+  return template;
+}
+
+/** What answers once answers every time: all clones begin with the same memory and state. */
+async function tryClone(
+  os: Os,
+  config: Config,
+  template: Template,
+  places: TemplatePlaces,
+  cgroups: readonly string[],
+  context: StartContext,
+): Promise<void> {
+  const setting = { id: `trial-${template.key}`, directory: places.trial, cgroups };
+  const vm = await startVm(os, config, cloneRequest(setting, template, places.empty), context);
+  await vm.stop();
+}
+
+/** Its processes die with the builder, so nothing of them needs to be written down. */
+function contextOf(log: Logger, signal: AbortSignal): StartContext {
+  return {
+    willMake: async () => {},
+    made: async () => {},
+    signal,
+    log: (level, message, fields) => log[level](message, { phase: "template", ...fields }),
+  };
+}

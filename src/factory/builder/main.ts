@@ -1,0 +1,58 @@
+/**
+ * `kumite-template`, on the small engine: makes one template for whoever started it, who need not wait: it reads what to
+ * make from descriptor 3 and answers there. Its log is standard error.
+ */
+import type { Config } from "../../config/config.ts";
+import { engineOs } from "../../sys/engine/engine-os.ts";
+import { onUncaught } from "../../sys/engine/loop.ts";
+import { ByteReader } from "../../util/byte-reader.ts";
+import { withDeadline } from "../../util/deadline.ts";
+import { messageOf } from "../../util/errors.ts";
+import { isRecord, parseJson } from "../../util/json.ts";
+import { createLogger, textSink } from "../../util/log.ts";
+import { encodeUtf8 } from "../../util/text.ts";
+import { type BuildRequest, buildTemplate } from "../build-template.ts";
+import { type BuildAnswer, builderDescriptor, maxBuildLine } from "./protocol.ts";
+
+const statusFailed = 1;
+/** For a boot on a busy host that emulates, twice. */
+const timeoutMs = 180_000;
+
+async function main(): Promise<number> {
+  const stream = os.self.stream(builderDescriptor);
+  const log = createLogger({ sink: textSink(writeLog), now: os.clock.now, level: "info", fields: {} });
+  let answer: BuildAnswer;
+  try {
+    const request = parseJson((await new ByteReader(stream).readLine(maxBuildLine)) ?? "null");
+    if (!isRequest(request)) throw new Error("that is no request for a template");
+    await withDeadline(timeoutMs, "making the template", (signal) => buildTemplate(os, request, log, signal));
+    answer = { made: true };
+  } catch (error) {
+    answer = { made: false, error: chainOf(error) };
+    log.error(`no template was made: ${answer.error}`);
+  }
+  // Nobody may be waiting.
+  await stream.write(encodeUtf8(`${JSON.stringify(answer)}\n`)).catch(() => {});
+  return answer.made ? 0 : statusFailed;
+}
+
+/** From a program of ours that has made it of a checked configuration. */
+function isRequest(value: unknown): value is BuildRequest & { readonly config: Config } {
+  return isRecord(value) && isRecord(value.config) && typeof value.store === "string" && typeof value.key === "string";
+}
+
+function chainOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause === undefined ? messageOf(error) : `${messageOf(error)}: ${chainOf(cause)}`;
+}
+
+const os = engineOs();
+const standardError = os.self.stream(2);
+function writeLog(line: string): void {
+  standardError.write(encodeUtf8(line)).catch(() => {});
+}
+onUncaught((error) => {
+  writeLog(`kumite-template: ${chainOf(error)}\n`);
+  os.self.exit(statusFailed);
+});
+os.self.exit(await main());

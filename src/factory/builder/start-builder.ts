@@ -1,0 +1,46 @@
+/** Starts the program that makes a template. It belongs to nobody: it ends by itself, whatever becomes of its starter. */
+import type { Os } from "../../sys/os.ts";
+import { ByteReader } from "../../util/byte-reader.ts";
+import { KumiteError } from "../../util/errors.ts";
+import { encodeUtf8 } from "../../util/text.ts";
+import type { BuildRequest } from "../build-template.ts";
+import { factoryCgroups } from "../factory-cgroups.ts";
+import { type BuildAnswer, builderDescriptor, builderName, maxBuildLine, parseAnswer } from "./protocol.ts";
+
+export interface RunningBuilder {
+  /** Resolves when there is a template, made by this or by another. @throws KumiteError `system/failed` with the reason */
+  readonly made: Promise<void>;
+}
+
+/** @throws SystemError when it cannot be started */
+export async function startBuilder(os: Os, request: BuildRequest): Promise<RunningBuilder> {
+  const { installRoot } = request.config;
+  await os.files.makeDirs(request.store, 0o700);
+  const child = await os.processes.spawn({
+    path: `${installRoot}/kumite`,
+    argv: [builderName, request.key],
+    // What it starts looks for its libraries itself; tools are found here.
+    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+    cwd: "/",
+    newSession: true,
+    cgroups: await factoryCgroups(os),
+    descriptors: {
+      2: { kind: "append", path: `${request.store}/log`, mode: 0o600 },
+      [builderDescriptor]: { kind: "stream" },
+    },
+  });
+  const stream = child.streams.get(builderDescriptor);
+  if (stream === undefined) throw new KumiteError("internal", "the builder was started without a stream");
+  await stream.write(encodeUtf8(`${JSON.stringify(request)}\n`));
+  const answered = async (): Promise<void> => {
+    const line = await new ByteReader(stream).readLine(maxBuildLine).catch(() => undefined);
+    stream.close();
+    const answer: BuildAnswer = parseAnswer(line) ?? { made: false, error: "its builder ended without a word" };
+    if (!answer.made)
+      throw new KumiteError("system/failed", `no template was made: ${answer.error}`, { phase: "template.build" });
+  };
+  const made = answered();
+  // Who does not wait is not told.
+  made.catch(() => {});
+  return { made };
+}

@@ -1,0 +1,112 @@
+/**
+ * The builder's side of the process that keeps a template: starts it, fills it, lets it go. Until it is let go it ends with
+ * its builder, so a template that was never published leaves nothing.
+ */
+import type { ChildProcess, Os, ProcessId } from "../../sys/os.ts";
+import { ByteReader } from "../../util/byte-reader.ts";
+import { withDeadline } from "../../util/deadline.ts";
+import { KumiteError } from "../../util/errors.ts";
+import { signalNumbers } from "../../util/signals.ts";
+import { encodeUtf8 } from "../../util/text.ts";
+import { type KeeperPlace, keeperDescriptor, keeperName, maxKeeperLine, parsePlace } from "./protocol.ts";
+
+export interface KeeperRequest {
+  /** Of the executable `kumite`. */
+  readonly program: string;
+  readonly key: string;
+  readonly memoryBytes: number;
+  /** It outlives its builder there. */
+  readonly cgroups: readonly string[];
+}
+
+/** Of one answer; copying and sealing take milliseconds. */
+const answerTimeoutMs = 10_000;
+const megabyte = 1024 * 1024;
+
+export class Keeper implements AsyncDisposable {
+  readonly process: ProcessId;
+  readonly memory: number;
+  readonly #child: ChildProcess;
+  readonly #reader: ByteReader;
+  #kept = false;
+
+  /** @throws KumiteError `system/failed`, `timeout`, `aborted`; SystemError when it cannot be started */
+  static async start(os: Os, { program, key, memoryBytes, cgroups }: KeeperRequest, signal: AbortSignal) {
+    const child = await os.processes.spawn({
+      path: program,
+      argv: [keeperName, key, String(memoryBytes)],
+      env: {},
+      cwd: "/",
+      newSession: true,
+      noNewPrivileges: true,
+      cgroups,
+      descriptors: { [keeperDescriptor]: { kind: "stream" } },
+    });
+    const reader = new ByteReader(streamOf(child));
+    try {
+      return new Keeper(child, reader, await nextPlace(reader, signal));
+    } catch (error) {
+      await end(child);
+      throw error;
+    }
+  }
+
+  private constructor(child: ChildProcess, reader: ByteReader, { memory }: KeeperPlace) {
+    this.#child = child;
+    this.#reader = reader;
+    this.process = { pid: child.pid, startTicks: child.startTicks };
+    this.memory = memory;
+  }
+
+  /** Nobody may have the memory mapped for writing any more. Returns the descriptor of the state. */
+  async seal(state: Uint8Array, signal: AbortSignal): Promise<number> {
+    const stream = streamOf(this.#child);
+    await stream.write(encodeUtf8(`${JSON.stringify({ state: state.length })}\n`));
+    await stream.write(state);
+    const place = await nextPlace(this.#reader, signal);
+    if (place.state === undefined) throw broken("did not seal");
+    return place.state;
+  }
+
+  /** It stays from here on until somebody ends it. */
+  async keep(): Promise<void> {
+    await streamOf(this.#child).write(encodeUtf8(`${JSON.stringify({ keep: true })}\n`));
+    this.#kept = true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#kept) await end(this.#child);
+    else streamOf(this.#child).close();
+  }
+}
+
+export function descriptorPath({ pid }: ProcessId, descriptor: number): string {
+  return `/proc/${pid}/fd/${descriptor}`;
+}
+
+export function memoryBytesOf(memoryMiB: number): number {
+  return memoryMiB * megabyte;
+}
+
+function streamOf(child: ChildProcess) {
+  const stream = child.streams.get(keeperDescriptor);
+  if (stream === undefined) throw new KumiteError("internal", "the keeper was started without a stream");
+  return stream;
+}
+
+async function nextPlace(reader: ByteReader, signal: AbortSignal): Promise<KeeperPlace> {
+  const read = (within: AbortSignal) => reader.readLine(maxKeeperLine, within);
+  const place = parsePlace(await withDeadline(answerTimeoutMs, "the answer of the template's keeper", read, signal));
+  if (place === undefined) throw broken("ended or answered something else");
+  return place;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  child.kill(signalNumbers.SIGKILL);
+  await child.exited;
+  streamOf(child).close();
+}
+
+function broken(how: string): KumiteError {
+  return new KumiteError("system/failed", `the process that keeps the template ${how}`, { phase: "template.build" });
+}

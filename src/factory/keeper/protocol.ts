@@ -1,0 +1,32 @@
+/**
+ * What the builder of a template and the process that keeps it say to each other: lines of JSON on one stream.
+ * builder: `{"state": <bytes>}` and that many bytes, then `{"keep": true}`; keeper: a `KeeperPlace` at its start and after
+ * the state. A keeper whose stream ends before `keep` ends too: what nobody has published is of no use.
+ */
+import { isRecord, parseJson } from "../../util/json.ts";
+
+/** Descriptor of the stream in the keeper. */
+export const keeperDescriptor = 3;
+
+/** Name of the program, which it has in the process table. */
+export const keeperName = "kumite-keeper";
+
+/** Descriptors of the keeper. */
+export interface KeeperPlace {
+  readonly memory: number;
+  /** Once it was given; from then on nobody can change either. */
+  readonly state?: number;
+}
+
+export const maxKeeperLine = 1024;
+
+export function parsePlace(line: string | undefined): KeeperPlace | undefined {
+  const value = line === undefined ? undefined : parseJson(line);
+  if (!isRecord(value) || !isDescriptor(value.memory)) return undefined;
+  if (value.state === undefined) return { memory: value.memory };
+  return isDescriptor(value.state) ? { memory: value.memory, state: value.state } : undefined;
+}
+
+function isDescriptor(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0;
+}

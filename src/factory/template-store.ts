@@ -1,0 +1,156 @@
+/**
+ * Where templates are: a directory of root's alone with one directory for each key. Only the description is a file; memory
+ * and state are descriptors of a keeper, and gone with it. A description that is not whole, or whose keeper is gone, is no
+ * template. Knows nothing of how one is made.
+ */
+import type { Os, ProcessId } from "../sys/os.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { isSystemError, KumiteError } from "../util/errors.ts";
+import { isRecord, parseJson } from "../util/json.ts";
+import { signalNumbers } from "../util/signals.ts";
+import { descriptorPath, memoryBytesOf } from "./keeper/keeper.ts";
+import { keeperName } from "./keeper/protocol.ts";
+
+export interface Template {
+  readonly key: string;
+  readonly keeper: ProcessId;
+  /** Descriptors of the keeper. */
+  readonly memory: number;
+  readonly state: number;
+  readonly memoryMiB: number;
+  readonly vcpus: number;
+  readonly stateBytes: number;
+  /** Milliseconds since 1970. */
+  readonly createdMs: number;
+  /** How long it took. */
+  readonly buildMs: number;
+}
+
+const version = 1;
+const maxDescriptionBytes = 64 * 1024;
+const endTimeoutMs = 10_000;
+
+export interface TemplatePlaces {
+  readonly directory: string;
+  readonly description: string;
+  /** What a template's shared directory is: empty. */
+  readonly empty: string;
+  /** Of the machine that becomes the template. */
+  readonly machine: string;
+  /** Of the clone that tries it. */
+  readonly trial: string;
+}
+
+export function templatePlaces(store: string, key: string): TemplatePlaces {
+  const directory = `${store}/${key}`;
+  return {
+    directory,
+    description: `${directory}/template.json`,
+    empty: `${directory}/empty`,
+    machine: `${directory}/machine`,
+    trial: `${directory}/trial`,
+  };
+}
+
+/** Held by whoever makes or removes templates in the store, which is made if missing. */
+export async function lockStore(os: Os, store: string, signal?: AbortSignal): Promise<AsyncDisposable> {
+  await os.files.makeDirs(store, 0o700);
+  const status = await os.files.linkStatus(store);
+  if (status?.kind !== "directory" || status.uid !== 0 || (status.mode & 0o022) !== 0) {
+    throw new KumiteError("storage/failed", `${store} is not a directory that only root can change`, {
+      phase: "template.store",
+      hint: "guests start from what is in it; remove it, or name another by template_path in [factory]",
+      data: { directory: store },
+    });
+  }
+  return os.files.lock(`${store}/lock`, signal);
+}
+
+/** `undefined` when there is none that can be used. */
+export async function findTemplate(os: Os, store: string, key: string): Promise<Template | undefined> {
+  const template = await readDescription(os, templatePlaces(store, key).description);
+  return template?.key === key && (await isWhole(os, template)) ? template : undefined;
+}
+
+/** All in the store, whole or not. */
+export async function listTemplates(os: Os, store: string): Promise<{ readonly key: string; template?: Template }[]> {
+  const keys = (await listOrNothing(os, store)).filter((name) => /^[0-9a-f]+$/.test(name));
+  return Promise.all(
+    keys.sort().map(async (key) => {
+      const template = await findTemplate(os, store, key);
+      return template === undefined ? { key } : { key, template };
+    }),
+  );
+}
+
+/** From here on others find it. */
+export async function publishTemplate(os: Os, store: string, template: Template): Promise<void> {
+  const { description } = templatePlaces(store, template.key);
+  await os.files.replace(description, `${JSON.stringify({ version, ...template })}\n`);
+}
+
+/** With the lock. Whatever there is under the key: machines that run on its memory keep it. */
+export async function removeTemplate(os: Os, store: string, key: string): Promise<void> {
+  const { directory, description } = templatePlaces(store, key);
+  const template = await readDescription(os, description);
+  if (template !== undefined && (await keeperLives(os, template))) {
+    const { keeper } = template;
+    await os.processes.signal(keeper, signalNumbers.SIGTERM);
+    await withDeadline(endTimeoutMs, `the end of process ${keeper.pid}`, (signal) =>
+      os.processes.waitGone(keeper, signal),
+    );
+  }
+  try {
+    await os.files.removeTree(directory);
+  } catch (error) {
+    if (!isSystemError(error, "ENOENT")) throw error;
+  }
+}
+
+export function memoryPath({ keeper, memory }: Template): string {
+  return descriptorPath(keeper, memory);
+}
+
+export function statePath({ keeper, state }: Template): string {
+  return descriptorPath(keeper, state);
+}
+
+async function isWhole(os: Os, template: Template): Promise<boolean> {
+  if (!(await keeperLives(os, template))) return false;
+  const [memory, state] = [memoryPath(template), statePath(template)].map((path) => os.files.status(path));
+  return (await memory)?.size === memoryBytesOf(template.memoryMiB) && (await state)?.size === template.stateBytes;
+}
+
+/** The pid may be another's by now. */
+async function keeperLives(os: Os, { keeper }: Template): Promise<boolean> {
+  const process = await os.processes.info(keeper.pid);
+  return process?.startTicks === keeper.startTicks && process.argv[0] === keeperName;
+}
+
+async function readDescription(os: Os, file: string): Promise<Template | undefined> {
+  try {
+    const value = parseJson(await os.files.readText(file, maxDescriptionBytes));
+    return isTemplate(value) ? value : undefined;
+  } catch {
+    // Whatever is wrong with it: it is made anew.
+    return undefined;
+  }
+}
+
+const numbers = ["memory", "state", "memoryMiB", "vcpus", "stateBytes", "createdMs", "buildMs"] as const;
+
+function isTemplate(value: unknown): value is Template {
+  if (!isRecord(value) || value.version !== version || typeof value.key !== "string") return false;
+  const { keeper } = value;
+  if (!isRecord(keeper) || !Number.isSafeInteger(keeper.pid) || !Number.isSafeInteger(keeper.startTicks)) return false;
+  return numbers.every((name) => typeof value[name] === "number");
+}
+
+async function listOrNothing(os: Os, path: string): Promise<string[]> {
+  try {
+    return await os.files.list(path);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return [];
+    throw error;
+  }
+}

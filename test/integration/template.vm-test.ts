@@ -1,0 +1,126 @@
+/** Templates of virtual machines, through `kumite factory`: made once, changed by nobody, gone without a trace. */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import { begin, execute, type Finished } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
+
+interface TemplateDocument {
+  readonly key: string;
+  readonly keeper: number;
+  readonly memoryMiB: number;
+}
+
+describe("a template", onlyKumite, () => {
+  let place: Workplace;
+  let store: string;
+  let config: string;
+
+  before(async () => {
+    place = await Workplace.open("template");
+    store = path.join(place.directory, "templates");
+    config = place.path("configuration.toml");
+    const lines = ["[hypervisor.qemu]", "default_memory = 256", "[factory]", "enable_template = true"];
+    writeFileSync(config, [...lines, `template_path = "${store}"`, ""].join("\n"));
+  });
+  after(() => place[Symbol.asyncDispose]());
+  afterEach(async () => {
+    const destroyed = await factory("destroy");
+    assert.equal(destroyed.status, 0, destroyed.stderr);
+  });
+  guardAgainstLeftOvers(() => ({ directories: [store] }));
+
+  const argv = (...args: string[]) => [runtimePath, "--config", config, "factory", ...args];
+  const factory = (...args: string[]): Promise<Finished> => execute(argv(...args));
+
+  async function made(): Promise<TemplateDocument> {
+    const { status, stdout, stderr } = await factory("init", "--json");
+    assert.equal(status, 0, stderr);
+    return JSON.parse(stdout) as TemplateDocument;
+  }
+
+  async function templates(): Promise<TemplateDocument[]> {
+    return (JSON.parse((await factory("status", "--json")).stdout) as { templates: TemplateDocument[] }).templates;
+  }
+
+  it("is made once, however many want it at the same time, and destroy removes all of it", async () => {
+    assert.equal((await factory("status")).stdout, "vm factory is off\n");
+    const [first, second] = await Promise.all([made(), made()]);
+    assert.deepEqual(first, second);
+    assert.deepEqual(await made(), first);
+    assert.match(
+      (await factory("status")).stdout,
+      /^template \w+ pid = \d+ Cpu = 1 Memory = 256MiB\nvm factory is on\n$/,
+    );
+    assert.equal((await factory("destroy")).stdout, "vm factory destroyed\n");
+    assert.ok(!existsSync(store) && !existsSync(`/proc/${first.keeper}/fd/0`));
+  });
+
+  it("cannot be written to by anybody, root included", async () => {
+    const { keeper } = await made();
+    const files = await memoryFiles(keeper);
+    assert.equal(files.length, 2);
+    for (const file of files) {
+      for (const attempt of [
+        ["dd", "if=/dev/zero", `of=${file}`, "bs=4096", "count=1", "conv=notrunc"],
+        ["truncate", "--size=4096", file],
+      ]) {
+        const refused = await execute(attempt);
+        assert.match(refused.stderr, /Operation not permitted/, attempt.join(" "));
+      }
+    }
+  });
+
+  it("is made anew when its keeper was killed, and when its description is not whole", async () => {
+    const first = await made();
+    process.kill(first.keeper, "SIGKILL");
+    await eventually("the keeper is gone", () => (existsSync(`/proc/${first.keeper}/fd/0`) ? undefined : true));
+    assert.deepEqual(await templates(), []);
+    const second = await made();
+    assert.notEqual(second.keeper, first.keeper);
+    const description = path.join(store, second.key, "template.json");
+    const half = readFileSync(description, "utf8").slice(0, 40);
+    writeFileSync(description, half);
+    assert.deepEqual(await templates(), []);
+    process.kill(second.keeper, "SIGKILL");
+    const third = await made();
+    assert.deepEqual(await templates(), [{ ...third }]);
+  });
+
+  it("whose builder is killed on the way leaves nothing that runs, and the next one is made", async () => {
+    const builder = begin(argv("init"));
+    const pids = await eventually("a machine that boots", async () => {
+      const { stdout } = await execute(["pgrep", "--full", "sandbox-template-"]);
+      return stdout === "" ? undefined : stdout.trim().split("\n").map(Number);
+    });
+    builder.child.kill("SIGKILL");
+    await builder.finished;
+    await eventually("no machine", () => (pids.some((pid) => existsSync(`/proc/${pid}/fd/0`)) ? undefined : true));
+    await eventually("no keeper", async () =>
+      (await execute(["pgrep", "--full", "^kumite-keeper"])).stdout === "" ? true : undefined,
+    );
+    assert.deepEqual(await templates(), []);
+    assert.equal((await made()).memoryMiB, 256);
+  });
+
+  it("needs to be asked for", async () => {
+    const plain = place.path("plain.toml");
+    writeFileSync(plain, `[factory]\ntemplate_path = "${store}"\n`);
+    const refused = await execute([runtimePath, "--config", plain, "factory", "init"]);
+    assert.notEqual(refused.status, 0);
+    assert.match(refused.stderr, /vm factory is not enabled[\s\S]*enable_template/);
+    const shown = await execute([runtimePath, "--config", plain, "factory", "status"]);
+    assert.equal(shown.stdout, "vm factory is not enabled\n");
+  });
+});
+
+/** Those without a name that the process holds. */
+async function memoryFiles(pid: number): Promise<string[]> {
+  const { stdout } = await execute(["find", `/proc/${pid}/fd`, "-lname", "/memfd:kumite-*"]);
+  const files = stdout.trim().split("\n");
+  for (const file of files) assert.ok(statSync(file).size > 0);
+  return files;
+}
