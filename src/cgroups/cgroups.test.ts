@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { testOs } from "../../test/support/node-os.ts";
-import { claimSandbox } from "../persist/claim.ts";
+import { claimContainer } from "../persist/claim.ts";
 import type { Journal } from "../persist/journal.ts";
 import { undoAll } from "../persist/undo.ts";
 import type { MountEntry, Os } from "../sys/os.ts";
@@ -81,7 +81,7 @@ describe("the cgroups of a sandbox", () => {
 
   async function claim(id: string): Promise<Journal> {
     const request = { root: path.join(place, "root"), id, bundle: place, rootfs: place, annotations: {} };
-    return (await claimSandbox(os, request)).journal;
+    return (await claimContainer(os, request)).journal;
   }
 
   it("are made in every hierarchy, one for what engines see and one for the rest", async () => {

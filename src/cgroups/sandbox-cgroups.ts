@@ -1,7 +1,7 @@
 /**
- * The cgroups of one sandbox: `relay` for what engines see and `vm` for everything else of it on the host, below the
- * specification's path in every hierarchy. Each process of a sandbox is born in one of them, so they are the last
- * authority on what must be killed.
+ * The cgroups of containers and sandboxes: `relay` for what engines see of a container, and `vm` for everything else of its
+ * sandbox, which is below the container that the sandbox was made with. Both lie below the specification's path in every
+ * hierarchy. Each process is born in one of them, so they are the last authority on what must be killed.
  */
 import type { Journal } from "../persist/journal.ts";
 import type { Step } from "../persist/step.ts";
@@ -15,16 +15,32 @@ const relayName = "relay";
 const machineName = "vm";
 
 /** Directories to be born in, one per hierarchy. */
-export interface SandboxCgroups {
+export interface ContainerCgroups {
   readonly relay: readonly string[];
+}
+
+/** Those of the container that a sandbox is made with. */
+export interface SandboxCgroups extends ContainerCgroups {
   readonly vm: readonly string[];
 }
 
 /**
  * @param path from the root of a hierarchy, of `cgroupPathOf`
- * @throws KumiteError `cgroup/failed`, also when another sandbox has this path. What was made by then is in the journal.
+ * @throws KumiteError `cgroup/failed`, also when another container has this path. What was made by then is in the journal.
  */
 export async function makeSandboxCgroups(os: Os, journal: Journal, path: string): Promise<SandboxCgroups> {
+  const [relay = [], vm = []] = await makeGroups(os, journal, path, [relayName, machineName]);
+  return { relay, vm };
+}
+
+/** Of a container that is added to a sandbox: nothing of it runs on the host but relays. Otherwise the same. */
+export async function makeContainerCgroups(os: Os, journal: Journal, path: string): Promise<ContainerCgroups> {
+  const [relay = []] = await makeGroups(os, journal, path, [relayName]);
+  return { relay };
+}
+
+/** One list of directories per name. */
+async function makeGroups(os: Os, journal: Journal, path: string, names: readonly string[]): Promise<string[][]> {
   const hierarchies = hierarchiesIn(await os.mounts.table());
   if (hierarchies.length === 0) {
     throw new KumiteError("cgroup/failed", "no cgroup hierarchy is mounted", {
@@ -34,18 +50,15 @@ export async function makeSandboxCgroups(os: Os, journal: Journal, path: string)
   }
   const directories = hierarchies.map((hierarchy) => `${hierarchy.directory}${path}`);
   const roots = hierarchies.map((hierarchy) => hierarchy.directory);
-  const cgroups: SandboxCgroups = {
-    relay: directories.map((directory) => `${directory}/${relayName}`),
-    vm: directories.map((directory) => `${directory}/${machineName}`),
-  };
-  const leaves = [...cgroups.relay, ...cgroups.vm];
+  const groups = names.map((name) => directories.map((directory) => `${directory}/${name}`));
+  const leaves = groups.flat();
 
   // Looked at before anything is written down: a step for somebody else's cgroup would get it killed by a recovery.
   for (const leaf of leaves) if ((await os.files.status(leaf)) !== undefined) throw inUse(leaf);
   const parents = await parentSteps(os, roots, directories);
   await journal.record(...parents, ...leaves.map((leaf): Step => ({ kind: "cgroup", path: leaf })));
   for (const leaf of leaves) await makeLeaf(os, leaf);
-  return cgroups;
+  return groups;
 }
 
 /** `SandboxCgroups.vm`, from the steps of a sandbox's journal. */

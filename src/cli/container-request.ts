@@ -1,7 +1,9 @@
 /** What `create` and `run` have in common: their flags and bundle, checked before anything is made. */
 import { type Bundle, loadBundle } from "../oci/bundle.ts";
 import { checkContainerId } from "../oci/container-id.ts";
+import { containerRoleOf } from "../oci/container-role.ts";
 import type { RelayStdio } from "../shim-client/relay-arguments.ts";
+import { isKumiteError, KumiteError } from "../util/errors.ts";
 import { resolvePath } from "../util/path.ts";
 import type { VerbContext } from "./context.ts";
 import type { Invocation } from "./parse.ts";
@@ -13,6 +15,8 @@ type CreationFlags = Invocation<"create">["flags"];
 export interface ContainerRequest {
   readonly id: string;
   readonly bundle: Bundle;
+  /** Whose machine it goes into; `undefined`: one is made for it. */
+  readonly sandboxId: string | undefined;
   readonly stdio: RelayStdio;
   /** Absolute. */
   readonly pidFile: string | undefined;
@@ -31,6 +35,7 @@ export async function readContainerRequest(
   checkContainerId(id);
   refusePreservedFds(flags["preserve-fds"]);
   const bundle = await loadBundle(os, absolute(flags.bundle) ?? os.self.cwd(), absolute(flags.config));
+  const sandboxId = sandboxOf(bundle);
   inheritEnvironment(bundle, os.self.env);
   const stdio = chooseStdio({
     terminal: bundle.spec.process.terminal ?? false,
@@ -39,7 +44,25 @@ export async function readContainerRequest(
   });
   const pidFile = absolute(flags["pid-file"]);
   if (pidFile !== undefined) await checkPidFile(os, pidFile);
-  return { id, bundle, stdio, pidFile, foreground };
+  return { id, bundle, sandboxId, stdio, pidFile, foreground };
+}
+
+/** Engines that make pods say so by annotations. */
+function sandboxOf({ configFile, spec }: Bundle): string | undefined {
+  try {
+    const role = containerRoleOf(spec.annotations);
+    if (role.type !== "pod_container") return undefined;
+    checkContainerId(role.sandboxId);
+    return role.sandboxId;
+  } catch (error) {
+    if (!isKumiteError(error)) throw error;
+    const { code, message, hint, data } = error;
+    throw new KumiteError(code, `${configFile}: ${message}`, {
+      phase: "bundle.load",
+      ...(hint !== undefined && { hint }),
+      data: { file: configFile, ...data },
+    });
+  }
 }
 
 /** A hook of the host that names no environment has its caller's, which the shim is not given. */

@@ -1,7 +1,7 @@
 /** What `exec` is asked for, checked before anything is made. */
 import type { OciProcess } from "../oci/spec.ts";
-import { sandboxPaths } from "../persist/paths.ts";
-import type { ObservedSandbox } from "../sandbox/observe.ts";
+import { containerPaths } from "../persist/paths.ts";
+import type { ObservedContainer } from "../sandbox/observe.ts";
 import type { RelayStdio } from "../shim-client/relay-arguments.ts";
 import { resolvePath } from "../util/path.ts";
 import type { VerbContext } from "./context.ts";
@@ -12,7 +12,7 @@ import { checkPidFile } from "./pid-file.ts";
 import { chooseStdio, refusePreservedFds } from "./stdio-choice.ts";
 
 export interface ExecRequest {
-  readonly container: ObservedSandbox;
+  readonly container: ObservedContainer;
   readonly process: OciProcess;
   readonly stdio: RelayStdio;
   /** Absolute. */
@@ -30,7 +30,7 @@ export async function readExecRequest(context: VerbContext, invocation: Invocati
   refusePreservedFds(flags["preserve-fds"]);
   const container = await lookAt(context, id);
   refuseWrongState(container);
-  const process = await readExecProcess(os, invocation, sandboxPaths(context.root, id).process);
+  const process = await readExecProcess(os, invocation, containerPaths(context.root, id).process);
   const foreground = !flags.detach;
   const consoleSocket = absolute(flags["console-socket"]);
   const stdio = chooseStdio({ terminal: process.terminal ?? false, consoleSocket, foreground });
@@ -39,7 +39,7 @@ export async function readExecRequest(context: VerbContext, invocation: Invocati
   return { container, process, stdio, pidFile, foreground };
 }
 
-function refuseWrongState({ id, status }: ObservedSandbox): void {
+function refuseWrongState({ id, status }: ObservedContainer): void {
   switch (status) {
     case "created":
     case "running":

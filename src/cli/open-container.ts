@@ -4,26 +4,31 @@
 import { checkContainerId } from "../oci/container-id.ts";
 import type { OciStatus } from "../oci/state.ts";
 import { sandboxPaths } from "../persist/paths.ts";
-import { type ObservedSandbox, observeSandbox } from "../sandbox/observe.ts";
+import { type ObservedContainer, observeContainer } from "../sandbox/observe.ts";
 import { connectShim, type ShimConnection } from "../shim-client/connect.ts";
 import { KumiteError } from "../util/errors.ts";
 import type { VerbContext } from "./context.ts";
 
 /** @throws KumiteError `container/bad-id`, `container/not-found` */
-export async function lookAt({ os, root }: VerbContext, id: string): Promise<ObservedSandbox> {
+export async function lookAt({ os, root }: VerbContext, id: string): Promise<ObservedContainer> {
   checkContainerId(id);
-  return observeSandbox(os, root, id);
+  return observeContainer(os, root, id);
 }
 
 /** For verbs that need a machine. @throws KumiteError as `lookAt`, `container/wrong-state` */
-export async function refuseStopped(context: VerbContext, id: string): Promise<void> {
-  const { status } = await lookAt(context, id);
+export async function lookAtLiving(context: VerbContext, id: string): Promise<ObservedContainer> {
+  const container = await lookAt(context, id);
+  const { status } = container;
   if (status === "stopped" || status === "creating") throw wrongState(id, status, "container not running");
+  return container;
 }
 
-/** @throws KumiteError `shim/unreachable` */
-export function connectTo({ os, root, interruption }: VerbContext, id: string): Promise<ShimConnection> {
-  return connectShim(os, sandboxPaths(root, id).socket, id, interruption.signal);
+/** The shim of the sandbox that the container is in. @throws KumiteError `shim/unreachable` */
+export function connectTo(
+  { os, root, interruption }: VerbContext,
+  { id, sandboxId }: Pick<ObservedContainer, "id" | "sandboxId">,
+): Promise<ShimConnection> {
+  return connectShim(os, sandboxPaths(root, sandboxId).socket, id, interruption.signal);
 }
 
 /** The refusal of a verb in the wrong state. Engines look for some of these texts. */

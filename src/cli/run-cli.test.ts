@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { claimSandbox } from "../persist/claim.ts";
+import { claimContainer } from "../persist/claim.ts";
 import { sandboxPaths } from "../persist/paths.ts";
 import { type RecordedStatus, readRecord, writeRecord } from "../persist/record.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
@@ -46,7 +46,7 @@ describe("a verb", () => {
   /** A sandbox of which only the record is there; while this process lives it counts as being created. */
   async function sandbox(id: string, status?: RecordedStatus): Promise<void> {
     const annotations = id === "annotated" ? { key: "value" } : {};
-    const { paths } = await claimSandbox(os, { root, id, bundle: "/b", rootfs: "/b/rootfs", annotations });
+    const { paths } = await claimContainer(os, { root, id, bundle: "/b", rootfs: "/b/rootfs", annotations });
     const record = await readRecord(os, paths.state);
     assert.ok(record);
     await writeRecord(os, paths.state, { ...record, createdMs: 1_700_000_000_123, ...(status && { status }) });
@@ -231,7 +231,7 @@ describe("a verb", () => {
     root = `rel${count}`;
     await mkdir(join(directory, root));
     const absolute = join(directory, root);
-    await claimSandbox(os, { root: absolute, id: "web", bundle: "/b", rootfs: "/b/rootfs", annotations: {} });
+    await claimContainer(os, { root: absolute, id: "web", bundle: "/b", rootfs: "/b/rootfs", annotations: {} });
     assert.equal((await kumite("list", "-q")).out, "web\n");
   });
 

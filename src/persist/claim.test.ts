@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { testOs } from "../../test/support/node-os.ts";
 import type { Os } from "../sys/os.ts";
 import { isKumiteError } from "../util/errors.ts";
-import { type Claim, claimSandbox, listClaims, releaseClaim } from "./claim.ts";
+import { type Claim, claimContainer, listClaims, releaseClaim } from "./claim.ts";
 import { readJournal } from "./journal.ts";
 import { sandboxPaths } from "./paths.ts";
 import { readRecord } from "./record.ts";
@@ -22,7 +22,7 @@ describe("claiming an id", () => {
   afterEach(() => rm(path.dirname(root), { recursive: true }));
 
   function claim(id: string, using: Os = os): Promise<Claim> {
-    return claimSandbox(using, { root, id, bundle: "/b", rootfs: "/b/rootfs", annotations: {} });
+    return claimContainer(using, { root, id, bundle: "/b", rootfs: "/b/rootfs", annotations: {} });
   }
 
   it("makes a private directory with journal and record in it", async () => {
@@ -74,7 +74,7 @@ describe("claiming an id", () => {
 
   it("is refused for the directory of the sockets", async () => {
     const request = { root: "/run/kumite", id: "s", bundle: "/b", rootfs: "/b", annotations: {} };
-    await assert.rejects(claimSandbox(os, request), (error) => isKumiteError(error, "container/bad-id"));
+    await assert.rejects(claimContainer(os, request), (error) => isKumiteError(error, "container/bad-id"));
   });
 
   it("takes nothing for a claim that is none", async () => {

@@ -1,19 +1,21 @@
 /**
- * Claiming an id: the directory of a sandbox appears under its name at once with journal and record in it, or not at
+ * Claiming an id: the directory of a container appears under its name at once with journal and record in it, or not at
  * all, and it goes the same way. So whatever is found under an id can be recovered.
  */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
 import { joinPath } from "../util/path.ts";
 import { Journal, type JournalContent, serializeJournal } from "./journal.ts";
-import { type SandboxPaths, sandboxPaths, socketDirectory } from "./paths.ts";
-import { type SandboxRecord, serializeRecord } from "./record.ts";
+import { type ContainerPaths, containerPaths, socketDirectory } from "./paths.ts";
+import { type ContainerRecord, serializeRecord } from "./record.ts";
 
 export interface ClaimRequest {
   /** Absolute; made when missing. */
   readonly root: string;
   /** Checked by `checkContainerId` before. */
   readonly id: string;
+  /** That it is added to; `undefined` for a container that makes its own. */
+  readonly sandbox?: string | undefined;
   /** Absolute. */
   readonly bundle: string;
   /** Absolute. */
@@ -22,15 +24,15 @@ export interface ClaimRequest {
 }
 
 export interface Claim {
-  readonly paths: SandboxPaths;
+  readonly paths: ContainerPaths;
   /** Owned by this process until it is handed over. */
   readonly journal: Journal;
 }
 
 /** Fails with `container/exists` when the id is in use. */
-export async function claimSandbox(os: Os, request: ClaimRequest): Promise<Claim> {
-  const { root, id } = request;
-  const paths = sandboxPaths(root, id);
+export async function claimContainer(os: Os, request: ClaimRequest): Promise<Claim> {
+  const { root, id, sandbox } = request;
+  const paths = containerPaths(root, id);
   if (paths.directory === socketDirectory) {
     throw new KumiteError("container/bad-id", `container id ${id} cannot be used under ${root}`, {
       hint: `${socketDirectory} holds the sockets of all sandboxes; choose another id or another --root`,
@@ -42,6 +44,7 @@ export async function claimSandbox(os: Os, request: ClaimRequest): Promise<Claim
 
   const content: JournalContent = {
     id,
+    ...(sandbox !== undefined && { sandbox }),
     token: hex(os.random(16)),
     owner: { pid: os.self.pid, startTicks: os.self.startTicks },
     steps: [],
@@ -68,7 +71,7 @@ export async function claimSandbox(os: Os, request: ClaimRequest): Promise<Claim
 export async function releaseClaim(
   os: Os,
   root: string,
-  paths: SandboxPaths,
+  paths: ContainerPaths,
   whenGone: (directory: string) => Promise<void> = async () => {},
 ): Promise<void> {
   const gone = transientPath(os, root, "gone");
@@ -85,14 +88,14 @@ export async function releaseClaim(
   }
 }
 
-/** Ids of the sandboxes under `root`, in no order; empty when there is no root. */
+/** Ids of the containers under `root`, in no order; empty when there is no root. */
 export async function listClaims(os: Os, root: string): Promise<string[]> {
   const names = (await listOrNothing(os, root)).filter((name) => !name.startsWith("."));
-  const found = await Promise.all(names.map((name) => os.files.status(sandboxPaths(root, name).journal)));
+  const found = await Promise.all(names.map((name) => os.files.status(containerPaths(root, name).journal)));
   return names.filter((_, index) => found[index] !== undefined);
 }
 
-function firstRecord(os: Os, { id, bundle, rootfs, annotations }: ClaimRequest): SandboxRecord {
+function firstRecord(os: Os, { id, bundle, rootfs, annotations }: ClaimRequest): ContainerRecord {
   const createdMs = os.clock.now();
   return { id, bundle, rootfs, annotations, createdMs, status: { phase: "creating" }, timeline: {} };
 }

@@ -1,6 +1,7 @@
 /**
- * The journal of a sandbox: every step is on disk before its thing is made, so that whoever comes after a crash can undo
- * it. One process at a time writes it, its owner; a create hands it from the command to the shim.
+ * The journal of a container: every step is on disk before its thing is made, so that whoever comes after a crash can undo
+ * it. The one that a sandbox is made with has those of the sandbox too. One process at a time writes a journal, its owner: a
+ * create hands it from the command to the shim, and the shim lets go of that of a container that leaves before it.
  * Knows nothing of how a step is undone.
  */
 import type { Os, ProcessId } from "../sys/os.ts";
@@ -14,13 +15,18 @@ const maxBytes = 4 * 1024 * 1024;
 
 export interface JournalContent {
   readonly id: string;
-  /** Random: tells two sandboxes apart that had the same id one after the other. */
+  /** The sandbox that the container was added to; left out: it has made its own, which has its id and lives as long. */
+  readonly sandbox?: string;
+  /** Random: tells two containers apart that had the same id one after the other. */
   readonly token: string;
   /** The only process that may write. */
   readonly owner: ProcessId;
   /** Oldest first. */
   readonly steps: readonly Step[];
 }
+
+/** Owner of a journal that was let go of: whoever recovers the container need not end anybody. */
+export const nobody: ProcessId = { pid: 0, startTicks: 0 };
 
 export class Journal {
   #content: JournalContent;
@@ -100,14 +106,15 @@ function parseJournal(text: string, file: string): JournalContent {
   if (document.version !== version) {
     throw corrupt(file, `version ${JSON.stringify(document.version)} is not known, only ${version}`);
   }
-  const { id, token, owner, steps } = document;
+  const { id, sandbox, token, owner, steps } = document;
   if (typeof id !== "string" || typeof token !== "string") throw corrupt(file, "id or token is missing");
+  if (sandbox !== undefined && typeof sandbox !== "string") throw corrupt(file, "sandbox is no id");
   if (!isProcessId(owner)) throw corrupt(file, "owner is no process");
   if (!Array.isArray(steps)) throw corrupt(file, "steps are missing");
   steps.forEach((step, index) => {
     if (!isStep(step)) throw corrupt(file, `steps[${index}] is unknown: ${JSON.stringify(step)}`);
   });
-  return { id, token, owner, steps: steps as Step[] };
+  return { id, ...(sandbox !== undefined && { sandbox }), token, owner, steps: steps as Step[] };
 }
 
 function isStep(value: unknown): value is Step {

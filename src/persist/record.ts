@@ -1,5 +1,5 @@
 /**
- * What is known of a sandbox to those who ask: bundle, status, exit status. A hint, not the truth: a record that says
+ * What is known of a container to those who ask: bundle, status, exit status. A hint, not the truth: a record that says
  * "running" after its shim died is corrected by the reader (`sandbox/observe.ts`). Written by the journal's owner only.
  */
 import type { Os, ProcessId } from "../sys/os.ts";
@@ -16,7 +16,7 @@ export type RecordedStatus =
   | { readonly phase: "stopped"; readonly exitStatus: number; readonly exitedMs: number };
 
 /** Times in milliseconds since 1970. */
-export interface SandboxRecord {
+export interface ContainerRecord {
   readonly id: string;
   /** Absolute. */
   readonly bundle: string;
@@ -35,16 +35,16 @@ export interface SandboxRecord {
   readonly failure?: string;
 }
 
-export async function writeRecord(os: Os, file: string, record: SandboxRecord): Promise<void> {
+export async function writeRecord(os: Os, file: string, record: ContainerRecord): Promise<void> {
   await os.files.replace(file, serializeRecord(record));
 }
 
-export function serializeRecord(record: SandboxRecord): string {
+export function serializeRecord(record: ContainerRecord): string {
   return `${JSON.stringify({ version, ...record })}\n`;
 }
 
 /** `undefined` when there is none; `journal/corrupt` when it cannot be read. */
-export async function readRecord(os: Os, file: string): Promise<SandboxRecord | undefined> {
+export async function readRecord(os: Os, file: string): Promise<ContainerRecord | undefined> {
   try {
     return parseRecord(await os.files.readText(file, maxBytes), file);
   } catch (error) {
@@ -53,7 +53,7 @@ export async function readRecord(os: Os, file: string): Promise<SandboxRecord | 
   }
 }
 
-function parseRecord(text: string, file: string): SandboxRecord {
+function parseRecord(text: string, file: string): ContainerRecord {
   let document: unknown;
   try {
     document = parseJson(text);
@@ -63,11 +63,11 @@ function parseRecord(text: string, file: string): SandboxRecord {
   }
   if (!isRecord(document)) throw corrupt(file, "not an object");
   if (document.version !== version) throw corrupt(file, `version ${JSON.stringify(document.version)} is not known`);
-  if (!isSandboxRecord(document)) throw corrupt(file, "a field is missing or of the wrong type");
+  if (!isContainerRecord(document)) throw corrupt(file, "a field is missing or of the wrong type");
   return document;
 }
 
-function isSandboxRecord(value: Record<string, unknown>): value is Record<string, unknown> & SandboxRecord {
+function isContainerRecord(value: Record<string, unknown>): value is Record<string, unknown> & ContainerRecord {
   const texts = [value.id, value.bundle, value.rootfs].every((text) => typeof text === "string");
   const maps = [value.annotations, value.timeline].every(isRecord);
   const relay = value.relay === undefined || isRecord(value.relay);

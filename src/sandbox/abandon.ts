@@ -1,14 +1,15 @@
 /**
- * Removes a sandbox from within its own shim, when whoever asked for it died before it was there: nobody else will. The
- * shim runs in a cgroup of the sandbox, so it has to leave it first.
+ * Removes a sandbox or an added container from within the shim, when whoever asked for it died before it was there: nobody
+ * else will. The shim runs in a cgroup of the sandbox, so it has to leave it first.
  */
 import { hierarchiesIn } from "../cgroups/hierarchies.ts";
 import { readJournal } from "../persist/journal.ts";
 import type { Os } from "../sys/os.ts";
+import { messageOf } from "../util/errors.ts";
 import { isBelow } from "../util/path.ts";
 import { livingOwner } from "./observe.ts";
-import { recoverSandbox } from "./recover.ts";
-import type { SandboxHost } from "./sandbox.ts";
+import { recoverContainer } from "./recover.ts";
+import type { Sandbox, SandboxHost } from "./sandbox.ts";
 
 /**
  * After `stopSandbox`. Does nothing while another living process owns the sandbox.
@@ -24,7 +25,14 @@ export async function abandonSandbox({ os, root, id, paths, log }: SandboxHost):
     os,
     journal.steps.flatMap((step) => (step.kind === "cgroup" ? [step.path] : [])),
   );
-  await recoverSandbox(os, root, id, log);
+  await recoverContainer(os, root, id, log);
+}
+
+/** After the container has left. Never rejects: what stays can be deleted. */
+export async function abandonContainer({ host }: Sandbox, id: string): Promise<void> {
+  const { os, root, log } = host;
+  log.warn("whoever asked for the container is gone: it is removed", { container: id });
+  await recoverContainer(os, root, id, log).catch((error: unknown) => log.error(messageOf(error), { container: id }));
 }
 
 /** The root of a hierarchy takes any process, also where others must be leaves. */

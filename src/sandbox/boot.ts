@@ -5,7 +5,6 @@
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import type { DriverStep, StartContext } from "../hypervisor/driver.ts";
 import type { SharedDirectory } from "../hypervisor/spec.ts";
-import { Journal, readJournal } from "../persist/journal.ts";
 import { RingFile } from "../persist/ring-file.ts";
 import { guestSharedDirectory, sharedTag } from "../storage/guest-paths.ts";
 import { makeSharedTree, type SharedTree } from "../storage/shared-tree.ts";
@@ -13,7 +12,8 @@ import { linked } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
-import type { HostResources, Sandbox } from "./sandbox.ts";
+import { type HostResources, takeOwnJournal } from "./host-resources.ts";
+import type { Sandbox } from "./sandbox.ts";
 
 const seedBytes = 512;
 /** Of one call to an agent that has answered before. */
@@ -34,7 +34,7 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
     throw new KumiteError("container/wrong-state", `sandbox ${host.id} was started before: ${sandbox.state.phase}`);
   }
   sandbox.state = { phase: "starting" };
-  sandbox.resources = await takeJournal(sandbox);
+  sandbox.resources = await takeOwnJournal(host.os, host.paths);
   const { journal } = sandbox.resources;
   const tree = await makeSharedTree(host.os, journal, host.paths.shared);
   const directory: SharedDirectory = { tag: sharedTag, path: tree.view };
@@ -65,18 +65,6 @@ async function startAndShare(
   }
   if (machine.status === "rejected") throw machine.reason;
   return machine.value;
-}
-
-/** The command that started this process has written to the journal before; from now on only we do. */
-async function takeJournal({ host }: Sandbox): Promise<HostResources> {
-  const { os, paths } = host;
-  const content = await readJournal(os, paths.journal);
-  if (content?.owner.pid !== os.self.pid || content.owner.startTicks !== os.self.startTicks) {
-    throw new KumiteError("internal", `the journal ${paths.journal} was not handed to this process`, {
-      data: { owner: content?.owner.pid, pid: os.self.pid },
-    });
-  }
-  return { journal: new Journal(os, paths.journal, content), foreignSteps: content.steps.length };
 }
 
 async function startMachine(sandbox: Sandbox, directory: SharedDirectory, signal: AbortSignal): Promise<Vm> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Os } from "../sys/os.ts";
 import { SystemError } from "../util/errors.ts";
-import { createContainer } from "./create.ts";
+import { createSandbox } from "./create.ts";
 import { codeAndMessage, SandboxPlace } from "./sandbox.testing.ts";
 import { stopSandbox } from "./stop.ts";
 
@@ -44,7 +44,7 @@ describe("a create that fails", () => {
       const { id } = sandbox.host;
       const foreign = (await place.remains()).length;
       try {
-        await createContainer(sandbox, { id, bundle: place.directory, document, relay }, never);
+        await createSandbox(sandbox, { id, bundle: place.directory, document, relay }, never);
         finished = calls() < at;
       } catch (error) {
         assert.ok(error instanceof Error);
@@ -67,7 +67,7 @@ describe("a create that fails", () => {
         if (count++ === mark) caller.abort();
         return marked(phase);
       };
-      const creating = createContainer(sandbox, { id, bundle: place.directory, document, relay }, caller.signal);
+      const creating = createSandbox(sandbox, { id, bundle: place.directory, document, relay }, caller.signal);
       if (
         await creating.then(
           () => true,
@@ -86,7 +86,7 @@ describe("a create that fails", () => {
     const { sandbox, document, relay } = await place.prepare();
     const { id } = sandbox.host;
     document.mounts?.push({ destination: "/x", type: "bind", source: "/no/such/source" });
-    const creating = createContainer(sandbox, { id, bundle: place.directory, document, relay }, never);
+    const creating = createSandbox(sandbox, { id, bundle: place.directory, document, relay }, never);
     assert.match(
       await codeAndMessage(creating),
       /^storage\/failed: .*mounts\[7\].source: \/no\/such\/source cannot be mounted/,
@@ -98,7 +98,7 @@ describe("a create that fails", () => {
     const { sandbox, document, relay } = await place.prepare();
     const { id } = sandbox.host;
     document.process.args = ["/bin/no-such-program"];
-    const creating = createContainer(sandbox, { id, bundle: place.directory, document, relay }, never);
+    const creating = createSandbox(sandbox, { id, bundle: place.directory, document, relay }, never);
     assert.match(await codeAndMessage(creating), /^process\/executable-not-found: .*\/bin\/no-such-program/);
     await sandbox.ended;
   });
@@ -107,7 +107,7 @@ describe("a create that fails", () => {
     const { sandbox, document, relay } = await place.prepare();
     const { id } = sandbox.host;
     await stopSandbox(sandbox);
-    const creating = createContainer(sandbox, { id, bundle: place.directory, document, relay }, never);
-    assert.match(await codeAndMessage(creating), /^oci\/unsupported: .* takes no further container/);
+    const creating = createSandbox(sandbox, { id, bundle: place.directory, document, relay }, never);
+    assert.match(await codeAndMessage(creating), /^container\/wrong-state: .* was made before/);
   });
 });

@@ -1,141 +1,37 @@
 /**
- * Creates a container, and the sandbox for it when it is the first. When this fails nothing is left of either, whoever
- * asked and whyever: the caller's abort does not stop the undoing.
+ * Creates a sandbox with its first container. When this fails nothing is left of either, whoever asked and whyever: the
+ * caller's abort does not stop the undoing.
  */
-import { annotationsWithoutEffect } from "../oci/annotations.ts";
-import { type Bundle, bundleOf } from "../oci/bundle.ts";
-import { readRecord } from "../persist/record.ts";
-import { guestRootfs } from "../storage/guest-paths.ts";
-import { planMounts } from "../storage/mount-plan.ts";
-import { shareContainer } from "../storage/share-container.ts";
-import type { SharedTree } from "../storage/shared-tree.ts";
-import type { ProcessId } from "../sys/os.ts";
-import { throwIfAborted } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
-import { oneLine } from "../util/text.ts";
 import { bootSandbox } from "./boot.ts";
-import { catchUp } from "./catch-up.ts";
-import type { Container } from "./container.ts";
-import { type GuestSpec, guestSpecOf } from "./guest-spec.ts";
-import { connectStreams, takePorts } from "./guest-streams.ts";
-import { runCreationHooks } from "./hooks.ts";
-import { type ConsoleSize, SandboxProcess } from "./process.ts";
-import { recordSandbox } from "./record.ts";
+import { type Created, type CreateRequest, makeContainer } from "./make-container.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { stopSandbox } from "./stop.ts";
-import { watchProcess } from "./watch.ts";
-
-/** What the agent needs for an image of many layers and mounts on a slow host. */
-const createTimeoutMs = 60_000;
-
-export interface CreateRequest {
-  readonly id: string;
-  /** Absolute. */
-  readonly bundle: string;
-  /** The configuration, parsed. */
-  readonly document: unknown;
-  /** Where it was read from; default: config.json of the bundle. For errors. */
-  readonly configFile?: string | undefined;
-  readonly consoleSize?: ConsoleSize | undefined;
-  readonly relay: ProcessId;
-}
-
-export interface Created {
-  readonly container: Container;
-  /** What was asked for and is not done; one sentence each. */
-  readonly notices: readonly string[];
-}
 
 /** @throws KumiteError of the part that failed; the sandbox has ended then */
-export async function createContainer(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal): Promise<Created> {
+export async function createSandbox(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal): Promise<Created> {
   const { id } = request;
-  if (id !== sandbox.host.id || sandbox.state.phase !== "empty") {
-    throw new KumiteError("oci/unsupported", `sandbox ${sandbox.host.id} takes no further container`, { data: { id } });
+  const { host, state } = sandbox;
+  if (!sandbox.isOwn(request) || state.phase !== "empty") {
+    throw new KumiteError("container/wrong-state", `sandbox ${host.id} was made before: ${state.phase}`, {
+      data: { id },
+    });
   }
+  const { paths, timeline } = host;
   try {
-    return await create(sandbox, request, signal);
+    return await makeContainer(
+      sandbox,
+      request,
+      { paths, timeline, onHost: undefined },
+      ({ bundle }, share) => {
+        const hostname = bundle.spec.hostname ?? id.slice(0, 64);
+        return bootSandbox(sandbox, { hostname, share }, signal);
+      },
+      signal,
+    );
   } catch (error) {
-    sandbox.host.log.error(`the container was not created: ${messageOf(error)}`, { container: id, phase: "create" });
+    host.log.error(`the container was not created: ${messageOf(error)}`, { container: id, phase: "create" });
     await stopSandbox(sandbox);
     throw error;
   }
-}
-
-async function create(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal): Promise<Created> {
-  const { id } = request;
-  const { os, log, paths, timeline } = sandbox.host;
-  const bundle = await bundleOf(os, request.bundle, request.document, request.configFile);
-  const plan = await planMounts(os, bundle, id);
-  const guest = guestSpecOf(bundle, guestRootfs(id), plan.guestMounts, sandbox.host.config);
-  const notices = [...guest.notes, ...plan.notes];
-  for (const notice of notices) log.warn(notice, { container: id });
-  for (const key of annotationsWithoutEffect(bundle.spec.annotations)) {
-    log.warn(`annotation ${oneLine(key, 200)} has no effect`, { container: id });
-  }
-
-  const container = addContainer(sandbox, request, bundle, await claimedMs(sandbox));
-  timeline.mark("request");
-  const hostname = bundle.spec.hostname ?? id.slice(0, 64);
-  const share = async (tree: SharedTree): Promise<void> => {
-    await shareContainer(os, tree, id, bundle, plan.volumes);
-    timeline.mark("share");
-  };
-  // What `exec` starts from, also when the bundle has been changed since.
-  await os.files.write(paths.process, JSON.stringify(bundle.spec.process));
-  await runCreationHooks(sandbox, container, signal);
-  await bootSandbox(sandbox, { hostname, share }, signal);
-  const sizeBefore = container.process.consoleSize;
-  await createInGuest(sandbox, container, guest, signal);
-  container.process.moveTo({ phase: "created" });
-  watchProcess(sandbox, container.process);
-  timeline.mark("container");
-  await recordSandbox(sandbox, container);
-  await catchUp(sandbox, container.process, sizeBefore);
-  // Until here whoever asked can go away, and nothing is left.
-  throwIfAborted(signal);
-  log.info("container created", { container: id, ms: timeline.marks.container ?? 0 });
-  return { container, notices };
-}
-
-/** A container is as old as its claim. */
-async function claimedMs({ host }: Sandbox): Promise<number> {
-  return (await readRecord(host.os, host.paths.state))?.createdMs ?? host.os.clock.now();
-}
-
-function addContainer(sandbox: Sandbox, request: CreateRequest, bundle: Bundle, createdMs: number): Container {
-  const { id, relay, consoleSize } = request;
-  const process = new SandboxProcess({
-    key: { containerId: id, execId: undefined },
-    terminal: bundle.spec.process.terminal ?? false,
-    consoleSize: consoleSize ?? sizeIn(bundle),
-    relay,
-  });
-  const { devices: _rules, ...resources } = bundle.spec.linux.resources ?? {};
-  const container: Container = { id, bundle, createdMs, process, resources };
-  sandbox.containers.set(id, container);
-  sandbox.processes.add(process);
-  return container;
-}
-
-function sizeIn({ spec }: Bundle): ConsoleSize | undefined {
-  const size = spec.process.consoleSize;
-  return size === undefined ? undefined : { rows: size.height, columns: size.width };
-}
-
-async function createInGuest(
-  sandbox: Sandbox,
-  { id, process }: Container,
-  { spec }: GuestSpec,
-  signal: AbortSignal,
-): Promise<void> {
-  const { vm } = sandbox.running();
-  const ports = takePorts(sandbox, process.terminal);
-  const size = process.consoleSize;
-  const consoleSize = size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } };
-  const document = { ...spec, process: { ...spec.process, ...consoleSize } };
-  await vm.agent.createContainer(
-    { containerId: id, execId: id, ...vm.agent.specFields(document), ...ports.fields },
-    { signal, timeoutMs: createTimeoutMs },
-  );
-  process.stdio.offerGuest(await connectStreams(vm, ports, signal));
 }

@@ -1,13 +1,14 @@
-/** Deletes a container, with it the sandbox that is for it alone; or forgets a further process that has ended. */
+/** Deletes a container, with it the sandbox that was made for it; or forgets a further process that has ended. */
 import { KumiteError } from "../util/errors.ts";
-import { statusOf, wrongState } from "./container.ts";
+import { refusalIn, statusOf, wrongState } from "./container.ts";
 import { forgetExec } from "./exec.ts";
+import { leaveSandbox } from "./leave.ts";
 import type { Exit, ProcessKey } from "./process.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { stopSandbox } from "./stop.ts";
 
 /**
- * Resolves when what runs in the guest is gone. The id and the record stay until `recoverSandbox`, which the caller of
+ * Resolves when what runs in the guest is gone. The id and the record stay until `recoverContainer`, which the caller of
  * a verb does when this process has ended.
  *
  * @throws KumiteError `container/wrong-state` when it still runs
@@ -22,13 +23,14 @@ export async function deleteProcess(sandbox: Sandbox, key: ProcessKey): Promise<
     }
     forgetExec(sandbox, process);
   } else {
-    if (phase !== "created" && phase !== "stopped") {
+    if (refusalIn(sandbox, container, "delete") !== undefined) {
       throw wrongState(
         container,
         `cannot delete container ${container.id} that is not stopped: ${statusOf(container)}`,
       );
     }
-    await stopSandbox(sandbox);
+    if (sandbox.isOwn(container)) await stopSandbox(sandbox);
+    else await leaveSandbox(sandbox, container);
   }
   return process.exited;
 }

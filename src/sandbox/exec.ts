@@ -3,9 +3,9 @@ import { checkExecId } from "../oci/container-id.ts";
 import { validateProcess } from "../oci/validate.ts";
 import type { ProcessId } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
+import { type Container, requireState, statusOf, wrongState } from "./container.ts";
 import { type ConsoleSize, SandboxProcess } from "./process.ts";
 import type { Sandbox } from "./sandbox.ts";
-import { requireExecutable } from "./start.ts";
 
 /** For the caller's relay; a registration without one would stay for good. */
 const relayTimeoutMs = 60_000;
@@ -24,13 +24,20 @@ export interface ExecRequest {
 export function execProcess(sandbox: Sandbox, request: ExecRequest): SandboxProcess {
   const { containerId, execId, terminal, consoleSize, relay } = request;
   checkExecId(execId);
-  requireExecutable(sandbox.container(containerId));
+  requireExecutable(sandbox, sandbox.container(containerId));
   const spec = validateProcess(request.document, `process ${execId}`);
   const process = new SandboxProcess({ key: { containerId, execId }, terminal, consoleSize, relay, spec });
   sandbox.processes.add(process);
   process.moveTo({ phase: "created" });
   withDeadline(relayTimeoutMs, "the relay", () => process.attached).catch(() => forgetExec(sandbox, process));
   return process;
+}
+
+/** A further process needs a container that has not ended and does not stand still. */
+export function requireExecutable(sandbox: Sandbox, container: Container): void {
+  const status = statusOf(container);
+  if (status === "paused" || status === "stopped") throw wrongState(container, `cannot exec in a ${status} container`);
+  requireState(sandbox, container, "exec");
 }
 
 /** Forgets a process that has ended or never began; one that runs is left alone. */

@@ -5,9 +5,9 @@ import path from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import type { OciHook, OciHooks } from "../oci/spec.ts";
 import { isKumiteError, KumiteError, messageOf } from "../util/errors.ts";
-import { createContainer } from "./create.ts";
+import { createSandbox } from "./create.ts";
 import { killProcess } from "./kill.ts";
-import { recoverSandbox } from "./recover.ts";
+import { recoverContainer } from "./recover.ts";
 import { codeAndMessage, type Patch, SandboxPlace } from "./sandbox.testing.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { startProcess } from "./start.ts";
@@ -58,7 +58,7 @@ describe("hooks of the host", () => {
     const { sandbox, document, relay } = await place.prepare();
     patch(document);
     const request = { id: sandbox.host.id, bundle: place.directory, document, relay };
-    const error = await failure(createContainer(sandbox, request, signal));
+    const error = await failure(createSandbox(sandbox, request, signal));
     return { error, sandbox };
   }
 
@@ -198,7 +198,7 @@ describe("hooks of the host", () => {
     assert.equal(await traced(), "");
     const warnings: string[] = [];
     await stopSandbox(sandbox);
-    await recoverSandbox(place.os, place.root, host.id, { warn: (line) => warnings.push(line) });
+    await recoverContainer(place.os, place.root, host.id, { warn: (line) => warnings.push(line) });
     assert.deepEqual(warnings, ["hooks.poststop[0] (/bin/sh) ended with status 1: no"]);
     const [claimed, ...state] = (await traced()).split("\n");
     assert.equal(claimed, "", "the id is free by then");
@@ -209,7 +209,7 @@ describe("hooks of the host", () => {
       bundle: place.directory,
       annotations: { "com.example.key": "value" },
     });
-    await recoverSandbox(place.os, place.root, host.id, { warn: (line) => warnings.push(line) });
+    await recoverContainer(place.os, place.root, host.id, { warn: (line) => warnings.push(line) });
     assert.equal(warnings.length, 1, "once");
   });
 
@@ -219,7 +219,7 @@ describe("hooks of the host", () => {
     await place.os.files.write(host.paths.poststop, "{}");
     const warnings: string[] = [];
     await stopSandbox(sandbox);
-    await recoverSandbox(place.os, place.root, host.id, { warn: (line) => warnings.push(line) });
+    await recoverContainer(place.os, place.root, host.id, { warn: (line) => warnings.push(line) });
     assert.match(warnings.join(), /the poststop hooks are not run: .*poststop\.json/);
   });
 });

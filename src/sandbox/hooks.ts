@@ -23,7 +23,8 @@ const endTimeoutMs = 10_000;
  * @throws KumiteError `hook/failed`, `aborted`
  */
 export async function runCreationHooks(sandbox: Sandbox, container: Container, signal: AbortSignal): Promise<void> {
-  const { os, paths, timeline } = sandbox.host;
+  const { paths, timeline } = container;
+  const { os } = sandbox.host;
   await keepPoststopHooks(os, paths.poststop, container.id, container.bundle);
   for (const name of ["prestart", "createRuntime"] as const) {
     if (await run(sandbox, container, name, "creating", signal)) timeline.mark(name);
@@ -40,7 +41,7 @@ export async function runPoststartHooks(sandbox: Sandbox, container: Container):
   try {
     const running = run(sandbox, container, "poststart", statusOf(container));
     // The program may end meanwhile, and the sandbox with it.
-    sandbox.hooks = running.then(
+    container.hooks = running.then(
       () => {},
       () => {},
     );
@@ -62,10 +63,10 @@ async function run(
 ): Promise<boolean> {
   const hooks = container.bundle.spec.hooks?.[name] ?? [];
   if (hooks.length === 0) return false;
-  const { os, paths, log } = sandbox.host;
+  const { os, log } = sandbox.host;
   const state = { ...ociStateOf(container), status, pid: container.process.relay.pid };
   const startMs = os.clock.monotonic();
-  await runHooks(os, { name, hooks, state, directory: paths.directory, signal });
+  await runHooks(os, { name, hooks, state, directory: container.paths.directory, signal });
   log.debug(`${hooks.length} ${name} hooks have run`, {
     container: container.id,
     phase: "hook",

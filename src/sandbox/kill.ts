@@ -1,11 +1,12 @@
 /** Sends a signal to a process of a container, or to all of them. */
-import { KumiteError } from "../util/errors.ts";
-import { type Container, wrongState } from "./container.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
+import { type Container, requireState, wrongState } from "./container.ts";
 import type { ProcessKey, SandboxProcess } from "./process.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const callTimeoutMs = 10_000;
 const lastSignal = 64;
+const sigkill = 9;
 
 export interface KillRequest {
   readonly key: ProcessKey;
@@ -14,7 +15,11 @@ export interface KillRequest {
   readonly all: boolean;
 }
 
-/** @throws KumiteError `container/wrong-state` when it does not run, `process/not-found`, `usage/invalid` */
+/**
+ * A guest that cannot be told to end something is no obstacle to its end: SIGKILL fails only in the wrong state.
+ *
+ * @throws KumiteError `container/wrong-state` when it does not run, `process/not-found`, `usage/invalid`
+ */
 export async function killProcess(sandbox: Sandbox, { key, signal, all }: KillRequest): Promise<void> {
   if (!Number.isInteger(signal) || signal < 1 || signal > lastSignal) {
     throw new KumiteError("usage/invalid", `${signal} is not a signal`, { hint: "signals are 1 to 64" });
@@ -24,9 +29,19 @@ export async function killProcess(sandbox: Sandbox, { key, signal, all }: KillRe
   // All of none are none: no error, as elsewhere.
   if (all && process.state.phase === "stopped") return;
   checkAlive(container, process);
-  if (!all) return signalInGuest(sandbox, process, signal);
+  requireState(sandbox, container, "kill");
+  try {
+    if (all) await signalAllInGuest(sandbox, container, signal);
+    else await signalInGuest(sandbox, process, signal);
+  } catch (error) {
+    if (signal !== sigkill) throw error;
+    sandbox.host.log.warn(`${process.title} was not killed: ${messageOf(error)}`, { container: container.id });
+  }
+}
+
+async function signalAllInGuest(sandbox: Sandbox, { id }: Container, signal: number): Promise<void> {
   const { agent } = sandbox.running().vm;
-  await agent.signalProcess({ containerId: container.id, execId: "", signal }, { timeoutMs: callTimeoutMs });
+  await agent.signalProcess({ containerId: id, execId: "", signal }, { timeoutMs: callTimeoutMs });
 }
 
 /** To that process alone, whatever its state here. */

@@ -1,18 +1,20 @@
 /**
- * What is true of a sandbox as seen from outside, without its shim: the record is a hint, the process table decides.
+ * What is true of a container as seen from outside, without its shim: the record is a hint, the process table decides.
  * Runs on the small engine, in the client verbs. Changes nothing.
  */
 import { type OciState, type OciStatus, ociVersion } from "../oci/state.ts";
-import { type JournalContent, readJournal } from "../persist/journal.ts";
-import { sandboxPaths } from "../persist/paths.ts";
-import { readRecord, type SandboxRecord } from "../persist/record.ts";
+import { type JournalContent, nobody, readJournal } from "../persist/journal.ts";
+import { containerPaths } from "../persist/paths.ts";
+import { type ContainerRecord, readRecord } from "../persist/record.ts";
 import type { Os, ProcessId } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
 
 /** How a container ended that nobody watched: killed with its shim, 128 + SIGKILL. */
 export const killedStatus = 137;
 
-export interface ObservedSandbox extends OciState {
+export interface ObservedContainer extends OciState {
+  /** The one it is in: its own id for a container that has made its own. */
+  readonly sandboxId: string;
   readonly annotations: Readonly<Record<string, string>>;
   readonly rootfs: string;
   /** Milliseconds since 1970. */
@@ -21,13 +23,13 @@ export interface ObservedSandbox extends OciState {
   readonly owner: number;
   /** Only when stopped. */
   readonly exitStatus?: number;
-  /** Journal's owner, when that process is alive: the shim, or a create that is under way. */
+  /** Journal's owner, when that process is alive: the sandbox's shim, or a create that is under way. */
   readonly alive?: ProcessId;
 }
 
 /** Fails with `container/not-found`. */
-export async function observeSandbox(os: Os, root: string, id: string): Promise<ObservedSandbox> {
-  const paths = sandboxPaths(root, id);
+export async function observeContainer(os: Os, root: string, id: string): Promise<ObservedContainer> {
+  const paths = containerPaths(root, id);
   const directory = await os.files.linkStatus(paths.directory);
   const journal = await readJournal(os, paths.journal);
   const record = await readRecord(os, paths.state);
@@ -37,6 +39,7 @@ export async function observeSandbox(os: Os, root: string, id: string): Promise<
   return {
     ociVersion,
     id: record.id,
+    sandboxId: journal.sandbox ?? journal.id,
     status,
     pid: status === "stopped" ? 0 : (record.relay?.pid ?? 0),
     bundle: record.bundle,
@@ -51,6 +54,7 @@ export async function observeSandbox(os: Os, root: string, id: string): Promise<
 
 /** The owner of the journal, unless that process is gone. */
 export async function livingOwner(os: Os, { owner }: JournalContent): Promise<ProcessId | undefined> {
+  if (owner.pid === nobody.pid) return undefined;
   const process = await os.processes.info(owner.pid);
   return process !== undefined && process.startTicks === owner.startTicks && process.state !== "Z" ? owner : undefined;
 }
@@ -62,8 +66,8 @@ export function notFound(root: string, id: string): KumiteError {
   });
 }
 
-/** A sandbox never outlives its shim: without one, whatever was recorded, it is stopped. */
-function judge(record: SandboxRecord, ownerLives: boolean): { status: OciStatus; exitStatus?: number } {
+/** No container outlives its sandbox's shim: without one, whatever was recorded, it is stopped. */
+function judge(record: ContainerRecord, ownerLives: boolean): { status: OciStatus; exitStatus?: number } {
   if (record.status.phase === "stopped") return { status: "stopped", exitStatus: record.status.exitStatus };
   return ownerLives ? { status: record.status.phase } : { status: "stopped", exitStatus: killedStatus };
 }

@@ -1,6 +1,6 @@
 /** Pauses a container, and lets it go on. What waits for its end, and who kills it, need not know. */
-import { type Container, wrongState } from "./container.ts";
-import { recordSandbox } from "./record.ts";
+import { type Container, requireState } from "./container.ts";
+import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** The guest gives up before, and then nothing is paused. */
@@ -10,7 +10,7 @@ const callTimeoutMs = 15_000;
 export async function pauseContainer(sandbox: Sandbox, id: string): Promise<void> {
   const container = sandbox.container(id);
   const { process } = container;
-  if (process.state.phase !== "running") throw wrongState(container, "container not running");
+  requireState(sandbox, container, "pause");
   const { agent } = sandbox.running().vm;
   await agent.pauseContainer({ containerId: id }, { timeoutMs: callTimeoutMs });
   // It may have ended meanwhile.
@@ -21,7 +21,7 @@ export async function pauseContainer(sandbox: Sandbox, id: string): Promise<void
 export async function resumeContainer(sandbox: Sandbox, id: string): Promise<void> {
   const container = sandbox.container(id);
   const { process } = container;
-  if (process.state.phase !== "paused") throw wrongState(container, "container not paused");
+  requireState(sandbox, container, "resume");
   const { agent } = sandbox.running().vm;
   await agent.resumeContainer({ containerId: id }, { timeoutMs: callTimeoutMs });
   if (process.state.phase === "paused") await enter(sandbox, container, "running", process.state.startedMs);
@@ -35,5 +35,5 @@ async function enter(
 ): Promise<void> {
   container.process.moveTo({ phase, startedMs });
   sandbox.host.log.info(`container ${phase === "paused" ? "paused" : "resumed"}`, { container: container.id });
-  await recordSandbox(sandbox, container);
+  await recordContainer(sandbox, container);
 }

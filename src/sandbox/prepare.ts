@@ -3,13 +3,19 @@
  * processes to come are in the journal before anything is started. Runs on the small engine.
  */
 import { cgroupPathOf } from "../cgroups/cgroup-path.ts";
-import { makeSandboxCgroups, type SandboxCgroups } from "../cgroups/sandbox-cgroups.ts";
+import {
+  type ContainerCgroups,
+  makeContainerCgroups,
+  makeSandboxCgroups,
+  type SandboxCgroups,
+} from "../cgroups/sandbox-cgroups.ts";
 import type { Bundle } from "../oci/bundle.ts";
-import { claimSandbox } from "../persist/claim.ts";
+import { claimContainer } from "../persist/claim.ts";
 import type { Journal } from "../persist/journal.ts";
-import { type SandboxPaths, socketDirectory } from "../persist/paths.ts";
+import { type SandboxPaths, sandboxPaths, socketDirectory } from "../persist/paths.ts";
+import type { Step } from "../persist/step.ts";
 import type { Os, ProcessId } from "../sys/os.ts";
-import { recoverSandbox } from "./recover.ts";
+import { recoverContainer } from "./recover.ts";
 
 export interface PreparedSandbox {
   readonly paths: SandboxPaths;
@@ -18,35 +24,71 @@ export interface PreparedSandbox {
   readonly journal: Journal;
 }
 
-/** Keys of the process steps that `prepareSandbox` has written down. */
+/** For a container that is added to a sandbox, which has a shim already. */
+export interface PreparedContainer {
+  readonly cgroups: ContainerCgroups;
+  readonly journal: Journal;
+}
+
+/** Keys of the process steps that are written down here. */
 export type PreparedProcess = "shim" | "relay";
 
 /**
  * Claims the id and makes what shim and relay are born into. Leaves nothing behind when it fails. From its success to
- * `handToShim` the caller answers for the sandbox: `recoverSandbox` removes whatever there is by then.
+ * `handToShim` the caller answers for the sandbox: `recoverContainer` removes whatever there is by then.
  *
  * @throws KumiteError `container/exists`, `container/bad-id`, `cgroup/failed`
  */
 export async function prepareSandbox(os: Os, root: string, id: string, bundle: Bundle): Promise<PreparedSandbox> {
-  const { paths, journal } = await claimSandbox(os, {
-    root,
-    id,
-    bundle: bundle.path,
-    rootfs: bundle.rootfs,
-    annotations: bundle.spec.annotations ?? {},
-  });
-  try {
+  const paths = sandboxPaths(root, id);
+  const journal = await claim(os, root, { id, bundle });
+  const cgroups = await orNothing(os, root, id, async () => {
     await os.files.makeDirs(socketDirectory, 0o700);
-    const cgroups = await makeSandboxCgroups(os, journal, cgroupPathOf(bundle.spec.linux.cgroupsPath, id));
-    await journal.record(
-      { kind: "file", path: paths.socket },
-      { kind: "process", key: "shim" satisfies PreparedProcess },
-      { kind: "process", key: "relay" satisfies PreparedProcess },
-    );
-    return { paths, cgroups, journal };
+    const made = await makeSandboxCgroups(os, journal, cgroupPathOf(bundle.spec.linux.cgroupsPath, id));
+    await journal.record({ kind: "file", path: paths.socket }, processStep("shim"), processStep("relay"));
+    return made;
+  });
+  return { paths, cgroups, journal };
+}
+
+/** The same for a container that is added to the sandbox. Its journal stays the caller's until the shim takes it. */
+export async function prepareContainer(
+  os: Os,
+  root: string,
+  sandbox: string,
+  { id, bundle }: { readonly id: string; readonly bundle: Bundle },
+): Promise<PreparedContainer> {
+  const journal = await claim(os, root, { id, bundle, sandbox });
+  const cgroups = await orNothing(os, root, id, async () => {
+    const made = await makeContainerCgroups(os, journal, cgroupPathOf(bundle.spec.linux.cgroupsPath, id));
+    await journal.record(processStep("relay"));
+    return made;
+  });
+  return { cgroups, journal };
+}
+
+interface Claimed {
+  readonly id: string;
+  readonly bundle: Bundle;
+  readonly sandbox?: string;
+}
+
+async function claim(os: Os, root: string, { id, bundle, sandbox }: Claimed): Promise<Journal> {
+  const { path, rootfs, spec } = bundle;
+  const annotations = spec.annotations ?? {};
+  return (await claimContainer(os, { root, id, sandbox, bundle: path, rootfs, annotations })).journal;
+}
+
+function processStep(key: PreparedProcess): Step {
+  return { kind: "process", key };
+}
+
+/** What cannot be removed stays in the journal, under a stopped container; the first error is the one that matters. */
+async function orNothing<T>(os: Os, root: string, id: string, make: () => Promise<T>): Promise<T> {
+  try {
+    return await make();
   } catch (error) {
-    // What cannot be removed stays in the journal, under a stopped sandbox; the first error is the one that matters.
-    await recoverSandbox(os, root, id).catch(() => {});
+    await recoverContainer(os, root, id).catch(() => {});
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import type { ProcessId } from "../sys/os.ts";
 import { onAbort } from "../util/abort.ts";
 import { deferred } from "../util/deferred.ts";
 import { KumiteError } from "../util/errors.ts";
+import { canMove, type LifeState } from "./state.ts";
 import { ProcessStdio } from "./stdio.ts";
 
 export interface ProcessKey {
@@ -32,6 +33,21 @@ export type ProcessState =
   /** With its container; only the container's own process says so. */
   | { readonly phase: "paused"; readonly startedMs: number }
   | ({ readonly phase: "stopped" } & Exit);
+
+/** Asked of the guest is not yet done. */
+export function lifeOf({ phase }: ProcessState): LifeState {
+  switch (phase) {
+    case "creating":
+      return "none";
+    case "created":
+    case "starting":
+      return "ready";
+    case "running":
+    case "paused":
+    case "stopped":
+      return phase;
+  }
+}
 
 export interface ConsoleSize {
   readonly rows: number;
@@ -92,8 +108,12 @@ export class SandboxProcess {
     return titleOf(this.key);
   }
 
+  /** After the end it stays at that. */
   moveTo(state: Exclude<ProcessState, { phase: "stopped" }>): void {
-    if (this.#state.phase !== "stopped") this.#state = state;
+    if (this.#state.phase === "stopped") return;
+    const [from, to] = [lifeOf(this.#state), lifeOf(state)];
+    if (!canMove(from, to)) throw new KumiteError("internal", `${this.title}: Can not move from ${from} to ${to}`);
+    this.#state = state;
   }
 
   /** The first end counts. Who waits is not told before `announce`. */

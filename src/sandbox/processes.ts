@@ -2,7 +2,7 @@
 import { KumiteError } from "../util/errors.ts";
 import { JsonSyntaxError, parseJson } from "../util/json.ts";
 import { decodeUtf8, stripControls } from "../util/text.ts";
-import { wrongState } from "./container.ts";
+import { requireState } from "./container.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const callTimeoutMs = 20_000;
@@ -30,9 +30,7 @@ export async function processTable(sandbox: Sandbox, id: string, psArguments: re
 }
 
 async function ask(sandbox: Sandbox, id: string, format: string, args: readonly string[]): Promise<string> {
-  const container = sandbox.container(id);
-  const { phase } = container.process.state;
-  if (phase === "stopped" || phase === "creating") throw wrongState(container, "container not running");
+  requireState(sandbox, sandbox.container(id), "ps");
   const { agent } = sandbox.running().vm;
   const request = { containerId: id, format, args: [...args] };
   return decodeUtf8((await agent.listProcesses(request, { timeoutMs: callTimeoutMs })).processList);

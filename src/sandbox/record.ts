@@ -1,18 +1,20 @@
-/** Writes down what callers may know of a sandbox when its shim cannot be asked. */
-import { type RecordedStatus, type SandboxRecord, writeRecord } from "../persist/record.ts";
+/** Writes down what callers may know of a container when the shim cannot be asked. */
+import { type ContainerRecord, type RecordedStatus, writeRecord } from "../persist/record.ts";
+import type { Os } from "../sys/os.ts";
 import { coalesced } from "../util/coalesced.ts";
 import type { Container } from "./container.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** Resolves when the state of the container, as it is now or later, is on disk. */
-export function recordSandbox(sandbox: Sandbox, container: Container): Promise<void> {
-  sandbox.saveRecord ??= coalesced(() => write(sandbox, container));
-  return sandbox.saveRecord();
+export async function recordContainer(sandbox: Sandbox, container: Container): Promise<void> {
+  if (container.released) return;
+  container.saveRecord ??= coalesced(() => write(sandbox.host.os, container, sandbox.failure));
+  await container.saveRecord();
 }
 
-async function write({ host, failure }: Sandbox, container: Container): Promise<void> {
-  const { bundle, createdMs, process } = container;
-  const record: SandboxRecord = {
+async function write(os: Os, container: Container, failure: string | undefined): Promise<void> {
+  const { paths, timeline, bundle, createdMs, process } = container;
+  const record: ContainerRecord = {
     id: container.id,
     bundle: bundle.path,
     rootfs: bundle.rootfs,
@@ -21,10 +23,10 @@ async function write({ host, failure }: Sandbox, container: Container): Promise<
     status: recordedStatus(container),
     resources: container.resources,
     relay: { pid: process.relay.pid, startTicks: process.relay.startTicks },
-    timeline: host.timeline.marks,
+    timeline: timeline.marks,
     ...(failure === undefined ? {} : { failure }),
   };
-  await writeRecord(host.os, host.paths.state, record);
+  await writeRecord(os, paths.state, record);
 }
 
 function recordedStatus({ process }: Container): RecordedStatus {

@@ -6,18 +6,18 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { testOs } from "../../test/support/node-os.ts";
 import { makeSandboxCgroups } from "../cgroups/sandbox-cgroups.ts";
-import { type Claim, claimSandbox } from "../persist/claim.ts";
+import { type Claim, claimContainer } from "../persist/claim.ts";
 import { readJournal } from "../persist/journal.ts";
 import { findKeptLogs } from "../persist/kept-logs.ts";
 import { sandboxPaths } from "../persist/paths.ts";
-import { readRecord, type SandboxRecord, writeRecord } from "../persist/record.ts";
+import { type ContainerRecord, readRecord, writeRecord } from "../persist/record.ts";
 import { readRingFile } from "../persist/ring-file.ts";
 import type { Step } from "../persist/step.ts";
 import { makeSharedTree } from "../storage/shared-tree.ts";
 import type { ChildProcess, MountEntry, Os } from "../sys/os.ts";
 import { isKumiteError } from "../util/errors.ts";
-import { killedStatus, observeSandbox } from "./observe.ts";
-import { recoverSandbox } from "./recover.ts";
+import { killedStatus, observeContainer } from "./observe.ts";
+import { recoverContainer } from "./recover.ts";
 
 const os = testOs();
 
@@ -40,7 +40,7 @@ describe("recovery", () => {
   });
 
   function claim(id = "web", using = os): Promise<Claim> {
-    return claimSandbox(using, { root, id, bundle: "/b", rootfs: "/b/rootfs", annotations: { a: "b" } });
+    return claimContainer(using, { root, id, bundle: "/b", rootfs: "/b/rootfs", annotations: { a: "b" } });
   }
 
   /** All that is left on the machine of what this suite made. */
@@ -57,7 +57,8 @@ describe("recovery", () => {
   }
 
   /** Makes one thing of each kind as a create does. */
-  async function makeEverything({ journal, paths }: Claim, using: Os, started: ChildProcess[]): Promise<void> {
+  async function makeEverything({ journal }: Claim, using: Os, started: ChildProcess[]): Promise<void> {
+    const paths = sandboxPaths(root, "web");
     const cgroups = await makeSandboxCgroups(using, journal, `/${name}/web`);
     await journal.record({ kind: "file", path: paths.socket }, { kind: "process", key: "vm" });
     const vm = await sleeper(cgroups.vm);
@@ -112,9 +113,9 @@ describe("recovery", () => {
         assert.ok(error instanceof Crash, String(error));
       }
       // The next to come is another process. What was being claimed is swept by the next claim.
-      await recoverSandbox(os, root, "web");
+      await recoverContainer(os, root, "web");
       const { paths } = await claim("web");
-      await recoverSandbox(os, root, "web");
+      await recoverContainer(os, root, "web");
       assert.deepEqual(await remains(), staged(await remains()), `died at call ${at}`);
       for (const child of started) assert.deepEqual(await child.exited, { kind: "signalled", signal: 9 }, `call ${at}`);
       assert.ok(!existsSync(paths.directory));
@@ -130,8 +131,8 @@ describe("recovery", () => {
   it("may be done twice, and by two at once", async () => {
     const started: ChildProcess[] = [];
     await makeEverything(await claim(), os, started);
-    await Promise.all([recoverSandbox(os, root, "web"), recoverSandbox(testOs(), root, "web")]);
-    await recoverSandbox(os, root, "web");
+    await Promise.all([recoverContainer(os, root, "web"), recoverContainer(testOs(), root, "web")]);
+    await recoverContainer(os, root, "web");
     await Promise.all(started.map(({ exited }) => exited));
   });
 
@@ -139,7 +140,7 @@ describe("recovery", () => {
     const { journal } = await claim();
     const owner = await sleeper([]);
     await journal.handOver(owner);
-    await recoverSandbox(os, root, "web");
+    await recoverContainer(os, root, "web");
     assert.deepEqual(await owner.exited, { kind: "signalled", signal: 9 });
   });
 
@@ -152,22 +153,22 @@ describe("recovery", () => {
         ...os.files,
         lock: async (file, signal) => {
           if (second === undefined) {
-            await recoverSandbox(os, root, "web");
+            await recoverContainer(os, root, "web");
             second = await claim();
           }
           return os.files.lock(file, signal);
         },
       },
     };
-    await recoverSandbox(slow, root, "web");
-    assert.equal((await observeSandbox(os, root, "web")).status, "creating");
-    await recoverSandbox(os, root, "web");
+    await recoverContainer(slow, root, "web");
+    assert.equal((await observeContainer(os, root, "web")).status, "creating");
+    await recoverContainer(os, root, "web");
   });
 
   it("takes no directory for a sandbox that has no journal", async () => {
     const foreign = path.join(root, "web");
     await mkdir(foreign, { recursive: true });
-    await recoverSandbox(os, root, "web");
+    await recoverContainer(os, root, "web");
     assert.ok(existsSync(foreign));
     await rm(foreign, { recursive: true });
   });
@@ -175,16 +176,17 @@ describe("recovery", () => {
   it("keeps what a sandbox said last that was not created or lost its shim, and of no other", async () => {
     const failures = { creating: "it was not created", running: "its shim died", stopped: undefined } as const;
     for (const [phase, reason] of Object.entries(failures)) {
-      const { journal, paths } = await claim(phase);
+      const { journal } = await claim(phase);
+      const paths = sandboxPaths(root, phase);
       await writeFile(paths.console, "2026-11-30T10:00:00.000Z Kernel panic\n");
-      const record = (await readRecord(os, paths.state)) as SandboxRecord;
+      const record = (await readRecord(os, paths.state)) as ContainerRecord;
       const times = { startedMs: 1, exitedMs: 2, exitStatus: 0 };
-      await writeRecord(os, paths.state, { ...record, status: { phase, ...times } as SandboxRecord["status"] });
+      await writeRecord(os, paths.state, { ...record, status: { phase, ...times } as ContainerRecord["status"] });
       const owner = await sleeper([]);
       await journal.handOver(owner);
       owner.kill(9);
       await owner.exited;
-      await recoverSandbox(os, root, phase);
+      await recoverContainer(os, root, phase);
       const kept = await findKeptLogs(os, root, phase);
       assert.equal(kept?.reason, reason, phase);
       if (kept !== undefined) assert.match(await readRingFile(os, kept.paths.console), /Kernel panic/);
@@ -198,14 +200,14 @@ describe("recovery", () => {
     await journal.record(stubborn);
     const target = path.join(place, "stubborn/inner");
     await os.mounts.mount({ source: "tmpfs", target, type: "tmpfs", flags: [] });
-    await assert.rejects(recoverSandbox(os, root, "web"), (error) => {
+    await assert.rejects(recoverContainer(os, root, "web"), (error) => {
       assert.ok(isKumiteError(error, "cleanup/incomplete"));
       assert.match(error.message, /container web: not everything could be removed: directory .*stubborn/);
       return true;
     });
     assert.deepEqual((await readJournal(os, paths.journal))?.steps, [stubborn]);
     await os.mounts.unmount(target);
-    await recoverSandbox(os, root, "web");
+    await recoverContainer(os, root, "web");
     assert.ok(!existsSync(path.join(place, "stubborn")));
   });
 });
@@ -219,7 +221,7 @@ describe("the state of a sandbox without a shim", () => {
     root = path.join(place, "root");
   });
   afterEach(async () => {
-    await recoverSandbox(os, root, "web");
+    await recoverContainer(os, root, "web");
     await rm(place, { recursive: true });
   });
 
@@ -235,14 +237,14 @@ describe("the state of a sandbox without a shim", () => {
   };
 
   it("is creating as long as its create goes on", async () => {
-    await claimSandbox(os, { root, ...record });
-    const { status, alive, bundle, annotations } = await observeSandbox(os, root, "web");
+    await claimContainer(os, { root, ...record });
+    const { status, alive, bundle, annotations } = await observeContainer(os, root, "web");
     assert.deepEqual({ status, bundle, annotations }, { status: "creating", bundle: "/b", annotations: { a: "b" } });
     assert.equal(alive?.pid, process.pid);
   });
 
   it("is stopped whatever was recorded, killed with its shim", async () => {
-    const { journal } = await claimSandbox(os, { root, ...record });
+    const { journal } = await claimContainer(os, { root, ...record });
     await journal.handOver(owner);
     for (const status of [
       { phase: "creating" as const },
@@ -250,7 +252,7 @@ describe("the state of a sandbox without a shim", () => {
       { phase: "running" as const, startedMs: 2000 },
     ]) {
       await writeRecord(os, sandboxPaths(root, "web").state, { ...record, status });
-      const observed = await observeSandbox(os, root, "web");
+      const observed = await observeContainer(os, root, "web");
       assert.equal(observed.status, "stopped");
       assert.equal(observed.exitStatus, killedStatus);
       assert.equal(observed.pid, 0);
@@ -259,18 +261,18 @@ describe("the state of a sandbox without a shim", () => {
   });
 
   it("is stopped with the status that was recorded", async () => {
-    const { journal } = await claimSandbox(os, { root, ...record });
+    const { journal } = await claimContainer(os, { root, ...record });
     await journal.handOver(owner);
     const status = { phase: "stopped" as const, exitStatus: 3, exitedMs: 3000 };
     await writeRecord(os, sandboxPaths(root, "web").state, { ...record, status });
-    const observed = await observeSandbox(os, root, "web");
+    const observed = await observeContainer(os, root, "web");
     assert.equal(observed.exitStatus, 3);
     assert.equal(observed.owner, 0);
     assert.equal(observed.createdMs, 1000);
   });
 
   it("is none for an id that nobody has", async () => {
-    await assert.rejects(observeSandbox(os, root, "none"), (error) => {
+    await assert.rejects(observeContainer(os, root, "none"), (error) => {
       assert.ok(isKumiteError(error, "container/not-found"));
       assert.equal(error.message, "container none does not exist");
       return true;

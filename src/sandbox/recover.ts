@@ -1,11 +1,12 @@
 /**
- * Removes what a sandbox has on the host, from its journal: after a stop, a failed create, or the death of any of its
- * processes. Runs on the small engine, in the client verbs, and on Node. Idempotent; two at once are safe.
+ * Removes what a container has on the host, from its journal, with its sandbox when it has made one: after a stop, a failed
+ * create, or the death of any process. Runs on the small engine, in the client verbs, and on Node. Idempotent; two at once
+ * are safe.
  */
 import { releaseClaim } from "../persist/claim.ts";
 import { type JournalContent, readJournal } from "../persist/journal.ts";
 import { keepLogs } from "../persist/kept-logs.ts";
-import { type SandboxPaths, sandboxPaths } from "../persist/paths.ts";
+import { type ContainerPaths, containerPaths } from "../persist/paths.ts";
 import { readRecord } from "../persist/record.ts";
 import { stepKey } from "../persist/step.ts";
 import { type UndoFailure, undoAll } from "../persist/undo.ts";
@@ -17,32 +18,32 @@ import { readPoststopHooks, runPoststopHooks } from "./hooks-poststop.ts";
 import { livingOwner } from "./observe.ts";
 
 const sigkill = 9;
-/** For another recovery of the same sandbox to end. */
+/** For another recovery of the same container to end. */
 const lockTimeoutMs = 60_000;
 /** For the shim, or the create under way, to be gone after it was killed. */
 const ownerTimeoutMs = 10_000;
 
 /**
- * Ends every process of the sandbox, whatever it is doing, undoes every step, removes the directory and runs the
- * poststop hooks. Callers decide before whether it may go. A sandbox that does not exist is a success; a directory
- * without a journal is not a sandbox.
+ * Ends every process of the container, whatever it is doing, undoes every step, removes the directory and runs the
+ * poststop hooks. Callers decide before whether it may go. A container that does not exist is a success; a directory
+ * without a journal is not a container.
  *
  * @param log is told of hooks that fail
  * @throws KumiteError `cleanup/incomplete` naming what could not be removed: the rest is gone, and it can be called
- * again; `journal/corrupt`
+ * again; `container/wrong-state` while the shim of the sandbox that it was added to holds it; `journal/corrupt`
  */
-export async function recoverSandbox(os: Os, root: string, id: string, log?: Pick<Logger, "warn">): Promise<void> {
-  const paths = sandboxPaths(root, id);
+export async function recoverContainer(os: Os, root: string, id: string, log?: Pick<Logger, "warn">): Promise<void> {
+  const paths = containerPaths(root, id);
   const before = await readJournal(os, paths.journal);
   if (before === undefined) return;
-  await using lock = await lockSandbox(os, paths);
+  await using lock = await lockContainer(os, paths);
   if (lock === undefined) return;
   const journal = await readJournal(os, paths.journal);
-  // Another recovery was faster, and perhaps somebody has claimed the id since: that sandbox is not ours to touch.
+  // Another recovery was faster, and perhaps somebody has claimed the id since: that one is not ours to touch.
   if (journal?.token !== before.token) return;
 
   const failure = await failureOf(os, paths, journal);
-  await endOwner(os, journal);
+  await endOwner(os, root, journal);
   const failures = await undoAll(os, journal.steps);
   if (failures.length > 0) throw incomplete(id, paths, failures);
   const poststop = await readPoststopHooks(os, paths.poststop, log);
@@ -57,7 +58,7 @@ export async function recoverSandbox(os: Os, root: string, id: string, log?: Pic
 }
 
 /** Why somebody may want to read the logs when everything else is gone; `undefined` when nothing went wrong. */
-async function failureOf(os: Os, paths: SandboxPaths, journal: JournalContent): Promise<string | undefined> {
+async function failureOf(os: Os, paths: ContainerPaths, journal: JournalContent): Promise<string | undefined> {
   // A record that cannot be read is no reason to keep a sandbox.
   const record = await readRecord(os, paths.state).catch(() => undefined);
   if (record?.failure !== undefined) return record.failure;
@@ -72,8 +73,8 @@ async function failureOf(os: Os, paths: SandboxPaths, journal: JournalContent): 
   }
 }
 
-/** `undefined` when the sandbox went away meanwhile. */
-async function lockSandbox(os: Os, paths: SandboxPaths): Promise<AsyncDisposable | undefined> {
+/** `undefined` when the container went away meanwhile. */
+async function lockContainer(os: Os, paths: ContainerPaths): Promise<AsyncDisposable | undefined> {
   try {
     return await withDeadline(lockTimeoutMs, `waiting for ${paths.lock}`, (signal) =>
       os.files.lock(paths.lock, signal),
@@ -85,16 +86,29 @@ async function lockSandbox(os: Os, paths: SandboxPaths): Promise<AsyncDisposable
 }
 
 /** First of all, so that nobody makes things while they are being removed. A failing create recovers itself. */
-async function endOwner(os: Os, journal: JournalContent): Promise<void> {
+async function endOwner(os: Os, root: string, journal: JournalContent): Promise<void> {
   const owner = await livingOwner(os, journal);
   if (owner === undefined || owner.pid === os.self.pid) return;
+  await refuseShimOfOthers(os, root, journal);
   await os.processes.signal(owner, sigkill);
   await withDeadline(ownerTimeoutMs, `waiting for process ${owner.pid} to end`, (signal) =>
     os.processes.waitGone(owner, signal),
   );
 }
 
-function incomplete(id: string, paths: SandboxPaths, failures: readonly UndoFailure[]): KumiteError {
+/** One container's end must not be that of all others in its sandbox: the shim is asked to let go of it before. */
+async function refuseShimOfOthers(os: Os, root: string, { id, sandbox, owner }: JournalContent): Promise<void> {
+  if (sandbox === undefined) return;
+  const own = (await readJournal(os, containerPaths(root, sandbox).journal))?.owner;
+  if (own?.pid !== owner.pid || own.startTicks !== owner.startTicks) return;
+  throw new KumiteError("container/wrong-state", `container ${id} is still held by the shim of sandbox ${sandbox}`, {
+    phase: "recover",
+    hint: `if that shim does not answer, \`kumite delete --force ${sandbox}\` ends the sandbox; then try again`,
+    data: { id, sandbox, pid: owner.pid },
+  });
+}
+
+function incomplete(id: string, paths: ContainerPaths, failures: readonly UndoFailure[]): KumiteError {
   const list = failures.map(({ step, error }) => `${stepKey(step)}: ${messageOf(error)}`);
   return new KumiteError("cleanup/incomplete", `container ${id}: not everything could be removed: ${list.join("; ")}`, {
     phase: "recover",

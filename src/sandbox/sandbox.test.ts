@@ -218,7 +218,9 @@ describe("a sandbox", () => {
     });
 
     it("gives one a terminal of the size that its relay has", async () => {
-      const { process, stdout, stdin } = await place.exec(sandbox, "tty", ["/bin/sh", "-c", "read x; stty size"], true);
+      const { process, stdout, stdin } = await place.exec(sandbox, "tty", ["/bin/sh", "-c", "read x; stty size"], {
+        terminal: true,
+      });
       await resizeTerminal(sandbox, process.key, { rows: 33, columns: 111 });
       await stdin.write(encodeUtf8("\n"));
       assert.equal((await process.exited).exitStatus, 0);

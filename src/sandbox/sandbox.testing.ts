@@ -18,12 +18,14 @@ import { KumiteError } from "../util/errors.ts";
 import { createLogger, type Logger, textSink } from "../util/log.ts";
 import { streamPair } from "../util/testing/memory-stream.ts";
 import { decodeUtf8 } from "../util/text.ts";
+import { addContainer } from "./add.ts";
 import { attachRelay } from "./attach.ts";
-import { type Created, createContainer } from "./create.ts";
+import { createSandbox } from "./create.ts";
 import { execProcess } from "./exec.ts";
-import { type PreparedSandbox, prepareSandbox } from "./prepare.ts";
+import type { Created } from "./make-container.ts";
+import { type PreparedSandbox, prepareContainer, prepareSandbox } from "./prepare.ts";
 import type { ProcessKey, SandboxProcess } from "./process.ts";
-import { recoverSandbox } from "./recover.ts";
+import { recoverContainer } from "./recover.ts";
 import { Sandbox } from "./sandbox.ts";
 import { startProcess } from "./start.ts";
 import type { StdioName } from "./stdio.ts";
@@ -61,6 +63,7 @@ export class SandboxPlace {
   readonly log: string[] = [];
   readonly #relays: ChildProcess[] = [];
   readonly #sandboxes: Sandbox[] = [];
+  readonly #added: string[] = [];
   #count = 0;
 
   private constructor(os: Os, directory: string) {
@@ -79,6 +82,7 @@ export class SandboxPlace {
   /** Ends what is left, then proves that nothing of this place is. */
   async close(): Promise<void> {
     for (const sandbox of this.#sandboxes) await this.remove(sandbox);
+    for (const id of this.#added) await recoverContainer(this.os, this.root, id);
     for (const relay of this.#relays) {
       relay.kill(9);
       await relay.exited;
@@ -102,22 +106,10 @@ export class SandboxPlace {
 
   /** A sandbox that nothing was asked of yet, prepared as the verb `create` does. */
   async prepare(using: Os = this.os): Promise<Prepared> {
-    this.#count += 1;
-    const id = `c${this.#count}`;
-    const document = defaultSpec();
-    document.process.terminal = false;
-    document.root = { path: "rootfs" };
-    document.linux.cgroupsPath = `/${path.basename(this.directory)}.${id}`;
+    const { id, document } = this.#document();
     const bundle = await bundleOf(this.os, this.directory, structuredClone(document));
     const prepared = await prepareSandbox(this.os, this.root, id, bundle);
-    const relay = await this.os.processes.spawn({
-      path: "/bin/sleep",
-      argv: ["sleep", "1000"],
-      env: {},
-      descriptors: {},
-      cgroups: prepared.cgroups.relay,
-    });
-    this.#relays.push(relay);
+    const relay = await this.#relay(prepared.cgroups.relay);
     await prepared.journal.made("relay", relay);
     const timeline = new Timeline(this.os.clock, this.os.clock.monotonic());
     const host = { os: using, log: this.#logger(), config: config(), root: this.root, id, paths: prepared.paths };
@@ -132,8 +124,51 @@ export class SandboxPlace {
     patch(document);
     const { id } = sandbox.host;
     const attaching = this.attach(sandbox, { containerId: id, execId: undefined }, relay);
-    const created = await createContainer(sandbox, { id, bundle: this.directory, document, relay }, never);
+    const created = await createSandbox(sandbox, { id, bundle: this.directory, document, relay }, never);
     return { sandbox, created, own: await attaching };
+  }
+
+  /** A created container in a sandbox that is there, prepared as the verb does. */
+  async add(sandbox: Sandbox, patch: Patch = () => {}): Promise<{ created: Created; own: Attached }> {
+    const { id, document, relay } = await this.prepareIn(sandbox);
+    patch(document);
+    const attaching = this.attach(sandbox, { containerId: id, execId: undefined }, relay);
+    attaching.catch(() => {});
+    const created = await addContainer(sandbox, { id, bundle: this.directory, document, relay }, never);
+    return { created, own: await attaching };
+  }
+
+  /** What the verb has made when it asks the sandbox's shim for the container. */
+  async prepareIn(sandbox: Sandbox): Promise<{ id: string; document: BundleSpec; relay: ChildProcess }> {
+    const { id, document } = this.#document();
+    const bundle = await bundleOf(this.os, this.directory, structuredClone(document));
+    const { cgroups, journal } = await prepareContainer(this.os, this.root, sandbox.host.id, { id, bundle });
+    this.#added.push(id);
+    const relay = await this.#relay(cgroups.relay);
+    await journal.made("relay", relay);
+    return { id, document, relay };
+  }
+
+  #document(): { id: string; document: BundleSpec } {
+    this.#count += 1;
+    const id = `c${this.#count}`;
+    const document = defaultSpec();
+    document.process.terminal = false;
+    document.root = { path: "rootfs" };
+    document.linux.cgroupsPath = `/${path.basename(this.directory)}.${id}`;
+    return { id, document };
+  }
+
+  async #relay(cgroups: readonly string[]): Promise<ChildProcess> {
+    const relay = await this.os.processes.spawn({
+      path: "/bin/sleep",
+      argv: ["sleep", "1000"],
+      env: {},
+      descriptors: {},
+      cgroups,
+    });
+    this.#relays.push(relay);
+    return relay;
   }
 
   /** A running container whose program is a shell's. */
@@ -147,11 +182,16 @@ export class SandboxPlace {
   }
 
   /** A further process of a container, started. */
-  async exec(sandbox: Sandbox, execId: string, args: [string, ...string[]], terminal = false): Promise<Attached> {
-    const key: ProcessKey = { containerId: sandbox.host.id, execId };
+  async exec(
+    sandbox: Sandbox,
+    execId: string,
+    args: [string, ...string[]],
+    { terminal = false, containerId = sandbox.host.id } = {},
+  ): Promise<Attached> {
+    const key: ProcessKey = { containerId, execId };
     const relay = { pid: this.os.self.pid, startTicks: this.os.self.startTicks };
     const document = { args, cwd: "/", env: ["PATH=/bin"] };
-    execProcess(sandbox, { containerId: sandbox.host.id, execId, document, terminal, relay });
+    execProcess(sandbox, { containerId, execId, document, terminal, relay });
     const attached = await this.attach(sandbox, key, relay);
     await startProcess(sandbox, key, never);
     return attached;
@@ -183,7 +223,7 @@ export class SandboxPlace {
   /** As `delete --force` would. */
   async remove(sandbox: Sandbox): Promise<void> {
     await stopSandbox(sandbox);
-    await recoverSandbox(this.os, this.root, sandbox.host.id);
+    await recoverContainer(this.os, this.root, sandbox.host.id);
   }
 
   #logger(): Logger {

@@ -3,7 +3,6 @@
  * what can be done with it is in the files of the operations, one each.
  */
 import type { Config } from "../config/config.ts";
-import type { Journal } from "../persist/journal.ts";
 import type { SandboxPaths } from "../persist/paths.ts";
 import type { RingFile } from "../persist/ring-file.ts";
 import type { SharedTree } from "../storage/shared-tree.ts";
@@ -13,6 +12,7 @@ import { KumiteError } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
 import type { Vm } from "../vm/vm.ts";
 import type { Container } from "./container.ts";
+import type { HostResources } from "./host-resources.ts";
 import type { OomWatch } from "./oom.ts";
 import { ProcessTable } from "./process-table.ts";
 import type { Timeline } from "./timeline.ts";
@@ -30,11 +30,11 @@ export interface SandboxHost {
   readonly timeline: Timeline;
 }
 
-/** What a sandbox has made on the host, and has to undo. */
-export interface HostResources {
-  readonly journal: Journal;
-  /** Steps that were there before; they are for others to undo. */
-  readonly foreignSteps: number;
+/** A container that is being added. */
+export interface Addition {
+  readonly abort: (reason: unknown) => void;
+  /** Resolves when it is there, or nothing of it is. */
+  readonly done: Promise<void>;
 }
 
 export type SandboxState =
@@ -49,6 +49,8 @@ export class Sandbox {
   readonly host: SandboxHost;
   readonly processes = new ProcessTable();
   readonly containers = new Map<string, Container>();
+  /** By id, beside the one that the sandbox was made with. */
+  readonly additions = new Map<string, Addition>();
   /** Resolves when nothing of the sandbox but its record and its id is left. Never rejects. */
   readonly ended: Promise<void>;
   state: SandboxState = { phase: "empty" };
@@ -57,10 +59,6 @@ export class Sandbox {
   console: RingFile | undefined;
   /** Set by who finds out that the machine failed. */
   failure: string | undefined;
-  /** Set by `hooks.ts`: hooks that run beside the program. Never rejects. */
-  hooks: Promise<void> | undefined;
-  /** Set by `record.ts` with its first use. */
-  saveRecord: (() => Promise<void>) | undefined;
   /** Set by `oom.ts` with its first use. */
   oom: OomWatch | undefined;
   /** Set by `stop.ts`: the one stop that everyone waits for. */
@@ -78,6 +76,11 @@ export class Sandbox {
     const container = this.containers.get(id);
     if (container !== undefined) return container;
     throw new KumiteError("container/not-found", `container ${id} does not exist`, { data: { id } });
+  }
+
+  /** It is the one that the sandbox was made with, and ends with. */
+  isOwn({ id }: Pick<Container, "id">): boolean {
+    return id === this.host.id;
   }
 
   /** Fails with `container/wrong-state` when there is no virtual machine to work with. */

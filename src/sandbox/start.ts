@@ -4,13 +4,14 @@ import { withDeadline } from "../util/deadline.ts";
 import { KumiteError } from "../util/errors.ts";
 import type { Vm } from "../vm/vm.ts";
 import { catchUp } from "./catch-up.ts";
-import { type Container, statusOf, wrongState } from "./container.ts";
+import { type Container, requireState, wrongState } from "./container.ts";
+import { requireExecutable } from "./exec.ts";
 import { processForGuest } from "./guest-spec.ts";
 import { connectStreams, takePorts } from "./guest-streams.ts";
 import { runPoststartHooks } from "./hooks.ts";
 import { signalInGuest } from "./kill.ts";
 import type { ProcessKey, SandboxProcess } from "./process.ts";
-import { recordSandbox } from "./record.ts";
+import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { watchProcess } from "./watch.ts";
 
@@ -29,7 +30,7 @@ const relayTimeoutMs = 10_000;
 export async function startProcess(sandbox: Sandbox, key: ProcessKey, signal: AbortSignal): Promise<void> {
   const container = sandbox.container(key.containerId);
   const process = sandbox.processes.get(key);
-  checkStartable(container, process);
+  checkStartable(sandbox, container, process);
   const { timeline } = sandbox.host;
   const size = process.consoleSize;
   process.moveTo({ phase: "starting" });
@@ -49,18 +50,19 @@ export async function startProcess(sandbox: Sandbox, key: ProcessKey, signal: Ab
   process.moveTo({ phase: "running", startedMs: sandbox.host.os.clock.now() });
   if (process.spec === undefined) {
     timeline.mark("start");
-    await recordSandbox(sandbox, container);
+    await recordContainer(sandbox, container);
   }
   await catchUp(sandbox, process, size);
   if (process.spec === undefined) await runPoststartHooks(sandbox, container);
 }
 
-function checkStartable(container: Container, process: SandboxProcess): void {
+function checkStartable(sandbox: Sandbox, container: Container, process: SandboxProcess): void {
   const { phase } = process.state;
   const what = process.spec === undefined ? "container" : "process";
   switch (phase) {
     case "created":
-      if (process.spec !== undefined) requireExecutable(container);
+      if (process.spec === undefined) requireState(sandbox, container, "start");
+      else requireExecutable(sandbox, container);
       return;
     case "creating":
       throw wrongState(container, `cannot start a ${what} that is being created`);
@@ -72,13 +74,6 @@ function checkStartable(container: Container, process: SandboxProcess): void {
     case "stopped":
       throw wrongState(container, `cannot start a ${what} that has stopped`);
   }
-}
-
-/** A further process needs a container that has not ended. */
-export function requireExecutable(container: Container): void {
-  const status = statusOf(container);
-  if (status === "created" || status === "running") return;
-  throw wrongState(container, `cannot exec in a ${status} container`);
 }
 
 async function requireRelay(process: SandboxProcess, signal: AbortSignal): Promise<void> {

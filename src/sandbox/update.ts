@@ -1,8 +1,8 @@
 /** Gives a container new limits, inside the guest; the size of the machine stays. */
 import { mergeResources } from "../oci/merge-resources.ts";
 import { validateResources } from "../oci/validate.ts";
-import { type Container, wrongState } from "./container.ts";
-import { recordSandbox } from "./record.ts";
+import { requireState } from "./container.ts";
+import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const callTimeoutMs = 20_000;
@@ -15,7 +15,7 @@ const callTimeoutMs = 20_000;
  */
 export async function updateContainer(sandbox: Sandbox, id: string, document: unknown): Promise<void> {
   const container = sandbox.container(id);
-  refuseWrongState(container);
+  requireState(sandbox, container, "update");
   // As with runc the rules of devices are those of the create.
   const { devices, ...resources } = validateResources(document, "the new resources");
   if (devices !== undefined && devices.length > 0) {
@@ -25,10 +25,5 @@ export async function updateContainer(sandbox: Sandbox, id: string, document: un
   await agent.updateContainer({ containerId: id, ...agent.resourcesFields(resources) }, { timeoutMs: callTimeoutMs });
   container.resources = mergeResources(container.resources, resources);
   sandbox.host.log.info("container updated", { container: id });
-  await recordSandbox(sandbox, container);
-}
-
-function refuseWrongState(container: Container): void {
-  const { phase } = container.process.state;
-  if (phase === "stopped" || phase === "creating") throw wrongState(container, "container not running");
+  await recordContainer(sandbox, container);
 }

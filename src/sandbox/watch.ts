@@ -1,14 +1,16 @@
 /**
- * Follows a process of the guest to its end: status, rest of the output, record, and only then whoever waits. With a
- * container's own process the sandbox ends too, since it is for this container alone.
+ * Follows a process of the guest to its end: status, rest of the output, record, and only then whoever waits. With its own
+ * process a container ends, and with the one that it was made with the sandbox.
  */
 import { withDeadline } from "../util/deadline.ts";
 import { isKumiteError, messageOf } from "../util/errors.ts";
 import type { LogFields } from "../util/log.ts";
 import type { Vm } from "../vm/vm.ts";
+import type { Container } from "./container.ts";
+import { stopContainer } from "./leave.ts";
 import { killedStatus } from "./observe.ts";
 import type { SandboxProcess } from "./process.ts";
-import { recordSandbox } from "./record.ts";
+import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { stopSandbox } from "./stop.ts";
 
@@ -31,17 +33,23 @@ async function follow(sandbox: Sandbox, process: SandboxProcess): Promise<void> 
   await process.stdio.drain();
   process.stdio.close();
   process.stop({ exitStatus, exitedMs: os.clock.now() });
-  if (process.key.execId === undefined) {
+  const container = sandbox.containers.get(process.key.containerId);
+  const isFirst = process.key.execId === undefined;
+  if (isFirst && container !== undefined) {
     // Whoever waits is answered even when the record cannot be written: the disk may be full.
-    await recordSandbox(sandbox, sandbox.container(process.key.containerId)).catch((error: unknown) => {
+    await recordContainer(sandbox, container).catch((error: unknown) => {
       log.error(`the record cannot be written: ${messageOf(error)}`, fieldsOf(process));
     });
   }
   process.announce();
   log.info("process ended", { ...fieldsOf(process), status: exitStatus });
-  if (process.key.execId === undefined) await stopSandbox(sandbox);
+  if (isFirst && container !== undefined) await stopWith(sandbox, container);
   // Otherwise when its relay has seen the end and goes.
   else if (process.relayLost) sandbox.processes.remove(process);
+}
+
+function stopWith(sandbox: Sandbox, container: Container): Promise<void> {
+  return sandbox.isOwn(container) ? stopSandbox(sandbox) : stopContainer(sandbox, container);
 }
 
 async function waitInGuest(sandbox: Sandbox, vm: Vm, process: SandboxProcess): Promise<number> {

@@ -2,10 +2,13 @@
 import type { Timestamp } from "../protocol/gen/google/protobuf/timestamp.ts";
 import { type CreateContainerRequest, OciDefinition } from "../protocol/gen/kumite/oci/v1/oci.ts";
 import { type TtrpcService, ttrpcService } from "../protocol/ttrpc/service-table.ts";
+import { abandonContainer } from "../sandbox/abandon.ts";
+import { addContainer } from "../sandbox/add.ts";
 import { attachRelay } from "../sandbox/attach.ts";
-import { createContainer } from "../sandbox/create.ts";
+import { createSandbox } from "../sandbox/create.ts";
 import { execProcess } from "../sandbox/exec.ts";
 import { ociStateOf } from "../sandbox/inspect.ts";
+import { discardContainer } from "../sandbox/leave.ts";
 import { awaitOom } from "../sandbox/oom.ts";
 import { processIds, processTable } from "../sandbox/processes.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -45,11 +48,20 @@ export function ociService(options: OciServiceOptions): TtrpcService {
       try {
         return await create(sandbox, request, context.signal);
       } catch (error) {
-        if (context.connection.signal.aborted) options.onOrphaned();
+        const orphaned = context.connection.signal.aborted;
+        if (!sandbox.isOwn(request)) {
+          if (orphaned) await abandonContainer(sandbox, request.id);
+          throw error;
+        }
+        if (orphaned) options.onOrphaned();
         // Refused before it was begun: there will be no other.
         if (sandbox.state.phase === "empty") void stopSandbox(sandbox);
         throw error;
       }
+    },
+    discardContainer: async (request) => {
+      await discardContainer(sandbox, request.id);
+      return {};
     },
     execProcess: (request) => {
       const { id: containerId, execId, terminal } = request;
@@ -86,7 +98,7 @@ export function ociService(options: OciServiceOptions): TtrpcService {
         annotations: new Map(Object.entries(annotations)),
         createdAt: timestamp(container.createdMs),
         rootfs: container.bundle.rootfs,
-        owner: (await os.files.status(sandbox.host.paths.directory))?.uid ?? 0,
+        owner: (await os.files.status(container.paths.directory))?.uid ?? 0,
         exitStatus: own.phase === "stopped" ? own.exitStatus : 0,
       };
     },
@@ -103,10 +115,7 @@ async function create(
   const document = documentOf(request.specJson, configFile);
   const size = consoleSize(request.consoleSize);
   const relay = relayOf(request.relay);
-  const created = await createContainer(
-    sandbox,
-    { id, bundle, document, configFile, consoleSize: size, relay },
-    signal,
-  );
+  const make = sandbox.isOwn(request) ? createSandbox : addContainer;
+  const created = await make(sandbox, { id, bundle, document, configFile, consoleSize: size, relay }, signal);
   return { createdAt: timestamp(created.container.createdMs), notices: created.notices };
 }

@@ -13,7 +13,7 @@ import { TtrpcConnection } from "../protocol/ttrpc/connection.ts";
 import { grpcCode } from "../protocol/ttrpc/grpc-code.ts";
 import { isTtrpcError } from "../protocol/ttrpc/status.ts";
 import { handToShim } from "../sandbox/prepare.ts";
-import { recoverSandbox } from "../sandbox/recover.ts";
+import { recoverContainer } from "../sandbox/recover.ts";
 import { type Prepared, SandboxPlace } from "../sandbox/sandbox.testing.ts";
 import { type StdioStream, sayHello } from "../shim-client/stdio-hello.ts";
 import type { ByteStream } from "../sys/os.ts";
@@ -106,7 +106,7 @@ class Served {
     await this.shim.stop();
     await this.finished;
     for (const connection of this.#connections) connection.close();
-    await recoverSandbox(this.#place.os, this.#place.root, this.id);
+    await recoverContainer(this.#place.os, this.#place.root, this.id);
   }
 }
 

@@ -3,12 +3,19 @@
  * the tree was started: binds reach it by propagation.
  */
 import type { Bundle } from "../oci/bundle.ts";
+import type { Journal } from "../persist/journal.ts";
+import type { Step } from "../persist/step.ts";
 import type { MountEntry, Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
 import { isBelow } from "../util/path.ts";
 import { volumeName } from "./guest-paths.ts";
 import type { Volume } from "./mount-plan.ts";
 import type { SharedTree } from "./shared-tree.ts";
+
+interface Places {
+  readonly stage: string;
+  readonly place: string;
+}
 
 interface Bind {
   readonly source: string;
@@ -21,8 +28,8 @@ interface Bind {
 
 /**
  * `root.readonly` is not applied here: mount points may have to be made in the root first, which the agent does.
- * The binds need no steps of their own, they go with the tree.
  *
+ * @param journal of a container that goes before its tree does; else the binds need no steps of their own
  * @throws KumiteError `storage/failed` naming the source
  */
 export async function shareContainer(
@@ -31,9 +38,9 @@ export async function shareContainer(
   containerId: string,
   bundle: Bundle,
   volumes: readonly Volume[],
+  journal?: Journal,
 ): Promise<void> {
   const directory = `${tree.mounts}/${containerId}`;
-  await os.files.makeDir(directory, 0o755);
   const rootfs: Bind = {
     source: bundle.rootfs,
     name: "rootfs",
@@ -41,10 +48,19 @@ export async function shareContainer(
     readonly: false,
     recursive: true,
   };
-  const binds = volumes.map((volume): Bind => ({ ...volume, name: volumeName(volume.index) }));
-  for (const bind of [rootfs, ...binds]) {
+  const binds = [rootfs, ...volumes.map((volume): Bind => ({ ...volume, name: volumeName(volume.index) }))];
+  const placesOf = ({ name }: Bind): Places => ({
+    stage: `${tree.stage}/${containerId}-${name}`,
+    place: `${directory}/${name}`,
+  });
+  await journal?.record(
+    { kind: "directory", path: directory },
+    ...binds.flatMap((bind) => stepsOf(placesOf(bind), bind)),
+  );
+  await os.files.makeDir(directory, 0o755);
+  for (const bind of binds) {
     try {
-      await share(os, tree, directory, `${containerId}-${bind.name}`, bind);
+      await share(os, placesOf(bind), bind);
     } catch (error) {
       if (!isSystemError(error)) throw error;
       throw new KumiteError("storage/failed", `${bind.source} cannot be shared with the guest`, {
@@ -56,14 +72,21 @@ export async function shareContainer(
   }
 }
 
+/** Undone the last first: what is mounted goes before the directories. */
+function stepsOf({ stage, place }: Places, { kind }: Bind): Step[] {
+  return [
+    { kind, path: stage },
+    { kind: "mount", target: stage },
+    { kind: "mount", target: place },
+  ];
+}
+
 /**
  * A bind first exists on the private stage, where it loses its propagation and gets its flags; only then is it bound
  * to its place. So the guest never sees it writable for a moment, and changing flags needs no second change in the view,
  * to which they would not propagate.
  */
-async function share(os: Os, tree: SharedTree, directory: string, stageName: string, bind: Bind): Promise<void> {
-  const stage = `${tree.stage}/${stageName}`;
-  const place = `${directory}/${bind.name}`;
+async function share(os: Os, { stage, place }: Places, bind: Bind): Promise<void> {
   await makeMountPoint(os, stage, bind.kind);
   await makeMountPoint(os, place, bind.kind);
   const recursion = bind.recursive ? ["rec"] : [];

@@ -8,9 +8,9 @@ import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { testOs } from "../../test/support/node-os.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
-import { claimSandbox } from "../persist/claim.ts";
+import { claimContainer } from "../persist/claim.ts";
 import type { Journal } from "../persist/journal.ts";
-import type { SandboxPaths } from "../persist/paths.ts";
+import { type SandboxPaths, sandboxPaths } from "../persist/paths.ts";
 import { undoAll } from "../persist/undo.ts";
 import { isKumiteError, isSystemError } from "../util/errors.ts";
 import type { Volume } from "./mount-plan.ts";
@@ -67,7 +67,8 @@ describe("the shared tree", () => {
 
   beforeEach(async () => {
     const root = path.join(place, "root");
-    ({ journal, paths } = await claimSandbox(os, { root, id: "web", bundle: place, rootfs: place, annotations: {} }));
+    ({ journal } = await claimContainer(os, { root, id: "web", bundle: place, rootfs: place, annotations: {} }));
+    paths = sandboxPaths(root, "web");
     tree = await makeSharedTree(os, journal, paths.shared);
     daemon = await Daemon.start();
   });

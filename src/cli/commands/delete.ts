@@ -1,7 +1,7 @@
 /** `kumite delete`: what is left of a container goes. */
 import { listClaims } from "../../persist/claim.ts";
-import type { ObservedSandbox } from "../../sandbox/observe.ts";
-import { recoverSandbox } from "../../sandbox/recover.ts";
+import type { ObservedContainer } from "../../sandbox/observe.ts";
+import { recoverContainer } from "../../sandbox/recover.ts";
 import type { ShimConnection } from "../../shim-client/connect.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
@@ -14,6 +14,8 @@ import type { Invocation } from "../parse.ts";
 
 /** For a shim to end its machine and itself; what is left then is ended from here. In milliseconds. */
 const shimEndTimeoutMs = 10_000;
+/** For a container to be gone from the guest, its hooks' last among it. In milliseconds. */
+const leaveTimeoutMs = 60_000;
 
 export async function deleteContainers(context: VerbContext, { args, flags }: Invocation<"delete">): Promise<number> {
   const ids = flags.regex ? await matching(context, args) : args;
@@ -39,7 +41,8 @@ async function deleteOne(context: VerbContext, id: string, force: boolean): Prom
   const container = await lookFor(context, id, force);
   if (container === undefined) return;
   if (!force) refuseWrongState(container);
-  await endShim(context, container);
+  if (container.sandboxId === id) await endShim(context, container);
+  else await leaveSandbox(context, container);
   const warnings: string[] = [];
   const told: Pick<Logger, "warn"> = {
     warn: (message, fields) => {
@@ -47,13 +50,13 @@ async function deleteOne(context: VerbContext, id: string, force: boolean): Prom
       warnings.push(message);
     },
   };
-  await recoverSandbox(os, root, id, told);
+  await recoverContainer(os, root, id, told);
   // Of hooks that failed: the container is gone all the same.
   for (const warning of warnings) await output.err(`kumite: ${warning}\n`);
 }
 
 /** Forced, a container that does not exist is as good as deleted; one whose state cannot be read goes unread. */
-async function lookFor(context: VerbContext, id: string, force: boolean): Promise<ObservedSandbox | undefined> {
+async function lookFor(context: VerbContext, id: string, force: boolean): Promise<ObservedContainer | undefined> {
   try {
     return await lookAt(context, id);
   } catch (error) {
@@ -63,7 +66,7 @@ async function lookFor(context: VerbContext, id: string, force: boolean): Promis
 }
 
 /** A created container has run nothing yet: as with runc it can be deleted like a stopped one. */
-function refuseWrongState({ id, status }: ObservedSandbox): void {
+function refuseWrongState({ id, status }: ObservedContainer): void {
   switch (status) {
     case "created":
     case "stopped":
@@ -76,11 +79,12 @@ function refuseWrongState({ id, status }: ObservedSandbox): void {
 }
 
 /** Asks the shim to end everything in order. One that does not is no obstacle: the journal says what to remove. */
-async function endShim(context: VerbContext, { id, status, alive }: ObservedSandbox): Promise<void> {
+async function endShim(context: VerbContext, container: ObservedContainer): Promise<void> {
+  const { id, status, alive } = container;
   if (alive === undefined || status === "creating") return;
   try {
     await withDeadline(shimEndTimeoutMs, `the end of the shim of ${id}`, async (signal) => {
-      const shim = await connectTo(context, id);
+      const shim = await connectTo(context, container);
       try {
         await askToEnd(shim, id, status === "stopped", signal);
       } finally {
@@ -90,6 +94,23 @@ async function endShim(context: VerbContext, { id, status, alive }: ObservedSand
     });
   } catch (error) {
     context.log.debug("the shim did not end by itself", { container: id, reason: messageOf(error) });
+  }
+}
+
+/** The shim of its sandbox has others to serve: it ends the container and lets go of it. Without one there is nobody to ask. */
+async function leaveSandbox(context: VerbContext, container: ObservedContainer): Promise<void> {
+  const { id, alive } = container;
+  if (alive === undefined) return;
+  try {
+    const shim = await connectTo(context, container);
+    try {
+      await shim.oci.discardContainer({ id }, { timeoutMs: leaveTimeoutMs });
+    } finally {
+      shim.close();
+    }
+  } catch (error) {
+    // The shim may have died meanwhile, and its containers with it: recovery finds out.
+    context.log.debug("the shim did not let go of the container", { container: id, reason: messageOf(error) });
   }
 }
 

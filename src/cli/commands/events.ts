@@ -3,7 +3,7 @@ import type { ShimConnection } from "../../shim-client/connect.ts";
 import { delay } from "../../util/abort.ts";
 import { isKumiteError } from "../../util/errors.ts";
 import type { VerbContext } from "../context.ts";
-import { connectTo, refuseStopped } from "../open-container.ts";
+import { connectTo, lookAtLiving } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
 import { parseDuration } from "../quantity.ts";
 
@@ -13,8 +13,8 @@ const defaultInterval = "5s";
 export async function events(context: VerbContext, { args, flags }: Invocation<"events">): Promise<number> {
   const [id = ""] = args;
   const intervalMs = parseDuration("interval", flags.interval ?? defaultInterval);
-  await refuseStopped(context, id);
-  const shim = await connectTo(context, id);
+  const container = await lookAtLiving(context, id);
+  const shim = await connectTo(context, container);
   const stream: EventStream = { id, shim, print: (line) => context.output.out(line) };
   try {
     if (flags.stats) await printStats(stream);

@@ -1,6 +1,6 @@
 /** `kumite exec`: a further process in a container that runs. */
 import { readJournal } from "../../persist/journal.ts";
-import { sandboxPaths } from "../../persist/paths.ts";
+import { containerPaths, sandboxPaths } from "../../persist/paths.ts";
 import type { ShimConnection } from "../../shim-client/connect.ts";
 import type { ChildProcess, WindowSize } from "../../sys/os.ts";
 import { raceAbort } from "../../util/abort.ts";
@@ -23,7 +23,7 @@ export async function exec(context: VerbContext, invocation: Invocation<"exec">)
   const { id } = request.container;
   await using scope = undoingScope(context);
   using terminal = callerTerminal(os, request.stdio);
-  const shim = await connectTo(context, id);
+  const shim = await connectTo(context, request.container);
   scope.add(`shim of ${id}`, () => shim.close());
   const execId = newExecId(context);
   const relay = await startExecRelay(context, request, execId);
@@ -45,9 +45,9 @@ export async function exec(context: VerbContext, invocation: Invocation<"exec">)
 /** Engines look for the network of the process at its pid: it is that of the container's own relay. */
 async function startExecRelay(context: VerbContext, request: ExecRequest, execId: string): Promise<ChildProcess> {
   const { container, stdio, foreground } = request;
-  const { id, pid } = container;
+  const { id, sandboxId, pid } = container;
   return startRelay(context.os, {
-    socket: sandboxPaths(context.root, id).socket,
+    socket: sandboxPaths(context.root, sandboxId).socket,
     id,
     execId,
     stdio,
@@ -59,7 +59,7 @@ async function startExecRelay(context: VerbContext, request: ExecRequest, execId
 
 /** Where the container's own relay was born: what runs there is ended with the container. */
 async function relayCgroups({ os, root }: VerbContext, id: string): Promise<string[]> {
-  const journal = await readJournal(os, sandboxPaths(root, id).journal);
+  const journal = await readJournal(os, containerPaths(root, id).journal);
   return (journal?.steps ?? []).flatMap((step) =>
     step.kind === "cgroup" && baseName(step.path) === "relay" ? [step.path] : [],
   );

@@ -8,7 +8,8 @@ import type { Invocation } from "../parse.ts";
 export async function kill(context: VerbContext, { args, flags }: Invocation<"kill">): Promise<number> {
   const [id = "", name = "SIGTERM"] = args;
   const signal = signalOf(name);
-  const { status } = await lookAt(context, id);
+  const container = await lookAt(context, id);
+  const { status } = container;
   if (status === "stopped") {
     // Nothing to send it to is what whoever wanted all processes gone has asked for.
     if (flags.all) return 0;
@@ -17,7 +18,7 @@ export async function kill(context: VerbContext, { args, flags }: Invocation<"ki
   if (status === "creating") throw wrongState(id, status, "container not running, it is being created");
   // Asks only whether there is somebody, as kill(2) does.
   if (signal === 0) return 0;
-  const shim = await connectTo(context, id);
+  const shim = await connectTo(context, container);
   try {
     await shim.task.kill({ id, signal, all: flags.all });
   } finally {

@@ -1,6 +1,6 @@
 /** `kumite list`: the containers of a root. */
 import { listClaims } from "../../persist/claim.ts";
-import { type ObservedSandbox, observeSandbox } from "../../sandbox/observe.ts";
+import { type ObservedContainer, observeContainer } from "../../sandbox/observe.ts";
 import type { Os } from "../../sys/os.ts";
 import { isKumiteError, isSystemError, messageOf } from "../../util/errors.ts";
 import type { VerbContext } from "../context.ts";
@@ -15,11 +15,11 @@ export async function list(context: VerbContext, { flags }: Invocation<"list">):
 }
 
 /** One that cannot be read is told of and does not hide the others. */
-async function observeAll({ os, root, log, output }: VerbContext): Promise<ObservedSandbox[]> {
-  const found: ObservedSandbox[] = [];
+async function observeAll({ os, root, log, output }: VerbContext): Promise<ObservedContainer[]> {
+  const found: ObservedContainer[] = [];
   for (const id of (await listClaims(os, root)).sort()) {
     try {
-      found.push(await observeSandbox(os, root, id));
+      found.push(await observeContainer(os, root, id));
     } catch (error) {
       // Deleted meanwhile, or a directory that is no container's.
       if (isKumiteError(error, "container/not-found")) continue;
@@ -33,7 +33,7 @@ async function observeAll({ os, root, log, output }: VerbContext): Promise<Obser
 
 async function format(
   os: Os,
-  containers: readonly ObservedSandbox[],
+  containers: readonly ObservedContainer[],
   { quiet, format: form }: Invocation<"list">["flags"],
 ): Promise<string> {
   if (quiet) return containers.map(({ id }) => `${id}\n`).join("");

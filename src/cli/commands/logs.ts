@@ -1,7 +1,8 @@
 /** `kumite logs`: what guest and shim said last, also of a container that failed and is gone. */
 import { checkContainerId } from "../../oci/container-id.ts";
+import { readJournal } from "../../persist/journal.ts";
 import { findKeptLogs, type LogPaths } from "../../persist/kept-logs.ts";
-import { sandboxPaths } from "../../persist/paths.ts";
+import { containerPaths, sandboxPaths } from "../../persist/paths.ts";
 import { readRingFile } from "../../persist/ring-file.ts";
 import { notFound } from "../../sandbox/observe.ts";
 import type { Os } from "../../sys/os.ts";
@@ -25,10 +26,10 @@ export async function logs(context: VerbContext, { args, flags }: Invocation<"lo
   return 0;
 }
 
-/** Those of the container that is there; else of the last one with this id that failed. */
+/** Those of the sandbox that the container is in; when there is none, of the last one with this id that failed. */
 async function findLogs({ os, root, output }: VerbContext, id: string): Promise<LogPaths> {
-  const paths = sandboxPaths(root, id);
-  if ((await os.files.status(paths.journal)) !== undefined) return paths;
+  const journal = await readJournal(os, containerPaths(root, id).journal);
+  if (journal !== undefined) return sandboxPaths(root, journal.sandbox ?? id);
   const kept = await findKeptLogs(os, root, id);
   if (kept === undefined) throw notFound(root, id);
   const when = new Date(kept.keptMs).toISOString();

@@ -1,12 +1,12 @@
 /** `kumite pause`: every process of a container stands still. */
 import type { VerbContext } from "../context.ts";
-import { connectTo, refuseStopped } from "../open-container.ts";
+import { connectTo, lookAtLiving } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
 
 export async function pause(context: VerbContext, { args }: Invocation<"pause">): Promise<number> {
   const [id = ""] = args;
-  await refuseStopped(context, id);
-  const shim = await connectTo(context, id);
+  const container = await lookAtLiving(context, id);
+  const shim = await connectTo(context, container);
   try {
     await shim.task.pause({ id });
   } finally {

@@ -3,14 +3,14 @@
  * these up; as a table the processes themselves, by the numbers of the guest.
  */
 import type { VerbContext } from "../context.ts";
-import { connectTo, refuseStopped } from "../open-container.ts";
+import { connectTo, lookAtLiving } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
 
 export async function ps(context: VerbContext, { args, flags, command }: Invocation<"ps">): Promise<number> {
   const [id = ""] = args;
-  await refuseStopped(context, id);
+  const container = await lookAtLiving(context, id);
   const asTable = flags.format !== "json";
-  const shim = await connectTo(context, id);
+  const shim = await connectTo(context, container);
   try {
     const { table, hostPids } = await shim.oci.processes({ id, table: asTable, psArgs: [...command] });
     await context.output.out(asTable ? table : `${JSON.stringify(hostPids)}\n`);

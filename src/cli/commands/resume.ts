@@ -5,9 +5,10 @@ import type { Invocation } from "../parse.ts";
 
 export async function resume(context: VerbContext, { args }: Invocation<"resume">): Promise<number> {
   const [id = ""] = args;
-  const { status } = await lookAt(context, id);
+  const container = await lookAt(context, id);
+  const { status } = container;
   if (status !== "paused") throw wrongState(id, status, "container not paused");
-  const shim = await connectTo(context, id);
+  const shim = await connectTo(context, container);
   try {
     await shim.task.resume({ id });
   } finally {

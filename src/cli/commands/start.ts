@@ -1,5 +1,5 @@
 /** `kumite start`: the program of created containers begins. */
-import type { ObservedSandbox } from "../../sandbox/observe.ts";
+import type { ObservedContainer } from "../../sandbox/observe.ts";
 import { isKumiteError } from "../../util/errors.ts";
 import { retry } from "../../util/retry.ts";
 import type { VerbContext } from "../context.ts";
@@ -15,8 +15,9 @@ export function start(context: VerbContext, { args }: Invocation<"start">): Prom
 }
 
 async function startOne(context: VerbContext, id: string): Promise<void> {
-  refuseWrongState(await lookAtCreated(context, id));
-  const shim = await connectTo(context, id);
+  const container = await lookAtCreated(context, id);
+  refuseWrongState(container);
+  const shim = await connectTo(context, container);
   try {
     await shim.task.start({ id }, { signal: context.interruption.signal });
   } finally {
@@ -28,7 +29,7 @@ async function startOne(context: VerbContext, id: string): Promise<void> {
  * Who polls `state` sees a container as soon as its create has begun, and starts it then: so a create under way is
  * waited for.
  */
-async function lookAtCreated(context: VerbContext, id: string): Promise<ObservedSandbox> {
+async function lookAtCreated(context: VerbContext, id: string): Promise<ObservedContainer> {
   let last = await lookAt(context, id);
   if (last.status !== "creating") return last;
   const look = async (): Promise<void> => {
@@ -44,7 +45,7 @@ async function lookAtCreated(context: VerbContext, id: string): Promise<Observed
   return last;
 }
 
-function refuseWrongState({ id, status }: ObservedSandbox): void {
+function refuseWrongState({ id, status }: ObservedContainer): void {
   switch (status) {
     case "created":
       return;

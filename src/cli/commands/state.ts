@@ -1,5 +1,5 @@
 /** `kumite state`: the state of one container, as the OCI runtime specification has it. */
-import type { ObservedSandbox } from "../../sandbox/observe.ts";
+import type { ObservedContainer } from "../../sandbox/observe.ts";
 import type { VerbContext } from "../context.ts";
 import { lookAt } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
@@ -12,7 +12,7 @@ export async function state(context: VerbContext, { args }: Invocation<"state">)
 }
 
 /** The keys of runc in its order: more than the specification asks for, and engines read some of them. */
-export function stateDocument(container: ObservedSandbox, owner = ""): Record<string, unknown> {
+export function stateDocument(container: ObservedContainer, owner = ""): Record<string, unknown> {
   const { ociVersion, id, pid, status, bundle, rootfs, createdMs, annotations } = container;
   return {
     ociVersion,

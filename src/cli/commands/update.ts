@@ -2,7 +2,7 @@
 
 import { encodeUtf8 } from "../../util/text.ts";
 import type { VerbContext } from "../context.ts";
-import { connectTo, refuseStopped } from "../open-container.ts";
+import { connectTo, lookAtLiving } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
 import { readResourceRequest } from "../resource-request.ts";
 
@@ -10,12 +10,12 @@ const typeUrl = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResource
 
 export async function update(context: VerbContext, { args, flags }: Invocation<"update">): Promise<number> {
   const [id = ""] = args;
-  await refuseStopped(context, id);
+  const container = await lookAtLiving(context, id);
   const resources = await readResourceRequest(context.os, flags);
   if (resources.memory?.kernel || resources.memory?.kernelTCP) {
     context.log.warn("limits of the kernel's memory have no effect: it is counted with the rest", { container: id });
   }
-  const shim = await connectTo(context, id);
+  const shim = await connectTo(context, container);
   try {
     await shim.task.update({ id, resources: { typeUrl, value: encodeUtf8(JSON.stringify(resources)) } });
   } finally {

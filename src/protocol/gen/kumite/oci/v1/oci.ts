@@ -76,6 +76,13 @@ export interface CreateContainerResponse {
   notices: string[];
 }
 
+export interface DiscardContainerRequest {
+  id: string;
+}
+
+export interface DiscardContainerResponse {
+}
+
 export interface ExecProcessRequest {
   id: string;
   /** Empty lets the shim choose. */
@@ -803,6 +810,104 @@ export const CreateContainerResponse: MessageFns<CreateContainerResponse> = {
       ? Timestamp.fromPartial(object.createdAt)
       : undefined;
     message.notices = object.notices?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseDiscardContainerRequest(): DiscardContainerRequest {
+  return { id: "" };
+}
+
+export const DiscardContainerRequest: MessageFns<DiscardContainerRequest> = {
+  encode(message: DiscardContainerRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiscardContainerRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiscardContainerRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DiscardContainerRequest>, I>>(base?: I): DiscardContainerRequest {
+    return DiscardContainerRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DiscardContainerRequest>, I>>(object: I): DiscardContainerRequest {
+    const message = createBaseDiscardContainerRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseDiscardContainerResponse(): DiscardContainerResponse {
+  return {};
+}
+
+export const DiscardContainerResponse: MessageFns<DiscardContainerResponse> = {
+  encode(_: DiscardContainerResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiscardContainerResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiscardContainerResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DiscardContainerResponse>, I>>(base?: I): DiscardContainerResponse {
+    return DiscardContainerResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DiscardContainerResponse>, I>>(_: I): DiscardContainerResponse {
+    const message = createBaseDiscardContainerResponse();
     return message;
   },
 };
@@ -1873,14 +1978,26 @@ export const OciDefinition = {
       options: {},
     },
     /**
-     * Boots the sandbox if there is none and creates the container; ends when the container is `created`. If the
-     * connection is lost before the answer, everything that was made is undone.
+     * Boots the sandbox if the container is the one it is for, else adds the container to it; ends when the container is
+     * `created`. If the connection is lost before the answer, everything that was made is undone.
      */
     createContainer: {
       name: "CreateContainer",
       requestType: CreateContainerRequest as typeof CreateContainerRequest,
       requestStream: false,
       responseType: CreateContainerResponse as typeof CreateContainerResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Ends a container that was added, whatever it is doing, its create included, and lets go of its journal. One that is
+     * not known is a success.
+     */
+    discardContainer: {
+      name: "DiscardContainer",
+      requestType: DiscardContainerRequest as typeof DiscardContainerRequest,
+      requestStream: false,
+      responseType: DiscardContainerResponse as typeof DiscardContainerResponse,
       responseStream: false,
       options: {},
     },

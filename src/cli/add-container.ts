@@ -1,0 +1,96 @@
+/** Adds a container to a sandbox that is there: claims its id, starts its relay, asks the sandbox's shim for it. */
+import { sandboxPaths } from "../persist/paths.ts";
+import type { ObservedContainer } from "../sandbox/observe.ts";
+import { prepareContainer } from "../sandbox/prepare.ts";
+import { recoverContainer } from "../sandbox/recover.ts";
+import { connectShim, type ShimConnection } from "../shim-client/connect.ts";
+import { throwIfAborted } from "../util/abort.ts";
+import { isKumiteError, KumiteError } from "../util/errors.ts";
+import { signalNumbers } from "../util/signals.ts";
+import { askForContainer, startContainerRelay } from "./ask-for-container.ts";
+import type { ContainerRequest } from "./container-request.ts";
+import type { VerbContext } from "./context.ts";
+import type { CreatedContainer, CreationPlace } from "./create-container.ts";
+import { connectTo, lookAt } from "./open-container.ts";
+import { relayReady } from "./start-relay.ts";
+
+/** For the shim to let go of a container whose create failed here. */
+const leaveTimeoutMs = 60_000;
+
+/** @throws KumiteError `container/not-found`, `container/exists`, `container/wrong-state`, `aborted`, and what the shim says */
+export async function addContainer(
+  context: VerbContext,
+  request: ContainerRequest,
+  sandboxId: string,
+  { windowSize, scope }: CreationPlace,
+): Promise<CreatedContainer> {
+  const { os, root, interruption } = context;
+  const { id, bundle } = request;
+  const sandbox = await runningSandbox(context, id, sandboxId);
+  throwIfAborted(interruption.signal);
+  const prepared = await prepareContainer(os, root, sandboxId, { id, bundle });
+  scope.add(`container ${id}`, () => recoverContainer(os, root, id, context.log));
+
+  const { socket } = sandboxPaths(root, sandboxId);
+  const relay = await startContainerRelay(context, request, { socket, cgroups: prepared.cgroups });
+  scope.add(`relay of ${id}`, () => relay.kill(signalNumbers.SIGKILL));
+  await prepared.journal.made("relay", relay);
+  const shim = await connectTo(context, sandbox);
+  await relayReady(relay, id, interruption.signal);
+  scope.add(`container ${id} in the sandbox`, async (signal) => {
+    relay.kill(signalNumbers.SIGKILL);
+    shim.close();
+    await discard(context, socket, id, signal);
+  });
+  const notices = await askForContainer(context, { request, windowSize, shim, relay });
+  context.log.debug("the container is created", { container: id, sandbox: sandboxId });
+  return { relay, shim, notices };
+}
+
+async function runningSandbox(context: VerbContext, id: string, sandboxId: string): Promise<ObservedContainer> {
+  const sandbox = await lookFor(context, id, sandboxId);
+  if (sandbox.sandboxId !== sandbox.id) {
+    throw new KumiteError("container/wrong-state", `container ${id}: ${sandboxId} is no sandbox`, {
+      hint: `it is a container of sandbox ${sandbox.sandboxId}`,
+      data: { id, sandbox: sandboxId },
+    });
+  }
+  const { status } = sandbox;
+  if (status !== "stopped" && status !== "creating") return sandbox;
+  throw new KumiteError(
+    "container/wrong-state",
+    `container ${id}: sandbox ${sandboxId} is not running, it is ${status}`,
+    {
+      data: { id, sandbox: sandboxId, status },
+    },
+  );
+}
+
+async function lookFor(context: VerbContext, id: string, sandboxId: string): Promise<ObservedContainer> {
+  try {
+    return await lookAt(context, sandboxId);
+  } catch (error) {
+    if (!isKumiteError(error, "container/not-found")) throw error;
+    throw new KumiteError("container/not-found", `container ${id}: sandbox ${sandboxId} does not exist`, {
+      hint: "its annotations say that it belongs into that sandbox, which has to be created before it",
+      data: { id, sandbox: sandboxId },
+    });
+  }
+}
+
+/** On a connection of its own: the other one's end is what ends a create under way. */
+async function discard({ os }: VerbContext, socket: string, id: string, signal: AbortSignal): Promise<void> {
+  let shim: ShimConnection;
+  try {
+    shim = await connectShim(os, socket, id, signal);
+  } catch (error) {
+    // With the shim everything in the sandbox is gone.
+    if (isKumiteError(error, "shim/unreachable")) return;
+    throw error;
+  }
+  try {
+    await shim.oci.discardContainer({ id }, { timeoutMs: leaveTimeoutMs, signal });
+  } finally {
+    shim.close();
+  }
+}

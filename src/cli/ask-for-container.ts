@@ -1,0 +1,85 @@
+/** What every create does with a shim, whether that was started for it or serves others already: a relay, and the request. */
+import type { Bundle } from "../oci/bundle.ts";
+import { hookTimeoutS } from "../oci/hook-timeout.ts";
+import { isBindMount, isReadOnlyMount } from "../oci/mount.ts";
+import type { PreparedContainer } from "../sandbox/prepare.ts";
+import type { ShimConnection } from "../shim-client/connect.ts";
+import type { RootView } from "../shim-client/relay-arguments.ts";
+import type { ChildProcess, SpawnRequest, WindowSize } from "../sys/os.ts";
+import { isBelow, normalizePath, resolvePath } from "../util/path.ts";
+import type { ContainerRequest } from "./container-request.ts";
+import type { VerbContext } from "./context.ts";
+import { startRelay } from "./start-relay.ts";
+
+/** The shim has limits of its own for each phase of a boot; this one is for a shim that lost track of them. */
+const createTimeoutMs = 300_000;
+
+/** @param socket of the shim */
+export function startContainerRelay(
+  { os }: VerbContext,
+  { id, bundle, stdio, foreground }: ContainerRequest,
+  { socket, cgroups }: Pick<PreparedContainer, "cgroups"> & { readonly socket: string },
+): Promise<ChildProcess> {
+  return startRelay(os, {
+    socket,
+    id,
+    execId: undefined,
+    stdio,
+    foreground,
+    cgroups: cgroups.relay,
+    networkNamespace: networkNamespaceOf(bundle),
+    view: rootViewOf(bundle),
+  });
+}
+
+/** Engines also copy files by way of its mount namespace. What lies on a file system of the guest has no place there. */
+function rootViewOf({ path, rootfs, spec }: Bundle): RootView {
+  const mounts = spec.mounts ?? [];
+  const inGuest = mounts.filter((mount) => !isBindMount(mount)).map(({ destination }) => normalizePath(destination));
+  const binds = mounts
+    .filter((mount) => isBindMount(mount))
+    .map((mount) => ({
+      source: resolvePath(path, mount.source ?? ""),
+      destination: normalizePath(mount.destination),
+      readOnly: isReadOnlyMount(mount),
+    }))
+    .filter(({ destination }) => !inGuest.some((place) => isBelow(place, destination)));
+  return { root: rootfs, readOnly: spec.root.readonly === true, binds };
+}
+
+/** Engines look for the container's network at its pid, so the relay is where the specification wants it. */
+function networkNamespaceOf({ spec }: Bundle): SpawnRequest["networkNamespace"] {
+  const network = spec.linux.namespaces?.find(({ type }) => type === "network");
+  if (network === undefined) return undefined;
+  return network.path === undefined || network.path === "" ? "new" : { path: network.path };
+}
+
+export interface Asking {
+  readonly request: ContainerRequest;
+  readonly windowSize: WindowSize | undefined;
+  readonly shim: ShimConnection;
+  readonly relay: ChildProcess;
+}
+
+/** Resolves, when the container is created, with what was asked for and is not done. */
+export async function askForContainer({ interruption }: VerbContext, asking: Asking): Promise<string[]> {
+  const { shim, relay, windowSize } = asking;
+  const { id, bundle } = asking.request;
+  const request = {
+    id,
+    bundle: bundle.path,
+    configFile: bundle.configFile,
+    specJson: JSON.stringify(bundle.spec),
+    terminal: bundle.spec.process.terminal ?? false,
+    consoleSize: windowSize && { width: windowSize.columns, height: windowSize.rows },
+    relay: { pid: relay.pid, startTicks: BigInt(relay.startTicks) },
+  };
+  const options = { timeoutMs: createTimeoutMs + hooksTimeoutMs(bundle), signal: interruption.signal };
+  return (await shim.oci.createContainer(request, options)).notices;
+}
+
+/** What the hooks that run before the container exists may take. */
+function hooksTimeoutMs({ spec: { hooks = {} } }: Bundle): number {
+  const both = [...(hooks.prestart ?? []), ...(hooks.createRuntime ?? [])];
+  return both.reduce((sum, hook) => sum + hookTimeoutS(hook) * 1000, 0);
+}

@@ -1,0 +1,66 @@
+/** Makes a sandbox with its first container: claims its id, starts shim and relay, asks the shim for the container. */
+import { handToShim, prepareSandbox } from "../sandbox/prepare.ts";
+import { recoverContainer } from "../sandbox/recover.ts";
+import { connectShim } from "../shim-client/connect.ts";
+import { readInstall } from "../shim-client/install.ts";
+import { type ShimCommand, shimCommand } from "../shim-client/shim-command.ts";
+import { delay, throwIfAborted } from "../util/abort.ts";
+import { isKumiteError } from "../util/errors.ts";
+import { signalNumbers } from "../util/signals.ts";
+import { askForContainer, startContainerRelay } from "./ask-for-container.ts";
+import type { ContainerRequest } from "./container-request.ts";
+import type { VerbContext } from "./context.ts";
+import type { CreatedContainer, CreationPlace } from "./create-container.ts";
+import { relayReady } from "./start-relay.ts";
+import { shimDied, shimReady, startShim } from "./start-shim.ts";
+
+/** For a shim to undo by itself what it has made, before it is ended and its journal is worked off here. */
+const shimEndTimeoutMs = 10_000;
+
+/** @throws KumiteError `container/exists`, `install/incomplete`, `shim/start-failed`, `aborted`, and what the shim says */
+export async function createSandbox(
+  context: VerbContext,
+  request: ContainerRequest,
+  { windowSize, scope }: CreationPlace,
+): Promise<CreatedContainer> {
+  const { os, root, interruption } = context;
+  const { id, bundle } = request;
+  const command = await commandOf(context, request);
+  throwIfAborted(interruption.signal);
+  const prepared = await prepareSandbox(os, root, id, bundle);
+  scope.add(`container ${id}`, () => recoverContainer(os, root, id, context.log));
+
+  const { socket, log } = prepared.paths;
+  const shim = await startShim(os, command, { socket, log, cgroups: prepared.cgroups.vm });
+  const place = { id, log };
+  const booted = shimReady(os, shim, place, interruption.signal);
+  booted.catch(ignore);
+  const relay = await startContainerRelay(context, request, { socket, cgroups: prepared.cgroups });
+  scope.add(`relay of ${id}`, () => relay.kill(signalNumbers.SIGKILL));
+  await handToShim(prepared, { shim, relay });
+  const connection = await connectShim(os, socket, id, interruption.signal);
+  await Promise.all([booted, relayReady(relay, id, interruption.signal)]);
+  context.log.debug("shim and relay are up", { sandbox: id, shim: shim.pid, relay: relay.pid });
+  scope.add(`shim of ${id}`, async (signal) => {
+    // The relay asks for the container's end, which will not come: the shim would wait for the answer to be taken.
+    relay.kill(signalNumbers.SIGKILL);
+    connection.close();
+    await Promise.race([shim.exited, delay(shimEndTimeoutMs, signal)]);
+  });
+  try {
+    const notices = await askForContainer(context, { request, windowSize, shim: connection, relay });
+    context.log.debug("the container is created", { container: id });
+    return { relay, shim: connection, notices };
+  } catch (error) {
+    throw isKumiteError(error, "shim/unreachable") ? await shimDied(os, shim, place) : error;
+  }
+}
+
+async function commandOf(context: VerbContext, { id, bundle }: ContainerRequest): Promise<ShimCommand> {
+  const { os, root, config, debug, logFormat } = context;
+  const install = await readInstall(os);
+  return shimCommand(os, install, { root, id, bundle: bundle.path, config, debug, logFormat });
+}
+
+// It is awaited later, together with others.
+function ignore(): void {}

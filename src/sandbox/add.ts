@@ -1,0 +1,64 @@
+/**
+ * Adds a container to a sandbox whose machine runs. When this fails, whyever, nothing of the container is left in the guest,
+ * and on the host what was there before; the others in the sandbox do not notice.
+ */
+import { containerPaths } from "../persist/paths.ts";
+import { linked } from "../util/abort.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
+import { type ContainerPlace, sandboxStateOf } from "./container.ts";
+import { releaseJournal, takeJournalOf } from "./host-resources.ts";
+import { leaveSandbox } from "./leave.ts";
+import { type Created, type CreateRequest, makeContainer } from "./make-container.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { Timeline } from "./timeline.ts";
+
+/** @throws KumiteError `container/wrong-state`, `container/exists`, and of the part that failed */
+export async function addContainer(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal): Promise<Created> {
+  const { id } = request;
+  refuseWrongState(sandbox, id);
+  if (sandbox.containers.has(id) || sandbox.additions.has(id)) {
+    throw new KumiteError("container/exists", `container ${id} exists already`, { data: { id } });
+  }
+  const life = linked(signal);
+  const work = add(sandbox, request, life.signal).finally(() => {
+    life.unlink();
+    sandbox.additions.delete(id);
+  });
+  const done = work.then(nothing, nothing);
+  sandbox.additions.set(id, { abort: life.abort, done });
+  return work;
+}
+
+/** A pod's containers may be created before its first one is started. */
+function refuseWrongState(sandbox: Sandbox, id: string): void {
+  const state = sandboxStateOf(sandbox);
+  if (state === "ready" || state === "running") return;
+  const { id: sandboxId } = sandbox.host;
+  throw new KumiteError(
+    "container/wrong-state",
+    `container ${id} cannot be added: sandbox ${sandboxId} is not running`,
+    {
+      data: { id, sandbox: sandboxId, state },
+    },
+  );
+}
+
+async function add(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal): Promise<Created> {
+  const { os, root, id: sandboxId, log } = sandbox.host;
+  const { id } = request;
+  const { tree } = sandbox.running();
+  const paths = containerPaths(root, id);
+  const onHost = await takeJournalOf(os, paths, sandboxId);
+  const place: ContainerPlace = { paths, onHost, timeline: new Timeline(os.clock, os.clock.monotonic()) };
+  try {
+    return await makeContainer(sandbox, request, place, (_, share) => share(tree, onHost.journal), signal);
+  } catch (error) {
+    log.error(`the container was not created: ${messageOf(error)}`, { container: id, phase: "create" });
+    const container = sandbox.containers.get(id);
+    if (container === undefined) await releaseJournal(onHost, log);
+    else await leaveSandbox(sandbox, container);
+    throw error;
+  }
+}
+
+function nothing(): void {}

@@ -1,0 +1,150 @@
+/** What making a container is, whether a sandbox is made with it or it is added to one. What fails is undone by the caller. */
+import { annotationsWithoutEffect } from "../oci/annotations.ts";
+import { type Bundle, bundleOf } from "../oci/bundle.ts";
+import type { Journal } from "../persist/journal.ts";
+import { readRecord } from "../persist/record.ts";
+import { guestRootfs } from "../storage/guest-paths.ts";
+import { planMounts } from "../storage/mount-plan.ts";
+import { shareContainer } from "../storage/share-container.ts";
+import type { SharedTree } from "../storage/shared-tree.ts";
+import type { ProcessId } from "../sys/os.ts";
+import { throwIfAborted } from "../util/abort.ts";
+import { oneLine } from "../util/text.ts";
+import { catchUp } from "./catch-up.ts";
+import type { Container, ContainerPlace } from "./container.ts";
+import { type GuestSpec, guestSpecOf } from "./guest-spec.ts";
+import { connectStreams, takePorts } from "./guest-streams.ts";
+import { runCreationHooks } from "./hooks.ts";
+import { type ConsoleSize, SandboxProcess } from "./process.ts";
+import { recordContainer } from "./record.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { watchProcess } from "./watch.ts";
+
+/** What the agent needs for an image of many layers and mounts on a slow host. */
+const createTimeoutMs = 60_000;
+
+export interface CreateRequest {
+  readonly id: string;
+  /** Absolute. */
+  readonly bundle: string;
+  /** The configuration, parsed. */
+  readonly document: unknown;
+  /** Where it was read from; default: config.json of the bundle. For errors. */
+  readonly configFile?: string | undefined;
+  readonly consoleSize?: ConsoleSize | undefined;
+  readonly relay: ProcessId;
+}
+
+export interface Created {
+  readonly container: Container;
+  /** What was asked for and is not done; one sentence each. */
+  readonly notices: readonly string[];
+}
+
+/** Puts the container's files into the tree. With a journal they leave it before the tree goes. */
+export type Share = (tree: SharedTree, journal?: Journal) => Promise<void>;
+
+/** Resolves when the machine runs and the container's files are in it. */
+export type Bring = (container: Container, share: Share) => Promise<void>;
+
+/** @throws KumiteError of the part that failed; the container is among those of the sandbox if it came so far */
+export async function makeContainer(
+  sandbox: Sandbox,
+  request: CreateRequest,
+  place: ContainerPlace,
+  bring: Bring,
+  signal: AbortSignal,
+): Promise<Created> {
+  const { id } = request;
+  const { os, log } = sandbox.host;
+  const { paths, timeline } = place;
+  const bundle = await bundleOf(os, request.bundle, request.document, request.configFile);
+  const plan = await planMounts(os, bundle, id);
+  const guest = guestSpecOf(bundle, guestRootfs(id), plan.guestMounts, sandbox.host.config);
+  const notices = [...guest.notes, ...plan.notes];
+  for (const notice of notices) log.warn(notice, { container: id });
+  for (const key of annotationsWithoutEffect(bundle.spec.annotations)) {
+    log.warn(`annotation ${oneLine(key, 200)} has no effect`, { container: id });
+  }
+
+  const container = addContainer(sandbox, request, bundle, place, await claimedMs(sandbox, place));
+  timeline.mark("request");
+  // What `exec` starts from, also when the bundle has been changed since.
+  await os.files.write(paths.process, JSON.stringify(bundle.spec.process));
+  await runCreationHooks(sandbox, container, signal);
+  await bring(container, async (tree, journal) => {
+    await shareContainer(os, tree, id, bundle, plan.volumes, journal);
+    timeline.mark("share");
+  });
+  const sizeBefore = container.process.consoleSize;
+  await createInGuest(sandbox, container, guest, signal);
+  container.process.moveTo({ phase: "created" });
+  watchProcess(sandbox, container.process);
+  timeline.mark("container");
+  await recordContainer(sandbox, container);
+  await catchUp(sandbox, container.process, sizeBefore);
+  // Until here whoever asked can go away, and nothing is left.
+  throwIfAborted(signal);
+  log.info("container created", { container: id, ms: timeline.marks.container ?? 0 });
+  return { container, notices };
+}
+
+/** A container is as old as its claim. */
+async function claimedMs({ host }: Sandbox, { paths }: ContainerPlace): Promise<number> {
+  return (await readRecord(host.os, paths.state))?.createdMs ?? host.os.clock.now();
+}
+
+function addContainer(
+  sandbox: Sandbox,
+  request: CreateRequest,
+  bundle: Bundle,
+  place: ContainerPlace,
+  createdMs: number,
+): Container {
+  const { id, relay, consoleSize } = request;
+  const process = new SandboxProcess({
+    key: { containerId: id, execId: undefined },
+    terminal: bundle.spec.process.terminal ?? false,
+    consoleSize: consoleSize ?? sizeIn(bundle),
+    relay,
+  });
+  const { devices: _rules, ...resources } = bundle.spec.linux.resources ?? {};
+  const container: Container = {
+    ...place,
+    id,
+    bundle,
+    createdMs,
+    process,
+    resources,
+    hooks: undefined,
+    saveRecord: undefined,
+    stopping: undefined,
+    released: false,
+  };
+  sandbox.containers.set(id, container);
+  sandbox.processes.add(process);
+  return container;
+}
+
+function sizeIn({ spec }: Bundle): ConsoleSize | undefined {
+  const size = spec.process.consoleSize;
+  return size === undefined ? undefined : { rows: size.height, columns: size.width };
+}
+
+async function createInGuest(
+  sandbox: Sandbox,
+  { id, process }: Container,
+  { spec }: GuestSpec,
+  signal: AbortSignal,
+): Promise<void> {
+  const { vm } = sandbox.running();
+  const ports = takePorts(sandbox, process.terminal);
+  const size = process.consoleSize;
+  const consoleSize = size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } };
+  const document = { ...spec, process: { ...spec.process, ...consoleSize } };
+  await vm.agent.createContainer(
+    { containerId: id, execId: id, ...vm.agent.specFields(document), ...ports.fields },
+    { signal, timeoutMs: createTimeoutMs },
+  );
+  process.stdio.offerGuest(await connectStreams(vm, ports, signal));
+}

@@ -1,0 +1,200 @@
+/** Several containers in one machine, as the engines of pods ask for them. */
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import { type Bundle, shell } from "../support/bundle.ts";
+import { type Finished, describe as show } from "../support/command.ts";
+import { asEngine, type EngineCall } from "../support/engine.ts";
+import { eventually } from "../support/eventually.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { asSandbox, inSandbox, type PodEngine, podEngines } from "../support/pod.ts";
+import { processOf, sandboxProcesses } from "../support/sandbox.ts";
+import { onlyKumite, Workplace } from "../support/workplace.ts";
+
+const forever = shell("echo up; while :; do sleep 1; done");
+
+describe("a pod", onlyKumite, () => {
+  let place: Workplace;
+  before(async () => {
+    place = await Workplace.open("pod");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  let pause: Bundle;
+  let pod: string;
+  before(async () => {
+    pause = await place.bundle(asSandbox(), forever);
+    pod = await place.runDetached(pause);
+  });
+  after(() => place.remove(pod));
+
+  const members: string[] = [];
+  afterEach(async () => {
+    for (const id of members.splice(0)) await place.remove(id);
+  });
+  // After that: a container is no left-over while its test runs.
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  function newMember(): string {
+    const id = place.newId();
+    members.push(id);
+    return id;
+  }
+
+  function refused(finished: Finished, reason: RegExp): void {
+    assert.notEqual(finished.status, 0, show(finished));
+    assert.match(finished.stderr, reason);
+  }
+
+  /** Created and started, with this test as its engine. */
+  async function startMember(script: string, id = newMember()): Promise<{ id: string; engine: EngineCall }> {
+    const bundle = await place.bundle(inSandbox(pod), shell(script));
+    const pidFile = place.path("pid");
+    const engine = await asEngine(
+      place.argv("create", "--bundle", bundle.directory, "--pid-file", pidFile, id),
+      pidFile,
+    );
+    assert.equal(await engine.verbStatus, 0, engine.errors());
+    await place.must(["start", id]);
+    return { id, engine };
+  }
+
+  it("runs all of its containers in one machine, each with its own state, streams and status", async () => {
+    const first = await startMember("read line; echo got $line; exit 3");
+    const second = await startMember("echo beside; while :; do sleep 1; done");
+    await eventually("the output", () => (second.engine.output().includes("beside") ? true : undefined));
+    const processes = sandboxProcesses(pod);
+    assert.equal(processes.get("qemu")?.length, 1);
+    for (const { id } of [first, second]) {
+      const others = sandboxProcesses(id);
+      assert.deepEqual([...others.keys()], ["relay"], "no machine of its own");
+      assert.equal((await place.state(id)).status, "running");
+    }
+    const boot = async (id: string) =>
+      (await place.must(["exec", id, "cat", "/proc/sys/kernel/random/boot_id"])).stdout;
+    assert.equal(await boot(first.id), await boot(second.id));
+    assert.equal(await boot(pod), await boot(second.id));
+
+    first.engine.write("through\n");
+    assert.equal(await first.engine.processStatus, 3);
+    assert.equal(first.engine.output(), "got through\n");
+    await place.untilStatus(first.id, "stopped");
+    const listed = (await place.must(["list", "--quiet"])).stdout.split("\n");
+    for (const id of [pod, first.id, second.id]) assert.ok(listed.includes(id), id);
+    refused(await place.runtime(["start", first.id]), /stopped/);
+    await place.must(["delete", first.id]);
+    assert.equal((await place.state(second.id)).status, "running");
+    assert.equal((await place.state(pod)).status, "running");
+
+    await place.must(["pause", second.id]);
+    assert.equal((await place.state(second.id)).status, "paused");
+    await place.must(["resume", second.id]);
+    await place.must(["kill", second.id, "KILL"]);
+    assert.equal(await second.engine.processStatus, 137);
+    await place.untilStatus(second.id, "stopped");
+    await place.must(["delete", second.id]);
+    refused(await place.runtime(["state", second.id]), /does not exist/);
+  });
+
+  it("is told from its containers by the annotations of each engine", async () => {
+    for (const engine of Object.keys(podEngines) as PodEngine[]) {
+      const bundle = await place.bundle(inSandbox(pod, engine), shell("echo $0; exit 5"));
+      const ran = await place.runtime(["run", "--bundle", bundle.directory, newMember()]);
+      assert.equal(ran.status, 5, `${engine}: ${show(ran)}`);
+    }
+  });
+
+  it("refuses what cannot be added to it, and says why", async () => {
+    const unknown = await place.bundle(inSandbox("no-such-sandbox"), forever);
+    const id = newMember();
+    refused(
+      await place.runtime(["create", "--bundle", unknown.directory, id]),
+      /sandbox no-such-sandbox does not exist/,
+    );
+    const nameless = await place.bundle((config) => {
+      config.annotations = { "io.kubernetes.cri.container-type": "container" };
+    });
+    refused(
+      await place.runtime(["create", "--bundle", nameless.directory, id]),
+      /config\.json: annotations: Could not find sandbox ID/,
+    );
+    const strange = await place.bundle((config) => {
+      config.annotations = { "io.kubernetes.cri-o.ContainerType": "strange" };
+    });
+    refused(await place.runtime(["create", "--bundle", strange.directory, id]), /Unknown container type strange/);
+    const { id: member } = await startMember("while :; do sleep 1; done");
+    const again = await place.bundle(inSandbox(pod), forever);
+    refused(await place.runtime(["create", "--bundle", again.directory, member]), /exists/);
+    const inMember = await place.bundle(inSandbox(member), forever);
+    refused(await place.runtime(["create", "--bundle", inMember.directory, id]), /is no sandbox/);
+    const missing = await place.bundle(inSandbox(pod), (config) => {
+      config.process.args = ["/no/such/program"];
+    });
+    refused(await place.runtime(["create", "--bundle", missing.directory, id]), /no such file|not found/);
+    assert.deepEqual([...sandboxProcesses(id)], []);
+    refused(await place.runtime(["state", id]), /does not exist/);
+    assert.equal((await place.state(member)).status, "running");
+  });
+
+  it("takes back a container whose create or relay is killed, and goes on", async () => {
+    const { id, engine } = await startMember("while :; do sleep 1; done");
+    process.kill(await processOf(id, "relay"), "SIGKILL");
+    assert.equal(await engine.processStatus, 137);
+    await place.untilStatus(id, "stopped");
+    await place.must(["delete", id]);
+
+    const killed = newMember();
+    const bundle = await place.bundle(inSandbox(pod), forever);
+    const creating = place.begin(["create", "--bundle", bundle.directory, killed]);
+    await processOf(killed, "relay");
+    process.kill(creating.pid, "SIGKILL");
+    await creating.finished;
+    await place.must(["delete", "--force", killed]);
+    assert.deepEqual([...sandboxProcesses(killed)], []);
+    await place.runDetached(bundle, newMember());
+    assert.equal((await place.state(pod)).status, "running");
+  });
+});
+
+describe("the end of a pod", onlyKumite, () => {
+  let place: Workplace;
+  let pause: Bundle;
+  before(async () => {
+    place = await Workplace.open("pod-end");
+    pause = await place.bundle(asSandbox(), forever);
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  async function podWithMember(): Promise<{ pod: string; member: string }> {
+    const pod = await place.runDetached(pause);
+    return { pod, member: await place.runDetached(await place.bundle(inSandbox(pod), forever)) };
+  }
+
+  it("ends its containers with 137, which can be deleted in any order", async () => {
+    const { pod, member } = await podWithMember();
+    refused(await place.runtime(["delete", pod]), /not stopped/);
+    await place.must(["kill", pod, "KILL"]);
+    await place.untilStatus(pod, "stopped");
+    await place.untilStatus(member, "stopped");
+    const late = await place.bundle(inSandbox(pod), forever);
+    refused(await place.runtime(["create", "--bundle", late.directory, place.newId()]), /sandbox .* is not running/);
+    await place.must(["delete", pod]);
+    assert.equal((await place.state(member)).status, "stopped");
+    await place.must(["delete", member]);
+    assert.deepEqual([...sandboxProcesses(pod), ...sandboxProcesses(member)], []);
+  });
+
+  it("by the death of its shim leaves containers that can be deleted", async () => {
+    const { pod, member } = await podWithMember();
+    process.kill(await processOf(pod, "shim"), "SIGKILL");
+    await place.untilStatus(member, "stopped");
+    await place.untilStatus(pod, "stopped");
+    await place.must(["delete", "--force", member]);
+    await place.must(["delete", "--force", pod]);
+    assert.deepEqual([...sandboxProcesses(pod), ...sandboxProcesses(member)], []);
+  });
+
+  function refused(finished: Finished, reason: RegExp): void {
+    assert.notEqual(finished.status, 0, show(finished));
+    assert.match(finished.stderr, reason);
+  }
+});
