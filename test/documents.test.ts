@@ -16,7 +16,7 @@ describe("the documents", () => {
       .filter((line) => line.startsWith("| ") && !line.startsWith("| promise"));
     assert.ok(rows.length > 20);
     for (const row of rows) {
-      const [, test, title] = /`(test\/[^`]+)` "([^"]+)"/.exec(row) ?? [];
+      const [, test, title] = /`((?:src|test)\/[^`]+)` "([^"]+)"/.exec(row) ?? [];
       const scenario = /bench `(\w+)`/.exec(row)?.[1];
       if (test !== undefined && title !== undefined)
         assert.ok((await readFile(path.join(repository, test), "utf8")).includes(title), row);
