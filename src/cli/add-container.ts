@@ -22,27 +22,31 @@ export async function addContainer(
   context: VerbContext,
   request: ContainerRequest,
   sandboxId: string,
-  { windowSize, scope }: CreationPlace,
+  { windowSize, scope, timeline }: CreationPlace,
 ): Promise<CreatedContainer> {
   const { os, root, interruption } = context;
   const { id, bundle } = request;
   const sandbox = await runningSandbox(context, id, sandboxId);
   throwIfAborted(interruption.signal);
   const prepared = await prepareContainer(os, root, sandboxId, { id, bundle });
+  timeline.mark("claimed");
   scope.add(`container ${id}`, () => recoverContainer(os, root, id, context.log));
 
   const { socket } = sandboxPaths(root, sandboxId);
   const relay = await startContainerRelay(context, request, { socket, cgroups: prepared.cgroups });
   scope.add(`relay of ${id}`, () => relay.kill(signalNumbers.SIGKILL));
   await prepared.journal.made("relay", relay);
+  timeline.mark("spawned");
   const shim = await connectTo(context, sandbox);
   await relayReady(relay, id, interruption.signal);
+  timeline.mark("ready");
   scope.add(`container ${id} in the sandbox`, async (signal) => {
     relay.kill(signalNumbers.SIGKILL);
     shim.close();
     await discard(context, socket, id, signal);
   });
   const notices = await askForContainer(context, { request, windowSize, shim, relay });
+  timeline.mark("created");
   context.log.debug("the container is created", { container: id, sandbox: sandboxId });
   return { relay, shim, notices };
 }

@@ -122,6 +122,16 @@ const newId = { name: "ID" } as const;
 
 const containerId = { name: "ID", completes: "container" } as const;
 
+const timelineFlags = [
+  { name: "timeline", kind: "switch", help: "print to standard error where the time of the start went" },
+  {
+    name: "timeline-file",
+    kind: "text",
+    value: "FILE",
+    help: "draw that into this file: a name that ends in .svg or .html",
+  },
+] as const satisfies readonly FlagSpec[];
+
 const creationFlags = [
   bundleFlag,
   configFileFlag,
@@ -140,6 +150,7 @@ const creationFlags = [
     help: "do not make a session keyring",
   },
   preserveFdsFlag,
+  ...timelineFlags,
 ] as const satisfies readonly FlagSpec[];
 
 const stateCommand = {

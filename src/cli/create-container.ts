@@ -9,12 +9,14 @@ import { addContainer } from "./add-container.ts";
 import type { ContainerRequest } from "./container-request.ts";
 import type { VerbContext } from "./context.ts";
 import { createSandbox } from "./create-sandbox.ts";
+import type { StartTimeline } from "./timeline/start-timeline.ts";
 
 export interface CreationPlace {
   /** Of the terminal that the process will be on. */
   readonly windowSize: WindowSize | undefined;
   /** Everything that is made is registered in it for removal; handed over, it stays. */
   readonly scope: Scope;
+  readonly timeline: StartTimeline;
 }
 
 export interface CreatedContainer {

@@ -21,13 +21,14 @@ const shimEndTimeoutMs = 10_000;
 export async function createSandbox(
   context: VerbContext,
   request: ContainerRequest,
-  { windowSize, scope }: CreationPlace,
+  { windowSize, scope, timeline }: CreationPlace,
 ): Promise<CreatedContainer> {
   const { os, root, interruption } = context;
   const { id, bundle } = request;
   const command = await commandOf(context, request);
   throwIfAborted(interruption.signal);
   const prepared = await prepareSandbox(os, root, id, bundle);
+  timeline.mark("claimed");
   scope.add(`container ${id}`, () => recoverContainer(os, root, id, context.log));
 
   const { socket, log } = prepared.paths;
@@ -38,8 +39,10 @@ export async function createSandbox(
   const relay = await startContainerRelay(context, request, { socket, cgroups: prepared.cgroups });
   scope.add(`relay of ${id}`, () => relay.kill(signalNumbers.SIGKILL));
   await handToShim(prepared, { shim, relay });
+  timeline.mark("spawned");
   const connection = await connectShim(os, socket, id, interruption.signal);
   await Promise.all([booted, relayReady(relay, id, interruption.signal)]);
+  timeline.mark("ready");
   context.log.debug("shim and relay are up", { sandbox: id, shim: shim.pid, relay: relay.pid });
   scope.add(`shim of ${id}`, async (signal) => {
     // The relay asks for the container's end, which will not come: the shim would wait for the answer to be taken.
@@ -49,6 +52,7 @@ export async function createSandbox(
   });
   try {
     const notices = await askForContainer(context, { request, windowSize, shim: connection, relay });
+    timeline.mark("created");
     context.log.debug("the container is created", { container: id });
     return { relay, shim: connection, notices };
   } catch (error) {

@@ -1,4 +1,5 @@
 /** What every method of the agent works on. */
+import type { BootMarks } from "./boot/boot-marks.ts";
 import type { ContainerHost } from "./container/host.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 
@@ -9,4 +10,5 @@ export interface Agent extends ContainerHost {
    */
   readonly ownsKernel: boolean;
   readonly sandbox: Sandbox;
+  readonly bootMarks: BootMarks;
 }

@@ -10,6 +10,7 @@ import { readFileText } from "../sys/linux/whole-file.ts";
 import { messageOf } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
 import type { Agent } from "./agent.ts";
+import { BootMarks } from "./boot/boot-marks.ts";
 import { raiseDescriptorLimit } from "./boot/descriptor-limit.ts";
 import { openHostPort, whenHostConnected } from "./boot/host-port.ts";
 import { loadDrivers, powerOff, prepareMachine } from "./boot/machine.ts";
@@ -29,12 +30,16 @@ import { Storages } from "./storage/storages.ts";
 const agentPort = 1024;
 
 async function runMachine(): Promise<void> {
+  const bootMarks = new BootMarks();
+  bootMarks.mark("kernel");
   prepareMachine();
+  bootMarks.mark("file systems");
   const parameters = readKernelParameters(readFileText("/proc/cmdline"));
   const log = agentLog(parameters.logLevel);
   for (const warning of parameters.warnings) log.warn(warning);
   try {
     const modules = loadDrivers();
+    bootMarks.mark("drivers");
     const sessions = new Sessions();
     const agent: Agent = {
       log,
@@ -45,6 +50,7 @@ async function runMachine(): Promise<void> {
       ports: sessions,
       storages: new Storages({ modules, hostRoot: "/" }),
       sandbox: new Sandbox(),
+      bootMarks,
       pipeSizeBytes: parameters.containerPipeSizeBytes,
       missingController: "refuse",
     };
@@ -86,6 +92,7 @@ async function runProcess(channelFd: number): Promise<void> {
     ports: sessions,
     storages: new Storages({ modules: noModules, hostRoot }),
     sandbox: new Sandbox(),
+    bootMarks: new BootMarks(),
     pipeSizeBytes: defaultPipeSizeBytes,
     missingController: "tell",
   };

@@ -34,6 +34,8 @@ export interface StartContext {
   /** Awaited right after a process exists, before it is relied upon. */
   made(key: string, process: { readonly pid: number; readonly startTicks: number }): Promise<void>;
   readonly signal: AbortSignal;
+  /** Told when a phase of the start is over. */
+  phase?(name: "accelerator" | "virtiofsd" | "qemu"): void;
   /** Told every line of the guest's console, control characters removed. */
   onConsoleLine?(line: string): void;
   /** One line per contact with the VMM at debug level. */

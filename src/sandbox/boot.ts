@@ -77,6 +77,7 @@ async function startMachine(sandbox: Sandbox, directory: SharedDirectory, signal
     willMake: (step: DriverStep) => journal.record(step),
     made: (key, process) => journal.made(key, process),
     signal,
+    phase: (name) => timeline.mark(name),
     onConsoleLine: (line) => console.add(`${new Date(os.clock.now()).toISOString()} ${line}`),
     log: (level, message, fields) => log[level](message, { phase: "vm", ...fields }),
   };

@@ -19,6 +19,11 @@ export class Timeline {
     return ms;
   }
 
+  /** Milliseconds since the start. */
+  now(): number {
+    return this.#clock.monotonic() - this.#startMs;
+  }
+
   /** In the order they came. */
   get marks(): Readonly<Record<string, number>> {
     return { ...this.#marks };

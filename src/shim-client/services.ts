@@ -28,6 +28,8 @@ import {
   ProcessesResponse,
   StatsRequest,
   StatsResponse,
+  TimelineRequest,
+  TimelineResponse,
 } from "../protocol/gen/kumite/oci/v1/oci.ts";
 import type { ServiceDefinition } from "../protocol/ttrpc/service.ts";
 
@@ -64,6 +66,7 @@ export const ociCalls = {
     execProcess: { name: "ExecProcess", requestType: ExecProcessRequest, responseType: ExecProcessResponse, ...unary },
     processes: { name: "Processes", requestType: ProcessesRequest, responseType: ProcessesResponse, ...unary },
     stats: { name: "Stats", requestType: StatsRequest, responseType: StatsResponse, ...unary },
+    timeline: { name: "Timeline", requestType: TimelineRequest, responseType: TimelineResponse, ...unary },
     awaitOom: { name: "AwaitOom", requestType: AwaitOomRequest, responseType: AwaitOomResponse, ...unary },
   },
 } as const satisfies ServiceDefinition;

@@ -7,6 +7,7 @@ import { addContainer } from "../sandbox/add.ts";
 import { attachRelay } from "../sandbox/attach.ts";
 import { createSandbox } from "../sandbox/create.ts";
 import { execProcess } from "../sandbox/exec.ts";
+import { guestTimeline } from "../sandbox/guest-timeline.ts";
 import { ociStateOf } from "../sandbox/inspect.ts";
 import { discardContainer } from "../sandbox/leave.ts";
 import { awaitOom } from "../sandbox/oom.ts";
@@ -84,6 +85,12 @@ export function ociService(options: OciServiceOptions): TtrpcService {
       return { pids: await processIds(sandbox, containerId), hostPids };
     },
     stats: async (request) => ({ json: statsJson(await containerStats(sandbox, request.id)) }),
+    timeline: async ({ id: containerId }) => {
+      const { timeline } = sandbox.container(containerId);
+      // A container that came later has not waited for the boot.
+      const guest = containerId === id ? await guestTimeline(sandbox) : undefined;
+      return { json: JSON.stringify({ nowMs: timeline.now(), marks: timeline.marks, guest }) };
+    },
     awaitOom: async (request, { signal }) => {
       const seen = request.seen === undefined ? undefined : Number(request.seen);
       const { count, ended } = await awaitOom(sandbox, request.id, seen, signal);

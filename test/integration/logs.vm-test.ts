@@ -1,5 +1,6 @@
 /** What `kumite logs` shows of a container that runs, of one that failed, and of one that is gone in good order. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { shell } from "../support/bundle.ts";
 import { describe as show } from "../support/command.ts";
@@ -56,10 +57,19 @@ describe("the logs of a container", onlyKumite, () => {
     assert.match(kept.stdout, /^\S+Z agent .*sandbox created/m);
   });
 
-  it("go with a container that ended in good order", async () => {
+  it("go with a container that ended in good order; of its start a time-line can stay", async () => {
     const id = place.newId();
-    const bundle = await place.bundle(shell("true"));
-    await place.must(["run", "--bundle", bundle.directory, id]);
+    const picture = place.path("start.svg");
+    const bundle = await place.bundle(shell("echo out; echo err >&2"));
+    const flags = ["--timeline", "--timeline-file", picture];
+    const { stdout, stderr } = await place.must(["run", ...flags, "--bundle", bundle.directory, id]);
+    assert.equal(stdout, "out\n");
+    const tracks = new Set([...stderr.matchAll(/^(\w+) +.* +\d+ ms \|[ #]{40}\|$/gm)].map(([, track]) => track));
+    assert.deepEqual([...tracks].sort(), ["files", "guest", "kumite", "machine", "shim"]);
+    assert.match(stderr, /^err\nkumite/, "after the program's own");
+    assert.match(await readFile(picture, "utf8"), /^<svg [\s\S]*the kernel, until its first program[\s\S]*<\/svg>\n$/);
+    const refused = await place.runtime(["run", "--timeline-file", "start.png", "--bundle", bundle.directory, id]);
+    assert.match(refused.stderr, /start\.png: the name must end in \.svg or \.html/);
     const finished = await place.runtime(["logs", id]);
     assert.equal(finished.status, 1, show(finished));
     assert.match(finished.stderr, /does not exist/);

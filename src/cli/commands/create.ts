@@ -5,15 +5,20 @@ import { createContainer } from "../create-container.ts";
 import { tellNotices } from "../notices.ts";
 import type { Invocation } from "../parse.ts";
 import { writePidFile } from "../pid-file.ts";
+import { startTimeline } from "../timeline/start-timeline.ts";
 import { undoingScope } from "../undoing-scope.ts";
 
 export async function create(context: VerbContext, { args, flags }: Invocation<"create">): Promise<number> {
   const [id = ""] = args;
+  const timeline = startTimeline(context, id, flags);
   const request = await readContainerRequest(context, id, flags, false);
+  timeline.mark("bundle");
   await using scope = undoingScope(context);
-  const { relay, notices } = await createContainer(context, request, { windowSize: undefined, scope });
+  const { relay, shim, notices } = await createContainer(context, request, { windowSize: undefined, scope, timeline });
   await tellNotices(context, request, notices);
+  await timeline.ask(shim);
   if (request.pidFile !== undefined) await writePidFile(context.os, request.pidFile, relay.pid);
   scope.handOver();
+  await timeline.tell();
   return 0;
 }

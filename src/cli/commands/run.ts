@@ -8,28 +8,40 @@ import { shellStatus } from "../exit-status.ts";
 import { tellNotices } from "../notices.ts";
 import type { Invocation } from "../parse.ts";
 import { writePidFile } from "../pid-file.ts";
+import { startTimeline } from "../timeline/start-timeline.ts";
 import { undoingScope } from "../undoing-scope.ts";
 
 export async function run(context: VerbContext, { args, flags }: Invocation<"run">): Promise<number> {
   const { os, interruption, log } = context;
   const [id = ""] = args;
+  const timeline = startTimeline(context, id, flags);
   const request = await readContainerRequest(context, id, flags, !flags.detach);
+  timeline.mark("bundle");
   // In the foreground the container goes the way it would go had the verb failed: its scope removes it.
   await using scope = undoingScope(context);
   using terminal = callerTerminal(os, request.stdio);
-  const { relay, shim, notices } = await createContainer(context, request, { windowSize: terminal.size, scope });
+  const { relay, shim, notices } = await createContainer(context, request, {
+    windowSize: terminal.size,
+    scope,
+    timeline,
+  });
   await tellNotices(context, request, notices);
+  await timeline.ask(shim);
   terminal.makeRaw();
   await shim.task.start({ id }, { signal: interruption.signal });
+  timeline.mark("running");
   if (request.pidFile !== undefined) await writePidFile(os, request.pidFile, relay.pid);
   if (!request.foreground) {
     scope.handOver();
+    await timeline.tell();
     return 0;
   }
   log.debug("the program runs", { container: id, relay: relay.pid });
   interruption.passOnTo((signal) => relay.kill(signal));
   const status = shellStatus(await raceAbort(relay.exited, interruption.signal));
   log.debug("the program has ended", { container: id, status });
+  terminal.restore();
+  await timeline.tell();
   if (flags.keep) scope.handOver();
   return status;
 }

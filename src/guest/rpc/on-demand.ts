@@ -1,4 +1,5 @@
 /** The methods that are read with their first call: a part of the agent of its own, see `onDemand`. */
+import { getDiagnosticData } from "./get-diagnostic-data.ts";
 import { getOomEvent } from "./get-oom-event.ts";
 import { listProcesses } from "./list-processes.ts";
 import { memHotplugByProbe } from "./mem-hotplug-by-probe.ts";
@@ -10,6 +11,7 @@ import { statsContainer } from "./stats-container.ts";
 import { updateContainer } from "./update-container.ts";
 
 export const onDemandMethods: readonly Rpc[] = [
+  getDiagnosticData,
   getOomEvent,
   listProcesses,
   memHotplugByProbe,

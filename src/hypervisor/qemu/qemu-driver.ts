@@ -49,11 +49,13 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
     onFailure: ({ name, error }) =>
       context.log("warn", `undoing a failed start: ${name} failed`, { error: String(error) }),
   });
+  context.phase?.("accelerator");
   const starting: Starting = { os, options, spec, context, scope };
   const daemons: Program[] = [];
   for (const [index, directory] of spec.sharedDirectories.entries()) {
     if (directory.by !== "9p") daemons.push(await startDaemon(starting, files.daemon, directory, index));
   }
+  if (daemons.length > 0) context.phase?.("virtiofsd");
   const qemu = await startQemu(starting, files, machine);
   const vm = new QemuVm({
     os,
@@ -70,6 +72,7 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
   });
   try {
     await vm.ready();
+    context.phase?.("qemu");
     return vm;
   } catch (error) {
     await vm.stop();

@@ -164,6 +164,18 @@ export interface StatsResponse {
   json: string;
 }
 
+export interface TimelineRequest {
+  id: string;
+}
+
+export interface TimelineResponse {
+  /**
+   * {"nowMs": NUMBER, "marks": {PHASE: MS}, "guest": {"nowMs": NUMBER, "marks": {STEP: MS}}}: milliseconds since the shim's
+   * start and, in "guest", which may be missing, since the start of the guest's kernel; nowMs is when the answer left.
+   */
+  json: string;
+}
+
 export interface AwaitOomRequest {
   id: string;
   /** The count of the last answer. Left out: answers at once with the count to begin from. */
@@ -1829,6 +1841,116 @@ export const StatsResponse: MessageFns<StatsResponse> = {
   },
 };
 
+function createBaseTimelineRequest(): TimelineRequest {
+  return { id: "" };
+}
+
+export const TimelineRequest: MessageFns<TimelineRequest> = {
+  encode(message: TimelineRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TimelineRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTimelineRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TimelineRequest>, I>>(base?: I): TimelineRequest {
+    return TimelineRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TimelineRequest>, I>>(object: I): TimelineRequest {
+    const message = createBaseTimelineRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseTimelineResponse(): TimelineResponse {
+  return { json: "" };
+}
+
+export const TimelineResponse: MessageFns<TimelineResponse> = {
+  encode(message: TimelineResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.json !== "") {
+      writer.uint32(10).string(message.json);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TimelineResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTimelineResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.json = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TimelineResponse>, I>>(base?: I): TimelineResponse {
+    return TimelineResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TimelineResponse>, I>>(object: I): TimelineResponse {
+    const message = createBaseTimelineResponse();
+    message.json = object.json ?? "";
+    return message;
+  },
+};
+
 function createBaseAwaitOomRequest(): AwaitOomRequest {
   return { id: "", seen: undefined };
 }
@@ -2041,6 +2163,15 @@ export const OciDefinition = {
       requestType: StatsRequest as typeof StatsRequest,
       requestStream: false,
       responseType: StatsResponse as typeof StatsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** When each phase of the create was over. */
+    timeline: {
+      name: "Timeline",
+      requestType: TimelineRequest as typeof TimelineRequest,
+      requestStream: false,
+      responseType: TimelineResponse as typeof TimelineResponse,
       responseStream: false,
       options: {},
     },

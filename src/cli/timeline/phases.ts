@@ -1,0 +1,100 @@
+/**
+ * The phases of a start, of the command, the shim and the guest on one clock: the command's, beginning with its start.
+ * Pure arithmetic: knows neither who measured nor how it is shown.
+ */
+import { isRecord } from "../../util/json.ts";
+
+export type Track = "kumite" | "shim" | "machine" | "guest" | "files";
+
+export interface Phase {
+  readonly track: Track;
+  readonly name: string;
+  /** Milliseconds since the command's start. */
+  readonly beginMs: number;
+  readonly endMs: number;
+}
+
+type Marks = Readonly<Record<string, number>>;
+
+/** What a shim answers to Timeline. */
+export interface ShimTimeline {
+  readonly nowMs: number;
+  readonly marks: Marks;
+  readonly guest: { readonly nowMs: number; readonly marks: Marks } | undefined;
+}
+
+/** A step that has no mark is left out: its time belongs to the next one. */
+type Steps = readonly (readonly [mark: string, name: string])[];
+
+const commandSteps: Steps = [
+  ["bundle", "reads the bundle"],
+  ["claimed", "claims the id, makes cgroups"],
+  ["spawned", "starts shim and relay"],
+  ["ready", "waits until both are up"],
+  ["created", "waits for the container"],
+  ["running", "starts the program"],
+];
+const shimSteps: Steps = [
+  ["shim", "Node reads the shim"],
+  ["request", "gets and checks the request"],
+];
+const machineSteps: Steps = [
+  ["accelerator", "runs hooks, chooses the accelerator"],
+  ["virtiofsd", "starts virtiofsd"],
+  ["qemu", "starts QEMU"],
+  ["agent", "boots, until the agent answers"],
+];
+const fileSteps: Steps = [["share", "shares the root file system"]];
+const guestSteps: Steps = [
+  ["kernel", "the kernel, until its first program"],
+  ["file systems", "the agent mounts what it needs"],
+  ["drivers", "the agent loads drivers"],
+];
+const containerSteps: Steps = [
+  ["sandbox", "tells the guest time and place"],
+  ["container", "has the container made"],
+];
+
+/** `answeredMs` is when the shim's answer left, on the command's clock. */
+export function phasesOf(command: Marks, shim: ShimTimeline | undefined, answeredMs: number): Phase[] {
+  const own = sequence("kumite", commandSteps, command, 0, 0);
+  if (shim === undefined) return own;
+  const { marks, guest } = shim;
+  const shimStart = answeredMs - shim.nowMs;
+  const from = (mark: string): number => marks[mark] ?? 0;
+  const booted = Math.max(from("agent"), from("share"));
+  return [
+    ...own,
+    ...sequence("shim", shimSteps, marks, 0, shimStart),
+    ...sequence("files", fileSteps, marks, from("request"), shimStart),
+    ...sequence("machine", machineSteps, marks, from("request"), shimStart),
+    ...(guest === undefined ? [] : sequence("guest", guestSteps, guest.marks, 0, answeredMs - guest.nowMs)),
+    ...sequence("shim", containerSteps, marks, booted, shimStart),
+  ];
+}
+
+function sequence(track: Track, steps: Steps, marks: Marks, beginMs: number, offsetMs: number): Phase[] {
+  const phases: Phase[] = [];
+  let begin = beginMs;
+  for (const [mark, name] of steps) {
+    const end = marks[mark];
+    if (end === undefined) continue;
+    phases.push({ track, name, beginMs: begin + offsetMs, endMs: Math.max(begin, end) + offsetMs });
+    begin = Math.max(begin, end);
+  }
+  return phases;
+}
+
+/** `undefined` for an answer of another form. */
+export function parseShimTimeline(text: string): ShimTimeline | undefined {
+  const told: unknown = JSON.parse(text);
+  if (!isRecord(told) || typeof told.nowMs !== "number" || !isMarks(told.marks)) return undefined;
+  const { guest } = told;
+  const known = isRecord(guest) && typeof guest.nowMs === "number" && isMarks(guest.marks);
+  const inGuest = known ? { nowMs: guest.nowMs as number, marks: guest.marks as Marks } : undefined;
+  return { nowMs: told.nowMs, marks: told.marks, guest: inGuest };
+}
+
+function isMarks(value: unknown): value is Marks {
+  return isRecord(value) && Object.values(value).every((mark) => typeof mark === "number");
+}

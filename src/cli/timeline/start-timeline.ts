@@ -1,0 +1,76 @@
+/** Measures a start for `--timeline`: what the command does itself, and what the shim knows of the rest. */
+import type { ShimConnection } from "../../shim-client/connect.ts";
+import { KumiteError, messageOf } from "../../util/errors.ts";
+import { resolvePath } from "../../util/path.ts";
+import type { VerbContext } from "../context.ts";
+import { type Phase, parseShimTimeline, phasesOf, type ShimTimeline } from "./phases.ts";
+
+export type CommandStep = "bundle" | "claimed" | "spawned" | "ready" | "created" | "running";
+
+export interface StartTimeline {
+  /** The step is over now. */
+  mark(step: CommandStep): void;
+  /** Asks the shim while there is one. Never rejects: a start does not fail because it is looked at. */
+  ask(shim: ShimConnection): Promise<void>;
+  /** Prints it and writes the file; what cannot be written is told. */
+  tell(): Promise<void>;
+}
+
+interface TimelineFlags {
+  readonly timeline: boolean;
+  readonly "timeline-file": string | undefined;
+}
+
+const nothing: StartTimeline = { mark: () => {}, ask: async () => {}, tell: async () => {} };
+
+/** Begins now. Fails with `usage/invalid` for a file that is no picture. */
+export function startTimeline(context: VerbContext, id: string, flags: TimelineFlags): StartTimeline {
+  const { timeline: asText, "timeline-file": file } = flags;
+  if (file !== undefined && !/\.(svg|html)$/.test(file)) {
+    throw new KumiteError("usage/invalid", `--timeline-file ${file}: the name must end in .svg or .html`, {
+      hint: "without a file, --timeline prints the time-line",
+    });
+  }
+  return asText || file !== undefined ? measured(context, id, asText, file) : nothing;
+}
+
+function measured(context: VerbContext, id: string, asText: boolean, file: string | undefined): StartTimeline {
+  const { os, log, output } = context;
+  const startMs = os.clock.monotonic();
+  const nowMs = (): number => os.clock.monotonic() - startMs;
+  const marks: Record<string, number> = {};
+  let shimTimeline: ShimTimeline | undefined;
+  let answeredMs = 0;
+  return {
+    mark: (step) => {
+      marks[step] = nowMs();
+    },
+    ask: async (shim) => {
+      try {
+        const { json } = await shim.oci.timeline({ id });
+        answeredMs = nowMs();
+        shimTimeline = parseShimTimeline(json);
+      } catch (error) {
+        log.warn(`the shim's time-line is missing: ${messageOf(error)}`, { container: id });
+      }
+    },
+    tell: async () => {
+      const phases = phasesOf(marks, shimTimeline, answeredMs);
+      if (asText) {
+        const { timelineText } = await import("./text.ts");
+        await output.err(timelineText(phases));
+      }
+      if (file !== undefined) await draw(context, `start of ${id}`, file, phases);
+    },
+  };
+}
+
+async function draw({ os, tellFailure }: VerbContext, title: string, file: string, phases: Phase[]): Promise<void> {
+  const { timelineHtml, timelineSvg } = await import("./picture.ts");
+  const picture = file.endsWith(".svg") ? timelineSvg(title, phases) : timelineHtml(title, phases);
+  try {
+    await os.files.write(resolvePath(os.self.cwd(), file), picture, { mode: 0o644 });
+  } catch (error) {
+    await tellFailure(error);
+  }
+}
