@@ -10,6 +10,8 @@ shared := $(patsubst build/share/%,%,$(wildcard build/share/man/*/* build/share/
   build/share/*/site-functions/* build/share/*/vendor_completions.d/*))
 programs := kumite agent
 data := shim.mjs vmlinux initrd.img install.json
+# Beside a tuned kernel, Debian's.
+optional := vmlinux-debian initrd-debian.img
 notices := THIRD-PARTY-NOTICES.md
 
 bindir := $(DESTDIR)$(PREFIX)/bin
@@ -32,6 +34,10 @@ install:
 	install -d $(owner) -m 0755 $(bindir) $(libexecdir)
 	install $(owner) -m 0755 $(addprefix $(built)/,$(programs)) $(libexecdir)
 	install $(owner) -m 0644 $(addprefix $(built)/,$(data)) $(libexecdir)
+	@rm -f $(addprefix $(libexecdir)/,$(optional))
+	@for file in $(optional); do \
+	  test ! -f $(built)/$$file || install $(owner) -m 0644 $(built)/$$file $(libexecdir) || exit 1; \
+	done
 	install $(owner) -m 0644 $(notices) $(libexecdir)
 	@for file in $(shared); do \
 	  install -d $(owner) -m 0755 $(sharedir)/$${file%/*} && \
@@ -42,7 +48,7 @@ install:
 uninstall:
 	rm -f $(bindir)/kumite
 	rm -f $(addprefix $(sharedir)/,$(shared)) $(sharedir)/man/man8/kumite.8 $(sharedir)/man/man8/kumite-*.8
-	rm -f $(addprefix $(libexecdir)/,$(programs) $(data) $(notices))
+	rm -f $(addprefix $(libexecdir)/,$(programs) $(data) $(optional) $(notices))
 	test ! -d $(libexecdir) || rmdir --ignore-fail-on-non-empty $(libexecdir)
 
 clean:

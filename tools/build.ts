@@ -6,8 +6,9 @@ import { dirname, isAbsolute, join } from "node:path";
 import { shareFiles } from "./documents/share.ts";
 import type { EngineModule } from "./engine/bundle.ts";
 import { buildExecutable } from "./engine/executable.ts";
-import { guestKernel } from "./guest/guest-kernel.ts";
+import { debianKernel, type GuestKernel } from "./guest/guest-kernel.ts";
 import { initramfs } from "./guest/initramfs.ts";
+import { type KernelName, kernelInUse } from "./guest/kernel-in-use.ts";
 import { commit, type Manifest, productVersion } from "./install-root/manifest.ts";
 import { measure, type Placed, placeBytes, placeFile } from "./install-root/place.ts";
 import { bundleShim } from "./install-root/shim-bundle.ts";
@@ -20,13 +21,14 @@ async function main(): Promise<void> {
   const kumite = await executable("kumite", hostModules);
   const agent = await executable("agent", guestModules);
   const shim = await placeBytes(join(installRoot, "shim.mjs"), await bundleShim(shimEntry), 0o644);
-  const { release, files } = await guest(join(installRoot, "agent"));
+  const guest = await placeGuests(join(installRoot, "agent"));
   const manifest: Manifest = {
     version: await productVersion(),
     commit: await commit(),
     node: ownNode(),
-    kernelVersion: release,
-    files: { kumite, agent, "shim.mjs": shim, ...files },
+    kernel: guest.name,
+    kernelVersion: guest.release,
+    files: { kumite, agent, "shim.mjs": shim, ...guest.files },
   };
   const text = `${JSON.stringify(manifest, undefined, 2)}\n`;
   await placeBytes(join(installRoot, "install.json"), Buffer.from(text), 0o644);
@@ -55,15 +57,30 @@ async function executable(name: string, modules: readonly EngineModule[]): Promi
   return measure(output);
 }
 
-async function guest(agent: string): Promise<{ readonly release: string; readonly files: Files }> {
-  const kernel = await guestKernel(report);
+interface PlacedGuests {
+  readonly name: KernelName;
+  readonly release: string;
+  readonly files: Files;
+}
+
+/** The kernel in use, and beside a tuned one Debian's: whoever has trouble with the first can configure the second. */
+async function placeGuests(agent: string): Promise<PlacedGuests> {
+  const { name, ...kernel } = await kernelInUse(report);
+  const files = await placeGuest(agent, kernel, "vmlinux", "initrd.img");
+  const other = ["vmlinux-debian", "initrd-debian.img"] as const;
+  if (name === "debian") {
+    for (const file of other) await rm(join(installRoot, file), { force: true });
+    return { name, release: kernel.index.release, files };
+  }
+  const debian = await placeGuest(agent, await debianKernel(report), ...other);
+  return { name, release: kernel.index.release, files: { ...files, ...debian } };
+}
+
+async function placeGuest(agent: string, kernel: GuestKernel, vmlinux: string, initrd: string): Promise<Files> {
   const archive = await initramfs({ init: agent, index: kernel.index, moduleFiles: kernel.moduleFiles });
   return {
-    release: kernel.index.release,
-    files: {
-      vmlinux: await placeFile(join(installRoot, "vmlinux"), kernel.vmlinux, 0o644),
-      "initrd.img": await placeBytes(join(installRoot, "initrd.img"), archive, 0o644),
-    },
+    [vmlinux]: await placeFile(join(installRoot, vmlinux), kernel.vmlinux, 0o644),
+    [initrd]: await placeBytes(join(installRoot, initrd), archive, 0o644),
   };
 }
 

@@ -2,10 +2,11 @@
 # Makes a clone ready to run: Debian packages, npm packages, then everything that is built (tools/build.ts).
 # Installs only what is missing; when nothing is to be done it ends at once. Standard input is never read.
 #
-#   tools/setup.sh [--quiet] [--tests]
+#   tools/setup.sh [--quiet] [--tests] [--kernel]
 #
 # --quiet  says nothing when there is nothing to do
 # --tests  also installs what only the tests need
+# --kernel also installs what compiling the tuned kernel needs
 set -eu
 
 # What the product starts, then what builds it. `demo` and the tests put busybox into their containers.
@@ -14,6 +15,7 @@ packages="qemu-system-x86 qemu-system-common qemu-system-data iproute2 util-linu
 # The engines that the tests drive (tini for `podman run --init`), python3 for the tests of crun, and what other tests compare with.
 test_packages="podman docker.io buildah tini python3
   protobuf-compiler libseccomp-dev zsh fish groff-base"
+kernel_packages="make flex bison bc libelf-dev"
 oldest_node="20.11"
 
 say() { echo "setup: $*" >&2; }
@@ -28,7 +30,8 @@ main() {
     case $argument in
       --quiet) quiet=yes ;;
       --tests) packages="$packages $test_packages" ;;
-      *) fail "unknown argument $argument (known: --quiet --tests)" ;;
+      --kernel) packages="$packages $kernel_packages" ;;
+      *) fail "unknown argument $argument (known: --quiet --tests --kernel)" ;;
     esac
   done
   cd "$(dirname "$0")/.."
@@ -212,6 +215,7 @@ stamp() {
     command -v node
     node --version
     git -c safe.directory="$PWD" rev-parse HEAD
+    cat build/guest-kernel
     find bench/floor guest-image proto src tools package.json package-lock.json tsconfig*.json \
       -type f ! -name '*.test.ts' -exec sha256sum {} + | sort -k 2
     # New lists of packages may name a newer kernel.

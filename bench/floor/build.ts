@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { cached, contentKey } from "../../tools/engine/cache.ts";
 import { run } from "../../tools/engine/run.ts";
 import { cpioArchive } from "../../tools/guest/cpio.ts";
-import { type GuestKernel, guestKernel } from "../../tools/guest/guest-kernel.ts";
+import { type KernelInUse, kernelInUse } from "../../tools/guest/kernel-in-use.ts";
 
 export interface FloorGuest {
   readonly vmlinux: string;
@@ -25,13 +25,13 @@ export const floorMarker = 0x01;
  * console, and then without any module.
  */
 export async function buildFloor(): Promise<FloorGuest> {
-  const kernel = await guestKernel((line) => process.stderr.write(`floor: ${line}\n`));
+  const kernel = await kernelInUse((line) => process.stderr.write(`floor: ${line}\n`));
   const key = contentKey(await readFile(source), await readFile(import.meta.filename), kernel.vmlinux);
   const directory = await cached("floor", key, (target) => make(target, kernel));
   return { vmlinux: kernel.vmlinux, initrd: join(directory, "initrd.img") };
 }
 
-async function make(target: string, kernel: GuestKernel): Promise<void> {
+async function make(target: string, kernel: KernelInUse): Promise<void> {
   await mkdir(target, { recursive: true });
   const init = join(target, "init");
   await run("musl-gcc", [...compilerFlags, "-o", init, source]);

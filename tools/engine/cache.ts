@@ -19,12 +19,17 @@ export function contentKey(...parts: readonly (string | Uint8Array)[]): string {
   return hash.digest("hex").slice(0, 16);
 }
 
+/** Whether `cached` would find it. */
+export function isCached(name: string, key: string): boolean {
+  return existsSync(entryOf(name, key));
+}
+
 /**
  * The directory `<name>-<key>` of the cache. A missing one is built in a temporary directory and renamed into place,
  * so that an interrupted build leaves nothing that looks finished and two builds at once do not mix.
  */
 export async function cached(name: string, key: string, build: (directory: string) => Promise<void>): Promise<string> {
-  const target = join(cacheRoot(), `${name}-${key}`);
+  const target = entryOf(name, key);
   if (existsSync(target)) {
     // Used: see prune. A cache that cannot be written is good enough for reading.
     await utimes(target, new Date(), new Date()).catch(() => {});
@@ -42,6 +47,10 @@ export async function cached(name: string, key: string, build: (directory: strin
     await rm(temporary, { recursive: true, force: true });
   }
   return target;
+}
+
+function entryOf(name: string, key: string): string {
+  return join(cacheRoot(), `${name}-${key}`);
 }
 
 const unusedMs = 14 * 24 * 3600_000;

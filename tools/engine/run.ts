@@ -6,6 +6,8 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Default 15 minutes. */
   readonly timeoutMs?: number;
+  /** Told each piece of standard output as it comes, for progress. */
+  readonly onOutput?: (text: string) => void;
 }
 
 /** Resolves with the standard output; a failing command rejects with its command line and what it printed. */
@@ -21,6 +23,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       stdout += text;
+      options.onOutput?.(text);
     });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       stderr += text;

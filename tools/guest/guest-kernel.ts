@@ -1,4 +1,4 @@
-/** The guest's kernel and modules, made once per kernel package and recipe, then taken from the cache. */
+/** Debian's kernel for the guest with its modules, made once per package and recipe, then taken from the cache. */
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -19,8 +19,8 @@ export interface GuestKernel {
   readonly moduleFiles: ReadonlyMap<string, string>;
 }
 
-/** `report` gets a line for each thing that takes time. */
-export async function guestKernel(report: (line: string) => void): Promise<GuestKernel> {
+/** Debian's, the default. `report` gets a line for each thing that takes time. */
+export async function debianKernel(report: (line: string) => void): Promise<GuestKernel> {
   const chosen = await chooseKernel();
   const key = contentKey(chosen.name, chosen.version, ...(await recipe()));
   const directory = await cached("guest-kernel", key, (target) => make(target, chosen, report));
@@ -56,7 +56,7 @@ async function make(target: string, chosen: KernelPackage, report: (line: string
 }
 
 /** Everything here decides what comes out: a changed line makes a new guest. */
-async function recipe(): Promise<string[]> {
+export async function recipe(): Promise<string[]> {
   const directories = [import.meta.dirname, resolve(import.meta.dirname, "../../guest-image")];
   const texts: string[] = [];
   for (const directory of directories) {

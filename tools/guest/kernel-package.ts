@@ -27,10 +27,30 @@ export interface KernelFiles {
  * sources change: an update of the package lists is also what brings a new guest kernel.
  */
 export async function chooseKernel(): Promise<KernelPackage> {
-  const key = contentKey(metaPackage, ...(await aptState()));
+  return remembered(metaPackage, askApt);
+}
+
+/**
+ * Debian's source of that kernel, or of the nearest version that the archive has: a kernel is rebuilt for a fault of its
+ * packaging alone, and then the source may be one revision behind.
+ */
+export async function chooseKernelSource(kernel: KernelPackage): Promise<KernelPackage> {
+  const [series] = /^\d+\.\d+/.exec(kernel.version) ?? [];
+  if (series === undefined) throw new Error(`${kernel.name} has version ${kernel.version}, which names no series`);
+  const name = `linux-source-${series}`;
+  return remembered(`${name}=${kernel.version}`, async () => {
+    const table = await run("apt-cache", ["madison", name]);
+    const versions = table.split("\n").flatMap((line) => line.split("|")[1]?.trim() || []);
+    const version = versions.find((candidate) => candidate === kernel.version) ?? versions[0];
+    if (version === undefined) throw new Error(`apt knows no package ${name}: run \`apt-get update\``);
+    return { name, version };
+  });
+}
+
+async function remembered(question: string, ask: () => Promise<KernelPackage>): Promise<KernelPackage> {
+  const key = contentKey(question, ...(await aptState()));
   const directory = await cached("kernel-choice", key, async (target) => {
-    const choice = await askApt();
-    await writeFile(join(target, "choice.json"), JSON.stringify(choice));
+    await writeFile(join(target, "choice.json"), JSON.stringify(await ask()));
   });
   return JSON.parse(await readFile(join(directory, "choice.json"), "utf8")) as KernelPackage;
 }
@@ -51,14 +71,19 @@ export async function fetchKernel(kernel: KernelPackage, report: (line: string) 
   const key = contentKey(kernel.name, kernel.version);
   const directory = await cached("kernel-package", key, async (target) => {
     report(`downloading ${kernel.name} ${kernel.version}`);
-    // Apt would otherwise warn that its unprivileged user cannot write here.
-    const options = ["-o", "APT::Sandbox::User=root", "--quiet=2"];
-    await run("apt-get", [...options, "download", `${kernel.name}=${kernel.version}`], { cwd: target });
-    const file = (await readdir(target)).find((name) => name.endsWith(".deb"));
-    if (file === undefined) throw new Error(`apt-get download ${kernel.name} left no package`);
-    await rename(join(target, file), join(target, "kernel.deb"));
+    await rename(await downloadPackage(kernel, target), join(target, "kernel.deb"));
   });
   return join(directory, "kernel.deb");
+}
+
+/** Into an existing directory without packages; the result is the path of the file. */
+export async function downloadPackage({ name, version }: KernelPackage, directory: string): Promise<string> {
+  // Apt would otherwise warn that its unprivileged user cannot write here.
+  const options = ["-o", "APT::Sandbox::User=root", "--quiet=2"];
+  await run("apt-get", [...options, "download", `${name}=${version}`], { cwd: directory });
+  const file = (await readdir(directory)).find((entry) => entry.endsWith(".deb"));
+  if (file === undefined) throw new Error(`apt-get download ${name} left no package`);
+  return join(directory, file);
 }
 
 /** Unpacks the package into an existing empty directory. */

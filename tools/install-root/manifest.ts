@@ -12,6 +12,8 @@ export interface Manifest {
   readonly commit: string;
   /** Absolute path of the Node that runs the shim. */
   readonly node: string;
+  /** Which kernel `vmlinux` is. */
+  readonly kernel: "debian" | "tuned";
   /** `uname -r` of the guest. */
   readonly kernelVersion: string;
   /** By file name in the install root. */
