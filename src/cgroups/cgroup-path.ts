@@ -16,10 +16,17 @@ export function cgroupPathOf(cgroupsPath: string | undefined, id: string): strin
   if (scope !== null) {
     const [, slice = "", prefix = "", name = ""] = scope;
     const unit = prefix === "" ? `${name}.scope` : `${prefix}-${name}.scope`;
-    return `/${slice === "" ? "system.slice" : slice}/${unit}`;
+    return `${sliceDirectory(slice === "" ? "system.slice" : slice)}/${unit}`;
   }
   // Cleaned on its own first: a relative path cannot climb out of the default parent.
   const path = joinPath("/", cgroupsPath);
   if (path === "/") return `${defaultParent}/${id}`;
   return cgroupsPath.startsWith("/") ? path : `${defaultParent}${path}`;
+}
+
+/** A dash in the name of a slice is a step: `a-b.slice` lies in `a.slice`. `-.slice` is the root. */
+function sliceDirectory(slice: string): string {
+  const steps = slice.slice(0, -".slice".length).split("-");
+  if (steps.includes("")) return slice === "-.slice" ? "" : `/${slice}`;
+  return steps.map((_, index) => `/${steps.slice(0, index + 1).join("-")}.slice`).join("");
 }

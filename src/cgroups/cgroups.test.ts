@@ -28,6 +28,11 @@ describe("the path of a specification's cgroup", () => {
     ["/../../top", "/top"],
     ["machine.slice:libpod:123", "/machine.slice/libpod-123.scope"],
     [":libpod:123", "/system.slice/libpod-123.scope"],
+    [
+      "kubepods-besteffort-pod1.slice:cri:2",
+      "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1.slice/cri-2.scope",
+    ],
+    ["-.slice:libpod:123", "/libpod-123.scope"],
     ["machine.slice::123", "/machine.slice/123.scope"],
     ["/with:two:colons", "/with:two:colons"],
   ];

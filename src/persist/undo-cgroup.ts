@@ -13,10 +13,10 @@ const maxListBytes = 4 * 1024 * 1024;
 export async function removeCgroup(os: Os, path: string, signal: AbortSignal): Promise<void> {
   await retry(
     async () => {
-      for (const directory of await deepestFirst(os, path)) {
-        await killMembers(os, directory, signal);
-        await removeEmpty(os, directory);
-      }
+      const directories = await deepestFirst(os, path);
+      // All of them before the first is removed: the threads of one may belong to processes of another.
+      for (const directory of directories) await killMembers(os, directory, signal);
+      for (const directory of directories) await removeEmpty(os, directory);
     },
     // A process that ends stays a member until it let go of its memory.
     { what: `emptying ${path}`, timeoutMs: 8000, signal, retryIf: (error) => isSystemError(error, "EBUSY") },
@@ -96,7 +96,8 @@ async function membersOf(os: Os, directory: string): Promise<number[]> {
       .map(Number)
       .filter((pid) => pid > 0);
   } catch (error) {
-    if (isSystemError(error, "ENOENT", "ENODEV")) return [];
+    // A threaded group has threads only, of processes that are members above.
+    if (isSystemError(error, "ENOENT", "ENODEV", "EOPNOTSUPP")) return [];
     throw error;
   }
 }
