@@ -5,7 +5,7 @@
 
 /** What everything may use. */
 const common = ["util/", "sys/os\\.ts$"];
-const hypervisorTypes = "hypervisor/(spec|driver)\\.ts$";
+const hypervisorTypes = "hypervisor/(spec|driver|plug)\\.ts$";
 const ociTypes = "oci/";
 
 /** Folder (or file) of src/ → what it may import, as the beginning of a path below src/. */

@@ -93,6 +93,7 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       const agent = await agentOf(vm);
       assert.match(agent.version, /\d/);
       agent.close();
+      assert.equal(vm.plug !== undefined, subject().driver.capabilities.hotplug.length > 0);
     });
 
     it("runs a container from a directory that was bound below the shared one after the start", async () => {

@@ -3,6 +3,7 @@
  * Callers ask a driver's capabilities, never its name. Each driver passes `driver-suite.ts`.
  */
 import type { ByteStream } from "../sys/os.ts";
+import type { MachinePlug } from "./plug.ts";
 import type { DiskBus, SharedDirectory, SharingWay, VmSpec } from "./spec.ts";
 
 export interface DriverCapabilities {
@@ -92,6 +93,8 @@ export interface RunningVm {
   guestShare(directory: SharedDirectory): GuestShare;
   /** Of a driver with the capability. */
   readonly snapshots?: VmSnapshots;
+  /** Of a driver with a capability of `hotplug`. */
+  readonly plug?: MachinePlug | undefined;
   /** Ends the VM and waits until every process of it is gone. Idempotent, never fails for a VM that is gone. */
   stop(signal?: AbortSignal): Promise<void>;
 }

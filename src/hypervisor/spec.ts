@@ -70,6 +70,8 @@ export interface MemoryGrowth {
   readonly maxMiB: number;
   /** How many times memory can be added. */
   readonly slots: number;
+  /** As modules, which stay, or through a device that gives and takes; default `dimm`. */
+  readonly by?: "dimm" | "virtio-mem";
 }
 
 /**
@@ -135,6 +137,16 @@ export interface NetworkDevice {
   readonly tapFds: readonly number[];
   /** Of /dev/vhost-net; none to let the VMM move the packets itself. */
   readonly vhostFds: readonly number[];
+}
+
+/** A network interface for a machine that runs. */
+export interface NetworkTap {
+  readonly id: string;
+  readonly macAddress: string;
+  /** Name of a tap in the network namespace of the VMM. */
+  readonly tap: string;
+  /** The host's kernel moves the packets (/dev/vhost-net); default false. */
+  readonly vhost?: boolean;
 }
 
 export interface HotplugPorts {

@@ -23,6 +23,7 @@ export const errorCodes = [
   "hypervisor/start-failed",
   "hypervisor/exited",
   "hypervisor/unsupported",
+  "hypervisor/plug-failed",
   "hypervisor/protocol",
   "agent/unreachable",
   "agent/denied",

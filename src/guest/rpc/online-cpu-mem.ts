@@ -14,7 +14,10 @@ export const onlineCpuMem = rpc("OnlineCPUMem", OnlineCPUMemRequest, Empty, asyn
     throw new KumiteError("usage/invalid", "there is neither a processor nor memory to switch on");
   const online = async (within: AbortSignal): Promise<void> => {
     if (nbCpus > 0) await onlineCpus(nbCpus, within);
-    if (!cpuOnly) onlineMemory();
+    if (cpuOnly) return;
+    // Memory that comes through a device waits for its driver.
+    agent.modules.need("virtio_mem");
+    onlineMemory();
   };
   if (wait) {
     await online(signal);

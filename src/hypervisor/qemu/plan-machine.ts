@@ -7,6 +7,7 @@ import {
   type Device,
   type DiskFacts,
   type DiskImage,
+  type Firmware,
   type MachineType,
   type QemuMachine,
   rootBusOf,
@@ -56,6 +57,8 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
   const shares = spec.sharedDirectories.map((directory, index) => shareOf(directory, index, options));
   const backing =
     backingOf(spec, facts) ?? (shares.some(({ chardev }) => chardev !== undefined) ? sharedMemory : undefined);
+  const ports = spec.hotplugPorts ?? options.hotplugPorts ?? { bridges: 0, rootPorts: 0 };
+  const firmware = options.firmware ?? (ports.bridges > 0 ? firmwareForBridges : undefined);
   return {
     name: `sandbox-${spec.id}`,
     type,
@@ -71,7 +74,7 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
       locked: spec.memoryLocked === true,
     },
     boot: facts.boot,
-    ...(options.firmware === undefined ? {} : { firmware: options.firmware }),
+    ...(firmware === undefined ? {} : { firmware }),
     legacyOnly: facts.nested && facts.accelerator === "kvm" && options.nestingChecks !== false,
     monitor: qemuFd.monitor,
     ...(options.extraMonitor === undefined
@@ -87,7 +90,7 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
     images: disks.flatMap((disk) => (disk.bus === "nvdimm" ? [] : [imageOf(disk, facts)])),
     devices: [
       ...(spec.iommu === true ? [{ kind: "iommu" } as const] : []),
-      ...portsOf(spec.hotplugPorts ?? options.hotplugPorts ?? { bridges: 0, rootPorts: 0 }),
+      ...portsOf(ports),
       ...consoleOf(options),
       { kind: "port", id: agentPortId, bus: serialId, chardev: "agent", name: agentPort },
       ...diskDevices(disks, facts),
@@ -106,6 +109,9 @@ function backingOf({ memoryBacking }: VmSpec, { memoryIsDirectory }: MachineFact
   // QEMU opens it anew, and needs to be able to write: a file that must not be written to is sealed.
   return { ...memoryBacking, path: `/proc/self/fd/${qemuFd.memory}` };
 }
+
+/** The small firmware sets no memory aside behind a bridge, and the guest's kernel has none left for what comes there. */
+const firmwareForBridges: Firmware = { kind: "rom", path: "bios-256k.bin" };
 
 /** What a daemon that serves the guest from another process needs. */
 const sharedMemory: MemoryBacking = { kind: "memfd", shared: true };

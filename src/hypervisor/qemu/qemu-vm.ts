@@ -11,11 +11,17 @@ import { KumiteError } from "../../util/errors.ts";
 import type { Scope } from "../../util/scope.ts";
 import type { GuestShare, RunningVm, StartContext, VmExit, VmSnapshots } from "../driver.ts";
 import { LineTail } from "../line-tail.ts";
+import type { MachinePlug } from "../plug.ts";
 import type { Program } from "../program.ts";
 import type { GuestFiles, SharedDirectory } from "../spec.ts";
+import { PciPlaces } from "./hotplug/pci-places.ts";
+import { QemuPlug } from "./hotplug/qemu-plug.ts";
+import { ScsiUnits } from "./hotplug/scsi-units.ts";
+import { type QemuMachine, rootBusOf } from "./machine.ts";
 import { agentPortId, qemuFd } from "./plan-machine.ts";
 import { QmpClient } from "./qmp/client.ts";
 import type { QmpEvent } from "./qmp/commands.ts";
+import { DeviceEvents } from "./qmp/device-events.ts";
 
 /** QEMU greets within 50 ms of its start when the host is idle. */
 const greetingTimeoutMs = 30_000;
@@ -38,8 +44,11 @@ export interface QemuVmParts {
   readonly id: string;
   /** What QEMU was told to start, for errors: it names no files in its own. */
   readonly guest: Pick<GuestFiles, "kernel" | "initrd" | "image">;
+  readonly machine: QemuMachine;
   /** The board can be saved. */
   readonly saves: boolean;
+  /** The board takes devices while it runs. */
+  readonly grows: boolean;
   /** It goes on from the state behind `qemuFd.state`. */
   readonly restores: boolean;
   readonly qemu: Program;
@@ -64,7 +73,9 @@ export class QemuVm implements RunningVm {
   readonly #agentListens = deferred();
   /** Of the one migration that is under way. */
   readonly #migrated = deferred<string>();
+  readonly #devices = new DeviceEvents();
   #monitor: QmpClient | undefined;
+  #plug: MachinePlug | undefined;
   #cause: VmExit | undefined;
   #shutdown: Extract<QmpEvent, { name: "SHUTDOWN" }> | undefined;
   #ending: Promise<void> | undefined;
@@ -102,6 +113,7 @@ export class QemuVm implements RunningVm {
     );
     try {
       this.#monitor = await connected;
+      if (this.#parts.grows) this.#plug = this.#plugOf(this.#monitor);
     } catch (cause) {
       if (context.signal.aborted) throw cause;
       // A QEMU that refuses its arguments hangs up: why is in its last words.
@@ -114,6 +126,11 @@ export class QemuVm implements RunningVm {
         cause: detail,
       });
     }
+  }
+
+  /** From when it is ready. */
+  get plug(): MachinePlug | undefined {
+    return this.#plug;
   }
 
   consoleTail(lines: number): string[] {
@@ -198,7 +215,28 @@ export class QemuVm implements RunningVm {
       case "MIGRATION":
         if (event.status === "completed" || event.status === "failed") this.#migrated.resolve(event.status);
         return;
+      case "DEVICE_DELETED":
+      case "DEVICE_UNPLUG_GUEST_ERROR":
+      case "ACPI_DEVICE_OST":
+      case "MEMORY_DEVICE_SIZE_CHANGE":
+        this.#devices.take(event);
+        return;
     }
+  }
+
+  #plugOf(monitor: QmpClient): MachinePlug {
+    const { os, machine, context } = this.#parts;
+    const { backing, growth } = machine.memory;
+    return new QemuPlug(os, {
+      monitor,
+      accelerator: machine.accelerator,
+      events: this.#devices,
+      // The root bus of PCI Express takes nothing while it runs.
+      places: new PciPlaces(monitor, machine.type === "pc" ? rootBusOf(machine.type) : undefined),
+      scsiUnits: new ScsiUnits(machine.devices.filter(({ kind }) => kind === "scsi-disk").length),
+      memory: { backing, growth },
+      log: (level, message, fields) => context.log(level, message, fields),
+    });
   }
 
   /** Sends everything at once; the guest runs by itself when its state is there. */

@@ -4,6 +4,8 @@
  */
 import { KumiteError } from "../../../util/errors.ts";
 import { isRecord } from "../../../util/json.ts";
+import type { DeviceEvent } from "./device-events.ts";
+import { type HotplugCommands, hotplugResults } from "./hotplug-commands.ts";
 
 /** No fields. */
 export type Nothing = Readonly<Record<string, never>>;
@@ -15,7 +17,7 @@ export interface QmpStatus {
 }
 
 /** What each command takes and returns. */
-export interface QmpCommands {
+export interface QmpCommands extends HotplugCommands {
   readonly qmp_capabilities: { readonly arguments: Nothing; readonly result: Nothing };
   readonly "query-status": { readonly arguments: Nothing; readonly result: QmpStatus };
   readonly stop: { readonly arguments: Nothing; readonly result: Nothing };
@@ -48,6 +50,7 @@ export const resultOf: { readonly [C in QmpCommand]: (value: unknown) => QmpComm
   migrate: nothing,
   "migrate-incoming": nothing,
   quit: nothing,
+  ...hotplugResults,
 };
 
 /** Events that say something to us; every other is `other`. */
@@ -61,6 +64,7 @@ export type QmpEvent =
   /** The guest has opened or closed the port with this id. */
   | { readonly name: "VSERPORT_CHANGE"; readonly id: string; readonly open: boolean }
   | { readonly name: "RESUME" }
+  | DeviceEvent
   | { readonly name: "other"; readonly event: string };
 
 export function eventOf(name: string, data: unknown): QmpEvent {
@@ -76,6 +80,16 @@ export function eventOf(name: string, data: unknown): QmpEvent {
     case "STOP":
     case "RESUME":
       return { name };
+    case "DEVICE_DELETED":
+      return { name, device: String(fields.device ?? ""), path: String(fields.path ?? "") };
+    case "DEVICE_UNPLUG_GUEST_ERROR":
+      return { name, device: String(fields.device ?? "") };
+    case "ACPI_DEVICE_OST": {
+      const info = isRecord(fields.info) ? fields.info : {};
+      return { name, device: String(info.device ?? ""), source: Number(info.source), status: Number(info.status) };
+    }
+    case "MEMORY_DEVICE_SIZE_CHANGE":
+      return { name, device: String(fields.id ?? ""), size: Number(fields.size) };
     default:
       return { name: "other", event: name };
   }

@@ -1,0 +1,48 @@
+/** What every change of a running machine needs. */
+import { withDeadline } from "../../../util/deadline.ts";
+import { isKumiteError } from "../../../util/errors.ts";
+import type { MemoryBacking, MemoryGrowth } from "../../spec.ts";
+import type { Accelerator } from "../machine.ts";
+import type { QmpClient } from "../qmp/client.ts";
+import type { DeviceEvents } from "../qmp/device-events.ts";
+import { plugFailed } from "./failure.ts";
+import type { PciPlaces } from "./pci-places.ts";
+import type { ScsiUnits } from "./scsi-units.ts";
+
+export type Monitor = Pick<QmpClient, "execute">;
+
+export interface PlugContext {
+  readonly monitor: Monitor;
+  readonly accelerator: Accelerator;
+  readonly events: DeviceEvents;
+  readonly places: PciPlaces;
+  readonly scsiUnits: ScsiUnits;
+  /** How the machine's memory was made: what is added is made in the same way. */
+  readonly memory: {
+    readonly backing: MemoryBacking | undefined;
+    readonly growth: MemoryGrowth | undefined;
+  };
+  readonly log: (level: "debug" | "warn", message: string, fields?: Record<string, unknown>) => void;
+}
+
+/** For a guest that is busy, or emulated, to let go of a device. */
+export const removalTimeoutMs = 15_000;
+
+/** `device_del`, and the guest's consent. `part` as of `removalOf`. @throws KumiteError `hypervisor/plug-failed` */
+export async function removeDevice(
+  { monitor, events }: PlugContext,
+  id: string,
+  signal?: AbortSignal,
+  part?: string,
+): Promise<void> {
+  using removal = events.removalOf(id, part);
+  try {
+    await monitor.execute("device_del", { id }, { signal });
+    await withDeadline(removalTimeoutMs, `the guest's giving ${id} back`, () => removal.promise, signal);
+  } catch (error) {
+    // The guest let go of it after an earlier attempt was given up.
+    if (isKumiteError(error) && error.data.class === "DeviceNotFound") return;
+    if (!isKumiteError(error, "timeout")) throw error;
+    throw plugFailed(`the guest does not give ${id} back`, { data: { device: id }, cause: error });
+  }
+}

@@ -1,0 +1,102 @@
+/** Disks of a running machine. */
+import type { Os } from "../../../sys/os.ts";
+import { KumiteError } from "../../../util/errors.ts";
+import type { GuestAddress, PluggedDevice } from "../../plug.ts";
+import type { Disk } from "../../spec.ts";
+import { type PlugContext, removeDevice } from "./context.ts";
+import { plugFailed } from "./failure.ts";
+import { removableOnce } from "./removable.ts";
+
+/** As `MachinePlug.addDisk`. Names are those that disks of the command line have. */
+export async function addDisk(os: Os, context: PlugContext, disk: Disk, signal?: AbortSignal): Promise<PluggedDevice> {
+  const { monitor } = context;
+  const [image, id] = [`image-${disk.id}`, `disk-${disk.id}`];
+  const status = await os.files.status(disk.path);
+  if (status === undefined)
+    throw plugFailed(`disk ${disk.id}: ${disk.path} does not exist`, { data: { path: disk.path } });
+  const { cache = { direct: false, noFlush: false }, aio = "threads" } = disk;
+  await monitor.execute(
+    "blockdev-add",
+    {
+      driver: "raw",
+      "node-name": image,
+      "read-only": disk.readOnly,
+      cache: { direct: cache.direct, "no-flush": cache.noFlush },
+      file: { driver: status.kind === "block" ? "host_device" : "file", filename: disk.path, aio },
+    },
+    { signal },
+  );
+  const removeImage = async (): Promise<void> => void (await monitor.execute("blockdev-del", { "node-name": image }));
+  try {
+    const { address, release } = await plug(context, disk, image, id, signal);
+    return removableOnce(id, address, async (within) => {
+      await removeDevice(context, id, within);
+      release();
+      await removeImage();
+    });
+  } catch (error) {
+    await removeImage().catch(() => {});
+    throw error;
+  }
+}
+
+interface Plugged {
+  readonly address: GuestAddress;
+  readonly release: () => void;
+}
+
+async function plug(
+  context: PlugContext,
+  disk: Disk,
+  image: string,
+  id: string,
+  signal: AbortSignal | undefined,
+): Promise<Plugged> {
+  const { monitor, places, scsiUnits } = context;
+  const properties = {
+    id,
+    drive: image,
+    "share-rw": true,
+    serial: disk.serial,
+    logical_block_size: disk.logicalSectorBytes,
+    physical_block_size: disk.physicalSectorBytes,
+  };
+  switch (disk.bus) {
+    case "virtio-blk": {
+      const place = await places.take(signal);
+      const release = (): void => places.giveBack(place);
+      const where = { bus: place.bus, addr: place.slot.toString(16), romfile: "" };
+      await undoing(
+        release,
+        monitor.execute("device_add", { driver: "virtio-blk-pci", ...properties, ...where }, { signal }),
+      );
+      return { address: { kind: "pci", path: place.path }, release };
+    }
+    case "virtio-scsi": {
+      const unit = scsiUnits.take();
+      const release = (): void => scsiUnits.giveBack(unit);
+      const [target, lun] = [Math.floor(unit / unitsOfTarget), unit % unitsOfTarget];
+      const where = { bus: scsiBus, "scsi-id": target, lun };
+      await undoing(release, monitor.execute("device_add", { driver: "scsi-hd", ...properties, ...where }, { signal }));
+      return { address: { kind: "scsi", address: `${target}:${lun}` }, release };
+    }
+    case "nvdimm":
+      throw new KumiteError("hypervisor/unsupported", `disk ${disk.id}: an nvdimm cannot be plugged in`, {
+        phase: "hypervisor.plug",
+        hint: "use virtio-blk or virtio-scsi",
+      });
+  }
+}
+
+/** Units of one target, and the bus of the machine's controller. */
+const unitsOfTarget = 256;
+const scsiBus = "scsi0.0";
+
+async function undoing(undo: () => void, work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}

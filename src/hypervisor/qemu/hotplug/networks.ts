@@ -1,0 +1,38 @@
+/** Network interfaces of a running machine. */
+import type { PluggedDevice } from "../../plug.ts";
+import type { NetworkTap } from "../../spec.ts";
+import { type PlugContext, removeDevice } from "./context.ts";
+import { removableOnce } from "./removable.ts";
+
+/** As `MachinePlug.addNetwork`. Names are those that interfaces of the command line have. */
+export async function addNetwork(
+  context: PlugContext,
+  { id, macAddress, tap, vhost }: NetworkTap,
+  signal?: AbortSignal,
+): Promise<PluggedDevice> {
+  const { monitor, places } = context;
+  const device = `nic-${id}`;
+  const place = await places.take(signal);
+  const removeBackend = async (): Promise<void> => void (await monitor.execute("netdev_del", { id }));
+  try {
+    // No scripts: whoever made the tap has set it up.
+    const backend = { type: "tap", id, ifname: tap, script: "no", downscript: "no", vhost };
+    await monitor.execute("netdev_add", backend, { signal });
+    try {
+      const where = { bus: place.bus, addr: place.slot.toString(16), romfile: "" };
+      const properties = { driver: "virtio-net-pci", id: device, netdev: id, mac: macAddress, ...where };
+      await monitor.execute("device_add", properties, { signal });
+    } catch (error) {
+      await removeBackend().catch(() => {});
+      throw error;
+    }
+  } catch (error) {
+    places.giveBack(place);
+    throw error;
+  }
+  return removableOnce(device, { kind: "pci", path: place.path }, async (within) => {
+    await removeDevice(context, device, within);
+    places.giveBack(place);
+    await removeBackend();
+  });
+}

@@ -1,0 +1,109 @@
+/**
+ * Memory that comes and goes through one device. The device is made with the first change and can have all that the
+ * machine may grow by; the guest decides what it can give back.
+ */
+import { withDeadline } from "../../../util/deadline.ts";
+import { isKumiteError, messageOf } from "../../../util/errors.ts";
+import type { MemoryTarget, ResizedMemory } from "../../plug.ts";
+import type { PlugContext } from "./context.ts";
+import { currentMiB } from "./dimms.ts";
+import { plugFailed } from "./failure.ts";
+import { addedMemory } from "./memory-backend.ts";
+
+const mib = 1024 * 1024;
+const device = "virtiomem0";
+const backend = "virtiomem";
+/** What a guest of Linux gives and takes at once. */
+const granuleMiB = 4;
+/** Without any progress. */
+const stallTimeoutMs = 3_000;
+
+/** As `MachinePlug.resizeMemory`. */
+export async function resizeByVirtioMem(
+  context: PlugContext,
+  { memoryMiB, onDevice }: MemoryTarget,
+  signal?: AbortSignal,
+): Promise<ResizedMemory> {
+  const baseMiB = (await currentMiB(context, signal)) - (await pluggedMiB(context, signal));
+  const mostMiB = roundDown((context.memory.growth?.maxMiB ?? baseMiB) - baseMiB);
+  const wantedMiB = Math.min(Math.max(0, Math.ceil((memoryMiB - baseMiB) / granuleMiB) * granuleMiB), mostMiB);
+  if (mostMiB <= 0) return { memoryMiB: baseMiB, added: [] };
+  const isNew = await makeDevice(context, mostMiB, signal);
+  if (isNew || wantedMiB > 0) await onDevice?.();
+  await request(context, wantedMiB, signal);
+  const reachedMiB = await reached(context, wantedMiB, signal);
+  if (reachedMiB === wantedMiB) return { memoryMiB: baseMiB + reachedMiB, added: [] };
+  // Otherwise the guest would go on trying, and the size would change at any time.
+  await request(context, reachedMiB, signal);
+  const nowMiB = baseMiB + reachedMiB;
+  const text = `the machine has ${nowMiB} MiB, ${memoryMiB} were asked for`;
+  if (reachedMiB < wantedMiB) throw plugFailed(`failed to hot add memory: ${text}`, { data: { memoryMiB: nowMiB } });
+  context.log("warn", `the guest uses memory that it should give back: ${text}`);
+  return { memoryMiB: nowMiB, added: [] };
+}
+
+async function pluggedMiB({ monitor }: PlugContext, signal?: AbortSignal): Promise<number> {
+  const devices = await monitor.execute("query-memory-devices", {}, { signal });
+  const own = devices.find(({ id }) => id === device);
+  return own?.kind === "virtio-mem" ? Math.floor(Number(own.size) / mib) : 0;
+}
+
+/** @returns whether there was none before */
+async function makeDevice(context: PlugContext, sizeMiB: number, signal?: AbortSignal): Promise<boolean> {
+  const { monitor, places, memory } = context;
+  const devices = await monitor.execute("query-memory-devices", {}, { signal });
+  if (devices.some(({ id }) => id === device)) return false;
+  const place = await places.take(signal);
+  try {
+    // Nothing is set aside on the host before the guest has it.
+    const properties = { ...addedMemory(backend, sizeMiB * mib, memory.backing), reserve: false };
+    await monitor.execute("object-add", properties, { signal });
+    try {
+      const { bus, slot } = place;
+      const where = { bus, addr: slot.toString(16), romfile: "" };
+      await monitor.execute(
+        "device_add",
+        { driver: "virtio-mem-pci", id: device, memdev: backend, ...where },
+        { signal },
+      );
+    } catch (error) {
+      await monitor.execute("object-del", { id: backend }).catch(() => {});
+      throw error;
+    }
+  } catch (cause) {
+    places.giveBack(place);
+    throw plugFailed("the machine cannot be given memory that grows and shrinks", {
+      ...(messageOf(cause).includes("Cannot allocate memory") && { hint: overcommit }),
+      cause,
+    });
+  }
+  return true;
+}
+
+const overcommit = "let the host promise more memory than it has: `sysctl vm.overcommit_memory=1`";
+
+async function request({ monitor }: PlugContext, sizeMiB: number, signal?: AbortSignal): Promise<void> {
+  const path = `/machine/peripheral/${device}`;
+  await monitor.execute("qom-set", { path, property: "requested-size", value: sizeMiB * mib }, { signal });
+}
+
+/** What the guest has come to: the wanted size, or that from which it does not go on. */
+async function reached(context: PlugContext, wantedMiB: number, signal?: AbortSignal): Promise<number> {
+  for (;;) {
+    using change = context.events.expect((event) => {
+      return event.name === "MEMORY_DEVICE_SIZE_CHANGE" && event.device === device ? event.size : undefined;
+    });
+    const sizeMiB = await pluggedMiB(context, signal);
+    if (sizeMiB === wantedMiB) return sizeMiB;
+    try {
+      await withDeadline(stallTimeoutMs, "the guest's memory", () => change.promise, signal);
+    } catch (error) {
+      if (!isKumiteError(error, "timeout")) throw error;
+      return await pluggedMiB(context, signal);
+    }
+  }
+}
+
+function roundDown(sizeMiB: number): number {
+  return Math.floor(sizeMiB / granuleMiB) * granuleMiB;
+}
