@@ -36,7 +36,9 @@ describe("the documents", () => {
   });
 
   it("name every verb in the table of what works", () => {
-    const rows = [...read("README.md").matchAll(/^\| ((?:create|ps|logs)\b.*?) \| /gm)].map(([, names = ""]) => names);
+    const rows = [...read("README.md").matchAll(/^\| ((?:create|config|ps|logs)\b.*?) \| /gm)].map(
+      ([, names = ""]) => names,
+    );
     const shown = Object.keys(commands).filter((verb) => verb !== "version" && verb !== "help");
     assert.deepEqual(rows.flatMap((row) => row.split(", ")).sort(), shown.sort());
   });

@@ -1,6 +1,6 @@
 /**
- * Writes what is generated and checked in: the TypeScript of proto/ to src/protocol/gen, and the tables of system calls to
- * src/seccomp/gen: `npm run generate`. With `--check` it writes nothing and fails with a diff when what is checked in is
+ * Writes what is generated and checked in: the TypeScript of proto/ to src/protocol/gen, the tables of system calls to
+ * src/seccomp/gen, and the reference of the configuration to docs/configuration.md: `npm run generate`. With `--check` it writes nothing and fails with a diff when what is checked in is
  * not what the sources give. Needs protoc and the kernel's headers (Debian: protobuf-compiler, linux-libc-dev).
  */
 import { spawnSync } from "node:child_process";
@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { configurationPage } from "./documents/configuration-page.ts";
 import { systemCallTables } from "./system-calls.ts";
 
 const repository = fileURLToPath(new URL("..", import.meta.url));
@@ -55,10 +56,20 @@ function main(args: readonly string[]): number {
     mkdirSync(ofTables);
     writeFileSync(join(ofTables, "system-calls.ts"), systemCallTables());
     const finish = check ? compare : replace;
-    return finish(ofMessages, messages) || finish(ofTables, tables);
+    return finish(ofMessages, messages) || finish(ofTables, tables) || finishPage(check);
   } finally {
     rmSync(output, { recursive: true, force: true });
   }
+}
+
+/** The reference of the configuration. */
+function finishPage(check: boolean): number {
+  const file = join(repository, "docs/configuration.md");
+  const page = configurationPage();
+  if (existsSync(file) && readFileSync(file, "utf8") === page) return 0;
+  if (check) return fail("docs/configuration.md is not what src/config/keys gives; run `npm run generate`");
+  writeFileSync(file, page);
+  return 0;
 }
 
 /** Returns what went wrong, if something did. */

@@ -18,6 +18,18 @@ export const globalFlags = [
   },
   { name: "debug", kind: "switch", help: "log each step, to --log or else to standard error" },
   { name: "config", kind: "text", value: "FILE", help: "configuration file to use instead of the system's" },
+  { name: "kata-config", kind: "text", value: "FILE", help: "the same" },
+  {
+    name: "set",
+    kind: "list",
+    value: "TABLE.KEY=VALUE",
+    help: "value of a key of the configuration for this call, such as factory.enable_template=true; may be repeated",
+  },
+  {
+    name: "kata-show-default-config-paths",
+    kind: "switch",
+    help: "print where the configuration is looked for, and end",
+  },
   {
     name: "systemd-cgroup",
     kind: "switch",
@@ -364,6 +376,22 @@ const factoryCommand = {
   flags: [{ name: "json", kind: "switch", help: "print JSON" }],
 } as const satisfies CommandSpec;
 
+const configCommand = {
+  name: "config",
+  summary: "show or check the configuration, or print a file to start from",
+  details:
+    "show: every value that is used now. check: all that is wrong with FILE, or with the file that is used.\n" +
+    "default: a file with every key, its default and what it means.",
+  arguments: [
+    { name: "ACTION", choices: ["show", "check", "default"] },
+    { name: "FILE", optional: true, completes: "file" },
+  ],
+  flags: [
+    { name: "json", kind: "switch", help: "print JSON" },
+    { name: "origin", kind: "switch", help: "with show: where each value comes from" },
+  ],
+} as const satisfies CommandSpec;
+
 const completionCommand = {
   name: "completion",
   summary: "print the completion for a shell",
@@ -405,6 +433,7 @@ export const commands = {
   spec: specCommand,
   features: featuresCommand,
   factory: factoryCommand,
+  config: configCommand,
   completion: completionCommand,
   version: versionCommand,
   help: helpCommand,

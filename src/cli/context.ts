@@ -8,8 +8,10 @@ export interface VerbContext {
   readonly os: Os;
   /** Where the state of containers is kept; absolute. */
   readonly root: string;
-  /** Configuration file to use; absolute. `undefined`: the system's. */
+  /** Configuration file to use, of a flag or of the environment; absolute. `undefined`: the system's. */
   readonly config: string | undefined;
+  /** `TABLE.KEY=VALUE` of the configuration, for this call. */
+  readonly overrides: readonly string[];
   readonly debug: boolean;
   /** Of every log, the shim's too. */
   readonly logFormat: "text" | "json";

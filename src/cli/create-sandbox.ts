@@ -61,9 +61,9 @@ export async function createSandbox(
 }
 
 async function commandOf(context: VerbContext, { id, bundle }: ContainerRequest): Promise<ShimCommand> {
-  const { os, root, config, debug, logFormat } = context;
+  const { os, root, config, overrides, debug, logFormat } = context;
   const install = await readInstall(os);
-  return shimCommand(os, install, { root, id, bundle: bundle.path, config, debug, logFormat });
+  return shimCommand(os, install, { root, id, bundle: bundle.path, config, overrides, debug, logFormat });
 }
 
 // It is awaited later, together with others.

@@ -40,7 +40,7 @@ export interface ArgumentSpec {
   /** Nothing else is accepted. */
   readonly choices?: readonly string[];
   /** What a shell offers for it. */
-  readonly completes?: "container" | "signal" | "verb";
+  readonly completes?: "container" | "signal" | "verb" | "file";
 }
 
 export interface CommandSpec {

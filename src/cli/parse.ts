@@ -22,7 +22,8 @@ export interface Invocation<V extends Verb = Verb> {
 export type Request =
   | { readonly kind: "invoke"; readonly invocation: AnyInvocation }
   | { readonly kind: "help"; readonly verb: Verb | undefined }
-  | { readonly kind: "version" };
+  | { readonly kind: "version" }
+  | { readonly kind: "config-paths" };
 
 /** Verbs that do something; the others only print what is known. */
 type ActingVerb = Exclude<Verb, "help" | "version">;
@@ -43,6 +44,7 @@ export function parseGlobal(words: readonly string[]): {
 /** Throws `usage/invalid` with a hint at the verb's help. */
 export function parseRequest(global: GlobalFlags, verb: string | undefined, rest: readonly string[]): Request {
   if (global.version) return { kind: "version" };
+  if (global["kata-show-default-config-paths"]) return { kind: "config-paths" };
   if (verb === undefined) return helpRequest(global);
   if (!isVerb(verb)) throw unknownVerb(verb);
   if (global.help) return { kind: "help", verb };

@@ -3,6 +3,7 @@
  * and in the log that engines read.
  */
 
+import { configFileVariable, defaultConfigPaths } from "../config/find.ts";
 import { defaultRoot } from "../persist/paths.ts";
 import type { Os } from "../sys/os.ts";
 import { resolvePath } from "../util/path.ts";
@@ -65,6 +66,9 @@ async function answer(setting: Setting, request: Request): Promise<number> {
       await output.out(await versionText(os));
       return 0;
     }
+    case "config-paths":
+      await output.out(defaultConfigPaths.map((path) => `${path}\n`).join(""));
+      return 0;
     case "invoke":
       return invoke(contextOf(setting, request.invocation), request.invocation);
   }
@@ -73,10 +77,12 @@ async function answer(setting: Setting, request: Request): Promise<number> {
 function contextOf(setting: Setting, { verb }: AnyInvocation): VerbContext {
   const { os, global, log, output, tell } = setting;
   const absolute = (path: string) => resolvePath(os.self.cwd(), path);
+  const configFile = global.config ?? global["kata-config"] ?? (os.self.env[configFileVariable] || undefined);
   return {
     os,
     root: absolute(global.root ?? defaultRoot),
-    config: global.config && absolute(global.config),
+    config: configFile && absolute(configFile),
+    overrides: global.set,
     debug: global.debug,
     logFormat: global["log-format"] === "json" ? "json" : "text",
     log: log.logger,
@@ -137,5 +143,7 @@ async function invoke(context: VerbContext, invocation: AnyInvocation): Promise<
       return (await import("./commands/factory.ts")).factory(context, invocation);
     case "features":
       return (await import("./commands/features.ts")).features(context);
+    case "config":
+      return (await import("./commands/config.ts")).config(context, invocation);
   }
 }

@@ -15,7 +15,7 @@ export interface ClampContext {
 
 const defaultMemoryMiB = 2048;
 /** What QEMU's boards take. */
-const mostVcpus = 240;
+export const mostVcpus = 240;
 /** What a host that did not say has. */
 const unknownMemoryMiB = 16 * 1024 * 1024;
 

@@ -218,6 +218,8 @@ export interface ConfigSurroundings {
   readonly hostCpus: number;
   /** Default: enough. */
   readonly hostMemoryMiB?: number;
+  /** The file-sharing daemon that is there. */
+  readonly virtioFsDaemon?: string;
   /** Whether the host can give machines vsock devices; default false. */
   readonly hasVsock?: boolean;
 }

@@ -65,8 +65,9 @@ export function effectiveConfig(settings: Settings, surroundings: ConfigSurround
       EffectiveHypervisor
     >,
     agentTable,
-    agent: clampAgent(decide(agentTable, agentKeys, settings)),
-    runtime: { ...runtime, create_container_timeout: runtime.create_container_timeout || 60 },
+    // Annotations and the command line say `agent.kata`, whatever the file has.
+    agent: clampAgent({ ...decide(agentTable, agentKeys, settings), ...settings.given("agent.kata", agentKeys) }),
+    runtime: { ...runtime, hypervisor, create_container_timeout: runtime.create_container_timeout || 60 },
     factory: decide("factory", factoryKeys, settings),
     proxyTable,
     proxy: decide(proxyTable, proxyKeys, settings),
@@ -95,7 +96,7 @@ export function decide<T extends KeyTable>(table: string, keys: T, settings: Set
 function decideHypervisor(
   table: HypervisorTable,
   settings: Settings,
-  { installRoot }: ConfigSurroundings,
+  { installRoot, virtioFsDaemon = "" }: ConfigSurroundings,
 ): EffectiveHypervisor {
   const name = `hypervisor.${table}`;
   const keys = hypervisorKeys();
@@ -106,7 +107,13 @@ function decideHypervisor(
     if (own !== undefined && !settings.has(name, key)) byTable[key] = own;
   }
   const ours = values.image === "" && values.initrd === "" ? { initrd: `${installRoot}/initrd.img` } : {};
-  return { ...values, ...byTable, ...ours, kernel: values.kernel || `${installRoot}/vmlinux` };
+  return {
+    ...values,
+    ...byTable,
+    ...ours,
+    kernel: values.kernel || `${installRoot}/vmlinux`,
+    virtio_fs_daemon: values.virtio_fs_daemon || virtioFsDaemon,
+  };
 }
 
 function clampAgent(agent: Effective<typeof agentKeys>): Effective<typeof agentKeys> {
@@ -120,7 +127,7 @@ function presentTable(settings: Settings, group: "agent" | "proxy" | "shim"): st
   return known.find((table) => settings.tables.has(table)) ?? others[0] ?? `${group}.kata`;
 }
 
-function chosenHypervisor(settings: Settings, asked: string, report: Report): HypervisorName {
+export function chosenHypervisor(settings: Settings, asked: string, report: Report): HypervisorName {
   const named = runtimeKeys.hypervisor.choices.find((name) => name === asked);
   if (named !== undefined && named !== "") return named;
   const present = [...settings.tables.keys()].filter((table) => table.startsWith("hypervisor."));

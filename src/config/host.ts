@@ -2,18 +2,28 @@
 import type { Os } from "../sys/os.ts";
 import type { ConfigSurroundings } from "./config.ts";
 import { hostCpus } from "./host-cpus.ts";
+import { virtioFsDaemons } from "./resolve.ts";
 
 export async function surroundingsOf(os: Os, installRoot: string): Promise<ConfigSurroundings> {
-  const [cpus, memory, vsock] = await Promise.all([
+  const [cpus, memory, vsock, daemon] = await Promise.all([
     hostCpus(os),
     os.files.readText("/proc/meminfo"),
     os.files.status("/dev/vhost-vsock"),
+    firstThere(os, virtioFsDaemons),
   ]);
   const totalKiB = Number(/^MemTotal:\s*(\d+) kB$/m.exec(memory)?.[1]);
   return {
     installRoot,
     hostCpus: cpus,
     hasVsock: vsock !== undefined,
+    ...(daemon !== undefined && { virtioFsDaemon: daemon }),
     ...(totalKiB > 0 && { hostMemoryMiB: Math.floor(totalKiB / 1024) }),
   };
+}
+
+async function firstThere(os: Os, paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) {
+    if ((await os.files.status(path).catch(() => undefined)) !== undefined) return path;
+  }
+  return undefined;
 }

@@ -5,6 +5,7 @@
 import type { Os } from "../sys/os.ts";
 import { isSystemError, messageOf } from "../util/errors.ts";
 import { dirName } from "../util/path.ts";
+import { type Annotations, addAnnotations, otherConfigFile } from "./annotations.ts";
 import { checkConfig } from "./checks/check-config.ts";
 import { lookAtFiles, resolveFiles } from "./checks/files.ts";
 import type { Config, ConfigSurroundings } from "./config.ts";
@@ -22,6 +23,8 @@ export interface LoadConfigOptions {
   readonly installRoot: string;
   /** Used alone, and must exist; default: the first that there is of `find.ts`. */
   readonly path?: string | undefined;
+  /** Of the sandbox's specification. */
+  readonly annotations?: Annotations;
   /** `TABLE.KEY=VALUE`, of the command line. */
   readonly overrides?: readonly string[];
 }
@@ -48,14 +51,22 @@ export async function loadConfig(os: Os, options: LoadConfigOptions): Promise<Co
 export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<Loaded> {
   const problems: Problem[] = [];
   const report: Report = (problem) => problems.push(problem);
-  const file = await findConfigFile(os, options.path);
-  const layers = file === undefined ? [] : await readLayers(os, file, report);
+  const { overrides = [], annotations = {} } = options;
+  let file = await findConfigFile(os, options.path);
+  let layers = file === undefined ? [] : await readLayers(os, file, report);
+  const other = await otherConfigFile(os, annotations, peek(layers, overrides));
+  if (other !== undefined) {
+    problems.length = 0;
+    file = other;
+    layers = await readLayers(os, file, report);
+  }
   const settings = new Settings();
   // Read with the era that they ask for, which the last layer decides.
-  const era = eraOf(peek(layers, options.overrides ?? []));
+  const era = eraOf(peek(layers, overrides));
   for (const layer of layers) addDocument(settings, layer, era, report);
-  addOverrides(settings, options.overrides ?? [], era, report);
   const surroundings = await surroundingsOf(os, options.installRoot);
+  await addAnnotations(os, settings, annotations, { era, surroundings, report });
+  addOverrides(settings, overrides, era, report);
   const decided = effectiveConfig(settings, surroundings, report);
   const files = await lookAtFiles(os, decided, settings);
   const effective = resolveFiles(decided, files, settings, report);

@@ -77,7 +77,7 @@ function noticeText(problem: Problem): string {
 }
 
 /** QEMU 7.2's own in Debian 12, the separate package after it. */
-const virtioFsDaemons = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"];
+export const virtioFsDaemons = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"];
 
 function hypervisorConfig(
   table: HypervisorTable,

@@ -80,6 +80,15 @@ export function keysOf(table: string): KeyTable | undefined {
   }
 }
 
+/** Tables whose keys annotations may set; `hypervisor` stands for the one in use. */
+export function annotatedKeys(): readonly (readonly [table: string, keys: KeyTable])[] {
+  return [
+    ["hypervisor", hypervisorKeys()],
+    ["agent.kata", agentKeys],
+    ["runtime", runtimeKeys],
+  ];
+}
+
 export function keyOf(table: string, key: string): KeySpec | undefined {
   const keys = keysOf(table);
   return keys !== undefined && Object.hasOwn(keys, key) ? keys[key] : undefined;

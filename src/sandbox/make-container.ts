@@ -1,5 +1,4 @@
 /** What making a container is, whether a sandbox is made with it or it is added to one. What fails is undone by the caller. */
-import { annotationsWithoutEffect } from "../oci/annotations.ts";
 import { type Bundle, bundleOf } from "../oci/bundle.ts";
 import type { Journal } from "../persist/journal.ts";
 import { readRecord } from "../persist/record.ts";
@@ -9,7 +8,7 @@ import { shareContainer } from "../storage/share-container.ts";
 import type { SharedTree } from "../storage/shared-tree.ts";
 import type { ProcessId } from "../sys/os.ts";
 import { throwIfAborted } from "../util/abort.ts";
-import { oneLine } from "../util/text.ts";
+import { applyAnnotations } from "./apply-annotations.ts";
 import { catchUp } from "./catch-up.ts";
 import type { Container, ContainerPlace } from "./container.ts";
 import { type GuestSpec, guestSpecOf } from "./guest-spec.ts";
@@ -59,13 +58,12 @@ export async function makeContainer(
   const { os, log } = sandbox.host;
   const { paths, timeline } = place;
   const bundle = await bundleOf(os, request.bundle, request.document, request.configFile);
+  // Those of further containers come too late for the machine.
+  if (sandbox.state.phase === "empty") await applyAnnotations(sandbox, bundle.spec.annotations);
   const plan = await planMounts(os, bundle, id);
   const guest = guestSpecOf(bundle, guestRootfs(id), plan.guestMounts, sandbox.host.config);
   const notices = [...guest.notes, ...plan.notes];
   for (const notice of notices) log.warn(notice, { container: id });
-  for (const key of annotationsWithoutEffect(bundle.spec.annotations)) {
-    log.warn(`annotation ${oneLine(key, 200)} has no effect`, { container: id });
-  }
 
   const container = addContainer(sandbox, request, bundle, place, await claimedMs(sandbox, place));
   timeline.mark("request");

@@ -22,6 +22,8 @@ export interface SandboxHost {
   readonly os: Os;
   readonly log: Logger;
   readonly config: Config;
+  /** Reads the configuration again, for a sandbox with annotations; without it they have no effect. */
+  readonly configFor?: (annotations: Readonly<Record<string, string>>) => Promise<Config>;
   /** State directory of all sandboxes, absolute. */
   readonly root: string;
   /** Of the sandbox, which is the id of its first container. */
@@ -46,7 +48,8 @@ export type SandboxState =
   | { readonly phase: "stopped" };
 
 export class Sandbox {
-  readonly host: SandboxHost;
+  /** Replaced once, by `apply-annotations.ts`, before anything is made. */
+  host: SandboxHost;
   readonly processes = new ProcessTable();
   readonly containers = new Map<string, Container>();
   /** By id, beside the one that the sandbox was made with. */

@@ -13,6 +13,8 @@ export interface ShimOptions {
   readonly bundle: string;
   /** Absolute; `undefined` for the system's configuration. */
   readonly config: string | undefined;
+  /** `TABLE.KEY=VALUE` of the configuration. */
+  readonly overrides?: readonly string[];
   readonly debug: boolean;
   readonly logFormat: "text" | "json";
 }
@@ -33,9 +35,10 @@ export type ShimCommand = Pick<SpawnRequest, "path" | "argv" | "env" | "cwd">;
  * @throws KumiteError `install/incomplete`
  */
 export async function shimCommand(os: Os, install: Install, options: ShimOptions): Promise<ShimCommand> {
-  const { root, id, bundle, config, debug, logFormat } = options;
+  const { root, id, bundle, config, overrides = [], debug, logFormat } = options;
   const flags = ["--root", root, "--id", id, "--bundle", bundle, "--log-format", logFormat];
   if (config !== undefined) flags.push("--config", config);
+  for (const override of overrides) flags.push("--set", override);
   if (debug) flags.push("--debug");
   return {
     path: await installedNode(os, install),

@@ -13,10 +13,23 @@ describe("the command line of a shim", () => {
       id: "web",
       bundle: "/b",
       config: undefined,
+      overrides: [],
       debug: false,
       logFormat: "text",
     });
-    const more = parseShimArguments([...needed, "--debug", "--log-format", "json", "--config", "/c"]);
+    const more = parseShimArguments([
+      ...needed,
+      "--set",
+      "a.b=1",
+      "--set",
+      "c.d=2",
+      "--debug",
+      "--log-format",
+      "json",
+      "--config",
+      "/c",
+    ]);
+    assert.deepEqual(more.overrides, ["a.b=1", "c.d=2"]);
     assert.deepEqual([more.debug, more.logFormat, more.config], [true, "json", "/c"]);
   });
 

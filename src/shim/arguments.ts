@@ -9,15 +9,18 @@ export interface ShimArguments {
   readonly bundle: string;
   /** `undefined` for the system's configuration. */
   readonly config: string | undefined;
+  /** `TABLE.KEY=VALUE` of the configuration. */
+  readonly overrides: readonly string[];
   readonly debug: boolean;
   readonly logFormat: "text" | "json";
 }
 
-const valueFlags = ["--root", "--id", "--bundle", "--config", "--log-format"];
+const valueFlags = ["--root", "--id", "--bundle", "--config", "--log-format", "--set"];
 
 /** `words` come after the program. Fails with `usage/invalid`, and `container/bad-id`. */
 export function parseShimArguments(words: readonly string[]): ShimArguments {
   const values = new Map<string, string>();
+  const overrides: string[] = [];
   let debug = false;
   for (let at = 0; at < words.length; at++) {
     const flag = words[at] ?? "";
@@ -28,7 +31,8 @@ export function parseShimArguments(words: readonly string[]): ShimArguments {
     const value = words[++at];
     if (!valueFlags.includes(flag)) throw wrong(`unexpected argument "${flag}"`);
     if (value === undefined) throw wrong(`${flag} needs a value`);
-    values.set(flag, value);
+    if (flag === "--set") overrides.push(value);
+    else values.set(flag, value);
   }
   const id = required(values, "--id");
   checkContainerId(id);
@@ -38,6 +42,7 @@ export function parseShimArguments(words: readonly string[]): ShimArguments {
     id,
     bundle: absolute("--bundle", required(values, "--bundle")),
     config: config === undefined ? undefined : absolute("--config", config),
+    overrides,
     debug,
     logFormat: formatOf(values.get("--log-format") ?? "text"),
   };

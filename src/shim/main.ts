@@ -15,7 +15,7 @@ import { messageOf } from "../util/errors.ts";
 import { signalNumbers } from "../util/signals.ts";
 import { parseShimArguments } from "./arguments.ts";
 import { shimLog } from "./log.ts";
-import { Shim } from "./shim.ts";
+import { Shim, type ShimOptions } from "./shim.ts";
 
 const logDescriptor = 2;
 const listenDescriptor = 3;
@@ -50,7 +50,9 @@ async function main(): Promise<number> {
 
 async function prepare(os: Os, installRoot: string): Promise<Shim> {
   const words = parseShimArguments(process.argv.slice(2));
-  const config = await loadConfig(os, { installRoot, path: words.config });
+  const loading = { installRoot, path: words.config, overrides: words.overrides };
+  const config = await loadConfig(os, loading);
+  const configFor: ShimOptions["configFor"] = (annotations) => loadConfig(os, { ...loading, annotations });
   const log = shimLog({
     write: writeLog,
     now: os.clock.now,
@@ -61,7 +63,7 @@ async function prepare(os: Os, installRoot: string): Promise<Shim> {
   for (const notice of config.notices) log.warn(notice);
   const listener = await listenOnDescriptor(listenDescriptor);
   const version = await productVersion(installRoot);
-  const shim = new Shim({ os, log, config, listener, arguments: words, version, startMs: 0 });
+  const shim = new Shim({ os, log, config, configFor, listener, arguments: words, version, startMs: 0 });
 
   const { SIGTERM, SIGINT, SIGHUP } = signalNumbers;
   os.self.onSignals([SIGTERM, SIGINT, SIGHUP], ({ signal }) => {

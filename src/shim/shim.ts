@@ -28,6 +28,8 @@ export interface ShimOptions {
   readonly os: Os;
   readonly log: Logger;
   readonly config: Config;
+  /** The configuration as the annotations of a sandbox change it. */
+  readonly configFor: (annotations: Readonly<Record<string, string>>) => Promise<Config>;
   readonly listener: Listener;
   readonly arguments: ShimArguments;
   /** Of Kumite. */
@@ -48,12 +50,12 @@ export class Shim {
   #orphaned = false;
 
   constructor(options: ShimOptions) {
-    const { os, log, config, version, startMs } = options;
+    const { os, log, config, configFor, version, startMs } = options;
     const { root, id, bundle } = options.arguments;
     this.#options = options;
     const timeline = new Timeline(os.clock, startMs);
     timeline.mark("shim");
-    this.sandbox = new Sandbox({ os, log, config, root, id, paths: sandboxPaths(root, id), timeline });
+    this.sandbox = new Sandbox({ os, log, config, configFor, root, id, paths: sandboxPaths(root, id), timeline });
     const oci = ociService({
       sandbox: this.sandbox,
       version,

@@ -66,6 +66,8 @@ export interface FileStatus {
 export interface Files {
   /** Whole file; fails with EFBIG beyond `limit` bytes (default 16 MiB). */
   readBytes(path: string, limit?: number): Promise<Uint8Array>;
+  /** SHA-512 of the whole file, in hexadecimal digits. Only under Node, the small engine refuses with ENOSYS. */
+  sha512(path: string): Promise<string>;
   /** Whole file as UTF-8. */
   readText(path: string, limit?: number): Promise<string>;
   /** Creates or truncates; with `exclusive` an existing file is EEXIST; with `append` adds at the end. Not durable. */

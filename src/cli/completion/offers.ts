@@ -34,6 +34,8 @@ export function offerForArgument({ choices, completes }: ArgumentSpec): Offer {
       return { kind: "containers" };
     case "signal":
       return { kind: "words", words: Object.keys(signalNumbers).map((name) => name.slice("SIG".length)) };
+    case "file":
+      return { kind: "files" };
     case "verb":
       return { kind: "words", words: Object.keys(commands) };
   }

@@ -1,4 +1,5 @@
 /** `Files` over Node; locks and nothing else go through the helper. */
+import { createHash } from "node:crypto";
 import { type BigIntStats, constants } from "node:fs";
 import * as fs from "node:fs/promises";
 import { concat } from "../../util/bytes.ts";
@@ -18,6 +19,7 @@ export function nodeFiles(helper: HelperClient): Files {
   return {
     readBytes,
     readText: async (path, limit) => decodeUtf8(await readBytes(path, limit)),
+    sha512,
     write,
     replace: replaceFile,
     makeDir: (path, mode) => asSystemCall("mkdir", path, () => makeDir(path, mode)),
@@ -52,6 +54,19 @@ async function readBytes(path: string, limit = defaultReadLimitBytes): Promise<U
       length += bytesRead;
       if (length > limit) throw new SystemError("EFBIG", "read", path);
       parts.push(part.subarray(0, bytesRead));
+    }
+  });
+}
+
+async function sha512(path: string): Promise<string> {
+  return await asSystemCall("read", path, async () => {
+    await using file = await fs.open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const hash = createHash("sha512");
+    const part = new Uint8Array(readStepBytes);
+    for (;;) {
+      const { bytesRead } = await file.read(part, 0, part.length, null);
+      if (bytesRead === 0) return hash.digest("hex");
+      hash.update(part.subarray(0, bytesRead));
     }
   });
 }

@@ -1,0 +1,189 @@
+/**
+ * What the annotations of a sandbox change in its configuration. Whoever may write annotations may be less trusted than
+ * who wrote the configuration, which says what they may change; what they ask for in vain is an error.
+ */
+import type { Os } from "../sys/os.ts";
+import { KumiteError } from "../util/errors.ts";
+import { nearest } from "../util/nearest.ts";
+import { oneLine } from "../util/text.ts";
+import { type AnnotationContext, checkedValue } from "./annotation-value.ts";
+import { checkHashes, isHashName } from "./asset-hashes.ts";
+import { chosenHypervisor, decide } from "./effective.ts";
+import { isGlobbed } from "./globs.ts";
+import type { KeySpec, KeyValue } from "./key.ts";
+import { runtimeKeys } from "./keys/runtime.ts";
+import { whyNotHonoured } from "./not-honoured.ts";
+import { type Origin, rank } from "./problem.ts";
+import type { Settings } from "./settings.ts";
+import { annotatedKeys, hypervisorKeys } from "./tables.ts";
+
+export type Annotations = Readonly<Record<string, string>>;
+
+const prefix = "io.katacontainers.";
+const hypervisorPrefix = `${prefix}config.hypervisor.`;
+const configPath = `${prefix}config_path`;
+/** They say something to others, or what they say is found out otherwise. */
+const silent = [`${prefix}pkg.oci.`, `${prefix}asset_hash_type`, configPath];
+
+/** Whether there is anything for `addAnnotations` among them. */
+export function concernConfig(annotations: Annotations): boolean {
+  return Object.keys(annotations).some((name) => name.startsWith(prefix) && !name.startsWith(`${prefix}pkg.oci.`));
+}
+
+/**
+ * The file that an annotation names instead of the one in use, `undefined` when none does.
+ * Fails with `config/invalid` when the file in use does not allow it.
+ */
+export async function otherConfigFile(
+  os: Os,
+  annotations: Annotations,
+  settings: Settings,
+): Promise<string | undefined> {
+  const path = annotations[configPath];
+  if (path === undefined) return undefined;
+  const allowed = settings.get("runtime", "valid_config_paths")?.value ?? runtimeKeys.valid_config_paths.default;
+  if (await isGlobbed(os, allowed as readonly string[], path)) return await os.files.realPath(path);
+  throw new KumiteError("config/invalid", `annotation ${configPath}: ${oneLine(path, 200)} is not allowed`, {
+    phase: "config.load",
+    hint: "it has to be an existing file that valid_config_paths in [runtime] has a pattern for",
+    data: { key: configPath },
+  });
+}
+
+/** Lays them over the settings; what is refused is reported. */
+export async function addAnnotations(
+  os: Os,
+  settings: Settings,
+  annotations: Annotations,
+  context: AnnotationContext,
+): Promise<void> {
+  if (!concernConfig(annotations)) return;
+  const chosen = chosenHypervisor(settings, decide("runtime", runtimeKeys, settings).hypervisor, () => {});
+  const reader = new AnnotationReader(os, settings, `hypervisor.${chosen === "process" ? "qemu" : chosen}`, context);
+  for (const [name, value] of Object.entries(annotations)) {
+    if (name.startsWith(prefix)) await reader.read(name, value);
+  }
+  await checkHashes(os, settings, reader.table, annotations, context);
+}
+
+class AnnotationReader {
+  /** Of the hypervisor. */
+  readonly table: string;
+  readonly #os: Os;
+  readonly #settings: Settings;
+  readonly #context: AnnotationContext;
+  readonly #enabled: readonly RegExp[];
+
+  constructor(os: Os, settings: Settings, table: string, context: AnnotationContext) {
+    this.#os = os;
+    this.#settings = settings;
+    this.table = table;
+    this.#context = context;
+    const patterns = this.#list("enable_annotations");
+    this.#enabled = patterns.flatMap((pattern) => wholeName(pattern));
+  }
+
+  async read(name: string, text: string): Promise<void> {
+    if (name.startsWith(hypervisorPrefix) && !this.#isEnabled(name.slice(hypervisorPrefix.length))) {
+      const hint = `an administrator allows it in enable_annotations of [${this.table}]`;
+      return this.#fails(name, "is not enabled", hint);
+    }
+    const short = name.slice(prefix.length);
+    const target = targetOf(short, this.table);
+    if (target !== undefined) return await this.#apply(name, text, target);
+    if (isHashName(short) || silent.some((start) => name.startsWith(start))) return;
+    if (short.startsWith("config.")) return this.#fails(name, "is not a known annotation", meant(short));
+    this.#context.report({ severity: "notice", origin: originOf(name), reason: "it has no effect" });
+  }
+
+  async #apply(name: string, text: string, { table, key, spec }: Target): Promise<void> {
+    const value = checkedValue(table, key, spec, text, this.#context);
+    if (typeof value === "object" && "fault" in value)
+      return this.#fails(name, value.fault, "correct it, or remove it");
+    if (spec.kind === "text" && spec.allowedBy !== undefined && value !== "") {
+      const allowed = await isGlobbed(this.#os, this.#list(spec.allowedBy), text);
+      if (!allowed) {
+        const hint = `it has to be an existing file that ${spec.allowedBy} of [${table}] has a pattern for`;
+        return this.#fails(name, `${oneLine(text, 200)} is not allowed`, hint);
+      }
+    }
+    const why = whyNotHonoured(table, key);
+    const before = this.#settings.get(table, key)?.value ?? spec.default;
+    if (JSON.stringify(before) === JSON.stringify(value)) return;
+    if (why !== undefined) return this.#fails(name, `has no effect here: ${why}`, "remove it");
+    const origin = originOf(name);
+    this.#settings.set(table, key, { value: merged(key, before, value), origin: () => origin });
+    // One of the two guests: whoever asks for one does not want the other.
+    const other = key === "image" ? "initrd" : key === "initrd" ? "image" : undefined;
+    if (other !== undefined && this.#settings.origin(table, other).kind !== "annotation") {
+      this.#settings.set(table, other, { value: "", origin: () => origin });
+    }
+  }
+
+  #isEnabled(name: string): boolean {
+    return name.length <= 256 && this.#enabled.some((pattern) => pattern.test(name));
+  }
+
+  #list(key: string): readonly string[] {
+    const spec: KeySpec | undefined = hypervisorKeys()[key as "enable_annotations"];
+    const value = this.#settings.get(this.table, key)?.value ?? spec?.default;
+    return Array.isArray(value) ? (value as string[]) : [];
+  }
+
+  #fails(name: string, fault: string, hint: string | undefined): void {
+    const reason = fault === "is not enabled" ? `annotation ${oneLine(name, 200)} is not enabled` : fault;
+    this.#context.report({
+      severity: "error",
+      origin: originOf(name),
+      key: oneLine(name, 200),
+      reason,
+      rank: rank.decoding,
+      ...(hint !== undefined && { hint }),
+    });
+  }
+}
+
+interface Target {
+  readonly table: string;
+  readonly key: string;
+  readonly spec: KeySpec;
+}
+
+let targets: ReadonlyMap<string, Target> | undefined;
+
+/** `name` without the prefix. */
+function targetOf(name: string, hypervisorTable: string): Target | undefined {
+  targets ??= new Map(
+    annotatedKeys().flatMap(([table, keys]) =>
+      Object.entries(keys).flatMap(([key, spec]): [string, Target][] =>
+        spec.annotation === undefined ? [] : [[spec.annotation, { table, key, spec }]],
+      ),
+    ),
+  );
+  const found = targets.get(name);
+  return found?.table === "hypervisor" ? { ...found, table: hypervisorTable } : found;
+}
+
+function meant(name: string): string | undefined {
+  const close = name.length > 80 ? undefined : nearest(name, [...(targets?.keys() ?? [])]);
+  return close === undefined ? "remove it" : `did you mean ${prefix}${close}?`;
+}
+
+/** Users' parameters come after the administrator's, and win. */
+function merged(key: string, before: KeyValue, value: KeyValue): KeyValue {
+  return key === "kernel_params" && before !== "" ? `${before} ${value}` : value;
+}
+
+/** A pattern for a part of a name would enable what nobody thought of: `path` is not `jailer_path`. */
+function wholeName(pattern: string): RegExp[] {
+  try {
+    return [new RegExp(`^(?:${pattern})$`)];
+  } catch {
+    // Told by the checks.
+    return [];
+  }
+}
+
+function originOf(name: string): Origin {
+  return { kind: "annotation", name };
+}

@@ -1,0 +1,63 @@
+/** What the configuration, the command line and annotations say reaches the machine. */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { after, before, describe, it } from "node:test";
+import { type OciConfig, shell } from "../support/bundle.ts";
+import { describe as show } from "../support/command.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { Workplace } from "../support/workplace.ts";
+
+const memory = "io.katacontainers.config.hypervisor.default_memory";
+const parameters = "io.katacontainers.config.hypervisor.kernel_params";
+
+function annotated(annotations: Record<string, string>) {
+  return (config: OciConfig): void => {
+    config.annotations = annotations;
+  };
+}
+
+describe("a configured machine", () => {
+  let place: Workplace;
+  before(async () => {
+    place = await Workplace.open("configuration");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  it("is made by the file, the annotations of its bundle and the command line, the last of them first", async () => {
+    const file = place.path("configuration.toml");
+    await writeFile(
+      file,
+      `[hypervisor.qemu]
+      kernel_params = "kumite.from=file"
+      default_memory = 400
+      enable_annotations = ["default_memory", "kernel_params"]`,
+    );
+    const bundle = await place.bundle(
+      shell("cat /proc/cmdline; grep MemTotal /proc/meminfo"),
+      annotated({ [memory]: "2000", [parameters]: "kumite.more=annotation" }),
+    );
+    const words = [
+      "--config",
+      file,
+      "--set",
+      "hypervisor.qemu.default_memory=300",
+      "run",
+      "--bundle",
+      bundle.directory,
+    ];
+    const finished = await place.runtime([...words, place.newId()]);
+    assert.equal(finished.status, 0, show(finished));
+    assert.match(finished.stdout, /kumite\.from=file kumite\.more=annotation\n/);
+    const kiB = Number(/MemTotal:\s*(\d+) kB/.exec(finished.stdout)?.[1]);
+    assert.ok(kiB > 200 * 1024 && kiB < 300 * 1024, `${kiB}`);
+  });
+
+  it("is not made for an annotation that is not enabled, and nothing stays", async () => {
+    const bundle = await place.bundle(shell("true"), annotated({ [memory]: "2000" }));
+    const finished = await place.runtime(["run", "--bundle", bundle.directory, place.newId()]);
+    assert.equal(finished.status, 1, show(finished));
+    assert.match(finished.stderr, new RegExp(`annotation ${memory} is not enabled`));
+    assert.match(finished.stderr, /try: .*enable_annotations/);
+  });
+});

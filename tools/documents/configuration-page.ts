@@ -1,0 +1,125 @@
+/** docs/configuration.md, made from the schema of the configuration. */
+import { defaultOf } from "../../src/config/default-file.ts";
+import { defaultConfigPaths } from "../../src/config/find.ts";
+import { hypervisorTables, type KeySpec } from "../../src/config/key.ts";
+import { whyNotHonoured } from "../../src/config/not-honoured.ts";
+import { tomlValue } from "../../src/config/shown.ts";
+import { keysOf } from "../../src/config/tables.ts";
+
+const sections: readonly (readonly [table: string, heading: string, about: string])[] = [
+  [
+    "hypervisor.qemu",
+    "`[hypervisor.qemu]`, `[hypervisor.firecracker]`, `[hypervisor.clh]`",
+    "One of these tables; every key may stand in each. The column *of* names those that Kata's own files have it in: q, f, c.",
+  ],
+  ["agent.kata", "`[agent.kata]`", "Or `[agent.hyperstart]`, which has the same keys here."],
+  ["runtime", "`[runtime]`", ""],
+  ["factory", "`[factory]`", ""],
+  ["proxy.kata", "`[proxy.kata]`", "Of releases before 2.0, like the next two."],
+  ["shim.kata", "`[shim.kata]`", ""],
+  ["netmon", "`[netmon]`", ""],
+  ["image", "`[image]`", "Of releases 2.2 to 3.3."],
+];
+
+export function configurationPage(): string {
+  return [
+    "<!-- Made by `npm run generate` from src/config/keys: change them there. -->",
+    "# Configuration",
+    introduction,
+    ...sections.flatMap(([table, heading, about]) => [
+      `## ${heading}`,
+      ...(about === "" ? [] : [about]),
+      keyTable(table),
+    ]),
+  ]
+    .join("\n\n")
+    .concat("\n");
+}
+
+const introduction = `\
+Kumite needs no configuration file. It reads those of Kata Containers, of every release from 1.0 to 4.1, as they are.
+\`kumite config default\` prints a file with every key and what it means, \`kumite config show --origin\` the values in force and
+where each comes from, \`kumite config check FILE\` everything that is wrong with a file.
+
+**Which file**: that of \`--config\` (or \`--kata-config\`), else of the variable \`KATA_CONF_FILE\`, else the first there is of
+
+${defaultConfigPaths.map((path) => `    ${path}`).join("\n")}
+
+A file that is there and cannot be used is an error. None at all means the defaults. A file has 512 KiB at most.
+
+**What comes later wins**, key by key; a list is replaced as a whole:
+
+1. the defaults below;
+2. the file;
+3. its drop-ins: every file of the directory \`config.d\` beside it, in the order of their names;
+4. annotations of the sandbox's \`config.json\`, where they are allowed;
+5. \`--set TABLE.KEY=VALUE\` before the verb, for one call: \`kumite --set factory.enable_template=true run …\`. A list is
+   written as in TOML, or with commas.
+
+**Unknown keys** are told in the log with file, line and what was probably meant, and ignored; \`config check\` counts them as
+errors. In a drop-in those of hypervisors and agents are errors. **Keys without effect** are known and do nothing here; a
+value other than the default is told. **Wrong values** are errors: nothing starts.
+
+**Paths** must exist, and what they link to is used. An empty text is the same as no key.
+
+**Annotations** have the prefix \`io.katacontainers.\`. Those of hypervisor keys must match \`enable_annotations\`, as a whole; values
+that are paths must also be one of the files that a glob of the matching \`valid_…\` list gives. \`kernel\`, \`image\`, \`initrd\`,
+\`path\`, \`jailer_path\`, \`firmware\` and \`firmware_volume\` may come with a SHA-512 of the file: \`kernel_hash\`, \`image_hash\`,
+\`initrd_hash\`, \`hypervisor_hash\`, \`jailer_hash\`, \`firmware_hash\`, \`firmware_volume_hash\`. What an annotation asks for and nothing
+here can do is an error.
+
+**\`config_era\`** selects the rules of old releases: \`1.0\`, \`1.4\` and \`1.6\` take \`default_vcpus\` as whole numbers and memory
+from 8 MiB on, want \`initrd\` or \`image\` in a hypervisor table, and know older exclusions (template with cache or vsock).`;
+
+function keyTable(table: string): string {
+  const hypervisor = table.startsWith("hypervisor.");
+  const head = hypervisor
+    ? ["key", "of", "default", "annotation", "since", "meaning"]
+    : ["key", "default", "annotation", "since", "meaning"];
+  const rows = Object.entries(keysOf(table) ?? {}).map(([key, spec]) => {
+    const cells = [
+      `\`${key}\``,
+      defaultText(table, spec),
+      annotationText(key, spec),
+      sinceText(spec),
+      meaning(table, key, spec),
+    ];
+    return hypervisor ? [...cells.slice(0, 1), ofText(spec), ...cells.slice(1)] : cells;
+  });
+  const lines = [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`);
+  return lines.join("\n");
+}
+
+function ofText({ of }: KeySpec): string {
+  return hypervisorTables
+    .filter((name) => of === undefined || of.includes(name))
+    .map((name) => name.charAt(0))
+    .join(" ");
+}
+
+function defaultText(table: string, spec: KeySpec): string {
+  const value = defaultOf(table, spec);
+  if (spec.kind === "text" && spec.defaultText !== undefined) return spec.defaultText;
+  if (value === "") return "";
+  const others = spec.kind === "text" ? Object.entries(spec.defaults ?? {}).filter(([name]) => name !== "qemu") : [];
+  const ofOthers = others.map(([name, text]) => `, ${name}: \`${text}\``).join("");
+  return `\`${typeof value === "string" ? value : tomlValue(value)}\`${ofOthers}`;
+}
+
+function annotationText(key: string, { annotation }: KeySpec): string {
+  if (annotation === undefined) return "";
+  return annotation.endsWith(`.${key}`) ? "yes" : `\`${annotation}\``;
+}
+
+function sinceText({ since, until }: KeySpec): string {
+  return until === undefined ? since : `${since} to ${until}`;
+}
+
+function meaning(table: string, key: string, spec: KeySpec): string {
+  const unit = "unit" in spec && spec.unit !== undefined ? ` In ${spec.unit}.` : "";
+  const choices = spec.kind === "text" ? (spec.choices ?? []).filter((choice) => choice !== "") : [];
+  const one = choices.length === 0 ? "" : ` One of ${choices.map((choice) => `\`${choice}\``).join(", ")}.`;
+  const without = whyNotHonoured(table, key);
+  const none = without === undefined ? "" : ` *Without effect: ${without}.*`;
+  return `${spec.doc}${unit}${one}${none}`.replaceAll("|", "\\|");
+}
