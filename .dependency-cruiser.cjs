@@ -13,7 +13,7 @@ const arrows = {
   "index.ts": ["sandbox/", "factory/", "config/"],
   "cli/": [
     "shim-client/",
-    "sandbox/(observe|prepare|recover)",
+    "sandbox/(observe|prepare|recover|explain-sizing|machine-size)",
     "factory/",
     "config/",
     "persist/",

@@ -297,7 +297,7 @@ const updateCommand = {
   summary: "change the limits of a container",
   details:
     "What is not named stays, and when one limit is refused none is changed.\n" +
-    "Limits are kept inside the virtual machine, whose size does not change.",
+    "Limits are kept inside the virtual machine, whose size follows them.",
   arguments: [containerId],
   flags: resourceFlags,
 } as const satisfies CommandSpec;
@@ -392,6 +392,26 @@ const configCommand = {
   ],
 } as const satisfies CommandSpec;
 
+const sizingCommand = {
+  name: "sizing",
+  summary: "show how large a virtual machine is, and why",
+  details:
+    "Of a container that runs, or with --bundle of one that could: the formula with its numbers, from the configuration\n" +
+    "and from the limits of all containers in the machine.",
+  arguments: [{ name: "ID", optional: true }],
+  flags: [
+    {
+      name: "bundle",
+      short: "b",
+      kind: "text",
+      value: "DIR",
+      help: "directory with config.json, instead of a container",
+    },
+    { name: "explain", kind: "switch", ignored: "the formula is always shown", help: "show the formula" },
+    { name: "json", kind: "switch", help: "print JSON" },
+  ],
+} as const satisfies CommandSpec;
+
 const completionCommand = {
   name: "completion",
   summary: "print the completion for a shell",
@@ -434,6 +454,7 @@ export const commands = {
   features: featuresCommand,
   factory: factoryCommand,
   config: configCommand,
+  sizing: sizingCommand,
   completion: completionCommand,
   version: versionCommand,
   help: helpCommand,

@@ -139,6 +139,8 @@ async function invoke(context: VerbContext, invocation: AnyInvocation): Promise<
       return (await import("./commands/spec.ts")).spec(context, invocation);
     case "completion":
       return (await import("./commands/completion.ts")).completion(context, invocation);
+    case "sizing":
+      return (await import("./commands/sizing.ts")).sizing(context, invocation);
     case "factory":
       return (await import("./commands/factory.ts")).factory(context, invocation);
     case "features":

@@ -93,6 +93,9 @@ export interface RunningVm {
   guestShare(directory: SharedDirectory): GuestShare;
   /** Of a driver with the capability. */
   readonly snapshots?: VmSnapshots;
+  /** Stops and lets run again what is in the machine; missing where the driver cannot. Each is idempotent. */
+  readonly pause?: (signal?: AbortSignal) => Promise<void>;
+  readonly resume?: (signal?: AbortSignal) => Promise<void>;
   /** Of a driver with a capability of `hotplug`. */
   readonly plug?: MachinePlug | undefined;
   /** Ends the VM and waits until every process of it is gone. Idempotent, never fails for a VM that is gone. */

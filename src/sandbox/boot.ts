@@ -12,10 +12,11 @@ import { linked } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
+import { livingContainers } from "./fit-machine.ts";
 import { type HostResources, takeOwnJournal } from "./host-resources.ts";
+import { bootSizeOf } from "./machine-size.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-const seedBytes = 512;
 /** Of one call to an agent that has answered before. */
 const callTimeoutMs = 60_000;
 /** Of what the guest prints, on disk; in text about three thousand lines. */
@@ -85,7 +86,13 @@ async function startMachine(sandbox: Sandbox, directory: SharedDirectory, signal
     os,
     config,
     // Born into the same cgroups as this process, which the command made.
-    { id, directory: paths.vm, sharedDirectories: [directory], cgroups: machineCgroupsIn(journal.content.steps) },
+    {
+      id,
+      directory: paths.vm,
+      sharedDirectories: [directory],
+      cgroups: machineCgroupsIn(journal.content.steps),
+      size: bootSizeOf(config, livingContainers(sandbox)),
+    },
     context,
   );
   timeline.mark("agent");
@@ -107,14 +114,11 @@ async function introduce(
   hostname: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { os, id } = host;
+  const { id } = host;
   const options = { signal, timeoutMs: callTimeoutMs };
   const calls: Promise<unknown>[] = [];
   if (vm.capabilities.ownClock) {
-    const nowMs = os.clock.now();
-    const [seconds, microseconds] = [Math.floor(nowMs / 1000), (nowMs % 1000) * 1000];
-    calls.push(vm.agent.setGuestDateTime({ Sec: BigInt(seconds), Usec: BigInt(Math.floor(microseconds)) }, options));
-    calls.push(vm.agent.reseedRandomDev({ data: os.random(seedBytes) }, options));
+    calls.push(vm.syncTime(signal), vm.reseedRng(signal));
   }
   const share = vm.machine.guestShare(directory);
   const storage = { ...share, mountPoint: guestSharedDirectory, options: [...share.options] };

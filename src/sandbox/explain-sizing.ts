@@ -1,15 +1,16 @@
-/** A sizing in words and numbers, for people and as JSON. Pure. */
-import { bytesOf, cpusOf, type Demand, type SandboxSize, type Sizing } from "./sizing.ts";
+/** A sizing in numbers, as JSON, and in words, for people. Pure. */
+import { bytesOf, cpusOf, type SandboxSize, type Sizing, type SizingRule } from "./sizing.ts";
 
 const mib = 1024 * 1024;
 
 /** What `kumite sizing --json` prints. */
 export interface SizingReport {
-  readonly rule: string;
+  readonly rule: SizingRule;
   readonly vcpus: {
     readonly base: number;
     readonly workload: number;
-    readonly source: string;
+    /** What the workload was taken from: `quota`, `cpuset`, `unreadable-cpuset` or `none`. */
+    readonly source: Sizing["workloadSource"]["kind"];
     readonly wanted: number;
     readonly maximum: number;
     readonly result: number;
@@ -21,14 +22,18 @@ export interface SizingReport {
     readonly maximum: number;
     readonly result: number;
   };
-  readonly containers: readonly {
-    readonly id: string;
-    readonly cpus: number;
-    readonly cpuset: string | null;
-    readonly memoryMiB: number;
-  }[];
+  readonly containers: readonly SizingShare[];
   /** Of the running machine; missing when there is none. */
   readonly machine?: SandboxSize | undefined;
+}
+
+interface SizingShare {
+  readonly id: string;
+  readonly cpus: number;
+  readonly quota: number | null;
+  readonly period: number | null;
+  readonly cpuset: string | null;
+  readonly memoryBytes: number;
 }
 
 export function reportOf(sizing: Sizing, machine?: SandboxSize): SizingReport {
@@ -53,66 +58,57 @@ export function reportOf(sizing: Sizing, machine?: SandboxSize): SizingReport {
     containers: demands.map((demand) => ({
       id: demand.id,
       cpus: tidy(cpusOf(demand)),
+      quota: demand.cpuQuotaUs ?? null,
+      period: demand.cpuPeriodUs ?? null,
       cpuset: demand.cpus ?? null,
-      memoryMiB: tidy(bytesOf(rule, demand) / mib),
+      memoryBytes: bytesOf(rule, demand),
     })),
     ...(machine === undefined ? {} : { machine }),
   };
 }
 
 /** Lines for people. */
-export function explainSizing(sizing: Sizing, machine?: SandboxSize): string[] {
-  const { rule, base, demands, wanted } = sizing;
-  const addedMiB = wanted.memoryMiB - base.memoryMiB;
+export function explainSizing({ rule, vcpus, memoryMiB, containers, machine }: SizingReport): string[] {
   return [
     `rule: ${rule} (${ruleTexts[rule]})`,
-    `vcpus: ${vcpuFormula(sizing)} = ${wanted.vcpus}${limit(wanted.vcpus, sizing.vcpus, base.maxVcpus)}`,
-    ...demands.map((demand) => `  ${demand.id}: ${cpuText(demand)}`),
-    `memory: default_memory ${base.memoryMiB} MiB + ${addedMiB} MiB = ${wanted.memoryMiB} MiB` +
-      limit(wanted.memoryMiB, sizing.memoryMiB, base.maxMemoryMiB),
-    ...demands.map((demand) => `  ${demand.id}: ${memoryText(sizing, demand)}`),
+    `vcpus: ${vcpuFormula(rule, vcpus)} = ${vcpus.wanted}${limit(vcpus)}`,
+    ...containers.map((container) => `  ${container.id}: ${cpuText(container)}`),
+    `memory: default_memory ${memoryMiB.base} MiB + ${memoryMiB.workload} MiB = ${memoryMiB.wanted} MiB${limit(memoryMiB)}`,
+    ...containers.map((container) => `  ${container.id}: ${memoryText(container)}`),
     ...(machine === undefined ? [] : [`machine: ${machine.vcpus} vcpus, ${machine.memoryMiB} MiB`]),
   ];
 }
 
-const ruleTexts: Readonly<Record<Sizing["rule"], string>> = {
+const ruleTexts: Readonly<Record<SizingRule, string>> = {
   "per-container": "each container is rounded up alone",
   "whole-sandbox": "thousandths of all containers are summed, then rounded up",
   fractional: "everything is summed, then rounded up once",
 };
 
-function vcpuFormula({ rule, base, workloadVcpus, workloadSource }: Sizing): string {
-  const workload = `${tidy(workloadVcpus)}${sourceText(workloadSource)}`;
-  const terms = `default_vcpus ${base.vcpus} + ${workload}`;
+function vcpuFormula(rule: SizingRule, { base, workload, source }: SizingReport["vcpus"]): string {
+  const terms = `default_vcpus ${base} + ${workload}${sourceTexts[source]}`;
   return rule === "fractional" ? `ceil(${terms})` : terms;
 }
 
-function sourceText(source: Sizing["workloadSource"]): string {
-  switch (source.kind) {
-    case "quota":
-    case "none":
-      return "";
-    case "cpuset":
-      return " (size of the cpusets, since nothing has a quota)";
-    case "unreadable-cpuset":
-      return ` (the cpuset of ${source.id} cannot be read)`;
-  }
-}
+const sourceTexts: Readonly<Record<SizingReport["vcpus"]["source"], string>> = {
+  quota: "",
+  none: "",
+  cpuset: " (size of the cpusets, since nothing has a quota)",
+  "unreadable-cpuset": " (a cpuset cannot be read)",
+};
 
-function cpuText(demand: Demand): string {
-  const cpus = cpusOf(demand);
-  const set = demand.cpus === undefined ? "" : `cpuset ${demand.cpus}`;
+function cpuText({ cpus, quota, period, cpuset }: SizingShare): string {
+  const set = cpuset === null ? "" : `cpuset ${cpuset}`;
   if (cpus === 0) return set === "" ? "no cpu limit" : `no cpu quota, ${set}`;
-  const quota = `quota ${demand.cpuQuotaUs} / period ${demand.cpuPeriodUs} = ${tidy(cpus)}`;
-  return set === "" ? quota : `${quota}, ${set}`;
+  const share = `quota ${quota} / period ${period} = ${cpus}`;
+  return set === "" ? share : `${share}, ${set}`;
 }
 
-function memoryText({ rule }: Sizing, demand: Demand): string {
-  const bytes = bytesOf(rule, demand);
-  return bytes === 0 ? "no memory limit" : `${bytes} bytes = ${tidy(bytes / mib)} MiB`;
+function memoryText({ memoryBytes }: SizingShare): string {
+  return memoryBytes === 0 ? "no memory limit" : `${memoryBytes} bytes = ${tidy(memoryBytes / mib)} MiB`;
 }
 
-function limit(wanted: number, result: number, maximum: number): string {
+function limit({ wanted, maximum, result }: { wanted: number; maximum: number; result: number }): string {
   return wanted === result ? "" : `, at most ${maximum}: ${result}`;
 }
 

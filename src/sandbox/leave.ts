@@ -6,6 +6,7 @@
 import { isKumiteError, KumiteError, messageOf } from "../util/errors.ts";
 import type { Container } from "./container.ts";
 import { endProcesses, lastWords } from "./end-processes.ts";
+import { shrinkMachine } from "./fit-machine.ts";
 import { releaseJournal, undoResources } from "./host-resources.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -28,6 +29,8 @@ async function stop(sandbox: Sandbox, container: Container): Promise<void> {
   if (onHost !== undefined) await undoResources(sandbox.host.os, onHost, log);
   await hooks;
   log.info("container stopped", { container: id, phase: "stop" });
+  // Nobody waits for it.
+  void shrinkMachine(sandbox);
 }
 
 /** A guest that cannot do it keeps what it has until it ends itself. */

@@ -11,6 +11,7 @@ import { throwIfAborted } from "../util/abort.ts";
 import { applyAnnotations } from "./apply-annotations.ts";
 import { catchUp } from "./catch-up.ts";
 import type { Container, ContainerPlace } from "./container.ts";
+import { growMachine, limitMachine } from "./fit-machine.ts";
 import { type GuestSpec, guestSpecOf } from "./guest-spec.ts";
 import { connectStreams, takePorts } from "./guest-streams.ts";
 import { runCreationHooks } from "./hooks.ts";
@@ -75,7 +76,7 @@ export async function makeContainer(
     timeline.mark("share");
   });
   const sizeBefore = container.process.consoleSize;
-  await createInGuest(sandbox, container, guest, signal);
+  await growAndCreate(sandbox, container, () => createInGuest(sandbox, container, guest, signal), signal);
   container.process.moveTo({ phase: "created" });
   watchProcess(sandbox, container.process);
   timeline.mark("container");
@@ -85,6 +86,25 @@ export async function makeContainer(
   throwIfAborted(signal);
   log.info("container created", { container: id, ms: timeline.marks.container ?? 0 });
   return { container, notices };
+}
+
+/**
+ * Beside each other, since processors that are plugged into an emulated machine take their time; but the guest refuses a
+ * set of processors that it does not have.
+ */
+async function growAndCreate(
+  sandbox: Sandbox,
+  { resources }: Container,
+  create: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const growing = growMachine(sandbox, signal);
+  // When the create fails nobody waits for it.
+  growing.catch(() => {});
+  if ((resources.cpu?.cpus ?? "") !== "") await growing;
+  await create();
+  await growing;
+  await limitMachine(sandbox, signal);
 }
 
 /** A container is as old as its claim. */

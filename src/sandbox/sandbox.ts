@@ -10,6 +10,7 @@ import type { Os } from "../sys/os.ts";
 import { deferred } from "../util/deferred.ts";
 import { KumiteError } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
+import { Turns } from "../util/turns.ts";
 import type { Vm } from "../vm/vm.ts";
 import type { Container } from "./container.ts";
 import type { HostResources } from "./host-resources.ts";
@@ -62,6 +63,10 @@ export class Sandbox {
   console: RingFile | undefined;
   /** Set by who finds out that the machine failed. */
   failure: string | undefined;
+  /** Changes of the machine's size and of its limits, one after the other. */
+  readonly sizeChanges = new Turns();
+  /** Set by `fit-machine.ts`: the host has limits for the machine, or it was told that it has none. */
+  limited = false;
   /** Set by `oom.ts` with its first use. */
   oom: OomWatch | undefined;
   /** Set by `stop.ts`: the one stop that everyone waits for. */

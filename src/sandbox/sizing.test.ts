@@ -114,7 +114,7 @@ describe("the explanation of a size", () => {
     const sizing = sizeSandbox("fractional", { ...base, maxVcpus: 2 }, [
       { id: "web", cpuQuotaUs: 150_000, cpuPeriodUs: 100_000, memoryBytes: 64 * mib },
     ]);
-    assert.deepEqual(explainSizing(sizing, { vcpus: 2, memoryMiB: 2112 }), [
+    assert.deepEqual(explainSizing(reportOf(sizing, { vcpus: 2, memoryMiB: 2112 })), [
       "rule: fractional (everything is summed, then rounded up once)",
       "vcpus: ceil(default_vcpus 1 + 1.5) = 3, at most 2: 2",
       "  web: quota 150000 / period 100000 = 1.5",

@@ -7,6 +7,8 @@ import { addContainer } from "../sandbox/add.ts";
 import { attachRelay } from "../sandbox/attach.ts";
 import { createSandbox } from "../sandbox/create.ts";
 import { execProcess } from "../sandbox/exec.ts";
+import { reportOf } from "../sandbox/explain-sizing.ts";
+import { sandboxSizing } from "../sandbox/fit-machine.ts";
 import { guestTimeline } from "../sandbox/guest-timeline.ts";
 import { ociStateOf } from "../sandbox/inspect.ts";
 import { discardContainer } from "../sandbox/leave.ts";
@@ -83,6 +85,11 @@ export function ociService(options: OciServiceOptions): TtrpcService {
         return phase === "stopped" ? [] : [relay.pid];
       });
       return { pids: await processIds(sandbox, containerId), hostPids };
+    },
+    sizing: async (request) => {
+      sandbox.container(request.id);
+      const { vcpus, memoryMiB } = sandbox.running().vm.status();
+      return { json: JSON.stringify(reportOf(sandboxSizing(sandbox), { vcpus, memoryMiB })) };
     },
     stats: async (request) => ({ json: statsJson(await containerStats(sandbox, request.id)) }),
     timeline: async ({ id: containerId }) => {

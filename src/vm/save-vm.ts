@@ -32,7 +32,7 @@ export async function saveVm(
       hint: "remove enable_template from [factory], or use another hypervisor",
     });
   }
-  const machine = await driver.start(specOf(config, request), context);
+  const machine = await driver.start(specOf(config, request, driver.capabilities), context);
   try {
     const { snapshots } = machine;
     if (snapshots === undefined) throw new KumiteError("internal", `${driver.name} has no snapshots`);

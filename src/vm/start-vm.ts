@@ -4,21 +4,32 @@
  */
 import { connectAgent } from "../agent-client/connect.ts";
 import type { Config, QemuConfig } from "../config/config.ts";
-import type { RunningVm, StartContext, VmExit } from "../hypervisor/driver.ts";
+import type { DriverCapabilities, RunningVm, StartContext, VmExit } from "../hypervisor/driver.ts";
 import type { VmSpec } from "../hypervisor/spec.ts";
 import type { Os } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
 import { driverFor } from "./driver-for.ts";
-import type { Vm } from "./vm.ts";
+import { Vm } from "./vm.ts";
 
 /** What the configuration does not say. */
 export interface VmRequest
   extends Pick<VmSpec, "id" | "directory" | "sharedDirectories" | "cgroups" | "memoryBacking" | "restoreFrom"> {
+  /** Default: that of the configuration. */
+  readonly size?: BootSize;
   /** Added to those of the configuration. */
   readonly kernelParameters?: readonly string[];
   /** Instead of the configuration's limit for the agent's first answer. */
   readonly dialTimeoutMs?: number;
+}
+
+export interface BootSize {
+  readonly vcpus: number;
+  /** Instead, where none can be plugged in later. */
+  readonly allVcpus: number;
+  readonly memoryMiB: number;
+  /** It may become larger while it runs. */
+  readonly grows: boolean;
 }
 
 const consoleLines = 30;
@@ -33,22 +44,15 @@ const endMs = 1_000;
 export async function startVm(os: Os, config: Config, request: VmRequest, context: StartContext): Promise<Vm> {
   const startedMs = os.clock.monotonic();
   const driver = driverFor(os, config);
-  const machine = await driver.start(specOf(config, request), context);
+  const spec = specOf(config, request, driver.capabilities);
+  const machine = await driver.start(spec, context);
   try {
     const agent = await connectOrEnd(machine, request.dialTimeoutMs ?? config.agent.dialTimeoutMs, context.signal);
     context.log("info", "the agent answered", {
       version: agent.version,
       ms: Math.round(os.clock.monotonic() - startedMs),
     });
-    return {
-      machine,
-      capabilities: driver.capabilities,
-      agent,
-      stop: async (signal) => {
-        agent.close();
-        await machine.stop(signal);
-      },
-    };
+    return new Vm({ os, id: request.id, machine, capabilities: driver.capabilities, agent, spec, log: context.log });
   } catch (error) {
     const console = machine.consoleTail(consoleLines);
     await machine.stop();
@@ -57,16 +61,32 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
   }
 }
 
-export function specOf({ qemu, agent }: Config, request: VmRequest): VmSpec {
-  const { kernelParameters = [], dialTimeoutMs: _ours, ...rest } = request;
+export function specOf({ qemu, agent }: Config, request: VmRequest, capabilities: DriverCapabilities): VmSpec {
+  const { kernelParameters = [], dialTimeoutMs: _ours, size, ...rest } = request;
   return {
     ...rest,
-    vcpus: qemu.vcpus,
-    memoryMiB: qemu.memoryMiB,
+    ...sizeOf(qemu, size, capabilities),
     guest: { kernel: qemu.kernel, initrd: initrdOf(qemu), agent: agent.path },
     kernelParameters: [...(agent.debug ? ["agent.log=debug"] : []), ...kernelParameters, ...qemu.kernelParameters],
   };
 }
+
+function sizeOf(machine: QemuConfig, size: BootSize | undefined, { hotplug }: DriverCapabilities): SizeSpec {
+  const { vcpus, memoryMiB } = size ?? machine;
+  const grows = size?.grows ?? true;
+  if (!grows || hotplug.length === 0) return { vcpus: size?.allVcpus ?? vcpus, memoryMiB };
+  const { maxVcpus, maxMemoryMiB, memoryOffsetMiB, memorySlots, memory } = machine;
+  const maxMiB = maxMemoryMiB + memoryOffsetMiB;
+  const by = memory.virtioMem ? "virtio-mem" : "dimm";
+  return {
+    vcpus,
+    maxVcpus: Math.max(vcpus, maxVcpus),
+    memoryMiB,
+    ...(maxMiB > memoryMiB ? { memoryGrowth: { maxMiB, slots: memorySlots, by } } : {}),
+  };
+}
+
+type SizeSpec = Pick<VmSpec, "vcpus" | "maxVcpus" | "memoryMiB" | "memoryGrowth">;
 
 export function initrdOf({ initrd, image }: QemuConfig): string {
   if (initrd !== undefined) return initrd;

@@ -1,14 +1,249 @@
 /**
- * A running machine with a connected agent: what a sandbox stands on and a factory will hand out.
+ * A running machine with a connected agent: what a sandbox stands on and a factory hands out. It keeps account of what the
+ * machine has, since machine and guest change in two steps.
  * Knows nothing of bundles, containers' state or the command line.
  */
 import type { AgentClient } from "../agent-client/agent-client.ts";
-import type { DriverCapabilities, RunningVm } from "../hypervisor/driver.ts";
+import type { DriverCapabilities, RunningVm, StartContext } from "../hypervisor/driver.ts";
+import type { MachinePlug } from "../hypervisor/plug.ts";
+import type { VmSpec } from "../hypervisor/spec.ts";
+import type { Os } from "../sys/os.ts";
+import { isKumiteError, KumiteError, messageOf } from "../util/errors.ts";
 
-export interface Vm {
+/** Bytes for the guest's random generator. */
+const seedBytes = 512;
+/** Of one call to an agent that has answered before. An emulated processor takes its time to start. */
+const callTimeoutMs = 60_000;
+const mib = 1024n * 1024n;
+
+export interface VmParts {
+  readonly os: Os;
+  readonly id: string;
   readonly machine: RunningVm;
   readonly capabilities: DriverCapabilities;
   readonly agent: AgentClient;
+  readonly spec: Pick<VmSpec, "vcpus" | "memoryMiB">;
+  readonly log: StartContext["log"];
+}
+
+export interface VmStatus {
+  /** Of the process that is the machine. */
+  readonly pid: number;
+  /** That the guest has in use, or will have with `onlineCpusAndMemory`. */
+  readonly vcpus: number;
+  readonly memoryMiB: number;
+}
+
+export class Vm {
+  readonly id: string;
+  readonly machine: RunningVm;
+  readonly capabilities: DriverCapabilities;
+  readonly agent: AgentClient;
+  readonly #parts: VmParts;
+  #vcpus: number;
+  #memoryMiB: number;
+  /** vCPUs that were added and are not in use yet. */
+  #vcpusToOnline = 0;
+  #guestMemory: Promise<{ readonly blockMiB: number; readonly probes: boolean }> | undefined;
+  #handedOver = false;
+
+  constructor(parts: VmParts) {
+    this.id = parts.id;
+    this.machine = parts.machine;
+    this.capabilities = parts.capabilities;
+    this.agent = parts.agent;
+    this.#parts = parts;
+    this.#vcpus = parts.spec.vcpus;
+    this.#memoryMiB = parts.spec.memoryMiB;
+  }
+
+  status(): VmStatus {
+    return { pid: this.machine.pid, vcpus: this.#vcpus, memoryMiB: this.#memoryMiB };
+  }
+
+  /** Added since the guest was last told. */
+  get vcpusToOnline(): number {
+    return this.#vcpusToOnline;
+  }
+
+  /**
+   * No more than the machine can have; those that the guest has switched off come first.
+   * @returns how many were added. @throws KumiteError `hypervisor/plug-failed`; those that were added count
+   */
+  async addCpus(count: number, signal?: AbortSignal): Promise<number> {
+    if (count <= 0) return 0;
+    const plug = this.#plug("vcpu");
+    const resting = (await plug.size(signal)).vcpus - this.#vcpus;
+    const fresh = Math.max(0, count - resting);
+    try {
+      return this.#count(Math.min(count, resting) + (fresh > 0 ? await plug.addVcpus(fresh, signal) : 0));
+    } catch (error) {
+      if (isKumiteError(error) && typeof error.data.added === "number") this.#count(resting + error.data.added);
+      throw error;
+    }
+  }
+
+  #count(added: number): number {
+    this.#vcpus += added;
+    this.#vcpusToOnline += added;
+    return added;
+  }
+
+  /**
+   * Out of the machine where that is safe; otherwise the guest switches them off, which an agent other than ours does not.
+   * @throws KumiteError `hypervisor/plug-failed`; those that were removed count
+   */
+  async removeCpus(count: number, signal?: AbortSignal): Promise<void> {
+    if (count <= 0) return;
+    const plug = this.#plug("vcpu");
+    const left = Math.max(1, this.#vcpus - count);
+    if (!plug.removesVcpus) {
+      const request = { nbCpus: left, cpuOnly: true, wait: true, kumiteExact: true };
+      await this.agent.onlineCPUMem(request, { signal, timeoutMs: callTimeoutMs });
+      this.#vcpus = left;
+      return;
+    }
+    try {
+      await plug.removeVcpus(this.#vcpus - left, signal);
+      this.#vcpus = left;
+    } catch (error) {
+      if (isKumiteError(error) && typeof error.data.removed === "number") this.#vcpus -= error.data.removed;
+      throw error;
+    }
+  }
+
+  /** @throws KumiteError `hypervisor/plug-failed` */
+  async addMemory(addedMiB: number, signal?: AbortSignal): Promise<void> {
+    if (addedMiB > 0) await this.resizeMemory(this.#memoryMiB + addedMiB, signal);
+  }
+
+  /**
+   * Grows by whole blocks of the guest, and shrinks where the machine can.
+   * @throws KumiteError `hypervisor/plug-failed`; what was added counts
+   */
+  async resizeMemory(memoryMiB: number, signal?: AbortSignal): Promise<void> {
+    const plug = this.#plug("memory");
+    const options = { signal, timeoutMs: callTimeoutMs };
+    const { blockMiB, probes } = await this.#guestMemoryFacts(signal);
+    const online = async (): Promise<void> =>
+      void (await this.agent.onlineCPUMem({ cpuOnly: false, wait: true }, options));
+    try {
+      const resized = await plug.resizeMemory({ memoryMiB, blockMiB, onDevice: online }, signal);
+      this.#memoryMiB = resized.memoryMiB;
+      const blocks = probes ? resized.added.flatMap((range) => blockAddresses(range, blockMiB)) : [];
+      if (blocks.length > 0) await this.agent.memHotplugByProbe({ memHotplugProbeAddr: blocks }, options);
+    } catch (error) {
+      if (isKumiteError(error) && typeof error.data.memoryMiB === "number") this.#memoryMiB = error.data.memoryMiB;
+      throw error;
+    }
+  }
+
+  /** What was added comes into use. A failing one can be tried again. */
+  async onlineCpusAndMemory(signal?: AbortSignal): Promise<void> {
+    await this.#online(false, signal);
+  }
+
+  async onlineCpus(signal?: AbortSignal): Promise<void> {
+    if (this.#vcpusToOnline > 0) await this.#online(true, signal);
+  }
+
+  async #online(cpuOnly: boolean, signal: AbortSignal | undefined): Promise<void> {
+    await this.agent.onlineCPUMem({ nbCpus: this.#vcpus, cpuOnly, wait: true }, { signal, timeoutMs: callTimeoutMs });
+    this.#vcpusToOnline = 0;
+  }
+
+  /** For a guest whose random numbers others may have: one that was cloned, or just booted. */
+  async reseedRng(signal?: AbortSignal): Promise<void> {
+    try {
+      await this.agent.reseedRandomDev(
+        { data: this.#parts.os.random(seedBytes) },
+        { signal, timeoutMs: callTimeoutMs },
+      );
+    } catch (error) {
+      this.#parts.log("warn", `the guest's random generator was not seeded: ${messageOf(error)}`);
+      throw error;
+    }
+  }
+
+  /** To the host's. */
+  async syncTime(signal?: AbortSignal): Promise<void> {
+    const microseconds = BigInt(Math.floor(this.#parts.os.clock.now() * 1000));
+    const time = { Sec: microseconds / 1_000_000n, Usec: microseconds % 1_000_000n };
+    await this.agent.setGuestDateTime(time, { signal, timeoutMs: callTimeoutMs });
+  }
+
+  /** Nothing runs in the guest. @throws KumiteError `hypervisor/unsupported` */
+  async pause(signal?: AbortSignal): Promise<void> {
+    if (this.machine.pause === undefined) throw this.#unsupported("be paused");
+    await this.machine.pause(signal);
+  }
+
+  async resume(signal?: AbortSignal): Promise<void> {
+    if (this.machine.resume === undefined) throw this.#unsupported("be resumed");
+    await this.machine.resume(signal);
+  }
+
+  /** The agent listens for somebody else. Never fails. */
+  disconnect(): void {
+    this.agent.close();
+  }
+
+  /**
+   * To a new owner, who ends it: this object ends nothing any more.
+   * @throws KumiteError `internal` the second time
+   */
+  handOver(): Vm {
+    if (this.#handedOver) throw new KumiteError("internal", `machine ${this.id} was handed over before`);
+    this.#handedOver = true;
+    const heir = new Vm({ ...this.#parts, spec: { vcpus: this.#vcpus, memoryMiB: this.#memoryMiB } });
+    heir.#vcpusToOnline = this.#vcpusToOnline;
+    return heir;
+  }
+
   /** Disconnects the agent and stops the machine; runs to its end whatever fails on the way. */
-  stop(signal?: AbortSignal): Promise<void>;
+  async stop(signal?: AbortSignal): Promise<void> {
+    if (this.#handedOver) return;
+    this.disconnect();
+    await this.machine.stop(signal);
+  }
+
+  #plug(kind: DriverCapabilities["hotplug"][number]): MachinePlug {
+    const { plug } = this.machine;
+    if (plug !== undefined && this.capabilities.hotplug.includes(kind)) return plug;
+    throw this.#unsupported("grow");
+  }
+
+  #unsupported(what: string): KumiteError {
+    return new KumiteError("hypervisor/unsupported", `machine ${this.id} cannot ${what}`, { phase: "vm" });
+  }
+
+  /** Asked once: it does not change while a guest runs. */
+  #guestMemoryFacts(signal?: AbortSignal) {
+    const ask = async () => {
+      const request = { memBlockSize: true, memHotplugProbe: true };
+      const details = await this.agent.getGuestDetails(request, { signal, timeoutMs: callTimeoutMs });
+      return { blockMiB: blockSizeOf(details.memBlockSizeBytes), probes: details.supportMemHotplugProbe };
+    };
+    this.#guestMemory ??= ask().catch((error: unknown) => {
+      this.#guestMemory = undefined;
+      throw error;
+    });
+    return this.#guestMemory;
+  }
+}
+
+/** A guest that says more than any kernel has is not believed. */
+const mostBlockMiB = 2048;
+
+function blockSizeOf(bytes: bigint): number {
+  const sizeMiB = Number(bytes / mib);
+  return sizeMiB <= mostBlockMiB ? sizeMiB : 0;
+}
+
+function blockAddresses(
+  { address, size }: { readonly address: bigint; readonly size: bigint },
+  blockMiB: number,
+): bigint[] {
+  const step = BigInt(Math.max(1, blockMiB)) * mib;
+  return Array.from({ length: Number(size / step) }, (_, index) => address + BigInt(index) * step);
 }

@@ -5,7 +5,7 @@ import { assert } from "../../sys/engine/testing/assert.ts";
 import { describe, it } from "../../sys/engine/testing/suite.ts";
 import { dirName } from "../../util/path.ts";
 import { startAgent } from "../testing/agent.testing.ts";
-import { onlineCpus } from "./online-cpus.ts";
+import { offlineCpus, onlineCpus } from "./online-cpus.ts";
 import { onlineMemory, probeMemory } from "./online-memory.ts";
 
 const os = engineOs();
@@ -42,6 +42,18 @@ describe("processors that were plugged in", () => {
     await onlineCpus(3, never, system.path);
     assert.equal(await system.read("cpu/cpu2/online"), "1");
     assert.equal(await system.read("cpu/cpu10/online"), "0");
+  });
+
+  it("are switched off beyond a total, those with high numbers first", async () => {
+    await using system = await systemOf({
+      "cpu/cpu0/uevent": "",
+      "cpu/cpu1/online": "1",
+      "cpu/cpu2/online": "1",
+      "cpu/cpu10/online": "1",
+    });
+    offlineCpus(2, system.path);
+    const states = [1, 2, 10].map((number) => system.read(`cpu/cpu${number}/online`));
+    assert.deepEqual(await Promise.all(states), ["1", "0", "0"]);
   });
 
   it("are waited for while the kernel has not found them", async () => {

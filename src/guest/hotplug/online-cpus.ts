@@ -25,9 +25,8 @@ export async function onlineCpus(total: number, signal: AbortSignal, system = sy
 
 /** One attempt: what was plugged in a moment ago may not have been found yet. */
 function switchOn(total: number, system: string): void {
-  const cpus = readdir(`${system}/cpu`).filter(({ name }) => /^cpu\d+$/.test(name));
-  const isOff = (name: string): boolean => stateOf(`${system}/cpu/${name}/online`) === "0";
-  const off = cpus.map(({ name }) => name).filter(isOff);
+  const cpus = cpusIn(system);
+  const off = cpus.filter((name) => stateOf(`${system}/cpu/${name}/online`) === "0");
   let on = cpus.length - off.length;
   for (const name of off.sort(byNumber)) {
     if (on >= total) break;
@@ -37,6 +36,21 @@ function switchOn(total: number, system: string): void {
   if (on < total) {
     throw new KumiteError("hypervisor/unsupported", `the machine has ${cpus.length} processors, of which ${on} are on`);
   }
+}
+
+/**
+ * Switches off what is on beyond the total, the last first: where a processor cannot be plugged out, it rests.
+ * @throws SystemError EBUSY for a processor that something needs
+ */
+export function offlineCpus(total: number, system = systemDirectory): void {
+  const on = cpusIn(system).filter((name) => stateOf(`${system}/cpu/${name}/online`) !== "0");
+  for (const name of on.sort(byNumber).slice(total).reverse()) writeKernelFile(`${system}/cpu/${name}/online`, "0");
+}
+
+function cpusIn(system: string): string[] {
+  return readdir(`${system}/cpu`)
+    .map(({ name }) => name)
+    .filter((name) => /^cpu\d+$/.test(name));
 }
 
 /** The first processor of many machines has no such file: it cannot be switched off. */

@@ -1,8 +1,11 @@
-/** OnlineCPUMem: what was plugged into the machine comes into use. `nbCpus` is the total that is to be on. */
+/**
+ * OnlineCPUMem: what was plugged into the machine comes into use. `nbCpus` is the total that is to be on, at least or, as
+ * our host may ask, exactly.
+ */
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { OnlineCPUMemRequest } from "../../protocol/gen/kata/agent.ts";
 import { KumiteError, messageOf } from "../../util/errors.ts";
-import { onlineCpus } from "../hotplug/online-cpus.ts";
+import { offlineCpus, onlineCpus } from "../hotplug/online-cpus.ts";
 import { onlineMemory } from "../hotplug/online-memory.ts";
 import { refuseWithoutKernel } from "./request.ts";
 import { rpc } from "./rpc.ts";
@@ -14,6 +17,7 @@ export const onlineCpuMem = rpc("OnlineCPUMem", OnlineCPUMemRequest, Empty, asyn
     throw new KumiteError("usage/invalid", "there is neither a processor nor memory to switch on");
   const online = async (within: AbortSignal): Promise<void> => {
     if (nbCpus > 0) await onlineCpus(nbCpus, within);
+    if (nbCpus > 0 && request.kumiteExact) offlineCpus(nbCpus);
     if (cpuOnly) return;
     // Memory that comes through a device waits for its driver.
     agent.modules.need("virtio_mem");

@@ -144,6 +144,19 @@ export class QemuVm implements RunningVm {
     return { driver: "9p", source: tag, fstype: "9p", options };
   }
 
+  async pause(signal?: AbortSignal): Promise<void> {
+    await this.#connected().execute("stop", {}, { signal });
+  }
+
+  async resume(signal?: AbortSignal): Promise<void> {
+    await this.#connected().execute("cont", {}, { signal });
+  }
+
+  #connected(): QmpClient {
+    if (this.#monitor !== undefined) return this.#monitor;
+    throw new KumiteError("internal", `sandbox ${this.#parts.id}: the monitor is not connected`);
+  }
+
   async stop(signal?: AbortSignal): Promise<void> {
     await raceAbort(this.#end({ reason: "stopped" }), signal);
   }
@@ -259,9 +272,8 @@ export class QemuVm implements RunningVm {
   }
 
   async #save(socket: string, signal: AbortSignal): Promise<Uint8Array> {
-    const { id, context, os } = this.#parts;
-    const monitor = this.#monitor;
-    if (monitor === undefined) throw new KumiteError("internal", `sandbox ${id}: the monitor is not connected`);
+    const { context, os } = this.#parts;
+    const monitor = this.#connected();
     await context.willMake({ kind: "file", path: socket });
     const listener = await os.sockets.listen(socket, 0o600);
     try {

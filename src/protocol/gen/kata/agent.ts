@@ -190,6 +190,8 @@ export interface OnlineCPUMemRequest {
   /** The total that must be online. */
   nbCpus: number;
   cpuOnly: boolean;
+  /** What is on beyond nb_cpus is switched off. */
+  kumiteExact: boolean;
 }
 
 export interface ReseedRandomDevRequest {
@@ -2464,7 +2466,7 @@ export const SetIPTablesResponse: MessageFns<SetIPTablesResponse> = {
 };
 
 function createBaseOnlineCPUMemRequest(): OnlineCPUMemRequest {
-  return { wait: false, nbCpus: 0, cpuOnly: false };
+  return { wait: false, nbCpus: 0, cpuOnly: false, kumiteExact: false };
 }
 
 export const OnlineCPUMemRequest: MessageFns<OnlineCPUMemRequest> = {
@@ -2477,6 +2479,9 @@ export const OnlineCPUMemRequest: MessageFns<OnlineCPUMemRequest> = {
     }
     if (message.cpuOnly !== false) {
       writer.uint32(24).bool(message.cpuOnly);
+    }
+    if (message.kumiteExact !== false) {
+      writer.uint32(8000).bool(message.kumiteExact);
     }
     return writer;
   },
@@ -2518,6 +2523,14 @@ export const OnlineCPUMemRequest: MessageFns<OnlineCPUMemRequest> = {
             message.cpuOnly = reader.bool();
             continue;
           }
+          case 1000: {
+            if (tag !== 8000) {
+              break;
+            }
+
+            message.kumiteExact = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2538,6 +2551,7 @@ export const OnlineCPUMemRequest: MessageFns<OnlineCPUMemRequest> = {
     message.wait = object.wait ?? false;
     message.nbCpus = object.nbCpus ?? 0;
     message.cpuOnly = object.cpuOnly ?? false;
+    message.kumiteExact = object.kumiteExact ?? false;
     return message;
   },
 };

@@ -155,6 +155,15 @@ export interface ProcessesResponse {
   hostPids: number[];
 }
 
+export interface SizingRequest {
+  id: string;
+}
+
+export interface SizingResponse {
+  /** The object that `kumite sizing --json` prints. */
+  json: string;
+}
+
 export interface StatsRequest {
   id: string;
 }
@@ -1731,6 +1740,116 @@ export const ProcessesResponse: MessageFns<ProcessesResponse> = {
   },
 };
 
+function createBaseSizingRequest(): SizingRequest {
+  return { id: "" };
+}
+
+export const SizingRequest: MessageFns<SizingRequest> = {
+  encode(message: SizingRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SizingRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSizingRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SizingRequest>, I>>(base?: I): SizingRequest {
+    return SizingRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SizingRequest>, I>>(object: I): SizingRequest {
+    const message = createBaseSizingRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseSizingResponse(): SizingResponse {
+  return { json: "" };
+}
+
+export const SizingResponse: MessageFns<SizingResponse> = {
+  encode(message: SizingResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.json !== "") {
+      writer.uint32(10).string(message.json);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SizingResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSizingResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.json = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SizingResponse>, I>>(base?: I): SizingResponse {
+    return SizingResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SizingResponse>, I>>(object: I): SizingResponse {
+    const message = createBaseSizingResponse();
+    message.json = object.json ?? "";
+    return message;
+  },
+};
+
 function createBaseStatsRequest(): StatsRequest {
   return { id: "" };
 }
@@ -2163,6 +2282,15 @@ export const OciDefinition = {
       requestType: StatsRequest as typeof StatsRequest,
       requestStream: false,
       responseType: StatsResponse as typeof StatsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** How large the machine is to be, and why. */
+    sizing: {
+      name: "Sizing",
+      requestType: SizingRequest as typeof SizingRequest,
+      requestStream: false,
+      responseType: SizingResponse as typeof SizingResponse,
       responseStream: false,
       options: {},
     },

@@ -1,0 +1,102 @@
+/**
+ * Makes the machine of a running sandbox as large as its containers need it now, and the host's limits those of its
+ * containers. One change at a time.
+ */
+import { mergeCpuLimits } from "../cgroups/cpu-limit.ts";
+import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
+import { limitVcpus } from "../cgroups/vcpu-group.ts";
+import { messageOf } from "../util/errors.ts";
+import type { Vm } from "../vm/vm.ts";
+import { type SizedContainer, sizingOf } from "./machine-size.ts";
+import type { Sandbox } from "./sandbox.ts";
+import type { Sizing } from "./sizing.ts";
+
+/** Of the containers that have not stopped. */
+export function sandboxSizing(sandbox: Sandbox): Sizing {
+  return sizingOf(sandbox.host.config, livingContainers(sandbox));
+}
+
+export function livingContainers(sandbox: Sandbox): SizedContainer[] {
+  return [...sandbox.containers.values()]
+    .filter(({ process }) => process.state.phase !== "stopped")
+    .map(({ id, resources, bundle }) => ({ id, resources, annotations: bundle.spec.annotations }));
+}
+
+/**
+ * What is missing is added. What is too much stays: see `shrinkMachine`.
+ * @throws KumiteError `hypervisor/plug-failed`, `agent/failed` and the like; what was added by then stays
+ */
+export function growMachine(sandbox: Sandbox, signal?: AbortSignal): Promise<void> {
+  return sandbox.sizeChanges.take(async () => {
+    const { vm } = sandbox.running();
+    const { vcpus, memoryMiB } = sandboxSizing(sandbox);
+    const now = vm.status();
+    if (vcpus > now.vcpus && canChange(sandbox, vm, "vcpu")) {
+      await vm.addCpus(vcpus - now.vcpus, signal);
+      await vm.onlineCpus(signal);
+    }
+    if (memoryMiB > now.memoryMiB && canChange(sandbox, vm, "memory")) {
+      await vm.resizeMemory(memoryMiB, signal);
+      await vm.onlineCpusAndMemory(signal);
+    }
+    logChange(sandbox, vm, now);
+  });
+}
+
+/** What is too much is taken away, as far as guest and machine allow it. Never fails: the machine works as it is. */
+export function shrinkMachine(sandbox: Sandbox): Promise<void> {
+  return sandbox.sizeChanges.take(async () => {
+    if (sandbox.state.phase !== "running") return;
+    const { vm } = sandbox.state;
+    const now = vm.status();
+    try {
+      const { vcpus, memoryMiB } = sandboxSizing(sandbox);
+      if (vcpus < now.vcpus && canChange(sandbox, vm, "vcpu")) await vm.removeCpus(now.vcpus - vcpus);
+      if (memoryMiB < now.memoryMiB && canGiveMemoryBack(sandbox, vm)) await vm.resizeMemory(memoryMiB);
+    } catch (error) {
+      sandbox.host.log.warn(`the machine stays larger than it need be: ${messageOf(error)}`, { phase: "resize" });
+    }
+    logChange(sandbox, vm, now);
+  });
+}
+
+/**
+ * The vCPUs of the machine may use on the host what the containers may use together. Threads are asked for anew: other
+ * ones run vCPUs after a change of size.
+ *
+ * @throws KumiteError `cgroup/failed`, or of the machine
+ */
+export function limitMachine(sandbox: Sandbox, signal?: AbortSignal): Promise<void> {
+  return sandbox.sizeChanges.take(async () => {
+    const { vm } = sandbox.running();
+    const { os, config, log } = sandbox.host;
+    const { plug } = vm.machine;
+    if (plug === undefined || config.runtime.sandboxCgroupOnly) return;
+    const limit = mergeCpuLimits([...sandbox.containers.values()].map(({ resources }) => resources.cpu ?? {}));
+    if (limit === undefined && !sandbox.limited) return;
+    const cgroups = machineCgroupsIn(sandbox.resources?.journal.content.steps ?? []);
+    const result = await limitVcpus(os, cgroups, await plug.vcpuThreads(signal), limit);
+    if (result.kind === "not-enforced" && !sandbox.limited) {
+      log.warn(`the CPU limit holds in the guest alone, not on the host: ${result.why}`, { phase: "resize" });
+    }
+    sandbox.limited = true;
+  });
+}
+
+function canChange({ host }: Sandbox, vm: Vm, what: "vcpu" | "memory"): boolean {
+  return (
+    !host.config.runtime.staticResources && vm.machine.plug !== undefined && vm.capabilities.hotplug.includes(what)
+  );
+}
+
+/** Modules of memory stay for good. */
+function canGiveMemoryBack(sandbox: Sandbox, vm: Vm): boolean {
+  const { qemu } = sandbox.host.config;
+  return qemu.memory.virtioMem && canChange(sandbox, vm, "memory");
+}
+
+function logChange({ host }: Sandbox, vm: Vm, before: ReturnType<Vm["status"]>): void {
+  const { vcpus, memoryMiB } = vm.status();
+  if (vcpus === before.vcpus && memoryMiB === before.memoryMiB) return;
+  host.log.info("the machine was resized", { phase: "resize", vcpus, memoryMiB });
+}

@@ -1,0 +1,107 @@
+/** A machine is as large as its container asks for, from the start and after every update, and limited on the host too. */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { type Patch, shell } from "../support/bundle.ts";
+import { describe as show } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { sandboxProcesses } from "../support/sandbox.ts";
+import { onlyKumite, Workplace } from "../support/workplace.ts";
+
+const mib = 1024 * 1024;
+const endless = "while :; do sleep 1000; done";
+
+const limited =
+  (resources: Record<string, unknown>): Patch =>
+  (config) => {
+    config.linux.resources = { ...config.linux.resources, ...resources };
+  };
+
+const cpuHierarchy = ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpu"].find((directory) =>
+  existsSync(path.join(directory, "cpu.cfs_quota_us")),
+);
+const skip = availableParallelism() < 2 ? "this host has one processor" : onlyKumite.skip;
+
+describe("the machine of a container with limits", { skip }, () => {
+  let place: Workplace;
+  before(async () => {
+    place = await Workplace.open("sizing");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  const inside = async (id: string, script: string): Promise<string> =>
+    (await place.must(["exec", id, "sh", "-c", script])).stdout.trim();
+  const processors = (id: string) => inside(id, "cat /sys/devices/system/cpu/online");
+  const memoryMiB = async (id: string) => Number(await inside(id, "awk '/MemTotal/ {print $2}' /proc/meminfo")) / 1024;
+  const report = async (id: string) => JSON.parse((await place.must(["sizing", "--json", id])).stdout);
+
+  it("has what the limits ask for at its start, and what an update asks for", async () => {
+    const bundle = await place.bundle(
+      shell(endless),
+      limited({ cpu: { quota: 100_000, period: 100_000 }, memory: { limit: 64 * mib } }),
+    );
+    const id = await place.runDetached(bundle);
+    assert.equal(await processors(id), "0-1");
+    const first = await memoryMiB(id);
+    const begun = await report(id);
+    assert.deepEqual(begun.vcpus, {
+      base: 1,
+      workload: 1,
+      source: "quota",
+      wanted: 2,
+      maximum: begun.vcpus.maximum,
+      result: 2,
+    });
+    assert.deepEqual(begun.machine, { vcpus: 2, memoryMiB: 2048 + 64 });
+
+    await place.must(["update", "--memory", "256M", "--cpu-quota", "-1", id]);
+    assert.equal(await processors(id), "0");
+    assert.ok((await memoryMiB(id)) > first + 150, `${first} and then ${await memoryMiB(id)}`);
+    const updated = await report(id);
+    assert.equal(updated.machine.vcpus, 1);
+    assert.ok(updated.machine.memoryMiB >= 2048 + 256);
+
+    await place.must(["update", "--cpu-quota", "50000", id]);
+    assert.equal(await processors(id), "0-1");
+    await place.remove(id);
+  });
+
+  it("is as before when an update is refused", async () => {
+    const id = await place.runDetached(await place.bundle(shell(endless)));
+    assert.equal(await processors(id), "0");
+    const impossible = { cpu: { quota: 100_000, period: 100_000 }, unified: { "cpu.max": "1 1" } };
+    const refused = await place.runtime(["update", "-r", "-", id], { stdin: JSON.stringify(impossible) });
+    assert.equal(refused.status, 1, show(refused));
+    assert.equal(await processors(id), "0");
+    const { vcpus, machine } = await report(id);
+    assert.deepEqual([vcpus.result, machine.vcpus], [1, 1]);
+    await place.remove(id);
+  });
+
+  it("has its vCPUs limited on the host, those that come later too", async (t) => {
+    if (cpuHierarchy === undefined) {
+      t.skip("this host has no version 1 hierarchy with the cpu controller");
+      return;
+    }
+    const quota = { cpu: { quota: 50_000, period: 100_000 } };
+    const id = await place.runDetached(await place.bundle(shell("while :; do :; done"), limited(quota)));
+    const group = path.join(cpuHierarchy, "kumite", id, "vm", "vcpu");
+    const read = (file: string) => readFileSync(path.join(group, file), "utf8").trim();
+    const threads = () => read("tasks").split("\n").map(Number);
+    assert.deepEqual([read("cpu.cfs_quota_us"), read("cpu.cfs_period_us")], ["50000", "100000"]);
+    const [qemu = 0] = sandboxProcesses(id).get("qemu") ?? [];
+    const ofQemu = readdirSync(`/proc/${qemu}/task`).map(Number);
+    assert.ok(threads().length === 2 && threads().every((thread) => ofQemu.includes(thread) && thread !== qemu));
+    await eventually("the host throttles it", () => (/^nr_throttled [1-9]/m.test(read("cpu.stat")) ? true : undefined));
+    await place.must(["update", "--cpu-quota", "80000", id]);
+    assert.equal(read("cpu.cfs_quota_us"), "80000");
+    await place.must(["update", "--cpu-quota", "-1", id]);
+    assert.equal(read("cpu.cfs_quota_us"), "-1");
+    await place.remove(id);
+    assert.equal(existsSync(group), false);
+  });
+});
