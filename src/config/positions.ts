@@ -122,6 +122,8 @@ class Walk {
   #key(): string[] {
     const parts: string[] = [];
     for (;;) {
+      // No key of a configuration has so many, and each prefix is looked up.
+      if (parts.length > 100) throw new Lost();
       this.#skip(/[ \t]*/y);
       const quote = this.#next();
       if (quote === '"' || quote === "'") parts.push(this.#quoted(quote));

@@ -1,4 +1,5 @@
 /** What of a configuration contradicts itself, in the words of Kata Containers. Pure: the files were looked at before. */
+import { oneLine } from "../../util/text.ts";
 import type { EffectiveConfig, EffectiveHypervisor } from "../effective.ts";
 import type { Origin, Report } from "../problem.ts";
 import { rank } from "../problem.ts";
@@ -228,17 +229,11 @@ function checkRuntime(context: CheckContext): void {
   );
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) fails("sandbox_bind_mounts", `two of them end in ${twice}`);
-  for (const pattern of hypervisors[chosen].enable_annotations) {
-    if (isRegex(pattern)) continue;
-    const table = `hypervisor.${chosen}`;
-    wrong(
-      context,
-      table,
-      "enable_annotations",
-      `${table}.enable_annotations: ${pattern} is not a regular expression`,
-      rank.hypervisor,
-    );
-  }
+  const pattern = hypervisors[chosen].enable_annotations.find((word) => !isRegex(word));
+  if (pattern === undefined) return;
+  const table = `hypervisor.${chosen}`;
+  const reason = `${table}.enable_annotations: ${oneLine(pattern, 60)} is not a regular expression`;
+  wrong(context, table, "enable_annotations", reason, rank.hypervisor);
 }
 
 function isRegex(pattern: string): boolean {
