@@ -36,7 +36,7 @@ describe("the documents", () => {
   });
 
   it("name every verb in the table of what works", () => {
-    const rows = [...read("README.md").matchAll(/^\| ((?:create|config|ps|logs)\b.*?) \| /gm)].map(
+    const rows = [...read("README.md").matchAll(/^\| ((?:create|config|ps|logs|recover)\b.*?) \| /gm)].map(
       ([, names = ""]) => names,
     );
     const shown = Object.keys(commands).filter((verb) => verb !== "version" && verb !== "help");

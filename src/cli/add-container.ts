@@ -45,10 +45,10 @@ export async function addContainer(
     shim.close();
     await discard(context, socket, id, signal);
   });
-  const notices = await askForContainer(context, { request, windowSize, shim, relay });
+  const asked = await askForContainer(context, { request, windowSize, shim, relay });
   timeline.mark("created");
   context.log.debug("the container is created", { container: id, sandbox: sandboxId });
-  return { relay, shim, notices };
+  return { relay, shim, ...asked };
 }
 
 async function runningSandbox(context: VerbContext, id: string, sandboxId: string): Promise<ObservedContainer> {

@@ -6,13 +6,17 @@ import type { PreparedContainer } from "../sandbox/prepare.ts";
 import type { ShimConnection } from "../shim-client/connect.ts";
 import type { RootView } from "../shim-client/relay-arguments.ts";
 import type { ChildProcess, SpawnRequest, WindowSize } from "../sys/os.ts";
+import { delay } from "../util/abort.ts";
 import { isBelow, normalizePath, resolvePath } from "../util/path.ts";
 import type { ContainerRequest } from "./container-request.ts";
 import type { VerbContext } from "./context.ts";
-import { startRelay } from "./start-relay.ts";
+import { type EngineRelay, startRelay, watchRelay } from "./start-relay.ts";
 
 /** The shim has limits of its own for each phase of a boot; this one is for a shim that lost track of them. */
 const createTimeoutMs = 300_000;
+
+/** For the answer to a create whose relay has ended. */
+const answerTimeoutMs = 5_000;
 
 /** @param socket of the shim */
 export function startContainerRelay(
@@ -61,8 +65,14 @@ export interface Asking {
   readonly relay: ChildProcess;
 }
 
-/** Resolves, when the container is created, with what was asked for and is not done. */
-export async function askForContainer({ interruption }: VerbContext, asking: Asking): Promise<string[]> {
+export interface Asked {
+  /** What was asked for and is not done. */
+  readonly notices: readonly string[];
+  readonly engineRelay: EngineRelay;
+}
+
+/** Resolves when the container is created. Fails at once when its relay ends: its pid is what engines wait for. */
+export async function askForContainer({ os, interruption }: VerbContext, asking: Asking): Promise<Asked> {
   const { shim, relay, windowSize } = asking;
   const { id, bundle } = asking.request;
   const request = {
@@ -75,7 +85,20 @@ export async function askForContainer({ interruption }: VerbContext, asking: Ask
     relay: { pid: relay.pid, startTicks: BigInt(relay.startTicks) },
   };
   const options = { timeoutMs: createTimeoutMs + hooksTimeoutMs(bundle), signal: interruption.signal };
-  return (await shim.oci.createContainer(request, options)).notices;
+  const engineRelay = watchRelay(os, relay, id);
+  const answer = shim.oci.createContainer(request, options);
+  const { notices } = await Promise.race([answer, endAfterAnswer(engineRelay, answer)]);
+  return { notices, engineRelay };
+}
+
+/** Of a create that fails the relay ends too, perhaps before the answer is here that says why. */
+async function endAfterAnswer(relay: EngineRelay, answer: Promise<unknown>): Promise<never> {
+  try {
+    return await relay.ended;
+  } catch (error) {
+    await Promise.race([answer, delay(answerTimeoutMs)]);
+    throw error;
+  }
 }
 
 /** What the hooks that run before the container exists may take. */

@@ -346,6 +346,16 @@ const logsCommand = {
   ],
 } as const satisfies CommandSpec;
 
+const recoverCommand = {
+  name: "recover",
+  summary: "remove what dead containers left behind",
+  details:
+    "For all containers whose shim has died, like `delete --force`; those that live are left alone. A container that\n" +
+    "has stopped in order keeps its id and its state until it is deleted.",
+  arguments: [],
+  flags: [{ name: "json", kind: "switch", help: "print what was found and done as JSON" }],
+} as const satisfies CommandSpec;
+
 const specCommand = {
   name: "spec",
   summary: "write a config.json to start from",
@@ -450,6 +460,7 @@ export const commands = {
   ps: psCommand,
   events: eventsCommand,
   logs: logsCommand,
+  recover: recoverCommand,
   spec: specCommand,
   features: featuresCommand,
   factory: factoryCommand,

@@ -9,6 +9,7 @@ import { addContainer } from "./add-container.ts";
 import type { ContainerRequest } from "./container-request.ts";
 import type { VerbContext } from "./context.ts";
 import { createSandbox } from "./create-sandbox.ts";
+import type { EngineRelay } from "./start-relay.ts";
 import type { StartTimeline } from "./timeline/start-timeline.ts";
 
 export interface CreationPlace {
@@ -21,6 +22,7 @@ export interface CreationPlace {
 
 export interface CreatedContainer {
   readonly relay: ChildProcess;
+  readonly engineRelay: EngineRelay;
   readonly shim: ShimConnection;
   /** What was asked for and is not done. */
   readonly notices: readonly string[];

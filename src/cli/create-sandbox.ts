@@ -51,10 +51,10 @@ export async function createSandbox(
     await Promise.race([shim.exited, delay(shimEndTimeoutMs, signal)]);
   });
   try {
-    const notices = await askForContainer(context, { request, windowSize, shim: connection, relay });
+    const asked = await askForContainer(context, { request, windowSize, shim: connection, relay });
     timeline.mark("created");
     context.log.debug("the container is created", { container: id });
-    return { relay, shim: connection, notices };
+    return { relay, shim: connection, ...asked };
   } catch (error) {
     throw isKumiteError(error, "shim/unreachable") ? await shimDied(os, shim, place) : error;
   }

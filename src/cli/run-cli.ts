@@ -135,6 +135,8 @@ async function invoke(context: VerbContext, invocation: AnyInvocation): Promise<
       return (await import("./commands/events.ts")).events(context, invocation);
     case "logs":
       return (await import("./commands/logs.ts")).logs(context, invocation);
+    case "recover":
+      return (await import("./commands/recover.ts")).recover(context, invocation);
     case "spec":
       return (await import("./commands/spec.ts")).spec(context, invocation);
     case "completion":

@@ -1,10 +1,11 @@
 /** Starts the relay of a process as a child of the verb, so that an engine that is a subreaper can wait for it. */
 import { awaitReady } from "../shim-client/boot-message.ts";
 import { formatRelayArguments, type RelayOptions, type RelayStdio } from "../shim-client/relay-arguments.ts";
-import type { ChildProcess, Descriptor, Os, SpawnRequest } from "../sys/os.ts";
+import type { ChildProcess, Descriptor, ExitStatus, Os, SpawnRequest } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { KumiteError } from "../util/errors.ts";
-import { signalNumbers } from "../util/signals.ts";
+import type { Scope } from "../util/scope.ts";
+import { signalName, signalNumbers } from "../util/signals.ts";
 
 const statusDescriptor = 3;
 /** For a process of the small engine to start and connect, on a machine that is busy with virtual machines. */
@@ -42,6 +43,43 @@ export async function relayReady(relay: ChildProcess, id: string, signal: AbortS
   status.close();
   if (ready === "ready") return;
   throw new KumiteError("system/failed", `the relay of ${id} ended before it was ready`, { phase: "relay.start" });
+}
+
+/** The relay of a process whose pid an engine will be told. */
+export interface EngineRelay {
+  /** Rejects when it has ended; never resolves. */
+  readonly ended: Promise<never>;
+  /**
+   * Call it before the process may end by itself. From here its end is for the engine, which inherits it from this verb:
+   * nothing is reaped any more, unless the scope is undone.
+   * @throws KumiteError `system/failed` when it has ended before
+   */
+  readonly leave: (scope: Scope) => void;
+}
+
+export function watchRelay(os: Os, relay: ChildProcess, id: string): EngineRelay {
+  let failure: KumiteError | undefined;
+  const ended = relay.exited.then((status) => {
+    failure = new KumiteError("system/failed", `the relay of ${id} ${describeEnd(status)}`, {
+      phase: "relay",
+      hint: "something on this host ends it: the host's log may tell what, for example a lack of memory",
+    });
+    throw failure;
+  });
+  // Nobody may be waiting when it ends.
+  ended.catch(() => {});
+  return {
+    ended,
+    leave: (scope) => {
+      const kept = os.processes.keepEnded();
+      scope.add("the statuses of what has ended", () => kept[Symbol.dispose]());
+      if (failure !== undefined) throw failure;
+    },
+  };
+}
+
+function describeEnd(status: ExitStatus): string {
+  return status.kind === "exited" ? `ended with status ${status.status}` : `was killed by ${signalName(status.signal)}`;
 }
 
 function hostDescriptors(stdio: RelayStdio): Record<number, Descriptor> {

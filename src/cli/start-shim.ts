@@ -34,7 +34,10 @@ export function startShim(os: Os, command: ShimCommand, { socket, log, cgroups }
   });
 }
 
-/** Fails with the shim's own reason when it cannot serve, and with the end of its log when it died. */
+/**
+ * Fails with the shim's own reason when it cannot serve, and with the end of its log when it died. The channel stays open:
+ * by its end the shim knows that this process has died.
+ */
 export async function shimReady(
   os: Os,
   shim: ChildProcess,
@@ -49,7 +52,6 @@ export async function shimReady(
     (s) => awaitReady(boot, s),
     signal,
   );
-  boot.close();
   if (ready === undefined) throw await shimDied(os, shim, { id, log });
 }
 

@@ -105,8 +105,9 @@ function transientPath(os: Os, root: string, kind: "claim" | "gone"): string {
   return joinPath(root, `.${kind}-${os.self.pid}-${os.self.startTicks}-${hex(os.random(6))}`);
 }
 
-/** Removes what a claim or release left that was killed half-way. */
-async function sweepTransient(os: Os, root: string): Promise<void> {
+/** Removes what a claim or release left that was killed half-way. @returns the names of what is gone */
+export async function sweepTransient(os: Os, root: string): Promise<string[]> {
+  const swept: string[] = [];
   for (const name of await listOrNothing(os, root)) {
     const owner = /^\.(?:claim|gone)-(\d+)-(\d+)-[0-9a-f]+$/.exec(name);
     if (owner === null) continue;
@@ -114,11 +115,13 @@ async function sweepTransient(os: Os, root: string): Promise<void> {
     if (process?.startTicks === Number(owner[2])) continue;
     try {
       await os.files.removeTree(joinPath(root, name));
+      swept.push(name);
     } catch (error) {
       // Another sweep may be at it; and a claim does not fail because of what somebody else left.
       if (!isSystemError(error)) throw error;
     }
   }
+  return swept;
 }
 
 async function listOrNothing(os: Os, path: string): Promise<string[]> {

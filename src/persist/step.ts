@@ -17,6 +17,18 @@ export type Step =
   | { readonly kind: "cgroup-parent"; readonly path: string }
   | { readonly kind: "process"; readonly key: string; readonly pid?: number; readonly startTicks?: number };
 
+export type StepKind = Step["kind"];
+
+/** Each kind once: the type sees to it that none is missing. What a crash test has to meet. */
+export const stepKinds = Object.keys({
+  directory: true,
+  file: true,
+  mount: true,
+  cgroup: true,
+  "cgroup-parent": true,
+  process: true,
+} satisfies Record<StepKind, true>) as readonly StepKind[];
+
 /** Two steps with the same key are about the same thing. */
 export function stepKey(step: Step): string {
   switch (step.kind) {

@@ -34,27 +34,53 @@ const ownerTimeoutMs = 10_000;
  */
 export async function recoverContainer(os: Os, root: string, id: string, log?: Pick<Logger, "warn">): Promise<void> {
   const paths = containerPaths(root, id);
+  await withLockedJournal(os, paths, async (journal) => {
+    const failure = await failureOf(os, paths, journal);
+    await endOwner(os, root, journal);
+    await undoSteps(os, paths, journal);
+    const poststop = await readPoststopHooks(os, paths.poststop, log);
+    await releaseClaim(os, root, paths, async (directory) => {
+      if (failure !== undefined) {
+        await keepLogs(os, { root, id, directory, reason: failure }).catch((error: unknown) =>
+          log?.warn(`the logs of ${id} are not kept: ${messageOf(error)}`),
+        );
+      }
+      await runPoststopHooks(os, poststop, directory, log);
+    });
+  });
+}
+
+/**
+ * Removes what a dead container still has on the host, and keeps its id and its record: the exit status of one that has
+ * stopped may still be asked for. Does nothing while a process owns it.
+ *
+ * @throws KumiteError `cleanup/incomplete`, `journal/corrupt`
+ */
+export async function emptyContainer(os: Os, root: string, id: string): Promise<void> {
+  const paths = containerPaths(root, id);
+  await withLockedJournal(os, paths, async (journal) => {
+    if ((await livingOwner(os, journal)) === undefined) await undoSteps(os, paths, journal);
+  });
+}
+
+/** Runs `act` unless the container is gone, or another one has its id since. */
+async function withLockedJournal(
+  os: Os,
+  paths: ContainerPaths,
+  act: (journal: JournalContent) => Promise<void>,
+): Promise<void> {
   const before = await readJournal(os, paths.journal);
   if (before === undefined) return;
   await using lock = await lockContainer(os, paths);
   if (lock === undefined) return;
   const journal = await readJournal(os, paths.journal);
   // Another recovery was faster, and perhaps somebody has claimed the id since: that one is not ours to touch.
-  if (journal?.token !== before.token) return;
+  if (journal?.token === before.token) await act(journal);
+}
 
-  const failure = await failureOf(os, paths, journal);
-  await endOwner(os, root, journal);
-  const failures = await undoAll(os, journal.steps);
+async function undoSteps(os: Os, paths: ContainerPaths, { id, steps }: JournalContent): Promise<void> {
+  const failures = await undoAll(os, steps);
   if (failures.length > 0) throw incomplete(id, paths, failures);
-  const poststop = await readPoststopHooks(os, paths.poststop, log);
-  await releaseClaim(os, root, paths, async (directory) => {
-    if (failure !== undefined) {
-      await keepLogs(os, { root, id, directory, reason: failure }).catch((error: unknown) =>
-        log?.warn(`the logs of ${id} are not kept: ${messageOf(error)}`),
-      );
-    }
-    await runPoststopHooks(os, poststop, directory, log);
-  });
 }
 
 /** Why somebody may want to read the logs when everything else is gone; `undefined` when nothing went wrong. */

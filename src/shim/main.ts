@@ -10,7 +10,7 @@ import { loadConfig } from "../config/load.ts";
 import { failureLine, readyLine } from "../shim-client/boot-message.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
 import { listenOnDescriptor } from "../sys/node/socket-listener.ts";
-import type { Os } from "../sys/os.ts";
+import type { ByteStream, Os } from "../sys/os.ts";
 import { messageOf } from "../util/errors.ts";
 import { signalNumbers } from "../util/signals.ts";
 import { parseShimArguments } from "./arguments.ts";
@@ -27,15 +27,13 @@ async function main(): Promise<number> {
   const boot = os.self.stream(bootDescriptor);
   let shim: Shim;
   try {
-    shim = await prepare(os, installRoot);
+    shim = await prepare(os, installRoot, endOf(boot));
     // Whoever started us may be gone; then nobody will ask for a container, which is noticed.
     await boot.write(readyLine()).catch(() => {});
   } catch (error) {
     writeLog(`kumite-shim: ${messageOf(error)}\n`);
     await boot.write(failureLine(error)).catch(() => {});
     return 1;
-  } finally {
-    boot.close();
   }
   let status = 0;
   const fault = (error: unknown): void => {
@@ -48,7 +46,12 @@ async function main(): Promise<number> {
   return status;
 }
 
-async function prepare(os: Os, installRoot: string): Promise<Shim> {
+/** Nobody writes to it: what it tells is the death of who started us. */
+async function endOf(boot: ByteStream): Promise<void> {
+  while ((await boot.read().catch(() => undefined)) !== undefined);
+}
+
+async function prepare(os: Os, installRoot: string, starterGone: Promise<void>): Promise<Shim> {
   const words = parseShimArguments(process.argv.slice(2));
   const loading = { installRoot, path: words.config, overrides: words.overrides };
   const config = await loadConfig(os, loading);
@@ -63,7 +66,17 @@ async function prepare(os: Os, installRoot: string): Promise<Shim> {
   for (const notice of config.notices) log.warn(notice);
   const listener = await listenOnDescriptor(listenDescriptor);
   const version = await productVersion(installRoot);
-  const shim = new Shim({ os, log, config, configFor, listener, arguments: words, version, startMs: 0 });
+  const shim = new Shim({
+    os,
+    log,
+    config,
+    configFor,
+    listener,
+    arguments: words,
+    version,
+    startMs: 0,
+    starterGone,
+  });
 
   const { SIGTERM, SIGINT, SIGHUP } = signalNumbers;
   os.self.onSignals([SIGTERM, SIGINT, SIGHUP], ({ signal }) => {

@@ -37,7 +37,10 @@ class Served {
     this.finished = shim.run();
   }
 
-  static async start(place: SandboxPlace, createTimeoutMs = 60_000): Promise<Served> {
+  static async start(
+    place: SandboxPlace,
+    { createTimeoutMs = 60_000, starterGone = new Promise<void>(() => {}) } = {},
+  ): Promise<Served> {
     const prepared = await place.prepare();
     const { host } = prepared.sandbox;
     const { relay } = prepared;
@@ -64,6 +67,7 @@ class Served {
       version: "1.2.3",
       startMs: place.os.clock.monotonic(),
       createTimeoutMs,
+      starterGone,
     });
     return new Served(place, prepared, shim);
   }
@@ -240,7 +244,13 @@ describe("a shim", () => {
   });
 
   it("ends when nobody asks for a container", async () => {
-    await using served = await Served.start(place, 1);
+    await using served = await Served.start(place, { createTimeoutMs: 1 });
+    await served.finished;
+    assert.deepEqual(await place.remains(), []);
+  });
+
+  it("ends at once when the command that started it is dead", async () => {
+    await using served = await Served.start(place, { starterGone: Promise.resolve() });
     await served.finished;
     assert.deepEqual(await place.remains(), []);
   });

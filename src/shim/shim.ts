@@ -12,7 +12,7 @@ import { Timeline } from "../sandbox/timeline.ts";
 import type { Listener, Os } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { type Deferred, deferred } from "../util/deferred.ts";
-import { messageOf } from "../util/errors.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
 import type { ShimArguments } from "./arguments.ts";
 import { serveConnection } from "./connection.ts";
@@ -36,6 +36,8 @@ export interface ShimOptions {
   readonly version: string;
   /** When this process was started, on the monotonic clock. */
   readonly startMs: number;
+  /** Resolves when the command is dead that started this process; default: it is not watched. */
+  readonly starterGone?: Promise<void>;
   /** For the request to create a container to arrive; default 20 000. */
   readonly createTimeoutMs?: number;
 }
@@ -103,12 +105,19 @@ export class Shim {
   async #expectCreate(): Promise<void> {
     const { log, createTimeoutMs = defaultCreateTimeoutMs } = this.#options;
     try {
-      await withDeadline(createTimeoutMs, "a request", () => Promise.race([this.#created.promise, this.sandbox.ended]));
+      const asked = Promise.race([this.#created.promise, this.sandbox.ended]);
+      await withDeadline(createTimeoutMs, "a request", () => Promise.race([asked, this.#starterDeath()]));
     } catch (error) {
       log.error(`nobody asked for a container: ${messageOf(error)}`);
       this.#orphaned = true;
       await this.stop();
     }
+  }
+
+  /** Its last request may still be on its way to us: nothing is lost then, since it would have no use for an answer. */
+  async #starterDeath(): Promise<never> {
+    await (this.#options.starterGone ?? new Promise(() => {}));
+    throw new KumiteError("shim/unreachable", "the command that started this process is dead");
   }
 
   async #abandon(): Promise<void> {

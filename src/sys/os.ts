@@ -183,6 +183,11 @@ export interface Processes {
   signal(id: ProcessId, signal: number): Promise<boolean>;
   /** Resolves when that process is gone or a zombie. */
   waitGone(id: ProcessId, signal?: AbortSignal): Promise<void>;
+  /**
+   * Until it is disposed children that end are not reaped, and `exited` stays open: when this process ends meanwhile,
+   * their statuses are for whoever inherits them. Only the small engine can; Node reaps at once, and this does nothing.
+   */
+  keepEnded(): Disposable;
 }
 
 export interface Sockets {

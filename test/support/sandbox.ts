@@ -6,7 +6,8 @@ import path from "node:path";
 import { eventually } from "./eventually.ts";
 
 export const roles = ["shim", "relay", "qemu", "virtiofsd"] as const;
-export type Role = (typeof roles)[number];
+/** `agent` is in the place of a machine under the process driver. */
+export type Role = (typeof roles)[number] | "agent";
 
 /** Pids by role; a forked daemon has several. */
 export function sandboxProcesses(id: string): Map<Role, number[]> {
@@ -31,6 +32,7 @@ function roleOf([program = "", ...rest]: readonly string[]): Role | undefined {
   if (name === "kumite-relay") return "relay";
   if (name.startsWith("qemu-system")) return "qemu";
   if (name.startsWith("virtiofsd")) return "virtiofsd";
+  if (name.startsWith("kumite-agent-")) return "agent";
   return undefined;
 }
 

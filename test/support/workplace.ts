@@ -2,7 +2,7 @@
  * One temporary place for a suite: a state root, bundles, and the runtime under test bound to them.
  * `KUMITE_TEST_RUNTIME` names another runtime, e.g. runc: tests of general OCI behaviour are proved against it.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -36,12 +36,23 @@ export class Workplace implements AsyncDisposable {
   readonly root: string;
   private counter = 0;
 
-  private constructor(readonly directory: string) {
+  private constructor(
+    readonly directory: string,
+    private readonly flags: readonly string[],
+  ) {
     this.root = path.join(directory, "root");
   }
 
   static async open(name: string): Promise<Workplace> {
-    return new Workplace(await mkdtemp(path.join(os.tmpdir(), `kumite-test-${name}-`)));
+    return new Workplace(await mkdtemp(path.join(os.tmpdir(), `kumite-test-${name}-`)), []);
+  }
+
+  /** Its containers have the real agent and no machine: for what a machine adds nothing to but time. */
+  static async withoutMachine(name: string): Promise<Workplace> {
+    const directory = await mkdtemp(path.join(os.tmpdir(), `kumite-test-${name}-`));
+    const config = path.join(directory, "configuration.toml");
+    await writeFile(config, '[runtime]\nhypervisor = "process"\n');
+    return new Workplace(directory, ["--config", config]);
   }
 
   /** An id that no other test run uses. */
@@ -62,7 +73,7 @@ export class Workplace implements AsyncDisposable {
 
   /** The command line for these arguments of the runtime. */
   argv(...args: string[]): string[] {
-    return [runtimePath, "--root", this.root, ...args];
+    return [runtimePath, "--root", this.root, ...this.flags, ...args];
   }
 
   runtime(args: readonly string[], options?: CommandOptions): Promise<Finished> {

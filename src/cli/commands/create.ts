@@ -14,7 +14,9 @@ export async function create(context: VerbContext, { args, flags }: Invocation<"
   const request = await readContainerRequest(context, id, flags, false);
   timeline.mark("bundle");
   await using scope = undoingScope(context);
-  const { relay, shim, notices } = await createContainer(context, request, { windowSize: undefined, scope, timeline });
+  const created = await createContainer(context, request, { windowSize: undefined, scope, timeline });
+  const { relay, shim, notices } = created;
+  created.engineRelay.leave(scope);
   await tellNotices(context, request, notices);
   await timeline.ask(shim);
   if (request.pidFile !== undefined) await writePidFile(context.os, request.pidFile, relay.pid);

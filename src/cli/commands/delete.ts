@@ -1,5 +1,5 @@
 /** `kumite delete`: what is left of a container goes. */
-import { listClaims } from "../../persist/claim.ts";
+import { listClaims, sweepTransient } from "../../persist/claim.ts";
 import type { ObservedContainer } from "../../sandbox/observe.ts";
 import { recoverContainer } from "../../sandbox/recover.ts";
 import type { ShimConnection } from "../../shim-client/connect.ts";
@@ -19,6 +19,8 @@ const leaveTimeoutMs = 60_000;
 
 export async function deleteContainers(context: VerbContext, { args, flags }: Invocation<"delete">): Promise<number> {
   const ids = flags.regex ? await matching(context, args) : args;
+  // A create that was killed before the id was its own left something that no id leads to.
+  if (flags.force) await sweepTransient(context.os, context.root);
   return forEachId(context, ids, (id) => deleteOne(context, id, flags.force));
 }
 

@@ -14,7 +14,7 @@ import { shellStatus } from "../exit-status.ts";
 import { connectTo } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
 import { writePidFile } from "../pid-file.ts";
-import { relayReady, startRelay } from "../start-relay.ts";
+import { relayReady, startRelay, watchRelay } from "../start-relay.ts";
 import { undoingScope } from "../undoing-scope.ts";
 
 export async function exec(context: VerbContext, invocation: Invocation<"exec">): Promise<number> {
@@ -29,9 +29,11 @@ export async function exec(context: VerbContext, invocation: Invocation<"exec">)
   const relay = await startExecRelay(context, request, execId);
   // The shim drops a process whose relay is gone.
   scope.add(`relay of ${execId}`, () => relay.kill(signalNumbers.SIGKILL));
+  const engineRelay = watchRelay(os, relay, execId);
   await register(context, { request, execId, shim, relay, windowSize: terminal.size });
   await relayReady(relay, execId, interruption.signal);
   terminal.makeRaw();
+  if (!request.foreground) engineRelay.leave(scope);
   await shim.task.start({ id, execId }, { signal: interruption.signal });
   if (request.pidFile !== undefined) await writePidFile(os, request.pidFile, relay.pid);
   if (!request.foreground) {

@@ -20,14 +20,12 @@ export async function run(context: VerbContext, { args, flags }: Invocation<"run
   // In the foreground the container goes the way it would go had the verb failed: its scope removes it.
   await using scope = undoingScope(context);
   using terminal = callerTerminal(os, request.stdio);
-  const { relay, shim, notices } = await createContainer(context, request, {
-    windowSize: terminal.size,
-    scope,
-    timeline,
-  });
+  const created = await createContainer(context, request, { windowSize: terminal.size, scope, timeline });
+  const { relay, shim, notices } = created;
   await tellNotices(context, request, notices);
   await timeline.ask(shim);
   terminal.makeRaw();
+  if (!request.foreground) created.engineRelay.leave(scope);
   await shim.task.start({ id }, { signal: interruption.signal });
   timeline.mark("running");
   if (request.pidFile !== undefined) await writePidFile(os, request.pidFile, relay.pid);

@@ -6,6 +6,7 @@ import { processInfo, processStat } from "../linux/proc.ts";
 import { pidfd_open, pidfd_send_signal } from "../linux/signal.ts";
 import type { Processes, ProcessId } from "../os.ts";
 import { Watch } from "./loop.ts";
+import { keepEnded } from "./reaper.ts";
 import { spawn } from "./spawn.ts";
 
 export const engineProcesses: Processes = {
@@ -13,6 +14,7 @@ export const engineProcesses: Processes = {
   info: async (pid) => processInfo(pid),
   signal: async (id, signal) => signalProcess(id, signal),
   waitGone,
+  keepEnded,
 };
 
 /** A descriptor of exactly that process; `undefined` when it is gone. The number is looked at after it is held. */

@@ -11,6 +11,8 @@ import { handleSignals } from "./signals.ts";
 
 const waiting = new Map<number, (status: ExitStatus) => void>();
 let started = false;
+/** How many want what has ended to stay. */
+let kept = 0;
 
 /** Call it before the first child is born: SIGCHLD must be blocked by then. Idempotent. */
 export function startReaper(): void {
@@ -37,8 +39,23 @@ export function whenExited(pid: number): Promise<ExitStatus> {
   return exited.promise;
 }
 
+/** As `Processes.keepEnded`. */
+export function keepEnded(): Disposable {
+  let keeping = true;
+  kept += 1;
+  return {
+    [Symbol.dispose]: () => {
+      if (!keeping) return;
+      keeping = false;
+      kept -= 1;
+      reap();
+    },
+  };
+}
+
 /** One SIGCHLD may stand for many. */
 function reap(): void {
+  if (kept > 0) return;
   for (
     let ended = waitid(P_ALL, 0, WEXITED | WNOHANG);
     ended !== undefined;

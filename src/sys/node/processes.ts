@@ -10,6 +10,7 @@ export function nodeProcesses(launcher: string, helper: HelperClient): Processes
     info: processInfo,
     signal: (id, signal) => helper.signal(id, signal),
     waitGone: (id, signal) => waitGone(helper, id, signal),
+    keepEnded: () => ({ [Symbol.dispose]: () => {} }),
   };
 }
 
