@@ -1,5 +1,5 @@
 /** What every create does with a shim, whether that was started for it or serves others already: a relay, and the request. */
-import type { Bundle } from "../oci/bundle.ts";
+import type { Bundle, BundleSpec } from "../oci/bundle.ts";
 import { hookTimeoutS } from "../oci/hook-timeout.ts";
 import { isBindMount, isReadOnlyMount } from "../oci/mount.ts";
 import type { PreparedContainer } from "../sandbox/prepare.ts";
@@ -48,7 +48,15 @@ function rootViewOf({ path, rootfs, spec }: Bundle): RootView {
       readOnly: isReadOnlyMount(mount),
     }))
     .filter(({ destination }) => !inGuest.some((place) => isBelow(place, destination)));
-  return { root: rootfs, readOnly: spec.root.readonly === true, binds };
+  const owner = rootOf(spec);
+  return { root: rootfs, readOnly: spec.root.readonly === true, binds, ...(owner !== undefined && { owner }) };
+}
+
+/** Of the user namespace. A mapping that is wrong is told by whoever makes the container. */
+function rootOf({ linux: { namespaces = [], uidMappings = [], gidMappings = [] } }: BundleSpec): RootView["owner"] {
+  if (!namespaces.some(({ type }) => type === "user")) return undefined;
+  const [uid, gid] = [uidMappings, gidMappings].map((all) => all.find(({ containerID }) => containerID === 0)?.hostID);
+  return uid === undefined || gid === undefined ? undefined : { uid, gid };
 }
 
 /** Engines look for the container's network at its pid, so the relay is where the specification wants it. */

@@ -70,7 +70,9 @@ describe("the features document", () => {
       try {
         // The other namespaces that one kind may need.
         const namespaces = [...new Set(["mount", "pid", type])].map((each) => ({ type: each }));
-        readContainer({ ...document, linux: { namespaces } }, "web");
+        const ids = [{ containerID: 0, hostID: 0, size: 1 }];
+        const mappings = type === "user" ? { uidMappings: ids, gidMappings: ids } : {};
+        readContainer({ ...document, linux: { namespaces, ...mappings } }, "web");
         return true;
       } catch (error) {
         assert.ok(isKumiteError(error, "oci/unsupported"), String(error));

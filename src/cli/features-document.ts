@@ -21,7 +21,7 @@ export function featuresDocument({ version, commit }: FeaturesSource): Record<st
     hooks: ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
     mountOptions: supportedMountOptions(),
     linux: {
-      namespaces: ["cgroup", "ipc", "mount", "network", "pid", "time", "uts"],
+      namespaces: ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
       capabilities: capabilityNames,
       // Of the host, where the processes of a machine are accounted. A container sees version 2.
       cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: false },

@@ -5,13 +5,14 @@
  * Nothing is looked up in this tree but what is below: the guest writes it.
  */
 import type { RootView } from "../shim-client/relay-arguments.ts";
+import { SECBIT_NO_SETUID_FIXUP, setfsgid, setfsuid } from "../sys/linux/credentials.ts";
 import { chdir, fchdir } from "../sys/linux/directory.ts";
 import { closeQuietly, open } from "../sys/linux/file.ts";
 import { makeDirectoriesInRoot, makeFileInRoot } from "../sys/linux/in-root.ts";
 import { attachMount, cloneMount, MNT_DETACH, mount, mount_setattr, pivot_root, umount2 } from "../sys/linux/mount.ts";
 import { attributesOf, MS_PRIVATE, MS_REC, parseMountOptions } from "../sys/linux/mount-flags.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../sys/linux/open-flags.ts";
-import { CLONE_NEWNS, unshare } from "../sys/linux/process.ts";
+import { CLONE_NEWNS, PR_SET_SECUREBITS, prctl, unshare } from "../sys/linux/process.ts";
 import { fstat, S_IFDIR, S_IFMT } from "../sys/linux/stat.ts";
 import { isSystemError } from "../util/errors.ts";
 
@@ -38,7 +39,9 @@ export function enterContainerRoot(view: RootView): void {
   umount2(".", MNT_DETACH);
   fchdir(here);
   closeQuietly(here);
+  if (view.owner !== undefined) makeAs(view.owner);
   for (const bind of binds) attach(root, bind);
+  if (view.owner !== undefined) makeAs({ uid: 0, gid: 0 });
   if (view.readOnly) mount_setattr(root, { ...readOnlyAttributes(), propagation: 0 }, false);
   closeQuietly(root);
 }
@@ -63,6 +66,13 @@ function detachedBind({ source, destination, readOnly }: RootView["binds"][numbe
     if (isSystemError(error)) return [];
     throw error;
   }
+}
+
+/** What is made from here on belongs to them; the rights stay. */
+function makeAs({ uid, gid }: NonNullable<RootView["owner"]>): void {
+  prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
+  setfsgid(gid);
+  setfsuid(uid);
 }
 
 /** The verb asks for the container when its relay is ready: the guest finds the place, or says why none can be made. */

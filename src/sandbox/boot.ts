@@ -108,7 +108,7 @@ function consoleFile({ host: { os, paths, log } }: Sandbox): RingFile {
 
 /** A guest that was just booted knows neither the time nor anything random; one that shares our kernel has both. */
 async function introduce(
-  { host }: Sandbox,
+  { host, sharedMemory }: Sandbox,
   vm: Vm,
   directory: SharedDirectory,
   hostname: string,
@@ -122,6 +122,11 @@ async function introduce(
   }
   const share = vm.machine.guestShare(directory);
   const storage = { ...share, mountPoint: guestSharedDirectory, options: [...share.options] };
-  calls.push(vm.agent.createSandbox({ hostname, sandboxId: id, storages: [storage] }, options));
+  calls.push(
+    vm.agent.createSandbox(
+      { hostname, sandboxId: id, storages: [storage, ...(sharedMemory ? [sharedMemory] : [])] },
+      options,
+    ),
+  );
   await Promise.all(calls);
 }

@@ -4,12 +4,15 @@ import type { Bundle, BundleSpec } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import { isKumiteError } from "../util/errors.ts";
 import { guestSpecOf } from "./guest-spec.ts";
+import type { Surroundings } from "./shared-namespaces.ts";
 
-function converted(change: (spec: BundleSpec) => void, guestSeccomp = true) {
+const alone: Surroundings = { owns: () => false, first: undefined };
+
+function converted(change: (spec: BundleSpec) => void, guestSeccomp = true, around = alone) {
   const spec = defaultSpec();
   change(spec);
   const bundle: Bundle = { path: "/b", configFile: "/b/config.json", rootfs: "/b/rootfs", spec };
-  return guestSpecOf(bundle, "/guest/rootfs", [{ destination: "/proc", type: "proc" }], { guestSeccomp });
+  return guestSpecOf(bundle, "/guest/rootfs", [{ destination: "/proc", type: "proc" }], { guestSeccomp }, around);
 }
 
 describe("the specification for the guest", () => {
@@ -84,9 +87,15 @@ describe("the specification for the guest", () => {
 
   it("leaves the given one as it is", () => {
     const spec = defaultSpec();
-    guestSpecOf({ path: "/b", configFile: "/b/config.json", rootfs: "/b/rootfs", spec }, "/g", [], {
-      guestSeccomp: true,
-    });
+    guestSpecOf(
+      { path: "/b", configFile: "/b/config.json", rootfs: "/b/rootfs", spec },
+      "/g",
+      [],
+      {
+        guestSeccomp: true,
+      },
+      alone,
+    );
     assert.deepEqual(spec, defaultSpec());
   });
 
@@ -99,6 +108,32 @@ describe("the specification for the guest", () => {
         return true;
       },
     );
+  });
+
+  it("is in the namespaces of its sandbox, by whatever path they are named", () => {
+    const first = defaultSpec();
+    first.hostname = "pod";
+    first.linux.uidMappings = [{ containerID: 0, hostID: 5, size: 9 }];
+    const around: Surroundings = { owns: (_, path) => path.startsWith("/proc/7/ns/"), first };
+    const change = (type: "pid" | "ipc" | "user" | "cgroup" | "time" | "mount", pid = 7) =>
+      converted(
+        (given) => {
+          given.hostname = "mine";
+          given.linux.namespaces = [{ type, path: `/proc/${pid}/ns/${type}` }];
+        },
+        true,
+        around,
+      );
+    assert.deepEqual(change("ipc").spec.linux.namespaces, [{ type: "ipc" }]);
+    assert.equal(change("ipc").sharesPids, false);
+    assert.deepEqual(change("cgroup").spec.linux.namespaces, [{ type: "cgroup" }]);
+    assert.deepEqual(change("pid").spec.linux.namespaces, []);
+    assert.equal(change("pid").sharesPids, true);
+    assert.deepEqual(change("user").spec.linux.uidMappings, first.linux.uidMappings);
+    for (const type of ["time", "mount"] as const) assert.throws(() => change(type), { code: "oci/unsupported" });
+    assert.throws(() => change("ipc", 8), { code: "oci/unsupported" });
+    assert.equal(change("ipc").spec.hostname, undefined);
+    assert.ok(change("ipc").notes.includes("hostname is not applied: it is the sandbox's"));
   });
 
   for (const [what, change] of [

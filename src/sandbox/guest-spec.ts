@@ -7,9 +7,12 @@ import type { Bundle, BundleSpec } from "../oci/bundle.ts";
 import type { OciHooks, OciLinux, OciMount, OciProcess, OciSeccomp } from "../oci/spec.ts";
 import { readProfile } from "../seccomp/read-profile.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
+import type { Surroundings } from "./shared-namespaces.ts";
 
 export interface GuestSpec {
   readonly spec: BundleSpec;
+  /** It is born into the pid namespace of the sandbox's first container. */
+  readonly sharesPids: boolean;
   /** What was asked for and is not done; one sentence each. */
   readonly notes: readonly string[];
 }
@@ -17,6 +20,7 @@ export interface GuestSpec {
 /**
  * @param rootfs in the guest
  * @param mounts with sources in the guest
+ * @param around the sandbox that it is for
  * @throws KumiteError `oci/unsupported` for a namespace that lives in another virtual machine or on the host, and, as
  *   `oci/spec-invalid`, for a seccomp profile that cannot be compiled later
  */
@@ -25,20 +29,26 @@ export function guestSpecOf(
   rootfs: string,
   mounts: readonly OciMount[],
   { guestSeccomp }: Pick<Config, "guestSeccomp">,
+  around: Surroundings,
 ): GuestSpec {
   const { spec } = bundle;
-  const { hooks, ...rest } = spec;
+  const { hooks, hostname, domainname, ...rest } = spec;
+  // They are the sandbox's: one that is added must not rename the others.
+  const names = around.first === undefined ? { hostname, domainname } : {};
+  const { linux, sharesPids } = linuxForGuest(bundle, guestSeccomp, around);
   const guestHooks = hooks === undefined ? undefined : hooksForGuest(hooks);
   return {
     spec: {
       ...rest,
+      ...withoutUndefined(names),
       root: { ...spec.root, path: rootfs },
       mounts: [...mounts],
       process: processForGuest(spec.process),
-      linux: linuxForGuest(bundle, guestSeccomp),
+      linux,
       ...(guestHooks === undefined ? {} : { hooks: guestHooks }),
     },
-    notes: notesAbout(spec, guestSeccomp),
+    sharesPids,
+    notes: [...notesAbout(spec, guestSeccomp), ...notesAboutNames(spec, around)],
   };
 }
 
@@ -56,18 +66,44 @@ function hooksForGuest({ createContainer, startContainer }: OciHooks): OciHooks 
   return Object.keys(kept).length === 0 ? undefined : kept;
 }
 
-function linuxForGuest(bundle: Bundle, guestSeccomp: boolean): OciLinux {
+function linuxForGuest(
+  bundle: Bundle,
+  guestSeccomp: boolean,
+  around: Surroundings,
+): { readonly linux: OciLinux; readonly sharesPids: boolean } {
   const { cgroupsPath: _host, mountLabel: _label, seccomp, ...linux } = bundle.spec.linux;
   const filtered = guestSeccomp && seccomp !== undefined;
   if (filtered) checkSeccomp(bundle, seccomp);
-  const namespaces = (linux.namespaces ?? []).filter(({ type, path }, index) => {
+  const namespaces: NonNullable<OciLinux["namespaces"]> = [];
+  let sharesPids = false;
+  for (const [index, { type, path = "" }] of (linux.namespaces ?? []).entries()) {
     // The virtual machine has the network to itself and is the only thing in it.
-    if (type === "network") return false;
-    if (path !== undefined && path !== "") throw elsewhere(bundle, `linux.namespaces[${index}]`, type, path);
-    return true;
-  });
+    if (type === "network") continue;
+    if (path !== "" && (!joinable.has(type) || !around.owns(type, path))) {
+      throw elsewhere(bundle, `linux.namespaces[${index}]`, type, path);
+    }
+    if (type === "pid" && path !== "") sharesPids = true;
+    else namespaces.push({ type });
+  }
   refuseNetworkParameters(bundle);
-  return { ...linux, namespaces, ...(filtered ? { seccomp } : {}) };
+  const ids = idMappings(linux, around);
+  return { linux: { ...linux, ...ids, namespaces, ...(filtered ? { seccomp } : {}) }, sharesPids };
+}
+
+/** By a path of the sandbox's: the same for all of it, one like it (user), or its own in any case (cgroup). */
+const joinable: ReadonlySet<string> = new Set(["ipc", "uts", "pid", "user", "cgroup"]);
+
+/** Who is to join the sandbox's user namespace has one with the same ids, and need not name them again. */
+function idMappings({ namespaces, uidMappings, gidMappings }: OciLinux, { first }: Surroundings): Partial<OciLinux> {
+  const joins = namespaces?.some(({ type, path = "" }) => type === "user" && path !== "") ?? false;
+  if (!joins || uidMappings !== undefined || gidMappings !== undefined) return {};
+  const { uidMappings: uids, gidMappings: gids } = first?.linux ?? {};
+  return { ...(uids && { uidMappings: uids }), ...(gids && { gidMappings: gids }) };
+}
+
+function withoutUndefined<T extends object>(fields: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as { [Key in keyof T]: Exclude<T[Key], undefined> };
 }
 
 /** A mistake is told now, not when the machine is up and the profile is compiled. */
@@ -107,6 +143,16 @@ function elsewhere(bundle: Bundle, key: string, type: string, path: string): Kum
       data: { file: bundle.configFile, key, path },
     },
   );
+}
+
+function notesAboutNames({ hostname, domainname }: BundleSpec, { first }: Surroundings): string[] {
+  if (first === undefined) return [];
+  const notes: string[] = [];
+  if (hostname !== undefined && hostname !== first.hostname) notes.push("hostname is not applied: it is the sandbox's");
+  if (domainname !== undefined && domainname !== first.domainname) {
+    notes.push("domainname is not applied: it is the sandbox's");
+  }
+  return notes;
 }
 
 function notesAbout({ linux, process }: BundleSpec, guestSeccomp: boolean): string[] {

@@ -5,6 +5,7 @@ import { readRecord } from "../persist/record.ts";
 import { guestRootfs } from "../storage/guest-paths.ts";
 import { planMounts } from "../storage/mount-plan.ts";
 import { shareContainer } from "../storage/share-container.ts";
+import { sharedMemoryOf, withSharedMemory } from "../storage/shared-memory.ts";
 import type { SharedTree } from "../storage/shared-tree.ts";
 import type { ProcessId } from "../sys/os.ts";
 import { throwIfAborted } from "../util/abort.ts";
@@ -18,6 +19,7 @@ import { runCreationHooks } from "./hooks.ts";
 import { type ConsoleSize, SandboxProcess } from "./process.ts";
 import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { surroundingsIn, surroundingsOfFirst } from "./shared-namespaces.ts";
 import { watchProcess } from "./watch.ts";
 
 /** What the agent needs for an image of many layers and mounts on a slow host. */
@@ -61,8 +63,11 @@ export async function makeContainer(
   const bundle = await bundleOf(os, request.bundle, request.document, request.configFile);
   // Those of further containers come too late for the machine.
   if (sandbox.state.phase === "empty") await applyAnnotations(sandbox, bundle.spec.annotations);
+  const around = sandbox.isOwn(request) ? surroundingsOfFirst(bundle) : surroundingsIn(sandbox);
   const plan = await planMounts(os, bundle, id);
-  const guest = guestSpecOf(bundle, guestRootfs(id), plan.guestMounts, sandbox.host.config);
+  if (sandbox.isOwn(request)) sandbox.sharedMemory = sharedMemoryOf(plan.guestMounts);
+  const mounts = sandbox.sharedMemory === undefined ? plan.guestMounts : withSharedMemory(plan.guestMounts);
+  const guest = guestSpecOf(bundle, guestRootfs(id), mounts, sandbox.host.config, around);
   const notices = [...guest.notes, ...plan.notes];
   for (const notice of notices) log.warn(notice, { container: id });
 
@@ -152,7 +157,7 @@ function sizeIn({ spec }: Bundle): ConsoleSize | undefined {
 async function createInGuest(
   sandbox: Sandbox,
   { id, process }: Container,
-  { spec }: GuestSpec,
+  { spec, sharesPids }: GuestSpec,
   signal: AbortSignal,
 ): Promise<void> {
   const { vm } = sandbox.running();
@@ -161,7 +166,7 @@ async function createInGuest(
   const consoleSize = size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } };
   const document = { ...spec, process: { ...spec.process, ...consoleSize } };
   await vm.agent.createContainer(
-    { containerId: id, execId: id, ...vm.agent.specFields(document), ...ports.fields },
+    { containerId: id, execId: id, sandboxPidns: sharesPids, ...vm.agent.specFields(document), ...ports.fields },
     { signal, timeoutMs: createTimeoutMs },
   );
   process.stdio.offerGuest(await connectStreams(vm, ports, signal));

@@ -95,6 +95,34 @@ describe("a sandbox with several containers", () => {
     await deleteProcess(sandbox, again.container.process.key);
   });
 
+  it("gives them one /dev/shm, IPC and UTS namespace, and the pid namespace of the first to those that ask for it", async () => {
+    const { sandbox: pod, own: first } = await place.run("echo pod > /dev/shm/note; exec sleep 1000", (spec) => {
+      spec.hostname = "pod";
+    });
+    const path = (name: string) => `/proc/${first.process.relay.pid}/ns/${name}`;
+    const script = `until [ -s /dev/shm/note ]; do :; done; cat /dev/shm/note; hostname; ps -o args | grep -c 'slee[p]'
+      readlink /proc/self/ns/ipc`;
+    const ipcs: (string | undefined)[] = [];
+    for (const shares of [true, false]) {
+      const { own: member } = await place.add(pod, (spec) => {
+        shell(script)(spec);
+        spec.hostname = "other";
+        spec.linux.namespaces = [{ type: "mount" }, { type: "ipc", path: path("ipc") }, { type: "uts" }];
+        spec.linux.namespaces.push(shares ? { type: "pid", path: path("pid") } : { type: "pid" });
+      });
+      await startProcess(pod, member.process.key, never);
+      const [note, name, sleeping, ipc] = (await member.stdout).split("\n");
+      assert.deepEqual([note, name, sleeping], ["pod", "pod", shares ? "1" : "0"]);
+      ipcs.push(ipc);
+    }
+    assert.equal(ipcs[0], ipcs[1]);
+    const refused = place.add(pod, (spec) => {
+      spec.linux.namespaces = [{ type: "mount" }, { type: "ipc", path: "/proc/1/ns/ipc" }];
+    });
+    assert.match(await codeAndMessage(refused), /oci\/unsupported.*ipc namespace \/proc\/1\/ns\/ipc cannot be joined/);
+    await stopSandbox(pod);
+  });
+
   it("keeps what fails from the others, and leaves nothing of it", async () => {
     const { id, document, relay } = await place.prepareIn(sandbox);
     document.process.args = ["/no/such/program"];

@@ -5,6 +5,7 @@
 import type { Config } from "../config/config.ts";
 import type { SandboxPaths } from "../persist/paths.ts";
 import type { RingFile } from "../persist/ring-file.ts";
+import type { SharedMemory } from "../storage/shared-memory.ts";
 import type { SharedTree } from "../storage/shared-tree.ts";
 import type { Os } from "../sys/os.ts";
 import { deferred } from "../util/deferred.ts";
@@ -59,6 +60,8 @@ export class Sandbox {
   readonly ended: Promise<void>;
   state: SandboxState = { phase: "empty" };
   resources: HostResources | undefined;
+  /** Set by `make-container.ts`: /dev/shm of all its containers. */
+  sharedMemory: SharedMemory | undefined;
   /** Set by `boot.ts`: keeps what the guest prints. */
   console: RingFile | undefined;
   /** Set by who finds out that the machine failed. */

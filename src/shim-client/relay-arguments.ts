@@ -18,6 +18,8 @@ export interface RootView {
   /** Absolute path of the root file system. */
   readonly root: string;
   readonly readOnly: boolean;
+  /** Who is root in the container, when that is somebody else on the host: mount points that are missing become its. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
   /** Bind mounts, in their order: absolute path of the source on the host, path in the container. */
   readonly binds: readonly { readonly source: string; readonly destination: string; readonly readOnly: boolean }[];
 }

@@ -94,6 +94,33 @@ describe("a pod", onlyKumite, () => {
     refused(await place.runtime(["state", second.id]), /does not exist/);
   });
 
+  it("has one /dev/shm, IPC and UTS namespace, and one of pids for those that ask for it", async () => {
+    const { pid } = await place.state(pod);
+    await place.must(["exec", pod, "sh", "-c", "echo note > /dev/shm/note"]);
+    const script = "cat /dev/shm/note; hostname; cat /proc/1/cmdline | tr '\\0' ' '; readlink /proc/self/ns/ipc";
+    const ran: string[] = [];
+    for (const shared of [true, false]) {
+      const bundle = await place.bundle(inSandbox(pod), shell(script), (config) => {
+        const path = (name: string) => (shared ? { path: `/proc/${pid}/ns/${name}` } : {});
+        const types = [
+          ["pid", "pid"],
+          ["ipc", "ipc"],
+          ["uts", "uts"],
+        ] as const;
+        config.linux.namespaces = types.map(([type, name]) => ({ type, ...path(name) }));
+        config.linux.namespaces.push({ type: "mount" }, { type: "network" });
+      });
+      const finished = await place.runtime(["run", "--bundle", bundle.directory, newMember()]);
+      assert.equal(finished.status, 0, show(finished));
+      ran.push(finished.stdout);
+    }
+    const [sharing = "", own = ""] = ran;
+    assert.match(sharing, /^note\n.*\n.*echo up/);
+    assert.match(own, /^note\n.*\n.*dev\/shm\/note/);
+    const seen = ran.map((text) => [text.split("\n")[1], /ipc:\[\d+\]/.exec(text)?.[0]]);
+    assert.deepEqual(seen[0], seen[1]);
+  });
+
   it("is told from its containers by the annotations of each engine", async () => {
     for (const engine of Object.keys(podEngines) as PodEngine[]) {
       const bundle = await place.bundle(inSandbox(pod, engine), shell("echo $0; exit 5"));
@@ -146,8 +173,9 @@ describe("a pod", onlyKumite, () => {
     const creating = place.begin(["create", "--bundle", bundle.directory, killed]);
     await processOf(killed, "relay");
     process.kill(creating.pid, "SIGKILL");
-    await creating.finished;
+    await eventually("the verb is gone", () => (creating.child.signalCode === null ? undefined : true));
     await place.must(["delete", "--force", killed]);
+    await creating.finished;
     assert.deepEqual([...sandboxProcesses(killed)], []);
     await place.runDetached(bundle, newMember());
     assert.equal((await place.state(pod)).status, "running");

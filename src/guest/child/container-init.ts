@@ -10,6 +10,7 @@ import { setdomainname, sethostname } from "../../sys/linux/machine.ts";
 import { O_CLOEXEC, O_PATH } from "../../sys/linux/open-flags.ts";
 import { setns, setsid, unshare } from "../../sys/linux/process.ts";
 import { resetSignals } from "../../sys/linux/signal.ts";
+import { uidOutside } from "../spec/id-mappings.ts";
 import { namespaceFlag } from "../spec/namespaces.ts";
 import type { ContainerPlan, NamespacePlan } from "../spec/plan.ts";
 import { awaitRelease, reportFailure, reportReady } from "./control.ts";
@@ -18,13 +19,14 @@ import { populateDev } from "./devices.ts";
 import { runHooks } from "./hooks.ts";
 import { directoryMode, MountRoot } from "./mount-target.ts";
 import { mountAll } from "./mounts.ts";
-import { prepareProgram, runProgram } from "./program.ts";
+import { limitProgram, prepareProgram, runProgram } from "./program.ts";
 import { makePathsReadonly, maskPaths } from "./protect.ts";
 import { attachRootfs, enterRootfs } from "./rootfs.ts";
 import { readyFilter } from "./seccomp.ts";
 import { leaveSessionKeyring, setOomScoreAdjustment, setPersonality, setSysctls } from "./settings.ts";
 import { step } from "./step.ts";
 import { openTerminal } from "./terminal.ts";
+import { enterNewUserNamespace, makeAsItsRoot } from "./user-namespace.ts";
 
 export interface ContainerInit {
   readonly plan: ContainerPlan;
@@ -86,12 +88,15 @@ const usualUmask = 0o022;
 function buildContainer({ plan, control }: ContainerInit) {
   // Modes are given as they are meant.
   umask(0);
+  const { user: userNamespace } = plan.namespaces;
+  if (userNamespace !== undefined) makeAsItsRoot(userNamespace);
   const nullFd = open("/dev/null", O_PATH | O_CLOEXEC);
   const rootFd = attachRootfs(plan.rootfs);
-  const seal = mountAll(new MountRoot(rootFd), plan.mounts);
+  const seal = mountAll(new MountRoot(rootFd), plan.mounts, userNamespace);
   populateDev(rootFd, plan);
   const { terminal, user, cwd } = plan.process;
-  if (terminal !== undefined) openTerminal({ rootFd, control, plan: terminal, uid: user.uid, console: true });
+  if (terminal !== undefined)
+    openTerminal({ rootFd, control, plan: terminal, uid: uidOutside(userNamespace, user.uid), console: true });
   closeQuietly(step(`making ${cwd}`, () => makeDirectoriesInRoot(rootFd, cwd, directoryMode)));
   umask(usualUmask);
   runHooks(plan.hooks.createContainer, "creating", plan.hooks.state);
@@ -101,5 +106,7 @@ function buildContainer({ plan, control }: ContainerInit) {
   closeQuietly(nullFd);
   enterRootfs(rootFd, plan.rootfs);
   closeQuietly(rootFd);
+  limitProgram(plan.process);
+  if (userNamespace !== undefined) enterNewUserNamespace(control);
   return prepareProgram(plan.process);
 }

@@ -27,9 +27,10 @@ describe("what a container sees", () => {
       "box\nexample",
     );
     assert.equal(await seen(agent, "grep '^0:' /proc/self/cgroup"), "0::/");
+    await using other = await startAgent();
     const network = { linux: { namespaces: [{ type: "mount" as const }, { type: "network" as const }] } };
     assert.equal(
-      await seen(agent, "hostname; ip -o link | cut -d: -f2; ip -o addr | grep -c 127.0.0.1", {
+      await seen(other, "hostname; ip -o link | cut -d: -f2; ip -o addr | grep -c 127.0.0.1", {
         hostname: "",
         ...network,
       }),
@@ -212,14 +213,16 @@ describe("what a container sees", () => {
     await assert.rejects(seen(agent, script, { linux: { rootfsPropagation: "loud" } }), { code: "oci/spec-invalid" });
   });
 
-  it("are the kernel parameters that it set for itself", async () => {
+  it("are the kernel parameters that it set for its sandbox, in their namespaces", async () => {
     await using agent = await startAgent();
     const linux = {
       namespaces: [{ type: "mount" as const }, { type: "ipc" as const }, { type: "uts" as const }],
       sysctl: { "kernel.msgmax": "4096" },
     };
     assert.equal(await seen(agent, "cat /proc/sys/kernel/msgmax", { linux }), "4096");
-    assert.ok((await seen(agent, "cat /proc/sys/kernel/msgmax")) !== "4096");
+    assert.equal(await seen(agent, "cat /proc/sys/kernel/msgmax"), "4096");
+    await using other = await startAgent();
+    assert.ok((await seen(other, "cat /proc/sys/kernel/msgmax")) !== "4096");
   });
 
   it("are clocks of its own, the same in every process of it", async () => {

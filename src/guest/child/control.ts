@@ -11,6 +11,10 @@ export function reportReady(control: number): void {
   write(control, encodeChildMessage({ kind: "ready" }));
 }
 
+export function reportUnmapped(control: number): void {
+  write(control, encodeChildMessage({ kind: "unmapped" }));
+}
+
 /** Waits to be let go; ends the process when the agent gave it up. */
 export function awaitRelease(control: number): void {
   if (read(control, new Uint8Array(1)) === 0) exit(failedStatus);

@@ -8,7 +8,8 @@ import { AT_SYMLINK_NOFOLLOW } from "../../sys/linux/open-flags.ts";
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, statIfExists } from "../../sys/linux/stat.ts";
 import { isSystemError, SystemError } from "../../util/errors.ts";
 import { baseName, dirName } from "../../util/path.ts";
-import type { ContainerPlan, DevicePlan } from "../spec/plan.ts";
+import { gidOutside, uidOutside } from "../spec/id-mappings.ts";
+import type { ContainerPlan, DevicePlan, UserNamespacePlan } from "../spec/plan.ts";
 import { directoryMode } from "./mount-target.ts";
 import { step } from "./step.ts";
 
@@ -27,7 +28,8 @@ export function populateDev(rootFd: number, plan: ContainerPlan): void {
   if (plan.mounts.some(({ kind, destination }) => kind === "bind" && destination === "/dev")) return;
   const directories = new Directories(rootFd);
   try {
-    for (const device of plan.devices) step(`making ${device.path}`, () => makeDevice(directories, device));
+    const { user } = plan.namespaces;
+    for (const device of plan.devices) step(`making ${device.path}`, () => makeDevice(directories, device, user));
     for (const [path, target] of links) step(`making ${path}`, () => makeLink(directories, path, target));
     step(`making ${multiplexer[0]}`, () => replaceByLink(directories, ...multiplexer));
   } finally {
@@ -59,7 +61,7 @@ class Directories {
   }
 }
 
-function makeDevice(directories: Directories, device: DevicePlan): void {
+function makeDevice(directories: Directories, device: DevicePlan, user: UserNamespacePlan | undefined): void {
   const parent = directories.of(device.path);
   const name = baseName(device.path);
   const number = makedev(device.major, device.minor);
@@ -73,7 +75,7 @@ function makeDevice(directories: Directories, device: DevicePlan): void {
     if (!same || present.deviceNumber !== number) throw new SystemError("EEXIST", "mknod", device.path);
     chmod(name, device.mode, parent);
   }
-  chown(name, device.uid, device.gid, AT_SYMLINK_NOFOLLOW, parent);
+  chown(name, uidOutside(user, device.uid), gidOutside(user, device.gid), AT_SYMLINK_NOFOLLOW, parent);
 }
 
 function typeOf({ kind }: DevicePlan): number {

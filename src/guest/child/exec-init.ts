@@ -6,14 +6,16 @@ import { closeQuietly, open } from "../../sys/linux/file.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../sys/linux/open-flags.ts";
 import { setns, setsid } from "../../sys/linux/process.ts";
 import { resetSignals } from "../../sys/linux/signal.ts";
+import { uidOutside } from "../spec/id-mappings.ts";
 import { namespaceFlag } from "../spec/namespaces.ts";
-import type { ProcessPlan } from "../spec/plan.ts";
+import type { ProcessPlan, UserNamespacePlan } from "../spec/plan.ts";
 import { reportFailure } from "./control.ts";
 import { closeAllBut, setStandard } from "./descriptors.ts";
-import { prepareProgram, runProgram } from "./program.ts";
+import { limitProgram, prepareProgram, runProgram } from "./program.ts";
 import { leaveSessionKeyring, setOomScoreAdjustment, setPersonality } from "./settings.ts";
 import { step } from "./step.ts";
 import { openTerminal } from "./terminal.ts";
+import { joinUserNamespace } from "./user-namespace.ts";
 
 export interface ExecInit {
   readonly plan: ProcessPlan;
@@ -21,6 +23,8 @@ export interface ExecInit {
   readonly personality: number | undefined;
   /** It is in a time namespace that is not the agent's: a kernel may have none. */
   readonly hasOwnTime: boolean;
+  /** It is in a user namespace of its own. */
+  readonly user: UserNamespacePlan | undefined;
   /** Socket to the agent. */
   readonly control: number;
   /** Standard input, output and error; with a terminal these are only there until it is. */
@@ -33,7 +37,7 @@ export interface ExecInit {
 const entered =
   namespaceFlag.mount | namespaceFlag.uts | namespaceFlag.ipc | namespaceFlag.network | namespaceFlag.cgroup;
 
-export function initExec({ plan, personality, hasOwnTime, control, standard, firstProcess }: ExecInit): never {
+export function initExec({ plan, personality, hasOwnTime, user, control, standard, firstProcess }: ExecInit): never {
   try {
     resetSignals();
     setStandard(standard);
@@ -43,12 +47,14 @@ export function initExec({ plan, personality, hasOwnTime, control, standard, fir
     setOomScoreAdjustment(plan.oomScoreAdj);
     setPersonality(personality);
     step("entering the container", () => setns(firstProcess, hasOwnTime ? entered | namespaceFlag.time : entered));
-    closeQuietly(firstProcess);
     if (plan.terminal !== undefined) {
       const rootFd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-      openTerminal({ rootFd, control, plan: plan.terminal, uid: plan.user.uid, console: false });
+      openTerminal({ rootFd, control, plan: plan.terminal, uid: uidOutside(user, plan.user.uid), console: false });
       closeQuietly(rootFd);
     }
+    limitProgram(plan);
+    if (user === undefined) closeQuietly(firstProcess);
+    else joinUserNamespace(firstProcess);
     runProgram(prepareProgram(plan), plan);
   } catch (error) {
     reportFailure(control, error);

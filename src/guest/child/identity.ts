@@ -1,5 +1,5 @@
 /**
- * Turns the process into its user: limits, groups, ids and capabilities, in the order that leaves each step the rights
+ * Turns the process into its user: groups, ids and capabilities, in the order that leaves each step the rights
  * it needs. Nothing afterwards may need rights of the agent.
  */
 import { capget, capset, dropBounding, setgid, setgroups, setuid } from "../../sys/linux/credentials.ts";
@@ -18,9 +18,12 @@ import type { CapabilitySets, ProcessPlan, RlimitPlan, UserPlan } from "../spec/
 import { keptForFilter } from "./seccomp.ts";
 import { step } from "./step.ts";
 
+export function setLimits({ rlimits }: Pick<ProcessPlan, "rlimits">): void {
+  if (!rlimits.some(({ resource }) => resource === RLIMIT_NOFILE)) limitDescriptors();
+  for (const limit of rlimits) setLimit(limit);
+}
+
 export function assumeIdentity(plan: ProcessPlan): void {
-  if (!plan.rlimits.some(({ resource }) => resource === RLIMIT_NOFILE)) limitDescriptors();
-  for (const limit of plan.rlimits) setLimit(limit);
   if (plan.noNewPrivileges) step("setting no_new_privs", () => prctl(PR_SET_NO_NEW_PRIVS, 1));
   // Only what the agent itself has can be given on: under the process driver that is less than everything.
   const available = capget().permitted;

@@ -1,6 +1,6 @@
 /**
  * What a new process and the agent say to each other over their socket until the program runs.
- * The process speaks in JSON, one message per packet; the agent sends a single byte, once, to let it go. When the
+ * The process speaks in JSON, one message per packet; the agent answers those for which it waits with a single byte. When the
  * program has been executed, or the process has died, the socket ends.
  */
 import { type ErrorCode, errorCodes } from "../../util/errors.ts";
@@ -10,6 +10,8 @@ import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 export type ChildMessage =
   /** With the master of the terminal as its descriptor. */
   | { readonly kind: "terminal" }
+  /** It has made its user namespace, and waits for the maps of ids. */
+  | { readonly kind: "unmapped" }
   /** Everything is prepared; the process waits to be let go. */
   | { readonly kind: "ready" }
   /** The process is about to end. */
@@ -35,6 +37,7 @@ export function decodeChildMessage(bytes: Uint8Array): ChildMessage | undefined 
   if (!isRecord(value)) return undefined;
   switch (value.kind) {
     case "terminal":
+    case "unmapped":
     case "ready":
       return { kind: value.kind };
     case "failed": {

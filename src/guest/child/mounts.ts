@@ -9,6 +9,7 @@ import { attachMount, fileSystemTypeOf, mount_setattr, PROC_SUPER_MAGIC } from "
 import { O_PATH } from "../../sys/linux/open-flags.ts";
 import { fileType, fstat, S_IFDIR } from "../../sys/linux/stat.ts";
 import { SystemError } from "../../util/errors.ts";
+import { idOutside } from "../spec/id-mappings.ts";
 import { mountAttribute } from "../spec/mount-options.ts";
 import type {
   AttributeChange,
@@ -18,6 +19,7 @@ import type {
   NewMountPlan,
   Propagation,
   RemountPlan,
+  UserNamespacePlan,
 } from "../spec/plan.ts";
 import { copyTree } from "./copy-tree.ts";
 import type { MountRoot, MountTarget } from "./mount-target.ts";
@@ -32,11 +34,11 @@ const none: AttributeChange = { set: 0, clear: 0 };
  */
 export type Sealing = () => void;
 
-export function mountAll(root: MountRoot, plans: readonly MountPlan[]): Sealing {
+export function mountAll(root: MountRoot, plans: readonly MountPlan[], user?: UserNamespacePlan): Sealing {
   const unsealed: { readonly mount: number; readonly destination: string }[] = [];
   for (const plan of plans) {
     const { destination } = plan;
-    const mount = step(`mounting ${destination}`, () => mountOne(root, plan));
+    const mount = step(`mounting ${destination}`, () => mountOne(root, plan, user));
     if (sealedLate(plan)) unsealed.push({ mount, destination });
     else closeQuietly(mount);
   }
@@ -53,12 +55,12 @@ function sealedLate(plan: MountPlan): boolean {
 }
 
 /** The descriptor of the mount; the caller closes it. */
-function mountOne(root: MountRoot, plan: MountPlan): number {
+function mountOne(root: MountRoot, plan: MountPlan, user: UserNamespacePlan | undefined): number {
   switch (plan.kind) {
     case "bind":
       return mountBind(root, plan);
     case "new":
-      return mountNew(root, plan);
+      return mountNew(root, plan, user);
     case "remount":
       return remount(root, plan);
   }
@@ -81,12 +83,12 @@ function mountBind(root: MountRoot, plan: BindMountPlan): number {
   }
 }
 
-function mountNew(root: MountRoot, plan: NewMountPlan): number {
+function mountNew(root: MountRoot, plan: NewMountPlan, user: UserNamespacePlan | undefined): number {
   const { fstype, source, attributes } = plan;
   const target = root.target(plan.destination, { directory: true, fstype, isProc: () => fstype === "proc" });
   return atTarget(target, plan.propagation, () => {
     const set = sealedLate(plan) ? attributes.set & ~mountAttribute.readonly : attributes.set;
-    const mount = mountFileSystem(fstype, source, parametersOf(plan, target), set);
+    const mount = mountFileSystem(fstype, source, withIdsOutside(parametersOf(plan, target), user), set);
     return changed(mount, { attributes: none, recursiveAttributes: plan.recursiveAttributes }, () => {
       if (plan.copyUp && target.existed) copyTree(target.fd, mount);
     });
@@ -97,6 +99,21 @@ function mountNew(root: MountRoot, plan: NewMountPlan): number {
 function parametersOf({ fstype, parameters }: NewMountPlan, target: MountTarget): readonly FsParameter[] {
   if (fstype !== "tmpfs" || !target.existed || parameters.some(({ key }) => key === "mode")) return parameters;
   return [...parameters, { key: "mode", value: (fstat(target.fd).mode & 0o7777).toString(8) }];
+}
+
+/** They are named as the container knows them, and the mount is made outside of its user namespace. */
+function withIdsOutside(
+  parameters: readonly FsParameter[],
+  user: UserNamespacePlan | undefined,
+): readonly FsParameter[] {
+  if (user === undefined) return parameters;
+  return parameters.map(({ key, value }) => {
+    if ((key !== "uid" && key !== "gid") || value === undefined) return { key, value };
+    const outside = idOutside(key === "uid" ? user.uids : user.gids, Number(value));
+    // As the kernel has it for a mount that is made inside.
+    if (outside === undefined) throw new SystemError("EINVAL", "mount", `${key}=${value}`);
+    return { key, value: String(outside) };
+  });
 }
 
 function remount(root: MountRoot, plan: RemountPlan): number {

@@ -5,7 +5,7 @@ import { isKumiteError, isSystemError, KumiteError, messageOf } from "../../util
 import type { ProcessPlan } from "../spec/plan.ts";
 import { findExecutable } from "./executable.ts";
 import { withHome } from "./home.ts";
-import { assumeIdentity } from "./identity.ts";
+import { assumeIdentity, setLimits } from "./identity.ts";
 import { setScheduling } from "./scheduling.ts";
 import { executeFiltered, readyFilter } from "./seccomp.ts";
 
@@ -16,11 +16,16 @@ export interface Program {
   readonly env: readonly string[];
 }
 
+/** What only the agent's rights allow: a user namespace has none over it. */
+export function limitProgram(plan: ProcessPlan): void {
+  setScheduling(plan);
+  setLimits(plan);
+}
+
 /** In the container's root. Afterwards the process has the rights of its user. */
 export function prepareProgram(plan: ProcessPlan): Program {
   // Read with the agent's rights: an image may keep its list of users to itself.
   const env = withHome(plan.env, plan.user.uid);
-  setScheduling(plan);
   // With the agent's rights too, as under runc: a user may be given a directory that it could not enter.
   const entered = enterDirectory(plan.cwd, "may be refused");
   assumeIdentity(plan);

@@ -3,6 +3,7 @@ import type { SeccompFilter } from "../../seccomp/filter.ts";
 import { KumiteError } from "../../util/errors.ts";
 import type { Scope } from "../../util/scope.ts";
 import type { ContainerCgroup } from "../cgroup/container-cgroup.ts";
+import type { UserNamespacePlan } from "../spec/plan.ts";
 import type { ControlSocket } from "./control-socket.ts";
 import type { ContainerProcess } from "./process.ts";
 import { ProcessTable } from "./process-table.ts";
@@ -27,6 +28,8 @@ export class Container {
   readonly processes: ProcessTable;
   /** Of every process in it. */
   readonly seccomp: SeccompFilter | undefined;
+  /** Of its own user namespace. */
+  readonly user: UserNamespacePlan | undefined;
   /** Undoes all that was made for it. */
   readonly undo: Scope;
   /** Nothing of it runs, and nothing can be added; whatever its state is otherwise. Set by `pause.ts`. */
@@ -42,6 +45,7 @@ export class Container {
     readonly hasOwnTime: boolean;
     readonly personality: number | undefined;
     readonly seccomp: SeccompFilter | undefined;
+    readonly user: UserNamespacePlan | undefined;
     readonly undo: Scope;
   }) {
     this.id = parts.id;
@@ -51,6 +55,7 @@ export class Container {
     this.hasOwnTime = parts.hasOwnTime;
     this.personality = parts.personality;
     this.seccomp = parts.seccomp;
+    this.user = parts.user;
     this.undo = parts.undo;
     this.processes = new ProcessTable(parts.id);
     this.#state = { phase: "created", control: parts.control };

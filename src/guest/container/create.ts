@@ -28,7 +28,12 @@ export interface CreateRequest {
   readonly plan: ContainerPlan;
   readonly storages: readonly StorageRequest[];
   readonly ports: StdioPorts;
+  /** pidfd of a process whose pid namespace it is born into; `undefined`: as its plan says. */
+  readonly sharedPid?: number | undefined;
 }
+
+/** That of cgroups is made in the cgroup, the one of users when all is there; that of time is set up before the birth. */
+const madeElsewhere = namespaceFlag.cgroup | namespaceFlag.time | namespaceFlag.user;
 
 export async function createContainer(
   host: ContainerHost,
@@ -46,13 +51,13 @@ export async function createContainer(
   const cgroup = makeCgroup(host, request, undo);
   const { process, control } = await prepareProcess(
     host,
-    { execId, plan: plan.process, ports },
-    (standard) => startFirstProcess(plan, cgroup, standard, undo),
+    { execId, plan: plan.process, ports, user: plan.namespaces.user },
+    (standard) => startFirstProcess({ plan, cgroup, standard, sharedPid: request.sharedPid }, undo),
     awaitReady,
     signal,
   );
   undo.add("standard streams", () => process.io.close());
-  const leadsPidNamespace = (plan.namespaces.create & namespaceFlag.pid) !== 0;
+  const leadsPidNamespace = (plan.namespaces.create & namespaceFlag.pid) !== 0 && request.sharedPid === undefined;
   const hasOwnTime = hasOwnNamespace(plan.namespaces, "time");
   const { personality } = plan;
   const { seccomp } = plan.process;
@@ -65,6 +70,7 @@ export async function createContainer(
     hasOwnTime,
     personality,
     seccomp,
+    user: plan.namespaces.user,
     undo: undo.handOver(),
   });
 }
@@ -84,22 +90,23 @@ function makeCgroup(host: ContainerHost, { id, plan }: CreateRequest, undo: Scop
   return cgroup;
 }
 
-function startFirstProcess(
-  plan: ContainerPlan,
-  cgroup: ContainerCgroup,
-  standard: ChildEnds["standard"],
-  undo: Scope,
-): NewProcess {
+interface FirstProcess {
+  readonly plan: ContainerPlan;
+  readonly cgroup: ContainerCgroup;
+  readonly standard: ChildEnds["standard"];
+  readonly sharedPid: number | undefined;
+}
+
+function startFirstProcess({ plan, cgroup, standard, sharedPid }: FirstProcess, undo: Scope): NewProcess {
   const { create, timeOffsets } = plan.namespaces;
   const namespaces = openNamespaces(plan.namespaces.join);
   try {
     const pidNamespace = namespaces.find(({ flag }) => flag === namespaceFlag.pid);
     const joined = namespaces.filter((namespace) => namespace !== pidNamespace);
     const born = bear({
-      // The cgroup namespace is made later, in the cgroup; that of time has to be set up before the birth.
-      newNamespaces: create & ~(namespaceFlag.cgroup | namespaceFlag.time),
+      newNamespaces: create & ~(madeElsewhere | (sharedPid === undefined ? 0 : namespaceFlag.pid)),
       timeOffsets: (create & namespaceFlag.time) === 0 ? undefined : timeOffsets,
-      pidNamespace: pidNamespace?.fd,
+      pidNamespace: sharedPid ?? pidNamespace?.fd,
       cgroupFd: cgroup.fd,
       run: (control) => initContainer({ plan, control, standard, joined }),
     });

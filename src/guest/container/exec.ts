@@ -26,7 +26,13 @@ export async function execProcess(
   try {
     const birth = (standard: ChildEnds["standard"]) =>
       startProcess(container, { ...request.plan, seccomp: container.seccomp }, standard);
-    const { process, control } = await prepareProcess(host, request, birth, awaitExecuted, signal);
+    const { process, control } = await prepareProcess(
+      host,
+      { ...request, user: container.user },
+      birth,
+      awaitExecuted,
+      signal,
+    );
     control.close();
     container.processes.add(process);
   } finally {
@@ -35,11 +41,11 @@ export async function execProcess(
 }
 
 function startProcess(container: Container, plan: ProcessPlan, standard: ChildEnds["standard"]): NewProcess {
-  const { hasOwnTime, personality } = container;
+  const { hasOwnTime, personality, user } = container;
   const { pid, pidfd } = container.first.born;
   if (pidfd === undefined) throw container.wrongState("running");
   const run = (control: number): never =>
-    initExec({ plan, personality, hasOwnTime, control, standard, firstProcess: pidfd });
+    initExec({ plan, personality, hasOwnTime, user, control, standard, firstProcess: pidfd });
   const request = { newNamespaces: 0, pidNamespace: pidfd, run };
   try {
     return bear({ ...request, cgroupFd: container.cgroup.fd });

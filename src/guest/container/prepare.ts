@@ -4,7 +4,8 @@
  */
 import { SIGKILL } from "../../sys/linux/signal.ts";
 import { KumiteError } from "../../util/errors.ts";
-import type { ProcessPlan } from "../spec/plan.ts";
+import { uidOutside } from "../spec/id-mappings.ts";
+import type { ProcessPlan, UserNamespacePlan } from "../spec/plan.ts";
 import { ProcessIo, type StdioPorts } from "../stdio/process-io.ts";
 import {
   type ChildEnds,
@@ -18,12 +19,13 @@ import type { NewProcess } from "./birth.ts";
 import type { ControlSocket } from "./control-socket.ts";
 import type { ContainerHost } from "./host.ts";
 import { ContainerProcess } from "./process.ts";
-import type { awaitReady } from "./set-up.ts";
 
 export interface ProcessRequest {
   readonly execId: string;
   readonly plan: ProcessPlan;
   readonly ports: StdioPorts;
+  /** Of the container, when it has one. */
+  readonly user?: UserNamespacePlan | undefined;
 }
 
 export interface PreparedProcess {
@@ -39,16 +41,17 @@ export interface PreparedProcess {
  */
 export async function prepareProcess(
   host: ContainerHost,
-  { execId, plan, ports }: ProcessRequest,
+  { execId, plan, ports, user }: ProcessRequest,
   birth: (standard: ChildEnds["standard"]) => NewProcess,
-  awaited: typeof awaitReady,
+  awaited: (born: NewProcess, signal: AbortSignal, user?: UserNamespacePlan) => Promise<number | undefined>,
   signal: AbortSignal,
 ): Promise<PreparedProcess> {
-  const pipes = plan.terminal === undefined ? openPipes(plan.user.uid, host.pipeSizeBytes) : undefined;
+  const pipes =
+    plan.terminal === undefined ? openPipes(uidOutside(user, plan.user.uid), host.pipeSizeBytes) : undefined;
   let born: NewProcess | undefined;
   try {
     born = giveBirth(pipes?.child ?? openPlaceholders(), birth);
-    const terminal = await awaited(born, signal);
+    const terminal = await awaited(born, signal, user);
     const io = new ProcessIo(pipes?.streams ?? terminalStreams(terminal), ports, host.ports);
     return { process: new ContainerProcess(execId, born.process, io), control: born.control };
   } catch (error) {

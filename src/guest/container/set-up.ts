@@ -1,6 +1,9 @@
 /** The agent's part while a new process sets itself up: it listens, and turns what goes wrong into an error. */
 import { closeQuietly } from "../../sys/linux/file.ts";
-import { KumiteError } from "../../util/errors.ts";
+import { writeKernelFile } from "../../sys/linux/whole-file.ts";
+import { KumiteError, messageOf } from "../../util/errors.ts";
+import { mapText } from "../spec/id-mappings.ts";
+import type { UserNamespacePlan } from "../spec/plan.ts";
 import type { NewProcess } from "./birth.ts";
 import { type BornProcess, exitCode } from "./born-process.ts";
 import type { ControlSocket } from "./control-socket.ts";
@@ -9,8 +12,12 @@ import type { ControlSocket } from "./control-socket.ts";
  * Until the process waits to be let go. Returns the master of the terminal if it opened one; the caller closes it.
  * @throws KumiteError what the process reported; `agent/failed` when it died without a word; `aborted`
  */
-export async function awaitReady(born: NewProcess, signal: AbortSignal): Promise<number | undefined> {
-  const { end, terminal } = await listen(born.control, signal);
+export async function awaitReady(
+  born: NewProcess,
+  signal: AbortSignal,
+  user?: UserNamespacePlan,
+): Promise<number | undefined> {
+  const { end, terminal } = await listen(born.control, signal, () => writeMaps(born.process, user));
   if (end === "ready") return terminal;
   if (terminal !== undefined) closeQuietly(terminal);
   throw await deathOf(born.process);
@@ -32,7 +39,7 @@ interface Heard {
   readonly terminal: number | undefined;
 }
 
-async function listen(control: ControlSocket, signal: AbortSignal): Promise<Heard> {
+async function listen(control: ControlSocket, signal: AbortSignal, onUnmapped = () => {}): Promise<Heard> {
   let terminal: number | undefined;
   try {
     for (;;) {
@@ -42,12 +49,30 @@ async function listen(control: ControlSocket, signal: AbortSignal): Promise<Hear
       for (const fd of terminal === undefined ? surplus : received.descriptors) closeQuietly(fd);
       terminal ??= descriptor;
       const { message } = received;
+      if (message.kind === "unmapped") {
+        onUnmapped();
+        control.release();
+      }
       if (message.kind === "ready") return { end: "ready", terminal };
       if (message.kind === "failed") throw new KumiteError(message.code, message.message);
     }
   } catch (error) {
     if (terminal !== undefined) closeQuietly(terminal);
     throw error;
+  }
+}
+
+/** Only who is outside may write all of them. */
+function writeMaps({ pid }: BornProcess, user: UserNamespacePlan | undefined): void {
+  if (user === undefined)
+    throw new KumiteError("agent/failed", "a process asked for maps of ids that it should not have");
+  try {
+    writeKernelFile(`/proc/${pid}/uid_map`, mapText(user.uids));
+    writeKernelFile(`/proc/${pid}/gid_map`, mapText(user.gids));
+  } catch (error) {
+    throw new KumiteError("oci/spec-invalid", `linux.uidMappings, linux.gidMappings: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 

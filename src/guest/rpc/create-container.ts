@@ -19,16 +19,17 @@ export const createContainer = rpc(
     refuseUsed({
       devices: request.devices.length > 0,
       string_user: request.stringUser !== undefined,
-      sandbox_pidns: request.sandboxPidns,
       shared_mounts: request.sharedMounts.length > 0,
     });
     const document = jsonDocument(request.kumiteOciJson) ?? (await messageDocument("spec", request.OCI));
     await agent.sandbox.add(id, async () => {
       const { process, ...rest } = readContainer(document, id);
       const plan = { ...rest, process: { ...process, seccomp: await readSeccomp(request, document) } };
+      const sharesPids = request.sandboxPidns || agent.sandbox.sharesPids;
+      const sharedPid = sharesPids ? agent.sandbox.sharedPidNamespace : undefined;
       return create(
         agent,
-        { id, execId, plan, storages: request.storages, ports: stdioPorts(request) },
+        { id, execId, plan, storages: request.storages, ports: stdioPorts(request), sharedPid },
         context.signal,
       );
     });

@@ -3,21 +3,23 @@
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { CreateSandboxRequest } from "../../protocol/gen/kata/agent.ts";
 import { sethostname } from "../../sys/linux/machine.ts";
-import { KumiteError } from "../../util/errors.ts";
+import { unshare } from "../../sys/linux/process.ts";
+import { startPauseProcess } from "../sandbox/pause-process.ts";
+import { namespaceFlag } from "../spec/namespaces.ts";
 import { rpc } from "./rpc.ts";
 
 export const createSandbox = rpc("CreateSandbox", CreateSandboxRequest, Empty, (agent, request) => {
   agent.sandbox.checkAbsent();
-  if (request.sandboxPidns) {
-    throw new KumiteError("oci/unsupported", "a pid namespace shared by the sandbox is not supported");
-  }
   if (request.dns.length > 0) agent.log.warn("name servers of the sandbox are accepted, but not applied");
   if (request.guestHookPath !== "") agent.log.warn("hooks of the guest are accepted, but not applied");
   for (const { name } of request.kernelModules) agent.modules.need(name);
   const storages = agent.storages.acquire(request.storages);
   try {
+    // The agent is in them itself, so that all of its children are: they have nothing of its own.
+    unshare(namespaceFlag.uts | namespaceFlag.ipc);
     if (request.hostname !== "") sethostname(request.hostname);
-    agent.sandbox.begin({ id: request.sandboxId, storages });
+    const pause = request.sandboxPidns ? startPauseProcess() : undefined;
+    agent.sandbox.begin({ id: request.sandboxId, storages, pause });
   } catch (error) {
     storages.release();
     throw error;

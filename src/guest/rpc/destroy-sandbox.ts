@@ -5,6 +5,7 @@ import { DestroySandboxRequest } from "../../protocol/gen/kata/agent.ts";
 import { sync } from "../../sys/linux/machine.ts";
 import { messageOf } from "../../util/errors.ts";
 import { removeContainer } from "../container/remove.ts";
+import { endPauseProcess } from "../sandbox/pause-process.ts";
 import { rpc } from "./rpc.ts";
 
 export const destroySandbox = rpc("DestroySandbox", DestroySandboxRequest, Empty, async (agent, _request, context) => {
@@ -16,6 +17,7 @@ export const destroySandbox = rpc("DestroySandbox", DestroySandboxRequest, Empty
   const failed = (await Promise.allSettled(removals)).find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
   const details = sandbox.end();
+  if (details?.pause !== undefined) await endPauseProcess(details.pause);
   for (const failure of details?.storages.release() ?? []) log.error(messageOf(failure));
   sync();
   if (details !== undefined) log.info("sandbox destroyed", { sandbox: details.id });

@@ -4,6 +4,7 @@ import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { ExecProcessRequest } from "../../protocol/gen/kata/agent.ts";
 import { execProcess as exec } from "../container/exec.ts";
 import { Fields } from "../spec/fields.ts";
+import { checkMapped } from "../spec/id-mappings.ts";
 import { readProcess } from "../spec/process.ts";
 import { checkId, jsonDocument, messageDocument, refuseUsed, stdioPorts } from "./request.ts";
 import { rpc } from "./rpc.ts";
@@ -16,6 +17,7 @@ export const execProcess = rpc("ExecProcess", ExecProcessRequest, Empty, async (
   const document = jsonDocument(request.kumiteOciJson) ?? (await messageDocument("process", request.process));
   const notApplied: string[] = [];
   const plan = readProcess(new Fields(document, "process"), (phrase) => notApplied.push(phrase));
+  checkMapped(plan.user, container.user);
   agent.notices.notApplied(containerId, notApplied);
   await exec(agent, container, { execId, plan, ports: stdioPorts(request) }, context.signal);
   agent.log.debug("process started", { container: containerId, execId });

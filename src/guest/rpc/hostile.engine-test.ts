@@ -61,7 +61,7 @@ describe("an agent that is asked nonsense", () => {
       [client.createContainer({ containerId: "y" }), "usage/invalid"],
       [client.createContainer({ containerId: "y", kumiteOciJson: "{" }), "oci/spec-invalid"],
       [client.createContainer({ containerId: "y", kumiteOciJson: "{}" }), "oci/spec-invalid"],
-      [client.createContainer({ containerId: "y", kumiteOciJson: "{}", sandboxPidns: true }), "oci/unsupported"],
+      [client.createContainer({ containerId: "y", kumiteOciJson: "{}", stringUser: { uid: "0" } }), "oci/unsupported"],
       [client.execProcess({ containerId: "web", execId: "e" }), "usage/invalid"],
       [client.waitProcess({ containerId: "web", execId: "none" }), "process/not-found"],
       [client.setGuestDateTime({ Sec: 1n, Usec: 0n }), "agent/denied"],
@@ -133,14 +133,17 @@ async function removed(agent: TestAgent, containerId: string): Promise<void> {
 
 describe("an agent under load", () => {
   it("serves many containers and processes at a time", async () => {
+    const askedOf = "tr '\\0' '\\n' < /proc/1/environ | sed -n s/^NAME=//p; cat";
     await using agent = await startAgent();
     const before = await agent.state();
     const containers = await Promise.all(
-      Array.from({ length: 8 }, (_, i) => startContainer(agent, specOf(["cat"], { hostname: `h${i}` }))),
+      Array.from({ length: 8 }, (_, i) =>
+        startContainer(agent, specOf(["cat"], { process: { env: [`NAME=h${i}`, "PATH=/bin"] } })),
+      ),
     );
     const processes = await Promise.all(
       containers.flatMap(({ containerId }) =>
-        Array.from({ length: 4 }, () => execIn(agent, containerId, processOf(["sh", "-c", "hostname; cat"]))),
+        Array.from({ length: 4 }, () => execIn(agent, containerId, processOf(["sh", "-c", askedOf]))),
       ),
     );
     const results = await Promise.all(processes.map((process, i) => process.finish(`${i}`)));

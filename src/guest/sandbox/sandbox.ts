@@ -3,6 +3,7 @@
  * container keeps others from it.
  */
 import { KumiteError } from "../../util/errors.ts";
+import type { BornProcess } from "../container/born-process.ts";
 import type { Container } from "../container/container.ts";
 import type { StorageHold } from "../storage/storages.ts";
 
@@ -16,12 +17,16 @@ type Entry =
 export interface SandboxDetails {
   readonly id: string;
   readonly storages: StorageHold;
+  /** First of a pid namespace for all containers; `undefined`: that of the first container is the one they may share. */
+  readonly pause: BornProcess | undefined;
 }
 
 export class Sandbox {
   readonly #entries = new Map<string, Entry>();
   readonly #observers: ((container: Container) => void)[] = [];
   #details: SandboxDetails | undefined;
+  /** The first one that was made. */
+  #first: Container | undefined;
 
   /** @throws KumiteError `container/exists` when there is one */
   checkAbsent(): void {
@@ -38,6 +43,7 @@ export class Sandbox {
   end(): SandboxDetails | undefined {
     const details = this.#details;
     this.#details = undefined;
+    this.#first = undefined;
     return details;
   }
 
@@ -60,7 +66,23 @@ export class Sandbox {
       throw error;
     }
     this.#entries.set(id, { kind: "container", container });
+    this.#first ??= container;
     for (const observer of this.#observers) observer(container);
+  }
+
+  /** pidfd of a process in the pid namespace that its containers share. @throws KumiteError `container/wrong-state` */
+  get sharedPidNamespace(): number {
+    const holder = this.#details?.pause ?? this.#first?.first.born;
+    if (holder === undefined) {
+      throw new KumiteError("container/wrong-state", "there is no container whose pid namespace could be shared");
+    }
+    if (holder.pidfd !== undefined) return holder.pidfd;
+    throw new KumiteError("container/wrong-state", "the process whose pid namespace is shared has ended");
+  }
+
+  /** Without being asked for it, its containers share the pid namespace of the pause process. */
+  get sharesPids(): boolean {
+    return this.#details?.pause !== undefined;
   }
 
   /** Tells of every container, of those there are at once and of others when they have been created. */

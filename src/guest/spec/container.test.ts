@@ -6,6 +6,7 @@ import { isKumiteError } from "../../util/errors.ts";
 import { capabilityNumber } from "./capabilities.ts";
 import { readContainer } from "./container.ts";
 import { specDocument } from "./from-messages.ts";
+import { gidOutside, mapText, rootOutside, uidOutside } from "./id-mappings.ts";
 import { namespaceFlag } from "./namespaces.ts";
 
 type Document = Record<string, unknown>;
@@ -31,7 +32,7 @@ const always = namespaceFlag.mount | namespaceFlag.cgroup;
 describe("an OCI configuration", () => {
   it("needs little, and what is not said has the defaults of runc", () => {
     const plan = read(minimal());
-    assert.deepEqual(plan.namespaces, { create: always, join: [], timeOffsets: [] });
+    assert.deepEqual(plan.namespaces, { create: always, join: [], shared: 0, user: undefined, timeOffsets: [] });
     assert.deepEqual(plan.process.user, { uid: 0, gid: 0, additionalGids: [], umask: 0o022 });
     assert.equal(plan.process.capabilities.bounding, 0n);
     assert.equal(plan.process.terminal, undefined);
@@ -108,10 +109,39 @@ describe("namespaces", () => {
     assert.equal(read(linux({ type: "cgroup" })).namespaces.create, always);
   });
 
+  it("of ipc and uts are the sandbox's when they are asked for", () => {
+    const { namespaces } = read(linux({ type: "ipc" }, { type: "uts" }));
+    assert.equal(namespaces.create, always);
+    assert.equal(namespaces.shared, namespaceFlag.ipc | namespaceFlag.uts);
+  });
+
+  it("of users need maps of ids, in which each id has its place outside", () => {
+    const mappings = [
+      { containerID: 0, hostID: 1000, size: 1 },
+      { containerID: 1, hostID: 100_000, size: 65_535 },
+    ];
+    const mapped = minimal({ linux: { namespaces: [{ type: "user" }], uidMappings: mappings, gidMappings: mappings } });
+    const { user } = read(mapped).namespaces;
+    assert.deepEqual(user && rootOutside(user), { uid: 1000, gid: 1000 });
+    assert.deepEqual([uidOutside(user, 5), gidOutside(user, 65_535)], [100_004, 165_534]);
+    assert.equal(uidOutside(user, 65_536), 1000, "nobody's id is root's");
+    assert.equal(user && mapText(user.uids), "0 1000 1\n1 100000 65535\n");
+    assert.throws(() => read(linux({ type: "user" })), refused(/linux\.uidMappings must map the id 0/));
+    assert.throws(
+      () => read(minimal({ linux: { uidMappings: mappings } })),
+      refused(/linux\.uidMappings needs a new user namespace/),
+    );
+    const none = [{ containerID: 0, hostID: 0, size: 0 }];
+    assert.throws(
+      () => read(minimal({ linux: { namespaces: [{ type: "user" }], uidMappings: none, gidMappings: none } })),
+      refused(/linux\.uidMappings\[0\]\.size/),
+    );
+  });
+
   it("are refused twice, by unknown name, and for what is not supported", () => {
     assert.throws(() => read(linux({ type: "pid" }, { type: "pid" })), refused(/gives pid a second time/));
     assert.throws(() => read(linux({ type: "disk" })), refused(/names no namespace/));
-    assert.throws(() => read(linux({ type: "user" })), refused(/user namespace/, "oci/unsupported"));
+    assert.throws(() => read(linux({ type: "user", path: "/x" })), refused(/join a user namespace/, "oci/unsupported"));
     assert.throws(
       () => read(linux({ type: "mount", path: "/x" })),
       refused(/join a mount namespace/, "oci/unsupported"),

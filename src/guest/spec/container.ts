@@ -6,6 +6,7 @@ import { readDeviceRules } from "./device-rules.ts";
 import { readDevices } from "./devices.ts";
 import { Fields, wrong } from "./fields.ts";
 import { readHooks } from "./hooks.ts";
+import { checkMapped } from "./id-mappings.ts";
 import { propagationOf } from "./mount-options.ts";
 import { readMounts } from "./mounts.ts";
 import { hasOwnNamespace, readNamespaces } from "./namespaces.ts";
@@ -32,6 +33,8 @@ export function readContainer(document: unknown, containerId: string): Container
   const namespaces = readNamespaces(linux);
   const rootfs = readRootfs(spec, linux);
   noteUnapplied(linux, note);
+  const plan = readProcess(process, note);
+  checkMapped(plan.user, namespaces.user);
   return {
     rootfs,
     namespaces,
@@ -48,7 +51,7 @@ export function readContainer(document: unknown, containerId: string): Container
       devices: readDeviceRules(linux?.object("resources")),
     },
     personality: readPersonality(linux),
-    process: readProcess(process, note),
+    process: plan,
     hooks: readHooks(spec, containerId, rootfs.path),
     notApplied,
   };

@@ -1,5 +1,6 @@
 /** Namespaces of the OCI specification: which are made, which are joined. Pure. */
 import { type Fields, unsupported, wrong } from "./fields.ts";
+import { readUserNamespace } from "./id-mappings.ts";
 import type { NamespaceJoin, NamespacePlan, TimeOffset } from "./plan.ts";
 
 /** CLONE_NEW* of clone(2). */
@@ -16,6 +17,9 @@ export const namespaceFlag = {
 
 export type NamespaceName = keyof typeof namespaceFlag;
 
+/** Of a sandbox, one for all its containers (agent protocol, CreateContainer): the agent is in them itself. */
+const ofSandbox = namespaceFlag.ipc | namespaceFlag.uts;
+
 /**
  * `linux.namespaces`. What is not listed is shared with the agent, except mounts and the view of cgroups: those are
  * always the container's own. Engines on hosts with version 1 hierarchies never ask for a cgroup namespace, and what they
@@ -23,6 +27,7 @@ export type NamespaceName = keyof typeof namespaceFlag;
  */
 export function readNamespaces(linux: Fields | undefined): NamespacePlan {
   let create: number = namespaceFlag.mount | namespaceFlag.cgroup;
+  let shared = 0;
   const join: NamespaceJoin[] = [];
   const seen = new Set<string>();
   for (const fields of linux?.objects("namespaces") ?? []) {
@@ -30,21 +35,24 @@ export function readNamespaces(linux: Fields | undefined): NamespacePlan {
     const key = fields.key("type");
     if (seen.has(name)) throw wrong(key, `gives ${name} a second time`);
     seen.add(name);
-    if (name === "user") throw unsupported(key, "asks for a user namespace, which is not supported");
     if (!isNamespaceName(name)) throw wrong(key, `names no namespace: ${JSON.stringify(name)}`);
     const path = fields.text("path") ?? "";
     if (path === "") {
-      create |= namespaceFlag[name];
+      if ((namespaceFlag[name] & ofSandbox) !== 0) shared |= namespaceFlag[name];
+      else create |= namespaceFlag[name];
       continue;
     }
     if (!path.startsWith("/")) throw wrong(fields.key("path"), "must be an absolute path");
     // Building a root file system in somebody else's mount namespace would change what they see.
     if (name === "mount")
       throw unsupported(fields.key("path"), "asks to join a mount namespace, which is not supported");
+    if (name === "user") throw unsupported(fields.key("path"), "asks to join a user namespace, which is not supported");
     create &= ~namespaceFlag[name];
     join.push({ name, flag: namespaceFlag[name], path });
   }
-  return { create, join, timeOffsets: readTimeOffsets(linux, (create & namespaceFlag.time) !== 0) };
+  const makes = (name: NamespaceName): boolean => (create & namespaceFlag[name]) !== 0;
+  const user = readUserNamespace(linux, makes("user"));
+  return { create, join, shared, user, timeOffsets: readTimeOffsets(linux, makes("time")) };
 }
 
 /** What `linux.timeOffsets` may name, and the kernel's numbers of the clocks. */
@@ -69,8 +77,8 @@ function isNamespaceName(name: string): name is NamespaceName {
   return Object.hasOwn(namespaceFlag, name);
 }
 
-/** Whether the container is in a namespace of that kind that is not the agent's. */
+/** Whether the container is in a namespace of that kind that is not the guest's own. */
 export function hasOwnNamespace(plan: NamespacePlan, name: NamespaceName): boolean {
   const flag = namespaceFlag[name];
-  return (plan.create & flag) !== 0 || plan.join.some((join) => join.flag === flag);
+  return ((plan.create | plan.shared) & flag) !== 0 || plan.join.some((join) => join.flag === flag);
 }

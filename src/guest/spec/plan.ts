@@ -64,8 +64,25 @@ export interface NamespacePlan {
   /** CLONE_NEW* of all that are made new; always has the mount namespace. */
   readonly create: number;
   readonly join: readonly NamespaceJoin[];
+  /** CLONE_NEW* of those that it was asked to have and that are the sandbox's, for all its containers. */
+  readonly shared: number;
+  /** Of its own user namespace; `undefined`: the agent's. */
+  readonly user: UserNamespacePlan | undefined;
   /** Of a new time namespace. */
   readonly timeOffsets: readonly TimeOffset[];
+}
+
+/** Both have an entry for the id 0. */
+export interface UserNamespacePlan {
+  readonly uids: readonly IdMapping[];
+  readonly gids: readonly IdMapping[];
+}
+
+/** `size` ids from `inside` on are `outside` and the following ones in the agent's namespace. */
+export interface IdMapping {
+  readonly inside: number;
+  readonly outside: number;
+  readonly size: number;
 }
 
 /** How far a clock is ahead of the machine's. */

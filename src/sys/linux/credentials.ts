@@ -20,6 +20,18 @@ export function setgid(gid: number): void {
   check(native.setresgid(gid, gid, gid), "setgid");
 }
 
+/** Whose files this process makes and may open; the call does not say whether it was allowed to. */
+export function setfsuid(uid: number): void {
+  native.setfsuid(uid);
+}
+
+export function setfsgid(gid: number): void {
+  native.setfsgid(gid);
+}
+
+/** securebits: capabilities stay whatever id the process takes. */
+export const SECBIT_NO_SETUID_FIXUP = 1 << 2;
+
 export function setgroups(groups: readonly number[]): void {
   check(native.setgroups(Uint32Array.from(groups)), "setgroups");
 }

@@ -97,6 +97,8 @@ declare module "kumite:native" {
   function setpgid(pid: number, group: number): number;
   function getsid(pid: number): number;
   function setsid(): number;
+  function setfsuid(uid: number): number;
+  function setfsgid(gid: number): number;
   function setresuid(real: number, effective: number, saved: number): number;
   function setresgid(real: number, effective: number, saved: number): number;
   function capget(header: Bytes, data: Bytes): number;

@@ -138,6 +138,8 @@ static const struct shape calls[] = {
     CALL(setsid),
     CALL(setresuid, I, I, I),
     CALL(setresgid, I, I, I),
+    CALL(setfsuid, I),
+    CALL(setfsgid, I),
     CALL(capget, S(CAPABILITY_HEADER), S(CAPABILITY_DATA)),
     CALL(capset, S(CAPABILITY_HEADER), S(CAPABILITY_DATA)),
     CALL(prlimit64, I, I, SN(RESOURCE_LIMIT), SN(RESOURCE_LIMIT)),

@@ -1,0 +1,79 @@
+/** `linux.uidMappings` and `linux.gidMappings`: what the ids of a container are outside of its user namespace. Pure. */
+import { type Fields, wrong } from "./fields.ts";
+import type { IdMapping, UserNamespacePlan, UserPlan } from "./plan.ts";
+
+/** user_namespaces(7). */
+const maxMappings = 340;
+/** The last number means "no id" to the kernel. */
+const maxId = 0xffff_fffe;
+
+/**
+ * `undefined` without a user namespace of its own.
+ * @throws KumiteError `oci/spec-invalid` for mappings without such a namespace, none with one, or none of the id 0: what is
+ *   made for the container belongs to its root
+ */
+export function readUserNamespace(linux: Fields | undefined, isOwn: boolean): UserNamespacePlan | undefined {
+  const uids = readMappings(linux, "uidMappings");
+  const gids = readMappings(linux, "gidMappings");
+  if (!isOwn) {
+    const given = uids.length > 0 ? "uidMappings" : "gidMappings";
+    if (uids.length + gids.length > 0) throw wrong(`linux.${given}`, "needs a new user namespace");
+    return undefined;
+  }
+  for (const [key, mappings] of Object.entries({ uidMappings: uids, gidMappings: gids })) {
+    if (idOutside(mappings, 0) === undefined) throw wrong(`linux.${key}`, "must map the id 0 of a user namespace");
+  }
+  return { uids, gids };
+}
+
+function readMappings(linux: Fields | undefined, name: string): IdMapping[] {
+  const mappings = (linux?.objects(name) ?? []).map((fields): IdMapping => {
+    const [inside, outside] = [fields.uint32("containerID") ?? 0, fields.uint32("hostID") ?? 0];
+    const size = fields.integer("size", 1, maxId);
+    if (size === undefined) throw wrong(fields.key("size"), "is missing");
+    if (inside + size - 1 > maxId || outside + size - 1 > maxId)
+      throw wrong(fields.key("size"), "goes beyond the last id");
+    return { inside, outside, size };
+  });
+  if (mappings.length > maxMappings) throw wrong(`linux.${name}`, `has more than ${maxMappings} entries`);
+  return mappings;
+}
+
+/** `undefined` for an id that is not mapped. */
+export function idOutside(mappings: readonly IdMapping[], id: number): number | undefined {
+  const mapping = mappings.find(({ inside, size }) => id >= inside && id < inside + size);
+  return mapping === undefined ? undefined : mapping.outside + (id - mapping.inside);
+}
+
+/** The owner of a thing that is made outside of the namespace; nobody's id is root's. */
+export function uidOutside(user: UserNamespacePlan | undefined, uid: number): number {
+  return user === undefined ? uid : (idOutside(user.uids, uid) ?? rootOutside(user).uid);
+}
+
+export function gidOutside(user: UserNamespacePlan | undefined, gid: number): number {
+  return user === undefined ? gid : (idOutside(user.gids, gid) ?? rootOutside(user).gid);
+}
+
+/** Both are mapped: that was checked. */
+export function rootOutside({ uids, gids }: UserNamespacePlan): { readonly uid: number; readonly gid: number } {
+  return { uid: idOutside(uids, 0) ?? 0, gid: idOutside(gids, 0) ?? 0 };
+}
+
+/** @throws KumiteError `oci/spec-invalid` for a user that there is not in the namespace */
+export function checkMapped({ uid, gid, additionalGids }: UserPlan, user: UserNamespacePlan | undefined): void {
+  if (user === undefined) return;
+  if (idOutside(user.uids, uid) === undefined)
+    throw wrong("process.user.uid", `is not mapped by linux.uidMappings: ${uid}`);
+  for (const [key, id] of [["gid", gid], ...additionalGids.map((one) => ["additionalGids", one])] as [
+    string,
+    number,
+  ][]) {
+    if (idOutside(user.gids, id) === undefined)
+      throw wrong(`process.user.${key}`, `is not mapped by linux.gidMappings: ${id}`);
+  }
+}
+
+/** As /proc/PID/uid_map takes them. */
+export function mapText(mappings: readonly IdMapping[]): string {
+  return mappings.map(({ inside, outside, size }) => `${inside} ${outside} ${size}\n`).join("");
+}

@@ -1,0 +1,65 @@
+/** A container whose users are others outside, as engines ask for it with a root file system that belongs to them. */
+import assert from "node:assert/strict";
+import { chmod, chown, mkdir, readdir, stat } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { shell } from "../support/bundle.ts";
+import { describe as show, succeed } from "../support/command.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { Workplace } from "../support/workplace.ts";
+
+const first = 100_000;
+const mappings = [{ containerID: 0, hostID: first, size: 65_536 }];
+
+const script = `id -u > /report
+tr -s ' ' < /proc/self/uid_map >> /report
+stat -c '%u' /dev/null /report >> /report
+su user -c 'touch /volume/users && id -u' >> /report
+chown 33 /volume/users
+echo 4096 > /proc/sys/kernel/msgmni 2>/dev/null || echo not allowed >> /report
+while :; do sleep 1; done`;
+
+describe("a container in a user namespace", () => {
+  let place: Workplace;
+  before(async () => {
+    place = await Workplace.open("users");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  it("is root inside, and what it writes belongs to others on the host", async () => {
+    const volume = place.path("volume");
+    await mkdir(volume);
+    await chmod(volume, 0o777);
+    await chown(volume, first, first);
+    const bundle = await place.bundle(shell(script), (config) => {
+      config.linux.namespaces = ["pid", "ipc", "uts", "mount", "network", "user"].map((type) => ({ type }));
+      config.linux.uidMappings = mappings;
+      config.linux.gidMappings = mappings;
+      config.mounts.push({ destination: "/volume", type: "bind", source: volume, options: ["rbind", "rw"] });
+      const needed = ["CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"];
+      config.process.capabilities = {
+        bounding: needed,
+        effective: needed,
+        permitted: needed,
+        inheritable: [],
+        ambient: [],
+      };
+    });
+    await succeed(["chown", "-R", `${first}:${first}`, bundle.rootfs]);
+    const id = await place.runDetached(bundle);
+    const wait = "until grep -q allowed /report; do :; done; cat /report; id -u; readlink /proc/self/ns/user";
+    const { stdout } = await place.must(["exec", id, "sh", "-c", wait]);
+    const [lines, namespace = ""] = [stdout.trim().split("\n").slice(0, -1), stdout.trim().split("\n").at(-1)];
+    assert.deepEqual(lines, ["0", ` 0 ${first} 65536`, "0", "0", "1000", "not allowed", "0"]);
+    const asUser = await place.runtime(["exec", "--user", "1000", id, "readlink", "/proc/self/ns/user"]);
+    assert.equal(asUser.stdout.trim(), namespace, show(asUser));
+    const unknown = await place.runtime(["exec", "--user", "70000", id, "true"]);
+    assert.match(unknown.stderr, /process\.user\.uid is not mapped/);
+    await place.must(["delete", "--force", id]);
+    assert.equal((await stat(path.join(volume, "users"))).uid, first + 33);
+    assert.equal((await stat(path.join(bundle.rootfs, "report"))).uid, first);
+    assert.ok((await readdir(bundle.rootfs)).includes("volume"));
+    assert.equal((await stat(path.join(bundle.rootfs, "volume"))).uid, first, "mount points that were missing too");
+  });
+});
