@@ -13,7 +13,10 @@ import { boot } from "./scenarios/boot.ts";
 import { container } from "./scenarios/container.ts";
 import { exec } from "./scenarios/exec.ts";
 import { fullContainer } from "./scenarios/full-container.ts";
+import { hotplug } from "./scenarios/hotplug.ts";
+import { idle } from "./scenarios/idle.ts";
 import { kill } from "./scenarios/kill.ts";
+import { limits } from "./scenarios/limits.ts";
 import { manyExecs } from "./scenarios/many-execs.ts";
 import { memory } from "./scenarios/memory.ts";
 import { output } from "./scenarios/output.ts";
@@ -28,6 +31,9 @@ const scenarios = {
   kill,
   output,
   memory,
+  hotplug,
+  limits,
+  idle,
   podman,
 } satisfies Record<string, (context: BenchContext) => Promise<Findings>>;
 

@@ -23,9 +23,8 @@ export function metricsOf(stats: ContainerStats): Any {
     memory: {
       ...Object.fromEntries(Object.entries(memoryNames).map(([field, name]) => [field, raw(name)])),
       // Newer kernels count two kinds of it.
-      workingsetRefault: raw("workingset_refault") + raw("workingset_refault_anon") + raw("workingset_refault_file"),
-      workingsetActivate:
-        raw("workingset_activate") + raw("workingset_activate_anon") + raw("workingset_activate_file"),
+      workingsetRefault: sum(raw, "workingset_refault"),
+      workingsetActivate: sum(raw, "workingset_activate"),
       usage: memory.usage.usage,
       usageLimit: memory.usage.limit,
       maxUsage: memory.usage.maxUsage,
@@ -38,6 +37,14 @@ export function metricsOf(stats: ContainerStats): Any {
   });
   return { typeUrl, value };
 }
+
+/** Of a counter and its two kinds. A guest may say anything: a sum that is no number of 64 bits is the largest. */
+function sum(raw: (name: string) => bigint, name: string): bigint {
+  const total = raw(name) + raw(`${name}_anon`) + raw(`${name}_file`);
+  return total > largest ? largest : total;
+}
+
+const largest = 0xffff_ffff_ffff_ffffn;
 
 /** Fields whose value memory.stat has under one name. */
 const memoryNames = {

@@ -22,7 +22,10 @@ export interface VmParts {
   readonly machine: RunningVm;
   readonly capabilities: DriverCapabilities;
   readonly agent: AgentClient;
+  /** What it has now. */
   readonly spec: Pick<VmSpec, "vcpus" | "memoryMiB">;
+  /** Default: what it has now. */
+  readonly bootVcpus?: number;
   readonly log: StartContext["log"];
 }
 
@@ -40,6 +43,8 @@ export class Vm {
   readonly capabilities: DriverCapabilities;
   readonly agent: AgentClient;
   readonly #parts: VmParts;
+  /** With which the machine was started. */
+  readonly bootVcpus: number;
   #vcpus: number;
   #memoryMiB: number;
   /** vCPUs that were added and are not in use yet. */
@@ -53,6 +58,7 @@ export class Vm {
     this.capabilities = parts.capabilities;
     this.agent = parts.agent;
     this.#parts = parts;
+    this.bootVcpus = parts.bootVcpus ?? parts.spec.vcpus;
     this.#vcpus = parts.spec.vcpus;
     this.#memoryMiB = parts.spec.memoryMiB;
   }
@@ -195,7 +201,8 @@ export class Vm {
   handOver(): Vm {
     if (this.#handedOver) throw new KumiteError("internal", `machine ${this.id} was handed over before`);
     this.#handedOver = true;
-    const heir = new Vm({ ...this.#parts, spec: { vcpus: this.#vcpus, memoryMiB: this.#memoryMiB } });
+    const spec = { vcpus: this.#vcpus, memoryMiB: this.#memoryMiB };
+    const heir = new Vm({ ...this.#parts, spec, bootVcpus: this.bootVcpus });
     heir.#vcpusToOnline = this.#vcpusToOnline;
     return heir;
   }

@@ -1,0 +1,107 @@
+/**
+ * A machine in the form in which a VM cache passes it on (`GrpcVM` of the older architecture), and back. Pure: how the
+ * receiver reaches machine and agent is not in it.
+ */
+import { KumiteError } from "../util/errors.ts";
+import { isRecord, parseJson } from "../util/json.ts";
+import { decodeUtf8, encodeUtf8 } from "../util/text.ts";
+import type { Vm } from "./vm.ts";
+
+/** Fields as on the wire. Of a machine without a proxy, pid and URL are empty. */
+export interface WireVm {
+  readonly id: string;
+  /** JSON of the hypervisor's own state. */
+  readonly hypervisor: Uint8Array;
+  readonly proxyPid: bigint;
+  readonly proxyURL: string;
+  readonly cpu: number;
+  /** In MiB. */
+  readonly memory: number;
+  /** vCPUs that the guest has not been told of. */
+  readonly cpuDelta: number;
+}
+
+/** What the receiver needs of the hypervisor, with the names that it has on the wire. */
+export interface WireHypervisor {
+  readonly ID: string;
+  readonly QmpChannelpath: string;
+  readonly State: { readonly Pid: number; readonly HotpluggedVCPUs: readonly { readonly ID: string }[] };
+  readonly NvdimmCount: number;
+  readonly QemuSMP: { readonly CPUs: number; readonly MaxCPUs: number };
+}
+
+export interface ReceivedVm {
+  readonly id: string;
+  readonly hypervisor: WireHypervisor;
+  readonly vcpus: number;
+  readonly memoryMiB: number;
+  readonly vcpusToOnline: number;
+}
+
+/** @param monitor path of the socket that the machine's monitor listens on */
+export async function toWire(vm: Vm, monitor: string): Promise<WireVm> {
+  const { pid, vcpus, memoryMiB } = vm.status();
+  const size = await vm.machine.plug?.size();
+  const plugged = (size?.vcpus ?? vcpus) - vm.bootVcpus;
+  const hypervisor: WireHypervisor = {
+    ID: vm.id,
+    QmpChannelpath: monitor,
+    State: { Pid: pid, HotpluggedVCPUs: Array.from({ length: plugged }, (_, index) => ({ ID: `cpu-${index}` })) },
+    NvdimmCount: 0,
+    QemuSMP: { CPUs: vm.bootVcpus, MaxCPUs: size?.maxVcpus ?? vcpus },
+  };
+  return {
+    id: vm.id,
+    hypervisor: encodeUtf8(JSON.stringify(hypervisor)),
+    proxyPid: 0n,
+    proxyURL: "",
+    cpu: vcpus,
+    memory: memoryMiB,
+    cpuDelta: vm.vcpusToOnline,
+  };
+}
+
+/** @throws KumiteError `protocol/violation` for what no machine can be */
+export function fromWire({ id, hypervisor, cpu, memory, cpuDelta }: WireVm): ReceivedVm {
+  const state = readHypervisor(hypervisor);
+  if (id === "" || state.ID !== id) throw bad("the ids of machine and hypervisor differ");
+  if (!isCount(cpu) || cpu < 1 || !isCount(memory) || memory < 1) throw bad(`it has ${cpu} vCPUs and ${memory} MiB`);
+  if (!isCount(cpuDelta) || cpuDelta > cpu) throw bad(`of ${cpu} vCPUs ${cpuDelta} are new`);
+  return { id, hypervisor: state, vcpus: cpu, memoryMiB: memory, vcpusToOnline: cpuDelta };
+}
+
+function readHypervisor(bytes: Uint8Array): WireHypervisor {
+  let value: unknown;
+  try {
+    value = parseJson(decodeUtf8(bytes));
+  } catch (cause) {
+    throw bad("its hypervisor is no JSON", cause);
+  }
+  if (!isRecord(value)) throw bad("its hypervisor is no object");
+  const { ID, QmpChannelpath, State, NvdimmCount, QemuSMP } = value;
+  if (typeof ID !== "string" || typeof QmpChannelpath !== "string") throw bad("its hypervisor has no id or no monitor");
+  if (!isRecord(State) || !isCount(State.Pid) || !Array.isArray(State.HotpluggedVCPUs)) {
+    throw bad("its hypervisor has no state");
+  }
+  if (!isRecord(QemuSMP) || !isCount(QemuSMP.CPUs) || !isCount(QemuSMP.MaxCPUs))
+    throw bad("its hypervisor has no vCPUs");
+  const plugged = State.HotpluggedVCPUs.map((entry: unknown) => {
+    if (!isRecord(entry) || typeof entry.ID !== "string") throw bad("its hypervisor has a vCPU without an id");
+    return { ID: entry.ID };
+  });
+  return {
+    ID,
+    QmpChannelpath,
+    State: { Pid: State.Pid, HotpluggedVCPUs: plugged },
+    NvdimmCount: isCount(NvdimmCount) ? NvdimmCount : 0,
+    QemuSMP: { CPUs: QemuSMP.CPUs, MaxCPUs: QemuSMP.MaxCPUs },
+  };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function bad(what: string, cause?: unknown): KumiteError {
+  return new KumiteError("protocol/violation", `the VM cache sent a machine that cannot be: ${what}`, { cause });
+}
