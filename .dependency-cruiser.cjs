@@ -15,6 +15,8 @@ const arrows = {
     "shim-client/",
     "sandbox/(observe|prepare|recover|explain-sizing|machine-size)",
     "factory/",
+    "vm/judge-kvm",
+    "cgroups/hierarchies",
     "config/",
     "persist/",
     "oci/",

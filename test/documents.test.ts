@@ -36,11 +36,11 @@ describe("the documents", () => {
   });
 
   it("name every verb in the table of what works", () => {
-    const rows = [...read("README.md").matchAll(/^\| ((?:create|config|ps|logs|recover)\b.*?) \| /gm)].map(
-      ([, names = ""]) => names,
-    );
+    // Rows whose first cell is a list of verbs; others are about other things.
+    const cells = [...read("README.md").matchAll(/^\| ([a-z]+(?:, [a-z]+)*) \| /gm)].map(([, cell = ""]) => cell);
+    const named = cells.map((cell) => cell.split(", ")).filter(([first = ""]) => Object.hasOwn(commands, first));
     const shown = Object.keys(commands).filter((verb) => verb !== "version" && verb !== "help");
-    assert.deepEqual(rows.flatMap((row) => row.split(", ")).sort(), shown.sort());
+    assert.deepEqual(named.flat().sort(), shown.sort());
   });
 });
 

@@ -422,6 +422,29 @@ const sizingCommand = {
   ],
 } as const satisfies CommandSpec;
 
+const checkCommand = {
+  name: "check",
+  summary: "say whether containers can run on this host, and what to do if not",
+  details:
+    "Prints what is missing or restricted, with --verbose all that was looked at. KVM is judged by booting a kernel; the\n" +
+    "text says what is used instead. Status 0: containers run here; 1: they do not, something is missing.",
+  arguments: [],
+  flags: [
+    { name: "verbose", kind: "switch", help: "print what is in order, too" },
+    { name: "json", kind: "switch", help: "print all findings as JSON" },
+  ],
+} as const satisfies CommandSpec;
+
+const envCommand = {
+  name: "env",
+  summary: "print what this runtime is made of and runs on",
+  details:
+    "Versions, paths and settings, with the names that Kata Containers gives them, as TOML.\n" +
+    "Nothing has to be in order for it.",
+  arguments: [],
+  flags: [{ name: "json", kind: "switch", help: "as JSON" }],
+} as const satisfies CommandSpec;
+
 const completionCommand = {
   name: "completion",
   summary: "print the completion for a shell",
@@ -463,6 +486,8 @@ export const commands = {
   recover: recoverCommand,
   spec: specCommand,
   features: featuresCommand,
+  check: checkCommand,
+  env: envCommand,
   factory: factoryCommand,
   config: configCommand,
   sizing: sizingCommand,

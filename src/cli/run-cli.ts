@@ -139,6 +139,10 @@ async function invoke(context: VerbContext, invocation: AnyInvocation): Promise<
       return (await import("./commands/recover.ts")).recover(context, invocation);
     case "spec":
       return (await import("./commands/spec.ts")).spec(context, invocation);
+    case "check":
+      return (await import("./commands/check.ts")).check(context, invocation);
+    case "env":
+      return (await import("./commands/env.ts")).env(context, invocation);
     case "completion":
       return (await import("./commands/completion.ts")).completion(context, invocation);
     case "sizing":

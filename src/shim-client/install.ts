@@ -18,6 +18,11 @@ export interface Install {
   readonly node: string;
   /** Size in bytes by file name in `root`, as it was installed. */
   readonly sizes: ReadonlyMap<string, number>;
+  /** SHA-256 in hexadecimal by file name. */
+  readonly hashes: ReadonlyMap<string, string>;
+  /** Which kernel the guest has, and its `uname -r`; empty when the installation does not tell. */
+  readonly kernel: string;
+  readonly kernelVersion: string;
 }
 
 /** @throws KumiteError `install/incomplete` when install.json is missing or is none */
@@ -71,15 +76,18 @@ function parseManifest(text: string): Omit<Install, "root"> | undefined {
     return undefined;
   }
   if (!isRecord(document) || !isRecord(document.files)) return undefined;
-  const { version, commit, node, files } = document;
+  const { version, commit, node, files, kernel, kernelVersion } = document;
   if (typeof version !== "string" || typeof commit !== "string" || typeof node !== "string") return undefined;
   if (!node.startsWith("/")) return undefined;
   const sizes = new Map<string, number>();
+  const hashes = new Map<string, string>();
   for (const [name, placed] of Object.entries(files)) {
     if (!isRecord(placed) || typeof placed.size !== "number") return undefined;
     sizes.set(name, placed.size);
+    if (typeof placed.sha256 === "string") hashes.set(name, placed.sha256);
   }
-  return { version, commit, node, sizes };
+  const told = (value: unknown): string => (typeof value === "string" ? value : "");
+  return { version, commit, node, sizes, hashes, kernel: told(kernel), kernelVersion: told(kernelVersion) };
 }
 
 function incomplete(path: string, what: string): KumiteError {

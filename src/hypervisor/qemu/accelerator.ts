@@ -25,16 +25,21 @@ export interface AcceleratorRequest {
   readonly timeoutMs?: number;
   /** Default `/dev/kvm`; without it there is nothing to probe. */
   readonly device?: string;
+  /** Boots the probe whatever is known already. */
+  readonly anew?: boolean;
 }
 
-/** What is known of KVM on this host since its last start. */
-interface Verdict {
-  readonly bootId: string;
-  readonly qemu: string;
-  readonly kernel: string;
+export interface KvmVerdict {
   readonly works: boolean;
   /** Why it does not work; empty when it does. */
   readonly reason: string;
+}
+
+/** What is known of KVM on this host since its last start. */
+interface Verdict extends KvmVerdict {
+  readonly bootId: string;
+  readonly qemu: string;
+  readonly kernel: string;
 }
 
 const defaultDevice = "/dev/kvm";
@@ -49,7 +54,7 @@ export async function chooseAccelerator(
   request: AcceleratorRequest,
 ): Promise<Accelerator> {
   if (request.choice === "tcg") return "tcg";
-  const verdict = await verdictOn(os, context, request);
+  const verdict = await judgeKvm(os, context, request);
   if (verdict.works) return "kvm";
   if (request.choice === "kvm") {
     throw new KumiteError("hypervisor/unsupported", `KVM is configured but does not work: ${verdict.reason}`, {
@@ -61,14 +66,15 @@ export async function chooseAccelerator(
   return "tcg";
 }
 
-async function verdictOn(os: Os, context: StartContext, request: AcceleratorRequest): Promise<Verdict> {
+/** Whether KVM runs that kernel here, from what is known or by booting it. */
+export async function judgeKvm(os: Os, context: StartContext, request: AcceleratorRequest): Promise<KvmVerdict> {
   const { qemu, kernel, cacheDirectory = defaultCacheDirectory, device = defaultDevice } = request;
   if ((await os.files.status(device)) === undefined) {
-    return { bootId: "", qemu, kernel, works: false, reason: `there is no ${device}` };
+    return { works: false, reason: `there is no ${device}` };
   }
   const bootId = (await os.files.readText("/proc/sys/kernel/random/boot_id")).trim();
   const file = `${cacheDirectory}/kvm.json`;
-  const known = await readVerdict(os, file);
+  const known = request.anew === true ? undefined : await readVerdict(os, file);
   if (known?.bootId === bootId && known.qemu === qemu && known.kernel === kernel) return known;
   const reason = await probe(os, context, request);
   const verdict = { bootId, qemu, kernel, works: reason === "", reason };

@@ -1,0 +1,50 @@
+/** Whether sandboxes can have cgroups here: a hierarchy that is mounted and takes groups of ours. */
+import { type Hierarchy, hierarchiesIn } from "../../cgroups/hierarchies.ts";
+import type { Os } from "../../sys/os.ts";
+import { isSystemError, messageOf } from "../../util/errors.ts";
+import { type Finding, missing, note, ok } from "./finding.ts";
+
+const wanted = ["cpu", "memory", "pids"];
+
+export async function checkCgroups(os: Os): Promise<Finding> {
+  const hierarchies = hierarchiesIn(await os.mounts.table());
+  if (hierarchies.length === 0) {
+    const remedy = "mount -t cgroup2 cgroup2 /sys/fs/cgroup";
+    return missing("cgroups", "no hierarchy with a controller that is used is mounted", remedy);
+  }
+  for (const { directory } of hierarchies) {
+    const failure = await makesGroup(os, directory);
+    if (failure === undefined) continue;
+    const remedy = "run it where /sys/fs/cgroup is writable: on the host, or in a container with --privileged";
+    return missing("cgroups", `no group can be made in ${directory}: ${failure}`, remedy);
+  }
+  const versions = [...new Set(hierarchies.map(({ version }) => version))].sort().join(" and ");
+  const lacking = await lackingControllers(os, hierarchies);
+  if (lacking.length === 0) return ok("cgroups", `version ${versions}`);
+  return note(
+    "cgroups",
+    `have no controller ${lacking.join(", ")}: machines are not limited or accounted by it`,
+    "enable it for the host's kernel, for memory by cgroup_enable=memory on its command line",
+  );
+}
+
+async function makesGroup(os: Os, directory: string): Promise<string | undefined> {
+  const group = `${directory}/kumite-check-${os.self.pid}`;
+  try {
+    await os.files.makeDir(group, 0o755);
+    await os.files.removeDir(group);
+    return undefined;
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    return messageOf(error);
+  }
+}
+
+/** Version 1 has a directory for each, version 2 a list. */
+async function lackingControllers(os: Os, hierarchies: readonly Hierarchy[]): Promise<string[]> {
+  const options = (await os.mounts.table()).filter(({ type }) => type === "cgroup").flatMap((mount) => mount.options);
+  const unified = hierarchies.find(({ version }) => version === 2);
+  const listed = unified === undefined ? "" : await os.files.readText(`${unified.directory}/cgroup.controllers`);
+  const present = new Set([...options, ...listed.trim().split(/\s+/)]);
+  return wanted.filter((controller) => !present.has(controller));
+}

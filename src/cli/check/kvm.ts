@@ -1,0 +1,22 @@
+/** KVM, judged by a kernel that is booted under it, and what runs machines instead. */
+import { type Config, hypervisorConfigOf } from "../../config/config.ts";
+import { kvmVerdict } from "../../vm/judge-kvm.ts";
+import type { VerbContext } from "../context.ts";
+import { type Finding, missing, note, ok } from "./finding.ts";
+
+/** QEMU and the kernel must be there. */
+export async function checkKvm({ os, log, interruption }: VerbContext, config: Config): Promise<Finding> {
+  const { accelerator } = hypervisorConfigOf(config);
+  if (accelerator === "tcg") return ok("KVM", 'is not used: accelerator is "tcg", machines are emulated');
+  const { works, reason } = await kvmVerdict(os, { config, anew: true, log, signal: interruption.signal });
+  if (works) return ok("KVM", "a kernel boots under it");
+  if (accelerator === "kvm") {
+    const remedy = 'make KVM work, or set accelerator = "auto" in [hypervisor.qemu] to have machines emulated';
+    return missing("KVM", `is configured and does not work: ${reason}`, remedy);
+  }
+  return note(
+    "KVM",
+    `does not work (${reason}); machines are emulated by QEMU instead: slower, and no security boundary`,
+    "enable virtualisation in the firmware, or nested virtualisation where this host is a virtual machine itself",
+  );
+}

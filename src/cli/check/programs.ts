@@ -1,0 +1,101 @@
+/** The programs and files that a machine is made of: are they there, and are they what they should be. */
+import { type Config, hypervisorConfigOf } from "../../config/config.ts";
+import { type Install, readInstall } from "../../shim-client/install.ts";
+import type { Os } from "../../sys/os.ts";
+import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
+import { type Finding, missing, note, ok } from "./finding.ts";
+import { programOutput } from "./program-output.ts";
+
+const oldestNode = [20, 11] as const;
+/** What the product is developed with; what is older may work. */
+const oldestQemu = [7, 2] as const;
+const checksums = "/usr/bin/sha256sum";
+const again = "run `npm run setup` in the source tree, or install again";
+
+export async function checkQemu(os: Os, config: Config): Promise<Finding> {
+  const { path } = hypervisorConfigOf(config);
+  const install = "install the package qemu-system-x86, or set path in [hypervisor.qemu]";
+  if ((await os.files.status(path))?.kind !== "file") return missing("QEMU", `there is no file ${path}`, install);
+  const version = await versionOf(os, path, /version (\d+)\.(\d+)/);
+  if (typeof version === "string") return missing("QEMU", `cannot be used: ${version}`, install);
+  const found = `${version.join(".")} (${path})`;
+  if (isOlder(version, oldestQemu)) {
+    const hint = `install ${oldestQemu.join(".")} or newer: with this one nothing was tested`;
+    return note("QEMU", `${found} is older than ${oldestQemu.join(".")}`, hint);
+  }
+  return ok("QEMU", found);
+}
+
+export async function checkVirtioFs(os: Os, config: Config): Promise<Finding> {
+  const { virtioFsDaemons } = hypervisorConfigOf(config);
+  for (const path of virtioFsDaemons) {
+    if ((await os.files.status(path))?.kind === "file") return ok("virtiofsd", path);
+  }
+  const remedy = "install the package virtiofsd, on Debian 12 qemu-system-common";
+  return missing("virtiofsd", `there is no file ${virtioFsDaemons.join(" or ")}`, remedy);
+}
+
+/** Kernel and initial file system or image. */
+export async function checkGuest(os: Os, config: Config): Promise<Finding> {
+  const { kernel, initrd, image } = hypervisorConfigOf(config);
+  const files = [kernel, initrd ?? image].filter((path) => path !== undefined);
+  for (const path of files) {
+    if ((await os.files.status(path))?.kind !== "file") return missing("guest", `there is no file ${path}`, again);
+  }
+  return ok("guest", files.join(", "));
+}
+
+export async function checkNode(os: Os): Promise<Finding> {
+  const install = await installOf(os);
+  if (typeof install === "string") return missing("Node", `is not known: ${install}`, again);
+  const hint = `install Node ${oldestNode.join(".")} or newer there, or run \`npm run setup\` with another`;
+  const version = await versionOf(os, install.node, /v(\d+)\.(\d+)/);
+  if (typeof version === "string") return missing("Node", `cannot be used: ${version}`, hint);
+  const found = `${version.join(".")} (${install.node})`;
+  return isOlder(version, oldestNode) ? missing("Node", `${found} is too old`, hint) : ok("Node", found);
+}
+
+/** Every file that was installed, by its hash: nothing else looks at more than the sizes. */
+export async function checkInstall(os: Os): Promise<Finding> {
+  const install = await installOf(os);
+  if (typeof install === "string") return missing("installation", install, again);
+  const { root, hashes, commit } = install;
+  const names = [...hashes.keys()].sort();
+  try {
+    const lines = await programOutput(os, checksums, ["--", ...names.map((name) => `${root}/${name}`)]);
+    const actual = new Map(lines.split("\n").map((line) => [line.slice(66 + root.length + 1), line.slice(0, 64)]));
+    const changed = names.filter((name) => actual.get(name) !== hashes.get(name));
+    if (changed.length > 0) {
+      return missing("installation", `${changed.join(", ")} in ${root} are not what was installed`, again);
+    }
+  } catch (error) {
+    if (!(error instanceof KumiteError)) return missing("installation", messageOf(error), "install coreutils");
+    return missing("installation", messageOf(error), again);
+  }
+  return ok("installation", `${names.length} files in ${root} as they were built of ${commit}`);
+}
+
+async function installOf(os: Os): Promise<Install | string> {
+  try {
+    return await readInstall(os);
+  } catch (error) {
+    if (isKumiteError(error, "install/incomplete")) return error.message;
+    throw error;
+  }
+}
+
+/** Two numbers, or why there are none. */
+async function versionOf(os: Os, path: string, form: RegExp): Promise<readonly [number, number] | string> {
+  try {
+    const text = await programOutput(os, path, ["--version"]);
+    const [, major, minor] = form.exec(text) ?? [];
+    if (major === undefined || minor === undefined) return `${path} tells no version`;
+    return [Number(major), Number(minor)];
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function isOlder([major, minor]: readonly [number, number], [a, b]: readonly [number, number]): boolean {
+  return major < a || (major === a && minor < b);
+}
