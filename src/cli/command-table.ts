@@ -356,6 +356,20 @@ const recoverCommand = {
   flags: [{ name: "json", kind: "switch", help: "print what was found and done as JSON" }],
 } as const satisfies CommandSpec;
 
+const debugCommand = {
+  name: "debug",
+  summary: "look into the guest of a container: its console, or a shell beside its containers",
+  details:
+    "console: the last lines of the guest's console, then what it prints; what is typed goes into it. Ctrl-] ends it.\n" +
+    "shell: runs a static program of the host in the guest, outside of any container, with all rights there. It needs\n" +
+    "debug_console_enabled = true in [agent.kata] when the container is created.",
+  arguments: [{ name: "ACTION", choices: ["console", "shell"] }, containerId],
+  flags: [
+    { name: "program", kind: "text", value: "FILE", help: "with shell: what is run (default: /bin/busybox, as sh)" },
+    { name: "raw", kind: "switch", help: "with console: show control characters, too" },
+  ],
+} as const satisfies CommandSpec;
+
 const specCommand = {
   name: "spec",
   summary: "write a config.json to start from",
@@ -484,6 +498,7 @@ export const commands = {
   events: eventsCommand,
   logs: logsCommand,
   recover: recoverCommand,
+  debug: debugCommand,
   spec: specCommand,
   features: featuresCommand,
   check: checkCommand,

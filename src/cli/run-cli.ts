@@ -101,7 +101,7 @@ function interruptible({ os, onFault }: Setting): Interruption {
 
 /** A verb that is interrupted while it makes something has to remove it. */
 function makesThings(verb: AnyInvocation["verb"]): boolean {
-  return verb === "create" || verb === "run" || verb === "exec" || verb === "factory";
+  return verb === "create" || verb === "run" || verb === "exec" || verb === "debug" || verb === "factory";
 }
 
 /** Each verb is read when it is called: most of the time of a short one is the reading of the others. */
@@ -133,6 +133,8 @@ async function invoke(context: VerbContext, invocation: AnyInvocation): Promise<
       return (await import("./commands/ps.ts")).ps(context, invocation);
     case "events":
       return (await import("./commands/events.ts")).events(context, invocation);
+    case "debug":
+      return (await import("./commands/debug.ts")).debug(context, invocation);
     case "logs":
       return (await import("./commands/logs.ts")).logs(context, invocation);
     case "recover":

@@ -103,7 +103,6 @@ const agent: Readonly<Record<string, string>> = {
   trace_mode: tracing,
   trace_type: tracing,
   kernel_modules: notYet,
-  debug_console_enabled: notYet,
   cdh_api_timeout: confidential,
   launch_process_timeout: "Kumite's agent starts no such process",
   visible_cdi_devices: "Kumite's agent knows no CDI",

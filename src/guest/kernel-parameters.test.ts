@@ -5,7 +5,12 @@ import { defaultPipeSizeBytes, readKernelParameters } from "./kernel-parameters.
 describe("the agent's kernel parameters", () => {
   it("have defaults, and words of others are not looked at", () => {
     const parameters = readKernelParameters("quiet console=hvc0 myagent.log=debug root=/dev/vda\n");
-    assert.deepEqual(parameters, { logLevel: "info", containerPipeSizeBytes: defaultPipeSizeBytes, warnings: [] });
+    assert.deepEqual(parameters, {
+      logLevel: "info",
+      containerPipeSizeBytes: defaultPipeSizeBytes,
+      debugConsole: undefined,
+      warnings: [],
+    });
   });
 
   it("set the log level by the names of every family of agents", () => {
@@ -22,6 +27,18 @@ describe("the agent's kernel parameters", () => {
   it("set the capacity of stdio pipes", () => {
     assert.equal(readKernelParameters("agent.container_pipe_size=262144").containerPipeSizeBytes, 262144);
     assert.equal(readKernelParameters("agent.container_pipe_size=0").containerPipeSizeBytes, 0);
+  });
+
+  it("turn the debug console on, on the console or on a port, and only then", () => {
+    const consoleOf = (line: string) => readKernelParameters(line).debugConsole;
+    assert.equal(consoleOf("agent.debug_console=0"), undefined);
+    assert.deepEqual(consoleOf("agent.debug_console"), { port: undefined });
+    assert.deepEqual(consoleOf("agent.debug_console_vport=1026 agent.debug_console"), { port: 1026 });
+    for (const wrong of ["1024", "70000", "x", ""]) {
+      const { debugConsole, warnings } = readKernelParameters(`agent.debug_console_vport=${wrong}`);
+      assert.equal(debugConsole, undefined);
+      assert.match(warnings.join(), /is no port of a debug console/);
+    }
   });
 
   it("become a warning and keep their default when they are wrong, unknown or without effect", () => {

@@ -10,13 +10,21 @@ export interface KernelParameters {
   readonly logLevel: LogLevel;
   /** Capacity of a process's output pipes in bytes; 0 keeps the kernel's. Default `defaultPipeSizeBytes`. */
   readonly containerPipeSizeBytes: number;
+  /** `undefined`: nobody gets a shell beside the containers. */
+  readonly debugConsole: DebugConsole | undefined;
   /** One line each, for the log. */
   readonly warnings: readonly string[];
+}
+
+export interface DebugConsole {
+  /** `undefined`: on the console. */
+  readonly port: number | undefined;
 }
 
 interface Draft {
   logLevel: LogLevel;
   containerPipeSizeBytes: number;
+  debugConsole: DebugConsole | undefined;
   readonly warnings: string[];
 }
 
@@ -29,13 +37,15 @@ export const defaultPipeSizeBytes = 512 * 1024;
 /** The largest pipe that an unprivileged process may ask for by default (pipe(7)); more is a mistake. */
 const maxPipeSizeBytes = 1024 * 1024;
 
+/** The agent's own and its log's; from the second on the host numbers the streams of processes. */
+const agentPorts = 1025;
+const maxDebugPort = 0xffff;
+
 /** Known from other agents; harmless to give, without effect here. */
 const withoutEffect: ReadonlySet<string> = new Set([
   "cdh_api_timeout",
   "cdi_timeout",
   "config_file",
-  "debug_console",
-  "debug_console_vport",
   "devmode",
   "guest_components_procs",
   "guest_components_rest_api",
@@ -55,7 +65,12 @@ const withoutEffect: ReadonlySet<string> = new Set([
 ]);
 
 export function readKernelParameters(commandLine: string): KernelParameters {
-  const draft: Draft = { logLevel: "info", containerPipeSizeBytes: defaultPipeSizeBytes, warnings: [] };
+  const draft: Draft = {
+    logLevel: "info",
+    containerPipeSizeBytes: defaultPipeSizeBytes,
+    debugConsole: undefined,
+    warnings: [],
+  };
   for (const word of commandLine.split(/\s+/)) {
     if (!word.startsWith("agent.")) continue;
     const equals = word.indexOf("=");
@@ -80,6 +95,17 @@ function apply(draft: Draft, name: string, value: string): string | undefined {
       const size = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
       if (!(size <= maxPipeSizeBytes)) return `${JSON.stringify(value)} is no size from 0 to ${maxPipeSizeBytes}`;
       draft.containerPipeSizeBytes = size;
+      return undefined;
+    }
+    case "debug_console":
+      if (!["", "1", "true", "0", "false"].includes(value)) return `${JSON.stringify(value)} is neither true nor false`;
+      if (value !== "0" && value !== "false") draft.debugConsole ??= { port: undefined };
+      return undefined;
+    case "debug_console_vport": {
+      const port = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
+      // The port after it is the debug console's, too.
+      if (!(port > agentPorts && port < maxDebugPort)) return `${JSON.stringify(value)} is no port of a debug console`;
+      draft.debugConsole = { port };
       return undefined;
     }
     default:

@@ -55,6 +55,10 @@ async function runMachine(): Promise<void> {
       missingController: "refuse",
     };
     begin(agent, sessions);
+    if (parameters.debugConsole !== undefined) {
+      const { offerDebugConsole } = await import("./debug/debug-console.ts");
+      offerDebugConsole({ log, serve: (port, handler) => sessions.serve(port, handler) }, parameters.debugConsole);
+    }
     await serveMachine(sessions, await openHostPort(), log);
   } catch (error) {
     log.error("the agent cannot run", { error: messageOf(error) });

@@ -77,6 +77,13 @@ export interface VmSnapshots {
   save(socket: string, signal: AbortSignal): Promise<Uint8Array>;
 }
 
+/** The guest's console as a terminal line: what it prints as it comes, and what is typed. */
+export interface GuestConsole {
+  /** Told every piece from now on, until the result is called. */
+  listen(listener: (bytes: Uint8Array) => void): () => void;
+  type(bytes: Uint8Array): Promise<void>;
+}
+
 export interface RunningVm {
   /** Pid of the process that is the VM. */
   readonly pid: number;
@@ -87,6 +94,8 @@ export interface RunningVm {
   readonly agentChannel: ByteStream;
   /** Resolves once, with the first cause. Never rejects. */
   readonly exited: Promise<VmExit>;
+  /** Missing where there is no terminal to type into. */
+  readonly console?: GuestConsole;
   /** The last lines of the guest's console, control characters removed, bounded. */
   consoleTail(lines: number): string[];
   /** How the guest sees the directory given in the spec: what to put in an agent storage. */

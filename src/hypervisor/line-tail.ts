@@ -18,6 +18,7 @@ export class LineTail {
   readonly #begun = deferred();
   readonly #onLine: (line: string) => void;
   readonly #lines: string[] = [];
+  readonly #listeners = new Set<(bytes: Uint8Array) => void>();
   /** The line that is not complete yet, as it came. */
   #rest = "";
 
@@ -26,6 +27,12 @@ export class LineTail {
     this.begun = this.#begun.promise;
     this.#onLine = onLine;
     this.ended = this.#follow(stream);
+  }
+
+  /** Told every piece as it comes, from now on, until the result is called. */
+  listen(listener: (bytes: Uint8Array) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** The last `count` lines that are not empty, without control characters, oldest first. */
@@ -38,6 +45,7 @@ export class LineTail {
     try {
       for (let bytes = await stream.read(); bytes !== undefined; bytes = await stream.read()) {
         this.#begun.resolve();
+        for (const listener of this.#listeners) listener(bytes);
         this.#add(decodeUtf8(bytes));
       }
     } catch {

@@ -18,6 +18,11 @@ export interface StdioHello {
   readonly stream: StdioStream;
 }
 
+/** What people look for a fault with: the guest's console, or a port that its agent listens on. */
+export type DebugHello =
+  | { readonly target: "console"; readonly id: string }
+  | { readonly target: "port"; readonly id: string; readonly port: number };
+
 /** First byte of every hello line. */
 export const helloFirstByte = 0x43;
 
@@ -36,6 +41,31 @@ export function parseHello(line: string): StdioHello {
     throw new KumiteError("protocol/violation", `"${oneLine(line, 100)}" is not a hello line of a stream`);
   }
   return { id, execId: execId === ownProcess ? undefined : execId, stream };
+}
+
+/** The server's half: `undefined` for a line that asks for the stream of a process. Fails with `protocol/violation`. */
+export function parseDebugHello(line: string): DebugHello | undefined {
+  const [connect, debug, target, id, port, ...more] = line.split(" ");
+  if (connect !== "CONNECT" || debug !== "debug") return undefined;
+  if (target === "console" && id && port === undefined) return { target, id };
+  if (target === "port" && id && /^\d{1,10}$/.test(port ?? "") && more.length === 0) {
+    return { target, id, port: Number(port) };
+  }
+  throw new KumiteError("protocol/violation", `"${oneLine(line, 100)}" is not a hello line of a debug stream`);
+}
+
+/** The client's half, as `sayHello`. Fails with `shim/unreachable`. */
+export async function sayDebugHello(stream: ByteStream, hello: DebugHello, signal?: AbortSignal): Promise<ByteStream> {
+  const port = hello.target === "port" ? ` ${hello.port}` : "";
+  await stream.write(encodeUtf8(`CONNECT debug ${hello.target} ${hello.id}${port}\n`));
+  const reader = new ByteReader(stream);
+  const answer = await reader.readLine(maxHelloBytes, signal);
+  if (answer === ok) return reader.rest();
+  const why = answer === undefined ? "it closed the connection" : oneLine(answer.replace(/^ERROR /, ""));
+  throw new KumiteError("shim/unreachable", `the shim of ${hello.id} does not give the ${hello.target}: ${why}`, {
+    phase: "debug",
+    data: { ...hello },
+  });
 }
 
 export async function acceptHello(stream: ByteStream): Promise<void> {

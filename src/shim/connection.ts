@@ -4,8 +4,18 @@
  */
 import { serve } from "../protocol/ttrpc/server.ts";
 import type { TtrpcService } from "../protocol/ttrpc/service-table.ts";
-import type { ProcessTable } from "../sandbox/process-table.ts";
-import { acceptHello, helloFirstByte, maxHelloBytes, parseHello, refuseHello } from "../shim-client/stdio-hello.ts";
+import { showConsole } from "../sandbox/console.ts";
+import { dialDebugPort, joinStreams } from "../sandbox/guest-port.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import {
+  acceptHello,
+  type DebugHello,
+  helloFirstByte,
+  maxHelloBytes,
+  parseDebugHello,
+  parseHello,
+  refuseHello,
+} from "../shim-client/stdio-hello.ts";
 import type { ByteStream } from "../sys/os.ts";
 import { ByteReader } from "../util/byte-reader.ts";
 import { pushBack } from "../util/bytes.ts";
@@ -20,7 +30,7 @@ const ttrpcFirstByte = 0;
 
 export interface ConnectionOptions {
   readonly services: readonly TtrpcService[];
-  readonly processes: ProcessTable;
+  readonly sandbox: Sandbox;
   readonly log: Logger;
 }
 
@@ -48,13 +58,15 @@ export async function serveConnection(stream: ByteStream, options: ConnectionOpt
   }
 }
 
-async function serveStream(stream: ByteStream, { processes, log }: ConnectionOptions): Promise<void> {
+async function serveStream(stream: ByteStream, { sandbox, log }: ConnectionOptions): Promise<void> {
   const reader = new ByteReader(stream);
   try {
     const line = await withDeadline(helloTimeoutMs, "a hello line", (signal) => reader.readLine(maxHelloBytes, signal));
+    const debug = parseDebugHello(line ?? "");
+    if (debug !== undefined) return await serveDebug(sandbox, stream, reader.rest(), debug);
     const { id, execId, stream: name } = parseHello(line ?? "");
     const never = new AbortController().signal;
-    const process = await processes.awaited({ containerId: id, execId }, never);
+    const process = await sandbox.processes.awaited({ containerId: id, execId }, never);
     process.stdio.checkRelay(name);
     await acceptHello(stream);
     process.stdio.offerRelay(name, reader.rest());
@@ -62,5 +74,24 @@ async function serveStream(stream: ByteStream, { processes, log }: ConnectionOpt
     log.debug(`a stream was refused: ${messageOf(error)}`, { phase: "connection" });
     await refuseHello(stream, messageOf(error)).catch(() => {});
     stream.close();
+  }
+}
+
+/** `rest` is what comes behind the hello line. */
+async function serveDebug(sandbox: Sandbox, stream: ByteStream, rest: ByteStream, hello: DebugHello): Promise<void> {
+  const { log } = sandbox.host;
+  log.warn(`somebody looks at the guest: ${hello.target}`, { phase: "debug" });
+  switch (hello.target) {
+    case "console":
+      sandbox.running();
+      await acceptHello(stream);
+      return showConsole(sandbox, rest);
+    case "port": {
+      const guest = await withDeadline(helloTimeoutMs, "the guest's debug console", (signal) =>
+        dialDebugPort(sandbox, hello.port, signal),
+      );
+      await acceptHello(stream);
+      return joinStreams(rest, guest);
+    }
   }
 }

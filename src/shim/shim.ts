@@ -97,7 +97,7 @@ export class Shim {
   async #accept(): Promise<void> {
     const { listener, log } = this.#options;
     for await (const stream of listener) {
-      void serveConnection(stream, { services: this.#services, processes: this.sandbox.processes, log });
+      void serveConnection(stream, { services: this.#services, sandbox: this.sandbox, log });
     }
   }
 

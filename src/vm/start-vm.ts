@@ -67,7 +67,7 @@ export function specOf({ qemu, agent }: Config, request: VmRequest, capabilities
     ...rest,
     ...sizeOf(qemu, size, capabilities),
     guest: { kernel: qemu.kernel, initrd: initrdOf(qemu), agent: agent.path },
-    kernelParameters: [...(agent.debug ? ["agent.log=debug"] : []), ...kernelParameters, ...qemu.kernelParameters],
+    kernelParameters: [...agentParameters(agent), ...kernelParameters, ...qemu.kernelParameters],
   };
 }
 
@@ -87,6 +87,11 @@ function sizeOf(machine: QemuConfig, size: BootSize | undefined, { hotplug }: Dr
 }
 
 type SizeSpec = Pick<VmSpec, "vcpus" | "maxVcpus" | "memoryMiB" | "memoryGrowth">;
+
+function agentParameters({ debug, debugConsole }: Config["agent"]): string[] {
+  const console = ["agent.debug_console", "agent.debug_console_vport=1026"];
+  return [...(debug ? ["agent.log=debug"] : []), ...(debugConsole ? console : [])];
+}
 
 export function initrdOf({ initrd, image }: QemuConfig): string {
   if (initrd !== undefined) return initrd;

@@ -9,7 +9,7 @@ import { withDeadline } from "../../util/deadline.ts";
 import { deferred } from "../../util/deferred.ts";
 import { KumiteError } from "../../util/errors.ts";
 import type { Scope } from "../../util/scope.ts";
-import type { GuestShare, RunningVm, StartContext, VmExit, VmSnapshots } from "../driver.ts";
+import type { GuestConsole, GuestShare, RunningVm, StartContext, VmExit, VmSnapshots } from "../driver.ts";
 import { LineTail } from "../line-tail.ts";
 import type { MachinePlug } from "../plug.ts";
 import type { Program } from "../program.ts";
@@ -66,6 +66,7 @@ export class QemuVm implements RunningVm {
   readonly snapshots?: VmSnapshots;
   readonly pid: number;
   readonly agentChannel: ByteStream;
+  readonly console: GuestConsole;
   readonly exited: Promise<VmExit>;
   readonly #parts: QemuVmParts;
   readonly #console: LineTail;
@@ -96,6 +97,10 @@ export class QemuVm implements RunningVm {
       context.onConsoleLine?.(line);
       if (debug) context.log("debug", "console", { line });
     });
+    this.console = {
+      listen: (listener) => this.#console.listen(listener),
+      type: (bytes) => qemu.stream(qemuFd.console).write(bytes),
+    };
     void this.#watchQemu();
     for (const daemon of daemons) void this.#watchDaemon(daemon);
   }

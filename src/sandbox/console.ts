@@ -1,0 +1,46 @@
+/**
+ * A look at the guest's console: its last lines, then what it prints as it comes; what is typed goes into it. Any number
+ * of people can look at once. Who does not read is hung up on: a guest prints as much as it likes.
+ */
+import type { GuestConsole } from "../hypervisor/driver.ts";
+import type { ByteStream } from "../sys/os.ts";
+import { deferred } from "../util/deferred.ts";
+import { KumiteError } from "../util/errors.ts";
+import { encodeUtf8 } from "../util/text.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+const shownLines = 50;
+/** What may be on its way to one who looks. */
+const maxPendingBytes = 256 * 1024;
+
+/** Resolves when either side has ended it; takes the stream over. @throws KumiteError `container/wrong-state`, `oci/unsupported` */
+export async function showConsole(sandbox: Sandbox, stream: ByteStream): Promise<void> {
+  const { machine } = sandbox.running().vm;
+  const { console } = machine;
+  if (console === undefined) {
+    throw new KumiteError("oci/unsupported", "the guest of this sandbox has no console", {
+      hint: `\`kumite logs ${sandbox.host.id}\` shows what it printed`,
+    });
+  }
+  const over = deferred();
+  let pending = 0;
+  const send = (bytes: Uint8Array): void => {
+    pending += bytes.length;
+    if (pending > maxPendingBytes) over.resolve();
+    const sent = (): void => {
+      pending -= bytes.length;
+    };
+    stream.write(bytes).then(sent, over.resolve);
+  };
+  for (const line of machine.consoleTail(shownLines)) send(encodeUtf8(`${line}\r\n`));
+  const stop = console.listen((bytes) => send(bytes.slice()));
+  // Who only looks types nothing and keeps its side open: its end is that of the looking.
+  copyTyped(stream, console).then(over.resolve, over.resolve);
+  await Promise.race([over.promise, machine.exited]);
+  stop();
+  stream.close();
+}
+
+async function copyTyped(stream: ByteStream, console: GuestConsole): Promise<void> {
+  for (let typed = await stream.read(); typed !== undefined; typed = await stream.read()) await console.type(typed);
+}
