@@ -64,7 +64,8 @@ describe("a container with rights in its machine", onlyKumite, () => {
         [...found.keys()].some((name) => name.startsWith("vport")),
         show(result),
       );
-      assert.ok(found.has("console") && found.has("mem"), show(result));
+      // A kernel may have no /dev/mem.
+      assert.ok(found.has("console"), show(result));
       for (const [name, answer] of found) {
         if (!usual.has(name)) assert.equal(answer, "refused", `${name}\n${show(result)}`);
         else assert.notEqual(answer, "refused", `${name}\n${show(result)}`);
