@@ -273,7 +273,15 @@ function linuxSchema() {
     maskedPaths: opt(v.array(absolutePath())),
     readonlyPaths: opt(v.array(absolutePath())),
     mountLabel: opt(text()),
-    intelRdt: opt(object({ closID: opt(text()), l3CacheSchema: opt(text()), memBwSchema: opt(text()) })),
+    intelRdt: opt(
+      object({
+        closID: opt(text()),
+        l3CacheSchema: opt(text()),
+        memBwSchema: opt(text()),
+        enableCMT: opt(v.boolean()),
+        enableMBM: opt(v.boolean()),
+      }),
+    ),
     timeOffsets: opt(object({ monotonic: opt(timeOffsetSchema()), boottime: opt(timeOffsetSchema()) })),
     personality: opt(object({ domain: nonEmpty(), flags: opt(texts()) })),
   });

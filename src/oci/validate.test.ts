@@ -53,7 +53,7 @@ describe("a specification", () => {
     ["process.user.uid", 1.5, "process.user.uid is wrong: expected an integer from 0 to 4294967295"],
     ["process.user.additionalGids", [0, "x"], 'process.user.additionalGids[1] is wrong: expected a number, got "x"'],
     ["process.oomScoreAdj", 1001, "process.oomScoreAdj is wrong: expected an integer from -1000 to 1000"],
-    ["process.capabilities", ["CAP_KILL"], "process.capabilities is wrong: expected an object, got an array"],
+    ["process.capabilities", "CAP_KILL", 'process.capabilities is wrong: expected an object, got "CAP_KILL"'],
     ["process.rlimits[0].hard", "1024", 'process.rlimits[0].hard is wrong: expected a number, got "1024"'],
     ["root.path", "", "root.path must not be empty"],
     ["root.readonly", 1, "root.readonly is wrong: expected true or false, got 1"],

@@ -4,7 +4,7 @@
 import * as v from "valibot";
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
-import { dropNulls, JsonSyntaxError, parseJson } from "../util/json.ts";
+import { dropNulls, isRecord, JsonSyntaxError, parseJson } from "../util/json.ts";
 import { quoteLongValues } from "./exact-values.ts";
 import {
   type OciProcess,
@@ -23,9 +23,18 @@ const hint = "`kumite spec` writes a correct config.json to compare with";
 
 /** `file` is for errors only. Fails with `oci/spec-invalid` naming file and key. */
 export function validateSpec(document: unknown, file: string): OciSpec {
+  spreadCapabilities(document);
   checkDocument(specSchema(), document, file);
   // The schema copies only what it lists; the document itself also has the keys of other versions, for the agent.
   return document as OciSpec;
+}
+
+/** Versions before 1.0.0-rc5 have one list for all sets. */
+function spreadCapabilities(document: unknown): void {
+  const process = isRecord(document) ? document.process : undefined;
+  if (!isRecord(process) || !Array.isArray(process.capabilities)) return;
+  const list = process.capabilities;
+  process.capabilities = { bounding: list, effective: list, inheritable: list, ambient: list, permitted: list };
 }
 
 /** As `validateSpec`, for `process` alone. */

@@ -25,6 +25,15 @@ describe("parseJson", () => {
     assert.equal(faultOf('{"a": "b'), "line 1, column 9: the document ends too early");
   });
 
+  it("refuses what is nested too deeply, wherever it ends", () => {
+    const nested = (depth: number, inner: string) => `${"[".repeat(depth)}${inner}${"]".repeat(depth)}`;
+    assert.equal(faultOf(nested(100, "1")), "parsed");
+    assert.equal(faultOf(nested(101, "1")), "line 1, column 102: nested deeper than 100");
+    for (const text of ["[".repeat(1 << 20), '{"a":'.repeat(1 << 17), nested(1 << 19, "")]) {
+      assert.match(faultOf(text), /nested deeper than 100/);
+    }
+  });
+
   it("finds a place for every text that the engine refuses", () => {
     fc.assert(
       fc.property(fc.json(), fc.nat(), fc.string({ maxLength: 2 }), (json, at, noise) => {

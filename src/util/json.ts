@@ -16,13 +16,28 @@ export class JsonSyntaxError extends Error {
   }
 }
 
-/** Fails with a `JsonSyntaxError`. */
+/** Deeper than any document that means something, and far from what exhausts a stack: values are walked recursively. */
+const deepestNesting = 100;
+
+/** Fails with a `JsonSyntaxError`, also for a text that is nested deeper than 100. */
 export function parseJson(text: string): unknown {
+  let document: unknown;
   try {
-    return JSON.parse(text) as unknown;
+    document = JSON.parse(text);
   } catch (error) {
     throw locate(text) ?? error;
   }
+  if (isDeeper(document, deepestNesting)) throw locate(text) ?? new JsonSyntaxError(tooDeep, 1, 1);
+  return document;
+}
+
+const tooDeep = `nested deeper than ${deepestNesting}`;
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  for (const key in value) if (isDeeper((value as Record<string, unknown>)[key], levels - 1)) return true;
+  return false;
 }
 
 /** Removes keys whose value is null, at any depth, in place: writers of OCI documents use null for "not given". */
@@ -69,12 +84,15 @@ function skipSpace(text: string, at: number): number {
 }
 
 /** Each scanner takes the place of its first character and gives the place after its last. */
-function value(text: string, at: number): number {
+function value(text: string, at: number, depth = 0): number {
+  if (depth > deepestNesting) throw new Fault(at, tooDeep);
   switch (text.charAt(at)) {
-    case "{":
-      return members(text, at, "}", (key) => value(text, colon(text, string(text, key, "expected a key in quotes"))));
+    case "{": {
+      const named = (key: number) => colon(text, string(text, key, "expected a key in quotes"));
+      return members(text, at, "}", (key) => value(text, named(key), depth + 1));
+    }
     case "[":
-      return members(text, at, "]", (item) => value(text, item));
+      return members(text, at, "]", (item) => value(text, item, depth + 1));
     case '"':
       return string(text, at, "expected a string");
     default:

@@ -1,0 +1,227 @@
+/** Files of Kata Containers, of old and new releases, are used as they are, each by the rules of its time. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { nodeOs } from "../sys/node/node-os.ts";
+import type { Os } from "../sys/os.ts";
+import { isKumiteError } from "../util/errors.ts";
+import { hostCpus } from "./host-cpus.ts";
+import { loadConfig, loadSettings } from "./load.ts";
+
+const fixtures = join(import.meta.dirname, "../../test/fixtures/configuration");
+const installRoot = "/opt/kumite";
+const plainOs = nodeOs({ installRoot });
+/** The same on every host. */
+const os: Os = {
+  ...plainOs,
+  files: {
+    ...plainOs.files,
+    status: (path) => (path === "/dev/vhost-vsock" ? Promise.resolve(undefined) : plainOs.files.status(path)),
+  },
+};
+let directory: string;
+let file: string;
+
+before(() => {
+  directory = mkdtempSync(join(tmpdir(), "kumite-kata-"));
+  file = join(directory, "configuration.toml");
+});
+after(() => rmSync(directory, { recursive: true }));
+
+/** An asset that is there. */
+function made(name: string, content = "x"): string {
+  const path = join(directory, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+/** A fixture with all files that it names. */
+function fixture(name: string): string {
+  const text = readFileSync(join(fixtures, name), "utf8").replaceAll("@DIR@", directory);
+  for (const [, asset] of text.matchAll(
+    /= "[^"]*\/(kata-[^"]*|qemu-[^"]*|vmlinu[^"]*|firecracker|cloud-hypervisor)"/g,
+  )) {
+    made(asset ?? "");
+  }
+  return text;
+}
+
+function load(text: string, overrides: readonly string[] = []) {
+  writeFileSync(file, text);
+  return loadConfig(os, { installRoot, path: file, overrides });
+}
+
+async function refused(loading: Promise<unknown>, message: RegExp): Promise<void> {
+  await assert.rejects(loading, (error) => {
+    assert.ok(isKumiteError(error, "config/invalid"), String(error));
+    assert.match(error.message, message);
+    return true;
+  });
+}
+
+const era = (name: string) => `[runtime]\nconfig_era = "${name}"\n`;
+const qemu = (lines: string) => `[hypervisor.qemu]\ninitrd = "${made("i")}"\n${lines}\n`;
+
+describe("a file of Kata Containers", () => {
+  for (const name of readdirSync(fixtures)) {
+    it(`as of ${name} has no unknown key`, async () => {
+      const release = name.startsWith("3") ? "3.x" : name.startsWith("1.0") ? "1.0" : "1.6";
+      const text = fixture(name).replace("[runtime]", `[runtime]\nconfig_era = "${release}"`);
+      writeFileSync(file, text);
+      const { problems } = await loadSettings(os, { installRoot, path: file });
+      assert.deepEqual(
+        problems.filter(({ severity }) => severity !== "notice"),
+        [],
+      );
+      for (const { reason, origin } of problems) {
+        assert.match(reason, /has no effect/);
+        assert.ok(origin.kind === "file" && origin.line !== undefined);
+      }
+    });
+  }
+
+  it("makes the machine that it describes", async () => {
+    const config = await load(fixture("3.x-qemu.toml"));
+    assert.equal(config.qemu.image, join(directory, "kata-containers.img"));
+    assert.equal(config.qemu.initrd, undefined);
+    assert.equal(config.qemu.cpuFeatures, "pmu=off");
+    assert.deepEqual(config.qemu.sharing.virtioFsExtraArguments, ["--thread-pool-size=1", "--announce-submounts"]);
+    assert.equal(config.qemu.nestingChecks, false);
+    assert.equal(config.guestSeccomp, false);
+    const clh = await load(fixture("3.x-clh.toml"));
+    assert.equal(clh.hypervisor, "clh");
+    assert.deepEqual([clh.clh.vcpus, clh.clh.defaultVcpus], [1, 0.5]);
+    assert.equal(clh.clh.vhostNet, false);
+    const firecracker = await load(fixture("1.6-firecracker.toml"));
+    assert.equal(firecracker.firecracker.block.driver, "virtio-mmio");
+    assert.equal(firecracker.proxy.kind, "none");
+    const old = await load(fixture("1.12-qemu.toml"));
+    assert.deepEqual([old.qemu.pcieRootPorts, old.qemu.vcpus], [2, await hostCpus(os)]);
+    assert.equal(old.qemu.machineType, "pc");
+  });
+
+  it("of the first release may have image and initrd, and fails for one that is missing", async () => {
+    const text = fixture("1.0-qemu.toml");
+    const first = text.replace("[runtime]", '[runtime]\nconfig_era = "1.0"');
+    assert.ok((await load(first)).qemu.image);
+    await refused(load(text), /having both an image and an initrd defined in the configuration file is not supported/);
+    await refused(load(first.replace("containers.img", "no.img")), /hypervisor.qemu.image: .*no such file/);
+  });
+});
+
+describe("the rules of an era", () => {
+  it("have memory from 8 MiB on and whole vCPUs before 3.x", async () => {
+    for (const name of ["1.0", "1.4", "1.6"]) {
+      assert.equal((await load(qemu("default_memory = 8") + era(name))).qemu.memoryMiB, 8);
+      assert.equal((await load(qemu("default_memory = 7") + era(name))).qemu.memoryMiB, 2048);
+      await refused(load(qemu("default_vcpus = 0.5") + era(name)), /default_vcpus is 0.5, but must be an integer/);
+    }
+    assert.equal((await load(qemu("default_memory = 255"))).qemu.memoryMiB, 2048);
+    assert.equal((await load(qemu("default_memory = 256"))).qemu.memoryMiB, 256);
+    assert.equal((await load(qemu("default_vcpus = 0.5"))).qemu.defaultVcpus, 0.5);
+  });
+
+  it("have block drivers of their own in the first", async () => {
+    const driver = qemu('block_device_driver = "virtio-mmio"');
+    await refused(load(driver + era("1.0")), /Invalid value virtio-mmio provided for hypervisor block storage driver/);
+    await load(driver + era("1.6"));
+  });
+
+  it("need a guest in a hypervisor's table before 3.x, and swallow a missing one of two from 1.4 on", async () => {
+    const both = (initrd: string, image: string) => `[hypervisor.qemu]\ninitrd = "${initrd}"\nimage = "${image}"\n`;
+    await refused(load(`[hypervisor.qemu]\n${era("1.6")}`), /Either initrd or image must be set to a valid path/);
+    await refused(load(`[hypervisor.qemu]\n${era("1.0")}`), /Missing image and initrd path/);
+    assert.equal((await load(era("1.6"))).qemu.initrd, "/opt/kumite/initrd.img");
+    const config = await load(both(made("i"), "/no/image") + era("1.6"));
+    assert.deepEqual([config.qemu.initrd, config.qemu.image], [join(directory, "i"), undefined]);
+    await refused(
+      load(both("/no/initrd", "/no/image") + era("1.6")),
+      /Either initrd or image .*\/no\/initrd.*\/no\/image/,
+    );
+    await refused(load(both(made("i"), made("m")) + era("1.6")), /having both an image and an initrd/);
+    await refused(load(both(made("i"), "/no/image")), /having both|image: .*no such file/);
+  });
+
+  it("exclude template and cache from each other, and both from vsock, before 3.x", async () => {
+    const factory = (lines: string) => `[factory]\n${lines}\n`;
+    const twice = qemu("") + factory("enable_template = true\nvm_cache_number = 2");
+    await refused(load(twice + era("1.6")), /VM factory cannot work together with VM cache/);
+    await load(twice);
+    await load(twice + era("1.0"));
+    const image = `[hypervisor.qemu]\nimage = "${made("m")}"\n${factory("enable_template = true")}`;
+    await refused(load(image + era("1.6")), /Factory option enable_template requires an initrd image/);
+    await load(image);
+    await refused(load("[hypervisor.clh]\n[factory]\nvm_cache_number = 1"), /VM cache just support qemu/);
+    await refused(
+      load(`${qemu("")}[agent.hyperstart]\n[factory]\nvm_cache_number = 1\n${era("1.6")}`),
+      /VM cache just support kata agent/,
+    );
+  });
+
+  it("fall back to a serial line where the host has no vsock", async () => {
+    const { qemu: machine, notices } = await load(qemu("use_vsock = true"));
+    assert.equal(machine.vsock, false);
+    assert.match(notices.join(), /use_vsock is set, but the host has no \/dev\/vhost-vsock/);
+  });
+
+  it("treat unknown kinds of tables differently", async () => {
+    await refused(load("[agent.other]"), /other agent type is not supported/);
+    await load(`[agent.other]\n${era("1.6")}`);
+    assert.match(
+      (await load(`[hypervisor.other]\n${era("1.0")}`)).notices.join(),
+      /hypervisor.other is not a known table/,
+    );
+    await refused(load(`[hypervisor.other]\n${era("1.6")}`), /hypervisor.other: there is no such hypervisor/);
+    const config = await load(`[proxy.other]\npath = "/p"\n${era("1.6")}`);
+    assert.equal(config.proxy.path, "/p");
+  });
+
+  it("are those that exist", async () => {
+    await refused(load(era("2.0")), /runtime.config_era is "2.0", but must be one of "1.0", "1.4", "1.6", "3.x"/);
+    assert.equal((await load("", ["runtime.config_era=1.6"])).era, "1.6");
+  });
+});
+
+describe("a contradiction in a configuration", () => {
+  const wrong: readonly [text: string, message: RegExp][] = [
+    ["[runtime]\ndisable_new_netns = true", /disable_new_netns only works with 'none' internetworking_model/],
+    ["[runtime]\ndisable_new_netns = true\n[netmon]\nenable_netmon = true", /conflicts with enable_netmon/],
+    ['[runtime]\nexperimental = ["x"]', /Unsupported experimental feature "x"/],
+    ['[hypervisor.qemu]\nblock_device_driver = "ide"', /Invalid hypervisor block storage driver ide/],
+    ['[hypervisor.qemu]\nshared_fs = "nfs"', /Invalid hypervisor shared file system nfs/],
+    ['[hypervisor.clh]\nshared_fs = "virtio-9p"', /does not support virtio-9p/],
+    ["[hypervisor.qemu]\nblock_device_logical_sector_size = 1000", /must be 0 or a power of two/],
+    [
+      "[hypervisor.qemu]\nblock_device_logical_sector_size = 4096\nblock_device_physical_sector_size = 512",
+      /larger than the physical one/,
+    ],
+    ['[hypervisor.qemu]\ncold_plug_vfio = "root-port"\nhot_plug_vfio = "root-port"', /only one of them can be set/],
+    ["[hypervisor.qemu]\nenable_vhost_user_store = true", /needs enable_hugepages/],
+    ['[hypervisor.qemu]\nenable_iommu = true\nmachine_type = "pc"', /has no IOMMU/],
+    ['[runtime]\nsandbox_bind_mounts = ["/usr/bin", "/bin:ro"]', /two of them end in bin/],
+    ['[runtime]\nsandbox_bind_mounts = ["/no/such"]', /sandbox_bind_mounts: .*no such file/],
+    ['[hypervisor.qemu]\npflashes = ["/no/flash"]', /pflashes: .*no such file/],
+    ['[hypervisor.qemu]\nextra_monitor_socket = "x"', /must be one of "hmp", "qmp", "qmp-pretty"/],
+    ['[hypervisor.qemu]\nenable_annotations = ["("]', /\( is not a regular expression/],
+    [
+      '[[hypervisor.qemu.guest_extension_images]]\nname = "a b"\npath = "/x"',
+      /the name "a b" must be of ASCII letters/,
+    ],
+  ];
+  for (const [text, message] of wrong) {
+    it(`is told: ${message.source}`, () => refused(load(text), message));
+  }
+
+  it("is one of sizes, too: a guest must fit into its memory", async () => {
+    const guest = made("large");
+    truncateSync(guest, 300 * 1024 * 1024);
+    const of = (key: string) => `[hypervisor.qemu]\n${key} = "${guest}"\ndefault_memory = 300\n`;
+    await refused(load(of("initrd")), /VM memory \(300MB\) smaller than image ".*large" size \(300MB\)/);
+    assert.match((await load(of("image"))).notices.join(), /VM memory \(300MB\) smaller than image/);
+    await load(of("initrd").replace("= 300", "= 301"));
+    truncateSync(guest, 0);
+    await refused(load(of("initrd")), /image ".*large" is empty/);
+  });
+});

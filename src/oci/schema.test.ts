@@ -1,0 +1,86 @@
+/** Our reading of config.json against the runtime specification's own JSON schema. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { changedAt, placesOf, SchemaFile } from "../../test/support/json-schema.ts";
+import { isKumiteError } from "../util/errors.ts";
+import { validateSpec } from "./validate.ts";
+
+const directory = "/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema";
+const installed = {
+  skip: existsSync(directory) ? false : `${directory} is missing: run \`tools/setup.sh --tests\``,
+};
+
+const throttled = [{ major: 8, minor: 0, rate: 1 }];
+
+/** Where the schema is wider than the specification's text, or than any kernel. */
+const examples = {
+  throttleReadBpsDevice: throttled,
+  throttleWriteBpsDevice: throttled,
+  throttleReadIOPSDevice: throttled,
+  throttleWriteIOPSDevice: throttled,
+  ociVersion: "1.0.2",
+  hostname: "host",
+  personality: { domain: "LINUX" },
+  solaris: undefined,
+  windows: undefined,
+  vm: undefined,
+  zos: undefined,
+};
+
+function documents(): fc.Arbitrary<Record<string, unknown>> {
+  const common = new SchemaFile(directory, "config-schema.json").arbitrary(examples);
+  const linux = new SchemaFile(directory, "config-linux.json", "linux").arbitrary(examples);
+  return fc.tuple(common, linux).map(([document, section]) => {
+    const { solaris: _1, windows: _2, vm: _3, zos: _4, ...rest } = document as Record<string, Record<string, unknown>>;
+    const process = { cwd: "/", ...rest.process, args: ["/bin/sh"] };
+    return { ...rest, process: { ...process, cwd: "/" }, linux: section } as Record<string, unknown>;
+  });
+}
+
+describe("a configuration that the specification's schema allows", installed, () => {
+  it("is accepted", () => {
+    fc.assert(
+      fc.property(documents(), (document) => {
+        validateSpec(structuredClone(document), "config.json");
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("is refused with the place when one value has another type", () => {
+    const known = /^(ociVersion|hostname|domainname|mounts|hooks|root|annotations|process|linux)$/;
+    fc.assert(
+      fc.property(documents(), fc.nat(), (document, pick) => {
+        const places = placesOf(document).filter(([way]) => known.test(String(way[0])) && !way.includes("commandLine"));
+        const [way = [], value] = places[pick % places.length] ?? [];
+        const wrong = typeof value === "number" ? "1" : typeof value === "string" ? 1 : "x";
+        assert.throws(
+          () => validateSpec(changedAt(document, way, wrong), "config.json"),
+          (error) => isKumiteError(error, "oci/spec-invalid") && error.message.startsWith("config.json: "),
+          `${way.join(".")} = ${JSON.stringify(wrong)}`,
+        );
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("may have the capabilities as one list, as versions before 1.0.0-rc5 wrote them", () => {
+    const process = { cwd: "/", args: ["x"], capabilities: ["CAP_KILL"] };
+    const { process: read } = validateSpec({ ociVersion: "1.0.0-rc4", process }, "config.json");
+    for (const set of ["bounding", "effective", "inheritable", "ambient", "permitted"] as const) {
+      assert.deepEqual(read?.capabilities?.[set], ["CAP_KILL"]);
+    }
+    assert.throws(
+      () => validateSpec({ ociVersion: "1.0.0", process: { ...process, capabilities: [1] } }, "config.json"),
+      /config.json: process.capabilities.bounding\[0\] is wrong/,
+    );
+  });
+
+  for (const version of ["1.0.0", "1.0.0-rc4", "1.0.2-dev", "1.1.0+dev", "1.2.1", "1.99.0"]) {
+    it(`may be of version ${version}`, () => {
+      validateSpec({ ociVersion: version, process: { cwd: "/", args: ["x"] } }, "config.json");
+    });
+  }
+});
