@@ -10,6 +10,7 @@ import type { BenchContext } from "./context.ts";
 import type { Findings } from "./figures.ts";
 import { table } from "./report.ts";
 import { boot } from "./scenarios/boot.ts";
+import { config } from "./scenarios/config.ts";
 import { container } from "./scenarios/container.ts";
 import { exec } from "./scenarios/exec.ts";
 import { fullContainer } from "./scenarios/full-container.ts";
@@ -35,6 +36,7 @@ const scenarios = {
   limits,
   idle,
   podman,
+  config,
 } satisfies Record<string, (context: BenchContext) => Promise<Findings>>;
 
 async function main(args: readonly string[]): Promise<number> {

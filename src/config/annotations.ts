@@ -37,11 +37,11 @@ export function concernConfig(annotations: Annotations): boolean {
 export async function otherConfigFile(
   os: Os,
   annotations: Annotations,
-  settings: Settings,
+  readSettings: () => Settings,
 ): Promise<string | undefined> {
   const path = annotations[configPath];
   if (path === undefined) return undefined;
-  const allowed = settings.get("runtime", "valid_config_paths")?.value ?? runtimeKeys.valid_config_paths.default;
+  const allowed = readSettings().get("runtime", "valid_config_paths")?.value ?? runtimeKeys.valid_config_paths.default;
   if (await isGlobbed(os, allowed as readonly string[], path)) return await os.files.realPath(path);
   throw new KumiteError("config/invalid", `annotation ${configPath}: ${oneLine(path, 200)} is not allowed`, {
     phase: "config.load",

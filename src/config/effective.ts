@@ -42,7 +42,7 @@ export interface EffectiveConfig {
 
 export function effectiveConfig(settings: Settings, surroundings: ConfigSurroundings, report: Report): EffectiveConfig {
   const runtime = decide("runtime", runtimeKeys, settings);
-  const era = eraOf(settings);
+  const era = eraNamed(runtime.config_era);
   const hypervisor = chosenHypervisor(settings, runtime.hypervisor, report);
   const chosen = hypervisor === "process" ? "qemu" : hypervisor;
   const agentTable = presentTable(settings, "agent");
@@ -77,9 +77,8 @@ export function effectiveConfig(settings: Settings, surroundings: ConfigSurround
   };
 }
 
-/** The era decides how files are read, so it is asked for before they are. */
-export function eraOf(settings: Settings): ConfigEra {
-  const value = settings.get("runtime", "config_era")?.value;
+/** What is none is the default. */
+export function eraNamed(value: unknown): ConfigEra {
   return runtimeKeys.config_era.choices.find((era) => era === value) ?? "3.x";
 }
 

@@ -39,13 +39,9 @@ function made(name: string, content = "x"): string {
 
 /** A fixture with all files that it names. */
 function fixture(name: string): string {
-  const text = readFileSync(join(fixtures, name), "utf8").replaceAll("@DIR@", directory);
-  for (const [, asset] of text.matchAll(
-    /= "[^"]*\/(kata-[^"]*|qemu-[^"]*|vmlinu[^"]*|firecracker|cloud-hypervisor)"/g,
-  )) {
-    made(asset ?? "");
-  }
-  return text;
+  const text = readFileSync(join(fixtures, name), "utf8");
+  for (const [, asset = ""] of text.matchAll(/"@DIR@\/([^"]+)"/g)) made(asset);
+  return text.replaceAll("@DIR@", directory);
 }
 
 function load(text: string, overrides: readonly string[] = []) {

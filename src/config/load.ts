@@ -4,16 +4,18 @@
  */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, messageOf } from "../util/errors.ts";
+import { isRecord } from "../util/json.ts";
 import { dirName } from "../util/path.ts";
 import { type Annotations, addAnnotations, otherConfigFile } from "./annotations.ts";
 import { checkConfig } from "./checks/check-config.ts";
 import { lookAtFiles, resolveFiles } from "./checks/files.ts";
 import type { Config, ConfigSurroundings } from "./config.ts";
-import { type EffectiveConfig, effectiveConfig, eraOf } from "./effective.ts";
+import { type EffectiveConfig, effectiveConfig, eraNamed } from "./effective.ts";
 import { findConfigFile } from "./find.ts";
 import { surroundingsOf } from "./host.ts";
+import type { ConfigEra } from "./key.ts";
 import { addOverrides } from "./overrides.ts";
-import { configError, errorsIn, type Problem, type Report, rank } from "./problem.ts";
+import { configError, errorsIn, type Origin, type Problem, type Report, rank } from "./problem.ts";
 import { configOf } from "./resolve.ts";
 import { addDocument, type FileLayer, Settings } from "./settings.ts";
 import { maxFileBytes, parseToml } from "./toml.ts";
@@ -54,7 +56,7 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   const { overrides = [], annotations = {} } = options;
   let file = await findConfigFile(os, options.path);
   let layers = file === undefined ? [] : await readLayers(os, file, report);
-  const other = await otherConfigFile(os, annotations, peek(layers, overrides));
+  const other = await otherConfigFile(os, annotations, () => peek(layers, overrides));
   if (other !== undefined) {
     problems.length = 0;
     file = other;
@@ -62,7 +64,7 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   }
   const settings = new Settings();
   // Read with the era that they ask for, which the last layer decides.
-  const era = eraOf(peek(layers, overrides));
+  const era = askedEra(layers, overrides);
   for (const layer of layers) addDocument(settings, layer, era, report);
   const surroundings = await surroundingsOf(os, options.installRoot);
   await addAnnotations(os, settings, annotations, { era, surroundings, report });
@@ -75,6 +77,14 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   return { settings, effective, surroundings, file, problems };
 }
 
+/** Of the last layer that says one. Whether there is such an era is found out later. */
+function askedEra(layers: readonly FileLayer[], overrides: readonly string[]): ConfigEra {
+  const key = "runtime.config_era=";
+  const inFiles = layers.map(({ document }) => (isRecord(document.runtime) ? document.runtime.config_era : undefined));
+  const inWords = overrides.filter((word) => word.startsWith(key)).map((word) => word.slice(key.length));
+  return eraNamed([...inFiles, ...inWords].findLast((value) => value !== undefined));
+}
+
 function peek(layers: readonly FileLayer[], overrides: readonly string[]): Settings {
   const settings = new Settings();
   for (const layer of layers) addDocument(settings, layer, "3.x", () => {});
@@ -84,14 +94,13 @@ function peek(layers: readonly FileLayer[], overrides: readonly string[]): Setti
 
 /** The file and its drop-ins. A drop-in that cannot be read is an error: it would be missing without a word. */
 async function readLayers(os: Os, file: string, report: Report): Promise<FileLayer[]> {
-  const layers: FileLayer[] = [];
-  const add = async (path: string, kind: FileLayer["kind"]): Promise<void> => {
-    const layer = await readLayer(os, path, kind, report);
-    if (layer !== undefined) layers.push(layer);
-  };
-  await add(file, "file");
-  for (const path of await dropIns(os, file, report)) await add(path, "drop-in");
-  return layers;
+  const further = await dropIns(os, file, report);
+  const reading = [readLayer(os, file, "file"), ...further.map((path) => readLayer(os, path, "drop-in"))];
+  return (await Promise.all(reading)).flatMap((read) => {
+    if ("document" in read) return [read];
+    report(read);
+    return [];
+  });
 }
 
 async function dropIns(os: Os, file: string, report: Report): Promise<string[]> {
@@ -112,35 +121,29 @@ function byBytes(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-async function readLayer(
-  os: Os,
-  file: string,
-  kind: FileLayer["kind"],
-  report: Report,
-): Promise<FileLayer | undefined> {
-  const origin = { kind, file };
-  const fails = (reason: string, hint: string): undefined => {
-    report({ severity: "error", origin, reason, hint, rank: rank.decoding - 1 });
-  };
+async function readLayer(os: Os, file: string, kind: FileLayer["kind"]): Promise<FileLayer | Problem> {
+  const fault = (origin: Origin, reason: string, hint: string): Problem => ({
+    severity: "error",
+    origin,
+    reason,
+    hint,
+    rank: rank.decoding - 1,
+  });
   let text: string;
   try {
     text = await os.files.readText(file, maxFileBytes);
   } catch (error) {
     if (isSystemError(error, "EFBIG")) {
-      return fails(`the file is larger than ${maxFileBytes} bytes`, "a configuration has some kilobytes");
+      return fault(
+        { kind, file },
+        `the file is larger than ${maxFileBytes} bytes`,
+        "a configuration has some kilobytes",
+      );
     }
     if (!isSystemError(error)) throw error;
-    return fails(`the file cannot be read (${messageOf(error)})`, "make it readable, or remove it");
+    return fault({ kind, file }, `the file cannot be read (${messageOf(error)})`, "make it readable, or remove it");
   }
   const parsed = parseToml(text, file, kind);
-  if (parsed.ok) return { kind, file, text, document: parsed.document };
-  const { origin: place, what } = parsed;
-  report({
-    severity: "error",
-    origin: place,
-    reason: what,
-    hint: "the file must be TOML 1.0",
-    rank: rank.decoding - 1,
-  });
-  return undefined;
+  if (!parsed.ok) return fault(parsed.origin, parsed.what, "the file must be TOML 1.0");
+  return { kind, file, text, document: parsed.document };
 }

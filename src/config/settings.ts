@@ -151,6 +151,10 @@ class DocumentReader {
 
   #key(table: string, keys: KeyTable, path: readonly string[], value: unknown): void {
     const key = path.at(-1) ?? "";
+    if (this.#unknowns >= unknownLimit && !Object.hasOwn(keys, key)) {
+      this.#unknowns += 1;
+      return;
+    }
     const full = `${table}.${oneLine(key, 60)}`;
     const spec = Object.hasOwn(keys, key) ? keys[key] : undefined;
     const fault = spec && faultOf(spec, value, this.#era);
