@@ -49,7 +49,7 @@ async function updates({ place, ...context }: BenchContext) {
   return samples;
 }
 
-/** CPUs that the machine's processes use while the container computes, by their cgroup. */
+/** CPUs that all processes of the machine use while the container computes, the shim among them, by their cgroup. */
 async function hostShare({ place, quick }: BenchContext): Promise<number | undefined> {
   const hierarchy = ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpuacct"].find((directory) =>
     existsSync(path.join(directory, "cpuacct.usage")),
@@ -59,7 +59,7 @@ async function hostShare({ place, quick }: BenchContext): Promise<number | undef
     config.linux.resources = { ...config.linux.resources, cpu: quota };
   });
   const id = await place.runDetached(bundle);
-  const group = path.join(hierarchy, "kumite", id, "vm", "vcpu");
+  const group = path.join(hierarchy, "kumite", id, "vm");
   const usage = (): number => Number(readFileSync(path.join(group, "cpuacct.usage"), "utf8")) / 1e9;
   await delay(2000);
   const [usageBefore, began] = [usage(), performance.now()];

@@ -67,6 +67,8 @@ function cgroups(): Map<string, string> {
   const hierarchies = [...mounts().values()].filter((mount) => / \(cgroup2? /.test(mount));
   for (const hierarchy of hierarchies.map((mount) => mount.slice(0, mount.indexOf(" (")))) {
     for (const directory of tree(hierarchy, "directories")) {
+      // What a machine's threads are in comes with its first limit, and goes with its own cgroup.
+      if (directory.endsWith("/vm/vcpu")) continue;
       if (names.test(path.relative(hierarchy, directory)) && directory !== path.join(hierarchy, "kumite")) {
         found.set(directory, directory);
       }

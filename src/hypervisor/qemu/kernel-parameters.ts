@@ -36,8 +36,13 @@ function emulatedOnly(tscKhz: number | undefined): string[] {
     // Making the kernel's memory read-only ends with a walk over every page table that looks for writable code: a third
     // of what is left of the boot. It hardens a guest that an emulator, which QEMU calls no security boundary, runs.
     "rodata=off",
+    // Otherwise each further processor is calibrated when it comes up, by loops that are emulated: half a second.
+    ...(tscKhz === undefined ? [] : [`lpj=${tscKhz * loopsPerKhz}`]),
   ];
 }
 
 /** Tables of trace events and their files, the search of all traceable functions for replaced ones, and a self-test. */
 const unneeded = ["trace_eval_init", "tracer_init_tracefs", "ftrace_check_for_weak_functions", "crypto_kdf108_init"];
+
+/** Of a kernel that counts a hundred ticks in a second; one that counts more waits longer than it need, and never less. */
+const loopsPerKhz = 1000 / 100;
