@@ -17,9 +17,13 @@ export const defaultConfigPaths = [
  * Without symlinks; `undefined` when there is no file, and the defaults hold. `path` is used alone.
  * A file that is there and cannot be used is an error, never a reason to take the next one.
  */
-export async function findConfigFile(os: Os, path: string | undefined): Promise<string | undefined> {
+export async function findConfigFile(
+  os: Os,
+  path: string | undefined,
+  candidates: readonly string[] = defaultConfigPaths,
+): Promise<string | undefined> {
   if (path !== undefined) return await resolved(os, path);
-  for (const candidate of defaultConfigPaths) {
+  for (const candidate of candidates) {
     // A link that leads nowhere is there, too.
     if ((await os.files.linkStatus(candidate).catch(absent)) !== undefined) return await resolved(os, candidate);
   }

@@ -205,6 +205,22 @@ describe("loading the configuration", () => {
     await refused(loadConfig(os, { installRoot, path }), /Cannot find usable config file \(.*\/nonexistent\/k.toml/);
   });
 
+  it("takes the first file there is, of the system or of an embedding program", async () => {
+    const path = made("own.toml", "[agent.kata]\ndial_timeout = 8\n");
+    const defaultPaths = ["/no/such", path, "", "/no/such"];
+    assert.equal((await loadConfig(os, { installRoot, defaultPaths })).agent.dialTimeoutMs, 8000);
+    symlinkSync("/no/such", join(directory, "dangling"));
+    const dangling = [join(directory, "dangling"), path];
+    await refused(loadConfig(os, { installRoot, defaultPaths: dangling }), /Cannot find usable config file/);
+  });
+
+  it("passes over the tables of parts that are built in, before 3.x", async () => {
+    const text = '[agent.kata]\ndial_timeout = 8\n[shim.kata]\npath = "relative"\n[runtime]\nconfig_era = ';
+    assert.equal((await load(`${text}"1.6"`, { builtIn: true })).agent.dialTimeoutMs, 45_000);
+    await refused(load(`${text}"1.6"`), /shim.kata.path is "relative"/);
+    await refused(load(`${text}"3.x"`, { builtIn: true }), /shim.kata.path is "relative"/);
+  });
+
   it("refuses what is too large to be a configuration", async () => {
     await refused(load("#".repeat(1024 * 1024)), /larger than/);
   });

@@ -11,7 +11,7 @@ import { checkConfig } from "./checks/check-config.ts";
 import { lookAtFiles, resolveFiles } from "./checks/files.ts";
 import type { Config, ConfigSurroundings } from "./config.ts";
 import { type EffectiveConfig, effectiveConfig, eraNamed } from "./effective.ts";
-import { findConfigFile } from "./find.ts";
+import { defaultConfigPaths, findConfigFile } from "./find.ts";
 import { surroundingsOf } from "./host.ts";
 import type { ConfigEra } from "./key.ts";
 import { addOverrides } from "./overrides.ts";
@@ -25,6 +25,10 @@ export interface LoadConfigOptions {
   readonly installRoot: string;
   /** Used alone, and must exist; default: the first that there is of `find.ts`. */
   readonly path?: string | undefined;
+  /** In the place of the system's; an empty one stays as it is. For programs that embed this. */
+  readonly defaultPaths?: readonly string[];
+  /** Proxy, agent and shim are parts of this process: before 3.x their tables are passed over then. */
+  readonly builtIn?: boolean;
   /** Of the sandbox's specification. */
   readonly annotations?: Annotations;
   /** `TABLE.KEY=VALUE`, of the command line. */
@@ -54,7 +58,8 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   const problems: Problem[] = [];
   const report: Report = (problem) => problems.push(problem);
   const { overrides = [], annotations = {} } = options;
-  let file = await findConfigFile(os, options.path);
+  const paths = defaultConfigPaths.map((path, index) => options.defaultPaths?.[index] || path);
+  let file = await findConfigFile(os, options.path, paths);
   let layers = file === undefined ? [] : await readLayers(os, file, report);
   const other = await otherConfigFile(os, annotations, () => peek(layers, overrides));
   if (other !== undefined) {
@@ -65,7 +70,8 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   const settings = new Settings();
   // Read with the era that they ask for, which the last layer decides.
   const era = askedEra(layers, overrides);
-  for (const layer of layers) addDocument(settings, layer, era, report);
+  const passedOver = options.builtIn === true && era !== "3.x" ? ["proxy", "agent", "shim"] : [];
+  for (const layer of layers) addDocument(settings, without(layer, passedOver), era, report);
   const surroundings = await surroundingsOf(os, options.installRoot);
   await addAnnotations(os, settings, annotations, { era, surroundings, report });
   addOverrides(settings, overrides, era, report);
@@ -75,6 +81,12 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   checkConfig({ effective, settings, files, report });
   noticeWithoutEffect(effective, settings, report);
   return { settings, effective, surroundings, file, problems };
+}
+
+function without(layer: FileLayer, tables: readonly string[]): FileLayer {
+  if (tables.length === 0) return layer;
+  const kept = Object.entries(layer.document).filter(([name]) => !tables.includes(name));
+  return { ...layer, document: Object.fromEntries(kept) };
 }
 
 /** Of the last layer that says one. Whether there is such an era is found out later. */

@@ -125,7 +125,6 @@ const runtime: Readonly<Record<string, string>> = {
   emptydir_mode: notYet,
   guest_selinux_label: selinux,
   enable_pprof: "the runtime is no Go program",
-  create_container_timeout: notYet,
   dan_conf: network,
   experimental_force_guest_pull: "images are the engine's affair",
   kubelet_root_dir: notYet,

@@ -22,9 +22,6 @@ import type { Sandbox } from "./sandbox.ts";
 import { surroundingsIn, surroundingsOfFirst } from "./shared-namespaces.ts";
 import { watchProcess } from "./watch.ts";
 
-/** What the agent needs for an image of many layers and mounts on a slow host. */
-const createTimeoutMs = 60_000;
-
 export interface CreateRequest {
   readonly id: string;
   /** Absolute. */
@@ -167,7 +164,7 @@ async function createInGuest(
   const document = { ...spec, process: { ...spec.process, ...consoleSize } };
   await vm.agent.createContainer(
     { containerId: id, execId: id, sandboxPidns: sharesPids, ...vm.agent.specFields(document), ...ports.fields },
-    { signal, timeoutMs: createTimeoutMs },
+    { signal, timeoutMs: sandbox.host.config.runtime.createContainerTimeoutMs },
   );
   process.stdio.offerGuest(await connectStreams(vm, ports, signal));
 }

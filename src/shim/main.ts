@@ -63,6 +63,8 @@ async function prepare(os: Os, installRoot: string, starterGone: Promise<void>):
     debug: words.debug || config.debug,
     sandbox: words.id,
   });
+  const { file, era } = config;
+  if (file !== undefined) log[era === "1.0" ? "debug" : "info"]("loaded configuration", { format: "TOML", file });
   for (const notice of config.notices) log.warn(notice);
   const listener = await listenOnDescriptor(listenDescriptor);
   const version = await productVersion(installRoot);

@@ -68,12 +68,16 @@ export const runtimeKeys = {
     annotation: runtime("guest_selinux_label"),
   }),
   enable_pprof: bool("The runtime can be profiled.", "2.0.0", { annotation: runtime("enable_pprof") }),
-  create_container_timeout: count("How long the agent may take to make a container; 0 means 60.", "3.4.0", {
-    unit: "seconds",
-    default: 60,
-    max: 86_400,
-    annotation: runtime("create_container_timeout"),
-  }),
+  create_container_timeout: count(
+    "How long the agent may take to make a container; 0 means 60. The verbs wait 5 minutes for all of a create.",
+    "3.4.0",
+    {
+      unit: "seconds",
+      default: 60,
+      max: 86_400,
+      annotation: runtime("create_container_timeout"),
+    },
+  ),
   dan_conf: text("Directory that describes networks which are attached directly.", "3.7.0", {
     default: "/run/kata-containers/dans",
     path: "absolute",
