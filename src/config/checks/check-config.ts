@@ -283,9 +283,6 @@ function checkMachine(context: CheckContext): void {
   if (hypervisors[chosen].default_memory === 0) {
     wrong(context, table, "default_memory", `${table}.default_memory: VM memory cannot be zero`, rank.machine);
   }
-  if (chosen === "firecracker" && context.effective.era !== "3.x" && !hypervisors[chosen].use_vsock) {
-    wrong(context, table, "use_vsock", `${table}: No vsock support, firecracker cannot be used`, rank.vsock);
-  }
 }
 
 /** In the order of release 1.6. What `auto` asks for is done where it can be, so it excludes nothing. */
