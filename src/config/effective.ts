@@ -98,11 +98,10 @@ function decideHypervisor(
   { installRoot, virtioFsDaemon = "" }: ConfigSurroundings,
 ): EffectiveHypervisor {
   const name = `hypervisor.${table}`;
-  const keys = hypervisorKeys();
-  const values: EffectiveHypervisor = decide(name, keys, settings);
+  const values = decide(name, hypervisorKeys(), settings);
   const byTable: Record<string, string> = {};
-  for (const [key, spec] of Object.entries(keys)) {
-    const own = "defaults" in spec ? spec.defaults[table as keyof typeof spec.defaults] : undefined;
+  for (const [key, defaults] of ownDefaults()) {
+    const own = defaults[table];
     if (own !== undefined && !settings.has(name, key)) byTable[key] = own;
   }
   const ours = values.image === "" && values.initrd === "" ? { initrd: `${installRoot}/initrd.img` } : {};
@@ -113,6 +112,16 @@ function decideHypervisor(
     kernel: values.kernel || `${installRoot}/vmlinux`,
     virtio_fs_daemon: values.virtio_fs_daemon || virtioFsDaemon,
   };
+}
+
+let defaultsByTable: [key: string, defaults: Readonly<Partial<Record<HypervisorTable, string>>>][] | undefined;
+
+/** Of the few keys whose default is not the same in every table. */
+function ownDefaults() {
+  defaultsByTable ??= Object.entries(hypervisorKeys()).flatMap(([key, spec]) =>
+    "defaults" in spec ? [[key, spec.defaults]] : [],
+  );
+  return defaultsByTable;
 }
 
 function clampAgent(agent: Effective<typeof agentKeys>): Effective<typeof agentKeys> {

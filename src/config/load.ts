@@ -59,8 +59,13 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   const report: Report = (problem) => problems.push(problem);
   const { overrides = [], annotations = {} } = options;
   const paths = defaultConfigPaths.map((path, index) => options.defaultPaths?.[index] || path);
-  let file = await findConfigFile(os, options.path, paths);
-  let layers = file === undefined ? [] : await readLayers(os, file, report);
+  const [surroundings, [found, read]] = await Promise.all([
+    surroundingsOf(os, options.installRoot),
+    findConfigFile(os, options.path, paths).then(
+      async (file) => [file, file === undefined ? [] : await readLayers(os, file, report)] as const,
+    ),
+  ]);
+  let [file, layers]: [string | undefined, readonly FileLayer[]] = [found, read];
   const other = await otherConfigFile(os, annotations, () => peek(layers, overrides));
   if (other !== undefined) {
     problems.length = 0;
@@ -72,7 +77,6 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   const era = askedEra(layers, overrides);
   const passedOver = options.builtIn === true && era !== "3.x" ? ["proxy", "agent", "shim"] : [];
   for (const layer of layers) addDocument(settings, without(layer, passedOver), era, report);
-  const surroundings = await surroundingsOf(os, options.installRoot);
   await addAnnotations(os, settings, annotations, { era, surroundings, report });
   addOverrides(settings, overrides, era, report);
   const decided = effectiveConfig(settings, surroundings, report);
