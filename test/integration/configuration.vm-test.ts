@@ -30,7 +30,7 @@ describe("a configured machine", () => {
       file,
       `[hypervisor.qemu]
       kernel_params = "kumite.from=file"
-      default_memory = 400
+      default_memory = 1000
       enable_annotations = ["default_memory", "kernel_params"]`,
     );
     const bundle = await place.bundle(
@@ -50,7 +50,8 @@ describe("a configured machine", () => {
     assert.equal(finished.status, 0, show(finished));
     assert.match(finished.stdout, /kumite\.from=file kumite\.more=annotation\n/);
     const kiB = Number(/MemTotal:\s*(\d+) kB/.exec(finished.stdout)?.[1]);
-    assert.ok(kiB > 200 * 1024 && kiB < 300 * 1024, `${kiB}`);
+    // What the kernel leaves of it depends on how much may be added.
+    assert.ok(kiB > 100 * 1024 && kiB < 300 * 1024, `${kiB}`);
   });
 
   it("is not made for an annotation that is not enabled, and nothing stays", async () => {
