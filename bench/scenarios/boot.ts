@@ -1,8 +1,10 @@
 /** From the command to the first byte of the container, interleaved with the floor of the same QEMU, kernel and options. */
 import { readFileSync, readlinkSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { type Bundle, shell } from "../../test/support/bundle.ts";
 import { processOf } from "../../test/support/sandbox.ts";
+import { bootToAgent } from "../agent-boot.ts";
 import { type BenchContext, rounds } from "../context.ts";
 import { atMost, type Figure, type Findings, median } from "../figures.ts";
 import { buildFloor } from "../floor/build.ts";
@@ -16,12 +18,14 @@ export async function boot(context: BenchContext): Promise<Findings> {
   const bundle = await place.bundle(shell("echo up; read line"));
   const floorOptions = await asTheProduct(context, bundle);
   const floor: BootCost[] = [];
+  const agent: BootCost[] = [];
   const product: ProductBoot[] = [];
   for (let round = 0; round < rounds(context, 9, 3); round++) {
     floor.push(await bootFloor(floorOptions));
+    agent.push(await bootToAgent(place.directory));
     product.push(await bootProduct(context, bundle));
   }
-  return judge(floor, product);
+  return judge(floor, agent, product, await installedKernel(context));
 }
 
 interface ProductBoot extends BootCost {
@@ -30,10 +34,17 @@ interface ProductBoot extends BootCost {
   readonly timeline: Readonly<Record<string, number>>;
 }
 
-function judge(floor: readonly BootCost[], product: readonly ProductBoot[]): Findings {
+function judge(
+  floor: readonly BootCost[],
+  agent: readonly BootCost[],
+  product: readonly ProductBoot[],
+  kernel: string,
+): Findings {
   const figure = (name: string, unit: Figure["unit"], samples: readonly number[]): Figure => ({ name, unit, samples });
   const wall = { floor: floor.map((boot) => boot.wallMs), product: product.map((boot) => boot.wallMs) };
   const cpu = { floor: floor.map((b) => b.qemuCpuSeconds), product: product.map((b) => b.qemuCpuSeconds) };
+  const agentCpu = agent.map((boot) => boot.qemuCpuSeconds);
+  const agentRatio = median(agentCpu) / median(cpu.floor);
   const ratio = median(cpu.product) / median(cpu.floor);
   const extra = median(wall.product) - median(wall.floor);
   return {
@@ -41,6 +52,7 @@ function judge(floor: readonly BootCost[], product: readonly ProductBoot[]): Fin
       figure("floor to its byte, wall", "ms", wall.floor),
       figure("run to first byte, wall", "ms", wall.product),
       figure("floor, QEMU", "CPU s", cpu.floor),
+      figure("boot to agent, QEMU", "CPU s", agentCpu),
       figure("run to first byte, QEMU", "CPU s", cpu.product),
       figure(
         "run to first byte, other processes of the sandbox",
@@ -49,11 +61,12 @@ function judge(floor: readonly BootCost[], product: readonly ProductBoot[]): Fin
       ),
     ],
     verdicts: [
+      atMost("boot to agent, QEMU's CPU time over the floor's", agentRatio, 1.2, "ratio"),
       atMost("run to first byte, QEMU's CPU time over the floor's", ratio, 1.6, "ratio"),
       atMost("run to first byte, wall beyond the floor", extra, 400, "ms"),
     ],
     timeline: medianTimeline(product.map((boot) => boot.timeline)),
-    notes: ["the floor has no file-sharing device and no daemon for one"],
+    notes: [`the kernel is ${kernel}`, "the floor has no file-sharing device and no daemon for one"],
   };
 }
 
@@ -76,6 +89,12 @@ async function bootProduct({ place }: BenchContext, bundle: Bundle): Promise<Pro
   running.child.stdin?.end("\n");
   await running.finished;
   return cost;
+}
+
+async function installedKernel({ installRoot }: BenchContext): Promise<string> {
+  const text = await readFile(path.join(installRoot, "install.json"), "utf8");
+  const { kernel, kernelVersion } = JSON.parse(text) as { kernel: string; kernelVersion: string };
+  return `${kernelVersion} (${kernel})`;
 }
 
 /** The options of a machine that the product has started itself. */
