@@ -137,6 +137,8 @@ export interface SpawnRequest {
   readonly parentDeathSignal?: number;
   readonly newSession?: boolean;
   readonly noNewPrivileges?: boolean;
+  /** The program has no capability and can get none, whatever its user: for root what is left are its files. */
+  readonly noCapabilities?: boolean;
 }
 
 /** How a process ended. */

@@ -101,6 +101,7 @@ async function probe(os: Os, context: StartContext, request: AcceleratorRequest)
     env: {},
     descriptors: { [consoleFd]: { kind: "stream" } },
     cgroups,
+    noCapabilities: true,
   });
   try {
     const console = new LineTail(program.stream(consoleFd));

@@ -162,6 +162,8 @@ async function startQemu(
     cwd: spec.directory,
     descriptors,
     cgroups: spec.cgroups,
+    // What it needs is open or belongs to root; a guest that takes it over must not mount, load or enter anything.
+    noCapabilities: true,
   });
   scope.add("qemu", () => qemu.kill());
   return qemu;

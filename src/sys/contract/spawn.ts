@@ -189,6 +189,15 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
+    name: "a child can be without any capability, for good",
+    async run(os, assert) {
+      const status = "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2 | sort -u";
+      assert.equal(await output(os, status, { noCapabilities: true }), "0000000000000000");
+      const mount = "mount -t tmpfs none /mnt 2>/dev/null || echo refused";
+      assert.equal(await output(os, mount, { noCapabilities: true, noNewPrivileges: true }), "refused");
+    },
+  },
+  {
     name: "a child has no signal blocked or ignored",
     async run(os, assert) {
       const masks = await output(os, "grep -E 'SigBlk|SigIgn' /proc/self/status");

@@ -21,6 +21,7 @@ const whole: LaunchRequest = {
   parentPid: 12,
   newSession: true,
   noNewPrivileges: false,
+  noCapabilities: true,
 };
 
 const least = { path: "/bin/true", argv: ["true"], descriptors: {}, status: 3 };

@@ -39,6 +39,7 @@ const members: Readonly<Record<string, Parse>> = {
   parentPid: integer,
   newSession: boolean,
   noNewPrivileges: boolean,
+  noCapabilities: boolean,
 };
 
 function descriptor(value: unknown, where: string): LaunchDescriptor {

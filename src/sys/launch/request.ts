@@ -6,7 +6,7 @@
  * - started as `kumite-launch <request as JSON>`, or `kumite-launch fd:N` to read the JSON from descriptor N up to its
  *   end (for requests that outgrow an argument, 128 KiB, or hold secrets: arguments are world-readable);
  * - does the steps in this order: descriptors are opened and bound, cgroups joined, namespace joined, session,
- *   parent-death signal, no_new_privs, directory, descriptors put in place and all others closed, exec;
+ *   capabilities, parent-death signal, no_new_privs, directory, descriptors put in place and all others closed, exec;
  * - on failure it writes one line of JSON, a `LaunchFailure`, to the descriptor `status` and exits with 127;
  * - when the exec succeeds, `status` reaches its end without a byte (it is close-on-exec).
  */

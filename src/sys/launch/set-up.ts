@@ -8,6 +8,7 @@ import { SystemError } from "../../util/errors.ts";
 import { baseName, dirName } from "../../util/path.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { bindUnix } from "../engine/sockets.ts";
+import { capsetStep, noCapabilities } from "../linux/credentials.ts";
 import { unlinkQuietly } from "../linux/directory.ts";
 import { CLOSE_RANGE_CLOEXEC, closeQuietly, dupAbove, HIGHEST_DESCRIPTOR, open } from "../linux/file.ts";
 import {
@@ -41,6 +42,9 @@ export interface SetUp {
 }
 
 export type SetUpRequest = Omit<LaunchRequest, "status" | "env">;
+
+/** Of one half of a set of capabilities. */
+const allBits = 0xffff_ffff;
 
 /** Highest number a descriptor of the new program may have. */
 const descriptorMax = 1023;
@@ -77,6 +81,7 @@ class Planning implements SetUp {
     for (const directory of this.#request.cgroups ?? []) this.#joinCgroup(directory);
     this.#joinNetwork();
     if (this.#request.newSession === true) this.#step(["setsid"], "setsid");
+    this.#dropCapabilities();
     this.#armParentDeath();
     if (this.#request.noNewPrivileges === true) this.#step(["prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], "prctl");
     const { cwd } = this.#request;
@@ -146,6 +151,13 @@ class Planning implements SetUp {
     }
     const fd = this.#keep(open(networkNamespace.path, O_RDONLY | O_CLOEXEC));
     this.#step(["setns", fd, CLONE_NEWNET], "setns", networkNamespace.path);
+  }
+
+  /** What root would get at its exec is what the bounding set has: nothing. */
+  #dropCapabilities(): void {
+    if (this.#request.noCapabilities !== true) return;
+    this.#step(["dropBounding", allBits, allBits], "prctl", "capabilities");
+    this.#step(capsetStep(noCapabilities), "capset");
   }
 
   /** A parent that died before the signal was armed goes unnoticed: so it is looked at after. */

@@ -173,8 +173,9 @@ declare module "kumite:native" {
   /** As `fork`; the child is born in the cgroup (version 2) whose directory this descriptor is. */
   function forkInto(flags: number, cgroupDirectory: number): number;
   /**
-   * A call of the table above by name; `["requireParent", pid]`, which fails with ESRCH when the parent is another; or
-   * `["seccomp", flags, filter]`, as with `execveFiltered`.
+   * A call of the table above by name; `["requireParent", pid]`, which fails with ESRCH when the parent is another;
+   * `["seccomp", flags, filter]`, as with `execveFiltered`; or
+   * `["dropBounding", low, high]`, as the function.
    */
   type SpawnStep = readonly [name: string, ...args: readonly (Integer | Path | null)[]];
   /**

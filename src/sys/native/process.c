@@ -37,7 +37,18 @@ JSValue native_reset_signals(JSContext *ctx, JSValueConst self, int argc, JSValu
   return JS_UNDEFINED;
 }
 
-/* dropBounding(low, high): takes the capabilities with these bits from the bounding set; 0 or a negated errno. */
+/* Takes the capabilities with these bits from the bounding set; 0 or a negated errno. */
+static int bounding_drop(uint32_t low, uint32_t high) {
+  for (unsigned long number = 0; number < 64; number++) {
+    if (((number < 32 ? low : high) >> (number % 32) & 1) == 0 || prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0)
+      continue;
+    /* Beyond the last capability that the kernel knows. */
+    return errno == EINVAL ? 0 : -errno;
+  }
+  return 0;
+}
+
+/* dropBounding(low, high): 0 or a negated errno. */
 JSValue native_drop_bounding(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   int64_t half[2];
@@ -45,15 +56,7 @@ JSValue native_drop_bounding(JSContext *ctx, JSValueConst self, int argc, JSValu
     return JS_ThrowTypeError(ctx, "dropBounding takes 2 arguments");
   if (arg_integer(ctx, argv[0], &half[0]) < 0 || arg_integer(ctx, argv[1], &half[1]) < 0)
     return JS_EXCEPTION;
-  for (unsigned long number = 0; number < 64; number++) {
-    if ((half[number / 32] >> (number % 32) & 1) == 0 || prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0)
-      continue;
-    /* Beyond the last capability that the kernel knows. */
-    if (errno == EINVAL)
-      break;
-    return result_of(ctx, -errno);
-  }
-  return result_of(ctx, 0);
+  return result_of(ctx, bounding_drop((uint32_t)half[0], (uint32_t)half[1]));
 }
 
 JSValue native_exit(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
@@ -240,6 +243,8 @@ struct spawn {
 
 /* Not a system call: fails with ESRCH unless the parent is the expected one (see the parent-death signal, prctl(2)). */
 #define REQUIRE_PARENT (-1)
+/* Not a system call: takes capabilities from the bounding set, whose bits are the arguments. */
+#define DROP_BOUNDING (-3)
 /* A seccomp filter; its flags, length and instructions are the arguments. What comes after is under it. */
 #define SET_FILTER (-2)
 
@@ -253,6 +258,8 @@ static int filter_make(const struct prepared_call *step) {
 static long step_make(const struct prepared_call *step) {
   if (step->number == SET_FILTER)
     return filter_make(step);
+  if (step->number == DROP_BOUNDING)
+    return bounding_drop((uint32_t)step->argument[0], (uint32_t)step->argument[1]);
   if (step->number == REQUIRE_PARENT)
     return getppid() == step->argument[0] ? 0 : -ESRCH;
   return call_make(step);
@@ -300,8 +307,22 @@ static int filter_take(JSContext *ctx, int argc, JSValueConst *argv, struct prep
   return 0;
 }
 
+static int drop_bounding_take(JSContext *ctx, int argc, JSValueConst *argv, struct prepared_call *out) {
+  int64_t half[2];
+  if (argc != 2) {
+    JS_ThrowTypeError(ctx, "dropBounding takes 2 arguments");
+    return -1;
+  }
+  if (arg_integer(ctx, argv[0], &half[0]) < 0 || arg_integer(ctx, argv[1], &half[1]) < 0)
+    return -1;
+  *out = (struct prepared_call){.number = DROP_BOUNDING, .argument = {(long)half[0], (long)half[1]}};
+  return 0;
+}
+
 static int named_step_take(JSContext *ctx, struct spawn *spawn, uint32_t at, const char *name, int argc,
                            JSValueConst *argv) {
+  if (strcmp(name, "dropBounding") == 0)
+    return drop_bounding_take(ctx, argc, argv, &spawn->step[at]);
   if (strcmp(name, "requireParent") == 0)
     return require_parent_take(ctx, argc, argv, &spawn->step[at]);
   if (strcmp(name, "seccomp") == 0)

@@ -1,0 +1,165 @@
+/**
+ * What a guest gets that has taken QEMU over: system calls are made in the real, confined process. Those that its filter
+ * does not know end it, and with it the machine; the others fail for want of a right.
+ */
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { chown, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import type { RunningVm } from "../../src/hypervisor/driver.ts";
+import { qemuDriver } from "../../src/hypervisor/qemu/qemu-driver.ts";
+import { signalNumbers } from "../../src/util/signals.ts";
+import { succeed } from "../support/command.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { nativeHelper } from "../support/native.ts";
+import { testInstallRoot, testOs } from "../support/node-os.ts";
+
+/** Of x86-64. */
+const callNumbers = {
+  open: 2,
+  fork: 57,
+  execve: 59,
+  ptrace: 101,
+  setuid: 105,
+  chroot: 161,
+  mount: 165,
+  init_module: 175,
+  unshare: 272,
+  bpf: 321,
+  open_tree: 428,
+  fsopen: 430,
+} as const;
+type Call = keyof typeof callNumbers;
+
+const CLONE_NEWNS = 0x20000;
+const CLONE_NEWUSER = 0x10000000;
+const OPEN_TREE_CLONE = 1;
+const AT_FDCWD = -100;
+const PTRACE_ATTACH = 16;
+const BPF_PROG_LOAD = 5;
+const EPERM = -1;
+const EACCES = -13;
+const ENOSYS = -38;
+
+describe("a QEMU that was taken over", () => {
+  const os = testOs();
+  const driver = qemuDriver(os, {
+    path: "/usr/bin/qemu-system-x86_64",
+    virtioFsDaemons: ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"],
+    accelerator: "auto",
+  });
+  const guest = {
+    kernel: path.join(testInstallRoot, "vmlinux"),
+    initrd: path.join(testInstallRoot, "initrd.img"),
+    agent: path.join(testInstallRoot, "agent"),
+  };
+  let directory: string;
+
+  before(async () => {
+    directory = mkdtempSync(path.join(tmpdir(), "kumite-vmm-"));
+    await nativeHelper("inject");
+  });
+  after(() => rmSync(directory, { recursive: true }));
+  guardAgainstLeftOvers(() => ({ directories: [directory] }));
+
+  /** The machine runs, its guest need not have come up: it is QEMU that counts. */
+  async function withMachine(act: (machine: RunningVm) => Promise<void>): Promise<void> {
+    const place = mkdtempSync(path.join(directory, "machine-"));
+    for (const name of ["vm", "shared"]) mkdirSync(path.join(place, name), { mode: 0o700 });
+    const machine = await driver.start(
+      {
+        id: "taken-over",
+        directory: path.join(place, "vm"),
+        vcpus: 1,
+        memoryMiB: 256,
+        guest,
+        kernelParameters: [],
+        sharedDirectories: [{ tag: "kataShared", path: path.join(place, "shared") }],
+        cgroups: [],
+      },
+      { willMake: async () => {}, made: async () => {}, signal: new AbortController().signal, log: () => {} },
+    );
+    try {
+      await act(machine);
+    } finally {
+      await machine.stop();
+      rmSync(place, { recursive: true });
+    }
+  }
+
+  async function attempt({ pid }: RunningVm, call: Call, ...args: (number | string)[]): Promise<string> {
+    const words = args.map((arg) => (typeof arg === "string" ? `=${arg}` : String(arg)));
+    const argv = [await nativeHelper("inject"), String(pid), String(callNumbers[call]), ...words];
+    return (await succeed(argv)).stdout.trim();
+  }
+
+  const killed = `killed ${signalNumbers.SIGSYS}`;
+
+  it("has no capability, cannot get one, and is under a filter", () =>
+    withMachine(async ({ pid }) => {
+      const status = readFileSync(`/proc/${pid}/status`, "utf8");
+      const field = (name: string): string => new RegExp(`^${name}:\\s+(.*)$`, "m").exec(status)?.[1] ?? "";
+      for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"])
+        assert.equal(BigInt(`0x${field(set)}`), 0n, set);
+      assert.equal(field("NoNewPrivs"), "1");
+      assert.equal(field("Seccomp"), "2");
+    }));
+
+  it("holds no file of the host but its own", () =>
+    withMachine(async ({ pid }) => {
+      const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+      const own = /^(\/dev\/null|\/dev\/kvm|socket:|pipe:|anon_inode:|\/memfd:)/;
+      assert.deepEqual(
+        links.filter((link) => !own.test(link)),
+        [],
+      );
+    }));
+
+  const fatal: readonly (readonly [Call, ...(number | string)[]])[] = [
+    ["execve", "/bin/true", 0, 0],
+    ["fork"],
+    ["mount", "none", "/mnt", "tmpfs", 0, 0],
+    ["setuid", 1000],
+  ];
+  for (const [call, ...args] of fatal) {
+    it(`is ended, and its machine with it, by ${call}`, () =>
+      withMachine(async (machine) => {
+        assert.equal(await attempt(machine, call, ...args), killed);
+        const exit = await machine.exited;
+        assert.equal(exit.reason, "died");
+      }));
+  }
+
+  const refused: readonly (readonly [what: string, Call, ...(number | string)[]])[] = [
+    ["copies no mount", "open_tree", AT_FDCWD, "/", OPEN_TREE_CLONE],
+    ["makes no file system", "fsopen", "tmpfs", 0],
+    ["makes no namespace", "unshare", CLONE_NEWNS],
+    ["makes no namespace of users, where it would have rights", "unshare", CLONE_NEWUSER],
+    ["has no other root", "chroot", "/"],
+    ["loads nothing into the kernel", "init_module", 0, 0, ""],
+    ["loads no program into the kernel", "bpf", BPF_PROG_LOAD, 0, 0],
+    ["traces nobody", "ptrace", PTRACE_ATTACH, 1, 0, 0],
+  ];
+  for (const [what, call, ...args] of refused) {
+    it(what, () =>
+      withMachine(async (machine) => {
+        const answer = await attempt(machine, call, ...args);
+        // A host's kernel may lack the call altogether.
+        assert.ok(
+          [`result ${EPERM}`, `result ${ENOSYS}`, killed, "ended its first thread"].includes(answer),
+          `${call}: ${answer}`,
+        );
+      }),
+    );
+  }
+
+  it("opens no file that root has no right to as its owner", () =>
+    withMachine(async (machine) => {
+      const file = path.join(directory, "of-another");
+      await writeFile(file, "", { mode: 0o600 });
+      await chown(file, 1000, 1000);
+      assert.equal(await attempt(machine, "open", file, 0), `result ${EACCES}`);
+    }));
+});

@@ -1,0 +1,103 @@
+/*
+ * Makes a process of this machine do one system call, as a program that was taken over would: for tests of what it may.
+ *
+ *   inject PID NUMBER [ARGUMENT]...
+ *
+ * An argument is a number, or `=TEXT` for the address of that text. Prints `result N` with what the call returned (a
+ * negated errno when it failed), `killed N` when the process was ended by that signal instead, or `ended its first
+ * thread` when it was that alone. x86-64 only.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Below what the interrupted code may use without moving its stack pointer. */
+enum { RED_ZONE = 128, TEXT_SIZE = 256, ARGUMENTS_MAX = 6, LOOKS = 100 };
+
+static int die(const char *what) {
+  fprintf(stderr, "inject: %s: %s\n", what, strerror(errno));
+  exit(1);
+}
+
+static void put_text(pid_t pid, unsigned long address, const char *text) {
+  struct iovec from = {(void *)text, strlen(text) + 1}, to = {(void *)address, strlen(text) + 1};
+  if (process_vm_writev(pid, &from, 1, &to, 1, 0) < 0) die("write");
+}
+
+/* Whether the first thread is over while others go on: then there is no end of the process to wait for. */
+static int is_zombie(pid_t pid) {
+  char file[64], line[512], state = 0;
+  snprintf(file, sizeof file, "/proc/%d/stat", pid);
+  FILE *stat = fopen(file, "re");
+  if (stat == NULL) return 0;
+  if (fgets(line, sizeof line, stat) != NULL && strrchr(line, ')') != NULL) state = strrchr(line, ')')[2];
+  fclose(stat);
+  return state == 'Z';
+}
+
+/* Waits for a stop; prints how the process ended when it does instead. */
+static int stopped(pid_t pid) {
+  int status;
+  pid_t found;
+  int looks = 0;
+  while ((found = waitpid(pid, &status, __WALL | WNOHANG)) == 0) {
+    if (!is_zombie(pid)) looks = 0;
+    /* The other threads of a process that ends as a whole follow at once. */
+    else if (++looks > LOOKS) {
+      printf("ended its first thread\n");
+      return 0;
+    }
+    usleep(1000);
+  }
+  if (found < 0) die("wait");
+  if (WIFSTOPPED(status)) return 1;
+  if (WIFSIGNALED(status)) printf("killed %d\n", WTERMSIG(status));
+  else printf("exited %d\n", WEXITSTATUS(status));
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 3 || argc > 3 + ARGUMENTS_MAX) return 2;
+  pid_t pid = atoi(argv[1]);
+  struct user_regs_struct before, call;
+  if (ptrace(PTRACE_SEIZE, pid, 0, 0) < 0) die("seize");
+  if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) < 0) die("interrupt");
+  if (!stopped(pid)) return 0;
+  if (ptrace(PTRACE_GETREGS, pid, 0, &before) < 0) die("registers");
+  call = before;
+  /* It waits in a call, as an event loop does: right behind the instruction that is needed. */
+  errno = 0;
+  long code = ptrace(PTRACE_PEEKTEXT, pid, before.rip - 2, 0);
+  if (errno != 0 || (code & 0xffff) != 0x050f) {
+    errno = EAGAIN;
+    die("it is not in a system call");
+  }
+  unsigned long long *registers[ARGUMENTS_MAX] = {&call.rdi, &call.rsi, &call.rdx, &call.r10, &call.r8, &call.r9};
+  unsigned long space = before.rsp - RED_ZONE - ARGUMENTS_MAX * TEXT_SIZE;
+  for (int at = 0; at < ARGUMENTS_MAX; at++) {
+    const char *text = at + 3 < argc ? argv[at + 3] : "0";
+    *registers[at] = strtoull(text, NULL, 0);
+    if (text[0] != '=') continue;
+    *registers[at] = space + (unsigned long)at * TEXT_SIZE;
+    put_text(pid, *registers[at], text + 1);
+  }
+  call.rip -= 2;
+  call.rax = strtoull(argv[2], NULL, 0);
+  call.orig_rax = (unsigned long long)-1;
+  if (ptrace(PTRACE_SETREGS, pid, 0, &call) < 0) die("registers");
+  if (ptrace(PTRACE_SINGLESTEP, pid, 0, 0) < 0) die("step");
+  if (!stopped(pid)) return 0;
+  if (ptrace(PTRACE_GETREGS, pid, 0, &call) < 0) die("registers");
+  printf("result %lld\n", (long long)call.rax);
+  if (ptrace(PTRACE_SETREGS, pid, 0, &before) < 0) die("registers");
+  ptrace(PTRACE_DETACH, pid, 0, 0);
+  return 0;
+}
