@@ -16,7 +16,7 @@ const repository = resolve(import.meta.dirname, "..");
 
 const kinds: Readonly<Record<string, Kind>> = {
   unit: {
-    directories: ["src", "tools", "bench", "test"],
+    directories: ["src", "tools", "bench", "fuzz", "test"],
     suffix: ".test.ts",
     options: ["--test-concurrency=2", "--test-timeout=120000"],
   },

@@ -1,0 +1,110 @@
+/**
+ * The messages of the agent protocol, both ways: what a hostile guest answers, as far as the host uses it, and what a
+ * hostile host asks, as far as the agent reads it without doing it.
+ */
+
+import { specMessage } from "../../src/agent-client/oci-spec.ts";
+import { readContainer } from "../../src/guest/spec/container.ts";
+import { processDocument, resourcesDocument, specDocument } from "../../src/guest/spec/from-messages.ts";
+import { defaultSpec } from "../../src/oci/default-spec.ts";
+import * as agent from "../../src/protocol/gen/kata/agent.ts";
+import * as control from "../../src/protocol/gen/kata/control.ts";
+import * as health from "../../src/protocol/gen/kata/health.ts";
+import * as oci from "../../src/protocol/gen/kata/oci.ts";
+import { readStats } from "../../src/sandbox/stats.ts";
+import { statsJson } from "../../src/shim/stats-json.ts";
+import { must, mustBeRefusal, type Target } from "../target.ts";
+
+interface Codec {
+  decode(input: Uint8Array): unknown;
+  encode(message: never): { finish(): Uint8Array };
+}
+
+/** Each with what is made of it. */
+const messages: readonly (readonly [Codec, ((message: never) => void)?])[] = [
+  [
+    control.StatsContainerResponse,
+    (message: control.StatsContainerResponse) => void JSON.parse(statsJson(readStats(message))),
+  ],
+  [oci.Spec, (message: oci.Spec) => readSpec(specDocument(message))],
+  [oci.Process, (message: oci.Process) => void JSON.stringify(processDocument(message))],
+  [oci.LinuxResources, (message: oci.LinuxResources) => void JSON.stringify(resourcesDocument(message))],
+  [agent.WaitProcessResponse],
+  [agent.ReadStreamResponse],
+  [agent.GuestDetailsResponse],
+  [control.ListProcessesResponse],
+  [agent.CreateContainerRequest],
+  [agent.ExecProcessRequest],
+  [agent.CreateSandboxRequest],
+  [control.UpdateContainerRequest],
+  [agent.CopyFileRequest],
+  [health.VersionCheckResponse],
+];
+
+export const agentMessages: Target = {
+  name: "agent-messages",
+  words: ["SCMP_ACT_ERRNO", "CAP_SYS_ADMIN", "RLIMIT_NOFILE", "network", "bind", "/dev/null"],
+  seeds: () => [
+    of(0, control.StatsContainerResponse.encode(statsExample())),
+    of(1, oci.Spec.encode(oci.Spec.fromPartial(specMessage(defaultSpec()) as never))),
+    of(
+      2,
+      oci.Process.encode(
+        oci.Process.fromPartial({
+          Args: ["sh"],
+          Cwd: "/",
+          User: { UID: 1 },
+          Rlimits: [{ Type: "RLIMIT_NOFILE", Hard: 1n, Soft: 1n }],
+        }),
+      ),
+    ),
+    of(
+      3,
+      oci.LinuxResources.encode(
+        oci.LinuxResources.fromPartial({ Memory: { Limit: 1n }, CPU: { Quota: 1n, Period: 2n } }),
+      ),
+    ),
+    ...messages.slice(4).map((_, index) => Uint8Array.of(index + 4)),
+  ],
+  run(input) {
+    const [codec, use] = messages[(input[0] ?? 0) % messages.length] ?? [];
+    if (codec === undefined) return;
+    let message: unknown;
+    try {
+      message = codec.decode(input.subarray(1));
+    } catch {
+      // Whoever decodes turns this into a refusal of the call.
+      return;
+    }
+    const encoded = codec.encode(message as never).finish();
+    const again = codec.encode(codec.decode(encoded) as never).finish();
+    must(Buffer.compare(encoded, again) === 0, "what was read is written and read again as the same");
+    use?.(message as never);
+  },
+};
+
+function readSpec(document: unknown): void {
+  try {
+    readContainer(document, "web");
+  } catch (error) {
+    mustBeRefusal(error, "oci/spec-invalid", "oci/unsupported", "container/bad-id", "usage/invalid");
+  }
+}
+
+function statsExample(): control.StatsContainerResponse {
+  const usage = { usage: 1n, maxUsage: 2n, failcnt: 3n, limit: 4n };
+  return control.StatsContainerResponse.fromPartial({
+    cgroupStats: {
+      cpuStats: { cpuUsage: { totalUsage: 1n, percpuUsage: [1n] }, throttlingData: { periods: 1n } },
+      memoryStats: { cache: 1n, usage, swapUsage: usage, kernelUsage: usage, stats: new Map([["anon", 1n]]) },
+      pidsStats: { current: 1n, limit: 2n },
+      blkioStats: { ioServiceBytesRecursive: [{ major: 8n, minor: 0n, op: "Read", value: 1n }] },
+      hugetlbStats: new Map([["2MB", { usage: 1n, maxUsage: 2n, failcnt: 0n }]]),
+    },
+    networkStats: [{ name: "eth0", rxBytes: 1n }],
+  });
+}
+
+function of(kind: number, message: { finish(): Uint8Array }): Uint8Array {
+  return new Uint8Array(Buffer.concat([Uint8Array.of(kind), message.finish()]));
+}
