@@ -22,6 +22,7 @@ import { manyExecs } from "./scenarios/many-execs.ts";
 import { memory } from "./scenarios/memory.ts";
 import { output } from "./scenarios/output.ts";
 import { podman } from "./scenarios/podman.ts";
+import { recovery } from "./scenarios/recovery.ts";
 
 const scenarios = {
   boot,
@@ -30,6 +31,7 @@ const scenarios = {
   exec,
   "many-execs": manyExecs,
   kill,
+  recovery,
   output,
   memory,
   hotplug,

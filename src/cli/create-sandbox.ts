@@ -40,7 +40,11 @@ export async function createSandbox(
   scope.add(`relay of ${id}`, () => relay.kill(signalNumbers.SIGKILL));
   await handToShim(prepared, { shim, relay });
   timeline.mark("spawned");
-  const connection = await connectShim(os, socket, id, interruption.signal);
+  const connection = await connectShim(os, socket, id, interruption.signal).catch(async (error: unknown) => {
+    // A shim that died before it served has a reason of its own.
+    await booted;
+    throw error;
+  });
   await Promise.all([booted, relayReady(relay, id, interruption.signal)]);
   timeline.mark("ready");
   context.log.debug("shim and relay are up", { sandbox: id, shim: shim.pid, relay: relay.pid });

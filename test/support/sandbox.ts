@@ -32,7 +32,7 @@ function roleOf([program = "", ...rest]: readonly string[]): Role | undefined {
   if (name === "kumite-relay") return "relay";
   if (name.startsWith("qemu-system")) return "qemu";
   if (name.startsWith("virtiofsd")) return "virtiofsd";
-  if (name.startsWith("kumite-agent-")) return "agent";
+  if (name.startsWith("kumite-agent-") || rest.includes("--channel-fd")) return "agent";
   return undefined;
 }
 

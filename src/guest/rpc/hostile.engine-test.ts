@@ -51,6 +51,58 @@ describe("an agent that is asked nonsense", () => {
     assert.equal((await run(agent, "echo still here")).out, "still here\n");
   });
 
+  it("outlives frames that are too long, calls without number, and streams to nowhere", async () => {
+    await using agent = await startAgent();
+    const before = await agent.state();
+    // One byte more than a message may have; a type that is none; a request on an even stream.
+    for (const header of [
+      [0x00, 0x40, 0x00, 0x01, 0, 0, 0, 1, 1, 0],
+      [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 1, 1, 0],
+      [0, 0, 0, 0, 0, 0, 0, 1, 77, 0xff],
+      [0, 0, 0, 0, 0, 0, 0, 2, 1, 0],
+    ]) {
+      const stream = await agent.client.dial(1024);
+      await stream.write(Uint8Array.from([...header, ...new Array(64).fill(0xff)]));
+      await stream.end();
+      while ((await stream.read().catch(() => undefined)) !== undefined);
+      stream.close();
+    }
+    const connection = await connectionTo(agent);
+    const calls = Array.from({ length: 2000 }, () => connection.call(service, "StatsContainer", new Uint8Array(0)));
+    for (const call of calls) await call.catch(() => {});
+    connection.close();
+    const dials = Array.from({ length: 100 }, (_, at) => agent.client.dial(50_000 + at));
+    const dialled = await Promise.allSettled(dials);
+    assert.deepEqual([...new Set(dialled.map(({ status }) => status))], ["rejected"]);
+    assert.equal((await run(agent, "echo still here")).out, "still here\n");
+    assert.deepEqual(await agent.state(), before);
+  });
+
+  it("refuses what comes in the wrong order", async () => {
+    await using agent = await startAgent();
+    const { client } = agent;
+    const web = { containerId: "web" };
+    const codes = async (...calls: readonly Promise<unknown>[]): Promise<unknown[]> =>
+      (await Promise.allSettled(calls)).map((call) =>
+        call.status === "fulfilled" ? "ok" : isKumiteError(call.reason) && call.reason.code,
+      );
+    const early = await codes(
+      client.startContainer(web),
+      client.waitProcess(web),
+      client.resumeContainer(web),
+      client.writeStdin({ ...web, data: new Uint8Array(1) }),
+    );
+    assert.deepEqual(early, new Array(4).fill("container/not-found"));
+    const container = await startContainer(agent, specOf(["cat"]), "web");
+    const late = await codes(
+      client.startContainer(web),
+      client.createContainer({ ...web, ...client.specFields(specOf(["true"])) }),
+      client.signalProcess({ ...web, signal: 0x7fff_ffff }),
+    );
+    assert.deepEqual(late, ["container/wrong-state", "container/exists", "usage/invalid"]);
+    assert.equal((await container.finish("hello")).out, "hello");
+  });
+
   it("answers with the codes of the protocol", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"]), "web");
