@@ -5,6 +5,7 @@ import { type Bundle, bundleOf } from "../../src/oci/bundle.ts";
 import { defaultSpec } from "../../src/oci/default-spec.ts";
 import { readDocument } from "../../src/oci/validate.ts";
 import { guestSpecOf } from "../../src/sandbox/guest-spec.ts";
+import { surroundingsOfFirst } from "../../src/sandbox/shared-namespaces.ts";
 import type { FileStatus, Os } from "../../src/sys/os.ts";
 import { decodeUtf8, encodeUtf8 } from "../../src/util/text.ts";
 import { mustBeRefusal, type Target } from "../target.ts";
@@ -45,7 +46,13 @@ export const configJson: Target = {
     const os = fileSystemWith(decodeUtf8(input));
     try {
       const bundle: Bundle = await bundleOf(os, "/bundle", await readDocument(os, "/bundle/config.json"));
-      const { spec } = guestSpecOf(bundle, "/rootfs", bundle.spec.mounts ?? [], { guestSeccomp: true });
+      const { spec } = guestSpecOf(
+        bundle,
+        "/rootfs",
+        bundle.spec.mounts ?? [],
+        { guestSeccomp: true },
+        surroundingsOfFirst(bundle),
+      );
       const { kumiteOciJson } = specFields(spec);
       readContainer(JSON.parse(kumiteOciJson), "web");
     } catch (error) {

@@ -3,7 +3,8 @@
  * and streams in memory where a relay would be.
  */
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { makeTree } from "../../test/support/bundle.ts";
@@ -26,6 +27,7 @@ import type { Created } from "./make-container.ts";
 import { type PreparedSandbox, prepareContainer, prepareSandbox } from "./prepare.ts";
 import type { ProcessKey, SandboxProcess } from "./process.ts";
 import { recoverContainer } from "./recover.ts";
+import { recoverAll } from "./recover-all.ts";
 import { Sandbox } from "./sandbox.ts";
 import { startProcess } from "./start.ts";
 import type { StdioName } from "./stdio.ts";
@@ -73,7 +75,8 @@ export class SandboxPlace {
   }
 
   static async open(): Promise<SandboxPlace> {
-    const directory = await mkdtemp(path.join(tmpdir(), "kumite-sandbox-"));
+    await sweepDeadPlaces();
+    const directory = await mkdtemp(path.join(tmpdir(), `kumite-sandbox-${process.pid}-`));
     await mkdir(path.join(directory, "rootfs"));
     await makeTree(path.join(directory, "rootfs"));
     return new SandboxPlace(withFewHierarchies(testOs()), directory);
@@ -228,6 +231,17 @@ export class SandboxPlace {
 
   #logger(): Logger {
     return createLogger({ sink: textSink((line) => this.log.push(line)), now: this.os.clock.now, level: "debug" });
+  }
+}
+
+/** What suites left that were killed: mounts, cgroups, processes. Their names say whose they were. */
+async function sweepDeadPlaces(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const owner = /^kumite-sandbox-(\d+)-/.exec(name)?.[1];
+    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+    const directory = path.join(tmpdir(), name);
+    const { failed } = await recoverAll(testOs(), path.join(directory, "root"));
+    if (failed.length === 0) await rm(directory, { recursive: true, force: true });
   }
 }
 
