@@ -54,6 +54,7 @@ const value = fc.oneof(
   fc.integer(),
   fc.double({ noNaN: true }),
   fc.string(),
+  fc.string({ unit: "binary" }).map((text) => `/${text}`),
   fc.constantFrom("", "/", "auto", "virtio-9p", "1.0", "1.6", "3.x", "microvm", "none", "process", "clh"),
   fc.array(fc.string(), { maxLength: 3 }),
   fc.dictionary(fc.string(), fc.string(), { maxKeys: 2 }),

@@ -114,7 +114,7 @@ function checkSize(context: CheckContext, key: "image" | "initrd", memoryMiB: nu
   const table = `hypervisor.${effective.chosen}`;
   const fact = files.byKey.get(key);
   if (fact === undefined || !fact.found) return;
-  const path = settings.get(table, key)?.value;
+  const path = oneLine(String(settings.get(table, key)?.value), 200);
   const { size, kind } = fact.status;
   const empty = kind === "file" && size === 0;
   if (kind === "directory" || empty) {
@@ -211,7 +211,7 @@ function checkExtensionImages(fails: (key: string, reason: string) => void, valu
     if (!/^[A-Za-z0-9_-]+$/.test(name)) {
       fails("guest_extension_images", `the name ${JSON.stringify(name)} must be of ASCII letters, digits, - and _`);
     }
-    if (!path.startsWith("/")) fails("guest_extension_images", `the path of ${name} must be absolute`);
+    if (!path.startsWith("/")) fails("guest_extension_images", `the path of ${oneLine(name, 60)} must be absolute`);
   }
 }
 
@@ -220,7 +220,7 @@ function checkRuntime(context: CheckContext): void {
   const fails = (key: string, reason: string): void =>
     wrong(context, "runtime", key, `runtime.${key}: ${reason}`, rank.other);
   for (const name of runtime.experimental)
-    fails("experimental", `Unsupported experimental feature ${JSON.stringify(name)}`);
+    fails("experimental", `Unsupported experimental feature ${oneLine(JSON.stringify(name), 80)}`);
   const names = runtime.sandbox_bind_mounts.map((mount) =>
     mount
       .replace(/:r[ow]$/, "")
@@ -228,7 +228,7 @@ function checkRuntime(context: CheckContext): void {
       .at(-1),
   );
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) fails("sandbox_bind_mounts", `two of them end in ${twice}`);
+  if (twice !== undefined) fails("sandbox_bind_mounts", `two of them end in ${oneLine(twice, 60)}`);
   const pattern = hypervisors[chosen].enable_annotations.find((word) => !isRegex(word));
   if (pattern === undefined) return;
   const table = `hypervisor.${chosen}`;

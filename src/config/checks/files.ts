@@ -4,10 +4,12 @@
  */
 import type { FileStatus, Os } from "../../sys/os.ts";
 import { isSystemError, messageOf } from "../../util/errors.ts";
+import { oneLine } from "../../util/text.ts";
 import type { EffectiveConfig } from "../effective.ts";
 import { type Origin, type Report, rank } from "../problem.ts";
 import type { Settings } from "../settings.ts";
 import { hypervisorKeys } from "../tables.ts";
+import { show } from "../value.ts";
 
 export type FileFact =
   | { readonly found: true; readonly real: string; readonly status: FileStatus }
@@ -44,14 +46,14 @@ export async function lookAtFiles(os: Os, effective: EffectiveConfig, settings: 
 
 async function lookAt(os: Os, path: string): Promise<FileFact> {
   try {
-    if (!path.startsWith("/")) return { found: false, why: `${path} is not an absolute path` };
+    if (!path.startsWith("/")) return { found: false, why: `${show(path)} is not an absolute path` };
     const real = await os.files.realPath(path);
     const status = await os.files.status(real);
     if (status !== undefined) return { found: true, real, status };
-    return { found: false, why: `${path} does not exist` };
+    return { found: false, why: `${show(path)} does not exist` };
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    return { found: false, why: messageOf(error) };
+    return { found: false, why: oneLine(messageOf(error), 300) };
   }
 }
 
