@@ -257,13 +257,9 @@ const execCommand = {
     },
     {
       name: "cgroup",
-      kind: "list",
+      kind: "text",
       value: "PATH",
-      help: "cgroup below the container's to run the process in",
-      refused: {
-        because: "the container's cgroups are inside its virtual machine, and every process of it is in the same one",
-        hint: "leave it out",
-      },
+      help: "cgroup below the container's to run the process in, which has made it",
     },
     { name: "process-label", kind: "text", value: "LABEL", help: "SELinux label of the process" },
     { name: "apparmor", kind: "text", value: "PROFILE", help: "AppArmor profile of the process" },

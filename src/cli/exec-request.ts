@@ -3,6 +3,7 @@ import type { OciProcess } from "../oci/spec.ts";
 import { containerPaths } from "../persist/paths.ts";
 import type { ObservedContainer } from "../sandbox/observe.ts";
 import type { RelayStdio } from "../shim-client/relay-arguments.ts";
+import { KumiteError } from "../util/errors.ts";
 import { resolvePath } from "../util/path.ts";
 import type { VerbContext } from "./context.ts";
 import { readExecProcess } from "./exec-process.ts";
@@ -14,6 +15,8 @@ import { chooseStdio, refusePreservedFds } from "./stdio-choice.ts";
 export interface ExecRequest {
   readonly container: ObservedContainer;
   readonly process: OciProcess;
+  /** Below the container's own; `undefined`: that itself. */
+  readonly cgroup: string | undefined;
   readonly stdio: RelayStdio;
   /** Absolute. */
   readonly pidFile: string | undefined;
@@ -36,7 +39,16 @@ export async function readExecRequest(context: VerbContext, invocation: Invocati
   const stdio = chooseStdio({ terminal: process.terminal ?? false, consoleSocket, foreground });
   const pidFile = absolute(flags["pid-file"]);
   if (pidFile !== undefined) await checkPidFile(os, pidFile);
-  return { container, process, stdio, pidFile, foreground };
+  const cgroup = flags.cgroup === undefined ? undefined : checkCgroup(flags.cgroup);
+  return { container, process, cgroup, stdio, pidFile, foreground };
+}
+
+/** As with runc, which on version 1 also takes lists of controllers before it. */
+function checkCgroup(path: string): string {
+  if (path !== "" && !path.includes(":")) return path;
+  throw new KumiteError("usage/invalid", `exec: --cgroup: "${path}" is no path of a cgroup`, {
+    hint: "write a path such as /workers: the container has one hierarchy, of version 2",
+  });
 }
 
 function refuseWrongState({ id, status }: ObservedContainer): void {

@@ -37,7 +37,6 @@ describe("the command line", () => {
       assert.throws(() => request("exec", ...words, "id", "ls"), { code: "oci/unsupported", hint: /./ });
     };
     refused("--ignore-paused");
-    refused("--cgroup", "sub");
     assert.equal(invocation("exec", "--ignore-paused=false", "id", "ls").verb, "exec");
   });
 

@@ -18,15 +18,17 @@ export interface ExecRequest {
   readonly terminal: boolean;
   readonly consoleSize?: ConsoleSize | undefined;
   readonly relay: ProcessId;
+  /** Below the container's own. */
+  readonly cgroup?: string | undefined;
 }
 
 /** @throws KumiteError `container/not-found`, `container/wrong-state`, `oci/spec-invalid`, `process/exists` */
 export function execProcess(sandbox: Sandbox, request: ExecRequest): SandboxProcess {
-  const { containerId, execId, terminal, consoleSize, relay } = request;
+  const { containerId, execId, terminal, consoleSize, relay, cgroup } = request;
   checkExecId(execId);
   requireExecutable(sandbox, sandbox.container(containerId));
   const spec = validateProcess(request.document, `process ${execId}`);
-  const process = new SandboxProcess({ key: { containerId, execId }, terminal, consoleSize, relay, spec });
+  const process = new SandboxProcess({ key: { containerId, execId }, terminal, consoleSize, relay, spec, cgroup });
   sandbox.processes.add(process);
   process.moveTo({ phase: "created" });
   withDeadline(relayTimeoutMs, "the relay", () => process.attached).catch(() => forgetExec(sandbox, process));

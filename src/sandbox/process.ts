@@ -62,6 +62,8 @@ export interface ProcessOptions {
   readonly relay: ProcessId;
   /** What `exec` runs; the container's own process is in its specification. */
   readonly spec?: OciProcess;
+  /** Of an exec, below the container's own. */
+  readonly cgroup?: string | undefined;
 }
 
 export class SandboxProcess {
@@ -69,6 +71,7 @@ export class SandboxProcess {
   readonly terminal: boolean;
   readonly relay: ProcessId;
   readonly spec: OciProcess | undefined;
+  readonly cgroup: string | undefined;
   readonly stdio: ProcessStdio;
   /** Resolves once, when the end is known and the output is through. */
   readonly exited: Promise<Exit>;
@@ -79,12 +82,13 @@ export class SandboxProcess {
   readonly #attached = deferred();
   #relayConnection: AbortSignal | undefined;
 
-  constructor({ key, terminal, consoleSize, relay, spec }: ProcessOptions) {
+  constructor({ key, terminal, consoleSize, relay, spec, cgroup }: ProcessOptions) {
     this.key = key;
     this.terminal = terminal;
     this.consoleSize = consoleSize;
     this.relay = relay;
     this.spec = spec;
+    this.cgroup = cgroup;
     this.stdio = new ProcessStdio(terminal);
     this.exited = this.#exit.promise;
   }

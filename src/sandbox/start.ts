@@ -100,6 +100,8 @@ async function startExec(sandbox: Sandbox, vm: Vm, process: SandboxProcess, spec
     ...processForGuest(spec),
     terminal: process.terminal,
     ...(size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } }),
+    // No part of the OCI specification: a word between our host and our agent.
+    ...(process.cgroup === undefined ? {} : { kumiteCgroup: process.cgroup }),
   };
   const request = { containerId, execId, ...vm.agent.processFields(document), ...ports.fields };
   try {

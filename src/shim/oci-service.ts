@@ -71,7 +71,8 @@ export function ociService(options: OciServiceOptions): TtrpcService {
       const document = documentOf(request.processJson, `process ${execId}`);
       const relay = relayOf(request.relay);
       const size = consoleSize(request.consoleSize);
-      execProcess(sandbox, { containerId, execId, document, terminal, consoleSize: size, relay });
+      const cgroup = request.cgroup === "" ? undefined : request.cgroup;
+      execProcess(sandbox, { containerId, execId, document, terminal, consoleSize: size, relay, cgroup });
       return { execId };
     },
     attachRelay: async (request, { connection }) => {

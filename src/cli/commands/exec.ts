@@ -89,6 +89,7 @@ async function register({ interruption, log }: VerbContext, registration: Regist
     terminal: process.terminal ?? false,
     consoleSize: process.consoleSize,
     relay: { pid: relay.pid, startTicks: BigInt(relay.startTicks) },
+    cgroup: request.cgroup ?? "",
   };
   await shim.oci.execProcess(message, { signal: interruption.signal });
   log.debug("the process is registered", { container: message.id, exec: execId, relay: relay.pid });

@@ -19,7 +19,7 @@ describe("the help text", () => {
     assert.match(verbHelp("delete"), / ID\.\.\.\n/);
     assert.match(verbHelp("create"), /^ {2}-b, --bundle DIR +directory with config\.json/m);
     assert.match(verbHelp("create"), /--no-pivot +.*\(no effect: /);
-    assert.match(verbHelp("exec"), /--cgroup PATH +.*\(refused: /);
+    assert.match(verbHelp("exec"), /--ignore-paused +.*\(refused: /);
     for (const verb of Object.keys(commands) as Verb[]) assert.match(verbHelp(verb), /^ {2}-h, --help /m);
   });
 

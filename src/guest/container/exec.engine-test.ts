@@ -2,7 +2,7 @@ import type { OciProcess } from "../../oci/spec.ts";
 import { assert } from "../../sys/engine/testing/assert.ts";
 import { describe, it } from "../../sys/engine/testing/suite.ts";
 import { startAgent } from "../testing/agent.testing.ts";
-import { createContainer, execIn, removeContainer, startContainer } from "../testing/container.testing.ts";
+import { createContainer, execIn, freshPorts, removeContainer, startContainer } from "../testing/container.testing.ts";
 import { processOf, specOf } from "../testing/spec.testing.ts";
 
 const shell = (script: string, changes: Partial<OciProcess> = {}) => processOf(["sh", "-c", script], changes);
@@ -19,6 +19,21 @@ describe("a further process of a container", () => {
       "for n in mnt uts ipc pid net cgroup; do [ $(readlink /proc/self/ns/$n) = $(readlink /proc/1/ns/$n) ] || echo $n; done";
     const capabilities = { bounding: ["CAP_SYS_PTRACE"], effective: ["CAP_SYS_PTRACE"], permitted: ["CAP_SYS_PTRACE"] };
     assert.equal((await (await execIn(agent, "web", shell(different, { capabilities }))).finish()).out, "");
+  });
+
+  it("goes into a cgroup that the container has made below its own, and nowhere else", async () => {
+    await using agent = await startAgent();
+    const mounts = [{ destination: "/cg", type: "cgroup", source: "cgroup", options: ["rw"] }];
+    const making = "mkdir /cg/a /cg/b && echo 0 > /cg/a/cgroup.procs && echo ready; cat";
+    const first = await startContainer(agent, specOf(["sh", "-c", making], { mounts }), "web");
+    await first.stdout.read();
+    const into = (kumiteCgroup: string) =>
+      execIn(agent, "web", { ...shell("grep ^0: /proc/self/cgroup"), kumiteCgroup } as OciProcess);
+    assert.equal((await (await into("/b")).finish()).out, "0::/b\n");
+    assert.equal((await (await into("../../b")).finish()).out, "0::/b\n");
+    for (const path of ["/c", "c/d"]) {
+      await assert.rejects(into(path), { code: "cgroup/failed", message: /takes no process in its cgroup/ });
+    }
   });
 
   it("has its own user, directory, environment and rights", async () => {
@@ -122,6 +137,26 @@ describe("a signal", () => {
     const first = await startContainer(agent, specOf(["sleep", "1000"]), "web");
     await send(agent, "web", 15);
     assert.equal(await first.status(), 137);
+  });
+
+  it("that cannot be refused reaches what the first process has left behind in a pid namespace of others", async () => {
+    await using agent = await startAgent();
+    await startContainer(agent, specOf(["sleep", "1000"]), "first");
+    const fields = agent.client.specFields(specOf(["sh", "-c", "(sleep 1000 &); exit 0"]));
+    await agent.client.createContainer({
+      containerId: "web",
+      execId: "web",
+      ...fields,
+      ...freshPorts(),
+      sandboxPidns: true,
+    });
+    await agent.client.startContainer({ containerId: "web" });
+    await agent.client.waitProcess({ containerId: "web", execId: "web" });
+    const { processes } = await agent.state();
+    assert.equal(processes.filter((name) => name === "sleep").length, 2);
+    await send(agent, "", 9);
+    await removeContainer(agent, "web");
+    assert.equal((await agent.state()).processes.filter((name) => name === "sleep").length, 1);
   });
 
   it("without a process is for all of them", async () => {

@@ -12,7 +12,8 @@ export function signalProcess(container: Container, execId: string, signal: numb
   if (!Number.isInteger(signal) || signal < 1 || signal > SIGRTMAX) {
     throw new KumiteError("usage/invalid", `${signal} is no signal`);
   }
-  if (container.state.phase === "stopped") return;
+  // What shares a pid namespace with others outlives the first process.
+  if (container.state.phase === "stopped" && !(execId === "" && signal === SIGKILL)) return;
   if (execId === "") signalAll(container, signal);
   else if (execId === container.first.execId) signalFirst(container, signal);
   else if (container.processes.statusOf(execId) === undefined) container.processes.require(execId).born.signal(signal);

@@ -16,10 +16,16 @@ export const execProcess = rpc("ExecProcess", ExecProcessRequest, Empty, async (
   refuseUsed({ string_user: request.stringUser !== undefined });
   const document = jsonDocument(request.kumiteOciJson) ?? (await messageDocument("process", request.process));
   const notApplied: string[] = [];
-  const plan = readProcess(new Fields(document, "process"), (phrase) => notApplied.push(phrase));
+  const fields = new Fields(document, "process");
+  const plan = readProcess(fields, (phrase) => notApplied.push(phrase));
   checkMapped(plan.user, container.user);
   agent.notices.notApplied(containerId, notApplied);
-  await exec(agent, container, { execId, plan, ports: stdioPorts(request) }, context.signal);
+  await exec(
+    agent,
+    container,
+    { execId, plan, ports: stdioPorts(request), cgroup: fields.text("kumiteCgroup") },
+    context.signal,
+  );
   agent.log.debug("process started", { container: containerId, execId });
   return undefined;
 });

@@ -126,7 +126,11 @@ describe("namespaces", () => {
     assert.deepEqual([uidOutside(user, 5), gidOutside(user, 65_535)], [100_004, 165_534]);
     assert.equal(uidOutside(user, 65_536), 1000, "nobody's id is root's");
     assert.equal(user && mapText(user.uids), "0 1000 1\n1 100000 65535\n");
-    assert.throws(() => read(linux({ type: "user" })), refused(/linux\.uidMappings must map the id 0/));
+    assert.equal(mapText(read(linux({ type: "user" })).namespaces.user?.gids ?? []), "0 0 4294967295\n");
+    assert.throws(
+      () => read(minimal({ linux: { namespaces: [{ type: "user" }], uidMappings: mappings } })),
+      refused(/linux\.gidMappings must map the id 0/),
+    );
     assert.throws(
       () => read(minimal({ linux: { uidMappings: mappings } })),
       refused(/linux\.uidMappings needs a new user namespace/),

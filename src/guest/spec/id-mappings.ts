@@ -9,7 +9,7 @@ const maxId = 0xffff_fffe;
 
 /**
  * `undefined` without a user namespace of its own.
- * @throws KumiteError `oci/spec-invalid` for mappings without such a namespace, none with one, or none of the id 0: what is
+ * @throws KumiteError `oci/spec-invalid` for mappings without such a namespace, or none of the id 0: what is
  *   made for the container belongs to its root
  */
 export function readUserNamespace(linux: Fields | undefined, isOwn: boolean): UserNamespacePlan | undefined {
@@ -20,6 +20,7 @@ export function readUserNamespace(linux: Fields | undefined, isOwn: boolean): Us
     if (uids.length + gids.length > 0) throw wrong(`linux.${given}`, "needs a new user namespace");
     return undefined;
   }
+  if (uids.length + gids.length === 0) return { uids: everyId, gids: everyId };
   for (const [key, mappings] of Object.entries({ uidMappings: uids, gidMappings: gids })) {
     if (idOutside(mappings, 0) === undefined) throw wrong(`linux.${key}`, "must map the id 0 of a user namespace");
   }
@@ -29,7 +30,7 @@ export function readUserNamespace(linux: Fields | undefined, isOwn: boolean): Us
 function readMappings(linux: Fields | undefined, name: string): IdMapping[] {
   const mappings = (linux?.objects(name) ?? []).map((fields): IdMapping => {
     const [inside, outside] = [fields.uint32("containerID") ?? 0, fields.uint32("hostID") ?? 0];
-    const size = fields.integer("size", 1, maxId);
+    const size = fields.integer("size", 1, maxId + 1);
     if (size === undefined) throw wrong(fields.key("size"), "is missing");
     if (inside + size - 1 > maxId || outside + size - 1 > maxId)
       throw wrong(fields.key("size"), "goes beyond the last id");
@@ -38,6 +39,9 @@ function readMappings(linux: Fields | undefined, name: string): IdMapping[] {
   if (mappings.length > maxMappings) throw wrong(`linux.${name}`, `has more than ${maxMappings} entries`);
   return mappings;
 }
+
+/** Of a namespace for which none are given, as with crun: the same ids, without rights outside. */
+const everyId: readonly IdMapping[] = [{ inside: 0, outside: 0, size: maxId + 1 }];
 
 /** `undefined` for an id that is not mapped. */
 export function idOutside(mappings: readonly IdMapping[], id: number): number | undefined {

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { expectNothingNew, lookAtMachine } from "../../support/left-overs.ts";
 import { onlyKumite } from "../../support/workplace.ts";
-import { expected, onTerminal, withoutUserNamespace } from "./expected.ts";
+import { expected, onTerminal } from "./expected.ts";
 import { CrunSuite } from "./suite.ts";
 
 const wanted = new RegExp(process.env.KUMITE_CRUN_TESTS ?? "");
@@ -20,9 +20,7 @@ describe("crun's tests", onlyKumite, () => {
     const suite = await CrunSuite.open();
     const tests = await suite.list();
     const names = tests.map(({ module, test }) => `${module}/${test}`);
-    const unknown = [...expected.keys(), ...onTerminal, ...withoutUserNamespace].filter(
-      (name) => !names.includes(name),
-    );
+    const unknown = [...expected.keys(), ...onTerminal].filter((name) => !names.includes(name));
     assert.deepEqual(unknown, [], "expectations of tests that crun does not have");
 
     await Promise.all(
@@ -34,10 +32,7 @@ describe("crun's tests", onlyKumite, () => {
         return t.test(
           expectation === undefined ? name : `${name} (${expectation.outcome}: ${expectation.reason})`,
           async () => {
-            const report = await suite.run(test, {
-              terminal: onTerminal.has(name),
-              withoutUserNamespace: withoutUserNamespace.has(name),
-            });
+            const report = await suite.run(test, { terminal: onTerminal.has(name) });
             assert.equal(report.outcome, expectation?.outcome ?? "passes", report.said);
           },
         );

@@ -12,20 +12,11 @@ export interface Expectation {
 type Reasons = Readonly<Record<string, readonly string[]>>;
 
 const failing: Reasons = {
-  "user namespaces are refused": [
-    "test_devices/mode-device",
-    "test_devices/owner-device",
-    "test_mounts/mount-idmapped-mounts-symlink",
-    "test_mounts/mount-userns-bind-mount",
-    "test_resources/resources-pid-limit-userns",
-    "test_uid_gid/userns-full-mapping",
-  ],
   "a virtual machine takes no descriptors of the host": [
     "test_preserve_fds/preserve-fds-some",
     "test_start/listen_pid_env",
   ],
   "reads a file of crun's own state": ["test_start/start"],
-  "exec --cgroup is refused": ["test_resources/resources-unified-exec-cgroup"],
   "a listener outside of the machine cannot be told of system calls": ["test_seccomp/seccomp-listener"],
   "compares with the very words of crun's features, its version among them": ["test_oci_features/crun-features"],
   "wants what crun's exec has and runc's has not: noNewPrivileges of the container is not kept": [
@@ -51,7 +42,7 @@ const skipping: Reasons = {
 };
 
 const leftOut: Reasons = {
-  "user namespaces are refused, and its probe of the host may leave a process behind": [
+  "id-mapped mounts are refused, and its probe of the host may leave a process behind": [
     "test_mounts/mount-idmapped-mounts",
   ],
   "checkpoint and restore are not there": [
@@ -76,25 +67,6 @@ export const onTerminal: ReadonlySet<string> = new Set([
   "test_tty/test-stdin-tty",
   "test_tty/test-stdout-tty",
 ]);
-
-/** Tests of mount options that try each one also in a user namespace. */
-export const withoutUserNamespace: ReadonlySet<string> = new Set(
-  [
-    "dev",
-    "dirsync",
-    "exec",
-    "nodev",
-    "noexec",
-    "nosuid",
-    "relatime",
-    "ro",
-    "rro",
-    "rw",
-    "strictatime",
-    "suid",
-    "sync",
-  ].map((option) => `test_mounts/mount-${option}`),
-);
 
 function entries(outcome: Expectation["outcome"], reasons: Reasons): [string, Expectation][] {
   return Object.entries(reasons).flatMap(([reason, tests]) =>

@@ -33,8 +33,6 @@ export interface SuiteTest {
 export interface Conditions {
   /** The test talks to a terminal. */
   readonly terminal: boolean;
-  /** User namespaces are left out of what it asks for. */
-  readonly withoutUserNamespace: boolean;
 }
 
 export type Outcome = "passes" | "fails" | "skips";
@@ -70,8 +68,7 @@ export class CrunSuite {
     try {
       const environment = { OCI_RUNTIME: runtimePath, INIT: this.init, PYTHONDONTWRITEBYTECODE: "1" };
       const settings = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
-      const plain = conditions.withoutUserNamespace ? ["plain"] : [];
-      const command = [python, driver, this.tests, "run", module, test, ...plain];
+      const command = [python, driver, this.tests, "run", module, test];
       const argv = [...onlyCgroup2, "env", "-C", place, ...settings, ...command];
       return reportOf(conditions.terminal ? await talk(argv) : await execute(argv, { timeoutMs: testTimeoutMs }));
     } finally {

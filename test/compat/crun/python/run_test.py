@@ -1,10 +1,9 @@
 """Lists or runs single tests of crun's suite, whose directory is the first argument.
 
     run_test.py DIRECTORY list                       lines "module test"
-    run_test.py DIRECTORY run MODULE TEST [plain]    the suite's own report of that test
+    run_test.py DIRECTORY run MODULE TEST    the suite's own report of that test
 
-With "plain", user namespaces are left out of what the test asks for: for tests that are about something else and also
-run inside one. The last line of a run says what the test left: containers, which are then removed.
+The last line of a run says what the test left: containers, which are then removed.
 """
 
 import glob
@@ -26,12 +25,9 @@ def list_tests(directory):
             print(module, test)
 
 
-def run_test(module, test, plain):
+def run_test(module, test):
     import tests_utils
 
-    if plain:
-        with_user_namespace = tests_utils.add_all_namespaces
-        tests_utils.add_all_namespaces = lambda conf, userns=False, **others: with_user_namespace(conf, **others)
     tests = importlib.import_module(module).all_tests
     os.makedirs(tests_utils.get_tests_root())
     signal.signal(signal.SIGALRM, over_time)
@@ -64,4 +60,4 @@ os.environ["LANG"] = "C"
 if command == "list":
     list_tests(directory)
 else:
-    run_test(rest[0], rest[1], "plain" in rest[2:])
+    run_test(rest[0], rest[1])

@@ -91,7 +91,11 @@ export interface ExecProcessRequest {
   processJson: string;
   terminal: boolean;
   consoleSize: ConsoleSize | undefined;
-  relay: ProcessIdentity | undefined;
+  relay:
+    | ProcessIdentity
+    | undefined;
+  /** Of the process, below the container's own, which has made it; empty for that itself. */
+  cgroup: string;
 }
 
 export interface ExecProcessResponse {
@@ -934,7 +938,7 @@ export const DiscardContainerResponse: MessageFns<DiscardContainerResponse> = {
 };
 
 function createBaseExecProcessRequest(): ExecProcessRequest {
-  return { id: "", execId: "", processJson: "", terminal: false, consoleSize: undefined, relay: undefined };
+  return { id: "", execId: "", processJson: "", terminal: false, consoleSize: undefined, relay: undefined, cgroup: "" };
 }
 
 export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
@@ -956,6 +960,9 @@ export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
     }
     if (message.relay !== undefined) {
       ProcessIdentity.encode(message.relay, writer.uint32(50).fork()).join();
+    }
+    if (message.cgroup !== "") {
+      writer.uint32(58).string(message.cgroup);
     }
     return writer;
   },
@@ -1021,6 +1028,14 @@ export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
             message.relay = ProcessIdentity.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.cgroup = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1048,6 +1063,7 @@ export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
     message.relay = (object.relay !== undefined && object.relay !== null)
       ? ProcessIdentity.fromPartial(object.relay)
       : undefined;
+    message.cgroup = object.cgroup ?? "";
     return message;
   },
 };
