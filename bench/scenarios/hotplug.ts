@@ -6,6 +6,7 @@ import { mkdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 import { qemuDriver } from "../../src/hypervisor/qemu/qemu-driver.ts";
 import type { VmSpec } from "../../src/hypervisor/spec.ts";
 import { succeed } from "../../test/support/command.ts";
@@ -153,9 +154,10 @@ async function virtioMem(guest: Guest, bare: BareClient, count: number): Promise
     async () => {
       sizeMiB += stepMiB;
       const path = "/machine/peripheral/virtiomem0";
-      const reached = bare.event("MEMORY_DEVICE_SIZE_CHANGE", ({ size }) => size === (sizeMiB - 512) * mib);
-      await bare.ask("qom-set", { path, property: "requested-size", value: (sizeMiB - 512) * mib });
-      await reached;
+      const wanted = (sizeMiB - 512) * mib;
+      await bare.ask("qom-set", { path, property: "requested-size", value: wanted });
+      const devices = async () => (await bare.ask("query-memory-devices")) as { data: { size: number } }[];
+      while ((await devices())[0]?.data.size !== wanted) await delay(2);
     },
   );
 }

@@ -1,11 +1,12 @@
 /** A machine is as large as its container asks for, from the start and after every update, and limited on the host too. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Patch, shell } from "../support/bundle.ts";
-import { describe as show } from "../support/command.ts";
+import { execute, describe as show } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { sandboxProcesses } from "../support/sandbox.ts";
@@ -79,6 +80,25 @@ describe("the machine of a container with limits", { skip }, () => {
     assert.equal(await processors(id), "0");
     const { vcpus, machine } = await report(id);
     assert.deepEqual([vcpus.result, machine.vcpus], [1, 1]);
+    await place.remove(id);
+  });
+
+  it("keeps the size of its start, and the host limits nothing by itself, where the configuration says so", async () => {
+    const file = place.path("configuration.toml");
+    await writeFile(file, "[runtime]\nstatic_sandbox_resource_mgmt = true\nsandbox_cgroup_only = true\n");
+    const quota = { cpu: { quota: 100_000, period: 100_000 }, memory: { limit: 64 * mib } };
+    const bundle = await place.bundle(shell(endless), limited(quota));
+    const id = place.newId();
+    // Detached: the container keeps the streams of the verb.
+    const quiet = ["sh", "-c", 'exec "$@" >/dev/null 2>&1'];
+    const argv = place.argv("--config", file, "run", "--detach", "--bundle", bundle.directory, id);
+    assert.equal((await execute([...quiet, "sh", ...argv])).status, 0);
+    assert.equal(await processors(id), "0-1");
+    await place.must(["update", "--cpu-quota", "-1", "--memory", "512M", id]);
+    assert.equal(await processors(id), "0-1");
+    const { machine, containers } = await report(id);
+    assert.deepEqual([machine, containers], [{ vcpus: 2, memoryMiB: 2112 }, []]);
+    if (cpuHierarchy !== undefined) assert.ok(!existsSync(path.join(cpuHierarchy, "kumite", id, "vm", "vcpu")));
     await place.remove(id);
   });
 

@@ -236,7 +236,6 @@ export class QemuVm implements RunningVm {
       case "DEVICE_DELETED":
       case "DEVICE_UNPLUG_GUEST_ERROR":
       case "ACPI_DEVICE_OST":
-      case "MEMORY_DEVICE_SIZE_CHANGE":
         this.#devices.take(event);
         return;
     }

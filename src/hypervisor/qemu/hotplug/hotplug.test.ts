@@ -190,9 +190,6 @@ describe("memory of a running machine", () => {
         "qom-set": ({ value }) => {
           requested = Number(value) / mib;
           size = Math.max(requested, 384);
-          queueMicrotask(() =>
-            context.events.take({ name: "MEMORY_DEVICE_SIZE_CHANGE", device: "virtiomem0", size: size * mib }),
-          );
         },
       },
       { maxMiB: 4096, slots: 0, by: "virtio-mem" },

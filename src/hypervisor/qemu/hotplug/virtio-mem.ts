@@ -2,8 +2,8 @@
  * Memory that comes and goes through one device. The device is made with the first change and can have all that the
  * machine may grow by; the guest decides what it can give back.
  */
-import { withDeadline } from "../../../util/deadline.ts";
 import { isKumiteError, messageOf } from "../../../util/errors.ts";
+import { retry } from "../../../util/retry.ts";
 import type { MemoryTarget, ResizedMemory } from "../../plug.ts";
 import type { PlugContext } from "./context.ts";
 import { currentMiB } from "./dimms.ts";
@@ -87,19 +87,30 @@ async function request({ monitor }: PlugContext, sizeMiB: number, signal?: Abort
   await monitor.execute("qom-set", { path, property: "requested-size", value: sizeMiB * mib }, { signal });
 }
 
-/** What the guest has come to: the wanted size, or that from which it does not go on. */
+/**
+ * What the guest has come to: the wanted size, or that from which it does not go on. QEMU is asked again and again, since
+ * it tells of a change once in a second only.
+ */
 async function reached(context: PlugContext, wantedMiB: number, signal?: AbortSignal): Promise<number> {
+  let sizeMiB = await pluggedMiB(context, signal);
+  const look = async (within: AbortSignal): Promise<void> => {
+    sizeMiB = await pluggedMiB(context, within);
+    if (sizeMiB !== wantedMiB) throw plugFailed(`the guest has come to ${sizeMiB} MiB`);
+  };
   for (;;) {
-    using change = context.events.expect((event) => {
-      return event.name === "MEMORY_DEVICE_SIZE_CHANGE" && event.device === device ? event.size : undefined;
-    });
-    const sizeMiB = await pluggedMiB(context, signal);
-    if (sizeMiB === wantedMiB) return sizeMiB;
+    const before = sizeMiB;
     try {
-      await withDeadline(stallTimeoutMs, "the guest's memory", () => change.promise, signal);
+      await retry(look, {
+        what: "the guest's memory",
+        timeoutMs: stallTimeoutMs,
+        signal,
+        firstPauseMs: 1,
+        longestPauseMs: 50,
+      });
+      return sizeMiB;
     } catch (error) {
       if (!isKumiteError(error, "timeout")) throw error;
-      return await pluggedMiB(context, signal);
+      if (sizeMiB === before) return sizeMiB;
     }
   }
 }

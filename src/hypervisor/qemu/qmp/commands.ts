@@ -88,8 +88,6 @@ export function eventOf(name: string, data: unknown): QmpEvent {
       const info = isRecord(fields.info) ? fields.info : {};
       return { name, device: String(info.device ?? ""), source: Number(info.source), status: Number(info.status) };
     }
-    case "MEMORY_DEVICE_SIZE_CHANGE":
-      return { name, device: String(fields.id ?? ""), size: Number(fields.size) };
     default:
       return { name: "other", event: name };
   }

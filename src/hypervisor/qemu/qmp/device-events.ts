@@ -9,8 +9,7 @@ export type DeviceEvent =
   | { readonly name: "DEVICE_DELETED"; readonly device: string; readonly path: string }
   | { readonly name: "DEVICE_UNPLUG_GUEST_ERROR"; readonly device: string }
   /** What the guest's ACPI says of an attempt; `source` 3 is a removal. */
-  | { readonly name: "ACPI_DEVICE_OST"; readonly device: string; readonly source: number; readonly status: number }
-  | { readonly name: "MEMORY_DEVICE_SIZE_CHANGE"; readonly device: string; readonly size: number };
+  | { readonly name: "ACPI_DEVICE_OST"; readonly device: string; readonly source: number; readonly status: number };
 
 /** Of `_OST` in the ACPI specification. */
 const removalSource = 3;
@@ -64,8 +63,6 @@ export class DeviceEvents {
         case "ACPI_DEVICE_OST":
           if (event.source === removalSource && event.status !== 0 && event.status !== inProgress)
             throw refused(device);
-          return undefined;
-        case "MEMORY_DEVICE_SIZE_CHANGE":
           return undefined;
       }
     });
