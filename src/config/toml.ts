@@ -5,7 +5,7 @@ import type { Origin } from "./problem.ts";
 export type TomlTable = Readonly<Record<string, unknown>>;
 
 /** Real files have 40 KiB; what is larger than this is none, and would take the small engine seconds to read. */
-export const maxFileBytes = 128 * 1024;
+export const maxFileBytes = 96 * 1024;
 
 export type ParsedToml =
   | { readonly ok: true; readonly document: TomlTable }

@@ -45,7 +45,7 @@ where each comes from, \`kumite config check FILE\` everything that is wrong wit
 
 ${defaultConfigPaths.map((path) => `    ${path}`).join("\n")}
 
-A file that is there and cannot be used is an error. None at all means the defaults. A file has 128 KiB at most.
+A file that is there and cannot be used is an error. None at all means the defaults. A file has 96 KiB at most.
 
 **What comes later wins**, key by key; a list is replaced as a whole:
 
