@@ -6,14 +6,18 @@ import { sethostname } from "../../sys/linux/machine.ts";
 import { unshare } from "../../sys/linux/process.ts";
 import { startPauseProcess } from "../sandbox/pause-process.ts";
 import { namespaceFlag } from "../spec/namespaces.ts";
+import { readyStorages } from "../storage/ready-storages.ts";
 import { rpc } from "./rpc.ts";
 
-export const createSandbox = rpc("CreateSandbox", CreateSandboxRequest, Empty, (agent, request) => {
+export const createSandbox = rpc("CreateSandbox", CreateSandboxRequest, Empty, async (agent, request, context) => {
   agent.sandbox.checkAbsent();
   if (request.dns.length > 0) agent.log.warn("name servers of the sandbox are accepted, but not applied");
   if (request.guestHookPath !== "") agent.log.warn("hooks of the guest are accepted, but not applied");
   for (const { name } of request.kernelModules) agent.modules.need(name);
-  const storages = agent.storages.acquire(request.storages);
+  const ready = await readyStorages(agent, request.storages, context.signal);
+  // Others may have been faster while it waited for a disk.
+  agent.sandbox.checkAbsent();
+  const storages = agent.storages.acquire(ready);
   try {
     // The agent is in them itself, so that all of its children are: they have nothing of its own.
     unshare(namespaceFlag.uts | namespaceFlag.ipc);

@@ -3,7 +3,7 @@ import { GuestDetailsRequest, GuestDetailsResponse } from "../../protocol/gen/ka
 import { statIfExists } from "../../sys/linux/stat.ts";
 import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
-import { storageDrivers } from "../storage/drivers.ts";
+import { diskDrivers, storageDrivers } from "../storage/drivers.ts";
 import { agentVersion } from "../version.ts";
 import { rpc } from "./rpc.ts";
 
@@ -16,7 +16,7 @@ export const getGuestDetails = rpc("GetGuestDetails", GuestDetailsRequest, Guest
   agentDetails: {
     version: agentVersion,
     initDaemon: agent.ownsKernel,
-    deviceHandlers: [],
+    deviceHandlers: [...diskDrivers],
     storageHandlers: [...storageDrivers],
     supportsSeccomp: true,
     extraFeatures: [],

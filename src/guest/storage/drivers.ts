@@ -3,14 +3,16 @@
  * goes and for how long is decided in storages.ts.
  */
 import { cloneMountOf, mountFileSystem } from "../../sys/linux/detached-mount.ts";
+import { chmod, chown, mkdir } from "../../sys/linux/directory.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";
 import { openInRoot } from "../../sys/linux/in-root.ts";
 import { mount_setattr } from "../../sys/linux/mount.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../sys/linux/open-flags.ts";
-import { fstat, isDirectory } from "../../sys/linux/stat.ts";
+import { fstat, isDirectory, stat } from "../../sys/linux/stat.ts";
 import { KumiteError } from "../../util/errors.ts";
 import type { ModuleLoader } from "../modules/module-loader.ts";
-import { type MountOptions, readMountOptions } from "../spec/mount-options.ts";
+import { type MountOptions, mountAttribute, readMountOptions } from "../spec/mount-options.ts";
+import type { FsParameter } from "../spec/plan.ts";
 
 /** As the protocol's message has it. */
 export interface StorageRequest {
@@ -19,6 +21,7 @@ export interface StorageRequest {
   readonly fstype: string;
   readonly options: readonly string[];
   readonly mountPoint: string;
+  readonly driverOptions?: readonly string[];
 }
 
 export interface StorageContext {
@@ -37,9 +40,17 @@ type Driver = (request: StorageRequest, options: MountOptions, context: StorageC
 
 const drivers: ReadonlyMap<string, Driver> = new Map<string, Driver>([
   ["virtio-fs", mountVirtioFs],
+  ["9p", mount9p],
+  ["blk", mountDisk],
+  // The same, found by the kernel's name for it.
+  ["mmioblk", mountDisk],
+  ["overlayfs", mountOverlay],
   ["bind", mountBind],
   ["ephemeral", mountEphemeral],
 ]);
+
+/** Those whose source is a disk of the machine. */
+export const diskDrivers: ReadonlySet<string> = new Set(["blk", "mmioblk"]);
 
 export const storageDrivers: readonly string[] = [...drivers.keys()];
 
@@ -62,6 +73,62 @@ function mountVirtioFs(
 ): DetachedStorage {
   modules.need("virtiofs");
   return { mount: mountFileSystem("virtiofs", source, options.parameters, options.attributes.set), directory: true };
+}
+
+/** The source is the tag of the device. */
+function mount9p({ source }: StorageRequest, options: MountOptions, { modules }: StorageContext): DetachedStorage {
+  modules.need("9pnet_virtio");
+  modules.need("9p");
+  return { mount: mountFileSystem("9p", source, options.parameters, options.attributes.set), directory: true };
+}
+
+/** The source is a node in /dev by now (`disks.ts`). With `bind` the disk itself is shown, else its file system. */
+function mountDisk(request: StorageRequest, options: MountOptions, context: StorageContext): DetachedStorage {
+  const { fstype, source } = request;
+  if (fstype === "bind") return mountBind(request, { ...options, bind: "bind" }, { ...context, hostRoot: "/" });
+  if (fstype === "") {
+    throw new KumiteError("usage/invalid", `the storage on disk ${source} does not say its file system`);
+  }
+  context.modules.need(fstype);
+  const readonly = (options.attributes.set & mountAttribute.readonly) !== 0;
+  // Of the file system itself: a mount that is read-only alone would replay a journal, and fails on a read-only disk.
+  const parameters: readonly FsParameter[] = readonly
+    ? [...options.parameters, { key: "ro", value: undefined }]
+    : options.parameters;
+  return { mount: mountFileSystem(fstype, source, parameters, options.attributes.set), directory: true };
+}
+
+const createDirectory = "io.katacontainers.volume.overlayfs.create_directory=";
+
+/** Layers that other storages have mounted; directories for the upper one are made first, as the driver's options say. */
+function mountOverlay(
+  { source, driverOptions = [] }: StorageRequest,
+  options: MountOptions,
+  { modules }: StorageContext,
+): DetachedStorage {
+  modules.need("overlay");
+  const value = (key: string) => options.parameters.find((parameter) => parameter.key === key)?.value;
+  const lowers = (value("lowerdir") ?? "").split(":").filter((path) => path !== "");
+  // What is mounted there by itself, as a shared directory's own mounts are, has to be there before the overlay looks.
+  for (const path of lowers) closeQuietly(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const [lower] = lowers;
+  for (const option of driverOptions) {
+    if (!option.startsWith(createDirectory)) continue;
+    const directory = option.slice(createDirectory.length);
+    mkdir(directory, 0o755);
+    // The root of an overlay is the upper directory's.
+    if (directory === value("upperdir") && lower !== undefined) takeAfter(directory, lower);
+  }
+  return {
+    mount: mountFileSystem("overlay", source, options.parameters, options.attributes.set),
+    directory: true,
+  };
+}
+
+function takeAfter(directory: string, model: string): void {
+  const { uid, gid, mode } = stat(model);
+  chown(directory, uid, gid);
+  chmod(directory, mode & 0o7777);
 }
 
 /** With everything mounted below the source, unless the options say `bind`. */

@@ -46,7 +46,8 @@ describe("a storage", () => {
     const before = await agent.state();
     const { client } = agent;
     const bad: readonly (readonly [object, string, RegExp])[] = [
-      [{ driver: "blk" }, "usage/invalid", /^Unknown storage driver "blk"$/],
+      [{ driver: "scsi" }, "usage/invalid", /^Unknown storage driver "scsi"$/],
+      [{ driver: "blk", source: "02/03" }, "agent/denied", /host's own kernel and must not use disks/],
       [{ driver: "ephemeral", fstype: "ext4" }, "usage/invalid", /tmpfs or hugetlbfs/],
       [
         { driver: "bind", source: "/no/such" },
@@ -69,6 +70,36 @@ describe("a storage", () => {
       }
       assert.deepEqual((await agent.state()).mounts, before.mounts);
     }
+  });
+
+  it("of layers lies over what is mounted, has the lower one's root and leaves it alone", async () => {
+    await using agent = await startAgent();
+    const before = await agent.state();
+    const lower = `${guestShared}/box/rootfs`;
+    await os.files.changeMode(`${agent.shared}/box/rootfs`, 0o751);
+    const base = "/run/kata-containers/web";
+    const [upperdir, workdir] = [`${base}/upper/layer`, `${base}/upper/work`];
+    const storages = [
+      { driver: "ephemeral", source: "upper", fstype: "tmpfs", mountPoint: `${base}/upper`, options: ["mode=755"] },
+      {
+        driver: "overlayfs",
+        source: "overlay",
+        fstype: "overlay",
+        mountPoint: `${base}/rootfs`,
+        options: [`lowerdir=${lower}`, `upperdir=${upperdir}`, `workdir=${workdir}`],
+        driverOptions: [upperdir, workdir].map((path) => `io.katacontainers.volume.overlayfs.create_directory=${path}`),
+      },
+    ];
+    const script = "stat -c %a /; echo new > /etc/new; rm /etc/passwd; ls /etc";
+    const spec = specOf(["sh", "-c", script], { root: { path: `${base}/rootfs` } });
+    await agent.client.createContainer({ containerId: "web", ...agent.client.specFields(spec), storages });
+    await agent.client.startContainer({ containerId: "web" });
+    await agent.client.waitProcess({ containerId: "web" });
+    const { data } = await agent.client.readStdout({ containerId: "web", len: 1000 });
+    assert.equal(new TextDecoder().decode(data), "751\nnew\n");
+    assert.deepEqual(await os.files.list(`${agent.shared}/box/rootfs/etc`), ["passwd"]);
+    await agent.client.removeContainer({ containerId: "web" });
+    assert.deepEqual((await agent.state()).mounts, before.mounts);
   });
 
   it("that is shared with the host shows what the host mounts in it later", async () => {

@@ -1,0 +1,29 @@
+/** How the agent protocol names a disk. Pure. */
+import { KumiteError } from "../../util/errors.ts";
+
+/** What the host calls a disk. */
+export type DiskName =
+  /** Slots and functions from the root bus down, each as sysfs ends its names: `02.0`. */
+  | { readonly by: "pci"; readonly path: readonly string[] }
+  | { readonly by: "serial"; readonly serial: string }
+  | { readonly by: "node"; readonly node: string };
+
+const serialPrefix = "serial:";
+/** @throws KumiteError `usage/invalid` */
+export function readDiskName(text: string): DiskName {
+  if (/^\/dev\/[A-Za-z0-9_-]+$/.test(text)) return { by: "node", node: text };
+  // As QEMU and the kernel limit it.
+  const serial = text.startsWith(serialPrefix) ? text.slice(serialPrefix.length) : "";
+  if (/^[A-Za-z0-9_.-]{1,20}$/.test(serial)) return { by: "serial", serial };
+  const path = text.split("/").map(readSlot);
+  if (path.every((slot) => slot !== undefined)) return { by: "pci", path };
+  throw new KumiteError("usage/invalid", `${JSON.stringify(text.slice(0, 100))} names no disk`, {
+    hint: "a disk is named by its PCI path such as 02/03, by serial:NUMBER or by a name in /dev",
+  });
+}
+
+/** `02` or `02.1`, hexadecimal; PCI has 32 slots of 8 functions. */
+function readSlot(text: string): string | undefined {
+  const match = /^([01]?[0-9a-f])(?:\.([0-7]))?$/.exec(text);
+  return match === null ? undefined : `${(match[1] ?? "").padStart(2, "0")}.${match[2] ?? "0"}`;
+}

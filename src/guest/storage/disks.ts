@@ -1,0 +1,99 @@
+/**
+ * Disks of the machine as the agent protocol names them: by their place on the PCI bus, by the number that the host wrote
+ * into them, or by the kernel's own name. One that was plugged a moment ago may still be on its way: it is waited for.
+ * Read with the first request that has a disk.
+ */
+import { major, minor } from "../../sys/linux/device.ts";
+import { readdir } from "../../sys/linux/directory.ts";
+import { S_IFBLK, S_IFMT, statIfExists } from "../../sys/linux/stat.ts";
+import { readFileText } from "../../sys/linux/whole-file.ts";
+import { isKumiteError, isSystemError, KumiteError } from "../../util/errors.ts";
+import { retry } from "../../util/retry.ts";
+import type { ModuleLoader } from "../modules/module-loader.ts";
+import { type DiskName, readDiskName } from "./disk-name.ts";
+
+/** A disk of the machine. */
+export interface Disk {
+  /** Below /dev. */
+  readonly node: string;
+  readonly major: number;
+  readonly minor: number;
+}
+
+const waitMs = 3_000;
+
+/**
+ * Resolves when the machine has the disk.
+ * @throws KumiteError `usage/invalid`; `storage/failed` when it does not come
+ */
+export async function awaitDisk(text: string, modules: ModuleLoader, signal: AbortSignal): Promise<Disk> {
+  const name = readDiskName(text);
+  modules.need("virtio_blk");
+  const look = async (): Promise<Disk> => {
+    const disk = findDisk(name);
+    if (disk === undefined) throw new KumiteError("storage/failed", `the machine has no disk ${text}`);
+    return disk;
+  };
+  try {
+    return await retry(look, { what: `waiting for disk ${text}`, timeoutMs: waitMs, signal, longestPauseMs: 50 });
+  } catch (error) {
+    if (!isKumiteError(error, "timeout")) throw error;
+    throw new KumiteError("storage/failed", `the machine has no disk ${text}, also not after ${waitMs} ms`, {
+      data: { disks: listed("/sys/block") },
+    });
+  }
+}
+
+function findDisk(name: DiskName): Disk | undefined {
+  switch (name.by) {
+    case "node":
+      return diskAt(name.node);
+    case "serial":
+      return diskAt(withSerial(name.serial));
+    case "pci":
+      return diskAt(onBus(name.path));
+  }
+}
+
+function withSerial(serial: string): string | undefined {
+  const block = listed("/sys/block").find((entry) => contentOf(`/sys/block/${entry}/serial`) === serial);
+  return block === undefined ? undefined : `/dev/${block}`;
+}
+
+/** Each bridge has its devices as directories below its own; the bus number in their names is the kernel's choice. */
+function onBus(path: readonly string[]): string | undefined {
+  let directory = "/sys/devices/pci0000:00";
+  for (const slot of path) {
+    const entry = listed(directory).find((name) => /^[0-9a-f]{4}:[0-9a-f]{2}:/.test(name) && name.endsWith(`:${slot}`));
+    if (entry === undefined) return undefined;
+    directory += `/${entry}`;
+  }
+  const driver = listed(directory).find((name) => /^virtio\d+$/.test(name));
+  const [block] = driver === undefined ? [] : listed(`${directory}/${driver}/block`);
+  return block === undefined ? undefined : `/dev/${block}`;
+}
+
+function diskAt(node: string | undefined): Disk | undefined {
+  const status = node === undefined ? undefined : statIfExists(node);
+  if (node === undefined || status === undefined || (status.mode & S_IFMT) !== S_IFBLK) return undefined;
+  return { node, major: major(status.deviceNumber), minor: minor(status.deviceNumber) };
+}
+
+/** Names in a directory of sysfs; what is not there has none. */
+function listed(directory: string): string[] {
+  try {
+    return readdir(directory).map(({ name }) => name);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  }
+}
+
+function contentOf(file: string): string | undefined {
+  try {
+    return readFileText(file).trim();
+  } catch (error) {
+    if (isSystemError(error)) return undefined;
+    throw error;
+  }
+}

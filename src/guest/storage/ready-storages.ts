@@ -1,0 +1,43 @@
+/**
+ * What has to be true before storages can be mounted and devices be made: the disks they name are there, under the names
+ * that this kernel gives them. What is about disks is read when there is one.
+ */
+import type { Agent } from "../agent.ts";
+import { refuseWithoutKernel } from "../rpc/request.ts";
+import type { ContainerPlan } from "../spec/plan.ts";
+import type { DeviceRequest } from "./disk-devices.ts";
+import { diskDrivers, type StorageRequest } from "./drivers.ts";
+
+/**
+ * The same storages with the names of this kernel.
+ * @throws KumiteError `usage/invalid`, `agent/denied`; `storage/failed` for a disk that does not come
+ */
+export async function readyStorages(
+  agent: Agent,
+  storages: readonly StorageRequest[],
+  signal: AbortSignal,
+): Promise<readonly StorageRequest[]> {
+  if (!storages.some(({ driver }) => diskDrivers.has(driver))) return storages;
+  refuseWithoutKernel(agent, "use disks");
+  const { awaitDisk } = await import("./disks.ts");
+  const ready: StorageRequest[] = [];
+  for (const storage of storages) {
+    const isDisk = diskDrivers.has(storage.driver);
+    const source = isDisk ? (await awaitDisk(storage.source, agent.modules, signal)).node : storage.source;
+    ready.push({ ...storage, source });
+  }
+  return ready;
+}
+
+/** The plan with this kernel's numbers. @throws as `readyStorages`; `oci/unsupported` for other kinds of devices */
+export async function readyDevices(
+  agent: Agent,
+  plan: ContainerPlan,
+  devices: readonly DeviceRequest[],
+  signal: AbortSignal,
+): Promise<ContainerPlan> {
+  if (devices.length === 0) return plan;
+  refuseWithoutKernel(agent, "use disks");
+  const { withDisks } = await import("./disk-devices.ts");
+  return withDisks(plan, devices, agent.modules, signal);
+}
