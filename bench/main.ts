@@ -23,6 +23,7 @@ import { memory } from "./scenarios/memory.ts";
 import { output } from "./scenarios/output.ts";
 import { podman } from "./scenarios/podman.ts";
 import { recovery } from "./scenarios/recovery.ts";
+import { storage } from "./scenarios/storage.ts";
 
 const scenarios = {
   boot,
@@ -39,6 +40,7 @@ const scenarios = {
   idle,
   podman,
   config,
+  storage,
 } satisfies Record<string, (context: BenchContext) => Promise<Findings>>;
 
 async function main(args: readonly string[]): Promise<number> {

@@ -10,7 +10,7 @@
 set -eu
 
 # What the product starts, then what builds it. `demo` and the tests put busybox into their containers.
-packages="qemu-system-x86 qemu-system-common qemu-system-data iproute2 util-linux
+packages="qemu-system-x86 qemu-system-common qemu-system-data iproute2 util-linux e2fsprogs erofs-utils
   gcc libc6-dev musl-tools dpkg-dev xz-utils debian-archive-keyring git busybox-static"
 # The engines that the tests drive (tini for `podman run --init`), python3 for the tests of crun, and what other tests compare with.
 test_packages="podman docker.io buildah tini python3

@@ -2,6 +2,8 @@
 import type { Bundle, BundleSpec } from "../oci/bundle.ts";
 import { hookTimeoutS } from "../oci/hook-timeout.ts";
 import { isBindMount, isReadOnlyMount } from "../oci/mount.ts";
+import { rootfsAnnotation } from "../oci/rootfs-annotation.ts";
+import { containerPaths } from "../persist/paths.ts";
 import type { PreparedContainer } from "../sandbox/prepare.ts";
 import type { ShimConnection } from "../shim-client/connect.ts";
 import type { RootView } from "../shim-client/relay-arguments.ts";
@@ -19,11 +21,15 @@ const createTimeoutMs = 300_000;
 const answerTimeoutMs = 5_000;
 
 /** @param socket of the shim */
-export function startContainerRelay(
-  { os }: VerbContext,
+export async function startContainerRelay(
+  { os, root: stateRoot }: VerbContext,
   { id, bundle, stdio, foreground }: ContainerRequest,
   { socket, cgroups }: Pick<PreparedContainer, "cgroups"> & { readonly socket: string },
 ): Promise<ChildProcess> {
+  // What is on a disk is mounted in the guest alone; who looks for it here finds the volumes in an empty directory.
+  const { emptyRoot } = containerPaths(stateRoot, id);
+  const root = bundle.rootfsKind === "directory" ? bundle.rootfs : emptyRoot;
+  if (root === emptyRoot) await os.files.makeDir(root, 0o755);
   return startRelay(os, {
     socket,
     id,
@@ -32,12 +38,15 @@ export function startContainerRelay(
     foreground,
     cgroups: cgroups.relay,
     networkNamespace: networkNamespaceOf(bundle),
-    view: rootViewOf(bundle),
+    view: rootViewOf(bundle, root),
   });
 }
 
+/** Of the annotation for the root file system: those with a layer above the bundle's directory. */
+const guestWays: ReadonlySet<string> = new Set(["image", "layers"]);
+
 /** Engines also copy files by way of its mount namespace. What lies on a file system of the guest has no place there. */
-function rootViewOf({ path, rootfs, spec }: Bundle): RootView {
+function rootViewOf({ path, spec }: Bundle, root: string): RootView {
   const mounts = spec.mounts ?? [];
   const inGuest = mounts.filter((mount) => !isBindMount(mount)).map(({ destination }) => normalizePath(destination));
   const binds = mounts
@@ -49,7 +58,10 @@ function rootViewOf({ path, rootfs, spec }: Bundle): RootView {
     }))
     .filter(({ destination }) => !inGuest.some((place) => isBelow(place, destination)));
   const owner = rootOf(spec);
-  return { root: rootfs, readOnly: spec.root.readonly === true, binds, ...(owner !== undefined && { owner }) };
+  // What would be written there by this way would not be seen in the guest.
+  const staysInGuest = guestWays.has(spec.annotations?.[rootfsAnnotation] ?? "");
+  const readOnly = spec.root.readonly === true || staysInGuest;
+  return { root, readOnly, binds, ...(owner !== undefined && { owner }) };
 }
 
 /** Of the user namespace. A mapping that is wrong is told by whoever makes the container. */

@@ -168,6 +168,8 @@ export interface AgentConfig {
 
 export interface RuntimeConfig {
   readonly rootfsWrites: ValueOf<typeof runtimeKeys.rootfs_writes>;
+  readonly rootfsBlockDevices: ValueOf<typeof runtimeKeys.rootfs_block_devices>;
+  readonly rootfsImages: RootfsImagesConfig;
   /** `default` is resolved. */
   readonly networkModel: Exclude<ValueOf<typeof runtimeKeys.internetworking_model>, "default">;
   /** The machine stays in the host's network namespace. */
@@ -181,6 +183,14 @@ export interface RuntimeConfig {
   readonly agentPidNamespace: boolean;
   readonly createContainerTimeoutMs: number;
   readonly kubeletRoot: string;
+}
+
+/** Where layers of root file systems are. */
+export interface RootfsImagesConfig {
+  readonly imageDirectory: string;
+  readonly imageLimitMiB: number;
+  readonly upperDirectory: string;
+  readonly upperMiB: number;
 }
 
 export interface FactoryConfig {

@@ -41,16 +41,11 @@ const hypervisor: Readonly<Record<string, string>> = {
   enable_numa: numa,
   numa_mapping: numa,
   block_device_driver: notYet,
-  disable_block_device_use: notYet,
-  block_device_cache_set: notYet,
-  block_device_cache_direct: notYet,
-  block_device_cache_noflush: notYet,
   block_device_aio: notYet,
   block_device_logical_sector_size: notYet,
   block_device_physical_sector_size: notYet,
   enable_iothreads: notYet,
   indep_iothreads: notYet,
-  shared_fs: notYet,
   msize_9p: notYet,
   virtio_fs_cache: notYet,
   virtio_fs_cache_size: notYet,
@@ -110,7 +105,6 @@ const agent: Readonly<Record<string, string>> = {
 };
 
 const runtime: Readonly<Record<string, string>> = {
-  rootfs_writes: notYet,
   internetworking_model: network,
   enable_tracing: tracing,
   jaeger_endpoint: tracing,

@@ -193,6 +193,13 @@ function runtimeConfig({ runtime, era }: EffectiveConfig): RuntimeConfig {
   const model = runtime.internetworking_model;
   return {
     rootfsWrites: runtime.rootfs_writes,
+    rootfsBlockDevices: runtime.rootfs_block_devices,
+    rootfsImages: {
+      imageDirectory: runtime.rootfs_image_directory,
+      imageLimitMiB: runtime.rootfs_image_limit,
+      upperDirectory: runtime.rootfs_upper_directory,
+      upperMiB: runtime.rootfs_upper_size,
+    },
     networkModel: model === "default" ? (era === "3.x" ? "tcfilter" : "macvtap") : model,
     hostNetwork: runtime.disable_new_netns,
     sandboxCgroupOnly: runtime.sandbox_cgroup_only,

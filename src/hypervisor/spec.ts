@@ -109,6 +109,8 @@ export interface Disk {
   readonly readOnly: boolean;
   /** What the guest finds it by; at most 20 bytes. Default none. */
   readonly serial?: string;
+  /** No other machine may write to the image meanwhile: the one that comes second is not started. Default false. */
+  readonly exclusive?: boolean;
   /** Default: the host's page cache, and what the guest flushes is on the medium. */
   readonly cache?: DiskCache;
   /** Default `threads`. `native` needs `cache.direct`. */

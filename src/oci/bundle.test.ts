@@ -47,6 +47,7 @@ describe("a bundle", () => {
     const loaded = await loadBundle(os, link);
     assert.equal(loaded.path, directory);
     assert.equal(loaded.rootfs, `${directory}/rootfs`);
+    assert.equal(loaded.rootfsKind, "directory");
     assert.deepEqual(loaded.spec, defaultSpec());
   });
 
@@ -98,13 +99,15 @@ describe("a bundle", () => {
     assert.ok(process !== undefined && root !== undefined && linux !== undefined);
   });
 
-  it("needs a root file system that is a directory", async () => {
+  it("needs a root file system that is a directory or a disk", async () => {
     assert.match(
       await complaint(await bundle(defaultSpec(), false)),
       /^root.path cannot be used: .*B\/rootfs: no such file/,
     );
-    const directory = await bundle({ ...defaultSpec(), root: { path: "config.json" } });
-    assert.equal(await complaint(directory), "root.path B/config.json is not a directory");
+    const directory = await bundle({ ...defaultSpec(), root: { path: "/dev/null" } });
+    assert.equal(await complaint(directory), "root.path /dev/null is neither a directory nor a disk");
+    const image = await loadBundle(os, await bundle({ ...defaultSpec(), root: { path: "config.json" } }));
+    assert.equal(image.rootfsKind, "file");
   });
 
   it("may not name a namespace or a limit twice", async () => {

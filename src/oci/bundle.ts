@@ -2,7 +2,7 @@
  * A bundle: the directory an engine prepares, with config.json and usually the root file system.
  * Read and checked before anything is made; never written to.
  */
-import type { Os } from "../sys/os.ts";
+import type { FileStatus, Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
 import { resolvePath } from "../util/path.ts";
 import type { OciLinux, OciProcess, OciSpec } from "./spec.ts";
@@ -20,8 +20,10 @@ export interface Bundle {
   readonly path: string;
   /** Of the configuration, for errors. */
   readonly configFile: string;
-  /** Absolute, without symlinks; a directory. */
+  /** Absolute, without symlinks. */
   readonly rootfs: string;
+  /** A directory; or a disk with the root file system on it: a block device, or a file with the bytes of one. */
+  readonly rootfsKind: "directory" | "file" | "block";
   readonly spec: BundleSpec;
 }
 
@@ -32,35 +34,55 @@ export interface Bundle {
  * `oci/spec-invalid` (the content of config.json), naming file and key.
  */
 export async function loadBundle(os: Os, path: string, configFile?: string): Promise<Bundle> {
-  const directory = await directoryAt(os, path, "bundle");
+  const directory = await bundleAt(os, path);
   const file = configFile ?? configFileOf(directory);
   return bundleOf(os, directory, await readDocument(os, file), file);
 }
 
 /** A bundle whose configuration is at hand already. The same checks and errors as `loadBundle`. */
 export async function bundleOf(os: Os, path: string, document: unknown, file?: string): Promise<Bundle> {
-  const directory = await directoryAt(os, path, "bundle");
+  const directory = await bundleAt(os, path);
   const configFile = file ?? configFileOf(directory);
   const spec = completeSpec(validateSpec(document, configFile), configFile);
-  const rootfs = await directoryAt(os, resolvePath(directory, spec.root.path), "root.path");
-  return { path: directory, configFile, rootfs, spec };
+  return { path: directory, configFile, ...(await rootAt(os, resolvePath(directory, spec.root.path))), spec };
 }
 
 function configFileOf(directory: string): string {
   return `${directory}/config.json`;
 }
 
-async function directoryAt(os: Os, path: string, what: "bundle" | "root.path"): Promise<string> {
-  const hint = what === "bundle" ? "a bundle is a directory with config.json; `kumite spec` makes one" : undefined;
-  const detail = { data: { path }, ...(hint === undefined ? {} : { hint }) };
+async function bundleAt(os: Os, path: string): Promise<string> {
+  const hint = "a bundle is a directory with config.json; `kumite spec` makes one";
+  const { real, kind } = await lookAt(os, path, "bundle", hint);
+  if (kind === "directory") return real;
+  throw new KumiteError("oci/bundle-invalid", `bundle ${path} is not a directory`, { hint, data: { path } });
+}
+
+async function rootAt(os: Os, path: string): Promise<Pick<Bundle, "rootfs" | "rootfsKind">> {
+  const { real, kind } = await lookAt(os, path, "root.path");
+  if (kind === "directory" || kind === "file" || kind === "block") return { rootfs: real, rootfsKind: kind };
+  throw new KumiteError("oci/bundle-invalid", `root.path ${path} is neither a directory nor a disk`, {
+    hint: "a root file system is a directory, a block device, or a file with the bytes of a disk",
+    data: { path },
+  });
+}
+
+async function lookAt(
+  os: Os,
+  path: string,
+  what: string,
+  hint?: string,
+): Promise<{ readonly real: string; readonly kind: FileStatus["kind"] | undefined }> {
   try {
     const real = await os.files.realPath(path);
-    if ((await os.files.status(real))?.kind === "directory") return real;
+    return { real, kind: (await os.files.status(real))?.kind };
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    throw new KumiteError("oci/bundle-invalid", `${what} cannot be used: ${messageOf(error)}`, detail);
+    throw new KumiteError("oci/bundle-invalid", `${what} cannot be used: ${messageOf(error)}`, {
+      data: { path },
+      ...(hint !== undefined && { hint }),
+    });
   }
-  throw new KumiteError("oci/bundle-invalid", `${what} ${path} is not a directory`, detail);
 }
 
 /** The rules that no schema can say. */

@@ -23,6 +23,8 @@ export interface ContainerPaths {
   readonly poststop: string;
   /** Held by whoever recovers the container. */
   readonly lock: string;
+  /** Stands for a root file system that the host has no directory of; only when there is none. */
+  readonly emptyRoot: string;
 }
 
 /** Of a sandbox: also those of the container that it was made with, whose id it has. Only the socket lies elsewhere. */
@@ -48,6 +50,7 @@ export function containerPaths(root: string, id: string): ContainerPaths {
     process: `${directory}/process.json`,
     poststop: `${directory}/poststop.json`,
     lock: `${directory}/lock`,
+    emptyRoot: `${directory}/root`,
   };
 }
 

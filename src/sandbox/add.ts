@@ -9,6 +9,7 @@ import { type ContainerPlace, sandboxStateOf } from "./container.ts";
 import { releaseJournal, takeJournalOf } from "./host-resources.ts";
 import { leaveSandbox } from "./leave.ts";
 import { type Created, type CreateRequest, makeContainer } from "./make-container.ts";
+import { plugDisks } from "./plug-disks.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { Timeline } from "./timeline.ts";
 
@@ -51,7 +52,16 @@ async function add(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal
   const onHost = await takeJournalOf(os, paths, sandboxId);
   const place: ContainerPlace = { paths, onHost, timeline: new Timeline(os.clock, os.clock.monotonic()) };
   try {
-    return await makeContainer(sandbox, request, place, (_, share) => share(tree, onHost.journal), signal);
+    return await makeContainer(
+      sandbox,
+      request,
+      place,
+      async (container, share, disks) => {
+        await share(tree, onHost.journal);
+        await plugDisks(sandbox, container, await disks(onHost.journal), signal);
+      },
+      signal,
+    );
   } catch (error) {
     log.error(`the container was not created: ${messageOf(error)}`, { container: id, phase: "create" });
     const container = sandbox.containers.get(id);

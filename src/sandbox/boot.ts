@@ -4,9 +4,10 @@
  */
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import type { DriverStep, StartContext } from "../hypervisor/driver.ts";
-import type { SharedDirectory } from "../hypervisor/spec.ts";
+import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
+import type { Journal } from "../persist/journal.ts";
 import { RingFile } from "../persist/ring-file.ts";
-import { guestSharedDirectory, sharedTag } from "../storage/guest-paths.ts";
+import { guestSharedDirectory } from "../storage/guest-paths.ts";
 import { makeSharedTree, type SharedTree } from "../storage/shared-tree.ts";
 import { linked } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
@@ -16,6 +17,7 @@ import { livingContainers } from "./fit-machine.ts";
 import { type HostResources, takeOwnJournal } from "./host-resources.ts";
 import { bootSizeOf } from "./machine-size.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { sharedTree, withDiskDefaults } from "./storage-choices.ts";
 
 /** Of one call to an agent that has answered before. */
 const callTimeoutMs = 60_000;
@@ -26,6 +28,14 @@ export interface BootRequest {
   readonly hostname: string;
   /** Runs beside the start of the machine, as soon as there is a tree to share with it. */
   readonly share: (tree: SharedTree) => Promise<void>;
+  /** Makes the disks that the machine starts with, writing down in the journal what it makes for them. */
+  readonly disks: (journal: Journal) => Promise<readonly Disk[]>;
+}
+
+/** What a machine starts with. */
+interface MachineStorage {
+  readonly directory: SharedDirectory;
+  readonly disks: readonly Disk[];
 }
 
 /** Resolves when the sandbox can take a container; its state is `running` then. */
@@ -38,8 +48,9 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   sandbox.resources = await takeOwnJournal(host.os, host.paths);
   const { journal } = sandbox.resources;
   const tree = await makeSharedTree(host.os, journal, host.paths.shared);
-  const directory: SharedDirectory = { tag: sharedTag, path: tree.view };
-  const vm = await startAndShare(sandbox, directory, () => request.share(tree), signal);
+  const directory = sharedTree(host.config, tree.view);
+  const disks = (await request.disks(journal)).map((disk) => withDiskDefaults(host.config, disk));
+  const vm = await startAndShare(sandbox, { directory, disks }, () => request.share(tree), signal);
   sandbox.state = { phase: "running", vm, tree };
   await introduce(sandbox, vm, directory, request.hostname, signal);
   host.timeline.mark("sandbox");
@@ -48,7 +59,7 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
 /** At the same time. Waits for both whatever happens to one: what they make must not appear after it was undone. */
 async function startAndShare(
   sandbox: Sandbox,
-  directory: SharedDirectory,
+  storage: MachineStorage,
   share: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<Vm> {
@@ -58,7 +69,7 @@ async function startAndShare(
     both.abort(error);
     throw error;
   });
-  const [machine, shared] = await Promise.allSettled([startMachine(sandbox, directory, both.signal), sharing]);
+  const [machine, shared] = await Promise.allSettled([startMachine(sandbox, storage, both.signal), sharing]);
   both.unlink();
   if (shared.status === "rejected") {
     if (machine.status === "fulfilled") await machine.value.stop();
@@ -68,7 +79,7 @@ async function startAndShare(
   return machine.value;
 }
 
-async function startMachine(sandbox: Sandbox, directory: SharedDirectory, signal: AbortSignal): Promise<Vm> {
+async function startMachine(sandbox: Sandbox, { directory, disks }: MachineStorage, signal: AbortSignal): Promise<Vm> {
   const { os, config, id, paths, timeline, log } = sandbox.host;
   const { journal } = sandbox.resources as HostResources;
   await journal.make({ kind: "directory", path: paths.vm }, () => os.files.makeDir(paths.vm, 0o700));
@@ -90,6 +101,7 @@ async function startMachine(sandbox: Sandbox, directory: SharedDirectory, signal
       id,
       directory: paths.vm,
       sharedDirectories: [directory],
+      disks,
       cgroups: machineCgroupsIn(journal.content.steps),
       size: bootSizeOf(config, livingContainers(sandbox)),
     },

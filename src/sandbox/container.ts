@@ -1,4 +1,5 @@
 /** A container of a sandbox: what it was made from, and its own process. Its state is that of this process. */
+import type { PluggedDevice } from "../hypervisor/plug.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import type { OciResources } from "../oci/spec.ts";
 import type { OciStatus } from "../oci/state.ts";
@@ -32,6 +33,8 @@ export interface Container extends ContainerPlace {
   saveRecord: (() => Promise<void>) | undefined;
   /** Set by `leave.ts`: the one stop that everyone waits for. Only of a container that was added. */
   stopping: Promise<void> | undefined;
+  /** Disks that the running machine was given for it. */
+  readonly plugged: PluggedDevice[];
   /** Journal and record are no longer this process's to write. */
   released: boolean;
 }

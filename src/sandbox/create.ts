@@ -23,9 +23,9 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
       sandbox,
       request,
       { paths, timeline, onHost: undefined },
-      ({ bundle }, share) => {
+      ({ bundle }, share, disks) => {
         const hostname = bundle.spec.hostname ?? id.slice(0, 64);
-        return bootSandbox(sandbox, { hostname, share }, signal);
+        return bootSandbox(sandbox, { hostname, share, disks }, signal);
       },
       signal,
     );

@@ -6,12 +6,13 @@ import { isKumiteError } from "../util/errors.ts";
 import { guestSpecOf } from "./guest-spec.ts";
 import type { Surroundings } from "./shared-namespaces.ts";
 
+const place = { path: "/b", configFile: "/b/config.json", rootfs: "/b/rootfs", rootfsKind: "directory" } as const;
 const alone: Surroundings = { owns: () => false, first: undefined };
 
 function converted(change: (spec: BundleSpec) => void, guestSeccomp = true, around = alone) {
   const spec = defaultSpec();
   change(spec);
-  const bundle: Bundle = { path: "/b", configFile: "/b/config.json", rootfs: "/b/rootfs", spec };
+  const bundle: Bundle = { ...place, spec };
   return guestSpecOf(bundle, "/guest/rootfs", [{ destination: "/proc", type: "proc" }], { guestSeccomp }, around);
 }
 
@@ -88,7 +89,7 @@ describe("the specification for the guest", () => {
   it("leaves the given one as it is", () => {
     const spec = defaultSpec();
     guestSpecOf(
-      { path: "/b", configFile: "/b/config.json", rootfs: "/b/rootfs", spec },
+      { ...place, spec },
       "/g",
       [],
       {

@@ -8,6 +8,7 @@ import type { Container } from "./container.ts";
 import { endProcesses, lastWords } from "./end-processes.ts";
 import { shrinkMachine } from "./fit-machine.ts";
 import { releaseJournal, undoResources } from "./host-resources.ts";
+import { unplugDisks } from "./plug-disks.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const sigkill = 9;
@@ -25,6 +26,7 @@ async function stop(sandbox: Sandbox, container: Container): Promise<void> {
   const { log } = sandbox.host;
   const { id, onHost, hooks } = container;
   await removeFromGuest(sandbox, id);
+  await unplugDisks(sandbox, container);
   await endProcesses(sandbox, id);
   if (onHost !== undefined) await undoResources(sandbox.host.os, onHost, log);
   await hooks;

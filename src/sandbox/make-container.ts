@@ -1,9 +1,9 @@
 /** What making a container is, whether a sandbox is made with it or it is added to one. What fails is undone by the caller. */
+import type { Disk } from "../hypervisor/spec.ts";
 import { type Bundle, bundleOf } from "../oci/bundle.ts";
 import type { Journal } from "../persist/journal.ts";
 import { readRecord } from "../persist/record.ts";
-import { guestRootfs } from "../storage/guest-paths.ts";
-import { planMounts } from "../storage/mount-plan.ts";
+import { makeDisks, planStorage, type StoragePlan } from "../storage/container-storage.ts";
 import { shareContainer } from "../storage/share-container.ts";
 import { sharedMemoryOf, withSharedMemory } from "../storage/shared-memory.ts";
 import type { SharedTree } from "../storage/shared-tree.ts";
@@ -20,6 +20,7 @@ import { type ConsoleSize, SandboxProcess } from "./process.ts";
 import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { surroundingsIn, surroundingsOfFirst } from "./shared-namespaces.ts";
+import { rootfsChoices, workshopOf } from "./storage-choices.ts";
 import { watchProcess } from "./watch.ts";
 
 export interface CreateRequest {
@@ -43,8 +44,11 @@ export interface Created {
 /** Puts the container's files into the tree. With a journal they leave it before the tree goes. */
 export type Share = (tree: SharedTree, journal?: Journal) => Promise<void>;
 
-/** Resolves when the machine runs and the container's files are in it. */
-export type Bring = (container: Container, share: Share) => Promise<void>;
+/** Makes the disks that the machine is to have for the container; what it makes on the host is in the journal before. */
+export type MakeDisks = (journal: Journal) => Promise<readonly Disk[]>;
+
+/** Resolves when the machine runs and the container's files and disks are in it. */
+export type Bring = (container: Container, share: Share, disks: MakeDisks) => Promise<void>;
 
 /** @throws KumiteError of the part that failed; the container is among those of the sandbox if it came so far */
 export async function makeContainer(
@@ -61,10 +65,11 @@ export async function makeContainer(
   // Those of further containers come too late for the machine.
   if (sandbox.state.phase === "empty") await applyAnnotations(sandbox, bundle.spec.annotations);
   const around = sandbox.isOwn(request) ? surroundingsOfFirst(bundle) : surroundingsIn(sandbox);
-  const plan = await planMounts(os, bundle, id);
-  if (sandbox.isOwn(request)) sandbox.sharedMemory = sharedMemoryOf(plan.guestMounts);
-  const mounts = sandbox.sharedMemory === undefined ? plan.guestMounts : withSharedMemory(plan.guestMounts);
-  const guest = guestSpecOf(bundle, guestRootfs(id), mounts, sandbox.host.config, around);
+  const { config } = sandbox.host;
+  const plan = await planStorage(os, bundle, id, rootfsChoices(sandbox), signal);
+  if (sandbox.isOwn(request)) sandbox.sharedMemory = sharedMemoryOf(plan.guest.mounts);
+  const mounts = sandbox.sharedMemory === undefined ? plan.guest.mounts : withSharedMemory(plan.guest.mounts);
+  const guest = guestSpecOf(bundle, plan.guest.rootfs, mounts, config, around);
   const notices = [...guest.notes, ...plan.notes];
   for (const notice of notices) log.warn(notice, { container: id });
 
@@ -73,12 +78,13 @@ export async function makeContainer(
   // What `exec` starts from, also when the bundle has been changed since.
   await os.files.write(paths.process, JSON.stringify(bundle.spec.process));
   await runCreationHooks(sandbox, container, signal);
-  await bring(container, async (tree, journal) => {
-    await shareContainer(os, tree, id, bundle, plan.volumes, journal);
+  const share: Share = async (tree, journal) => {
+    await shareContainer(os, tree, id, plan.rootfs, plan.mounts.volumes, journal);
     timeline.mark("share");
-  });
+  };
+  await bring(container, share, (journal) => makeDisks(os, workshopOf(config, journal), id, plan, signal));
   const sizeBefore = container.process.consoleSize;
-  await growAndCreate(sandbox, container, () => createInGuest(sandbox, container, guest, signal), signal);
+  await growAndCreate(sandbox, container, () => createInGuest(sandbox, container, guest, plan, signal), signal);
   container.process.moveTo({ phase: "created" });
   watchProcess(sandbox, container.process);
   timeline.mark("container");
@@ -139,6 +145,7 @@ function addContainer(
     hooks: undefined,
     saveRecord: undefined,
     stopping: undefined,
+    plugged: [],
     released: false,
   };
   sandbox.containers.set(id, container);
@@ -155,6 +162,7 @@ async function createInGuest(
   sandbox: Sandbox,
   { id, process }: Container,
   { spec, sharesPids }: GuestSpec,
+  { guest: { storages, devices } }: StoragePlan,
   signal: AbortSignal,
 ): Promise<void> {
   const { vm } = sandbox.running();
@@ -163,7 +171,15 @@ async function createInGuest(
   const consoleSize = size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } };
   const document = { ...spec, process: { ...spec.process, ...consoleSize } };
   await vm.agent.createContainer(
-    { containerId: id, execId: id, sandboxPidns: sharesPids, ...vm.agent.specFields(document), ...ports.fields },
+    {
+      containerId: id,
+      execId: id,
+      sandboxPidns: sharesPids,
+      ...vm.agent.specFields(document),
+      storages: [...storages],
+      devices: [...devices],
+      ...ports.fields,
+    },
     { signal, timeoutMs: sandbox.host.config.runtime.createContainerTimeoutMs },
   );
   process.stdio.offerGuest(await connectStreams(vm, ports, signal));

@@ -24,10 +24,11 @@ describe("the plan of a container's mounts", () => {
   });
   after(() => rm(place, { recursive: true }));
 
-  function plan(mounts: OciMount[], using: Os = os): Promise<MountPlan> {
+  function plan(mounts: OciMount[], using: Os = os, disks = true): Promise<MountPlan> {
     const spec = { ...defaultSpec(), mounts };
-    const bundle: Bundle = { path: place, configFile: `${place}/config.json`, rootfs: `${place}/rootfs`, spec };
-    return planMounts(using, bundle, "web");
+    const files = { path: place, configFile: `${place}/config.json`, rootfs: `${place}/rootfs` };
+    const bundle: Bundle = { ...files, rootfsKind: "directory", spec };
+    return planMounts(using, bundle, "web", { disks });
   }
 
   async function complaint(mount: OciMount): Promise<string> {
@@ -42,7 +43,7 @@ describe("the plan of a container's mounts", () => {
 
   it("leaves to the guest what its kernel has", async () => {
     const mounts = defaultSpec().mounts ?? [];
-    assert.deepEqual(await plan(mounts), { volumes: [], guestMounts: mounts, notes: [] });
+    assert.deepEqual(await plan(mounts), { volumes: [], disks: [], storages: [], guestMounts: mounts, notes: [] });
   });
 
   it("shares the source of a bind and names it as the guest finds it", async () => {
@@ -81,7 +82,7 @@ describe("the plan of a container's mounts", () => {
 
   it("lets the guest use its own proc and sys", async () => {
     const mount = { destination: "/x", type: "bind", source: "/proc/sys", options: ["bind"] };
-    assert.deepEqual(await plan([mount]), { volumes: [], guestMounts: [mount], notes: [] });
+    assert.deepEqual(await plan([mount]), { volumes: [], disks: [], storages: [], guestMounts: [mount], notes: [] });
   });
 
   it("gives shared memory of the host's size as a file system of the guest", async () => {
@@ -112,6 +113,44 @@ describe("the plan of a container's mounts", () => {
     ]);
     const [other] = (await plan([mount])).guestMounts;
     assert.ok(other?.options?.includes("size=65536k"));
+  });
+
+  it("makes what a pod shares in memory the machine's own", async () => {
+    const source = "/pods/1/volumes/kubernetes.io~empty-dir/scratch";
+    const table = [{ target: source, type: "tmpfs", options: ["rw", "size=2048k"] }];
+    const status: Os["files"]["status"] = (file) => os.files.status(file === source ? place : file);
+    const using: Os = {
+      ...os,
+      files: { ...os.files, status },
+      mounts: { ...os.mounts, table: async () => table as never },
+    };
+    const mount = { destination: "/scratch", type: "bind", source, options: ["rbind", "ro"] };
+    const planned = await plan([mount], using);
+    const mountPoint = planned.storages[0]?.mountPoint ?? "";
+    assert.match(mountPoint, /^\/run\/kata-containers\/sandbox\/ephemeral\/[0-9a-f]{16}-scratch$/);
+    const storage = { driver: "ephemeral", source: "tmpfs", fstype: "tmpfs", options: ["mode=777", "size=2048k"] };
+    assert.deepEqual(planned.storages, [{ ...storage, mountPoint }]);
+    assert.deepEqual(planned.guestMounts, [{ ...mount, source: mountPoint }]);
+    assert.deepEqual(planned.volumes, []);
+    // One that is on a disk of the host stays there.
+    const elsewhere = await plan([mount], { ...using, mounts: { ...os.mounts, table: async () => [] } });
+    assert.equal(elsewhere.volumes[0]?.source, source);
+  });
+
+  it("gives a block device as a disk, where there are disks", async () => {
+    const status: Os["files"]["status"] = async (file) => {
+      const own = await os.files.status(place);
+      return file === "/dev/disk" && own !== undefined ? { ...own, kind: "block", deviceNumber: 0x703n } : own;
+    };
+    const using: Os = { ...os, files: { ...os.files, status } };
+    const mount = { destination: "/disk", type: "bind", source: "/dev/disk", options: ["bind", "ro"] };
+    const { disks, guestMounts } = await plan([mount], using);
+    assert.deepEqual(disks, [
+      { index: 0, source: "/dev/disk", deviceNumber: 0x703n, destination: "/disk", readOnly: true },
+    ]);
+    assert.deepEqual(guestMounts, [{ ...mount, source: "/run/kata-containers/sandbox/storage/web-mount0" }]);
+    const without = await plan([mount], using, false);
+    assert.deepEqual(without.notes, ["mount on /disk is left out: /dev/disk is a device of the host"]);
   });
 
   it("leaves out a device of the host, and says so", async () => {
@@ -146,7 +185,7 @@ describe("the plan of a container's mounts", () => {
 
   it("leaves a change of an earlier mount to the guest", async () => {
     const mount = { destination: "/x", options: ["remount", "bind", "ro"] };
-    assert.deepEqual(await plan([mount]), { volumes: [], guestMounts: [mount], notes: [] });
+    assert.deepEqual(await plan([mount]), { volumes: [], disks: [], storages: [], guestMounts: [mount], notes: [] });
   });
 
   it("is refused by key when a source is missing or a file system is not the guest's", async () => {

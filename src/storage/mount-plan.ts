@@ -8,8 +8,11 @@ import { isKnownMountOption } from "../oci/mount-options.ts";
 import type { OciMount } from "../oci/spec.ts";
 import type { MountEntry, Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
-import { isBelow, normalizePath, resolvePath } from "../util/path.ts";
+import { baseName, isBelow, normalizePath, resolvePath } from "../util/path.ts";
+import { sha256Hex } from "../util/sha256.ts";
+import { guestDiskNode, type MountedDisk } from "./disk-volumes.ts";
 import { guestVolume } from "./guest-paths.ts";
+import type { GuestStorage } from "./guest-storage.ts";
 
 /** A file or directory of the host that the container sees at one of its mounts. */
 export interface Volume {
@@ -27,6 +30,10 @@ export interface Volume {
 
 export interface MountPlan {
   readonly volumes: readonly Volume[];
+  /** Block devices of the host whose nodes are mounted. */
+  readonly disks: readonly MountedDisk[];
+  /** File systems of the guest that containers of a machine share. */
+  readonly storages: readonly GuestStorage[];
   /** The specification's mounts with paths of the guest, in their order. */
   readonly guestMounts: readonly OciMount[];
   /** What was left out or done otherwise; one sentence each. */
@@ -65,26 +72,50 @@ const defaultShmSize = "65536k";
 type Placement =
   | { readonly kind: "guest"; readonly mount: OciMount; readonly note?: string }
   | { readonly kind: "volume"; readonly mount: OciMount; readonly volume: Volume }
+  | { readonly kind: "disk"; readonly mount: OciMount; readonly disk: MountedDisk }
+  | { readonly kind: "storage"; readonly mount: OciMount; readonly storage: GuestStorage }
   | { readonly kind: "left-out"; readonly note: string };
+
+/** What a guest can have beside files. */
+export interface MountAbilities {
+  /** Block devices of the host as disks. */
+  readonly disks: boolean;
+}
 
 /**
  * @throws KumiteError `storage/failed` for a source that is missing, `oci/unsupported` for a mount that a virtual
  *   machine cannot have; both name the key
  */
-export async function planMounts(os: Os, bundle: Bundle, containerId: string): Promise<MountPlan> {
+export async function planMounts(
+  os: Os,
+  bundle: Bundle,
+  containerId: string,
+  abilities: MountAbilities,
+): Promise<MountPlan> {
   const volumes: Volume[] = [];
+  const disks: MountedDisk[] = [];
+  const storages: GuestStorage[] = [];
   const guestMounts: OciMount[] = [];
   const notes: string[] = [];
   for (const [index, mount] of (bundle.spec.mounts ?? []).entries()) {
-    const placement = await place(os, bundle, containerId, mount, index);
+    const placement = await place(os, bundle, containerId, abilities, mount, index);
     if (placement.kind !== "left-out") guestMounts.push(placement.mount);
     if (placement.kind === "volume") volumes.push(placement.volume);
+    else if (placement.kind === "disk") disks.push(placement.disk);
+    else if (placement.kind === "storage") storages.push(placement.storage);
     else if (placement.note !== undefined) notes.push(placement.note);
   }
-  return { volumes, guestMounts, notes };
+  return { volumes, disks, storages, guestMounts, notes };
 }
 
-async function place(os: Os, bundle: Bundle, id: string, mount: OciMount, index: number): Promise<Placement> {
+async function place(
+  os: Os,
+  bundle: Bundle,
+  id: string,
+  abilities: MountAbilities,
+  mount: OciMount,
+  index: number,
+): Promise<Placement> {
   const options = mount.options ?? [];
   if (options.includes("remount")) return { kind: "guest", mount };
   if (!isBindMount(mount)) return placeNewMount(bundle, id, mount, index);
@@ -94,11 +125,17 @@ async function place(os: Os, bundle: Bundle, id: string, mount: OciMount, index:
   if (isBelow("/proc", source) || isBelow("/sys", source)) return { kind: "guest", mount: bindOf(mount, source) };
   const { kind, deviceNumber } = await lookAt(os, bundle, index, source);
   if (destination === "/dev/shm") return placeSharedMemory(os, mount, source);
+  if (kind === "disk" && abilities.disks) {
+    const disk: MountedDisk = { index, source, deviceNumber, destination, readOnly: isReadOnlyMount(mount) };
+    return { kind: "disk", disk, mount: bindOf(mount, guestDiskNode(id, index)) };
+  }
   const common = kind === "device" ? commonDevices.get(deviceNumber) : undefined;
   if (common !== undefined) return { kind: "guest", mount: bindOf(mount, common) };
-  if (kind === "device") {
+  if (kind === "device" || kind === "disk") {
     return { kind: "left-out", note: `mount on ${destination} is left out: ${source} is a device of the host` };
   }
+  const memory = kind === "directory" ? await memoryVolume(os, source) : undefined;
+  if (memory !== undefined) return { kind: "storage", storage: memory, mount: bindOf(mount, memory.mountPoint) };
   const recursive = !options.includes("bind") || options.includes("rbind");
   const volume: Volume = { index, source, kind, recursive, readonly: isReadOnlyMount(mount) };
   return { kind: "volume", volume, mount: bindOf(mount, guestVolume(id, index)) };
@@ -144,6 +181,24 @@ async function placeSharedMemory(os: Os, mount: OciMount, source: string): Promi
   return { kind: "guest", mount: { destination: mount.destination, type: "tmpfs", source: "shm", options } };
 }
 
+/**
+ * What a pod's containers share in memory (an emptyDir of medium Memory, which a kubelet keeps in a tmpfs of the host) is
+ * memory of their machine: the first that mounts it makes it.
+ */
+async function memoryVolume(os: Os, source: string): Promise<GuestStorage | undefined> {
+  if (!source.split("/").includes("kubernetes.io~empty-dir")) return undefined;
+  const mounts = await os.mounts.table();
+  if (mounts.findLast((entry) => entry.target === source)?.type !== "tmpfs") return undefined;
+  const size = sizeOf(mounts, source);
+  return {
+    driver: "ephemeral",
+    source: "tmpfs",
+    fstype: "tmpfs",
+    options: ["mode=777", ...(size === undefined ? [] : [`size=${size}`])],
+    mountPoint: `/run/kata-containers/sandbox/ephemeral/${sha256Hex(source).slice(0, 16)}-${baseName(source)}`,
+  };
+}
+
 function sizeOf(mounts: readonly MountEntry[], target: string): string | undefined {
   const entry = mounts.findLast((mount) => mount.target === target && mount.type === "tmpfs");
   return entry?.options.find((option) => option.startsWith("size="))?.slice("size=".length);
@@ -164,8 +219,8 @@ function requireSource(bundle: Bundle, mount: OciMount, index: number): string {
 }
 
 interface Source {
-  readonly kind: "file" | "directory" | "device";
-  /** Of a character device, else 0. */
+  readonly kind: "file" | "directory" | "device" | "disk";
+  /** Of a device node, else 0. */
   readonly deviceNumber: bigint;
 }
 
@@ -176,7 +231,7 @@ async function lookAt(os: Os, bundle: Bundle, index: number, source: string): Pr
     if (status === undefined) throw missing(bundle, key, source, "no such file or directory");
     const { kind, deviceNumber } = status;
     if (kind === "character") return { kind: "device", deviceNumber };
-    if (kind === "block") return { kind: "device", deviceNumber: 0n };
+    if (kind === "block") return { kind: "disk", deviceNumber };
     return { kind: kind === "directory" ? "directory" : "file", deviceNumber: 0n };
   } catch (error) {
     if (isSystemError(error)) throw missing(bundle, key, source, messageOf(error));

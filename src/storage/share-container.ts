@@ -2,7 +2,6 @@
  * Puts a container's root file system and volumes into the shared tree. Works before and after the daemon that serves
  * the tree was started: binds reach it by propagation.
  */
-import type { Bundle } from "../oci/bundle.ts";
 import type { Journal } from "../persist/journal.ts";
 import type { Step } from "../persist/step.ts";
 import type { MountEntry, Os } from "../sys/os.ts";
@@ -10,6 +9,7 @@ import { isSystemError, KumiteError } from "../util/errors.ts";
 import { isBelow } from "../util/path.ts";
 import { volumeName } from "./guest-paths.ts";
 import type { Volume } from "./mount-plan.ts";
+import type { RootfsPlan } from "./rootfs/rootfs-plan.ts";
 import type { SharedTree } from "./shared-tree.ts";
 
 interface Places {
@@ -36,19 +36,15 @@ export async function shareContainer(
   os: Os,
   tree: SharedTree,
   containerId: string,
-  bundle: Bundle,
+  rootfs: RootfsPlan,
   volumes: readonly Volume[],
   journal?: Journal,
 ): Promise<void> {
   const directory = `${tree.mounts}/${containerId}`;
-  const rootfs: Bind = {
-    source: bundle.rootfs,
-    name: "rootfs",
-    kind: "directory",
-    readonly: false,
-    recursive: true,
-  };
-  const binds = [rootfs, ...volumes.map((volume): Bind => ({ ...volume, name: volumeName(volume.index) }))];
+  const binds = [
+    ...rootBinds(rootfs),
+    ...volumes.map((volume): Bind => ({ ...volume, name: volumeName(volume.index) })),
+  ];
   const placesOf = ({ name }: Bind): Places => ({
     stage: `${tree.stage}/${containerId}-${name}`,
     place: `${directory}/${name}`,
@@ -70,6 +66,16 @@ export async function shareContainer(
       });
     }
   }
+}
+
+/** A layer that is not to be written to cannot be, whatever the guest does. */
+function rootBinds(plan: RootfsPlan): Bind[] {
+  const bind = (source: string, readonly: boolean): Bind[] => [
+    { source, name: "rootfs", kind: "directory", readonly, recursive: true },
+  ];
+  if (plan.kind === "shared") return bind(plan.directory, false);
+  if (plan.kind === "layers" && plan.lower.kind === "shared") return bind(plan.lower.directory, true);
+  return [];
 }
 
 /** Undone the last first: what is mounted goes before the directories. */

@@ -6,14 +6,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { testOs } from "../../test/support/node-os.ts";
-import type { Bundle } from "../oci/bundle.ts";
-import { defaultSpec } from "../oci/default-spec.ts";
 import { claimContainer } from "../persist/claim.ts";
 import type { Journal } from "../persist/journal.ts";
 import { type SandboxPaths, sandboxPaths } from "../persist/paths.ts";
 import { undoAll } from "../persist/undo.ts";
 import { isKumiteError, isSystemError } from "../util/errors.ts";
 import type { Volume } from "./mount-plan.ts";
+import type { RootfsPlan } from "./rootfs/rootfs-plan.ts";
 import { shareContainer } from "./share-container.ts";
 import { makeSharedTree, type SharedTree } from "./shared-tree.ts";
 
@@ -78,8 +77,8 @@ describe("the shared tree", () => {
     await rm(paths.directory, { recursive: true });
   });
 
-  function bundleAt(rootfs: string): Bundle {
-    return { path: place, configFile: `${place}/config.json`, rootfs, spec: defaultSpec() };
+  function shared(directory: string): RootfsPlan {
+    return { kind: "shared", directory };
   }
 
   async function directory(name: string, file: string, content: string): Promise<string> {
@@ -95,7 +94,7 @@ describe("the shared tree", () => {
 
   it("carries binds made after the start to a daemon in its own mount namespace", async () => {
     const rootfs = await directory("rootfs", "greeting", "hello");
-    await shareContainer(os, tree, "web", bundleAt(rootfs), []);
+    await shareContainer(os, tree, "web", shared(rootfs), []);
     const seen = daemon.path(`${tree.view}/web/rootfs`);
     assert.equal(readFileSync(`${seen}/greeting`, "utf8"), "hello");
     writeFileSync(`${seen}/answer`, "from the guest");
@@ -103,7 +102,7 @@ describe("the shared tree", () => {
   });
 
   it("lets the guest write inside what is shared and nowhere else", async () => {
-    await shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), []);
+    await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), []);
     for (const at of ["", "/web"]) {
       assert.throws(() => writeFileSync(daemon.path(`${tree.view}${at}/planted`), ""), { code: "EROFS" });
     }
@@ -112,7 +111,7 @@ describe("the shared tree", () => {
   it("shares a read-only volume that cannot be written by the daemon either", async () => {
     const source = await directory("data", "file", "kept");
     const volumes = [volume(source, { readonly: true })];
-    await shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), volumes);
+    await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), volumes);
     const seen = daemon.path(`${tree.view}/web/volume-3/file`);
     assert.equal(readFileSync(seen, "utf8"), "kept");
     assert.throws(() => writeFileSync(seen, "changed"), { code: "EROFS" });
@@ -125,7 +124,7 @@ describe("the shared tree", () => {
     await os.mounts.mount({ source, target: source, flags: ["bind"] });
     try {
       await os.mounts.mount({ target: source, flags: ["remount", "bind", "ro"] });
-      await shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), [volume(source)]);
+      await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), [volume(source)]);
       assert.throws(() => writeFileSync(daemon.path(`${tree.view}/web/volume-3/file`), ""), { code: "EROFS" });
     } finally {
       await os.mounts.unmount(source);
@@ -138,7 +137,7 @@ describe("the shared tree", () => {
     await os.mounts.mount({ source: "tmpfs", target: `${source}/inner`, type: "tmpfs", flags: [] });
     try {
       writeFileSync(`${source}/inner/deep`, "seen");
-      await shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), [volume(source)]);
+      await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), [volume(source)]);
       assert.equal(readFileSync(daemon.path(`${tree.view}/web/volume-3/inner/deep`), "utf8"), "seen");
       for (const mount of await os.mounts.table()) {
         if (!mount.target.startsWith(`${tree.view}/web/`)) continue;
@@ -152,7 +151,7 @@ describe("the shared tree", () => {
   it("shares a single file", async () => {
     const source = path.join(await directory("data", "hosts", "127.0.0.1 localhost"), "hosts");
     const volumes = [volume(source, { kind: "file" })];
-    await shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), volumes);
+    await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), volumes);
     assert.equal(readFileSync(daemon.path(`${tree.view}/web/volume-3`), "utf8"), "127.0.0.1 localhost");
   });
 
@@ -161,7 +160,7 @@ describe("the shared tree", () => {
   });
 
   it("goes with one unmount while a daemon still uses it", async () => {
-    await shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), []);
+    await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), []);
     assert.deepEqual(await undoAll(os, journal.content.steps), []);
     assert.ok(!existsSync(paths.shared));
     assert.ok(existsSync(path.join(place, "rootfs/a")));
@@ -170,7 +169,7 @@ describe("the shared tree", () => {
   it("says which source cannot be shared", async () => {
     const missing = volume(path.join(place, "missing"));
     await assert.rejects(
-      shareContainer(os, tree, "web", bundleAt(await directory("rootfs", "a", "")), [missing]),
+      shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), [missing]),
       (error) => {
         assert.ok(isKumiteError(error, "storage/failed"));
         assert.equal(error.message, `${missing.source} cannot be shared with the guest`);

@@ -14,7 +14,10 @@ import { Vm } from "./vm.ts";
 
 /** What the configuration does not say. */
 export interface VmRequest
-  extends Pick<VmSpec, "id" | "directory" | "sharedDirectories" | "cgroups" | "memoryBacking" | "restoreFrom"> {
+  extends Pick<
+    VmSpec,
+    "id" | "directory" | "sharedDirectories" | "disks" | "cgroups" | "memoryBacking" | "restoreFrom"
+  > {
   /** Default: that of the configuration. */
   readonly size?: BootSize;
   /** Added to those of the configuration. */

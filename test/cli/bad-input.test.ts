@@ -77,7 +77,7 @@ describe("the executable", built, () => {
       [{ process: { ...process, cwd: "tmp" } }, /process\.cwd must be an absolute path/],
       [{ process: { ...process, user: { uid: -1 } } }, /process\.user\.uid/],
       [{ root: { path: "elsewhere" } }, /elsewhere/],
-      [{ root: { path: "config.json" } }, /config\.json is not a directory/],
+      [{ root: { path: "config.json" } }, /root\.path: .*config\.json has no file system/],
       [{ linux: undefined }, /linux is missing/],
       [{ hooks: { prestart: [{ path: "hook" }] } }, /hooks\.prestart\[0\]\.path must be an absolute path/],
       [{ hooks: { poststop: [{ path: "/h", timeout: 0 }] } }, /hooks\.poststop\[0\]\.timeout is wrong/],

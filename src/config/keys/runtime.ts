@@ -21,6 +21,28 @@ export const runtimeKeys = {
     "ours",
     { default: "host", choices: ["host", "guest"] },
   ),
+  rootfs_block_devices: text(
+    "Which mounted block devices are given to the guest as root file systems, instead of their files.",
+    "ours",
+    { default: "device-mapper", choices: ["device-mapper", "any"] },
+  ),
+  rootfs_image_directory: text("Where images of root file systems are kept.", "ours", {
+    default: "/var/cache/kumite/rootfs",
+    path: "made",
+  }),
+  rootfs_image_limit: count("What all images may take; then those that were not used for longest go.", "ours", {
+    unit: "MiB",
+    default: 10240,
+  }),
+  rootfs_upper_directory: text("Where what containers write to layers on disks is kept while they live.", "ours", {
+    default: "/var/lib/kumite/uppers",
+    path: "made",
+  }),
+  rootfs_upper_size: count("How much a container can write to such a layer; at most 65536.", "ours", {
+    unit: "MiB",
+    default: 16384,
+    max: 65536,
+  }),
   valid_config_paths: list("Files that the annotation `io.katacontainers.config_path` may name.", "ours", {
     items: "glob",
   }),

@@ -124,10 +124,10 @@ function virtioDevice({ type, legacyOnly }: Board, name: string, properties: Pro
 /** Younger than virtio 1, they know nothing older. */
 const alwaysModern: ReadonlySet<string> = new Set(["vhost-user-fs"]);
 
-function diskProperties({ image, serial, logicalSectorBytes, physicalSectorBytes }: DiskFacts): Properties {
+function diskProperties({ image, serial, exclusive, logicalSectorBytes, physicalSectorBytes }: DiskFacts): Properties {
   return {
     drive: image,
-    "share-rw": true,
+    "share-rw": exclusive !== true,
     serial,
     logical_block_size: logicalSectorBytes,
     physical_block_size: physicalSectorBytes,

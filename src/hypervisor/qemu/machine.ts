@@ -96,6 +96,7 @@ export interface DiskFacts {
   /** Of a `DiskImage`. */
   readonly image: string;
   readonly serial?: string | undefined;
+  readonly exclusive?: boolean | undefined;
   readonly logicalSectorBytes?: number | undefined;
   readonly physicalSectorBytes?: number | undefined;
 }

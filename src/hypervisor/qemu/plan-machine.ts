@@ -206,8 +206,8 @@ function diskDevice(disk: Disk, unit: number, { files }: MachineFacts): Device {
   }
 }
 
-function diskFacts({ id, serial, logicalSectorBytes, physicalSectorBytes }: Disk): DiskFacts {
-  return { id: `disk-${id}`, image: `image-${id}`, serial, logicalSectorBytes, physicalSectorBytes };
+function diskFacts({ id, serial, exclusive, logicalSectorBytes, physicalSectorBytes }: Disk): DiskFacts {
+  return { id: `disk-${id}`, image: `image-${id}`, serial, exclusive, logicalSectorBytes, physicalSectorBytes };
 }
 
 function networksOf({ networks = [] }: VmSpec): Device[] {

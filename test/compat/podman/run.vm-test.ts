@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { describe as show } from "../../support/command.ts";
+import { LoopDevice } from "../../support/disk-image.ts";
 import { expectNothingNew, guardAgainstLeftOvers, lookAtMachine, type Machine } from "../../support/left-overs.ts";
 import { onlyKumite } from "../../support/workplace.ts";
 import { image, Podman } from "./podman.ts";
@@ -55,6 +56,21 @@ describe("podman and a container in the foreground", () => {
     assert.equal(end.status, 13, end.shown);
     assert.match(end.reports, /terminal restored/);
   });
+
+  it(
+    "run has block devices as devices and volumes, and a root above the engine's that stays in the machine",
+    onlyKumite,
+    async () => {
+      const file = path.join(podman.directory, "disk");
+      await writeFile(file, "on the disk".padEnd(1024 * 1024, "."));
+      await using loop = await LoopDevice.attach(file);
+      const script = `head -c 11 /dev/given; echo; head -c 11 /mounted; echo; echo new >/etc/new; cat /etc/new
+      echo changed____ | dd of=/dev/given conv=notrunc 2>/dev/null; head -c 11 /mounted`;
+      const flags = ["--device", `${loop.path}:/dev/given`, "--volume", `${loop.path}:/mounted`];
+      const finished = await podman.run([...flags, "--annotation", "io.kumite.rootfs=layers"], ["sh", "-c", script]);
+      assert.equal(finished.stdout, "on the disk\non the disk\nnew\nchanged____", show(finished));
+    },
+  );
 
   it("run of a command that does not exist ends with 127", async () => {
     const finished = await podman.run([], ["no-such-program"]);

@@ -56,7 +56,7 @@ async function plug(
   const properties = {
     id,
     drive: image,
-    "share-rw": true,
+    "share-rw": disk.exclusive !== true,
     serial: disk.serial,
     logical_block_size: disk.logicalSectorBytes,
     physical_block_size: disk.physicalSectorBytes,

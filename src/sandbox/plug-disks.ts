@@ -1,0 +1,45 @@
+/** Disks of a container that is added to a machine that runs: plugged in for it, and taken out when it goes. */
+import type { Disk } from "../hypervisor/spec.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
+import type { Container } from "./container.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { withDiskDefaults } from "./storage-choices.ts";
+
+/** For the guest to let go of a disk that nothing is mounted from any more. */
+const removeTimeoutMs = 10_000;
+
+/** @throws KumiteError `hypervisor/unsupported`, `hypervisor/plug-failed`; those plugged by then are the container's */
+export async function plugDisks(
+  sandbox: Sandbox,
+  container: Container,
+  disks: readonly Disk[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (disks.length === 0) return;
+  const { plug } = sandbox.running().vm.machine;
+  if (plug === undefined) {
+    throw new KumiteError("hypervisor/unsupported", `container ${container.id}: this machine takes no further disk`, {
+      phase: "storage.plug",
+      data: { id: container.id },
+    });
+  }
+  for (const disk of disks) {
+    container.plugged.push(await plug.addDisk(withDiskDefaults(sandbox.host.config, disk), signal));
+  }
+}
+
+/** When nothing in the guest uses them any more. Never rejects: a disk that the guest keeps goes with the machine. */
+export async function unplugDisks(sandbox: Sandbox, container: Container): Promise<void> {
+  if (sandbox.state.phase !== "running") return;
+  for (const device of container.plugged.splice(0).reverse()) {
+    try {
+      await withDeadline(removeTimeoutMs, `removing ${device.id}`, (signal) => device.remove(signal));
+    } catch (error) {
+      sandbox.host.log.warn(`the machine keeps a disk of the container: ${messageOf(error)}`, {
+        container: container.id,
+        phase: "stop",
+      });
+    }
+  }
+}

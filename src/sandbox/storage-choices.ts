@@ -1,0 +1,48 @@
+/** What the configuration says about storage, as `storage/` asks for it. */
+import { type Config, hypervisorConfigOf } from "../config/config.ts";
+import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
+import type { Journal } from "../persist/journal.ts";
+import { sharedTag } from "../storage/guest-paths.ts";
+import type { RootfsChoices } from "../storage/rootfs/choose-rootfs.ts";
+import type { RootfsWorkshop } from "../storage/rootfs/make-rootfs.ts";
+import { driverFor } from "../vm/driver-for.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+const mebi = 1024 * 1024;
+
+/** What there can be for a container that is made now. */
+export function rootfsChoices({ host: { os, config }, state }: Sandbox): RootfsChoices {
+  const { block } = hypervisorConfigOf(config);
+  const { rootfsWrites, rootfsBlockDevices } = config.runtime;
+  const { disks, hotplug } = driverFor(os, config).capabilities;
+  const isFirst = state.phase === "empty";
+  return {
+    writes: rootfsWrites,
+    blockDevices: block.disabled ? "never" : rootfsBlockDevices,
+    disks: disks.includes("virtio-blk") && (isFirst || hotplug.includes("disk")),
+    // A machine that runs has few places for further disks: they are for those who ask for one.
+    images: isFirst,
+  };
+}
+
+export function workshopOf({ runtime }: Config, journal: Journal): RootfsWorkshop {
+  const { imageDirectory, imageLimitMiB, upperDirectory, upperMiB } = runtime.rootfsImages;
+  return {
+    journal,
+    images: { directory: imageDirectory, limitBytes: imageLimitMiB * mebi },
+    upperDirectory,
+    upperMiB,
+  };
+}
+
+/** How the tree of shared files reaches the guest. */
+export function sharedTree(config: Config, path: string): SharedDirectory {
+  const by9p = config.hypervisor !== "process" && hypervisorConfigOf(config).sharing.fileSystem === "virtio-9p";
+  return { tag: sharedTag, path, ...(by9p && { by: "9p" }) };
+}
+
+/** What the configuration says of all disks, where the disk itself says nothing. */
+export function withDiskDefaults(config: Config, disk: Disk): Disk {
+  const { block } = hypervisorConfigOf(config);
+  return disk.cache === undefined && block.cache !== undefined ? { ...disk, cache: block.cache } : disk;
+}

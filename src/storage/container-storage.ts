@@ -1,0 +1,72 @@
+/**
+ * All of one container's storage: root file system, volumes and disks, as one plan that is decided before anything is
+ * made. The parts are in files of their own; this one brings them together for who creates containers.
+ */
+import type { Disk } from "../hypervisor/spec.ts";
+import type { Bundle } from "../oci/bundle.ts";
+import type { OciMount } from "../oci/spec.ts";
+import type { Os } from "../sys/os.ts";
+import { type DiskVolumes, planDiskVolumes } from "./disk-volumes.ts";
+import { guestRootfs } from "./guest-paths.ts";
+import type { GuestDevice, GuestStorage } from "./guest-storage.ts";
+import { type MountPlan, planMounts } from "./mount-plan.ts";
+import { chooseRootfs, type RootfsChoices } from "./rootfs/choose-rootfs.ts";
+import { guestRootfsOf } from "./rootfs/guest-rootfs.ts";
+import { makeRootfs, type RootfsWorkshop } from "./rootfs/make-rootfs.ts";
+import type { RootfsPlan } from "./rootfs/rootfs-plan.ts";
+
+export interface StoragePlan {
+  readonly rootfs: RootfsPlan;
+  readonly mounts: MountPlan;
+  readonly volumes: DiskVolumes;
+  /** What the agent and the specification in the guest are told. */
+  readonly guest: {
+    readonly rootfs: string;
+    readonly mounts: readonly OciMount[];
+    readonly storages: readonly GuestStorage[];
+    readonly devices: readonly GuestDevice[];
+  };
+  /** What is done otherwise than asked for; one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * @throws KumiteError `storage/failed` for a source that is missing or cannot be used; `oci/unsupported`,
+ *   `oci/spec-invalid`; all name the key
+ */
+export async function planStorage(
+  os: Os,
+  bundle: Bundle,
+  containerId: string,
+  choices: RootfsChoices,
+  signal?: AbortSignal,
+): Promise<StoragePlan> {
+  const mounts = await planMounts(os, bundle, containerId, choices);
+  const none: DiskVolumes = { disks: [], storages: [], devices: [] };
+  const volumes = choices.disks ? await planDiskVolumes(os, bundle, containerId, mounts.disks) : none;
+  const { plan, notes } = await chooseRootfs(os, bundle, choices, signal);
+  const root = guestRootfsOf(containerId, plan, guestRootfs(containerId));
+  return {
+    rootfs: plan,
+    mounts,
+    volumes,
+    guest: {
+      rootfs: root.path,
+      mounts: mounts.guestMounts,
+      storages: [...root.storages, ...mounts.storages, ...volumes.storages],
+      devices: volumes.devices,
+    },
+    notes: [...mounts.notes, ...notes],
+  };
+}
+
+/** The disks that the machine gets for the container. @throws KumiteError `storage/failed`, `timeout`, `aborted` */
+export async function makeDisks(
+  os: Os,
+  workshop: RootfsWorkshop,
+  containerId: string,
+  plan: StoragePlan,
+  signal: AbortSignal,
+): Promise<readonly Disk[]> {
+  return [...(await makeRootfs(os, workshop, containerId, plan.rootfs, signal)), ...plan.volumes.disks];
+}

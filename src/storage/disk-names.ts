@@ -1,0 +1,25 @@
+/** How disks of containers are called, on the host's side and the guest's: by what they are for and whose they are. */
+import type { Disk } from "../hypervisor/spec.ts";
+import { sha256Hex } from "../util/sha256.ts";
+
+/** Numbers are places in the specification. */
+export type DiskRole = "root" | "lower" | "upper" | `mount${number}` | `device${number}`;
+
+/** Unique among the containers of a machine, in the 20 characters that a serial number may have. */
+export function diskSerial(containerId: string, role: DiskRole): string {
+  return `${role}-${sha256Hex(containerId).slice(0, 8)}`;
+}
+
+/** As the agent finds it. */
+export function guestDiskSource(containerId: string, role: DiskRole): string {
+  return `serial:${diskSerial(containerId, role)}`;
+}
+
+export function diskOf(
+  containerId: string,
+  role: DiskRole,
+  image: Pick<Disk, "path" | "readOnly" | "cache" | "exclusive">,
+): Disk {
+  const serial = diskSerial(containerId, role);
+  return { id: serial, serial, bus: "virtio-blk", ...image };
+}

@@ -1,0 +1,99 @@
+/** What the agent is told to mount for a root file system. Pure. */
+import { type DiskRole, guestDiskSource } from "../disk-names.ts";
+import type { GuestStorage } from "../guest-storage.ts";
+import type { DiskSource, LowerLayer, RootfsPlan } from "./rootfs-plan.ts";
+import { upperMountOptions } from "./upper-disk.ts";
+
+export interface GuestRootfs {
+  /** Path of the root file system in the guest. */
+  readonly path: string;
+  /** In the order in which they are to be mounted. */
+  readonly storages: readonly GuestStorage[];
+}
+
+const createDirectory = "io.katacontainers.volume.overlayfs.create_directory=";
+/**
+ * A rename of a directory works, and a change of owner or mode copies no content. What is flushed need not be on the
+ * upper layer's disk: nothing of it outlives the machine.
+ */
+const overlayOptions = ["index=on", "metacopy=on", "redirect_dir=on", "volatile"];
+
+/** @param sharedPath where the guest has the bundle's directory, if it is shared */
+export function guestRootfsOf(containerId: string, plan: RootfsPlan, sharedPath: string): GuestRootfs {
+  // Not in the shared directory: nothing can be made there.
+  const directory = `/run/kata-containers/${containerId}`;
+  switch (plan.kind) {
+    case "shared":
+      return { path: sharedPath, storages: [] };
+    case "disk": {
+      const mountPoint = `${directory}/root`;
+      const storage = diskStorage(containerId, "root", plan.disk.fstype, mountOptions(plan.disk, false), mountPoint);
+      return { path: mountPoint + plan.disk.directory, storages: [storage] };
+    }
+    case "layers":
+      return layered(containerId, directory, plan, sharedPath);
+  }
+}
+
+function layered(
+  id: string,
+  directory: string,
+  { lower, upper }: Extract<RootfsPlan, { kind: "layers" }>,
+  sharedPath: string,
+): GuestRootfs {
+  const [lowerPoint, upperPoint, path] = [`${directory}/lower`, `${directory}/upper`, `${directory}/rootfs`];
+  const [upperdir, workdir] = [`${upperPoint}/layer`, `${upperPoint}/work`];
+  const below = lowerOf(id, lower, lowerPoint, sharedPath);
+  const overlay: GuestStorage = {
+    driver: "overlayfs",
+    source: "overlay",
+    fstype: "overlay",
+    options: [`lowerdir=${below.path}`, `upperdir=${upperdir}`, `workdir=${workdir}`, ...overlayOptions],
+    mountPoint: path,
+    driverOptions: [upperdir, workdir].map((made) => createDirectory + made),
+  };
+  const above =
+    upper.kind === "memory"
+      ? memoryStorage(upperPoint)
+      : diskStorage(id, "upper", "ext4", upperMountOptions, upperPoint);
+  return { path, storages: [...below.storages, above, overlay] };
+}
+
+function lowerOf(id: string, lower: LowerLayer, mountPoint: string, sharedPath: string): GuestRootfs {
+  switch (lower.kind) {
+    case "shared":
+      return { path: sharedPath, storages: [] };
+    case "image":
+      return { path: mountPoint, storages: [diskStorage(id, "lower", "erofs", ["ro"], mountPoint)] };
+    case "disk": {
+      const { disk } = lower;
+      const storage = diskStorage(id, "lower", disk.fstype, mountOptions(disk, true), mountPoint);
+      return { path: mountPoint + disk.directory, storages: [storage] };
+    }
+  }
+}
+
+/** A disk that is read-only cannot have its journal replayed. */
+const withoutReplay: Readonly<Record<string, string>> = { ext3: "noload", ext4: "noload", xfs: "norecovery" };
+
+function mountOptions({ fstype }: DiskSource, readOnly: boolean): readonly string[] {
+  // Its identity may be a copy's: two of one image in a machine are no mistake.
+  const own = fstype === "xfs" ? ["nouuid"] : [];
+  if (!readOnly) return own;
+  const replay = withoutReplay[fstype];
+  return [...own, ...(replay === undefined ? [] : [replay]), "ro"];
+}
+
+function diskStorage(
+  containerId: string,
+  role: DiskRole,
+  fstype: string,
+  options: readonly string[],
+  mountPoint: string,
+): GuestStorage {
+  return { driver: "blk", source: guestDiskSource(containerId, role), fstype, options: [...options], mountPoint };
+}
+
+function memoryStorage(mountPoint: string): GuestStorage {
+  return { driver: "ephemeral", source: "upper", fstype: "tmpfs", options: ["mode=755"], mountPoint };
+}

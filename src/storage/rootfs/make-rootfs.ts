@@ -1,0 +1,101 @@
+/**
+ * Makes on the host what a plan of a root file system needs there. Everything is in the journal before it exists;
+ * images stay, for the next container.
+ */
+import type { Disk } from "../../hypervisor/spec.ts";
+import type { Journal } from "../../persist/journal.ts";
+import type { Os } from "../../sys/os.ts";
+import { isSystemError, KumiteError } from "../../util/errors.ts";
+import { diskOf } from "../disk-names.ts";
+import { type ImageCache, imageOf } from "./image-cache.ts";
+import type { DiskSource, LowerLayer, RootfsPlan } from "./rootfs-plan.ts";
+import { makeUpperDisk } from "./upper-disk.ts";
+
+export interface RootfsWorkshop {
+  readonly journal: Pick<Journal, "record">;
+  readonly images: ImageCache;
+  /** Of uppers on disks. Absolute; made if missing. */
+  readonly upperDirectory: string;
+  readonly upperMiB: number;
+}
+
+/**
+ * The disks that the machine gets for it, in this order.
+ * @throws KumiteError `storage/failed`, `timeout`, `aborted`
+ */
+export async function makeRootfs(
+  os: Os,
+  workshop: RootfsWorkshop,
+  containerId: string,
+  plan: RootfsPlan,
+  signal: AbortSignal,
+): Promise<readonly Disk[]> {
+  switch (plan.kind) {
+    case "shared":
+      return [];
+    case "disk":
+      await releaseFromHost(os, plan.disk);
+      return [diskOf(containerId, "root", { path: plan.disk.path, readOnly: false, exclusive: true })];
+    case "layers": {
+      const lower = await makeLower(os, workshop, containerId, plan.lower, signal);
+      if (plan.upper.kind === "memory") return lower;
+      return [...lower, await makeUpper(os, workshop, containerId, signal)];
+    }
+  }
+}
+
+async function makeLower(
+  os: Os,
+  { journal, images }: RootfsWorkshop,
+  containerId: string,
+  lower: LowerLayer,
+  signal: AbortSignal,
+): Promise<readonly Disk[]> {
+  switch (lower.kind) {
+    case "shared":
+      return [];
+    case "image": {
+      const path = await imageOf(os, journal, images, lower.directory, signal);
+      return [diskOf(containerId, "lower", { path, readOnly: true })];
+    }
+    case "disk":
+      return [diskOf(containerId, "lower", { path: lower.disk.path, readOnly: true, exclusive: true })];
+  }
+}
+
+async function makeUpper(
+  os: Os,
+  { journal, upperDirectory, upperMiB }: RootfsWorkshop,
+  containerId: string,
+  signal: AbortSignal,
+): Promise<Disk> {
+  await os.files.makeDirs(upperDirectory, 0o700);
+  // Sandboxes of several roots may have the same ids.
+  const name = [...os.random(8)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const path = `${upperDirectory}/${name}.ext4`;
+  await makeUpperDisk(os, journal, { path, sizeMiB: upperMiB }, signal);
+  // It goes with the machine: what the guest flushes need not reach the medium.
+  return diskOf(containerId, "upper", { path, readOnly: false, cache: { direct: false, noFlush: true } });
+}
+
+/**
+ * From here on the file system is the guest's. It stays mounted on the host, read-only: unmounting it is for whoever has
+ * mounted it, and so is mounting it anew, which is what shows what the guest has written.
+ */
+async function releaseFromHost(os: Os, { hostMount, path }: DiskSource): Promise<void> {
+  if (hostMount === undefined) return;
+  const entry = (await os.mounts.table()).findLast(({ target }) => target === hostMount);
+  const kept = ["nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime"];
+  const flags = kept.filter((flag) => entry?.options.includes(flag));
+  try {
+    await os.mounts.mount({ target: hostMount, flags: ["remount", "ro", ...flags] });
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw new KumiteError("storage/failed", `${path} cannot be taken from the host, which has it on ${hostMount}`, {
+      phase: "storage.disk",
+      hint: "end what writes there: two kernels must not write to one file system",
+      data: { path, hostMount },
+      cause: error,
+    });
+  }
+}

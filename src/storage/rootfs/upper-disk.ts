@@ -1,0 +1,41 @@
+/**
+ * The upper layer of one container as a disk: an empty ext4 in a sparse file. It is thrown away with the machine, so it
+ * has no journal, and grows with what is written.
+ */
+import type { Journal } from "../../persist/journal.ts";
+import type { Os } from "../../sys/os.ts";
+import { runTool } from "../host-tool.ts";
+import { layerDiskBytes } from "./image-cache.ts";
+
+/** `64bit` and lazily written inode tables let the file begin with less than a megabyte, whatever its size. */
+const features = "^has_journal,^resize_inode";
+const extended = "lazy_itable_init=1,nodiscard,root_owner=0:0";
+const timeoutMs = 60_000;
+
+/** For the guest's kernel, which would write the tables in the background. */
+export const upperMountOptions: readonly string[] = ["noinit_itable"];
+
+/**
+ * @param sizeMiB of the file system; the disk has the size of all disks of layers
+ * @throws KumiteError `storage/failed`; the file is in the journal
+ */
+export async function makeUpperDisk(
+  os: Os,
+  journal: Pick<Journal, "record">,
+  { path, sizeMiB }: { readonly path: string; readonly sizeMiB: number },
+  signal: AbortSignal,
+): Promise<void> {
+  await journal.record({ kind: "file", path });
+  const size = `--size=${layerDiskBytes}`;
+  await os.files.write(path, "", { exclusive: true });
+  await runTool(os, { tool: "truncate", package: "coreutils", args: [size, path], timeoutMs, signal });
+  const blocks = `${Math.min(sizeMiB, layerDiskBytes / 1024 ** 2)}M`;
+  await runTool(os, {
+    tool: "mkfs.ext4",
+    package: "e2fsprogs",
+    // No space for root alone: all of the container's writing is root's to the kernel that counts.
+    args: ["-q", "-F", "-O", features, "-E", extended, "-m", "0", path, blocks],
+    timeoutMs,
+    signal,
+  });
+}

@@ -1,0 +1,132 @@
+/** Disks of the host in a container, and as its root. Loop devices stand for all block devices. */
+import assert from "node:assert/strict";
+import { mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { type OciConfig, shell } from "../support/bundle.ts";
+import { describe as show, succeed } from "../support/command.ts";
+import { LoopDevice, makeDiskImage } from "../support/disk-image.ts";
+import { expectNothingNew, lookAtMachine, type Machine } from "../support/left-overs.ts";
+import { onlyKumite, Workplace } from "../support/workplace.ts";
+
+describe("a block device", onlyKumite, () => {
+  let place: Workplace;
+  let start: Machine;
+
+  before(async () => {
+    place = await Workplace.open("block");
+    start = lookAtMachine({ directories: [place.root] });
+  });
+  after(async () => {
+    await place[Symbol.asyncDispose]();
+    await expectNothingNew(start, { directories: [place.root] });
+  });
+
+  async function loop(text: string): Promise<LoopDevice> {
+    const file = place.path("disk");
+    await writeFile(file, text.padEnd(1024 * 1024, "."));
+    return LoopDevice.attach(file);
+  }
+
+  async function textOn({ path: device }: LoopDevice, length: number): Promise<string> {
+    const file = await open(device, "r");
+    try {
+      return (await file.read(Buffer.alloc(length), 0, length, 0)).buffer.toString();
+    } finally {
+      await file.close();
+    }
+  }
+
+  it("is shown where it is mounted or listed, with the number it has in the machine", async () => {
+    await using writable = await loop("writable");
+    await using readable = await loop("readable");
+    await using listed = await loop("listed__");
+    const script = `
+      for disk in /mnt/rw /ro /dev/listed; do head -c 8 $disk; echo; done
+      printf changed_ | dd of=/mnt/rw conv=notrunc 2>/dev/null && echo wrote rw
+      printf changed_ | dd of=/ro conv=notrunc 2>/dev/null || echo refused ro
+      printf changed_ | dd of=/dev/listed conv=notrunc 2>/dev/null && echo wrote listed
+      stat -c '%t %a %u' /dev/listed; ls /dev/loop* 2>&1 | head -1`;
+    const bundle = await place.bundle(shell(script), (config: OciConfig) => {
+      config.mounts.push(
+        { destination: "/mnt/rw", type: "bind", source: writable.path, options: ["bind"] },
+        { destination: "/ro", type: "bind", source: readable.path, options: ["bind", "ro"] },
+      );
+    });
+    const minor = Number(((await stat(listed.path)).rdev ?? 0) & 0xff);
+    const config = JSON.parse(await readFile(bundle.configFile, "utf8")) as OciConfig;
+    config.linux.devices = [{ path: "/dev/listed", type: "b", major: 7, minor, fileMode: 0o660, uid: 1000, gid: 0 }];
+    const rules = (config.linux.resources?.devices ?? []) as object[];
+    config.linux.resources = {
+      ...config.linux.resources,
+      devices: [...rules, { allow: true, type: "b", major: 7, minor, access: "rw" }],
+    };
+    await writeFile(bundle.configFile, JSON.stringify(config));
+    const finished = await place.run(bundle);
+    const lines = finished.stdout.trim().split("\n");
+    assert.deepEqual(
+      lines.slice(0, 6),
+      ["writable", "readable", "listed__", "wrote rw", "refused ro", "wrote listed"],
+      show(finished),
+    );
+    assert.match(lines[6] ?? "", /^fe 660 1000$/);
+    assert.match(lines[7] ?? "", /No such file/);
+    assert.equal(await textOn(writable, 8), "changed_");
+    assert.equal(await textOn(readable, 8), "readable");
+    assert.equal(await textOn(listed, 8), "changed_");
+  });
+
+  it("that only a rule for everything allows is not given to the machine", async () => {
+    await using disk = await loop("secret");
+    const minor = Number(((await stat(disk.path)).rdev ?? 0) & 0xff);
+    const bundle = await place.bundle(shell("head -c 6 /dev/disk; ls /sys/block"), (config) => {
+      config.linux.devices = [{ path: "/dev/disk", type: "b", major: 7, minor }];
+      config.linux.resources = { devices: [{ allow: true, access: "rwm" }] };
+    });
+    const finished = await place.run(bundle);
+    assert.equal(finished.stdout, "", show(finished));
+  });
+
+  it("may be the root file system, mounted on the host or not, for one machine at a time", async () => {
+    const file = place.path("root.ext4");
+    const bundle = await place.bundle(shell("cat /here; echo more >>/here; sleep 1000"));
+    await writeFile(path.join(bundle.rootfs, "here"), "one\n");
+    await makeDiskImage(file, "ext4", bundle.rootfs);
+    await rm(bundle.rootfs, { recursive: true });
+    await using loopDevice = await LoopDevice.attach(file);
+    const onDevice = async (root: string): Promise<void> => {
+      const config = JSON.parse(await readFile(bundle.configFile, "utf8")) as OciConfig;
+      config.root.path = root;
+      await writeFile(bundle.configFile, JSON.stringify(config));
+    };
+    await onDevice(loopDevice.path);
+    const first = await place.runDetached(bundle);
+    const second = await place.run(bundle);
+    assert.notEqual(second.status, 0);
+    assert.match(second.stderr, /lock/, show(second));
+    await place.must(["exec", first, "sync"]);
+    await place.remove(first);
+
+    const mounted = place.path("mounted");
+    await mkdir(mounted);
+    await loopDevice.mount(mounted);
+    try {
+      const toml = place.path("configuration.toml");
+      await writeFile(toml, '[runtime]\nrootfs_block_devices = "any"\n');
+      await onDevice(mounted);
+      const script = ["sh", "-c", "cat /here; echo last >>/here"];
+      const config = JSON.parse(await readFile(bundle.configFile, "utf8")) as OciConfig;
+      await writeFile(bundle.configFile, JSON.stringify({ ...config, process: { ...config.process, args: script } }));
+      const id = place.newId();
+      const third = await place.must(["--config", toml, "run", "--bundle", bundle.directory, id]);
+      assert.equal(third.stdout, "one\nmore\n");
+      await assert.rejects(writeFile(path.join(mounted, "here"), ""), /EROFS/);
+    } finally {
+      await succeed(["umount", mounted]);
+    }
+    await loopDevice.mount(mounted, "-o", "ro");
+    assert.equal(await readFile(path.join(mounted, "here"), "utf8"), "one\nmore\nlast\n");
+    await succeed(["umount", mounted]);
+    await succeed(["e2fsck", "-f", "-n", loopDevice.path]);
+  });
+});
