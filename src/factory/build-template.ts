@@ -4,28 +4,33 @@
  */
 import type { Config } from "../config/config.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
+import type { Disk } from "../hypervisor/spec.ts";
+import { runTool } from "../storage/host-tool.ts";
+import { layerDiskBytes } from "../storage/rootfs/image-cache.ts";
 import type { Os } from "../sys/os.ts";
 import type { Logger } from "../util/log.ts";
 import { saveVm } from "../vm/save-vm.ts";
 import { startVm } from "../vm/start-vm.ts";
 import { factoryCgroups } from "./factory-cgroups.ts";
 import { descriptorPath, Keeper, memoryBytesOf } from "./keeper/keeper.ts";
-import { cloneRequest, templateRequest } from "./machine-shape.ts";
+import { type CloneSetting, cloneRequest, type MachineShape, placeholders, templateRequest } from "./machine-shape.ts";
 import {
   findTemplate,
   lockStore,
   publishTemplate,
   removeTemplate,
   type Template,
-  type TemplatePlaces,
   templatePlaces,
 } from "./template-store.ts";
+
+const toolTimeoutMs = 10_000;
 
 export interface BuildRequest {
   readonly config: Config;
   /** Of the template store. */
   readonly store: string;
   readonly key: string;
+  readonly shape: MachineShape;
 }
 
 /**
@@ -52,7 +57,7 @@ export async function buildTemplate(
   }
 }
 
-async function build(os: Os, { config, store, key }: BuildRequest, log: Logger, signal: AbortSignal) {
+async function build(os: Os, { config, store, key, shape }: BuildRequest, log: Logger, signal: AbortSignal) {
   const startedMs = os.clock.monotonic();
   const places = templatePlaces(store, key);
   for (const directory of [places.directory, places.empty, places.machine, places.trial]) {
@@ -63,10 +68,12 @@ async function build(os: Os, { config, store, key }: BuildRequest, log: Logger, 
   const program = `${config.installRoot}/kumite`;
   await using keeper = await Keeper.start(os, { program, key, memoryBytes: memoryBytesOf(memoryMiB), cgroups }, signal);
   const context = contextOf(log, signal);
-  const setting = { id: `template-${key}`, directory: places.machine, cgroups };
+  const disks = placeholders(shape, places);
+  if (disks.length > 0) await makeHoles(os, disks, signal);
+  const setting = { id: `template-${key}`, directory: places.machine, cgroups, shared: places.empty, disks };
   const memory = descriptorPath(keeper.process, keeper.memory);
   const socket = `${places.directory}/state.sock`;
-  const state = await saveVm(os, config, templateRequest(setting, memory, places.empty), socket, context);
+  const state = await saveVm(os, config, templateRequest(setting, shape, memory), socket, context);
   const template: Template = {
     key,
     keeper: keeper.process,
@@ -78,7 +85,7 @@ async function build(os: Os, { config, store, key }: BuildRequest, log: Logger, 
     createdMs: os.clock.now(),
     buildMs: Math.round(os.clock.monotonic() - startedMs),
   };
-  await tryClone(os, config, template, places, cgroups, context);
+  await tryClone(os, config, template, { ...setting, id: `trial-${key}`, directory: places.trial }, context);
   for (const directory of [places.machine, places.trial]) await os.files.removeTree(directory);
   await publishTemplate(os, store, template);
   await keeper.keep();
@@ -91,13 +98,18 @@ async function tryClone(
   os: Os,
   config: Config,
   template: Template,
-  places: TemplatePlaces,
-  cgroups: readonly string[],
+  setting: CloneSetting,
   context: StartContext,
 ): Promise<void> {
-  const setting = { id: `trial-${template.key}`, directory: places.trial, cgroups };
-  const vm = await startVm(os, config, cloneRequest(setting, template, places.empty), context);
+  const vm = await startVm(os, config, cloneRequest(setting, template), context);
   await vm.stop();
+}
+
+/** As large as the disks of every container's layers. */
+async function makeHoles(os: Os, disks: readonly Disk[], signal: AbortSignal): Promise<void> {
+  const paths = disks.map(({ path }) => path);
+  const args = [`--size=${layerDiskBytes}`, ...paths];
+  await runTool(os, { tool: "truncate", package: "coreutils", args, timeoutMs: toolTimeoutMs, signal });
 }
 
 /** Its processes die with the builder, so nothing of them needs to be written down. */

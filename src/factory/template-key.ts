@@ -6,6 +6,7 @@ import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { Os } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
 import { sha256Hex } from "../util/sha256.ts";
+import type { MachineShape } from "./machine-shape.ts";
 
 /** Changes with what a template has to be like, so that one of another version of this program is none. */
 const version = 1;
@@ -15,12 +16,12 @@ const keyLength = 16;
  * @param scope only requests of one scope share a template; empty for all of the host
  * @throws KumiteError `hypervisor/not-found` naming the file that is missing
  */
-export async function templateKey(os: Os, config: Config, scope: string): Promise<string> {
+export async function templateKey(os: Os, config: Config, shape: MachineShape, scope: string): Promise<string> {
   const { agent } = config;
   const machine = hypervisorConfigOf(config);
   const paths = [machine.path, machine.kernel, machine.initrd, machine.image, machine.firmware];
   const files = await Promise.all(paths.map((path) => (path === undefined ? "" : fingerprint(os, path))));
-  const parts = { version, scope, hypervisor: config.hypervisor, files, machine, agent };
+  const parts = { version, scope, shape, hypervisor: config.hypervisor, files, machine, agent };
   return sha256Hex(JSON.stringify(parts)).slice(0, keyLength);
 }
 

@@ -1,19 +1,26 @@
 /** Who shares a template with whom. */
 import type { FactoryConfig } from "../config/config.ts";
 
+/** What pod engines call the namespace of a pod: containerd, CRI-O. */
+const namespaceAnnotations = ["io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri-o.Namespace"];
+
 /**
  * What goes into a template's key: requests with another one get another template.
  *
  * @param root the state directory
- * @param namespace of Kubernetes, which the annotations of a container name; empty outside of it
+ * @param annotations of the container, which name the namespace of Kubernetes
  */
-export function scopeOf({ templateScope }: FactoryConfig, root: string, namespace = ""): string {
+export function scopeOf(
+  { templateScope }: FactoryConfig,
+  root: string,
+  annotations: Readonly<Record<string, string>> = {},
+): string {
   switch (templateScope) {
     case "host":
       return "";
     case "root":
       return `root ${root}`;
     case "namespace":
-      return `namespace ${namespace}`;
+      return `namespace ${namespaceAnnotations.map((name) => annotations[name]).find((name) => name !== undefined) ?? ""}`;
   }
 }

@@ -35,6 +35,9 @@ export interface TemplatePlaces {
   readonly description: string;
   /** What a template's shared directory is: empty. */
   readonly empty: string;
+  /** What its disks are: holes. */
+  readonly lower: string;
+  readonly upper: string;
   /** Of the machine that becomes the template. */
   readonly machine: string;
   /** Of the clone that tries it. */
@@ -47,6 +50,8 @@ export function templatePlaces(store: string, key: string): TemplatePlaces {
     directory,
     description: `${directory}/template.json`,
     empty: `${directory}/empty`,
+    lower: `${directory}/lower`,
+    upper: `${directory}/upper`,
     machine: `${directory}/machine`,
     trial: `${directory}/trial`,
   };

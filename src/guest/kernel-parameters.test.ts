@@ -9,6 +9,7 @@ describe("the agent's kernel parameters", () => {
       logLevel: "info",
       containerPipeSizeBytes: defaultPipeSizeBytes,
       debugConsole: undefined,
+      preload: [],
       warnings: [],
     });
   });
@@ -39,6 +40,10 @@ describe("the agent's kernel parameters", () => {
       assert.equal(debugConsole, undefined);
       assert.match(warnings.join(), /is no port of a debug console/);
     }
+  });
+
+  it("name modules to load early", () => {
+    assert.deepEqual(readKernelParameters("agent.preload=9p,,overlay").preload, ["9p", "overlay"]);
   });
 
   it("become a warning and keep their default when they are wrong, unknown or without effect", () => {

@@ -12,6 +12,8 @@ export interface KernelParameters {
   readonly containerPipeSizeBytes: number;
   /** `undefined`: nobody gets a shell beside the containers. */
   readonly debugConsole: DebugConsole | undefined;
+  /** Kernel modules to load before the host can reach the agent; default none. */
+  readonly preload: readonly string[];
   /** One line each, for the log. */
   readonly warnings: readonly string[];
 }
@@ -25,6 +27,7 @@ interface Draft {
   logLevel: LogLevel;
   containerPipeSizeBytes: number;
   debugConsole: DebugConsole | undefined;
+  preload: readonly string[];
   readonly warnings: string[];
 }
 
@@ -69,6 +72,7 @@ export function readKernelParameters(commandLine: string): KernelParameters {
     logLevel: "info",
     containerPipeSizeBytes: defaultPipeSizeBytes,
     debugConsole: undefined,
+    preload: [],
     warnings: [],
   };
   for (const word of commandLine.split(/\s+/)) {
@@ -91,6 +95,9 @@ function apply(draft: Draft, name: string, value: string): string | undefined {
       draft.logLevel = level;
       return undefined;
     }
+    case "preload":
+      draft.preload = value.split(",").filter((module) => module !== "");
+      return undefined;
     case "container_pipe_size": {
       const size = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
       if (!(size <= maxPipeSizeBytes)) return `${JSON.stringify(value)} is no size from 0 to ${maxPipeSizeBytes}`;

@@ -59,6 +59,7 @@ async function runMachine(): Promise<void> {
       const { offerDebugConsole } = await import("./debug/debug-console.ts");
       offerDebugConsole({ log, serve: (port, handler) => sessions.serve(port, handler) }, parameters.debugConsole);
     }
+    for (const name of parameters.preload) modules.need(name);
     await serveMachine(sessions, await openHostPort(), log);
   } catch (error) {
     log.error("the agent cannot run", { error: messageOf(error) });

@@ -3,6 +3,10 @@
  * is. Knows nothing of containers; what fails is undone by `stop.ts`.
  */
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
+import type { BuildRequest } from "../factory/build-template.ts";
+import { startBuilder } from "../factory/builder/start-builder.ts";
+import { type CloneOutcome, cloneVm } from "../factory/clone.ts";
+import { type CloneSetting, cloneShare } from "../factory/machine-shape.ts";
 import type { DriverStep, StartContext } from "../hypervisor/driver.ts";
 import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
@@ -13,6 +17,7 @@ import { linked } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
+import type { Cloning } from "./cloning.ts";
 import { livingContainers } from "./fit-machine.ts";
 import { type HostResources, takeOwnJournal } from "./host-resources.ts";
 import { bootSizeOf } from "./machine-size.ts";
@@ -30,12 +35,23 @@ export interface BootRequest {
   readonly share: (tree: SharedTree) => Promise<void>;
   /** Makes the disks that the machine starts with, writing down in the journal what it makes for them. */
   readonly disks: (journal: Journal) => Promise<readonly Disk[]>;
+  /** Whether the machine can be one that goes on from a template. */
+  readonly cloning: Cloning;
 }
 
 /** What a machine starts with. */
-interface MachineStorage {
-  readonly directory: SharedDirectory;
+interface MachineNeeds extends Pick<BootRequest, "cloning"> {
+  /** Of the host, for the guest to see. */
+  readonly view: string;
   readonly disks: readonly Disk[];
+}
+
+interface StartedMachine {
+  readonly vm: Vm;
+  /** How the guest sees the view. */
+  readonly directory: SharedDirectory;
+  /** What to make now that the sandbox does not have to wait for it. */
+  readonly build?: BuildRequest;
 }
 
 /** Resolves when the sandbox can take a container; its state is `running` then. */
@@ -48,38 +64,39 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   sandbox.resources = await takeOwnJournal(host.os, host.paths);
   const { journal } = sandbox.resources;
   const tree = await makeSharedTree(host.os, journal, host.paths.shared);
-  const directory = sharedTree(host.config, tree.view);
   const disks = (await request.disks(journal)).map((disk) => withDiskDefaults(host.config, disk));
-  const vm = await startAndShare(sandbox, { directory, disks }, () => request.share(tree), signal);
+  const needs = { ...request, view: tree.view, disks };
+  const { vm, directory, build } = await startAndShare(sandbox, needs, () => request.share(tree), signal);
   sandbox.state = { phase: "running", vm, tree };
   await introduce(sandbox, vm, directory, request.hostname, signal);
   host.timeline.mark("sandbox");
+  if (build !== undefined) makeTemplate(sandbox, build);
 }
 
 /** At the same time. Waits for both whatever happens to one: what they make must not appear after it was undone. */
 async function startAndShare(
   sandbox: Sandbox,
-  storage: MachineStorage,
+  needs: MachineNeeds,
   share: () => Promise<void>,
   signal: AbortSignal,
-): Promise<Vm> {
+): Promise<StartedMachine> {
   const both = linked(signal);
   const sharing = share().catch((error: unknown) => {
     // A machine takes seconds to boot, for nothing then.
     both.abort(error);
     throw error;
   });
-  const [machine, shared] = await Promise.allSettled([startMachine(sandbox, storage, both.signal), sharing]);
+  const [machine, shared] = await Promise.allSettled([startMachine(sandbox, needs, both.signal), sharing]);
   both.unlink();
   if (shared.status === "rejected") {
-    if (machine.status === "fulfilled") await machine.value.stop();
+    if (machine.status === "fulfilled") await machine.value.vm.stop();
     throw shared.reason;
   }
   if (machine.status === "rejected") throw machine.reason;
   return machine.value;
 }
 
-async function startMachine(sandbox: Sandbox, { directory, disks }: MachineStorage, signal: AbortSignal): Promise<Vm> {
+async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: AbortSignal): Promise<StartedMachine> {
   const { os, config, id, paths, timeline, log } = sandbox.host;
   const { journal } = sandbox.resources as HostResources;
   await journal.make({ kind: "directory", path: paths.vm }, () => os.files.makeDir(paths.vm, 0o700));
@@ -93,22 +110,48 @@ async function startMachine(sandbox: Sandbox, { directory, disks }: MachineStora
     onConsoleLine: (line) => console.add(`${new Date(os.clock.now()).toISOString()} ${line}`),
     log: (level, message, fields) => log[level](message, { phase: "vm", ...fields }),
   };
-  const vm = await startVm(
-    os,
-    config,
-    // Born into the same cgroups as this process, which the command made.
-    {
-      id,
-      directory: paths.vm,
-      sharedDirectories: [directory],
-      disks,
-      cgroups: machineCgroupsIn(journal.content.steps),
-      size: bootSizeOf(config, livingContainers(sandbox)),
-    },
-    context,
-  );
+  const { view, disks } = needs;
+  // Born into the same cgroups as this process, which the command made.
+  const setting = { id, directory: paths.vm, disks, cgroups: machineCgroupsIn(journal.content.steps) };
+  const cloned = await tryClone(sandbox, needs, setting, context);
+  if (cloned.kind === "cloned") {
+    timeline.mark("agent");
+    return { vm: cloned.vm, directory: cloneShare(view) };
+  }
+  const directory = sharedTree(config, view);
+  const size = bootSizeOf(config, livingContainers(sandbox));
+  const vm = await startVm(os, config, { ...setting, sharedDirectories: [directory], size }, context);
   timeline.mark("agent");
-  return vm;
+  return cloned.build === undefined ? { vm, directory } : { vm, directory, build: cloned.build };
+}
+
+/** Says on one line which way the machine comes, where there is a choice. */
+async function tryClone(
+  { host }: Sandbox,
+  { cloning, view }: MachineNeeds,
+  setting: Omit<CloneSetting, "shared">,
+  context: StartContext,
+): Promise<CloneOutcome> {
+  const { os, config, log } = host;
+  if (cloning.kind === "off") return { kind: "none", why: "" };
+  const outcome: CloneOutcome =
+    cloning.kind === "impossible"
+      ? { kind: "none", why: cloning.why }
+      : await cloneVm(
+          os,
+          { config, shape: cloning.shape, scope: cloning.scope, setting: { ...setting, shared: view } },
+          context,
+        );
+  if (outcome.kind === "cloned") log.info(`the machine is a clone of template ${outcome.template}`, { phase: "vm" });
+  else log.info(`the machine boots: ${outcome.why}`, { phase: "vm" });
+  return outcome;
+}
+
+/** Nobody waits for it, and it does not end with this process. */
+function makeTemplate({ host: { os, log } }: Sandbox, build: BuildRequest): void {
+  startBuilder(os, build).catch((error: unknown) => {
+    log.warn(`no template is made: ${messageOf(error)}`, { phase: "template" });
+  });
 }
 
 /** A guest can print for ever, and its last words may be all that is known of its end. */

@@ -4,6 +4,7 @@
  */
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { bootSandbox } from "./boot.ts";
+import { cloningOf } from "./cloning.ts";
 import { type Created, type CreateRequest, makeContainer } from "./make-container.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { stopSandbox } from "./stop.ts";
@@ -23,9 +24,10 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
       sandbox,
       request,
       { paths, timeline, onHost: undefined },
-      ({ bundle }, share, disks) => {
-        const hostname = bundle.spec.hostname ?? id.slice(0, 64);
-        return bootSandbox(sandbox, { hostname, share, disks }, signal);
+      ({ bundle: { spec } }, share, disks, plan) => {
+        const hostname = spec.hostname ?? id.slice(0, 64);
+        const cloning = cloningOf(host, plan, spec.annotations);
+        return bootSandbox(sandbox, { hostname, share, disks, cloning }, signal);
       },
       signal,
     );

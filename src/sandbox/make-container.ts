@@ -48,7 +48,7 @@ export type Share = (tree: SharedTree, journal?: Journal) => Promise<void>;
 export type MakeDisks = (journal: Journal) => Promise<readonly Disk[]>;
 
 /** Resolves when the machine runs and the container's files and disks are in it. */
-export type Bring = (container: Container, share: Share, disks: MakeDisks) => Promise<void>;
+export type Bring = (container: Container, share: Share, disks: MakeDisks, plan: StoragePlan) => Promise<void>;
 
 /** @throws KumiteError of the part that failed; the container is among those of the sandbox if it came so far */
 export async function makeContainer(
@@ -82,7 +82,8 @@ export async function makeContainer(
     await shareContainer(os, tree, id, plan.rootfs, plan.mounts.volumes, journal);
     timeline.mark("share");
   };
-  await bring(container, share, (journal) => makeDisks(os, workshopOf(config, journal), id, plan, signal));
+  const disks: MakeDisks = (journal) => makeDisks(os, workshopOf(config, journal), id, plan, signal);
+  await bring(container, share, disks, plan);
   const sizeBefore = container.process.consoleSize;
   await growAndCreate(sandbox, container, () => createInGuest(sandbox, container, guest, plan, signal), signal);
   container.process.moveTo({ phase: "created" });

@@ -6,6 +6,7 @@ import { removeFactoryCgroups } from "../../factory/factory-cgroups.ts";
 import { templateKey } from "../../factory/template-key.ts";
 import { scopeOf } from "../../factory/template-scope.ts";
 import { listTemplates, lockStore, removeTemplate, type Template } from "../../factory/template-store.ts";
+import { usualShape } from "../../factory/usual-shape.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { dirName } from "../../util/path.ts";
@@ -39,8 +40,9 @@ async function init(context: VerbContext, config: Config, json: boolean): Promis
       hint: 'set enable_template = true or "auto" in [factory] of the configuration',
     });
   }
-  const key = await templateKey(os, config, scopeOf(config.factory, root));
-  const request = { config, store: config.factory.templatePath, key };
+  const shape = await usualShape(os);
+  const key = await templateKey(os, config, shape, scopeOf(config.factory, root));
+  const request = { config, store: config.factory.templatePath, key, shape };
   const build = (signal: AbortSignal) => buildTemplate(os, request, log, signal);
   const template = await withDeadline(buildTimeoutMs, "making the template", build, interruption.signal);
   await output.out(json ? `${JSON.stringify(documentOf(template))}\n` : "vm factory initialized\n");

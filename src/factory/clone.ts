@@ -1,0 +1,83 @@
+/**
+ * Gives a sandbox a machine that goes on from a template. What cannot be cloned is no error: the caller boots instead, and
+ * says why.
+ */
+import type { Config } from "../config/config.ts";
+import type { StartContext } from "../hypervisor/driver.ts";
+import type { Os } from "../sys/os.ts";
+import { isKumiteError, messageOf } from "../util/errors.ts";
+import { startVm } from "../vm/start-vm.ts";
+import type { Vm } from "../vm/vm.ts";
+import type { BuildRequest } from "./build-template.ts";
+import { startBuilder } from "./builder/start-builder.ts";
+import { type CloneSetting, cloneRequest, type MachineShape } from "./machine-shape.ts";
+import { templateKey } from "./template-key.ts";
+import { findTemplate, lockStore, removeTemplate, type Template } from "./template-store.ts";
+
+export interface CloneWish {
+  readonly config: Config;
+  readonly setting: CloneSetting;
+  readonly shape: MachineShape;
+  /** Of `scopeOf`. */
+  readonly scope: string;
+}
+
+export type CloneOutcome =
+  | { readonly kind: "cloned"; readonly vm: Vm; readonly template: string }
+  /** `build`: what to make when the sandbox is there, so that the next one can be cloned. */
+  | { readonly kind: "none"; readonly why: string; readonly build?: BuildRequest };
+
+/** Rejects only with `aborted`. Nothing of a clone that failed is left. */
+export async function cloneVm(os: Os, wish: CloneWish, context: StartContext): Promise<CloneOutcome> {
+  const { config, setting, shape, scope } = wish;
+  const { template: wanted, templatePath: store } = config.factory;
+  let template: Template | undefined;
+  try {
+    const key = await templateKey(os, config, shape, scope);
+    const build = { config, store, key, shape };
+    template = await findTemplate(os, store, key);
+    if (template === undefined && wanted === "auto") return { kind: "none", why: "there is no template yet", build };
+    template ??= await builtNow(os, build);
+    const vm = await startVm(os, config, cloneRequest(setting, template), context);
+    return { kind: "cloned", vm, template: key };
+  } catch (error) {
+    if (context.signal.aborted) throw error;
+    if (template !== undefined) await distrust(os, store, template, error, context);
+    return { kind: "none", why: reasonOf(error) };
+  }
+}
+
+/** As `enable_template = true` has it: the first sandbox waits for the template that all others will use. */
+async function builtNow(os: Os, build: BuildRequest): Promise<Template> {
+  const { made } = await startBuilder(os, build);
+  await made;
+  const template = await findTemplate(os, build.store, build.key);
+  if (template === undefined) throw new Error("the template was gone as soon as it was made");
+  return template;
+}
+
+/** A template that gives no machine would go on doing so. One that was removed meanwhile is no reason for more. */
+async function distrust(
+  os: Os,
+  store: string,
+  template: Template,
+  error: unknown,
+  { log }: StartContext,
+): Promise<void> {
+  if (!isKumiteError(error, "hypervisor/start-failed", "hypervisor/protocol", "hypervisor/exited", "agent/unreachable"))
+    return;
+  try {
+    await using _lock = await lockStore(os, store);
+    const now = await findTemplate(os, store, template.key);
+    if (now?.keeper.pid !== template.keeper.pid) return;
+    await removeTemplate(os, store, template.key);
+    log("warn", "the template is removed: no machine could be cloned from it", { template: template.key });
+  } catch (failure) {
+    log("warn", `a template that gives no machines stays: ${messageOf(failure)}`, { template: template.key });
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause === undefined ? messageOf(error) : `${messageOf(error)}: ${reasonOf(cause)}`;
+}

@@ -1,0 +1,48 @@
+/**
+ * Whether a container can have a machine that goes on from a template, and of which shape: decided from its storage plan
+ * alone, before anything is made.
+ */
+import type { MachineShape } from "../factory/machine-shape.ts";
+import { scopeOf } from "../factory/template-scope.ts";
+import { containerTypeOf } from "../oci/container-role.ts";
+import type { StoragePlan } from "../storage/container-storage.ts";
+import { driverFor } from "../vm/driver-for.ts";
+import type { SandboxHost } from "./sandbox.ts";
+
+export type Cloning =
+  /** Nobody asked for templates. */
+  | { readonly kind: "off" }
+  | {
+      readonly kind: "possible";
+      readonly shape: MachineShape;
+      /** Who shares templates with it. */
+      readonly scope: string;
+    }
+  | { readonly kind: "impossible"; readonly why: string };
+
+export function cloningOf(
+  { os, config, root }: Pick<SandboxHost, "os" | "config" | "root">,
+  { rootfs, mounts, volumes }: Pick<StoragePlan, "rootfs" | "mounts" | "volumes">,
+  annotations: Readonly<Record<string, string>> | undefined,
+): Cloning {
+  if (config.factory.template === false) return { kind: "off" };
+  if (containerTypeOf(annotations) !== "single_container") {
+    return impossible("further containers of the pod may need what a clone has not");
+  }
+  if (config.runtime.staticResources) return impossible("the size of the machine is fixed before it starts");
+  if (!driverFor(os, config).capabilities.snapshots) return impossible("the hypervisor's machines cannot be saved");
+  if (rootfs.kind === "shared") return impossible('the host has to see what is written (rootfs_writes is "host")');
+  if (rootfs.kind === "disk" || rootfs.lower.kind === "disk") {
+    return impossible("the root file system is a disk, which a template's machine does not have");
+  }
+  if (volumes.disks.length > 0) return impossible("a volume is a disk, which a template's machine does not have");
+  // 9p, all that a clone has, cannot make sockets and fifos, which a file never needs and a reader never makes.
+  const written = mounts.volumes.find((volume) => volume.kind === "directory" && !volume.readonly);
+  if (written !== undefined) return impossible(`the volume ${written.source} can be written to, which needs virtio-fs`);
+  const scope = scopeOf(config.factory, root, annotations);
+  return { kind: "possible", scope, shape: rootfs.lower.kind === "shared" ? "directory" : "layers" };
+}
+
+function impossible(why: string): Cloning {
+  return { kind: "impossible", why };
+}

@@ -1,0 +1,181 @@
+/** Containers in machines that go on from a template: what they share, what they must not, and when there is no clone. */
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { type Bundle, type Patch, shell } from "../support/bundle.ts";
+import { execute, type Finished, succeed } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { processOf, sandboxProcesses } from "../support/sandbox.ts";
+import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
+
+/** How the root file system comes: the host's directory below a layer in the guest, or an image on a disk. */
+const shapes = {
+  directory: (config) => {
+    config.annotations = { "io.kumite.rootfs": "layers" };
+  },
+  layers: (config) => {
+    config.annotations = { "io.kumite.rootfs": "image" };
+  },
+} satisfies Record<string, Patch>;
+
+describe("a container in a clone", onlyKumite, () => {
+  let place: Workplace;
+  let store: string;
+  let config: string;
+
+  before(async () => {
+    place = await Workplace.open("clone");
+    store = path.join(place.directory, "templates");
+    config = place.path("configuration.toml");
+    writeFileSync(config, configuration("true"));
+    // Made by the first container of each shape, and there for all tests.
+    for (const shape of Object.values(shapes)) {
+      const { stderr, status } = await run(await place.bundle(shell("true"), shape));
+      assert.equal(status, 0, stderr);
+    }
+  });
+  after(async () => {
+    await factory("destroy");
+    await place[Symbol.asyncDispose]();
+  });
+  guardAgainstLeftOvers(() => ({ directories: [place.root, store] }));
+
+  const configuration = (template: string) => `
+[hypervisor.qemu]
+default_memory = 256
+[factory]
+enable_template = ${template}
+template_path = "${store}"
+[runtime]
+rootfs_writes = "guest"
+rootfs_image_directory = "${place.directory}/images"
+rootfs_upper_directory = "${place.directory}/uppers"
+`;
+  const withConfig = (...args: string[]) => [runtimePath, "--root", place.root, "--config", config, ...args];
+  const factory = (...args: string[]): Promise<Finished> => execute(withConfig("factory", ...args));
+  const run = (bundle: Bundle, id = place.newId()): Promise<Finished> =>
+    execute(withConfig("run", "--bundle", bundle.directory, id));
+
+  /** Running in the background; with what its shim said so far. */
+  async function started(...patches: Patch[]): Promise<{ id: string; log: string }> {
+    const bundle = await place.bundle(shell("while :; do sleep 1; done"), ...patches);
+    const id = place.newId();
+    const quiet = ["sh", "-c", 'exec "$@" >/dev/null 2>"$0"', path.join(place.directory, `${id}.err`)];
+    await succeed([...quiet, ...withConfig("run", "--detach", "--bundle", bundle.directory, id)]);
+    return { id, log: readFileSync(path.join(place.root, id, "shim.log"), "utf8") };
+  }
+
+  for (const [shape, patch] of Object.entries(shapes)) {
+    it(`of the shape ${shape} has its files, and what it writes to them is seen by nobody else`, async () => {
+      const bundle = await place.bundle(shell("cat /etc/passwd | head -1; echo mine > /etc/new; cat /etc/new"), patch);
+      for (const _ of [1, 2]) {
+        const { stdout, stderr } = await run(bundle);
+        assert.equal(stdout, "root:x:0:0::/root:/bin/sh\nmine\n", stderr);
+      }
+      assert.ok(!existsSync(path.join(bundle.rootfs, "etc/new")));
+    });
+
+    it(`of the shape ${shape} says in its shim's log which template it goes on from, and runs without a daemon`, async () => {
+      const { id, log } = await started(patch);
+      assert.match(log, /the machine is a clone of template [0-9a-f]+/);
+      assert.deepEqual([...sandboxProcesses(id).keys()].sort(), ["qemu", "relay", "shim"]);
+      assert.equal(
+        (await place.must(["exec", id, "cat", "/etc/passwd"])).stdout.split("\n")[0],
+        "root:x:0:0::/root:/bin/sh",
+      );
+      await place.must(["delete", "--force", id]);
+    });
+  }
+
+  it("has random bytes, a boot id, a clock and a name of its own, also when twenty start at once", async () => {
+    const script = [
+      "head -c 16 /dev/urandom | od -An -tx1",
+      "cat /proc/sys/kernel/random/boot_id",
+      "cat /proc/sys/kernel/random/uuid",
+      "hostname",
+      "date +%s",
+    ].join("; ");
+    const names = Array.from({ length: 20 }, (_, index) => `clone-${index}`);
+    const said = await Promise.all(
+      names.map(async (name) => {
+        const bundle = await place.bundle(shell(script), shapes.directory, (spec) => {
+          spec.hostname = name;
+        });
+        const { stdout, stderr } = await run(bundle);
+        const [random, bootId, uuid, hostname, seconds] = stdout.trim().split("\n");
+        assert.ok(random && bootId && uuid, stderr);
+        assert.equal(hostname, name);
+        assert.ok(Math.abs(Number(seconds) - Date.now() / 1000) < 60, seconds);
+        return [random, bootId, uuid];
+      }),
+    );
+    for (const kind of [0, 1, 2]) assert.equal(new Set(said.map((answers) => answers[kind])).size, names.length);
+  });
+
+  it("shares files and read-only directories with the host, and a file can be written", async () => {
+    const [file, directory] = [place.path("file"), place.path("directory")];
+    writeFileSync(file, "before\n");
+    mkdirSync(directory);
+    writeFileSync(path.join(directory, "there"), "there\n");
+    const bundle = await place.bundle(
+      shell("cat /file /directory/there; echo after > /file; echo x > /directory/new || echo refused"),
+      shapes.directory,
+      ({ mounts }) => {
+        mounts.push({ destination: "/file", type: "bind", source: file, options: ["bind"] });
+        mounts.push({ destination: "/directory", type: "bind", source: directory, options: ["bind", "ro"] });
+      },
+    );
+    const { stdout, stderr } = await run(bundle);
+    assert.equal(stdout, "before\nthere\nrefused\n", stderr);
+    assert.equal(readFileSync(file, "utf8"), "after\n");
+  });
+
+  it("is none when a volume has to be written to: the machine boots, and one line says why", async () => {
+    const directory = place.path("volume");
+    mkdirSync(directory);
+    const { id, log } = await started(shapes.directory, ({ mounts }) => {
+      mounts.push({ destination: "/volume", type: "bind", source: directory, options: ["bind"] });
+    });
+    const lines = log.split("\n").filter((line) => line.includes("the machine "));
+    assert.equal(lines.length, 1, log);
+    assert.match(lines[0] ?? "", /the machine boots: the volume .* can be written to/);
+    await place.must(["exec", id, "mkfifo", "/volume/fifo"]);
+    await place.must(["delete", "--force", id]);
+  });
+
+  it("is stopped and can be deleted when its machine is killed, and the next one is as good", async () => {
+    const { id } = await started(shapes.directory);
+    process.kill(await processOf(id, "qemu"), "SIGKILL");
+    await place.untilStatus(id, "stopped");
+    await place.must(["delete", id]);
+    assert.equal((await run(await place.bundle(shell("echo again"), shapes.directory))).stdout, "again\n");
+  });
+
+  it("goes on when the template is destroyed, and the next container makes it anew", async () => {
+    const { id } = await started(shapes.directory);
+    await factory("destroy");
+    assert.equal((await place.must(["exec", id, "echo", "alive"])).stdout, "alive\n");
+    const second = await started(shapes.directory);
+    assert.match(second.log, /the machine is a clone of template/);
+    for (const name of [id, second.id]) await place.must(["delete", "--force", name]);
+    await factory("destroy");
+  });
+
+  it('is made possible by a first one that boots, with enable_template = "auto"', async () => {
+    await factory("destroy");
+    writeFileSync(config, configuration('"auto"'));
+    const first = await started(shapes.directory);
+    assert.match(first.log, /the machine boots: there is no template yet/);
+    await eventually("the template", async () => {
+      const { templates } = JSON.parse((await factory("status", "--json")).stdout) as { templates: unknown[] };
+      return templates.length > 0 ? true : undefined;
+    });
+    const second = await started(shapes.directory);
+    assert.match(second.log, /the machine is a clone of template/);
+    for (const { id } of [first, second]) await place.must(["delete", "--force", id]);
+    await factory("destroy");
+    writeFileSync(config, configuration("true"));
+  });
+});
