@@ -12,7 +12,14 @@ import { type KernelName, kernelInUse } from "./guest/kernel-in-use.ts";
 import { commit, type Manifest, productVersion } from "./install-root/manifest.ts";
 import { measure, type Placed, placeBytes, placeFile } from "./install-root/place.ts";
 import { bundleShim } from "./install-root/shim-bundle.ts";
-import { guestModules, hostModules, installRoot, shareDirectory, shimEntry } from "./install-root/sources.ts";
+import {
+  cacheEntry,
+  guestModules,
+  hostModules,
+  installRoot,
+  shareDirectory,
+  shimEntry,
+} from "./install-root/sources.ts";
 
 type Files = Readonly<Record<string, Placed>>;
 
@@ -21,6 +28,7 @@ async function main(): Promise<void> {
   const kumite = await executable("kumite", hostModules);
   const agent = await executable("agent", guestModules);
   const shim = await placeBytes(join(installRoot, "shim.mjs"), await bundleShim(shimEntry), 0o644);
+  const cache = await placeBytes(join(installRoot, "cache.mjs"), await bundleShim(cacheEntry), 0o644);
   const guest = await placeGuests(join(installRoot, "agent"));
   const manifest: Manifest = {
     version: await productVersion(),
@@ -28,7 +36,7 @@ async function main(): Promise<void> {
     node: ownNode(),
     kernel: guest.name,
     kernelVersion: guest.release,
-    files: { kumite, agent, "shim.mjs": shim, ...guest.files },
+    files: { kumite, agent, "shim.mjs": shim, "cache.mjs": cache, ...guest.files },
   };
   const text = `${JSON.stringify(manifest, undefined, 2)}\n`;
   await placeBytes(join(installRoot, "install.json"), Buffer.from(text), 0o644);

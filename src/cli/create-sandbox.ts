@@ -1,9 +1,12 @@
 /** Makes a sandbox with its first container: claims its id, starts shim and relay, asks the shim for the container. */
-import { handToShim, prepareSandbox } from "../sandbox/prepare.ts";
+import { mountNamespace } from "../factory/cache/protocol.ts";
+import { takeFromCache } from "../factory/cache/take.ts";
+import { handToShim, type PreparedSandbox, prepareSandbox } from "../sandbox/prepare.ts";
 import { recoverContainer } from "../sandbox/recover.ts";
 import { connectShim } from "../shim-client/connect.ts";
 import { readInstall } from "../shim-client/install.ts";
 import { type ShimCommand, shimCommand } from "../shim-client/shim-command.ts";
+import type { Os, ProcessId } from "../sys/os.ts";
 import { delay, throwIfAborted } from "../util/abort.ts";
 import { isKumiteError } from "../util/errors.ts";
 import { signalNumbers } from "../util/signals.ts";
@@ -12,7 +15,7 @@ import type { ContainerRequest } from "./container-request.ts";
 import type { VerbContext } from "./context.ts";
 import type { CreatedContainer, CreationPlace } from "./create-container.ts";
 import { relayReady } from "./start-relay.ts";
-import { shimDied, shimReady, startShim } from "./start-shim.ts";
+import { type Shim, shimDied, shimReady, startShim } from "./start-shim.ts";
 
 /** For a shim to undo by itself what it has made, before it is ended and its journal is worked off here. */
 const shimEndTimeoutMs = 10_000;
@@ -32,9 +35,8 @@ export async function createSandbox(
   scope.add(`container ${id}`, () => recoverContainer(os, root, id, context.log));
 
   const { socket, log } = prepared.paths;
-  const shim = await startShim(os, command, { socket, log, cgroups: prepared.cgroups.vm });
   const place = { id, log };
-  const booted = shimReady(os, shim, place, interruption.signal);
+  const { shim, booted } = await getShim(context, request, prepared, command);
   booted.catch(ignore);
   const relay = await startContainerRelay(context, request, { socket, cgroups: prepared.cgroups });
   scope.add(`relay of ${id}`, () => relay.kill(signalNumbers.SIGKILL));
@@ -62,6 +64,44 @@ export async function createSandbox(
   } catch (error) {
     throw isKumiteError(error, "shim/unreachable") ? await shimDied(os, shim, place) : error;
   }
+}
+
+interface GotShim {
+  readonly shim: Shim;
+  /** Resolves when it serves. */
+  readonly booted: Promise<void>;
+}
+
+/** One of the cache, whose machine is up, or a new one. */
+async function getShim(
+  context: VerbContext,
+  request: ContainerRequest,
+  prepared: PreparedSandbox,
+  command: ShimCommand,
+): Promise<GotShim> {
+  const { os, root, config, overrides, debug, logFormat, interruption } = context;
+  const { id, bundle } = request;
+  const { socket, log } = prepared.paths;
+  const cgroups = prepared.cgroups.vm;
+  const adoption = {
+    root,
+    id,
+    bundle: bundle.path,
+    debug,
+    logFormat,
+    cgroups,
+    mountNamespace: await mountNamespace(os),
+  };
+  const taken = await takeFromCache(os, { config, overrides, adoption }, interruption.signal);
+  if (taken.kind === "taken") return { shim: foreignShim(os, taken.shim), booted: Promise.resolve() };
+  if (taken.kind === "none") context.log.warn(`no machine of the cache: ${taken.why}`, { sandbox: id });
+  const shim = await startShim(os, command, { socket, log, cgroups });
+  return { shim, booted: shimReady(os, shim, { id, log }, interruption.signal) };
+}
+
+/** Another process's child: how it ends is not told. */
+function foreignShim(os: Os, shim: ProcessId): Shim {
+  return { ...shim, exited: os.processes.waitGone(shim).then(() => ({ kind: "exited", status: 0 })) };
 }
 
 async function commandOf(context: VerbContext, { id, bundle }: ContainerRequest): Promise<ShimCommand> {

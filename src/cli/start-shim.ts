@@ -1,7 +1,7 @@
 /** Starts the shim of a new sandbox and learns whether it came up. */
 import { awaitReady } from "../shim-client/boot-message.ts";
 import type { ShimCommand } from "../shim-client/shim-command.ts";
-import type { ChildProcess, ExitStatus, Os } from "../sys/os.ts";
+import type { ChildProcess, ExitStatus, Os, ProcessId } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
 import { signalName } from "../util/signals.ts";
@@ -55,10 +55,13 @@ export async function shimReady(
   if (ready === undefined) throw await shimDied(os, shim, { id, log });
 }
 
+/** As far as a verb has to do with it. */
+export type Shim = ProcessId & Pick<ChildProcess, "exited">;
+
 /** Why a shim is gone that should be there: how it ended, and the end of its log. Waits for its end. */
 export async function shimDied(
   os: Os,
-  shim: ChildProcess,
+  shim: Shim,
   { id, log }: { readonly id: string; readonly log: string },
 ): Promise<KumiteError> {
   const exit = await withDeadline(10_000, `the end of the shim of ${id}`, () => shim.exited).catch(() => undefined);

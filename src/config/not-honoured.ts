@@ -125,10 +125,7 @@ const runtime: Readonly<Record<string, string>> = {
   pod_resource_api_sock: vfio,
 };
 
-const factory: Readonly<Record<string, string>> = {
-  vm_cache_number: notYet,
-  vm_cache_endpoint: notYet,
-};
+const factory: Readonly<Record<string, string>> = {};
 
 const older: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   proxy: { path: selfMade, enable_debug: selfMade },

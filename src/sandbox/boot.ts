@@ -3,6 +3,7 @@
  * is. Knows nothing of containers; what fails is undone by `stop.ts`.
  */
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
+import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { BuildRequest } from "../factory/build-template.ts";
 import { startBuilder } from "../factory/builder/start-builder.ts";
 import { type CloneOutcome, cloneVm } from "../factory/clone.ts";
@@ -21,8 +22,9 @@ import type { Cloning } from "./cloning.ts";
 import { livingContainers } from "./fit-machine.ts";
 import { type HostResources, takeOwnJournal } from "./host-resources.ts";
 import { bootSizeOf } from "./machine-size.ts";
-import type { Sandbox } from "./sandbox.ts";
+import type { Sandbox, SandboxHost } from "./sandbox.ts";
 import { sharedTree, withDiskDefaults } from "./storage-choices.ts";
+import type { WarmMachine } from "./warm.ts";
 
 /** Of one call to an agent that has answered before. */
 const callTimeoutMs = 60_000;
@@ -41,6 +43,7 @@ export interface BootRequest {
 
 /** What a machine starts with. */
 interface MachineNeeds extends Pick<BootRequest, "cloning"> {
+  readonly warm: WarmMachine | undefined;
   /** Of the host, for the guest to see. */
   readonly view: string;
   readonly disks: readonly Disk[];
@@ -63,9 +66,10 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   sandbox.state = { phase: "starting" };
   sandbox.resources = await takeOwnJournal(host.os, host.paths);
   const { journal } = sandbox.resources;
-  const tree = await makeSharedTree(host.os, journal, host.paths.shared);
   const disks = (await request.disks(journal)).map((disk) => withDiskDefaults(host.config, disk));
-  const needs = { ...request, view: tree.view, disks };
+  const warm = await takeWarm(sandbox, request.cloning, disks);
+  const tree = warm?.tree ?? (await makeSharedTree(host.os, journal, host.paths.shared));
+  const needs = { ...request, view: tree.view, disks, warm };
   const { vm, directory, build } = await startAndShare(sandbox, needs, () => request.share(tree), signal);
   sandbox.state = { phase: "running", vm, tree };
   await introduce(sandbox, vm, directory, request.hostname, signal);
@@ -99,6 +103,10 @@ async function startAndShare(
 async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: AbortSignal): Promise<StartedMachine> {
   const { os, config, id, paths, timeline, log } = sandbox.host;
   const { journal } = sandbox.resources as HostResources;
+  if (needs.warm !== undefined) {
+    timeline.mark("agent");
+    return needs.warm;
+  }
   await journal.make({ kind: "directory", path: paths.vm }, () => os.files.makeDir(paths.vm, 0o700));
   const console = consoleFile(sandbox);
   sandbox.console = console;
@@ -123,6 +131,45 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
   const vm = await startVm(os, config, { ...setting, sharedDirectories: [directory], size }, context);
   timeline.mark("agent");
   return cloned.build === undefined ? { vm, directory } : { vm, directory, build: cloned.build };
+}
+
+/** The machine that was up before, if it is what the sandbox needs; else it ends. Its steps are the sandbox's from here on. */
+async function takeWarm(sandbox: Sandbox, cloning: Cloning, disks: readonly Disk[]): Promise<WarmMachine | undefined> {
+  const { warm, host, resources } = sandbox;
+  if (warm === undefined) {
+    if (host.config.factory.cacheNumber > 0) host.log.info("the machine is none of the cache", { phase: "vm" });
+    return undefined;
+  }
+  await resources?.journal.record(...warm.journal.content.steps);
+  sandbox.warm = undefined;
+  const why = whyNot(warm, host, cloning, disks);
+  if (why !== undefined) {
+    host.log.warn(`the machine of the cache is not used: ${why}`, { phase: "vm" });
+    await warm.discard();
+    return undefined;
+  }
+  const console = consoleFile(sandbox);
+  sandbox.console = console;
+  warm.hear(host.log, (line) => console.add(`${new Date(host.os.clock.now()).toISOString()} ${line}`));
+  host.log.info("the machine is one of the cache", { phase: "vm" });
+  return warm;
+}
+
+function whyNot(
+  warm: WarmMachine,
+  { config }: SandboxHost,
+  cloning: Cloning,
+  disks: readonly Disk[],
+): string | undefined {
+  if (!sameMachine(warm.config, config)) return "annotations ask for another";
+  if (config.runtime.staticResources) return "the size of the machine is fixed before it starts";
+  if (disks.length > 0) return "the container needs disks of its own";
+  return warm.cloned && cloning.kind === "impossible" ? cloning.why : undefined;
+}
+
+function sameMachine(one: Config, other: Config): boolean {
+  const essence = (config: Config) => JSON.stringify([config.hypervisor, hypervisorConfigOf(config), config.agent]);
+  return essence(one) === essence(other);
 }
 
 /** Says on one line which way the machine comes, where there is a choice. */

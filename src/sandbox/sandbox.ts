@@ -18,6 +18,7 @@ import type { HostResources } from "./host-resources.ts";
 import type { OomWatch } from "./oom.ts";
 import { ProcessTable } from "./process-table.ts";
 import type { Timeline } from "./timeline.ts";
+import type { WarmMachine } from "./warm.ts";
 
 /** What a sandbox is made in. */
 export interface SandboxHost {
@@ -59,6 +60,8 @@ export class Sandbox {
   /** Resolves when nothing of the sandbox but its record and its id is left. Never rejects. */
   readonly ended: Promise<void>;
   state: SandboxState = { phase: "empty" };
+  /** A machine that was up before, for `boot.ts` to take or to discard. */
+  warm: WarmMachine | undefined;
   resources: HostResources | undefined;
   /** Set by `make-container.ts`: /dev/shm of all its containers. */
   sharedMemory: SharedMemory | undefined;

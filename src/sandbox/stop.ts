@@ -24,6 +24,7 @@ async function stop(sandbox: Sandbox): Promise<void> {
   sandbox.state = { phase: "stopping" };
   await endAdditions(sandbox);
   if (before.phase === "running") await stopMachine(sandbox, before.vm);
+  await sandbox.warm?.discard();
   const { own, added } = containersOf(sandbox);
   // Their mounts lie in the sandbox's tree.
   await Promise.all(added.map((container) => stopContainer(sandbox, container)));

@@ -40,10 +40,15 @@ export async function shimCommand(os: Os, install: Install, options: ShimOptions
   if (config !== undefined) flags.push("--config", config);
   for (const override of overrides) flags.push("--set", override);
   if (debug) flags.push("--debug");
+  const program = await shimProgram(os, install);
+  return { ...program, argv: [...program.argv, ...flags], cwd: "/" };
+}
+
+/** The program alone, for whoever gives it other words. @throws KumiteError `install/incomplete` */
+export async function shimProgram(os: Os, install: Install): Promise<Pick<SpawnRequest, "path" | "argv" | "env">> {
   return {
     path: await installedNode(os, install),
-    argv: ["kumite-shim", ...nodeFlags, await installedFile(os, install, "shim.mjs"), ...flags],
+    argv: ["kumite-shim", ...nodeFlags, await installedFile(os, install, "shim.mjs")],
     env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
-    cwd: "/",
   };
 }

@@ -15,6 +15,31 @@ export interface ShimArguments {
   readonly logFormat: "text" | "json";
 }
 
+/** Of a shim that has a machine before it has a sandbox, as the server of the cache writes it. */
+export interface CachedArguments {
+  readonly name: string;
+  readonly cgroups: readonly string[];
+  readonly config: string | undefined;
+  readonly overrides: readonly string[];
+}
+
+/** `undefined` for a shim that is somebody's from its start. Fails with `usage/invalid`. */
+export function parseCachedArguments(words: readonly string[]): CachedArguments | undefined {
+  if (words[0] !== "--cached") return undefined;
+  const overrides: string[] = [];
+  const values = new Map<string, string>();
+  for (let at = 0; at < words.length; at += 2) {
+    const [flag = "", value] = [words[at], words[at + 1]];
+    if (value === undefined) throw wrong(`${flag} needs a value`);
+    if (flag === "--set") overrides.push(value);
+    else values.set(flag, value);
+  }
+  const cgroups: unknown = JSON.parse(required(values, "--cgroups"));
+  const isList = Array.isArray(cgroups) && cgroups.every((path) => typeof path === "string");
+  if (!isList) throw wrong("--cgroups must be a list of paths");
+  return { name: required(values, "--cached"), cgroups, config: values.get("--config"), overrides };
+}
+
 const valueFlags = ["--root", "--id", "--bundle", "--config", "--log-format", "--set"];
 
 /** `words` come after the program. Fails with `usage/invalid`, and `container/bad-id`. */

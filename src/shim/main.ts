@@ -3,28 +3,36 @@
  * descriptor 3, the boot message's stream on 4 and its log on 2; it prints nothing else anywhere.
  */
 
-import { writeSync } from "node:fs";
+import { openSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { loadConfig } from "../config/load.ts";
+import { sandboxPaths } from "../persist/paths.ts";
 import { failureLine, readyLine } from "../shim-client/boot-message.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
 import { listenOnDescriptor } from "../sys/node/socket-listener.ts";
 import type { ByteStream, Os } from "../sys/os.ts";
 import { messageOf } from "../util/errors.ts";
+import type { Logger } from "../util/log.ts";
 import { signalNumbers } from "../util/signals.ts";
-import { parseShimArguments } from "./arguments.ts";
-import { shimLog } from "./log.ts";
+import { type CachedArguments, parseCachedArguments, parseShimArguments } from "./arguments.ts";
+import { waitForAdoption } from "./cached.ts";
+import { type ShimLogOptions, shimLog } from "./log.ts";
 import { Shim, type ShimOptions } from "./shim.ts";
 
 const logDescriptor = 2;
 const listenDescriptor = 3;
 const bootDescriptor = 4;
 
+/** A shim of the cache gets another when it has a sandbox. */
+let logFile = logDescriptor;
+
 async function main(): Promise<number> {
   const installRoot = dirname(process.argv[1] ?? "");
   const os = nodeOs({ installRoot });
   const boot = os.self.stream(bootDescriptor);
+  const cached = parseCachedArguments(process.argv.slice(2));
+  if (cached !== undefined) return await mainOfCache(os, installRoot, cached, boot);
   let shim: Shim;
   try {
     shim = await prepare(os, installRoot, endOf(boot));
@@ -35,6 +43,42 @@ async function main(): Promise<number> {
     await boot.write(failureLine(error)).catch(() => {});
     return 1;
   }
+  return await serve(shim);
+}
+
+/** Has its machine first and is told later whose it is. */
+async function mainOfCache(os: Os, installRoot: string, words: CachedArguments, boot: ByteStream): Promise<number> {
+  const { name, cgroups } = words;
+  const listener = await listenOnDescriptor(listenDescriptor);
+  let status = 1;
+  try {
+    const loading = { installRoot, path: words.config, overrides: words.overrides };
+    const config = await loadConfig(os, loading);
+    const configFor: ShimOptions["configFor"] = (annotations) => loadConfig(os, { ...loading, annotations });
+    const log = logFor({ format: "text", debug: config.debug, sandbox: `cached-${name}` });
+    const adopted = await waitForAdoption({ os, config, log, listener, boot, name, cgroups });
+    if (adopted === undefined) return 0;
+    const { adoption, warm } = adopted;
+    const { root, id, bundle, debug, logFormat } = adoption;
+    logFile = openSync(sandboxPaths(root, id).log, "a", 0o600);
+    const own = logFor({ format: logFormat, debug: debug || config.debug, sandbox: id });
+    const { config: file, overrides } = words;
+    const options = { root, id, bundle, config: file, overrides, debug, logFormat };
+    const startMs = os.clock.monotonic();
+    const shim = await shimOf(os, { config, configFor, log: own, listener, arguments: options, installRoot, startMs });
+    shim.sandbox.warm = warm;
+    status = await serve(shim);
+  } catch (error) {
+    writeLog(`kumite-shim: ${messageOf(error)}\n`);
+    await boot.write(failureLine(error)).catch(() => {});
+  } finally {
+    boot.close();
+    await listener.close().catch(() => {});
+  }
+  return status;
+}
+
+async function serve(shim: Shim): Promise<number> {
   let status = 0;
   const fault = (error: unknown): void => {
     status = 1;
@@ -56,29 +100,25 @@ async function prepare(os: Os, installRoot: string, starterGone: Promise<void>):
   const loading = { installRoot, path: words.config, overrides: words.overrides };
   const config = await loadConfig(os, loading);
   const configFor: ShimOptions["configFor"] = (annotations) => loadConfig(os, { ...loading, annotations });
-  const log = shimLog({
-    write: writeLog,
-    now: os.clock.now,
-    format: words.logFormat,
-    debug: words.debug || config.debug,
-    sandbox: words.id,
-  });
+  const log = logFor({ format: words.logFormat, debug: words.debug || config.debug, sandbox: words.id });
+  const listener = await listenOnDescriptor(listenDescriptor);
+  return await shimOf(os, { config, configFor, log, listener, arguments: words, installRoot, startMs: 0, starterGone });
+}
+
+function logFor(options: Pick<ShimLogOptions, "format" | "debug" | "sandbox">): Logger {
+  return shimLog({ write: writeLog, now: Date.now, ...options });
+}
+
+interface ShimParts extends Omit<ShimOptions, "os" | "version"> {
+  readonly installRoot: string;
+}
+
+async function shimOf(os: Os, { installRoot, ...parts }: ShimParts): Promise<Shim> {
+  const { config, log } = parts;
   const { file, era } = config;
   if (file !== undefined) log[era === "1.0" ? "debug" : "info"]("loaded configuration", { format: "TOML", file });
   for (const notice of config.notices) log.warn(notice);
-  const listener = await listenOnDescriptor(listenDescriptor);
-  const version = await productVersion(installRoot);
-  const shim = new Shim({
-    os,
-    log,
-    config,
-    configFor,
-    listener,
-    arguments: words,
-    version,
-    startMs: 0,
-    starterGone,
-  });
+  const shim = new Shim({ os, ...parts, version: await productVersion(installRoot) });
 
   const { SIGTERM, SIGINT, SIGHUP } = signalNumbers;
   os.self.onSignals([SIGTERM, SIGINT, SIGHUP], ({ signal }) => {
@@ -91,7 +131,7 @@ async function prepare(os: Os, installRoot: string, starterGone: Promise<void>):
 /** A disk that is full costs lines of the log, not the sandbox. */
 function writeLog(line: string): void {
   try {
-    writeSync(logDescriptor, line);
+    writeSync(logFile, line);
   } catch {
     // There is nobody else to tell.
   }

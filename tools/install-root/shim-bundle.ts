@@ -1,4 +1,5 @@
-/** The shim as one file for Node: nothing but Node's own modules may be left outside, as no node_modules is installed. */
+/** The shim, or another program for Node, as one file: nothing but Node's own modules may be left outside, as no node_modules is installed. */
+import { isBuiltin } from "node:module";
 import { resolve } from "node:path";
 import { build } from "esbuild";
 
@@ -21,13 +22,15 @@ export async function bundleShim(entry: string): Promise<Uint8Array> {
     minifyWhitespace: true,
     charset: "ascii",
     legalComments: "eof",
+    // Packages in the older module system ask for Node's own modules by a call.
+    banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
     logLevel: "silent",
   });
   const [output] = result.outputFiles;
   if (output === undefined) throw new Error(`bundling ${entry} gave nothing`);
   const outside = Object.values(result.metafile.outputs)
     .flatMap(({ imports }) => imports)
-    .filter(({ external, path }) => external === true && !path.startsWith("node:"));
+    .filter(({ external, path }) => external === true && !isBuiltin(path));
   if (outside.length > 0)
     throw new Error(`the shim would load ${outside.map(({ path }) => path).join(", ")} from outside its bundle`);
   return output.contents;

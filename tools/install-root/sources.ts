@@ -23,6 +23,7 @@ export const hostModules: readonly EngineModule[] = [
 export const guestModules: readonly EngineModule[] = [{ name: "agent", entry: source("src/guest/main.ts") }];
 
 export const shimEntry = source("src/shim/main.ts");
+export const cacheEntry = source("src/factory/grpc/main.ts");
 
 function source(path: string): string {
   return resolve(repository, path);

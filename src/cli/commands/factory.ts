@@ -2,13 +2,18 @@
 import type { Config } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
 import { buildTemplate } from "../../factory/build-template.ts";
-import { removeFactoryCgroups } from "../../factory/factory-cgroups.ts";
+import { cacheLog, poolDirectory, sweepPool } from "../../factory/cache/places.ts";
+import { askOnce, type CacheRequest, type CacheStatus, cacheSocket } from "../../factory/cache/protocol.ts";
+import { factoryCgroups, removeFactoryCgroups } from "../../factory/factory-cgroups.ts";
 import { templateKey } from "../../factory/template-key.ts";
 import { scopeOf } from "../../factory/template-scope.ts";
 import { listTemplates, lockStore, removeTemplate, type Template } from "../../factory/template-store.ts";
 import { usualShape } from "../../factory/usual-shape.ts";
+import { awaitReady } from "../../shim-client/boot-message.ts";
+import { installedFile, installedNode, readInstall } from "../../shim-client/install.ts";
+import type { Os } from "../../sys/os.ts";
 import { withDeadline } from "../../util/deadline.ts";
-import { KumiteError } from "../../util/errors.ts";
+import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { dirName } from "../../util/path.ts";
 import type { VerbContext } from "../context.ts";
 import type { Invocation } from "../parse.ts";
@@ -16,12 +21,20 @@ import type { Invocation } from "../parse.ts";
 /** A boot and a clone of it, on a busy host that emulates; another may be making one before. */
 const buildTimeoutMs = 180_000;
 const lockTimeoutMs = 60_000;
+/** Contract with the server's `main.ts`. */
+const bootDescriptor = 4;
+/** Node starts, and what another server left is undone. */
+const readyTimeoutMs = 60_000;
+const answerTimeoutMs = 10_000;
+/** Each machine is stopped in order. */
+const stopTimeoutMs = 60_000;
 
 type FactoryInvocation = Invocation<"factory">;
 
 export async function factory(context: VerbContext, { args, flags }: FactoryInvocation): Promise<number> {
   const { os } = context;
-  const config = await loadConfig(os, { installRoot: dirName(os.self.executable), path: context.config });
+  const { config: path, overrides } = context;
+  const config = await loadConfig(os, { installRoot: dirName(os.self.executable), path, overrides });
   switch (args[0]) {
     case "init":
       return init(context, config, flags.json);
@@ -34,10 +47,11 @@ export async function factory(context: VerbContext, { args, flags }: FactoryInvo
 
 async function init(context: VerbContext, config: Config, json: boolean): Promise<number> {
   const { os, root, log, interruption, output } = context;
+  if (config.factory.cacheNumber > 0) return startCache(context, config, json);
   if (config.factory.template === false) {
     throw new KumiteError("config/invalid", "vm factory is not enabled", {
       phase: "factory.init",
-      hint: 'set enable_template = true or "auto" in [factory] of the configuration',
+      hint: 'set enable_template = true or "auto", or vm_cache_number, in [factory] of the configuration',
     });
   }
   const shape = await usualShape(os);
@@ -54,21 +68,23 @@ async function status({ os, output }: VerbContext, config: Config, json: boolean
   const found = await listTemplates(os, templatePath);
   const whole = found.flatMap((entry) => (entry.template === undefined ? [] : [entry.template]));
   const state = template === false ? "not enabled" : whole.length > 0 ? "on" : "off";
+  const cache = await cacheStatus(os);
   if (json) {
-    await output.out(`${JSON.stringify({ state, templates: whole.map(documentOf) })}\n`);
+    await output.out(`${JSON.stringify({ state, templates: whole.map(documentOf), ...(cache && { cache }) })}\n`);
     return 0;
   }
   const lines = whole.map(
     ({ key, memoryMiB, vcpus, keeper }) =>
       `template ${key} pid = ${keeper.pid} Cpu = ${vcpus} Memory = ${memoryMiB}MiB\n`,
   );
-  await output.out(`${lines.join("")}vm factory is ${state}\n`);
+  await output.out(`${cacheLines(cache)}${lines.join("")}vm factory is ${state}\n`);
   return 0;
 }
 
 /** All templates of the store, whichever configuration they are of. */
-async function destroy({ os, output }: VerbContext, config: Config, json: boolean): Promise<number> {
+async function destroy({ os, output, log }: VerbContext, config: Config, json: boolean): Promise<number> {
   const { templatePath } = config.factory;
+  await stopCache(os);
   const removed: string[] = [];
   if ((await os.files.status(templatePath)) !== undefined) {
     await using _lock = await withDeadline(lockTimeoutMs, `waiting for ${templatePath}`, (signal) =>
@@ -80,9 +96,92 @@ async function destroy({ os, output }: VerbContext, config: Config, json: boolea
     }
     await os.files.removeTree(templatePath);
   }
+  // Of a server that was killed.
+  await sweepPool(os, await factoryCgroups(os), log);
+  if ((await os.files.status(poolDirectory)) !== undefined) {
+    if ((await os.files.linkStatus(cacheLog)) !== undefined) await os.files.removeFile(cacheLog);
+    await os.files.removeDir(poolDirectory).catch(() => {});
+  }
   await removeFactoryCgroups(os);
   await output.out(json ? `${JSON.stringify({ removed })}\n` : "vm factory destroyed\n");
   return 0;
+}
+
+function cacheLines(cache: CacheStatus | undefined): string {
+  if (cache === undefined) return "";
+  const lines = cache.machines.map(
+    ({ pid, vcpus, memoryMiB }) => `VM pid = ${pid} Cpu = ${vcpus} Memory = ${memoryMiB}MiB\n`,
+  );
+  return `vm cache server pid = ${cache.pid}\n${lines.join("")}`;
+}
+
+/** A server that makes machines ahead; it goes on when this verb has ended. */
+async function startCache(
+  { os, config: path, overrides, interruption, output }: VerbContext,
+  config: Config,
+  json: boolean,
+) {
+  const install = await readInstall(os);
+  for (const directory of [dirName(cacheSocket), poolDirectory]) await os.files.makeDirs(directory, 0o700);
+  const words = [
+    ...(path === undefined ? [] : ["--config", path]),
+    ...overrides.flatMap((override) => ["--set", override]),
+  ];
+  const child = await os.processes.spawn({
+    path: await installedNode(os, install),
+    argv: ["kumite-cache", await installedFile(os, install, "cache.mjs"), ...words],
+    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+    cwd: "/",
+    newSession: true,
+    cgroups: await factoryCgroups(os),
+    descriptors: { 2: { kind: "append", path: cacheLog, mode: 0o600 }, [bootDescriptor]: { kind: "stream" } },
+  });
+  const boot = child.streams.get(bootDescriptor);
+  if (boot === undefined) throw new KumiteError("internal", "the server was started without a boot channel");
+  const ready = await withDeadline(
+    readyTimeoutMs,
+    "the server of the cache",
+    (s) => awaitReady(boot, s),
+    interruption.signal,
+  );
+  boot.close();
+  if (ready === undefined) {
+    throw new KumiteError("system/failed", "the server of the cache ended without a word", {
+      phase: "factory.init",
+      hint: `see ${cacheLog}`,
+    });
+  }
+  const { cacheNumber, cacheEndpoint } = config.factory;
+  const document = { pid: child.pid, number: cacheNumber, endpoint: cacheEndpoint };
+  await output.out(json ? `${JSON.stringify(document)}\n` : `vm cache server started, pid = ${child.pid}\n`);
+  return 0;
+}
+
+async function cacheStatus(os: Os): Promise<CacheStatus | undefined> {
+  const answer = await ask(os, { ask: "status" });
+  // Of a program of ours, on a socket of root's alone.
+  return answer?.status as CacheStatus | undefined;
+}
+
+/** Resolves when the server has ended and with it every machine that nobody has taken. */
+async function stopCache(os: Os): Promise<void> {
+  const status = await cacheStatus(os);
+  if (status === undefined) return;
+  const server = await os.processes.info(status.pid);
+  await ask(os, { ask: "quit" });
+  if (server === undefined) return;
+  await withDeadline(stopTimeoutMs, "the end of the server of the cache", (signal) =>
+    os.processes.waitGone(server, signal),
+  );
+}
+
+async function ask(os: Os, question: CacheRequest): Promise<Record<string, unknown> | undefined> {
+  try {
+    return await askOnce(os, cacheSocket, question, answerTimeoutMs);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT", "ECONNREFUSED")) return undefined;
+    throw error;
+  }
 }
 
 function documentOf({ key, keeper, vcpus, memoryMiB, stateBytes, createdMs, buildMs }: Template) {

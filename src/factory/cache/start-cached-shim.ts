@@ -1,0 +1,88 @@
+/** Starts a shim of the cache, in a cgroup of its own below the factory's. */
+import type { Os } from "../../sys/os.ts";
+import { ByteReader } from "../../util/byte-reader.ts";
+import { withDeadline } from "../../util/deadline.ts";
+import { deferred } from "../../util/deferred.ts";
+import { isSystemError, KumiteError } from "../../util/errors.ts";
+import { isRecord, parseJson } from "../../util/json.ts";
+import { encodeUtf8 } from "../../util/text.ts";
+import { poolDirectory, poolPlaces } from "./places.ts";
+import type { PooledShim } from "./pool.ts";
+import { isCachedShim, maxCacheLine } from "./protocol.ts";
+
+export interface CachedShimRequest {
+  /** The shim's program with the words before its own. */
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly config: string | undefined;
+  readonly overrides: readonly string[];
+  /** Of the factory. */
+  readonly cgroups: readonly string[];
+}
+
+/** Contract with the shim's `main.ts`, the same as for a verb. */
+const listenDescriptor = 3;
+const bootDescriptor = 4;
+const readyTimeoutMs = 120_000;
+
+export async function startCachedShim(os: Os, request: CachedShimRequest): Promise<PooledShim> {
+  const name = [...os.random(6)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const places = poolPlaces(name);
+  await os.files.makeDirs(poolDirectory, 0o700);
+  await os.files.makeDirs(places.directory, 0o700);
+  const cgroups = request.cgroups.map((directory) => `${directory}/${name}`);
+  for (const cgroup of cgroups) await os.files.makeDir(cgroup, 0o755);
+  const config = request.config === undefined ? [] : ["--config", request.config];
+  const overrides = request.overrides.flatMap((override) => ["--set", override]);
+  const child = await os.processes.spawn({
+    path: request.path,
+    argv: [...request.argv, "--cached", name, "--cgroups", JSON.stringify(cgroups), ...config, ...overrides],
+    env: request.env,
+    cwd: "/",
+    newSession: true,
+    cgroups,
+    descriptors: {
+      2: { kind: "append", path: places.log, mode: 0o600 },
+      [listenDescriptor]: { kind: "listen", path: places.socket, mode: 0o600 },
+      [bootDescriptor]: { kind: "stream" },
+    },
+  });
+  const boot = child.streams.get(bootDescriptor);
+  if (boot === undefined) throw new KumiteError("internal", "a shim was started without a boot channel");
+  const ended = deferred();
+  let isOurs = true;
+  void child.exited.then(async () => {
+    if (isOurs) for (const cgroup of cgroups) await removeQuietly(os, cgroup);
+    ended.resolve();
+  });
+  const ready = withDeadline(readyTimeoutMs, "a machine of the cache", async (signal) => {
+    const line = await new ByteReader(boot).readLine(maxCacheLine, signal).catch(() => undefined);
+    const said = line === undefined ? undefined : parseJson(line);
+    if (isCachedShim(said)) return said;
+    const why = isRecord(said) && isRecord(said.error) ? String(said.error.message) : `see ${places.log}`;
+    throw new KumiteError("hypervisor/start-failed", `a machine of the cache did not come up: ${why}`);
+  });
+  return {
+    ready,
+    ended: ended.promise,
+    release: () => {
+      isOurs = false;
+      void boot.write(encodeUtf8('{"promised":true}\n')).then(
+        () => boot.close(),
+        () => boot.close(),
+      );
+    },
+    // It undoes what it is made of when it is left alone.
+    stop: () => boot.close(),
+  };
+}
+
+async function removeQuietly(os: Os, directory: string): Promise<void> {
+  try {
+    await os.files.removeDir(directory);
+  } catch (error) {
+    // What is still in it is swept later.
+    if (!isSystemError(error)) throw error;
+  }
+}

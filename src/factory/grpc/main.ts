@@ -1,0 +1,240 @@
+/**
+ * `kumite-cache`, on Node: the server of the VM cache. Keeps machines ready and gives them out, over gRPC and over a socket
+ * for our own verbs. Started by `kumite factory init` with the boot message's stream on descriptor 4 and its log on 2.
+ */
+import { writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { type Config, hypervisorConfigOf } from "../../config/config.ts";
+import { loadConfig } from "../../config/load.ts";
+import { socketDirectory } from "../../persist/paths.ts";
+import { failureLine, readyLine } from "../../shim-client/boot-message.ts";
+import { readInstall } from "../../shim-client/install.ts";
+import { shimProgram } from "../../shim-client/shim-command.ts";
+import { nodeOs } from "../../sys/node/node-os.ts";
+import type { ByteStream, Listener, Os } from "../../sys/os.ts";
+import { ByteReader } from "../../util/byte-reader.ts";
+import { withDeadline } from "../../util/deadline.ts";
+import { deferred } from "../../util/deferred.ts";
+import { isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
+import { isRecord, parseJson } from "../../util/json.ts";
+import { createLogger, type Logger, textSink } from "../../util/log.ts";
+import { signalNumbers } from "../../util/signals.ts";
+import { encodeUtf8 } from "../../util/text.ts";
+import { cacheLog, poolDirectory, sweepPool } from "../cache/places.ts";
+import { Pool } from "../cache/pool.ts";
+import { type CacheAnswer, type CachedShim, cacheSocket, maxCacheLine } from "../cache/protocol.ts";
+import { startCachedShim } from "../cache/start-cached-shim.ts";
+import { factoryCgroups, removeFactoryCgroups } from "../factory-cgroups.ts";
+import { templateKey } from "../template-key.ts";
+import { serveCache } from "./service.ts";
+
+const bootDescriptor = 4;
+const helloTimeoutMs = 10_000;
+/** For the answer to `quit` to leave. */
+const quitMs = 100;
+
+interface Words {
+  readonly config: string | undefined;
+  readonly overrides: readonly string[];
+}
+
+class CacheServer {
+  readonly #os: Os;
+  readonly #installRoot: string;
+  readonly #words: Words;
+  readonly #log: Logger;
+  readonly #stopping = deferred<string>();
+
+  constructor(os: Os, installRoot: string, words: Words, log: Logger) {
+    this.#os = os;
+    this.#installRoot = installRoot;
+    this.#words = words;
+    this.#log = log;
+  }
+
+  stop(why: string): void {
+    this.#stopping.resolve(why);
+  }
+
+  /** Calls `ready` when it serves; resolves when it has ended and nothing of it is left but what was taken. */
+  async run(ready: () => Promise<void>): Promise<void> {
+    const os = this.#os;
+    const config = await this.#config();
+    const { cacheNumber, cacheEndpoint } = config.factory;
+    if (cacheNumber === 0) {
+      throw new KumiteError("config/invalid", "vm_cache_number is 0: there is no cache to serve", {
+        phase: "factory.init",
+      });
+    }
+    await this.#refuseSecond(cacheEndpoint);
+    const cgroups = await factoryCgroups(os);
+    await sweepPool(os, cgroups, this.#log);
+    const what = await this.#essence(config);
+    const program = await shimProgram(os, await readInstall(os, this.#installRoot));
+    const pool = new Pool({
+      size: cacheNumber,
+      log: this.#log,
+      start: () => startCachedShim(os, { ...program, ...this.#words, cgroups }),
+    });
+    void pool.failed.then((why) => this.stop(`no machines can be made: ${why}`));
+    const take = () => {
+      const machine = pool.take();
+      if (machine !== undefined) return machine;
+      throw new KumiteError("container/wrong-state", "no machine is ready");
+    };
+    await os.files.makeDirs(socketDirectory, 0o700);
+    const listener = await os.sockets.listen(cacheSocket, 0o600);
+    const stopService = await serveCache(
+      {
+        config: () => ({ machine: JSON.stringify(hypervisorConfigOf(config)), agent: JSON.stringify(config.agent) }),
+        take,
+        machines: () => pool.machines,
+        quit: () => setTimeout(() => this.stop("asked to quit"), quitMs),
+      },
+      cacheEndpoint,
+    );
+    void this.#serve(listener, pool, take, what, cacheNumber);
+    await ready();
+    this.#log.info(`stopping: ${await this.#stopping.promise}`);
+    stopService();
+    await listener.close();
+    await pool.close();
+    await sweepPool(os, cgroups, this.#log);
+    await removeQuietly(os, cacheEndpoint);
+    // Nothing went wrong that somebody would want to read of.
+    await removeQuietly(os, cacheLog);
+    await os.files.removeDir(poolDirectory).catch(() => {});
+    await removeFactoryCgroups(os);
+  }
+
+  #config(): Promise<Config> {
+    const { config: path, overrides } = this.#words;
+    return loadConfig(this.#os, { installRoot: this.#installRoot, path, overrides });
+  }
+
+  /** What a machine is made of, as a text that is the same exactly when two machines are. */
+  async #essence(config: Config): Promise<string> {
+    const { factory: _ours, notices: _words, ...rest } = config;
+    return `${await templateKey(this.#os, config, "directory", "")} ${JSON.stringify(rest)}`;
+  }
+
+  /** A server that is killed leaves its sockets; one that lives answers on them. */
+  async #refuseSecond(endpoint: string): Promise<void> {
+    for (const socket of [cacheSocket, endpoint]) {
+      try {
+        (await this.#os.sockets.connect(socket)).close();
+      } catch (error) {
+        if (!isSystemError(error)) throw error;
+        if (!isSystemError(error, "ENOENT")) await removeQuietly(this.#os, socket);
+        continue;
+      }
+      throw new KumiteError(
+        "container/exists",
+        `${socket} already exist. Please stop running VMCache server and remove it`,
+        {
+          phase: "factory.init",
+          hint: "`kumite factory destroy` stops it",
+        },
+      );
+    }
+  }
+
+  async #serve(listener: Listener, pool: Pool, take: () => CachedShim, what: string, wanted: number): Promise<void> {
+    for await (const stream of listener) {
+      void this.#answerOn(stream, async (question) => {
+        switch (question.ask) {
+          case "status":
+            return { status: { pid: process.pid, wanted, machines: pool.machines } };
+          case "quit":
+            setTimeout(() => this.stop("asked to quit"), quitMs);
+            return { quitting: true };
+          case "take":
+            return (await this.#isSame(question, what))
+              ? { machine: take() }
+              : { none: "the configuration is another one" };
+          default:
+            return { none: "that is no question" };
+        }
+      });
+    }
+  }
+
+  async #isSame(question: Record<string, unknown>, what: string): Promise<boolean> {
+    const { config, overrides } = this.#words;
+    if (question.config !== (config ?? null) || JSON.stringify(question.overrides) !== JSON.stringify(overrides))
+      return false;
+    // The files may have been changed since.
+    return (await this.#essence(await this.#config())) === what;
+  }
+
+  async #answerOn(
+    stream: ByteStream,
+    answer: (question: Record<string, unknown>) => Promise<CacheAnswer>,
+  ): Promise<void> {
+    try {
+      const read = (signal: AbortSignal) => new ByteReader(stream).readLine(maxCacheLine, signal);
+      const line = await withDeadline(helloTimeoutMs, "a question", read);
+      const question = line === undefined ? undefined : parseJson(line);
+      if (!isRecord(question)) return;
+      const said = await answer(question).catch((error: unknown): CacheAnswer => ({ none: messageOf(error) }));
+      await stream.write(encodeUtf8(`${JSON.stringify(said)}\n`));
+    } catch (error) {
+      this.#log.warn(`a client went away: ${messageOf(error)}`);
+    } finally {
+      stream.close();
+    }
+  }
+}
+
+async function removeQuietly(os: Os, path: string): Promise<void> {
+  try {
+    await os.files.removeFile(path);
+  } catch (error) {
+    if (!isSystemError(error, "ENOENT")) throw error;
+  }
+}
+
+function wordsOf(argv: readonly string[]): Words {
+  const overrides: string[] = [];
+  let config: string | undefined;
+  for (let at = 0; at < argv.length; at += 2) {
+    const [flag, value = ""] = [argv[at], argv[at + 1]];
+    if (flag === "--config") config = value;
+    else if (flag === "--set") overrides.push(value);
+    else throw new KumiteError("usage/invalid", `kumite-cache: unexpected argument "${flag}"`);
+  }
+  return { config, overrides };
+}
+
+async function main(): Promise<number> {
+  const installRoot = dirname(process.argv[1] ?? "");
+  const os = nodeOs({ installRoot });
+  const log = createLogger({ sink: textSink(writeLog), now: os.clock.now });
+  const boot = os.self.stream(bootDescriptor);
+  try {
+    const server = new CacheServer(os, installRoot, wordsOf(process.argv.slice(2)), log);
+    const { SIGTERM, SIGINT, SIGPIPE } = signalNumbers;
+    os.self.onSignals([SIGTERM, SIGINT], ({ signal }) => server.stop(`signal ${signal}`));
+    os.self.onSignals([SIGPIPE], () => {});
+    await server.run(async () => {
+      await boot.write(readyLine()).catch(() => {});
+      boot.close();
+    });
+    return 0;
+  } catch (error) {
+    log.error(messageOf(error));
+    await boot.write(failureLine(error)).catch(() => {});
+    boot.close();
+    return 1;
+  }
+}
+
+function writeLog(line: string): void {
+  try {
+    writeSync(2, line);
+  } catch {
+    // There is nobody else to tell.
+  }
+}
+
+process.exit(await main());

@@ -1,0 +1,129 @@
+/**
+ * A machine that is up before anybody wants it: with a tree to share and nothing in it, and an agent that has answered and
+ * has no sandbox. It has a journal of its own until a sandbox takes it over.
+ */
+import type { Config } from "../config/config.ts";
+import type { PoolPlaces } from "../factory/cache/places.ts";
+import { cloneVm } from "../factory/clone.ts";
+import { type CloneSetting, cloneShare } from "../factory/machine-shape.ts";
+import { scopeOf } from "../factory/template-scope.ts";
+import type { StartContext } from "../hypervisor/driver.ts";
+import type { SharedDirectory } from "../hypervisor/spec.ts";
+import { Journal } from "../persist/journal.ts";
+import { undoAll } from "../persist/undo.ts";
+import { makeSharedTree, type SharedTree } from "../storage/shared-tree.ts";
+import type { Os } from "../sys/os.ts";
+import { messageOf } from "../util/errors.ts";
+import type { Logger } from "../util/log.ts";
+import { startVm } from "../vm/start-vm.ts";
+import type { Vm } from "../vm/vm.ts";
+import { sharedTree } from "./storage-choices.ts";
+
+export interface WarmMachine {
+  /** What it was made of. */
+  readonly config: Config;
+  readonly vm: Vm;
+  readonly tree: SharedTree;
+  /** It goes on from a template, so its memory is its own. */
+  readonly cloned: boolean;
+  /** How the guest sees the tree's view. */
+  readonly directory: SharedDirectory;
+  /** What it is made of, for the sandbox that takes it over. */
+  readonly journal: Journal;
+  /** Where its log and its guest's console go from now on. */
+  hear(log: Logger, onConsoleLine: (line: string) => void): void;
+  /** Ends it and undoes all of it. Never rejects. */
+  discard(): Promise<void>;
+}
+
+export interface WarmRequest {
+  readonly config: Config;
+  readonly places: PoolPlaces;
+  readonly cgroups: readonly string[];
+}
+
+/** @throws KumiteError of the part that failed; nothing is left then */
+export async function warmMachine(
+  os: Os,
+  request: WarmRequest,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<WarmMachine> {
+  const { places } = request;
+  const { pid, startTicks } = os.self;
+  await os.files.makeDirs(places.directory, 0o700);
+  const journal = new Journal(os, places.journal, {
+    id: places.name,
+    token: places.name,
+    owner: { pid, startTicks },
+    steps: [],
+  });
+  await journal.record({ kind: "directory", path: places.directory });
+  try {
+    return await make(os, request, journal, log, signal);
+  } catch (error) {
+    await undoAll(os, journal.content.steps);
+    throw error;
+  }
+}
+
+async function make(
+  os: Os,
+  { config, places, cgroups }: WarmRequest,
+  journal: Journal,
+  firstLog: Logger,
+  signal: AbortSignal,
+): Promise<WarmMachine> {
+  let log = firstLog;
+  let onConsoleLine: (line: string) => void = () => {};
+  const tree = await makeSharedTree(os, journal, places.shared);
+  await journal.make({ kind: "directory", path: places.vm }, () => os.files.makeDir(places.vm, 0o700));
+  const context: StartContext = {
+    willMake: (step) => journal.record(step),
+    made: (key, process) => journal.made(key, process),
+    signal,
+    onConsoleLine: (line) => onConsoleLine(line),
+    log: (level, message, fields) => log[level](message, { phase: "vm", ...fields }),
+  };
+  const setting = { id: `cached-${places.name}`, directory: places.vm, cgroups, disks: [] as const };
+  const started = await start(os, config, setting, tree.view, context, log);
+  return {
+    ...started,
+    config,
+    tree,
+    journal,
+    hear: (next, onLine) => {
+      log = next;
+      onConsoleLine = onLine;
+    },
+    discard: async () => {
+      await started.vm.stop().catch((error: unknown) => log.warn(`a machine did not stop: ${messageOf(error)}`));
+      for (const { error } of await undoAll(os, journal.content.steps)) log.warn(`left behind: ${messageOf(error)}`);
+    },
+  };
+}
+
+/** Over a template where what containers write may stay in the guest; else as a cold start has it. */
+async function start(
+  os: Os,
+  config: Config,
+  setting: Omit<CloneSetting, "shared">,
+  view: string,
+  context: StartContext,
+  log: Logger,
+): Promise<Pick<WarmMachine, "vm" | "directory" | "cloned">> {
+  if (config.factory.template !== false && config.runtime.rootfsWrites === "guest") {
+    const wish = { config: { ...config, factory: { ...config.factory, template: true } } };
+    const scope = scopeOf(config.factory, "");
+    const outcome = await cloneVm(
+      os,
+      { ...wish, setting: { ...setting, shared: view }, shape: "directory", scope },
+      context,
+    );
+    if (outcome.kind === "cloned") return { vm: outcome.vm, directory: cloneShare(view), cloned: true };
+    log.warn(`the machine boots: ${outcome.why}`, { phase: "vm" });
+  }
+  const directory = sharedTree(config, view);
+  const vm = await startVm(os, config, { ...setting, sharedDirectories: [directory] }, context);
+  return { vm, directory, cloned: false };
+}

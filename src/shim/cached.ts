@@ -1,0 +1,145 @@
+/**
+ * The life of a shim before it has a sandbox: its machine comes up, it says so to the server that started it, and waits to
+ * be told whose it is. It ends with the server until it was promised to somebody, and soon after when nobody comes.
+ */
+import { moveProcesses } from "../cgroups/move.ts";
+import type { Config } from "../config/config.ts";
+import { type PoolPlaces, poolPlaces } from "../factory/cache/places.ts";
+import { type Adoption, type CachedShim, maxCacheLine, mountNamespace } from "../factory/cache/protocol.ts";
+import { sandboxPaths } from "../persist/paths.ts";
+import { type WarmMachine, warmMachine } from "../sandbox/warm.ts";
+import type { ByteStream, Listener, Os } from "../sys/os.ts";
+import { ByteReader } from "../util/byte-reader.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { deferred } from "../util/deferred.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
+import { isRecord, parseJson } from "../util/json.ts";
+import type { Logger } from "../util/log.ts";
+import { encodeUtf8 } from "../util/text.ts";
+
+/** From being promised to somebody to being told whose it is. */
+const adoptionTimeoutMs = 10_000;
+const helloTimeoutMs = 10_000;
+
+export interface CachedOptions {
+  readonly os: Os;
+  readonly config: Config;
+  readonly log: Logger;
+  readonly listener: Listener;
+  /** To the server. */
+  readonly boot: ByteStream;
+  readonly name: string;
+  /** Of its own, which it leaves when it is taken. */
+  readonly cgroups: readonly string[];
+}
+
+export interface Adopted {
+  readonly adoption: Adoption;
+  readonly warm: WarmMachine;
+}
+
+/** `undefined` when it is nobody's: everything of it is undone then. @throws KumiteError when its machine does not come up */
+export async function waitForAdoption(options: CachedOptions): Promise<Adopted | undefined> {
+  const { os, config, log, boot, name, cgroups } = options;
+  const places = poolPlaces(name);
+  const life = new AbortController();
+  const server = watchServer(boot, life);
+  const warm = await warmMachine(os, { config, places, cgroups }, log, life.signal);
+  try {
+    await boot.write(encodeUtf8(`${JSON.stringify(await describe(options, warm))}\n`));
+    const adoption = await adopted(options, places, warm, server);
+    if (adoption !== undefined) return { adoption, warm };
+  } catch (error) {
+    log.warn(`the machine is given up: ${messageOf(error)}`);
+  }
+  await warm.discard();
+  return undefined;
+}
+
+/** What the server's end of the boot stream says: nothing until the shim is promised, and then that; its end is an end. */
+interface Server {
+  readonly promised: Promise<void>;
+  readonly gone: Promise<void>;
+}
+
+function watchServer(boot: ByteStream, life: AbortController): Server {
+  const promised = deferred();
+  const gone = deferred();
+  const follow = async (): Promise<void> => {
+    const line = await new ByteReader(boot).readLine(maxCacheLine).catch(() => undefined);
+    if (line === undefined) {
+      life.abort(new Error("the server of the cache is gone"));
+      gone.resolve();
+    } else promised.resolve();
+  };
+  void follow();
+  return { promised: promised.promise, gone: gone.promise };
+}
+
+async function describe({ os, config, name }: CachedOptions, { vm }: WarmMachine): Promise<CachedShim> {
+  const { pid, startTicks } = os.self;
+  const { vcpus, memoryMiB } = config.qemu;
+  const socket = poolPlaces(name).socket;
+  return { name, shim: { pid, startTicks }, socket, pid: vm.machine.pid, vcpus, memoryMiB };
+}
+
+async function adopted(
+  { os, listener, cgroups, log }: CachedOptions,
+  places: PoolPlaces,
+  { vm }: WarmMachine,
+  server: Server,
+): Promise<Adoption | undefined> {
+  const ended = vm.machine.exited.then(() => "ended" as const);
+  const first = await Promise.race([
+    server.promised.then(() => "promised" as const),
+    server.gone.then(() => "gone" as const),
+    ended,
+  ]);
+  if (first !== "promised") return undefined;
+  const asking = async (): Promise<Adoption> => {
+    for await (const stream of listener) {
+      const adoption = await ask(os, stream, places, cgroups, log);
+      if (adoption !== undefined) return adoption;
+    }
+    throw new KumiteError("protocol/closed", "the socket was closed");
+  };
+  return withDeadline(adoptionTimeoutMs, "whoever took the machine", asking);
+}
+
+/** One attempt: whoever asks gets an answer, and may come again when it is not a good one. */
+async function ask(
+  os: Os,
+  stream: ByteStream,
+  places: PoolPlaces,
+  cgroups: readonly string[],
+  log: Logger,
+): Promise<Adoption | undefined> {
+  try {
+    const read = (signal: AbortSignal) => new ByteReader(stream).readLine(maxCacheLine, signal);
+    const line = await withDeadline(helloTimeoutMs, "a request", read);
+    const adoption = adoptionIn(line);
+    if (adoption.mountNamespace !== (await mountNamespace(os))) {
+      throw new KumiteError("oci/unsupported", "the caller is in another mount namespace than the cache");
+    }
+    await moveProcesses(os, cgroups, adoption.cgroups);
+    for (const cgroup of cgroups) await os.files.removeDir(cgroup);
+    await os.files.rename(places.socket, sandboxPaths(adoption.root, adoption.id).socket);
+    await stream.write(encodeUtf8('{"adopted":true}\n'));
+    return adoption;
+  } catch (error) {
+    log.warn(`a request for the machine failed: ${messageOf(error)}`);
+    await stream.write(encodeUtf8(`${JSON.stringify({ error: messageOf(error) })}\n`)).catch(() => {});
+    return undefined;
+  } finally {
+    stream.close();
+  }
+}
+
+function adoptionIn(line: string | undefined): Adoption {
+  const value = line === undefined ? undefined : parseJson(line);
+  const adopt = isRecord(value) ? value.adopt : undefined;
+  const texts = isRecord(adopt) ? [adopt.root, adopt.id, adopt.bundle, adopt.logFormat, adopt.mountNamespace] : [];
+  const isWhole = texts.length > 0 && texts.every((text) => typeof text === "string");
+  if (isRecord(adopt) && isWhole && Array.isArray(adopt.cgroups)) return adopt as unknown as Adoption;
+  throw new KumiteError("protocol/violation", "that is no request for a machine");
+}

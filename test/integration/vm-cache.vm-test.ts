@@ -1,0 +1,208 @@
+/** The VM cache: machines that are up before anybody wants them, handed out once, and gone with their server. */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createConnection } from "node:net";
+import path from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import * as grpc from "@grpc/grpc-js";
+import { Empty } from "../../src/protocol/gen/google/protobuf/empty.ts";
+import { GrpcStatus, GrpcVMConfig } from "../../src/protocol/gen/kata/cache.ts";
+import { type Bundle, shell } from "../support/bundle.ts";
+import { execute, type Finished, succeed } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { processOf, sandboxProcesses } from "../support/sandbox.ts";
+import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
+
+interface CacheDocument {
+  readonly pid: number;
+  readonly machines: readonly { readonly pid: number; readonly memoryMiB: number }[];
+}
+
+describe("the VM cache", onlyKumite, () => {
+  let place: Workplace;
+  let config: string;
+  let endpoint: string;
+  let bundle: Bundle;
+
+  before(async () => {
+    place = await Workplace.open("cache");
+    config = place.path("configuration.toml");
+    endpoint = path.join(place.directory, "cache", "cache.sock");
+    writeConfig(256);
+    bundle = await place.bundle(shell("echo up; while :; do sleep 1; done"));
+  });
+  after(() => place[Symbol.asyncDispose]());
+  afterEach(async () => {
+    const destroyed = await factory("destroy");
+    assert.equal(destroyed.status, 0, destroyed.stderr);
+  });
+  guardAgainstLeftOvers(() => ({ directories: [place.root, "/run/kumite-cache"] }));
+
+  function writeConfig(memoryMiB: number): void {
+    const lines = [
+      "[hypervisor.qemu]",
+      `default_memory = ${memoryMiB}`,
+      "[factory]",
+      "vm_cache_number = 1",
+      `vm_cache_endpoint = "${endpoint}"`,
+    ];
+    writeFileSync(config, `${lines.join("\n")}\n`);
+  }
+
+  const withConfig = (...args: string[]) => [runtimePath, "--root", place.root, "--config", config, ...args];
+  const factory = (...args: string[]): Promise<Finished> => execute(withConfig("factory", ...args));
+
+  async function status(): Promise<CacheDocument | undefined> {
+    return (JSON.parse((await factory("status", "--json")).stdout) as { cache?: CacheDocument }).cache;
+  }
+
+  /** Serves, and has a machine. */
+  async function served(): Promise<CacheDocument> {
+    const { status: code, stderr } = await factory("init");
+    assert.equal(code, 0, stderr);
+    return ready();
+  }
+
+  function ready(other = -1): Promise<CacheDocument> {
+    return eventually("a machine that is ready", async () => {
+      const cache = await status();
+      return cache?.machines.some(({ pid }) => pid !== other) ? cache : undefined;
+    });
+  }
+
+  async function started(): Promise<{ id: string; log: string }> {
+    const id = place.newId();
+    const quiet = ["sh", "-c", 'exec "$@" >/dev/null 2>"$0"', path.join(place.directory, `${id}.err`)];
+    await succeed([...quiet, ...withConfig("run", "--detach", "--bundle", bundle.directory, id)]);
+    return { id, log: readFileSync(path.join(place.root, id, "shim.log"), "utf8") };
+  }
+
+  it("gives a container a machine that was up before, and makes another one", async () => {
+    const { machines } = await served();
+    const { id, log } = await started();
+    assert.match(log, /the machine is one of the cache/);
+    assert.deepEqual(sandboxProcesses(id).get("qemu"), [machines[0]?.pid]);
+    assert.equal((await place.must(["exec", id, "sh", "-c", "echo seen > /seen; cat /seen"])).stdout, "seen\n");
+    assert.equal(readFileSync(path.join(bundle.rootfs, "seen"), "utf8"), "seen\n");
+    await ready(machines[0]?.pid);
+    await place.must(["delete", "--force", id]);
+    assert.deepEqual([...sandboxProcesses(id)], []);
+  });
+
+  it("answers the gRPC service of Kata Containers, on a socket of root's alone", async () => {
+    const { pid, machines } = await served();
+    assert.equal(statSync(endpoint).mode & 0o777, 0o600);
+    const said = GrpcStatus.decode(await call(endpoint, "Status"));
+    assert.deepEqual(said, {
+      pid: BigInt(pid),
+      vmstatus: [{ pid: BigInt(machines[0]?.pid ?? 0), cpu: 1, memory: 256 }],
+    });
+    const { Data } = GrpcVMConfig.decode(await call(endpoint, "Config"));
+    assert.equal((JSON.parse(Buffer.from(Data).toString()) as { memoryMiB: number }).memoryMiB, 256);
+    const lines = (await factory("status")).stdout;
+    assert.match(
+      lines,
+      new RegExp(`vm cache server pid = ${pid}\nVM pid = ${machines[0]?.pid} Cpu = 1 Memory = 256MiB\n`),
+    );
+    const second = await factory("init");
+    assert.notEqual(second.status, 0);
+    assert.match(second.stderr, /already exist\. Please stop running VMCache server/);
+    await call(endpoint, "Quit");
+    await eventually("the server is gone", () => (existsSync(`/proc/${pid}/fd/0`) ? undefined : true));
+    assert.ok(!existsSync(endpoint));
+  });
+
+  it("hands out no machine of another configuration: the container boots, with one warning", async () => {
+    await served();
+    writeConfig(512);
+    try {
+      const log = place.path("log");
+      const finished = await execute([
+        ...[runtimePath, "--root", place.root, "--log", log, "--config", config],
+        ...[
+          "run",
+          "--bundle",
+          (await place.bundle(shell("sed -n 's/MemTotal: *//p' /proc/meminfo"))).directory,
+          place.newId(),
+        ],
+      ]);
+      assert.ok(Number.parseInt(finished.stdout, 10) > 256 * 1024, finished.stderr);
+      const warnings = readFileSync(log, "utf8")
+        .split("\n")
+        .filter((line) => line.includes("no machine of the cache"));
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0] ?? "", /the configuration is another one/);
+    } finally {
+      writeConfig(256);
+    }
+  });
+
+  it("leaves what was taken when it is destroyed", async () => {
+    await served();
+    const { id } = await started();
+    assert.equal((await factory("destroy")).stdout, "vm factory destroyed\n");
+    assert.equal((await place.must(["exec", id, "echo", "alive"])).stdout, "alive\n");
+    await place.must(["delete", "--force", id]);
+  });
+
+  it("goes with a client that takes a machine and is never heard of again", async () => {
+    const { machines } = await served();
+    const answer = await line("/run/kumite/s/cache", { ask: "take", config, overrides: [] });
+    assert.match(answer, /"machine"/);
+    await ready(machines[0]?.pid);
+    await eventually("the machine of nobody", () => (existsSync(`/proc/${machines[0]?.pid}/fd/0`) ? undefined : true));
+  });
+
+  it("whose server is killed leaves no machine, and the next one begins anew", async () => {
+    const { pid, machines } = await served();
+    process.kill(pid, "SIGKILL");
+    await eventually("no machine", () => (existsSync(`/proc/${machines[0]?.pid}/fd/0`) ? undefined : true));
+    await served();
+  });
+
+  it("removes what a server and a shim left that were killed together", async () => {
+    const { pid, machines } = await served();
+    const qemu = machines[0]?.pid ?? 0;
+    const shim = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${qemu}/status`, "utf8"))?.[1]);
+    for (const victim of [shim, pid]) process.kill(victim, "SIGKILL");
+    await eventually("no machine", () => (existsSync(`/proc/${qemu}/fd/0`) ? undefined : true));
+    assert.ok(readdirSync("/run/kumite-cache").length > 0);
+    await served();
+  });
+
+  it("gives a container that is stopped with 137 when its shim is killed, and can be deleted", async () => {
+    await served();
+    const { id } = await started();
+    process.kill(await processOf(id, "shim"), "SIGKILL");
+    await place.untilStatus(id, "stopped");
+    await place.must(["delete", id]);
+    assert.deepEqual([...sandboxProcesses(id)], []);
+  });
+});
+
+/** One call of the service. */
+function call(endpoint: string, method: string): Promise<Uint8Array> {
+  const client = new grpc.Client(`unix:${endpoint}`, grpc.credentials.createInsecure());
+  const bytes = (value: Uint8Array) => Buffer.from(value);
+  return new Promise<Uint8Array>((resolve, reject) => {
+    const request = Empty.encode({}).finish();
+    client.makeUnaryRequest(`/cache.CacheService/${method}`, bytes, bytes, request, (error, value) => {
+      client.close();
+      if (error !== null || value === undefined) reject(error ?? new Error("no answer"));
+      else resolve(value);
+    });
+  });
+}
+
+function line(socket: string, question: object): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const connection = createConnection(socket, () => connection.write(`${JSON.stringify(question)}\n`));
+    let said = "";
+    connection.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    connection.on("end", () => resolve(said));
+    connection.on("error", reject);
+  });
+}
