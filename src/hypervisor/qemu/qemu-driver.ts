@@ -163,7 +163,8 @@ async function startQemu(
     descriptors,
     cgroups: spec.cgroups,
     // What it needs is open or belongs to root; a guest that takes it over must not mount, load or enter anything.
-    noCapabilities: true,
+    // By 9p it acts on the host's files itself: without these it could not give one to another user, nor read all.
+    noCapabilities: !machine.devices.some(({ kind }) => kind === "9p"),
   });
   scope.add("qemu", () => qemu.kill());
   return qemu;
