@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
-import { chown, writeFile } from "node:fs/promises";
+import { chown, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -160,6 +160,8 @@ describe("a QEMU that was taken over", () => {
       const file = path.join(directory, "of-another");
       await writeFile(file, "", { mode: 0o600 });
       await chown(file, 1000, 1000);
-      assert.equal(await attempt(machine, "open", file, 0), `result ${EACCES}`);
+      const answer = await attempt(machine, "open", file, 0);
+      await rm(file);
+      assert.equal(answer, `result ${EACCES}`);
     }));
 });
