@@ -3,8 +3,11 @@
  * Names as in /proc/modules. A kernel that has one of them built in is fine.
  */
 
-/** Loaded first, by the agent, before it can be reached: PCI transport and the port it listens on. */
-export const earlyModules: readonly string[] = ["virtio_pci", "virtio_console"];
+/** How devices are reached: the agent loads the one that the board has, first of all. */
+export const transportModules: readonly string[] = ["virtio_pci", "virtio_mmio"];
+
+/** Loaded next, by the agent, before it can be reached: the port it listens on. */
+export const earlyModules: readonly string[] = ["virtio_console"];
 
 /** Loaded when something asks for them. */
 export const lateModules: readonly string[] = [
@@ -21,6 +24,11 @@ export const lateModules: readonly string[] = [
   "vmw_vsock_virtio_transport",
   // Network interfaces of a sandbox.
   "virtio_net",
+  // Random numbers of the host, and telling it which pages are free: where the machine has such devices.
+  "virtio_rng",
+  "virtio_balloon",
+  // Telling the host of a panic: where the machine has such a device.
+  "pvpanic_mmio",
   // Memory that grows and shrinks.
   "virtio_mem",
 ];

@@ -4,6 +4,7 @@
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { ModuleIndex } from "../../src/guest/modules/index-format.ts";
 import { cached, contentKey } from "../../tools/engine/cache.ts";
 import { run } from "../../tools/engine/run.ts";
 import { cpioArchive } from "../../tools/guest/cpio.ts";
@@ -35,7 +36,7 @@ async function make(target: string, kernel: KernelInUse): Promise<void> {
   await mkdir(target, { recursive: true });
   const init = join(target, "init");
   await run("musl-gcc", [...compilerFlags, "-o", init, source]);
-  const early = kernel.index.early.map((name) => ({ path: `floor/${name}.ko`, file: kernel.moduleFiles.get(name) }));
+  const early = namesOf(kernel.index).map((name) => ({ path: `floor/${name}.ko`, file: kernel.moduleFiles.get(name) }));
   const modules = await Promise.all(
     early.map(async ({ path, file }) => {
       if (file === undefined) throw new Error(`the guest kernel lost the module of ${path}`);
@@ -52,4 +53,10 @@ async function make(target: string, kernel: KernelInUse): Promise<void> {
     ...modules,
   ]);
   await writeFile(join(target, "initrd.img"), archive);
+}
+
+/** The floor's board has PCI: its transport comes first, with what that needs. None of it is a module in every kernel. */
+function namesOf({ early, modules }: ModuleIndex): string[] {
+  const transport = modules.virtio_pci;
+  return [...new Set([...(transport === undefined ? [] : [...transport.needs, "virtio_pci"]), ...early])];
 }

@@ -4,7 +4,7 @@
  */
 import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
 import { sharedTag } from "../storage/guest-paths.ts";
-import type { VmRequest } from "../vm/start-vm.ts";
+import type { VmRequest } from "../vm/vm-spec.ts";
 import { memoryPath, statePath, type Template, type TemplatePlaces } from "./template-store.ts";
 
 /** What the guest has beside memory and processors. */

@@ -171,7 +171,8 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       const { driver } = subject();
       if (!driver.capabilities.snapshots) {
         const refused = (error: unknown) => isKumiteError(error, "hypervisor/unsupported");
-        await assert.rejects(driver.start(original, context()), refused);
+        const clone = spec({ ...shape, memoryBacking: backing(false), restoreFrom: memory });
+        await assert.rejects(driver.start(clone, context()), refused);
         assert.deepEqual(told, []);
         t.diagnostic("saves no machines, and refuses to");
         return;

@@ -11,6 +11,8 @@ export interface DriverCapabilities {
   readonly isolates: boolean;
   /** Setting the guest's clock and seeding its random generator make sense. */
   readonly ownClock: boolean;
+  /** The guest has a kernel and memory of its own: what a specification says of hardware means something. */
+  readonly ownKernel: boolean;
   /** How the guest can reach shared directories; the first is the default. */
   readonly sharing: readonly SharingWay[];
   /** What disks can be on; none for a driver without disks. */

@@ -2,7 +2,7 @@
 import { type Config, type HypervisorConfig, hypervisorConfigOf } from "../config/config.ts";
 import { containerTypeOf } from "../oci/container-role.ts";
 import type { OciResources } from "../oci/spec.ts";
-import type { BootSize } from "../vm/start-vm.ts";
+import type { BootSize } from "../vm/vm-spec.ts";
 import { demandOf, type Sizing, type SizingBase, type SizingRule, sizeSandbox } from "./sizing.ts";
 import { type StaticSizing, staticContainerSizing, staticPodSizing } from "./static-sizing.ts";
 

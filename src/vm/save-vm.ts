@@ -7,7 +7,8 @@ import type { StartContext } from "../hypervisor/driver.ts";
 import type { Os } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
 import { driverFor } from "./driver-for.ts";
-import { notUp, specOf, type VmRequest } from "./start-vm.ts";
+import { notUp } from "./start-vm.ts";
+import { specOf, type VmRequest } from "./vm-spec.ts";
 
 const consoleLines = 30;
 

@@ -3,37 +3,14 @@
  * When the guest does not come up, the error says how far it came.
  */
 import { connectAgent } from "../agent-client/connect.ts";
-import type { Config, QemuConfig } from "../config/config.ts";
-import type { DriverCapabilities, RunningVm, StartContext, VmExit } from "../hypervisor/driver.ts";
-import type { VmSpec } from "../hypervisor/spec.ts";
+import type { Config } from "../config/config.ts";
+import type { RunningVm, StartContext, VmExit } from "../hypervisor/driver.ts";
 import type { Os } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
 import { driverFor } from "./driver-for.ts";
 import { Vm } from "./vm.ts";
-
-/** What the configuration does not say. */
-export interface VmRequest
-  extends Pick<
-    VmSpec,
-    "id" | "directory" | "sharedDirectories" | "disks" | "cgroups" | "memoryBacking" | "restoreFrom"
-  > {
-  /** Default: that of the configuration. */
-  readonly size?: BootSize;
-  /** Added to those of the configuration. */
-  readonly kernelParameters?: readonly string[];
-  /** Instead of the configuration's limit for the agent's first answer. */
-  readonly dialTimeoutMs?: number;
-}
-
-export interface BootSize {
-  readonly vcpus: number;
-  /** Instead, where none can be plugged in later. */
-  readonly allVcpus: number;
-  readonly memoryMiB: number;
-  /** It may become larger while it runs. */
-  readonly grows: boolean;
-}
+import { specOf, type VmRequest } from "./vm-spec.ts";
 
 const consoleLines = 30;
 const endMs = 1_000;
@@ -62,46 +39,6 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
     if (context.signal.aborted) throw error;
     throw notUp(request.id, error, { elapsedMs: Math.round(os.clock.monotonic() - startedMs), console });
   }
-}
-
-export function specOf({ qemu, agent }: Config, request: VmRequest, capabilities: DriverCapabilities): VmSpec {
-  const { kernelParameters = [], dialTimeoutMs: _ours, size, ...rest } = request;
-  return {
-    ...rest,
-    ...sizeOf(qemu, size, capabilities),
-    guest: { kernel: qemu.kernel, initrd: initrdOf(qemu), agent: agent.path },
-    kernelParameters: [...agentParameters(agent), ...kernelParameters, ...qemu.kernelParameters],
-  };
-}
-
-function sizeOf(machine: QemuConfig, size: BootSize | undefined, { hotplug }: DriverCapabilities): SizeSpec {
-  const { vcpus, memoryMiB } = size ?? machine;
-  const grows = size?.grows ?? true;
-  if (!grows || hotplug.length === 0) return { vcpus: size?.allVcpus ?? vcpus, memoryMiB };
-  const { maxVcpus, maxMemoryMiB, memoryOffsetMiB, memorySlots, memory } = machine;
-  const maxMiB = maxMemoryMiB + memoryOffsetMiB;
-  const by = memory.virtioMem ? "virtio-mem" : "dimm";
-  return {
-    vcpus,
-    maxVcpus: Math.max(vcpus, maxVcpus),
-    memoryMiB,
-    ...(maxMiB > memoryMiB ? { memoryGrowth: { maxMiB, slots: memorySlots, by } } : {}),
-  };
-}
-
-type SizeSpec = Pick<VmSpec, "vcpus" | "maxVcpus" | "memoryMiB" | "memoryGrowth">;
-
-function agentParameters({ debug, debugConsole }: Config["agent"]): string[] {
-  const console = ["agent.debug_console", "agent.debug_console_vport=1026"];
-  return [...(debug ? ["agent.log=debug"] : []), ...(debugConsole ? console : [])];
-}
-
-export function initrdOf({ initrd, image }: QemuConfig): string {
-  if (initrd !== undefined) return initrd;
-  throw new KumiteError("hypervisor/unsupported", `no guest can be started from the image ${image} yet`, {
-    phase: "vm.start",
-    hint: "give an initrd instead, or neither to use Kumite's own guest",
-  });
 }
 
 /** A machine that ends will never answer: that is known long before the time limit. */

@@ -7,6 +7,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { RunningVm, StartContext } from "../../src/hypervisor/driver.ts";
 import { driverSuite } from "../../src/hypervisor/driver-suite.ts";
+import { machineTypes } from "../../src/hypervisor/qemu/machine.ts";
 import { qemuDriver } from "../../src/hypervisor/qemu/qemu-driver.ts";
 import type { VmSpec } from "../../src/hypervisor/spec.ts";
 import { isKumiteError } from "../../src/util/errors.ts";
@@ -19,13 +20,16 @@ const guest = {
   initrd: path.join(testInstallRoot, "initrd.img"),
   agent: path.join(testInstallRoot, "agent"),
 };
-const driver = qemuDriver(os, {
+const options = {
   path: "/usr/bin/qemu-system-x86_64",
   virtioFsDaemons: ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"],
   accelerator: "auto",
-});
+} as const;
+const driver = qemuDriver(os, options);
 
-driverSuite("qemu", () => ({ os, guest, driver }));
+for (const machineType of machineTypes) {
+  driverSuite(`qemu-${machineType}`, () => ({ os, guest, driver: qemuDriver(os, { ...options, machineType }) }));
+}
 
 describe("a machine of QEMU", () => {
   let directory: string;

@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { earlyModules, lateModules } from "../../guest-image/modules.ts";
+import { earlyModules, lateModules, transportModules } from "../../guest-image/modules.ts";
 import type { ModuleIndex } from "../../src/guest/modules/index-format.ts";
 import { cached, contentKey } from "../engine/cache.ts";
 import { kernelOf } from "./bz-image.ts";
@@ -40,7 +40,7 @@ async function make(target: string, chosen: KernelPackage, report: (line: string
   try {
     const files = await unpackKernel(file, unpacked);
     await writeFile(join(target, "vmlinux"), loadableKernel(await kernelOf(await readFile(files.bzImage))));
-    const wanted = [...earlyModules, ...lateModules];
+    const wanted = [...transportModules, ...earlyModules, ...lateModules];
     const modules = await selectModules(files.modules, wanted, await builtInModules(files.modules));
     await mkdir(join(target, "modules"));
     for (const { info, content } of modules) {

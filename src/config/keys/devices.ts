@@ -5,10 +5,14 @@ const hypervisor = (name: string) => `config.hypervisor.${name}`;
 const ports = ["no-port", "bridge-port", "root-port", "switch-port"] as const;
 
 export const deviceKeys = {
-  default_bridges: count("PCI bridges for devices that are added later; 0 means 1, more than 5 mean 5.", "1.0.0", {
-    of: ["qemu", "firecracker"],
-    default: 1,
-  }),
+  default_bridges: count(
+    "PCI bridges for devices that are added later; 0 means 1, more than 5 mean 5; for 1 the driver may take something better.",
+    "1.0.0",
+    {
+      of: ["qemu", "firecracker"],
+      default: 1,
+    },
+  ),
   hotplug_vfio_on_root_bus: bool("Devices of the host are added to the root bus.", "1.3.0", {
     until: "3.1.0",
     of: ["qemu", "clh"],

@@ -1,9 +1,11 @@
 /** The agent as first process of a virtual machine: everything between the kernel and the first session with the host. */
 
+import { readdir } from "../../sys/linux/directory.ts";
 import { closeQuietly, dup3, open } from "../../sys/linux/file.ts";
 import { bringUpLoopback } from "../../sys/linux/interface.ts";
 import { REBOOT_POWER_OFF, reboot, sync } from "../../sys/linux/machine.ts";
 import { O_NOCTTY, O_RDWR } from "../../sys/linux/open-flags.ts";
+import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
 import { IndexedModules, type ModuleLoader, noModules } from "../modules/module-loader.ts";
 import { mountForMachine } from "./file-systems.ts";
@@ -21,13 +23,45 @@ export function prepareMachine(): void {
 /** Afterwards the way to the host is there. */
 export function loadDrivers(): ModuleLoader {
   const modules = IndexedModules.fromImage();
-  modules?.loadEarly();
+  if (modules !== undefined) loadForDevices(modules);
   if (isInitramfs()) {
     modules?.takeFiles();
     emptyInitramfs();
   }
   bringUpLoopback();
   return modules ?? noModules;
+}
+
+/** The way to the devices of this board, the one to the host, and what nothing would ask for later. */
+function loadForDevices(modules: IndexedModules): void {
+  modules.need(namesIn("/sys/bus/pci/devices").length > 0 ? "virtio_pci" : "virtio_mmio");
+  modules.loadEarly();
+  if (namesIn(panicDevice).length > 0) modules.need("pvpanic_mmio");
+  for (const name of namesIn(virtioDevices)) {
+    const type = Number(readFileText(`${virtioDevices}/${name}/device`));
+    const driver = unaskedDrivers.get(type);
+    if (driver !== undefined) modules.need(driver);
+  }
+}
+
+/** Of the board, in ACPI's tables. */
+const panicDevice = "/sys/bus/acpi/devices/QEMU0001:00";
+const virtioDevices = "/sys/bus/virtio/devices";
+
+/** Drivers that work by themselves, by the number of the device (Virtio 1.2, 5). */
+const unaskedDrivers: ReadonlyMap<number, string> = new Map([
+  [4, "virtio_rng"],
+  [5, "virtio_balloon"],
+]);
+
+/** Of a directory that a kernel without such devices lacks. */
+function namesIn(path: string): string[] {
+  try {
+    return readdir(path).map(({ name }) => name);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return [];
+    throw error;
+  }
 }
 
 /** For a machine that cannot serve anybody: its driver sees it end and shows what was said. */

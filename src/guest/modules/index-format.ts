@@ -15,7 +15,7 @@ export interface ModuleIndex {
   readonly version: 1;
   /** `uname -r` of the kernel that the modules belong to; a different running kernel would refuse them all. */
   readonly release: string;
-  /** What reaching the host takes (PCI transport, virtio-serial), to be loaded in this order before anything else. */
+  /** What reaching the host takes beside the transport of its devices, to be loaded in this order before anything else. */
   readonly early: readonly string[];
   readonly modules: Readonly<Record<string, ModuleEntry>>;
 }

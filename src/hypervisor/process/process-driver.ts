@@ -14,7 +14,15 @@ import { ProcessVm, processFd } from "./process-vm.ts";
 export function processDriver(os: Os): Driver {
   return {
     name: "process",
-    capabilities: { isolates: false, ownClock: false, sharing: ["bind"], disks: [], hotplug: [], snapshots: false },
+    capabilities: {
+      isolates: false,
+      ownClock: false,
+      ownKernel: false,
+      sharing: ["bind"],
+      disks: [],
+      hotplug: [],
+      snapshots: false,
+    },
     start: (spec, context) => start(os, spec, context),
   };
 }

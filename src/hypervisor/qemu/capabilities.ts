@@ -6,7 +6,7 @@ import type { MachineType } from "./machine.ts";
 import type { QemuDriverOptions } from "./options.ts";
 
 export function capabilitiesOf(type: MachineType): DriverCapabilities {
-  const common = { isolates: true, ownClock: true, sharing: ["virtio-fs", "9p"] } as const;
+  const common = { isolates: true, ownClock: true, ownKernel: true, sharing: ["virtio-fs", "9p"] } as const;
   switch (type) {
     case "q35":
     case "pc":

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { qemuArguments } from "./command-line.ts";
-import { kernelParameters } from "./kernel-parameters.ts";
 import type { QemuMachine } from "./machine.ts";
 import { renderOption } from "./option.ts";
 
@@ -94,22 +93,5 @@ describe("a QEMU command line", () => {
         },
       ),
     );
-  });
-});
-
-describe("the kernel's parameters", () => {
-  it("have the short cuts for an emulated CPU only there", () => {
-    const emulated = kernelParameters({ accelerator: "tcg", verbose: false, tscKhz: 2_600_000 });
-    const real = kernelParameters({ accelerator: "kvm", verbose: false, tscKhz: undefined });
-    for (const parameter of ["tsc_early_khz=2600000", "noreplace-smp", "nolapic_timer", "no_timer_check"]) {
-      assert.ok(emulated.includes(parameter) && !real.includes(parameter), parameter);
-    }
-  });
-
-  it("make a panic the end of the machine, on a console that is there from the start", () => {
-    const parameters = kernelParameters({ accelerator: "kvm", verbose: false, tscKhz: undefined });
-    for (const parameter of ["console=ttyS0", "panic=-1", "quiet"])
-      assert.ok(parameters.includes(parameter), parameter);
-    assert.ok(!kernelParameters({ accelerator: "kvm", verbose: true, tscKhz: undefined }).includes("quiet"));
   });
 });

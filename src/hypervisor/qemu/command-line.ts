@@ -30,6 +30,8 @@ export function qemuArguments(machine: QemuMachine): string[] {
     ...option("-machine", machine.type, boardOf(machine)),
     ...acceleratorOf(machine.accelerator),
     ...clockOf(machine.accelerator),
+    // Left to itself QEMU speaks there as before virtio 1, which a file-sharing daemon does not understand.
+    ...(machine.type === "microvm" ? ["-global", "virtio-mmio.force-legacy=off"] : []),
     ...option("-cpu", ...cpuOf(machine)),
     ...option("-smp", String(machine.vcpus), growthOf(machine)),
     ...memoryOptions(machine.memory, machine.devices),

@@ -3,7 +3,7 @@ import type { Device, DiskFacts, MachineType, QemuMachine } from "./machine.ts";
 import { rootBusOf } from "./machine.ts";
 import { option, type Properties } from "./option.ts";
 
-type Board = Pick<QemuMachine, "type" | "legacyOnly">;
+type Board = Pick<QemuMachine, "type" | "legacyOnly" | "throughIommu">;
 
 export function deviceOptions(device: Device, board: Board): string[] {
   /** A virtio device; the name is without its transport. */
@@ -20,14 +20,11 @@ export function deviceOptions(device: Device, board: Board): string[] {
         chardev: device.chardev,
         name: device.name,
       });
-    case "virtio-console":
-      return option("-device", "virtconsole", { bus: `${device.bus}.0`, chardev: device.chardev });
     case "virtio-fs":
       return virtio("vhost-user-fs", {
         chardev: device.chardev,
         tag: device.tag,
         "queue-size": device.queueSize,
-        "cache-size": device.windowMiB === undefined ? undefined : `${device.windowMiB}M`,
       });
     case "9p":
       return [
@@ -115,14 +112,22 @@ const unitsOfTarget = 256;
 /** No option ROM: nothing boots from our devices. */
 const noRom: Properties = { romfile: "" };
 
-function virtioDevice({ type, legacyOnly }: Board, name: string, properties: Properties): string[] {
+function virtioDevice({ type, legacyOnly, throughIommu }: Board, name: string, properties: Properties): string[] {
   if (rootBusOf(type) === undefined) return option("-device", `${name}-device`, properties);
-  const choice = legacyOnly === true && !alwaysModern.has(name) ? { "disable-modern": true } : {};
+  const choice = served === name ? {} : dialectOf(legacyOnly, throughIommu === true && name !== pageTeller);
   return option("-device", `${name}-pci`, { ...properties, ...choice, ...noRom });
 }
 
-/** Younger than virtio 1, they know nothing older. */
-const alwaysModern: ReadonlySet<string> = new Set(["vhost-user-fs"]);
+/** What speaks as before virtio 1 cannot go through an IOMMU. */
+function dialectOf(legacyOnly = false, throughIommu = false): Properties {
+  if (throughIommu) return { "disable-legacy": true, iommu_platform: true };
+  return legacyOnly ? { "disable-modern": true } : {};
+}
+
+/** By another process, which knows virtio 1 only and no IOMMU. */
+const served = "vhost-user-fs";
+/** It tells of pages of the machine, not of addresses that an IOMMU gives them: its driver refuses to go through one. */
+const pageTeller = "virtio-balloon";
 
 function diskProperties({ image, serial, exclusive, logicalSectorBytes, physicalSectorBytes }: DiskFacts): Properties {
   return {

@@ -1,37 +1,61 @@
-/** The kernel command line of a guest under QEMU. */
-import type { Accelerator } from "./machine.ts";
+/**
+ * The kernel command line of a guest under QEMU, in an order in which the later wins: what the board needs, the root file
+ * system, how much is said, limits, and what init is to do. The caller's own come last.
+ */
+import type { GuestImage } from "../spec.ts";
+import type { Accelerator, MachineType } from "./machine.ts";
 
 export interface KernelParameterOptions {
   readonly accelerator: Accelerator;
+  readonly machineType: MachineType;
   /** The kernel says everything on the console; costs time. */
   readonly verbose: boolean;
   /** Of `host-cpu.ts`. */
   readonly tscKhz: number | undefined;
+  readonly maxVcpus: number;
+  readonly iommu: boolean;
+  /** There is a SCSI bus. */
+  readonly scsi: boolean;
+  /** `undefined` for a guest whose root file system is an initrd. */
+  readonly image: GuestImage | undefined;
 }
 
-/** The driver's own; who appends to them wins. */
-export function kernelParameters({ accelerator, verbose, tscKhz }: KernelParameterOptions): string[] {
+/** The driver's own. */
+export function kernelParameters(options: KernelParameterOptions): string[] {
+  const { accelerator, verbose, maxVcpus, iommu, scsi, image } = options;
   return [
     "console=ttyS0",
-    ...(verbose ? ["loglevel=7"] : ["quiet"]),
-    // QEMU runs with -no-reboot: a panic ends the VM at once instead of leaving it to a deadline.
-    "panic=-1",
     // Self-tests of cryptographic code, a quarter of the boot time under emulation.
     "cryptomgr.notests",
     // A machine whose memory may grow beyond 4 GiB would set 64 MiB aside for devices that cannot reach that, and clear
     // them: a quarter of an emulated boot. Every device that a machine of ours has reaches all of it.
     "swiotlb=noforce",
-    ...(accelerator === "tcg" ? emulatedOnly(tscKhz) : []),
+    ...(accelerator === "tcg" ? emulatedOnly(options) : virtualOnly),
+    ...(iommu ? ["intel_iommu=on", "iommu=pt"] : ["iommu=off"]),
+    ...(image === undefined ? [] : rootParameters(image)),
+    ...(verbose ? ["debug", "loglevel=7"] : ["quiet"]),
+    // QEMU runs with -no-reboot: a panic ends the VM at once instead of leaving it to a deadline.
+    "panic=-1",
+    // The kernel keeps some memory for each processor that there might be.
+    `nr_cpus=${maxVcpus}`,
+    ...(image === undefined ? [] : imageOnly(verbose)),
+    // Each disk is told to the guest; looking for others takes seconds.
+    ...(scsi ? ["scsi_mod.scan=none"] : []),
   ];
 }
 
+/** KVM's clock is trusted, and what a guest under it would measure or patch for real hardware is left out. */
+const virtualOnly = ["tsc=reliable", "no_timer_check", "rcupdate.rcu_expedited=1", "noreplace-smp"];
+
 /** A real CPU calibrates and patches itself in no time; an emulated one takes a quarter of a second for it. */
-function emulatedOnly(tscKhz: number | undefined): string[] {
+function emulatedOnly({ tscKhz, machineType }: KernelParameterOptions): string[] {
   return [
+    // On a board without any other clock to compare with, a calibration that fails would never end.
     ...(tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`]),
     // Patching code throws away what was translated of it.
     "noreplace-smp",
-    "nolapic_timer",
+    // The others have a second timer that ticks; without one nothing that waits would ever go on.
+    ...(machineType === "microvm" ? [] : ["nolapic_timer"]),
     // The check counts ticks against a loop: on a busy host an emulated timer fails it, and the kernel panics.
     "no_timer_check",
     // What tracing needs is made of thousands of small steps, a fifth of the boot; nothing in a guest of ours traces.
@@ -49,3 +73,26 @@ const unneeded = ["trace_eval_init", "tracer_init_tracefs", "ftrace_check_for_we
 
 /** Of a kernel that counts a hundred ticks in a second; one that counts more waits longer than it need, and never less. */
 const loopsPerKhz = 1000 / 100;
+
+/** The first partition of the image, which several machines have at the same time. */
+function rootParameters({ bus = "virtio-blk", fileSystem = "ext4" }: GuestImage): string[] {
+  const dax = bus === "nvdimm";
+  return [`root=/dev/${dax ? "pmem0p1" : "vda1"}`, ...rootFlags(fileSystem, dax), "ro", `rootfstype=${fileSystem}`];
+}
+
+function rootFlags(fileSystem: NonNullable<GuestImage["fileSystem"]>, dax: boolean): string[] {
+  const flags = [...(dax ? ["dax"] : []), ...(fileSystem === "ext4" ? ["data=ordered", "errors=remount-ro"] : [])];
+  return flags.length === 0 ? [] : [`rootflags=${flags.join(",")}`];
+}
+
+/** An image has systemd as its init, which starts the agent and nothing else. */
+function imageOnly(verbose: boolean): string[] {
+  return [
+    ...(verbose ? ["systemd.show_status=true", "systemd.log_level=debug"] : ["systemd.show_status=false"]),
+    // Interfaces keep the names that they are plugged in with.
+    "net.ifnames=0",
+    "systemd.unit=kata-containers.target",
+    "systemd.mask=systemd-networkd.service",
+    "systemd.mask=systemd-networkd.socket",
+  ];
+}

@@ -38,6 +38,8 @@ export interface QemuMachine {
   readonly firmware?: Firmware;
   /** Virtio devices speak as before virtio 1, where they can; default false. */
   readonly legacyOnly?: boolean;
+  /** Virtio devices reach the memory through the IOMMU, where they can; default false. */
+  readonly throughIommu?: boolean;
   /** Descriptor of the connected QMP stream; none for a machine nobody talks to. */
   readonly monitor?: number;
   /** For a person who looks for a fault; default none. */
@@ -113,16 +115,12 @@ export type Device =
       readonly chardev: string;
       readonly name: string;
     }
-  /** `hvc0`, on a virtio-serial device: there as soon as its driver is. */
-  | { readonly kind: "virtio-console"; readonly bus: string; readonly chardev: string }
   /** A shared directory served by a daemon behind `chardev`; the guest mounts it by its tag. */
   | {
       readonly kind: "virtio-fs";
       readonly chardev: string;
       readonly tag: string;
       readonly queueSize?: number | undefined;
-      /** A window in which the guest maps files of the host; default none. */
-      readonly windowMiB?: number | undefined;
     }
   /** A shared directory served by QEMU itself; the guest mounts it by its tag. */
   | {

@@ -26,6 +26,17 @@ function escapeValue(value: string): string {
   return value.replaceAll(",", ",,");
 }
 
+/** What a person wrote as properties separated by commas; a name without a value is one that is on. */
+export function parseProperties(text: string): Properties {
+  const parts = text.split(",").filter((part) => part !== "");
+  return Object.fromEntries(
+    parts.map((part) => {
+      const at = part.indexOf("=");
+      return at < 0 ? [part, true] : [part.slice(0, at), part.slice(at + 1)];
+    }),
+  );
+}
+
 /** A flag and its option, as two words of a command line. */
 export function option(flag: string, driver: string | undefined, properties: Properties): string[] {
   return [flag, renderOption(driver, properties)];

@@ -19,26 +19,33 @@ export interface QemuDriverOptions {
   readonly firmware?: Firmware;
   /** Where devices can be plugged in later, when the specification does not say; default nowhere. */
   readonly hotplugPorts?: HotplugPorts;
-  /** Where the guest's kernel writes; default `serial`. */
-  readonly console?: "serial" | "virtio";
   /** On a host that is a guest itself, KVM's guests speak to their devices in the old way; default true. */
   readonly nestingChecks?: boolean;
+  /** Devices reach the guest's memory through its IOMMU, those that can; default false. */
+  readonly throughIommu?: boolean;
   readonly virtioFs?: VirtioFsOptions;
   /** Longest message of 9p (`msize`); default 512 KiB. */
   readonly messageBytes?: number;
   /** The guest's kernel says everything, and its console and what QEMU says go to the log. */
   readonly debug?: boolean;
+  /** Where the memory of a guest that panics is kept, for good; default nowhere. */
+  readonly memoryDump?: MemoryDumpOptions;
   /** A second monitor in the machine's directory, for a person; default none. */
   readonly extraMonitor?: MonitorProtocol;
   /** Where the answer of the KVM probe is kept; default `/run/kumite`. */
   readonly cacheDirectory?: string;
 }
 
+export interface MemoryDumpOptions {
+  /** Made when it is missing; a guest's is in a directory of its id. */
+  readonly directory: string;
+  /** The memory as the guest's programs see it, which takes far longer. */
+  readonly paging: boolean;
+}
+
 export interface VirtioFsOptions {
   /** What the guest may keep of files that it has read; default: almost everything, looked after again at once. */
   readonly cache?: "never" | "metadata" | "auto" | "always";
-  /** Window in which the guest maps files of the host, in MiB; default none. */
-  readonly windowMiB?: number;
   /** Requests under way at a time, a power of two; default QEMU's. */
   readonly queueSize?: number;
   /** Appended to the daemon's own. */

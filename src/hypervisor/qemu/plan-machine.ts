@@ -76,6 +76,8 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
     boot: facts.boot,
     ...(firmware === undefined ? {} : { firmware }),
     legacyOnly: facts.nested && facts.accelerator === "kvm" && options.nestingChecks !== false,
+    throughIommu: options.throughIommu === true,
+    pausesOnPanic: options.memoryDump !== undefined,
     monitor: qemuFd.monitor,
     ...(options.extraMonitor === undefined
       ? {}
@@ -91,7 +93,8 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
     devices: [
       ...(spec.iommu === true ? [{ kind: "iommu" } as const] : []),
       ...portsOf(ports),
-      ...consoleOf(options),
+      { kind: "serial", chardev: "console" },
+      { kind: "virtio-serial", id: serialId, ports: 2 },
       { kind: "port", id: agentPortId, bus: serialId, chardev: "agent", name: agentPort },
       ...diskDevices(disks, facts),
       ...shares.map(({ device }) => device),
@@ -99,6 +102,7 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
       ...(spec.entropySource === undefined
         ? []
         : [{ kind: "random", id: "rng0", source: spec.entropySource } as const]),
+      ...(options.memoryDump === undefined ? [] : [{ kind: "panic" } as const]),
       ...(spec.reclaimsFreeMemory === true ? [{ kind: "balloon", id: "balloon0" } as const] : []),
     ],
   };
@@ -135,19 +139,8 @@ function shareOf(directory: SharedDirectory, index: number, options: QemuDriverO
     return { device, chardev: undefined };
   }
   const chardev = { kind: "connect", id: `fs${index}`, path: daemonSocket(index) } as const;
-  const { queueSize, windowMiB } = options.virtioFs ?? {};
-  return { device: { kind: "virtio-fs", chardev: chardev.id, tag, queueSize, windowMiB } as const, chardev };
-}
-
-/** The serial line speaks from the kernel's first line on; a virtio console costs the guest less. */
-function consoleOf({ console = "serial" }: QemuDriverOptions): Device[] {
-  const controller = { kind: "virtio-serial", id: serialId, ports: 2 } as const;
-  switch (console) {
-    case "serial":
-      return [{ kind: "serial", chardev: "console" }, controller];
-    case "virtio":
-      return [controller, { kind: "virtio-console", bus: serialId, chardev: "console" }];
-  }
+  const { queueSize } = options.virtioFs ?? {};
+  return { device: { kind: "virtio-fs", chardev: chardev.id, tag, queueSize } as const, chardev };
 }
 
 function portsOf({ bridges, rootPorts }: HotplugPorts): Device[] {

@@ -3,19 +3,20 @@
  * QEMU talks to us through descriptors that are connected before it runs: no paths, no retries.
  */
 import type { Descriptor, Os } from "../../sys/os.ts";
+import { KumiteError } from "../../util/errors.ts";
 import { Scope } from "../../util/scope.ts";
 import type { Driver, RunningVm, StartContext } from "../driver.ts";
-import { Program } from "../program.ts";
+import { Program, type ProgramOptions, type ProgramRequest } from "../program.ts";
 import type { SharedDirectory, VmSpec } from "../spec.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { capabilitiesOf, refuseUnsupported } from "./capabilities.ts";
 import { qemuArguments } from "./command-line.ts";
 import { isNested, tscFrequencyKhz } from "./host-cpu.ts";
 import { kernelParameters } from "./kernel-parameters.ts";
-import type { Boot, QemuMachine } from "./machine.ts";
+import type { Boot, MachineType, QemuMachine } from "./machine.ts";
 import { type MachineFiles, requireFiles } from "./machine-files.ts";
 import type { QemuDriverOptions } from "./options.ts";
-import { daemonSocket, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
+import { allDisks, daemonSocket, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
 import { QemuVm } from "./qemu-vm.ts";
 import { daemonProgram } from "./virtiofsd.ts";
 
@@ -70,6 +71,7 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
     resources: scope.handOver(),
     context,
     messageBytes: options.messageBytes ?? defaultMessageBytes,
+    memoryDump: options.memoryDump,
     debug: options.debug === true,
   });
   try {
@@ -97,10 +99,16 @@ async function machineFor(
     cgroups: spec.cgroups,
     ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
   });
+  const machineType = options.machineType ?? "q35";
   const own = kernelParameters({
     accelerator,
+    machineType,
     verbose: options.debug === true,
-    tscKhz: accelerator === "tcg" ? await tscFrequencyKhz(os) : undefined,
+    tscKhz: accelerator === "tcg" ? await clockOf(os, machineType) : undefined,
+    maxVcpus: spec.maxVcpus ?? spec.vcpus,
+    iommu: spec.iommu === true,
+    scsi: allDisks(spec).some(({ bus }) => bus === "virtio-scsi"),
+    image: spec.guest.image,
   });
   const parameters = [...own, ...spec.kernelParameters];
   const boot: Boot =
@@ -116,6 +124,16 @@ async function machineFor(
   });
 }
 
+/** A board without another clock stops for ever when it has to find the frequency out by itself and fails. */
+async function clockOf(os: Os, machineType: MachineType): Promise<number | undefined> {
+  const frequency = await tscFrequencyKhz(os);
+  if (frequency !== undefined || machineType !== "microvm") return frequency;
+  throw new KumiteError("hypervisor/unsupported", "/proc/cpuinfo has no bogomips, which an emulated microvm needs", {
+    phase: "hypervisor.start",
+    hint: 'set machine_type = "q35" or "pc"',
+  });
+}
+
 async function startDaemon(
   { os, options, spec, context, scope }: Starting,
   program: string,
@@ -127,7 +145,7 @@ async function startDaemon(
   scope.add("virtiofsd's socket", () => removeIfThere(os, socket));
   const key = index === 0 ? "virtiofsd" : `virtiofsd-${index}`;
   const request = daemonProgram({ program, directory, socket, cgroups: spec.cgroups, ...options.virtioFs });
-  const daemon = await Program.start(os, context, key, request);
+  const daemon = await Program.start(os, context, key, request, saying(context, key));
   scope.add(key, () => daemon.kill(daemonGraceMs));
   return daemon;
 }
@@ -154,7 +172,7 @@ async function startQemu(
     descriptors[qemuFd.extraMonitor] = { kind: "listen", path, mode: 0o600 };
   }
   for (const [index, fd] of inheritedFds(spec).entries()) descriptors[qemuFd.first + index] = { kind: "inherit", fd };
-  const qemu = await Program.start(os, context, "qemu", {
+  const request: ProgramRequest = {
     path: program,
     argv: [program, ...qemuArguments(machine)],
     env: {},
@@ -163,11 +181,18 @@ async function startQemu(
     descriptors,
     cgroups: spec.cgroups,
     // What it needs is open or belongs to root; a guest that takes it over must not mount, load or enter anything.
-    // By 9p it acts on the host's files itself: without these it could not give one to another user, nor read all.
-    noCapabilities: !machine.devices.some(({ kind }) => kind === "9p"),
-  });
+    // Locking memory takes a capability. By 9p it acts on the host's files itself: without these it could not give one to
+    // another user, nor read all.
+    noCapabilities: spec.memoryLocked !== true && !machine.devices.some(({ kind }) => kind === "9p"),
+  };
+  const qemu = await Program.start(os, context, "qemu", request, saying(context, "qemu"));
   scope.add("qemu", () => qemu.kill());
   return qemu;
+}
+
+/** What a program warns of is nothing to bother anybody with while everything works; what it dies of is in the error. */
+function saying({ log }: StartContext, key: string): ProgramOptions {
+  return { onLine: (line) => log("debug", `${key} says`, { line }) };
 }
 
 const extraMonitorSocket = "extra-monitor.sock";

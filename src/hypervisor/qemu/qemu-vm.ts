@@ -7,7 +7,7 @@ import { raceAbort } from "../../util/abort.ts";
 import { concat } from "../../util/bytes.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { deferred } from "../../util/deferred.ts";
-import { KumiteError } from "../../util/errors.ts";
+import { KumiteError, messageOf } from "../../util/errors.ts";
 import type { Scope } from "../../util/scope.ts";
 import type { GuestConsole, GuestShare, RunningVm, StartContext, VmExit, VmSnapshots } from "../driver.ts";
 import { LineTail } from "../line-tail.ts";
@@ -18,6 +18,8 @@ import { PciPlaces } from "./hotplug/pci-places.ts";
 import { QemuPlug } from "./hotplug/qemu-plug.ts";
 import { ScsiUnits } from "./hotplug/scsi-units.ts";
 import { type QemuMachine, rootBusOf } from "./machine.ts";
+import { dumpMemory } from "./memory-dump.ts";
+import type { MemoryDumpOptions } from "./options.ts";
 import { agentPortId, qemuFd } from "./plan-machine.ts";
 import { QmpClient } from "./qmp/client.ts";
 import type { QmpEvent } from "./qmp/commands.ts";
@@ -58,6 +60,8 @@ export interface QemuVmParts {
   readonly context: StartContext;
   /** Of 9p: what one read or write moves at most. */
   readonly messageBytes: number;
+  /** `undefined`: a guest that panics ends at once. */
+  readonly memoryDump: MemoryDumpOptions | undefined;
   /** The guest's console goes to the log. */
   readonly debug: boolean;
 }
@@ -204,10 +208,8 @@ export class QemuVm implements RunningVm {
   #causeOfExit(detail: string): VmExit {
     if (this.#shutdown?.guest !== true) return { reason: "died", process: "qemu", detail };
     if (this.#shutdown.reason === "guest-shutdown") return { reason: "guest-shutdown" };
-    // A kernel that panics resets the machine, after a long trace: the line that says why comes first.
-    const said = this.consoleTail(100);
-    const line = said.findLast((text) => text.includes("Kernel panic")) ?? said.at(-1) ?? "it said nothing";
-    return { reason: "died", process: "guest", detail: `reset itself: ${line}` };
+    // A kernel that panics resets the machine.
+    return { reason: "died", process: "guest", detail: `reset itself: ${this.#lastWords()}` };
   }
 
   async #watchDaemon(daemon: Program): Promise<void> {
@@ -226,6 +228,9 @@ export class QemuVm implements RunningVm {
     switch (event.name) {
       case "SHUTDOWN":
         this.#shutdown = event;
+        return;
+      case "GUEST_PANICKED":
+        if (this.#parts.memoryDump !== undefined) void this.#endAfterPanic(this.#parts.memoryDump);
         return;
       case "VSERPORT_CHANGE":
         if (event.id === agentPortId && event.open) this.#agentListens.resolve();
@@ -254,6 +259,25 @@ export class QemuVm implements RunningVm {
       memory: { backing, growth },
       log: (level, message, fields) => context.log(level, message, fields),
     });
+  }
+
+  /** QEMU has stopped the guest where it is. */
+  async #endAfterPanic(options: MemoryDumpOptions): Promise<void> {
+    const { os, id, context } = this.#parts;
+    try {
+      if (this.#monitor === undefined) throw new Error("the monitor is not connected");
+      const file = await dumpMemory(os, this.#monitor, id, options);
+      context.log("info", "the memory of the guest that panicked is kept", { file });
+    } catch (error) {
+      context.log("error", "the memory of the guest that panicked could not be kept", { reason: messageOf(error) });
+    }
+    await this.#end({ reason: "died", process: "guest", detail: `panicked: ${this.#lastWords()}` });
+  }
+
+  /** A kernel that panics goes on with a long trace: the line that says why comes first. */
+  #lastWords(): string {
+    const said = this.consoleTail(100);
+    return said.findLast((text) => text.includes("Kernel panic")) ?? said.at(-1) ?? "it said nothing";
   }
 
   /** Sends everything at once; the guest runs by itself when its state is there. */

@@ -30,9 +30,11 @@ const rustCache = "auto";
 export function daemonProgram(request: DaemonRequest): ProgramRequest {
   const { program, directory, socket, cgroups, cache, extraArguments = [] } = request;
   const own = dialectOf(program) === "qemu" ? qemuDialect(directory.path, cache) : rustDialect(directory.path, cache);
+  // Written for the daemon in Rust, where it is a word of its own; ours have it already.
+  const extra = extraArguments.filter((argument) => argument !== "--announce-submounts");
   return {
     path: program,
-    argv: [program, ...own, ...extraArguments],
+    argv: [program, ...own, ...extra],
     env: {},
     descriptors: { [listenFd]: { kind: "listen", path: socket, mode: 0o600 } },
     cgroups,

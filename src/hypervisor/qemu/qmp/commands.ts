@@ -29,6 +29,10 @@ export interface QmpCommands extends HotplugCommands {
   };
   readonly migrate: { readonly arguments: { readonly uri: string }; readonly result: Nothing };
   readonly "migrate-incoming": { readonly arguments: { readonly uri: string }; readonly result: Nothing };
+  readonly "dump-guest-memory": {
+    readonly arguments: { readonly paging: boolean; readonly protocol: string };
+    readonly result: Nothing;
+  };
   readonly quit: { readonly arguments: Nothing; readonly result: Nothing };
 }
 
@@ -49,6 +53,7 @@ export const resultOf: { readonly [C in QmpCommand]: (value: unknown) => QmpComm
   "migrate-set-capabilities": nothing,
   migrate: nothing,
   "migrate-incoming": nothing,
+  "dump-guest-memory": nothing,
   quit: nothing,
   ...hotplugResults,
 };

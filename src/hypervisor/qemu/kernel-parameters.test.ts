@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type KernelParameterOptions, kernelParameters } from "./kernel-parameters.ts";
+
+const emulated: KernelParameterOptions = {
+  accelerator: "tcg",
+  machineType: "q35",
+  verbose: false,
+  tscKhz: 2_600_000,
+  maxVcpus: 8,
+  iommu: false,
+  scsi: false,
+  image: undefined,
+};
+const virtual: KernelParameterOptions = { ...emulated, accelerator: "kvm", tscKhz: undefined };
+const image = { path: "/image" };
+
+describe("the kernel's parameters", () => {
+  it("are for an emulated guest with an initrd", () => {
+    assert.deepEqual(kernelParameters(emulated), [
+      "console=ttyS0",
+      "cryptomgr.notests",
+      "swiotlb=noforce",
+      "tsc_early_khz=2600000",
+      "noreplace-smp",
+      "nolapic_timer",
+      "no_timer_check",
+      "initcall_blacklist=trace_eval_init,tracer_init_tracefs,ftrace_check_for_weak_functions,crypto_kdf108_init",
+      "rodata=off",
+      "lpj=26000000",
+      "iommu=off",
+      "quiet",
+      "panic=-1",
+      "nr_cpus=8",
+    ]);
+  });
+
+  it("are for a guest under KVM whose root is an image on a memory device, and that tells everything", () => {
+    const options = { ...virtual, verbose: true, iommu: true, scsi: true, image: { ...image, bus: "nvdimm" } } as const;
+    assert.deepEqual(kernelParameters(options), [
+      "console=ttyS0",
+      "cryptomgr.notests",
+      "swiotlb=noforce",
+      "tsc=reliable",
+      "no_timer_check",
+      "rcupdate.rcu_expedited=1",
+      "noreplace-smp",
+      "intel_iommu=on",
+      "iommu=pt",
+      "root=/dev/pmem0p1",
+      "rootflags=dax,data=ordered,errors=remount-ro",
+      "ro",
+      "rootfstype=ext4",
+      "debug",
+      "loglevel=7",
+      "panic=-1",
+      "nr_cpus=8",
+      "systemd.show_status=true",
+      "systemd.log_level=debug",
+      "net.ifnames=0",
+      "systemd.unit=kata-containers.target",
+      "systemd.mask=systemd-networkd.service",
+      "systemd.mask=systemd-networkd.socket",
+      "scsi_mod.scan=none",
+    ]);
+  });
+
+  it("name the root of an image on a disk, with what its file system knows of flags", () => {
+    const rootOf = (parameters: string[]) => parameters.filter((word) => word.startsWith("root"));
+    assert.deepEqual(rootOf(kernelParameters({ ...virtual, image })), [
+      "root=/dev/vda1",
+      "rootflags=data=ordered,errors=remount-ro",
+      "rootfstype=ext4",
+    ]);
+    assert.deepEqual(rootOf(kernelParameters({ ...virtual, image: { ...image, fileSystem: "erofs" } })), [
+      "root=/dev/vda1",
+      "rootfstype=erofs",
+    ]);
+  });
+
+  it("leave a board without a second timer its first one, and always tell it the clock's frequency", () => {
+    const parameters = kernelParameters({ ...emulated, machineType: "microvm" });
+    assert.ok(!parameters.includes("nolapic_timer") && parameters.includes("tsc_early_khz=2600000"));
+  });
+
+  it("have the short cuts that an emulator justifies nowhere else", () => {
+    const parameters = kernelParameters(virtual).join(" ");
+    assert.doesNotMatch(parameters, /rodata|initcall_blacklist|nolapic_timer|tsc_early_khz|lpj|mitigations/);
+  });
+});

@@ -1,0 +1,97 @@
+/** What machine the configuration asks for, as far as the driver's capabilities allow. Names no driver. */
+import { type Config, type HypervisorConfig, hypervisorConfigOf } from "../config/config.ts";
+import type { DriverCapabilities } from "../hypervisor/driver.ts";
+import type { GuestFiles, MemoryBacking, VmSpec } from "../hypervisor/spec.ts";
+
+/** What the configuration does not say. */
+export interface VmRequest
+  extends Pick<
+    VmSpec,
+    "id" | "directory" | "sharedDirectories" | "disks" | "cgroups" | "memoryBacking" | "restoreFrom"
+  > {
+  /** Default: that of the configuration. */
+  readonly size?: BootSize;
+  /** Added to those of the configuration. */
+  readonly kernelParameters?: readonly string[];
+  /** Instead of the configuration's limit for the agent's first answer. */
+  readonly dialTimeoutMs?: number;
+}
+
+export interface BootSize {
+  readonly vcpus: number;
+  /** Instead, where none can be plugged in later. */
+  readonly allVcpus: number;
+  readonly memoryMiB: number;
+  /** It may become larger while it runs. */
+  readonly grows: boolean;
+}
+
+export function specOf(config: Config, request: VmRequest, capabilities: DriverCapabilities): VmSpec {
+  const { kernelParameters = [], dialTimeoutMs: _ours, size, ...rest } = request;
+  const machine = hypervisorConfigOf(config);
+  return {
+    ...sizeOf(machine, size, capabilities),
+    ...(capabilities.ownKernel ? hardwareOf(machine) : {}),
+    guest: guestOf(config, machine),
+    // The user's come last, so that they win.
+    kernelParameters: [...agentParameters(config), ...kernelParameters, ...machine.kernelParameters],
+    ...rest,
+  };
+}
+
+type SizeSpec = Pick<VmSpec, "vcpus" | "maxVcpus" | "memoryMiB" | "memoryGrowth">;
+
+function sizeOf(machine: HypervisorConfig, size: BootSize | undefined, { hotplug }: DriverCapabilities): SizeSpec {
+  const { vcpus, memoryMiB } = size ?? machine;
+  const grows = size?.grows ?? true;
+  if (!grows || hotplug.length === 0) return { vcpus: size?.allVcpus ?? vcpus, memoryMiB };
+  const { maxVcpus, maxMemoryMiB, memoryOffsetMiB, memorySlots, memory } = machine;
+  const maxMiB = maxMemoryMiB + memoryOffsetMiB;
+  const by = memory.virtioMem ? "virtio-mem" : "dimm";
+  return {
+    vcpus,
+    maxVcpus: Math.max(vcpus, maxVcpus),
+    memoryMiB,
+    ...(maxMiB > memoryMiB ? { memoryGrowth: { maxMiB, slots: memorySlots, by } } : {}),
+  };
+}
+
+function hardwareOf(machine: HypervisorConfig): Partial<VmSpec> {
+  const { memory, entropySource, iommu } = machine;
+  const backing = backingOf(machine);
+  return {
+    ...(backing === undefined ? {} : { memoryBacking: backing }),
+    memoryLocked: memory.locked,
+    ...(entropySource === "" ? {} : { entropySource }),
+    reclaimsFreeMemory: memory.reclaimFreed,
+    iommu,
+  };
+}
+
+function backingOf({ memory, sharing }: HypervisorConfig): MemoryBacking | undefined {
+  const preallocated = memory.prealloc;
+  if (memory.hugePages) return { kind: "hugepages", shared: true };
+  if (memory.fileBackend !== undefined) return { kind: "file", path: memory.fileBackend, shared: true, preallocated };
+  if (!preallocated) return undefined;
+  return sharing.fileSystem === "virtio-fs"
+    ? { kind: "memfd", shared: true, preallocated }
+    : { kind: "ram", preallocated };
+}
+
+function guestOf({ agent }: Config, { kernel, initrd, image, rootfsType, block }: HypervisorConfig): GuestFiles {
+  const files = { kernel, agent: agent.path };
+  if (image === undefined) return { ...files, ...(initrd === undefined ? {} : { initrd }) };
+  const bus = block.imageAsNvdimm ? "nvdimm" : "virtio-blk";
+  return { ...files, image: { path: image, fileSystem: rootfsType, bus } };
+}
+
+function agentParameters({ agent }: Config): string[] {
+  return [
+    ...(agent.debug ? ["agent.log=debug"] : []),
+    ...(agent.debugConsole ? ["agent.debug_console", `agent.debug_console_vport=${debugConsolePort}`] : []),
+    ...(agent.containerPipeBytes > 0 ? [`agent.container_pipe_size=${agent.containerPipeBytes}`] : []),
+  ];
+}
+
+/** Where the guest's shell listens, as elsewhere. */
+const debugConsolePort = 1026;
