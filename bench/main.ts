@@ -14,6 +14,7 @@ import { config } from "./scenarios/config.ts";
 import { container } from "./scenarios/container.ts";
 import { exec } from "./scenarios/exec.ts";
 import { fullContainer } from "./scenarios/full-container.ts";
+import { guestMemory } from "./scenarios/guest-memory.ts";
 import { hotplug } from "./scenarios/hotplug.ts";
 import { idle } from "./scenarios/idle.ts";
 import { kill } from "./scenarios/kill.ts";
@@ -38,6 +39,7 @@ const scenarios = {
   hotplug,
   limits,
   idle,
+  "guest-memory": guestMemory,
   podman,
   config,
   storage,
