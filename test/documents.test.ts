@@ -17,7 +17,7 @@ describe("the documents", () => {
     assert.ok(rows.length > 20);
     for (const row of rows) {
       const [, test, title] = /`((?:src|test)\/[^`]+)` "([^"]+)"/.exec(row) ?? [];
-      const scenario = /bench `(\w+)`/.exec(row)?.[1];
+      const scenario = /bench `([\w-]+)`/.exec(row)?.[1];
       if (test !== undefined && title !== undefined)
         assert.ok((await readFile(path.join(repository, test), "utf8")).includes(title), row);
       else if (scenario !== undefined) await access(path.join(repository, `bench/scenarios/${scenario}.ts`));
