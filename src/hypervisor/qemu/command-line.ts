@@ -25,7 +25,6 @@ export function qemuArguments(machine: QemuMachine): string[] {
     "-no-reboot",
     ...option("-display", "none", {}),
     ...option("-name", name, {}),
-    ...(machine.uuid === undefined ? [] : option("-uuid", machine.uuid, {})),
     ...option("-sandbox", "on", confinement),
     ...option("-machine", machine.type, boardOf(machine)),
     ...acceleratorOf(machine.accelerator),

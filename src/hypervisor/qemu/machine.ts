@@ -14,8 +14,6 @@ export type MachineType = (typeof machineTypes)[number];
 export interface QemuMachine {
   /** Shown in the process list. */
   readonly name: string;
-  /** What the guest knows itself by; default none. */
-  readonly uuid?: string;
   readonly type: MachineType;
   /** More properties of the board, which win over ours; default none. */
   readonly typeProperties?: Properties;
