@@ -12,6 +12,7 @@ import type { RawMethod, TtrpcService } from "../../src/protocol/ttrpc/service-t
 import { YamuxSession } from "../../src/protocol/yamux/session.ts";
 import { SocketStream } from "../../src/sys/node/socket-stream.ts";
 import type { ByteStream } from "../../src/sys/os.ts";
+import { deferred } from "../../src/util/deferred.ts";
 import { type Lie, lies } from "./lies.ts";
 
 const channelDescriptor = 3;
@@ -33,6 +34,8 @@ class Agent {
   readonly #lie: Lie;
   readonly #socket = new Socket({ fd: channelDescriptor });
   readonly #carrier = new SocketStream(this.#socket);
+  /** Resolves when the container is asked to start: before that it does not end. */
+  readonly #started = deferred();
   #resolveStreams: ((ports: readonly number[]) => void) | undefined;
   readonly #streams: Honest["streams"];
 
@@ -68,7 +71,12 @@ class Agent {
     const answers: Record<string, RawMethod> = {
       CreateContainer: async (payload) => this.#takePorts(CreateContainerRequest.decode(payload)),
       ExecProcess: async (payload) => this.#takePorts(ExecProcessRequest.decode(payload)),
+      StartContainer: async () => {
+        this.#started.resolve();
+        return empty;
+      },
       WaitProcess: async () => {
+        await this.#started.promise;
         if (this.#lie.beforeExit === undefined) await this.#endOutput();
         else await this.#lie.beforeExit(honest);
         return WaitProcessResponse.encode({ status: this.#lie.status ?? 0 }).finish();
