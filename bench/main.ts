@@ -4,6 +4,7 @@
  */
 import os from "node:os";
 import path from "node:path";
+import { inspect } from "node:util";
 import { expectNothingNew, lookAtMachine } from "../test/support/left-overs.ts";
 import { Workplace } from "../test/support/workplace.ts";
 import type { BenchContext } from "./context.ts";
@@ -57,6 +58,7 @@ async function main(args: readonly string[]): Promise<number> {
   const chosen = Object.entries(scenarios).filter(([name]) => names.length === 0 || names.includes(name));
   const before = lookAtMachine();
   const findings: Record<string, Findings> = {};
+  const failures: string[] = [];
   {
     await using place = await Workplace.open("bench");
     const context: BenchContext = {
@@ -65,13 +67,21 @@ async function main(args: readonly string[]): Promise<number> {
       installRoot: path.resolve(import.meta.dirname, "../build/libexec/kumite"),
       progress: (text) => process.stderr.write(`bench: ${text}\n`),
     };
-    for (const [name, scenario] of chosen) findings[name] = await scenario(context);
+    for (const [name, scenario] of chosen) {
+      try {
+        findings[name] = await scenario(context);
+      } catch (error) {
+        // What the others measured is worth having; the status tells of this one.
+        failures.push(`${name}: ${inspect(error)}`);
+      }
+    }
   }
   const host = { cpus: os.cpus().length, model: os.cpus()[0]?.model, loadBefore: os.loadavg(), kernel: os.release() };
   process.stderr.write(`\n${table(findings)}`);
   process.stdout.write(`${JSON.stringify({ host, findings }, undefined, 2)}\n`);
+  for (const failure of failures) process.stderr.write(`bench: FAILED: ${failure}\n`);
   await expectNothingNew(before);
-  return 0;
+  return failures.length === 0 ? 0 : 1;
 }
 
 process.exitCode = await main(process.argv.slice(2));
