@@ -125,7 +125,15 @@ describe("an agent that is asked nonsense", () => {
   it("says truthfully what it can do", async () => {
     await using agent = await startAgent();
     const { agentDetails } = await agent.client.getGuestDetails({});
-    assert.deepEqual(agentDetails?.storageHandlers, ["virtio-fs", "bind", "ephemeral"]);
+    assert.deepEqual(agentDetails?.storageHandlers, [
+      "virtio-fs",
+      "9p",
+      "blk",
+      "mmioblk",
+      "overlayfs",
+      "bind",
+      "ephemeral",
+    ]);
     assert.equal(agentDetails?.supportsSeccomp, true);
     assert.equal(agentDetails?.initDaemon, false);
   });
