@@ -86,6 +86,16 @@ describe("a QMP client", () => {
     });
   });
 
+  it("says so when a refusal has no reason", async () => {
+    for (const error of [{}, { class: 1, desc: {} }, null, "no"]) {
+      const [client, qemu] = await connected();
+      const refused = client.execute("cont", {});
+      const { id } = await qemu.next();
+      await qemu.say({ error, id });
+      await assert.rejects(refused, { message: "qemu refused the command: it gave no reason" });
+    }
+  });
+
   it("fails what waits, and what comes later, when QEMU goes", async () => {
     const [client, qemu] = await connected();
     const waiting = client.execute("stop", {});

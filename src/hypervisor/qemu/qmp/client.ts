@@ -139,9 +139,9 @@ function lost(what: string, reason: string): KumiteError {
 }
 
 function refused(error: unknown): KumiteError {
-  const description = isRecord(error) ? String(error.desc) : String(error);
-  const errorClass = isRecord(error) ? String(error.class) : "unknown";
-  return new KumiteError("hypervisor/protocol", `qemu refused the command: ${oneLine(description)}`, {
-    data: { class: oneLine(errorClass) },
+  const { desc, class: errorClass } = isRecord(error) ? error : {};
+  const reason = typeof desc === "string" ? oneLine(desc) : "it gave no reason";
+  return new KumiteError("hypervisor/protocol", `qemu refused the command: ${reason}`, {
+    data: typeof errorClass === "string" ? { class: oneLine(errorClass) } : {},
   });
 }
