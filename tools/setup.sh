@@ -70,9 +70,11 @@ work() {
   npm_current || install_npm
   if ! is_current; then
     rm -f build/setup.stamp
+    before=$(sources)
     step "building the engine, the guest and the programs (the first time takes some minutes)" \
       node_modules/.bin/tsx tools/build.ts
-    stamp >build/setup.stamp
+    # What was edited meanwhile may have been built or not.
+    [ "$before" != "$(sources)" ] || stamp >build/setup.stamp
   fi
   say "ready after $(($(date +%s) - begun)) s: run bin/kumite, or npm run demo"
 }
@@ -209,8 +211,16 @@ is_current() {
   [ -f build/setup.stamp ] && [ "$(stamp)" = "$(cat build/setup.stamp)" ]
 }
 
-# Everything that decides what the build gives, and what it gave.
 stamp() {
+  {
+    sources
+    # New lists of packages may name a newer kernel.
+    ls -l --time-style=full-iso /var/lib/apt/lists build/libexec/kumite
+  } 2>&1 | sha256sum
+}
+
+# Everything in the tree that decides what the build gives.
+sources() {
   {
     command -v node
     node --version
@@ -218,8 +228,6 @@ stamp() {
     cat build/guest-kernel || true
     find bench/floor guest-image proto src tools package.json package-lock.json tsconfig*.json \
       -type f ! -name '*.test.ts' -exec sha256sum {} + | sort -k 2
-    # New lists of packages may name a newer kernel.
-    ls -l --time-style=full-iso /var/lib/apt/lists build/libexec/kumite
   } 2>&1 | sha256sum
 }
 

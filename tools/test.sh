@@ -3,7 +3,7 @@
 #
 #   tools/test.sh [lint|unit|engine|fuzz|vm]...   default: all of them, in this order
 #
-# A failing part does not keep the others from running; what failed is told at the end.
+# A failing part does not keep the others from running; the last lines of what failed are told again at the end.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 exec </dev/null
@@ -12,23 +12,47 @@ tools/setup.sh --quiet --tests || exit 1
 [ $# -gt 0 ] || set -- lint unit engine fuzz vm
 
 tsx=node_modules/.bin/tsx
-failed=
-for part in "$@"; do
-  case $part in
+logs=$(mktemp -d build/test.XXXXXX) || exit 1
+trap 'rm -rf "$logs"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+run() {
+  case $1 in
     lint) npm run --silent lint && $tsx tools/generate.ts --check ;;
     unit) $tsx tools/run-tests.ts unit ;;
     engine) $tsx tools/engine/run-tests.ts ;;
     # Two at a time, two minutes and a half together.
     fuzz) $tsx fuzz/main.ts --seconds 50 --jobs 2 ;;
     vm) $tsx tools/run-tests.ts vm ;;
+  esac
+}
+
+for part in "$@"; do
+  case $part in
+    lint | unit | engine | fuzz | vm) ;;
     *)
       echo "test: no such part: $part (known: lint unit engine fuzz vm)" >&2
       exit 2
       ;;
-  esac || failed="$failed $part"
+  esac
+done
+
+failed=
+for part in "$@"; do
+  {
+    run "$part" 2>&1
+    echo $? >"$logs/status"
+  } | tee "$logs/$part"
+  [ "$(cat "$logs/status")" = 0 ] || failed="$failed $part"
 done
 
 [ -z "$failed" ] || {
-  echo "test: failed:$failed" >&2
+  for part in $failed; do
+    echo "test: the last of $part:"
+    tail -n 60 "$logs/$part"
+  done
+  echo "test: failed:$failed"
   exit 1
-}
+} >&2
