@@ -167,6 +167,7 @@ describe("a shim", () => {
     await using served = await Served.start(place);
     const relay = await served.connect();
     void relay.oci.attachRelay({ id: served.id, relay: served.relay });
+    const outputs = [served.stream("stdout"), served.stream("stderr")];
     const { oci, task } = await served.connect();
     const { id } = served;
     const statuses = async () => [(await oci.state({ id })).status, (await task.state({ id })).status];
@@ -205,6 +206,7 @@ describe("a shim", () => {
     await task.pause({ id });
     await task.kill({ id, signal: 9 });
     assert.deepEqual(await waiting, { count: 0n, ended: true });
+    for (const output of outputs) assert.equal(await (await output).read, "");
     await served.finished;
   });
 
