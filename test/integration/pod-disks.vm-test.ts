@@ -1,0 +1,133 @@
+/** Disks that a container brings along when it is added to a machine that runs: plugged in for it, and out with it. */
+import assert from "node:assert/strict";
+import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import { type Bundle, type Patch, shell } from "../support/bundle.ts";
+import { describe as show, succeed } from "../support/command.ts";
+import { LoopDevice, makeDiskImage } from "../support/disk-image.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { asSandbox, inSandbox } from "../support/pod.ts";
+import { processOf } from "../support/sandbox.ts";
+import { onlyKumite, Workplace } from "../support/workplace.ts";
+
+const forever = shell("while :; do sleep 1; done");
+
+describe("a container that is added to a machine", onlyKumite, () => {
+  let place: Workplace;
+  let pod: string;
+  const members: string[] = [];
+
+  before(async () => {
+    place = await Workplace.open("pod-disks");
+    pod = await place.runDetached(await place.bundle(asSandbox(), forever));
+  });
+  after(async () => {
+    await place.remove(pod);
+    await place[Symbol.asyncDispose]();
+  });
+  afterEach(async () => {
+    for (const id of members.splice(0)) await place.remove(id);
+  });
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  function newMember(): string {
+    const id = place.newId();
+    members.push(id);
+    return id;
+  }
+
+  /** What the machine has, as its guest and its monitor see it. */
+  async function machineNow(): Promise<object> {
+    const script =
+      "ls /sys/block; ls /sys/bus/pci/devices | wc -l; ls /sys/bus/virtio/devices; grep -c /dev/ /proc/self/mounts";
+    const qemu = await processOf(pod, "qemu");
+    const { stdout } = await succeed([
+      "sh",
+      "-c",
+      `ls -l /proc/${qemu}/fd | sed 's/.* -> //' | grep -E '^/(dev/loop|tmp)' || true`,
+    ]);
+    return { guest: (await place.runtime(["exec", pod, "sh", "-c", script])).stdout, files: stdout };
+  }
+
+  async function deviceWith(text: string): Promise<LoopDevice> {
+    const file = place.path("disk");
+    await writeFile(file, text.padEnd(1024 * 1024, "."));
+    return LoopDevice.attach(file);
+  }
+
+  /** Its root is an ext4 in a file. */
+  async function bundleOnDisk(...patches: Patch[]): Promise<{ readonly bundle: Bundle; readonly image: string }> {
+    const bundle = await place.bundle(inSandbox(pod), ...patches, (config) => {
+      config.root.path = "root.ext4";
+    });
+    const image = path.join(bundle.directory, "root.ext4");
+    await makeDiskImage(image, "ext4", bundle.rootfs);
+    await rm(bundle.rootfs, { recursive: true });
+    return { bundle, image };
+  }
+
+  it("has its root and its volumes on disks of its own, which are gone with it, again and again", async () => {
+    await using volume = await deviceWith("volume__");
+    const before = await machineNow();
+    // More often than the machine has places.
+    for (let round = 0; round < 3; round++) {
+      const { bundle, image } = await bundleOnDisk(forever, (config) => {
+        config.mounts.push({ destination: "/mnt/volume", type: "bind", source: volume.path, options: ["bind"] });
+      });
+      const id = await place.runDetached(bundle, newMember());
+      const script = `head -c 8 /mnt/volume; printf %08d ${round} | dd of=/mnt/volume conv=notrunc 2>/dev/null
+        echo kept >/kept; grep -c '^/dev/vd. / ext4 ' /proc/mounts`;
+      const inside = await place.must(["exec", id, "sh", "-c", script]);
+      assert.equal(inside.stdout, `${round === 0 ? "volume__" : `0000000${round - 1}`}1\n`, show(inside));
+      assert.notDeepEqual(await machineNow(), before);
+      await place.must(["delete", "--force", id]);
+      assert.deepEqual(await machineNow(), before);
+      await succeed(["e2fsck", "-f", "-n", image]);
+    }
+    const file = await open(volume.path, "r");
+    assert.equal((await file.read(Buffer.alloc(8), 0, 8, 0)).buffer.toString(), "00000002");
+    await file.close();
+  });
+
+  it("that ends by itself gives its disks back at once, before it is deleted", async () => {
+    const before = await machineNow();
+    const { bundle, image } = await bundleOnDisk(shell("echo written >/here"));
+    const id = newMember();
+    await place.must(["run", "--bundle", bundle.directory, id]);
+    assert.deepEqual(await machineNow(), before);
+    await using loop = await LoopDevice.attach(image);
+    const target = place.path("mounted");
+    await mkdir(target);
+    await loop.mount(target, "-o", "ro");
+    assert.equal(await readFile(path.join(target, "here"), "utf8"), "written\n");
+    await succeed(["umount", target]);
+  });
+
+  it("gets none when its create fails, and the reason when there is no place left", async () => {
+    const before = await machineNow();
+    const { bundle } = await bundleOnDisk((config) => {
+      config.process.args = ["/no/such/program"];
+    });
+    const missing = await place.runtime(["create", "--bundle", bundle.directory, newMember()]);
+    assert.match(missing.stderr, /no such file|not found/, show(missing));
+    assert.deepEqual(await machineNow(), before);
+
+    const devices: LoopDevice[] = [];
+    try {
+      for (let index = 0; index < 5; index++) devices.push(await deviceWith(`disk${index}`));
+      const many = await place.bundle(inSandbox(pod), forever, (config) => {
+        for (const [index, { path: source }] of devices.entries()) {
+          config.mounts.push({ destination: `/mnt/${index}`, type: "bind", source, options: ["bind"] });
+        }
+      });
+      const refused = await place.runtime(["create", "--bundle", many.directory, newMember()]);
+      assert.notEqual(refused.status, 0);
+      assert.match(refused.stderr, /no more bridge slots available/, show(refused));
+      assert.match(refused.stderr, /raise pcie_root_port/, show(refused));
+      assert.deepEqual(await machineNow(), before);
+    } finally {
+      for (const device of devices) await device[Symbol.asyncDispose]();
+    }
+  });
+});
