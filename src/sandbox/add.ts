@@ -6,6 +6,7 @@ import { containerPaths } from "../persist/paths.ts";
 import { linked } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { type ContainerPlace, sandboxStateOf } from "./container.ts";
+import { requireSharing } from "./file-sharing.ts";
 import { releaseJournal, takeJournalOf } from "./host-resources.ts";
 import { leaveSandbox } from "./leave.ts";
 import { type Created, type CreateRequest, makeContainer } from "./make-container.ts";
@@ -56,7 +57,8 @@ async function add(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal
       sandbox,
       request,
       place,
-      async (container, share, disks) => {
+      async (container, share, disks, plan) => {
+        requireSharing(sandbox, container, plan);
         await share(tree, onHost.journal);
         await plugDisks(sandbox, container, await disks(onHost.journal), signal);
       },

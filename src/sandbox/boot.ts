@@ -13,6 +13,7 @@ import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
 import { RingFile } from "../persist/ring-file.ts";
 import { guestSharedDirectory } from "../storage/guest-paths.ts";
+import type { GuestStorage } from "../storage/guest-storage.ts";
 import { makeSharedTree, type SharedTree } from "../storage/shared-tree.ts";
 import { linked } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
@@ -39,10 +40,12 @@ export interface BootRequest {
   readonly disks: (journal: Journal) => Promise<readonly Disk[]>;
   /** Whether the machine can be one that goes on from a template. */
   readonly cloning: Cloning;
+  /** Whether a container of the sandbox has, or may come to have, files of the host. */
+  readonly sharing: boolean;
 }
 
 /** What a machine starts with. */
-interface MachineNeeds extends Pick<BootRequest, "cloning"> {
+interface MachineNeeds extends Pick<BootRequest, "cloning" | "sharing"> {
   readonly warm: WarmMachine | undefined;
   /** Of the host, for the guest to see. */
   readonly view: string;
@@ -51,8 +54,8 @@ interface MachineNeeds extends Pick<BootRequest, "cloning"> {
 
 interface StartedMachine {
   readonly vm: Vm;
-  /** How the guest sees the view. */
-  readonly directory: SharedDirectory;
+  /** How the guest sees the view, if it does. */
+  readonly directory: SharedDirectory | undefined;
   /** What to make now that the sandbox does not have to wait for it. */
   readonly build?: BuildRequest;
 }
@@ -71,7 +74,7 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   const tree = warm?.tree ?? (await makeSharedTree(host.os, journal, host.paths.shared));
   const needs = { ...request, view: tree.view, disks, warm };
   const { vm, directory, build } = await startAndShare(sandbox, needs, () => request.share(tree), signal);
-  sandbox.state = { phase: "running", vm, tree };
+  sandbox.state = { phase: "running", vm, tree, sharing: directory !== undefined };
   await introduce(sandbox, vm, directory, request.hostname, signal);
   host.timeline.mark("sandbox");
   if (build !== undefined) makeTemplate(sandbox, build);
@@ -118,7 +121,7 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
     onConsoleLine: (line) => console.add(`${new Date(os.clock.now()).toISOString()} ${line}`),
     log: (level, message, fields) => log[level](message, { phase: "vm", ...fields }),
   };
-  const { view, disks } = needs;
+  const { view, disks, sharing } = needs;
   // Born into the same cgroups as this process, which the command made.
   const setting = { id, directory: paths.vm, disks, cgroups: machineCgroupsIn(journal.content.steps) };
   const cloned = await tryClone(sandbox, needs, setting, context);
@@ -126,9 +129,10 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
     timeline.mark("agent");
     return { vm: cloned.vm, directory: cloneShare(view) };
   }
-  const directory = sharedTree(config, view);
+  const directory = sharing ? sharedTree(config, view) : undefined;
+  const sharedDirectories = directory === undefined ? [] : [directory];
   const size = bootSizeOf(config, livingContainers(sandbox));
-  const vm = await startVm(os, config, { ...setting, sharedDirectories: [directory], size }, context);
+  const vm = await startVm(os, config, { ...setting, sharedDirectories, size }, context);
   timeline.mark("agent");
   return cloned.build === undefined ? { vm, directory } : { vm, directory, build: cloned.build };
 }
@@ -212,7 +216,7 @@ function consoleFile({ host: { os, paths, log } }: Sandbox): RingFile {
 async function introduce(
   { host, sharedMemory }: Sandbox,
   vm: Vm,
-  directory: SharedDirectory,
+  directory: SharedDirectory | undefined,
   hostname: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -222,13 +226,11 @@ async function introduce(
   if (vm.capabilities.ownClock) {
     calls.push(vm.syncTime(signal), vm.reseedRng(signal));
   }
-  const share = vm.machine.guestShare(directory);
-  const storage = { ...share, mountPoint: guestSharedDirectory, options: [...share.options] };
-  calls.push(
-    vm.agent.createSandbox(
-      { hostname, sandboxId: id, storages: [storage, ...(sharedMemory ? [sharedMemory] : [])] },
-      options,
-    ),
-  );
+  const storages: GuestStorage[] = sharedMemory === undefined ? [] : [sharedMemory];
+  if (directory !== undefined) {
+    const share = vm.machine.guestShare(directory);
+    storages.unshift({ ...share, mountPoint: guestSharedDirectory, options: [...share.options] });
+  }
+  calls.push(vm.agent.createSandbox({ hostname, sandboxId: id, storages }, options));
   await Promise.all(calls);
 }

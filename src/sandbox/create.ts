@@ -5,6 +5,7 @@
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { bootSandbox } from "./boot.ts";
 import { cloningOf } from "./cloning.ts";
+import { sharingFor } from "./file-sharing.ts";
 import { type Created, type CreateRequest, makeContainer } from "./make-container.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { stopSandbox } from "./stop.ts";
@@ -24,10 +25,12 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
       sandbox,
       request,
       { paths, timeline, onHost: undefined },
-      ({ bundle: { spec } }, share, disks, plan) => {
+      (container, share, disks, plan) => {
+        const { spec } = container.bundle;
         const hostname = spec.hostname ?? id.slice(0, 64);
         const cloning = cloningOf(host, plan, spec.annotations);
-        return bootSandbox(sandbox, { hostname, share, disks, cloning }, signal);
+        const sharing = sharingFor(sandbox, container, plan);
+        return bootSandbox(sandbox, { hostname, share, disks, cloning, sharing }, signal);
       },
       signal,
     );

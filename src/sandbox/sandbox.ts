@@ -46,7 +46,13 @@ export type SandboxState =
   /** Nothing was made. */
   | { readonly phase: "empty" }
   | { readonly phase: "starting" }
-  | { readonly phase: "running"; readonly vm: Vm; readonly tree: SharedTree }
+  | {
+      readonly phase: "running";
+      readonly vm: Vm;
+      readonly tree: SharedTree;
+      /** The guest sees the tree. */
+      readonly sharing: boolean;
+    }
   | { readonly phase: "stopping" }
   | { readonly phase: "stopped" };
 
@@ -98,7 +104,7 @@ export class Sandbox {
   }
 
   /** Fails with `container/wrong-state` when there is no virtual machine to work with. */
-  running(): { readonly vm: Vm; readonly tree: SharedTree } {
+  running(): Extract<SandboxState, { phase: "running" }> {
     if (this.state.phase === "running") return this.state;
     throw new KumiteError("container/wrong-state", `sandbox ${this.host.id} is not running: ${this.state.phase}`, {
       data: { sandbox: this.host.id, state: this.state.phase },

@@ -35,10 +35,12 @@ export function workshopOf({ runtime }: Config, journal: Journal): RootfsWorksho
   };
 }
 
-/** How the tree of shared files reaches the guest. */
-export function sharedTree(config: Config, path: string): SharedDirectory {
-  const by9p = config.hypervisor !== "process" && hypervisorConfigOf(config).sharing.fileSystem === "virtio-9p";
-  return { tag: sharedTag, path, ...(by9p && { by: "9p" }) };
+/** How the tree of shared files reaches the guest; `undefined` where the configuration wants none shared. */
+export function sharedTree(config: Config, path: string): SharedDirectory | undefined {
+  if (config.hypervisor === "process") return { tag: sharedTag, path };
+  const way = hypervisorConfigOf(config).sharing.fileSystem;
+  if (way === "none") return undefined;
+  return { tag: sharedTag, path, ...(way === "virtio-9p" && { by: "9p" }) };
 }
 
 /** What the configuration says of all disks, where the disk itself says nothing. */

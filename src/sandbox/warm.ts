@@ -26,8 +26,8 @@ export interface WarmMachine {
   readonly tree: SharedTree;
   /** It goes on from a template, so its memory is its own. */
   readonly cloned: boolean;
-  /** How the guest sees the tree's view. */
-  readonly directory: SharedDirectory;
+  /** How the guest sees the tree's view, if it does. */
+  readonly directory: SharedDirectory | undefined;
   /** What it is made of, for the sandbox that takes it over. */
   readonly journal: Journal;
   /** Where its log and its guest's console go from now on. */
@@ -124,6 +124,7 @@ async function start(
     log.warn(`the machine boots: ${outcome.why}`, { phase: "vm" });
   }
   const directory = sharedTree(config, view);
-  const vm = await startVm(os, config, { ...setting, sharedDirectories: [directory] }, context);
+  const sharedDirectories = directory === undefined ? [] : [directory];
+  const vm = await startVm(os, config, { ...setting, sharedDirectories }, context);
   return { vm, directory, cloned: false };
 }

@@ -60,6 +60,12 @@ export async function planStorage(
   };
 }
 
+/** Whether the guest gets files of the host: a machine without any has no use for a daemon that serves them. */
+export function sharesFiles({ rootfs, mounts }: Pick<StoragePlan, "rootfs" | "mounts">): boolean {
+  if (mounts.volumes.length > 0 || rootfs.kind === "shared") return true;
+  return rootfs.kind === "layers" && rootfs.lower.kind === "shared";
+}
+
 /** The disks that the machine gets for the container. @throws KumiteError `storage/failed`, `timeout`, `aborted` */
 export async function makeDisks(
   os: Os,

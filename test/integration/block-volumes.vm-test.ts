@@ -7,6 +7,8 @@ import { type OciConfig, shell } from "../support/bundle.ts";
 import { describe as show, succeed } from "../support/command.ts";
 import { LoopDevice, makeDiskImage } from "../support/disk-image.ts";
 import { expectNothingNew, lookAtMachine, type Machine } from "../support/left-overs.ts";
+import { inSandbox } from "../support/pod.ts";
+import { sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 describe("a block device", onlyKumite, () => {
@@ -87,6 +89,17 @@ describe("a block device", onlyKumite, () => {
     assert.equal(finished.stdout, "", show(finished));
   });
 
+  /** A container that is added has to bring everything on disks. */
+  async function refusesFiles(sandbox: string): Promise<void> {
+    const directory = await place.bundle(inSandbox(sandbox), shell("true"));
+    const refused = await place.runtime(["create", "--bundle", directory.directory, place.newId()]);
+    assert.match(
+      refused.stderr,
+      /cannot be added: it has files of the host, and sandbox .* shares none/,
+      show(refused),
+    );
+  }
+
   it("may be the root file system, mounted on the host or not, for one machine at a time", async () => {
     const file = place.path("root.ext4");
     const bundle = await place.bundle(shell("cat /here; echo more >>/here; sleep 1000"));
@@ -101,6 +114,9 @@ describe("a block device", onlyKumite, () => {
     };
     await onDevice(loopDevice.path);
     const first = await place.runDetached(bundle);
+    // Nothing of the host is shared with it, so nobody has to serve that.
+    assert.deepEqual([...sandboxProcesses(first).keys()].sort(), ["qemu", "relay", "shim"]);
+    await refusesFiles(first);
     const second = await place.run(bundle);
     assert.notEqual(second.status, 0);
     assert.match(second.stderr, /lock/, show(second));

@@ -103,6 +103,23 @@ describe("a root file system", onlyKumite, () => {
     assert.equal((await readdir(many)).length, 100_000);
   });
 
+  it("is refused as a directory where nothing is to be shared, and an image then", async () => {
+    const toml = '[hypervisor.qemu]\nshared_fs = "none"\n';
+    const bundle = await prepared();
+    await patch(
+      bundle,
+      (spec) => (spec.process.args = ["sh", "-c", "cat /check/lower/kept; grep -c -e virtiofs -e 9p /proc/mounts"]),
+    );
+    const file = place.path("configuration.toml");
+    await writeFile(file, toml);
+    const refused = await place.runtime(["--config", file, "run", "--bundle", bundle.directory, place.newId()]);
+    assert.match(refused.stderr, /has files of the host, and shared_fs is "none"/, show(refused));
+    await patch(bundle, (spec) => (spec.annotations = { "io.kumite.rootfs": "image" }));
+    await writeFile(file, `[runtime]\n${directories()}${toml}`);
+    const finished = await place.runtime(["--config", file, "run", "--bundle", bundle.directory, place.newId()]);
+    assert.equal(finished.stdout, "kept\n0\n", show(finished));
+  });
+
   it("by 9p comes with volumes by 9p", async () => {
     const bundle = await prepared();
     const [writable, readable] = [place.path("rw"), place.path("ro")];

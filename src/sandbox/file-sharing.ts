@@ -1,0 +1,46 @@
+/**
+ * Whether a sandbox shares files of the host with its guest: decided with its first container, since a machine gets its
+ * shared directory when it is made. One without has no daemon, and memory that nobody else maps.
+ */
+import type { Config } from "../config/config.ts";
+import { containerTypeOf } from "../oci/container-role.ts";
+import { type StoragePlan, sharesFiles } from "../storage/container-storage.ts";
+import { KumiteError } from "../util/errors.ts";
+import type { Container } from "./container.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { sharedTree } from "./storage-choices.ts";
+
+/** @throws KumiteError `oci/unsupported` for a container that has such files where the configuration wants none shared */
+export function sharingFor({ host }: Sandbox, { id, bundle }: Container, plan: StoragePlan): boolean {
+  if (!mayShare(host.config)) {
+    if (!sharesFiles(plan)) return false;
+    throw unshared(`container ${id} has files of the host, and shared_fs is "none"`, {
+      hint: 'set shared_fs = "virtio-fs" in [hypervisor.qemu]; with "none" roots and volumes are disks or images',
+      data: { id },
+    });
+  }
+  // What will join a pod is not known yet.
+  return containerTypeOf(bundle.spec.annotations) !== "single_container" || sharesFiles(plan);
+}
+
+/** @throws KumiteError `oci/unsupported` for one that is added and has such files, where the machine shares none */
+export function requireSharing(sandbox: Sandbox, { id }: Container, plan: StoragePlan): void {
+  if (sandbox.running().sharing || !sharesFiles(plan)) return;
+  const { id: sandboxId, config } = sandbox.host;
+  const what = `container ${id} cannot be added: it has files of the host, and sandbox ${sandboxId} shares none`;
+  const hint = mayShare(config)
+    ? "make the sandbox with an engine's annotations of a pod: then it can share what comes later"
+    : 'set shared_fs = "virtio-fs" in [hypervisor.qemu] and make the sandbox anew';
+  throw unshared(what, { hint, data: { id, sandbox: sandboxId } });
+}
+
+function mayShare(config: Config): boolean {
+  return sharedTree(config, "") !== undefined;
+}
+
+function unshared(
+  message: string,
+  more: { readonly hint: string; readonly data: Record<string, string> },
+): KumiteError {
+  return new KumiteError("oci/unsupported", message, { phase: "storage.share", ...more });
+}
