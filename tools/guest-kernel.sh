@@ -2,8 +2,9 @@
 # Gives this tree's guest the tuned kernel, or Debian's again. Compiling takes ten minutes of a processor, once for each
 # version of the source and of its configuration; the cache keeps the result.
 #
-#   tools/guest-kernel.sh [tuned | debian | --if-built]
+#   tools/guest-kernel.sh [tuned [--within SECONDS] | debian | --if-built]
 #
+# --within    how long compiling may take; when that is over, status 3, and nothing is changed
 # --if-built  changes nothing: status 0 when the tuned kernel need not be compiled
 set -eu
 cd "$(dirname "$0")/.."

@@ -1,9 +1,12 @@
 /**
- * Behind tools/guest-kernel.sh [tuned|debian|--if-built]: gives this tree's guest the tuned kernel (default), which is compiled
- * when the cache has none, or Debian's again. `--if-built` only asks: status 0 when the tuned kernel need not be compiled.
+ * Behind tools/guest-kernel.sh [tuned [--within SECONDS]|debian|--if-built]: gives this tree's guest the tuned kernel
+ * (default), which is compiled when the cache has none, or Debian's again. When compiling takes longer than it may, the
+ * status is 3 and nothing is changed. `--if-built` only asks: status 0 when the tuned kernel need not be compiled.
  */
 import { chooseKernelOfTree, type KernelName, kernelNames } from "./guest/kernel-in-use.ts";
-import { builtTunedKernel, tunedKernel } from "./guest/tuned-kernel.ts";
+import { builtTunedKernel, OutOfTime, tunedKernel } from "./guest/tuned-kernel.ts";
+
+const outOfTime = 3;
 
 function report(line: string): void {
   process.stderr.write(`guest: ${line}\n`);
@@ -12,21 +15,29 @@ function report(line: string): void {
 async function main([word = "tuned", ...rest]: readonly string[]): Promise<number> {
   if (word === "--if-built" && rest.length === 0) return (await builtTunedKernel()) === undefined ? 1 : 0;
   const name = kernelNames.find((known) => known === word);
-  if (name === undefined || rest.length > 0) {
-    report(`unknown argument ${[word, ...rest].join(" ")} (known: ${kernelNames.join(", ")}, --if-built)`);
+  const withinMs = withinOf(rest);
+  if (name === undefined || (rest.length > 0 && (name !== "tuned" || withinMs === undefined))) {
+    const known = `${kernelNames.join(", ")}, --if-built; after tuned --within SECONDS`;
+    report(`unknown argument ${[word, ...rest].join(" ")} (known: ${known})`);
     return 2;
   }
-  await use(name);
+  await use(name, withinMs);
   return 0;
 }
 
-async function use(name: KernelName): Promise<void> {
-  if (name === "tuned") await tunedKernel(report);
+function withinOf([flag, seconds = "", ...rest]: readonly string[]): number | undefined {
+  return flag === "--within" && /^[1-9]\d{0,5}$/.test(seconds) && rest.length === 0
+    ? Number(seconds) * 1000
+    : undefined;
+}
+
+async function use(name: KernelName, withinMs: number | undefined): Promise<void> {
+  if (name === "tuned") await tunedKernel(report, withinMs);
   await chooseKernelOfTree(name);
   report(`the guest of this tree has ${name === "tuned" ? "the tuned kernel" : "Debian's kernel"}`);
 }
 
 process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
   report(error instanceof Error ? error.message : String(error));
-  return 1;
+  return error instanceof OutOfTime ? outOfTime : 1;
 });
