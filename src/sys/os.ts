@@ -117,7 +117,14 @@ export type Descriptor =
   /** A file opened for appending. */
   | { readonly kind: "append"; readonly path: string; readonly mode: number }
   /** A file opened for reading. */
-  | { readonly kind: "read"; readonly path: string };
+  | { readonly kind: "read"; readonly path: string }
+  /** A file opened for reading and writing. */
+  | { readonly kind: "readWrite"; readonly path: string }
+  /** A connection to a unix socket that somebody listens on already. */
+  | { readonly kind: "connect"; readonly path: string };
+
+/** What can be handed to a process that runs. */
+export type OpenedDescriptor = Extract<Descriptor, { readonly kind: "read" | "readWrite" | "connect" }>;
 
 export interface SpawnRequest {
   /** Absolute path. */
@@ -139,6 +146,11 @@ export interface SpawnRequest {
   readonly noNewPrivileges?: boolean;
   /** The program has no capability and can get none, whatever its user: for root what is left are its files. */
   readonly noCapabilities?: boolean;
+  /**
+   * The program runs as a user and group that no other process has (`ownUserOf`): it may do what everybody may, and what the
+   * group may that is named, unless that is 0. Directory and descriptors are root's doing.
+   */
+  readonly ownUser?: { readonly group: number };
 }
 
 /** How a process ended. */
@@ -197,6 +209,11 @@ export interface Sockets {
   connect(path: string, signal?: AbortSignal): Promise<ByteStream>;
   /** Paths over 107 bytes are ENAMETOOLONG. */
   listen(path: string, mode: number): Promise<Listener>;
+  /**
+   * Writes `text` with a descriptor (SCM_RIGHTS) for whoever reads it. The stream is a connected unix socket of ours, from
+   * `connect` or of a child, to which nobody else writes meanwhile. EAGAIN when there is no room for all of the text.
+   */
+  sendDescriptor(stream: ByteStream, text: string, descriptor: OpenedDescriptor): Promise<void>;
 }
 
 export interface MountRequest {

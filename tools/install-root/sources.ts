@@ -16,6 +16,7 @@ export const hostModules: readonly EngineModule[] = [
   { name: "kumite-relay", entry: source("src/relay/main.ts") },
   { name: "kumite-launch", entry: source("src/sys/launch/main.ts") },
   { name: "kumite-helper", entry: source("src/sys/helper/main.ts") },
+  { name: "kumite-send", entry: source("src/sys/send/main.ts") },
   { name: "kumite-template", entry: source("src/factory/builder/main.ts") },
   { name: "kumite-keeper", entry: source("src/factory/keeper/main.ts") },
 ];

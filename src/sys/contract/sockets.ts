@@ -4,7 +4,7 @@ import { deferred } from "../../util/deferred.ts";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 import type { ByteStream, Listener, Os } from "../os.ts";
 import type { ContractCheck } from "../os-contract.ts";
-import { scratch } from "./scratch.ts";
+import { scratch, shell, textOf } from "./scratch.ts";
 
 interface Pair extends AsyncDisposable {
   readonly client: ByteStream;
@@ -199,6 +199,28 @@ export const socketsContract: readonly ContractCheck[] = [
       assert.equal(decodeUtf8((await quiet.server.read()) ?? new Uint8Array()), "ping");
       stop.resolve();
       await Promise.all([writing, reading]);
+    },
+  },
+  {
+    name: "a descriptor is handed to a child, and gone when the child does not want it",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const listener = await os.sockets.listen(`${dir.path}/s`, 0o600);
+      const script = "read -r word <&3; echo $word >&3; read -r word <&3";
+      const child = await shell(os, script, { descriptors: { 3: { kind: "stream" } } });
+      const stream = child.streams.get(3) as ByteStream;
+      await os.sockets.sendDescriptor(stream, "take it\n", { kind: "connect", path: listener.path });
+      const handed = await first(listener);
+      // It reads as if there were no descriptor, which the kernel then closes.
+      assert.equal(await textOf(handed), "");
+      assert.equal(decodeUtf8(await readLength(stream, 8)), "take it\n");
+      await assert.rejects(os.sockets.sendDescriptor(stream, "x", { kind: "read", path: `${dir.path}/none` }), {
+        errno: "ENOENT",
+      });
+      await stream.end();
+      await child.exited;
+      stream.close();
+      await listener.close();
     },
   },
 ];

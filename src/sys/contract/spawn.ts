@@ -2,6 +2,7 @@
 import { encodeUtf8 } from "../../util/text.ts";
 import type { Os, SpawnRequest } from "../os.ts";
 import type { ContractCheck } from "../os-contract.ts";
+import { ownUserOf } from "../own-user.ts";
 import { output, printing, scratch, shell, textOf } from "./scratch.ts";
 
 const sigkill = 9;
@@ -195,6 +196,57 @@ export const spawnContract: readonly ContractCheck[] = [
       assert.equal(await output(os, status, { noCapabilities: true }), "0000000000000000");
       const mount = "mount -t tmpfs none /mnt 2>/dev/null || echo refused";
       assert.equal(await output(os, mount, { noCapabilities: true, noNewPrivileges: true }), "refused");
+    },
+  },
+  {
+    name: "a child can be a user of its own, who has nothing but what it was given",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const path = `${dir.path}/secret`;
+      await os.files.write(path, "of root", { mode: 0o600 });
+      const script = `grep -E '^(Uid|Gid|Groups|CapPrm|CapEff):' /proc/$$/status; echo $$
+        cat "$1" 2>/dev/null || echo refused; kill -0 1 2>/dev/null || echo powerless; cat <&5; pwd`;
+      const printed = await output(os, script, {
+        args: [path],
+        ownUser: { group: 0 },
+        noCapabilities: true,
+        cwd: dir.path,
+        descriptors: { 5: { kind: "read", path } },
+        parentDeathSignal: sigkill,
+      });
+      const lines = printed.split("\n");
+      const id = ownUserOf(Number(lines[5]));
+      assert.deepEqual(lines.slice(0, 5), [
+        `Uid:\t${id}\t${id}\t${id}\t${id}`,
+        `Gid:\t${id}\t${id}\t${id}\t${id}`,
+        "Groups:\t ",
+        "CapPrm:\t0000000000000000",
+        "CapEff:\t0000000000000000",
+      ]);
+      assert.deepEqual(lines.slice(6), ["refused", "powerless", `of root${dir.path}`]);
+      const groups = await output(os, "grep ^Groups: /proc/$$/status", { ownUser: { group: 4711 } });
+      assert.equal(groups.trim(), "Groups:\t4711");
+    },
+  },
+  {
+    name: "a child can write to a file that it was given, and speak to a socket, however deep they lie",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const path = `${dir.path}/file`;
+      await os.files.write(path, "before");
+      await output(os, "printf behi >&5", { descriptors: { 5: { kind: "readWrite", path } } });
+      assert.equal(await os.files.readText(path), "behire");
+      const listener = await os.sockets.listen(`${dir.path}/socket`, 0o600);
+      const deep = `${dir.path}/${"d".repeat(100)}`;
+      await os.files.symlink(dir.path, deep);
+      const descriptors = { 5: { kind: "connect", path: `${deep}/socket` } } as const;
+      await output(os, "printf hello >&5", { descriptors });
+      for await (const stream of listener) {
+        assert.equal(await textOf(stream), "hello");
+        break;
+      }
+      await listener.close();
+      await assert.rejects(refused(os, { descriptors }), { errno: "ENOENT", call: "connect" });
     },
   },
   {

@@ -1,23 +1,28 @@
 /** `Sockets` of the engine: unix stream sockets by path. */
 import * as native from "kumite:native";
 import { delay, throwIfAborted } from "../../util/abort.ts";
-import { isSystemError } from "../../util/errors.ts";
+import { isSystemError, SystemError } from "../../util/errors.ts";
+import { encodeUtf8 } from "../../util/text.ts";
 import { check, EAGAIN } from "../linux/check.ts";
 import { chmod, fchmod, unlink, unlinkQuietly } from "../linux/directory.ts";
 import { closeQuietly } from "../linux/file.ts";
+import { openDescriptor } from "../linux/open-descriptor.ts";
 import {
   AF_UNIX,
   bind,
   listen,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
+  sendmsg,
   socket,
   unixAddress,
 } from "../linux/socket.ts";
-import type { ByteStream, Listener, Sockets } from "../os.ts";
+import type { ByteStream, Listener, OpenedDescriptor, Sockets } from "../os.ts";
 import { type Acceptor, acceptor } from "./listener.ts";
-import { ownStream } from "./stream.ts";
+import { descriptorOf, ownStream } from "./stream.ts";
 
 /** As many as may wait; the kernel cuts it to net.core.somaxconn. */
 export const backlog = 4096;
@@ -27,7 +32,20 @@ const retryMs: readonly number[] = [1, 2, 5, 10, 20, 50];
 export const engineSockets: Sockets = {
   connect: async (path, signal) => ownStream(await connectUnix(path, signal)),
   listen: async (path, mode) => new UnixListener(path, bindUnix(path, mode, SOCK_NONBLOCK)),
+  sendDescriptor,
 };
+
+/** As `Sockets.sendDescriptor`. */
+async function sendDescriptor(stream: ByteStream, text: string, descriptor: OpenedDescriptor): Promise<void> {
+  const opened = openDescriptor(descriptor);
+  try {
+    const bytes = encodeUtf8(text);
+    const sent = sendmsg(descriptorOf(stream), bytes, [opened], MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < bytes.length) throw new SystemError("EAGAIN", "sendmsg", descriptor.path);
+  } finally {
+    closeQuietly(opened);
+  }
+}
 
 /** A connected nonblocking descriptor. */
 export async function connectUnix(path: string, signal?: AbortSignal): Promise<number> {

@@ -12,6 +12,12 @@ export function ownStream(fd: number): ByteStream {
   return new ChannelStream(ownChannel(fd));
 }
 
+/** Of a stream of this file; it stays the stream's. */
+export function descriptorOf(stream: ByteStream): number {
+  if (stream instanceof ChannelStream) return stream.descriptor;
+  throw new SystemError("EBADF", "sendmsg");
+}
+
 /** A stream over any descriptor; O_NONBLOCK is never set on it. Closing the stream closes the descriptor. */
 export function sharedStream(fd: number): ByteStream {
   return new ChannelStream(sharedChannel(fd));
@@ -71,6 +77,10 @@ class ChannelStream implements ByteStream {
       room: async () => Number.POSITIVE_INFINITY,
       write: (bytes, head) => this.#writePiped(bytes, head),
     };
+  }
+
+  get descriptor(): number {
+    return this.#channel.fd;
   }
 
   read(signal?: AbortSignal): Promise<Uint8Array | undefined> {

@@ -13,6 +13,8 @@ const whole: LaunchRequest = {
     1: { kind: "inherit", fd: 7 },
     3: { kind: "listen", path: "/run/s", mode: 0o600 },
     4: { kind: "append", path: "/run/log", mode: 0o640 },
+    5: { kind: "readWrite", path: "/run/disk" },
+    6: { kind: "connect", path: "/run/s" },
   },
   status: 9,
   cgroups: ["/sys/fs/cgroup/a"],
@@ -22,6 +24,7 @@ const whole: LaunchRequest = {
   newSession: true,
   noNewPrivileges: false,
   noCapabilities: true,
+  ownUser: { group: 107 },
 };
 
 const least = { path: "/bin/true", argv: ["true"], descriptors: {}, status: 3 };

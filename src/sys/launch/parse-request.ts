@@ -40,6 +40,7 @@ const members: Readonly<Record<string, Parse>> = {
   newSession: boolean,
   noNewPrivileges: boolean,
   noCapabilities: boolean,
+  ownUser: (value, where) => ({ group: integer(record(value, where).group, `${where}.group`) }),
 };
 
 function descriptor(value: unknown, where: string): LaunchDescriptor {
@@ -57,9 +58,11 @@ function descriptor(value: unknown, where: string): LaunchDescriptor {
         mode: integer(rest.mode, `${where}.mode`),
       };
     case "read":
+    case "readWrite":
+    case "connect":
       return { kind, path: absolutePath(rest.path, `${where}.path`) };
     default:
-      throw new BadRequest(`${where}.kind: expected null, inherit, listen, append or read`);
+      throw new BadRequest(`${where}.kind: expected null, inherit, listen, append, read, readWrite or connect`);
   }
 }
 

@@ -5,8 +5,9 @@
  * The contract of the executable, for its caller:
  * - started as `kumite-launch <request as JSON>`, or `kumite-launch fd:N` to read the JSON from descriptor N up to its
  *   end (for requests that outgrow an argument, 128 KiB, or hold secrets: arguments are world-readable);
- * - does the steps in this order: descriptors are opened and bound, cgroups joined, namespace joined, session,
- *   capabilities, parent-death signal, no_new_privs, directory, descriptors put in place and all others closed, exec;
+ * - does the steps in this order: descriptors are opened, bound and connected, cgroups joined, namespace joined, session,
+ *   directory, bounding set, user, capabilities, parent-death signal, no_new_privs, descriptors put in place and all
+ *   others closed, exec;
  * - on failure it writes one line of JSON, a `LaunchFailure`, to the descriptor `status` and exits with 127;
  * - when the exec succeeds, `status` reaches its end without a byte (it is close-on-exec).
  */

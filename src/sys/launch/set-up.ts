@@ -5,25 +5,14 @@
  */
 import type { SpawnStep } from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
-import { baseName, dirName } from "../../util/path.ts";
-import { encodeUtf8 } from "../../util/text.ts";
 import { bindUnix } from "../engine/sockets.ts";
 import { capsetStep, noCapabilities } from "../linux/credentials.ts";
 import { unlinkQuietly } from "../linux/directory.ts";
 import { CLOSE_RANGE_CLOEXEC, closeQuietly, dupAbove, HIGHEST_DESCRIPTOR, open } from "../linux/file.ts";
-import {
-  O_APPEND,
-  O_CLOEXEC,
-  O_CREAT,
-  O_DIRECTORY,
-  O_NOCTTY,
-  O_PATH,
-  O_RDONLY,
-  O_RDWR,
-  O_WRONLY,
-} from "../linux/open-flags.ts";
+import { openDescriptor, withShortPath } from "../linux/open-descriptor.ts";
+import { O_APPEND, O_CLOEXEC, O_CREAT, O_NOCTTY, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/open-flags.ts";
 import { CLONE_NEWNET, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG } from "../linux/process.ts";
-import { unixPathMax } from "../linux/socket.ts";
+import { firstOwnUser } from "../own-user.ts";
 import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
 
 /** One step and what an error of it is about. */
@@ -81,11 +70,11 @@ class Planning implements SetUp {
     for (const directory of this.#request.cgroups ?? []) this.#joinCgroup(directory);
     this.#joinNetwork();
     if (this.#request.newSession === true) this.#step(["setsid"], "setsid");
-    this.#dropCapabilities();
-    this.#armParentDeath();
-    if (this.#request.noNewPrivileges === true) this.#step(["prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], "prctl");
     const { cwd } = this.#request;
     if (cwd !== undefined) this.#step(["chdir", cwd], "chdir", cwd);
+    this.#loseRights();
+    this.#armParentDeath();
+    if (this.#request.noNewPrivileges === true) this.#step(["prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], "prctl");
     this.#step(["close_range", 0, HIGHEST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC], "close_range");
     for (const [number, source] of sources) this.#step(["dup3", source, number, 0], "dup3", `descriptor ${number}`);
     return this;
@@ -116,14 +105,16 @@ class Planning implements SetUp {
         return copy;
       }
       case "listen": {
-        const fd = bindAnywhere(descriptor.path, descriptor.mode);
+        const fd = withShortPath(descriptor.path, (path) => bindUnix(path, descriptor.mode, 0));
         this.#bound.push(descriptor.path);
         return this.#keep(fd);
       }
       case "append":
         return this.#keep(open(descriptor.path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC, descriptor.mode));
       case "read":
-        return this.#keep(open(descriptor.path, O_RDONLY | O_NOCTTY | O_CLOEXEC));
+      case "readWrite":
+      case "connect":
+        return this.#keep(openDescriptor(descriptor));
     }
   }
 
@@ -153,14 +144,15 @@ class Planning implements SetUp {
     this.#step(["setns", fd, CLONE_NEWNET], "setns", networkNamespace.path);
   }
 
-  /** What root would get at its exec is what the bounding set has: nothing. */
-  #dropCapabilities(): void {
-    if (this.#request.noCapabilities !== true) return;
-    this.#step(["dropBounding", allBits, allBits], "prctl", "capabilities");
-    this.#step(capsetStep(noCapabilities), "capset");
+  /** What root would get at its exec is what the bounding set has: nothing. Emptying it takes a capability. */
+  #loseRights(): void {
+    const { noCapabilities: none, ownUser } = this.#request;
+    if (none === true) this.#step(["dropBounding", allBits, allBits], "prctl", "capabilities");
+    if (ownUser !== undefined) this.#step(["ownUser", firstOwnUser, ownUser.group], "setuid", "a user of its own");
+    if (none === true) this.#step(capsetStep(noCapabilities), "capset");
   }
 
-  /** A parent that died before the signal was armed goes unnoticed: so it is looked at after. */
+  /** After a change of user, which takes the signal back. A parent that died before it was armed goes unnoticed. */
   #armParentDeath(): void {
     const { parentDeathSignal, parentPid } = this.#request;
     if (parentDeathSignal === undefined) return;
@@ -173,19 +165,6 @@ class Planning implements SetUp {
 /** Above all numbers of the program; fails with EBADF when one of them is none. */
 export function firstFreeNumber(descriptors: Readonly<Record<number, LaunchDescriptor>>): number {
   return Math.max(...completeDescriptors(descriptors).keys()) + 1;
-}
-
-/** A path too long for an address is bound by way of its directory; who connects has to go that way too. */
-function bindAnywhere(path: string, mode: number): number {
-  if (encodeUtf8(path).length <= unixPathMax) return bindUnix(path, mode, 0);
-  const directory = open(dirName(path), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  try {
-    return bindUnix(`/proc/self/fd/${directory}/${baseName(path)}`, mode, 0);
-  } catch (error) {
-    throw error instanceof SystemError ? new SystemError(error.errno, error.call, path) : error;
-  } finally {
-    closeQuietly(directory);
-  }
 }
 
 const zero = new Uint8Array([0x30]);

@@ -205,6 +205,8 @@ declare module "kumite:native" {
   function exit(status: number): never;
   /** Takes the capabilities of these 64 bits from the bounding set; bits beyond the kernel's last one are ignored. */
   function dropBounding(low: number, high: number): number;
+  /** Becomes the user and the group `first` plus pid, with no other group but `group`, unless that is 0. */
+  function ownUser(first: number, group: number): number;
   /** All signals to their default, none blocked. */
   function resetSignals(): void;
 

@@ -24,6 +24,7 @@ export const SHUT_WR = 1;
 export const MSG_PEEK = 0x02;
 export const MSG_CTRUNC = 0x08;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
 
 /** Any context id, when listening. */
 export const VMADDR_CID_ANY = 0xffffffff;

@@ -114,7 +114,8 @@ native_function native_readv, native_writev, native_read_pieces;                
 native_function native_sendmsg, native_recvmsg;                                           /* messages.c */
 native_function native_ioctl, native_getsockopt, native_setgroups;                         /* control.c */
 native_function native_fork, native_fork_into, native_spawn, native_execve, native_exit;    /* process.c */
-native_function native_execve_filtered, native_reset_signals, native_drop_bounding;       /* process.c */
+native_function native_execve_filtered, native_reset_signals;                             /* process.c */
+native_function native_drop_bounding, native_own_user;                                    /* process.c */
 native_function native_bpf_load, native_bpf_attach, native_bpf_attached, native_bpf_by_id; /* filters.c */
 native_function native_encode_utf8, native_decode_utf8;                                   /* text.c */
 native_function native_set_handlers, native_set_active, native_epoll_control;              /* loop.c */

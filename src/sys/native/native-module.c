@@ -44,6 +44,7 @@ static const JSCFunctionListEntry exports[] = {
     JS_CFUNC_DEF("getsockopt", 4, native_getsockopt),
     JS_CFUNC_DEF("setgroups", 1, native_setgroups),
     JS_CFUNC_DEF("dropBounding", 2, native_drop_bounding),
+    JS_CFUNC_DEF("ownUser", 2, native_own_user),
     JS_CFUNC_DEF("fork", 1, native_fork),
     JS_CFUNC_DEF("forkInto", 2, native_fork_into),
     JS_CFUNC_DEF("spawn", 5, native_spawn),

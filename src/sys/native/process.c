@@ -59,6 +59,29 @@ JSValue native_drop_bounding(JSContext *ctx, JSValueConst self, int argc, JSValu
   return result_of(ctx, bounding_drop((uint32_t)half[0], (uint32_t)half[1]));
 }
 
+/*
+ * Makes this process a user and a group that no other has: `first` plus its pid, with `group` beside them unless that is 0.
+ * Returns 0 or a negated errno. The plain calls: the C library would look after threads in the parent's memory.
+ */
+static int own_user_become(uint32_t first, uint32_t group) {
+  uint32_t id = first + (uint32_t)getpid();
+  if (syscall(SYS_setgroups, group == 0 ? 0 : 1, &group) < 0 || syscall(SYS_setresgid, id, id, id) < 0 ||
+      syscall(SYS_setresuid, id, id, id) < 0)
+    return -errno;
+  return 0;
+}
+
+/* ownUser(first, group): 0 or a negated errno. */
+JSValue native_own_user(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self;
+  int64_t first, group;
+  if (argc != 2)
+    return JS_ThrowTypeError(ctx, "ownUser takes 2 arguments");
+  if (arg_integer(ctx, argv[0], &first) < 0 || arg_integer(ctx, argv[1], &group) < 0)
+    return JS_EXCEPTION;
+  return result_of(ctx, own_user_become((uint32_t)first, (uint32_t)group));
+}
+
 JSValue native_exit(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   int status;
@@ -245,6 +268,8 @@ struct spawn {
 #define REQUIRE_PARENT (-1)
 /* Not a system call: takes capabilities from the bounding set, whose bits are the arguments. */
 #define DROP_BOUNDING (-3)
+/* Not a system call: becomes a user of its own; the arguments are those of `own_user_become`. */
+#define OWN_USER (-4)
 /* A seccomp filter; its flags, length and instructions are the arguments. What comes after is under it. */
 #define SET_FILTER (-2)
 
@@ -260,6 +285,8 @@ static long step_make(const struct prepared_call *step) {
     return filter_make(step);
   if (step->number == DROP_BOUNDING)
     return bounding_drop((uint32_t)step->argument[0], (uint32_t)step->argument[1]);
+  if (step->number == OWN_USER)
+    return own_user_become((uint32_t)step->argument[0], (uint32_t)step->argument[1]);
   if (step->number == REQUIRE_PARENT)
     return getppid() == step->argument[0] ? 0 : -ESRCH;
   return call_make(step);
@@ -307,22 +334,26 @@ static int filter_take(JSContext *ctx, int argc, JSValueConst *argv, struct prep
   return 0;
 }
 
-static int drop_bounding_take(JSContext *ctx, int argc, JSValueConst *argv, struct prepared_call *out) {
-  int64_t half[2];
+/* A step of ours that takes two integers. */
+static int pair_take(JSContext *ctx, const char *name, long number, int argc, JSValueConst *argv,
+                     struct prepared_call *out) {
+  int64_t pair[2];
   if (argc != 2) {
-    JS_ThrowTypeError(ctx, "dropBounding takes 2 arguments");
+    JS_ThrowTypeError(ctx, "%s takes 2 arguments", name);
     return -1;
   }
-  if (arg_integer(ctx, argv[0], &half[0]) < 0 || arg_integer(ctx, argv[1], &half[1]) < 0)
+  if (arg_integer(ctx, argv[0], &pair[0]) < 0 || arg_integer(ctx, argv[1], &pair[1]) < 0)
     return -1;
-  *out = (struct prepared_call){.number = DROP_BOUNDING, .argument = {(long)half[0], (long)half[1]}};
+  *out = (struct prepared_call){.number = number, .argument = {(long)pair[0], (long)pair[1]}};
   return 0;
 }
 
 static int named_step_take(JSContext *ctx, struct spawn *spawn, uint32_t at, const char *name, int argc,
                            JSValueConst *argv) {
   if (strcmp(name, "dropBounding") == 0)
-    return drop_bounding_take(ctx, argc, argv, &spawn->step[at]);
+    return pair_take(ctx, name, DROP_BOUNDING, argc, argv, &spawn->step[at]);
+  if (strcmp(name, "ownUser") == 0)
+    return pair_take(ctx, name, OWN_USER, argc, argv, &spawn->step[at]);
   if (strcmp(name, "requireParent") == 0)
     return require_parent_take(ctx, argc, argv, &spawn->step[at]);
   if (strcmp(name, "seccomp") == 0)

@@ -25,7 +25,7 @@ export function nodeOs({ installRoot }: NodeOsOptions): Os {
   return {
     files: nodeFiles(helper),
     processes: nodeProcesses(launcher, helper),
-    sockets: nodeSockets(),
+    sockets: nodeSockets(launcher),
     mounts: nodeMounts(helper),
     terminals: noTerminals,
     self: nodeSelf(),

@@ -11,7 +11,7 @@ import { listenOnPath } from "./socket-listener.ts";
 import { SocketStream } from "./socket-stream.ts";
 import { nodeSockets } from "./sockets.ts";
 
-const sockets = nodeSockets();
+const sockets = nodeSockets("/nowhere");
 
 describe("a socket of Node as a byte stream", () => {
   let directory: string;

@@ -30,6 +30,13 @@ export class SocketStream implements ByteStream {
     socket.pause();
   }
 
+  /** Of the socket, to be given on; `undefined` when it is closed. */
+  get descriptor(): number | undefined {
+    // Node has no public name for it.
+    const fd = (this.#socket as Socket & { readonly _handle?: { readonly fd: number } | null })._handle?.fd;
+    return fd === undefined || fd < 0 ? undefined : fd;
+  }
+
   async read(signal?: AbortSignal): Promise<Uint8Array | undefined> {
     throwIfAborted(signal);
     if (this.#reader !== undefined) throw new SystemError("EBUSY", "read");

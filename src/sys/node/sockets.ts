@@ -3,13 +3,19 @@ import { createConnection } from "node:net";
 import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
 import { deferred } from "../../util/deferred.ts";
 import type { ByteStream, Sockets } from "../os.ts";
+import { sendDescriptor } from "./send-descriptor.ts";
 import { listenOnPath } from "./socket-listener.ts";
 import { checkSocketPath } from "./socket-path.ts";
 import { SocketStream } from "./socket-stream.ts";
 import { toSystemError } from "./system-error.ts";
 
-export function nodeSockets(): Sockets {
-  return { connect, listen: listenOnPath };
+/** `launcher` is the install root's `kumite`. */
+export function nodeSockets(launcher: string): Sockets {
+  return {
+    connect,
+    listen: listenOnPath,
+    sendDescriptor: (stream, text, descriptor) => sendDescriptor(launcher, stream, text, descriptor),
+  };
 }
 
 async function connect(path: string, signal?: AbortSignal): Promise<ByteStream> {

@@ -94,6 +94,8 @@ function toLaunch(descriptor: Descriptor, stdio: ("ignore" | "pipe" | number)[])
     case "listen":
     case "append":
     case "read":
+    case "readWrite":
+    case "connect":
       return descriptor;
   }
 }

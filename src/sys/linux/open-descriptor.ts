@@ -1,0 +1,44 @@
+/** Opens what a process is to be given. */
+import * as native from "kumite:native";
+import { SystemError } from "../../util/errors.ts";
+import { baseName, dirName } from "../../util/path.ts";
+import { encodeUtf8 } from "../../util/text.ts";
+import type { OpenedDescriptor } from "../os.ts";
+import { failure } from "./check.ts";
+import { closeQuietly, open } from "./file.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_NOCTTY, O_PATH, O_RDONLY, O_RDWR } from "./open-flags.ts";
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket, unixAddress, unixPathMax } from "./socket.ts";
+
+/** Close-on-exec, and blocking, as programs expect what they inherit. */
+export function openDescriptor({ kind, path }: OpenedDescriptor): number {
+  switch (kind) {
+    case "read":
+      return open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    case "readWrite":
+      return open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    case "connect":
+      return withShortPath(path, (short) => connectNow(short));
+  }
+}
+
+function connectNow(path: string): number {
+  const address = unixAddress(path);
+  const fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
+  const result = native.connect(fd, address, 0, address.length);
+  if (result >= 0) return fd;
+  closeQuietly(fd);
+  throw failure(result, "connect", path);
+}
+
+/** A path too long for an address is reached by way of its directory. */
+export function withShortPath(path: string, act: (path: string) => number): number {
+  if (encodeUtf8(path).length <= unixPathMax) return act(path);
+  const directory = open(dirName(path), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  try {
+    return act(`/proc/self/fd/${directory}/${baseName(path)}`);
+  } catch (error) {
+    throw error instanceof SystemError ? new SystemError(error.errno, error.call, path) : error;
+  } finally {
+    closeQuietly(directory);
+  }
+}
