@@ -2,7 +2,7 @@
 import type { ConfigSurroundings } from "./config.ts";
 import type { EffectiveHypervisor } from "./effective.ts";
 import type { ConfigEra, HypervisorTable } from "./key.ts";
-import type { Report } from "./problem.ts";
+import { type Report, rank } from "./problem.ts";
 import type { Settings } from "./settings.ts";
 
 export interface ClampContext {
@@ -19,7 +19,6 @@ export const mostVcpus = 240;
 /** What a host that did not say has. */
 const unknownMemoryMiB = 16 * 1024 * 1024;
 
-/** In old releases everything stays as it is when a file has no table for the hypervisor. */
 export function clampHypervisor(values: EffectiveHypervisor, context: ClampContext): EffectiveHypervisor {
   const { table, era, surroundings, settings, report } = context;
   const name = `hypervisor.${table}`;
@@ -49,7 +48,7 @@ export function clampHypervisor(values: EffectiveHypervisor, context: ClampConte
     rootfs_type: values.rootfs_type,
     ...bursts(values, tell),
     disable_image_nvdimm: values.disable_image_nvdimm || values.machine_type === "microvm" || table === "clh",
-    ...(table === "qemu" ? {} : forcedOutsideOfQemu(values, table, era)),
+    ...(table === "qemu" ? {} : forcedOutsideOfQemu(values, table, context)),
   };
   return table === "qemu" ? { ...clamped, use_vsock: qemuVsock(clamped.use_vsock, context, tell) } : clamped;
 }
@@ -109,8 +108,14 @@ function bursts(values: EffectiveHypervisor, tell: Tell): Partial<EffectiveHyper
 function forcedOutsideOfQemu(
   values: EffectiveHypervisor,
   table: "firecracker" | "clh",
-  era: ConfigEra,
+  { era, surroundings, settings, report }: ClampContext,
 ): Partial<EffectiveHypervisor> {
+  // Their Firecracker took a device of the host for it; today's has a socket of its own.
+  if (table === "firecracker" && era !== "3.x" && surroundings.hasVsock === false) {
+    const reason = "No vsock support, firecracker cannot be used";
+    const origin = settings.tables.get("hypervisor.firecracker")?.() ?? { kind: "built-in" };
+    report({ severity: "error", origin, key: "hypervisor.firecracker", reason, rank: rank.vsock });
+  }
   const newFirecracker = table === "firecracker" && era === "3.x";
   return {
     use_vsock: true,

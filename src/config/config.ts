@@ -8,6 +8,7 @@ import type { deviceKeys } from "./keys/devices.ts";
 import type { factoryKeys } from "./keys/factory.ts";
 import type { hypervisorNames, runtimeKeys } from "./keys/runtime.ts";
 import type { storageKeys } from "./keys/storage.ts";
+import type { VerityParameters } from "./verity.ts";
 
 export type AcceleratorChoice = ValueOf<typeof bootKeys.accelerator>;
 export type HypervisorName = (typeof hypervisorNames)[number];
@@ -57,7 +58,8 @@ export interface HypervisorConfig {
   readonly initrd: string | undefined;
   readonly image: string | undefined;
   readonly rootfsType: ValueOf<typeof bootKeys.rootfs_type>;
-  readonly kernelVerityParameters: string;
+  /** Of `image`; `undefined`: it is taken as it is. */
+  readonly verity: VerityParameters | undefined;
   /** `undefined`: the driver's choice. */
   readonly firmware: string | undefined;
   readonly firmwareVolume: string | undefined;

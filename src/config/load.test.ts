@@ -214,13 +214,6 @@ describe("loading the configuration", () => {
     await refused(loadConfig(os, { installRoot, defaultPaths: dangling }), /Cannot find usable config file/);
   });
 
-  it("passes over the tables of parts that are built in, before 3.x", async () => {
-    const text = '[agent.kata]\ndial_timeout = 8\n[shim.kata]\npath = "relative"\n[runtime]\nconfig_era = ';
-    assert.equal((await load(`${text}"1.6"`, { builtIn: true })).agent.dialTimeoutMs, 45_000);
-    await refused(load(`${text}"1.6"`), /shim.kata.path is "relative"/);
-    await refused(load(`${text}"3.x"`, { builtIn: true }), /shim.kata.path is "relative"/);
-  });
-
   it("refuses what is too large to be a configuration", async () => {
     await refused(load("#".repeat(1024 * 1024)), /larger than/);
   });

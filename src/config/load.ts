@@ -27,8 +27,6 @@ export interface LoadConfigOptions {
   readonly path?: string | undefined;
   /** In the place of the system's; an empty one stays as it is. For programs that embed this. */
   readonly defaultPaths?: readonly string[];
-  /** Proxy, agent and shim are parts of this process: before 3.x their tables are passed over then. */
-  readonly builtIn?: boolean;
   /** Of the sandbox's specification. */
   readonly annotations?: Annotations;
   /** `TABLE.KEY=VALUE`, of the command line. */
@@ -75,8 +73,7 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   const settings = new Settings();
   // Read with the era that they ask for, which the last layer decides.
   const era = askedEra(layers, overrides);
-  const passedOver = options.builtIn === true && era !== "3.x" ? ["proxy", "agent", "shim"] : [];
-  for (const layer of layers) addDocument(settings, without(layer, passedOver), era, report);
+  for (const layer of layers) addDocument(settings, layer, era, report);
   await addAnnotations(os, settings, annotations, { era, surroundings, report });
   addOverrides(settings, overrides, era, report);
   const decided = effectiveConfig(settings, surroundings, report);
@@ -85,12 +82,6 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   checkConfig({ effective, settings, files, report });
   noticeWithoutEffect(effective, settings, report);
   return { settings, effective, surroundings, file, problems };
-}
-
-function without(layer: FileLayer, tables: readonly string[]): FileLayer {
-  if (tables.length === 0) return layer;
-  const kept = Object.entries(layer.document).filter(([name]) => !tables.includes(name));
-  return { ...layer, document: Object.fromEntries(kept) };
 }
 
 /** Of the last layer that says one. Whether there is such an era is found out later. */

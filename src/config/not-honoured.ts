@@ -17,9 +17,8 @@ const notYet = "it has no effect yet";
 const hypervisor: Readonly<Record<string, string>> = {
   ctlpath: "there is no driver for ACRN",
   valid_ctlpaths: "there is no driver for ACRN",
-  kernel_verity_params: notYet,
-  guest_hook_path: notYet,
-  guest_extension_images: notYet,
+  guest_hook_path: "hooks of the guest's own are not run",
+  guest_extension_images: "the guest has one image",
   seccompsandbox: "QEMU is confined as far as it can be in any case",
   rootless: "machines run as root",
   disable_seccomp: clh,
@@ -28,12 +27,8 @@ const hypervisor: Readonly<Record<string, string>> = {
   enable_guest_swap: notYet,
   enable_numa: numa,
   numa_mapping: numa,
-  block_device_driver: notYet,
-  block_device_aio: notYet,
-  block_device_logical_sector_size: notYet,
-  block_device_physical_sector_size: notYet,
-  enable_iothreads: notYet,
-  indep_iothreads: notYet,
+  block_device_driver: "disks of containers are virtio-blk devices",
+  indep_iothreads: "with enable_iothreads every disk has a thread, also one that is added later",
   virtio_fs_cache_size: "QEMU has no such window for a shared directory",
   enable_vhost_user_store: vhostUser,
   vhost_user_store_path: vhostUser,
@@ -54,7 +49,6 @@ const hypervisor: Readonly<Record<string, string>> = {
   net_rate_limiter_bw_one_time_burst: clh,
   net_rate_limiter_ops_max_rate: clh,
   net_rate_limiter_ops_one_time_burst: clh,
-  use_legacy_serial: "the console is a serial line in any case",
   confidential_guest: confidential,
   sev_snp_guest: confidential,
   snp_id_block: confidential,
@@ -75,7 +69,6 @@ const agent: Readonly<Record<string, string>> = {
   cdh_api_timeout: confidential,
   launch_process_timeout: "Kumite's agent starts no such process",
   visible_cdi_devices: "Kumite's agent knows no CDI",
-  container_pipe_size: notYet,
 };
 
 const runtime: Readonly<Record<string, string>> = {

@@ -14,6 +14,7 @@ import { type EffectiveConfig, type EffectiveHypervisor, effectiveConfig } from 
 import type { HypervisorTable, KeyTable, KeyValue } from "./key.ts";
 import { type Problem, problemText } from "./problem.ts";
 import { Settings } from "./settings.ts";
+import { parseVerity } from "./verity.ts";
 
 /** Keys as a file would have them, below their tables' full names. */
 export type ConfigDocument = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -93,7 +94,7 @@ function hypervisorConfig(
     initrd: orNothing(values.initrd),
     image: orNothing(values.image),
     rootfsType: values.rootfs_type,
-    kernelVerityParameters: values.kernel_verity_params,
+    verity: verityOf(values.kernel_verity_params),
     firmware: orNothing(values.firmware),
     firmwareVolume: orNothing(values.firmware_volume),
     pflashes: values.pflashes,
@@ -225,6 +226,12 @@ function factoryConfig({ factory }: EffectiveConfig): FactoryConfig {
     cacheNumber: factory.vm_cache_number,
     cacheEndpoint: factory.vm_cache_endpoint,
   };
+}
+
+/** What is wrong with one was told by the checks. */
+function verityOf(text: string): HypervisorConfig["verity"] {
+  const parsed = parseVerity(text);
+  return typeof parsed === "string" ? undefined : parsed;
 }
 
 function words(text: string): string[] {

@@ -63,6 +63,17 @@ export interface GuestImage {
   readonly fileSystem?: "ext4" | "xfs" | "erofs";
   /** Default `virtio-blk`. With `nvdimm` the guest maps the host's pages instead of copying them. */
   readonly bus?: "virtio-blk" | "nvdimm";
+  /** The second partition has hashes of the first one (dm-verity), without a superblock; default none are looked at. */
+  readonly verity?: Verity;
+}
+
+export interface Verity {
+  /** SHA-256, in hexadecimal digits, like the salt, which may be empty. */
+  readonly rootHash: string;
+  readonly salt: string;
+  readonly dataBlocks: number;
+  readonly dataBlockBytes: number;
+  readonly hashBlockBytes: number;
 }
 
 export interface MemoryGrowth {

@@ -1,37 +1,39 @@
-/** Whatever config.json says: a bundle, or one error of ours. */
+/** Whatever config.json says: a bundle and a specification for the guest, or one error of ours. */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
+import { guestSpecOf } from "../sandbox/guest-spec.ts";
+import { surroundingsOfFirst } from "../sandbox/shared-namespaces.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
 import { isKumiteError } from "../util/errors.ts";
 import { loadBundle } from "./bundle.ts";
 import { containerRoleOf } from "./container-role.ts";
-import { containerConfig } from "./conversion/container-config.ts";
 import { defaultSpec } from "./default-spec.ts";
 
 const os = nodeOs({ installRoot: "/i" });
 
 describe("any config.json", () => {
-  let bundle: string;
+  let directory: string;
   before(() => {
-    bundle = mkdtempSync(join(tmpdir(), "kumite-bundle-"));
-    mkdirSync(join(bundle, "rootfs"));
+    directory = mkdtempSync(join(tmpdir(), "kumite-bundle-"));
+    mkdirSync(join(directory, "rootfs"));
   });
-  after(() => rmSync(bundle, { recursive: true }));
+  after(() => rmSync(directory, { recursive: true }));
 
   async function isAnswered(text: string | Uint8Array): Promise<void> {
-    writeFileSync(join(bundle, "config.json"), text);
+    writeFileSync(join(directory, "config.json"), text);
     try {
-      const { spec, path } = await loadBundle(os, bundle);
+      const bundle = await loadBundle(os, directory);
+      const { spec } = bundle;
       // What goes on to the shim.
       JSON.stringify(spec);
       containerRoleOf(spec.annotations);
-      containerConfig({ id: "one", bundle: path, spec });
+      guestSpecOf(bundle, "/in/the/guest", spec.mounts ?? [], { guestSeccomp: true }, surroundingsOfFirst(bundle));
     } catch (error) {
-      assert.ok(isKumiteError(error, "oci/spec-invalid", "oci/bundle-invalid"), String(error));
+      assert.ok(isKumiteError(error, "oci/spec-invalid", "oci/bundle-invalid", "oci/unsupported"), String(error));
       assert.ok(error.message.length < 2000);
     }
   }

@@ -95,7 +95,7 @@ describe("a bundle", () => {
       "B/config.json: process is missing: there is nothing to run",
     );
     assert.equal(await complaint(await bundle(noRoot)), "B/config.json: root is missing");
-    assert.match(await complaint(await bundle(noLinux)), /^B\/config.json: linux is missing/);
+    assert.match(await complaint(await bundle(noLinux)), /^B\/config.json: linux is missing \(missing Linux section\)/);
     assert.ok(process !== undefined && root !== undefined && linux !== undefined);
   });
 

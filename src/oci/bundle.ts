@@ -90,7 +90,8 @@ function completeSpec(spec: OciSpec, file: string): BundleSpec {
   const { process, root, linux } = spec;
   if (process === undefined) throw invalid(file, "process", "is missing: there is nothing to run");
   if (root === undefined) throw invalid(file, "root", "is missing");
-  if (linux === undefined) throw invalid(file, "linux", "is missing: only Linux containers can run");
+  if (linux === undefined)
+    throw invalid(file, "linux", "is missing (missing Linux section): only Linux containers can run");
   const namespaces = linux.namespaces?.map((namespace) => namespace.type);
   refuseDuplicates(file, "linux.namespaces", namespaces);
   const limits = process.rlimits?.map((limit) => limit.type);

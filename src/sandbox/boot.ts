@@ -24,7 +24,7 @@ import { livingContainers } from "./fit-machine.ts";
 import { type HostResources, takeOwnJournal } from "./host-resources.ts";
 import { bootSizeOf } from "./machine-size.ts";
 import type { Sandbox, SandboxHost } from "./sandbox.ts";
-import { sharedTree, withDiskDefaults } from "./storage-choices.ts";
+import { sharedTree } from "./storage-choices.ts";
 import type { WarmMachine } from "./warm.ts";
 
 /** Of one call to an agent that has answered before. */
@@ -69,7 +69,7 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   sandbox.state = { phase: "starting" };
   sandbox.resources = await takeOwnJournal(host.os, host.paths);
   const { journal } = sandbox.resources;
-  const disks = (await request.disks(journal)).map((disk) => withDiskDefaults(host.config, disk));
+  const disks = await request.disks(journal);
   const warm = await takeWarm(sandbox, request.cloning, disks);
   const tree = warm?.tree ?? (await makeSharedTree(host.os, journal, host.paths.shared));
   const needs = { ...request, view: tree.view, disks, warm };

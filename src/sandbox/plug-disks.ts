@@ -1,10 +1,11 @@
 /** Disks of a container that is added to a machine that runs: plugged in for it, and taken out when it goes. */
+import { hypervisorConfigOf } from "../config/config.ts";
 import type { Disk } from "../hypervisor/spec.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
+import { withDiskDefaults } from "../vm/disk-defaults.ts";
 import type { Container } from "./container.ts";
 import type { Sandbox } from "./sandbox.ts";
-import { withDiskDefaults } from "./storage-choices.ts";
 
 /** For the guest to let go of a disk that nothing is mounted from any more. */
 const removeTimeoutMs = 10_000;
@@ -24,8 +25,9 @@ export async function plugDisks(
       data: { id: container.id },
     });
   }
+  const machine = hypervisorConfigOf(sandbox.host.config);
   for (const disk of disks) {
-    container.plugged.push(await plug.addDisk(withDiskDefaults(sandbox.host.config, disk), signal));
+    container.plugged.push(await plug.addDisk(withDiskDefaults(machine, disk), signal));
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the configuration says about storage, as `storage/` asks for it. */
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
-import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
+import type { SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
 import { sharedTag } from "../storage/guest-paths.ts";
 import type { RootfsChoices } from "../storage/rootfs/choose-rootfs.ts";
@@ -41,10 +41,4 @@ export function sharedTree(config: Config, path: string): SharedDirectory | unde
   const way = hypervisorConfigOf(config).sharing.fileSystem;
   if (way === "none") return undefined;
   return { tag: sharedTag, path, ...(way === "virtio-9p" && { by: "9p" }) };
-}
-
-/** What the configuration says of all disks, where the disk itself says nothing. */
-export function withDiskDefaults(config: Config, disk: Disk): Disk {
-  const { block } = hypervisorConfigOf(config);
-  return disk.cache === undefined && block.cache !== undefined ? { ...disk, cache: block.cache } : disk;
 }

@@ -104,6 +104,34 @@ describe("QEMU's command line", () => {
       "-device virtio-rng-pci,id=rng0,rng=rng0-source,romfile=",
     ]);
   });
+  it("with disks as the configuration wants them, where the disk itself says nothing", () => {
+    const disks = [
+      { id: "volume", path: "/dev/volume", bus: "virtio-blk", readOnly: false },
+      { id: "upper", path: "/upper", bus: "virtio-blk", readOnly: false, cache: { direct: false, noFlush: true } },
+    ] as const;
+    const keys = {
+      block_device_cache_set: true,
+      block_device_cache_direct: true,
+      block_device_aio: "native",
+      block_device_logical_sector_size: 4096,
+      block_device_physical_sector_size: 8192,
+      enable_iothreads: true,
+    };
+    const ofDisks = (lines: string[]) =>
+      lines.filter((line) => /^-(blockdev|device virtio-blk|object iothread)/.test(line));
+    const sizes = "logical_block_size=4096,physical_block_size=8192";
+    assert.deepEqual(ofDisks(linesOf(keys, { request: { disks } })), [
+      "-object iothread,id=thread-volume",
+      "-object iothread,id=thread-upper",
+      "-blockdev driver=raw,node-name=image-volume,read-only=off,cache.direct=on,file.driver=host_device,file.filename=/dev/volume,file.aio=native,file.cache.direct=on",
+      "-blockdev driver=raw,node-name=image-upper,read-only=off,cache.no-flush=on,file.driver=file,file.filename=/upper,file.aio=threads,file.cache.no-flush=on",
+      `-device virtio-blk-pci,id=disk-volume,drive=image-volume,share-rw=on,${sizes},iothread=thread-volume,romfile=`,
+      `-device virtio-blk-pci,id=disk-upper,drive=image-upper,share-rw=on,${sizes},iothread=thread-upper,romfile=`,
+    ]);
+    const [, image] = ofDisks(linesOf({ block_device_aio: "io_uring" }, { request: { disks } }));
+    assert.match(image ?? "", /file.aio=io_uring/);
+  });
+
   it("of a file from 2018: pc, an initrd, 9p", () => {
     const qemu = {
       machine_type: "pc",

@@ -2,6 +2,7 @@
 import { type Config, type HypervisorConfig, hypervisorConfigOf } from "../config/config.ts";
 import type { DriverCapabilities } from "../hypervisor/driver.ts";
 import type { GuestFiles, MemoryBacking, VmSpec } from "../hypervisor/spec.ts";
+import { withDiskDefaults } from "./disk-defaults.ts";
 
 /** What the configuration does not say. */
 export interface VmRequest
@@ -27,7 +28,7 @@ export interface BootSize {
 }
 
 export function specOf(config: Config, request: VmRequest, capabilities: DriverCapabilities): VmSpec {
-  const { kernelParameters = [], dialTimeoutMs: _ours, size, ...rest } = request;
+  const { kernelParameters = [], dialTimeoutMs: _ours, size, disks = [], ...rest } = request;
   const machine = hypervisorConfigOf(config);
   return {
     ...sizeOf(machine, size, capabilities),
@@ -36,6 +37,7 @@ export function specOf(config: Config, request: VmRequest, capabilities: DriverC
     // The user's come last, so that they win.
     kernelParameters: [...agentParameters(config), ...kernelParameters, ...machine.kernelParameters],
     ...rest,
+    disks: disks.map((disk) => withDiskDefaults(machine, disk)),
   };
 }
 
@@ -78,11 +80,15 @@ function backingOf({ memory, sharing }: HypervisorConfig): MemoryBacking | undef
     : { kind: "ram", preallocated };
 }
 
-function guestOf({ agent }: Config, { kernel, initrd, image, rootfsType, block }: HypervisorConfig): GuestFiles {
+function guestOf({ agent }: Config, machine: HypervisorConfig): GuestFiles {
+  const { kernel, initrd, image, rootfsType, block, verity } = machine;
   const files = { kernel, agent: agent.path };
   if (image === undefined) return { ...files, ...(initrd === undefined ? {} : { initrd }) };
   const bus = block.imageAsNvdimm ? "nvdimm" : "virtio-blk";
-  return { ...files, image: { path: image, fileSystem: rootfsType, bus } };
+  return {
+    ...files,
+    image: { path: image, fileSystem: rootfsType, bus, ...(verity === undefined ? {} : { verity }) },
+  };
 }
 
 function agentParameters({ agent }: Config): string[] {

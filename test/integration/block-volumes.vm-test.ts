@@ -11,6 +11,15 @@ import { inSandbox } from "../support/pod.ts";
 import { sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
+const diskKeys = `
+block_device_cache_set = true
+block_device_cache_direct = true
+block_device_aio = "native"
+block_device_logical_sector_size = 4096
+block_device_physical_sector_size = 4096
+enable_iothreads = true
+`;
+
 describe("a block device", onlyKumite, () => {
   let place: Workplace;
   let start: Machine;
@@ -39,7 +48,7 @@ describe("a block device", onlyKumite, () => {
     }
   }
 
-  it("is shown where it is mounted or listed, with the number it has in the machine", async () => {
+  it("is shown where it is mounted or listed, with the number it has in the machine, as the configuration wants disks", async () => {
     await using writable = await loop("writable");
     await using readable = await loop("readable");
     await using listed = await loop("listed__");
@@ -48,7 +57,7 @@ describe("a block device", onlyKumite, () => {
       printf changed_ | dd of=/mnt/rw conv=notrunc 2>/dev/null && echo wrote rw
       printf changed_ | dd of=/ro conv=notrunc 2>/dev/null || echo refused ro
       printf changed_ | dd of=/dev/listed conv=notrunc 2>/dev/null && echo wrote listed
-      stat -c '%t %a %u' /dev/listed; ls /dev/loop* 2>&1 | head -1`;
+      cat /sys/block/vd?/queue/logical_block_size; stat -c '%t %a %u' /dev/listed; ls /dev/loop* 2>&1 | head -1`;
     const bundle = await place.bundle(shell(script), (config: OciConfig) => {
       config.mounts.push(
         { destination: "/mnt/rw", type: "bind", source: writable.path, options: ["bind"] },
@@ -64,15 +73,19 @@ describe("a block device", onlyKumite, () => {
       devices: [...rules, { allow: true, type: "b", major: 7, minor, access: "rw" }],
     };
     await writeFile(bundle.configFile, JSON.stringify(config));
-    const finished = await place.run(bundle);
+    const toml = place.path("configuration.toml");
+    await writeFile(toml, `[hypervisor.qemu]\n${diskKeys}`);
+    const words = ["--config", toml, "run", "--bundle", bundle.directory, place.newId()];
+    const finished = await place.runtime(words);
     const lines = finished.stdout.trim().split("\n");
     assert.deepEqual(
       lines.slice(0, 6),
       ["writable", "readable", "listed__", "wrote rw", "refused ro", "wrote listed"],
       show(finished),
     );
-    assert.match(lines[6] ?? "", /^fe 660 1000$/);
-    assert.match(lines[7] ?? "", /No such file/);
+    assert.deepEqual(lines.slice(6, 9), ["4096", "4096", "4096"]);
+    assert.match(lines[9] ?? "", /^fe 660 1000$/);
+    assert.match(lines[10] ?? "", /No such file/);
     assert.equal(await textOn(writable, 8), "changed_");
     assert.equal(await textOn(readable, 8), "readable");
     assert.equal(await textOn(listed, 8), "changed_");

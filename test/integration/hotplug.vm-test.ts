@@ -89,7 +89,14 @@ for (const { machineType, ports, by } of boards) {
     it("gets a disk where its guest is told to look, with the bytes of the image, and gives it back", async () => {
       const image = path.join(directory, "image");
       await succeed(["sh", "-c", `printf kumite > ${image}; truncate -s 1M ${image}`]);
-      const disk = { id: "data", path: image, bus: "virtio-blk", readOnly: true, serial: "first" } as const;
+      const disk = {
+        id: "data",
+        path: image,
+        bus: "virtio-blk",
+        readOnly: true,
+        serial: "first",
+        ownThread: true,
+      } as const;
       const plugged = await guest.plug.addDisk(disk);
       assert.equal(plugged.address.kind, "pci");
       const block = await eventually("the disk is there", async () => {

@@ -6,6 +6,7 @@ import { rank } from "../problem.ts";
 import type { Settings } from "../settings.ts";
 import { keysOf } from "../tables.ts";
 import { textFault } from "../value.ts";
+import { parseVerity } from "../verity.ts";
 import type { NamedFiles } from "./files.ts";
 
 export interface CheckContext {
@@ -48,6 +49,7 @@ function checkTexts(context: CheckContext): void {
     const spec = keysOf(table)?.[key];
     const value = settings.get(table, key)?.value;
     if (typeof value !== "string" || spec?.kind !== "text") continue;
+    if (key.startsWith("trace_") && !effective.agent.enable_tracing) continue;
     // The choice of an era that does not exist was told before anything was read with its rules.
     const fault = oldDriverFault(effective, table, key, value) ?? textFault(name, spec, value);
     if (fault !== undefined) wrong(context, table, key, fault, rankOfText(table, key));
@@ -158,6 +160,13 @@ function checkHypervisor(context: CheckContext): void {
   if (values.numa_mapping.length > 1 && values.enable_numa && !effective.runtime.static_sandbox_resource_mgmt) {
     fails("numa_mapping", "several nodes need static_sandbox_resource_mgmt in [runtime]");
   }
+  if (values.block_device_aio === "native" && !(values.block_device_cache_set && values.block_device_cache_direct)) {
+    fails("block_device_aio", "native needs block_device_cache_set and block_device_cache_direct");
+  }
+  const verity = parseVerity(values.kernel_verity_params);
+  if (typeof verity === "string") fails("kernel_verity_params", verity);
+  if (verity !== undefined && values.image === "")
+    fails("kernel_verity_params", "it is about an image, and none is set");
   checkExtensionImages(fails, values);
 }
 
@@ -207,11 +216,13 @@ function checkVfio(context: CheckContext, table: string, values: EffectiveHyperv
 }
 
 function checkExtensionImages(fails: (key: string, reason: string) => void, values: EffectiveHypervisor): void {
-  for (const { name = "", path = "" } of values.guest_extension_images) {
+  for (const { name = "", path = "", verity_params = "" } of values.guest_extension_images) {
     if (!/^[A-Za-z0-9_-]+$/.test(name)) {
       fails("guest_extension_images", `the name ${JSON.stringify(name)} must be of ASCII letters, digits, - and _`);
     }
     if (!path.startsWith("/")) fails("guest_extension_images", `the path of ${oneLine(name, 60)} must be absolute`);
+    const fault = parseVerity(verity_params);
+    if (typeof fault === "string") fails("guest_extension_images", `verity_params of ${oneLine(name, 60)}: ${fault}`);
   }
 }
 

@@ -86,10 +86,14 @@ export const deviceKeys = {
     path: "made",
   }),
   guest_memory_dump_paging: bool("The dump has the memory as programs see it.", "2.1.0", { of: ["qemu"] }),
-  use_legacy_serial: bool("The console is a serial line of the board.", "2.5.0", {
-    of: ["qemu"],
-    annotation: hypervisor("use_legacy_serial"),
-  }),
+  use_legacy_serial: bool(
+    "The console is a serial line of the board; here it is in any case, so that nothing that a kernel says is lost.",
+    "2.5.0",
+    {
+      of: ["qemu"],
+      annotation: hypervisor("use_legacy_serial"),
+    },
+  ),
   extra_monitor_socket: text("A further monitor of QEMU, with `enable_debug` only.", "3.2.0", {
     of: ["qemu"],
     choices: ["", "hmp", "qmp", "qmp-pretty"],

@@ -9,8 +9,8 @@ function rate(doc: string) {
 
 export const storageKeys = {
   block_device_driver: text("The device that block devices appear as in the guest.", "1.0.0", {
-    default: "virtio-scsi",
-    defaults: { firecracker: "virtio-mmio", clh: "virtio-blk" },
+    default: "virtio-blk",
+    defaults: { firecracker: "virtio-mmio" },
     choices: ["virtio-scsi", "virtio-blk", "virtio-mmio", "nvdimm", "virtio-blk-ccw"],
     fault: "Invalid hypervisor block storage driver",
     annotation: hypervisor("block_device_driver"),
@@ -32,8 +32,8 @@ export const storageKeys = {
   }),
   block_device_aio: text("How QEMU reads and writes block devices.", "3.0.0", {
     of: ["qemu"],
-    default: "io_uring",
-    choices: ["threads", "native", "io_uring"],
+    choices: ["", "threads", "native", "io_uring"],
+    defaultText: "`threads`, which every host allows",
     fault: "Invalid hypervisor block storage I/O mechanism",
     annotation: hypervisor("block_device_aio"),
   }),

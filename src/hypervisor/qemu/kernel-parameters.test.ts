@@ -78,6 +78,23 @@ describe("the kernel's parameters", () => {
     ]);
   });
 
+  it("have the kernel verify the root of an image, which it does not map then", () => {
+    const verity = { rootHash: "ab", salt: "", dataBlocks: 10, dataBlockBytes: 4096, hashBlockBytes: 1024 };
+    const parameters = kernelParameters({ ...virtual, image: { ...image, bus: "nvdimm", verity } });
+    const at = parameters.indexOf("root=/dev/dm-0");
+    assert.deepEqual(parameters.slice(at - 1, at + 4), [
+      'dm-mod.create="root,,,ro,0 80 verity 1 /dev/pmem0p1 /dev/pmem0p2 4096 1024 10 0 sha256 ab -"',
+      "root=/dev/dm-0",
+      "rootflags=data=ordered,errors=remount-ro",
+      "ro",
+      "rootfstype=ext4",
+    ]);
+    const onDisk = kernelParameters({ ...virtual, image: { ...image, verity: { ...verity, salt: "cd" } } });
+    assert.ok(
+      onDisk.join(" ").includes(' 80 verity 1 /dev/vda1 /dev/vda2 4096 1024 10 0 sha256 ab cd" root=/dev/dm-0 '),
+    );
+  });
+
   it("leave a board without a second timer its first one, and always tell it the clock's frequency", () => {
     const parameters = kernelParameters({ ...emulated, machineType: "microvm" });
     assert.ok(!parameters.includes("nolapic_timer") && parameters.includes("tsc_early_khz=2600000"));

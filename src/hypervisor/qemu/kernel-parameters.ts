@@ -2,7 +2,7 @@
  * The kernel command line of a guest under QEMU, in an order in which the later wins: what the board needs, the root file
  * system, how much is said, limits, and what init is to do. The caller's own come last.
  */
-import type { GuestImage } from "../spec.ts";
+import type { GuestImage, Verity } from "../spec.ts";
 import type { Accelerator, MachineType } from "./machine.ts";
 
 export interface KernelParameterOptions {
@@ -75,9 +75,25 @@ const unneeded = ["trace_eval_init", "tracer_init_tracefs", "ftrace_check_for_we
 const loopsPerKhz = 1000 / 100;
 
 /** The first partition of the image, which several machines have at the same time. */
-function rootParameters({ bus = "virtio-blk", fileSystem = "ext4" }: GuestImage): string[] {
-  const dax = bus === "nvdimm";
-  return [`root=/dev/${dax ? "pmem0p1" : "vda1"}`, ...rootFlags(fileSystem, dax), "ro", `rootfstype=${fileSystem}`];
+function rootParameters({ bus = "virtio-blk", fileSystem = "ext4", verity }: GuestImage): string[] {
+  const partition = bus === "nvdimm" ? "/dev/pmem0p" : "/dev/vda";
+  const type = ["ro", `rootfstype=${fileSystem}`];
+  if (verity === undefined) return [`root=${partition}1`, ...rootFlags(fileSystem, bus === "nvdimm"), ...type];
+  // Pages that are mapped directly are verified by nobody.
+  return [
+    verified(verity, `${partition}1`, `${partition}2`),
+    "root=/dev/dm-0",
+    ...rootFlags(fileSystem, false),
+    ...type,
+  ];
+}
+
+/** A device that the kernel makes by itself (its admin-guide/device-mapper/dm-init); its size is in sectors. */
+function verified(verity: Verity, data: string, hashes: string): string {
+  const { rootHash, salt, dataBlocks, dataBlockBytes, hashBlockBytes } = verity;
+  const sectors = (dataBlocks * dataBlockBytes) / 512;
+  const blocks = `${dataBlockBytes} ${hashBlockBytes} ${dataBlocks} 0`;
+  return `dm-mod.create="root,,,ro,0 ${sectors} verity 1 ${data} ${hashes} ${blocks} sha256 ${rootHash} ${salt || "-"}"`;
 }
 
 function rootFlags(fileSystem: NonNullable<GuestImage["fileSystem"]>, dax: boolean): string[] {

@@ -28,16 +28,33 @@ export async function addDisk(os: Os, context: PlugContext, disk: Disk, signal?:
   );
   const removeImage = async (): Promise<void> => void (await monitor.execute("blockdev-del", { "node-name": image }));
   try {
-    const { address, release } = await plug(context, disk, image, id, signal);
+    const thread = await threadFor(context, disk, signal);
+    const removeThread = async (): Promise<void> => {
+      if (thread !== undefined) await monitor.execute("object-del", { id: thread });
+    };
+    const { address, release } = await undoing(removeThread, plug(context, disk, { image, id, thread }, signal));
     return removableOnce(id, address, async (within) => {
       await removeDevice(context, id, within);
       release();
+      await removeThread();
       await removeImage();
     });
   } catch (error) {
     await removeImage().catch(() => {});
     throw error;
   }
+}
+
+/** Those of a SCSI bus are served by the thread of their controller. */
+async function threadFor(
+  { monitor }: PlugContext,
+  { id, bus, ownThread }: Disk,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  if (ownThread !== true || bus !== "virtio-blk") return undefined;
+  const thread = `thread-${id}`;
+  await monitor.execute("object-add", { "qom-type": "iothread", id: thread }, { signal });
+  return thread;
 }
 
 interface Plugged {
@@ -48,8 +65,7 @@ interface Plugged {
 async function plug(
   context: PlugContext,
   disk: Disk,
-  image: string,
-  id: string,
+  { image, id, thread }: { readonly image: string; readonly id: string; readonly thread: string | undefined },
   signal: AbortSignal | undefined,
 ): Promise<Plugged> {
   const { monitor, places, scsiUnits } = context;
@@ -68,7 +84,11 @@ async function plug(
       const where = { bus: place.bus, addr: place.slot.toString(16), romfile: "" };
       await undoing(
         release,
-        monitor.execute("device_add", { driver: "virtio-blk-pci", ...properties, ...where }, { signal }),
+        monitor.execute(
+          "device_add",
+          { driver: "virtio-blk-pci", ...properties, ...where, iothread: thread },
+          { signal },
+        ),
       );
       return { address: { kind: "pci", path: place.path }, release };
     }
@@ -92,11 +112,11 @@ async function plug(
 const unitsOfTarget = 256;
 const scsiBus = "scsi0.0";
 
-async function undoing(undo: () => void, work: Promise<unknown>): Promise<void> {
+async function undoing<T>(undo: () => void | Promise<void>, work: Promise<T>): Promise<T> {
   try {
-    await work;
+    return await work;
   } catch (error) {
-    undo();
+    await Promise.resolve(undo()).catch(() => {});
     throw error;
   }
 }

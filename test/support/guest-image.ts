@@ -1,0 +1,75 @@
+/**
+ * Images of a guest's root file system as Kata's image builder lays them out, so that one file boots either way: as a
+ * disk, by the partition table at its beginning, and as a memory device, whose first two MiB tell the kernel (by a
+ * superblock of its PFN driver, "NVDIMM_PFN_INFO") that the pages behind them can be mapped, with a table of their own.
+ */
+import { mkdir, open, rm, symlink } from "node:fs/promises";
+import path from "node:path";
+import { succeed } from "./command.ts";
+
+const mib = 1024 * 1024;
+const sectorBytes = 512;
+/** Of what the kernel maps of a memory device. */
+const dataOffset = 2 * mib;
+/** Of the partition in it. */
+const partitionOffset = mib;
+
+/** The root file system has the agent as its init. `file` is made. */
+export async function makeGuestImage(file: string, agent: string, sizeMiB = 64): Promise<void> {
+  const tree = `${file}.tree`;
+  const partition = `${file}.partition`;
+  for (const name of ["sbin", "dev", "proc", "sys", "run", "mnt", "tmp", "etc"]) {
+    await mkdir(path.join(tree, name), { recursive: true });
+  }
+  await succeed(["cp", agent, path.join(tree, "sbin/init")]);
+  await symlink("/proc/self/mounts", path.join(tree, "etc/mtab"));
+  const bytes = sizeMiB * mib - dataOffset - partitionOffset;
+  // What is mapped directly has blocks as large as pages.
+  await succeed(["mkfs.ext4", "-q", "-F", "-b", "4096", "-d", tree, partition, String(bytes / 4096)]);
+  await succeed(["truncate", "-s", `${sizeMiB}M`, file]);
+  await succeed(["dd", `if=${partition}`, `of=${file}`, "bs=1M", "seek=3", "conv=notrunc,sparse", "status=none"]);
+  const image = await open(file, "r+");
+  await image.write(partitionTable(dataOffset + partitionOffset, bytes), 0, sectorBytes, 0);
+  await image.write(pfnSuperblock(), 0, 4096, 4096);
+  await image.write(partitionTable(partitionOffset, bytes), 0, sectorBytes, dataOffset);
+  await image.close();
+  await rm(tree, { recursive: true });
+  await rm(partition);
+}
+
+/** A master boot record with one partition of Linux. */
+function partitionTable(offset: number, bytes: number): Buffer {
+  const sector = Buffer.alloc(sectorBytes);
+  sector.writeUInt8(0x83, 0x1be + 4);
+  sector.writeUInt32LE(offset / sectorBytes, 0x1be + 8);
+  sector.writeUInt32LE(bytes / sectorBytes, 0x1be + 12);
+  sector.writeUInt16LE(0xaa55, 510);
+  return sector;
+}
+
+/** As `struct nd_pfn_sb` of Linux, version 1.4: the pages' descriptions are in the guest's own memory. */
+function pfnSuperblock(): Buffer {
+  const block = Buffer.alloc(4096);
+  block.write("NVDIMM_PFN_INFO\0", 0, "latin1");
+  block.write("kumite-test-uuid", 16, "latin1");
+  block.writeUInt16LE(1, 52);
+  block.writeUInt16LE(4, 54);
+  block.writeBigUInt64LE(BigInt(dataOffset), 56);
+  block.writeUInt32LE(modeRam, 72);
+  block.writeUInt32LE(dataOffset, 84);
+  block.writeUInt32LE(4096, 88);
+  block.writeUInt16LE(64, 92);
+  block.writeBigUInt64LE(fletcher64(block), 4088);
+  return block;
+}
+
+const modeRam = 1;
+
+function fletcher64(block: Buffer): bigint {
+  let [low, high] = [0, 0];
+  for (let at = 0; at < block.length; at += 4) {
+    low = (low + block.readUInt32LE(at)) >>> 0;
+    high = (high + low) >>> 0;
+  }
+  return (BigInt(high) << 32n) | BigInt(low);
+}
