@@ -9,6 +9,7 @@ import { qemuDriver } from "../../src/hypervisor/qemu/qemu-driver.ts";
 import type { VmSpec } from "../../src/hypervisor/spec.ts";
 import { Guest } from "../../test/support/guest.ts";
 import { testOs } from "../../test/support/node-os.ts";
+import { testQemu } from "../../test/support/qemu.ts";
 import type { BenchContext } from "../context.ts";
 import { atMost, type Figure, type Findings } from "../figures.ts";
 
@@ -17,9 +18,7 @@ const mostVcpus = 240;
 const memoryMiB = 2048;
 const growth = { maxMiB: 16 * 1024, slots: 10 };
 const options: QemuDriverOptions = {
-  path: "/usr/bin/qemu-system-x86_64",
-  virtioFsDaemons: ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"],
-  accelerator: "auto",
+  ...testQemu,
 };
 
 export async function guestMemory(context: BenchContext): Promise<Findings> {

@@ -7,6 +7,7 @@ import { type Bundle, type Patch, shell } from "../support/bundle.ts";
 import { execute, type Finished, succeed } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { testQemuFlags } from "../support/qemu.ts";
 import { processOf, sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
@@ -53,7 +54,15 @@ rootfs_writes = "guest"
 rootfs_image_directory = "${place.directory}/images"
 rootfs_upper_directory = "${place.directory}/uppers"
 `;
-  const withConfig = (...args: string[]) => [runtimePath, "--root", place.root, "--config", config, ...args];
+  const withConfig = (...args: string[]) => [
+    runtimePath,
+    "--root",
+    place.root,
+    "--config",
+    config,
+    ...testQemuFlags,
+    ...args,
+  ];
   const factory = (...args: string[]): Promise<Finished> => execute(withConfig("factory", ...args));
   const run = (bundle: Bundle, id = place.newId()): Promise<Finished> =>
     execute(withConfig("run", "--bundle", bundle.directory, id));

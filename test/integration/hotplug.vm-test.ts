@@ -13,6 +13,7 @@ import { eventually } from "../support/eventually.ts";
 import { Guest } from "../support/guest.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testOs } from "../support/node-os.ts";
+import { testQemu } from "../support/qemu.ts";
 
 const os = testOs();
 const mib = 1024 * 1024;
@@ -38,9 +39,7 @@ for (const { machineType, ports, by } of boards) {
       directory = mkdtempSync(path.join(tmpdir(), "kumite-hotplug-"));
       await succeed(["ip", "tuntap", "add", "dev", tap, "mode", "tap"]);
       const driver = qemuDriver(os, {
-        path: "/usr/bin/qemu-system-x86_64",
-        virtioFsDaemons: ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"],
-        accelerator: "auto",
+        ...testQemu,
         machineType,
       });
       const growth = { maxMiB: 2048, slots: 2, by };

@@ -13,6 +13,7 @@ import type { VmSpec } from "../../src/hypervisor/spec.ts";
 import { isKumiteError } from "../../src/util/errors.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testInstallRoot, testOs } from "../support/node-os.ts";
+import { testQemu } from "../support/qemu.ts";
 
 const os = testOs();
 const guest = {
@@ -21,9 +22,7 @@ const guest = {
   agent: path.join(testInstallRoot, "agent"),
 };
 const options = {
-  path: "/usr/bin/qemu-system-x86_64",
-  virtioFsDaemons: ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"],
-  accelerator: "auto",
+  ...testQemu,
 } as const;
 const driver = qemuDriver(os, options);
 

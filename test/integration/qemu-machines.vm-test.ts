@@ -17,6 +17,7 @@ import { isKumiteError } from "../../src/util/errors.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testInstallRoot, testOs } from "../support/node-os.ts";
 import { allPairs, type Combination, type Settings } from "../support/pairs.ts";
+import { testQemu } from "../support/qemu.ts";
 
 const settings = {
   memory: ["default", "preallocated", "memfd", "file", "private-file", "hugepages"],
@@ -152,8 +153,7 @@ function optionsOf(machineType: MachineType, choice: Combination): QemuDriverOpt
       ? ({ kind: "rom", path: "/usr/share/qemu/qboot.rom" } as const)
       : ({ kind: "flash", paths: [path.join(directory, "code.fd"), path.join(directory, "variables.fd")] } as const);
   return {
-    path: "/usr/bin/qemu-system-x86_64",
-    virtioFsDaemons: ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"],
+    ...testQemu,
     accelerator: "tcg",
     machineType,
     ...(choice.firmware === "default" ? {} : { firmware }),

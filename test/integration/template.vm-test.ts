@@ -6,6 +6,7 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { begin, execute, type Finished } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { testQemuFlags } from "../support/qemu.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
 interface TemplateDocument {
@@ -33,7 +34,7 @@ describe("a template", onlyKumite, () => {
   });
   guardAgainstLeftOvers(() => ({ directories: [store] }));
 
-  const argv = (...args: string[]) => [runtimePath, "--config", config, "factory", ...args];
+  const argv = (...args: string[]) => [runtimePath, "--config", config, ...testQemuFlags, "factory", ...args];
   const factory = (...args: string[]): Promise<Finished> => execute(argv(...args));
 
   async function made(): Promise<TemplateDocument> {

@@ -11,6 +11,7 @@ import { type Bundle, shell } from "../support/bundle.ts";
 import { execute, type Finished, succeed } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { testQemuFlags } from "../support/qemu.ts";
 import { processOf, sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
@@ -50,7 +51,15 @@ describe("the VM cache", onlyKumite, () => {
     writeFileSync(config, `${lines.join("\n")}\n`);
   }
 
-  const withConfig = (...args: string[]) => [runtimePath, "--root", place.root, "--config", config, ...args];
+  const withConfig = (...args: string[]) => [
+    runtimePath,
+    "--root",
+    place.root,
+    "--config",
+    config,
+    ...testQemuFlags,
+    ...args,
+  ];
   const factory = (...args: string[]): Promise<Finished> => execute(withConfig("factory", ...args));
 
   async function status(): Promise<CacheDocument | undefined> {
@@ -119,7 +128,7 @@ describe("the VM cache", onlyKumite, () => {
     try {
       const log = place.path("log");
       const finished = await execute([
-        ...[runtimePath, "--root", place.root, "--log", log, "--config", config],
+        ...[runtimePath, "--root", place.root, "--log", log, "--config", config, ...testQemuFlags],
         ...[
           "run",
           "--bundle",

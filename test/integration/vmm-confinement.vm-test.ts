@@ -15,6 +15,7 @@ import { succeed } from "../support/command.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { nativeHelper } from "../support/native.ts";
 import { testInstallRoot, testOs } from "../support/node-os.ts";
+import { testQemu } from "../support/qemu.ts";
 
 /** Of x86-64. */
 const callNumbers = {
@@ -46,9 +47,7 @@ const ENOSYS = -38;
 describe("a QEMU that was taken over", () => {
   const os = testOs();
   const driver = qemuDriver(os, {
-    path: "/usr/bin/qemu-system-x86_64",
-    virtioFsDaemons: ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"],
-    accelerator: "auto",
+    ...testQemu,
   });
   const guest = {
     kernel: path.join(testInstallRoot, "vmlinux"),

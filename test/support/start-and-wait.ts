@@ -5,13 +5,12 @@
 import path from "node:path";
 import { qemuDriver } from "../../src/hypervisor/qemu/qemu-driver.ts";
 import { testInstallRoot, testOs } from "./node-os.ts";
+import { testQemu } from "./qemu.ts";
 
 const [directory = "", shared = ""] = process.argv.slice(2);
 
 const driver = qemuDriver(testOs(), {
-  path: "/usr/bin/qemu-system-x86_64",
-  virtioFsDaemons: ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"],
-  accelerator: "auto",
+  ...testQemu,
 });
 const spec = {
   id: "start-and-wait",

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { type Bundle, makeBundle, type Patch } from "./bundle.ts";
 import { begin, type CommandOptions, describe, execute, type Finished, type Running } from "./command.ts";
 import { eventually } from "./eventually.ts";
+import { testQemuFlags } from "./qemu.ts";
 
 const repository = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 
@@ -44,7 +45,7 @@ export class Workplace implements AsyncDisposable {
   }
 
   static async open(name: string): Promise<Workplace> {
-    return new Workplace(await mkdtemp(path.join(os.tmpdir(), `kumite-test-${name}-`)), []);
+    return new Workplace(await mkdtemp(path.join(os.tmpdir(), `kumite-test-${name}-`)), isKumite ? testQemuFlags : []);
   }
 
   /** Its containers have the real agent and no machine: for what a machine adds nothing to but time. */

@@ -80,7 +80,7 @@ describe("vCPUs of a running machine", () => {
     const { context } = contextWith({
       "query-hotpluggable-cpus": () => cpus(4, { 0: boot }),
       device_add: ({ "core-id": core }) => {
-        if (core !== 2) throw new Error("no room");
+        if (core !== 1) throw new Error("no room");
       },
     });
     await assert.rejects(addVcpus(context, 3), (error) => {
@@ -89,6 +89,22 @@ describe("vCPUs of a running machine", () => {
       assert.equal(error.data.added, 1);
       return true;
     });
+  });
+
+  it("leave no empty place before them where interrupts are emulated: QEMU finds nobody behind one", async () => {
+    const refusing = (accelerator: PlugContext["accelerator"]) => {
+      const { context, asked } = contextWith({
+        "query-hotpluggable-cpus": () => cpus(4, { 0: boot }),
+        device_add: ({ "core-id": core }) => {
+          if (core === 1) throw new Error("no room");
+        },
+      });
+      return { asked, added: addVcpus({ ...context, accelerator }, 2) };
+    };
+    const emulated = refusing("tcg");
+    await assert.rejects(emulated.added, (error) => isKumiteError(error) && error.data.added === 0);
+    assert.equal(emulated.asked.filter((command) => command.startsWith("device_add")).length, 1);
+    assert.equal(await refusing("kvm").added, 2);
   });
 
   it("are removed the last first, and only those that were added", async () => {
