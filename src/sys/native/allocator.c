@@ -115,6 +115,11 @@ static void *large_allocate(size_t size) {
   return block != NULL ? block : large_wrap(malloc(size + ALIGNMENT), size);
 }
 
+/* There is one runtime. */
+static size_t bytes_in_use;
+
+size_t allocator_in_use(void) { return bytes_in_use; }
+
 static void *allocate(JSMallocState *state, size_t size) {
   if (!is_allowed(state, size))
     return NULL;
@@ -123,6 +128,7 @@ static void *allocate(JSMallocState *state, size_t size) {
     return NULL;
   state->malloc_count++;
   state->malloc_size += header_of(block)->size + sizeof(struct header);
+  bytes_in_use = state->malloc_size;
   return block;
 }
 

@@ -43,6 +43,8 @@ void engine_print_error(JSContext *ctx, JSValueConst error);
 
 extern const JSMallocFunctions engine_allocator;
 void allocator_forked(void);
+/* Bytes that JavaScript holds, as of the last block that it got. */
+size_t allocator_in_use(void);
 
 /* --- native-module.c: what TypeScript imports as "kumite:native" --------------------------------------------- */
 

@@ -12,6 +12,8 @@
 #define STACK_MAX (1u << 20)
 /* Half of QuickJS's default resident figure would be lost to garbage; collecting a 256 KiB heap takes well under 1 ms. */
 #define GC_THRESHOLD (256u << 10)
+/* What loading makes stays: looking for garbage meanwhile finds none. */
+#define GC_NEVER ((size_t)-1)
 
 /* Room for JavaScript: the rest of the stack is for C below and above it. */
 static size_t stack_limit(void) {
@@ -49,7 +51,7 @@ JSContext *engine_start(void) {
     return NULL;
   JS_SetMemoryLimit(runtime, MEMORY_LIMIT);
   JS_SetMaxStackSize(runtime, stack_limit());
-  JS_SetGCThreshold(runtime, GC_THRESHOLD);
+  JS_SetGCThreshold(runtime, GC_NEVER);
   JS_SetModuleLoaderFunc(runtime, NULL, load_module, NULL);
   JSContext *ctx = JS_NewContextRaw(runtime);
   if (ctx == NULL)
@@ -69,7 +71,7 @@ JSContext *engine_start(void) {
   return native_module_register(ctx) < 0 || loop_init(ctx) < 0 ? NULL : ctx;
 }
 
-JSValue engine_evaluate(JSContext *ctx, const struct engine_module *module) {
+static JSValue load_and_evaluate(JSContext *ctx, const struct engine_module *module) {
   JSValue object = read_module(ctx, module);
   if (JS_IsException(object))
     return object;
@@ -78,6 +80,14 @@ JSValue engine_evaluate(JSContext *ctx, const struct engine_module *module) {
     return JS_EXCEPTION;
   }
   return JS_EvalFunction(ctx, object);
+}
+
+JSValue engine_evaluate(JSContext *ctx, const struct engine_module *module) {
+  JSValue evaluation = load_and_evaluate(ctx, module);
+  /* As QuickJS itself sets it after each collection: half as much again. */
+  size_t threshold = allocator_in_use() / 2 * 3;
+  JS_SetGCThreshold(JS_GetRuntime(ctx), threshold > GC_THRESHOLD ? threshold : GC_THRESHOLD);
+  return evaluation;
 }
 
 static void print_value(JSContext *ctx, JSValueConst value) {
