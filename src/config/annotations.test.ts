@@ -81,9 +81,11 @@ describe("an annotation", () => {
     await refused(load({ "io.katacontainers.config.agent.policy": "x" }), /is not a known annotation/);
   });
 
-  it("that asks for what nobody here can do aborts, and one that asks for what is so anyway does not", async () => {
+  it("that asks for what nobody here can do is told, aborts where it is a promise, and is nothing when it is so anyway", async () => {
     await refused(load({ [`${hypervisor}rootless`]: "true" }), /has no effect here: machines run as root/);
     await load({ [`${hypervisor}rootless`]: "false" });
+    const { notices } = await load({ "io.katacontainers.config.runtime.internetworking_model": "macvtap" });
+    assert.match(notices.join(), /annotation .*internetworking_model: has no effect here: machines have no network/);
   });
 
   it("of other parts of the system is told, or passed over", async () => {

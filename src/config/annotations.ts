@@ -1,6 +1,7 @@
 /**
  * What the annotations of a sandbox change in its configuration. Whoever may write annotations may be less trusted than
- * who wrote the configuration, which says what they may change; what they ask for in vain is an error.
+ * who wrote the configuration, which says what they may change. What they ask for in vain is told; it is an error where
+ * they would think themselves safer than they are.
  */
 import type { Os } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
@@ -12,7 +13,7 @@ import { chosenHypervisor, decide } from "./effective.ts";
 import { isGlobbed } from "./globs.ts";
 import type { KeySpec, KeyValue } from "./key.ts";
 import { runtimeKeys } from "./keys/runtime.ts";
-import { whyNotHonoured } from "./not-honoured.ts";
+import { isPromise, whyNotHonoured } from "./not-honoured.ts";
 import { type Origin, rank } from "./problem.ts";
 import type { Settings } from "./settings.ts";
 import { annotatedKeys, hypervisorKeys } from "./tables.ts";
@@ -110,7 +111,11 @@ class AnnotationReader {
     const why = whyNotHonoured(table, key);
     const before = this.#settings.get(table, key)?.value ?? spec.default;
     if (JSON.stringify(before) === JSON.stringify(value)) return;
-    if (why !== undefined) return this.#fails(name, `has no effect here: ${why}`, "remove it");
+    if (why !== undefined) {
+      const reason = `has no effect here: ${why}`;
+      if (isPromise(key)) return this.#fails(name, reason, "remove it");
+      return this.#context.report({ severity: "notice", origin: originOf(name), key: oneLine(name, 200), reason });
+    }
     const origin = originOf(name);
     this.#settings.set(table, key, { value: merged(key, before, value), origin: () => origin });
     // One of the two guests: whoever asks for one does not want the other.

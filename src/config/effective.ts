@@ -60,10 +60,7 @@ export function effectiveConfig(settings: Settings, surroundings: ConfigSurround
     era,
     hypervisor,
     chosen,
-    hypervisors: Object.fromEntries(hypervisorTables.map((table) => [table, ofHypervisor(table)])) as Record<
-      HypervisorTable,
-      EffectiveHypervisor
-    >,
+    hypervisors: decidedWhenAsked(ofHypervisor),
     agentTable,
     // Annotations and the command line say `agent.kata`, whatever the file has.
     agent: clampAgent({ ...decide(agentTable, agentKeys, settings), ...settings.given("agent.kata", agentKeys) }),
@@ -75,6 +72,20 @@ export function effectiveConfig(settings: Settings, surroundings: ConfigSurround
     shim: decide(shimTable, shimKeys, settings),
     netmon: decide("netmon", netmonKeys, settings),
   };
+}
+
+/** Mostly one of them is all that anybody looks at. */
+function decidedWhenAsked(
+  ofHypervisor: (table: HypervisorTable) => EffectiveHypervisor,
+): Readonly<Record<HypervisorTable, EffectiveHypervisor>> {
+  const decided = new Map<HypervisorTable, EffectiveHypervisor>();
+  const get = (table: HypervisorTable) => (): EffectiveHypervisor => {
+    const values = decided.get(table) ?? ofHypervisor(table);
+    decided.set(table, values);
+    return values;
+  };
+  const getters = hypervisorTables.map((table) => [table, { get: get(table), enumerable: true }]);
+  return Object.defineProperties({}, Object.fromEntries(getters)) as Record<HypervisorTable, EffectiveHypervisor>;
 }
 
 /** What is none is the default. */
@@ -141,11 +152,12 @@ export function chosenHypervisor(settings: Settings, asked: string, report: Repo
   const present = [...settings.tables.keys()].filter((table) => table.startsWith("hypervisor."));
   const [first, second] = present;
   if (first === undefined) return "qemu";
-  const origin = settings.tables.get(second ?? first)?.() ?? { kind: "built-in" };
+  // Places are looked for when there is something to tell: that takes as long as reading the file.
+  const placeOf = (name: string) => settings.tables.get(name)?.() ?? ({ kind: "built-in" } as const);
   if (second !== undefined) {
     report({
       severity: "error",
-      origin,
+      origin: placeOf(second),
       key: second,
       reason: `${second}: ${first} is there too, and one hypervisor can be used`,
       hint: `say which with \`hypervisor = "…"\` in [runtime], or remove one`,
@@ -156,7 +168,7 @@ export function chosenHypervisor(settings: Settings, asked: string, report: Repo
   if (table !== undefined) return table;
   report({
     severity: "error",
-    origin,
+    origin: placeOf(first),
     key: first,
     reason: `${first}: there is no driver for this hypervisor`,
     hint: `there are drivers for ${hypervisorTables.join(", ")}`,

@@ -65,7 +65,6 @@ const agent: Readonly<Record<string, string>> = {
   enable_tracing: tracing,
   trace_mode: tracing,
   trace_type: tracing,
-  kernel_modules: notYet,
   cdh_api_timeout: confidential,
   launch_process_timeout: "Kumite's agent starts no such process",
   visible_cdi_devices: "Kumite's agent knows no CDI",
@@ -114,6 +113,18 @@ export function whyNotHonoured(table: string, key: string): string | undefined {
   const [group = ""] = table.split(".", 1);
   const keys = groups[group];
   return keys !== undefined && Object.hasOwn(keys, key) ? keys[key] : undefined;
+}
+
+/** A promise to whoever asks: to go on without it would be less safe than they think. */
+const promises: ReadonlySet<string> = new Set([
+  "rootless",
+  "guest_selinux_label",
+  "experimental_force_guest_pull",
+  "disable_new_netns",
+]);
+
+export function isPromise(key: string): boolean {
+  return promises.has(key);
 }
 
 /** Keys of Kata's runtime in Rust, which its runtime in Go does not read either. */

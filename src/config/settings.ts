@@ -155,11 +155,10 @@ class DocumentReader {
       this.#unknowns += 1;
       return;
     }
-    const full = `${table}.${oneLine(key, 60)}`;
     const spec = Object.hasOwn(keys, key) ? keys[key] : undefined;
     const fault = spec && faultOf(spec, value, this.#era);
-    if (spec === undefined) this.#unknownKey(full, key, keys, path);
-    else if (fault !== undefined) this.#wrong(path, `${full} ${fault}`);
+    if (spec === undefined) this.#unknownKey(`${table}.${oneLine(key, 60)}`, key, keys, path);
+    else if (fault !== undefined) this.#wrong(path, `${table}.${key} ${fault}`);
     else this.#settings.set(table, key, { value: value as KeyValue, origin: () => this.#origin(path) });
   }
 

@@ -21,8 +21,9 @@ export function noticeWithoutEffect(effective: EffectiveConfig, settings: Settin
 function isDefault(table: string, key: string, value: unknown): boolean {
   const spec = keyOf(table, key);
   if (spec === undefined) return false;
-  const same = (other: unknown) => JSON.stringify(other) === JSON.stringify(value);
-  if (same(spec.default) || value === "" || (Array.isArray(value) && value.length === 0)) return true;
+  const same = (other: unknown) =>
+    other === value || (typeof value === "object" && JSON.stringify(other) === JSON.stringify(value));
+  if (value === "" || same(spec.default) || (Array.isArray(value) && value.length === 0)) return true;
   // 0 is the word for a number's default.
   if ((spec.kind === "integer" || spec.kind === "number") && value === 0) return true;
   const table2 = table.slice("hypervisor.".length);

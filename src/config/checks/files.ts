@@ -86,11 +86,12 @@ export function resolveFiles(
   }
   const swallowed = guestOfOldRelease(effective, byKey);
   const real = pflashes.map((fact, index) => (fact.found ? fact.real : (values.pflashes[index] ?? "")));
-  const hypervisors = {
-    ...effective.hypervisors,
-    [effective.chosen]: { ...values, ...changed, ...swallowed, pflashes: real },
-  };
-  return { ...effective, hypervisors };
+  const resolved = { ...values, ...changed, ...swallowed, pflashes: real };
+  // Those that nobody has asked for yet stay undecided.
+  const hypervisors = Object.create(effective.hypervisors, {
+    [effective.chosen]: { value: resolved, enumerable: true },
+  });
+  return { ...effective, hypervisors: hypervisors as EffectiveConfig["hypervisors"] };
 }
 
 /** Releases from 1.4 on look for both and are content with one. */
