@@ -212,6 +212,10 @@ function consoleFile({ host: { os, paths, log } }: Sandbox): RingFile {
   return new RingFile(os, paths.console, { maxBytes: maxConsoleBytes, onFailure });
 }
 
+function modulesOf({ agent }: Config) {
+  return agent.kernelModules.map(({ name, parameters }) => ({ name, parameters: [...parameters] }));
+}
+
 /** A guest that was just booted knows neither the time nor anything random; one that shares our kernel has both. */
 async function introduce(
   { host, sharedMemory }: Sandbox,
@@ -231,6 +235,8 @@ async function introduce(
     const share = vm.machine.guestShare(directory);
     storages.unshift({ ...share, mountPoint: guestSharedDirectory, options: [...share.options] });
   }
-  calls.push(vm.agent.createSandbox({ hostname, sandboxId: id, storages }, options));
+  calls.push(
+    vm.agent.createSandbox({ hostname, sandboxId: id, storages, kernelModules: modulesOf(host.config) }, options),
+  );
   await Promise.all(calls);
 }

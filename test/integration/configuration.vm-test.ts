@@ -31,10 +31,12 @@ describe("a configured machine", () => {
       `[hypervisor.qemu]
       kernel_params = "kumite.from=file"
       default_memory = 1000
-      enable_annotations = ["default_memory", "kernel_params"]`,
+      enable_annotations = ["default_memory", "kernel_params"]
+      [agent.kata]
+      kernel_modules = ["virtio-net napi_tx=0"]`,
     );
     const bundle = await place.bundle(
-      shell("cat /proc/cmdline; grep MemTotal /proc/meminfo"),
+      shell("cat /proc/cmdline; grep MemTotal /proc/meminfo; cat /sys/module/virtio_net/parameters/napi_tx"),
       annotated({ [memory]: "2000", [parameters]: "kumite.more=annotation" }),
     );
     const words = [
@@ -49,9 +51,19 @@ describe("a configured machine", () => {
     const finished = await place.runtime([...words, place.newId()]);
     assert.equal(finished.status, 0, show(finished));
     assert.match(finished.stdout, /kumite\.from=file kumite\.more=annotation\n/);
+    assert.match(finished.stdout, /^N$/m);
     const kiB = Number(/MemTotal:\s*(\d+) kB/.exec(finished.stdout)?.[1]);
     // What the kernel leaves of it depends on how much may be added.
     assert.ok(kiB > 100 * 1024 && kiB < 300 * 1024, `${kiB}`);
+  });
+
+  it("is not made without a kernel module that it is to have, and nothing stays", async () => {
+    const bundle = await place.bundle(shell("true"));
+    const words = ["--set", "agent.kata.kernel_modules=no_such_module", "run", "--bundle", bundle.directory];
+    const finished = await place.runtime([...words, place.newId()]);
+    assert.equal(finished.status, 1, show(finished));
+    assert.match(finished.stderr, /the guest has no kernel module "no_such_module"/);
+    assert.match(finished.stderr, /try: correct kernel_modules/);
   });
 
   it("is not made for an annotation that is not enabled, and nothing stays", async () => {

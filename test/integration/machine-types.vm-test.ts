@@ -5,14 +5,17 @@ import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { shell } from "../support/bundle.ts";
 import { succeed } from "../support/command.ts";
+import { HugePages } from "../support/huge-pages.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
+
+const memoryMiB = 384;
 
 /** As Kata's files have them; kept short of what takes a special host. */
 const common = `
 default_vcpus = 1
 default_maxvcpus = 2
-default_memory = 384
+default_memory = ${memoryMiB}
 enable_mem_prealloc = true
 enable_swap = false
 reclaim_guest_freed_memory = true
@@ -29,19 +32,24 @@ const boards = [
     keys: 'default_bridges = 2\npcie_root_port = 2\nenable_iommu = true\nenable_iommu_platform = true\nmachine_accelerators = "dump-guest-core=off"',
     pci: true,
   },
-  { machineType: "pc", keys: "default_bridges = 5", pci: true },
+  { machineType: "pc", keys: "default_bridges = 5", pci: true, hugePages: true },
   { machineType: "microvm", keys: "default_bridges = 1\npcie_root_port = 2", pci: false },
 ];
 
 describe("a container", onlyKumite, () => {
   let place: Workplace;
   let dumps: string;
+  let hugePages: HugePages | undefined;
   before(async () => {
     place = await Workplace.open("machine-types");
     dumps = path.join(place.directory, "dumps");
     mkdirSync(dumps);
+    hugePages = HugePages.reserve(memoryMiB / 2);
   });
-  after(() => place[Symbol.asyncDispose]());
+  after(async () => {
+    await place[Symbol.asyncDispose]();
+    hugePages?.[Symbol.dispose]();
+  });
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
   function configuration(machineType: string, keys: string): string {
@@ -64,13 +72,15 @@ describe("a container", onlyKumite, () => {
     });
   }
 
-  for (const { machineType, keys, pci } of boards) {
+  for (const { machineType, keys, pci, ...board } of boards) {
     it(`lives on ${machineType} with all that the configuration asks for, and its guest's panic leaves its memory`, async () => {
       const id = place.newId();
-      await created(configuration(machineType, keys), id, "while :; do sleep 1; done");
+      const huge = board.hugePages === true && hugePages !== undefined;
+      await created(configuration(machineType, `${keys}\nenable_hugepages = ${huge}`), id, "while :; do sleep 1; done");
       await place.must(["start", id]);
       const look = async (command: string) => (await place.must(["exec", id, "sh", "-c", command])).stdout.trim();
 
+      if (huge) assert.ok(HugePages.used() >= memoryMiB / 2);
       const parameters = (await look("cat /proc/cmdline")).split(" ");
       assert.equal(parameters.at(-2), "kumite.mark=1");
       assert.equal(parameters.filter((word) => word.startsWith("panic=")).at(-1), "panic=-2");
@@ -84,7 +94,7 @@ describe("a container", onlyKumite, () => {
       await place.runtime(["exec", id, "sh", "-c", "echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger"]);
       await place.untilStatus(id, "stopped");
       const [dump = ""] = readdirSync(path.join(dumps, id));
-      assert.ok(statSync(path.join(dumps, id, dump)).size >= 384 * 1024 * 1024);
+      assert.ok(statSync(path.join(dumps, id, dump)).size >= memoryMiB * 1024 * 1024);
       rmSync(path.join(dumps, id), { recursive: true });
       await place.must(["delete", id]);
       assert.equal(existsSync(path.join(place.root, id)), false);

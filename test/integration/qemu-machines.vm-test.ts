@@ -3,7 +3,7 @@
  * before it takes a command, and refuses then what it does not have.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -14,6 +14,7 @@ import type { QemuDriverOptions } from "../../src/hypervisor/qemu/options.ts";
 import { qemuDriver } from "../../src/hypervisor/qemu/qemu-driver.ts";
 import type { Disk, MemoryBacking, SharedDirectory, VmSpec } from "../../src/hypervisor/spec.ts";
 import { isKumiteError } from "../../src/util/errors.ts";
+import { HugePages } from "../support/huge-pages.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testInstallRoot, testOs } from "../support/node-os.ts";
 import { allPairs, type Combination, type Settings } from "../support/pairs.ts";
@@ -35,10 +36,11 @@ const settings = {
 } satisfies Settings;
 
 const os = testOs();
+const machineMiB = 64;
 let directory = "";
 
-const hasHugePages = Number(/^HugePages_Free:\s*(\d+)/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1] ?? 0) >= 32;
-if (!hasHugePages) console.log("# hugepages are left out: this host has none free (vm.nr_hugepages)");
+/** For one machine at a time. */
+let hugePages: HugePages | undefined;
 
 function disksOf(choice: string): readonly Disk[] {
   const file = (name: string) => path.join(directory, name);
@@ -113,7 +115,7 @@ function specOf(choice: Combination): VmSpec {
     directory: path.join(directory, "vm"),
     vcpus: 1,
     ...(/vcpus|both/.test(choice.growth ?? "") ? { maxVcpus: 3 } : {}),
-    memoryMiB: 64,
+    memoryMiB: machineMiB,
     ...(/memory|both/.test(choice.growth ?? "") ? { memoryGrowth: { maxMiB: 256, slots: 2 } } : {}),
     ...(backing === undefined ? {} : { memoryBacking: backing }),
     memoryLocked: choice.locked === "yes",
@@ -174,7 +176,7 @@ const context: StartContext = {
 };
 
 function isSupported(machineType: MachineType, choice: Combination): boolean {
-  if (choice.memory === "hugepages" && !hasHugePages) return false;
+  if (choice.memory === "hugepages" && hugePages === undefined) return false;
   try {
     refuseUnsupported(specOf(choice), optionsOf(machineType, choice));
     return true;
@@ -186,13 +188,14 @@ function isSupported(machineType: MachineType, choice: Combination): boolean {
 
 async function startAndStop(machineType: MachineType, choice: Combination): Promise<void> {
   // A saved machine's memory has its size already.
-  truncateSync(path.join(directory, "memory"), 64 * 1024 * 1024);
+  truncateSync(path.join(directory, "memory"), machineMiB * 1024 * 1024);
   const vm = await qemuDriver(os, optionsOf(machineType, choice)).start(specOf(choice), context);
   await vm.stop();
 }
 
 describe("a machine of QEMU", () => {
   before(() => {
+    hugePages = HugePages.reserve(machineMiB / 2);
     directory = mkdtempSync(path.join(tmpdir(), "kumite-machines-"));
     for (const name of ["vm", "shared"]) mkdirSync(path.join(directory, name));
     for (const name of ["memory", "a.img", "b.img", "c.img", "image.img", "code.fd", "variables.fd"]) {
@@ -200,7 +203,10 @@ describe("a machine of QEMU", () => {
       truncateSync(path.join(directory, name), 4 * 1024 * 1024);
     }
   });
-  after(() => rmSync(directory, { recursive: true }));
+  after(() => {
+    hugePages?.[Symbol.dispose]();
+    rmSync(directory, { recursive: true });
+  });
   guardAgainstLeftOvers(() => ({ directories: [directory] }));
 
   for (const machineType of machineTypes) {

@@ -6,6 +6,7 @@ import { unlink } from "../../sys/linux/directory.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";
 import { loadModule, loadOpenModule, uname } from "../../sys/linux/machine.ts";
 import { O_CLOEXEC, O_RDONLY } from "../../sys/linux/open-flags.ts";
+import { statIfExists } from "../../sys/linux/stat.ts";
 import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { isRecord, parseJson } from "../../util/json.ts";
@@ -14,10 +15,16 @@ import { type ModuleEntry, type ModuleIndex, moduleIndexPath } from "./index-for
 /** Loads what a name needs; a name that is unknown, or already loaded, is nothing to do. */
 export interface ModuleLoader {
   need(name: string): void;
+  /**
+   * For somebody who asked for just this one, with its parameters as for modprobe(8). One that is there already, or built
+   * in, stays as it is.
+   * @throws KumiteError `agent/failed` for one that is not there; SystemError
+   */
+  load(name: string, parameters: readonly string[]): void;
 }
 
-/** For agents that have no kernel of their own. */
-export const noModules: ModuleLoader = { need: () => {} };
+/** For agents that have no kernel of their own, and kernels that have everything built in. */
+export const noModules: ModuleLoader = { need: () => {}, load: (name) => requireLoaded(kernelName(name)) };
 
 const maxIndexBytes = 4 * 1024 * 1024;
 
@@ -69,11 +76,21 @@ export class IndexedModules implements ModuleLoader {
     this.#load(name, entry);
   }
 
-  #load(name: string, { file }: ModuleEntry): void {
+  load(text: string, parameters: readonly string[]): void {
+    const name = kernelName(text);
+    const entry = Object.hasOwn(this.#index.modules, name) ? this.#index.modules[name] : undefined;
+    if (entry === undefined) requireLoaded(name);
+    if (entry === undefined || this.#loaded.has(name)) return;
+    this.#loaded.add(name);
+    for (const needed of entry.needs) this.need(needed);
+    this.#load(name, entry, parameters.join(" "));
+  }
+
+  #load(name: string, { file }: ModuleEntry, parameters = ""): void {
     const taken = this.#taken.get(name);
     try {
-      if (taken === undefined) loadModule(file);
-      else loadOpenModule(taken, file);
+      if (taken === undefined) loadModule(file, parameters);
+      else loadOpenModule(taken, file, parameters);
     } catch (error) {
       if (!isSystemError(error, "EEXIST")) throw error;
     }
@@ -81,6 +98,18 @@ export class IndexedModules implements ModuleLoader {
     this.#taken.delete(name);
     closeQuietly(taken);
   }
+}
+
+/** As in /proc/modules; people write dashes, too. */
+function kernelName(name: string): string {
+  return name.replaceAll("-", "_");
+}
+
+function requireLoaded(name: string): void {
+  if (!name.includes("/") && name !== "" && statIfExists(`/sys/module/${name}`) !== undefined) return;
+  throw new KumiteError("agent/failed", `the guest has no kernel module ${JSON.stringify(name)}`, {
+    hint: "correct kernel_modules in [agent.kata], or boot a guest that has the module",
+  });
 }
 
 /** The image is ours and was built with its index: what is checked is that it is one, not every entry. */

@@ -13,7 +13,7 @@ export const createSandbox = rpc("CreateSandbox", CreateSandboxRequest, Empty, a
   agent.sandbox.checkAbsent();
   if (request.dns.length > 0) agent.log.warn("name servers of the sandbox are accepted, but not applied");
   if (request.guestHookPath !== "") agent.log.warn("hooks of the guest are accepted, but not applied");
-  for (const { name } of request.kernelModules) agent.modules.need(name);
+  for (const { name, parameters } of request.kernelModules) agent.modules.load(name, parameters);
   const ready = await readyStorages(agent, request.storages, context.signal);
   // Others may have been faster while it waited for a disk.
   agent.sandbox.checkAbsent();
