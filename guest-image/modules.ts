@@ -34,10 +34,18 @@ export const lateModules: readonly string[] = [
 ];
 
 /**
+ * For what few machines have: SCSI disks, and a file system whose driver is half as large as everything else. A second image
+ * has all of the first and these, so that other machines do not copy them at each boot.
+ */
+export const rareModules: readonly string[] = ["virtio_scsi", "sd_mod", "xfs"];
+
+/**
  * Modules are asked for by what they provide in a `softdep`, which in a full system modprobe resolves by alias.
  * The plain C implementation is chosen where there are several: it runs on every CPU model.
  */
 export const softDependencies: Readonly<Record<string, string>> = {
   crc32c: "crc32c_generic",
+  crct10dif: "crct10dif_generic",
+  crc64_rocksoft: "crc64_rocksoft_generic",
   "crypto-crc32c": "crc32c_generic",
 };

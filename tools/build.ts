@@ -3,6 +3,7 @@
  */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
+import type { ModuleIndex } from "../src/guest/modules/index-format.ts";
 import { shareFiles } from "./documents/share.ts";
 import type { EngineModule } from "./engine/bundle.ts";
 import { buildExecutable } from "./engine/executable.ts";
@@ -74,8 +75,8 @@ interface PlacedGuests {
 /** The kernel in use, and beside a tuned one Debian's: whoever has trouble with the first can configure the second. */
 async function placeGuests(agent: string): Promise<PlacedGuests> {
   const { name, ...kernel } = await kernelInUse(report);
-  const files = await placeGuest(agent, kernel, "vmlinux", "initrd.img");
-  const other = ["vmlinux-debian", "initrd-debian.img"] as const;
+  const files = await placeGuest(agent, kernel, "vmlinux", "initrd.img", "initrd-full.img");
+  const other = ["vmlinux-debian", "initrd-debian.img", "initrd-debian-full.img"] as const;
   if (name === "debian") {
     for (const file of other) await rm(join(installRoot, file), { force: true });
     return { name, release: kernel.index.release, files };
@@ -84,11 +85,18 @@ async function placeGuests(agent: string): Promise<PlacedGuests> {
   return { name, release: kernel.index.release, files: { ...files, ...debian } };
 }
 
-async function placeGuest(agent: string, kernel: GuestKernel, vmlinux: string, initrd: string): Promise<Files> {
-  const archive = await initramfs({ init: agent, index: kernel.index, moduleFiles: kernel.moduleFiles });
+async function placeGuest(
+  agent: string,
+  { index, fullIndex, moduleFiles, ...kernel }: GuestKernel,
+  vmlinux: string,
+  initrd: string,
+  fullInitrd: string,
+): Promise<Files> {
+  const archive = (of: ModuleIndex) => initramfs({ init: agent, index: of, moduleFiles });
   return {
     [vmlinux]: await placeFile(join(installRoot, vmlinux), kernel.vmlinux, 0o644),
-    [initrd]: await placeBytes(join(installRoot, initrd), archive, 0o644),
+    [initrd]: await placeBytes(join(installRoot, initrd), await archive(index), 0o644),
+    [fullInitrd]: await placeBytes(join(installRoot, fullInitrd), await archive(fullIndex), 0o644),
   };
 }
 

@@ -14,7 +14,7 @@ packages="qemu-system-x86 qemu-system-common qemu-system-data iproute2 util-linu
   gcc libc6-dev musl-tools dpkg-dev xz-utils debian-archive-keyring git busybox-static"
 # The engines that the tests drive (tini for `podman run --init`), python3 for the tests of crun, and what other tests compare with.
 test_packages="podman docker.io buildah tini python3
-  protobuf-compiler libseccomp-dev zsh fish groff-base golang-github-opencontainers-specs-dev"
+  protobuf-compiler libseccomp-dev zsh fish groff-base golang-github-opencontainers-specs-dev xfsprogs"
 kernel_packages="make flex bison bc libelf-dev"
 oldest_node="20.11"
 

@@ -27,7 +27,6 @@ const hypervisor: Readonly<Record<string, string>> = {
   enable_guest_swap: notYet,
   enable_numa: numa,
   numa_mapping: numa,
-  block_device_driver: "disks of containers are virtio-blk devices",
   indep_iothreads: "with enable_iothreads every disk has a thread, also one that is added later",
   virtio_fs_cache_size: "QEMU has no such window for a shared directory",
   enable_vhost_user_store: vhostUser,

@@ -25,6 +25,8 @@ export interface VmSpec {
   readonly sharedDirectories: readonly SharedDirectory[];
   /** In the order in which the guest finds those of one bus. */
   readonly disks?: readonly Disk[];
+  /** SCSI disks can be plugged in later; default: where it has some from the start. */
+  readonly scsiController?: boolean;
   readonly networks?: readonly NetworkDevice[];
   /** Where devices can be plugged in later; default what the driver's configuration says. */
   readonly hotplugPorts?: HotplugPorts;

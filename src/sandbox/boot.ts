@@ -24,7 +24,7 @@ import { livingContainers } from "./fit-machine.ts";
 import { type HostResources, takeOwnJournal } from "./host-resources.ts";
 import { bootSizeOf } from "./machine-size.ts";
 import type { Sandbox, SandboxHost } from "./sandbox.ts";
-import { sharedTree } from "./storage-choices.ts";
+import { type rareNeedsOf, sharedTree } from "./storage-choices.ts";
 import type { WarmMachine } from "./warm.ts";
 
 /** Of one call to an agent that has answered before. */
@@ -42,10 +42,13 @@ export interface BootRequest {
   readonly cloning: Cloning;
   /** Whether a container of the sandbox has, or may come to have, files of the host. */
   readonly sharing: boolean;
+  readonly rare: RareNeeds;
 }
 
+type RareNeeds = ReturnType<typeof rareNeedsOf>;
+
 /** What a machine starts with. */
-interface MachineNeeds extends Pick<BootRequest, "cloning" | "sharing"> {
+interface MachineNeeds extends Pick<BootRequest, "cloning" | "sharing" | "rare"> {
   readonly warm: WarmMachine | undefined;
   /** Of the host, for the guest to see. */
   readonly view: string;
@@ -70,7 +73,7 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   sandbox.resources = await takeOwnJournal(host.os, host.paths);
   const { journal } = sandbox.resources;
   const disks = await request.disks(journal);
-  const warm = await takeWarm(sandbox, request.cloning, disks);
+  const warm = await takeWarm(sandbox, request, disks);
   const tree = warm?.tree ?? (await makeSharedTree(host.os, journal, host.paths.shared));
   const needs = { ...request, view: tree.view, disks, warm };
   const { vm, directory, build } = await startAndShare(sandbox, needs, () => request.share(tree), signal);
@@ -121,7 +124,7 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
     onConsoleLine: (line) => console.add(`${new Date(os.clock.now()).toISOString()} ${line}`),
     log: (level, message, fields) => log[level](message, { phase: "vm", ...fields }),
   };
-  const { view, disks, sharing } = needs;
+  const { view, disks, sharing, rare } = needs;
   // Born into the same cgroups as this process, which the command made.
   const setting = { id, directory: paths.vm, disks, cgroups: machineCgroupsIn(journal.content.steps) };
   const cloned = await tryClone(sandbox, needs, setting, context);
@@ -132,13 +135,17 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
   const directory = sharing ? sharedTree(config, view) : undefined;
   const sharedDirectories = directory === undefined ? [] : [directory];
   const size = bootSizeOf(config, livingContainers(sandbox));
-  const vm = await startVm(os, config, { ...setting, sharedDirectories, size }, context);
+  const vm = await startVm(os, config, { ...setting, ...rare, sharedDirectories, size }, context);
   timeline.mark("agent");
   return cloned.build === undefined ? { vm, directory } : { vm, directory, build: cloned.build };
 }
 
 /** The machine that was up before, if it is what the sandbox needs; else it ends. Its steps are the sandbox's from here on. */
-async function takeWarm(sandbox: Sandbox, cloning: Cloning, disks: readonly Disk[]): Promise<WarmMachine | undefined> {
+async function takeWarm(
+  sandbox: Sandbox,
+  request: BootRequest,
+  disks: readonly Disk[],
+): Promise<WarmMachine | undefined> {
   const { warm, host, resources } = sandbox;
   if (warm === undefined) {
     if (host.config.factory.cacheNumber > 0) host.log.info("the machine is none of the cache", { phase: "vm" });
@@ -146,7 +153,7 @@ async function takeWarm(sandbox: Sandbox, cloning: Cloning, disks: readonly Disk
   }
   await resources?.journal.record(...warm.journal.content.steps);
   sandbox.warm = undefined;
-  const why = whyNot(warm, host, cloning, disks);
+  const why = whyNot(warm, host, request, disks);
   if (why !== undefined) {
     host.log.warn(`the machine of the cache is not used: ${why}`, { phase: "vm" });
     await warm.discard();
@@ -162,12 +169,13 @@ async function takeWarm(sandbox: Sandbox, cloning: Cloning, disks: readonly Disk
 function whyNot(
   warm: WarmMachine,
   { config }: SandboxHost,
-  cloning: Cloning,
+  { cloning, rare }: BootRequest,
   disks: readonly Disk[],
 ): string | undefined {
   if (!sameMachine(warm.config, config)) return "annotations ask for another";
   if (config.runtime.staticResources) return "the size of the machine is fixed before it starts";
   if (disks.length > 0) return "the container needs disks of its own";
+  if (rare.scsiController) return "it has no SCSI controller";
   return warm.cloned && cloning.kind === "impossible" ? cloning.why : undefined;
 }
 

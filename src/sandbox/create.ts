@@ -2,6 +2,7 @@
  * Creates a sandbox with its first container. When this fails nothing is left of either, whoever asked and whyever: the
  * caller's abort does not stop the undoing.
  */
+import { containerTypeOf } from "../oci/container-role.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { bootSandbox } from "./boot.ts";
 import { cloningOf } from "./cloning.ts";
@@ -9,6 +10,7 @@ import { sharingFor } from "./file-sharing.ts";
 import { type Created, type CreateRequest, makeContainer } from "./make-container.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { stopSandbox } from "./stop.ts";
+import { rareNeedsOf } from "./storage-choices.ts";
 
 /** @throws KumiteError of the part that failed; the sandbox has ended then */
 export async function createSandbox(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal): Promise<Created> {
@@ -30,7 +32,8 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
         const hostname = spec.hostname ?? id.slice(0, 64);
         const cloning = cloningOf(host, plan, spec.annotations);
         const sharing = sharingFor(sandbox, container, plan);
-        return bootSandbox(sandbox, { hostname, share, disks, cloning, sharing }, signal);
+        const rare = rareNeedsOf(sandbox.host.config, plan, containerTypeOf(spec.annotations) !== "single_container");
+        return bootSandbox(sandbox, { hostname, share, disks, cloning, sharing, rare }, signal);
       },
       signal,
     );

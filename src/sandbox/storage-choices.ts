@@ -2,9 +2,11 @@
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
+import type { StoragePlan } from "../storage/container-storage.ts";
 import { sharedTag } from "../storage/guest-paths.ts";
 import type { RootfsChoices } from "../storage/rootfs/choose-rootfs.ts";
 import type { RootfsWorkshop } from "../storage/rootfs/make-rootfs.ts";
+import { diskBusOf } from "../vm/disk-bus.ts";
 import { driverFor } from "../vm/driver-for.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -19,10 +21,23 @@ export function rootfsChoices({ host: { os, config }, state }: Sandbox): RootfsC
   return {
     writes: rootfsWrites,
     blockDevices: block.disabled ? "never" : rootfsBlockDevices,
+    diskBus: () => diskBusOf(config),
     disks: disks.includes("virtio-blk") && (isFirst || hotplug.includes("disk")),
     // A machine that runs has few places for further disks: they are for those who ask for one.
     images: isFirst,
   };
+}
+
+/** What a machine has to have for disks that few have; `joins`: for those of later containers too. */
+export function rareNeedsOf(
+  config: Config,
+  { guest }: StoragePlan,
+  joins: boolean,
+): { readonly scsiController: boolean; readonly rareDrivers: boolean } {
+  const named = [...guest.storages.map(({ driver }) => driver), ...guest.devices.map(({ type }) => type)];
+  const scsi = hypervisorConfigOf(config).block.driver === "virtio-scsi" && joins;
+  const scsiController = scsi || named.includes("scsi");
+  return { scsiController, rareDrivers: scsiController || guest.storages.some(({ fstype }) => fstype === "xfs") };
 }
 
 export function workshopOf({ runtime }: Config, journal: Journal): RootfsWorkshop {

@@ -2,10 +2,11 @@
  * All of one container's storage: root file system, volumes and disks, as one plan that is decided before anything is
  * made. The parts are in files of their own; this one brings them together for who creates containers.
  */
-import type { Disk } from "../hypervisor/spec.ts";
+import type { Disk, DiskBus } from "../hypervisor/spec.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import type { OciMount } from "../oci/spec.ts";
 import type { Os } from "../sys/os.ts";
+import { guestDriver, layerBus } from "./disk-names.ts";
 import { type DiskVolumes, planDiskVolumes } from "./disk-volumes.ts";
 import { guestRootfs } from "./guest-paths.ts";
 import type { GuestDevice, GuestStorage } from "./guest-storage.ts";
@@ -17,6 +18,8 @@ import type { RootfsPlan } from "./rootfs/rootfs-plan.ts";
 
 export interface StoragePlan {
   readonly rootfs: RootfsPlan;
+  /** Of its disk, if it is one. */
+  readonly rootBus: DiskBus;
   readonly mounts: MountPlan;
   readonly volumes: DiskVolumes;
   /** What the agent and the specification in the guest are told. */
@@ -43,11 +46,13 @@ export async function planStorage(
 ): Promise<StoragePlan> {
   const mounts = await planMounts(os, bundle, containerId, choices);
   const none: DiskVolumes = { disks: [], storages: [], devices: [] };
-  const volumes = choices.disks ? await planDiskVolumes(os, bundle, containerId, mounts.disks) : none;
+  const volumes = choices.disks ? await planDiskVolumes(os, bundle, containerId, mounts.disks, choices.diskBus) : none;
   const { plan, notes } = await chooseRootfs(os, bundle, choices, signal);
-  const root = guestRootfsOf(containerId, plan, guestRootfs(containerId));
+  const bus = plan.kind === "disk" ? choices.diskBus() : layerBus;
+  const root = guestRootfsOf(containerId, plan, guestRootfs(containerId), guestDriver(bus));
   return {
     rootfs: plan,
+    rootBus: bus,
     mounts,
     volumes,
     guest: {
@@ -74,5 +79,6 @@ export async function makeDisks(
   plan: StoragePlan,
   signal: AbortSignal,
 ): Promise<readonly Disk[]> {
-  return [...(await makeRootfs(os, workshop, containerId, plan.rootfs, signal)), ...plan.volumes.disks];
+  const { rootfs, rootBus, volumes } = plan;
+  return [...(await makeRootfs(os, workshop, containerId, rootfs, rootBus, signal)), ...volumes.disks];
 }

@@ -1,5 +1,5 @@
 /** How disks of containers are called, on the host's side and the guest's: by what they are for and whose they are. */
-import type { Disk } from "../hypervisor/spec.ts";
+import type { Disk, DiskBus } from "../hypervisor/spec.ts";
 import { sha256Hex } from "../util/sha256.ts";
 
 /** Numbers are places in the specification. */
@@ -15,11 +15,20 @@ export function guestDiskSource(containerId: string, role: DiskRole): string {
   return `serial:${diskSerial(containerId, role)}`;
 }
 
+/** Of layers, whatever those of the host are on: machines are saved with them. */
+export const layerBus: DiskBus = "virtio-blk";
+
+/** What the agent protocol calls disks of a bus. */
+export function guestDriver(bus: DiskBus): "blk" | "scsi" {
+  return bus === "virtio-scsi" ? "scsi" : "blk";
+}
+
 export function diskOf(
   containerId: string,
   role: DiskRole,
   image: Pick<Disk, "path" | "readOnly" | "cache" | "exclusive">,
+  bus: DiskBus,
 ): Disk {
   const serial = diskSerial(containerId, role);
-  return { id: serial, serial, bus: "virtio-blk", ...image };
+  return { id: serial, serial, bus, ...image };
 }

@@ -2,13 +2,13 @@
  * Block devices of the host that a container is to have: as a bind mount of their node, or in `linux.devices`. The machine
  * gets each as a disk, and the container sees that with the number it has there. Looks only.
  */
-import type { Disk } from "../hypervisor/spec.ts";
+import type { Disk, DiskBus } from "../hypervisor/spec.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import type { OciLinux, OciResources } from "../oci/spec.ts";
 import type { Os } from "../sys/os.ts";
 import { isSystemError } from "../util/errors.ts";
 import { numbersOf } from "./device-numbers.ts";
-import { type DiskRole, diskOf, guestDiskSource } from "./disk-names.ts";
+import { type DiskRole, diskOf, guestDiskSource, guestDriver } from "./disk-names.ts";
 import type { GuestDevice, GuestStorage } from "./guest-storage.ts";
 
 type OciDevice = NonNullable<OciLinux["devices"]>[number];
@@ -41,20 +41,22 @@ export async function planDiskVolumes(
   { spec }: Bundle,
   containerId: string,
   mounted: readonly MountedDisk[],
+  busOf: () => DiskBus,
 ): Promise<DiskVolumes> {
-  const table = new DiskTable(containerId);
+  const table = new DiskTable(containerId, busOf);
   const storages: GuestStorage[] = [];
   const devices: GuestDevice[] = [];
   for (const { index, source, deviceNumber, destination, readOnly } of mounted) {
     const id = table.add(`mount${index}`, deviceNumber, source, readOnly);
+    const driver = guestDriver(busOf());
     storages.push({
-      driver: "blk",
+      driver,
       source: id,
       fstype: "bind",
       options: [],
       mountPoint: guestDiskNode(containerId, index),
     });
-    devices.push({ id, type: "blk", containerPath: destination, options: ["kumite.mounted"] });
+    devices.push({ id, type: driver, containerPath: destination, options: ["kumite.mounted"] });
   }
   const rules = spec.linux.resources?.devices ?? [];
   for (const [index, device] of (spec.linux.devices ?? []).entries()) {
@@ -63,7 +65,7 @@ export async function planDiskVolumes(
     if (rule === undefined || node === undefined) continue;
     const readOnly = !(rule.access ?? "").includes("w");
     const id = table.add(`device${index}`, node.deviceNumber, node.path, readOnly);
-    devices.push({ id, type: "blk", containerPath: device.path, options: [] });
+    devices.push({ id, type: guestDriver(busOf()), containerPath: device.path, options: [] });
   }
   return { disks: table.disks, storages, devices };
 }
@@ -71,10 +73,12 @@ export async function planDiskVolumes(
 /** One disk for each device, however often the container has it: two would not see each other's writes. */
 class DiskTable {
   readonly #containerId: string;
+  readonly #busOf: () => DiskBus;
   readonly #known = new Map<bigint, { readonly role: DiskRole; disk: Disk }>();
 
-  constructor(containerId: string) {
+  constructor(containerId: string, busOf: () => DiskBus) {
     this.#containerId = containerId;
+    this.#busOf = busOf;
   }
 
   get disks(): Disk[] {
@@ -85,7 +89,8 @@ class DiskTable {
   add(role: DiskRole, deviceNumber: bigint, path: string, readOnly: boolean): string {
     const known = this.#known.get(deviceNumber);
     if (known === undefined) {
-      this.#known.set(deviceNumber, { role, disk: diskOf(this.#containerId, role, { path, readOnly }) });
+      const disk = diskOf(this.#containerId, role, { path, readOnly }, this.#busOf());
+      this.#known.set(deviceNumber, { role, disk });
       return guestDiskSource(this.#containerId, role);
     }
     // Who has it only for reading is held to that in the container.

@@ -6,7 +6,7 @@ import { capabilitiesOf } from "../hypervisor/qemu/capabilities.ts";
 import { qemuArguments } from "../hypervisor/qemu/command-line.ts";
 import { kernelParameters } from "../hypervisor/qemu/kernel-parameters.ts";
 import type { Accelerator } from "../hypervisor/qemu/machine.ts";
-import { allDisks, planMachine } from "../hypervisor/qemu/plan-machine.ts";
+import { allDisks, hasScsi, planMachine } from "../hypervisor/qemu/plan-machine.ts";
 import type { VmSpec } from "../hypervisor/spec.ts";
 import { isKumiteError } from "../util/errors.ts";
 import { qemuOptions } from "./qemu-options.ts";
@@ -44,7 +44,7 @@ function linesOf(qemu: Readonly<Record<string, unknown>>, circumstances: Circums
     tscKhz: accelerator === "tcg" ? 2_600_000 : undefined,
     maxVcpus: spec.maxVcpus ?? spec.vcpus,
     iommu: spec.iommu === true,
-    scsi: allDisks(spec).some(({ bus }) => bus === "virtio-scsi"),
+    scsi: hasScsi(spec),
     image,
   });
   const boot = {

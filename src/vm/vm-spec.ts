@@ -2,16 +2,19 @@
 import { type Config, type HypervisorConfig, hypervisorConfigOf } from "../config/config.ts";
 import type { DriverCapabilities } from "../hypervisor/driver.ts";
 import type { GuestFiles, MemoryBacking, VmSpec } from "../hypervisor/spec.ts";
+import { dirName } from "../util/path.ts";
 import { withDiskDefaults } from "./disk-defaults.ts";
 
 /** What the configuration does not say. */
 export interface VmRequest
   extends Pick<
     VmSpec,
-    "id" | "directory" | "sharedDirectories" | "disks" | "cgroups" | "memoryBacking" | "restoreFrom"
+    "id" | "directory" | "sharedDirectories" | "disks" | "scsiController" | "cgroups" | "memoryBacking" | "restoreFrom"
   > {
   /** Default: that of the configuration. */
   readonly size?: BootSize;
+  /** The guest may need drivers that few machines need: it gets the larger of our images. Default false. */
+  readonly rareDrivers?: boolean;
   /** Added to those of the configuration. */
   readonly kernelParameters?: readonly string[];
   /** Instead of the configuration's limit for the agent's first answer. */
@@ -28,12 +31,12 @@ export interface BootSize {
 }
 
 export function specOf(config: Config, request: VmRequest, capabilities: DriverCapabilities): VmSpec {
-  const { kernelParameters = [], dialTimeoutMs: _ours, size, disks = [], ...rest } = request;
+  const { kernelParameters = [], dialTimeoutMs: _ours, size, disks = [], rareDrivers = false, ...rest } = request;
   const machine = hypervisorConfigOf(config);
   return {
     ...sizeOf(machine, size, capabilities),
     ...(capabilities.ownKernel ? hardwareOf(machine) : {}),
-    guest: guestOf(config, machine),
+    guest: guestOf(config, machine, rareDrivers),
     // The user's come last, so that they win.
     kernelParameters: [...agentParameters(config), ...kernelParameters, ...machine.kernelParameters],
     ...rest,
@@ -80,15 +83,24 @@ function backingOf({ memory, sharing }: HypervisorConfig): MemoryBacking | undef
     : { kind: "ram", preallocated };
 }
 
-function guestOf({ agent }: Config, machine: HypervisorConfig): GuestFiles {
+function guestOf({ agent }: Config, machine: HypervisorConfig, rareDrivers: boolean): GuestFiles {
   const { kernel, initrd, image, rootfsType, block, verity } = machine;
   const files = { kernel, agent: agent.path };
-  if (image === undefined) return { ...files, ...(initrd === undefined ? {} : { initrd }) };
+  if (image === undefined) {
+    if (initrd === undefined) return files;
+    return { ...files, initrd: rareDrivers ? fullInitrd(initrd, dirName(agent.path)) : initrd };
+  }
   const bus = block.imageAsNvdimm ? "nvdimm" : "virtio-blk";
   return {
     ...files,
     image: { path: image, fileSystem: rootfsType, bus, ...(verity === undefined ? {} : { verity }) },
   };
+}
+
+/** Ours has a larger one beside it; somebody else's is what it is. */
+function fullInitrd(initrd: string, installRoot: string): string {
+  const own = ["initrd", "initrd-debian"].find((name) => initrd === `${installRoot}/${name}.img`);
+  return own === undefined ? initrd : `${installRoot}/${own}-full.img`;
 }
 
 function agentParameters({ agent }: Config): string[] {

@@ -6,6 +6,7 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { type Bundle, type Patch, shell } from "../support/bundle.ts";
 import { describe as show, succeed } from "../support/command.ts";
 import { LoopDevice, makeDiskImage } from "../support/disk-image.ts";
+import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { asSandbox, inSandbox } from "../support/pod.ts";
 import { processOf } from "../support/sandbox.ts";
@@ -131,3 +132,103 @@ describe("a container that is added to a machine", onlyKumite, () => {
     }
   });
 });
+
+describe("a machine whose configuration asks for SCSI disks", onlyKumite, () => {
+  let place: Workplace;
+  let config: string;
+  const running: string[] = [];
+
+  before(async () => {
+    place = await Workplace.open("scsi-disks");
+    config = place.path("configuration.toml");
+    const keys = [
+      'block_device_driver = "virtio-scsi"',
+      'block_device_aio = "io_uring"',
+      "block_device_logical_sector_size = 512",
+      "block_device_physical_sector_size = 4096",
+      "enable_iothreads = true",
+    ];
+    await writeFile(config, `[hypervisor.qemu]\n${keys.join("\n")}\n`);
+  });
+  after(() => place[Symbol.asyncDispose]());
+  afterEach(async () => {
+    for (const id of running.splice(0).reverse()) await place.remove(id);
+  });
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  async function start(bundle: Bundle): Promise<string> {
+    const id = place.newId();
+    running.push(id);
+    const argv = place.argv("--config", config, "run", "--detach", "--bundle", bundle.directory, id);
+    await succeed(["sh", "-c", 'exec "$@" >/dev/null 2>"$0"', place.path("err"), ...argv]);
+    return id;
+  }
+
+  it("has them from the start and later, more than it has places for others, and on xfs", async () => {
+    const devices: LoopDevice[] = [];
+    try {
+      for (let index = 0; index < 7; index++) {
+        const file = place.path("disk");
+        await writeFile(file, `disk ${index}`.padEnd(1024 * 1024, "."));
+        devices.push(await LoopDevice.attach(file));
+      }
+      const [first, ...others] = devices;
+      const volume = (destination: string, source = ""): OciMount => {
+        return { destination, type: "bind", source, options: ["bind"] };
+      };
+      const pod = await start(
+        await place.bundle(asSandbox(), forever, (spec) => spec.mounts.push(volume("/mnt", first?.path))),
+      );
+      const cold = await place.must([
+        "exec",
+        pod,
+        "sh",
+        "-c",
+        "head -c 6 /mnt; cat /sys/block/sda/queue/physical_block_size",
+      ]);
+      assert.equal(cold.stdout, "disk 04096\n");
+
+      const bundle = await place.bundle(inSandbox(pod), forever, (spec) => {
+        spec.root.path = "root.xfs";
+        for (const [index, { path: source }] of others.entries()) spec.mounts.push(volume(`/mnt/${index + 1}`, source));
+      });
+      await makeDiskImage(path.join(bundle.directory, "root.xfs"), "xfs", bundle.rootfs);
+      await rm(bundle.rootfs, { recursive: true });
+      const member = await start(bundle);
+      const script = "for n in 1 2 3 4 5 6; do head -c 6 /mnt/$n; echo; done; grep -c '^/dev/sd. / xfs ' /proc/mounts";
+      const seen = await place.must(["exec", member, "sh", "-c", `${script}; echo new >/new`]);
+      assert.equal(seen.stdout, "disk 1\ndisk 2\ndisk 3\ndisk 4\ndisk 5\ndisk 6\n1\n", show(seen));
+      await place.must(["delete", "--force", member]);
+      running.pop();
+      // QEMU has them no more; the guest hears of it a moment later.
+      await eventually("the disks are gone", async () => {
+        const left = await place.must(["exec", pod, "sh", "-c", "ls /sys/block"]);
+        return left.stdout === "sda\n" ? true : undefined;
+      });
+      await succeed(["xfs_repair", "-n", path.join(bundle.directory, "root.xfs")]);
+    } finally {
+      for (const id of running.splice(0).reverse()) await place.remove(id);
+      for (const device of devices) await device[Symbol.asyncDispose]();
+    }
+  });
+
+  it("refuses what a disk cannot be there, and says what it can be", async () => {
+    const file = place.path("disk");
+    await writeFile(file, Buffer.alloc(1024 * 1024));
+    await using device = await LoopDevice.attach(file);
+    const bundle = await place.bundle(shell("true"), (spec) => {
+      spec.mounts.push({ destination: "/mnt", type: "bind", source: device.path, options: ["bind"] });
+    });
+    for (const [driver, reason] of [
+      ["virtio-mmio", /block_device_driver is virtio-mmio, and q35 has no virtio-mmio/],
+      ["nvdimm", /block_device_driver is nvdimm, and the memory of a machine cannot be a block device/],
+    ] as const) {
+      const set = ["--set", `hypervisor.qemu.block_device_driver=${driver}`];
+      const refused = await place.runtime([...set, "run", "--bundle", bundle.directory, place.newId()]);
+      assert.notEqual(refused.status, 0, show(refused));
+      assert.match(refused.stderr, reason);
+    }
+  });
+});
+
+type OciMount = { destination: string; type: string; source: string; options: string[] };

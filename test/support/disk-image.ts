@@ -1,8 +1,10 @@
 /** Disks for tests: images with a file system made of a directory, and loop devices that have them. */
-import { truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, rmdir, truncate, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
 import { succeed } from "./command.ts";
 
-export type ImageType = "ext4" | "erofs";
+export type ImageType = "ext4" | "erofs" | "xfs";
 
 /** An image of that type, with the content of `tree`. */
 export async function makeDiskImage(file: string, type: ImageType, tree?: string, sizeMiB = 64): Promise<void> {
@@ -11,6 +13,21 @@ export async function makeDiskImage(file: string, type: ImageType, tree?: string
     return;
   }
   await writeFile(file, "");
+  if (type === "xfs") {
+    // Its smallest size; only a mount fills it.
+    await truncate(file, Math.max(sizeMiB, 300) * 1024 * 1024);
+    await succeed(["mkfs.xfs", "-q", file]);
+    await using loop = await LoopDevice.attach(file);
+    const target = await mkdtemp(path.join(os.tmpdir(), "kumite-xfs-"));
+    await loop.mount(target);
+    try {
+      if (tree !== undefined) await succeed(["cp", "-a", `${tree}/.`, target]);
+    } finally {
+      await succeed(["umount", target]);
+      await rmdir(target);
+    }
+    return;
+  }
   await truncate(file, sizeMiB * 1024 * 1024);
   await succeed(["mkfs.ext4", "-q", "-F", ...(tree === undefined ? [] : ["-d", tree]), file]);
 }

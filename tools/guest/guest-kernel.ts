@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { earlyModules, lateModules, transportModules } from "../../guest-image/modules.ts";
+import { earlyModules, lateModules, rareModules, transportModules } from "../../guest-image/modules.ts";
 import type { ModuleIndex } from "../../src/guest/modules/index-format.ts";
 import { cached, contentKey } from "../engine/cache.ts";
 import { kernelOf } from "./bz-image.ts";
@@ -16,6 +16,9 @@ export interface GuestKernel {
   /** Uncompressed ELF with a PVH entry. */
   readonly vmlinux: string;
   readonly index: ModuleIndex;
+  /** Of the image for machines with SCSI disks and the like. */
+  readonly fullIndex: ModuleIndex;
+  /** Of both. */
   readonly moduleFiles: ReadonlyMap<string, string>;
 }
 
@@ -24,12 +27,16 @@ export async function debianKernel(report: (line: string) => void): Promise<Gues
   const chosen = await chooseKernel();
   const key = contentKey(chosen.name, chosen.version, ...(await recipe()));
   const directory = await cached("guest-kernel", key, (target) => make(target, chosen, report));
-  const index = JSON.parse(await readFile(join(directory, "index.json"), "utf8")) as ModuleIndex;
+  const read = async (name: string) => JSON.parse(await readFile(join(directory, name), "utf8")) as ModuleIndex;
+  const [index, fullIndex] = [await read("index.json"), await read("full-index.json")];
   return {
     package: chosen,
     vmlinux: join(directory, "vmlinux"),
     index,
-    moduleFiles: new Map(Object.keys(index.modules).map((name) => [name, join(directory, "modules", `${name}.ko`)])),
+    fullIndex,
+    moduleFiles: new Map(
+      Object.keys(fullIndex.modules).map((name) => [name, join(directory, "modules", `${name}.ko`)]),
+    ),
   };
 }
 
@@ -41,7 +48,9 @@ async function make(target: string, chosen: KernelPackage, report: (line: string
     const files = await unpackKernel(file, unpacked);
     await writeFile(join(target, "vmlinux"), loadableKernel(await kernelOf(await readFile(files.bzImage))));
     const wanted = [...transportModules, ...earlyModules, ...lateModules];
-    const modules = await selectModules(files.modules, wanted, await builtInModules(files.modules));
+    const builtIn = await builtInModules(files.modules);
+    const ordinary = await selectModules(files.modules, wanted, builtIn);
+    const modules = await selectModules(files.modules, [...wanted, ...rareModules], builtIn);
     await mkdir(join(target, "modules"));
     for (const { info, content } of modules) {
       if (info.release !== files.release)
@@ -49,7 +58,11 @@ async function make(target: string, chosen: KernelPackage, report: (line: string
       const path = join(target, "modules", `${info.name}.ko`);
       await writeFile(path, leanModule(content, path));
     }
-    await writeFile(join(target, "index.json"), JSON.stringify(indexOf(modules, earlyModules, files.release)));
+    for (const [name, content] of [
+      ["index.json", ordinary],
+      ["full-index.json", modules],
+    ] as const)
+      await writeFile(join(target, name), JSON.stringify(indexOf(content, earlyModules, files.release)));
   } finally {
     await rm(unpacked, { recursive: true, force: true });
   }

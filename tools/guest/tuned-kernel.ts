@@ -71,7 +71,7 @@ async function loadable({ source, key }: Inputs, compiled: string): Promise<Gues
     await writeFile(join(target, "vmlinux"), loadableKernel(await readFile(join(compiled, "vmlinux"))));
   });
   const index: ModuleIndex = { version: 1, release, early: [], modules: {} };
-  return { package: source, vmlinux: join(directory, "vmlinux"), index, moduleFiles: new Map() };
+  return { package: source, vmlinux: join(directory, "vmlinux"), index, fullIndex: index, moduleFiles: new Map() };
 }
 
 async function compile(target: string, { source, fragment }: Inputs, report: Report, endMs: number): Promise<void> {

@@ -36,7 +36,8 @@ export async function withDisks(
     if (!diskDrivers.has(request.type)) {
       throw new KumiteError("oci/unsupported", `devices of type ${JSON.stringify(request.type)} are not supported`);
     }
-    const disk = await awaitDisk(request.vmPath === "" ? request.id : request.vmPath, modules, signal);
+    const name = request.vmPath === "" ? request.id : request.vmPath;
+    const disk = await awaitDisk(name, request.type, modules, signal);
     if (request.options.includes(mountedOption)) {
       added.push(ruleFor(disk));
       continue;

@@ -6,6 +6,8 @@ export type DiskName =
   /** Slots and functions from the root bus down, each as sysfs ends its names: `02.0`. */
   | { readonly by: "pci"; readonly path: readonly string[] }
   | { readonly by: "serial"; readonly serial: string }
+  /** Of the first SCSI controller. */
+  | { readonly by: "scsi"; readonly target: number; readonly unit: number }
   | { readonly by: "node"; readonly node: string };
 
 const serialPrefix = "serial:";
@@ -15,10 +17,12 @@ export function readDiskName(text: string): DiskName {
   // As QEMU and the kernel limit it.
   const serial = text.startsWith(serialPrefix) ? text.slice(serialPrefix.length) : "";
   if (/^[A-Za-z0-9_.-]{1,20}$/.test(serial)) return { by: "serial", serial };
+  const scsi = /^(\d{1,3}):(\d{1,5})$/.exec(text);
+  if (scsi !== null) return { by: "scsi", target: Number(scsi[1]), unit: Number(scsi[2]) };
   const path = text.split("/").map(readSlot);
   if (path.every((slot) => slot !== undefined)) return { by: "pci", path };
   throw new KumiteError("usage/invalid", `${JSON.stringify(text.slice(0, 100))} names no disk`, {
-    hint: "a disk is named by its PCI path such as 02/03, by serial:NUMBER or by a name in /dev",
+    hint: "a disk is named by its PCI path such as 02/03, by serial:NUMBER, by TARGET:UNIT or by a name in /dev",
   });
 }
 

@@ -6,7 +6,7 @@
 import { major, minor } from "../../sys/linux/device.ts";
 import { readdir } from "../../sys/linux/directory.ts";
 import { S_IFBLK, S_IFMT, statIfExists } from "../../sys/linux/stat.ts";
-import { readFileText } from "../../sys/linux/whole-file.ts";
+import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isKumiteError, isSystemError, KumiteError } from "../../util/errors.ts";
 import { retry } from "../../util/retry.ts";
 import type { ModuleLoader } from "../modules/module-loader.ts";
@@ -22,14 +22,25 @@ export interface Disk {
 
 const waitMs = 3_000;
 
+/** What a driver of the protocol takes. With SCSI nothing tells the guest of a disk: it has to look. */
+const scsiDriver = "scsi";
+
 /**
  * Resolves when the machine has the disk.
+ * @param driver as the protocol calls it
  * @throws KumiteError `usage/invalid`; `storage/failed` when it does not come
  */
-export async function awaitDisk(text: string, modules: ModuleLoader, signal: AbortSignal): Promise<Disk> {
+export async function awaitDisk(
+  text: string,
+  driver: string,
+  modules: ModuleLoader,
+  signal: AbortSignal,
+): Promise<Disk> {
   const name = readDiskName(text);
-  modules.need("virtio_blk");
+  const isScsi = driver === scsiDriver;
+  for (const module of isScsi ? ["virtio_scsi", "sd_mod"] : ["virtio_blk"]) modules.need(module);
   const look = async (): Promise<Disk> => {
+    if (isScsi && findDisk(name) === undefined) scanScsi(name);
     const disk = findDisk(name);
     if (disk === undefined) throw new KumiteError("storage/failed", `the machine has no disk ${text}`);
     return disk;
@@ -38,7 +49,9 @@ export async function awaitDisk(text: string, modules: ModuleLoader, signal: Abo
     return await retry(look, { what: `waiting for disk ${text}`, timeoutMs: waitMs, signal, longestPauseMs: 50 });
   } catch (error) {
     if (!isKumiteError(error, "timeout")) throw error;
+    const hint = isScsi && listed(scsiHosts).length === 0 ? { hint: noScsi } : {};
     throw new KumiteError("storage/failed", `the machine has no disk ${text}, also not after ${waitMs} ms`, {
+      ...hint,
       data: { disks: listed("/sys/block") },
     });
   }
@@ -50,13 +63,37 @@ function findDisk(name: DiskName): Disk | undefined {
       return diskAt(name.node);
     case "serial":
       return diskAt(withSerial(name.serial));
+    case "scsi":
+      return diskAt(onScsi(name.target, name.unit));
     case "pci":
       return diskAt(onBus(name.path));
   }
 }
 
 function withSerial(serial: string): string | undefined {
-  const block = listed("/sys/block").find((entry) => contentOf(`/sys/block/${entry}/serial`) === serial);
+  const block = listed("/sys/block").find((entry) => serialOf(`/sys/block/${entry}`) === serial);
+  return block === undefined ? undefined : `/dev/${block}`;
+}
+
+/** A SCSI disk tells it in its page 0x80, after a header of four bytes. */
+function serialOf(block: string): string | undefined {
+  return contentOf(`${block}/serial`) ?? contentOf(`${block}/device/vpd_pg80`)?.slice(4);
+}
+
+const scsiHosts = "/sys/class/scsi_host";
+const noScsi = "this guest has no SCSI controller, or its image no driver for one";
+
+/** Looks for the disk alone where its place is known, else for all of the first target, where ours are. */
+function scanScsi(name: DiskName): void {
+  const place = name.by === "scsi" ? `0 ${name.target} ${name.unit}` : "0 0 -";
+  for (const host of listed(scsiHosts)) writeKernelFile(`${scsiHosts}/${host}/scan`, place);
+}
+
+function onScsi(target: number, unit: number): string | undefined {
+  const device = listed("/sys/bus/scsi/devices").find(
+    (name) => /^\d+:0:(\d+:\d+)$/.exec(name)?.[1] === `${target}:${unit}`,
+  );
+  const [block] = device === undefined ? [] : listed(`/sys/bus/scsi/devices/${device}/block`);
   return block === undefined ? undefined : `/dev/${block}`;
 }
 

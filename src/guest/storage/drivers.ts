@@ -9,7 +9,7 @@ import { openInRoot } from "../../sys/linux/in-root.ts";
 import { mount_setattr } from "../../sys/linux/mount.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../sys/linux/open-flags.ts";
 import { fstat, isDirectory, stat } from "../../sys/linux/stat.ts";
-import { KumiteError } from "../../util/errors.ts";
+import { isSystemError, KumiteError } from "../../util/errors.ts";
 import type { ModuleLoader } from "../modules/module-loader.ts";
 import { type MountOptions, mountAttribute, readMountOptions } from "../spec/mount-options.ts";
 import type { FsParameter } from "../spec/plan.ts";
@@ -44,13 +44,14 @@ const drivers: ReadonlyMap<string, Driver> = new Map<string, Driver>([
   ["blk", mountDisk],
   // The same, found by the kernel's name for it.
   ["mmioblk", mountDisk],
+  ["scsi", mountDisk],
   ["overlayfs", mountOverlay],
   ["bind", mountBind],
   ["ephemeral", mountEphemeral],
 ]);
 
 /** Those whose source is a disk of the machine. */
-export const diskDrivers: ReadonlySet<string> = new Set(["blk", "mmioblk"]);
+export const diskDrivers: ReadonlySet<string> = new Set(["blk", "mmioblk", "scsi"]);
 
 export const storageDrivers: readonly string[] = [...drivers.keys()];
 
@@ -95,7 +96,14 @@ function mountDisk(request: StorageRequest, options: MountOptions, context: Stor
   const parameters: readonly FsParameter[] = readonly
     ? [...options.parameters, { key: "ro", value: undefined }]
     : options.parameters;
-  return { mount: mountFileSystem(fstype, source, parameters, options.attributes.set), directory: true };
+  try {
+    return { mount: mountFileSystem(fstype, source, parameters, options.attributes.set), directory: true };
+  } catch (error) {
+    if (!isSystemError(error, "ENODEV")) throw error;
+    throw new KumiteError("storage/failed", `the guest's kernel has no file system ${fstype} for the disk ${source}`, {
+      hint: "containers that join a machine get what it started with: `initrd` in the configuration may name initrd-full.img",
+    });
+  }
 }
 
 const createDirectory = "io.katacontainers.volume.overlayfs.create_directory=";

@@ -23,7 +23,9 @@ export async function readyStorages(
   const ready: StorageRequest[] = [];
   for (const storage of storages) {
     const isDisk = diskDrivers.has(storage.driver);
-    const source = isDisk ? (await awaitDisk(storage.source, agent.modules, signal)).node : storage.source;
+    const source = isDisk
+      ? (await awaitDisk(storage.source, storage.driver, agent.modules, signal)).node
+      : storage.source;
     ready.push({ ...storage, source });
   }
   return ready;

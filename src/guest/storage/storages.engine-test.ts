@@ -46,7 +46,7 @@ describe("a storage", () => {
     const before = await agent.state();
     const { client } = agent;
     const bad: readonly (readonly [object, string, RegExp])[] = [
-      [{ driver: "scsi" }, "usage/invalid", /^Unknown storage driver "scsi"$/],
+      [{ driver: "nvdimm" }, "usage/invalid", /^Unknown storage driver "nvdimm"$/],
       [{ driver: "blk", source: "02/03" }, "agent/denied", /host's own kernel and must not use disks/],
       [{ driver: "ephemeral", fstype: "ext4" }, "usage/invalid", /tmpfs or hugetlbfs/],
       [

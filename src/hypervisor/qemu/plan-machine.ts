@@ -96,7 +96,7 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
       { kind: "serial", chardev: "console" },
       { kind: "virtio-serial", id: serialId, ports: 2 },
       { kind: "port", id: agentPortId, bus: serialId, chardev: "agent", name: agentPort },
-      ...diskDevices(disks, facts),
+      ...diskDevices(disks, spec.scsiController === true, facts),
       ...shares.map(({ device }) => device),
       ...networksOf(spec),
       ...(spec.entropySource === undefined
@@ -176,11 +176,16 @@ function imageOf({ id, path, readOnly, cache, aio }: Disk, { files }: MachineFac
   };
 }
 
-function diskDevices(disks: readonly Disk[], facts: MachineFacts): Device[] {
+/** There is a SCSI bus. */
+export function hasScsi(spec: VmSpec): boolean {
+  return spec.scsiController === true || allDisks(spec).some(({ bus }) => bus === "virtio-scsi");
+}
+
+function diskDevices(disks: readonly Disk[], scsiController: boolean, facts: MachineFacts): Device[] {
   const scsi = disks.filter(({ bus }) => bus === "virtio-scsi");
   const thread = scsi.some(({ ownThread }) => ownThread === true) ? scsiThread : undefined;
   return [
-    ...(scsi.length > 0 ? [{ kind: "scsi-controller", id: scsiControllerId, thread } as const] : []),
+    ...(scsiController || scsi.length > 0 ? [{ kind: "scsi-controller", id: scsiControllerId, thread } as const] : []),
     ...disks.map((disk) => diskDevice(disk, scsi.indexOf(disk), facts)),
   ];
 }

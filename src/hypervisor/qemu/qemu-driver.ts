@@ -16,7 +16,7 @@ import { kernelParameters } from "./kernel-parameters.ts";
 import type { Boot, MachineType, QemuMachine } from "./machine.ts";
 import { type MachineFiles, requireFiles } from "./machine-files.ts";
 import type { QemuDriverOptions } from "./options.ts";
-import { allDisks, daemonSocket, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
+import { daemonSocket, hasScsi, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
 import { QemuVm } from "./qemu-vm.ts";
 import { daemonProgram } from "./virtiofsd.ts";
 
@@ -107,7 +107,7 @@ async function machineFor(
     tscKhz: accelerator === "tcg" ? await clockOf(os, machineType) : undefined,
     maxVcpus: spec.maxVcpus ?? spec.vcpus,
     iommu: spec.iommu === true,
-    scsi: allDisks(spec).some(({ bus }) => bus === "virtio-scsi"),
+    scsi: hasScsi(spec),
     image: spec.guest.image,
   });
   const parameters = [...own, ...spec.kernelParameters];

@@ -10,11 +10,18 @@ import { defaultSpec } from "../../oci/default-spec.ts";
 import { rootfsAnnotation } from "../../oci/rootfs-annotation.ts";
 import type { Os } from "../../sys/os.ts";
 import { isKumiteError } from "../../util/errors.ts";
+import { layerBus } from "../disk-names.ts";
 import { chooseRootfs, type RootfsChoices } from "./choose-rootfs.ts";
 import type { RootfsPlan } from "./rootfs-plan.ts";
 
 const os = testOs();
-const usual: RootfsChoices = { writes: "host", blockDevices: "device-mapper", disks: true, images: true };
+const usual: RootfsChoices = {
+  writes: "host",
+  blockDevices: "device-mapper",
+  disks: true,
+  images: true,
+  diskBus: () => layerBus,
+};
 
 describe("the way to a root file system", () => {
   let place: string;

@@ -3,6 +3,7 @@
  * bundle's own annotation wants. Looks only; nothing is made.
  */
 
+import type { DiskBus } from "../../hypervisor/spec.ts";
 import type { Bundle } from "../../oci/bundle.ts";
 import { rootfsAnnotation } from "../../oci/rootfs-annotation.ts";
 import type { Os } from "../../sys/os.ts";
@@ -20,6 +21,11 @@ export interface RootfsChoices {
   readonly blockDevices: BlockDeviceUse;
   /** The machine can have disks for the container. */
   readonly disks: boolean;
+  /**
+   * What those of the host are on.
+   * @throws KumiteError `hypervisor/unsupported` where the configuration asks for what the machine has not
+   */
+  readonly diskBus: () => DiskBus;
   /** What is written may be kept from the host by an image and a layer, which take two of them. */
   readonly images: boolean;
 }

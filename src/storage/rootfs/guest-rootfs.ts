@@ -1,5 +1,5 @@
 /** What the agent is told to mount for a root file system. Pure. */
-import { type DiskRole, guestDiskSource } from "../disk-names.ts";
+import { type DiskRole, guestDiskSource, guestDriver, layerBus } from "../disk-names.ts";
 import type { GuestStorage } from "../guest-storage.ts";
 import type { DiskSource, LowerLayer, RootfsPlan } from "./rootfs-plan.ts";
 import { upperMountOptions } from "./upper-disk.ts";
@@ -11,6 +11,8 @@ export interface GuestRootfs {
   readonly storages: readonly GuestStorage[];
 }
 
+type DiskDriver = ReturnType<typeof guestDriver>;
+
 const createDirectory = "io.katacontainers.volume.overlayfs.create_directory=";
 /**
  * A rename of a directory works, and a change of owner or mode copies no content. What is flushed need not be on the
@@ -18,8 +20,16 @@ const createDirectory = "io.katacontainers.volume.overlayfs.create_directory=";
  */
 const overlayOptions = ["index=on", "metacopy=on", "redirect_dir=on", "volatile"];
 
-/** @param sharedPath where the guest has the bundle's directory, if it is shared */
-export function guestRootfsOf(containerId: string, plan: RootfsPlan, sharedPath: string): GuestRootfs {
+/**
+ * @param sharedPath where the guest has the bundle's directory, if it is shared
+ * @param driver of the disk that is all of the root, if it is one
+ */
+export function guestRootfsOf(
+  containerId: string,
+  plan: RootfsPlan,
+  sharedPath: string,
+  driver: DiskDriver,
+): GuestRootfs {
   // Not in the shared directory: nothing can be made there.
   const directory = `/run/kata-containers/${containerId}`;
   switch (plan.kind) {
@@ -27,7 +37,8 @@ export function guestRootfsOf(containerId: string, plan: RootfsPlan, sharedPath:
       return { path: sharedPath, storages: [] };
     case "disk": {
       const mountPoint = `${directory}/root`;
-      const storage = diskStorage(containerId, "root", plan.disk.fstype, mountOptions(plan.disk, false), mountPoint);
+      const options = mountOptions(plan.disk, false);
+      const storage = { ...diskStorage(containerId, "root", plan.disk.fstype, options, mountPoint), driver };
       return { path: mountPoint + plan.disk.directory, storages: [storage] };
     }
     case "layers":
@@ -91,7 +102,13 @@ function diskStorage(
   options: readonly string[],
   mountPoint: string,
 ): GuestStorage {
-  return { driver: "blk", source: guestDiskSource(containerId, role), fstype, options: [...options], mountPoint };
+  return {
+    driver: guestDriver(layerBus),
+    source: guestDiskSource(containerId, role),
+    fstype,
+    options: [...options],
+    mountPoint,
+  };
 }
 
 function memoryStorage(mountPoint: string): GuestStorage {

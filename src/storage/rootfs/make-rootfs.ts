@@ -2,11 +2,11 @@
  * Makes on the host what a plan of a root file system needs there. Everything is in the journal before it exists;
  * images stay, for the next container.
  */
-import type { Disk } from "../../hypervisor/spec.ts";
+import type { Disk, DiskBus } from "../../hypervisor/spec.ts";
 import type { Journal } from "../../persist/journal.ts";
 import type { Os } from "../../sys/os.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
-import { diskOf } from "../disk-names.ts";
+import { diskOf, layerBus } from "../disk-names.ts";
 import { type ImageCache, imageOf } from "./image-cache.ts";
 import type { DiskSource, LowerLayer, RootfsPlan } from "./rootfs-plan.ts";
 import { makeUpperDisk } from "./upper-disk.ts";
@@ -21,6 +21,7 @@ export interface RootfsWorkshop {
 
 /**
  * The disks that the machine gets for it, in this order.
+ * @param bus of a disk that is all of it
  * @throws KumiteError `storage/failed`, `timeout`, `aborted`
  */
 export async function makeRootfs(
@@ -28,6 +29,7 @@ export async function makeRootfs(
   workshop: RootfsWorkshop,
   containerId: string,
   plan: RootfsPlan,
+  bus: DiskBus,
   signal: AbortSignal,
 ): Promise<readonly Disk[]> {
   switch (plan.kind) {
@@ -35,7 +37,7 @@ export async function makeRootfs(
       return [];
     case "disk":
       await releaseFromHost(os, plan.disk);
-      return [diskOf(containerId, "root", { path: plan.disk.path, readOnly: false, exclusive: true })];
+      return [diskOf(containerId, "root", { path: plan.disk.path, readOnly: false, exclusive: true }, bus)];
     case "layers": {
       const lower = await makeLower(os, workshop, containerId, plan.lower, signal);
       if (plan.upper.kind === "memory") return lower;
@@ -56,10 +58,10 @@ async function makeLower(
       return [];
     case "image": {
       const path = await imageOf(os, journal, images, lower.directory, signal);
-      return [diskOf(containerId, "lower", { path, readOnly: true })];
+      return [diskOf(containerId, "lower", { path, readOnly: true }, layerBus)];
     }
     case "disk":
-      return [diskOf(containerId, "lower", { path: lower.disk.path, readOnly: true, exclusive: true })];
+      return [diskOf(containerId, "lower", { path: lower.disk.path, readOnly: true, exclusive: true }, layerBus)];
   }
 }
 
@@ -75,7 +77,7 @@ async function makeUpper(
   const path = `${upperDirectory}/${name}.ext4`;
   await makeUpperDisk(os, journal, { path, sizeMiB: upperMiB }, signal);
   // It goes with the machine: what the guest flushes need not reach the medium.
-  return diskOf(containerId, "upper", { path, readOnly: false, cache: { direct: false, noFlush: true } });
+  return diskOf(containerId, "upper", { path, readOnly: false, cache: { direct: false, noFlush: true } }, layerBus);
 }
 
 /**

@@ -1,0 +1,33 @@
+/** The bus that the configuration wants block devices of the host on. */
+import { type BlockDriver, type Config, type HypervisorConfig, hypervisorConfigOf } from "../config/config.ts";
+import type { DiskBus } from "../hypervisor/spec.ts";
+import { KumiteError } from "../util/errors.ts";
+
+/** @throws KumiteError `hypervisor/unsupported` for a device that the board has not, or that a disk cannot be */
+export function diskBusOf(config: Config): DiskBus {
+  const machine = hypervisorConfigOf(config);
+  return busOf(machine.block.driver, machine);
+}
+
+function busOf(driver: BlockDriver, { machineType }: HypervisorConfig): DiskBus {
+  switch (driver) {
+    case "virtio-blk":
+    case "virtio-scsi":
+      return driver;
+    case "virtio-mmio":
+      // What microvm's transport is.
+      if (machineType === "microvm") return "virtio-blk";
+      throw refused(driver, `${machineType} has no virtio-mmio`);
+    case "nvdimm":
+      throw refused(driver, "the memory of a machine cannot be a block device");
+    case "virtio-blk-ccw":
+      throw refused(driver, "only IBM Z has channels");
+  }
+}
+
+function refused(driver: BlockDriver, why: string): KumiteError {
+  return new KumiteError("hypervisor/unsupported", `block_device_driver is ${driver}, and ${why}`, {
+    phase: "storage.plan",
+    hint: 'set block_device_driver = "virtio-blk" or "virtio-scsi" in [hypervisor.qemu]',
+  });
+}
