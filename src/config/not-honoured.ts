@@ -80,7 +80,7 @@ const runtime: Readonly<Record<string, string>> = {
   enable_vcpus_pinning: notYet,
   sandbox_bind_mounts: notYet,
   vfio_mode: vfio,
-  disable_guest_empty_dir: notYet,
+  disable_guest_empty_dir: "emptyDir volumes are on the host, but for those in memory, which are in the guest",
   emptydir_mode: notYet,
   guest_selinux_label: selinux,
   enable_pprof: "the runtime is no Go program",

@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { testOs } from "../../test/support/node-os.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
-import type { OciMount } from "../oci/spec.ts";
+import type { OciMount, OciResources } from "../oci/spec.ts";
 import type { Os } from "../sys/os.ts";
 import { isKumiteError } from "../util/errors.ts";
 import { type MountPlan, planMounts } from "./mount-plan.ts";
@@ -24,8 +24,9 @@ describe("the plan of a container's mounts", () => {
   });
   after(() => rm(place, { recursive: true }));
 
-  function plan(mounts: OciMount[], using: Os = os, disks = true): Promise<MountPlan> {
-    const spec = { ...defaultSpec(), mounts };
+  function plan(mounts: OciMount[], using: Os = os, disks = true, resources: OciResources = {}): Promise<MountPlan> {
+    const base = defaultSpec();
+    const spec = { ...base, mounts, linux: { ...base.linux, resources } };
     const files = { path: place, configFile: `${place}/config.json`, rootfs: `${place}/rootfs` };
     const bundle: Bundle = { ...files, rootfsKind: "directory", spec };
     return planMounts(using, bundle, "web", { disks });
@@ -135,6 +136,26 @@ describe("the plan of a container's mounts", () => {
     // One that is on a disk of the host stays there.
     const elsewhere = await plan([mount], { ...using, mounts: { ...os.mounts, table: async () => [] } });
     assert.equal(elsewhere.volumes[0]?.source, source);
+  });
+
+  it("sets huge pages aside in the machine, as many as the container may use", async () => {
+    const source = "/pods/1/volumes/kubernetes.io~empty-dir/huge";
+    const table = [{ target: source, type: "hugetlbfs", options: ["rw", "pagesize=2M"] }];
+    const status: Os["files"]["status"] = (file) => os.files.status(file === source ? place : file);
+    const using: Os = {
+      ...os,
+      files: { ...os.files, status },
+      mounts: { ...os.mounts, table: async () => table as never },
+    };
+    const mount = { destination: "/huge", type: "bind", source, options: ["rbind"] };
+    const limits = [
+      { pageSize: "1GB", limit: 2 ** 30 },
+      { pageSize: "2MB", limit: 8 * 2 ** 20 },
+    ];
+    const [storage] = (await plan([mount], using, true, { hugepageLimits: limits })).storages;
+    assert.deepEqual([storage?.driver, storage?.fstype], ["ephemeral", "hugetlbfs"]);
+    assert.deepEqual(storage?.options, ["mode=777", "pagesize=2097152", "size=8388608"]);
+    await assert.rejects(plan([mount], using), /mounts\[0\]: a volume of huge pages needs a limit/);
   });
 
   it("gives a block device as a disk, where there are disks", async () => {

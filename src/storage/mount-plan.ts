@@ -134,7 +134,7 @@ async function place(
   if (kind === "device" || kind === "disk") {
     return { kind: "left-out", note: `mount on ${destination} is left out: ${source} is a device of the host` };
   }
-  const memory = kind === "directory" ? await memoryVolume(os, source) : undefined;
+  const memory = kind === "directory" ? await memoryVolume(os, bundle, index, source) : undefined;
   if (memory !== undefined) return { kind: "storage", storage: memory, mount: bindOf(mount, memory.mountPoint) };
   const recursive = !options.includes("bind") || options.includes("rbind");
   const volume: Volume = { index, source, kind, recursive, readonly: isReadOnlyMount(mount) };
@@ -182,21 +182,50 @@ async function placeSharedMemory(os: Os, mount: OciMount, source: string): Promi
 }
 
 /**
- * What a pod's containers share in memory (an emptyDir of medium Memory, which a kubelet keeps in a tmpfs of the host) is
- * memory of their machine: the first that mounts it makes it.
+ * What a pod's containers share in memory (an emptyDir of medium Memory or HugePages, which a kubelet keeps in a tmpfs or
+ * hugetlbfs of the host) is memory of their machine: the first that mounts it makes it.
  */
-async function memoryVolume(os: Os, source: string): Promise<GuestStorage | undefined> {
+async function memoryVolume(os: Os, bundle: Bundle, index: number, source: string): Promise<GuestStorage | undefined> {
   if (!source.split("/").includes("kubernetes.io~empty-dir")) return undefined;
   const mounts = await os.mounts.table();
-  if (mounts.findLast((entry) => entry.target === source)?.type !== "tmpfs") return undefined;
-  const size = sizeOf(mounts, source);
-  return {
-    driver: "ephemeral",
-    source: "tmpfs",
-    fstype: "tmpfs",
-    options: ["mode=777", ...(size === undefined ? [] : [`size=${size}`])],
-    mountPoint: `/run/kata-containers/sandbox/ephemeral/${sha256Hex(source).slice(0, 16)}-${baseName(source)}`,
-  };
+  const mount = mounts.findLast((entry) => entry.target === source);
+  const mountPoint = `/run/kata-containers/sandbox/ephemeral/${sha256Hex(source).slice(0, 16)}-${baseName(source)}`;
+  const driver = "ephemeral";
+  switch (mount?.type) {
+    case "tmpfs": {
+      const size = sizeOf(mounts, source);
+      const options = ["mode=777", ...(size === undefined ? [] : [`size=${size}`])];
+      return { driver, source: "tmpfs", fstype: "tmpfs", options, mountPoint };
+    }
+    case "hugetlbfs": {
+      const options = ["mode=777", ...hugePagesOf(bundle, index, mount)];
+      return { driver, source: "nodev", fstype: "hugetlbfs", options, mountPoint };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** As many as the container may use: they are set aside in the guest. */
+function hugePagesOf({ spec, configFile }: Bundle, index: number, { options }: MountEntry): string[] {
+  const pageBytes = bytesIn(options.find((option) => option.startsWith("pagesize="))?.slice("pagesize=".length));
+  const limits = spec.linux.resources?.hugepageLimits ?? [];
+  const limit = limits.find(({ pageSize }) => pageBytes !== undefined && bytesIn(pageSize) === pageBytes)?.limit;
+  if (pageBytes !== undefined && limit !== undefined) return [`pagesize=${pageBytes}`, `size=${limit}`];
+  const key = `mounts[${index}]`;
+  const what = `${configFile}: ${key}: a volume of huge pages needs a limit of pages of its size`;
+  throw new KumiteError("oci/unsupported", what, {
+    phase: "storage.plan",
+    hint: "give the container a limit of huge pages (linux.resources.hugepageLimits): so many its machine sets aside",
+    data: { file: configFile, key },
+  });
+}
+
+/** `2M` as the kernel writes it, `2MB` as the specification does. */
+function bytesIn(text = ""): number | undefined {
+  const match = /^(\d+)([KMG])B?$/.exec(text);
+  const [, number, unit = ""] = match ?? [];
+  return number === undefined ? undefined : Number(number) * 1024 ** (1 + "KMG".indexOf(unit));
 }
 
 function sizeOf(mounts: readonly MountEntry[], target: string): string | undefined {

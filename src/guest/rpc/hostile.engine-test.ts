@@ -130,6 +130,7 @@ describe("an agent that is asked nonsense", () => {
       "9p",
       "blk",
       "mmioblk",
+      "scsi",
       "overlayfs",
       "bind",
       "ephemeral",

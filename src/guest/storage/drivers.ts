@@ -13,6 +13,7 @@ import { isSystemError, KumiteError } from "../../util/errors.ts";
 import type { ModuleLoader } from "../modules/module-loader.ts";
 import { type MountOptions, mountAttribute, readMountOptions } from "../spec/mount-options.ts";
 import type { FsParameter } from "../spec/plan.ts";
+import { reserveHugePages } from "./huge-pages.ts";
 
 /** As the protocol's message has it. */
 export interface StorageRequest {
@@ -26,6 +27,8 @@ export interface StorageRequest {
 
 export interface StorageContext {
   readonly modules: ModuleLoader;
+  /** The kernel is a machine's own. */
+  readonly ownsKernel: boolean;
   /** Directory in which sources that are paths are looked up: `/` in a machine. */
   readonly hostRoot: string;
 }
@@ -34,6 +37,8 @@ export interface DetachedStorage {
   /** The caller closes it. */
   readonly mount: number;
   readonly directory: boolean;
+  /** What is to be done when it is unmounted. */
+  readonly undo?: () => void;
 }
 
 type Driver = (request: StorageRequest, options: MountOptions, context: StorageContext) => DetachedStorage;
@@ -162,10 +167,21 @@ function mountBind({ source }: StorageRequest, options: MountOptions, { hostRoot
   }
 }
 
-function mountEphemeral(request: StorageRequest, options: MountOptions): DetachedStorage {
-  const { fstype, source } = request;
+function mountEphemeral(
+  { fstype, source }: StorageRequest,
+  options: MountOptions,
+  { ownsKernel }: StorageContext,
+): DetachedStorage {
   if (fstype !== "tmpfs" && fstype !== "hugetlbfs") {
     throw new KumiteError("usage/invalid", `ephemeral storage is tmpfs or hugetlbfs, not ${JSON.stringify(fstype)}`);
   }
-  return { mount: mountFileSystem(fstype, source, options.parameters, options.attributes.set), directory: true };
+  // Pages of a host's kernel are not ours to set aside.
+  const undo = fstype === "hugetlbfs" && ownsKernel ? reserveHugePages(options.parameters) : undefined;
+  try {
+    const mount = mountFileSystem(fstype, source, options.parameters, options.attributes.set);
+    return { mount, directory: true, ...(undo === undefined ? {} : { undo }) };
+  } catch (error) {
+    undo?.();
+    throw error;
+  }
 }

@@ -20,6 +20,7 @@ interface Mounted {
   holders: number;
   /** What was made for the mount point itself, and goes with it. */
   readonly made: "directory" | "file" | "nothing";
+  readonly undo: (() => void) | undefined;
 }
 
 export class Storages {
@@ -61,7 +62,7 @@ export class Storages {
       return;
     }
     try {
-      this.#mounted.set(point, { holders: 1, made: mountOnto(point, request, this.#context) });
+      this.#mounted.set(point, { holders: 1, ...mountOnto(point, request, this.#context) });
     } catch (error) {
       if (isKumiteError(error)) throw error;
       const what = `mounting ${request.driver} storage ${JSON.stringify(request.source)} on ${point}`;
@@ -77,6 +78,7 @@ export class Storages {
       // Lazily: what still uses it keeps it, but nobody finds it any more.
       umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW);
       removeMade(point, mounted.made);
+      mounted.undo?.();
       return [];
     } catch (error) {
       return [new KumiteError("storage/failed", `unmounting ${point}: ${messageOf(error)}`, { cause: error })];
@@ -93,17 +95,20 @@ function checkedMountPoint(mountPoint: string): string {
   );
 }
 
-function mountOnto(point: string, request: StorageRequest, context: StorageContext): Mounted["made"] {
-  const { mount, directory } = makeStorage(request, context);
+function mountOnto(point: string, request: StorageRequest, context: StorageContext): Omit<Mounted, "holders"> {
+  const { mount, directory, undo } = makeStorage(request, context);
   try {
     const made = directory ? makeDirectories(point) : makeFile(point);
     try {
       attachMount(mount, point);
-      return made;
+      return { made, undo };
     } catch (error) {
       removeMade(point, made);
       throw error;
     }
+  } catch (error) {
+    undo?.();
+    throw error;
   } finally {
     closeQuietly(mount);
   }
