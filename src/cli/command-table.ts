@@ -440,8 +440,14 @@ const checkCommand = {
     "text says what is used instead. Status 0: containers run here; 1: they do not, something is missing.",
   arguments: [],
   flags: [
-    { name: "verbose", kind: "switch", help: "print what is in order, too" },
+    { name: "verbose", short: "v", kind: "switch", help: "print what is in order, too" },
     { name: "json", kind: "switch", help: "print all findings as JSON" },
+    {
+      name: "no-network-checks",
+      short: "n",
+      kind: "switch",
+      help: "of Kata Containers; nothing is ever looked up there",
+    },
   ],
 } as const satisfies CommandSpec;
 

@@ -78,7 +78,7 @@ describe("an annotation", () => {
     await wrong("machine_type", "vax", /must be one of/);
     await wrong("block_device_driver", "ide", /Invalid hypervisor block storage driver ide/);
     await wrong("defaultmemory", "512", /is not a known annotation.*did you mean .*default_memory\?/);
-    await refused(load({ "io.katacontainers.config.agent.policy": "x" }), /is not a known annotation/);
+    await refused(load({ "io.katacontainers.config.agent.policy": "x" }), /has no effect here: this agent enforces no/);
   });
 
   it("that asks for what nobody here can do is told, aborts where it is a promise, and is nothing when it is so anyway", async () => {

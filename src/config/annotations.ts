@@ -26,6 +26,14 @@ const configPath = `${prefix}config_path`;
 /** They say something to others, or what they say is found out otherwise. */
 const silent = [`${prefix}pkg.oci.`, `${prefix}asset_hash_type`, configPath];
 
+/** They set no key of a file: without them something would be less safe, or missing, than they say. */
+const refused: ReadonlyMap<string, string> = new Map([
+  ["config.agent.policy", "this agent enforces no policy"],
+  ["config.hypervisor.cc_init_data", "no driver here makes confidential machines"],
+  ["config.hypervisor.default_gpus", "devices of the host cannot be given to a machine yet"],
+  ["config.hypervisor.default_gpu_model", "devices of the host cannot be given to a machine yet"],
+]);
+
 /** Whether there is anything for `addAnnotations` among them. */
 export function concernConfig(annotations: Annotations): boolean {
   return Object.keys(annotations).some((name) => name.startsWith(prefix) && !name.startsWith(`${prefix}pkg.oci.`));
@@ -93,6 +101,8 @@ class AnnotationReader {
     const target = targetOf(short, this.table);
     if (target !== undefined) return await this.#apply(name, text, target);
     if (isHashName(short) || silent.some((start) => name.startsWith(start))) return;
+    const vain = refused.get(short);
+    if (vain !== undefined) return this.#fails(name, `has no effect here: ${vain}`, "remove it");
     if (short.startsWith("config.")) return this.#fails(name, "is not a known annotation", meant(short));
     this.#context.report({ severity: "notice", origin: originOf(name), reason: "it has no effect" });
   }

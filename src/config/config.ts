@@ -65,7 +65,7 @@ export interface HypervisorConfig {
   readonly firmwareVolume: string | undefined;
   readonly pflashes: readonly string[];
   readonly guestExtensionImages: readonly TableEntry[];
-  /** Of the user; they come last. */
+  /** Of the user; they come last, and before them what the host prescribes. */
   readonly kernelParameters: readonly string[];
   readonly machineType: MachineType;
   /** Properties separated by commas, without blanks. */
@@ -232,6 +232,8 @@ export interface ConfigSurroundings {
   readonly hostMemoryMiB?: number;
   /** The file-sharing daemon that is there. */
   readonly virtioFsDaemon?: string;
+  /** The host is one where only approved cryptography may be used (FIPS 140); default not. */
+  readonly fips?: boolean;
   /** Whether the host can give machines vsock devices; default false. */
   readonly hasVsock?: boolean;
 }

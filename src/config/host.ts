@@ -5,17 +5,20 @@ import { hostCpus } from "./host-cpus.ts";
 import { virtioFsDaemons } from "./resolve.ts";
 
 export async function surroundingsOf(os: Os, installRoot: string): Promise<ConfigSurroundings> {
-  const [cpus, memory, vsock, daemon] = await Promise.all([
+  const [cpus, memory, vsock, daemon, fips] = await Promise.all([
     hostCpus(os),
     os.files.readText("/proc/meminfo"),
     os.files.status("/dev/vhost-vsock"),
     firstThere(os, virtioFsDaemons),
+    // Not there on kernels without the choice.
+    os.files.readText("/proc/sys/crypto/fips_enabled").catch(() => "0"),
   ]);
   const totalKiB = Number(/^MemTotal:\s*(\d+) kB$/m.exec(memory)?.[1]);
   return {
     installRoot,
     hostCpus: cpus,
     hasVsock: vsock !== undefined,
+    ...(fips.trim() === "1" && { fips: true }),
     ...(daemon !== undefined && { virtioFsDaemon: daemon }),
     ...(totalKiB > 0 && { hostMemoryMiB: Math.floor(totalKiB / 1024) }),
   };

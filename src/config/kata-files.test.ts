@@ -63,7 +63,7 @@ const qemu = (lines: string) => `[hypervisor.qemu]\ninitrd = "${made("i")}"\n${l
 describe("a file of Kata Containers", () => {
   for (const name of readdirSync(fixtures)) {
     it(`as of ${name} has no unknown key`, async () => {
-      const release = name.startsWith("3") ? "3.x" : name.startsWith("1.0") ? "1.0" : "1.6";
+      const release = ["3.x", "1.0", "1.4"].find((known) => name.startsWith(known)) ?? "1.6";
       const text = fixture(name).replace("[runtime]", `[runtime]\nconfig_era = "${release}"`);
       writeFileSync(file, text);
       const { problems } = await loadSettings(os, { installRoot, path: file });
@@ -96,6 +96,23 @@ describe("a file of Kata Containers", () => {
     const old = await load(fixture("1.12-qemu.toml"));
     assert.deepEqual([old.qemu.pcieRootPorts, old.qemu.vcpus], [2, await hostCpus(os)]);
     assert.equal(old.qemu.machineType, "pc");
+    const jailed = await load(fixture("3.x-fc.toml"));
+    assert.equal(jailed.firecracker.jailerPath, join(directory, "jailer"));
+    assert.deepEqual([jailed.firecracker.vhostNet, jailed.runtime.staticResources], [false, true]);
+  });
+
+  it("of the releases between has their factory, their clamps and their network", async () => {
+    const of = (name: string, release: string) =>
+      load(fixture(name).replace("[runtime]", `[runtime]\nconfig_era = "${release}"`));
+    const template = await of("1.4-qemu.toml", "1.4");
+    assert.deepEqual([template.factory.template, template.qemu.debug, template.debug], [true, true, true]);
+    assert.deepEqual([template.qemu.kernelParameters, template.runtime.networkModel], [["agent.log=debug"], "macvtap"]);
+    const cache = await of("1.6-qemu.toml", "1.6");
+    assert.deepEqual([cache.factory.cacheNumber, cache.qemu.memoryMiB, cache.qemu.bridges], [3, 512, 5]);
+    assert.deepEqual([cache.qemu.memorySlots, cache.qemu.sharing.msize9pBytes], [10, 8192]);
+    assert.equal(cache.qemu.defaultVcpus, await hostCpus(os));
+    assert.deepEqual(cache.qemu.block.cache, { direct: true, noFlush: false });
+    assert.deepEqual([cache.netmon.enabled, cache.qemu.vhostNet], [true, false]);
   });
 
   it("of the first release may have image and initrd, and fails for one that is missing", async () => {
@@ -191,6 +208,46 @@ describe("the rules of an era", () => {
   it("are those that exist", async () => {
     await refused(load(era("2.0")), /runtime.config_era is "2.0", but must be one of "1.0", "1.4", "1.6", "3.x"/);
     assert.equal((await load("", ["runtime.config_era=1.6"])).era, "1.6");
+  });
+});
+
+describe("of several errors", () => {
+  /** In the order in which release 1.6 comes upon them; each line has a right form, too. */
+  const steps: readonly [table: string, wrong: string, right: string, message: RegExp][] = [
+    ["runtime", 'enable_debug = "x"', "", /enable_debug must be true or false/],
+    ["runtime", 'internetworking_model = "wire"', 'internetworking_model = "macvtap"', /Unknown type wire/],
+    ["hypervisor.qemu", 'path = "/no/qemu"', "", /hypervisor.qemu.path: .*no such file/],
+    ["hypervisor.qemu", 'kernel = "/no/kernel"', "", /hypervisor.qemu.kernel: .*no such file/],
+    [
+      "hypervisor.qemu",
+      'initrd = "/no/initrd"\nimage = "/no/image"',
+      'initrd = "@"',
+      /Either initrd or image must be set/,
+    ],
+    ["hypervisor.qemu", 'firmware = "/no/firmware"', "", /hypervisor.qemu.firmware: .*no such file/],
+    ["hypervisor.qemu", 'block_device_driver = "ide"', "", /Invalid hypervisor block storage driver ide/],
+    ["proxy.kata", 'path = "proxy"', "", /proxy.kata.path is "proxy", but must be an absolute path/],
+    ["shim.kata", 'path = "shim"', "", /shim.kata.path is "shim", but must be an absolute path/],
+    ["netmon", "enable_netmon = true", "", /disable_new_netns conflicts with enable_netmon/],
+    ["shim.kata", "enable_tracing = true", "", /disable_new_netns only works with 'none' internetworking_model/],
+    ["runtime", "disable_new_netns = true", "", /disable_new_netns only works with 'none' internetworking_model/],
+    ["hypervisor.qemu", "default_memory = 100", "default_memory = 200", /VM memory \(100MB\) smaller than image/],
+    ["factory", "vm_cache_number = 1", "", /VM factory cannot work together with VM cache/],
+    ["factory", "enable_template = true", "", /nothing/],
+  ];
+
+  it("the first one is the one that Kata Containers fails with", async () => {
+    const initrd = made("large-initrd");
+    truncateSync(initrd, 150 * 1024 * 1024);
+    for (let at = 0; at < steps.length - 1; at++) {
+      const tables = new Map<string, string[]>([["runtime", ['config_era = "1.6"']]]);
+      for (const [index, [table, wrong, right]] of steps.entries()) {
+        const line = (index < at ? right : wrong).replace("@", initrd);
+        tables.set(table, [...(tables.get(table) ?? []), line]);
+      }
+      const text = [...tables].map(([table, lines]) => `[${table}]\n${lines.join("\n")}\n`).join("");
+      await refused(load(text), steps[at]?.[3] ?? /nothing/);
+    }
   });
 });
 

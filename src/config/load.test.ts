@@ -200,6 +200,23 @@ describe("a configuration file", () => {
 });
 
 describe("loading the configuration", () => {
+  it("has no image with a kernel whose drivers are in an initrd", async () => {
+    const image = made("image", "x");
+    const text = `[hypervisor.qemu]\nimage = "${image}"\n`;
+    const path = made("image.toml", text);
+    const from = (kernel: string, file = path) => {
+      made("install.json", JSON.stringify({ kernel }));
+      return loadConfig(os, { installRoot: directory, path: file });
+    };
+    await refused(
+      from("debian"),
+      /hypervisor.qemu.image: the kernel that Kumite was installed with has its drivers in an/,
+    );
+    assert.equal((await from("tuned")).qemu.image, image);
+    const own = made("own-kernel.toml", `${text}kernel = "${image}"\n`);
+    assert.equal((await from("debian", own)).qemu.kernel, image);
+  });
+
   it("needs the file that was asked for", async () => {
     const path = "/nonexistent/k.toml";
     await refused(loadConfig(os, { installRoot, path }), /Cannot find usable config file \(.*\/nonexistent\/k.toml/);

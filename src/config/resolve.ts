@@ -83,7 +83,7 @@ export const virtioFsDaemons = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiof
 function hypervisorConfig(
   table: HypervisorTable,
   values: EffectiveHypervisor,
-  { settings }: ResolvingContext,
+  { settings, surroundings }: ResolvingContext,
 ): HypervisorConfig {
   const dump = values.guest_memory_dump_path;
   return {
@@ -99,7 +99,8 @@ function hypervisorConfig(
     firmwareVolume: orNothing(values.firmware_volume),
     pflashes: values.pflashes,
     guestExtensionImages: values.guest_extension_images,
-    kernelParameters: words(values.kernel_params),
+    // The guest's cryptography is what the host's has to be.
+    kernelParameters: [...(surroundings.fips === true ? ["fips=1"] : []), ...words(values.kernel_params)],
     machineType: values.machine_type,
     machineAccelerators: values.machine_accelerators,
     cpuFeatures: values.cpu_features,

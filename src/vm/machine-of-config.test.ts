@@ -104,6 +104,11 @@ describe("QEMU's command line", () => {
       "-device virtio-rng-pci,id=rng0,rng=rng0-source,romfile=",
     ]);
   });
+  it("of a host where only approved cryptography may be used", () => {
+    const config = resolveConfig({ "hypervisor.qemu": { kernel_params: "a=b" } }, { ...surroundings, fips: true });
+    assert.deepEqual(specOf(config, request, capabilitiesOf("q35")).kernelParameters, ["fips=1", "a=b"]);
+  });
+
   it("with disks as the configuration wants them, where the disk itself says nothing", () => {
     const disks = [
       { id: "volume", path: "/dev/volume", bus: "virtio-blk", readOnly: false },

@@ -109,6 +109,106 @@ describe("bad input", onlyKumite, () => {
   });
 });
 
+describe("a configuration that is wrong", onlyKumite, () => {
+  let place: Workplace;
+  let file: string;
+  before(async () => {
+    place = await Workplace.open("wrong");
+    file = place.path("image");
+    await writeFile(file, "an image");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  interface Wrong {
+    readonly text?: string;
+    readonly dropIn?: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly flags?: readonly string[];
+  }
+
+  /** One error with its place and a remedy; nothing was made. */
+  async function refuses(wrong: Wrong, ...about: RegExp[]): Promise<void> {
+    const directory = place.path("configuration");
+    const bundle = await place.bundle(shell("true"), (config: OciConfig) => {
+      Object.assign(config, { annotations: wrong.annotations ?? {} });
+    });
+    await mkdir(`${directory}/config.d`, { recursive: true });
+    await writeFile(`${directory}/k.toml`, wrong.text ?? "");
+    if (wrong.dropIn === "a directory") await mkdir(`${directory}/config.d/10`);
+    else if (wrong.dropIn !== undefined) await writeFile(`${directory}/config.d/10`, wrong.dropIn);
+    const global = ["--config", `${directory}/k.toml`, ...(wrong.flags ?? [])];
+    const finished = await place.runtime([...global, "create", "--bundle", bundle.directory, place.newId()]);
+    assert.equal(finished.status, 1, show(finished));
+    assert.match(finished.stderr, /^kumite: [^\n]+ \([\w.]+\)\n(?: {2}because: [^\n]+\n)*(?: {2}try: [^\n]+\n)+$/);
+    for (const what of about) assert.match(finished.stderr, what);
+    assert.equal((await place.must(["list", "--quiet"])).stdout, "");
+  }
+
+  const hypervisor = "io.katacontainers.config.hypervisor.";
+  const anything = '[hypervisor.qemu]\nenable_annotations = [".*"]\n';
+
+  it("is refused with the place and a remedy, whatever part of it is wrong", async () => {
+    const qemu = "[hypervisor.qemu]\n";
+    await refuses({ text: `${qemu}default_memory = "much"` }, /k\.toml:2:1: .*default_memory must be a number/);
+    await refuses({ text: `${qemu}kernel = /vmlinuz` }, /k\.toml:2:10: /, /the file must be TOML/);
+    await refuses({ text: `${qemu}initrd = "/no/initrd"` }, /k\.toml:2:1: .*initrd: .*\/no\/initrd: no such file/);
+    await refuses(
+      { text: `${qemu}initrd = "${file}"\nimage = "${file}"` },
+      /k\.toml:3:1: .*both an image and an initrd/,
+    );
+    await refuses(
+      { dropIn: "a directory" },
+      /config\.d\/10: the file cannot be read/,
+      /make it readable, or remove it/,
+    );
+    await refuses(
+      { dropIn: `${qemu}kernal = "/k"` },
+      /config\.d\/10:2:1: error applying key .*kernal/,
+      /did you mean kernel\?/,
+    );
+    await refuses(
+      { flags: ["--set", "runtime.enable_debug=perhaps"] },
+      /--set runtime\.enable_debug=perhaps: .*true or false/,
+    );
+    await refuses({ text: "#".repeat(1 << 20) }, /k\.toml: the file is larger than/);
+    await refuses({ text: `a = ${"[".repeat(40_000)}` }, /k\.toml:1:\d+: /);
+  });
+
+  it("is refused for what annotations ask for: not enabled, not allowed, another file than was meant, no value", async () => {
+    const kernel = { [`${hypervisor}kernel`]: file };
+    await refuses(
+      { annotations: kernel },
+      /annotation .*kernel is not enabled/,
+      /enable_annotations of \[hypervisor.qemu\]/,
+    );
+    await refuses(
+      { text: anything, annotations: { ...kernel, [`${hypervisor}kernel_hash`]: "00" } },
+      /Invalid hash for .*image/,
+    );
+    await refuses(
+      {
+        text: `${anything}valid_hypervisor_paths = ["/opt/*"]`,
+        annotations: { [`${hypervisor}path`]: "/usr/bin/true" },
+      },
+      /annotation .*path: \/usr\/bin\/true is not allowed/,
+      /valid_hypervisor_paths/,
+    );
+    await refuses({ text: anything, annotations: { [`${hypervisor}default_vcpus`]: "many" } }, /default_vcpus must be/);
+  });
+
+  it("is told by config check with an unknown key, which a start only mentions", async () => {
+    const toml = place.path("unknown.toml");
+    await writeFile(toml, "[hypervisor.qemu]\ndefault_vcpu = 1\n");
+    const finished = await place.runtime(["config", "check", toml]);
+    assert.equal(finished.status, 1, show(finished));
+    assert.match(
+      finished.stdout,
+      /:2:1: error: hypervisor\.qemu\.default_vcpu is not a known key\n {2}try: did you mean default_vcpus\?/,
+    );
+  });
+});
+
 describe("a machine that cannot come up", onlyKumite, () => {
   let place: Workplace;
   let bundle: Bundle;

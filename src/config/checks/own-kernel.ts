@@ -1,0 +1,40 @@
+/** Whether the kernel that Kumite was installed with can have an image as its root: Debian's has its drivers in an initrd. */
+import type { Os } from "../../sys/os.ts";
+import { isSystemError } from "../../util/errors.ts";
+import { isRecord, JsonSyntaxError, parseJson } from "../../util/json.ts";
+import type { EffectiveConfig } from "../effective.ts";
+import { type Report, rank } from "../problem.ts";
+import type { Settings } from "../settings.ts";
+
+const maxManifestBytes = 64 * 1024;
+
+/** Told before a machine panics over it. An installation that does not say what its kernel is may have any. */
+export async function checkOwnKernel(
+  os: Os,
+  installRoot: string,
+  { chosen, hypervisor, hypervisors }: EffectiveConfig,
+  settings: Settings,
+  report: Report,
+): Promise<void> {
+  const table = `hypervisor.${chosen}`;
+  if (hypervisor === "process" || hypervisors[chosen].image === "" || settings.get(table, "kernel")?.value) return;
+  if ((await installedKernel(os, `${installRoot}/install.json`)) !== "debian") return;
+  report({
+    severity: "error",
+    origin: settings.origin(table, "image"),
+    key: `${table}.image`,
+    reason: `${table}.image: the kernel that Kumite was installed with has its drivers in an initrd, and cannot reach an image`,
+    hint: "set kernel to one with drivers of its own, or compile one with `npm run guest:kernel`",
+    rank: rank.image,
+  });
+}
+
+async function installedKernel(os: Os, manifest: string): Promise<unknown> {
+  try {
+    const content = parseJson(await os.files.readText(manifest, maxManifestBytes));
+    return isRecord(content) ? content.kernel : undefined;
+  } catch (error) {
+    if (isSystemError(error) || error instanceof JsonSyntaxError) return undefined;
+    throw error;
+  }
+}
