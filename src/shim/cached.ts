@@ -16,6 +16,7 @@ import { KumiteError, messageOf } from "../util/errors.ts";
 import { isRecord, parseJson } from "../util/json.ts";
 import type { Logger } from "../util/log.ts";
 import { encodeUtf8 } from "../util/text.ts";
+import { toWire } from "../vm/wire.ts";
 
 /** From being promised to somebody to being told whose it is. */
 const adoptionTimeoutMs = 10_000;
@@ -76,11 +77,9 @@ function watchServer(boot: ByteStream, life: AbortController): Server {
   return { promised: promised.promise, gone: gone.promise };
 }
 
-async function describe({ os, config, name }: CachedOptions, { vm }: WarmMachine): Promise<CachedShim> {
+async function describe({ os, name }: CachedOptions, { vm }: WarmMachine): Promise<CachedShim> {
   const { pid, startTicks } = os.self;
-  const { vcpus, memoryMiB } = config.qemu;
-  const socket = poolPlaces(name).socket;
-  return { name, shim: { pid, startTicks }, socket, pid: vm.machine.pid, vcpus, memoryMiB };
+  return { name, shim: { pid, startTicks }, socket: poolPlaces(name).socket, vm: await toWire(vm) };
 }
 
 async function adopted(

@@ -186,7 +186,6 @@ describe("a machine on the wire of a VM cache", () => {
 
   it("arrives as it was sent", async () => {
     const wire = await sent();
-    assert.deepEqual([wire.proxyPid, wire.proxyURL], [0n, ""]);
     assert.deepEqual(fromWire(wire), {
       id: "one",
       vcpus: 3,
@@ -204,17 +203,16 @@ describe("a machine on the wire of a VM cache", () => {
 
   it("is refused when it cannot be one", async () => {
     const wire = await sent();
-    const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
-    const state = JSON.parse(new TextDecoder().decode(wire.hypervisor)) as Record<string, unknown>;
+    const state = JSON.parse(wire.hypervisor) as Record<string, unknown>;
     for (const change of [
       { id: "other" },
       { cpu: 0 },
       { memory: -1 },
       { cpuDelta: 9 },
-      { hypervisor: new TextEncoder().encode("{") },
-      { hypervisor: text([]) },
-      { hypervisor: text({ ...state, State: {} }) },
-      { hypervisor: text({ ...state, QemuSMP: { CPUs: "1" } }) },
+      { hypervisor: "{" },
+      { hypervisor: "[]" },
+      { hypervisor: JSON.stringify({ ...state, State: {} }) },
+      { hypervisor: JSON.stringify({ ...state, QemuSMP: { CPUs: "1" } }) },
     ]) {
       assert.throws(
         () => fromWire({ ...wire, ...change }),

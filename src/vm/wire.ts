@@ -1,19 +1,16 @@
 /**
- * A machine in the form in which a VM cache passes it on (`GrpcVM` of the older architecture), and back. Pure: how the
- * receiver reaches machine and agent is not in it.
+ * A machine in the form in which the VM cache passes it on (`GrpcVM` of the older architecture), and back. What it says is
+ * plain data; who has it reaches the machine through its shim.
  */
 import { KumiteError } from "../util/errors.ts";
 import { isRecord, parseJson } from "../util/json.ts";
-import { decodeUtf8, encodeUtf8 } from "../util/text.ts";
 import type { Vm } from "./vm.ts";
 
-/** Fields as on the wire. Of a machine without a proxy, pid and URL are empty. */
+/** Fields as on the wire, without those of a proxy. */
 export interface WireVm {
   readonly id: string;
   /** JSON of the hypervisor's own state. */
-  readonly hypervisor: Uint8Array;
-  readonly proxyPid: bigint;
-  readonly proxyURL: string;
+  readonly hypervisor: string;
   readonly cpu: number;
   /** In MiB. */
   readonly memory: number;
@@ -24,6 +21,7 @@ export interface WireVm {
 /** What the receiver needs of the hypervisor, with the names that it has on the wire. */
 export interface WireHypervisor {
   readonly ID: string;
+  /** Empty where the monitor is a descriptor of the shim. */
   readonly QmpChannelpath: string;
   readonly State: { readonly Pid: number; readonly HotpluggedVCPUs: readonly { readonly ID: string }[] };
   readonly NvdimmCount: number;
@@ -38,8 +36,8 @@ export interface ReceivedVm {
   readonly vcpusToOnline: number;
 }
 
-/** @param monitor path of the socket that the machine's monitor listens on */
-export async function toWire(vm: Vm, monitor: string): Promise<WireVm> {
+/** @param monitor path of the socket that the machine's monitor listens on; default none */
+export async function toWire(vm: Vm, monitor = ""): Promise<WireVm> {
   const { pid, vcpus, memoryMiB } = vm.status();
   const size = await vm.machine.plug?.size();
   const plugged = (size?.vcpus ?? vcpus) - vm.bootVcpus;
@@ -52,9 +50,7 @@ export async function toWire(vm: Vm, monitor: string): Promise<WireVm> {
   };
   return {
     id: vm.id,
-    hypervisor: encodeUtf8(JSON.stringify(hypervisor)),
-    proxyPid: 0n,
-    proxyURL: "",
+    hypervisor: JSON.stringify(hypervisor),
     cpu: vcpus,
     memory: memoryMiB,
     cpuDelta: vm.vcpusToOnline,
@@ -62,7 +58,10 @@ export async function toWire(vm: Vm, monitor: string): Promise<WireVm> {
 }
 
 /** @throws KumiteError `protocol/violation` for what no machine can be */
-export function fromWire({ id, hypervisor, cpu, memory, cpuDelta }: WireVm): ReceivedVm {
+export function fromWire(wire: unknown): ReceivedVm {
+  if (!isRecord(wire)) throw bad("it is no object");
+  const { id, hypervisor, cpu, memory, cpuDelta } = wire;
+  if (typeof id !== "string" || typeof hypervisor !== "string") throw bad("it has no id or no hypervisor");
   const state = readHypervisor(hypervisor);
   if (id === "" || state.ID !== id) throw bad("the ids of machine and hypervisor differ");
   if (!isCount(cpu) || cpu < 1 || !isCount(memory) || memory < 1) throw bad(`it has ${cpu} vCPUs and ${memory} MiB`);
@@ -70,10 +69,10 @@ export function fromWire({ id, hypervisor, cpu, memory, cpuDelta }: WireVm): Rec
   return { id, hypervisor: state, vcpus: cpu, memoryMiB: memory, vcpusToOnline: cpuDelta };
 }
 
-function readHypervisor(bytes: Uint8Array): WireHypervisor {
+function readHypervisor(text: string): WireHypervisor {
   let value: unknown;
   try {
-    value = parseJson(decodeUtf8(bytes));
+    value = parseJson(text);
   } catch (cause) {
     throw bad("its hypervisor is no JSON", cause);
   }

@@ -6,7 +6,8 @@ import path from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import * as grpc from "@grpc/grpc-js";
 import { Empty } from "../../src/protocol/gen/google/protobuf/empty.ts";
-import { GrpcStatus, GrpcVMConfig } from "../../src/protocol/gen/kata/cache.ts";
+import { GrpcStatus, GrpcVM, GrpcVMConfig } from "../../src/protocol/gen/kata/cache.ts";
+import { fromWire } from "../../src/vm/wire.ts";
 import { type Bundle, shell } from "../support/bundle.ts";
 import { execute, type Finished, succeed } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
@@ -109,11 +110,14 @@ describe("the VM cache", onlyKumite, () => {
     });
     const { Data } = GrpcVMConfig.decode(await call(endpoint, "Config"));
     assert.equal((JSON.parse(Buffer.from(Data).toString()) as { memoryMiB: number }).memoryMiB, 256);
+    const taken = GrpcVM.decode(await call(endpoint, "GetBaseVM"));
+    const wire = { ...taken, hypervisor: Buffer.from(taken.hypervisor).toString() };
+    const { hypervisor, vcpus, memoryMiB, vcpusToOnline } = fromWire(wire);
+    assert.deepEqual([hypervisor.State.Pid, vcpus, memoryMiB, vcpusToOnline], [machines[0]?.pid, 1, 256, 0]);
+    assert.equal(hypervisor.QemuSMP.CPUs, 1);
+    const { machines: next } = await ready(machines[0]?.pid);
     const lines = (await factory("status")).stdout;
-    assert.match(
-      lines,
-      new RegExp(`vm cache server pid = ${pid}\nVM pid = ${machines[0]?.pid} Cpu = 1 Memory = 256MiB\n`),
-    );
+    assert.match(lines, new RegExp(`vm cache server pid = ${pid}\nVM pid = ${next[0]?.pid} Cpu = 1 Memory = 256MiB\n`));
     const second = await factory("init");
     assert.notEqual(second.status, 0);
     assert.match(second.stderr, /already exist\. Please stop running VMCache server/);

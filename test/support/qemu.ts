@@ -16,8 +16,6 @@ export const testQemu = {
 
 /** Options of the command line that have its machines made with the same; none for Debian's. */
 export const testQemuFlags: readonly string[] = [
-  ...(qemu === undefined ? [] : ["--set", `hypervisor.qemu.path=${JSON.stringify(qemu)}`]),
-  ...(virtioFsDaemon === undefined
-    ? []
-    : ["--set", `hypervisor.qemu.virtio_fs_daemon=${JSON.stringify(virtioFsDaemon)}`]),
+  ...(qemu === undefined ? [] : ["--set", `hypervisor.qemu.path=${qemu}`]),
+  ...(virtioFsDaemon === undefined ? [] : ["--set", `hypervisor.qemu.virtio_fs_daemon=${virtioFsDaemon}`]),
 ];

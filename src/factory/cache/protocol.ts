@@ -10,6 +10,7 @@ import { withDeadline } from "../../util/deadline.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { isRecord, parseJson } from "../../util/json.ts";
 import { encodeUtf8 } from "../../util/text.ts";
+import { fromWire, type WireVm } from "../../vm/wire.ts";
 
 /** One server on a host: who wants a machine finds it without reading a configuration. */
 export const cacheSocket = `${socketDirectory}/cache`;
@@ -28,7 +29,11 @@ export interface CachedShim {
   readonly shim: ProcessId;
   /** Where it waits to be told whose it is. */
   readonly socket: string;
-  /** Of the VMM. */
+  readonly vm: WireVm;
+}
+
+/** A machine that is ready, as it is shown. `pid` is the VMM's. */
+export interface ReadyMachine {
   readonly pid: number;
   readonly vcpus: number;
   readonly memoryMiB: number;
@@ -40,7 +45,7 @@ export interface CacheStatus {
   /** How many it is to keep. */
   readonly wanted: number;
   /** Those that are ready. */
-  readonly machines: readonly Pick<CachedShim, "pid" | "vcpus" | "memoryMiB">[];
+  readonly machines: readonly ReadyMachine[];
 }
 
 export type CacheAnswer =
@@ -94,10 +99,16 @@ export async function askOnce(
   );
 }
 
+/** @throws KumiteError `protocol/violation` for a machine that cannot be */
 export function isCachedShim(value: unknown): value is CachedShim {
   if (!isRecord(value) || typeof value.name !== "string" || typeof value.socket !== "string") return false;
-  const { shim, pid, vcpus, memoryMiB } = value;
-  const numbers = [pid, vcpus, memoryMiB];
+  const { shim, vm } = value;
   if (!isRecord(shim) || !Number.isSafeInteger(shim.pid) || !Number.isSafeInteger(shim.startTicks)) return false;
-  return numbers.every((number) => typeof number === "number");
+  fromWire(vm);
+  return true;
+}
+
+export function readyMachine({ vm }: CachedShim): ReadyMachine {
+  const { hypervisor, vcpus, memoryMiB } = fromWire(vm);
+  return { pid: hypervisor.State.Pid, vcpus, memoryMiB };
 }

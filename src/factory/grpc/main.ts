@@ -22,7 +22,7 @@ import { signalNumbers } from "../../util/signals.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { cacheLog, poolDirectory, sweepPool } from "../cache/places.ts";
 import { Pool } from "../cache/pool.ts";
-import { type CacheAnswer, type CachedShim, cacheSocket, maxCacheLine } from "../cache/protocol.ts";
+import { type CacheAnswer, type CachedShim, cacheSocket, maxCacheLine, readyMachine } from "../cache/protocol.ts";
 import { startCachedShim } from "../cache/start-cached-shim.ts";
 import { factoryCgroups, removeFactoryCgroups } from "../factory-cgroups.ts";
 import { templateKey } from "../template-key.ts";
@@ -144,7 +144,7 @@ class CacheServer {
       void this.#answerOn(stream, async (question) => {
         switch (question.ask) {
           case "status":
-            return { status: { pid: process.pid, wanted, machines: pool.machines } };
+            return { status: { pid: process.pid, wanted, machines: pool.machines.map(readyMachine) } };
           case "quit":
             setTimeout(() => this.stop("asked to quit"), quitMs);
             return { quitting: true };

@@ -10,7 +10,7 @@ import {
   type GrpcVMConfig,
 } from "../../protocol/gen/kata/cache.ts";
 import { messageOf } from "../../util/errors.ts";
-import type { CachedShim } from "../cache/protocol.ts";
+import { type CachedShim, readyMachine } from "../cache/protocol.ts";
 
 /** What the service gives out. */
 export interface CacheHost {
@@ -43,6 +43,7 @@ export async function serveCache(host: CacheHost, socket: string): Promise<() =>
       pid: BigInt(process.pid),
       vmstatus: host
         .machines()
+        .map(readyMachine)
         .map(({ pid, vcpus, memoryMiB }) => ({ pid: BigInt(pid), cpu: vcpus, memory: memoryMiB })),
     }),
     quit: (): Empty => {
@@ -106,15 +107,8 @@ function unary<T extends object>(handler: Handler<T>): grpc.handleUnaryCall<obje
   };
 }
 
-function vmOf(machine: CachedShim): GrpcVM {
-  const { name, socket, shim, pid, vcpus, memoryMiB } = machine;
-  return {
-    id: name,
-    hypervisor: Buffer.from(JSON.stringify({ ID: name, pid, shim, socket })),
-    proxyPid: 0n,
-    proxyURL: "",
-    cpu: vcpus,
-    memory: memoryMiB,
-    cpuDelta: 0,
-  };
+/** Who takes a machine reaches it through its shim, which is told there whose it is: that is beside the usual state. */
+function vmOf({ vm, shim, socket }: CachedShim): GrpcVM {
+  const hypervisor = { ...(JSON.parse(vm.hypervisor) as object), Shim: { pid: shim.pid, socket } };
+  return { ...vm, hypervisor: Buffer.from(JSON.stringify(hypervisor)), proxyPid: 0n, proxyURL: "" };
 }

@@ -42,7 +42,7 @@ describe("a QEMU command line", () => {
   });
 
   it("gives an emulated CPU no fast strings, and a real one everything the host has", () => {
-    assert.deepEqual(valuesOf("-cpu", qemuArguments(machine)), ["max,erms=off,la57=off"]);
+    assert.deepEqual(valuesOf("-cpu", qemuArguments(machine)), ["max,erms=off,fsrm=off,la57=off"]);
     assert.deepEqual(valuesOf("-cpu", qemuArguments({ ...machine, accelerator: "kvm" })), ["host"]);
   });
 
