@@ -77,7 +77,6 @@ const runtime: Readonly<Record<string, string>> = {
   jaeger_password: tracing,
   disable_new_netns: network,
   enable_agent_pidns: "no container gets the agent's pid namespace",
-  enable_vcpus_pinning: notYet,
   sandbox_bind_mounts: notYet,
   vfio_mode: vfio,
   disable_guest_empty_dir: "emptyDir volumes are on the host, but for those in memory, which are in the guest",

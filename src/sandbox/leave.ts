@@ -8,6 +8,7 @@ import type { Container } from "./container.ts";
 import { endProcesses, lastWords } from "./end-processes.ts";
 import { shrinkMachine } from "./fit-machine.ts";
 import { releaseJournal, undoResources } from "./host-resources.ts";
+import { pinVcpus } from "./pin-vcpus.ts";
 import { unplugDisks } from "./plug-disks.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -32,7 +33,7 @@ async function stop(sandbox: Sandbox, container: Container): Promise<void> {
   await hooks;
   log.info("container stopped", { container: id, phase: "stop" });
   // Nobody waits for it.
-  void shrinkMachine(sandbox);
+  void shrinkMachine(sandbox).then(() => pinVcpus(sandbox));
 }
 
 /** A guest that cannot do it keeps what it has until it ends itself. */

@@ -16,6 +16,7 @@ import { growMachine, limitMachine } from "./fit-machine.ts";
 import { type GuestSpec, guestSpecOf } from "./guest-spec.ts";
 import { connectStreams, takePorts } from "./guest-streams.ts";
 import { runCreationHooks } from "./hooks.ts";
+import { pinVcpus } from "./pin-vcpus.ts";
 import { type ConsoleSize, SandboxProcess } from "./process.ts";
 import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -98,8 +99,8 @@ export async function makeContainer(
 }
 
 /**
- * Beside each other, since processors that are plugged into an emulated machine take their time; but the guest refuses a
- * set of processors that it does not have.
+ * Beside each other, since processors that are plugged into an emulated machine take their time; but the guest leaves out
+ * of a set what it does not have yet.
  */
 async function growAndCreate(
   sandbox: Sandbox,
@@ -114,6 +115,7 @@ async function growAndCreate(
   await create();
   await growing;
   await limitMachine(sandbox, signal);
+  await pinVcpus(sandbox);
 }
 
 /** A container is as old as its claim. */

@@ -79,6 +79,8 @@ export class Sandbox {
   readonly sizeChanges = new Turns();
   /** Set by `fit-machine.ts`: the host has limits for the machine, or it was told that it has none. */
   limited = false;
+  /** Each vCPU has a processor of the host of its own. */
+  pinned = false;
   /** Set by `oom.ts` with its first use. */
   oom: OomWatch | undefined;
   /** Set by `stop.ts`: the one stop that everyone waits for. */

@@ -4,6 +4,7 @@ import { validateResources } from "../oci/validate.ts";
 import { messageOf } from "../util/errors.ts";
 import { type Container, requireState } from "./container.ts";
 import { growMachine, limitMachine, shrinkMachine } from "./fit-machine.ts";
+import { pinVcpus } from "./pin-vcpus.ts";
 import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -28,7 +29,7 @@ export async function updateContainer(sandbox: Sandbox, id: string, document: un
   container.resources = mergeResources(before, resources);
   const { agent } = sandbox.running().vm;
   try {
-    // First: the guest refuses processors that it does not have.
+    // First: the guest leaves out processors that it does not have yet.
     await growMachine(sandbox);
     await limitMachine(sandbox);
     await agent.updateContainer({ containerId: id, ...agent.resourcesFields(resources) }, { timeoutMs: callTimeoutMs });
@@ -37,6 +38,7 @@ export async function updateContainer(sandbox: Sandbox, id: string, document: un
     throw error;
   }
   await shrinkMachine(sandbox);
+  await pinVcpus(sandbox);
   sandbox.host.log.info("container updated", { container: id });
   await recordContainer(sandbox, container);
 }

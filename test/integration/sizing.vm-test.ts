@@ -126,4 +126,27 @@ describe("the machine of a container with limits", { skip }, () => {
     await place.remove(id);
     assert.equal(existsSync(group), false);
   });
+
+  it("has each vCPU on a processor of the host of its own, while the sets name as many", async () => {
+    const file = place.path("configuration.toml");
+    await writeFile(file, "[runtime]\nenable_vcpus_pinning = true\n");
+    const cpu = { quota: 100_000, period: 100_000, cpus: "0-1" };
+    const bundle = await place.bundle(shell(endless), limited({ cpu }));
+    const id = place.newId();
+    const argv = place.argv("--config", file, "run", "--detach", "--bundle", bundle.directory, id);
+    assert.equal((await execute(["sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh", ...argv])).status, 0);
+    const [qemu = 0] = sandboxProcesses(id).get("qemu") ?? [];
+    const processorsOf = (task: string): string =>
+      /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync(`/proc/${qemu}/task/${task}/status`, "utf8"))?.[1] ?? "";
+    const pinned = () => {
+      const sets = readdirSync(`/proc/${qemu}/task`).map(processorsOf);
+      return sets.filter((set) => /^\d+$/.test(set)).sort();
+    };
+    assert.deepEqual(pinned(), ["0", "1"]);
+    // Of a host with more processors than the machine has: it says how many, and binds nothing in the guest.
+    await place.must(["update", "--cpuset-cpus", "7", id]);
+    assert.deepEqual(pinned(), []);
+    assert.equal(await inside(id, "cat /sys/fs/cgroup/cpuset.cpus.effective"), "0-1");
+    await place.remove(id);
+  });
 });

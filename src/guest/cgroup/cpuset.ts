@@ -27,16 +27,16 @@ const sets: ReadonlyMap<string, Kind> = new Map([
   ],
 ]);
 
-/** @throws KumiteError `cgroup/failed` when nothing of a set is there, or it is no set */
+/** A set of which nothing is there is left out: it is of another machine. @throws KumiteError `cgroup/failed` when it is no set */
 export function fitToMachine(
   settings: readonly CgroupSetting[],
   notApplied: (phrase: string) => void,
 ): readonly CgroupSetting[] {
   if (!settings.some(({ file }) => sets.has(file))) return settings;
-  return settings.map((setting) => fit(setting, notApplied));
+  return settings.flatMap((setting) => fit(setting, notApplied) ?? []);
 }
 
-function fit(setting: CgroupSetting, notApplied: (phrase: string) => void): CgroupSetting {
+function fit(setting: CgroupSetting, notApplied: (phrase: string) => void): CgroupSetting | undefined {
   const { key, file, value } = setting;
   const set = sets.get(file);
   if (set === undefined) return setting;
@@ -46,7 +46,10 @@ function fit(setting: CgroupSetting, notApplied: (phrase: string) => void): Cgro
   if (now === undefined || split === undefined) {
     throw failed(setting, `${JSON.stringify(value)} is no list of numbers such as 0-3,7`);
   }
-  if (now.kept === "") throw failed(setting, `the virtual machine has no ${set.what} ${now.missing}, only ${online}`);
+  if (now.kept === "") {
+    notApplied(`${key}: ${value}, of which the virtual machine has no ${set.what} at all, only ${online}`);
+    return undefined;
+  }
   if (split.missing === "") return setting;
   notApplied(`${key}: ${split.missing}, which the virtual machine does not have`);
   return { ...setting, value: split.kept };
