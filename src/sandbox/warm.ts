@@ -17,6 +17,7 @@ import { messageOf } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
+import { toWire, type WireVm } from "../vm/wire.ts";
 import { sharedTree } from "./storage-choices.ts";
 
 export interface WarmMachine {
@@ -30,6 +31,8 @@ export interface WarmMachine {
   readonly directory: SharedDirectory | undefined;
   /** What it is made of, for the sandbox that takes it over. */
   readonly journal: Journal;
+  /** As the cache passes it on. */
+  onWire(): Promise<WireVm>;
   /** Where its log and its guest's console go from now on. */
   hear(log: Logger, onConsoleLine: (line: string) => void): void;
   /** Ends it and undoes all of it. Never rejects. */
@@ -92,6 +95,7 @@ async function make(
     config,
     tree,
     journal,
+    onWire: () => toWire(started.vm),
     hear: (next, onLine) => {
       log = next;
       onConsoleLine = onLine;

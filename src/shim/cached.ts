@@ -16,7 +16,6 @@ import { KumiteError, messageOf } from "../util/errors.ts";
 import { isRecord, parseJson } from "../util/json.ts";
 import type { Logger } from "../util/log.ts";
 import { encodeUtf8 } from "../util/text.ts";
-import { toWire } from "../vm/wire.ts";
 
 /** From being promised to somebody to being told whose it is. */
 const adoptionTimeoutMs = 10_000;
@@ -77,9 +76,9 @@ function watchServer(boot: ByteStream, life: AbortController): Server {
   return { promised: promised.promise, gone: gone.promise };
 }
 
-async function describe({ os, name }: CachedOptions, { vm }: WarmMachine): Promise<CachedShim> {
+async function describe({ os, name }: CachedOptions, machine: WarmMachine): Promise<CachedShim> {
   const { pid, startTicks } = os.self;
-  return { name, shim: { pid, startTicks }, socket: poolPlaces(name).socket, vm: await toWire(vm) };
+  return { name, shim: { pid, startTicks }, socket: poolPlaces(name).socket, vm: await machine.onWire() };
 }
 
 async function adopted(
