@@ -78,7 +78,7 @@ describe("resources", onlyKumite, () => {
         { unified: { "foo.bar": "1" } },
         /unified\["foo\.bar"\].*the requested cgroup controller `foo` is not available/,
       ],
-      [{ cpu: { cpus: "40-50" } }, /linux\.resources\.cpu\.cpus: the virtual machine has no processor 40-50, only 0/],
+      [{ cpu: { cpus: "one" } }, /linux\.resources\.cpu\.cpus: "one" is no list of numbers/],
       [
         { hugepageLimits: [{ pageSize: "3MB", limit: 1 }] },
         /hugepageLimits\[0\]\.limit.*hugetlb\.3MB\.max.*no such file or directory/,
