@@ -1,6 +1,6 @@
 /** Gives an input to something that reads a stream, as a peer that then goes away. */
 import type { ByteStream } from "../src/sys/os.ts";
-import { streamPair } from "../src/util/testing/memory-stream.ts";
+import { streamPair } from "../src/util/stream-pair.ts";
 
 export interface Fed {
   /** The product's end. */

@@ -8,7 +8,7 @@ import { ttrpcService } from "../protocol/ttrpc/service-table.ts";
 import { YamuxSession } from "../protocol/yamux/session.ts";
 import type { ByteStream } from "../sys/os.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
-import { streamPair } from "../util/testing/memory-stream.ts";
+import { streamPair } from "../util/stream-pair.ts";
 import type { AgentClient } from "./agent-client.ts";
 import { connectAgent } from "./connect.ts";
 

@@ -11,4 +11,6 @@ export interface Agent extends ContainerHost {
   readonly ownsKernel: boolean;
   readonly sandbox: Sandbox;
   readonly bootMarks: BootMarks;
+  /** What leads to the host. */
+  readonly channel: { expectReplacement(token: Uint8Array): void };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { streamPair } from "../util/testing/memory-stream.ts";
+import { streamPair } from "../util/stream-pair.ts";
 import { LineTail } from "./line-tail.ts";
 
 async function tailOf(text: string, onLine?: (line: string) => void): Promise<LineTail> {

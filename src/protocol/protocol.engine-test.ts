@@ -3,7 +3,7 @@ import { assert } from "../sys/engine/testing/assert.ts";
 import { describe, it } from "../sys/engine/testing/suite.ts";
 import { concat, readAll } from "../util/bytes.ts";
 import { KumiteError } from "../util/errors.ts";
-import { streamPair } from "../util/testing/memory-stream.ts";
+import { streamPair } from "../util/stream-pair.ts";
 import { AgentServiceDefinition } from "./gen/kata/agent-service.ts";
 import { POSIXRlimit } from "./gen/kata/oci.ts";
 import { dialPort } from "./port/dial-port.ts";

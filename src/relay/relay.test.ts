@@ -17,7 +17,7 @@ import type { ByteStream, Listener, Os, SignalEvent } from "../sys/os.ts";
 import { ByteReader } from "../util/byte-reader.ts";
 import { readAll } from "../util/bytes.ts";
 import { type Deferred, deferred } from "../util/deferred.ts";
-import { streamPair } from "../util/testing/memory-stream.ts";
+import { streamPair } from "../util/stream-pair.ts";
 import { decodeUtf8, encodeUtf8 } from "../util/text.ts";
 import { runRelay } from "./relay.ts";
 

@@ -17,7 +17,7 @@ import type { ByteStream, ChildProcess, Os } from "../sys/os.ts";
 import { readAll } from "../util/bytes.ts";
 import { KumiteError } from "../util/errors.ts";
 import { createLogger, type Logger, textSink } from "../util/log.ts";
-import { streamPair } from "../util/testing/memory-stream.ts";
+import { streamPair } from "../util/stream-pair.ts";
 import { decodeUtf8 } from "../util/text.ts";
 import { addContainer } from "./add.ts";
 import { attachRelay } from "./attach.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isKumiteError, KumiteError, SystemError } from "../util/errors.ts";
-import { streamPair } from "../util/testing/memory-stream.ts";
+import { streamPair } from "../util/stream-pair.ts";
 import { encodeUtf8 } from "../util/text.ts";
 import { awaitReady, failureLine, readyLine } from "./boot-message.ts";
 

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ByteReader } from "./byte-reader.ts";
 import { concat, readAll } from "./bytes.ts";
-import { streamPair } from "./testing/memory-stream.ts";
+import { streamPair } from "./stream-pair.ts";
 import { encodeUtf8 } from "./text.ts";
 
 describe("reading records from a stream", () => {

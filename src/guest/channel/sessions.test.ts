@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { dialPort } from "../../protocol/port/dial-port.ts";
+import { replaceSession } from "../../protocol/yamux/replace-session.ts";
 import { YamuxSession } from "../../protocol/yamux/session.ts";
 import type { ByteStream } from "../../sys/os.ts";
 import { isKumiteError } from "../../util/errors.ts";
-import { streamPair } from "../../util/testing/memory-stream.ts";
+import { streamPair } from "../../util/stream-pair.ts";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 import { Sessions } from "./sessions.ts";
 
@@ -26,7 +27,46 @@ const forever = new AbortController().signal;
 const say = (stream: ByteStream, text: string): Promise<void> => stream.write(encodeUtf8(text));
 const hear = async (stream: ByteStream): Promise<string> => decodeUtf8((await stream.read()) ?? new Uint8Array(0));
 
+/** A carrier of one session after the other, as a virtio port is. Whoever had it before `gone` has it no more. */
+function lasting(carrier: ByteStream, gone?: AbortSignal): ByteStream {
+  return {
+    read: () => carrier.read(gone),
+    write: async (bytes) => {
+      if (gone?.aborted !== true) await carrier.write(bytes);
+    },
+    end: async () => {},
+    close: () => {},
+  };
+}
+
 describe("sessions with the host", () => {
+  it("are taken over by a host that finds one in the middle, whatever of the old one is on its way", async () => {
+    const token = new Uint8Array(32).fill(7);
+    const [host, guest] = streamPair();
+    const sessions = new Sessions();
+    const source = sessions.listen(70_000);
+    sessions.expectReplacement(token);
+    const over = sessions.run(lasting(guest));
+    const machine = new AbortController();
+    const old = new YamuxSession(lasting(host, machine.signal), { role: "client" });
+    await dialPort(() => old.open(), 70_000, { timeoutMs: 5000 });
+    const { stream, session: life } = await source.next(forever);
+    // From here on the old host's end is silent, as in the copy of a machine.
+    await old.quiesce();
+    machine.abort();
+    await say(stream, "nobody reads this");
+    const replaced = replaceSession(lasting(host), token, forever);
+    await over;
+    assert.equal(life.aborted, true);
+    const again = source.next(forever);
+    const next = sessions.run(lasting(guest));
+    const mine = new YamuxSession(await replaced, { role: "client" });
+    await say(await dialPort(() => mine.open(), 70_000, { timeoutMs: 5000 }), "here I am");
+    assert.equal(await hear((await again).stream), "here I am");
+    host.close();
+    await next;
+  });
+
   it("find the same listeners, one session after the other", async () => {
     const sessions = new Sessions();
     sessions.serve(1024, (stream) => void say(stream, "served"));

@@ -15,18 +15,35 @@ export class Sessions implements Ports {
   readonly #acceptor = new PortAcceptor();
   /** Counts sessions; a stream belongs to the one that was current when it came. */
   #current = 0;
+  /** Aborts with the current session. */
+  #life = new AbortController();
+  #token: Uint8Array | undefined;
+  /** The last session was ended by a host that knows the token. */
+  #replaced = false;
 
   /** Gives every stream for the port to the handler, in every session. */
   serve(port: number, handler: (stream: ByteStream) => void): void {
     this.#acceptor.listen(port, handler);
   }
 
+  /**
+   * A session that follows one which a host has replaced begins with these bytes: that host was not there before, and finds
+   * out by them what is of the old session and what is of its own.
+   */
+  expectReplacement(token: Uint8Array): void {
+    this.#token = token;
+  }
+
   /** Runs one session to its end; resolves with why it ended. Takes the carrier over. */
   async run(carrier: ByteStream): Promise<KumiteError> {
+    if (this.#replaced && this.#token !== undefined) await carrier.write(this.#token).catch(() => {});
     const session = new YamuxSession(carrier, { role: "server" });
     await this.#acceptor.acceptAll(session);
     const reason = await session.closed;
+    this.#replaced = session.replaced;
     this.#current += 1;
+    this.#life.abort(reason);
+    this.#life = new AbortController();
     return reason;
   }
 
@@ -41,7 +58,7 @@ export class Sessions implements Ports {
       await new Promise<void>((resolve) => setTimeout(resolve, 0));
       return this.#current !== session;
     };
-    return { stream, sessionLost };
+    return { stream, sessionLost, session: this.#life.signal };
   }
 }
 

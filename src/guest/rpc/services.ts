@@ -33,6 +33,11 @@ const onDemandNames: readonly string[] = [
   "UpdateContainer",
 ];
 
+/** Of our own, for our own host. */
+const snapshotNames: readonly string[] = ["ExpectReplacement", "Rename"];
+
+const loaded = (name: string): Rpc => onDemand(name, async () => (await import("./on-demand.ts")).onDemandMethods);
+
 const health: readonly Rpc[] = [check, version];
 
 const agentService: readonly Rpc[] = [
@@ -52,9 +57,13 @@ const agentService: readonly Rpc[] = [
   ttyWinResize,
   waitProcess,
   writeStdin,
-  ...onDemandNames.map((name) => onDemand(name, async () => (await import("./on-demand.ts")).onDemandMethods)),
+  ...onDemandNames.map(loaded),
 ];
 
 export function agentServices(agent: Agent): TtrpcService[] {
-  return [service("grpc.Health", health, agent), service("grpc.AgentService", agentService, agent)];
+  return [
+    service("grpc.Health", health, agent),
+    service("grpc.AgentService", agentService, agent),
+    service("kumite.agent.v1.Snapshots", snapshotNames.map(loaded), agent),
+  ];
 }

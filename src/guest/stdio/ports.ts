@@ -5,6 +5,8 @@ export interface PortStream {
   readonly stream: ByteStream;
   /** After the stream broke: whether the whole session with the host did, so that a new one may ask for the port again. */
   sessionLost(): Promise<boolean>;
+  /** Aborts when it does, also while nothing moves on the stream. */
+  readonly session: AbortSignal;
 }
 
 /** One port, taken. It listens from the beginning, and again with each `next`; in between dials are refused. */

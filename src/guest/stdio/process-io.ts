@@ -127,8 +127,8 @@ export class ProcessIo {
   /** Without an output, as for the errors of a terminal, the stream ends at once. */
   async #serveOutput(source: PortSource, output: Output | undefined): Promise<void> {
     const { signal } = this.#life;
-    await serveStreams(source, signal, async (stream) => {
-      const end = output === undefined ? "complete" : await pumpOutput(output, stream, signal);
+    await serveStreams(source, signal, async (stream, within) => {
+      const end = output === undefined ? "complete" : await pumpOutput(output, stream, within);
       if (end === "complete") await stream.end();
       return end;
     });
@@ -160,18 +160,35 @@ function listenOn(ports: Ports, wanted: StdioPorts): PortSources {
 async function serveStreams(
   source: PortSource,
   signal: AbortSignal,
-  transfer: (stream: ByteStream) => Promise<PumpEnd>,
+  transfer: (stream: ByteStream, within: AbortSignal) => Promise<PumpEnd>,
 ): Promise<void> {
   for (;;) {
     const dialled = await nextUnlessAborted(source, signal);
     if (dialled === undefined) return;
-    const { stream, sessionLost } = dialled;
+    const { stream, sessionLost, session } = dialled;
     // A transfer that waits for the host ends with the process.
     const forget = onAbort(signal, () => stream.close());
-    const end = await transfer(stream).finally(forget);
+    const end = await transferWithin(session, signal, (within) => transfer(stream, within)).finally(forget);
     if (end === "peer-gone" && (await sessionLost())) continue;
     stream.close();
     return;
+  }
+}
+
+/** One that waits for the process ends with the session: the next host is heard at once, not after the next output. */
+async function transferWithin(
+  session: AbortSignal,
+  signal: AbortSignal,
+  transfer: (within: AbortSignal) => Promise<PumpEnd>,
+): Promise<PumpEnd> {
+  const within = linked(signal, session);
+  try {
+    return await transfer(within.signal);
+  } catch (error) {
+    if (session.aborted && !signal.aborted) return "peer-gone";
+    throw error;
+  } finally {
+    within.unlink();
   }
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ByteStream } from "../../sys/os.ts";
 import { ByteReader } from "../../util/byte-reader.ts";
-import { streamPair } from "../../util/testing/memory-stream.ts";
+import { streamPair } from "../../util/stream-pair.ts";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 import { dialPort } from "./dial-port.ts";
 import { PortAcceptor } from "./port-acceptor.ts";

@@ -6,7 +6,7 @@ import { ByteReader } from "../../util/byte-reader.ts";
 import { concat } from "../../util/bytes.ts";
 import { type Deferred, deferred } from "../../util/deferred.ts";
 import { KumiteError } from "../../util/errors.ts";
-import { type StreamPairOptions, streamPair } from "../../util/testing/memory-stream.ts";
+import { type StreamPairOptions, streamPair } from "../../util/stream-pair.ts";
 import { AgentServiceDefinition } from "../gen/kata/agent-service.ts";
 import { HealthDefinition } from "../gen/kata/health.ts";
 import { Response } from "../gen/ttrpc/envelope.ts";

@@ -7,8 +7,11 @@ export const frameType = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 } as con
 
 export const frameFlag = { syn: 1, ack: 2, fin: 4, rst: 8 } as const;
 
-/** What `length` of a go-away frame says. */
-export const goAwayCode = { normal: 0, protocolError: 1, internalError: 2 } as const;
+/**
+ * What `length` of a go-away frame says. `replaced` is Kumite's own: whoever sends it was not there when the session began,
+ * and wants another one on the same carrier.
+ */
+export const goAwayCode = { normal: 0, protocolError: 1, internalError: 2, replaced: 0x4b } as const;
 
 /** What each side of a new stream may send before the first window update, in bytes. */
 export const initialWindowBytes = 256 * 1024;

@@ -67,6 +67,20 @@ export class YamuxSession {
     return raceAbort(this.#core.ping(), signal);
   }
 
+  /**
+   * Nothing leaves any more until the result is called. Resolves when the peer has read all that left before: what it reads
+   * next is the beginning of a frame, whoever writes it.
+   * @throws KumiteError `aborted`; of a session that ends. Things leave again then
+   */
+  quiesce(signal?: AbortSignal): Promise<() => void> {
+    return this.#core.quiesce(signal);
+  }
+
+  /** The peer has ended this session because it wants a new one on the same carrier. */
+  get replaced(): boolean {
+    return this.#core.replaced;
+  }
+
   /** Says goodbye and ends every stream at once. Idempotent. */
   close(): void {
     this.#core.lose(new KumiteError("protocol/closed", "the session was closed"), goAwayCode.normal);
@@ -105,6 +119,9 @@ class SessionCore implements FrameHandler, StreamSession {
   #leaving: Promise<void> | undefined;
   /** When what was given to the carrier last is taken. */
   #left = soon;
+  /** While nothing may leave. */
+  #held: Deferred | undefined;
+  replaced = false;
   #unsentAnswers = 0;
   #nextPing = 1;
   readonly #pings = new Map<number, Deferred>();
@@ -124,8 +141,11 @@ class SessionCore implements FrameHandler, StreamSession {
     const { piped } = carrier;
     if (piped === undefined) return;
     this.sendPiped = (streamId, bytes) => {
-      void this.#flush();
-      return this.#sent(piped.write(bytes, encodeHeader(frameType.data, 0, streamId, bytes.length)));
+      const send = (): Promise<void> => {
+        void this.#flush();
+        return this.#sent(piped.write(bytes, encodeHeader(frameType.data, 0, streamId, bytes.length)));
+      };
+      return this.#held === undefined ? send() : this.#held.promise.then(send);
     };
   }
 
@@ -162,11 +182,33 @@ class SessionCore implements FrameHandler, StreamSession {
     return answer.promise;
   }
 
+  async quiesce(signal?: AbortSignal): Promise<() => void> {
+    if (this.#held !== undefined) throw new KumiteError("internal", "the session is quiet already");
+    const answer = this.ping();
+    void this.#flush();
+    const held = deferred();
+    this.#held = held;
+    const release = (): void => {
+      if (this.#held !== held) return;
+      this.#held = undefined;
+      held.resolve();
+    };
+    try {
+      await raceAbort(answer, signal);
+      return release;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
   /** @param code said to the peer before the carrier is closed, if it still listens */
   lose(reason: KumiteError, code?: number): void {
     if (this.#end !== undefined) return;
     this.#end = reason;
     if (code !== undefined) this.#outgoing.push(encodeHeader(frameType.goAway, 0, 0, code));
+    this.#held?.resolve();
+    this.#held = undefined;
     void this.#flush();
     this.#carrier.close();
     this.#life.abort(reason);
@@ -297,6 +339,7 @@ class SessionCore implements FrameHandler, StreamSession {
 
   #onGoAway({ streamId, length }: FrameHeader): void {
     if (streamId !== 0) throw violation(`a farewell for stream ${streamId}`);
+    if (length === goAwayCode.replaced) this.replaced = true;
     if (length !== goAwayCode.normal) {
       throw new KumiteError("protocol/closed", `the peer ended the session with error ${length}`);
     }
@@ -326,6 +369,7 @@ class SessionCore implements FrameHandler, StreamSession {
 
   /** Gives the carrier at once what is waiting for the end of the turn. */
   #flush(): Promise<void> {
+    if (this.#held !== undefined) return this.#held.promise.then(() => this.#flush());
     this.#leaving = undefined;
     if (this.#outgoing.length > 0) this.#left = this.#sent(writeParts(this.#carrier, this.#outgoing.splice(0)));
     return this.#left;

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { ByteStream, PipedWriting } from "../../sys/os.ts";
 import { readAll } from "../../util/bytes.ts";
 import { deferred } from "../../util/deferred.ts";
-import { type StreamPairOptions, streamPair } from "../../util/testing/memory-stream.ts";
+import { type StreamPairOptions, streamPair } from "../../util/stream-pair.ts";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 import { initialWindowBytes } from "./frame.ts";
 import type { YamuxOptions } from "./session.ts";
@@ -342,6 +342,32 @@ describe("the end of a session", () => {
     client.open();
     await accepted(server);
     client.close();
+  });
+});
+
+describe("a quiet session", () => {
+  it("has had everything read that it sent before, and sends nothing until it is let go on", async () => {
+    const { client, server } = connect();
+    const ours = client.open();
+    const theirs = await accepted(server);
+    const release = await client.quiesce();
+    let written = false;
+    const writing = ours.write(encodeUtf8("later")).then(() => {
+      written = true;
+    });
+    await theirs.write(encodeUtf8("still heard"));
+    assert.equal(await text(ours), "still heard");
+    assert.equal(written, false);
+    release();
+    await writing;
+    assert.equal(await text(theirs), "later");
+  });
+
+  it("can end", async () => {
+    const { client, server } = connect();
+    await client.quiesce();
+    client.close();
+    assert.match((await server.closed).message, /the peer closed the connection/);
   });
 });
 

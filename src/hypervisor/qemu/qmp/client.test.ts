@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { ByteStream } from "../../../sys/os.ts";
 import { ByteReader } from "../../../util/byte-reader.ts";
 import { isKumiteError } from "../../../util/errors.ts";
-import { streamPair } from "../../../util/testing/memory-stream.ts";
+import { streamPair } from "../../../util/stream-pair.ts";
 import { QmpClient } from "./client.ts";
 import type { QmpEvent } from "./commands.ts";
 

@@ -1,11 +1,11 @@
 /**
- * Two connected byte streams in memory, for tests: the rules of a unix socket pair without a kernel.
+ * Two connected byte streams in memory: the rules of a unix socket pair without a kernel.
  */
-import type { ByteStream } from "../../sys/os.ts";
-import { abortError, onAbort, throwIfAborted } from "../abort.ts";
-import { concat } from "../bytes.ts";
-import { type Deferred, deferred } from "../deferred.ts";
-import { SystemError } from "../errors.ts";
+import type { ByteStream } from "../sys/os.ts";
+import { abortError, onAbort, throwIfAborted } from "./abort.ts";
+import { concat } from "./bytes.ts";
+import { type Deferred, deferred } from "./deferred.ts";
+import { SystemError } from "./errors.ts";
 
 export interface StreamPairOptions {
   /** Bytes one direction holds before writes wait for the reader; default 65536. */

@@ -1,0 +1,18 @@
+/** ExpectReplacement: the machine is about to be saved, and whoever goes on from there will have this token. */
+import { ExpectReplacementRequest, ExpectReplacementResponse } from "../../protocol/gen/kumite/agent/v1/agent.ts";
+import { sessionTokenLength } from "../../protocol/yamux/session-token.ts";
+import { KumiteError } from "../../util/errors.ts";
+import { rpc } from "./rpc.ts";
+
+export const expectReplacement = rpc(
+  "ExpectReplacement",
+  ExpectReplacementRequest,
+  ExpectReplacementResponse,
+  (agent, { token }) => {
+    if (token.length !== sessionTokenLength) {
+      throw new KumiteError("usage/invalid", `a token has ${sessionTokenLength} bytes, not ${token.length}`);
+    }
+    agent.channel.expectReplacement(token);
+    return undefined;
+  },
+);
