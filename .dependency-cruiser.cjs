@@ -10,7 +10,15 @@ const ociTypes = "oci/";
 
 /** Folder (or file) of src/ → what it may import, as the beginning of a path below src/. */
 const arrows = {
-  "index.ts": ["sandbox/", "factory/", "config/"],
+  "index.ts": ["library/", "sandbox/saving"],
+  "library/": [
+    "sandbox/",
+    "factory/(keeper|machine-key)",
+    "storage/(copy-file|host-tool)",
+    "persist/ring-file",
+    "config/",
+    "oci/",
+  ],
   "cli/": [
     "shim-client/",
     "sandbox/(observe|prepare|recover|explain-sizing|machine-size)",

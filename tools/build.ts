@@ -10,6 +10,7 @@ import { buildExecutable } from "./engine/executable.ts";
 import { debianKernel, type GuestKernel } from "./guest/guest-kernel.ts";
 import { initramfs } from "./guest/initramfs.ts";
 import { type KernelName, kernelInUse } from "./guest/kernel-in-use.ts";
+import { libraryTypes } from "./install-root/library-types.ts";
 import { commit, type Manifest, productVersion } from "./install-root/manifest.ts";
 import { measure, type Placed, placeBytes, placeFile } from "./install-root/place.ts";
 import { bundleShim } from "./install-root/shim-bundle.ts";
@@ -18,8 +19,10 @@ import {
   guestModules,
   hostModules,
   installRoot,
+  libraryEntry,
   shareDirectory,
   shimEntry,
+  typesDirectory,
 } from "./install-root/sources.ts";
 
 type Files = Readonly<Record<string, Placed>>;
@@ -30,6 +33,8 @@ async function main(): Promise<void> {
   const agent = await executable("agent", guestModules);
   const shim = await placeBytes(join(installRoot, "shim.mjs"), await bundleShim(shimEntry), 0o644);
   const cache = await placeBytes(join(installRoot, "cache.mjs"), await bundleShim(cacheEntry), 0o644);
+  const library = await placeBytes(join(installRoot, "library.mjs"), await bundleShim(libraryEntry), 0o644);
+  await types();
   const guest = await placeGuests(join(installRoot, "agent"));
   const manifest: Manifest = {
     version: await productVersion(),
@@ -37,11 +42,21 @@ async function main(): Promise<void> {
     node: ownNode(),
     kernel: guest.name,
     kernelVersion: guest.release,
-    files: { kumite, agent, "shim.mjs": shim, "cache.mjs": cache, ...guest.files },
+    files: { kumite, agent, "shim.mjs": shim, "cache.mjs": cache, "library.mjs": library, ...guest.files },
   };
   const text = `${JSON.stringify(manifest, undefined, 2)}\n`;
   await placeBytes(join(installRoot, "install.json"), Buffer.from(text), 0o644);
   await share(manifest.version);
+}
+
+/** Of the library, for programs in TypeScript. */
+async function types(): Promise<void> {
+  await rm(typesDirectory, { recursive: true, force: true });
+  for (const [name, text] of await libraryTypes(libraryEntry)) {
+    const path = join(typesDirectory, name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+  }
 }
 
 /** Made anew, so that no page of a verb stays that is gone. */

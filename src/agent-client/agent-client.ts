@@ -15,7 +15,19 @@ import type { ProcessFields, ResourcesFields, SpecFields } from "./fields.ts";
  */
 export type AgentCalls = TtrpcClient<typeof AgentServiceDefinition>;
 
+/** What our agent has beyond the protocol; others refuse it (`agent/failed`). */
+export interface AgentSnapshots {
+  /**
+   * Makes ready for the machine to be saved: whoever goes on from there connects with the token. Nothing reaches the agent
+   * any more until the result is called.
+   */
+  hold(token: Uint8Array, signal?: AbortSignal): Promise<() => void>;
+  /** The host name of all containers. */
+  rename(hostname: string, signal?: AbortSignal): Promise<void>;
+}
+
 export interface AgentClient extends AgentCalls {
+  readonly snapshots: AgentSnapshots;
   /** Of the agent, as it answered at connect. */
   readonly version: string;
   /** Opens the stream that the agent listens for on `port` (design §2: dial by port). */

@@ -6,6 +6,7 @@ import { HealthDefinition } from "../protocol/gen/kata/health.ts";
 import { dialPort } from "../protocol/port/dial-port.ts";
 import { ttrpcClient } from "../protocol/ttrpc/client.ts";
 import { TtrpcConnection } from "../protocol/ttrpc/connection.ts";
+import { replaceSession } from "../protocol/yamux/replace-session.ts";
 import { YamuxSession } from "../protocol/yamux/session.ts";
 import type { ByteStream } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
@@ -13,6 +14,7 @@ import { messageOf } from "../util/errors.ts";
 import type { AgentClient } from "./agent-client.ts";
 import { agentCalls, agentError } from "./calls.ts";
 import { processFields, resourcesFields, specFields } from "./fields.ts";
+import { agentSnapshots } from "./snapshots.ts";
 
 /** Where the agent serves ttrpc (agent-protocol, ports). */
 const agentPort = 1024;
@@ -26,20 +28,29 @@ export interface ConnectOptions {
   readonly signal: AbortSignal;
   /** Until the agent's first answer; it may still have to boot. */
   readonly timeoutMs: number;
+  /** The agent is in the middle of a session with a host that is not there, which has left this token. */
+  readonly replacing?: Uint8Array | undefined;
 }
 
 /** Owns the channel from here on, also when it fails. */
-export async function connectAgent(channel: ByteStream, { signal, timeoutMs }: ConnectOptions): Promise<AgentClient> {
-  const session = new YamuxSession(channel, { role: "client", receiveWindowBytes });
+export async function connectAgent(
+  channel: ByteStream,
+  { signal, timeoutMs, replacing }: ConnectOptions,
+): Promise<AgentClient> {
+  const connect = async (within: AbortSignal): Promise<AgentClient> => {
+    const carrier = replacing === undefined ? channel : await replaceSession(channel, replacing, within);
+    const session = new YamuxSession(carrier, { role: "client", receiveWindowBytes });
+    try {
+      return await greet(session, timeoutMs, within);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+  };
   try {
-    return await withDeadline(
-      timeoutMs,
-      "the agent's first answer",
-      (within) => greet(session, timeoutMs, within),
-      signal,
-    );
+    return await withDeadline(timeoutMs, "the agent's first answer", connect, signal);
   } catch (error) {
-    session.close();
+    channel.close();
     throw error;
   }
 }
@@ -67,6 +78,7 @@ function agentClient(session: YamuxSession, connection: TtrpcConnection, version
         throw agentError("dial", error);
       }
     },
+    snapshots: agentSnapshots(session, connection),
     specFields,
     processFields,
     resourcesFields,

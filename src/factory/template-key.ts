@@ -26,7 +26,7 @@ export async function templateKey(os: Os, config: Config, shape: MachineShape, s
 }
 
 /** A file that is replaced has another inode, one that is written to another time: either is another machine. */
-async function fingerprint(os: Os, path: string): Promise<string> {
+export async function fingerprint(os: Os, path: string): Promise<string> {
   const status = await os.files.status(path);
   if (status === undefined) {
     throw new KumiteError("hypervisor/not-found", `${path} is missing`, { phase: "template.find", data: { path } });

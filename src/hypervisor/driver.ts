@@ -70,8 +70,8 @@ export interface VmSnapshots {
    */
   agentListens(timeoutMs: number, signal: AbortSignal): Promise<void>;
   /**
-   * The state of the devices. The guest has stopped for good: its memory is in the file that the machine was given, and
-   * only `stop` may follow.
+   * The state of the devices. The guest stands still when this resolves: its memory is in the file that the machine was
+   * given. `resume` lets it go on, and it can be saved again.
    *
    * @param socket where the driver may listen meanwhile; at most 107 bytes, nothing is there
    * @throws KumiteError `hypervisor/protocol`, `timeout`, `aborted`

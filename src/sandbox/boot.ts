@@ -8,10 +8,9 @@ import type { BuildRequest } from "../factory/build-template.ts";
 import { startBuilder } from "../factory/builder/start-builder.ts";
 import { type CloneOutcome, cloneVm } from "../factory/clone.ts";
 import { type CloneSetting, cloneShare } from "../factory/machine-shape.ts";
-import type { DriverStep, StartContext } from "../hypervisor/driver.ts";
+import type { StartContext } from "../hypervisor/driver.ts";
 import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
-import { RingFile } from "../persist/ring-file.ts";
 import { guestSharedDirectory } from "../storage/guest-paths.ts";
 import type { GuestStorage } from "../storage/guest-storage.ts";
 import { makeSharedTree, type SharedTree } from "../storage/shared-tree.ts";
@@ -23,14 +22,14 @@ import type { Cloning } from "./cloning.ts";
 import { livingContainers } from "./fit-machine.ts";
 import { type HostResources, takeOwnJournal } from "./host-resources.ts";
 import { bootSizeOf } from "./machine-size.ts";
+import { ownBacking, ownMemory } from "./own-memory.ts";
 import type { Sandbox, SandboxHost } from "./sandbox.ts";
+import { consoleFile, startContextOf } from "./start-context.ts";
 import { type rareNeedsOf, sharedTree } from "./storage-choices.ts";
 import type { WarmMachine } from "./warm.ts";
 
 /** Of one call to an agent that has answered before. */
 const callTimeoutMs = 60_000;
-/** Of what the guest prints, on disk; in text about three thousand lines. */
-const maxConsoleBytes = 256 * 1024;
 
 export interface BootRequest {
   readonly hostname: string;
@@ -43,12 +42,14 @@ export interface BootRequest {
   /** Whether a container of the sandbox has, or may come to have, files of the host. */
   readonly sharing: boolean;
   readonly rare: RareNeeds;
+  /** Its memory can be saved while it works. */
+  readonly saving: boolean;
 }
 
 type RareNeeds = ReturnType<typeof rareNeedsOf>;
 
 /** What a machine starts with. */
-interface MachineNeeds extends Pick<BootRequest, "cloning" | "sharing" | "rare"> {
+interface MachineNeeds extends Pick<BootRequest, "cloning" | "sharing" | "rare" | "saving"> {
   readonly warm: WarmMachine | undefined;
   /** Of the host, for the guest to see. */
   readonly view: string;
@@ -107,24 +108,15 @@ async function startAndShare(
 }
 
 async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: AbortSignal): Promise<StartedMachine> {
-  const { os, config, id, paths, timeline, log } = sandbox.host;
+  const { os, config, id, paths, timeline } = sandbox.host;
   const { journal } = sandbox.resources as HostResources;
   if (needs.warm !== undefined) {
     timeline.mark("agent");
     return needs.warm;
   }
   await journal.make({ kind: "directory", path: paths.vm }, () => os.files.makeDir(paths.vm, 0o700));
-  const console = consoleFile(sandbox);
-  sandbox.console = console;
-  const context: StartContext = {
-    willMake: (step: DriverStep) => journal.record(step),
-    made: (key, process) => journal.made(key, process),
-    signal,
-    phase: (name) => timeline.mark(name),
-    onConsoleLine: (line) => console.add(`${new Date(os.clock.now()).toISOString()} ${line}`),
-    log: (level, message, fields) => log[level](message, { phase: "vm", ...fields }),
-  };
-  const { view, disks, sharing, rare } = needs;
+  const context = startContextOf(sandbox, journal, signal);
+  const { view, disks, sharing, rare, saving } = needs;
   // Born into the same cgroups as this process, which the command made.
   const setting = { id, directory: paths.vm, disks, cgroups: machineCgroupsIn(journal.content.steps) };
   const cloned = await tryClone(sandbox, needs, setting, context);
@@ -135,7 +127,9 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
   const directory = sharing ? sharedTree(config, view) : undefined;
   const sharedDirectories = directory === undefined ? [] : [directory];
   const size = bootSizeOf(config, livingContainers(sandbox));
-  const vm = await startVm(os, config, { ...setting, ...rare, sharedDirectories, size }, context);
+  const keeper = saving ? await ownMemory(sandbox, journal, { disks, memoryMiB: size.memoryMiB }, signal) : undefined;
+  const memory = keeper === undefined ? {} : { memoryBacking: ownBacking(keeper) };
+  const vm = await startVm(os, config, { ...setting, ...rare, sharedDirectories, size, ...memory }, context);
   timeline.mark("agent");
   return cloned.build === undefined ? { vm, directory } : { vm, directory, build: cloned.build };
 }
@@ -211,13 +205,6 @@ function makeTemplate({ host: { os, log } }: Sandbox, build: BuildRequest): void
   startBuilder(os, build).catch((error: unknown) => {
     log.warn(`no template is made: ${messageOf(error)}`, { phase: "template" });
   });
-}
-
-/** A guest can print for ever, and its last words may be all that is known of its end. */
-function consoleFile({ host: { os, paths, log } }: Sandbox): RingFile {
-  const onFailure = (error: unknown): void =>
-    log.warn(`the console cannot be kept: ${messageOf(error)}`, { phase: "vm" });
-  return new RingFile(os, paths.console, { maxBytes: maxConsoleBytes, onFailure });
 }
 
 function modulesOf({ agent }: Config) {

@@ -5,10 +5,11 @@
 import { containerTypeOf } from "../oci/container-role.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { bootSandbox } from "./boot.ts";
-import { cloningOf } from "./cloning.ts";
+import { type Cloning, cloningOf } from "./cloning.ts";
 import { sharingFor } from "./file-sharing.ts";
 import { type Created, type CreateRequest, makeContainer } from "./make-container.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { savingOf } from "./saving.ts";
 import { stopSandbox } from "./stop.ts";
 import { rareNeedsOf } from "./storage-choices.ts";
 
@@ -30,10 +31,13 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
       (container, share, disks, plan) => {
         const { spec } = container.bundle;
         const hostname = spec.hostname ?? id.slice(0, 64);
-        const cloning = cloningOf(host, plan, spec.annotations);
         const sharing = sharingFor(sandbox, container, plan);
         const rare = rareNeedsOf(sandbox.host.config, plan, containerTypeOf(spec.annotations) !== "single_container");
-        return bootSandbox(sandbox, { hostname, share, disks, cloning, sharing, rare }, signal);
+        sandbox.saving = savingOf(sandbox.host, plan, spec.annotations);
+        const saving = sandbox.saving.kind === "possible";
+        // The memory of a clone is its own page by page, in no file.
+        const cloning: Cloning = saving ? { kind: "off" } : cloningOf(host, plan, spec.annotations);
+        return bootSandbox(sandbox, { hostname, share, disks, cloning, sharing, rare, saving }, signal);
       },
       signal,
     );

@@ -170,6 +170,7 @@ async function createInGuest(
 ): Promise<void> {
   const { vm } = sandbox.running();
   const ports = takePorts(sandbox, process.terminal);
+  process.ports = ports;
   const size = process.consoleSize;
   const consoleSize = size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } };
   const document = { ...spec, process: { ...spec.process, ...consoleSize } };

@@ -7,6 +7,7 @@ import type { ProcessId } from "../sys/os.ts";
 import { onAbort } from "../util/abort.ts";
 import { deferred } from "../util/deferred.ts";
 import { KumiteError } from "../util/errors.ts";
+import type { StreamPorts } from "./guest-streams.ts";
 import { canMove, type LifeState } from "./state.ts";
 import { ProcessStdio } from "./stdio.ts";
 
@@ -75,6 +76,8 @@ export class SandboxProcess {
   readonly stdio: ProcessStdio;
   /** Resolves once, when the end is known and the output is through. */
   readonly exited: Promise<Exit>;
+  /** Of its streams in the guest; set when it is made there. */
+  ports: StreamPorts | undefined;
   /** What a terminal gets when it exists. */
   consoleSize: ConsoleSize | undefined;
   #state: ProcessState = { phase: "creating" };

@@ -16,7 +16,9 @@ import type { Vm } from "../vm/vm.ts";
 import type { Container } from "./container.ts";
 import type { HostResources } from "./host-resources.ts";
 import type { OomWatch } from "./oom.ts";
+import type { SavableMachine } from "./own-memory.ts";
 import { ProcessTable } from "./process-table.ts";
+import type { Saving } from "./saving.ts";
 import type { Timeline } from "./timeline.ts";
 import type { WarmMachine } from "./warm.ts";
 
@@ -33,6 +35,8 @@ export interface SandboxHost {
   readonly id: string;
   readonly paths: SandboxPaths;
   readonly timeline: Timeline;
+  /** Whether the sandbox is to be one that can be saved while it works; default: no. */
+  readonly saves?: "required" | "if-possible";
 }
 
 /** A container that is being added. */
@@ -77,6 +81,14 @@ export class Sandbox {
   failure: string | undefined;
   /** Changes of the machine's size and of its limits, one after the other. */
   readonly sizeChanges = new Turns();
+  /** Set by `create.ts` and `restore.ts`. */
+  saving: Saving = { kind: "impossible", why: "nobody asked for it" };
+  /** Of the container that the sandbox is made with, as the agent knows it. */
+  nameInGuest: string;
+  /** Set by `own-memory.ts`: it can be saved while it works. */
+  savable: SavableMachine | undefined;
+  /** One snapshot after the other. */
+  readonly snapshots = new Turns();
   /** Set by `fit-machine.ts`: the host has limits for the machine, or it was told that it has none. */
   limited = false;
   /** Each vCPU has a processor of the host of its own. */
@@ -90,6 +102,7 @@ export class Sandbox {
 
   constructor(host: SandboxHost) {
     this.host = host;
+    this.nameInGuest = host.id;
     this.ended = this.#ended.promise;
   }
 
@@ -117,6 +130,15 @@ export class Sandbox {
   takePort(): number {
     this.#nextPort += 1;
     return this.#nextPort;
+  }
+
+  /** The last one that was taken; in a copy the ports up to the original's are taken too. */
+  get lastPort(): number {
+    return this.#nextPort;
+  }
+
+  skipPorts(last: number): void {
+    this.#nextPort = Math.max(this.#nextPort, last);
   }
 
   end(): void {

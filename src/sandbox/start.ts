@@ -95,6 +95,7 @@ async function requireRelay(process: SandboxProcess, signal: AbortSignal): Promi
 async function startExec(sandbox: Sandbox, vm: Vm, process: SandboxProcess, spec: OciProcess): Promise<void> {
   const { containerId, execId = "" } = process.key;
   const ports = takePorts(sandbox, process.terminal);
+  process.ports = ports;
   const size = process.consoleSize;
   const document = {
     ...processForGuest(spec),

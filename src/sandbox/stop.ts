@@ -25,6 +25,7 @@ async function stop(sandbox: Sandbox): Promise<void> {
   await endAdditions(sandbox);
   if (before.phase === "running") await stopMachine(sandbox, before.vm);
   await sandbox.warm?.discard();
+  await sandbox.savable?.keeper[Symbol.asyncDispose]();
   const { own, added } = containersOf(sandbox);
   // Their mounts lie in the sandbox's tree.
   await Promise.all(added.map((container) => stopContainer(sandbox, container)));

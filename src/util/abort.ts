@@ -50,6 +50,11 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
+/** A signal that never aborts, for one piece of work: who waits on one for all leaves listeners on it. */
+export function unlimited(): AbortSignal {
+  return new AbortController().signal;
+}
+
 /** A controller that also aborts when a parent does. */
 export interface LinkedController {
   readonly signal: AbortSignal;

@@ -32,6 +32,8 @@ export const errorCodes = [
   "shim/unreachable",
   "shim/start-failed",
   "storage/failed",
+  "snapshot/impossible",
+  "snapshot/invalid",
   "cgroup/failed",
   "journal/corrupt",
   "cleanup/incomplete",

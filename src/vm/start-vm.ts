@@ -2,7 +2,8 @@
  * Starts a machine and waits for its agent: the part of a start that is the same whatever the machine is made of.
  * When the guest does not come up, the error says how far it came.
  */
-import { connectAgent } from "../agent-client/connect.ts";
+import { type ConnectOptions, connectAgent } from "../agent-client/connect.ts";
+import { renamedAgent } from "../agent-client/renamed.ts";
 import type { Config } from "../config/config.ts";
 import type { RunningVm, StartContext, VmExit } from "../hypervisor/driver.ts";
 import type { Os } from "../sys/os.ts";
@@ -27,7 +28,9 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
   const spec = specOf(config, request, driver.capabilities);
   const machine = await driver.start(spec, context);
   try {
-    const agent = await connectOrEnd(machine, request.dialTimeoutMs ?? config.agent.dialTimeoutMs, context.signal);
+    const { takesOver, dialTimeoutMs: timeoutMs = config.agent.dialTimeoutMs } = request;
+    const connected = await connectOrEnd(machine, { timeoutMs, replacing: takesOver?.token, signal: context.signal });
+    const agent = takesOver === undefined ? connected : renamedAgent(connected, takesOver.container);
     context.log("info", "the agent answered", {
       version: agent.version,
       ms: Math.round(os.clock.monotonic() - startedMs),
@@ -42,7 +45,7 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
 }
 
 /** A machine that ends will never answer: that is known long before the time limit. */
-async function connectOrEnd(machine: RunningVm, timeoutMs: number, signal: AbortSignal) {
+async function connectOrEnd(machine: RunningVm, { signal, ...options }: ConnectOptions) {
   const life = new AbortController();
   const stop = (): void => life.abort(signal.reason);
   if (signal.aborted) stop();
@@ -55,7 +58,7 @@ async function connectOrEnd(machine: RunningVm, timeoutMs: number, signal: Abort
   // It loses the race whenever the agent answers, and rejects much later.
   ended.catch(() => {});
   try {
-    return await Promise.race([connectAgent(machine.agentChannel, { signal: life.signal, timeoutMs }), ended]);
+    return await Promise.race([connectAgent(machine.agentChannel, { ...options, signal: life.signal }), ended]);
   } catch (error) {
     // The channel of a machine that ends breaks a moment before its end is known, and the end says more.
     if (!life.signal.aborted && !isKumiteError(error, "timeout")) await failSoon(ended);

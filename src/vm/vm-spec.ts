@@ -1,4 +1,5 @@
 /** What machine the configuration asks for, as far as the driver's capabilities allow. Names no driver. */
+import type { ContainerName } from "../agent-client/renamed.ts";
 import { type Config, type HypervisorConfig, hypervisorConfigOf } from "../config/config.ts";
 import type { DriverCapabilities } from "../hypervisor/driver.ts";
 import type { GuestFiles, MemoryBacking, VmSpec } from "../hypervisor/spec.ts";
@@ -19,6 +20,14 @@ export interface VmRequest
   readonly kernelParameters?: readonly string[];
   /** Instead of the configuration's limit for the agent's first answer. */
   readonly dialTimeoutMs?: number;
+  /** It goes on from a machine whose agent was at work. */
+  readonly takesOver?: TakenOver;
+}
+
+export interface TakenOver {
+  /** That its host has left with the agent. */
+  readonly token: Uint8Array;
+  readonly container: ContainerName;
 }
 
 export interface BootSize {
@@ -31,7 +40,15 @@ export interface BootSize {
 }
 
 export function specOf(config: Config, request: VmRequest, capabilities: DriverCapabilities): VmSpec {
-  const { kernelParameters = [], dialTimeoutMs: _ours, size, disks = [], rareDrivers = false, ...rest } = request;
+  const {
+    kernelParameters = [],
+    dialTimeoutMs: _ours,
+    takesOver: _alsoOurs,
+    size,
+    disks = [],
+    rareDrivers = false,
+    ...rest
+  } = request;
   const machine = hypervisorConfigOf(config);
   return {
     ...sizeOf(machine, size, capabilities),

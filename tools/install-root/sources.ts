@@ -26,6 +26,11 @@ export const guestModules: readonly EngineModule[] = [{ name: "agent", entry: so
 export const shimEntry = source("src/shim/main.ts");
 export const cacheEntry = source("src/factory/grpc/main.ts");
 
+export const libraryEntry = source("src/index.ts");
+
+/** Where a working tree keeps the declarations of the library; `package.json` names it. */
+export const typesDirectory = resolve(repository, "build/types");
+
 function source(path: string): string {
   return resolve(repository, path);
 }

@@ -8,7 +8,7 @@ import { withDeadline } from "../../util/deadline.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { signalNumbers } from "../../util/signals.ts";
 import { encodeUtf8 } from "../../util/text.ts";
-import { type KeeperPlace, keeperDescriptor, keeperName, maxKeeperLine, parsePlace } from "./protocol.ts";
+import { filledWord, type KeeperPlace, keeperDescriptor, keeperName, maxKeeperLine, parsePlace } from "./protocol.ts";
 
 export interface KeeperRequest {
   /** Of the executable `kumite`. */
@@ -17,6 +17,8 @@ export interface KeeperRequest {
   readonly memoryBytes: number;
   /** It outlives its builder there. */
   readonly cgroups: readonly string[];
+  /** The memory is a copy of another's: `fill` makes it before a machine has it. */
+  readonly filled?: boolean;
 }
 
 /** Of one answer; copying and sealing take milliseconds. */
@@ -31,10 +33,10 @@ export class Keeper implements AsyncDisposable {
   #kept = false;
 
   /** @throws KumiteError `system/failed`, `timeout`, `aborted`; SystemError when it cannot be started */
-  static async start(os: Os, { program, key, memoryBytes, cgroups }: KeeperRequest, signal: AbortSignal) {
+  static async start(os: Os, { program, key, memoryBytes, cgroups, filled }: KeeperRequest, signal: AbortSignal) {
     const child = await os.processes.spawn({
       path: program,
-      argv: [keeperName, key, String(memoryBytes)],
+      argv: [keeperName, key, String(memoryBytes), ...(filled === true ? [filledWord] : [])],
       env: {},
       cwd: "/",
       newSession: true,
@@ -56,6 +58,16 @@ export class Keeper implements AsyncDisposable {
     this.#reader = reader;
     this.process = { pid: child.pid, startTicks: child.startTicks };
     this.memory = memory;
+  }
+
+  /**
+   * Makes the memory what the file is that `copy` is given the way to; from then on its size is what it is.
+   * @throws what `copy` does, and as `start`
+   */
+  async fill(copy: (memory: string) => Promise<void>, signal: AbortSignal): Promise<void> {
+    await copy(descriptorPath(this.process, this.memory));
+    await streamOf(this.#child).write(encodeUtf8(`${JSON.stringify({ filled: true })}\n`));
+    await nextPlace(this.#reader, signal);
   }
 
   /** Nobody may have the memory mapped for writing any more. Returns the descriptor of the state. */

@@ -11,7 +11,7 @@ import type { ByteStream } from "../../sys/os.ts";
 import { ByteReader } from "../../util/byte-reader.ts";
 import { isRecord, parseJson } from "../../util/json.ts";
 import { encodeUtf8 } from "../../util/text.ts";
-import { type KeeperPlace, keeperDescriptor, maxKeeperLine } from "./protocol.ts";
+import { filledWord, type KeeperPlace, keeperDescriptor, maxKeeperLine } from "./protocol.ts";
 
 const statusBroken = 2;
 /** A state that is larger is none of ours. */
@@ -19,13 +19,17 @@ const maxStateBytes = 64 * 1024 * 1024;
 const unchanging = seal.writing | seal.futureWriting | seal.growing | seal.shrinking | seal.sealing;
 
 async function main(): Promise<void> {
-  const [, key = "", size = ""] = os.self.argv;
+  const [, key = "", size = "", word] = os.self.argv;
   const stream = os.self.stream(keeperDescriptor);
+  const reader = new ByteReader(stream);
   const memory = makeMemoryFile(`kumite-template-${key}`, Number(size));
+  if (word === filledWord) {
+    await tell(stream, { memory });
+    if ((await nextLine(reader))?.filled !== true) return os.self.exit(statusBroken);
+  }
   // The VMM that makes the template writes to it and has no reason to do more.
   addSeals(memory, seal.growing | seal.shrinking);
   await tell(stream, { memory });
-  const reader = new ByteReader(stream);
   const asked = await nextLine(reader);
   const length = asked?.state;
   if (typeof length !== "number" || !(length > 0 && length <= maxStateBytes)) return os.self.exit(statusBroken);

@@ -1,12 +1,16 @@
 /**
  * What the builder of a template and the process that keeps it say to each other: lines of JSON on one stream.
  * builder: `{"state": <bytes>}` and that many bytes, then `{"keep": true}`; keeper: a `KeeperPlace` at its start and after
- * the state. A keeper whose stream ends before `keep` ends too: what nobody has published is of no use.
+ * the state. With `filledWord` at the end of its command line the builder says `{"filled": true}` first, when the memory has
+ * its content, and is answered too. A keeper whose stream ends before `keep` ends too: what nobody has published is of no use.
  */
 import { isRecord, parseJson } from "../../util/json.ts";
 
 /** Descriptor of the stream in the keeper. */
 export const keeperDescriptor = 3;
+
+/** The builder writes the memory before a machine has it. */
+export const filledWord = "filled";
 
 /** Name of the program, which it has in the process table. */
 export const keeperName = "kumite-keeper";

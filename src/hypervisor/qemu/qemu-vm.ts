@@ -8,6 +8,7 @@ import { concat } from "../../util/bytes.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { deferred } from "../../util/deferred.ts";
 import { KumiteError, messageOf } from "../../util/errors.ts";
+import { retry } from "../../util/retry.ts";
 import type { Scope } from "../../util/scope.ts";
 import type { GuestConsole, GuestShare, RunningVm, StartContext, VmExit, VmSnapshots } from "../driver.ts";
 import { LineTail } from "../line-tail.ts";
@@ -76,8 +77,8 @@ export class QemuVm implements RunningVm {
   readonly #console: LineTail;
   readonly #exited = deferred<VmExit>();
   readonly #agentListens = deferred();
-  /** Of the one migration that is under way. */
-  readonly #migrated = deferred<string>();
+  /** Of the one migration that is under way, or the last one. */
+  #migrated = deferred<string>();
   readonly #devices = new DeviceEvents();
   #monitor: QmpClient | undefined;
   #plug: MachinePlug | undefined;
@@ -302,6 +303,7 @@ export class QemuVm implements RunningVm {
   async #save(socket: string, signal: AbortSignal): Promise<Uint8Array> {
     const { context, os } = this.#parts;
     const monitor = this.#connected();
+    this.#migrated = deferred();
     await context.willMake({ kind: "file", path: socket });
     const listener = await os.sockets.listen(socket, 0o600);
     try {
@@ -313,10 +315,21 @@ export class QemuVm implements RunningVm {
         monitor.execute("migrate", { uri: `unix:${socket}` }, { signal }),
         this.#migration("saving the machine", signal),
       ]);
-      return await state;
+      const bytes = await state;
+      await this.#migrationOver(monitor);
+      return bytes;
     } finally {
       await listener.close();
     }
+  }
+
+  /** QEMU tells of the completion before it has done everything, and would refuse to let the guest go on. */
+  async #migrationOver(monitor: QmpClient): Promise<void> {
+    const look = async (): Promise<void> => {
+      const { status } = await monitor.execute("query-status", {});
+      if (status === "finish-migrate") throw new KumiteError("hypervisor/protocol", "the migration does not end");
+    };
+    await retry(look, { what: "the end of the migration", timeoutMs: migrationTimeoutMs, firstPauseMs: 1 });
   }
 
   async #migration(what: string, signal: AbortSignal): Promise<void> {

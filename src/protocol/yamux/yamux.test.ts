@@ -347,7 +347,7 @@ describe("the end of a session", () => {
 
 describe("a quiet session", () => {
   it("has had everything read that it sent before, and sends nothing until it is let go on", async () => {
-    const { client, server } = connect();
+    const { client, server } = connect({});
     const ours = client.open();
     const theirs = await accepted(server);
     const release = await client.quiesce();
@@ -364,7 +364,7 @@ describe("a quiet session", () => {
   });
 
   it("can end", async () => {
-    const { client, server } = connect();
+    const { client, server } = connect({});
     await client.quiesce();
     client.close();
     assert.match((await server.closed).message, /the peer closed the connection/);

@@ -6,6 +6,7 @@ import type { Disk, DiskBus } from "../../hypervisor/spec.ts";
 import type { Journal } from "../../persist/journal.ts";
 import type { Os } from "../../sys/os.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
+import { toHex } from "../../util/hex.ts";
 import { diskOf, layerBus } from "../disk-names.ts";
 import { type ImageCache, imageOf } from "./image-cache.ts";
 import type { DiskSource, LowerLayer, RootfsPlan } from "./rootfs-plan.ts";
@@ -65,19 +66,26 @@ async function makeLower(
   }
 }
 
-async function makeUpper(
-  os: Os,
-  { journal, upperDirectory, upperMiB }: RootfsWorkshop,
-  containerId: string,
-  signal: AbortSignal,
-): Promise<Disk> {
-  await os.files.makeDirs(upperDirectory, 0o700);
-  // Sandboxes of several roots may have the same ids.
-  const name = [...os.random(8)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const path = `${upperDirectory}/${name}.ext4`;
+async function makeUpper(os: Os, workshop: RootfsWorkshop, containerId: string, signal: AbortSignal): Promise<Disk> {
+  const { journal, upperMiB } = workshop;
+  const path = await newUpperPath(os, workshop);
   await makeUpperDisk(os, journal, { path, sizeMiB: upperMiB }, signal);
   // It goes with the machine: what the guest flushes need not reach the medium.
   return diskOf(containerId, "upper", { path, readOnly: false, cache: { direct: false, noFlush: true } }, layerBus);
+}
+
+async function newUpperPath(os: Os, { upperDirectory }: RootfsWorkshop): Promise<string> {
+  await os.files.makeDirs(upperDirectory, 0o700);
+  // Sandboxes of several roots may have the same ids.
+  return `${upperDirectory}/${toHex(os.random(8))}.ext4`;
+}
+
+/** An empty file for the copy of an upper layer, in the journal. */
+export async function newUpperFile(os: Os, workshop: RootfsWorkshop): Promise<string> {
+  const path = await newUpperPath(os, workshop);
+  await workshop.journal.record({ kind: "file", path });
+  await os.files.write(path, "", { exclusive: true });
+  return path;
 }
 
 /**

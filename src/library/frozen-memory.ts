@@ -1,0 +1,45 @@
+/**
+ * The memory and device state of a saved machine, held by a process that nobody can make change them any more: every machine
+ * that goes on from there maps them for itself. Ends with this process, and leaves nothing.
+ */
+import type { Config } from "../config/config.ts";
+import { descriptorPath, Keeper, memoryBytesOf } from "../factory/keeper/keeper.ts";
+import { copySparse } from "../storage/copy-file.ts";
+import type { Os } from "../sys/os.ts";
+
+export interface FrozenMemory extends AsyncDisposable {
+  /** Paths, for as long as it is not disposed. */
+  readonly memory: string;
+  readonly state: string;
+}
+
+export interface MemorySource {
+  readonly memoryMiB: number;
+  /** Path. */
+  readonly memory: string;
+  readonly state: Uint8Array;
+}
+
+/** @throws KumiteError `storage/failed`, `system/failed`, `timeout`, `aborted`; nothing is left then */
+export async function holdMemory(
+  os: Os,
+  config: Config,
+  { memoryMiB, memory, state }: MemorySource,
+  signal: AbortSignal,
+): Promise<FrozenMemory> {
+  const program = `${config.installRoot}/kumite`;
+  const request = { program, key: "snapshot", memoryBytes: memoryBytesOf(memoryMiB), cgroups: [], filled: true };
+  const keeper = await Keeper.start(os, request, signal);
+  try {
+    await keeper.fill((path) => copySparse(os, memory, path, signal), signal);
+    const sealed = await keeper.seal(state, signal);
+    return {
+      memory: descriptorPath(keeper.process, keeper.memory),
+      state: descriptorPath(keeper.process, sealed),
+      [Symbol.asyncDispose]: () => keeper[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await keeper[Symbol.asyncDispose]();
+    throw error;
+  }
+}

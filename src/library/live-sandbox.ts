@@ -1,0 +1,200 @@
+/** A sandbox that runs, as programs have it: run things in it, save it, fork it, end it. */
+import { execProcess } from "../sandbox/exec.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Saving } from "../sandbox/saving.ts";
+import { freezeSandbox, requireSavable } from "../sandbox/snapshot.ts";
+import { startProcess } from "../sandbox/start.ts";
+import { throwIfAborted, unlimited } from "../util/abort.ts";
+import { concat } from "../util/bytes.ts";
+import { KumiteError } from "../util/errors.ts";
+import { decodeUtf8 } from "../util/text.ts";
+import { disksFor, placesFor, removeAll, startCopies } from "./copies.ts";
+import { holdMemory } from "./frozen-memory.ts";
+import { type HostOptions, type ProcessOptions, processWith } from "./options.ts";
+import { newId, removeSandbox, selfOf } from "./place.ts";
+import { attachProcess, type ProcessExit, type RunningProcess } from "./process.ts";
+import { writeSnapshot } from "./snapshot-directory.ts";
+
+export interface ExecOptions extends ProcessOptions {
+  /** Ends the waiting for the start. */
+  readonly signal?: AbortSignal;
+}
+
+export interface RunOptions extends ExecOptions {
+  /** Standard input, text as UTF-8; default: none. */
+  readonly input?: string | Uint8Array;
+  /** Of each of both outputs in `bytes`; default 16 MiB. */
+  readonly maxOutputBytes?: number;
+}
+
+/** What ran, when it is over. */
+export interface Finished extends ProcessExit {
+  /** As UTF-8; what is none is replaced. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface ForkOptions {
+  /** It can be saved and forked itself. Costs it a copy of the memory; default false: what forks do not change is there once. */
+  readonly savable?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+const sigkill = 9;
+const defaultOutputBytes = 16 * 1024 * 1024;
+
+export class LiveSandbox implements AsyncDisposable {
+  /** Of the sandbox, which the verbs know it by too. */
+  readonly id: string;
+  /** Its own process: with it the sandbox ends. */
+  readonly main: RunningProcess;
+  /** Processes beside it that ran when the snapshot was taken which this sandbox goes on from. */
+  readonly others: readonly RunningProcess[];
+  readonly #sandbox: Sandbox;
+  readonly #options: HostOptions;
+  #execs = 0;
+  #closing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(
+    sandbox: Sandbox,
+    options: HostOptions,
+    [main, ...others]: readonly [RunningProcess, ...RunningProcess[]],
+  ) {
+    this.id = sandbox.host.id;
+    this.main = main;
+    this.others = others;
+    this.#sandbox = sandbox;
+    this.#options = options;
+  }
+
+  /** Whether it can be saved and forked, and why not. */
+  get saving(): Saving {
+    return this.#sandbox.saving;
+  }
+
+  /** Pid of the machine's process on the host. @throws KumiteError `container/wrong-state` */
+  get machinePid(): number {
+    return this.#sandbox.running().vm.machine.pid;
+  }
+
+  /**
+   * Starts a process; resolves when it runs. Its `exited` waits for both outputs to be read.
+   * @throws KumiteError `process/executable-not-found`, `container/wrong-state`, `oci/spec-invalid`
+   */
+  async exec(args: readonly [string, ...string[]], options: ExecOptions = {}): Promise<RunningProcess> {
+    const sandbox = this.#sandbox;
+    const { os, id } = sandbox.host;
+    const { consoleSize: _none, ...own } = sandbox.container(id).bundle.spec.process;
+    const document = { ...processWith(own, options), args: [...args], terminal: false };
+    this.#execs += 1;
+    // A copy has those of its original.
+    const execId = `exec-${id}-${this.#execs}`.slice(-128);
+    const process = execProcess(sandbox, { containerId: id, execId, document, terminal: false, relay: selfOf(os) });
+    const running = await attachProcess(sandbox, process);
+    await startProcess(sandbox, process.key, options.signal ?? unlimited());
+    return running;
+  }
+
+  /**
+   * Runs a process to its end.
+   * @throws as `exec`; KumiteError `usage/invalid` when it writes more than `maxOutputBytes`: it is killed then; `aborted`
+   */
+  async run(args: readonly [string, ...string[]], options: RunOptions = {}): Promise<Finished> {
+    const { input = "", maxOutputBytes = defaultOutputBytes, signal } = options;
+    const process = await this.exec(args, options);
+    const kill = (): void => void process.kill(sigkill).catch(() => {});
+    signal?.addEventListener("abort", kill, { once: true });
+    try {
+      const feeding = process.stdin.write(input).then(() => process.stdin.end());
+      // A process that reads no input is nobody's failure.
+      feeding.catch(() => {});
+      const [stdout, stderr, exit] = await Promise.all([
+        collect(process.stdout, maxOutputBytes),
+        collect(process.stderr, maxOutputBytes),
+        process.exited,
+      ]);
+      throwIfAborted(signal);
+      return { ...exit, stdout: decodeUtf8(stdout), stderr: decodeUtf8(stderr) };
+    } catch (error) {
+      kill();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", kill);
+    }
+  }
+
+  /**
+   * Writes the sandbox as it is now into a directory that does not exist yet, for `openSnapshot`. It stands still meanwhile.
+   * @throws KumiteError `snapshot/impossible`, `container/wrong-state`, `storage/failed`; nothing is left of the directory then
+   */
+  async save(directory: string, { signal = unlimited() }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    await writeSnapshot(this.#sandbox, directory, this.#options, signal);
+  }
+
+  /** A copy of the sandbox that goes on beside it. @throws as `forkMany` */
+  async fork(options: ForkOptions = {}): Promise<LiveSandbox> {
+    const [fork] = await this.forkMany(1, options);
+    return fork as LiveSandbox;
+  }
+
+  /**
+   * Copies of this moment, all or none. The sandbox stands still while memory and disk are copied, once for all.
+   * @throws KumiteError `snapshot/impossible`, `container/wrong-state`; of the start of a machine
+   */
+  async forkMany(count: number, { savable = false, signal = unlimited() }: ForkOptions = {}): Promise<LiveSandbox[]> {
+    const sandbox = this.#sandbox;
+    const { os, config } = sandbox.host;
+    const { memoryMiB } = requireSavable(sandbox);
+    const container = { nameInGuest: this.id, ...sandbox.container(this.id) };
+    const ids = Array.from({ length: count }, () => newId(os));
+    const places = await placesFor(os, { ids, config, options: this.#options, savable }, { container });
+    try {
+      const { saved, disks, memory } = await freezeSandbox(
+        sandbox,
+        async (frozen) => {
+          const copied = await disksFor(places, frozen, signal);
+          const held = await holdMemory(os, config, { ...frozen, memoryMiB }, signal);
+          return { saved: frozen.saved, disks: copied, memory: held };
+        },
+        signal,
+      );
+      // A machine that has mapped it needs no keeper any more.
+      await using held = memory;
+      await startCopies(os, places, { saved, memory: held, disks, savable }, signal);
+      return await Promise.all(places.map((place) => liveSandbox(place, this.#options)));
+    } catch (error) {
+      await removeAll(places);
+      throw error;
+    }
+  }
+
+  /** Ends everything in it and removes all of it from the host. Idempotent. @throws KumiteError `cleanup/incomplete` */
+  async close(): Promise<void> {
+    this.#closing ??= removeSandbox(this.#sandbox);
+    await this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** @internal Of a sandbox whose container runs: takes the streams of all its processes. */
+export async function liveSandbox(sandbox: Sandbox, options: HostOptions): Promise<LiveSandbox> {
+  const [main, ...others] = sandbox.processes.of(sandbox.host.id);
+  if (main === undefined) throw new KumiteError("internal", `sandbox ${sandbox.host.id} has no process`);
+  const running = await Promise.all(others.map((process) => attachProcess(sandbox, process)));
+  return new LiveSandbox(sandbox, options, [await attachProcess(sandbox, main), ...running]);
+}
+
+async function collect(pieces: AsyncIterable<Uint8Array>, limit: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of pieces) {
+    parts.push(piece);
+    length += piece.length;
+    if (length > limit) throw new KumiteError("usage/invalid", `the process wrote more than ${limit} bytes`);
+  }
+  return concat(parts);
+}

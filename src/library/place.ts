@@ -1,0 +1,68 @@
+/**
+ * A sandbox in this process, in the part that the shim has for the verbs: its claim, its log and the object that holds it.
+ * Whatever becomes of it, `removeSandbox` leaves nothing; when this process is killed, `kumite recover` does the same.
+ */
+import type { Config } from "../config/config.ts";
+import type { Bundle } from "../oci/bundle.ts";
+import { checkContainerId } from "../oci/container-id.ts";
+import { RingFile } from "../persist/ring-file.ts";
+import { prepareSandbox } from "../sandbox/prepare.ts";
+import { recoverContainer } from "../sandbox/recover.ts";
+import { recoverAll } from "../sandbox/recover-all.ts";
+import { Sandbox, type SandboxHost } from "../sandbox/sandbox.ts";
+import { stopSandbox } from "../sandbox/stop.ts";
+import { Timeline } from "../sandbox/timeline.ts";
+import type { Os, ProcessId } from "../sys/os.ts";
+import { toHex } from "../util/hex.ts";
+import { createLogger, type Logger, textSink } from "../util/log.ts";
+import type { HostOptions } from "./options.ts";
+
+export const libraryRoot = "/run/kumite-library";
+const maxLogBytes = 256 * 1024;
+
+export interface PlaceRequest {
+  readonly id: string;
+  readonly bundle: Bundle;
+  readonly config: Config;
+  readonly options: HostOptions;
+  readonly saves?: SandboxHost["saves"];
+}
+
+export function newId(os: Os): string {
+  return `sandbox-${toHex(os.random(6))}`;
+}
+
+/** Nothing runs yet. @throws KumiteError `container/exists`, `container/bad-id`, `cgroup/failed`; nothing is left then */
+export async function prepare(os: Os, { id, bundle, config, options, saves }: PlaceRequest): Promise<Sandbox> {
+  const { root = libraryRoot, log } = options;
+  checkContainerId(id);
+  const startedMs = os.clock.monotonic();
+  // What programs left that were killed.
+  await recoverAll(os, root).catch(() => {});
+  const { paths, journal } = await prepareSandbox(os, root, id, bundle);
+  await journal.made("shim", selfOf(os));
+  const logger = logTo(os, paths.log, config.debug, log).with({ sandbox: id });
+  for (const notice of config.notices) logger.warn(notice);
+  const timeline = new Timeline(os.clock, startedMs);
+  return new Sandbox({ os, log: logger, config, root, id, paths, timeline, ...(saves !== undefined && { saves }) });
+}
+
+/** Resolves when nothing is left, whatever it was doing. @throws KumiteError `cleanup/incomplete` */
+export async function removeSandbox(sandbox: Sandbox): Promise<void> {
+  await stopSandbox(sandbox);
+  const { os, root, id, log } = sandbox.host;
+  await recoverContainer(os, root, id, log);
+}
+
+export function selfOf({ self: { pid, startTicks } }: Os): ProcessId {
+  return { pid, startTicks };
+}
+
+function logTo(os: Os, path: string, debug: boolean, also: ((line: string) => void) | undefined): Logger {
+  const file = new RingFile(os, path, { maxBytes: maxLogBytes, onFailure: () => {} });
+  const write = (line: string): void => {
+    file.add(line.trimEnd());
+    also?.(line.trimEnd());
+  };
+  return createLogger({ sink: textSink(write), now: os.clock.now, level: debug ? "debug" : "info" });
+}

@@ -1,0 +1,75 @@
+/** A process in a sandbox of the library: its streams, its end, and signals for it. */
+import { attachRelay } from "../sandbox/attach.ts";
+import { signalInGuest } from "../sandbox/kill.ts";
+import type { SandboxProcess } from "../sandbox/process.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { StdioName } from "../sandbox/stdio.ts";
+import type { ByteStream } from "../sys/os.ts";
+import { signalNumbers } from "../util/signals.ts";
+import { streamPair } from "../util/stream-pair.ts";
+import { encodeUtf8 } from "../util/text.ts";
+
+export interface ProcessExit {
+  /** 0 to 255; 128 + n after signal n. */
+  readonly exitStatus: number;
+  /** Milliseconds since 1970. */
+  readonly exitedMs: number;
+}
+
+export interface ProcessInput {
+  /** Text as UTF-8. Resolves when it is on its way; rejects with EPIPE when the process reads no more. */
+  write(data: string | Uint8Array): Promise<void>;
+  /** The process reads its end of input. */
+  end(): Promise<void>;
+}
+
+/** A process that runs, or has. Whoever does not read its output stops it when some hundred kilobytes are waiting. */
+export interface RunningProcess {
+  /** Of the process in its sandbox; empty for the sandbox's own. */
+  readonly id: string;
+  readonly stdin: ProcessInput;
+  /** Bytes as they come, each piece once. */
+  readonly stdout: AsyncIterable<Uint8Array>;
+  readonly stderr: AsyncIterable<Uint8Array>;
+  /** Resolves when it has ended and its output was read. Never rejects. */
+  readonly exited: Promise<ProcessExit>;
+  /**
+   * @param signal number; default SIGTERM
+   * @throws KumiteError `container/wrong-state`, `agent/failed`. One that has ended is no error
+   */
+  kill(signal?: number): Promise<void>;
+}
+
+/** @internal Takes the streams of a process that the sandbox has registered. */
+export async function attachProcess(sandbox: Sandbox, process: SandboxProcess): Promise<RunningProcess> {
+  const connection = new AbortController();
+  await attachRelay(sandbox, process.key, process.relay, connection.signal);
+  const connect = (name: StdioName): ByteStream => {
+    const [theirs, ours] = streamPair();
+    process.stdio.offerRelay(name, theirs);
+    return ours;
+  };
+  const [stdin, stdout, stderr] = [connect("stdin"), connect("stdout"), connect("stderr")];
+  const exited = process.exited.then((exit) => {
+    // As a relay that has nothing left to do: the process is forgotten.
+    connection.abort();
+    return exit;
+  });
+  return {
+    id: process.key.execId ?? "",
+    stdin: {
+      write: (data) => stdin.write(typeof data === "string" ? encodeUtf8(data) : data),
+      end: () => stdin.end(),
+    },
+    stdout: piecesOf(stdout),
+    stderr: piecesOf(stderr),
+    exited,
+    kill: async (signal = signalNumbers.SIGTERM) => {
+      if (process.state.phase !== "stopped") await signalInGuest(sandbox, process, signal);
+    },
+  };
+}
+
+async function* piecesOf(stream: ByteStream): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let piece = await stream.read(); piece !== undefined; piece = await stream.read()) yield piece;
+}

@@ -1,0 +1,48 @@
+/**
+ * Whether a sandbox can be saved while it works: everything it has must be in its machine or on disks of its own. Decided from
+ * its configuration and storage plan alone, before anything is made.
+ */
+import { containerTypeOf } from "../oci/container-role.ts";
+import { type StoragePlan, sharesFiles } from "../storage/container-storage.ts";
+import { KumiteError } from "../util/errors.ts";
+import { driverFor } from "../vm/driver-for.ts";
+import type { SandboxHost } from "./sandbox.ts";
+
+export type Saving = { readonly kind: "possible" } | { readonly kind: "impossible"; readonly why: string };
+
+/** @internal @throws KumiteError `snapshot/impossible` where it is required */
+export function savingOf(
+  { os, id, config, saves }: SandboxHost,
+  plan: StoragePlan,
+  annotations: Readonly<Record<string, string>> | undefined,
+): Saving {
+  if (saves === undefined) return { kind: "impossible", why: "nobody asked for it" };
+  const why = whyNot({ os, config }, plan, annotations);
+  if (why === undefined) return { kind: "possible" };
+  if (saves === "if-possible") return { kind: "impossible", why };
+  throw new KumiteError("snapshot/impossible", `sandbox ${id} could not be saved: ${why}`, {
+    phase: "snapshot.plan",
+    hint: "give it a directory as root file system and no files of the host, or leave `savable` out",
+    data: { id },
+  });
+}
+
+function whyNot(
+  { os, config }: Pick<SandboxHost, "os" | "config">,
+  plan: StoragePlan,
+  annotations: Readonly<Record<string, string>> | undefined,
+): string | undefined {
+  const { rootfs, volumes } = plan;
+  if (!driverFor(os, config).capabilities.snapshots) return "machines of this hypervisor cannot be saved";
+  if (containerTypeOf(annotations) !== "single_container") return "it is a pod, which others may join";
+  if (!config.runtime.staticResources) {
+    return "its machine may grow while it runs (static_sandbox_resource_mgmt is not set)";
+  }
+  if (rootfs.kind === "shared") return 'the host has to see what is written to its root (rootfs_writes is "host")';
+  if (rootfs.kind === "disk" || rootfs.lower.kind === "disk")
+    return "its root file system is a disk of somebody else's";
+  if (rootfs.lower.kind === "shared") return "no image could be made of its root file system, which is shared instead";
+  if (sharesFiles(plan)) return "files of the host are shared with it, whose daemon cannot be copied";
+  if (volumes.disks.length > 0) return "a volume of it is a disk of somebody else's";
+  return undefined;
+}

@@ -1,0 +1,302 @@
+/** Sandboxes of programs: run in, saved, restored and forked while they work. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
+import { appendFile, chmod, cp, mkdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import {
+  type ErrorCode,
+  KumiteError,
+  type LiveSandbox,
+  openSandbox,
+  openSnapshot,
+  type Snapshot,
+} from "../../src/index.ts";
+import { shell } from "../support/bundle.ts";
+import { succeed } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
+
+const repository = path.resolve(import.meta.dirname, "../..");
+
+/** Counts in a variable and in a file, and says every number. */
+const counter = "trap 'exit 3' TERM; i=0; while :; do i=$((i+1)); echo $i > /count; echo $i; sleep 0.1; done";
+
+describe("a sandbox of the library", onlyKumite, () => {
+  let place: Workplace;
+  let root: string;
+  let rootfs: string;
+  let sandbox: LiveSandbox;
+  let snapshot: Snapshot;
+  let saved: string;
+  /** The last number that was written before it was saved, at least. */
+  let countBefore: number;
+
+  before(async () => {
+    place = await Workplace.open("library");
+    root = place.path("root");
+    saved = place.path("saved");
+    rootfs = path.join((await place.bundle()).directory, "rootfs");
+    sandbox = await openSandbox({ ...options(), rootfs, args: ["/bin/sh", "-c", counter], savable: true });
+    countBefore = await countIn(sandbox);
+    await sandbox.exec(["sh", "-c", "read line; echo heard $line; exec sleep 1000"]);
+    await sandbox.save(saved);
+    snapshot = await openSnapshot(saved, { root });
+  });
+  after(async () => {
+    await snapshot.close();
+    await sandbox.close();
+    await place[Symbol.asyncDispose]();
+  });
+  guardAgainstLeftOvers(() => ({
+    directories: [root, `${place.directory}/uppers`, "/run/kumite/s"],
+    // Its journal is written anew each time.
+    ignored: [`${root}/${sandbox.id}/`],
+  }));
+
+  const options = () => ({
+    root,
+    memoryMiB: 256,
+    set: [
+      `runtime.rootfs_image_directory=${place.directory}/images`,
+      `runtime.rootfs_upper_directory=${place.directory}/uppers`,
+    ],
+  });
+
+  it("runs processes, with their streams, status and surroundings", async () => {
+    const script = "cat; echo $WHO in $(pwd) as $(id -u) >&2; exit 7";
+    const finished = await sandbox.run(["sh", "-c", script], {
+      input: "in\n",
+      env: { WHO: "me" },
+      cwd: "/tmp",
+      user: { uid: 5, gid: 5 },
+    });
+    assert.deepEqual([finished.exitStatus, finished.stdout, finished.stderr], [7, "in\n", "me in /tmp as 5\n"]);
+    await assert.rejects(sandbox.run(["/no/such/program"]), failsWith("process/executable-not-found"));
+    await assert.rejects(sandbox.run(["yes"], { maxOutputBytes: 10_000 }), failsWith("usage/invalid"));
+  });
+
+  it("goes on from one point each time that it is restored, and on its own from there", async () => {
+    await using one = await snapshot.restore();
+    const first = await nextLine(one);
+    assert.ok(first > countBefore, `${first} comes after ${countBefore}`);
+    await one.run(["sh", "-c", "echo changed > /etc/passwd; echo mine > /mine"]);
+    const later = await eventually("it counts on", async () => {
+      const count = await countIn(one);
+      return count > first + 5 ? count : undefined;
+    });
+    await using two = await snapshot.restore();
+    assert.ok((await nextLine(two)) < later, "the second begins where the first has begun");
+    const { stdout } = await two.run(["sh", "-c", "head -1 /etc/passwd; ls /mine"]);
+    assert.equal(stdout, "root:x:0:0::/root:/bin/sh\n");
+    assert.ok((await countIn(sandbox)) > countBefore, "the original goes on");
+    one.main.kill();
+    assert.equal((await drained(one)).exitStatus, 3);
+  });
+
+  it("is forked while it works: the copies and the original go on, each with a name, a time and secrets of its own", async () => {
+    const script = "hostname; head -c 16 /dev/urandom | od -An -tx1; date +%s";
+    const forks = await sandbox.forkMany(2);
+    try {
+      const facts = await Promise.all([sandbox, ...forks].map((one) => one.run(["sh", "-c", script])));
+      const lines = facts.map(({ stdout }) => stdout.trim().split("\n"));
+      assert.deepEqual(
+        lines.map(([name]) => name),
+        [sandbox, ...forks].map(({ id }) => id),
+      );
+      assert.equal(new Set(lines.map(([, random]) => random)).size, 3);
+      for (const [, , seconds] of lines) assert.ok(Math.abs(Number(seconds) - Date.now() / 1000) < 60, seconds);
+      const counts = await Promise.all([sandbox, ...forks].map(countIn));
+      for (const [index, one] of [sandbox, ...forks].entries()) {
+        await eventually("it counts on", async () => ((await countIn(one)) > (counts[index] ?? 0) ? true : undefined));
+      }
+    } finally {
+      await Promise.all(forks.map((fork) => fork.close()));
+    }
+  });
+
+  it("gives the streams of all its processes to whoever has the copy", async () => {
+    await using copy = await snapshot.restore();
+    const [other] = copy.others;
+    assert.ok(other !== undefined, "the process beside its own is there");
+    await other.stdin.write("you\n");
+    for await (const piece of other.stdout) {
+      assert.equal(Buffer.from(piece).toString(), "heard you\n");
+      break;
+    }
+    assert.ok((await nextLine(copy)) > countBefore);
+  });
+
+  it("can be saved again only when that was asked for, with a memory of its own", async () => {
+    await using shared = await snapshot.restore();
+    assert.equal(shared.saving.kind, "impossible");
+    await assert.rejects(shared.fork(), failsWith("snapshot/impossible", /in common/));
+    await using own = await snapshot.restore({ savable: true });
+    await own.run(["sh", "-c", "echo second > /generation"]);
+    await using grandchild = await own.fork();
+    assert.equal((await grandchild.run(["cat", "/generation"])).stdout, "second\n");
+    assert.ok((await countIn(grandchild)) > countBefore);
+  });
+
+  it("keeps the memory of a snapshot where nobody can change it", () => {
+    const keeper = keepers().find(({ words }) => words[1] === "snapshot");
+    assert.ok(keeper !== undefined, "a process keeps it");
+    const memory = readdirSync(`/proc/${keeper.pid}/fd`)
+      .map((fd) => `/proc/${keeper.pid}/fd/${fd}`)
+      .find((file) => statSync(file).size === 256 * 1024 * 1024);
+    const fd = openSync(memory as string, "r+");
+    assert.throws(() => writeSync(fd, "x"), { code: "EPERM" });
+    assert.equal(statSync(saved).mode & 0o777, 0o700);
+  });
+
+  it("is refused before anything is made when it has to be savable and files of the host are shared with it", async () => {
+    const source = place.path("volume");
+    await mkdir(source);
+    const bundle = await place.bundle(shell("true"), (config) => {
+      config.mounts = [...(config.mounts ?? []), { destination: "/mnt", type: "bind", source, options: ["bind"] }];
+    });
+    const asked = openSandbox({ ...options(), bundle: bundle.directory, savable: true });
+    await assert.rejects(asked, failsWith("snapshot/impossible", /files of the host are shared/));
+    await assert.rejects(openSandbox({ ...options() }), failsWith("usage/invalid"));
+  });
+
+  it("is not made of a snapshot that is damaged, was not finished, or that others can reach", async () => {
+    const copy = place.path("copy");
+    const damages: [RegExp, () => Promise<void>][] = [
+      [/never finished/, () => rm(`${copy}/snapshot.json`)],
+      [/snapshot\.json is not what was saved/, () => appendTo(`${copy}/snapshot.json`, true)],
+      [/memory has 4096 bytes/, () => truncate(`${copy}/memory`, 4096)],
+      [/memory is not what was saved/, () => appendTo(`${copy}/memory`)],
+      [/state is not what was saved/, () => appendTo(`${copy}/state`)],
+      [/upper is missing/, () => rm(`${copy}/upper`)],
+      [/others than root/, () => chmod(copy, 0o755)],
+    ];
+    for (const [message, damage] of damages) {
+      await succeed(["cp", "--archive", "--sparse=always", saved, copy]);
+      await damage();
+      await assert.rejects(openSnapshot(copy, { root }), failsWith("snapshot/invalid", message));
+      await rm(copy, { recursive: true });
+    }
+    await assert.rejects(sandbox.save(saved), failsWith("storage/failed", /exists already/));
+    assert.ok(existsSync(`${saved}/snapshot.json`), "what was there is left alone");
+  });
+
+  it("leaves what `kumite recover` removes when its program is killed, in the middle of saving too", async () => {
+    const target = place.path("half");
+    const program = `
+      import { openSnapshot } from ${JSON.stringify(path.join(repository, "src/index.ts"))};
+      const snapshot = await openSnapshot(${JSON.stringify(saved)}, { root: ${JSON.stringify(root)} });
+      const copy = await snapshot.restore({ savable: true });
+      console.log("ready");
+      for (let round = 0; ; round++) await copy.save(${JSON.stringify(target)} + round + "/snapshot");`;
+    const file = place.path("program.mts");
+    await writeFile(file, program);
+    const child = spawn(process.execPath, ["--import", "tsx", file], {
+      cwd: repository,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    await eventually("it is saving", () =>
+      existsSync(`${target}0`) && readdirSync(`${target}0`).length > 0 ? true : undefined,
+    );
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    await succeed([runtimePath, "--root", root, "recover"]);
+    const written = readdirSync(place.directory).filter((name) => name.startsWith(path.basename(target)));
+    assert.notDeepEqual(written, []);
+    for (const directory of written) {
+      for (const name of readdirSync(path.join(place.directory, directory))) assert.equal(name, "snapshot");
+    }
+  });
+
+  it("is what the page about the library shows, in a program that has the package", async () => {
+    const page = await readFile(path.join(repository, "docs/library.md"), "utf8");
+    const program = /```js\n(.*?)```/s.exec(page)?.[1];
+    assert.ok(program !== undefined, "the page has a program");
+    const project = place.path("project");
+    await mkdir(`${project}/node_modules`, { recursive: true });
+    await symlink(repository, `${project}/node_modules/kumite`);
+    await writeFile(`${project}/example.mjs`, program);
+    const { stdout } = await succeed([process.execPath, `${project}/example.mjs`, rootfs]);
+    assert.deepEqual(stdout.trim().split("\n").sort(), ["prepared, fork 0", "prepared, fork 1"]);
+    await writeFile(`${project}/example.ts`, program.replace("const [rootfs]", "const [rootfs = '']"));
+    const checked = [
+      "--noEmit",
+      "--strict",
+      "--module",
+      "nodenext",
+      "--target",
+      "es2023",
+      "--lib",
+      "es2023,esnext.disposable",
+    ];
+    await cp(`${repository}/node_modules/@types`, `${project}/node_modules/@types`, { recursive: true });
+    await writeFile(`${project}/package.json`, '{"type":"module"}');
+    await succeed([`${repository}/node_modules/.bin/tsc`, ...checked, "--types", "node", `${project}/example.ts`]);
+  });
+});
+
+function failsWith(code: ErrorCode, message: RegExp = /./) {
+  return (error: unknown) => {
+    assert.ok(error instanceof KumiteError, String(error));
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, message);
+    return true;
+  };
+}
+
+async function countIn(sandbox: LiveSandbox): Promise<number> {
+  return await eventually("a number is in the file", async () => {
+    const { stdout } = await sandbox.run(["cat", "/count"]);
+    return Number(stdout) || undefined;
+  });
+}
+
+/** The next number that its own process says. */
+async function nextLine(sandbox: LiveSandbox): Promise<number> {
+  const reading = sandbox.main.stdout[Symbol.asyncIterator]();
+  const piece = await reading.next();
+  return Number(
+    Buffer.from((piece.value as Uint8Array | undefined) ?? [])
+      .toString()
+      .split("\n")[0],
+  );
+}
+
+async function drained({ main }: LiveSandbox) {
+  const rest = async (stream: AsyncIterable<Uint8Array>) => {
+    for await (const _ of stream);
+  };
+  await Promise.all([rest(main.stdout), rest(main.stderr)]);
+  return main.exited;
+}
+
+/** Nothing of its length changes. */
+async function appendTo(file: string, longer = false): Promise<void> {
+  await chmod(file, 0o600);
+  if (longer)
+    return await appendFile(file, "x").then(async () => {
+      const text = await readFile(file, "utf8");
+      await writeFile(file, text.replace('"version"', '"Version"'));
+    });
+  const fd = openSync(file, "r+");
+  writeSync(fd, "damage", 1000);
+}
+
+function keepers(): { readonly pid: string; readonly words: readonly string[] }[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => ({ pid, words: commandLine(pid) }))
+    .filter(({ words }) => words[0] === "kumite-keeper");
+}
+
+function commandLine(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}
