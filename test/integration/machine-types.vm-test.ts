@@ -29,11 +29,15 @@ enable_debug = true
 const boards = [
   {
     machineType: "q35",
-    keys: 'default_bridges = 2\npcie_root_port = 2\nenable_iommu = true\nenable_iommu_platform = true\nmachine_accelerators = "dump-guest-core=off"',
+    keys: 'default_bridges = 2\npcie_root_port = 2\nenable_iommu = true\nenable_iommu_platform = true\nmachine_accelerators = "dump-guest-core=off"\npflashes = ["/usr/share/seabios/bios-256k.bin"]',
     pci: true,
   },
   { machineType: "pc", keys: "default_bridges = 5", pci: true, hugePages: true },
-  { machineType: "microvm", keys: "default_bridges = 1\npcie_root_port = 2", pci: false },
+  {
+    machineType: "microvm",
+    keys: 'default_bridges = 1\npcie_root_port = 2\nfirmware = "/usr/share/qemu/qboot.rom"',
+    pci: false,
+  },
 ];
 
 describe("a container", onlyKumite, () => {
