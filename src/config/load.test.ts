@@ -175,6 +175,40 @@ describe("a configuration file", () => {
     assert.equal((await load("[hypervisor.qemu]\ndefault_vcpus = -1")).qemu.vcpus, cpus);
   });
 
+  it("has its numbers brought into their limits, and its lists of words in order", async () => {
+    const { qemu } = await load(`[hypervisor.qemu]
+      pcie_root_port = 20
+      pcie_switch_port = 99
+      default_bridges = 0
+      default_maxvcpus = 100000
+      default_maxmemory = 9000000000
+      virtio_fs_queue_size = 0
+      machine_accelerators = " a , ,b=c,"
+      cpu_features = "pmu=off, "
+      kernel_params = "  a=b   c  "`);
+    assert.deepEqual([qemu.pcieRootPorts, qemu.pcieSwitchPorts, qemu.bridges], [16, 16, 1]);
+    assert.equal(qemu.maxVcpus, await hostCpus(os));
+    assert.ok(qemu.maxMemoryMiB < 9_000_000_000);
+    assert.deepEqual([qemu.machineAccelerators, qemu.cpuFeatures], ["a,b=c", "pmu=off"]);
+    assert.deepEqual([qemu.kernelParameters, qemu.sharing.virtioFsQueueSize], [["a=b", "c"], 1024]);
+    const clh = "[hypervisor.clh]\nshared_fs = 'none'\n";
+    const { notices } = await load(`${clh}disk_rate_limiter_bw_one_time_burst = 5\n`);
+    assert.match(
+      notices.join(),
+      /disk_rate_limiter_bw_one_time_burst has no effect without disk_rate_limiter_bw_max_rate/,
+    );
+  });
+
+  it("takes nothing for one of several words as the default", async () => {
+    const words = ["rootfs_type", "machine_type", "shared_fs", "block_device_driver", "hot_plug_vfio"];
+    const { qemu } = await load(`[hypervisor.qemu]\n${words.map((word) => `${word} = ""\n`).join("")}`);
+    assert.deepEqual([qemu.rootfsType, qemu.machineType, qemu.sharing.fileSystem], ["ext4", "q35", "virtio-fs"]);
+    assert.deepEqual([qemu.block.driver, qemu.hotPlugVfio], ["virtio-blk", "no-port"]);
+    const { firecracker } = await load('[hypervisor.firecracker]\nblock_device_driver = ""\nshared_fs = ""\n');
+    assert.deepEqual([firecracker.block.driver, firecracker.sharing.fileSystem], ["virtio-mmio", "none"]);
+    await refused(load('[runtime]\ninternetworking_model = ""\n'), /Unknown type/);
+  });
+
   it("never makes a VM too small to boot, and says so", async () => {
     const config = await load("[hypervisor.qemu]\ndefault_memory = 64");
     assert.equal(config.qemu.memoryMiB, 2048);

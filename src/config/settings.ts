@@ -5,7 +5,15 @@
 import { isRecord } from "../util/json.ts";
 import { nearest } from "../util/nearest.ts";
 import { oneLine } from "../util/text.ts";
-import type { ConfigEra, Given, KeyTable, KeyValue } from "./key.ts";
+import {
+  type ConfigEra,
+  type Given,
+  hypervisorTables,
+  type KeySpec,
+  type KeyTable,
+  type KeyValue,
+  type TextKey,
+} from "./key.ts";
 import { isOfRustRuntime } from "./not-honoured.ts";
 import { Positions } from "./positions.ts";
 import { type Origin, type Report, rank } from "./problem.ts";
@@ -159,7 +167,13 @@ class DocumentReader {
     const fault = spec && faultOf(spec, value, this.#era);
     if (spec === undefined) this.#unknownKey(`${table}.${oneLine(key, 60)}`, key, keys, path);
     else if (fault !== undefined) this.#wrong(path, `${table}.${key} ${fault}`);
-    else this.#settings.set(table, key, { value: value as KeyValue, origin: () => this.#origin(path) });
+    else {
+      const origin = () => this.#origin(path);
+      this.#settings.set(table, key, {
+        value: isUnsaid(key, spec, value) ? defaultIn(table, spec) : (value as KeyValue),
+        origin,
+      });
+    }
   }
 
   /** A drop-in changes single keys of hypervisors and agents, and fails there for one that is not known. */
@@ -195,6 +209,18 @@ class DocumentReader {
     this.#positions ??= new Positions(text);
     return { kind, file, ...this.#positions.of(path) };
   }
+}
+
+/** Nothing, where one of several words is wanted, is as if the key were not there. A network's model is none of these. */
+function isUnsaid(key: string, spec: KeySpec, value: unknown): spec is KeySpec & TextKey {
+  if (value !== "" || spec.kind !== "text" || spec.choices === undefined || key === "internetworking_model")
+    return false;
+  return !spec.choices.includes("");
+}
+
+function defaultIn(table: string, spec: TextKey): string {
+  const own = hypervisorTables.find((name) => table === `hypervisor.${name}`);
+  return (own && spec.defaults?.[own]) ?? spec.default;
 }
 
 /** Of one file; what has more is no configuration, and each takes a search. */
