@@ -94,7 +94,7 @@ export interface Asked {
 /** Resolves when the container is created. Fails at once when its relay ends: its pid is what engines wait for. */
 export async function askForContainer({ os, interruption }: VerbContext, asking: Asking): Promise<Asked> {
   const { shim, relay, windowSize } = asking;
-  const { id, bundle } = asking.request;
+  const { id, bundle, noNewKeyring } = asking.request;
   const request = {
     id,
     bundle: bundle.path,
@@ -103,6 +103,7 @@ export async function askForContainer({ os, interruption }: VerbContext, asking:
     terminal: bundle.spec.process.terminal ?? false,
     consoleSize: windowSize && { width: windowSize.columns, height: windowSize.rows },
     relay: { pid: relay.pid, startTicks: BigInt(relay.startTicks) },
+    noNewKeyring,
   };
   const options = { timeoutMs: createTimeoutMs + hooksTimeoutMs(bundle), signal: interruption.signal };
   const engineRelay = watchRelay(os, relay, id);

@@ -158,8 +158,7 @@ const creationFlags = [
   {
     name: "no-new-keyring",
     kind: "switch",
-    ignored: "a guest shares no keyring with the host",
-    help: "do not make a session keyring",
+    help: "make no session keyring for the container: it keeps the one of its machine",
   },
   preserveFdsFlag,
   ...timelineFlags,

@@ -20,6 +20,8 @@ export interface ContainerRequest {
   readonly stdio: RelayStdio;
   /** Absolute. */
   readonly pidFile: string | undefined;
+  /** Its processes share the session keyring of the machine. */
+  readonly noNewKeyring: boolean;
   /** The verb stays until the program has ended. */
   readonly foreground: boolean;
 }
@@ -44,7 +46,7 @@ export async function readContainerRequest(
   });
   const pidFile = absolute(flags["pid-file"]);
   if (pidFile !== undefined) await checkPidFile(os, pidFile);
-  return { id, bundle, sandboxId, stdio, pidFile, foreground };
+  return { id, bundle, sandboxId, stdio, pidFile, noNewKeyring: flags["no-new-keyring"], foreground };
 }
 
 /** Engines that make pods say so by annotations. */

@@ -6,7 +6,8 @@ import type { OciStatus } from "../oci/state.ts";
 import { sandboxPaths } from "../persist/paths.ts";
 import { type ObservedContainer, observeContainer } from "../sandbox/observe.ts";
 import { connectShim, type ShimConnection } from "../shim-client/connect.ts";
-import { KumiteError } from "../util/errors.ts";
+import type { ProcessId } from "../sys/os.ts";
+import { isKumiteError, KumiteError } from "../util/errors.ts";
 import type { VerbContext } from "./context.ts";
 
 /** @throws KumiteError `container/bad-id`, `container/not-found` */
@@ -29,6 +30,20 @@ export function connectTo(
   { id, sandboxId }: Pick<ObservedContainer, "id" | "sandboxId">,
 ): Promise<ShimConnection> {
   return connectShim(os, sandboxPaths(root, sandboxId).socket, id, interruption.signal);
+}
+
+/** Both at once: one that ends in between is one that does not run. @throws KumiteError as the two */
+export async function connectToLiving(
+  context: VerbContext,
+  id: string,
+): Promise<{ readonly alive: ProcessId | undefined; readonly shim: ShimConnection }> {
+  const container = await lookAtLiving(context, id);
+  try {
+    return { alive: container.alive, shim: await connectTo(context, container) };
+  } catch (error) {
+    if (isKumiteError(error, "shim/unreachable")) await lookAtLiving(context, id);
+    throw error;
+  }
 }
 
 /** The refusal of a verb in the wrong state. Engines look for some of these texts. */

@@ -33,6 +33,8 @@ export interface CreateRequest {
   /** Where it was read from; default: config.json of the bundle. For errors. */
   readonly configFile?: string | undefined;
   readonly consoleSize?: ConsoleSize | undefined;
+  /** Its processes keep the session keyring of the guest's agent. */
+  readonly noNewKeyring?: boolean | undefined;
   readonly relay: ProcessId;
 }
 
@@ -86,7 +88,12 @@ export async function makeContainer(
   const disks: MakeDisks = (journal) => makeDisks(os, workshopOf(config, journal), id, plan, signal);
   await bring(container, share, disks, plan);
   const sizeBefore = container.process.consoleSize;
-  await growAndCreate(sandbox, container, () => createInGuest(sandbox, container, guest, plan, signal), signal);
+  await growAndCreate(
+    sandbox,
+    container,
+    () => createInGuest(sandbox, container, withKeyring(guest, request), plan, signal),
+    signal,
+  );
   container.process.moveTo({ phase: "created" });
   watchProcess(sandbox, container.process);
   timeline.mark("container");
@@ -159,6 +166,11 @@ function addContainer(
 function sizeIn({ spec }: Bundle): ConsoleSize | undefined {
   const size = spec.process.consoleSize;
   return size === undefined ? undefined : { rows: size.height, columns: size.width };
+}
+
+/** No part of the OCI specification: a word between our host and our agent. */
+function withKeyring(guest: GuestSpec, { noNewKeyring = false }: CreateRequest): GuestSpec {
+  return noNewKeyring ? { ...guest, spec: { ...guest.spec, ...{ kumiteNoNewKeyring: true } } } : guest;
 }
 
 async function createInGuest(

@@ -21,7 +21,7 @@ function sandboxWith(getOOMEvent: () => Promise<{ containerId: string }>) {
     process.stop(exit);
     process.announce();
   };
-  return { sandbox, end };
+  return { sandbox, process, end };
 }
 
 describe("lack of memory in a guest", () => {
@@ -47,6 +47,13 @@ describe("lack of memory in a guest", () => {
     end();
     assert.deepEqual(await last, { count: 1, ended: true });
     assert.deepEqual(await awaitOom(sandbox, "web", undefined, never), { count: 1, ended: true });
+  });
+
+  it("is over for who asks after the end, though nobody was told of that yet", async () => {
+    const { sandbox, process } = sandboxWith(() => new Promise(() => {}));
+    assert.deepEqual(await awaitOom(sandbox, "web", undefined, never), { count: 0, ended: false });
+    process.stop(exit);
+    assert.deepEqual(await awaitOom(sandbox, "web", 0, never), { count: 0, ended: true });
   });
 
   it("is not told by an agent that does not know of it, which harms nobody", async () => {

@@ -28,17 +28,15 @@ export async function awaitOom(
   signal: AbortSignal,
 ): Promise<OomCount> {
   const { process } = sandbox.container(id);
-  let ended = process.state.phase === "stopped";
-  if (!ended) sandbox.oom ??= OomWatch.begin(sandbox);
+  // What is so decides; what is waited for is only a reason to look again.
+  const ended = (): boolean => process.state.phase === "stopped";
+  if (!ended()) sandbox.oom ??= OomWatch.begin(sandbox);
   const watch = sandbox.oom;
-  if (watch === undefined) return { count: seen ?? 0, ended };
-  const end = process.exited.then(() => {
-    ended = true;
-  });
-  while (!ended && seen !== undefined && watch.count(id) <= seen) {
-    await raceAbort(Promise.race([watch.change, end]), signal);
+  if (watch === undefined) return { count: seen ?? 0, ended: ended() };
+  while (!ended() && seen !== undefined && watch.count(id) <= seen) {
+    await raceAbort(Promise.race<unknown>([watch.change, process.exited]), signal);
   }
-  return { count: watch.count(id), ended };
+  return { count: watch.count(id), ended: ended() };
 }
 
 export class OomWatch {

@@ -8,6 +8,7 @@ import {
   KillRequest,
   PauseRequest,
   ResumeRequest,
+  ShutdownRequest,
   StartRequest,
   StartResponse,
   UpdateTaskRequest,
@@ -46,6 +47,7 @@ export const taskCalls = {
     resume: { name: "Resume", requestType: ResumeRequest, responseType: Empty, ...unary },
     update: { name: "Update", requestType: UpdateTaskRequest, responseType: Empty, ...unary },
     wait: { name: "Wait", requestType: WaitRequest, responseType: WaitResponse, ...unary },
+    shutdown: { name: "Shutdown", requestType: ShutdownRequest, responseType: Empty, ...unary },
     delete: { name: "Delete", requestType: DeleteRequest, responseType: DeleteResponse, ...unary },
   },
 } as const satisfies ServiceDefinition;

@@ -131,6 +131,8 @@ async function create(
   const size = consoleSize(request.consoleSize);
   const relay = relayOf(request.relay);
   const make = sandbox.isOwn(request) ? createSandbox : addContainer;
-  const created = await make(sandbox, { id, bundle, document, configFile, consoleSize: size, relay }, signal);
+  const { noNewKeyring } = request;
+  const asked = { id, bundle, document, configFile, consoleSize: size, noNewKeyring, relay };
+  const created = await make(sandbox, asked, signal);
   return { createdAt: timestamp(created.container.createdMs), notices: created.notices };
 }

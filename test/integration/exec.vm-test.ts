@@ -1,13 +1,15 @@
 /** Further processes in a running container. All tests share one container. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
 import { type CommandOptions, execute, type Finished, describe as show } from "../support/command.ts";
 import { asEngine } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { expectNothingNew, guardAgainstLeftOvers, lookAtMachine, type Machine } from "../support/left-overs.ts";
+import { nativeHelper } from "../support/native.ts";
 import { sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
@@ -49,6 +51,26 @@ describe("exec", () => {
 
   it("takes the flags of the process behind the id as arguments", async () => {
     assert.equal((await exec([id, "echo", "-n", "--tty", "-d"])).stdout, "--tty -d");
+  });
+
+  it("shares the session keyring of the container, which is its own unless it is to have none", async () => {
+    const programs = await nativeHelper("keyring");
+    const ofNew = async (...flags: string[]): Promise<readonly string[]> => {
+      const other = await place.bundle(shell("keyring; read line"));
+      await copyFile(programs, path.join(other.rootfs, "bin/keyring"));
+      const name = place.newId();
+      const running = place.begin(["run", ...flags, "--bundle", other.directory, name], { stdin: "" });
+      await running.untilOutput("\n");
+      const executed = await place.must(["exec", name, "keyring"]);
+      const again = await place.must(["exec", "--user", "1000", name, "keyring"]);
+      running.child.stdin?.end("\n");
+      return [(await running.finished).stdout.trim(), executed.stdout.trim(), again.stdout.trim()];
+    };
+    const own = await ofNew();
+    assert.match(own[0] ?? "", /^[1-9]\d*$/);
+    assert.deepEqual(new Set(own).size, 1, own.join(" "));
+    const [first, executed] = await ofNew("--no-new-keyring");
+    assert.equal(first, executed);
   });
 
   it("inherits environment and working directory of the container", async () => {

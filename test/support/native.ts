@@ -13,7 +13,9 @@ const built = new Map<string, Promise<string>>();
 let directory: string | undefined;
 
 /** Path of the compiled helper. */
-export function nativeHelper(name: "terminal" | "reaper" | "uncover" | "gate" | "inject" | "files"): Promise<string> {
+export function nativeHelper(
+  name: "terminal" | "reaper" | "uncover" | "gate" | "inject" | "files" | "late" | "keyring",
+): Promise<string> {
   const known = built.get(name);
   if (known !== undefined) return known;
   const building = build(name);

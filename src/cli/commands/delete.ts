@@ -14,6 +14,8 @@ import type { Invocation } from "../parse.ts";
 
 /** For a shim to end its machine and itself; what is left then is ended from here. In milliseconds. */
 const shimEndTimeoutMs = 10_000;
+/** For the guest to end the container's processes; it is ended with them after that. In milliseconds. */
+const killTimeoutMs = 2000;
 /** For a container to be gone from the guest, its hooks' last among it. In milliseconds. */
 const leaveTimeoutMs = 60_000;
 
@@ -117,9 +119,19 @@ async function leaveSandbox(context: VerbContext, container: ObservedContainer):
 }
 
 async function askToEnd(shim: ShimConnection, id: string, stopped: boolean, signal: AbortSignal): Promise<void> {
-  if (!stopped) {
-    await shim.task.kill({ id, signal: signalNumbers.SIGKILL, all: true }, { signal });
-    await shim.task.wait({ id }, { signal });
-  }
-  await shim.task.delete({ id }, { signal });
+  if (stopped || (await killAll(shim, id, signal))) await shim.task.delete({ id }, { signal });
+  else await shim.task.shutdown({ id, now: true }, { signal });
+}
+
+/** False when the guest does not do it in time: it may be stuck, or does not want to. */
+async function killAll({ task }: ShimConnection, id: string, signal: AbortSignal): Promise<boolean> {
+  const kill = async (within: AbortSignal): Promise<boolean> => {
+    await task.kill({ id, signal: signalNumbers.SIGKILL, all: true }, { signal: within });
+    await task.wait({ id }, { signal: within });
+    return true;
+  };
+  return withDeadline(killTimeoutMs, `the end of ${id}`, kill, signal).catch((error: unknown) => {
+    if (isKumiteError(error, "timeout") && !signal.aborted) return false;
+    throw error;
+  });
 }

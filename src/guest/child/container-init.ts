@@ -23,13 +23,15 @@ import { limitProgram, prepareProgram, runProgram } from "./program.ts";
 import { makePathsReadonly, maskPaths } from "./protect.ts";
 import { attachRootfs, enterRootfs } from "./rootfs.ts";
 import { readyFilter } from "./seccomp.ts";
-import { leaveSessionKeyring, setOomScoreAdjustment, setPersonality, setSysctls } from "./settings.ts";
+import { joinKeyring, setOomScoreAdjustment, setPersonality, setSysctls } from "./settings.ts";
 import { step } from "./step.ts";
 import { openTerminal } from "./terminal.ts";
 import { enterNewUserNamespace, makeAsItsRoot } from "./user-namespace.ts";
 
 export interface ContainerInit {
   readonly plan: ContainerPlan;
+  /** Name of its session keyring; `undefined`: the agent's. */
+  readonly keyring: string | undefined;
   /** Socket to the agent. */
   readonly control: number;
   /** Standard input, output and error; with a terminal these are only there until it is. */
@@ -54,12 +56,12 @@ export function initContainer(init: ContainerInit): never {
   }
 }
 
-function prepareProcess({ plan, control, standard, joined }: ContainerInit): void {
+function prepareProcess({ plan, keyring, control, standard, joined }: ContainerInit): void {
   resetSignals();
   setStandard(standard);
   closeAllBut([control, ...joined.map(({ fd }) => fd)]);
   setsid();
-  leaveSessionKeyring();
+  joinKeyring(keyring);
   setOomScoreAdjustment(plan.process.oomScoreAdj);
   setPersonality(plan.personality);
 }

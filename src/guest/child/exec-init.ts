@@ -12,7 +12,7 @@ import type { ProcessPlan, UserNamespacePlan } from "../spec/plan.ts";
 import { reportFailure } from "./control.ts";
 import { closeAllBut, setStandard } from "./descriptors.ts";
 import { limitProgram, prepareProgram, runProgram } from "./program.ts";
-import { leaveSessionKeyring, setOomScoreAdjustment, setPersonality } from "./settings.ts";
+import { joinKeyring, setOomScoreAdjustment, setPersonality } from "./settings.ts";
 import { step } from "./step.ts";
 import { openTerminal } from "./terminal.ts";
 import { joinUserNamespace } from "./user-namespace.ts";
@@ -21,6 +21,8 @@ export interface ExecInit {
   readonly plan: ProcessPlan;
   /** The container's. */
   readonly personality: number | undefined;
+  /** Name of the container's session keyring; `undefined`: the agent's. */
+  readonly keyring: string | undefined;
   /** It is in a time namespace that is not the agent's: a kernel may have none. */
   readonly hasOwnTime: boolean;
   /** It is in a user namespace of its own. */
@@ -37,13 +39,14 @@ export interface ExecInit {
 const entered =
   namespaceFlag.mount | namespaceFlag.uts | namespaceFlag.ipc | namespaceFlag.network | namespaceFlag.cgroup;
 
-export function initExec({ plan, personality, hasOwnTime, user, control, standard, firstProcess }: ExecInit): never {
+export function initExec(init: ExecInit): never {
+  const { plan, personality, keyring, hasOwnTime, user, control, standard, firstProcess } = init;
   try {
     resetSignals();
     setStandard(standard);
     closeAllBut([control, firstProcess]);
     setsid();
-    leaveSessionKeyring();
+    joinKeyring(keyring);
     setOomScoreAdjustment(plan.oomScoreAdj);
     setPersonality(personality);
     step("entering the container", () => setns(firstProcess, hasOwnTime ? entered | namespaceFlag.time : entered));

@@ -1,6 +1,6 @@
 /** Settings of the kernel for a process and its namespaces, made through the guest's own /proc while it is in sight. */
 
-import { joinSessionKeyring, personality } from "../../sys/linux/process.ts";
+import { joinSessionKeyring, personality, setKeyPermissions } from "../../sys/linux/process.ts";
 import { writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { step } from "./step.ts";
@@ -15,12 +15,22 @@ export function setPersonality(persona: number | undefined): void {
   step("setting linux.personality", () => personality(persona));
 }
 
-/** Containers share the keyring of a user otherwise. A kernel may be built without keys. */
-export function leaveSessionKeyring(): void {
+/** All for who possesses it, and to be viewed, read, linked to and found by name for its user, which is the agent's. */
+const keyringPermissions = 0x3f1b_0000;
+
+/**
+ * Containers share the keyring of a user otherwise. A further process finds its container's by the name. A kernel may be
+ * built without keys.
+ *
+ * @param name `undefined`: it keeps the agent's
+ */
+export function joinKeyring(name: string | undefined): void {
+  if (name === undefined) return;
   try {
-    joinSessionKeyring(null);
+    // The one who makes it may set this; who joins it later sets the same, or is not allowed to.
+    setKeyPermissions(joinSessionKeyring(name), keyringPermissions);
   } catch (error) {
-    if (!isSystemError(error, "ENOSYS", "EPERM")) throw error;
+    if (!isSystemError(error, "ENOSYS", "EPERM", "EACCES")) throw error;
   }
 }
 

@@ -5,6 +5,7 @@ import type { Scope } from "../../util/scope.ts";
 import type { ContainerCgroup } from "../cgroup/container-cgroup.ts";
 import type { UserNamespacePlan } from "../spec/plan.ts";
 import type { ControlSocket } from "./control-socket.ts";
+import type { HeldMounts } from "./mount-namespace.ts";
 import type { ContainerProcess } from "./process.ts";
 import { ProcessTable } from "./process-table.ts";
 
@@ -17,6 +18,8 @@ export type ContainerState =
 export class Container {
   readonly id: string;
   readonly cgroup: ContainerCgroup;
+  /** Its mount namespace. */
+  readonly mounts: HeldMounts;
   readonly first: ContainerProcess;
   /** The first process leads a pid namespace of its own: the kernel keeps signals from it that it does not catch. */
   readonly leadsPidNamespace: boolean;
@@ -24,6 +27,8 @@ export class Container {
   readonly hasOwnTime: boolean;
   /** Of every process in it, as personality(2) takes it. */
   readonly personality: number | undefined;
+  /** Name of the session keyring of every process in it; `undefined`: the agent's. */
+  readonly keyring: string | undefined;
   /** Exec processes; the first one is not among them. */
   readonly processes: ProcessTable;
   /** Of every process in it. */
@@ -39,21 +44,25 @@ export class Container {
   constructor(parts: {
     readonly id: string;
     readonly cgroup: ContainerCgroup;
+    readonly mounts: HeldMounts;
     readonly first: ContainerProcess;
     readonly control: ControlSocket;
     readonly leadsPidNamespace: boolean;
     readonly hasOwnTime: boolean;
     readonly personality: number | undefined;
+    readonly keyring: string | undefined;
     readonly seccomp: SeccompFilter | undefined;
     readonly user: UserNamespacePlan | undefined;
     readonly undo: Scope;
   }) {
     this.id = parts.id;
     this.cgroup = parts.cgroup;
+    this.mounts = parts.mounts;
     this.first = parts.first;
     this.leadsPidNamespace = parts.leadsPidNamespace;
     this.hasOwnTime = parts.hasOwnTime;
     this.personality = parts.personality;
+    this.keyring = parts.keyring;
     this.seccomp = parts.seccomp;
     this.user = parts.user;
     this.undo = parts.undo;

@@ -2,6 +2,7 @@
  * CreateContainer: everything up to a first process that only waits to be let go. What fails on the way, in the agent or
  * in the process, is undone, and the error says what it was.
  */
+import { getrandom } from "../../sys/linux/random.ts";
 import { raceAbort } from "../../util/abort.ts";
 import { messageOf } from "../../util/errors.ts";
 import { Scope } from "../../util/scope.ts";
@@ -17,6 +18,7 @@ import type { StorageRequest } from "../storage/drivers.ts";
 import { bear, type NewProcess } from "./birth.ts";
 import { Container } from "./container.ts";
 import type { ContainerHost } from "./host.ts";
+import { HeldMounts } from "./mount-namespace.ts";
 import { closeNamespaces, openNamespaces } from "./namespace-files.ts";
 import { prepareProcess } from "./prepare.ts";
 import { awaitReady } from "./set-up.ts";
@@ -49,10 +51,13 @@ export async function createContainer(
   holdStorages(host, request.storages, undo);
   for (const mount of plan.mounts) if (mount.kind === "new") host.modules.need(mount.fstype);
   const cgroup = makeCgroup(host, request, undo);
+  const mounts = new HeldMounts();
+  const keyring = plan.ownKeyring ? keyringName(id) : undefined;
   const { process, control } = await prepareProcess(
     host,
     { execId, plan: plan.process, ports, user: plan.namespaces.user },
-    (standard) => startFirstProcess({ plan, cgroup, standard, sharedPid: request.sharedPid }, undo),
+    (standard) =>
+      startFirstProcess({ host, plan, keyring, cgroup, mounts, standard, sharedPid: request.sharedPid }, undo),
     awaitReady,
     signal,
   );
@@ -64,11 +69,13 @@ export async function createContainer(
   return new Container({
     id,
     cgroup,
+    mounts,
     control,
     first: process,
     leadsPidNamespace,
     hasOwnTime,
     personality,
+    keyring,
     seccomp,
     user: plan.namespaces.user,
     undo: undo.handOver(),
@@ -90,16 +97,29 @@ function makeCgroup(host: ContainerHost, { id, plan }: CreateRequest, undo: Scop
   return cgroup;
 }
 
+/** As under runc, and with an end that another container of the sandbox, which may have the same user, cannot foresee. */
+function keyringName(id: string): string {
+  const suffix = Array.from(getrandom(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `_ses.${id}.${suffix}`;
+}
+
 interface FirstProcess {
+  readonly host: ContainerHost;
   readonly plan: ContainerPlan;
+  readonly keyring: string | undefined;
   readonly cgroup: ContainerCgroup;
+  readonly mounts: HeldMounts;
   readonly standard: ChildEnds["standard"];
   readonly sharedPid: number | undefined;
 }
 
-function startFirstProcess({ plan, cgroup, standard, sharedPid }: FirstProcess, undo: Scope): NewProcess {
+function startFirstProcess(
+  { host, plan, keyring, cgroup, mounts, standard, sharedPid }: FirstProcess,
+  undo: Scope,
+): NewProcess {
   const { create, timeOffsets } = plan.namespaces;
   const namespaces = openNamespaces(plan.namespaces.join);
+  undo.add("mount namespace", () => mounts.release(host.storages.points));
   try {
     const pidNamespace = namespaces.find(({ flag }) => flag === namespaceFlag.pid);
     const joined = namespaces.filter((namespace) => namespace !== pidNamespace);
@@ -108,9 +128,10 @@ function startFirstProcess({ plan, cgroup, standard, sharedPid }: FirstProcess, 
       timeOffsets: (create & namespaceFlag.time) === 0 ? undefined : timeOffsets,
       pidNamespace: sharedPid ?? pidNamespace?.fd,
       cgroupFd: cgroup.fd,
-      run: (control) => initContainer({ plan, control, standard, joined }),
+      run: (control) => initContainer({ plan, keyring, control, standard, joined }),
     });
     undo.add("processes", (limit) => endProcesses(cgroup, born, limit));
+    if (host.ownsKernel) mounts.hold(born.process.pid);
     return born;
   } finally {
     closeNamespaces(namespaces);

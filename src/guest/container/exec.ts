@@ -52,11 +52,11 @@ function startProcess(
   standard: ChildEnds["standard"],
   cgroup: string | undefined,
 ): NewProcess {
-  const { hasOwnTime, personality, user } = container;
+  const { hasOwnTime, personality, keyring, user } = container;
   const { pid, pidfd } = container.first.born;
   if (pidfd === undefined) throw container.wrongState("running");
   const run = (control: number): never =>
-    initExec({ plan, personality, hasOwnTime, user, control, standard, firstProcess: pidfd });
+    initExec({ plan, personality, keyring, hasOwnTime, user, control, standard, firstProcess: pidfd });
   const request = { newNamespaces: 0, pidNamespace: pidfd, run };
   if (cgroup !== undefined) return startBelow(container, cgroup, request);
   try {

@@ -7,6 +7,11 @@ import type { Storages } from "../storage/storages.ts";
 import type { Notices } from "./notices.ts";
 
 export interface ContainerHost {
+  /**
+   * Whether the kernel is the agent's own, to set its clock and feed its random generator; otherwise it is a host's,
+   * which the agent must leave alone.
+   */
+  readonly ownsKernel: boolean;
   readonly hierarchy: Hierarchy;
   readonly log: Logger;
   readonly modules: ModuleLoader;

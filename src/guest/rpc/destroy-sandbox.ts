@@ -11,7 +11,10 @@ import { rpc } from "./rpc.ts";
 export const destroySandbox = rpc("DestroySandbox", DestroySandboxRequest, Empty, async (agent, _request, context) => {
   const { sandbox, log } = agent;
   const removals = sandbox.containerIds.map((id) =>
-    sandbox.remove(id, (container) => removeContainer(container, log, context.signal)),
+    sandbox.remove(id, (container) => {
+      container.mounts.keep();
+      return removeContainer(container, log, context.signal);
+    }),
   );
   // Each as far as it goes; the first that failed is told when all are done.
   const failed = (await Promise.allSettled(removals)).find((result) => result.status === "rejected");

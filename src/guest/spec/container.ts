@@ -51,6 +51,8 @@ export function readContainer(document: unknown, containerId: string): Container
       devices: readDeviceRules(linux?.object("resources")),
     },
     personality: readPersonality(linux),
+    // No part of the OCI specification: a word between our host and our agent, for `--no-new-keyring`.
+    ownKeyring: !spec.flag("kumiteNoNewKeyring"),
     process: plan,
     hooks: readHooks(spec, containerId, rootfs.path),
     notApplied,

@@ -19,6 +19,8 @@ export interface ContainerPlan {
   readonly cgroup: CgroupPlan;
   /** Of every process of the container, as personality(2) takes it. */
   readonly personality: number | undefined;
+  /** It gets a session keyring, which all its processes share; else they keep the agent's. */
+  readonly ownKeyring: boolean;
   readonly process: ProcessPlan;
   readonly hooks: HooksPlan;
   /** What was asked for and is accepted, but not done: one phrase each, for the log. */

@@ -55,6 +55,11 @@ export class Storages {
     return { release };
   }
 
+  /** Everything that is mounted. */
+  get points(): readonly string[] {
+    return [...this.#mounted.keys()];
+  }
+
   #acquire(point: string, request: StorageRequest): void {
     const present = this.#mounted.get(point);
     if (present !== undefined) {

@@ -120,6 +120,7 @@ declare module "kumite:native" {
   function setns(fd: number, type: number): number;
   function unshare(flags: number): number;
   function keyctl(operation: number, text: string | null): number;
+  function keyctl_numbers(operation: number, a: number, b: number): number;
   function mount(source: Path | null, target: Path, type: string | null, flags: Integer, data: string | null): number;
   function umount2(target: Path, flags: number): number;
   function pivot_root(root: Path, old: Path): number;

@@ -122,9 +122,17 @@ export function prctl(option: number, a = 0, b = 0, c = 0, d = 0): number {
   return check(native.prctl(option, a, b, c, d), "prctl");
 }
 
-/** KEYCTL_JOIN_SESSION_KEYRING: a new anonymous session keyring for this process, or the one of that name. */
-export function joinSessionKeyring(name: string | null): void {
-  check(native.keyctl(1, name), "keyctl");
+/**
+ * KEYCTL_JOIN_SESSION_KEYRING: the session keyring of that name, made if there is none, becomes this process's. Its
+ * number.
+ */
+export function joinSessionKeyring(name: string): number {
+  return check(native.keyctl(1, name), "keyctl");
+}
+
+/** KEYCTL_SETPERM: a set of `KEY_*` bits. */
+export function setKeyPermissions(key: number, permissions: number): void {
+  check(native.keyctl_numbers(5, key, permissions), "keyctl");
 }
 
 export interface ResourceLimit {

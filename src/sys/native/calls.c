@@ -39,6 +39,8 @@ struct shape {
 #define R {RANGE, 0}
 #define F(value) {FIXED, value}
 #define CALL(name, ...) {#name, SYS_##name, {__VA_ARGS__}}
+/* A use of a call whose arguments are of other kinds. */
+#define CALL_AS(name, call, ...) {#name, SYS_##call, {__VA_ARGS__}}
 
 /* Sizes of the kernel's structures, the same on every 64-bit architecture. */
 enum {
@@ -159,6 +161,7 @@ static const struct shape calls[] = {
     CALL(setns, I, I),
     CALL(unshare, I),
     CALL(keyctl, I, TN),
+    CALL_AS(keyctl_numbers, keyctl, I, I, I),
     /* mounts */
     CALL(mount, TN, T, TN, I, TN),
     CALL(umount2, T, I),
