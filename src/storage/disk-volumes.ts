@@ -23,6 +23,8 @@ export interface MountedDisk {
   readonly deviceNumber: bigint;
   readonly destination: string;
   readonly readOnly: boolean;
+  /** What is on it is mounted, instead of showing the disk itself. */
+  readonly fileSystem?: { readonly type: string; readonly options: readonly string[] };
 }
 
 export interface DiskVolumes {
@@ -46,16 +48,13 @@ export async function planDiskVolumes(
   const table = new DiskTable(containerId, busOf);
   const storages: GuestStorage[] = [];
   const devices: GuestDevice[] = [];
-  for (const { index, source, deviceNumber, destination, readOnly } of mounted) {
-    const id = table.add(`mount${index}`, deviceNumber, source, readOnly);
+  for (const { index, source, deviceNumber, destination, readOnly, fileSystem } of mounted) {
+    const id = table.add(`mount${index}`, deviceNumber, source, readOnly, fileSystem !== undefined);
     const driver = guestDriver(busOf());
-    storages.push({
-      driver,
-      source: id,
-      fstype: "bind",
-      options: [],
-      mountPoint: guestDiskNode(containerId, index),
-    });
+    const { type, options } = fileSystem ?? { type: "bind", options: [] };
+    const mountPoint = guestDiskNode(containerId, index);
+    storages.push({ driver, source: id, fstype: type, options: [...options], mountPoint });
+    if (fileSystem !== undefined) continue;
     devices.push({ id, type: driver, containerPath: destination, options: ["kumite.mounted"] });
   }
   const rules = spec.linux.resources?.devices ?? [];
@@ -86,15 +85,16 @@ class DiskTable {
   }
 
   /** What the guest finds it by. */
-  add(role: DiskRole, deviceNumber: bigint, path: string, readOnly: boolean): string {
+  add(role: DiskRole, deviceNumber: bigint, path: string, readOnly: boolean, exclusive = false): string {
     const known = this.#known.get(deviceNumber);
     if (known === undefined) {
-      const disk = diskOf(this.#containerId, role, { path, readOnly }, this.#busOf());
+      const disk = diskOf(this.#containerId, role, { path, readOnly, exclusive }, this.#busOf());
       this.#known.set(deviceNumber, { role, disk });
       return guestDiskSource(this.#containerId, role);
     }
     // Who has it only for reading is held to that in the container.
     if (!readOnly) known.disk = { ...known.disk, readOnly: false };
+    if (exclusive) known.disk = { ...known.disk, exclusive };
     return guestDiskSource(this.#containerId, known.role);
   }
 }

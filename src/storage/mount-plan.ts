@@ -10,6 +10,7 @@ import type { MountEntry, Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
 import { baseName, isBelow, normalizePath, resolvePath } from "../util/path.ts";
 import { sha256Hex } from "../util/sha256.ts";
+import { type DirectVolume, directVolumeAt } from "./direct-volume.ts";
 import { guestDiskNode, type MountedDisk } from "./disk-volumes.ts";
 import { guestVolume } from "./guest-paths.ts";
 import type { GuestStorage } from "./guest-storage.ts";
@@ -70,9 +71,9 @@ const commonDevices: ReadonlyMap<bigint, string> = new Map([
 const defaultShmSize = "65536k";
 
 type Placement =
-  | { readonly kind: "guest"; readonly mount: OciMount; readonly note?: string }
+  | { readonly kind: "guest"; readonly mount: OciMount }
   | { readonly kind: "volume"; readonly mount: OciMount; readonly volume: Volume }
-  | { readonly kind: "disk"; readonly mount: OciMount; readonly disk: MountedDisk }
+  | { readonly kind: "disk"; readonly mount: OciMount; readonly disk: MountedDisk; readonly note?: string }
   | { readonly kind: "storage"; readonly mount: OciMount; readonly storage: GuestStorage }
   | { readonly kind: "left-out"; readonly note: string };
 
@@ -103,7 +104,7 @@ export async function planMounts(
     if (placement.kind === "volume") volumes.push(placement.volume);
     else if (placement.kind === "disk") disks.push(placement.disk);
     else if (placement.kind === "storage") storages.push(placement.storage);
-    else if (placement.note !== undefined) notes.push(placement.note);
+    if ("note" in placement) notes.push(placement.note);
   }
   return { volumes, disks, storages, guestMounts, notes };
 }
@@ -136,9 +137,41 @@ async function place(
   }
   const memory = kind === "directory" ? await memoryVolume(os, bundle, index, source) : undefined;
   if (memory !== undefined) return { kind: "storage", storage: memory, mount: bindOf(mount, memory.mountPoint) };
+  const direct = kind === "directory" ? await directVolumeAt(os, bundle, index, source) : undefined;
+  if (direct !== undefined) return placeDirect(bundle, id, abilities, mount, index, direct);
   const recursive = !options.includes("bind") || options.includes("rbind");
   const volume: Volume = { index, source, kind, recursive, readonly: isReadOnlyMount(mount) };
   return { kind: "volume", volume, mount: bindOf(mount, guestVolume(id, index)) };
+}
+
+/** Its file system is mounted in the guest: two kernels must not have it. */
+function placeDirect(
+  { configFile }: Bundle,
+  id: string,
+  { disks }: MountAbilities,
+  mount: OciMount,
+  index: number,
+  { device, deviceNumber, fstype, options, wantsGroup }: DirectVolume,
+): Placement {
+  if (!disks) {
+    throw new KumiteError("oci/unsupported", `${configFile}: mounts[${index}]: this machine can have no further disk`, {
+      phase: "storage.plan",
+      hint: "use a machine with PCI for volumes that are devices",
+      data: { file: configFile, key: `mounts[${index}]` },
+    });
+  }
+  const readOnly = options.includes("ro") || isReadOnlyMount(mount);
+  const fileSystem = { type: fstype, options: readOnly ? [...new Set([...options, "ro"])] : options };
+  const disk: MountedDisk = {
+    index,
+    source: device,
+    deviceNumber,
+    destination: mount.destination,
+    readOnly,
+    fileSystem,
+  };
+  const note = `the volume on ${mount.destination} keeps its owners: the group that its storage driver asks for is not set`;
+  return { kind: "disk", disk, mount: bindOf(mount, guestDiskNode(id, index)), ...(wantsGroup && { note }) };
 }
 
 function placeNewMount(bundle: Bundle, id: string, mount: OciMount, index: number): Placement {

@@ -1,6 +1,6 @@
 /** Disks of the host in a container, and as its root. Loop devices stand for all block devices. */
 import assert from "node:assert/strict";
-import { mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type OciConfig, shell } from "../support/bundle.ts";
@@ -112,6 +112,40 @@ describe("a block device", onlyKumite, () => {
       show(refused),
     );
   }
+
+  it("that a storage driver hands over is mounted in the guest, and by nobody else", async () => {
+    const [file, tree, source] = [place.path("volume.ext4"), place.path("tree"), place.path("volume")];
+    for (const directory of [tree, source]) await mkdir(directory);
+    await writeFile(path.join(tree, "here"), "kept\n");
+    await makeDiskImage(file, "ext4", tree);
+    await using device = await LoopDevice.attach(file);
+    const handed = path.join("/run/kata-containers/shared/direct-volumes", Buffer.from(source).toString("base64url"));
+    const padded = `${handed}${"=".repeat((4 - (path.basename(handed).length % 4)) % 4)}`;
+    const hand = (info: object): Promise<void> => writeFile(path.join(padded, "mountInfo.json"), JSON.stringify(info));
+    const made = await mkdir(padded, { recursive: true });
+    try {
+      const bundle = await place.bundle(
+        shell("cat /data/here; echo more >>/data/here; grep -c ' /data ext4 ' /proc/mounts"),
+        (config) => {
+          config.mounts.push({ destination: "/data", type: "bind", source, options: ["rbind"] });
+        },
+      );
+      await hand({ "volume-type": "block", device: device.path, fstype: "ntfs", options: [] });
+      const refused = await place.run(bundle);
+      assert.match(refused.stderr, /mountInfo\.json has the file system "ntfs"; the guest has/, show(refused));
+      await hand({ "volume-type": "block", device: device.path, fstype: "ext4", options: ["noatime"], metadata: {} });
+      const finished = await place.run(bundle);
+      assert.equal(finished.stdout, "kept\n1\n", show(finished));
+      assert.deepEqual(await readdir(source), []);
+    } finally {
+      await rm(made ?? padded, { recursive: true });
+    }
+    const target = place.path("mounted");
+    await mkdir(target);
+    await device.mount(target, "-o", "ro");
+    assert.equal(await readFile(path.join(target, "here"), "utf8"), "kept\nmore\n");
+    await succeed(["umount", target]);
+  });
 
   it("may be the root file system, mounted on the host or not, for one machine at a time", async () => {
     const file = place.path("root.ext4");

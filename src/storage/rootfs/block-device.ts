@@ -15,7 +15,7 @@ export type BlockDeviceUse = "never" | "device-mapper" | "any";
 
 const probeTimeoutMs = 30_000;
 /** What a guest of ours has drivers for. */
-const guestFileSystems: ReadonlySet<string> = new Set(["ext2", "ext3", "ext4", "erofs", "xfs"]);
+export const guestFileSystems: ReadonlySet<string> = new Set(["ext2", "ext3", "ext4", "erofs", "xfs"]);
 
 /**
  * The device that holds the directory, when that is its root or the directory `rootfs` in it; `undefined` when it lies

@@ -1,0 +1,76 @@
+/**
+ * Volumes that storage drivers of Kubernetes hand over as devices, unmounted (Kata Containers' direct volumes): a file in a
+ * directory that is named after the path of the volume tells which device it is and how it is to be mounted. Looks only.
+ */
+import type { Bundle } from "../oci/bundle.ts";
+import type { Os } from "../sys/os.ts";
+import { base64UrlOf } from "../util/base64.ts";
+import { isSystemError, KumiteError } from "../util/errors.ts";
+import { isRecord, parseJson } from "../util/json.ts";
+import { guestFileSystems } from "./rootfs/block-device.ts";
+
+export interface DirectVolume {
+  readonly device: string;
+  readonly deviceNumber: bigint;
+  readonly fstype: string;
+  readonly options: readonly string[];
+  /** It asks for an owner's group, which the guest does not set. */
+  readonly wantsGroup: boolean;
+}
+
+/** Where storage drivers write, by the name that Kata Containers has for it. */
+export const directVolumes = "/run/kata-containers/shared/direct-volumes";
+
+/** @throws KumiteError `storage/failed` for a file that does not say what is needed, or names no block device */
+export async function directVolumeAt(
+  os: Os,
+  { configFile }: Bundle,
+  index: number,
+  source: string,
+): Promise<DirectVolume | undefined> {
+  const file = `${directVolumes}/${base64UrlOf(source)}/mountInfo.json`;
+  const text = await contentOf(os, file);
+  if (text === undefined) return undefined;
+  const key = `mounts[${index}].source`;
+  const bad = (what: string): KumiteError =>
+    new KumiteError("storage/failed", `${configFile}: ${key}: ${file} ${what}`, {
+      phase: "storage.plan",
+      hint: "the storage driver of the volume wrote it; remove the file to share the directory instead",
+      data: { file: configFile, key, source },
+    });
+  const told = parsed(text);
+  if (!isRecord(told)) throw bad("is no JSON object");
+  const { device, fstype, options = [], metadata = {}, "volume-type": type } = told;
+  if (typeof device !== "string" || !device.startsWith("/")) throw bad("has no device with an absolute path");
+  if (typeof fstype !== "string" || !guestFileSystems.has(fstype)) {
+    throw bad(`has the file system ${JSON.stringify(fstype)}; the guest has ${[...guestFileSystems].join(", ")}`);
+  }
+  if (type !== undefined && type !== "block" && type !== "directvol") {
+    throw bad(`is of a volume of type ${JSON.stringify(type)}, which is no block device`);
+  }
+  if (!Array.isArray(options) || !options.every((option) => typeof option === "string")) {
+    throw bad("has options that are no list of texts");
+  }
+  const status = await os.files.status(device);
+  if (status?.kind !== "block") throw bad(`names ${device}, which is no block device`);
+  const wantsGroup = isRecord(metadata) && metadata.fsGroup !== undefined;
+  return { device, deviceNumber: status.deviceNumber, fstype, options, wantsGroup };
+}
+
+/** Also a name that is too long for a directory: nobody can have written there. */
+async function contentOf(os: Os, file: string): Promise<string | undefined> {
+  try {
+    return await os.files.readText(file);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT", "ENOTDIR", "ENAMETOOLONG")) return undefined;
+    throw error;
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return undefined;
+  }
+}
