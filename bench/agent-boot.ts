@@ -1,4 +1,4 @@
-/** One boot of a machine as sandboxes have it, up to the first answer of its agent: no container, no command, no shim. */
+/** One boot of a machine as a single container has it, up to the first answer of its agent: no container, no command, no shim. */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../src/config/load.ts";
@@ -22,7 +22,8 @@ export async function bootToAgent(place: string): Promise<BootCost> {
     signal: new AbortController().signal,
     log: () => {},
   };
-  const request = { id: "bench", directory, sharedDirectories: [{ tag: sharedTag, path: shared }], cgroups: [] };
+  const sharedDirectories = [{ tag: sharedTag, path: shared }];
+  const request = { id: "bench", directory, sharedDirectories, cgroups: [], takesDevices: false };
   const began = performance.now();
   const vm = await startVm(os, config, request, context);
   try {

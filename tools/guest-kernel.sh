@@ -1,5 +1,5 @@
 #!/bin/sh
-# Gives this tree's guest the tuned kernel, or Debian's again. Compiling takes ten minutes of a processor, once for each
+# Gives this tree's guest the tuned kernel, or Debian's again. Compiling takes 15 minutes of a processor, once for each
 # version of the source and of its configuration; the cache keeps the result.
 #
 #   tools/guest-kernel.sh [tuned [--within SECONDS] | debian | --if-built]

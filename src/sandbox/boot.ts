@@ -44,12 +44,14 @@ export interface BootRequest {
   readonly rare: RareNeeds;
   /** Its memory can be saved while it works. */
   readonly saving: boolean;
+  /** Something may be plugged in later: containers that join bring disks. */
+  readonly takesDevices: boolean;
 }
 
 type RareNeeds = ReturnType<typeof rareNeedsOf>;
 
 /** What a machine starts with. */
-interface MachineNeeds extends Pick<BootRequest, "cloning" | "sharing" | "rare" | "saving"> {
+interface MachineNeeds extends Pick<BootRequest, "cloning" | "sharing" | "rare" | "saving" | "takesDevices"> {
   readonly warm: WarmMachine | undefined;
   /** Of the host, for the guest to see. */
   readonly view: string;
@@ -116,7 +118,7 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
   }
   await journal.make({ kind: "directory", path: paths.vm }, () => os.files.makeDir(paths.vm, 0o700));
   const context = startContextOf(sandbox, journal, signal);
-  const { view, disks, sharing, rare, saving } = needs;
+  const { view, disks, sharing, rare, saving, takesDevices } = needs;
   // Born into the same cgroups as this process, which the command made.
   const setting = { id, directory: paths.vm, disks, cgroups: machineCgroupsIn(journal.content.steps) };
   const cloned = await tryClone(sandbox, needs, setting, context);
@@ -129,7 +131,8 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
   const size = bootSizeOf(config, livingContainers(sandbox));
   const keeper = saving ? await ownMemory(sandbox, journal, { disks, memoryMiB: size.memoryMiB }, signal) : undefined;
   const memory = keeper === undefined ? {} : { memoryBacking: ownBacking(keeper) };
-  const vm = await startVm(os, config, { ...setting, ...rare, sharedDirectories, size, ...memory }, context);
+  const more = { ...rare, ...memory, sharedDirectories, size, takesDevices };
+  const vm = await startVm(os, config, { ...setting, ...more }, context);
   timeline.mark("agent");
   return cloned.build === undefined ? { vm, directory } : { vm, directory, build: cloned.build };
 }

@@ -32,12 +32,15 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
         const { spec } = container.bundle;
         const hostname = spec.hostname ?? id.slice(0, 64);
         const sharing = sharingFor(sandbox, container, plan);
-        const rare = rareNeedsOf(sandbox.host.config, plan, containerTypeOf(spec.annotations) !== "single_container");
+        const isPod = containerTypeOf(spec.annotations) !== "single_container";
+        const rare = rareNeedsOf(sandbox.host.config, plan, isPod);
         sandbox.saving = savingOf(sandbox.host, plan, spec.annotations);
         const saving = sandbox.saving.kind === "possible";
         // The memory of a clone is its own page by page, in no file.
         const cloning: Cloning = saving ? { kind: "off" } : cloningOf(host, plan, spec.annotations);
-        return bootSandbox(sandbox, { hostname, share, disks, cloning, sharing, rare, saving }, signal);
+        // One that is saved is made again as the configuration says, with all of its places.
+        const needs = { cloning, sharing, rare, saving, takesDevices: isPod || saving };
+        return bootSandbox(sandbox, { hostname, share, disks, ...needs }, signal);
       },
       signal,
     );

@@ -137,6 +137,14 @@ describe("QEMU's command line", () => {
     assert.match(image ?? "", /file.aio=io_uring/);
   });
 
+  it("has places for what comes later where that may be, or the configuration asks for them", () => {
+    const places = (qemu: object, takesDevices: boolean) =>
+      linesOf({ ...qemu }, { request: { takesDevices } }).filter((line) => /root-port|pci-bridge/.test(line)).length;
+    assert.deepEqual([places({}, true), places({}, false)], [4, 0]);
+    assert.equal(places({ enable_virtio_mem: true }, false), 4);
+    assert.deepEqual([places({ pcie_root_port: 2 }, true), places({ pcie_root_port: 2 }, false)], [3, 3]);
+  });
+
   it("of a file from 2018: pc, an initrd, 9p", () => {
     const qemu = {
       machine_type: "pc",

@@ -69,7 +69,7 @@ function portsOf({ bridges, pcieRootPorts }: HypervisorConfig, machineType: Mach
   }
 }
 
-/** As many as cost an emulated boot nothing that could be measured. */
+/** Each costs an emulated boot a hundredth: machines into which nothing is plugged later have none (`takesDevices`). */
 const unaskedRootPorts = 4;
 
 /** Older files have another word for it. */

@@ -14,6 +14,11 @@ export interface VmRequest
   > {
   /** Default: that of the configuration. */
   readonly size?: BootSize;
+  /**
+   * Something may be plugged in later that needs a place on a bus. Without it the machine has such places only where the
+   * configuration asks for them: each costs an emulated boot a hundredth. Default true.
+   */
+  readonly takesDevices?: boolean;
   /** The guest may need drivers that few machines need: it gets the larger of our images. Default false. */
   readonly rareDrivers?: boolean;
   /** Added to those of the configuration. */
@@ -47,18 +52,25 @@ export function specOf(config: Config, request: VmRequest, capabilities: DriverC
     size,
     disks = [],
     rareDrivers = false,
+    takesDevices = true,
     ...rest
   } = request;
   const machine = hypervisorConfigOf(config);
   return {
     ...sizeOf(machine, size, capabilities),
     ...(capabilities.ownKernel ? hardwareOf(machine) : {}),
+    ...(takesDevices || asksForPlaces(machine) ? {} : { hotplugPorts: { bridges: 0, rootPorts: 0 } }),
     guest: guestOf(config, machine, rareDrivers),
     // The user's come last, so that they win.
     kernelParameters: [...agentParameters(config), ...kernelParameters, ...machine.kernelParameters],
     ...rest,
     disks: disks.map((disk) => withDiskDefaults(machine, disk)),
   };
+}
+
+/** One bridge is what every file says. Memory that grows and shrinks comes as a device. */
+function asksForPlaces({ bridges, pcieRootPorts, memory }: HypervisorConfig): boolean {
+  return bridges > 1 || pcieRootPorts > 0 || memory.virtioMem;
 }
 
 type SizeSpec = Pick<VmSpec, "vcpus" | "maxVcpus" | "memoryMiB" | "memoryGrowth">;

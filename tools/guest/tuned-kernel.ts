@@ -1,5 +1,5 @@
 /**
- * The tuned kernel: Debian's source, configured by `guest-image/kernel.fragment`, everything built in. Compiling takes ten
+ * The tuned kernel: Debian's source, configured by `guest-image/kernel.fragment`, everything built in. Compiling takes 15
  * minutes of a processor, so what comes out is kept by what went in: source, fragment, compiler and the steps below.
  */
 import { cp, mkdir, readdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
@@ -82,9 +82,7 @@ async function compile(target: string, { source, fragment }: Inputs, report: Rep
   await unpack(source, work, tree, report);
   await configure(tree, fragment);
   const jobs = availableParallelism();
-  report(
-    `compiling the tuned kernel of ${source.name} ${source.version} with ${jobs} jobs, ten minutes of a processor`,
-  );
+  report(`compiling the tuned kernel of ${source.name} ${source.version} with ${jobs} jobs, 15 minutes of a processor`);
   await compileWithProgress(tree, jobs, report, endMs);
   const release = await inTree(tree, steps.name);
   await writeFile(join(target, "release"), release);
