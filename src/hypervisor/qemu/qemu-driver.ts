@@ -18,7 +18,7 @@ import { type MachineFiles, requireFiles } from "./machine-files.ts";
 import type { QemuDriverOptions } from "./options.ts";
 import { daemonSocket, hasScsi, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
 import { QemuVm } from "./qemu-vm.ts";
-import { daemonProgram } from "./virtiofsd.ts";
+import { daemonProgram, openFilesFor } from "./virtiofsd.ts";
 
 /** A daemon ends by itself when QEMU hangs up; one that QEMU never called does not. */
 const daemonGraceMs = 300;
@@ -144,7 +144,11 @@ async function startDaemon(
   await context.willMake({ kind: "file", path: socket });
   scope.add("virtiofsd's socket", () => removeIfThere(os, socket));
   const key = index === 0 ? "virtiofsd" : `virtiofsd-${index}`;
-  const request = daemonProgram({ program, directory, socket, cgroups: spec.cgroups, ...options.virtioFs });
+  const [status, most] = await Promise.all(
+    ["/proc/self/status", "/proc/sys/fs/nr_open"].map((file) => os.files.readText(file)),
+  );
+  const openFiles = openFilesFor(status ?? "", most ?? "");
+  const request = daemonProgram({ program, directory, socket, openFiles, cgroups: spec.cgroups, ...options.virtioFs });
   const daemon = await Program.start(os, context, key, request, saying(context, key));
   scope.add(key, () => daemon.kill(daemonGraceMs));
   return daemon;

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type DaemonRequest, daemonProgram } from "./virtiofsd.ts";
+import { type DaemonRequest, daemonProgram, openFilesFor } from "./virtiofsd.ts";
 
 const request: DaemonRequest = {
   program: "/usr/lib/qemu/virtiofsd",
   directory: { tag: "shared", path: "/a,b" },
   socket: "/run/fs0.sock",
   cgroups: [],
+  openFiles: 0,
 };
 const rust = { ...request, program: "/usr/libexec/virtiofsd" };
 const options = (changes: Partial<DaemonRequest>): string => daemonProgram({ ...request, ...changes }).argv.join(" ");
@@ -23,6 +24,17 @@ describe("the file-sharing daemon's command line", () => {
     assert.match(options({ cache: "metadata" }), /,cache=none,/);
     assert.match(options({ cache: "always" }), /,cache=always,xattr/);
     assert.match(options({ ...rust, cache: "metadata" }), / --cache=metadata /);
+  });
+
+  it("may have a million files open, where limits may be raised, and else what there is", () => {
+    const status = (capabilities: string) => `Name:\tnode\nCapEff:\t${capabilities}\nSeccomp:\t0\n`;
+    assert.equal(openFilesFor(status("000001ffffffffff"), "1048576\n"), 1_000_000);
+    assert.equal(openFilesFor(status("000001ffffffffff"), "65536\n"), 65_536);
+    assert.equal(openFilesFor(status("000001fffeffffff"), "1048576\n"), 0);
+    assert.equal(openFilesFor("", ""), 0);
+    for (const program of [request.program, rust.program]) {
+      assert.match(options({ program, openFiles: 1000 }), / --rlimit-nofile=1000$/);
+    }
   });
 
   it("ends with more arguments of the caller, but for those that only the other daemon knows", () => {

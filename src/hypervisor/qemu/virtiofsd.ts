@@ -14,6 +14,8 @@ export interface DaemonRequest extends Pick<VirtioFsOptions, "cache" | "extraArg
   /** Where QEMU will connect. */
   readonly socket: string;
   readonly cgroups: readonly string[];
+  /** How many files it may have open: one for each that the guest knows of. 0: as many as whoever starts it. */
+  readonly openFiles: number;
 }
 
 const listenFd = 3;
@@ -28,8 +30,9 @@ const qemuCache = "cache=always,timeout=0.02";
 const rustCache = "auto";
 
 export function daemonProgram(request: DaemonRequest): ProgramRequest {
-  const { program, directory, socket, cgroups, cache, extraArguments = [] } = request;
-  const own = dialectOf(program) === "qemu" ? qemuDialect(directory.path, cache) : rustDialect(directory.path, cache);
+  const { program, directory, socket, cgroups, cache, openFiles, extraArguments = [] } = request;
+  const dialect = dialectOf(program) === "qemu" ? qemuDialect : rustDialect;
+  const own = [...dialect(directory.path, cache), `--rlimit-nofile=${openFiles}`];
   // Written for the daemon in Rust, where it is a word of its own; ours have it already.
   const extra = extraArguments.filter((argument) => argument !== "--announce-submounts");
   return {
@@ -39,6 +42,21 @@ export function daemonProgram(request: DaemonRequest): ProgramRequest {
     descriptors: { [listenFd]: { kind: "listen", path: socket, mode: 0o600 } },
     cgroups,
   };
+}
+
+const wantedFiles = 1_000_000;
+/** CAP_SYS_RESOURCE, as a bit of the line `CapEff` of /proc/PID/status. */
+const raisesLimits = 1n << 24n;
+
+/**
+ * Raising the limit takes a capability that a container's host may lack: then it is what there is.
+ * @param status of /proc/self/status; the daemon has the capabilities of this process
+ * @param most of /proc/sys/fs/nr_open
+ */
+export function openFilesFor(status: string, most: string): number {
+  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  if (capabilities === undefined || (BigInt(`0x${capabilities}`) & raisesLimits) === 0n) return 0;
+  return Math.min(wantedFiles, Number(most) || 0);
 }
 
 /** QEMU keeps private helpers in `lib/qemu`; the Rust daemon never lived there. */
@@ -57,8 +75,7 @@ function qemuDialect(source: string, cache: VirtioFsOptions["cache"]): string[] 
     "announce_submounts",
     "log_level=warn",
   ];
-  // Raising the limit takes CAP_SYS_RESOURCE, which a container's host may lack; 0 keeps what there is.
-  return [`--fd=${listenFd}`, "-f", "-o", options.join(","), "--rlimit-nofile=0"];
+  return [`--fd=${listenFd}`, "-f", "-o", options.join(",")];
 }
 
 /** It has one word for the two modes in which no content is kept. */
@@ -73,7 +90,6 @@ function rustDialect(source: string, cache: VirtioFsOptions["cache"] = rustCache
     "--xattr",
     "--announce-submounts",
     "--inode-file-handles=never",
-    "--rlimit-nofile=0",
     "--log-level=warn",
   ];
 }
