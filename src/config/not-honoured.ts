@@ -24,7 +24,6 @@ const hypervisor: Readonly<Record<string, string>> = {
   disable_seccomp: clh,
   disable_guest_selinux: selinux,
   hypervisor_loglevel: clh,
-  enable_guest_swap: notYet,
   enable_numa: numa,
   numa_mapping: numa,
   indep_iothreads: "with enable_iothreads every disk has a thread, also one that is added later",

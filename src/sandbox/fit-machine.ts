@@ -7,6 +7,7 @@ import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import { limitVcpus } from "../cgroups/vcpu-group.ts";
 import { messageOf } from "../util/errors.ts";
 import type { Vm } from "../vm/vm.ts";
+import { growSwap } from "./guest-swap.ts";
 import { type SizedContainer, sizingOf } from "./machine-size.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { Sizing } from "./sizing.ts";
@@ -31,6 +32,10 @@ export function growMachine(sandbox: Sandbox, signal?: AbortSignal): Promise<voi
     const { vm } = sandbox.running();
     const { vcpus, memoryMiB } = sandboxSizing(sandbox);
     const now = vm.status();
+    if (!sandbox.host.config.runtime.staticResources) {
+      const asking = livingContainers(sandbox).map(({ resources }) => resources);
+      await growSwap(sandbox, asking, signal);
+    }
     if (vcpus > now.vcpus && canChange(sandbox, vm, "vcpu")) {
       await vm.addCpus(vcpus - now.vcpus, signal);
       await vm.onlineCpus(signal);

@@ -91,6 +91,8 @@ export class Sandbox {
   readonly snapshots = new Turns();
   /** Set by `fit-machine.ts`: the host has limits for the machine, or it was told that it has none. */
   limited = false;
+  /** Set by `guest-swap.ts`: what the guest has. */
+  swap = { bytes: 0, files: 0 };
   /** Each vCPU has a processor of the host of its own. */
   pinned = false;
   /** Set by `oom.ts` with its first use. */

@@ -149,4 +149,30 @@ describe("the machine of a container with limits", { skip }, () => {
     assert.equal(await inside(id, "cat /sys/fs/cgroup/cpuset.cpus.effective"), "0-1");
     await place.remove(id);
   });
+
+  it("has the swap that its container asks for, which only grows, and whose files go with it", async () => {
+    const file = place.path("configuration.toml");
+    const uppers = place.path("uppers");
+    const lines = [
+      "[hypervisor.qemu]",
+      "enable_guest_swap = true",
+      "[runtime]",
+      `rootfs_upper_directory = "${uppers}"`,
+    ];
+    await writeFile(file, `${lines.join("\n")}\n`);
+    const memory = { limit: 64 * mib, swap: 96 * mib, swappiness: 60 };
+    const bundle = await place.bundle(shell(endless), limited({ memory }));
+    const id = place.newId();
+    const argv = place.argv("--config", file, "run", "--detach", "--bundle", bundle.directory, id);
+    assert.equal((await execute(["sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh", ...argv])).status, 0);
+    const swapMiB = async () => Number(await inside(id, "awk '/SwapTotal/ {print $2}' /proc/meminfo")) / 1024;
+    assert.equal(await swapMiB(), 32);
+    await place.must(["update", "--memory-swap", `${112 * mib}`, id]);
+    assert.equal(await swapMiB(), 48);
+    await place.must(["update", "--memory-swap", `${80 * mib}`, id]);
+    assert.equal(await swapMiB(), 48);
+    assert.equal(readdirSync(uppers).length, 2);
+    await place.remove(id);
+    assert.deepEqual(readdirSync(uppers), []);
+  });
 });

@@ -1,4 +1,5 @@
 /** The methods that are read with their first call: a part of the agent of its own, see `onDemand`. */
+import { addSwap } from "./add-swap.ts";
 import { expectReplacement } from "./expect-replacement.ts";
 import { getDiagnosticData } from "./get-diagnostic-data.ts";
 import { getOomEvent } from "./get-oom-event.ts";
@@ -13,6 +14,7 @@ import { statsContainer } from "./stats-container.ts";
 import { updateContainer } from "./update-container.ts";
 
 export const onDemandMethods: readonly Rpc[] = [
+  addSwap,
   expectReplacement,
   getDiagnosticData,
   getOomEvent,

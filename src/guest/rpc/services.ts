@@ -22,6 +22,7 @@ import { waitProcess } from "./wait-process.ts";
 import { writeStdin } from "./write-stdin.ts";
 
 const onDemandNames: readonly string[] = [
+  "AddSwap",
   "GetDiagnosticData",
   "GetOOMEvent",
   "ListProcesses",

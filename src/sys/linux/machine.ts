@@ -58,6 +58,11 @@ export function reboot(command: number): void {
   check(native.reboot(REBOOT_MAGIC1, REBOOT_MAGIC2, command, null), "reboot");
 }
 
+/** The kernel moves pages there that memory has no room for. @param path of a disk that mkswap has made ready */
+export function swapOn(path: string): void {
+  check(native.swapon(path, 0), "swapon", path);
+}
+
 /** Writes all file systems back. */
 export function sync(): void {
   native.sync();

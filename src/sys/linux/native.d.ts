@@ -137,6 +137,7 @@ declare module "kumite:native" {
   function setdomainname(name: Bytes, offset: number, length: number): number;
   function uname(names: Bytes): number;
   function reboot(magic1: number, magic2: number, command: number, text: string | null): number;
+  function swapon(path: Path, flags: number): number;
   function finit_module(fd: number, parameters: string, flags: number): number;
   function delete_module(name: string, flags: number): number;
 

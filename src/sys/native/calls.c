@@ -180,6 +180,7 @@ static const struct shape calls[] = {
     CALL(setdomainname, R),
     CALL(uname, S(UTSNAME)),
     CALL(reboot, I, I, I, TN),
+    CALL(swapon, T, I),
     CALL(finit_module, I, T, I),
     CALL(delete_module, T, I),
 };

@@ -1,0 +1,16 @@
+/** AddSwap: a disk of the machine, made for it by the host, takes what does not fit into memory. */
+import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
+import { AddSwapRequest } from "../../protocol/gen/kata/agent.ts";
+import { swapOn } from "../../sys/linux/machine.ts";
+import { refuseWithoutKernel } from "./request.ts";
+import { rpc } from "./rpc.ts";
+
+export const addSwap = rpc("AddSwap", AddSwapRequest, Empty, async (agent, { PCIPath }, { signal }) => {
+  refuseWithoutKernel(agent, "swap");
+  const { awaitDisk } = await import("../storage/disks.ts");
+  const slots = PCIPath.map((slot) => slot.toString(16).padStart(2, "0"));
+  const { node } = await awaitDisk(slots.join("/"), "blk", agent.modules, signal);
+  swapOn(node);
+  agent.log.info("swap was added", { disk: node });
+  return undefined;
+});

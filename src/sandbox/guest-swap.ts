@@ -1,0 +1,94 @@
+/**
+ * Swap of the guest on files of the host, as `enable_guest_swap` has it: as much as containers with a swappiness ask for
+ * beside their memory. Only grows: each increase is another file, which lies where the layers of containers lie.
+ */
+import { hypervisorConfigOf } from "../config/config.ts";
+import type { MachinePlug } from "../hypervisor/plug.ts";
+import type { OciResources } from "../oci/spec.ts";
+import { runTool } from "../storage/host-tool.ts";
+import { KumiteError } from "../util/errors.ts";
+import { joinPath } from "../util/path.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+const mib = 1024 * 1024;
+const pageBytes = 4096;
+/** The least that mkswap takes. */
+const leastPages = 10;
+/** The kernel's own word for no limit is close to 2^63. */
+const noLimitBytes = 2 ** 62;
+const toolTimeoutMs = 30_000;
+const callTimeoutMs = 60_000;
+
+/** One that limits no memory gets as much as the machine has without any. */
+export function swapBytesOf(baseMiB: number, containers: readonly OciResources[]): number {
+  let bytes = 0;
+  let hasUnlimited = false;
+  for (const { memory } of containers) {
+    if ((memory?.swappiness ?? 0) <= 0) continue;
+    const [limit, swap] = [limited(memory?.limit), limited(memory?.swap)];
+    if (swap > 0) bytes += Math.max(0, swap - limit);
+    else if (limit > 0) bytes += limit;
+    else hasUnlimited = true;
+  }
+  return bytes + (hasUnlimited ? baseMiB * mib : 0);
+}
+
+function limited(bytes = 0): number {
+  return bytes > 0 && bytes < noLimitBytes ? bytes : 0;
+}
+
+/**
+ * For the containers that live. To be called in a turn of the sandbox's changes of size.
+ * @throws KumiteError `storage/failed`, `hypervisor/plug-failed`, `agent/failed` and the like
+ */
+export async function growSwap(
+  sandbox: Sandbox,
+  containers: readonly OciResources[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { os, config, log, id } = sandbox.host;
+  const machine = hypervisorConfigOf(config);
+  const missing = swapBytesOf(machine.memoryMiB, containers) - sandbox.swap.bytes;
+  const { vm } = sandbox.running();
+  const { plug } = vm.machine;
+  const journal = sandbox.resources?.journal;
+  if (!machine.memory.guestSwap || missing <= 0 || journal === undefined) return;
+  if (plug === undefined) {
+    log.warn("this machine takes no further disk, so its guest gets no swap", { phase: "resize" });
+    return;
+  }
+  const name = `swap${sandbox.swap.files}`;
+  const directory = config.runtime.rootfsImages.upperDirectory;
+  const path = joinPath(directory, `${id}-${name}`);
+  const pages = Math.max(leastPages, Math.ceil(missing / pageBytes));
+  await os.files.makeDirs(directory, 0o700);
+  await journal.record({ kind: "file", path });
+  await os.files.write(path, "", { exclusive: true });
+  // The first page says what the others are.
+  const size = `--size=${(pages + 1) * pageBytes}`;
+  const within = { timeoutMs: toolTimeoutMs, signal };
+  await runTool(os, { tool: "truncate", package: "coreutils", args: [size, path], ...within });
+  await runTool(os, { tool: "mkswap", package: "util-linux", args: [path], ...within });
+  await switchOn(sandbox, plug, { id: name, path }, signal);
+  sandbox.swap = { bytes: sandbox.swap.bytes + pages * pageBytes, files: sandbox.swap.files + 1 };
+  log.info("the guest has more swap", { phase: "resize", bytes: sandbox.swap.bytes });
+}
+
+/** Whatever the driver of other disks is. A guest that cannot do it does not keep the disk. */
+async function switchOn(
+  sandbox: Sandbox,
+  plug: MachinePlug,
+  { id, path }: { readonly id: string; readonly path: string },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const device = await plug.addDisk({ id, path, bus: "virtio-blk", readOnly: false }, signal);
+  try {
+    const { address } = device;
+    if (address.kind !== "pci") throw new KumiteError("internal", `${id} is at no place of the PCI bus`);
+    const PCIPath = address.path.split("/").map((slot) => Number.parseInt(slot, 16));
+    await sandbox.running().vm.agent.addSwap({ PCIPath }, { signal, timeoutMs: callTimeoutMs });
+  } catch (error) {
+    await device.remove().catch(() => {});
+    throw error;
+  }
+}
