@@ -25,6 +25,7 @@ import { memory } from "./scenarios/memory.ts";
 import { output } from "./scenarios/output.ts";
 import { podman } from "./scenarios/podman.ts";
 import { recovery } from "./scenarios/recovery.ts";
+import { snapshot } from "./scenarios/snapshot.ts";
 import { storage } from "./scenarios/storage.ts";
 
 const scenarios = {
@@ -44,6 +45,7 @@ const scenarios = {
   podman,
   config,
   storage,
+  snapshot,
 } satisfies Record<string, (context: BenchContext) => Promise<Findings>>;
 
 async function main(args: readonly string[]): Promise<number> {

@@ -4,7 +4,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Saving } from "../sandbox/saving.ts";
 import { freezeSandbox, requireSavable } from "../sandbox/snapshot.ts";
 import { startProcess } from "../sandbox/start.ts";
-import { throwIfAborted, unlimited } from "../util/abort.ts";
+import { onAbort, throwIfAborted, unlimited } from "../util/abort.ts";
 import { concat } from "../util/bytes.ts";
 import { KumiteError } from "../util/errors.ts";
 import { decodeUtf8 } from "../util/text.ts";
@@ -40,7 +40,6 @@ export interface ForkOptions {
   readonly signal?: AbortSignal;
 }
 
-const sigkill = 9;
 const defaultOutputBytes = 16 * 1024 * 1024;
 
 export class LiveSandbox implements AsyncDisposable {
@@ -92,7 +91,8 @@ export class LiveSandbox implements AsyncDisposable {
     const execId = `exec-${id}-${this.#execs}`.slice(-128);
     const process = execProcess(sandbox, { containerId: id, execId, document, terminal: false, relay: selfOf(os) });
     const running = await attachProcess(sandbox, process);
-    await startProcess(sandbox, process.key, options.signal ?? unlimited());
+    // Not while the container stands still.
+    await sandbox.snapshots.take(() => startProcess(sandbox, process.key, options.signal ?? unlimited()));
     return running;
   }
 
@@ -103,8 +103,8 @@ export class LiveSandbox implements AsyncDisposable {
   async run(args: readonly [string, ...string[]], options: RunOptions = {}): Promise<Finished> {
     const { input = "", maxOutputBytes = defaultOutputBytes, signal } = options;
     const process = await this.exec(args, options);
-    const kill = (): void => void process.kill(sigkill).catch(() => {});
-    signal?.addEventListener("abort", kill, { once: true });
+    const close = (): void => void process.close();
+    const forget = onAbort(signal, close);
     try {
       const feeding = process.stdin.write(input).then(() => process.stdin.end());
       // A process that reads no input is nobody's failure.
@@ -117,10 +117,10 @@ export class LiveSandbox implements AsyncDisposable {
       throwIfAborted(signal);
       return { ...exit, stdout: decodeUtf8(stdout), stderr: decodeUtf8(stderr) };
     } catch (error) {
-      kill();
+      await process.close();
       throw error;
     } finally {
-      signal?.removeEventListener("abort", kill);
+      forget();
     }
   }
 

@@ -31,13 +31,15 @@ export interface RunningProcess {
   /** Bytes as they come, each piece once. */
   readonly stdout: AsyncIterable<Uint8Array>;
   readonly stderr: AsyncIterable<Uint8Array>;
-  /** Resolves when it has ended and its output was read. Never rejects. */
+  /** Resolves when it has ended and its output was read, or `close` was called. Never rejects. */
   readonly exited: Promise<ProcessExit>;
   /**
    * @param signal number; default SIGTERM
    * @throws KumiteError `container/wrong-state`, `agent/failed`. One that has ended is no error
    */
   kill(signal?: number): Promise<void>;
+  /** Lets go of it: it is killed if it runs, and what it wrote and nobody has read is dropped. Resolves when it has ended. */
+  close(): Promise<void>;
 }
 
 /** @internal Takes the streams of a process that the sandbox has registered. */
@@ -66,6 +68,11 @@ export async function attachProcess(sandbox: Sandbox, process: SandboxProcess): 
     exited,
     kill: async (signal = signalNumbers.SIGTERM) => {
       if (process.state.phase !== "stopped") await signalInGuest(sandbox, process, signal);
+    },
+    close: async () => {
+      connection.abort();
+      for (const stream of [stdin, stdout, stderr]) stream.close();
+      await exited;
     },
   };
 }

@@ -20,6 +20,7 @@ import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
 import type { VmRequest } from "../vm/vm-spec.ts";
 import type { Container } from "./container.ts";
+import { limitMachine } from "./fit-machine.ts";
 import { connectStreams, type StreamPorts } from "./guest-streams.ts";
 import { takeOwnJournal } from "./host-resources.ts";
 import { ownBacking, ownMemory, type SavableMachine } from "./own-memory.ts";
@@ -34,6 +35,7 @@ import { watchProcess } from "./watch.ts";
 /** A copy answers in a tenth of a second, or in some when many start on a busy host. */
 const dialTimeoutMs = 30_000;
 const streamsTimeoutMs = 5_000;
+const callTimeoutMs = 60_000;
 
 export interface CopiedDisks {
   readonly lower: string;
@@ -94,9 +96,11 @@ export async function restoreSandbox(
   sandbox.skipPorts(saved.lastPort);
   await Promise.all([vm.syncTime(signal), vm.reseedRng(signal), vm.agent.snapshots.rename(options.hostname, signal)]);
   const container = addContainer(sandbox, saved, options.relay);
+  await limitMachine(sandbox, signal);
+  await vm.agent.resumeContainer({ containerId: id }, { timeoutMs: callTimeoutMs, signal });
   const [, ...others] = saved.processes;
   const processes = [container.process, ...others.map((process) => processOf(sandbox, process, options.relay))];
-  await Promise.all(processes.map((process) => goOn(sandbox, vm, process, signal)));
+  for (const process of processes) await goOn(sandbox, vm, process, signal);
   await recordContainer(sandbox, container);
   log.info("sandbox restored", { phase: "restore", ms: timeline.mark("restored") });
 }
@@ -197,7 +201,7 @@ function processOf(sandbox: Sandbox, saved: SavedProcess | undefined, relay: Pro
 /** The agent listens again on the ports of streams that are still open, as soon as it knows that its host is another. */
 async function goOn(sandbox: Sandbox, vm: Vm, process: SandboxProcess, signal: AbortSignal): Promise<void> {
   const { log } = sandbox.host;
-  const connect = () => connectStreams(vm, process.ports as StreamPorts, signal);
+  const connect = (within: AbortSignal) => connectStreams(vm, process.ports as StreamPorts, within);
   try {
     const again = { what: `the streams of ${process.title}`, timeoutMs: streamsTimeoutMs, signal };
     process.stdio.offerGuest(await retry(connect, again));

@@ -7,14 +7,17 @@ import { descriptorPath } from "../factory/keeper/keeper.ts";
 import { machineKey } from "../factory/machine-key.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import type { OciProcess, OciResources } from "../oci/spec.ts";
-import { KumiteError } from "../util/errors.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
 import { toHex } from "../util/hex.ts";
 import { freezeVm } from "../vm/freeze-vm.ts";
+import type { Vm } from "../vm/vm.ts";
 import { type Container, statusOf } from "./container.ts";
 import type { StreamPorts } from "./guest-streams.ts";
 import type { SavableMachine } from "./own-memory.ts";
 import type { ConsoleSize, SandboxProcess } from "./process.ts";
 import type { Sandbox } from "./sandbox.ts";
+
+const callTimeoutMs = 60_000;
 
 /** Of a container with its machine, as JSON can hold it. */
 export interface SavedSandbox {
@@ -90,6 +93,7 @@ export async function freezeSandbox<T>(
     if (lower === undefined || upper === undefined)
       throw new KumiteError("internal", `sandbox ${id} has not two disks`);
     const startedMs = timeline.now();
+    await using _standing = await standStill(sandbox, vm);
     const { state, token, thaw } = await freezeVm(os, vm, paths.socket, signal);
     try {
       const { vcpus } = vm.status();
@@ -118,6 +122,25 @@ export async function freezeSandbox<T>(
       log.info("sandbox saved", { phase: "snapshot", ms: Math.round(timeline.now() - startedMs) });
     }
   });
+}
+
+/**
+ * The container's processes stand still before the machine does, and in a copy until it has a time, a name and random bytes of
+ * its own: none of them can see or draw what another copy has.
+ */
+async function standStill({ host }: Sandbox, vm: Vm): Promise<AsyncDisposable> {
+  const { id, log } = host;
+  await vm.agent.pauseContainer({ containerId: id }, { timeoutMs: callTimeoutMs });
+  return {
+    [Symbol.asyncDispose]: async () => {
+      try {
+        await vm.agent.resumeContainer({ containerId: id }, { timeoutMs: callTimeoutMs });
+      } catch (error) {
+        // It may have ended, or its machine: whoever waits for that is told so.
+        log.error(`the container does not go on: ${messageOf(error)}`, { phase: "snapshot" });
+      }
+    },
+  };
 }
 
 function runningContainer(sandbox: Sandbox): Container {

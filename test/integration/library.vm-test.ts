@@ -1,6 +1,7 @@
 /** Sandboxes of programs: run in, saved, restored and forked while they work. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
 import { appendFile, chmod, cp, mkdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
@@ -77,6 +78,9 @@ describe("a sandbox of the library", onlyKumite, () => {
     assert.deepEqual([finished.exitStatus, finished.stdout, finished.stderr], [7, "in\n", "me in /tmp as 5\n"]);
     await assert.rejects(sandbox.run(["/no/such/program"]), failsWith("process/executable-not-found"));
     await assert.rejects(sandbox.run(["yes"], { maxOutputBytes: 10_000 }), failsWith("usage/invalid"));
+    await assert.rejects(sandbox.run(["cat", "/dev/zero"], { maxOutputBytes: 1, signal: AbortSignal.abort() }));
+    const left = await sandbox.run(["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"]);
+    assert.doesNotMatch(left.stdout, /yes|zero/, "what is given up is killed");
   });
 
   it("goes on from one point each time that it is restored, and on its own from there", async () => {
@@ -179,6 +183,15 @@ describe("a sandbox of the library", onlyKumite, () => {
       await damage();
       await assert.rejects(openSnapshot(copy, { root }), failsWith("snapshot/invalid", message));
       await rm(copy, { recursive: true });
+    }
+    await succeed(["cp", "--archive", "--sparse=always", saved, copy]);
+    const [, body = ""] = (await readFile(`${copy}/snapshot.json`, "utf8")).split("\n");
+    const other = body.replace(/"machine":"[0-9a-f]+"/, '"machine":"0123"');
+    const sum = createHash("sha256").update(other).digest("hex");
+    await writeFile(`${copy}/snapshot.json`, `${sum}\n${other}\n`);
+    {
+      await using foreign = await openSnapshot(copy, { root });
+      await assert.rejects(foreign.restore(), failsWith("snapshot/invalid", /another machine/));
     }
     await assert.rejects(sandbox.save(saved), failsWith("storage/failed", /exists already/));
     assert.ok(existsSync(`${saved}/snapshot.json`), "what was there is left alone");
