@@ -62,7 +62,7 @@ export async function runDiskFloor(
     vcpus: 1,
     memory: { sizeMiB: memoryMiB },
     boot: { kind: "kernel", kernel, initrd, parameters },
-    chardevs: [{ kind: "descriptor", id: "console", fd: consoleFd }],
+    chardevs: [{ id: "console", fd: consoleFd }],
     images: [
       {
         id: "image",

@@ -65,8 +65,8 @@ function floorMachine({ guest, accelerator, memoryMiB, parameters }: FloorOption
     memory: { sizeMiB: memoryMiB, backing: { kind: "memfd", shared: true } },
     boot: { kind: "kernel", kernel: guest.vmlinux, initrd: guest.initrd, parameters },
     chardevs: [
-      { kind: "descriptor", id: "byte", fd: byteFd },
-      { kind: "descriptor", id: "console", fd: consoleFd },
+      { id: "byte", fd: byteFd },
+      { id: "console", fd: consoleFd },
     ],
     devices: [
       { kind: "serial", chardev: "console" },

@@ -70,7 +70,7 @@ describe("the verb config", () => {
   it("check tells all that is wrong at once, in the order of the file", async () => {
     const path = await file(
       "bad.toml",
-      '[hypervisor.qemu]\nkernel = "/no/kernel"\ndefault_vcpu = 3\ndefault_memory = "x"\nrootless = true\n[runtim]\n',
+      '[hypervisor.qemu]\nkernel = "/no/kernel"\ndefault_vcpu = 3\ndefault_memory = "x"\nenable_numa = true\n[runtim]\n',
     );
     const { status, out } = await kumite(["config", "check", "bad.toml"]);
     assert.equal(status, 1);
@@ -81,7 +81,7 @@ describe("the verb config", () => {
         `${path}:3:1: error: hypervisor.qemu.default_vcpu is not a known key`,
         "  try: did you mean default_vcpus?",
         `${path}:4:1: error: hypervisor.qemu.default_memory must be a number (MiB), not "x"`,
-        `${path}:5:1: note: hypervisor.qemu.rootless has no effect: machines run as root`,
+        `${path}:5:1: note: hypervisor.qemu.enable_numa has no effect: a machine has one NUMA node`,
         `${path}:6:1: error: runtim is not a known table`,
         "  try: did you mean runtime?",
         "4 errors",

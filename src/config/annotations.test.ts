@@ -82,7 +82,8 @@ describe("an annotation", () => {
   });
 
   it("that asks for what nobody here can do is told, aborts where it is a promise, and is nothing when it is so anyway", async () => {
-    await refused(load({ [`${hypervisor}rootless`]: "true" }), /has no effect here: machines run as root/);
+    const label = "io.katacontainers.config.runtime.guest_selinux_label";
+    await refused(load({ [label]: "a:b:c:d" }), /has no effect here: the guest has no SELinux policy/);
     await load({ [`${hypervisor}rootless`]: "false" });
     const { notices } = await load({ "io.katacontainers.config.runtime.internetworking_model": "macvtap" });
     assert.match(notices.join(), /annotation .*internetworking_model: has no effect here: machines have no network/);

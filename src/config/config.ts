@@ -77,6 +77,8 @@ export interface HypervisorConfig {
   readonly nestingChecks: boolean;
   readonly iommu: boolean;
   readonly iommuPlatform: boolean;
+  /** QEMU must not run as root. */
+  readonly rootless: boolean;
   /** Directory in the guest; empty: none. */
   readonly guestHookPath: string;
   /** Of `defaultVcpus`, rounded up: what boots when no container asks for more. */

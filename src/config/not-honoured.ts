@@ -20,7 +20,6 @@ const hypervisor: Readonly<Record<string, string>> = {
   guest_hook_path: "hooks of the guest's own are not run",
   guest_extension_images: "the guest has one image",
   seccompsandbox: "QEMU is confined as far as it can be in any case",
-  rootless: "machines run as root",
   disable_seccomp: clh,
   disable_guest_selinux: selinux,
   hypervisor_loglevel: clh,
@@ -114,7 +113,6 @@ export function whyNotHonoured(table: string, key: string): string | undefined {
 
 /** A promise to whoever asks: to go on without it would be less safe than they think. */
 const promises: ReadonlySet<string> = new Set([
-  "rootless",
   "guest_selinux_label",
   "experimental_force_guest_pull",
   "disable_new_netns",

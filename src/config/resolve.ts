@@ -109,6 +109,7 @@ function hypervisorConfig(
     nestingChecks: !values.disable_nesting_checks,
     iommu: values.enable_iommu,
     iommuPlatform: values.enable_iommu_platform,
+    rootless: values.rootless,
     guestHookPath: values.guest_hook_path,
     vcpus: Math.ceil(values.default_vcpus),
     defaultVcpus: values.default_vcpus,

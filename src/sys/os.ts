@@ -121,10 +121,12 @@ export type Descriptor =
   /** A file opened for reading and writing. */
   | { readonly kind: "readWrite"; readonly path: string }
   /** A connection to a unix socket that somebody listens on already. */
-  | { readonly kind: "connect"; readonly path: string };
+  | { readonly kind: "connect"; readonly path: string }
+  /** What a tap of this network namespace sends and receives; `path` is its name. Made when it is missing, until it is closed. */
+  | { readonly kind: "tap"; readonly path: string };
 
 /** What can be handed to a process that runs. */
-export type OpenedDescriptor = Extract<Descriptor, { readonly kind: "read" | "readWrite" | "connect" }>;
+export type OpenedDescriptor = Extract<Descriptor, { readonly kind: "read" | "readWrite" | "connect" | "tap" }>;
 
 export interface SpawnRequest {
   /** Absolute path. */

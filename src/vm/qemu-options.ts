@@ -21,6 +21,7 @@ export function qemuOptions({ qemu }: Config): QemuDriverOptions {
     hotplugPorts: portsOf(qemu, machineType),
     nestingChecks: qemu.nestingChecks,
     throughIommu: qemu.iommu && qemu.iommuPlatform,
+    rootless: qemu.rootless,
     virtioFs: {
       ...(qemu.sharing.virtioFsCache === undefined ? {} : { cache: modeOf(qemu.sharing.virtioFsCache) }),
       queueSize: qemu.sharing.virtioFsQueueSize,

@@ -3,13 +3,14 @@
  * does not know end it, and with it the machine; the others fail for want of a right.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
-import { chown, rm, writeFile } from "node:fs/promises";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
+import { chmod, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { RunningVm } from "../../src/hypervisor/driver.ts";
 import { qemuDriver } from "../../src/hypervisor/qemu/qemu-driver.ts";
+import { ownUserOf } from "../../src/util/own-user.ts";
 import { signalNumbers } from "../../src/util/signals.ts";
 import { succeed } from "../support/command.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
@@ -20,6 +21,9 @@ import { testQemu } from "../support/qemu.ts";
 /** Of x86-64. */
 const callNumbers = {
   open: 2,
+  kill: 62,
+  rename: 82,
+  chmod: 90,
   fork: 57,
   execve: 59,
   ptrace: 101,
@@ -34,6 +38,7 @@ const callNumbers = {
 } as const;
 type Call = keyof typeof callNumbers;
 
+const O_CREAT = 0o100;
 const CLONE_NEWNS = 0x20000;
 const CLONE_NEWUSER = 0x10000000;
 const OPEN_TREE_CLONE = 1;
@@ -96,10 +101,12 @@ describe("a QEMU that was taken over", () => {
 
   const killed = `killed ${signalNumbers.SIGSYS}`;
 
-  it("has no capability, cannot get one, and is under a filter", () =>
+  it("is a user that no other process is, without capabilities or a way to them, under a filter", () =>
     withMachine(async ({ pid }) => {
       const status = readFileSync(`/proc/${pid}/status`, "utf8");
-      const field = (name: string): string => new RegExp(`^${name}:\\s+(.*)$`, "m").exec(status)?.[1] ?? "";
+      const field = (name: string): string => new RegExp(`^${name}:(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
+      for (const ids of ["Uid", "Gid"]) assert.equal(field(ids), Array(4).fill(ownUserOf(pid)).join("\t"), ids);
+      assert.equal(field("Groups"), "");
       for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"])
         assert.equal(BigInt(`0x${field(set)}`), 0n, set);
       assert.equal(field("NoNewPrivs"), "1");
@@ -110,10 +117,8 @@ describe("a QEMU that was taken over", () => {
     withMachine(async ({ pid }) => {
       const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
       const own = /^(\/dev\/null|\/dev\/kvm|socket:|pipe:|anon_inode:|\/memfd:)/;
-      assert.deepEqual(
-        links.filter((link) => !own.test(link)),
-        [],
-      );
+      const booted = [guest.kernel, guest.initrd].map((file) => realpathSync(file));
+      assert.deepEqual(links.filter((link) => !own.test(link)).sort(), booted.sort());
     }));
 
   const fatal: readonly (readonly [Call, ...(number | string)[]])[] = [
@@ -166,13 +171,44 @@ describe("a QEMU that was taken over", () => {
     );
   }
 
-  it("opens no file that root has no right to as its owner", () =>
+  it("opens, renames and signals nothing of root's", () =>
     withMachine(async (machine) => {
-      const file = path.join(directory, "of-another");
-      await writeFile(file, "", { mode: 0o600 });
-      await chown(file, 1000, 1000);
-      const answer = await attempt(machine, "open", file, 0);
-      await rm(file);
-      assert.equal(answer, `result ${EACCES}`);
+      const place = mkdtempSync(path.join(tmpdir(), "kumite-vmm-root-"));
+      try {
+        await chmod(place, 0o755);
+        const file = path.join(place, "file");
+        await writeFile(file, "", { mode: 0o600 });
+        const O_WRONLY = 1;
+        assert.equal(await attempt(machine, "open", file, 0), `result ${EACCES}`, "reading");
+        assert.equal(await attempt(machine, "open", file, O_WRONLY), `result ${EACCES}`, "writing");
+        assert.equal(await attempt(machine, "open", "/etc/shadow", 0), `result ${EACCES}`, "a host's secret");
+        assert.equal(await attempt(machine, "open", path.join(place, "new"), O_CREAT | O_WRONLY), `result ${EACCES}`);
+        assert.equal(await attempt(machine, "rename", file, `${file}-moved`), `result ${EACCES}`, "renaming");
+        assert.equal(await attempt(machine, "chmod", file, 0o777), `result ${EPERM}`, "changing");
+        for (const pid of [1, process.pid]) {
+          assert.equal(await attempt(machine, "kill", pid, 0), `result ${EPERM}`, `a signal to ${pid}`);
+        }
+        const daemon = childNamed("virtiofsd");
+        assert.equal(await attempt(machine, "kill", daemon, signalNumbers.SIGKILL), `result ${EPERM}`, "its daemon");
+      } finally {
+        rmSync(place, { recursive: true });
+      }
     }));
+
+  it("sees nothing of its machine's directory, nor of another machine", () =>
+    withMachine((first) =>
+      withMachine(async (second) => {
+        assert.equal(await attempt(first, "open", directory, 0), `result ${EACCES}`);
+        assert.equal(await attempt(first, "kill", second.pid, 0), `result ${EPERM}`);
+        assert.equal(await attempt(first, "open", `/proc/${second.pid}/mem`, 0), `result ${EACCES}`);
+      }),
+    ));
 });
+
+/** Of this process. */
+function childNamed(name: string): number {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ");
+  const found = children.find((pid) => readFileSync(`/proc/${pid}/comm`, "utf8").trim() === name);
+  assert.ok(found !== undefined, `there is no ${name}`);
+  return Number(found);
+}

@@ -110,10 +110,11 @@ export const bootKeys = {
     of: ["qemu"],
     defaultText: "on, with everything denied that can be",
   }),
-  rootless: bool("The machine runs as a user of its own.", "2.3.0", {
-    of: ["qemu", "clh"],
-    annotation: hypervisor("rootless"),
-  }),
+  rootless: bool(
+    "A machine that cannot run as a user of its own is not started; else it runs as root then, and as such a user where it can.",
+    "2.3.0",
+    { of: ["qemu", "clh"], annotation: hypervisor("rootless") },
+  ),
   disable_seccomp: bool("The monitor's own filter of system calls is off.", "2.3.0", { of: ["clh"] }),
   disable_selinux: bool("The monitor gets no SELinux label.", "2.4.0"),
   disable_guest_selinux: bool("Containers in the guest get no SELinux label.", "3.1.0", { default: true }),

@@ -92,7 +92,7 @@ async function probe(os: Os, context: StartContext, request: AcceleratorRequest)
     vcpus: 1,
     memory: { sizeMiB: 128 },
     boot: { kind: "kernel", kernel, parameters: ["earlyprintk=serial,ttyS0,115200", "console=ttyS0", "panic=-1"] },
-    chardevs: [{ kind: "descriptor", id: "console", fd: consoleFd }],
+    chardevs: [{ id: "console", fd: consoleFd }],
     devices: [{ kind: "serial", chardev: "console" }],
   });
   const program = await Program.start(os, context, "kvm-probe", {

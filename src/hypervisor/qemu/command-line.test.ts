@@ -14,8 +14,8 @@ const machine: QemuMachine = {
   boot: { kind: "kernel", kernel: "/k", initrd: "/i", parameters: ["quiet", "a=b"] },
   monitor: 3,
   chardevs: [
-    { kind: "descriptor", id: "console", fd: 5 },
-    { kind: "connect", id: "fs0", path: "fs0.sock" },
+    { id: "console", fd: 5 },
+    { id: "fs0", fd: 9 },
   ],
   devices: [
     { kind: "serial", chardev: "console" },
@@ -64,12 +64,12 @@ describe("a QEMU command line", () => {
     for (const flag of ["-kernel", "-initrd", "-append"]) assert.ok(!argv.includes(flag), flag);
   });
 
-  it("has every channel of the machine on a descriptor or socket that is there", () => {
+  it("has every channel of the machine on a descriptor that is there", () => {
     const argv = qemuArguments(machine);
     assert.deepEqual(valuesOf("-chardev", argv), [
       "socket,id=monitor,fd=3",
       "socket,id=console,fd=5",
-      "socket,id=fs0,path=fs0.sock",
+      "socket,id=fs0,fd=9",
     ]);
     assert.deepEqual(valuesOf("-device", argv), [
       "isa-serial,chardev=console",

@@ -6,6 +6,7 @@ import type {
   Chardev,
   DiskImage,
   Firmware,
+  HandedFile,
   MachineType,
   MonitorProtocol,
   QemuMachine,
@@ -18,7 +19,7 @@ const extraMonitorId = "extra-monitor";
 
 /** The arguments after the program's name. */
 export function qemuArguments(machine: QemuMachine): string[] {
-  const { name, boot, monitor, extraMonitor, threads = [], images = [] } = machine;
+  const { name, boot, monitor, extraMonitor, threads = [], images = [], files = [] } = machine;
   return [
     "-nodefaults",
     "-no-user-config",
@@ -41,6 +42,7 @@ export function qemuArguments(machine: QemuMachine): string[] {
     ...(monitor === undefined ? [] : monitorOn(monitor)),
     ...(extraMonitor === undefined ? [] : extraMonitorOn(extraMonitor.fd, extraMonitor.protocol)),
     ...machine.chardevs.flatMap(chardevOption),
+    ...files.flatMap(setOption),
     ...threads.flatMap((id) => option("-object", "iothread", { id })),
     ...images.flatMap(imageOption),
     ...machine.devices.flatMap((device) => deviceOptions(device, machine)),
@@ -151,7 +153,7 @@ function flashesOf(paths: readonly string[]): Properties {
 
 function monitorOn(fd: number): string[] {
   return [
-    ...chardevOption({ kind: "descriptor", id: monitorId, fd }),
+    ...chardevOption({ id: monitorId, fd }),
     ...option("-mon", undefined, { chardev: monitorId, mode: "control" }),
   ];
 }
@@ -167,13 +169,12 @@ function extraMonitorOn(fd: number, protocol: MonitorProtocol): string[] {
   ];
 }
 
-function chardevOption(chardev: Chardev): string[] {
-  switch (chardev.kind) {
-    case "descriptor":
-      return option("-chardev", "socket", { id: chardev.id, fd: chardev.fd });
-    case "connect":
-      return option("-chardev", "socket", { id: chardev.id, path: chardev.path });
-  }
+function chardevOption({ id, fd }: Chardev): string[] {
+  return option("-chardev", "socket", { id, fd });
+}
+
+function setOption({ fd, set }: HandedFile): string[] {
+  return set === undefined ? [] : option("-add-fd", undefined, { fd, set });
 }
 
 /** The format is always said: one that QEMU guesses from the content is one that the guest chooses. */

@@ -2,6 +2,7 @@
  * A machine for QEMU as data: what it consists of, not how a command line says it.
  * Descriptor numbers are those of the QEMU process.
  */
+import type { OpenedDescriptor } from "../../sys/os.ts";
 import type { DiskCache, MemoryBacking, MemoryGrowth } from "../spec.ts";
 import type { Properties } from "./option.ts";
 
@@ -47,6 +48,8 @@ export interface QemuMachine {
   /** Stops where it is when the guest panics, instead of ending; default false. */
   readonly pausesOnPanic?: boolean;
   readonly chardevs: readonly Chardev[];
+  /** Default none. */
+  readonly files?: readonly HandedFile[];
   /** Threads that serve devices, by id. */
   readonly threads?: readonly string[];
   /** Images that disks have their bytes from. */
@@ -73,12 +76,19 @@ export type Firmware =
   /** Flash memories of the board: code, then variables. */
   | { readonly kind: "flash"; readonly paths: readonly string[] };
 
-/** Where the bytes of a character device go. */
-export type Chardev =
-  /** A connected stream socket that QEMU was started with. */
-  | { readonly kind: "descriptor"; readonly id: string; readonly fd: number }
-  /** A unix socket that QEMU connects to. */
-  | { readonly kind: "connect"; readonly id: string; readonly path: string };
+/** Where the bytes of a character device go: a connected stream socket that QEMU was started with. */
+export interface Chardev {
+  readonly id: string;
+  readonly fd: number;
+}
+
+/** What QEMU is given open, and how its options call it: it need not be able to open it itself. */
+export interface HandedFile {
+  readonly fd: number;
+  readonly descriptor: OpenedDescriptor;
+  /** Of a set of descriptors, of which QEMU takes a copy when it opens `/dev/fdset/<set>`; default none. */
+  readonly set?: number;
+}
 
 export interface DiskImage {
   readonly id: string;

@@ -26,6 +26,8 @@ export interface QemuDriverOptions {
   readonly virtioFs?: VirtioFsOptions;
   /** Longest message of 9p (`msize`); default 512 KiB. */
   readonly messageBytes?: number;
+  /** QEMU must not be root; default: it is not where that is possible. */
+  readonly rootless?: boolean;
   /** The guest's kernel says everything, and its console and what QEMU says go to the log. */
   readonly debug?: boolean;
   /** Where the memory of a guest that panics is kept, for good; default nowhere. */

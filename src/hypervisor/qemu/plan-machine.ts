@@ -1,4 +1,5 @@
 /** Turns a specification and the driver's options into a machine for QEMU. Pure: files were looked at before. */
+import type { OpenedDescriptor } from "../../sys/os.ts";
 import type { Disk, HotplugPorts, MemoryBacking, SharedDirectory, VmSpec } from "../spec.ts";
 import {
   type Accelerator,
@@ -24,7 +25,7 @@ const firstBridgeAddress = 2;
 
 /**
  * Descriptors of the QEMU process: streams that we hold the other end of, and files that it was given. Those of network
- * interfaces come after them.
+ * interfaces come after them, then the sockets of file-sharing daemons, then what `withFilesHanded` adds.
  */
 export const qemuFd = { monitor: 3, agent: 4, console: 5, memory: 6, state: 7, extraMonitor: 8, first: 9 } as const;
 /** What QEMU's events call the port of the agent's channel. */
@@ -54,9 +55,9 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
     ...disk,
     ownThread: disk.ownThread === true && hasThreads(disk, type),
   }));
-  const shares = spec.sharedDirectories.map((directory, index) => shareOf(directory, index, options));
+  const shares = spec.sharedDirectories.map((_, index) => shareOf(spec, index, options));
   const backing =
-    backingOf(spec, facts) ?? (shares.some(({ chardev }) => chardev !== undefined) ? sharedMemory : undefined);
+    backingOf(spec, facts) ?? (shares.some(({ daemon }) => daemon !== undefined) ? sharedMemory : undefined);
   const ports = spec.hotplugPorts ?? options.hotplugPorts ?? { bridges: 0, rootPorts: 0 };
   const firmware = options.firmware ?? (ports.bridges > 0 ? firmwareForBridges : undefined);
   return {
@@ -84,10 +85,11 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
       : { extraMonitor: { fd: qemuFd.extraMonitor, protocol: options.extraMonitor } }),
     startsPaused: spec.startsPaused === true,
     chardevs: [
-      { kind: "descriptor", id: "console", fd: qemuFd.console },
-      { kind: "descriptor", id: "agent", fd: qemuFd.agent },
-      ...shares.flatMap(({ chardev }) => (chardev === undefined ? [] : [chardev])),
+      { id: "console", fd: qemuFd.console },
+      { id: "agent", fd: qemuFd.agent },
+      ...shares.flatMap(({ daemon }) => (daemon === undefined ? [] : [{ id: daemon.id, fd: daemon.fd }])),
     ],
+    files: shares.flatMap(({ daemon }) => (daemon === undefined ? [] : [{ fd: daemon.fd, descriptor: daemon.socket }])),
     threads: [...new Set(disks.filter(({ ownThread }) => ownThread).map(threadOf))],
     images: disks.flatMap((disk) => (disk.bus === "nvdimm" ? [] : [imageOf(disk, facts)])),
     devices: [
@@ -127,20 +129,37 @@ export function allDisks({ guest, disks = [] }: VmSpec): readonly Disk[] {
   return [image, ...disks];
 }
 
-/** Of the socket of a file-sharing daemon, relative to the machine's directory. */
-export function daemonSocket(index: number): string {
-  return `fs${index}.sock`;
+/** Of a file-sharing daemon. */
+export function daemonSocket(spec: VmSpec, index: number): string {
+  return `${spec.directory}/fs${index}.sock`;
 }
 
-function shareOf(directory: SharedDirectory, index: number, options: QemuDriverOptions) {
-  const { tag, path } = directory;
-  if (directory.by === "9p") {
-    const device = { kind: "9p", id: `share${index}`, tag, path, readOnly: directory.readOnly === true } as const;
-    return { device, chardev: undefined };
+interface Daemon {
+  readonly id: string;
+  readonly fd: number;
+  readonly socket: OpenedDescriptor;
+}
+
+interface Share {
+  readonly device: Device;
+  readonly daemon: Daemon | undefined;
+}
+
+function shareOf(spec: VmSpec, index: number, options: QemuDriverOptions): Share {
+  const { tag, path, by, readOnly } = spec.sharedDirectories[index] as SharedDirectory;
+  if (by === "9p") {
+    return { device: { kind: "9p", id: `share${index}`, tag, path, readOnly: readOnly === true }, daemon: undefined };
   }
-  const chardev = { kind: "connect", id: `fs${index}`, path: daemonSocket(index) } as const;
+  const id = `fs${index}`;
+  const socket = { kind: "connect", path: daemonSocket(spec, index) } as const;
+  const fd = qemuFd.first + inheritedFds(spec).length + index;
   const { queueSize } = options.virtioFs ?? {};
-  return { device: { kind: "virtio-fs", chardev: chardev.id, tag, queueSize } as const, chardev };
+  return { device: { kind: "virtio-fs", chardev: id, tag, queueSize }, daemon: { id, fd, socket } };
+}
+
+/** Above those of the network interfaces and of what is shared. */
+export function firstFileFd(spec: VmSpec): number {
+  return qemuFd.first + inheritedFds(spec).length + spec.sharedDirectories.length;
 }
 
 function portsOf({ bridges, rootPorts }: HotplugPorts): Device[] {

@@ -11,12 +11,14 @@ import type { SharedDirectory, VmSpec } from "../spec.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { capabilitiesOf, refuseUnsupported } from "./capabilities.ts";
 import { qemuArguments } from "./command-line.ts";
+import { withFilesHanded } from "./handed-files.ts";
 import { isNested, tscFrequencyKhz } from "./host-cpu.ts";
 import { kernelParameters } from "./kernel-parameters.ts";
 import type { Boot, MachineType, QemuMachine } from "./machine.ts";
 import { type MachineFiles, requireFiles } from "./machine-files.ts";
 import type { QemuDriverOptions } from "./options.ts";
-import { daemonSocket, hasScsi, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
+import { type QemuUser, userOfQemu } from "./own-user.ts";
+import { daemonSocket, firstFileFd, hasScsi, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
 import { QemuVm } from "./qemu-vm.ts";
 import { daemonProgram, openFilesFor } from "./virtiofsd.ts";
 
@@ -50,6 +52,7 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
     onFailure: ({ name, error }) =>
       context.log("warn", `undoing a failed start: ${name} failed`, { error: String(error) }),
   });
+  const user = await requireUser(os, options, spec, files, machine, context);
   context.phase?.("accelerator");
   const starting: Starting = { os, options, spec, context, scope };
   const daemons: Program[] = [];
@@ -57,7 +60,7 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
     if (directory.by !== "9p") daemons.push(await startDaemon(starting, files.daemon, directory, index));
   }
   if (daemons.length > 0) context.phase?.("virtiofsd");
-  const qemu = await startQemu(starting, files, machine);
+  const qemu = await startQemu(starting, files, machine, user);
   const vm = new QemuVm({
     os,
     id: spec.id,
@@ -115,13 +118,30 @@ async function machineFor(
     spec.restoreFrom === undefined
       ? { kind: "kernel", kernel, ...(initrd === undefined ? {} : { initrd }), parameters }
       : { kind: "incoming" };
-  return planMachine(spec, options, {
-    accelerator,
-    boot,
-    memoryIsDirectory,
-    nested: await isNested(os),
-    files: images,
-  });
+  const nested = await isNested(os);
+  const machine = planMachine(spec, options, { accelerator, boot, memoryIsDirectory, nested, files: images });
+  return withFilesHanded(machine, firstFileFd(spec));
+}
+
+/** @throws KumiteError `hypervisor/unsupported` where it must not be root and cannot be another */
+async function requireUser(
+  os: Os,
+  options: QemuDriverOptions,
+  spec: VmSpec,
+  files: MachineFiles,
+  { accelerator }: QemuMachine,
+  context: StartContext,
+): Promise<QemuUser> {
+  const user = await userOfQemu(os, options, spec, files, accelerator);
+  if (user.kind === "own") return user;
+  if (options.rootless === true) {
+    throw new KumiteError("hypervisor/unsupported", `qemu cannot run as a user of its own: ${user.reason}`, {
+      phase: "hypervisor.start",
+      hint: "change that, or set rootless = false in [hypervisor.qemu]",
+    });
+  }
+  context.log("info", "qemu runs as root", { reason: user.reason });
+  return user;
 }
 
 /** A board without another clock stops for ever when it has to find the frequency out by itself and fails. */
@@ -140,7 +160,7 @@ async function startDaemon(
   directory: SharedDirectory,
   index: number,
 ): Promise<Program> {
-  const socket = `${spec.directory}/${daemonSocket(index)}`;
+  const socket = daemonSocket(spec, index);
   await context.willMake({ kind: "file", path: socket });
   scope.add("virtiofsd's socket", () => removeIfThere(os, socket));
   const key = index === 0 ? "virtiofsd" : `virtiofsd-${index}`;
@@ -158,6 +178,7 @@ async function startQemu(
   { os, options, spec, context, scope }: Starting,
   { qemu: program, memoryIsDirectory }: MachineFiles,
   machine: QemuMachine,
+  user: QemuUser,
 ): Promise<Program> {
   const descriptors: Record<number, Descriptor> = {
     [qemuFd.monitor]: { kind: "stream" },
@@ -176,18 +197,19 @@ async function startQemu(
     descriptors[qemuFd.extraMonitor] = { kind: "listen", path, mode: 0o600 };
   }
   for (const [index, fd] of inheritedFds(spec).entries()) descriptors[qemuFd.first + index] = { kind: "inherit", fd };
+  for (const { fd, descriptor } of machine.files ?? []) descriptors[fd] = descriptor;
   const request: ProgramRequest = {
     path: program,
     argv: [program, ...qemuArguments(machine)],
     env: {},
-    // Sockets of daemons are named relative to it: an absolute path may be longer than an address can be.
-    cwd: spec.directory,
+    cwd: "/",
     descriptors,
     cgroups: spec.cgroups,
-    // What it needs is open or belongs to root; a guest that takes it over must not mount, load or enter anything.
+    // What it needs is open; a guest that takes it over must not mount, load or enter anything.
     // Locking memory takes a capability. By 9p it acts on the host's files itself: without these it could not give one to
     // another user, nor read all.
     noCapabilities: spec.memoryLocked !== true && !machine.devices.some(({ kind }) => kind === "9p"),
+    ...(user.kind === "own" ? { ownUser: { group: user.group } } : {}),
   };
   const qemu = await Program.start(os, context, "qemu", request, saying(context, "qemu"));
   scope.add("qemu", () => qemu.kill());

@@ -32,6 +32,8 @@ const greetingTimeoutMs = 30_000;
 const quitTimeoutMs = 5_000;
 /** Of a state, which has some hundred kilobytes. Memory is not in it. */
 const migrationTimeoutMs = 30_000;
+/** Name of the socket that it is written to. */
+const stateFd = "state";
 const maxStateBytes = 64 * 1024 * 1024;
 /** Memory that is a file is left where it is. */
 const migrationCapabilities = {
@@ -307,12 +309,19 @@ export class QemuVm implements RunningVm {
     await context.willMake({ kind: "file", path: socket });
     const listener = await os.sockets.listen(socket, 0o600);
     try {
+      await monitor.executeWith(
+        os.sockets,
+        { kind: "connect", path: socket },
+        "getfd",
+        { fdname: stateFd },
+        { signal },
+      );
       const state = collect(listener, signal);
       // A migration that fails ends it too, and says more.
       state.catch(() => {});
       await Promise.all([
         monitor.execute("migrate-set-capabilities", migrationCapabilities, { signal }),
-        monitor.execute("migrate", { uri: `unix:${socket}` }, { signal }),
+        monitor.execute("migrate", { uri: `fd:${stateFd}` }, { signal }),
         this.#migration("saving the machine", signal),
       ]);
       const bytes = await state;

@@ -1,8 +1,9 @@
 /** Checks of what a child is born with. */
+
+import { ownUserOf } from "../../util/own-user.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import type { Os, SpawnRequest } from "../os.ts";
 import type { ContractCheck } from "../os-contract.ts";
-import { ownUserOf } from "../own-user.ts";
 import { output, printing, scratch, shell, textOf } from "./scratch.ts";
 
 const sigkill = 9;

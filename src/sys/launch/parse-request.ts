@@ -61,8 +61,10 @@ function descriptor(value: unknown, where: string): LaunchDescriptor {
     case "readWrite":
     case "connect":
       return { kind, path: absolutePath(rest.path, `${where}.path`) };
+    case "tap":
+      return { kind, path: text(rest.path, `${where}.path`) };
     default:
-      throw new BadRequest(`${where}.kind: expected null, inherit, listen, append, read, readWrite or connect`);
+      throw new BadRequest(`${where}.kind: expected null, inherit, listen, append, read, readWrite, connect or tap`);
   }
 }
 

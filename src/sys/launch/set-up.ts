@@ -5,6 +5,7 @@
  */
 import type { SpawnStep } from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
+import { firstOwnUser } from "../../util/own-user.ts";
 import { bindUnix } from "../engine/sockets.ts";
 import { capsetStep, noCapabilities } from "../linux/credentials.ts";
 import { unlinkQuietly } from "../linux/directory.ts";
@@ -12,7 +13,6 @@ import { CLOSE_RANGE_CLOEXEC, closeQuietly, dupAbove, HIGHEST_DESCRIPTOR, open }
 import { openDescriptor, withShortPath } from "../linux/open-descriptor.ts";
 import { O_APPEND, O_CLOEXEC, O_CREAT, O_NOCTTY, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/open-flags.ts";
 import { CLONE_NEWNET, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG } from "../linux/process.ts";
-import { firstOwnUser } from "../own-user.ts";
 import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
 
 /** One step and what an error of it is about. */
@@ -114,6 +114,7 @@ class Planning implements SetUp {
       case "read":
       case "readWrite":
       case "connect":
+      case "tap":
         return this.#keep(openDescriptor(descriptor));
     }
   }

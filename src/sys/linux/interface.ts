@@ -1,7 +1,8 @@
 /** Network interfaces, as far as a fresh network namespace needs them: its loopback. */
 import { ioctl } from "kumite:native";
 import { check } from "./check.ts";
-import { closeQuietly } from "./file.ts";
+import { closeQuietly, open } from "./file.ts";
+import { O_CLOEXEC, O_RDWR } from "./open-flags.ts";
 import { SOCK_CLOEXEC, SOCK_DGRAM, socket } from "./socket.ts";
 
 const AF_INET = 2;
@@ -20,6 +21,26 @@ export function bringUpLoopback(): void {
     check(ioctl(fd, SIOCSIFFLAGS, request), "SIOCSIFFLAGS", "lo");
   } finally {
     closeQuietly(fd);
+  }
+}
+
+const TUNSETIFF = 0x400454ca;
+const IFF_TAP = 0x2;
+const IFF_NO_PI = 0x1000;
+/** Packets come with a header of virtio-net, for offloading. */
+const IFF_VNET_HDR = 0x4000;
+
+/** The one queue of a tap. EINVAL for what is no name of an interface. */
+export function openTap(name: string): number {
+  const fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+  try {
+    const request = interfaceRequest(name);
+    new DataView(request.buffer).setInt16(16, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, true);
+    check(ioctl(fd, TUNSETIFF, request), "TUNSETIFF", name);
+    return fd;
+  } catch (error) {
+    closeQuietly(fd);
+    throw error;
   }
 }
 

@@ -6,6 +6,7 @@ import { encodeUtf8 } from "../../util/text.ts";
 import type { OpenedDescriptor } from "../os.ts";
 import { failure } from "./check.ts";
 import { closeQuietly, open } from "./file.ts";
+import { openTap } from "./interface.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_NOCTTY, O_PATH, O_RDONLY, O_RDWR } from "./open-flags.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket, unixAddress, unixPathMax } from "./socket.ts";
 
@@ -18,6 +19,8 @@ export function openDescriptor({ kind, path }: OpenedDescriptor): number {
       return open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
     case "connect":
       return withShortPath(path, (short) => connectNow(short));
+    case "tap":
+      return openTap(path);
   }
 }
 

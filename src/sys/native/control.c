@@ -9,6 +9,9 @@
 
 #include "engine.h"
 
+/* TUNSETIFF; its number says that it takes an int. */
+#define TUN_SET_INTERFACE 0x400454cau
+
 /* Requests from before sizes were part of the number. */
 static const struct {
   unsigned from, to;
@@ -20,6 +23,7 @@ static const struct {
     {FIONREAD, FIONREAD, sizeof(int)},
     {TIOCGSID, TIOCGSID, sizeof(int)},
     {SIOCGIFNAME, 0x89ff, sizeof(struct ifreq)},
+    {TUN_SET_INTERFACE, TUN_SET_INTERFACE, sizeof(struct ifreq)},
 };
 
 /* RNDADDENTROPY has a variable tail that its number does not count: {int entropy; int size; char bytes[size]}. */

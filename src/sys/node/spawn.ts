@@ -96,6 +96,7 @@ function toLaunch(descriptor: Descriptor, stdio: ("ignore" | "pipe" | number)[])
     case "read":
     case "readWrite":
     case "connect":
+    case "tap":
       return descriptor;
   }
 }

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 /* Below what the interrupted code may use without moving its stack pointer. */
-enum { RED_ZONE = 128, TEXT_SIZE = 256, ARGUMENTS_MAX = 6, LOOKS = 100 };
+enum { RED_ZONE = 128, TEXT_SIZE = 256, ARGUMENTS_MAX = 6, LOOKS = 1000 };
 
 static int die(const char *what) {
   fprintf(stderr, "inject: %s: %s\n", what, strerror(errno));

@@ -9,7 +9,7 @@ import { plugFailed } from "./failure.ts";
 import type { PciPlaces } from "./pci-places.ts";
 import type { ScsiUnits } from "./scsi-units.ts";
 
-export type Monitor = Pick<QmpClient, "execute">;
+export type Monitor = Pick<QmpClient, "execute" | "executeWith">;
 
 export interface PlugContext {
   readonly monitor: Monitor;

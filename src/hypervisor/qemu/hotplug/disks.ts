@@ -1,6 +1,6 @@
 /** Disks of a running machine. */
-import type { Os } from "../../../sys/os.ts";
-import { KumiteError } from "../../../util/errors.ts";
+import type { OpenedDescriptor, Os } from "../../../sys/os.ts";
+import { isSystemError, KumiteError } from "../../../util/errors.ts";
 import type { GuestAddress, PluggedDevice } from "../../plug.ts";
 import type { Disk } from "../../spec.ts";
 import { type PlugContext, removeDevice } from "./context.ts";
@@ -15,17 +15,24 @@ export async function addDisk(os: Os, context: PlugContext, disk: Disk, signal?:
   if (status === undefined)
     throw plugFailed(`disk ${disk.id}: ${disk.path} does not exist`, { data: { path: disk.path } });
   const { cache = { direct: false, noFlush: false }, aio = "threads" } = disk;
-  await monitor.execute(
-    "blockdev-add",
-    {
-      driver: "raw",
-      "node-name": image,
-      "read-only": disk.readOnly,
-      cache: { direct: cache.direct, "no-flush": cache.noFlush },
-      file: { driver: status.kind === "block" ? "host_device" : "file", filename: disk.path, aio },
-    },
-    { signal },
-  );
+  // QEMU cannot open it itself.
+  const opened = { kind: disk.readOnly ? "read" : "readWrite", path: disk.path } as const;
+  const set = await handOver(os, context, opened, signal);
+  try {
+    await monitor.execute(
+      "blockdev-add",
+      {
+        driver: "raw",
+        "node-name": image,
+        "read-only": disk.readOnly,
+        cache: { direct: cache.direct, "no-flush": cache.noFlush },
+        file: { driver: status.kind === "block" ? "host_device" : "file", filename: `/dev/fdset/${set}`, aio },
+      },
+      { signal },
+    );
+  } finally {
+    await monitor.execute("remove-fd", { "fdset-id": set }).catch(() => {});
+  }
   const removeImage = async (): Promise<void> => void (await monitor.execute("blockdev-del", { "node-name": image }));
   try {
     const thread = await threadFor(context, disk, signal);
@@ -55,6 +62,24 @@ async function threadFor(
   const thread = `thread-${id}`;
   await monitor.execute("object-add", { "qom-type": "iothread", id: thread }, { signal });
   return thread;
+}
+
+/** The number of a set with the file in it. */
+async function handOver(
+  os: Os,
+  { monitor }: PlugContext,
+  descriptor: OpenedDescriptor,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  try {
+    return await monitor.executeWith(os.sockets, descriptor, "add-fd", {}, { signal });
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw plugFailed(`${descriptor.path} cannot be given to the machine`, {
+      data: { path: descriptor.path },
+      cause: error,
+    });
+  }
 }
 
 interface Plugged {

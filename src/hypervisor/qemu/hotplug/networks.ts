@@ -1,11 +1,16 @@
 /** Network interfaces of a running machine. */
+import type { Os } from "../../../sys/os.ts";
 import type { PluggedDevice } from "../../plug.ts";
 import type { NetworkTap } from "../../spec.ts";
 import { type PlugContext, removeDevice } from "./context.ts";
 import { removableOnce } from "./removable.ts";
 
+const [tapFd, vhostFd] = ["tap", "vhost"];
+const vhostNet = { kind: "readWrite", path: "/dev/vhost-net" } as const;
+
 /** As `MachinePlug.addNetwork`. Names are those that interfaces of the command line have. */
 export async function addNetwork(
+  os: Os,
   context: PlugContext,
   { id, macAddress, tap, vhost }: NetworkTap,
   signal?: AbortSignal,
@@ -15,8 +20,10 @@ export async function addNetwork(
   const place = await places.take(signal);
   const removeBackend = async (): Promise<void> => void (await monitor.execute("netdev_del", { id }));
   try {
-    // No scripts: whoever made the tap has set it up.
-    const backend = { type: "tap", id, ifname: tap, script: "no", downscript: "no", vhost };
+    // QEMU can open neither itself.
+    await monitor.executeWith(os.sockets, { kind: "tap", path: tap }, "getfd", { fdname: tapFd }, { signal });
+    if (vhost === true) await monitor.executeWith(os.sockets, vhostNet, "getfd", { fdname: vhostFd }, { signal });
+    const backend = { type: "tap", id, fd: tapFd, ...(vhost === true ? { vhost, vhostfd: vhostFd } : {}) };
     await monitor.execute("netdev_add", backend, { signal });
     try {
       const where = { bus: place.bus, addr: place.slot.toString(16), romfile: "" };

@@ -66,7 +66,7 @@ export class QemuPlug implements MachinePlug {
   }
 
   addNetwork(network: NetworkTap, signal?: AbortSignal): Promise<PluggedDevice> {
-    return this.#mapping(() => addNetwork(this.#context, network, signal));
+    return this.#mapping(() => addNetwork(this.#os, this.#context, network, signal));
   }
 
   /** What changes the memory map. */

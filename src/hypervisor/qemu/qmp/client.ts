@@ -2,7 +2,7 @@
  * The client side of the QEMU Machine Protocol over a connected stream.
  * Commands may overlap; answers are matched by id. Knows the protocol's frames, not what the commands mean.
  */
-import type { ByteStream } from "../../../sys/os.ts";
+import type { ByteStream, OpenedDescriptor, Sockets } from "../../../sys/os.ts";
 import { ByteReader } from "../../../util/byte-reader.ts";
 import { withDeadline } from "../../../util/deadline.ts";
 import { type Deferred, deferred } from "../../../util/deferred.ts";
@@ -34,6 +34,10 @@ export class QmpClient {
   readonly #stream: ByteStream;
   readonly #options: QmpOptions;
   readonly #pending = new Map<number, Deferred<unknown>>();
+  /** When the last command so far is on its way. */
+  #sent: Promise<void> = Promise.resolve();
+  /** The same while a descriptor is being handed over. */
+  #handing: Promise<void> | undefined;
   #lastId = 0;
   #reason: string | undefined;
 
@@ -68,7 +72,28 @@ export class QmpClient {
   async execute<C extends QmpCommand>(
     command: C,
     parameters: QmpCommands[C]["arguments"],
-    { timeoutMs = defaultTimeoutMs, signal }: CallOptions = {},
+    options: CallOptions = {},
+  ): Promise<QmpCommands[C]["result"]> {
+    return this.#call(command, parameters, options);
+  }
+
+  /** As `execute`; with the command QEMU gets what the descriptor stands for. Also rejects with a `SystemError`. */
+  async executeWith<C extends QmpCommand>(
+    sockets: Sockets,
+    descriptor: OpenedDescriptor,
+    command: C,
+    parameters: QmpCommands[C]["arguments"],
+    options: CallOptions = {},
+  ): Promise<QmpCommands[C]["result"]> {
+    const send = (text: string) => sockets.sendDescriptor(this.#stream, text, descriptor);
+    return this.#call(command, parameters, options, send);
+  }
+
+  async #call<C extends QmpCommand>(
+    command: C,
+    parameters: QmpCommands[C]["arguments"],
+    { timeoutMs = defaultTimeoutMs, signal }: CallOptions,
+    send?: (text: string) => Promise<void>,
   ): Promise<QmpCommands[C]["result"]> {
     if (this.#reason !== undefined) throw lost(command, this.#reason);
     this.#lastId += 1;
@@ -76,10 +101,10 @@ export class QmpClient {
     const answer = deferred<unknown>();
     this.#pending.set(id, answer);
     this.#options.log?.(`qmp ${command}`, { id });
-    const text = JSON.stringify({ execute: command, arguments: parameters, id });
-    // A failing write means that QEMU is gone, which the receiver tells to every caller.
-    this.#stream.write(encodeUtf8(`${text}\n`)).catch(() => {});
+    const text = `${JSON.stringify({ execute: command, arguments: parameters, id })}\n`;
+    const sent = this.#send(send === undefined ? undefined : () => send(text), text);
     try {
+      if (send !== undefined) await sent;
       return resultOf[command](await withDeadline(timeoutMs, `qmp ${command}`, () => answer.promise, signal));
     } finally {
       this.#pending.delete(id);
@@ -88,6 +113,23 @@ export class QmpClient {
 
   close(): void {
     this.#stream.close();
+  }
+
+  /** While something is sent in another way nothing else is written, and the other way round. */
+  #send(otherwise: (() => Promise<void>) | undefined, text: string): Promise<void> {
+    const write = (): Promise<void> => this.#stream.write(encodeUtf8(text));
+    const before = this.#handing;
+    const sending = otherwise === undefined && before === undefined ? write() : this.#sent.then(otherwise ?? write);
+    // A failing write means that QEMU is gone, which the receiver tells to every caller.
+    const settled = sending.catch(() => {});
+    this.#sent = settled;
+    if (otherwise !== undefined || before !== undefined) {
+      this.#handing = settled;
+      void settled.then(() => {
+        if (this.#handing === settled) this.#handing = undefined;
+      });
+    }
+    return sending;
   }
 
   /** Resolves with the reason for the end. */

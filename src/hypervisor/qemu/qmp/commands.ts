@@ -33,6 +33,12 @@ export interface QmpCommands extends HotplugCommands {
     readonly arguments: { readonly paging: boolean; readonly protocol: string };
     readonly result: Nothing;
   };
+  /** Keeps the descriptor that came along under this name, for a command that takes `fd:<name>`. */
+  readonly getfd: { readonly arguments: { readonly fdname: string }; readonly result: Nothing };
+  /** Makes a set of the descriptor that came along; the result is its number, for `/dev/fdset/<number>`. */
+  readonly "add-fd": { readonly arguments: Nothing; readonly result: number };
+  /** The set goes when nobody has it open any more. */
+  readonly "remove-fd": { readonly arguments: { readonly "fdset-id": number }; readonly result: Nothing };
   readonly quit: { readonly arguments: Nothing; readonly result: Nothing };
 }
 
@@ -54,6 +60,13 @@ export const resultOf: { readonly [C in QmpCommand]: (value: unknown) => QmpComm
   migrate: nothing,
   "migrate-incoming": nothing,
   "dump-guest-memory": nothing,
+  getfd: nothing,
+  "add-fd": (value) => {
+    const id = isRecord(value) ? value["fdset-id"] : undefined;
+    if (typeof id !== "number" || !Number.isInteger(id)) throw unexpected("add-fd");
+    return id;
+  },
+  "remove-fd": nothing,
   quit: nothing,
   ...hotplugResults,
 };
