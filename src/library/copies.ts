@@ -29,13 +29,17 @@ export async function placesFor(
   );
 }
 
-/** @throws as `copyDisks` */
+/** Waits for all whatever happens to one: a copy must not appear after it was undone. @throws as `copyDisks` */
 export async function disksFor(
   places: readonly Sandbox[],
   from: CopiedDisks,
   signal: AbortSignal,
 ): Promise<CopiedDisks[]> {
-  return await Promise.all(places.map((place) => copyDisks(place, from, signal)));
+  const copies = await Promise.allSettled(places.map((place) => copyDisks(place, from, signal)));
+  return copies.map((copy) => {
+    if (copy.status === "rejected") throw copy.reason;
+    return copy.value;
+  });
 }
 
 /** Each goes on. @throws as `restoreSandbox` */

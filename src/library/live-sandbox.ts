@@ -2,14 +2,14 @@
 import { execProcess } from "../sandbox/exec.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Saving } from "../sandbox/saving.ts";
-import { freezeSandbox, requireSavable } from "../sandbox/snapshot.ts";
+import { type FrozenSandbox, freezeSandbox, requireSavable } from "../sandbox/snapshot.ts";
 import { startProcess } from "../sandbox/start.ts";
 import { onAbort, throwIfAborted, unlimited } from "../util/abort.ts";
 import { concat } from "../util/bytes.ts";
 import { KumiteError } from "../util/errors.ts";
 import { decodeUtf8 } from "../util/text.ts";
 import { disksFor, placesFor, removeAll, startCopies } from "./copies.ts";
-import { holdMemory } from "./frozen-memory.ts";
+import { type FrozenMemory, holdMemory } from "./frozen-memory.ts";
 import { type HostOptions, type ProcessOptions, processWith } from "./options.ts";
 import { newId, removeSandbox, selfOf } from "./place.ts";
 import { attachProcess, type ProcessExit, type RunningProcess } from "./process.ts";
@@ -149,23 +149,22 @@ export class LiveSandbox implements AsyncDisposable {
     const container = { nameInGuest: this.id, ...sandbox.container(this.id) };
     const ids = Array.from({ length: count }, () => newId(os));
     const places = await placesFor(os, { ids, config, options: this.#options, savable }, { container });
+    let memory: FrozenMemory | undefined;
     try {
-      const { saved, disks, memory } = await freezeSandbox(
-        sandbox,
-        async (frozen) => {
-          const copied = await disksFor(places, frozen, signal);
-          const held = await holdMemory(os, config, { ...frozen, memoryMiB }, signal);
-          return { saved: frozen.saved, disks: copied, memory: held };
-        },
-        signal,
-      );
-      // A machine that has mapped it needs no keeper any more.
-      await using held = memory;
-      await startCopies(os, places, { saved, memory: held, disks, savable }, signal);
+      const copy = async (frozen: FrozenSandbox) => {
+        const disks = await disksFor(places, frozen, signal);
+        memory = await holdMemory(os, config, { ...frozen, memoryMiB }, signal);
+        return { saved: frozen.saved, disks, memory };
+      };
+      const copied = await freezeSandbox(sandbox, copy, signal);
+      await startCopies(os, places, { ...copied, savable }, signal);
       return await Promise.all(places.map((place) => liveSandbox(place, this.#options)));
     } catch (error) {
       await removeAll(places);
       throw error;
+    } finally {
+      // A machine that has mapped it needs no keeper any more.
+      await memory?.[Symbol.asyncDispose]();
     }
   }
 
