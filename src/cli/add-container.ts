@@ -33,7 +33,7 @@ export async function addContainer(
   scope.add(`container ${id}`, () => recoverContainer(os, root, id, context.log));
 
   const { socket } = sandboxPaths(root, sandboxId);
-  const relay = await startContainerRelay(context, request, { socket, cgroups: prepared.cgroups });
+  const relay = await startContainerRelay(context, request, { socket, cgroups: prepared.cgroups, isAdded: true });
   scope.add(`relay of ${id}`, () => relay.kill(signalNumbers.SIGKILL));
   await prepared.journal.made("relay", relay);
   timeline.mark("spawned");

@@ -24,7 +24,15 @@ const answerTimeoutMs = 5_000;
 export async function startContainerRelay(
   { os, root: stateRoot }: VerbContext,
   { id, bundle, stdio, foreground }: ContainerRequest,
-  { socket, cgroups }: Pick<PreparedContainer, "cgroups"> & { readonly socket: string },
+  {
+    socket,
+    cgroups,
+    isAdded = false,
+  }: Pick<PreparedContainer, "cgroups"> & {
+    readonly socket: string;
+    /** To a machine that runs. */
+    readonly isAdded?: boolean;
+  },
 ): Promise<ChildProcess> {
   // What is on a disk is mounted in the guest alone; who looks for it here finds the volumes in an empty directory.
   const { emptyRoot } = containerPaths(stateRoot, id);
@@ -38,7 +46,7 @@ export async function startContainerRelay(
     foreground,
     cgroups: cgroups.relay,
     networkNamespace: networkNamespaceOf(bundle),
-    view: rootViewOf(bundle, root),
+    view: { ...rootViewOf(bundle, root), ...(isAdded && { withoutLinks: true }) },
   });
 }
 

@@ -6,9 +6,10 @@
  */
 import type { RootView } from "../shim-client/relay-arguments.ts";
 import { SECBIT_NO_SETUID_FIXUP, setfsgid, setfsuid } from "../sys/linux/credentials.ts";
+import { cloneMountOf } from "../sys/linux/detached-mount.ts";
 import { chdir, fchdir } from "../sys/linux/directory.ts";
 import { closeQuietly, open } from "../sys/linux/file.ts";
-import { makeDirectoriesInRoot, makeFileInRoot } from "../sys/linux/in-root.ts";
+import { makeDirectoriesInRoot, makeFileInRoot, openWithoutLinks } from "../sys/linux/in-root.ts";
 import { attachMount, cloneMount, MNT_DETACH, mount, mount_setattr, pivot_root, umount2 } from "../sys/linux/mount.ts";
 import { attributesOf, MS_PRIVATE, MS_REC, parseMountOptions } from "../sys/linux/mount-flags.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../sys/linux/open-flags.ts";
@@ -29,7 +30,7 @@ interface DetachedBind {
 export function enterContainerRoot(view: RootView): void {
   const here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
   const root = detached(view.root, false);
-  const binds = view.binds.flatMap(detachedBind);
+  const binds = view.binds.flatMap((bind) => detachedBind(bind, view.withoutLinks === true));
   unshare(CLONE_NEWNS);
   mount(null, "/", null, MS_REC | MS_PRIVATE, null);
   attachMount(root, view.root);
@@ -47,11 +48,20 @@ export function enterContainerRoot(view: RootView): void {
 }
 
 /** A copy that belongs to nobody else: what is mounted on it later must not appear on the host. */
-function detached(path: string, readOnly: boolean): number {
-  const tree = cloneMount(path, true);
+function detached(path: string, readOnly: boolean, withoutLinks = false): number {
+  const tree = withoutLinks ? cloneWithoutLinks(path) : cloneMount(path, true);
   const attributes = readOnly ? readOnlyAttributes() : { set: 0, clear: 0 };
   mount_setattr(tree, { ...attributes, propagation: MS_PRIVATE }, true);
   return tree;
+}
+
+function cloneWithoutLinks(path: string): number {
+  const fd = openWithoutLinks(path, O_PATH);
+  try {
+    return cloneMountOf(fd, true, path);
+  } finally {
+    closeQuietly(fd);
+  }
 }
 
 function readOnlyAttributes(): { set: number; clear: number } {
@@ -59,9 +69,12 @@ function readOnlyAttributes(): { set: number; clear: number } {
 }
 
 /** A source that cannot be had has been complained about by whoever makes the container. */
-function detachedBind({ source, destination, readOnly }: RootView["binds"][number]): DetachedBind[] {
+function detachedBind(
+  { source, destination, readOnly }: RootView["binds"][number],
+  withoutLinks: boolean,
+): DetachedBind[] {
   try {
-    return [{ tree: detached(source, readOnly), destination }];
+    return [{ tree: detached(source, readOnly, withoutLinks), destination }];
   } catch (error) {
     if (isSystemError(error)) return [];
     throw error;

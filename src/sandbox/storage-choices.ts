@@ -4,6 +4,7 @@ import type { SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
 import type { StoragePlan } from "../storage/container-storage.ts";
 import { sharedTag } from "../storage/guest-paths.ts";
+import { guestWritten } from "../storage/guest-written.ts";
 import type { RootfsChoices } from "../storage/rootfs/choose-rootfs.ts";
 import type { RootfsWorkshop } from "../storage/rootfs/make-rootfs.ts";
 import { diskBusOf } from "../vm/disk-bus.ts";
@@ -13,7 +14,7 @@ import type { Sandbox } from "./sandbox.ts";
 const mebi = 1024 * 1024;
 
 /** What there can be for a container that is made now. */
-export function rootfsChoices({ host: { os, config }, state }: Sandbox): RootfsChoices {
+export function rootfsChoices({ host: { os, config }, state, containers }: Sandbox): RootfsChoices {
   const { block } = hypervisorConfigOf(config);
   const { rootfsWrites, rootfsBlockDevices } = config.runtime;
   const { disks, hotplug } = driverFor(os, config).capabilities;
@@ -25,6 +26,7 @@ export function rootfsChoices({ host: { os, config }, state }: Sandbox): RootfsC
     disks: disks.includes("virtio-blk") && (isFirst || hotplug.includes("disk")),
     // A machine that runs has few places for further disks: they are for those who ask for one.
     images: isFirst,
+    guestWritten: guestWritten([...containers.values()].map(({ bundle }) => bundle)),
   };
 }
 

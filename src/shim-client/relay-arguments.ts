@@ -22,6 +22,8 @@ export interface RootView {
   readonly owner?: { readonly uid: number; readonly gid: number };
   /** Bind mounts, in their order: absolute path of the source on the host, path in the container. */
   readonly binds: readonly { readonly source: string; readonly destination: string; readonly readOnly: boolean }[];
+  /** A guest that runs may write above a source: one with a link in its path is left out. Default false. */
+  readonly withoutLinks?: boolean;
 }
 
 export interface RelayOptions {

@@ -14,6 +14,7 @@ import { type DirectVolume, directVolumeAt } from "./direct-volume.ts";
 import { guestDiskNode, type MountedDisk } from "./disk-volumes.ts";
 import { guestVolume } from "./guest-paths.ts";
 import type { GuestStorage } from "./guest-storage.ts";
+import { writtenAbove } from "./guest-written.ts";
 
 /** A file or directory of the host that the container sees at one of its mounts. */
 export interface Volume {
@@ -25,6 +26,8 @@ export interface Volume {
   readonly readonly: boolean;
   /** With the mounts below the source. */
   readonly recursive: boolean;
+  /** A directory above the source that the guest writes already; default none. */
+  readonly beneath?: string;
   /** Layers of the host to be laid over each other, as the options of an overlay name them; `source` is only a name then. */
   readonly overlay?: string;
 }
@@ -81,6 +84,8 @@ type Placement =
 export interface MountAbilities {
   /** Block devices of the host as disks. */
   readonly disks: boolean;
+  /** Directories of the host that the guest writes to already (`guestWritten`); default none. */
+  readonly guestWritten?: readonly string[];
 }
 
 /**
@@ -126,6 +131,9 @@ async function place(
   if (isBelow("/proc", source) || isBelow("/sys", source)) return { kind: "guest", mount: bindOf(mount, source) };
   const { kind, deviceNumber } = await lookAt(os, bundle, index, source);
   if (destination === "/dev/shm") return placeSharedMemory(os, mount, source);
+  const beneath = writtenAbove(abilities.guestWritten ?? [], source);
+  // The guest may have made it itself, for any device of the host.
+  if (beneath !== undefined && (kind === "disk" || kind === "device")) throw notTrusted(bundle, index, source, beneath);
   if (kind === "disk" && abilities.disks) {
     const disk: MountedDisk = { index, source, deviceNumber, destination, readOnly: isReadOnlyMount(mount) };
     return { kind: "disk", disk, mount: bindOf(mount, guestDiskNode(id, index)) };
@@ -140,7 +148,14 @@ async function place(
   const direct = kind === "directory" ? await directVolumeAt(os, bundle, index, source) : undefined;
   if (direct !== undefined) return placeDirect(bundle, id, abilities, mount, index, direct);
   const recursive = !options.includes("bind") || options.includes("rbind");
-  const volume: Volume = { index, source, kind, recursive, readonly: isReadOnlyMount(mount) };
+  const volume: Volume = {
+    index,
+    source,
+    kind,
+    recursive,
+    readonly: isReadOnlyMount(mount),
+    ...(beneath === undefined ? {} : { beneath }),
+  };
   return { kind: "volume", volume, mount: bindOf(mount, guestVolume(id, index)) };
 }
 
@@ -305,6 +320,15 @@ function missing(bundle: Bundle, key: string, source: string, why: string): Kumi
   return new KumiteError("storage/failed", `${bundle.configFile}: ${key}: ${source} cannot be mounted: ${why}`, {
     phase: "storage.plan",
     hint: "the source of a bind mount must exist on the host",
+    data: { file: bundle.configFile, key, source },
+  });
+}
+
+function notTrusted(bundle: Bundle, index: number, source: string, beneath: string): KumiteError {
+  const key = `mounts[${index}].source`;
+  return new KumiteError("storage/failed", `${bundle.configFile}: ${key}: ${source} is a device in ${beneath}`, {
+    phase: "storage.plan",
+    hint: "the guest can write there, so it may have made the node itself: name the device by its path in /dev",
     data: { file: bundle.configFile, key, source },
   });
 }

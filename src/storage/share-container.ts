@@ -4,9 +4,8 @@
  */
 import type { Journal } from "../persist/journal.ts";
 import type { Step } from "../persist/step.ts";
-import type { MountEntry, Os } from "../sys/os.ts";
+import type { MountRequest, Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
-import { isBelow } from "../util/path.ts";
 import { volumeName } from "./guest-paths.ts";
 import type { Volume } from "./mount-plan.ts";
 import type { RootfsPlan } from "./rootfs/rootfs-plan.ts";
@@ -24,6 +23,7 @@ interface Bind {
   readonly readonly: boolean;
   readonly recursive: boolean;
   readonly overlay?: string;
+  readonly beneath?: string;
 }
 
 /**
@@ -61,12 +61,15 @@ export async function shareContainer(
       if (!isSystemError(error)) throw error;
       throw new KumiteError("storage/failed", `${bind.source} cannot be shared with the guest`, {
         phase: "storage.share",
+        ...(isSystemError(error, "EXDEV", "ELOOP") ? { hint: leadsOut } : {}),
         data: { source: bind.source },
         cause: error,
       });
     }
   }
 }
+
+const leadsOut = "a link on its path leads out of a directory that the guest can write";
 
 /** A layer that is not to be written to cannot be, whatever the guest does. */
 function rootBinds(plan: RootfsPlan): Bind[] {
@@ -88,26 +91,27 @@ function stepsOf({ stage, place }: Places, { kind }: Bind): Step[] {
 }
 
 /**
- * A bind first exists on the private stage, where it loses its propagation and gets its flags; only then is it bound
- * to its place. So the guest never sees it writable for a moment, and changing flags needs no second change in the view,
- * to which they would not propagate.
+ * The host never follows set-user-id bits or device nodes of a tree that a guest writes. Inside the guest they work:
+ * these are flags of the host's mount.
+ */
+const hostFlags = ["nosuid", "nodev"];
+
+/**
+ * A bind first exists on the private stage, and only then in its place, where the guest sees it. It has its flags, and so
+ * has all that is mounted below it, before it is anywhere: nobody sees it writable for a moment, and there is no path below
+ * it that somebody could exchange meanwhile.
  */
 async function share(os: Os, { stage, place }: Places, bind: Bind): Promise<void> {
   await makeMountPoint(os, stage, bind.kind);
   await makeMountPoint(os, place, bind.kind);
   const recursion = bind.recursive ? ["rec"] : [];
+  const flags = [...hostFlags, ...(bind.readonly ? ["ro"] : [])];
   if (bind.overlay === undefined) {
-    await os.mounts.mount({ source: bind.source, target: stage, flags: ["bind", ...recursion] });
+    const source = sourceOf(bind);
+    await os.mounts.mount({ ...source, target: stage, flags: ["bind", ...recursion, "private", ...flags] });
   } else {
-    await os.mounts.mount({ source: bind.source, target: stage, type: "overlay", flags: [], data: bind.overlay });
-  }
-  await os.mounts.mount({ target: stage, flags: ["rec", "private"] });
-  for (const mount of (await os.mounts.table()).filter((entry) => isBelow(stage, entry.target))) {
-    const flags = ["remount", "bind", ...flagsFor(mount, bind.readonly)];
-    // By descriptor below the stage: what lies there may be somebody's to change, and a link would lead the flags away.
-    const below = mount.target === stage ? {} : { beneath: stage };
-    const target = mount.target === stage ? stage : mount.target.slice(stage.length);
-    await os.mounts.mount({ target, flags, ...below });
+    await os.mounts.mount({ source: bind.source, target: stage, type: "overlay", flags, data: bind.overlay });
+    await os.mounts.mount({ target: stage, flags: ["private"] });
   }
   await os.mounts.mount({ source: stage, target: place, flags: ["bind", ...recursion] });
   await os.mounts.unmount(stage, { lazy: true });
@@ -115,16 +119,10 @@ async function share(os: Os, { stage, place }: Places, bind: Bind): Promise<void
   else await os.files.removeFile(stage);
 }
 
-/** A remount replaces all flags, so those that the source has are given again. */
-const keptFlags = ["ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime"];
-
-/**
- * The host never follows set-user-id bits or device nodes of a tree that a guest writes. Inside the guest they work:
- * these are flags of the host's mount.
- */
-function flagsFor({ options }: MountEntry, readonly: boolean): string[] {
-  const kept = keptFlags.filter((flag) => options.includes(flag));
-  return [...new Set([...kept, "nosuid", "nodev", ...(readonly ? ["ro"] : [])])];
+/** What lies in a tree that the guest writes is looked for there, wherever links lead by now. */
+function sourceOf({ source, beneath }: Bind): Pick<MountRequest, "source" | "sourceBeneath"> {
+  if (beneath === undefined) return { source };
+  return { source: source.slice(beneath.length + 1), sourceBeneath: beneath };
 }
 
 async function makeMountPoint(os: Os, path: string, kind: "file" | "directory"): Promise<void> {

@@ -221,6 +221,11 @@ export interface Sockets {
 export interface MountRequest {
   /** `undefined` for a pure change of an existing mount. */
   readonly source?: string;
+  /**
+   * Of a bind: resolve `source` below this directory with openat2(2) RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS; EXDEV when a
+   * link leads out of it. For sources in a tree that a guest can write.
+   */
+  readonly sourceBeneath?: string;
   readonly target: string;
   readonly type?: string;
   /** Of `bind rec remount private slave shared unbindable ro nosuid nodev noexec noatime relatime …`. */

@@ -11,6 +11,10 @@ import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
 const pidsHierarchy = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].find((one) => existsSync(`${one}/cgroup.procs`)) ?? "";
 
+const memoryHierarchy =
+  ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].find((one) => existsSync(`${one}/cgroup.procs`)) ?? "";
+const memoryLimitFile = memoryHierarchy.endsWith("/memory") ? "memory.limit_in_bytes" : "memory.max";
+
 describe("a host that has no more", onlyKumite, () => {
   let place: Workplace;
   let bundle: Bundle;
@@ -63,6 +67,27 @@ describe("a host that has no more", onlyKumite, () => {
         assert.ok(limit < 12 && finished.stderr !== "", show(finished));
       } else if (finished.status !== 0) explained(finished, /too many open files|ended|Too many open files|EMFILE/);
       await nothingStays(id);
+    });
+  }
+
+  for (const limitMiB of [4, 12, 32, 48, 64]) {
+    it(`memory, with ${limitMiB} MiB for all of its processes, fails with its reason, and leaves nothing`, async () => {
+      const group = path.join(memoryHierarchy, `kumite-memory-${place.newId()}`);
+      await mkdir(group);
+      await writeFile(path.join(group, memoryLimitFile), `${limitMiB * 1024 * 1024}`);
+      const small = await place.bundle(shell("true"), (config) => {
+        config.linux.cgroupsPath = `/${path.basename(group)}/${place.newId()}`;
+      });
+      const id = place.newId();
+      try {
+        const finished = await execute(place.argv("run", "--bundle", small.directory, id));
+        // The kernel kills whichever process has most: the error names that one, and how it ended.
+        if (finished.status !== 0)
+          explained(finished, /killed by signal 9|ended|died|is gone|lost|hung up|closed|137/i);
+        await nothingStays(id);
+      } finally {
+        await rmdir(group);
+      }
     });
   }
 

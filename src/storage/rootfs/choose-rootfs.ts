@@ -28,6 +28,8 @@ export interface RootfsChoices {
   readonly diskBus: () => DiskBus;
   /** What is written may be kept from the host by an image and a layer, which take two of them. */
   readonly images: boolean;
+  /** Directories of the host that the guest writes to already; default none. */
+  readonly guestWritten?: readonly string[];
 }
 
 /** What the annotation may say. */

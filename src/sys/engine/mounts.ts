@@ -1,5 +1,6 @@
 /** `Mounts` of the engine; also what `kumite-helper` does for Node. */
 import { isSystemError, SystemError } from "../../util/errors.ts";
+import { cloneMountOf } from "../linux/detached-mount.ts";
 import { closeQuietly, open, openat2 } from "../linux/file.ts";
 import {
   attachMount,
@@ -19,7 +20,14 @@ import {
   MS_REMOUNT,
   parseMountOptions,
 } from "../linux/mount-flags.ts";
-import { O_CLOEXEC, O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS } from "../linux/open-flags.ts";
+import {
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  RESOLVE_BENEATH,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+} from "../linux/open-flags.ts";
 import { mountTable } from "../linux/proc.ts";
 import type { MountRequest, Mounts } from "../os.ts";
 
@@ -50,9 +58,13 @@ export function mount(request: MountRequest): void {
 
 /** The directory or file itself: nobody can exchange what a descriptor stands for. */
 function openBeneath(directory: string, target: string): number {
+  return openResolved(directory, target, RESOLVE_IN_ROOT);
+}
+
+function openResolved(directory: string, path: string, resolve: number): number {
   const root = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
   try {
-    return openat2(root, target, { flags: O_PATH | O_CLOEXEC, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS });
+    return openat2(root, path, { flags: O_PATH | O_CLOEXEC, resolve: resolve | RESOLVE_NO_MAGICLINKS });
   } finally {
     closeQuietly(root);
   }
@@ -65,7 +77,7 @@ function mountOn(target: Target, request: MountRequest, options: MountOptions): 
   const path = typeof target === "number" ? `/proc/self/fd/${target}` : target;
   const data = request.data ?? null;
   if ((flags & MS_REMOUNT) !== 0) mountCall(null, path, null, flags, data);
-  else if ((flags & MS_BIND) !== 0) bind(target, sourceOf(request), options);
+  else if ((flags & MS_BIND) !== 0) bind(target, request, options);
   else if ((flags & MS_MOVE) !== 0) mountCall(sourceOf(request), path, null, flags, null);
   else if (request.type !== undefined) mountCall(request.source ?? request.type, path, request.type, flags, data);
   else if (propagation === 0) throw new SystemError("EINVAL", "mount", request.target);
@@ -83,16 +95,28 @@ function changePropagation({ target, beneath }: MountRequest, propagation: numbe
 }
 
 /** Copied, changed while nobody can see it, then attached: at no moment is there a bind without its attributes. */
-function bind(target: Target, source: string, options: MountOptions): void {
+function bind(target: Target, request: MountRequest, options: MountOptions): void {
   const recursive = (options.flags & MS_REC) !== 0;
   const { set, clear } = attributesOf(options);
   const propagation = options.propagation & ~MS_REC;
-  const copy = cloneMount(source, recursive);
+  const copy = copyOf(request, recursive);
   try {
     if (set !== 0 || clear !== 0 || propagation !== 0) mount_setattr(copy, { set, clear, propagation }, recursive);
     attachMount(copy, target);
   } finally {
     closeQuietly(copy);
+  }
+}
+
+function copyOf(request: MountRequest, recursive: boolean): number {
+  const source = sourceOf(request);
+  const { sourceBeneath } = request;
+  if (sourceBeneath === undefined) return cloneMount(source, recursive);
+  const fd = openResolved(sourceBeneath, source, RESOLVE_BENEATH);
+  try {
+    return cloneMountOf(fd, recursive, source);
+  } finally {
+    closeQuietly(fd);
   }
 }
 

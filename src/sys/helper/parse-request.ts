@@ -41,6 +41,7 @@ function mountRequest(from: Record<string, unknown>): MountRequest {
     target: text(from.target, "request.target"),
     flags: from.flags.map((flag, i) => text(flag, `request.flags[${i}]`)),
     ...optional("source", from.source),
+    ...optional("sourceBeneath", from.sourceBeneath),
     ...optional("type", from.type),
     ...optional("data", from.data),
     ...optional("beneath", from.beneath),
