@@ -58,6 +58,8 @@ export async function growSwap(
     return;
   }
   const name = `swap${sandbox.swap.files}`;
+  // What is left of one that fails keeps its name until the sandbox's end.
+  sandbox.swap = { ...sandbox.swap, files: sandbox.swap.files + 1 };
   const directory = config.runtime.rootfsImages.upperDirectory;
   const path = joinPath(directory, `${id}-${name}`);
   const pages = Math.max(leastPages, Math.ceil(missing / pageBytes));
@@ -70,7 +72,7 @@ export async function growSwap(
   await runTool(os, { tool: "truncate", package: "coreutils", args: [size, path], ...within });
   await runTool(os, { tool: "mkswap", package: "util-linux", args: [path], ...within });
   await switchOn(sandbox, plug, { id: name, path }, signal);
-  sandbox.swap = { bytes: sandbox.swap.bytes + pages * pageBytes, files: sandbox.swap.files + 1 };
+  sandbox.swap = { ...sandbox.swap, bytes: sandbox.swap.bytes + pages * pageBytes };
   log.info("the guest has more swap", { phase: "resize", bytes: sandbox.swap.bytes });
 }
 

@@ -142,6 +142,7 @@ describe("QEMU's command line", () => {
       linesOf({ ...qemu }, { request: { takesDevices } }).filter((line) => /root-port|pci-bridge/.test(line)).length;
     assert.deepEqual([places({}, true), places({}, false)], [4, 0]);
     assert.equal(places({ enable_virtio_mem: true }, false), 4);
+    assert.equal(places({ enable_guest_swap: true }, false), 4);
     assert.deepEqual([places({ pcie_root_port: 2 }, true), places({ pcie_root_port: 2 }, false)], [3, 3]);
   });
 

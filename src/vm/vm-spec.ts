@@ -68,9 +68,9 @@ export function specOf(config: Config, request: VmRequest, capabilities: DriverC
   };
 }
 
-/** One bridge is what every file says. Memory that grows and shrinks comes as a device. */
+/** One bridge is what every file says. Memory that grows and shrinks comes as a device, and swap as disks. */
 function asksForPlaces({ bridges, pcieRootPorts, memory }: HypervisorConfig): boolean {
-  return bridges > 1 || pcieRootPorts > 0 || memory.virtioMem;
+  return bridges > 1 || pcieRootPorts > 0 || memory.virtioMem || memory.guestSwap;
 }
 
 type SizeSpec = Pick<VmSpec, "vcpus" | "maxVcpus" | "memoryMiB" | "memoryGrowth">;
