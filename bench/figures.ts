@@ -31,6 +31,8 @@ export interface Findings {
   readonly verdicts: readonly Verdict[];
   /** When each phase was over, in ms since the beginning. */
   readonly timeline?: Readonly<Record<string, number>>;
+  /** How long each phase of each kind of start took, in ms. Some run beside each other. */
+  readonly phases?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** What a reader must know to judge the figures. */
   readonly notes?: readonly string[];
 }

@@ -14,6 +14,7 @@ import { boot } from "./scenarios/boot.ts";
 import { config } from "./scenarios/config.ts";
 import { container } from "./scenarios/container.ts";
 import { exec } from "./scenarios/exec.ts";
+import { factory } from "./scenarios/factory.ts";
 import { fullContainer } from "./scenarios/full-container.ts";
 import { guestMemory } from "./scenarios/guest-memory.ts";
 import { hotplug } from "./scenarios/hotplug.ts";
@@ -30,6 +31,7 @@ import { storage } from "./scenarios/storage.ts";
 
 const scenarios = {
   boot,
+  factory,
   container,
   "full-container": fullContainer,
   exec,

@@ -26,6 +26,20 @@ export function privateDirtyMiB(pid: number): number {
   return kibibytes(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"), "Private_Dirty") / 1024;
 }
 
+/** Its share of all memory that it has, in MiB: what is used by several processes counts in parts. */
+export function proportionalMiB(pid: number): number {
+  return kibibytes(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"), "Pss") / 1024;
+}
+
+/** The memory of mappings of such a name that only this process has, in MiB. */
+export function privateMiBOf(pid: number, name: string): number {
+  // Each mapping is a line with its name, and lines with what it has.
+  const mappings = readFileSync(`/proc/${pid}/smaps`, "utf8").split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  const own = mappings.filter((mapping) => mapping.split("\n", 1)[0]?.includes(name));
+  const fields = ["Private_Dirty", "Private_Clean"];
+  return own.reduce((sum, text) => sum + fields.reduce((all, field) => all + kibibytes(text, field), 0), 0) / 1024;
+}
+
 function kibibytes(text: string, field: string): number {
   const value = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(text)?.[1];
   if (value === undefined) throw new Error(`no ${field} in ${text.slice(0, 200)}`);

@@ -3,9 +3,15 @@ import { type Findings, type Summary, summarize, type Unit } from "./figures.ts"
 
 export function table(findings: Readonly<Record<string, Findings>>): string {
   const lines: string[] = [];
-  for (const [scenario, { figures, timeline, notes }] of Object.entries(findings)) {
+  for (const [scenario, { figures, timeline, phases, notes }] of Object.entries(findings)) {
     lines.push("", scenario, ...aligned([["", "min", "median", "max", ""], ...figures.map(summarize).map(figureRow)]));
     if (timeline !== undefined) lines.push(`  phases: ${timelineText(timeline)}`);
+    for (const [kind, durations] of Object.entries(phases ?? {})) {
+      lines.push(
+        `  ${kind}:`,
+        ...aligned(Object.entries(durations).map(([name, ms]) => [name, number(ms, "ms"), "ms"])),
+      );
+    }
     for (const note of notes ?? []) lines.push(`  (${note})`);
   }
   const verdicts = Object.values(findings).flatMap((finding) => finding.verdicts);

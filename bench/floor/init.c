@@ -1,11 +1,12 @@
 /*
  * The cheapest honest /init: what no agent can be faster than. Loads the modules that reaching the host takes, opens the
  * first virtio port and writes one byte. With FLOOR=console in its environment (a kernel parameter of that form) it writes
- * the byte to the console instead and loads nothing.
+ * the byte to the console instead, loads nothing and answers nothing.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,7 @@ static int open_first_port(void)
 		fail("open", "/dev");
 	while (fd < 0 && (entry = readdir(devices)) != NULL)
 		if (strncmp(entry->d_name, "vport", 5) == 0)
-			fd = openat(dirfd(devices), entry->d_name, O_WRONLY | O_CLOEXEC);
+			fd = openat(dirfd(devices), entry->d_name, O_RDWR | O_CLOEXEC);
 	closedir(devices);
 	return fd;
 }
@@ -71,6 +72,16 @@ static int wait_for_port(void)
 	}
 }
 
+/* What a machine that was saved is asked when it goes on. */
+static _Noreturn void answer(int fd)
+{
+	char byte;
+	struct pollfd port = { .fd = fd, .events = POLLIN };
+	for (;;)
+		if (poll(&port, 1, -1) == 1 && read(fd, &byte, 1) == 1 && write(fd, &byte, 1) != 1)
+			fail("write", "an answer");
+}
+
 int main(void)
 {
 	const char *where = getenv("FLOOR");
@@ -83,6 +94,8 @@ int main(void)
 	}
 	if (write(fd, &marker, 1) != 1)
 		fail("write", "the marker");
+	if (fd != 1)
+		answer(fd);
 	for (;;)
 		pause();
 }

@@ -1,5 +1,5 @@
 /** From the command to the first byte of the container, interleaved with the floor of the same QEMU, kernel and options. */
-import { readFileSync, readlinkSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { type Bundle, shell } from "../../test/support/bundle.ts";
@@ -7,8 +7,8 @@ import { processOf } from "../../test/support/sandbox.ts";
 import { bootToAgent } from "../agent-boot.ts";
 import { type BenchContext, rounds } from "../context.ts";
 import { atMost, type Figure, type Findings, median } from "../figures.ts";
-import { buildFloor } from "../floor/build.ts";
-import { type BootCost, bootFloor, type FloorOptions } from "../floor/run.ts";
+import { asTheProduct } from "../floor/as-the-product.ts";
+import { type BootCost, bootFloor } from "../floor/run.ts";
 import { cpuSeconds } from "../process-cost.ts";
 import { ownCost } from "./sandbox-cost.ts";
 
@@ -95,27 +95,6 @@ async function installedKernel({ installRoot }: BenchContext): Promise<string> {
   const text = await readFile(path.join(installRoot, "install.json"), "utf8");
   const { kernel, kernelVersion } = JSON.parse(text) as { kernel: string; kernelVersion: string };
   return `${kernelVersion} (${kernel})`;
-}
-
-/** The options of a machine that the product has started itself. */
-async function asTheProduct({ place }: BenchContext, bundle: Bundle): Promise<FloorOptions> {
-  const guest = await buildFloor();
-  const id = place.newId();
-  const running = place.begin(["run", "--bundle", bundle.directory, id], { stdin: "" });
-  await running.untilOutput("up");
-  const pid = await processOf(id, "qemu");
-  const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-  const qemu = readlinkSync(`/proc/${pid}/exe`);
-  running.child.stdin?.end("\n");
-  await running.finished;
-  const optionOf = (flag: string): string => argv[argv.indexOf(flag) + 1] ?? "";
-  return {
-    guest,
-    qemu,
-    accelerator: optionOf("-accel").startsWith("kvm") ? "kvm" : "tcg",
-    memoryMiB: Number(/(\d+)M/.exec(optionOf("-m"))?.[1]),
-    parameters: optionOf("-append").split(" "),
-  };
 }
 
 function timelineOf(file: string): Record<string, number> {

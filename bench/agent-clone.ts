@@ -1,0 +1,43 @@
+/** Machines that go on from a template, up to the first answer of their agents: no container, no command, no shim. */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Config } from "../src/config/config.ts";
+import { cloneVm } from "../src/factory/clone.ts";
+import { type MachineShape, placeholders } from "../src/factory/machine-shape.ts";
+import { templateKey } from "../src/factory/template-key.ts";
+import { templatePlaces } from "../src/factory/template-store.ts";
+import type { StartContext } from "../src/hypervisor/driver.ts";
+import type { Vm } from "../src/vm/vm.ts";
+import { testOs } from "../test/support/node-os.ts";
+import type { BootCost } from "./floor/run.ts";
+import { cpuSeconds } from "./process-cost.ts";
+
+/** @param place an existing directory for the machine's files */
+export async function cloneToAgent(place: string, config: Config, shape: MachineShape): Promise<BootCost> {
+  const os = testOs();
+  const directory = mkdtempSync(join(place, "machine-"));
+  const shared = join(directory, "shared");
+  mkdirSync(shared);
+  const context: StartContext = {
+    willMake: async () => {},
+    made: async () => {},
+    signal: new AbortController().signal,
+    log: () => {},
+  };
+  const began = performance.now();
+  const holes = templatePlaces(config.factory.templatePath, await templateKey(os, config, shape, ""));
+  const setting = { id: "bench", directory, shared, disks: placeholders(shape, holes), cgroups: [] };
+  const outcome = await cloneVm(os, { config, setting, shape, scope: "" }, context);
+  const wallMs = performance.now() - began;
+  if (outcome.kind !== "cloned") throw new Error(`no clone: ${outcome.why}`);
+  return await costOf(outcome.vm, wallMs, directory);
+}
+
+async function costOf(vm: Vm, wallMs: number, directory: string): Promise<BootCost> {
+  try {
+    return { wallMs, qemuCpuSeconds: cpuSeconds(vm.machine.pid) };
+  } finally {
+    await vm.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,28 @@
+/** What the floor is told, taken from the command line of a machine that the product has started itself. */
+import { readFileSync, readlinkSync } from "node:fs";
+import type { Bundle } from "../../test/support/bundle.ts";
+import { processOf } from "../../test/support/sandbox.ts";
+import type { BenchContext } from "../context.ts";
+import { buildFloor } from "./build.ts";
+import type { FloorOptions } from "./run.ts";
+
+/** @param bundle of a container that says `up` and ends when it has read a line */
+export async function asTheProduct({ place }: BenchContext, bundle: Bundle): Promise<FloorOptions> {
+  const guest = await buildFloor();
+  const id = place.newId();
+  const running = place.begin(["run", "--bundle", bundle.directory, id], { stdin: "" });
+  await running.untilOutput("up");
+  const pid = await processOf(id, "qemu");
+  const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  const qemu = readlinkSync(`/proc/${pid}/exe`);
+  running.child.stdin?.end("\n");
+  await running.finished;
+  const optionOf = (flag: string): string => argv[argv.indexOf(flag) + 1] ?? "";
+  return {
+    guest,
+    qemu,
+    accelerator: optionOf("-accel").startsWith("kvm") ? "kvm" : "tcg",
+    memoryMiB: Number(/(\d+)M/.exec(optionOf("-m"))?.[1]),
+    parameters: optionOf("-append").split(" "),
+  };
+}
