@@ -201,6 +201,8 @@ export interface FactoryConfig {
   readonly template: boolean | "auto";
   readonly templatePath: string;
   readonly templateScope: ValueOf<typeof factoryKeys.template_scope>;
+  /** Of all templates together. */
+  readonly templateLimitMiB: number;
   /** 0: no cache. */
   readonly cacheNumber: number;
   readonly cacheEndpoint: string;

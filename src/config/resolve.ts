@@ -225,6 +225,7 @@ function factoryConfig({ factory }: EffectiveConfig): FactoryConfig {
     template: factory.enable_template,
     templatePath: factory.template_path,
     templateScope: factory.template_scope,
+    templateLimitMiB: factory.template_limit,
     cacheNumber: factory.vm_cache_number,
     cacheEndpoint: factory.vm_cache_endpoint,
   };

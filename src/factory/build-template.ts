@@ -22,6 +22,7 @@ import {
   type Template,
   templatePlaces,
 } from "./template-store.ts";
+import { makeRoom, markUsed } from "./template-use.ts";
 
 const toolTimeoutMs = 10_000;
 
@@ -74,11 +75,13 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
   const memory = descriptorPath(keeper.process, keeper.memory);
   const socket = `${places.directory}/state.sock`;
   const state = await saveVm(os, config, templateRequest(setting, shape, memory), socket, context);
+  const stateDescriptor = await keeper.seal(state, signal);
   const template: Template = {
     key,
     keeper: keeper.process,
     memory: keeper.memory,
-    state: await keeper.seal(state, signal),
+    state: stateDescriptor,
+    takesBytes: ((await os.files.status(memory))?.allocatedBytes ?? 0) + state.length,
     memoryMiB,
     vcpus,
     stateBytes: state.length,
@@ -89,6 +92,8 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
   for (const directory of [places.machine, places.trial]) await os.files.removeTree(directory);
   await publishTemplate(os, store, template);
   await keeper.keep();
+  await markUsed(os, store, key);
+  await makeRoom(os, store, { limitBytes: memoryBytesOf(config.factory.templateLimitMiB), spare: key, log });
   log.info("template made", { template: key, ms: template.buildMs, memoryMiB, stateBytes: state.length });
   return template;
 }

@@ -13,6 +13,7 @@ import { startBuilder } from "./builder/start-builder.ts";
 import { type CloneSetting, cloneRequest, type MachineShape } from "./machine-shape.ts";
 import { templateKey } from "./template-key.ts";
 import { findTemplate, lockStore, removeTemplate, type Template } from "./template-store.ts";
+import { markUsed } from "./template-use.ts";
 
 export interface CloneWish {
   readonly config: Config;
@@ -38,6 +39,7 @@ export async function cloneVm(os: Os, wish: CloneWish, context: StartContext): P
     template = await findTemplate(os, store, key);
     if (template === undefined && wanted === "auto") return { kind: "none", why: "there is no template yet", build };
     template ??= await builtNow(os, build);
+    await markUsed(os, store, key);
     const vm = await startVm(os, config, cloneRequest(setting, template), context);
     return { kind: "cloned", vm, template: key };
   } catch (error) {

@@ -2,7 +2,7 @@
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { Os } from "../sys/os.ts";
 import { sha256Hex } from "../util/sha256.ts";
-import { fingerprint } from "./template-key.ts";
+import { identityOf } from "./file-hash.ts";
 
 /** Changes with what this program makes of a configuration. */
 const version = 1;
@@ -15,6 +15,6 @@ const keyLength = 16;
 export async function machineKey(os: Os, config: Config): Promise<string> {
   const machine = hypervisorConfigOf(config);
   const paths = [machine.path, machine.firmware];
-  const files = await Promise.all(paths.map((path) => (path === undefined ? "" : fingerprint(os, path))));
+  const files = await Promise.all(paths.map((path) => (path === undefined ? "" : identityOf(os, path))));
   return sha256Hex(JSON.stringify({ version, hypervisor: config.hypervisor, files, machine })).slice(0, keyLength);
 }

@@ -1,36 +1,45 @@
 /**
- * What a template is of: two requests with one key get clones of one machine. Looks at the files that the machine is made
- * of, and reads none of them.
+ * What a template is of: two requests with one key get clones of one machine, wherever the files are that it is made of and
+ * whichever program asks.
  */
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { Os } from "../sys/os.ts";
-import { KumiteError } from "../util/errors.ts";
 import { sha256Hex } from "../util/sha256.ts";
+import { fileHashes, identityOf } from "./file-hash.ts";
 import type { MachineShape } from "./machine-shape.ts";
 
 /** Changes with what a template has to be like, so that one of another version of this program is none. */
-const version = 1;
+const version = 2;
 const keyLength = 16;
 
 /**
  * @param scope only requests of one scope share a template; empty for all of the host
- * @throws KumiteError `hypervisor/not-found` naming the file that is missing
+ * @throws KumiteError of `fileHashes`
  */
 export async function templateKey(os: Os, config: Config, shape: MachineShape, scope: string): Promise<string> {
   const { agent } = config;
-  const machine = hypervisorConfigOf(config);
-  const paths = [machine.path, machine.kernel, machine.initrd, machine.image, machine.firmware];
-  const files = await Promise.all(paths.map((path) => (path === undefined ? "" : fingerprint(os, path))));
-  const parts = { version, scope, shape, hypervisor: config.hypervisor, files, machine, agent };
+  // Of these the content counts, not where they are. The VMM keeps its path: it finds firmware by that.
+  const { kernel: _1, initrd: _2, image: _3, firmware: _4, ...machine } = hypervisorConfigOf(config);
+  const files = partsOf(config);
+  const names = Object.keys(files);
+  const hashes = await fileHashes(os, config.factory.templatePath, Object.values(files));
+  const content = Object.fromEntries(names.map((name, index) => [name, hashes[index]]));
+  const { path: _agentPath, ...agentWay } = agent;
+  const parts = { version, scope, shape, hypervisor: config.hypervisor, content, machine, agent: agentWay };
   return sha256Hex(JSON.stringify(parts)).slice(0, keyLength);
 }
 
-/** A file that is replaced has another inode, one that is written to another time: either is another machine. */
-export async function fingerprint(os: Os, path: string): Promise<string> {
-  const status = await os.files.status(path);
-  if (status === undefined) {
-    throw new KumiteError("hypervisor/not-found", `${path} is missing`, { phase: "template.find", data: { path } });
-  }
-  const { device, inode, size, modifiedMs } = status;
-  return `${path} ${device} ${inode} ${size} ${modifiedMs}`;
+/**
+ * The files of a machine as the file system names them: another text as soon as one is replaced or written to. Reads none.
+ * @throws KumiteError `hypervisor/not-found` naming a file that is missing
+ */
+export async function machineFiles(os: Os, config: Config): Promise<string> {
+  const paths = Object.values(partsOf(config));
+  return (await Promise.all(paths.map(async (path) => `${path} ${await identityOf(os, path)}`))).join("\n");
+}
+
+function partsOf(config: Config): Record<string, string> {
+  const { path, kernel, initrd, image, firmware } = hypervisorConfigOf(config);
+  const parts = { vmm: path, kernel, initrd, image, firmware };
+  return Object.fromEntries(Object.entries(parts).filter((part): part is [string, string] => part[1] !== undefined));
 }

@@ -20,19 +20,23 @@ export interface Template {
   readonly memoryMiB: number;
   readonly vcpus: number;
   readonly stateBytes: number;
+  /** What it takes of the host's memory. */
+  readonly takesBytes: number;
   /** Milliseconds since 1970. */
   readonly createdMs: number;
   /** How long it took. */
   readonly buildMs: number;
 }
 
-const version = 1;
+const version = 2;
 const maxDescriptionBytes = 64 * 1024;
 const endTimeoutMs = 10_000;
 
 export interface TemplatePlaces {
   readonly directory: string;
   readonly description: string;
+  /** As old as its last use. */
+  readonly used: string;
   /** What a template's shared directory is: empty. */
   readonly empty: string;
   /** What its disks are: holes. */
@@ -49,6 +53,7 @@ export function templatePlaces(store: string, key: string): TemplatePlaces {
   return {
     directory,
     description: `${directory}/template.json`,
+    used: `${directory}/used`,
     empty: `${directory}/empty`,
     lower: `${directory}/lower`,
     upper: `${directory}/upper`,
@@ -142,7 +147,7 @@ async function readDescription(os: Os, file: string): Promise<Template | undefin
   }
 }
 
-const numbers = ["memory", "state", "memoryMiB", "vcpus", "stateBytes", "createdMs", "buildMs"] as const;
+const numbers = ["memory", "state", "memoryMiB", "vcpus", "stateBytes", "takesBytes", "createdMs", "buildMs"] as const;
 
 function isTemplate(value: unknown): value is Template {
   if (!isRecord(value) || value.version !== version || typeof value.key !== "string") return false;

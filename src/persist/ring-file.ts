@@ -81,7 +81,7 @@ export async function readRingFile(os: Os, path: string): Promise<string> {
   return older + newer;
 }
 
-function olderOf(path: string): string {
+export function olderOf(path: string): string {
   return `${path}.1`;
 }
 

@@ -2,11 +2,11 @@
  * Whether a container can have a machine that goes on from a template, and of which shape: decided from its storage plan
  * alone, before anything is made.
  */
+import { whyNoTemplate } from "../factory/clonable.ts";
 import type { MachineShape } from "../factory/machine-shape.ts";
 import { scopeOf } from "../factory/template-scope.ts";
 import { containerTypeOf } from "../oci/container-role.ts";
 import type { StoragePlan } from "../storage/container-storage.ts";
-import { driverFor } from "../vm/driver-for.ts";
 import type { SandboxHost } from "./sandbox.ts";
 
 export type Cloning =
@@ -29,8 +29,8 @@ export function cloningOf(
   if (containerTypeOf(annotations) !== "single_container") {
     return impossible("further containers of the pod may need what a clone has not");
   }
-  if (config.runtime.staticResources) return impossible("the size of the machine is fixed before it starts");
-  if (!driverFor(os, config).capabilities.snapshots) return impossible("the hypervisor's machines cannot be saved");
+  const why = whyNoTemplate(os, config);
+  if (why !== undefined) return impossible(why);
   if (rootfs.kind === "shared") return impossible('the host has to see what is written (rootfs_writes is "host")');
   if (rootfs.kind === "disk" || rootfs.lower.kind === "disk") {
     return impossible("the root file system is a disk, which a template's machine does not have");

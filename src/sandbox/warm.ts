@@ -4,9 +4,9 @@
  */
 import type { Config } from "../config/config.ts";
 import type { PoolPlaces } from "../factory/cache/places.ts";
-import { cloneVm } from "../factory/clone.ts";
+import { whyNoTemplate } from "../factory/clonable.ts";
+import { type CloneOutcome, cloneVm } from "../factory/clone.ts";
 import { type CloneSetting, cloneShare } from "../factory/machine-shape.ts";
-import { scopeOf } from "../factory/template-scope.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
 import type { SharedDirectory } from "../hypervisor/spec.ts";
 import { Journal } from "../persist/journal.ts";
@@ -18,6 +18,7 @@ import type { Logger } from "../util/log.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
 import { toWire, type WireVm } from "../vm/wire.ts";
+import { rehearse } from "./rehearse.ts";
 import { sharedTree } from "./storage-choices.ts";
 
 export interface WarmMachine {
@@ -90,6 +91,10 @@ async function make(
   };
   const setting = { id: `cached-${places.name}`, directory: places.vm, cgroups, disks: [] as const };
   const started = await start(os, config, setting, tree.view, context, log);
+  if (started.directory !== undefined) {
+    const { vm, directory } = started;
+    await rehearse(os, { vm, tree, directory, program: `${config.installRoot}/kumite` }, signal).catch(stopping(vm));
+  }
   return {
     ...started,
     config,
@@ -107,6 +112,14 @@ async function make(
   };
 }
 
+/** What the journal cannot undo in order. */
+function stopping(vm: Vm) {
+  return async (error: unknown): Promise<never> => {
+    await vm.stop();
+    throw error;
+  };
+}
+
 /** Over a template where what containers write may stay in the guest; else as a cold start has it. */
 async function start(
   os: Os,
@@ -117,18 +130,35 @@ async function start(
   log: Logger,
 ): Promise<Pick<WarmMachine, "vm" | "directory" | "cloned">> {
   if (config.factory.template !== false && config.runtime.rootfsWrites === "guest") {
-    const wish = { config: { ...config, factory: { ...config.factory, template: true } } };
-    const scope = scopeOf(config.factory, "");
-    const outcome = await cloneVm(
-      os,
-      { ...wish, setting: { ...setting, shared: view }, shape: "directory", scope },
-      context,
-    );
-    if (outcome.kind === "cloned") return { vm: outcome.vm, directory: cloneShare(view), cloned: true };
-    log.warn(`the machine boots: ${outcome.why}`, { phase: "vm" });
+    const outcome = await clone(os, config, setting, view, context);
+    if (outcome.kind === "cloned") {
+      log.info(`the machine is a clone of template ${outcome.template}`, { phase: "vm" });
+      return { vm: outcome.vm, directory: cloneShare(view), cloned: true };
+    }
+    log.info(`the machine boots: ${outcome.why}`, { phase: "vm" });
   }
   const directory = sharedTree(config, view);
   const sharedDirectories = directory === undefined ? [] : [directory];
   const vm = await startVm(os, config, { ...setting, sharedDirectories }, context);
   return { vm, directory, cloned: false };
+}
+
+async function clone(
+  os: Os,
+  config: Config,
+  setting: Omit<CloneSetting, "shared">,
+  shared: string,
+  context: StartContext,
+): Promise<CloneOutcome> {
+  if (config.factory.templateScope !== "host") {
+    return {
+      kind: "none",
+      why: `nobody knows yet whose it will be, and template_scope is "${config.factory.templateScope}"`,
+    };
+  }
+  const why = whyNoTemplate(os, config);
+  if (why !== undefined) return { kind: "none", why };
+  // Who made it waits for nobody.
+  const whole = { ...config, factory: { ...config.factory, template: true as const } };
+  return cloneVm(os, { config: whole, setting: { ...setting, shared }, shape: "directory", scope: "" }, context);
 }

@@ -60,7 +60,12 @@ export interface FileStatus {
   readonly inode: bigint;
   /** Device number of a device node, else 0. */
   readonly deviceNumber: bigint;
+  /** Milliseconds since 1970, with fractions down to what the file system keeps; the same under every engine. */
   readonly modifiedMs: number;
+  /** Of the last change of content or of anything else in this status; nobody can set it. */
+  readonly changedMs: number;
+  /** What it takes: holes do not count. */
+  readonly allocatedBytes: number;
 }
 
 export interface Files {

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Bundle, type Patch, shell } from "../support/bundle.ts";
-import { execute, type Finished, succeed } from "../support/command.ts";
+import { type CommandOptions, execute, type Finished, succeed } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testQemuFlags } from "../support/qemu.ts";
@@ -20,6 +20,10 @@ const shapes = {
     config.annotations = { "io.kumite.rootfs": "image" };
   },
 } satisfies Record<string, Patch>;
+
+const mib = 1024 * 1024;
+/** Of twenty on a busy host that emulates. */
+const allTimeoutMs = 180_000;
 
 describe("a container in a clone", onlyKumite, () => {
   let place: Workplace;
@@ -64,8 +68,12 @@ rootfs_upper_directory = "${place.directory}/uppers"
     ...args,
   ];
   const factory = (...args: string[]): Promise<Finished> => execute(withConfig("factory", ...args));
-  const run = (bundle: Bundle, id = place.newId()): Promise<Finished> =>
-    execute(withConfig("run", "--bundle", bundle.directory, id));
+  const templateKeys = async (): Promise<string[]> => {
+    const { templates } = JSON.parse((await factory("status", "--json")).stdout) as { templates: { key: string }[] };
+    return templates.map(({ key }) => key);
+  };
+  const run = (bundle: Bundle, id = place.newId(), options?: CommandOptions): Promise<Finished> =>
+    execute(withConfig("run", "--bundle", bundle.directory, id), options);
 
   /** Running in the background; with what its shim said so far. */
   async function started(...patches: Patch[]): Promise<{ id: string; log: string }> {
@@ -105,6 +113,8 @@ rootfs_upper_directory = "${place.directory}/uppers"
       "cat /proc/sys/kernel/random/uuid",
       "hostname",
       "date +%s",
+      // Machines have no id unless the host gives one.
+      "cat /sys/class/dmi/id/product_uuid 2>/dev/null || echo none",
     ].join("; ");
     const names = Array.from({ length: 20 }, (_, index) => `clone-${index}`);
     const said = await Promise.all(
@@ -112,15 +122,29 @@ rootfs_upper_directory = "${place.directory}/uppers"
         const bundle = await place.bundle(shell(script), shapes.directory, (spec) => {
           spec.hostname = name;
         });
-        const { stdout, stderr } = await run(bundle);
-        const [random, bootId, uuid, hostname, seconds] = stdout.trim().split("\n");
+        const { stdout, stderr } = await run(bundle, place.newId(), { timeoutMs: allTimeoutMs });
+        const [random, bootId, uuid, hostname, seconds, machineId] = stdout.trim().split("\n");
         assert.ok(random && bootId && uuid, stderr);
         assert.equal(hostname, name);
+        assert.equal(machineId, "none");
         assert.ok(Math.abs(Number(seconds) - Date.now() / 1000) < 60, seconds);
         return [random, bootId, uuid];
       }),
     );
     for (const kind of [0, 1, 2]) assert.equal(new Set(said.map((answers) => answers[kind])).size, names.length);
+  });
+
+  it("gets the processor and the memory that its container asks for beyond the template's", async () => {
+    const script = "grep -c ^processor /proc/cpuinfo; sed -n 's/MemTotal: *//p' /proc/meminfo";
+    const bundle = await place.bundle(shell(script), shapes.directory, (spec) => {
+      const cpu = { quota: 100_000, period: 100_000 };
+      spec.linux.resources = { ...spec.linux.resources, cpu, memory: { limit: 512 * mib } };
+    });
+    const { stdout, stderr } = await run(bundle);
+    const [processors, memoryKiB] = stdout.split("\n").map((line) => Number.parseInt(line, 10));
+    // The template's machine has one, and 256 MiB.
+    assert.equal(processors, 2, stderr);
+    assert.ok((memoryKiB ?? 0) > 600 * 1024, `${stdout}${stderr}`);
   });
 
   it("shares files and read-only directories with the host, and a file can be written", async () => {
@@ -162,6 +186,23 @@ rootfs_upper_directory = "${place.directory}/uppers"
     assert.equal((await run(await place.bundle(shell("echo again"), shapes.directory))).stdout, "again\n");
   });
 
+  it("keeps its template, when others have to go because all take more than template_limit", async () => {
+    const { id, log } = await started(shapes.directory);
+    const used = /clone of template ([0-9a-f]+)/.exec(log)?.[1];
+    const before = await templateKeys();
+    assert.equal(before.length, 2);
+    const other = place.path("other.toml");
+    writeFileSync(
+      other,
+      configuration("true").replace("= 256", "= 320").replace("[factory]", "[factory]\ntemplate_limit = 1"),
+    );
+    const { stdout } = await succeed([runtimePath, "--config", other, "factory", "init", "--json"]);
+    const { key } = JSON.parse(stdout) as { key: string };
+    assert.deepEqual((await templateKeys()).sort(), [used, key].sort());
+    await place.must(["delete", "--force", id]);
+    await factory("destroy");
+  });
+
   it("goes on when the template is destroyed, and the next container makes it anew", async () => {
     const { id } = await started(shapes.directory);
     await factory("destroy");
@@ -177,10 +218,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     writeFileSync(config, configuration('"auto"'));
     const first = await started(shapes.directory);
     assert.match(first.log, /the machine boots: there is no template yet/);
-    await eventually("the template", async () => {
-      const { templates } = JSON.parse((await factory("status", "--json")).stdout) as { templates: unknown[] };
-      return templates.length > 0 ? true : undefined;
-    });
+    await eventually("the template", async () => ((await templateKeys()).length > 0 ? true : undefined));
     const second = await started(shapes.directory);
     assert.match(second.log, /the machine is a clone of template/);
     for (const { id } of [first, second]) await place.must(["delete", "--force", id]);

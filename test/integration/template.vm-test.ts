@@ -107,6 +107,14 @@ describe("a template", onlyKumite, () => {
     assert.equal((await made()).memoryMiB, 256);
   });
 
+  it("is not made where the configuration rules it out, and why is told", async () => {
+    const pages = place.path("pages.toml");
+    writeFileSync(pages, `[hypervisor.qemu]\nenable_hugepages = true\n[factory]\nenable_template = true\n`);
+    const refused = await execute([runtimePath, "--config", pages, "factory", "init"]);
+    assert.notEqual(refused.status, 0);
+    assert.match(refused.stderr, /no template can be made: .*enable_hugepages/);
+  });
+
   it("needs to be asked for", async () => {
     const plain = place.path("plain.toml");
     writeFileSync(plain, `[factory]\ntemplate_path = "${store}"\n`);

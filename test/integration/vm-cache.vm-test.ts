@@ -40,13 +40,14 @@ describe("the VM cache", onlyKumite, () => {
   });
   guardAgainstLeftOvers(() => ({ directories: [place.root, "/run/kumite-cache"] }));
 
-  function writeConfig(memoryMiB: number): void {
+  function writeConfig(memoryMiB: number, more: readonly string[] = []): void {
     const lines = [
       "[hypervisor.qemu]",
       `default_memory = ${memoryMiB}`,
       "[factory]",
       "vm_cache_number = 1",
       `vm_cache_endpoint = "${endpoint}"`,
+      ...more,
     ];
     writeFileSync(config, `${lines.join("\n")}\n`);
   }
@@ -80,10 +81,10 @@ describe("the VM cache", onlyKumite, () => {
     });
   }
 
-  async function started(): Promise<{ id: string; log: string }> {
+  async function started(of = bundle): Promise<{ id: string; log: string }> {
     const id = place.newId();
     const quiet = ["sh", "-c", 'exec "$@" >/dev/null 2>"$0"', path.join(place.directory, `${id}.err`)];
-    await succeed([...quiet, ...withConfig("run", "--detach", "--bundle", bundle.directory, id)]);
+    await succeed([...quiet, ...withConfig("run", "--detach", "--bundle", of.directory, id)]);
     return { id, log: readFileSync(path.join(place.root, id, "shim.log"), "utf8") };
   }
 
@@ -181,6 +182,39 @@ describe("the VM cache", onlyKumite, () => {
     await eventually("no machine", () => (existsSync(`/proc/${qemu}/fd/0`) ? undefined : true));
     assert.ok(readdirSync("/run/kumite-cache").length > 0);
     await served();
+  });
+
+  it("makes its machines of a template where writes may stay in them, and they are used like others", async () => {
+    const store = path.join(place.directory, "templates");
+    const lines = ["enable_template = true", `template_path = "${store}"`, "[runtime]", 'rootfs_writes = "guest"'];
+    writeConfig(256, lines);
+    try {
+      const { machines } = await served();
+      const { templates } = JSON.parse((await factory("status", "--json")).stdout) as { templates: { key: string }[] };
+      assert.equal(templates.length, 1);
+      const [name] = readdirSync("/run/kumite-cache").filter((entry) => /^[0-9a-f]{12}$/.test(entry));
+      const log = readFileSync(`/run/kumite-cache/${name}/log`, "utf8");
+      assert.ok(log.includes(`the machine is a clone of template ${templates[0]?.key}`), log);
+      const layered = await place.bundle(shell("echo up; while :; do sleep 1; done"), (spec) => {
+        spec.annotations = { "io.kumite.rootfs": "layers" };
+      });
+      const { id } = await started(layered);
+      assert.deepEqual(sandboxProcesses(id).get("qemu"), [machines[0]?.pid]);
+      assert.equal((await place.must(["exec", id, "sh", "-c", "echo in > /in; cat /in"])).stdout, "in\n");
+      assert.ok(!existsSync(path.join(layered.rootfs, "in")));
+      await place.must(["delete", "--force", id]);
+    } finally {
+      await factory("destroy");
+      writeConfig(256);
+    }
+  });
+
+  it("leaves nothing when its server gets SIGTERM", async () => {
+    const { pid, machines } = await served();
+    process.kill(pid, "SIGTERM");
+    await eventually("the server is gone", () => (existsSync(`/proc/${pid}/fd/0`) ? undefined : true));
+    assert.ok(!existsSync(`/proc/${machines[0]?.pid}/fd/0`));
+    for (const left of [endpoint, "/run/kumite/s/cache", "/run/kumite-cache"]) assert.ok(!existsSync(left), left);
   });
 
   it("gives a container that is stopped with 137 when its shim is killed, and can be deleted", async () => {

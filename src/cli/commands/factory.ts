@@ -2,8 +2,9 @@
 import type { Config } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
 import { buildTemplate } from "../../factory/build-template.ts";
-import { cacheLog, poolDirectory, sweepPool } from "../../factory/cache/places.ts";
+import { cacheLog, cacheLogs, poolDirectory, sweepPool } from "../../factory/cache/places.ts";
 import { askOnce, type CacheRequest, type CacheStatus, cacheSocket } from "../../factory/cache/protocol.ts";
+import { whyNoTemplate } from "../../factory/clonable.ts";
 import { factoryCgroups, removeFactoryCgroups } from "../../factory/factory-cgroups.ts";
 import { templateKey } from "../../factory/template-key.ts";
 import { scopeOf } from "../../factory/template-scope.ts";
@@ -54,6 +55,13 @@ async function init(context: VerbContext, config: Config, json: boolean): Promis
       hint: 'set enable_template = true or "auto", or vm_cache_number, in [factory] of the configuration',
     });
   }
+  const why = whyNoTemplate(os, config);
+  if (why !== undefined) {
+    throw new KumiteError("config/invalid", `no template can be made: ${why}`, {
+      phase: "factory.init",
+      hint: "change that in the configuration, or remove enable_template from [factory]",
+    });
+  }
   const shape = await usualShape(os);
   const key = await templateKey(os, config, shape, scopeOf(config.factory, root));
   const request = { config, store: config.factory.templatePath, key, shape };
@@ -82,7 +90,7 @@ async function status({ os, output }: VerbContext, config: Config, json: boolean
 }
 
 /** All templates of the store, whichever configuration they are of. */
-async function destroy({ os, output, log }: VerbContext, config: Config, json: boolean): Promise<number> {
+async function destroy({ os, output, log: told }: VerbContext, config: Config, json: boolean): Promise<number> {
   const { templatePath } = config.factory;
   await stopCache(os);
   const removed: string[] = [];
@@ -97,9 +105,9 @@ async function destroy({ os, output, log }: VerbContext, config: Config, json: b
     await os.files.removeTree(templatePath);
   }
   // Of a server that was killed.
-  await sweepPool(os, await factoryCgroups(os), log);
+  await sweepPool(os, await factoryCgroups(os), told);
   if ((await os.files.status(poolDirectory)) !== undefined) {
-    if ((await os.files.linkStatus(cacheLog)) !== undefined) await os.files.removeFile(cacheLog);
+    for (const log of cacheLogs) if ((await os.files.linkStatus(log)) !== undefined) await os.files.removeFile(log);
     await os.files.removeDir(poolDirectory).catch(() => {});
   }
   await removeFactoryCgroups(os);
@@ -184,6 +192,15 @@ async function ask(os: Os, question: CacheRequest): Promise<Record<string, unkno
   }
 }
 
-function documentOf({ key, keeper, vcpus, memoryMiB, stateBytes, createdMs, buildMs }: Template) {
-  return { key, keeper: keeper.pid, vcpus, memoryMiB, stateBytes, created: new Date(createdMs).toISOString(), buildMs };
+function documentOf({ key, keeper, vcpus, memoryMiB, stateBytes, takesBytes, createdMs, buildMs }: Template) {
+  return {
+    key,
+    keeper: keeper.pid,
+    vcpus,
+    memoryMiB,
+    stateBytes,
+    takesBytes,
+    created: new Date(createdMs).toISOString(),
+    buildMs,
+  };
 }

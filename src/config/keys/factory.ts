@@ -18,6 +18,11 @@ export const factoryKeys = {
       choices: ["host", "root", "namespace"],
     },
   ),
+  template_limit: count(
+    "What all templates may take; then those go that no machine runs on, first the one not used for longest.",
+    "ours",
+    { unit: "MiB", default: 1024, min: 1 },
+  ),
   vm_cache_number: count("Machines that a server keeps ready; 0: there is none.", "1.6.0", { max: 1024 }),
   vm_cache_endpoint: text("The server's socket.", "1.6.0", {
     default: "/var/run/kata-containers/cache.sock",

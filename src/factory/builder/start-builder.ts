@@ -7,6 +7,8 @@ import type { BuildRequest } from "../build-template.ts";
 import { factoryCgroups } from "../factory-cgroups.ts";
 import { type BuildAnswer, builderDescriptor, builderName, maxBuildLine, parseAnswer } from "./protocol.ts";
 
+const maxLogBytes = 128 * 1024;
+
 export interface RunningBuilder {
   /** Resolves when there is a template, made by this or by another. @throws KumiteError `system/failed` with the reason */
   readonly made: Promise<void>;
@@ -16,6 +18,9 @@ export interface RunningBuilder {
 export async function startBuilder(os: Os, request: BuildRequest): Promise<RunningBuilder> {
   const { installRoot } = request.config;
   await os.files.makeDirs(request.store, 0o700);
+  const log = `${request.store}/log`;
+  // Some lines for each template.
+  if (((await os.files.status(log))?.size ?? 0) > maxLogBytes) await os.files.rename(log, `${log}.1`);
   const child = await os.processes.spawn({
     path: `${installRoot}/kumite`,
     argv: [builderName, request.key],
@@ -25,7 +30,7 @@ export async function startBuilder(os: Os, request: BuildRequest): Promise<Runni
     newSession: true,
     cgroups: await factoryCgroups(os),
     descriptors: {
-      2: { kind: "append", path: `${request.store}/log`, mode: 0o600 },
+      2: { kind: "append", path: log, mode: 0o600 },
       [builderDescriptor]: { kind: "stream" },
     },
   });

@@ -4,14 +4,16 @@
  */
 import { readJournal } from "../../persist/journal.ts";
 import { socketDirectory } from "../../persist/paths.ts";
+import { olderOf } from "../../persist/ring-file.ts";
 import { undoAll } from "../../persist/undo.ts";
 import { removeCgroup } from "../../persist/undo-cgroup.ts";
 import type { Os } from "../../sys/os.ts";
 import { isSystemError, messageOf } from "../../util/errors.ts";
 import type { Logger } from "../../util/log.ts";
 
-/** Of the server. */
+/** Of the server: what it says, which is bounded, and why it could not start or died. */
 export const cacheLog = "/run/kumite-cache/log";
+export const cacheLogs: readonly string[] = [cacheLog, olderOf(cacheLog)];
 
 /** Not below a state directory: any name there is a container's. */
 export const poolDirectory = "/run/kumite-cache";

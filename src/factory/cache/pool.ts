@@ -2,6 +2,7 @@
  * Keeps a number of machines ready: each in a shim of its own that waits to be told whose it is. One that is taken or ends
  * is replaced; one that cannot be made again and again ends the pool.
  */
+import { delay } from "../../util/abort.ts";
 import { deferred } from "../../util/deferred.ts";
 import { messageOf } from "../../util/errors.ts";
 import type { Logger } from "../../util/log.ts";
@@ -26,6 +27,8 @@ export interface PoolOptions {
 }
 
 const failuresInARow = 3;
+/** A container is being started on the machine that was taken, and has the processor first. */
+const restMs = 500;
 
 export class Pool {
   /** Resolves when the pool can go on no more, with the reason. */
@@ -36,6 +39,7 @@ export class Pool {
   readonly #living = new Set<PooledShim>();
   /** Shims that are just being started. */
   readonly #starting = new Set<Promise<unknown>>();
+  readonly #life = new AbortController();
   #failures = 0;
   #closed = false;
 
@@ -55,7 +59,7 @@ export class Pool {
       this.#ready.delete(pooled);
       this.#living.delete(pooled);
       pooled.release();
-      void this.#fill();
+      void this.#replace();
       return machine;
     }
     return undefined;
@@ -64,10 +68,21 @@ export class Pool {
   /** Ends all that nobody has taken, and resolves when they are gone. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#life.abort();
     await Promise.allSettled(this.#starting);
     const living = [...this.#living];
     for (const pooled of living) pooled.stop();
     await Promise.all(living.map((pooled) => pooled.ended));
+  }
+
+  async #replace(): Promise<void> {
+    try {
+      await delay(restMs, this.#life.signal);
+    } catch {
+      // Nobody needs another one.
+      return;
+    }
+    await this.#fill();
   }
 
   async #fill(): Promise<void> {

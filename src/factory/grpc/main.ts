@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { type Config, hypervisorConfigOf } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
 import { socketDirectory } from "../../persist/paths.ts";
+import { RingFile } from "../../persist/ring-file.ts";
 import { failureLine, readyLine } from "../../shim-client/boot-message.ts";
 import { readInstall } from "../../shim-client/install.ts";
 import { shimProgram } from "../../shim-client/shim-command.ts";
@@ -20,16 +21,18 @@ import { isRecord, parseJson } from "../../util/json.ts";
 import { createLogger, type Logger, textSink } from "../../util/log.ts";
 import { signalNumbers } from "../../util/signals.ts";
 import { encodeUtf8 } from "../../util/text.ts";
-import { cacheLog, poolDirectory, sweepPool } from "../cache/places.ts";
+import { cacheLog, cacheLogs, poolDirectory, sweepPool } from "../cache/places.ts";
 import { Pool } from "../cache/pool.ts";
 import { type CacheAnswer, type CachedShim, cacheSocket, maxCacheLine, readyMachine } from "../cache/protocol.ts";
 import { startCachedShim } from "../cache/start-cached-shim.ts";
 import { factoryCgroups, removeFactoryCgroups } from "../factory-cgroups.ts";
-import { templateKey } from "../template-key.ts";
+import { machineFiles } from "../template-key.ts";
 import { serveCache } from "./service.ts";
 
 const bootDescriptor = 4;
 const helloTimeoutMs = 10_000;
+/** It may run for months. */
+const maxLogBytes = 256 * 1024;
 /** For the answer to `quit` to leave. */
 const quitMs = 100;
 
@@ -43,10 +46,12 @@ class CacheServer {
   readonly #installRoot: string;
   readonly #words: Words;
   readonly #log: Logger;
+  readonly #flushed: () => Promise<void>;
   readonly #stopping = deferred<string>();
 
-  constructor(os: Os, installRoot: string, words: Words, log: Logger) {
+  constructor(os: Os, installRoot: string, words: Words, log: Logger, flushed: () => Promise<void>) {
     this.#os = os;
+    this.#flushed = flushed;
     this.#installRoot = installRoot;
     this.#words = words;
     this.#log = log;
@@ -102,7 +107,8 @@ class CacheServer {
     await sweepPool(os, cgroups, this.#log);
     await removeQuietly(os, cacheEndpoint);
     // Nothing went wrong that somebody would want to read of.
-    await removeQuietly(os, cacheLog);
+    await this.#flushed();
+    for (const log of cacheLogs) await removeQuietly(os, log);
     await os.files.removeDir(poolDirectory).catch(() => {});
     await removeFactoryCgroups(os);
   }
@@ -115,7 +121,7 @@ class CacheServer {
   /** What a machine is made of, as a text that is the same exactly when two machines are. */
   async #essence(config: Config): Promise<string> {
     const { factory: _ours, notices: _words, ...rest } = config;
-    return `${await templateKey(this.#os, config, "directory", "")} ${JSON.stringify(rest)}`;
+    return `${await machineFiles(this.#os, config)} ${JSON.stringify(rest)}`;
   }
 
   /** A server that is killed leaves its sockets; one that lives answers on them. */
@@ -209,10 +215,11 @@ function wordsOf(argv: readonly string[]): Words {
 async function main(): Promise<number> {
   const installRoot = dirname(process.argv[1] ?? "");
   const os = nodeOs({ installRoot });
-  const log = createLogger({ sink: textSink(writeLog), now: os.clock.now });
+  const ring = new RingFile(os, cacheLog, { maxBytes: maxLogBytes, onFailure: (error) => writeLog(messageOf(error)) });
+  const log = createLogger({ sink: textSink((line) => ring.add(line.trimEnd())), now: os.clock.now });
   const boot = os.self.stream(bootDescriptor);
   try {
-    const server = new CacheServer(os, installRoot, wordsOf(process.argv.slice(2)), log);
+    const server = new CacheServer(os, installRoot, wordsOf(process.argv.slice(2)), log, () => ring.flushed());
     const { SIGTERM, SIGINT, SIGPIPE } = signalNumbers;
     os.self.onSignals([SIGTERM, SIGINT], ({ signal }) => server.stop(`signal ${signal}`));
     os.self.onSignals([SIGPIPE], () => {});
@@ -223,6 +230,7 @@ async function main(): Promise<number> {
     return 0;
   } catch (error) {
     log.error(messageOf(error));
+    await ring.flushed();
     await boot.write(failureLine(error)).catch(() => {});
     boot.close();
     return 1;

@@ -11,7 +11,7 @@ import type { ByteStream } from "../../sys/os.ts";
 import { ByteReader } from "../../util/byte-reader.ts";
 import { isRecord, parseJson } from "../../util/json.ts";
 import { encodeUtf8 } from "../../util/text.ts";
-import { filledWord, type KeeperPlace, keeperDescriptor, maxKeeperLine } from "./protocol.ts";
+import { filledWord, type KeeperPlace, keeperDescriptor, maxKeeperLine, memoryName } from "./protocol.ts";
 
 const statusBroken = 2;
 /** A state that is larger is none of ours. */
@@ -22,7 +22,7 @@ async function main(): Promise<void> {
   const [, key = "", size = "", word] = os.self.argv;
   const stream = os.self.stream(keeperDescriptor);
   const reader = new ByteReader(stream);
-  const memory = makeMemoryFile(`kumite-template-${key}`, Number(size));
+  const memory = makeMemoryFile(memoryName(key), Number(size));
   if (word === filledWord) {
     await tell(stream, { memory });
     if ((await nextLine(reader))?.filled !== true) return os.self.exit(statusBroken);

@@ -15,6 +15,11 @@ export const filledWord = "filled";
 /** Name of the program, which it has in the process table. */
 export const keeperName = "kumite-keeper";
 
+/** What the memory of a template is called where the kernel shows it. */
+export function memoryName(key: string): string {
+  return `kumite-template-${key}`;
+}
+
 /** Descriptors of the keeper. */
 export interface KeeperPlace {
   readonly memory: number;

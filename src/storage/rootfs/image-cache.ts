@@ -46,15 +46,18 @@ export async function imageOf(
   await using _lock = await lockCache(os, cache, signal);
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const image = `${cache.directory}/${key}.erofs`;
-    const isNew = (await os.files.linkStatus(image))?.kind !== "file";
-    if (isNew) await makeImage(os, journal, cache, directory, key, signal);
+    if ((await os.files.linkStatus(image))?.kind === "file") {
+      await makeRoom(os, cache, key);
+      return image;
+    }
+    await makeImage(os, journal, cache, directory, key, signal);
     const now = await treeKey(os, directory, signal);
     if (now === key) {
       await makeRoom(os, cache, key);
       return image;
     }
     // What was made may be of neither state.
-    if (isNew) await removeImage(os, cache, key);
+    await removeImage(os, cache, key);
     key = now;
   }
   throw new KumiteError("storage/failed", `${directory} is being changed: an image of it would hold neither state`, {

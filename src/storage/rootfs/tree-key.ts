@@ -37,15 +37,17 @@ interface Look {
 
 /** Type, inode, links, mode, owner, size, times of change of content and entry, path below the root, target of a link. */
 const format = "%y %i %n %m %U %G %s %T@ %C@ %P\\0%l\\0";
-const rootFormat = "%m %U %G\\0%l\\0";
+/** Places of the root's own in its record. */
+const [modeField, ownerField, groupField] = [3, 4, 5];
 
 async function look(os: Os, directory: string, signal: AbortSignal | undefined): Promise<Look> {
-  const args = [directory, "(", "-mindepth", "1", "-printf", format, ")"];
-  const common = { tool: "find", package: "findutils", timeoutMs, signal };
-  const root = await runTool(os, { ...common, args: [directory, "-maxdepth", "0", "-printf", rootFormat] });
-  const { output } = await runTool(os, { ...common, args, limitBytes: maxListBytes });
-  const records = pairs(fieldsOf(output)).sort();
-  return { key: sha256Hex([...fieldsOf(root.output), ...records].join("\n")), newestMs: newestOf(records) };
+  const args = [directory, "-printf", format];
+  const request = { tool: "find", package: "findutils", timeoutMs, signal, args, limitBytes: maxListBytes };
+  // It tells of a directory before it tells of what is in it.
+  const [root = "", ...records] = pairs(fieldsOf((await runTool(os, request)).output));
+  const fields = root.split(" ");
+  const own = [modeField, ownerField, groupField].map((field) => fields[field]);
+  return { key: sha256Hex([...own, ...records.sort()].join("\n")), newestMs: newestOf(records) };
 }
 
 /** One character for each byte: names need not be UTF-8, and different ones must stay different. */

@@ -114,6 +114,26 @@ export const filesContract: readonly ContractCheck[] = [
     },
   },
   {
+    name: "times and size on disk of a file are what stat(1) shows, to the nanosecond",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      await os.files.write(`${dir.path}/a`, "x".repeat(5000));
+      const shown = await output(os, 'touch -d @1234567890.123456789 "$1"; stat -c "%.9Y %.9Z %b" "$1"', {
+        args: [`${dir.path}/a`],
+      });
+      const [modified = "", changed = "", blocks] = shown.trim().split(" ");
+      const milliseconds = (text: string): number => {
+        const [seconds, nanoseconds] = text.split(".").map(Number);
+        return (seconds ?? 0) * 1000 + (nanoseconds ?? 0) / 1e6;
+      };
+      const status = await os.files.status(`${dir.path}/a`);
+      assert.equal(status?.modifiedMs, 1234567890123.456789);
+      assert.equal(status?.modifiedMs, milliseconds(modified));
+      assert.equal(status?.changedMs, milliseconds(changed));
+      assert.equal(status?.allocatedBytes, Number(blocks) * 512);
+    },
+  },
+  {
     name: "owner, mode and name of a file can be changed",
     async run(os, assert) {
       await using dir = await scratch(os);

@@ -110,8 +110,8 @@ function makeDirs(path: string, mode: number): void {
 
 function fileStatus(status: Status | undefined): FileStatus | undefined {
   if (status === undefined) return undefined;
-  const { mode, uid, gid, size, device, inode, deviceNumber, modifiedMs } = status;
-  return { kind: kindOf(mode), mode: mode & 0o7777, uid, gid, size, device, inode, deviceNumber, modifiedMs };
+  const { mode, mountId: _id, mountRoot: _root, links: _links, ...rest } = status;
+  return { ...rest, kind: kindOf(mode), mode: mode & 0o7777 };
 }
 
 function kindOf(mode: number): FileStatus["kind"] {

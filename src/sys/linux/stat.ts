@@ -35,6 +35,8 @@ export interface Status {
   /** Of a device node, else 0. */
   readonly deviceNumber: bigint;
   readonly modifiedMs: number;
+  readonly changedMs: number;
+  readonly allocatedBytes: number;
   readonly mountId: bigint;
   /** It is the root of a mount. */
   readonly mountRoot: boolean;
@@ -42,6 +44,14 @@ export interface Status {
 
 const scratch = new Uint8Array(256);
 const view = new DataView(scratch.buffer);
+
+/** Of `stx_blocks`, whatever the file system's own are. */
+const blockBytes = 512;
+
+/** struct statx_timestamp. */
+function timeAt(from: DataView, offset: number): number {
+  return Number(from.getBigInt64(offset, true)) * 1000 + from.getUint32(offset + 8, true) / 1e6;
+}
 
 /** struct statx. */
 export function decodeStatx(from: DataView): Status {
@@ -54,7 +64,9 @@ export function decodeStatx(from: DataView): Status {
     inode: from.getBigUint64(32, true),
     device: makedev(from.getUint32(136, true), from.getUint32(140, true)),
     deviceNumber: makedev(from.getUint32(128, true), from.getUint32(132, true)),
-    modifiedMs: Number(from.getBigInt64(112, true)) * 1000 + from.getUint32(120, true) / 1e6,
+    modifiedMs: timeAt(from, 112),
+    changedMs: timeAt(from, 96),
+    allocatedBytes: Number(from.getBigUint64(48, true)) * blockBytes,
     mountId: from.getBigUint64(144, true),
     mountRoot: (from.getBigUint64(8, true) & STATX_ATTR_MOUNT_ROOT) !== 0n,
   };

@@ -151,9 +151,19 @@ function fileStatus(stats: BigIntStats): FileStatus {
     device: stats.dev,
     inode: stats.ino,
     deviceNumber: stats.rdev,
-    modifiedMs: Number(stats.mtimeMs),
+    modifiedMs: milliseconds(stats.mtimeNs),
+    changedMs: milliseconds(stats.ctimeNs),
+    allocatedBytes: Number(stats.blocks) * blockBytes,
   };
 }
+
+/** As the small engine has it, to the last digit. */
+function milliseconds(ns: bigint): number {
+  return Number(ns / 1_000_000_000n) * 1000 + Number(ns % 1_000_000_000n) / 1e6;
+}
+
+/** Of `st_blocks`, whatever the file system's own are. */
+const blockBytes = 512;
 
 function kindOf(stats: BigIntStats): FileStatus["kind"] {
   if (stats.isDirectory()) return "directory";

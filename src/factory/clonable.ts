@@ -1,0 +1,17 @@
+/** What of a configuration rules templates out, whatever container comes. */
+import { type Config, hypervisorConfigOf } from "../config/config.ts";
+import type { Os } from "../sys/os.ts";
+import { driverFor } from "../vm/driver-for.ts";
+
+/** `undefined`: its machines can be saved and cloned. */
+export function whyNoTemplate(os: Os, config: Config): string | undefined {
+  const { memory } = hypervisorConfigOf(config);
+  if (!driverFor(os, config).capabilities.snapshots) return "the hypervisor's machines cannot be saved";
+  if (memory.hugePages) return "the memory of a clone is its template's, not of huge pages (enable_hugepages)";
+  if (memory.fileBackend !== undefined) return "the memory of a clone is its template's (file_mem_backend)";
+  if (memory.prealloc) return "the memory of a clone is its template's until it is written to (enable_mem_prealloc)";
+  if (config.runtime.staticResources) {
+    return "the size of the machine is fixed before it starts (static_sandbox_resource_mgmt)";
+  }
+  return undefined;
+}

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { testOs } from "../../test/support/node-os.ts";
+import type { Config } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import { templateKey } from "./template-key.ts";
+
+describe("the key of a template", () => {
+  let directory: string;
+  let os: ReturnType<typeof testOs>;
+  const file = (name: string) => path.join(directory, name);
+  const store = () => file("store");
+
+  before(() => {
+    directory = mkdtempSync(path.join(tmpdir(), "kumite-key-"));
+    os = testOs();
+    for (const name of ["qemu", "kernel", "initrd"]) writeFileSync(file(name), `this is ${name}\n`);
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  async function configOf(...lines: string[]): Promise<Config> {
+    const toml = file("configuration.toml");
+    const machine = ["[hypervisor.qemu]", `path = "${file("qemu")}"`, `kernel = "${file("kernel")}"`, ...lines];
+    const initrd = lines.some((line) => line.startsWith("initrd")) ? [] : [`initrd = "${file("initrd")}"`];
+    writeFileSync(toml, [...machine, ...initrd, "[factory]", `template_path = "${store()}"`, ""].join("\n"));
+    return loadConfig(os, { installRoot: directory, path: toml });
+  }
+  const keyOf = async (config: Config, scope = "") => templateKey(os, config, "directory", scope);
+
+  it("is that of what is in the files, wherever they are and whenever they were written", async () => {
+    const key = await keyOf(await configOf());
+    copyFileSync(file("initrd"), file("copy"));
+    assert.equal(await keyOf(await configOf(`initrd = "${file("copy")}"`)), key);
+    utimesSync(file("kernel"), 1, 2);
+    assert.equal(await keyOf(await configOf()), key);
+  });
+
+  it("is another one when a file has other content, though its size and time are as they were", async () => {
+    writeFileSync(file("kernel"), "one");
+    utimesSync(file("kernel"), 1, 1);
+    const config = await configOf();
+    const key = await keyOf(config);
+    writeFileSync(file("kernel"), "two");
+    utimesSync(file("kernel"), 1, 1);
+    assert.notEqual(await keyOf(config), key);
+  });
+
+  it("is another one for another machine, and for another scope", async () => {
+    const key = await keyOf(await configOf());
+    assert.notEqual(await keyOf(await configOf("default_memory = 777")), key);
+    assert.notEqual(await keyOf(await configOf(), "root /elsewhere"), key);
+    assert.equal(await keyOf(await configOf()), key);
+  });
+
+  it("is found without reading files that have not changed, and with a list that is damaged", async () => {
+    const config = await configOf();
+    const key = await keyOf(config);
+    const list = path.join(store(), "hashes.json");
+    const text = readFileSync(list, "utf8");
+    // What is remembered is believed: so nothing was read.
+    writeFileSync(list, text.replaceAll(/"sha256":"[0-9a-f]{64}"/g, `"sha256":"${"0".repeat(64)}"`));
+    assert.notEqual(await keyOf(config), key);
+    for (const damaged of ["", "{", "[]", text.slice(0, 80), '{"version":1,"files":[1,{"path":2}]}']) {
+      writeFileSync(list, damaged);
+      assert.equal(await keyOf(config), key, damaged);
+    }
+    assert.ok(existsSync(list));
+  });
+
+  it("names a file that is missing", async () => {
+    const config = await configOf();
+    execFileSync("mv", [file("initrd"), file("away")]);
+    await assert.rejects(keyOf(config), /initrd is missing/);
+    execFileSync("mv", [file("away"), file("initrd")]);
+  });
+});
