@@ -40,9 +40,13 @@ export async function makeRootfs(
       await releaseFromHost(os, plan.disk);
       return [diskOf(containerId, "root", { path: plan.disk.path, readOnly: false, exclusive: true }, bus)];
     case "layers": {
-      const lower = await makeLower(os, workshop, containerId, plan.lower, signal);
+      const lower = makeLower(os, workshop, containerId, plan.lower, signal);
       if (plan.upper.kind === "memory") return lower;
-      return [...lower, await makeUpper(os, workshop, containerId, signal)];
+      // Waits for both whatever happens to one: what they make must not appear after it was undone.
+      const [below, above] = await Promise.allSettled([lower, makeUpper(os, workshop, containerId, signal)]);
+      if (below.status === "rejected") throw below.reason;
+      if (above.status === "rejected") throw above.reason;
+      return [...below.value, above.value];
     }
   }
 }
