@@ -91,8 +91,8 @@ export class FloorTemplate implements Disposable {
       boot,
       monitor: monitorFd,
       chardevs: [
-        { kind: "descriptor", id: "byte", fd: byteFd },
-        { kind: "descriptor", id: "console", fd: consoleFd },
+        { id: "byte", fd: byteFd },
+        { id: "console", fd: consoleFd },
       ],
       devices: [
         { kind: "serial", chardev: "console" },
