@@ -35,7 +35,7 @@ export async function createSandbox(
   scope.add(`container ${id}`, () => recoverContainer(os, root, id, context.log));
 
   const { socket, log } = prepared.paths;
-  const place = { id, log };
+  const place = { id, log, cgroups: prepared.cgroups.vm };
   const { shim, booted } = await getShim(context, request, prepared, command);
   booted.catch(ignore);
   const relay = await startContainerRelay(context, request, { socket, cgroups: prepared.cgroups });
@@ -96,7 +96,7 @@ async function getShim(
   if (taken.kind === "taken") return { shim: foreignShim(os, taken.shim), booted: Promise.resolve() };
   if (taken.kind === "none") context.log.warn(`no machine of the cache: ${taken.why}`, { sandbox: id });
   const shim = await startShim(os, command, { socket, log, cgroups });
-  return { shim, booted: shimReady(os, shim, { id, log }, interruption.signal) };
+  return { shim, booted: shimReady(os, shim, { id, log, cgroups }, interruption.signal) };
 }
 
 /** Another process's child: how it ends is not told. */

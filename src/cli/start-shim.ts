@@ -4,7 +4,8 @@ import type { ShimCommand } from "../shim-client/shim-command.ts";
 import type { ChildProcess, ExitStatus, Os, ProcessId } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
-import { signalName } from "../util/signals.ts";
+import { memoryKillIn } from "../util/memory-kills.ts";
+import { signalName, signalNumbers } from "../util/signals.ts";
 import { stripControls } from "../util/text.ts";
 
 /** Contract with the shim's `main.ts`. */
@@ -18,6 +19,11 @@ export interface ShimPlace {
   readonly socket: string;
   readonly log: string;
   readonly cgroups: readonly string[];
+}
+
+/** What an error about a shim is made of. */
+export interface ShimFacts extends Pick<ShimPlace, "log" | "cgroups"> {
+  readonly id: string;
 }
 
 /** Resolves when Node runs. From this moment the socket takes connections: they wait until the shim serves them. */
@@ -41,7 +47,7 @@ export function startShim(os: Os, command: ShimCommand, { socket, log, cgroups }
 export async function shimReady(
   os: Os,
   shim: ChildProcess,
-  { id, log }: { readonly id: string; readonly log: string },
+  { id, log, cgroups }: ShimFacts,
   signal: AbortSignal,
 ): Promise<void> {
   const boot = shim.streams.get(bootDescriptor);
@@ -52,20 +58,18 @@ export async function shimReady(
     (s) => awaitReady(boot, s),
     signal,
   );
-  if (ready === undefined) throw await shimDied(os, shim, { id, log });
+  if (ready === undefined) throw await shimDied(os, shim, { id, log, cgroups });
 }
 
 /** As far as a verb has to do with it. */
 export type Shim = ProcessId & Pick<ChildProcess, "exited">;
 
 /** Why a shim is gone that should be there: how it ended, and the end of its log. Waits for its end. */
-export async function shimDied(
-  os: Os,
-  shim: Shim,
-  { id, log }: { readonly id: string; readonly log: string },
-): Promise<KumiteError> {
+export async function shimDied(os: Os, shim: Shim, { id, log, cgroups }: ShimFacts): Promise<KumiteError> {
   const exit = await withDeadline(10_000, `the end of the shim of ${id}`, () => shim.exited).catch(() => undefined);
-  const tail = await logTail(os, log);
+  const killed = exit?.kind === "signalled" && exit.signal === signalNumbers.SIGKILL;
+  const forMemory = killed ? await memoryKillIn((path) => os.files.readText(path), cgroups) : undefined;
+  const tail = forMemory ?? (await logTail(os, log));
   return new KumiteError("shim/start-failed", `the shim of ${id} ${exit === undefined ? "hangs" : endOf(exit)}`, {
     phase: "shim.start",
     data: { id },

@@ -6,6 +6,7 @@ import type { ByteStream, ChildProcess, ExitStatus, Os, ProcessInfo, SpawnReques
 import { throwIfAborted } from "../util/abort.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
+import { memoryKillIn } from "../util/memory-kills.ts";
 import { signalNumbers } from "../util/signals.ts";
 import type { StartContext } from "./driver.ts";
 import { LineTail } from "./line-tail.ts";
@@ -32,6 +33,7 @@ export class Program {
   /** What it says on stderr. */
   readonly output: LineTail;
   readonly #os: Os;
+  readonly #cgroups: readonly string[];
 
   /** Rejects with `hypervisor/start-failed`, `aborted` or what `context` throws, and has left no process then. */
   static async start(
@@ -45,7 +47,7 @@ export class Program {
     await context.willMake({ kind: "process", key });
     throwIfAborted(context.signal);
     context.log("debug", `starting ${key}`, { argv: request.argv.join(" ") });
-    const program = new Program(os, key, await spawnProgram(os, key, request), options);
+    const program = new Program(os, key, await spawnProgram(os, key, request), request.cgroups ?? [], options);
     try {
       await context.made(key, { pid: program.child.pid, startTicks: program.child.startTicks });
       throwIfAborted(context.signal);
@@ -58,8 +60,15 @@ export class Program {
     return program;
   }
 
-  private constructor(os: Os, key: string, child: ChildProcess, { onLine }: ProgramOptions) {
+  private constructor(
+    os: Os,
+    key: string,
+    child: ChildProcess,
+    cgroups: readonly string[],
+    { onLine }: ProgramOptions,
+  ) {
     this.#os = os;
+    this.#cgroups = cgroups;
     this.key = key;
     this.child = child;
     this.output = new LineTail(this.stream(stderr), onLine);
@@ -78,7 +87,10 @@ export class Program {
     // A child of the program may hold stderr open: then its end says nothing about the program's own words.
     await withDeadline(lastWordsMs, `the last words of ${this.key}`, () => this.output.ended).catch(() => {});
     const said = this.output.last(shownLines).join("; ");
-    return said === "" ? describeExit(status) : `${describeExit(status)}: ${said}`;
+    const forMemory = isKill(status)
+      ? await memoryKillIn((path) => this.#os.files.readText(path), this.#cgroups)
+      : undefined;
+    return [describeExit(status), forMemory ?? "", said].filter((part) => part !== "").join(": ");
   }
 
   /** Gives the program `graceMs` to end by itself, then ends it and its children; resolves when they are gone. Idempotent. */
@@ -123,6 +135,10 @@ async function childrenOf(os: Os, pid: number): Promise<ProcessInfo[]> {
   const pids = list.split(" ").filter((word) => word !== "");
   const infos = await Promise.all(pids.map((child) => os.processes.info(Number(child))));
   return infos.filter((info) => info?.parentPid === pid) as ProcessInfo[];
+}
+
+function isKill(status: ExitStatus): boolean {
+  return status.kind === "signalled" && status.signal === sigkill;
 }
 
 export function describeExit(status: ExitStatus): string {
