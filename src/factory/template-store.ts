@@ -102,9 +102,9 @@ export async function publishTemplate(os: Os, store: string, template: Template)
 /** With the lock. Whatever there is under the key: machines that run on its memory keep it. */
 export async function removeTemplate(os: Os, store: string, key: string): Promise<void> {
   const { directory, description } = templatePlaces(store, key);
-  const template = await readDescription(os, description);
-  if (template !== undefined && (await keeperLives(os, template))) {
-    const { keeper } = template;
+  // Also of a description that another version of this program wrote: its keeper holds memory as ours do.
+  const keeper = keeperIn(await readJson(os, description));
+  if (keeper !== undefined && (await keeperLives(os, { keeper }))) {
     await os.processes.signal(keeper, signalNumbers.SIGTERM);
     await withDeadline(endTimeoutMs, `the end of process ${keeper.pid}`, (signal) =>
       os.processes.waitGone(keeper, signal),
@@ -132,15 +132,19 @@ async function isWhole(os: Os, template: Template): Promise<boolean> {
 }
 
 /** The pid may be another's by now. */
-async function keeperLives(os: Os, { keeper }: Template): Promise<boolean> {
+async function keeperLives(os: Os, { keeper }: Pick<Template, "keeper">): Promise<boolean> {
   const process = await os.processes.info(keeper.pid);
   return process?.startTicks === keeper.startTicks && process.argv[0] === keeperName;
 }
 
 async function readDescription(os: Os, file: string): Promise<Template | undefined> {
+  const value = await readJson(os, file);
+  return isTemplate(value) ? value : undefined;
+}
+
+async function readJson(os: Os, file: string): Promise<unknown> {
   try {
-    const value = parseJson(await os.files.readText(file, maxDescriptionBytes));
-    return isTemplate(value) ? value : undefined;
+    return parseJson(await os.files.readText(file, maxDescriptionBytes));
   } catch {
     // Whatever is wrong with it: it is made anew.
     return undefined;
@@ -149,10 +153,16 @@ async function readDescription(os: Os, file: string): Promise<Template | undefin
 
 const numbers = ["memory", "state", "memoryMiB", "vcpus", "stateBytes", "takesBytes", "createdMs", "buildMs"] as const;
 
+function keeperIn(value: unknown): ProcessId | undefined {
+  const keeper = isRecord(value) ? value.keeper : undefined;
+  if (!isRecord(keeper) || !Number.isSafeInteger(keeper.pid) || !Number.isSafeInteger(keeper.startTicks))
+    return undefined;
+  return { pid: keeper.pid as number, startTicks: keeper.startTicks as number };
+}
+
 function isTemplate(value: unknown): value is Template {
   if (!isRecord(value) || value.version !== version || typeof value.key !== "string") return false;
-  const { keeper } = value;
-  if (!isRecord(keeper) || !Number.isSafeInteger(keeper.pid) || !Number.isSafeInteger(keeper.startTicks)) return false;
+  if (keeperIn(value) === undefined) return false;
   return numbers.every((name) => typeof value[name] === "number");
 }
 

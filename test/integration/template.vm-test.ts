@@ -91,6 +91,16 @@ describe("a template", onlyKumite, () => {
     assert.deepEqual(await templates(), [{ ...third }]);
   });
 
+  it("of another version of the program is made anew, and its keeper does not stay", async () => {
+    const first = await made();
+    const description = path.join(store, first.key, "template.json");
+    writeFileSync(description, readFileSync(description, "utf8").replace(/"version":\d+/, '"version":0'));
+    assert.deepEqual(await templates(), []);
+    const second = await made();
+    assert.notEqual(second.keeper, first.keeper);
+    assert.ok(!existsSync(`/proc/${first.keeper}/fd/0`));
+  });
+
   it("whose builder is killed on the way leaves nothing that runs, and the next one is made", async () => {
     const keepers = async () => (await execute(["pgrep", "--full", "^kumite-keeper"])).stdout;
     const before = await keepers();
