@@ -25,7 +25,8 @@ export async function checkOwnKernel(
     key: `${table}.image`,
     reason: `${table}.image: the kernel that Kumite was installed with has its drivers in an initrd, and cannot reach an image`,
     hint: "set kernel to one with drivers of its own, or compile one with `npm run guest:kernel`",
-    rank: rank.image,
+    // After everything that Kata Containers would say of the same file.
+    rank: rank.machine,
   });
 }
 
