@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
-import { appendFile, chmod, cp, mkdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { appendFile, chmod, cp, mkdir, readFile, rm, rmdir, symlink, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import {
@@ -15,6 +15,7 @@ import {
   openSnapshot,
   type Snapshot,
 } from "../../src/index.ts";
+import { libraryRoot } from "../../src/library/place.ts";
 import { shell } from "../support/bundle.ts";
 import { succeed } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
@@ -233,7 +234,10 @@ describe("a sandbox of the library", onlyKumite, () => {
     await mkdir(`${project}/node_modules`, { recursive: true });
     await symlink(repository, `${project}/node_modules/kumite`);
     await writeFile(`${project}/example.mjs`, program);
+    const usedBefore = existsSync(libraryRoot);
     const { stdout } = await succeed([process.execPath, `${project}/example.mjs`, rootfs]);
+    // Fails when the program has left anything in it.
+    if (!usedBefore) await rmdir(libraryRoot);
     assert.deepEqual(stdout.trim().split("\n").sort(), ["prepared, fork 0", "prepared, fork 1"]);
     await writeFile(`${project}/example.ts`, program.replace("const [rootfs]", "const [rootfs = '']"));
     const checked = [

@@ -23,7 +23,7 @@ describe("the mount namespace of a container's pid", () => {
     await mkdir(volume);
     await writeFile(path.join(volume, "in"), "of the volume\n");
     const script =
-      "echo up >/up; until [ -e /from-outside ]; do sleep 0.1; done; cat /from-outside /ro/new >/answer; sleep 1000";
+      "echo up >/up; until [ -e /from-outside ]; do sleep 0.1; done; cat /from-outside /ro/new >/part; mv /part /answer; sleep 1000";
     const bundle = await place.bundle(shell(script), (config) => {
       config.mounts.push({ destination: "/rw", type: "bind", source: volume, options: ["bind"] });
       config.mounts.push({ destination: "/ro", type: "bind", source: volume, options: ["bind", "ro"] });
