@@ -15,8 +15,8 @@ export async function idle(context: BenchContext): Promise<Findings> {
   const ids: string[] = [];
   // One after the other: a host that emulates ten boots at once measures its own queue.
   for (let index = 0; index < count; index++) ids.push(await place.runDetached(bundle));
-  // What a boot leaves to be done later.
-  await delay(5000);
+  // What a boot leaves to be done later: V8 looks for garbage once more, some ten seconds after.
+  await delay(15_000);
   const before = ids.map(costOf);
   await delay(seconds * 1000);
   const own = ids.map((id, index) => costOf(id).own - (before[index]?.own ?? 0));
