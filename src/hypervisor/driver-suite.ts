@@ -3,10 +3,10 @@
  * drivers is a capability, never an exception here.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { afterEach, before, beforeEach, describe, it } from "node:test";
 import { makeTree } from "../../test/support/bundle.ts";
 import { succeed } from "../../test/support/command.ts";
 import { eventually } from "../../test/support/eventually.ts";
@@ -44,14 +44,16 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
     let cgroups: string[];
     const told: Told[] = [];
 
+    before(() => sweepDeadSuites(subject().os));
     beforeEach(() => {
-      directory = mkdtempSync(join(tmpdir(), "kumite-driver-"));
+      directory = mkdtempSync(join(tmpdir(), `${placePrefix}${process.pid}-`));
       mkdirSync(join(directory, "vm"));
       mkdirSync(join(directory, "shared"));
       cgroups = makeCgroups();
     });
     afterEach(async () => {
-      rmSync(directory, { recursive: true });
+      // Fails where something is still mounted.
+      await subject().os.files.removeTree(directory);
       // What a guest on our kernel made below them goes with them.
       for (const cgroup of cgroups) await removeCgroup(subject().os, cgroup, new AbortController().signal);
     });
@@ -303,6 +305,20 @@ async function statusOfShell(vm: RunningVm, shared: SharedDirectory, script: str
 }
 
 /** A bind mount until disposed. */
+const placePrefix = "kumite-driver-";
+
+/** Mounts and directories of suites that were killed. Their names say whose they were. */
+async function sweepDeadSuites(os: Os): Promise<void> {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = name.startsWith(placePrefix) ? /^\d+(?=-)/.exec(name.slice(placePrefix.length))?.[0] : undefined;
+    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+    const directory = join(tmpdir(), name);
+    const mounted = (await os.mounts.table()).filter(({ target }) => target.startsWith(`${directory}/`));
+    for (const { target } of mounted.reverse()) await succeed(["umount", "--lazy", target]);
+    await os.files.removeTree(directory);
+  }
+}
+
 async function bind(source: string, target: string, propagation: "shared" | "private"): Promise<AsyncDisposable> {
   await succeed(["mount", "--bind", source, target]);
   await succeed(["mount", `--make-${propagation}`, target]);

@@ -97,7 +97,11 @@ export async function writeSnapshot(
     await fill(sandbox, snapshotFiles(unfinished), options, signal);
     await os.files.rename(unfinished, directory);
   } catch (error) {
-    await os.files.removeTree(unfinished).catch(() => {});
+    // What cannot be removed now stays in the journal, for `recover`.
+    await os.files.removeTree(unfinished).then(
+      () => journal?.forget([step]),
+      () => {},
+    );
     if (isSystemError(error)) {
       throw new KumiteError("storage/failed", `the snapshot ${directory} cannot be written`, {
         phase: "snapshot.save",
@@ -106,9 +110,9 @@ export async function writeSnapshot(
       });
     }
     throw error;
-  } finally {
-    await journal?.forget([step]).catch(() => {});
   }
+  // The name is gone: a step that stays says nothing any more, and the snapshot is there.
+  await journal?.forget([step]).catch(() => {});
 }
 
 async function fill(sandbox: Sandbox, files: SnapshotFiles, options: HostOptions, signal: AbortSignal): Promise<void> {
