@@ -131,7 +131,7 @@ describe("the mounts of a container", () => {
 
   it("come with a directory that its user may be kept from", () => assert.match(fact("cwd"), /^\/secret;/));
   it("come with limits that may be high", onlyKumite, () => assert.equal(fact("rlimit"), String(2 ** 20)));
-  it("come with a clock of its own", onlyKumite, () => assert.ok(Number(fact("uptime")) > 1_000_000));
+  it("come with a clock of its own", onlyKumite, () => assert.ok(Number(fact("uptime")) >= 1_000_000));
   it("come with hooks that are told the state", () => {
     const [json, word] = fact("hook").split(/(?<=\})(?=b)/);
     assert.equal(word, "b");
