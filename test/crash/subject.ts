@@ -12,8 +12,14 @@ import type { OciState, Workplace } from "../support/workplace.ts";
 import { type DurableWrite, DurableWrites } from "./durable-write.ts";
 import { Gate, type Stop } from "./gate.ts";
 
-/** Whoever may die: a process of the sandbox, or the verb. `exec-relay` stands for the further process. */
-export type Victim = Role | "verb" | "exec-relay";
+/**
+ * Whoever may die: a process of the sandbox, or the verb. `exec-relay` stands for the further process, `virtiofsd-worker`
+ * for the half of the daemon that serves while the first one waits for it.
+ */
+export type Victim = Role | "verb" | keyof typeof seconds;
+
+/** Second processes of a role. */
+const seconds = { "exec-relay": "relay", "virtiofsd-worker": "virtiofsd" } as const satisfies Record<string, Role>;
 
 export const walkedVerbs = ["create", "start", "exec", "kill", "delete", "delete --force"] as const;
 export type WalkedVerb = (typeof walkedVerbs)[number];
@@ -85,7 +91,7 @@ export class Subject implements AsyncDisposable {
     return [
       ...(this.#verbPid() === undefined ? [] : ["verb" as const]),
       ...living.keys(),
-      ...((living.get("relay") ?? []).length > 1 ? ["exec-relay" as const] : []),
+      ...typedKeys(seconds).filter((second) => (living.get(seconds[second]) ?? []).length > 1),
     ];
   }
 
@@ -95,15 +101,18 @@ export class Subject implements AsyncDisposable {
       case "verb":
         return this.#verbPid();
       case "exec-relay":
-        return living.get("relay")?.[1];
+      case "virtiofsd-worker":
+        return living.get(seconds[victim])?.[1];
       default:
         return living.get(victim)?.[0];
     }
   }
 
-  /** Resolves when it is dead, reaped or not. */
+  /** Resolves when it is dead, reaped or not. A helper may have ended by itself. */
   async kill(victim: Victim): Promise<void> {
     const pid = this.pidOf(victim);
+    // Nobody misses it while there is nothing for it to do.
+    if (pid === undefined && victim === "helper") return;
     if (pid === undefined) throw new Error(`there is no ${victim} to kill`);
     process.kill(pid, "SIGKILL");
     await eventually(`the death of the ${victim}`, () => (isAlive(pid) ? undefined : true));
@@ -230,6 +239,10 @@ function fits(status: OciState["status"] | undefined, living: ReadonlyMap<Role, 
     case "paused":
       return living.has("shim") && living.has("relay") && machine;
   }
+}
+
+function typedKeys<Key extends string>(record: Readonly<Record<Key, unknown>>): Key[] {
+  return Object.keys(record) as Key[];
 }
 
 function isAlive(pid: number): boolean {

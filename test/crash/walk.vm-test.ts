@@ -1,6 +1,6 @@
 /**
  * Every process is killed at every durable write of every verb: what can be asked tells the truth, and what is removed
- * leaves nothing. `KUMITE_CRASH_WALK=full` kills each process at each place; the default is one of them at each, in turn.
+ * leaves nothing. `npm run crash-walk` kills each process at each place; the default is one of them at each, in turn.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

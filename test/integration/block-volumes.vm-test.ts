@@ -162,7 +162,7 @@ describe("a block device", onlyKumite, () => {
     await onDevice(loopDevice.path);
     const first = await place.runDetached(bundle);
     // Nothing of the host is shared with it, so nobody has to serve that.
-    assert.deepEqual([...sandboxProcesses(first).keys()].sort(), ["qemu", "relay", "shim"]);
+    assert.ok(!sandboxProcesses(first).has("virtiofsd"));
     await refusesFiles(first);
     const second = await place.run(bundle);
     assert.notEqual(second.status, 0);

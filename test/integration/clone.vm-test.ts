@@ -97,7 +97,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     it(`of the shape ${shape} says in its shim's log which template it goes on from, and runs without a daemon`, async () => {
       const { id, log } = await started(patch);
       assert.match(log, /the machine is a clone of template [0-9a-f]+/);
-      assert.deepEqual([...sandboxProcesses(id).keys()].sort(), ["qemu", "relay", "shim"]);
+      assert.ok(!sandboxProcesses(id).has("virtiofsd"));
       assert.equal(
         (await place.must(["exec", id, "cat", "/etc/passwd"])).stdout.split("\n")[0],
         "root:x:0:0::/root:/bin/sh",

@@ -7,7 +7,7 @@ import { eventually } from "./eventually.ts";
 
 export const roles = ["shim", "relay", "qemu", "virtiofsd"] as const;
 /** `agent` is in the place of a machine under the process driver. */
-export type Role = (typeof roles)[number] | "agent";
+export type Role = (typeof roles)[number] | "agent" | "helper";
 
 /** Pids by role; a forked daemon has several. */
 export function sandboxProcesses(id: string): Map<Role, number[]> {
@@ -29,6 +29,7 @@ export function processOf(id: string, role: Role): Promise<number> {
 function roleOf([program = "", ...rest]: readonly string[]): Role | undefined {
   const name = path.basename(program);
   if (name === "kumite-shim" || rest.some((word) => word.endsWith("/shim.mjs"))) return "shim";
+  if (name === "kumite-helper") return "helper";
   if (name === "kumite-relay") return "relay";
   if (name.startsWith("qemu-system")) return "qemu";
   if (name.startsWith("virtiofsd")) return "virtiofsd";
