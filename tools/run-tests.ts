@@ -1,15 +1,18 @@
 /**
- * Runs one kind of tests through node's own runner: `unit` (beside their source, no machine) or `vm` (under test/, with
- * real machines, one file at a time). Further arguments are parts of paths: only files with one of them run.
+ * Runs one kind of tests through node's own runner: `unit` (beside their source, no machine; those of one room of the
+ * source share a process) or `vm` (under test/, with real machines, one file at a time). Further arguments are parts of
+ * paths: only files with one of them run.
  */
 import { spawn } from "node:child_process";
-import { readdir } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 
 interface Kind {
   readonly directories: readonly string[];
   readonly suffix: string;
   readonly options: readonly string[];
+  /** Starting a process and reading the source costs more than most tests do. */
+  readonly roomsShareProcess?: true;
 }
 
 const repository = resolve(import.meta.dirname, "..");
@@ -19,6 +22,7 @@ const kinds: Readonly<Record<string, Kind>> = {
     directories: ["src", "tools", "bench", "fuzz", "test"],
     suffix: ".test.ts",
     options: ["--test-concurrency=2", "--test-timeout=120000"],
+    roomsShareProcess: true,
   },
   vm: {
     directories: ["test"],
@@ -41,7 +45,35 @@ async function main([name = "", ...parts]: readonly string[]): Promise<number> {
     );
     return 1;
   }
-  return runNode(["--import", "tsx", "--test", "--test-reporter=spec", ...kind.options, ...files]);
+  const node = ["--import", "tsx", "--test", "--test-reporter=spec", ...kind.options];
+  if (kind.roomsShareProcess === undefined) return runNode([...node, ...files]);
+  await mkdir(join(repository, "build"), { recursive: true });
+  const directory = await mkdtemp(join(repository, "build/unit-tests."));
+  try {
+    return await runNode([...node, ...(await modulesOfRooms(directory, files))]);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+/** Writes a module for each room (`src/config`, `tools`, ...) that has its files as suites; gives the modules' paths. */
+async function modulesOfRooms(directory: string, files: readonly string[]): Promise<string[]> {
+  const rooms = new Map<string, string[]>();
+  for (const file of files) {
+    const [top = "", next = ""] = file.split("/");
+    const room = top === "src" ? `${top}-${next}` : top;
+    rooms.set(room, [...(rooms.get(room) ?? []), file]);
+  }
+  return Promise.all(
+    [...rooms].map(async ([room, members]) => {
+      const suites = members.map(
+        (file) => `describe(${JSON.stringify(file)}, () => import(${JSON.stringify(join(repository, file))}));\n`,
+      );
+      const module = join(directory, `${room}.mjs`);
+      await writeFile(module, `import { describe } from "node:test";\n${suites.join("")}`);
+      return module;
+    }),
+  );
 }
 
 async function filesOf({ directories, suffix }: Kind): Promise<string[]> {

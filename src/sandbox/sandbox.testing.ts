@@ -135,10 +135,16 @@ export class SandboxPlace {
   async add(sandbox: Sandbox, patch: Patch = () => {}): Promise<{ created: Created; own: Attached }> {
     const { id, document, relay } = await this.prepareIn(sandbox);
     patch(document);
-    const attaching = this.attach(sandbox, { containerId: id, execId: undefined }, relay);
+    const connection = new AbortController();
+    const attaching = this.attach(sandbox, { containerId: id, execId: undefined }, relay, connection);
     attaching.catch(() => {});
-    const created = await addContainer(sandbox, { id, bundle: this.directory, document, relay }, never);
-    return { created, own: await attaching };
+    try {
+      const created = await addContainer(sandbox, { id, bundle: this.directory, document, relay }, never);
+      return { created, own: await attaching };
+    } catch (error) {
+      connection.abort();
+      throw error;
+    }
   }
 
   /** What the verb has made when it asks the sandbox's shim for the container. */
@@ -204,8 +210,8 @@ export class SandboxPlace {
     sandbox: Sandbox,
     key: ProcessKey,
     relay: { readonly pid: number; readonly startTicks: number },
+    connection = new AbortController(),
   ): Promise<Attached> {
-    const connection = new AbortController();
     const process = await attachRelay(sandbox, key, relay, connection.signal);
     const connect = (name: StdioName): ByteStream => {
       const [ours, theirs] = streamPair();
