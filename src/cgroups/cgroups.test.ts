@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, rmdir } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -12,6 +12,7 @@ import type { MountEntry, Os } from "../sys/os.ts";
 import { isKumiteError, SystemError } from "../util/errors.ts";
 import { cgroupPathOf } from "./cgroup-path.ts";
 import { hierarchiesIn } from "./hierarchies.ts";
+import { expectRoomForProcesses } from "./process-room.ts";
 import { makeSandboxCgroups } from "./sandbox-cgroups.ts";
 
 const os = testOs();
@@ -151,6 +152,24 @@ describe("the cgroups of a sandbox", () => {
       await os.files.makeDir(directory, mode);
     };
     await makeSandboxCgroups({ ...os, files: { ...os.files, makeDir } }, journal, `/${name}/x`);
+  });
+
+  it("have room for a number of processes, or the group that has not is named", async () => {
+    const made = await makeSandboxCgroups(os, journal, `/${name}/a/b`);
+    const leaf = made.vm.find((directory) => existsSync(`${directory}/pids.max`));
+    assert.ok(leaf !== undefined);
+    const above = path.dirname(path.dirname(leaf));
+    await expectRoomForProcesses(os, made.vm, 3);
+    await writeFile(`${above}/pids.max`, "3");
+    await expectRoomForProcesses(os, made.vm, 3);
+    await assert.rejects(expectRoomForProcesses(os, made.vm, 4), (error) => {
+      assert.ok(isKumiteError(error, "cgroup/failed"));
+      assert.equal(
+        error.message,
+        `cgroup ${above} has room for 3 more of at most 3 processes and threads: the shim alone needs 4`,
+      );
+      return true;
+    });
   });
 
   it("need a hierarchy", async () => {

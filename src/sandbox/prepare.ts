@@ -3,6 +3,7 @@
  * processes to come are in the journal before anything is started. Runs on the small engine.
  */
 import { cgroupPathOf } from "../cgroups/cgroup-path.ts";
+import { expectRoomForProcesses, shimProcesses } from "../cgroups/process-room.ts";
 import {
   type ContainerCgroups,
   makeContainerCgroups,
@@ -45,6 +46,7 @@ export async function prepareSandbox(os: Os, root: string, id: string, bundle: B
   const cgroups = await orNothing(os, root, id, async () => {
     await os.files.makeDirs(socketDirectory, 0o700);
     const made = await makeSandboxCgroups(os, journal, cgroupPathOf(bundle.spec.linux.cgroupsPath, id));
+    await expectRoomForProcesses(os, made.vm, shimProcesses);
     await journal.record({ kind: "file", path: paths.socket }, processStep("shim"), processStep("relay"));
     return made;
   });
