@@ -54,6 +54,16 @@ describe("the command line", () => {
     assert.deepEqual(kill.args, ["x", "9"]);
   });
 
+  it("says where a flag belongs that is written on the other side of the verb", () => {
+    const hint = "write --timeline after the verb: it is a flag of create, run";
+    assert.throws(() => request("--timeline", "run", "x"), { message: "unknown flag --timeline", hint });
+    assert.throws(() => request("run", "--root", "/r", "x"), { hint: "write --root before the verb" });
+    assert.throws(
+      () => request("--nothing", "run", "x"),
+      (error: { hint?: string }) => error.hint === undefined,
+    );
+  });
+
   it("is taken as the tests of crun write it", () => {
     const run = invocation("--cgroup-manager=disabled", "run", "--pid-file=p", "--no-new-keyring", "-d", "x");
     assert.ok(run.verb === "run" && run.flags.detach);

@@ -37,8 +37,24 @@ export function parseGlobal(words: readonly string[]): {
   readonly verb: string | undefined;
   readonly rest: readonly string[];
 } {
-  const { flags, positionals, rest } = parseFlags(words, globalFlags, 1);
-  return { global: flags, verb: positionals[0], rest };
+  try {
+    const { flags, positionals, rest } = parseFlags(words, globalFlags, 1);
+    return { global: flags, verb: positionals[0], rest };
+  } catch (error) {
+    throw isKumiteError(error, "usage/invalid") ? placed(error) : error;
+  }
+}
+
+/** A flag that verbs have is at the wrong place before them. */
+function placed(error: KumiteError): KumiteError {
+  const { flag } = error.data;
+  const having = Object.entries<CommandSpec>(commands).filter(([, { flags }]) =>
+    flags.some(({ name }) => name === flag),
+  );
+  if (having.length === 0) return error;
+  const verbs = having.map(([verb]) => verb);
+  const hint = `write --${flag} after the verb: it is a flag of ${verbs.join(", ")}`;
+  return new KumiteError(error.code, error.message, { hint, data: error.data });
 }
 
 /** Throws `usage/invalid` with a hint at the verb's help. */

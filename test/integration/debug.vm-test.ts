@@ -41,6 +41,13 @@ describe("the guest of a container", onlyKumite, () => {
     assert.match(lines, /a debug shell has ended/);
   });
 
+  it("is left when the input of its shell ends, without a word typed too", async () => {
+    for (const stdin of ["", "tty\n"]) {
+      const { stdout } = await place.must(["debug", "shell", withConsole], { stdin });
+      assert.equal(/\/dev\/pts\/\d+\r\n/.test(stdout), stdin !== "", stdout);
+    }
+  });
+
   it("says on its console what is written there, to who looks, and who looks goes as he came", async () => {
     const looking = place.begin(["debug", "console", withConsole], { stdin: "" });
     await looking.untilOutput("sandbox created");

@@ -6,6 +6,7 @@ import { execve, exit, fork, setsid } from "../../sys/linux/process.ts";
 import { resetSignals } from "../../sys/linux/signal.ts";
 import { openPty, setControllingTerminal, setWindowSize } from "../../sys/linux/terminal.ts";
 import type { ByteStream, WindowSize } from "../../sys/os.ts";
+import { delay } from "../../util/abort.ts";
 import { messageOf, SystemError } from "../../util/errors.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { closeAllBut, setStandard } from "../child/descriptors.ts";
@@ -23,6 +24,7 @@ export interface ShellProgram {
 const environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=linux", "HOME=/"];
 /** What a terminal takes for the end of the input. */
 const endOfInput = Uint8Array.of(4);
+const typeAgainMs = 250;
 
 /** Runs it to its end, or to the end of the stream: then its terminal hangs up. */
 export async function runOnStream(stream: ByteStream, program: ShellProgram): Promise<void> {
@@ -38,7 +40,7 @@ export async function runOnStream(stream: ByteStream, program: ShellProgram): Pr
       program.close();
     }
     const exited = whenExited(pid);
-    void copyInput(stream, terminal);
+    void copyInput(stream, terminal, exited);
     await copy(terminal, stream);
     terminal.close();
     await exited;
@@ -71,10 +73,29 @@ function become(terminal: number, path: string, argv: readonly string[]): never 
   }
 }
 
-/** The end of the input is typed; when the host is gone the terminal hangs up. */
-async function copyInput(stream: ByteStream, terminal: ByteStream): Promise<void> {
+/** When the host is gone the terminal hangs up. */
+async function copyInput(stream: ByteStream, terminal: ByteStream, exited: Promise<unknown>): Promise<void> {
   if ((await copy(stream, terminal)) === "broken") terminal.close();
-  else await terminal.write(endOfInput).catch(() => {});
+  else await typeEnd(terminal, exited);
+}
+
+/**
+ * Again and again: a shell changes the terminal's mode for each line that it lets be edited, and a key that was typed in
+ * the other mode is lost then.
+ */
+async function typeEnd(terminal: ByteStream, exited: Promise<unknown>): Promise<void> {
+  let over = false;
+  void exited.then(() => {
+    over = true;
+  });
+  try {
+    while (!over) {
+      await terminal.write(endOfInput);
+      await Promise.race([exited, delay(typeAgainMs)]);
+    }
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+  }
 }
 
 /** To the end of either; a terminal that nobody has open any more gives EIO. */
