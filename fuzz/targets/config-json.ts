@@ -45,7 +45,7 @@ export const configJson: Target = {
   async run(input) {
     const os = fileSystemWith(decodeUtf8(input));
     try {
-      const bundle: Bundle = await bundleOf(os, "/bundle", await readDocument(os, "/bundle/config.json"));
+      const bundle: Bundle = await bundleOf(os, "/bundle", await readDocument(os, "/bundle/config.json", ""));
       const { spec } = guestSpecOf(
         bundle,
         "/rootfs",

@@ -8,7 +8,7 @@ import { resolvePath } from "../util/path.ts";
 import type { VerbContext } from "./context.ts";
 import type { Invocation } from "./parse.ts";
 import { checkPidFile } from "./pid-file.ts";
-import { chooseStdio, refusePreservedFds } from "./stdio-choice.ts";
+import { chooseStdio, hasTerminal, refusePreservedFds } from "./stdio-choice.ts";
 
 type CreationFlags = Invocation<"create">["flags"];
 
@@ -43,6 +43,7 @@ export async function readContainerRequest(
     terminal: bundle.spec.process.terminal ?? false,
     consoleSocket: absolute(flags["console-socket"]),
     foreground,
+    callerHasTerminal: () => hasTerminal(os),
   });
   const pidFile = absolute(flags["pid-file"]);
   if (pidFile !== undefined) await checkPidFile(os, pidFile);

@@ -10,7 +10,7 @@ import { readExecProcess } from "./exec-process.ts";
 import { lookAt, wrongState } from "./open-container.ts";
 import type { Invocation } from "./parse.ts";
 import { checkPidFile } from "./pid-file.ts";
-import { chooseStdio, refusePreservedFds } from "./stdio-choice.ts";
+import { chooseStdio, hasTerminal, refusePreservedFds } from "./stdio-choice.ts";
 
 export interface ExecRequest {
   readonly container: ObservedContainer;
@@ -36,7 +36,12 @@ export async function readExecRequest(context: VerbContext, invocation: Invocati
   const process = await readExecProcess(os, invocation, containerPaths(context.root, id).process);
   const foreground = !flags.detach;
   const consoleSocket = absolute(flags["console-socket"]);
-  const stdio = chooseStdio({ terminal: process.terminal ?? false, consoleSocket, foreground });
+  const stdio = chooseStdio({
+    terminal: process.terminal ?? false,
+    consoleSocket,
+    foreground,
+    callerHasTerminal: () => hasTerminal(os),
+  });
   const pidFile = absolute(flags["pid-file"]);
   if (pidFile !== undefined) await checkPidFile(os, pidFile);
   const cgroup = flags.cgroup === undefined ? undefined : checkCgroup(flags.cgroup);

@@ -199,6 +199,7 @@ describe("a verb", () => {
     await kumite("spec", "--bundle", bundle);
     const refusals: [words: string[], text: RegExp][] = [
       [["--bundle", "/nowhere", "x"], /\/nowhere/],
+      [["--bundle", join(bundle, "rootfs"), "x"], /rootfs\/config\.json: no such file.*\n {2}try: .*--bundle/],
       [["--bundle", bundle, "x"], /--console-socket/],
       [["--bundle", bundle, "--preserve-fds", "1", "x"], /--preserve-fds 1/],
       [["--bundle", bundle, "--console-socket", "/s", "--pid-file", "/nowhere/pid", "x"], /\/nowhere/],

@@ -4,20 +4,25 @@ import { chooseStdio, refusePreservedFds } from "./stdio-choice.ts";
 
 describe("the streams of a new process", () => {
   it("are inherited, a terminal of the caller, or one for an engine", () => {
-    const none = { terminal: false, consoleSocket: undefined };
+    const none = { terminal: false, consoleSocket: undefined, callerHasTerminal: () => true };
     assert.deepEqual(chooseStdio({ ...none, foreground: false }), { kind: "streams" });
     assert.deepEqual(chooseStdio({ ...none, foreground: true }), { kind: "streams" });
     assert.deepEqual(chooseStdio({ ...none, terminal: true, foreground: true }), { kind: "terminal" });
-    assert.deepEqual(chooseStdio({ terminal: true, consoleSocket: "/s", foreground: false }), {
+    assert.deepEqual(chooseStdio({ ...none, terminal: true, consoleSocket: "/s", foreground: false }), {
       kind: "console-socket",
       path: "/s",
     });
   });
 
   it("are refused when nobody would hold the terminal", () => {
-    assert.throws(() => chooseStdio({ terminal: true, consoleSocket: undefined, foreground: false }), {
+    const wish = { terminal: true, consoleSocket: undefined, callerHasTerminal: () => false };
+    assert.throws(() => chooseStdio({ ...wish, foreground: false }), {
       code: "usage/invalid",
       message: /needs --console-socket/,
+    });
+    assert.throws(() => chooseStdio({ ...wish, foreground: true }), {
+      code: "usage/invalid",
+      message: /none of the standard streams is one/,
     });
   });
 
@@ -27,7 +32,7 @@ describe("the streams of a new process", () => {
       [false, true],
       [true, true],
     ] as const) {
-      const wish = { terminal, consoleSocket: "/s", foreground };
+      const wish = { terminal, consoleSocket: "/s", foreground, callerHasTerminal: () => true };
       assert.throws(() => chooseStdio(wish), { code: "usage/invalid", message: /--console-socket/ });
     }
   });

@@ -36,7 +36,7 @@ export interface Bundle {
 export async function loadBundle(os: Os, path: string, configFile?: string): Promise<Bundle> {
   const directory = await bundleAt(os, path);
   const file = configFile ?? configFileOf(directory);
-  return bundleOf(os, directory, await readDocument(os, file), file);
+  return bundleOf(os, directory, await readDocument(os, file, bundleHint), file);
 }
 
 /** A bundle whose configuration is at hand already. The same checks and errors as `loadBundle`. */
@@ -47,19 +47,28 @@ export async function bundleOf(os: Os, path: string, document: unknown, file?: s
   return { path: directory, configFile, ...(await rootAt(os, resolvePath(directory, spec.root.path))), spec };
 }
 
+const bundleHint = "a bundle is a directory with config.json: name one with --bundle, or make one with `kumite spec`";
+
 function configFileOf(directory: string): string {
   return `${directory}/config.json`;
 }
 
 async function bundleAt(os: Os, path: string): Promise<string> {
-  const hint = "a bundle is a directory with config.json; `kumite spec` makes one";
-  const { real, kind } = await lookAt(os, path, "bundle", hint);
+  const { real, kind } = await lookAt(os, path, "bundle", bundleHint);
   if (kind === "directory") return real;
-  throw new KumiteError("oci/bundle-invalid", `bundle ${path} is not a directory`, { hint, data: { path } });
+  throw new KumiteError("oci/bundle-invalid", `bundle ${path} is not a directory`, {
+    hint: bundleHint,
+    data: { path },
+  });
 }
 
 async function rootAt(os: Os, path: string): Promise<Pick<Bundle, "rootfs" | "rootfsKind">> {
-  const { real, kind } = await lookAt(os, path, "root.path");
+  const { real, kind } = await lookAt(
+    os,
+    path,
+    "root.path",
+    "root.path of config.json names the root file system, seen from the bundle",
+  );
   if (kind === "directory" || kind === "file" || kind === "block") return { rootfs: real, rootfsKind: kind };
   throw new KumiteError("oci/bundle-invalid", `root.path ${path} is neither a directory nor a disk`, {
     hint: "a root file system is a directory, a block device, or a file with the bytes of a disk",
@@ -71,7 +80,7 @@ async function lookAt(
   os: Os,
   path: string,
   what: string,
-  hint?: string,
+  hint: string,
 ): Promise<{ readonly real: string; readonly kind: FileStatus["kind"] | undefined }> {
   try {
     const real = await os.files.realPath(path);
@@ -79,8 +88,8 @@ async function lookAt(
   } catch (error) {
     if (!isSystemError(error)) throw error;
     throw new KumiteError("oci/bundle-invalid", `${what} cannot be used: ${messageOf(error)}`, {
+      hint,
       data: { path },
-      ...(hint !== undefined && { hint }),
     });
   }
 }

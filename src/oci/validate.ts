@@ -51,18 +51,22 @@ export function validateResources(document: unknown, file: string): OciResources
 
 /** Reads the file of `exec --process`. */
 export async function loadProcess(os: Os, file: string): Promise<OciProcess> {
-  return validateProcess(await readDocument(os, file), file);
+  const unreadableHint = "it is a file of JSON such as `process` in config.json";
+  return validateProcess(await readDocument(os, file, unreadableHint), file);
 }
 
-/** Fails with `oci/bundle-invalid` when there is no such file, with `oci/spec-invalid` when it is not JSON. */
-export async function readDocument(os: Os, file: string): Promise<unknown> {
+/**
+ * Fails with `oci/bundle-invalid` when the file cannot be read, with `oci/spec-invalid` when it is not JSON.
+ * `unreadableHint` is what to do in the first case.
+ */
+export async function readDocument(os: Os, file: string, unreadableHint: string): Promise<unknown> {
   try {
     return dropNulls(parseJson(quoteLongValues(await os.files.readText(file, maxDocumentBytes))));
   } catch (error) {
     if (error instanceof JsonSyntaxError) throw invalid(file, error.message);
     if (isSystemError(error, "EFBIG")) throw invalid(file, `larger than ${maxDocumentBytes} bytes`);
     if (!isSystemError(error)) throw error;
-    throw new KumiteError("oci/bundle-invalid", messageOf(error), { phase, hint, data: { file } });
+    throw new KumiteError("oci/bundle-invalid", messageOf(error), { phase, hint: unreadableHint, data: { file } });
   }
 }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
-import { describe as show } from "../support/command.ts";
+import { execute, describe as show } from "../support/command.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
@@ -46,6 +46,18 @@ describe("this host", onlyKumite, () => {
     const unreadable = await place.runtime(["--config", broken, "check"]);
     assert.equal(unreadable.status, 1, show(unreadable));
     assert.match(unreadable.stdout, new RegExp(`^missing {2}configuration +${broken}:1:`, "m"));
+  });
+
+  it("is judged to the end for who has no rights on it, and other verbs say what to do", async () => {
+    const withoutRights = (...words: string[]) => execute(["setpriv", "--bounding-set=-all", ...place.argv(...words)]);
+    const checked = await withoutRights("check");
+    assert.equal(checked.status, 1, show(checked));
+    assert.match(checked.stdout, /^missing {2}root +lacks CAP_CHOWN, .*\n +try: run it as root of the host/m);
+    assert.match(checked.stdout, /^containers cannot run here: \d+ of \d+ requirements are not met$/m);
+    const bundle = await place.bundle();
+    const refused = await withoutRights("run", "--bundle", bundle.directory, place.newId());
+    assert.notEqual(refused.status, 0);
+    assert.match(refused.stderr, /\n {2}try: .*`kumite check`/);
   });
 
   it("is described by env, as TOML and as JSON, also with a configuration that does not work", async () => {

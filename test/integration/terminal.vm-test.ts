@@ -163,16 +163,14 @@ describe("a terminal", () => {
     await place.remove(id);
   });
 
-  it("without a console socket is refused for a detached run", async () => {
-    const finished = await place.runtime([
-      "run",
-      "--detach",
-      "--bundle",
-      (await place.bundle(onATerminal)).directory,
-      place.newId(),
-    ]);
-    assert.notEqual(finished.status, 0);
-    assert.match(finished.stderr, /console[- ]socket/);
+  it("that nobody has is refused: without a console socket, and in the foreground of who has none", async () => {
+    const { directory } = await place.bundle(onATerminal);
+    const detached = await place.runtime(["run", "--detach", "--bundle", directory, place.newId()]);
+    assert.notEqual(detached.status, 0);
+    assert.match(detached.stderr, /console[- ]socket/);
+    const inForeground = await place.runtime(["run", "--bundle", directory, place.newId()]);
+    assert.notEqual(inForeground.status, 0);
+    assert.match(inForeground.stderr, /terminal|console|tty/);
   });
 });
 

@@ -1,5 +1,6 @@
 /** KVM, judged by a kernel that is booted under it, and what runs machines instead. */
 import { type Config, hypervisorConfigOf } from "../../config/config.ts";
+import { isKumiteError, isSystemError, messageOf } from "../../util/errors.ts";
 import { kvmVerdict } from "../../vm/judge-kvm.ts";
 import type { VerbContext } from "../context.ts";
 import { type Finding, missing, note, ok } from "./finding.ts";
@@ -8,7 +9,11 @@ import { type Finding, missing, note, ok } from "./finding.ts";
 export async function checkKvm({ os, log, interruption }: VerbContext, config: Config): Promise<Finding> {
   const { accelerator } = hypervisorConfigOf(config);
   if (accelerator === "tcg") return ok("KVM", 'is not used: accelerator is "tcg", machines are emulated');
-  const { works, reason } = await kvmVerdict(os, { config, anew: true, log, signal: interruption.signal });
+  const verdict = await tried(() => kvmVerdict(os, { config, anew: true, log, signal: interruption.signal }));
+  if (typeof verdict === "string") {
+    return missing("KVM", `could not be tried: ${verdict}`, "meet the other requirements first, and check again");
+  }
+  const { works, reason } = verdict;
   if (works) return ok("KVM", "a kernel boots under it");
   if (accelerator === "kvm") {
     const remedy = 'make KVM work, or set accelerator = "auto" in [hypervisor.qemu] to have machines emulated';
@@ -19,4 +24,14 @@ export async function checkKvm({ os, log, interruption }: VerbContext, config: C
     `does not work (${reason}); machines are emulated by QEMU instead: slower, and no security boundary`,
     "enable virtualisation in the firmware, or nested virtualisation where this host is a virtual machine itself",
   );
+}
+
+/** The answer, or why there is none: QEMU could not be started, which says nothing about KVM. */
+async function tried<T>(ask: () => Promise<T>): Promise<T | string> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!isKumiteError(error) && !isSystemError(error)) throw error;
+    return error.cause instanceof Error ? `${error.message}: ${messageOf(error.cause)}` : error.message;
+  }
 }

@@ -2,12 +2,15 @@
  * An error as the verbs tell it: with the phase that failed and what to do next, also where who raised it could say
  * neither. Knows codes, not causes.
  */
-import { type ErrorCode, KumiteError, SystemError } from "../../util/errors.ts";
+import { type ErrorCode, isSystemError, KumiteError, SystemError } from "../../util/errors.ts";
 
 /** @param phase for an error that names none: the verb, or what was going on instead */
 export function toldError(error: unknown, phase: string): unknown {
-  if (error instanceof SystemError)
-    return new KumiteError("system/failed", error.message, { phase, cause: error.cause });
+  if (error instanceof SystemError) {
+    const hint = isSystemError(error, "EACCES", "EPERM") ? rightsHint : undefined;
+    const facts = { phase, cause: error.cause, ...(hint !== undefined && { hint }) };
+    return new KumiteError("system/failed", error.message, facts);
+  }
   if (!(error instanceof KumiteError)) return error;
   const hint = error.hint ?? innerHint(error) ?? hints[error.code];
   return new KumiteError(error.code, error.message, {
@@ -24,6 +27,8 @@ function innerHint(error: KumiteError): string | undefined {
   }
   return undefined;
 }
+
+const rightsHint = "run it as root of the host; `kumite check` tells which rights are missing";
 
 /** For errors that are raised where nobody knows what a caller of the verbs could do. */
 const hints: { readonly [Code in ErrorCode]?: string } = {
