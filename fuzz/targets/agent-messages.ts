@@ -4,8 +4,15 @@
  */
 
 import { specMessage } from "../../src/agent-client/oci-spec.ts";
+import { checkId, jsonDocument } from "../../src/guest/rpc/request.ts";
+import { readCgroupSettings } from "../../src/guest/spec/cgroup-settings.ts";
 import { readContainer } from "../../src/guest/spec/container.ts";
+import { readDeviceRules } from "../../src/guest/spec/device-rules.ts";
+import { Fields } from "../../src/guest/spec/fields.ts";
 import { processDocument, resourcesDocument, specDocument } from "../../src/guest/spec/from-messages.ts";
+import { readMountOptions } from "../../src/guest/spec/mount-options.ts";
+import { readProcess } from "../../src/guest/spec/process.ts";
+import { readDiskName } from "../../src/guest/storage/disk-name.ts";
 import { defaultSpec } from "../../src/oci/default-spec.ts";
 import * as agent from "../../src/protocol/gen/kata/agent.ts";
 import * as control from "../../src/protocol/gen/kata/control.ts";
@@ -27,16 +34,25 @@ const messages: readonly (readonly [Codec, ((message: never) => void)?])[] = [
     (message: control.StatsContainerResponse) => void JSON.parse(statsJson(readStats(message))),
   ],
   [oci.Spec, (message: oci.Spec) => readSpec(specDocument(message))],
-  [oci.Process, (message: oci.Process) => void JSON.stringify(processDocument(message))],
-  [oci.LinuxResources, (message: oci.LinuxResources) => void JSON.stringify(resourcesDocument(message))],
+  [oci.Process, (message: oci.Process) => readFurther(processDocument(message))],
+  [oci.LinuxResources, (message: oci.LinuxResources) => readLimits(resourcesDocument(message))],
   [agent.WaitProcessResponse],
   [agent.ReadStreamResponse],
   [agent.GuestDetailsResponse],
   [control.ListProcessesResponse],
-  [agent.CreateContainerRequest],
-  [agent.ExecProcessRequest],
-  [agent.CreateSandboxRequest],
-  [control.UpdateContainerRequest],
+  [agent.CreateContainerRequest, readCreate],
+  [
+    agent.ExecProcessRequest,
+    ({ execId, kumiteOciJson }: agent.ExecProcessRequest) => {
+      refusable(() => checkId(execId, "exec"));
+      readJson(kumiteOciJson, readFurther);
+    },
+  ],
+  [agent.CreateSandboxRequest, ({ storages }: agent.CreateSandboxRequest) => readStorages(storages)],
+  [
+    control.UpdateContainerRequest,
+    ({ kumiteOciJson }: control.UpdateContainerRequest) => readJson(kumiteOciJson, readLimits),
+  ],
   [agent.CopyFileRequest],
   [health.VersionCheckResponse],
 ];
@@ -65,6 +81,31 @@ export const agentMessages: Target = {
       ),
     ),
     ...messages.slice(4).map((_, index) => Uint8Array.of(index + 4)),
+    of(
+      8,
+      agent.CreateContainerRequest.encode(
+        agent.CreateContainerRequest.fromPartial({
+          containerId: "web",
+          kumiteOciJson: JSON.stringify(defaultSpec()),
+          storages: [{ driver: "blk", source: "02/01", options: ["ro", "size=1k"], mountPoint: "/run/x" }],
+          devices: [{ id: "serial:1", type: "blk", containerPath: "/dev/x" }],
+        }),
+      ),
+    ),
+    of(
+      9,
+      agent.ExecProcessRequest.encode(
+        agent.ExecProcessRequest.fromPartial({ execId: "e", kumiteOciJson: JSON.stringify(defaultSpec().process) }),
+      ),
+    ),
+    of(
+      11,
+      control.UpdateContainerRequest.encode(
+        control.UpdateContainerRequest.fromPartial({
+          kumiteOciJson: '{"memory":{"limit":1},"cpu":{"quota":1,"period":2},"devices":[{"allow":true,"access":"r"}]}',
+        }),
+      ),
+    ),
   ],
   run(input) {
     const [codec, use] = messages[(input[0] ?? 0) % messages.length] ?? [];
@@ -83,9 +124,47 @@ export const agentMessages: Target = {
   },
 };
 
+/** What the agent makes of a request before it does anything. */
+function readCreate({ containerId, kumiteOciJson, storages, devices }: agent.CreateContainerRequest): void {
+  refusable(() => checkId(containerId, "container"));
+  readJson(kumiteOciJson, readSpec);
+  readStorages(storages);
+  for (const { id, vmPath } of devices) refusable(() => readDiskName(vmPath === "" ? id : vmPath));
+}
+
+function readStorages(storages: readonly agent.Storage[]): void {
+  for (const { source, options } of storages) {
+    refusable(() => readMountOptions(options));
+    refusable(() => readDiskName(source));
+  }
+}
+
 function readSpec(document: unknown): void {
+  refusable(() => readContainer(document, "web"));
+}
+
+function readFurther(document: unknown): void {
+  refusable(() => readProcess(new Fields(document, "process"), () => {}));
+}
+
+function readLimits(document: unknown): void {
+  refusable(() => {
+    const resources = new Fields(document, "linux.resources");
+    readCgroupSettings(resources, { notApplied: () => {}, current: () => "max" });
+    readDeviceRules(resources);
+  });
+}
+
+function readJson(text: string, read: (document: unknown) => void): void {
+  refusable(() => {
+    const document = jsonDocument(text);
+    if (document !== undefined) read(document);
+  });
+}
+
+function refusable(read: () => unknown): void {
   try {
-    readContainer(document, "web");
+    read();
   } catch (error) {
     mustBeRefusal(error, "oci/spec-invalid", "oci/unsupported", "container/bad-id", "usage/invalid");
   }

@@ -10,10 +10,14 @@ export function agentLog(level: LogLevel): Logger {
   return createLogger({ level, now: () => clockMs(CLOCK_REALTIME), sink: jsonSink(writeLine) });
 }
 
+/** Nothing that is worth knowing is longer, and a console is slow. In characters. */
+const longestLine = 4096;
+
 /** A line that cannot be written is lost: the agent goes on. */
 function writeLine(line: string): void {
+  const shown = line.length > longestLine ? `${line.slice(0, longestLine - 2)}…\n` : line;
   try {
-    write(standardError, encodeUtf8(line));
+    write(standardError, encodeUtf8(shown));
   } catch {
     // Nobody is left to tell.
   }

@@ -1,10 +1,10 @@
 /** The guest agent: first process of a virtual machine (`/init`), or of namespaces on a host for the process driver. */
-import { serve } from "../protocol/ttrpc/server.ts";
 import { describeFailure } from "../sys/engine/failure.ts";
 import { hold, onUncaught } from "../sys/engine/loop.ts";
 import { startReaper } from "../sys/engine/reaper.ts";
 import { ownStream } from "../sys/engine/stream.ts";
 import { dupAbove } from "../sys/linux/file.ts";
+import { limitMemory } from "../sys/linux/machine.ts";
 import { exit, getpid, PR_SET_DUMPABLE, prctl, processArguments } from "../sys/linux/process.ts";
 import { readFileText } from "../sys/linux/whole-file.ts";
 import { messageOf } from "../util/errors.ts";
@@ -22,12 +22,19 @@ import { defaultPipeSizeBytes, readKernelParameters } from "./kernel-parameters.
 import { agentLog } from "./log.ts";
 import { noModules } from "./modules/module-loader.ts";
 import { readOptions } from "./options.ts";
+import { agentPortHandler } from "./rpc/agent-port.ts";
 import { agentServices } from "./rpc/services.ts";
 import { Sandbox } from "./sandbox/sandbox.ts";
 import { Storages } from "./storage/storages.ts";
 
 /** Where the host finds the agent's methods. */
 const agentPort = 1024;
+
+/**
+ * What the agent itself may use: a quarter of the machine's memory, within these. A request that would need more fails,
+ * before the kernel looks for somebody to kill.
+ */
+const [mostMemoryBytes, leastMemoryBytes] = [128 * 1024 * 1024, 32 * 1024 * 1024];
 
 async function runMachine(): Promise<void> {
   const bootMarks = new BootMarks();
@@ -115,13 +122,12 @@ function begin(agent: Agent, sessions: Sessions): void {
   onUncaught((error, origin) => log.error("internal error", { origin, error: describeFailure(error) }));
   startReaper();
   raiseDescriptorLimit();
+  limitMemory(mostMemoryBytes, leastMemoryBytes);
   // Its forks carry its memory into containers until they execute something else: nobody there may look at it.
   prctl(PR_SET_DUMPABLE, 0);
   const missing = agent.hierarchy.prepare();
   if (missing.length > 0) log.warn("containers cannot be limited by all controllers", { missing });
-  const services = agentServices(agent);
-  const onError = (call: string, error: unknown): void => log.warn("a call failed", { call, error: messageOf(error) });
-  sessions.serve(agentPort, (stream) => void serve(stream, services, { onError }));
+  sessions.serve(agentPort, agentPortHandler(agentServices(agent), log));
 }
 
 async function main(): Promise<void> {

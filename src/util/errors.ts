@@ -100,8 +100,16 @@ export function isKumiteError(error: unknown, ...codes: ErrorCode[]): error is K
   return error instanceof KumiteError && (codes.length === 0 || codes.includes(error.code));
 }
 
+/** A program of the small engine has all the memory it may have. Without any for an error, the engine throws `null`. */
+export function isOutOfMemory(error: unknown): boolean {
+  return (
+    error === null || (error instanceof Error && error.name === "InternalError" && error.message === "out of memory")
+  );
+}
+
 /** The text of anything thrown. */
 export function messageOf(error: unknown): string {
+  if (error === null) return "out of memory";
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -2,6 +2,7 @@
  * JSON with errors that say where. The engines' own messages differ and some have no position, so a text that does not
  * parse is scanned once more, slowly, for the place. Knows nothing of what the text should contain.
  */
+import { isOutOfMemory } from "./errors.ts";
 
 /** 1-based place of the first character that cannot be part of the document. */
 export class JsonSyntaxError extends Error {
@@ -25,7 +26,7 @@ export function parseJson(text: string): unknown {
   try {
     document = JSON.parse(text);
   } catch (error) {
-    throw locate(text) ?? error;
+    throw isOutOfMemory(error) ? error : (locate(text) ?? error);
   }
   if (isDeeper(document, deepestNesting)) throw locate(text) ?? new JsonSyntaxError(tooDeep, 1, 1);
   return document;

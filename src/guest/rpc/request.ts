@@ -1,5 +1,5 @@
 /** What several methods check of their requests. */
-import { KumiteError, messageOf } from "../../util/errors.ts";
+import { isOutOfMemory, KumiteError, messageOf } from "../../util/errors.ts";
 import { parseJson } from "../../util/json.ts";
 import type { Agent } from "../agent.ts";
 import type { StdioPorts } from "../stdio/process-io.ts";
@@ -21,6 +21,7 @@ export function jsonDocument(text: string): unknown {
   try {
     return parseJson(text);
   } catch (error) {
+    if (isOutOfMemory(error)) throw error;
     throw new KumiteError("oci/spec-invalid", `the specification is no JSON: ${messageOf(error)}`);
   }
 }
@@ -40,6 +41,7 @@ export async function messageDocument(
   try {
     return documents[what](message);
   } catch (error) {
+    if (isOutOfMemory(error)) throw error;
     throw new KumiteError("oci/spec-invalid", `the message of the ${what} is malformed: ${messageOf(error)}`);
   }
 }

@@ -4,7 +4,7 @@ import { grpcCode } from "../../protocol/ttrpc/grpc-code.ts";
 import { encodeMessage, type MessageInit, type MessageType } from "../../protocol/ttrpc/service.ts";
 import type { RawMethod, TtrpcService } from "../../protocol/ttrpc/service-table.ts";
 import { TtrpcError } from "../../protocol/ttrpc/status.ts";
-import { messageOf } from "../../util/errors.ts";
+import { isOutOfMemory, messageOf } from "../../util/errors.ts";
 import type { Agent } from "../agent.ts";
 
 export interface Rpc {
@@ -31,9 +31,17 @@ export function rpc<Request, Response extends object>(
   return {
     name,
     serve: (agent) => async (payload, context) => {
-      const request = decode(requestType, payload, name);
-      // An empty answer needs not be written down.
-      return encodeMessage(responseType, (await handle(agent, request, context)) ?? {});
+      try {
+        const request = decode(requestType, payload, name);
+        // An empty answer needs not be written down.
+        return encodeMessage(responseType, (await handle(agent, request, context)) ?? {});
+      } catch (error) {
+        if (!isOutOfMemory(error)) throw error;
+        throw new TtrpcError(
+          grpcCode.resourceExhausted,
+          `${name}: the agent has not the memory for what a request of ${payload.length} bytes asks`,
+        );
+      }
     },
   };
 }
@@ -61,6 +69,7 @@ function decode<Request>(type: Decoder<Request>, payload: Uint8Array, name: stri
   try {
     return type.decode(payload);
   } catch (error) {
+    if (isOutOfMemory(error)) throw error;
     throw new TtrpcError(grpcCode.invalidArgument, `${name}: the request is malformed: ${messageOf(error)}`);
   }
 }

@@ -45,7 +45,7 @@ export function statusOfError(error: unknown): Status {
   const kumite = error instanceof TtrpcError ? error.remote : isKumiteError(error) ? error : undefined;
   return {
     code: grpcCodeForError(error),
-    message: messageOf(error),
+    message: messageOf(error).slice(0, maxMessageLength),
     details: kumite === undefined ? [] : [{ typeUrl: detailType, value: encodeDetail(kumite) }],
   };
 }
@@ -96,7 +96,13 @@ const grpcCodes: { readonly [Code in ErrorCode]?: GrpcCode } = {
 /** A KumiteError with its causes as JSON on one line, at most 64 KiB; for other channels than ttrpc too. */
 export function encodeDetail(error: KumiteError): Uint8Array {
   const because = causes(error);
-  const whole = { code: error.code, message: error.message, phase: error.phase, hint: error.hint, because };
+  const whole = {
+    code: error.code,
+    message: error.message.slice(0, maxMessageLength),
+    phase: error.phase,
+    hint: error.hint,
+    because,
+  };
   const full = encodeUtf8(JSON.stringify({ ...whole, data: error.data }, plain));
   return full.length <= maxDetailLength ? full : encodeUtf8(JSON.stringify(whole));
 }

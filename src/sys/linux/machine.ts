@@ -23,6 +23,11 @@ export function uname(): KernelNames {
   return { system: text(0), host: text(1), release: text(2), version: text(3), machine: text(4) };
 }
 
+/** What this program's JavaScript may hold: a quarter of the machine's memory, within these bounds. */
+export function limitMemory(mostBytes: number, leastBytes: number): void {
+  native.limitMemory(mostBytes, leastBytes);
+}
+
 export function sethostname(name: string): void {
   const bytes = new TextEncoder().encode(name);
   check(native.sethostname(bytes, 0, bytes.length), "sethostname", name);

@@ -238,6 +238,11 @@ declare module "kumite:native" {
 
   /* runtime.c, native-module.c */
   function collectGarbage(): void;
+  /**
+   * What JavaScript may hold from here on: a quarter of the machine's memory, within these bounds. More is an exception, for
+   * which there may be no memory either: then it is `null`.
+   */
+  function limitMemory(mostBytes: number, leastBytes: number): void;
   /** Bytes that JavaScript holds. */
   function memoryUsed(): number;
   function processArguments(): string[];

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "engine.h"
@@ -118,6 +119,19 @@ void engine_print_error(JSContext *ctx, JSValueConst error) {
 JSValue native_collect_garbage(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self, (void)argc, (void)argv;
   JS_RunGC(JS_GetRuntime(ctx));
+  return JS_UNDEFINED;
+}
+
+JSValue native_limit_memory(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self, (void)argc;
+  int64_t most, least;
+  if (JS_ToInt64(ctx, &most, argv[0]) < 0 || JS_ToInt64(ctx, &least, argv[1]) < 0)
+    return JS_EXCEPTION;
+  struct sysinfo machine;
+  int64_t limit = most;
+  if (sysinfo(&machine) == 0 && (int64_t)(machine.totalram / 4 * machine.mem_unit) < most)
+    limit = (int64_t)(machine.totalram / 4 * machine.mem_unit);
+  JS_SetMemoryLimit(JS_GetRuntime(ctx), (size_t)(limit < least ? least : limit));
   return JS_UNDEFINED;
 }
 
