@@ -27,8 +27,10 @@ describe("an installed kumite", onlyKumite, () => {
     const [manual, completion] = [`${share}/man/man8/kumite-create.8`, `${share}/bash-completion/completions/kumite`];
     assert.match((await succeed(["cat", manual])).stdout, /^\.TH KUMITE\\-CREATE 8 /m);
     assert.match((await succeed(["cat", completion])).stdout, /^complete -F _kumite kumite$/m);
-    const bundle = await place.bundle(shell("echo installed"));
     const program = path.join(target, "opt/kumite/bin/kumite");
+    const checked = await execute([program, "--root", place.root, "check"], { env: {}, cwd: "/" });
+    assert.equal(checked.status, 0, show(checked));
+    const bundle = await place.bundle(shell("echo installed"));
     const finished = await execute(
       [program, "--root", place.root, "run", "--bundle", bundle.directory, place.newId()],
       {

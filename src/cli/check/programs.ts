@@ -61,6 +61,9 @@ export async function checkInstall(os: Os): Promise<Finding> {
   if (typeof install === "string") return missing("installation", install, again);
   const { root, hashes, commit } = install;
   const names = [...hashes.keys()].sort();
+  const present = await Promise.all(names.map((name) => os.files.status(`${root}/${name}`)));
+  const absent = names.filter((_, index) => present[index]?.kind !== "file");
+  if (absent.length > 0) return missing("installation", `lacks ${absent.join(", ")} in ${root}`, again);
   try {
     const lines = await programOutput(os, checksums, ["--", ...names.map((name) => `${root}/${name}`)]);
     const actual = new Map(lines.split("\n").map((line) => [line.slice(66 + root.length + 1), line.slice(0, 64)]));
