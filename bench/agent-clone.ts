@@ -12,8 +12,25 @@ import { testOs } from "../test/support/node-os.ts";
 import type { BootCost } from "./floor/run.ts";
 import { cpuSeconds } from "./process-cost.ts";
 
+/** A clone whose agent has answered. */
+export interface AnsweringClone {
+  readonly vm: Vm;
+  /** Of its files: it is removed by whoever stops it. */
+  readonly directory: string;
+  readonly wallMs: number;
+}
+
 /** @param place an existing directory for the machine's files */
 export async function cloneToAgent(place: string, config: Config, shape: MachineShape): Promise<BootCost> {
+  const clone = await startClone(place, config, shape);
+  try {
+    return { wallMs: clone.wallMs, qemuCpuSeconds: cpuSeconds(clone.vm.machine.pid) };
+  } finally {
+    await stopClone(clone);
+  }
+}
+
+export async function startClone(place: string, config: Config, shape: MachineShape): Promise<AnsweringClone> {
   const os = testOs();
   const directory = mkdtempSync(join(place, "machine-"));
   const shared = join(directory, "shared");
@@ -30,14 +47,10 @@ export async function cloneToAgent(place: string, config: Config, shape: Machine
   const outcome = await cloneVm(os, { config, setting, shape, scope: "" }, context);
   const wallMs = performance.now() - began;
   if (outcome.kind !== "cloned") throw new Error(`no clone: ${outcome.why}`);
-  return await costOf(outcome.vm, wallMs, directory);
+  return { vm: outcome.vm, directory, wallMs };
 }
 
-async function costOf(vm: Vm, wallMs: number, directory: string): Promise<BootCost> {
-  try {
-    return { wallMs, qemuCpuSeconds: cpuSeconds(vm.machine.pid) };
-  } finally {
-    await vm.stop();
-    rmSync(directory, { recursive: true, force: true });
-  }
+export async function stopClone({ vm, directory }: AnsweringClone): Promise<void> {
+  await vm.stop();
+  rmSync(directory, { recursive: true, force: true });
 }

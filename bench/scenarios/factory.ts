@@ -10,7 +10,6 @@ import { type Bundle, shell } from "../../test/support/bundle.ts";
 import { execute, succeed } from "../../test/support/command.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { testOs } from "../../test/support/node-os.ts";
-import { processOf } from "../../test/support/sandbox.ts";
 import { runtimePath } from "../../test/support/workplace.ts";
 import { cloneToAgent } from "../agent-clone.ts";
 import { type BenchContext, rounds } from "../context.ts";
@@ -18,7 +17,7 @@ import { atMost, type Figure, type Findings, median, percentile, type Unit, type
 import { asTheProduct } from "../floor/as-the-product.ts";
 import { FloorTemplate } from "../floor/restore.ts";
 import type { BootCost } from "../floor/run.ts";
-import { privateMiBOf, proportionalMiB } from "../process-cost.ts";
+import { cloneMemory } from "./clone-memory.ts";
 import { podmanOnTemplate } from "./factory-podman.ts";
 import { FirstBytes } from "./first-bytes.ts";
 
@@ -41,7 +40,7 @@ export async function factory(context: BenchContext): Promise<Findings> {
       made,
       await toAgent(context, configs.template, floor),
       await toFirstByte(context, configs, bundle),
-      await furtherClones(context, configs.template, long),
+      await cloneMemory(context, configs.template, long),
       await podmanOnTemplate(context, configs.template),
     ];
     return merged(parts);
@@ -162,31 +161,6 @@ async function toFirstByte(
   ];
   const phases = { cold: cold.phases(), "on a template": clone.phases(), "from the cache": cached.phases() };
   return { figures: [...figures, ...last], verdicts, phases };
-}
-
-/** What one more costs: pages that several have count for each in part, and a first one has them alone. */
-async function furtherClones(context: BenchContext, config: string, bundle: Bundle): Promise<Findings> {
-  const { place } = context;
-  context.progress("memory of clones that run");
-  const ids = Array.from({ length: rounds(context, 6, 3) }, () => place.newId());
-  const argv = (id: string) => ["--config", config, "run", "--bundle", bundle.directory, id];
-  const running = ids.map((id) => place.begin(argv(id), { stdin: "" }));
-  for (const each of running) await each.untilOutput("up");
-  const pids = await Promise.all(ids.map((id) => processOf(id, "qemu")));
-  const all = pids.map(proportionalMiB);
-  const guest = pids.map((pid) => privateMiBOf(pid, "memfd:kumite-template"));
-  for (const each of running) each.child.stdin?.end("\n");
-  await Promise.all(running.map(({ finished }) => finished));
-  return {
-    figures: [
-      { name: `PSS of QEMU, each of ${ids.length} clones`, unit: "MiB", samples: all },
-      { name: "guest's memory that it alone has", unit: "MiB", samples: guest },
-    ],
-    verdicts: [
-      atMost("a further clone, PSS of QEMU", median(all), 25, "MiB"),
-      atMost("a further clone, guest's memory of its own", median(guest), 3, "MiB"),
-    ],
-  };
 }
 
 async function lasting(action: () => Promise<unknown>): Promise<number> {

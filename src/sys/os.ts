@@ -151,6 +151,8 @@ export interface SpawnRequest {
   readonly parentDeathSignal?: number;
   readonly newSession?: boolean;
   readonly noNewPrivileges?: boolean;
+  /** The kernel gives it no huge pages of its own accord, whatever it advises: it has in memory what it has touched. */
+  readonly smallPages?: boolean;
   /** The program has no capability and can get none, whatever its user: for root what is left are its files. */
   readonly noCapabilities?: boolean;
   /**

@@ -1,11 +1,20 @@
 /** Templates of virtual machines, through `kumite factory`: made once, changed by nobody, gone without a trace. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
+import { privateDirtyMiB, privateMiBOf } from "../../bench/process-cost.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { cloneVm } from "../../src/factory/clone.ts";
+import { placeholders } from "../../src/factory/machine-shape.ts";
+import { templateKey } from "../../src/factory/template-key.ts";
+import { templatePlaces } from "../../src/factory/template-store.ts";
+import { usualShape } from "../../src/factory/usual-shape.ts";
+import type { Vm } from "../../src/vm/vm.ts";
 import { begin, execute, type Finished } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { testInstallRoot, testOs } from "../support/node-os.ts";
 import { testQemuFlags } from "../support/qemu.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
@@ -47,6 +56,28 @@ describe("a template", onlyKumite, () => {
     return (JSON.parse((await factory("status", "--json")).stdout) as { templates: TemplateDocument[] }).templates;
   }
 
+  /** A machine without a sandbox. */
+  async function clone(name: string): Promise<Vm> {
+    const os = testOs();
+    const overrides = testQemuFlags.filter((word) => word !== "--set");
+    const loaded = await loadConfig(os, { installRoot: testInstallRoot, path: config, overrides });
+    const shape = await usualShape(os);
+    const directory = place.path(name);
+    mkdirSync(path.join(directory, "shared"), { recursive: true });
+    const holes = templatePlaces(store, await templateKey(os, loaded, shape, ""));
+    const disks = placeholders(shape, holes);
+    const setting = { id: name, directory, shared: path.join(directory, "shared"), disks, cgroups: [] };
+    const context = {
+      willMake: async () => {},
+      made: async () => {},
+      signal: new AbortController().signal,
+      log: () => {},
+    };
+    const outcome = await cloneVm(os, { config: loaded, setting, shape, scope: "" }, context);
+    assert.equal(outcome.kind, "cloned", outcome.kind === "none" ? outcome.why : "");
+    return (outcome as { vm: Vm }).vm;
+  }
+
   it("is made once, however many want it at the same time, and destroy removes all of it", async () => {
     assert.equal((await factory("status")).stdout, "vm factory is off\n");
     const [first, second] = await Promise.all([made(), made()]);
@@ -72,6 +103,21 @@ describe("a template", onlyKumite, () => {
         const refused = await execute(attempt);
         assert.match(refused.stderr, /Operation not permitted/, attempt.join(" "));
       }
+    }
+  });
+
+  it("costs each further machine 25 MiB, of which 3 are the guest's own, when its agent has answered", async () => {
+    await made();
+    const clones: Vm[] = [];
+    try {
+      for (const name of ["first", "second"]) clones.push(await clone(name));
+      for (const { machine } of clones) {
+        // What both have counts for neither: pages of the template, of programs and libraries.
+        const [all, own] = [privateDirtyMiB(machine.pid), privateMiBOf(machine.pid, "memfd:kumite-template")];
+        assert.ok(all < 25 && own < 3, `${all} MiB, ${own} MiB of it the guest's`);
+      }
+    } finally {
+      await Promise.all(clones.map((vm) => vm.stop()));
     }
   });
 

@@ -209,6 +209,8 @@ async function startQemu(
     // Locking memory takes a capability. By 9p it acts on the host's files itself: without these it could not give one to
     // another user, nor read all.
     noCapabilities: spec.memoryLocked !== true && !machine.devices.some(({ kind }) => kind === "9p"),
+    // An emulator touches a little of much: whole huge pages of it cost three MiB more, and make nothing faster.
+    smallPages: machine.accelerator === "tcg",
     ...(user.kind === "own" ? { ownUser: { group: user.group } } : {}),
   };
   const qemu = await Program.start(os, context, "qemu", request, saying(context, "qemu"));

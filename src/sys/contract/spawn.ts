@@ -180,7 +180,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a child can lead a session, and be kept from new privileges",
+    name: "a child can lead a session, and be kept from new privileges and from huge pages",
     async run(os, assert) {
       const session = await shell(os, "cut -d' ' -f6 /proc/$$/stat", { newSession: true, descriptors: printing });
       assert.equal((await textOf(session.streams.get(1))).trim(), String(session.pid));
@@ -188,6 +188,8 @@ export const spawnContract: readonly ContractCheck[] = [
       const status = "grep NoNewPrivs /proc/$$/status";
       assert.equal(await output(os, status, { noNewPrivileges: true }), "NoNewPrivs:\t1");
       assert.equal(await output(os, status), "NoNewPrivs:\t0");
+      const hugePages = "grep THP_enabled /proc/$$/status";
+      assert.equal(await output(os, hugePages, { smallPages: true }), "THP_enabled:\t0");
     },
   },
   {

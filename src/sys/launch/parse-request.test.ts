@@ -23,6 +23,7 @@ const whole: LaunchRequest = {
   parentPid: 12,
   newSession: true,
   noNewPrivileges: false,
+  smallPages: true,
   noCapabilities: true,
   ownUser: { group: 107 },
 };

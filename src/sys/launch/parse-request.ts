@@ -39,6 +39,7 @@ const members: Readonly<Record<string, Parse>> = {
   parentPid: integer,
   newSession: boolean,
   noNewPrivileges: boolean,
+  smallPages: boolean,
   noCapabilities: boolean,
   ownUser: (value, where) => ({ group: integer(record(value, where).group, `${where}.group`) }),
 };

@@ -12,7 +12,7 @@ import { unlinkQuietly } from "../linux/directory.ts";
 import { CLOSE_RANGE_CLOEXEC, closeQuietly, dupAbove, HIGHEST_DESCRIPTOR, open } from "../linux/file.ts";
 import { openDescriptor, withShortPath } from "../linux/open-descriptor.ts";
 import { O_APPEND, O_CLOEXEC, O_CREAT, O_NOCTTY, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/open-flags.ts";
-import { CLONE_NEWNET, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG } from "../linux/process.ts";
+import { CLONE_NEWNET, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, PR_SET_THP_DISABLE } from "../linux/process.ts";
 import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
 
 /** One step and what an error of it is about. */
@@ -75,6 +75,8 @@ class Planning implements SetUp {
     this.#loseRights();
     this.#armParentDeath();
     if (this.#request.noNewPrivileges === true) this.#step(["prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], "prctl");
+    // It goes with the memory, which is a parent's too until the exec of a child of `spawn`: a small engine, and no loss there.
+    if (this.#request.smallPages === true) this.#step(["prctl", PR_SET_THP_DISABLE, 1, 0, 0, 0], "prctl");
     this.#step(["close_range", 0, HIGHEST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC], "close_range");
     for (const [number, source] of sources) this.#step(["dup3", source, number, 0], "dup3", `descriptor ${number}`);
     return this;
