@@ -1,6 +1,6 @@
 /** The guest agent: first process of a virtual machine (`/init`), or of namespaces on a host for the process driver. */
 import { describeFailure } from "../sys/engine/failure.ts";
-import { hold, onUncaught } from "../sys/engine/loop.ts";
+import { atStart, hold, onUncaught } from "../sys/engine/loop.ts";
 import { startReaper } from "../sys/engine/reaper.ts";
 import { ownStream } from "../sys/engine/stream.ts";
 import { dupAbove } from "../sys/linux/file.ts";
@@ -141,4 +141,4 @@ async function main(): Promise<void> {
   }
 }
 
-void main();
+atStart(main);

@@ -1,12 +1,14 @@
 /*
  * Compiles one bundled module to QuickJS bytecode: compile-bytecode <module name> <source> <output> [<other module>...].
- * Build tool only. Source text is left out of the result, line numbers stay for stack traces.
+ * Build tool only. Source text and names of variables are left out of the
+ * result; names of functions and line numbers stay for stack traces.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "quickjs-additions.h"
 #include "quickjs.h"
 
 static void fail(const char *what, const char *name) {
@@ -67,6 +69,7 @@ int main(int argc, char **argv) {
   JSValue module = JS_Eval(ctx, text, size, argv[1], JS_EVAL_TYPE_MODULE | JS_EVAL_FLAG_COMPILE_ONLY);
   if (JS_IsException(module))
     fail_with_exception(ctx, argv[1]);
+  JS_DropVariableNames(module);
   uint8_t *code = JS_WriteObject(ctx, &code_size, module, JS_WRITE_OBJ_BYTECODE);
   if (code == NULL)
     fail_with_exception(ctx, argv[1]);

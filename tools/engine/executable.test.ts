@@ -76,6 +76,53 @@ describe("an engine executable", () => {
     assert.equal(execFileSync(program, { encoding: "utf8" }), "early 0, late 1, late 1");
   });
 
+  it("starts from an image with its modules evaluated, and does in each process what is left for that", async () => {
+    await writeFile(join(directory, "later.ts"), `export const later = () => "later";`);
+    const imaged = await entry(
+      "imaged",
+      `import { collectGarbage, processArguments, setMain, write } from "kumite:native";
+       const say = (text: string) => { const bytes = new TextEncoder().encode(text + "\\n"); write(1, bytes, 0, bytes.length); };
+       const whenBuilt = processArguments()[0];
+       const kept = Array.from({ length: 1000 }, (_, i) => ({ i, self: {} as unknown, text: "x".repeat(i) }));
+       for (const each of kept) each.self = each;
+       let runs = 0;
+       function fails(): never { throw new Error("on purpose"); }
+       setMain(() => {
+         say(whenBuilt + " " + processArguments()[1] + " " + ++runs);
+         let rings: unknown;
+         for (let i = 0; i < 10_000; i++) { const ring: { next?: unknown; before: unknown } = { before: rings }; ring.next = ring; rings = i % 100 ? ring : undefined; }
+         kept.splice(0, 500);
+         collectGarbage();
+         for (let i = 0; i < 500; i++) kept[i]!.text += "y";
+         collectGarbage();
+         say(kept.map(({ i, self, text }, at) => self === kept[at] && text.length === i + 1).every(Boolean) + " " + kept.length);
+         try { fails(); } catch (error) { say(/fails \\(imaged.js:\\d+/.test((error as Error).stack ?? "") + " " + error); }
+         say(new Set([Math.random(), Math.random()]).size + " " + Math.random());
+         void import("./later.ts").then(({ later }) => say(later()));
+       });`,
+    );
+    const program = join(directory, "from-image");
+    await buildExecutable({ output: program, modules: [imaged], startsFromImage: true });
+    const lines = (argument: string) => execFileSync(program, [argument], { encoding: "utf8" }).trim().split("\n");
+    const [first, second] = [lines("one"), lines("two")];
+    assert.deepEqual([first[0], second[0]], ["./make-image one 1", "./make-image two 1"]);
+    assert.deepEqual([first[1], first[2], first[4]], ["true 500", "true Error: on purpose", "later"]);
+    assert.notEqual(first[3], second[3], "random numbers must not be those of the build");
+  });
+
+  it("is not made with an image of what must still happen in each process", async () => {
+    const wrong: readonly (readonly [why: RegExp, text: string])[] = [
+      [/nothing is left to do/, ""],
+      [/a module waits/, "await new Promise(() => {}); setMain(() => {});"],
+      [/keeps the process running/, "setTimeout(() => {}, 1); setMain(() => {});"],
+      [/at once/, "throw new Error('at once');"],
+    ];
+    for (const [why, text] of wrong) {
+      const modules = [await entry("unfit", `import { setMain } from "kumite:native"; ${text}`)];
+      await assert.rejects(buildExecutable({ output: join(directory, "unfit"), modules, startsFromImage: true }), why);
+    }
+  });
+
   it("cannot be made from what the engine does not have, and the import is named", async () => {
     const modules = [await entry("wrong", 'import "node:fs";')];
     await assert.rejects(buildExecutable({ output: join(directory, "wrong"), modules }), /node:fs/);

@@ -28,7 +28,8 @@ export async function ensureHost(quickjs: Quickjs): Promise<Host> {
   const names = (await readdir(sourceDirectory)).filter((name) => /\.[ch]$/.test(name)).sort();
   const texts = await Promise.all(names.map((name) => readFile(join(sourceDirectory, name))));
   const key = contentKey(quickjs.key, JSON.stringify([flags, names]), ...texts);
-  const units = names.filter((name) => name.endsWith(".c"));
+  // That one is compiled with QuickJS.
+  const units = names.filter((name) => name.endsWith(".c") && name !== "quickjs-additions.c");
   const directory = await cached("engine-host", key, async (target) => {
     progress("compiling the C host");
     for (const unit of units) {
@@ -53,7 +54,17 @@ export async function ensureCompiler(quickjs: Quickjs): Promise<string> {
   const directory = await cached("compile-bytecode", key, async (target) => {
     const output = join(target, "compile-bytecode");
     const inputs = [compilerSource, join(quickjs.libDir, "libquickjs.a"), "-lm"];
-    await run("musl-gcc", ["-O2", "-static", "-isystem", quickjs.includeDir, "-o", output, ...inputs]);
+    await run("musl-gcc", [
+      "-O2",
+      "-static",
+      "-isystem",
+      quickjs.includeDir,
+      "-I",
+      sourceDirectory,
+      "-o",
+      output,
+      ...inputs,
+    ]);
   });
   return join(directory, "compile-bytecode");
 }

@@ -3,7 +3,7 @@
  * Our executables bring their own C host, so quickjs-libc and the stock programs are not built.
  */
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fetchSource, type SourcePackage } from "./apt-source.ts";
 import { cached, contentKey } from "./cache.ts";
 import { progress, run } from "./run.ts";
@@ -21,6 +21,8 @@ const flags: readonly string[] = [
   `-DCONFIG_VERSION="${source.upstreamVersion}"`,
   "-w",
 ];
+/** Compiled in place of quickjs.c, which it includes. */
+const additions = resolve(import.meta.dirname, "../../src/sys/native/quickjs-additions.c");
 const headers: readonly string[] = ["quickjs.h", "LICENSE"];
 
 export interface Quickjs {
@@ -33,7 +35,8 @@ export interface Quickjs {
 }
 
 export async function ensureQuickjs(): Promise<Quickjs> {
-  const key = contentKey(JSON.stringify([source, units, flags, headers]));
+  const own = await Promise.all([readFile(additions), readFile(additions.replace(/c$/, "h"))]);
+  const key = contentKey(JSON.stringify([source, units, flags, headers]), ...own);
   const directory = await cached("quickjs", key, async (target) => {
     progress(`fetching the source package ${source.name} ${source.upstreamVersion}`);
     const work = join(target, "work");
@@ -46,7 +49,10 @@ export async function ensureQuickjs(): Promise<Quickjs> {
 }
 
 async function buildLibrary(tree: string, target: string): Promise<void> {
-  for (const unit of units) await run("musl-gcc", [...flags, "-c", `${unit}.c`, "-o", `${unit}.o`], { cwd: tree });
+  for (const unit of units) {
+    const file = unit === "quickjs" ? additions : `${unit}.c`;
+    await run("musl-gcc", [...flags, `-I${tree}`, "-c", file, "-o", `${unit}.o`], { cwd: tree });
+  }
   await run("ar", ["rcsD", join(target, "libquickjs.a"), ...units.map((unit) => `${unit}.o`)], { cwd: tree });
   for (const header of headers) await cp(join(tree, header), join(target, header));
   // Its first line is the package with its exact version.

@@ -2,7 +2,7 @@
  * The event loop as TypeScript sees it: descriptors to watch, and what to do with failures nobody caught.
  * Knows nothing of streams, timers or processes. The C host waits and calls back (`src/sys/native/loop.c`).
  */
-import { epollControl, exit, type FailureOrigin, setActive, setHandlers } from "kumite:native";
+import { epollControl, exit, type FailureOrigin, setActive, setHandlers, setMain } from "kumite:native";
 import { check, EBADF, ENOENT } from "../linux/check.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from "../linux/epoll.ts";
 import { printInternalError } from "./failure.ts";
@@ -25,6 +25,14 @@ export function startLoop(): void {
     (token, events) => handlers.get(token)?.(events),
     (error, origin) => uncaughtHandler(error, origin),
   );
+}
+
+/**
+ * What the program does. An executable may have been built with its modules evaluated already (`src/sys/native/image.c`), so
+ * nothing that depends on the process belongs into what runs when a module is loaded.
+ */
+export function atStart(main: () => Promise<void>): void {
+  setMain(() => void main());
 }
 
 /**

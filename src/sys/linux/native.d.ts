@@ -233,6 +233,8 @@ declare module "kumite:native" {
   ): void;
   /** The loop ends the process when this is 0 and no job is pending: status 0, or 13 if the module still awaits. */
   function setActive(count: number): void;
+  /** Called once, when all modules are evaluated; that may have been when the executable was built. */
+  function setMain(main: () => void): void;
   /** epoll_ctl(2) on the loop's instance. */
   function epollControl(operation: number, fd: number, events: number, token: number): number;
 

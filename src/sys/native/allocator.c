@@ -17,7 +17,7 @@ struct header {
 
 #define ALIGNMENT 16
 #define SMALL_MAX 504
-#define CLASS_COUNT (SMALL_MAX / ALIGNMENT + 1)
+_Static_assert(ALLOCATOR_CLASSES == SMALL_MAX / ALIGNMENT + 1, "a list for each small size");
 /* Touched only as far as it is used. */
 #define REGION (256u << 10)
 /* What a fork allocates until it executes its program, roughly. */
@@ -30,8 +30,14 @@ struct free_block {
   struct free_block *next;
 };
 
-static struct free_block *free_list[CLASS_COUNT];
+static struct free_block *free_list[ALLOCATOR_CLASSES];
 static char *region_at, *region_end;
+/* Set while the heap of an image is made (image.c). */
+static bool is_image;
+/* Of the image, in the process that made it and in those that have it. */
+static char *image_end = (char *)ENGINE_IMAGE_ADDRESS;
+/* Large blocks of the image, which the C library knows nothing of; there are few. */
+static struct free_block *image_free;
 /* Set in a fork: what is free lies all over its parent's memory, and each page that is written there is copied. */
 static bool is_fork;
 
@@ -40,11 +46,17 @@ static struct header *header_of(const void *block) {
 }
 
 /* Usable sizes are 24, 40, 56, …: with the header, multiples of 16. */
-static size_t small_size(size_t size) {
+static size_t rounded_size(size_t size) {
   return size <= 24 ? 24 : ((size + sizeof(struct header) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1)) - 8;
 }
 
+static bool is_of_image(const void *block) {
+  return (uintptr_t)block - ENGINE_IMAGE_ADDRESS < (uintptr_t)image_end - ENGINE_IMAGE_ADDRESS;
+}
+
 static bool region_renew(void) {
+  if (is_image)
+    return false;
   char *region = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (region == MAP_FAILED)
     return false;
@@ -56,13 +68,8 @@ static bool region_renew(void) {
   return true;
 }
 
-static void *small_allocate(size_t size) {
-  struct free_block **list = &free_list[size / ALIGNMENT];
-  struct free_block *block = *list;
-  if (block != NULL) {
-    *list = block->next;
-    return block;
-  }
+/* Never used before. */
+static void *region_take(size_t size) {
   size_t whole = size + sizeof(struct header);
   /* The rest of a region, half a KiB at most, is left. */
   if ((size_t)(region_end - region_at) < whole && !region_renew())
@@ -71,6 +78,15 @@ static void *small_allocate(size_t size) {
   region_at += whole;
   header->size = size;
   return header + 1;
+}
+
+static void *small_allocate(size_t size) {
+  struct free_block **list = &free_list[size / ALIGNMENT];
+  struct free_block *block = *list;
+  if (block == NULL)
+    return region_take(size);
+  *list = block->next;
+  return block;
 }
 
 /*
@@ -110,7 +126,29 @@ static bool is_allowed(const JSMallocState *state, size_t more) {
   return state->malloc_size <= state->malloc_limit && more <= state->malloc_limit - state->malloc_size;
 }
 
+/* One of the image that is free and not much too large. */
+static void *image_take(size_t size) {
+  for (struct free_block **link = &image_free; *link != NULL; link = &(*link)->next) {
+    struct free_block *block = *link;
+    if (header_of(block)->size < size || header_of(block)->size > 2 * size)
+      continue;
+    *link = block->next;
+    return block;
+  }
+  return NULL;
+}
+
+static void image_keep(void *block) {
+  struct free_block *freed = block;
+  freed->next = image_free;
+  image_free = freed;
+}
+
 static void *large_allocate(size_t size) {
+  if (is_image) {
+    void *free_one = image_take(size);
+    return free_one != NULL ? free_one : region_take(rounded_size(size));
+  }
   void *block = spare_take(size);
   return block != NULL ? block : large_wrap(malloc(size + ALIGNMENT), size);
 }
@@ -123,7 +161,7 @@ size_t allocator_in_use(void) { return bytes_in_use; }
 static void *allocate(JSMallocState *state, size_t size) {
   if (!is_allowed(state, size))
     return NULL;
-  void *block = size <= SMALL_MAX ? small_allocate(small_size(size)) : large_allocate(size);
+  void *block = size <= SMALL_MAX ? small_allocate(rounded_size(size)) : large_allocate(size);
   if (block == NULL)
     return NULL;
   state->malloc_count++;
@@ -139,7 +177,9 @@ static void release(JSMallocState *state, void *block) {
   state->malloc_count--;
   state->malloc_size -= size + sizeof(struct header);
   if (size > SMALL_MAX) {
-    if (!spare_keep(block, size))
+    if (is_of_image(block))
+      image_keep(block);
+    else if (!spare_keep(block, size))
       free((char *)block - ALIGNMENT);
     return;
   }
@@ -168,7 +208,7 @@ static void *reallocate(JSMallocState *state, void *block, size_t size) {
     return NULL;
   }
   size_t before = header_of(block)->size;
-  if (before > SMALL_MAX && size > SMALL_MAX)
+  if (before > SMALL_MAX && size > SMALL_MAX && !is_of_image(block))
     return large_reallocate(state, block, size);
   if (size <= before && size * 2 >= before)
     return block;
@@ -189,6 +229,35 @@ void allocator_forked(void) {
   is_fork = true;
   memset(free_list, 0, sizeof free_list);
   region_at = region_end = NULL;
+}
+
+static char *rounded_up(char *at, size_t alignment) {
+  return (char *)(((uintptr_t)at + alignment - 1) & ~(uintptr_t)(alignment - 1));
+}
+
+void allocator_place(char *begin, char *end) {
+  is_image = true;
+  region_at = rounded_up(begin, ALIGNMENT) + ALIGNMENT - sizeof(struct header);
+  region_end = image_end = end;
+}
+
+char *allocator_save(struct allocator_state *state, size_t alignment) {
+  is_image = false;
+  region_end = image_end = rounded_up(region_at, alignment);
+  memcpy(state->free_list, free_list, sizeof free_list);
+  state->region_at = region_at;
+  state->region_end = region_end;
+  state->image_free = image_free;
+  state->bytes_in_use = bytes_in_use;
+  return image_end;
+}
+
+void allocator_restore(const struct allocator_state *state) {
+  memcpy(free_list, state->free_list, sizeof free_list);
+  region_at = state->region_at;
+  region_end = image_end = state->region_end;
+  image_free = state->image_free;
+  bytes_in_use = state->bytes_in_use;
 }
 
 const JSMallocFunctions engine_allocator = {allocate, release, reallocate, usable_size};

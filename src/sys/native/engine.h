@@ -30,12 +30,20 @@ struct engine_module {
 };
 extern const struct engine_module engine_modules[];
 extern const size_t engine_module_count;
+/* Bytes of the image of the heap at ENGINE_IMAGE_ADDRESS, or 0; also generated. */
+extern const size_t engine_image_size;
+/* Also known to the build. */
+#define ENGINE_IMAGE_ADDRESS 0x10000000
 
 /* --- runtime.c: the runtime and its limits ------------------------------------------------------------------- */
 
 JSContext *engine_start(void);
 /* Evaluates the module; the result is the promise of its evaluation, or JS_EXCEPTION. */
 JSValue engine_evaluate(JSContext *ctx, const struct engine_module *module);
+/* How deep calls may be, from the caller's frame on. */
+void engine_limit_stack(JSContext *ctx);
+/* How much may be allocated until garbage is looked for. */
+void engine_limit_garbage(JSContext *ctx);
 /* Last resort when JavaScript cannot report: the error and its stack on descriptor 2. Frees nothing. */
 void engine_print_error(JSContext *ctx, JSValueConst error);
 
@@ -45,6 +53,29 @@ extern const JSMallocFunctions engine_allocator;
 void allocator_forked(void);
 /* Bytes that JavaScript holds, as of the last block that it got. */
 size_t allocator_in_use(void);
+
+#define ALLOCATOR_CLASSES 32
+/* All that the allocator knows. */
+struct allocator_state {
+  void *free_list[ALLOCATOR_CLASSES];
+  char *region_at, *region_end;
+  /* Large blocks of the image that are free. */
+  void *image_free;
+  size_t bytes_in_use;
+};
+/* From here on every block lies between these, the large ones too. */
+void allocator_place(char *begin, char *end);
+/* Ends that: what comes later lies elsewhere. Returns the end of what is used, rounded up to `alignment`. */
+char *allocator_save(struct allocator_state *state, size_t alignment);
+void allocator_restore(const struct allocator_state *state);
+
+/* --- image.c: a heap that was made when the executable was built ----------------------------------------------- */
+
+bool image_is_present(void);
+/* What engine_start and engine_evaluate would give. */
+JSContext *image_open(JSValue *evaluation);
+/* Writes the image of this module to standard output; returns an exit status. */
+int image_make(const struct engine_module *module);
 
 /* --- native-module.c: what TypeScript imports as "kumite:native" --------------------------------------------- */
 
@@ -57,6 +88,13 @@ void native_module_arguments(char **argv);
 /* Runs until nothing is waited for; returns the exit status. Takes the promise over. */
 int loop_run(JSContext *ctx, JSValue evaluation);
 int loop_init(JSContext *ctx);
+/* What JavaScript has told the loop. */
+struct loop_state {
+  JSValue on_event, on_uncaught, main;
+};
+/* After the evaluation. Returns what keeps its state from being all there is, or NULL. */
+const char *loop_save(JSContext *ctx, JSValue evaluation, struct loop_state *state);
+int loop_restore(JSContext *ctx, const struct loop_state *state);
 /* In a forked child: the epoll instance is shared with the parent, so the loop must never run here. */
 void loop_disown(void);
 
@@ -120,8 +158,9 @@ native_function native_execve_filtered, native_reset_signals;                   
 native_function native_drop_bounding, native_own_user;                                    /* process.c */
 native_function native_bpf_load, native_bpf_attach, native_bpf_attached, native_bpf_by_id; /* filters.c */
 native_function native_encode_utf8, native_decode_utf8;                                   /* text.c */
-native_function native_set_handlers, native_set_active, native_epoll_control;              /* loop.c */
-native_function native_collect_garbage, native_limit_memory, native_memory_used;                                /* runtime.c */
+native_function native_set_handlers, native_set_active, native_set_main;                   /* loop.c */
+native_function native_epoll_control;                                                     /* loop.c */
+native_function native_collect_garbage, native_limit_memory, native_memory_used;           /* runtime.c */
 
 /* Every signal to its default and none blocked: what a new program expects to find. */
 void signals_reset(void);

@@ -29,6 +29,8 @@ static struct {
   bool disowned;
   JSValue on_event;
   JSValue on_uncaught;
+  /* What the process is for: called once, when its modules are evaluated. */
+  JSValue main;
   struct rejection *rejection;
   size_t rejection_count, rejection_room;
 } loop = {.epoll = -1};
@@ -112,10 +114,43 @@ static void drain(JSContext *ctx) {
 /* --- the loop ---------------------------------------------------------------------------------------------------- */
 
 int loop_init(JSContext *ctx) {
-  loop.on_event = loop.on_uncaught = JS_UNDEFINED;
+  loop.on_event = loop.on_uncaught = loop.main = JS_UNDEFINED;
   loop.epoll = epoll_create1(EPOLL_CLOEXEC);
   JS_SetHostPromiseRejectionTracker(JS_GetRuntime(ctx), on_rejection, NULL);
   return loop.epoll < 0 ? -1 : 0;
+}
+
+const char *loop_save(JSContext *ctx, JSValue evaluation, struct loop_state *state) {
+  drain(ctx);
+  if (JS_PromiseState(ctx, evaluation) != JS_PROMISE_FULFILLED)
+    return "a module waits for something";
+  if (loop.active != 0)
+    return "a module keeps the process running";
+  if (JS_IsUndefined(loop.main))
+    return "nothing is left to do when the modules are evaluated";
+  *state = (struct loop_state){.on_event = loop.on_event, .on_uncaught = loop.on_uncaught, .main = loop.main};
+  return NULL;
+}
+
+int loop_restore(JSContext *ctx, const struct loop_state *state) {
+  (void)ctx;
+  loop.on_event = state->on_event;
+  loop.on_uncaught = state->on_uncaught;
+  loop.main = state->main;
+  loop.epoll = epoll_create1(EPOLL_CLOEXEC);
+  return loop.epoll < 0 ? -1 : 0;
+}
+
+static void call_main(JSContext *ctx) {
+  JSValue main = loop.main;
+  if (JS_IsUndefined(main))
+    return;
+  loop.main = JS_UNDEFINED;
+  JSValue result = JS_Call(ctx, main, JS_UNDEFINED, 0, NULL);
+  if (JS_IsException(result))
+    report(ctx, JS_GetException(ctx), "job");
+  JS_FreeValue(ctx, result);
+  JS_FreeValue(ctx, main);
 }
 
 void loop_disown(void) {
@@ -133,6 +168,7 @@ static void dispatch(JSContext *ctx, const struct epoll_event *event) {
 
 int loop_run(JSContext *ctx, JSValue evaluation) {
   struct epoll_event events[64];
+  call_main(ctx);
   for (;;) {
     drain(ctx);
     if (loop.disowned) {
@@ -173,6 +209,16 @@ JSValue native_set_active(JSContext *ctx, JSValueConst self, int argc, JSValueCo
   (void)self;
   if (argc != 1 || arg_int32(ctx, argv[0], &loop.active) < 0)
     return argc == 1 ? JS_EXCEPTION : JS_ThrowTypeError(ctx, "setActive takes 1 argument");
+  return JS_UNDEFINED;
+}
+
+/* setMain(function): called when all modules are evaluated, in every process anew. */
+JSValue native_set_main(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self;
+  if (argc != 1 || !JS_IsFunction(ctx, argv[0]))
+    return JS_ThrowTypeError(ctx, "setMain takes a function");
+  JS_FreeValue(ctx, loop.main);
+  loop.main = JS_DupValue(ctx, argv[0]);
   return JS_UNDEFINED;
 }
 

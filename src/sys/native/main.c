@@ -20,13 +20,42 @@ static void fill_standard_descriptors(void) {
       return;
 }
 
-static const struct engine_module *module_for(const char *program) {
+/* Of a program that makes the image of its default module's heap instead of running it; for the build. */
+#define IMAGE_MAKER "make-image"
+
+static const char *name_of(const char *program) {
   const char *slash = program == NULL ? NULL : strrchr(program, '/');
-  const char *name = slash == NULL ? program : slash + 1;
-  for (size_t i = 0; name != NULL && i < engine_module_count; i++)
+  return slash != NULL ? slash + 1 : program == NULL ? "" : program;
+}
+
+static const struct engine_module *module_for(const char *name) {
+  for (size_t i = 0; i < engine_module_count; i++)
     if (strcmp(engine_modules[i].name, name) == 0)
       return &engine_modules[i];
   return &engine_modules[0];
+}
+
+static int not_started(void) {
+  dprintf(STDERR_FILENO, "kumite: internal error: the JavaScript engine did not start\n");
+  return STATUS_INTERNAL;
+}
+
+static int run_image(void) {
+  JSValue evaluation;
+  JSContext *ctx = image_open(&evaluation);
+  return ctx == NULL ? not_started() : loop_run(ctx, evaluation);
+}
+
+static int run_module(const struct engine_module *module) {
+  JSContext *ctx = engine_start();
+  if (ctx == NULL)
+    return not_started();
+  JSValue evaluation = engine_evaluate(ctx, module);
+  if (JS_IsException(evaluation)) {
+    engine_print_error(ctx, JS_GetException(ctx));
+    return STATUS_INTERNAL;
+  }
+  return loop_run(ctx, evaluation);
 }
 
 int main(int argc, char **argv) {
@@ -34,17 +63,9 @@ int main(int argc, char **argv) {
   /* A peer that went away is EPIPE of the write that notices. */
   signal(SIGPIPE, SIG_IGN);
   native_module_arguments(argv);
-  JSContext *ctx = engine_start();
-  if (ctx == NULL) {
-    dprintf(STDERR_FILENO, "kumite: internal error: the JavaScript engine did not start\n");
-    return STATUS_INTERNAL;
-  }
-  JSValue evaluation = engine_evaluate(ctx, module_for(argc > 0 ? argv[0] : NULL));
-  if (JS_IsException(evaluation)) {
-    JSValue error = JS_GetException(ctx);
-    engine_print_error(ctx, error);
-    return STATUS_INTERNAL;
-  }
+  const char *name = name_of(argc > 0 ? argv[0] : NULL);
+  if (strcmp(name, IMAGE_MAKER) == 0)
+    return image_make(&engine_modules[0]);
   /* Straight out: the kernel frees faster than we could. */
-  _exit(loop_run(ctx, evaluation));
+  _exit(image_is_present() ? run_image() : run_module(module_for(name)));
 }

@@ -60,6 +60,7 @@ static const JSCFunctionListEntry exports[] = {
     JS_CFUNC_DEF("decodeUtf8", 4, native_decode_utf8),
     JS_CFUNC_DEF("setHandlers", 2, native_set_handlers),
     JS_CFUNC_DEF("setActive", 1, native_set_active),
+    JS_CFUNC_DEF("setMain", 1, native_set_main),
     JS_CFUNC_DEF("epollControl", 4, native_epoll_control),
     JS_CFUNC_DEF("collectGarbage", 0, native_collect_garbage),
     JS_CFUNC_DEF("limitMemory", 2, native_limit_memory),

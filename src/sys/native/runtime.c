@@ -24,6 +24,18 @@ static size_t stack_limit(void) {
   return STACK_MAX;
 }
 
+void engine_limit_stack(JSContext *ctx) {
+  JSRuntime *runtime = JS_GetRuntime(ctx);
+  JS_UpdateStackTop(runtime);
+  JS_SetMaxStackSize(runtime, stack_limit());
+}
+
+void engine_limit_garbage(JSContext *ctx) {
+  /* As QuickJS itself sets it after each collection: half as much again. */
+  size_t threshold = allocator_in_use() / 2 * 3;
+  JS_SetGCThreshold(JS_GetRuntime(ctx), threshold > GC_THRESHOLD ? threshold : GC_THRESHOLD);
+}
+
 static JSValue read_module(JSContext *ctx, const struct engine_module *module) {
   return JS_ReadObject(ctx, module->code, (size_t)(module->end - module->code), JS_READ_OBJ_BYTECODE);
 }
@@ -51,12 +63,12 @@ JSContext *engine_start(void) {
   if (runtime == NULL)
     return NULL;
   JS_SetMemoryLimit(runtime, MEMORY_LIMIT);
-  JS_SetMaxStackSize(runtime, stack_limit());
   JS_SetGCThreshold(runtime, GC_NEVER);
   JS_SetModuleLoaderFunc(runtime, NULL, load_module, NULL);
   JSContext *ctx = JS_NewContextRaw(runtime);
   if (ctx == NULL)
     return NULL;
+  engine_limit_stack(ctx);
   /* All but eval: code comes as bytecode only, and the linker leaves the parser out. */
   JS_AddIntrinsicBaseObjects(ctx);
   JS_AddIntrinsicDate(ctx);
@@ -85,9 +97,7 @@ static JSValue load_and_evaluate(JSContext *ctx, const struct engine_module *mod
 
 JSValue engine_evaluate(JSContext *ctx, const struct engine_module *module) {
   JSValue evaluation = load_and_evaluate(ctx, module);
-  /* As QuickJS itself sets it after each collection: half as much again. */
-  size_t threshold = allocator_in_use() / 2 * 3;
-  JS_SetGCThreshold(JS_GetRuntime(ctx), threshold > GC_THRESHOLD ? threshold : GC_THRESHOLD);
+  engine_limit_garbage(ctx);
   return evaluation;
 }
 

@@ -1,0 +1,52 @@
+/**
+ * The heap of an executable's default module, made by the executable itself before it is complete: the C host writes it
+ * (src/sys/native/image.c), here it becomes a section. An image is of one executable alone, since it is full of addresses
+ * of its functions and data; that adding it moves none of them is checked.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { run } from "./run.ts";
+
+/** As ENGINE_IMAGE_ADDRESS of src/sys/native/engine.h. */
+export const imageAddress = 0x1000_0000;
+
+/** Runs the executable `program` of the directory, whose image becomes the file `image` there. */
+export async function makeImage(directory: string, program: string): Promise<void> {
+  // The name that asks for it (src/sys/native/main.c).
+  await symlink(program, join(directory, "make-image"));
+  const child = spawn("./make-image", { cwd: directory, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  const ended = once(child, "exit") as Promise<[number | null, string | null]>;
+  await pipeline(child.stdout, createWriteStream(join(directory, "image")));
+  const [status, signal] = await ended;
+  if (status !== 0) throw new Error(`the heap's image was not made (${signal ?? `status ${status}`})\n${said}`.trim());
+}
+
+/** Of two executables that are not stripped. @throws Error when what the image refers to is elsewhere in the second one */
+export async function checkSameAddresses(directory: string, before: string, after: string): Promise<void> {
+  const [first, second] = await Promise.all([symbols(directory, before), symbols(directory, after)]);
+  const moved = [...first].find(([symbol, address]) => second.get(symbol) !== address);
+  if (moved !== undefined) throw new Error(`the image of the heap moved ${moved[0]}`);
+}
+
+/** Names and addresses; local names may be there several times, so each has its number. */
+async function symbols(directory: string, program: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  const counts = new Map<string, number>();
+  for (const line of (await run("nm", ["-p", program], { cwd: directory })).split("\n")) {
+    const [, address, type, name] = /^([0-9a-f]+) (\S) (.+)$/.exec(line) ?? [];
+    // The linker's own mark of the end of everything.
+    if (address === undefined || name === undefined || type === "a" || name === "_end") continue;
+    const count = counts.get(name) ?? 0;
+    counts.set(name, count + 1);
+    found.set(`${name} ${count}`, address);
+  }
+  return found;
+}
