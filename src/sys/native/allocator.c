@@ -156,6 +156,25 @@ static void *large_allocate(size_t size) {
 /* There is one runtime. */
 static size_t bytes_in_use;
 
+/*
+ * What an image has is not counted: by growing, the rest tells when it is time to look for garbage, and there is none in
+ * the image.
+ */
+static void count_in(JSMallocState *state, const void *block) {
+  if (is_of_image(block))
+    return;
+  state->malloc_count++;
+  state->malloc_size += header_of(block)->size + sizeof(struct header);
+  bytes_in_use = state->malloc_size;
+}
+
+static void count_out(JSMallocState *state, const void *block) {
+  if (is_of_image(block))
+    return;
+  state->malloc_count--;
+  state->malloc_size -= header_of(block)->size + sizeof(struct header);
+}
+
 size_t allocator_in_use(void) { return bytes_in_use; }
 
 static void *allocate(JSMallocState *state, size_t size) {
@@ -164,9 +183,7 @@ static void *allocate(JSMallocState *state, size_t size) {
   void *block = size <= SMALL_MAX ? small_allocate(rounded_size(size)) : large_allocate(size);
   if (block == NULL)
     return NULL;
-  state->malloc_count++;
-  state->malloc_size += header_of(block)->size + sizeof(struct header);
-  bytes_in_use = state->malloc_size;
+  count_in(state, block);
   return block;
 }
 
@@ -174,8 +191,7 @@ static void release(JSMallocState *state, void *block) {
   if (block == NULL)
     return;
   size_t size = header_of(block)->size;
-  state->malloc_count--;
-  state->malloc_size -= size + sizeof(struct header);
+  count_out(state, block);
   if (size > SMALL_MAX) {
     if (is_of_image(block))
       image_keep(block);
@@ -248,7 +264,6 @@ char *allocator_save(struct allocator_state *state, size_t alignment) {
   state->region_at = region_at;
   state->region_end = region_end;
   state->image_free = image_free;
-  state->bytes_in_use = bytes_in_use;
   return image_end;
 }
 
@@ -257,7 +272,6 @@ void allocator_restore(const struct allocator_state *state) {
   region_at = state->region_at;
   region_end = image_end = state->region_end;
   image_free = state->image_free;
-  bytes_in_use = state->bytes_in_use;
 }
 
 const JSMallocFunctions engine_allocator = {allocate, release, reallocate, usable_size};

@@ -51,7 +51,7 @@ void engine_print_error(JSContext *ctx, JSValueConst error);
 
 extern const JSMallocFunctions engine_allocator;
 void allocator_forked(void);
-/* Bytes that JavaScript holds, as of the last block that it got. */
+/* Bytes that JavaScript holds beside an image, as of the last block that it got. */
 size_t allocator_in_use(void);
 
 #define ALLOCATOR_CLASSES 32
@@ -61,7 +61,6 @@ struct allocator_state {
   char *region_at, *region_end;
   /* Large blocks of the image that are free. */
   void *image_free;
-  size_t bytes_in_use;
 };
 /* From here on every block lies between these, the large ones too. */
 void allocator_place(char *begin, char *end);
