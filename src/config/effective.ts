@@ -64,7 +64,13 @@ export function effectiveConfig(settings: Settings, surroundings: ConfigSurround
     agentTable,
     // Annotations and the command line say `agent.kata`, whatever the file has.
     agent: clampAgent({ ...decide(agentTable, agentKeys, settings), ...settings.given("agent.kata", agentKeys) }),
-    runtime: { ...runtime, hypervisor, create_container_timeout: runtime.create_container_timeout || 60 },
+    runtime: {
+      ...runtime,
+      hypervisor,
+      create_container_timeout: runtime.create_container_timeout || 60,
+      disable_guest_empty_dir:
+        runtime.disable_guest_empty_dir && (era === "3.x" || settings.has("runtime", "disable_guest_empty_dir")),
+    },
     factory: decide("factory", factoryKeys, settings),
     proxyTable,
     proxy: decide(proxyTable, proxyKeys, settings),

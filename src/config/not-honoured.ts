@@ -12,12 +12,10 @@ const tracing = "nothing is traced yet";
 const numa = "a machine has one NUMA node";
 const selinux = "the guest has no SELinux policy";
 const selfMade = "Kumite does this itself";
-const notYet = "it has no effect yet";
 
 const hypervisor: Readonly<Record<string, string>> = {
   ctlpath: "there is no driver for ACRN",
   valid_ctlpaths: "there is no driver for ACRN",
-  guest_hook_path: "hooks of the guest's own are not run",
   guest_extension_images: "the guest has one image",
   seccompsandbox: "QEMU is confined as far as it can be in any case",
   disable_seccomp: clh,
@@ -75,15 +73,13 @@ const runtime: Readonly<Record<string, string>> = {
   jaeger_password: tracing,
   disable_new_netns: network,
   enable_agent_pidns: "no container gets the agent's pid namespace",
-  sandbox_bind_mounts: notYet,
   vfio_mode: vfio,
-  disable_guest_empty_dir: "emptyDir volumes are on the host, but for those in memory, which are in the guest",
-  emptydir_mode: notYet,
+  emptydir_mode: "an emptyDir volume is a directory, of the host or of the guest, not a disk",
   guest_selinux_label: selinux,
   enable_pprof: "the runtime is no Go program",
   dan_conf: network,
   experimental_force_guest_pull: "images are the engine's affair",
-  kubelet_root_dir: notYet,
+  kubelet_root_dir: "volumes of pods are known by the ends of their paths, wherever the kubelet has them",
   pod_resource_api_sock: vfio,
 };
 

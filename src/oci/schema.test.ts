@@ -1,43 +1,11 @@
 /** Our reading of config.json against the runtime specification's own JSON schema. */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { changedAt, placesOf, SchemaFile } from "../../test/support/json-schema.ts";
+import { changedAt, placesOf } from "../../test/support/json-schema.ts";
+import { documents, installed } from "../../test/support/oci-documents.ts";
 import { isKumiteError } from "../util/errors.ts";
-import { validateSpec } from "./validate.ts";
-
-const directory = "/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema";
-const installed = {
-  skip: existsSync(directory) ? false : `${directory} is missing: run \`tools/setup.sh --tests\``,
-};
-
-const throttled = [{ major: 8, minor: 0, rate: 1 }];
-
-/** Where the schema is wider than the specification's text, or than any kernel. */
-const examples = {
-  throttleReadBpsDevice: throttled,
-  throttleWriteBpsDevice: throttled,
-  throttleReadIOPSDevice: throttled,
-  throttleWriteIOPSDevice: throttled,
-  ociVersion: "1.0.2",
-  hostname: "host",
-  personality: { domain: "LINUX" },
-  solaris: undefined,
-  windows: undefined,
-  vm: undefined,
-  zos: undefined,
-};
-
-function documents(): fc.Arbitrary<Record<string, unknown>> {
-  const common = new SchemaFile(directory, "config-schema.json").arbitrary(examples);
-  const linux = new SchemaFile(directory, "config-linux.json", "linux").arbitrary(examples);
-  return fc.tuple(common, linux).map(([document, section]) => {
-    const { solaris: _1, windows: _2, vm: _3, zos: _4, ...rest } = document as Record<string, Record<string, unknown>>;
-    const process = { cwd: "/", ...rest.process, args: ["/bin/sh"] };
-    return { ...rest, process: { ...process, cwd: "/" }, linux: section } as Record<string, unknown>;
-  });
-}
+import { validateProcess, validateSpec } from "./validate.ts";
 
 describe("a configuration that the specification's schema allows", installed, () => {
   it("is accepted", () => {
@@ -71,6 +39,8 @@ describe("a configuration that the specification's schema allows", installed, ()
     const { process: read } = validateSpec({ ociVersion: "1.0.0-rc4", process }, "config.json");
     for (const set of ["bounding", "effective", "inheritable", "ambient", "permitted"] as const) {
       assert.deepEqual(read?.capabilities?.[set], ["CAP_KILL"]);
+      const alone = validateProcess({ cwd: "/", args: ["x"], capabilities: ["CAP_KILL"] }, "process.json");
+      assert.deepEqual(alone.capabilities?.[set], ["CAP_KILL"], "also the file of exec");
     }
     assert.throws(
       () => validateSpec({ ociVersion: "1.0.0", process: { ...process, capabilities: [1] } }, "config.json"),

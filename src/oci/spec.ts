@@ -258,8 +258,8 @@ function linuxSchema() {
     devices: opt(
       v.array(
         object({
-          path: absolutePath(),
           type: v.picklist(["c", "b", "u", "p"]),
+          path: absolutePath(),
           major: opt(int64()),
           minor: opt(int64()),
           fileMode: opt(uint32()),

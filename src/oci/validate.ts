@@ -23,15 +23,14 @@ const hint = "`kumite spec` writes a correct config.json to compare with";
 
 /** `file` is for errors only. Fails with `oci/spec-invalid` naming file and key. */
 export function validateSpec(document: unknown, file: string): OciSpec {
-  spreadCapabilities(document);
+  if (isRecord(document)) spreadCapabilities(document.process);
   checkDocument(specSchema(), document, file);
   // The schema copies only what it lists; the document itself also has the keys of other versions, for the agent.
   return document as OciSpec;
 }
 
 /** Versions before 1.0.0-rc5 have one list for all sets. */
-function spreadCapabilities(document: unknown): void {
-  const process = isRecord(document) ? document.process : undefined;
+function spreadCapabilities(process: unknown): void {
   if (!isRecord(process) || !Array.isArray(process.capabilities)) return;
   const list = process.capabilities;
   process.capabilities = { bounding: list, effective: list, inheritable: list, ambient: list, permitted: list };
@@ -39,6 +38,7 @@ function spreadCapabilities(document: unknown): void {
 
 /** As `validateSpec`, for `process` alone. */
 export function validateProcess(document: unknown, file: string): OciProcess {
+  spreadCapabilities(document);
   checkDocument(processSchema(), document, file);
   return document as OciProcess;
 }

@@ -13,6 +13,7 @@ import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
 import { guestSharedDirectory } from "../storage/guest-paths.ts";
 import type { GuestStorage } from "../storage/guest-storage.ts";
+import { shareSandboxMounts } from "../storage/share-container.ts";
 import { makeSharedTree, type SharedTree } from "../storage/shared-tree.ts";
 import { linked } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
@@ -79,7 +80,11 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   const warm = await takeWarm(sandbox, request, disks);
   const tree = warm?.tree ?? (await makeSharedTree(host.os, journal, host.paths.shared));
   const needs = { ...request, view: tree.view, disks, warm };
-  const { vm, directory, build } = await startAndShare(sandbox, needs, () => request.share(tree), signal);
+  const share = async (): Promise<void> => {
+    await shareSandboxMounts(host.os, tree, host.config.runtime.sandboxBindMounts);
+    await request.share(tree);
+  };
+  const { vm, directory, build } = await startAndShare(sandbox, needs, share, signal);
   sandbox.state = { phase: "running", vm, tree, sharing: directory !== undefined };
   await introduce(sandbox, vm, directory, request.hostname, signal);
   host.timeline.mark("sandbox");
@@ -223,6 +228,7 @@ async function introduce(
   signal: AbortSignal,
 ): Promise<void> {
   const { id } = host;
+  const { guestHookPath } = hypervisorConfigOf(host.config);
   const options = { signal, timeoutMs: callTimeoutMs };
   const calls: Promise<unknown>[] = [];
   if (vm.capabilities.ownClock) {
@@ -234,7 +240,10 @@ async function introduce(
     storages.unshift({ ...share, mountPoint: guestSharedDirectory, options: [...share.options] });
   }
   calls.push(
-    vm.agent.createSandbox({ hostname, sandboxId: id, storages, kernelModules: modulesOf(host.config) }, options),
+    vm.agent.createSandbox(
+      { hostname, sandboxId: id, storages, guestHookPath, kernelModules: modulesOf(host.config) },
+      options,
+    ),
   );
   await Promise.all(calls);
 }

@@ -37,6 +37,9 @@ export function cloningOf(
   }
   if (volumes.disks.length > 0) return impossible("a volume is a disk, which a template's machine does not have");
   // 9p, all that a clone has, cannot make sockets and fifos, which a file never needs and a reader never makes.
+  const mount = config.runtime.sandboxBindMounts.find(({ readOnly }) => !readOnly);
+  if (mount !== undefined)
+    return impossible(`${mount.path} (sandbox_bind_mounts) can be written to, which needs virtio-fs`);
   const written = mounts.volumes.find((volume) => volume.kind === "directory" && !volume.readonly);
   if (written !== undefined) return impossible(`the volume ${written.source} can be written to, which needs virtio-fs`);
   const scope = scopeOf(config.factory, root, annotations);

@@ -12,15 +12,18 @@ import { sharedTree } from "./storage-choices.ts";
 
 /** @throws KumiteError `oci/unsupported` for a container that has such files where the configuration wants none shared */
 export function sharingFor({ host }: Sandbox, { id, bundle }: Container, plan: StoragePlan): boolean {
+  const { sandboxBindMounts } = host.config.runtime;
   if (!mayShare(host.config)) {
-    if (!sharesFiles(plan)) return false;
-    throw unshared(`container ${id} has files of the host, and shared_fs is "none"`, {
+    if (!sharesFiles(plan) && sandboxBindMounts.length === 0) return false;
+    const whose = sharesFiles(plan) ? `container ${id}` : "every sandbox (sandbox_bind_mounts)";
+    throw unshared(`${whose} has files of the host, and shared_fs is "none"`, {
       hint: 'set shared_fs = "virtio-fs" in [hypervisor.qemu]; with "none" roots and volumes are disks or images',
       data: { id },
     });
   }
   // What will join a pod is not known yet.
-  return containerTypeOf(bundle.spec.annotations) !== "single_container" || sharesFiles(plan);
+  const isPod = containerTypeOf(bundle.spec.annotations) !== "single_container";
+  return isPod || sharesFiles(plan) || sandboxBindMounts.length > 0;
 }
 
 /** @throws KumiteError `oci/unsupported` for one that is added and has such files, where the machine shares none */

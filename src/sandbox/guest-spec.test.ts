@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
+import { documents, installed } from "../../test/support/oci-documents.ts";
 import type { Bundle, BundleSpec } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
+import { validateSpec } from "../oci/validate.ts";
 import { isKumiteError } from "../util/errors.ts";
 import { guestSpecOf } from "./guest-spec.ts";
 import type { Surroundings } from "./shared-namespaces.ts";
@@ -34,6 +37,35 @@ describe("the specification for the guest", () => {
     assert.ok(!spec.linux.namespaces?.some(({ type }) => type === "network"));
     assert.ok(!("cgroupsPath" in spec.linux) && !("mountLabel" in spec.linux));
     assert.ok(!("selinuxLabel" in spec.process) && !("apparmorProfile" in spec.process));
+  });
+
+  it("has no annotations that configure machines, no device that only the host has, and variables alone", () => {
+    const { spec, notes } = converted((given) => {
+      given.annotations = {
+        "com.example": "kept",
+        "io.katacontainers.config.hypervisor.kernel": "/host/kernel",
+        "io.katacontainers.config_path": "/host/file",
+        "io.katacontainers.pkg.oci.container_type": "pod_container",
+      };
+      given.linux.devices = [
+        { type: "c", path: "/dev/vfio/7", major: 10, minor: 196 },
+        { type: "c", path: "/dev/fuse", major: 10, minor: 229 },
+      ];
+      given.process.env = ["A=1", "B", "=2", "C="];
+    });
+    assert.deepEqual(spec.annotations, {
+      "com.example": "kept",
+      "io.katacontainers.pkg.oci.container_type": "pod_container",
+    });
+    assert.deepEqual(
+      spec.linux.devices?.map(({ path }) => path),
+      ["/dev/fuse"],
+    );
+    assert.deepEqual(spec.process.env, ["A=1", "C="]);
+    assert.deepEqual(notes, [
+      "process.env[1] is left out: it is not NAME=value",
+      "linux.devices[0] is left out: devices of the host cannot be given to a machine yet",
+    ]);
   });
 
   it("has all limits, by the numbers of the guest", () => {
@@ -85,6 +117,45 @@ describe("the specification for the guest", () => {
     });
     assert.throws(change("SCMP_ACT_NOTIFY"), { code: "oci/unsupported" });
   });
+
+  it(
+    "is one of the schema too, made from any that the schema allows, with nothing in it that is the host's",
+    installed,
+    () => {
+      const around: Surroundings = { owns: () => true, first: undefined };
+      fc.assert(
+        fc.property(documents(), (document) => {
+          const spec = validateSpec(structuredClone(document), "config.json") as BundleSpec;
+          // What a profile may say is no matter of the schema alone.
+          delete spec.linux.seccomp;
+          delete spec.linux.sysctl;
+          // They can be joined nowhere.
+          for (const namespace of spec.linux.namespaces ?? []) {
+            if (namespace.type === "mount" || namespace.type === "time") delete namespace.path;
+          }
+          const bundle: Bundle = {
+            path: "/b",
+            configFile: "/b/config.json",
+            rootfs: "/b/r",
+            rootfsKind: "directory",
+            spec,
+          };
+          const { spec: guest } = guestSpecOf(bundle, "/guest/rootfs", [], { guestSeccomp: true }, around);
+          validateSpec(structuredClone(guest), "guest.json");
+          assert.equal(guest.root.path, "/guest/rootfs");
+          for (const key of ["cgroupsPath", "mountLabel"]) assert.ok(!(key in guest.linux), key);
+          for (const key of ["selinuxLabel", "apparmorProfile"]) assert.ok(!(key in guest.process), key);
+          for (const { type, path } of guest.linux.namespaces ?? []) {
+            assert.notEqual(type, "network");
+            assert.equal(path, undefined, `the ${type} namespace is made in the guest`);
+          }
+          for (const name of Object.keys(guest.hooks ?? {})) assert.match(name, /^(create|start)Container$/);
+          for (const entry of guest.process.env ?? []) assert.match(entry, /^[^=]+=/);
+        }),
+        { numRuns: 300 },
+      );
+    },
+  );
 
   it("leaves the given one as it is", () => {
     const spec = defaultSpec();

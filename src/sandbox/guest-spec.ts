@@ -7,6 +7,7 @@ import type { Bundle, BundleSpec } from "../oci/bundle.ts";
 import type { OciHooks, OciLinux, OciMount, OciProcess, OciSeccomp } from "../oci/spec.ts";
 import { readProfile } from "../seccomp/read-profile.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
+import { isBelow } from "../util/path.ts";
 import type { Surroundings } from "./shared-namespaces.ts";
 
 export interface GuestSpec {
@@ -32,7 +33,7 @@ export function guestSpecOf(
   around: Surroundings,
 ): GuestSpec {
   const { spec } = bundle;
-  const { hooks, hostname, domainname, ...rest } = spec;
+  const { hooks, hostname, domainname, annotations, ...rest } = spec;
   // They are the sandbox's: one that is added must not rename the others.
   const names = around.first === undefined ? { hostname, domainname } : {};
   const { linux, sharesPids } = linuxForGuest(bundle, guestSeccomp, around);
@@ -41,6 +42,7 @@ export function guestSpecOf(
     spec: {
       ...rest,
       ...withoutUndefined(names),
+      ...(annotations === undefined ? {} : { annotations: annotationsForGuest(annotations) }),
       root: { ...spec.root, path: rootfs },
       mounts: [...mounts],
       process: processForGuest(spec.process),
@@ -52,10 +54,20 @@ export function guestSpecOf(
   };
 }
 
-/** Labels and profiles name policies of the host's kernel. Also for `exec`. */
+/** Labels and profiles name policies of the host's kernel; what is no variable is left out. Also for `exec`. */
 export function processForGuest(process: OciProcess): OciProcess {
-  const { apparmorProfile: _profile, selinuxLabel: _label, ...rest } = process;
-  return rest;
+  const { apparmorProfile: _profile, selinuxLabel: _label, env, ...rest } = process;
+  return env === undefined ? rest : { ...rest, env: env.filter(isVariable) };
+}
+
+function isVariable(entry: string): boolean {
+  return entry.indexOf("=") > 0;
+}
+
+/** What configures a machine is the host's affair, files of the host among it. */
+function annotationsForGuest(annotations: NonNullable<BundleSpec["annotations"]>): Record<string, string> {
+  const kept = Object.entries(annotations).filter(([name]) => !name.startsWith("io.katacontainers.config"));
+  return Object.fromEntries(kept);
 }
 
 /** Those of the runtime's side run on the host. */
@@ -71,7 +83,7 @@ function linuxForGuest(
   guestSeccomp: boolean,
   around: Surroundings,
 ): { readonly linux: OciLinux; readonly sharesPids: boolean } {
-  const { cgroupsPath: _host, mountLabel: _label, seccomp, ...linux } = bundle.spec.linux;
+  const { cgroupsPath: _host, mountLabel: _label, seccomp, devices, ...linux } = bundle.spec.linux;
   const filtered = guestSeccomp && seccomp !== undefined;
   if (filtered) checkSeccomp(bundle, seccomp);
   const namespaces: NonNullable<OciLinux["namespaces"]> = [];
@@ -87,7 +99,11 @@ function linuxForGuest(
   }
   refuseNetworkParameters(bundle);
   const ids = idMappings(linux, around);
-  return { linux: { ...linux, ...ids, namespaces, ...(filtered ? { seccomp } : {}) }, sharesPids };
+  const kept = devices?.filter(({ path }) => !isBelow("/dev/vfio", path));
+  return {
+    linux: { ...linux, ...ids, namespaces, ...(kept && { devices: kept }), ...(filtered && { seccomp }) },
+    sharesPids,
+  };
 }
 
 /** By a path of the sandbox's: the same for all of it, one like it (user), or its own in any case (cgroup). */
@@ -163,6 +179,12 @@ function notesAbout({ linux, process }: BundleSpec, guestSeccomp: boolean): stri
   const network = linux.namespaces?.find(({ type }) => type === "network");
   if (network === undefined || network.path !== undefined) {
     notes.push("networking is not there yet: the container has no interface but the loopback");
+  }
+  const unusual = process.env?.findIndex((entry) => !isVariable(entry)) ?? -1;
+  if (unusual >= 0) notes.push(`process.env[${unusual}] is left out: it is not NAME=value`);
+  const passed = linux.devices?.findIndex(({ path }) => isBelow("/dev/vfio", path)) ?? -1;
+  if (passed >= 0) {
+    notes.push(`linux.devices[${passed}] is left out: devices of the host cannot be given to a machine yet`);
   }
   if (process.apparmorProfile) notes.push("process.apparmorProfile is not applied: the guest has no such profile");
   if (process.selinuxLabel) notes.push("process.selinuxLabel is not applied: the guest has no SELinux policy");

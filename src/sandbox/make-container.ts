@@ -21,7 +21,7 @@ import { type ConsoleSize, SandboxProcess } from "./process.ts";
 import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { surroundingsIn, surroundingsOfFirst } from "./shared-namespaces.ts";
-import { rootfsChoices, workshopOf } from "./storage-choices.ts";
+import { storageChoices, workshopOf } from "./storage-choices.ts";
 import { watchProcess } from "./watch.ts";
 
 export interface CreateRequest {
@@ -69,12 +69,17 @@ export async function makeContainer(
   if (sandbox.state.phase === "empty") await applyAnnotations(sandbox, bundle.spec.annotations);
   const around = sandbox.isOwn(request) ? surroundingsOfFirst(bundle) : surroundingsIn(sandbox);
   const { config } = sandbox.host;
-  const plan = await planStorage(os, bundle, id, rootfsChoices(sandbox), signal);
-  if (sandbox.isOwn(request)) sandbox.sharedMemory = sharedMemoryOf(plan.guest.mounts);
+  const plan = await planStorage(os, bundle, id, storageChoices(sandbox), signal);
+  if (sandbox.isOwn(request)) {
+    sandbox.sharedMemory = sharedMemoryOf(plan.guest.mounts);
+    sandbox.guestRoot = plan.guest.rootfs;
+  }
   const mounts = sandbox.sharedMemory === undefined ? plan.guest.mounts : withSharedMemory(plan.guest.mounts);
   const guest = guestSpecOf(bundle, plan.guest.rootfs, mounts, config, around);
   const notices = [...guest.notes, ...plan.notes];
   for (const notice of notices) log.warn(notice, { container: id });
+  const shm = sandbox.sharedMemory?.options.find((option) => option.startsWith("size="));
+  log.debug("the container is planned", { container: id, bundle: bundle.path, rootfs: bundle.rootfs, shm });
 
   const container = addContainer(sandbox, request, bundle, place, await claimedMs(sandbox, place));
   timeline.mark("request");

@@ -75,6 +75,8 @@ export class Sandbox {
   resources: HostResources | undefined;
   /** Set by `make-container.ts`: /dev/shm of all its containers. */
   sharedMemory: SharedMemory | undefined;
+  /** Set by `make-container.ts`: where the guest has the root of the container that it was made with. */
+  guestRoot: string | undefined;
   /** Set by `boot.ts`: keeps what the guest prints. */
   console: RingFile | undefined;
   /** Set by who finds out that the machine failed. */

@@ -42,6 +42,7 @@ function whyNot(
   if (rootfs.kind === "disk" || rootfs.lower.kind === "disk")
     return "its root file system is a disk of somebody else's";
   if (rootfs.lower.kind === "shared") return "no image could be made of its root file system, which is shared instead";
+  if (config.runtime.sandboxBindMounts.length > 0) return "every sandbox has files of the host (sandbox_bind_mounts)";
   if (sharesFiles(plan)) return "files of the host are shared with it, whose daemon cannot be copied";
   if (volumes.disks.length > 0) return "a volume of it is a disk of somebody else's";
   return undefined;

@@ -2,6 +2,7 @@
  * Ends a sandbox: its containers, its machine, and everything it made on the host. What others made, the ids and the records
  * among it, stays for `recover.ts`. Runs once, to its end, whatever fails on the way and whoever asks.
  */
+import { hypervisorConfigOf } from "../config/config.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
 import type { Vm } from "../vm/vm.ts";
 import { endProcesses, lastWords } from "./end-processes.ts";
@@ -11,6 +12,8 @@ import type { Sandbox } from "./sandbox.ts";
 
 /** For the guest to write back and to unmount. */
 const destroyTimeoutMs = 3000;
+/** The same where it has hooks of its own to run. */
+const destroyWithHooksTimeoutMs = 15_000;
 
 /** Resolves when the sandbox has ended. Never rejects: what could not be undone is in the log and in the journals. */
 export function stopSandbox(sandbox: Sandbox): Promise<void> {
@@ -51,10 +54,12 @@ function containersOf(sandbox: Sandbox) {
 }
 
 async function stopMachine(sandbox: Sandbox, vm: Vm): Promise<void> {
-  const { log } = sandbox.host;
+  const { log, config } = sandbox.host;
+  const hasHooks = hypervisorConfigOf(config).guestHookPath !== "";
+  const timeoutMs = hasHooks ? destroyWithHooksTimeoutMs : destroyTimeoutMs;
   await Promise.all([...sandbox.containers.keys()].map((id) => lastWords(sandbox, id)));
   try {
-    await vm.agent.destroySandbox({}, { timeoutMs: destroyTimeoutMs });
+    await vm.agent.destroySandbox({}, { timeoutMs });
   } catch (error) {
     log.debug(`the guest could not be told to end: ${messageOf(error)}`, { phase: "stop" });
   }

@@ -2,10 +2,9 @@
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
-import type { StoragePlan } from "../storage/container-storage.ts";
+import type { StorageChoices, StoragePlan } from "../storage/container-storage.ts";
 import { sharedTag } from "../storage/guest-paths.ts";
 import { guestWritten } from "../storage/guest-written.ts";
-import type { RootfsChoices } from "../storage/rootfs/choose-rootfs.ts";
 import type { RootfsWorkshop } from "../storage/rootfs/make-rootfs.ts";
 import { diskBusOf } from "../vm/disk-bus.ts";
 import { driverFor } from "../vm/driver-for.ts";
@@ -14,9 +13,9 @@ import type { Sandbox } from "./sandbox.ts";
 const mebi = 1024 * 1024;
 
 /** What there can be for a container that is made now. */
-export function rootfsChoices({ host: { os, config }, state, containers }: Sandbox): RootfsChoices {
+export function storageChoices({ host: { os, config }, state, containers, guestRoot }: Sandbox): StorageChoices {
   const { block } = hypervisorConfigOf(config);
-  const { rootfsWrites, rootfsBlockDevices } = config.runtime;
+  const { rootfsWrites, rootfsBlockDevices, guestEmptyDirs } = config.runtime;
   const { disks, hotplug } = driverFor(os, config).capabilities;
   const isFirst = state.phase === "empty";
   return {
@@ -26,8 +25,14 @@ export function rootfsChoices({ host: { os, config }, state, containers }: Sandb
     disks: disks.includes("virtio-blk") && (isFirst || hotplug.includes("disk")),
     // A machine that runs has few places for further disks: they are for those who ask for one.
     images: isFirst,
-    guestWritten: guestWritten([...containers.values()].map(({ bundle }) => bundle)),
+    guestWritten: [...writableMounts(config), ...guestWritten([...containers.values()].map(({ bundle }) => bundle))],
+    ...(guestEmptyDirs && { emptyDirs: (own: string) => `${guestRoot ?? own}/local` }),
   };
+}
+
+/** Of those that every sandbox has. */
+function writableMounts({ runtime }: Config): string[] {
+  return runtime.sandboxBindMounts.filter(({ readOnly }) => !readOnly).map(({ path }) => path);
 }
 
 /** What a machine has to have for disks that few have; `joins`: for those of later containers too. */

@@ -16,6 +16,11 @@ import { guestRootfsOf } from "./rootfs/guest-rootfs.ts";
 import { makeRootfs, type RootfsWorkshop } from "./rootfs/make-rootfs.ts";
 import type { RootfsPlan } from "./rootfs/rootfs-plan.ts";
 
+export interface StorageChoices extends RootfsChoices {
+  /** Where in the guest emptyDir volumes are, by where the container's root is; absent: on the host. */
+  readonly emptyDirs?: (guestRootfs: string) => string;
+}
+
 export interface StoragePlan {
   readonly rootfs: RootfsPlan;
   /** Of its disk, if it is one. */
@@ -41,15 +46,15 @@ export async function planStorage(
   os: Os,
   bundle: Bundle,
   containerId: string,
-  choices: RootfsChoices,
+  choices: StorageChoices,
   signal?: AbortSignal,
 ): Promise<StoragePlan> {
-  const mounts = await planMounts(os, bundle, containerId, choices);
-  const none: DiskVolumes = { disks: [], storages: [], devices: [] };
-  const volumes = choices.disks ? await planDiskVolumes(os, bundle, containerId, mounts.disks, choices.diskBus) : none;
   const { plan, notes } = await chooseRootfs(os, bundle, choices, signal);
   const bus = plan.kind === "disk" ? choices.diskBus() : layerBus;
   const root = guestRootfsOf(containerId, plan, guestRootfs(containerId), guestDriver(bus));
+  const mounts = await planMounts(os, bundle, containerId, { ...choices, emptyDirs: choices.emptyDirs?.(root.path) });
+  const none: DiskVolumes = { disks: [], storages: [], devices: [] };
+  const volumes = choices.disks ? await planDiskVolumes(os, bundle, containerId, mounts.disks, choices.diskBus) : none;
   return {
     rootfs: plan,
     rootBus: bus,

@@ -59,7 +59,8 @@ export async function planDiskVolumes(
   }
   const rules = spec.linux.resources?.devices ?? [];
   for (const [index, device] of (spec.linux.devices ?? []).entries()) {
-    const rule = device.type === "b" ? ruleFor(device, rules) : undefined;
+    const isDisk = device.type === "b" && !removable.has(device.major ?? 0);
+    const rule = isDisk ? ruleFor(device, rules) : undefined;
     const node = rule === undefined ? undefined : await nodeOf(os, device);
     if (rule === undefined || node === undefined) continue;
     const readOnly = !(rule.access ?? "").includes("w");
@@ -108,6 +109,9 @@ function ruleFor({ major, minor }: OciDevice, rules: readonly OciDeviceRule[]): 
     (rule) => rule.allow && rule.type === "b" && rule.major === major && rule.minor === minor && rule.access !== "m",
   );
 }
+
+/** Major numbers of floppy and CD-ROM drives of Linux, whose media come and go. */
+const removable: ReadonlySet<number> = new Set([2, 11, 15, 16, 17, 18, 20, 23, 24, 25, 26, 27, 28, 29, 32]);
 
 /** On the host: mostly under the same name as in the container, else as the kernel calls it. */
 async function nodeOf(

@@ -8,6 +8,9 @@ export const sharedTag = "kataShared";
 /** Where the guest mounts it. */
 export const guestSharedDirectory = "/run/kata-containers/shared/containers";
 
+/** In the shared directory: what is shared with every sandbox (`sandbox_bind_mounts`), by the last parts of its paths. */
+export const sandboxMounts = "sandbox-mounts";
+
 export function guestRootfs(containerId: string): string {
   return `${guestSharedDirectory}/${containerId}/rootfs`;
 }

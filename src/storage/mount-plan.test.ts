@@ -8,7 +8,7 @@ import type { Bundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import type { OciMount, OciResources } from "../oci/spec.ts";
 import type { Os } from "../sys/os.ts";
-import { isKumiteError } from "../util/errors.ts";
+import { isKumiteError, SystemError } from "../util/errors.ts";
 import { type MountPlan, planMounts } from "./mount-plan.ts";
 
 const os = testOs();
@@ -24,12 +24,18 @@ describe("the plan of a container's mounts", () => {
   });
   after(() => rm(place, { recursive: true }));
 
-  function plan(mounts: OciMount[], using: Os = os, disks = true, resources: OciResources = {}): Promise<MountPlan> {
+  function plan(
+    mounts: OciMount[],
+    using: Os = os,
+    disks = true,
+    resources: OciResources = {},
+    emptyDirs?: string,
+  ): Promise<MountPlan> {
     const base = defaultSpec();
     const spec = { ...base, mounts, linux: { ...base.linux, resources } };
     const files = { path: place, configFile: `${place}/config.json`, rootfs: `${place}/rootfs` };
     const bundle: Bundle = { ...files, rootfsKind: "directory", spec };
-    return planMounts(using, bundle, "web", { disks });
+    return planMounts(using, bundle, "web", { disks, emptyDirs });
   }
 
   async function complaint(mount: OciMount): Promise<string> {
@@ -86,34 +92,26 @@ describe("the plan of a container's mounts", () => {
     assert.deepEqual(await plan([mount]), { volumes: [], disks: [], storages: [], guestMounts: [mount], notes: [] });
   });
 
-  it("gives shared memory of the host's size as a file system of the guest", async () => {
+  it("gives shared memory as large as what the engine made for it, as a file system of the guest", async () => {
     const source = `${place}/data`;
-    const table: Os["mounts"]["table"] = async () => [
-      {
-        id: 1,
-        parentId: 0,
-        root: "/",
-        target: source,
-        type: "tmpfs",
-        source: "shm",
-        options: ["rw", "size=64000k"],
-        optionalFields: [],
-      },
-    ];
     const options = ["bind", "rprivate", "nosuid", "noexec", "nodev"];
     const mount = { destination: "/dev/shm", type: "bind", source, options };
-    const { volumes, guestMounts } = await plan([mount], { ...os, mounts: { ...os.mounts, table } });
+    const capacityBytes = async (path: string) => (path === source ? 65_536_000 : 1);
+    const { volumes, guestMounts } = await plan([mount], { ...os, files: { ...os.files, capacityBytes } });
     assert.deepEqual(volumes, []);
     assert.deepEqual(guestMounts, [
       {
         destination: "/dev/shm",
         type: "tmpfs",
         source: "shm",
-        options: ["nosuid", "noexec", "nodev", "mode=1777", "size=64000k"],
+        options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536000"],
       },
     ]);
-    const [other] = (await plan([mount])).guestMounts;
-    assert.ok(other?.options?.includes("size=65536k"));
+    const [own] = (await plan([{ ...mount, source: "/dev/shm" }])).guestMounts;
+    assert.ok(own?.options?.includes(`size=${64 * 1024 * 1024}`), "the host's own says nothing");
+    const failing = async () => Promise.reject(new SystemError("EIO", "statfs", source));
+    const files = { ...os.files, capacityBytes: failing };
+    await assert.rejects(plan([mount], { ...os, files }), /mounts\[0\]\.source: .*data cannot be mounted: /);
   });
 
   it("makes what a pod shares in memory the machine's own", async () => {
@@ -133,9 +131,14 @@ describe("the plan of a container's mounts", () => {
     assert.deepEqual(planned.storages, [{ ...storage, mountPoint }]);
     assert.deepEqual(planned.guestMounts, [{ ...mount, source: mountPoint }]);
     assert.deepEqual(planned.volumes, []);
-    // One that is on a disk of the host stays there.
-    const elsewhere = await plan([mount], { ...using, mounts: { ...os.mounts, table: async () => [] } });
-    assert.equal(elsewhere.volumes[0]?.source, source);
+    // One that is on a disk of the host stays there, unless the configuration wants it in the guest.
+    const onDisk = { ...using, mounts: { ...os.mounts, table: async () => [] } };
+    assert.equal((await plan([mount], onDisk)).volumes[0]?.source, source);
+    const local = await plan([mount], onDisk, true, {}, "/guest/root/local");
+    const directory = `/guest/root/local/${mountPoint.slice(mountPoint.lastIndexOf("/") + 1)}`;
+    const made = { driver: "local", source: "local", fstype: "local", options: ["mode=0777"], mountPoint: directory };
+    assert.deepEqual(local.storages, [made]);
+    assert.deepEqual([local.volumes, local.guestMounts], [[], [{ ...mount, source: directory }]]);
   });
 
   it("sets huge pages aside in the machine, as many as the container may use", async () => {

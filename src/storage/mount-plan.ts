@@ -6,12 +6,12 @@ import type { Bundle } from "../oci/bundle.ts";
 import { isBindMount, isReadOnlyMount } from "../oci/mount.ts";
 import { isKnownMountOption } from "../oci/mount-options.ts";
 import type { OciMount } from "../oci/spec.ts";
-import type { MountEntry, Os } from "../sys/os.ts";
+import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
-import { baseName, isBelow, normalizePath, resolvePath } from "../util/path.ts";
-import { sha256Hex } from "../util/sha256.ts";
+import { isBelow, normalizePath, resolvePath } from "../util/path.ts";
 import { type DirectVolume, directVolumeAt } from "./direct-volume.ts";
 import { guestDiskNode, type MountedDisk } from "./disk-volumes.ts";
+import { emptyDirectory } from "./empty-directory.ts";
 import { guestVolume } from "./guest-paths.ts";
 import type { GuestStorage } from "./guest-storage.ts";
 import { writtenAbove } from "./guest-written.ts";
@@ -70,8 +70,8 @@ const commonDevices: ReadonlyMap<bigint, string> = new Map([
   [0x109n, "/dev/urandom"],
 ]);
 
-/** Of /dev/shm where nothing says otherwise, as other runtimes have it. */
-const defaultShmSize = "65536k";
+/** Of /dev/shm where nothing says otherwise, in bytes, as other runtimes have it. */
+const defaultShmSize = `${64 * 1024 * 1024}`;
 
 type Placement =
   | { readonly kind: "guest"; readonly mount: OciMount }
@@ -86,6 +86,8 @@ export interface MountAbilities {
   readonly disks: boolean;
   /** Directories of the host that the guest writes to already (`guestWritten`); default none. */
   readonly guestWritten?: readonly string[];
+  /** Where in the guest emptyDir volumes of a pod are; default: on the host. */
+  readonly emptyDirs?: string | undefined;
 }
 
 /**
@@ -130,7 +132,7 @@ async function place(
   // The guest's own: what the host has there says nothing about the virtual machine.
   if (isBelow("/proc", source) || isBelow("/sys", source)) return { kind: "guest", mount: bindOf(mount, source) };
   const { kind, deviceNumber } = await lookAt(os, bundle, index, source);
-  if (destination === "/dev/shm") return placeSharedMemory(os, mount, source);
+  if (destination === "/dev/shm") return placeSharedMemory(os, bundle, mount, index, source);
   const beneath = writtenAbove(abilities.guestWritten ?? [], source);
   // The guest may have made it itself, for any device of the host.
   if (beneath !== undefined && (kind === "disk" || kind === "device")) throw notTrusted(bundle, index, source, beneath);
@@ -143,8 +145,8 @@ async function place(
   if (kind === "device" || kind === "disk") {
     return { kind: "left-out", note: `mount on ${destination} is left out: ${source} is a device of the host` };
   }
-  const memory = kind === "directory" ? await memoryVolume(os, bundle, index, source) : undefined;
-  if (memory !== undefined) return { kind: "storage", storage: memory, mount: bindOf(mount, memory.mountPoint) };
+  const empty = kind === "directory" ? await emptyDirectory(os, bundle, index, source, abilities) : undefined;
+  if (empty !== undefined) return { kind: "storage", storage: empty, mount: bindOf(mount, empty.mountPoint) };
   const direct = kind === "directory" ? await directVolumeAt(os, bundle, index, source) : undefined;
   if (direct !== undefined) return placeDirect(bundle, id, abilities, mount, index, direct);
   const recursive = !options.includes("bind") || options.includes("rbind");
@@ -221,64 +223,30 @@ function placeOverlay(id: string, mount: OciMount, index: number): Placement {
   return { kind: "volume", volume, mount: bindOf({ ...mount, options: ["bind", ...words] }, guestVolume(id, index)) };
 }
 
-/** Shared memory must be the guest's: what lies in a tmpfs of the host could not be mapped by two processes alike. */
-async function placeSharedMemory(os: Os, mount: OciMount, source: string): Promise<Placement> {
-  const size = sizeOf(await os.mounts.table(), source) ?? defaultShmSize;
+/**
+ * Shared memory must be the guest's: what lies in a tmpfs of the host could not be mapped by two processes alike. It is as
+ * large as what an engine has made for it; the host's own says nothing about a container.
+ */
+async function placeSharedMemory(
+  os: Os,
+  bundle: Bundle,
+  mount: OciMount,
+  index: number,
+  source: string,
+): Promise<Placement> {
+  const size = source === "/dev/shm" ? defaultShmSize : await capacityOf(os, bundle, index, source);
   const kept = (mount.options ?? []).filter((option) => !/^r?(bind|private|shared|slave|unbindable)$/.test(option));
   const options = [...new Set([...kept, "nosuid", "noexec", "nodev", "mode=1777", `size=${size}`])];
   return { kind: "guest", mount: { destination: mount.destination, type: "tmpfs", source: "shm", options } };
 }
 
-/**
- * What a pod's containers share in memory (an emptyDir of medium Memory or HugePages, which a kubelet keeps in a tmpfs or
- * hugetlbfs of the host) is memory of their machine: the first that mounts it makes it.
- */
-async function memoryVolume(os: Os, bundle: Bundle, index: number, source: string): Promise<GuestStorage | undefined> {
-  if (!source.split("/").includes("kubernetes.io~empty-dir")) return undefined;
-  const mounts = await os.mounts.table();
-  const mount = mounts.findLast((entry) => entry.target === source);
-  const mountPoint = `/run/kata-containers/sandbox/ephemeral/${sha256Hex(source).slice(0, 16)}-${baseName(source)}`;
-  const driver = "ephemeral";
-  switch (mount?.type) {
-    case "tmpfs": {
-      const size = sizeOf(mounts, source);
-      const options = ["mode=777", ...(size === undefined ? [] : [`size=${size}`])];
-      return { driver, source: "tmpfs", fstype: "tmpfs", options, mountPoint };
-    }
-    case "hugetlbfs": {
-      const options = ["mode=777", ...hugePagesOf(bundle, index, mount)];
-      return { driver, source: "nodev", fstype: "hugetlbfs", options, mountPoint };
-    }
-    default:
-      return undefined;
+async function capacityOf(os: Os, bundle: Bundle, index: number, source: string): Promise<string> {
+  try {
+    return `${await os.files.capacityBytes(source)}`;
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw missing(bundle, `mounts[${index}].source`, source, messageOf(error));
   }
-}
-
-/** As many as the container may use: they are set aside in the guest. */
-function hugePagesOf({ spec, configFile }: Bundle, index: number, { options }: MountEntry): string[] {
-  const pageBytes = bytesIn(options.find((option) => option.startsWith("pagesize="))?.slice("pagesize=".length));
-  const limits = spec.linux.resources?.hugepageLimits ?? [];
-  const limit = limits.find(({ pageSize }) => pageBytes !== undefined && bytesIn(pageSize) === pageBytes)?.limit;
-  if (pageBytes !== undefined && limit !== undefined) return [`pagesize=${pageBytes}`, `size=${limit}`];
-  const key = `mounts[${index}]`;
-  const what = `${configFile}: ${key}: a volume of huge pages needs a limit of pages of its size`;
-  throw new KumiteError("oci/unsupported", what, {
-    phase: "storage.plan",
-    hint: "give the container a limit of huge pages (linux.resources.hugepageLimits): so many its machine sets aside",
-    data: { file: configFile, key },
-  });
-}
-
-/** `2M` as the kernel writes it, `2MB` as the specification does. */
-function bytesIn(text = ""): number | undefined {
-  const match = /^(\d+)([KMG])B?$/.exec(text);
-  const [, number, unit = ""] = match ?? [];
-  return number === undefined ? undefined : Number(number) * 1024 ** (1 + "KMG".indexOf(unit));
-}
-
-function sizeOf(mounts: readonly MountEntry[], target: string): string | undefined {
-  const entry = mounts.findLast((mount) => mount.target === target && mount.type === "tmpfs");
-  return entry?.options.find((option) => option.startsWith("size="))?.slice("size=".length);
 }
 
 /** The same mount with a source in the guest. */

@@ -6,7 +6,8 @@ import type { Journal } from "../persist/journal.ts";
 import type { Step } from "../persist/step.ts";
 import type { MountRequest, Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
-import { volumeName } from "./guest-paths.ts";
+import { baseName } from "../util/path.ts";
+import { sandboxMounts, volumeName } from "./guest-paths.ts";
 import type { Volume } from "./mount-plan.ts";
 import type { RootfsPlan } from "./rootfs/rootfs-plan.ts";
 import type { SharedTree } from "./shared-tree.ts";
@@ -54,18 +55,37 @@ export async function shareContainer(
     ...binds.flatMap((bind) => stepsOf(placesOf(bind), bind)),
   );
   await os.files.makeDir(directory, 0o755);
-  for (const bind of binds) {
-    try {
-      await share(os, placesOf(bind), bind);
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      throw new KumiteError("storage/failed", `${bind.source} cannot be shared with the guest`, {
-        phase: "storage.share",
-        ...(isSystemError(error, "EXDEV", "ELOOP") ? { hint: leadsOut } : {}),
-        data: { source: bind.source },
-        cause: error,
-      });
-    }
+  for (const bind of binds) await shareOrTell(os, placesOf(bind), bind);
+}
+
+/** What every sandbox has of the host, beside its containers. The guest finds it in `sandbox-mounts`. */
+export async function shareSandboxMounts(
+  os: Os,
+  tree: SharedTree,
+  mounts: readonly { readonly path: string; readonly readOnly: boolean }[],
+): Promise<void> {
+  if (mounts.length === 0) return;
+  const directory = `${tree.mounts}/${sandboxMounts}`;
+  await os.files.makeDir(directory, 0o755);
+  for (const { path, readOnly } of mounts) {
+    const name = baseName(path);
+    const kind = (await os.files.status(path))?.kind === "directory" ? "directory" : "file";
+    const places = { stage: `${tree.stage}/${sandboxMounts}-${name}`, place: `${directory}/${name}` };
+    await shareOrTell(os, places, { source: path, name, kind, readonly: readOnly, recursive: true });
+  }
+}
+
+async function shareOrTell(os: Os, places: Places, bind: Bind): Promise<void> {
+  try {
+    await share(os, places, bind);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw new KumiteError("storage/failed", `${bind.source} cannot be shared with the guest`, {
+      phase: "storage.share",
+      ...(isSystemError(error, "EXDEV", "ELOOP") ? { hint: leadsOut } : {}),
+      data: { source: bind.source },
+      cause: error,
+    });
   }
 }
 

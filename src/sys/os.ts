@@ -73,6 +73,8 @@ export interface Files {
   readBytes(path: string, limit?: number): Promise<Uint8Array>;
   /** SHA-512 of the whole file, in hexadecimal digits. Only under Node, the small engine refuses with ENOSYS. */
   sha512(path: string): Promise<string>;
+  /** What the file system that it is on can hold in all. Only under Node, the small engine refuses with ENOSYS. */
+  capacityBytes(path: string): Promise<number>;
   /** Whole file as UTF-8. */
   readText(path: string, limit?: number): Promise<string>;
   /** Creates or truncates; with `exclusive` an existing file is EEXIST; with `append` adds at the end. Not durable. */

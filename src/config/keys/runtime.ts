@@ -81,7 +81,11 @@ export const runtimeKeys = {
     choices: ["guest-kernel", "vfio"],
     annotation: runtime("vfio_mode"),
   }),
-  disable_guest_empty_dir: bool("Kubernetes' emptyDir volumes are on the host.", "2.4.0"),
+  disable_guest_empty_dir: bool(
+    "Kubernetes' emptyDir volumes that are on a disk stay on the host; else they are in the root of the pod's first container. With an older `config_era` the default is false.",
+    "2.4.0",
+    { default: true },
+  ),
   emptydir_mode: text("What an emptyDir volume on the host is.", "3.28.0", {
     default: "shared-fs",
     choices: ["shared-fs", "block-plain", "block-encrypted"],

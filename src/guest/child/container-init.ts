@@ -13,7 +13,7 @@ import { resetSignals } from "../../sys/linux/signal.ts";
 import { uidOutside } from "../spec/id-mappings.ts";
 import { namespaceFlag } from "../spec/namespaces.ts";
 import type { ContainerPlan, NamespacePlan } from "../spec/plan.ts";
-import { awaitRelease, reportFailure, reportReady } from "./control.ts";
+import { awaitRelease, reportFailure, reportMounted, reportReady } from "./control.ts";
 import { closeAllBut, setStandard } from "./descriptors.ts";
 import { populateDev } from "./devices.ts";
 import { runHooks } from "./hooks.ts";
@@ -32,6 +32,8 @@ export interface ContainerInit {
   readonly plan: ContainerPlan;
   /** Name of its session keyring; `undefined`: the agent's. */
   readonly keyring: string | undefined;
+  /** The agent has something to do between its mounts and its root file system. */
+  readonly tellsOfMounts: boolean;
   /** Socket to the agent. */
   readonly control: number;
   /** Standard input, output and error; with a terminal these are only there until it is. */
@@ -87,7 +89,7 @@ function makes(namespaces: NamespacePlan, name: keyof typeof namespaceFlag): boo
 /** For programs that are not the container's. */
 const usualUmask = 0o022;
 
-function buildContainer({ plan, control }: ContainerInit) {
+function buildContainer({ plan, control, tellsOfMounts }: ContainerInit) {
   // Modes are given as they are meant.
   umask(0);
   const { user: userNamespace } = plan.namespaces;
@@ -101,6 +103,10 @@ function buildContainer({ plan, control }: ContainerInit) {
     openTerminal({ rootFd, control, plan: terminal, uid: uidOutside(userNamespace, user.uid), console: true });
   closeQuietly(step(`making ${cwd}`, () => makeDirectoriesInRoot(rootFd, cwd, directoryMode)));
   umask(usualUmask);
+  if (tellsOfMounts) {
+    reportMounted(control);
+    awaitRelease(control);
+  }
   runHooks(plan.hooks.createContainer, "creating", plan.hooks.state);
   seal();
   makePathsReadonly(rootFd, plan.readonlyPaths);

@@ -15,6 +15,10 @@ export function reportUnmapped(control: number): void {
   write(control, encodeChildMessage({ kind: "unmapped" }));
 }
 
+export function reportMounted(control: number): void {
+  write(control, encodeChildMessage({ kind: "mounted" }));
+}
+
 /** Waits to be let go; ends the process when the agent gave it up. */
 export function awaitRelease(control: number): void {
   if (read(control, new Uint8Array(1)) === 0) exit(failedStatus);

@@ -12,6 +12,8 @@ export type ChildMessage =
   | { readonly kind: "terminal" }
   /** It has made its user namespace, and waits for the maps of ids. */
   | { readonly kind: "unmapped" }
+  /** It has its mounts, and waits before it enters its root file system. */
+  | { readonly kind: "mounted" }
   /** Everything is prepared; the process waits to be let go. */
   | { readonly kind: "ready" }
   /** The process is about to end. */
@@ -38,6 +40,7 @@ export function decodeChildMessage(bytes: Uint8Array): ChildMessage | undefined 
   switch (value.kind) {
     case "terminal":
     case "unmapped":
+    case "mounted":
     case "ready":
       return { kind: value.kind };
     case "failed": {

@@ -5,6 +5,7 @@ import type { Scope } from "../../util/scope.ts";
 import type { ContainerCgroup } from "../cgroup/container-cgroup.ts";
 import type { UserNamespacePlan } from "../spec/plan.ts";
 import type { ControlSocket } from "./control-socket.ts";
+import type { GuestHooks } from "./guest-hooks.ts";
 import type { HeldMounts } from "./mount-namespace.ts";
 import type { ContainerProcess } from "./process.ts";
 import { ProcessTable } from "./process-table.ts";
@@ -35,6 +36,8 @@ export class Container {
   readonly seccomp: SeccompFilter | undefined;
   /** Of its own user namespace. */
   readonly user: UserNamespacePlan | undefined;
+  /** That the guest runs for it. */
+  readonly guestHooks: GuestHooks | undefined;
   /** Undoes all that was made for it. */
   readonly undo: Scope;
   /** Nothing of it runs, and nothing can be added; whatever its state is otherwise. Set by `pause.ts`. */
@@ -53,6 +56,7 @@ export class Container {
     readonly keyring: string | undefined;
     readonly seccomp: SeccompFilter | undefined;
     readonly user: UserNamespacePlan | undefined;
+    readonly guestHooks: GuestHooks | undefined;
     readonly undo: Scope;
   }) {
     this.id = parts.id;
@@ -65,6 +69,7 @@ export class Container {
     this.keyring = parts.keyring;
     this.seccomp = parts.seccomp;
     this.user = parts.user;
+    this.guestHooks = parts.guestHooks;
     this.undo = parts.undo;
     this.processes = new ProcessTable(parts.id);
     this.#state = { phase: "created", control: parts.control };

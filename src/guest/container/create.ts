@@ -17,6 +17,7 @@ import type { ChildEnds } from "../stdio/streams.ts";
 import type { StorageRequest } from "../storage/drivers.ts";
 import { bear, type NewProcess } from "./birth.ts";
 import { Container } from "./container.ts";
+import type { GuestHooks } from "./guest-hooks.ts";
 import type { ContainerHost } from "./host.ts";
 import { HeldMounts } from "./mount-namespace.ts";
 import { closeNamespaces, openNamespaces } from "./namespace-files.ts";
@@ -32,6 +33,8 @@ export interface CreateRequest {
   readonly ports: StdioPorts;
   /** pidfd of a process whose pid namespace it is born into; `undefined`: as its plan says. */
   readonly sharedPid?: number | undefined;
+  /** Makes those that the guest runs for it; `undefined`: none. */
+  readonly guestHooks?: (() => GuestHooks) | undefined;
 }
 
 /** That of cgroups is made in the cgroup, the one of users when all is there; that of time is set up before the birth. */
@@ -52,12 +55,32 @@ export async function createContainer(
   for (const mount of plan.mounts) if (mount.kind === "new") host.modules.need(mount.fstype);
   const cgroup = makeCgroup(host, request, undo);
   const mounts = new HeldMounts();
+  const guestHooks = request.guestHooks?.();
+  if (guestHooks !== undefined) undo.add("specification for hooks", () => guestHooks.close());
   const keyring = plan.ownKeyring ? keyringName(id) : undefined;
   const { process, control } = await prepareProcess(
     host,
-    { execId, plan: plan.process, ports, user: plan.namespaces.user },
+    {
+      execId,
+      plan: plan.process,
+      ports,
+      user: plan.namespaces.user,
+      onMounted: guestHooks && (({ pid }, limit) => guestHooks.prestart(pid, limit)),
+    },
     (standard) =>
-      startFirstProcess({ host, plan, keyring, cgroup, mounts, standard, sharedPid: request.sharedPid }, undo),
+      startFirstProcess(
+        {
+          host,
+          plan,
+          keyring,
+          cgroup,
+          mounts,
+          standard,
+          sharedPid: request.sharedPid,
+          tellsOfMounts: guestHooks !== undefined,
+        },
+        undo,
+      ),
     awaitReady,
     signal,
   );
@@ -78,6 +101,7 @@ export async function createContainer(
     keyring,
     seccomp,
     user: plan.namespaces.user,
+    guestHooks,
     undo: undo.handOver(),
   });
 }
@@ -111,10 +135,11 @@ interface FirstProcess {
   readonly mounts: HeldMounts;
   readonly standard: ChildEnds["standard"];
   readonly sharedPid: number | undefined;
+  readonly tellsOfMounts: boolean;
 }
 
 function startFirstProcess(
-  { host, plan, keyring, cgroup, mounts, standard, sharedPid }: FirstProcess,
+  { host, plan, keyring, cgroup, mounts, standard, sharedPid, tellsOfMounts }: FirstProcess,
   undo: Scope,
 ): NewProcess {
   const { create, timeOffsets } = plan.namespaces;
@@ -128,7 +153,7 @@ function startFirstProcess(
       timeOffsets: (create & namespaceFlag.time) === 0 ? undefined : timeOffsets,
       pidNamespace: sharedPid ?? pidNamespace?.fd,
       cgroupFd: cgroup.fd,
-      run: (control) => initContainer({ plan, keyring, control, standard, joined }),
+      run: (control) => initContainer({ plan, keyring, tellsOfMounts, control, standard, joined }),
     });
     undo.add("processes", (limit) => endProcesses(cgroup, born, limit));
     if (host.ownsKernel) mounts.hold(born.process.pid);

@@ -19,6 +19,7 @@ import type { NewProcess } from "./birth.ts";
 import type { ControlSocket } from "./control-socket.ts";
 import type { ContainerHost } from "./host.ts";
 import { ContainerProcess } from "./process.ts";
+import type { SetUpHelp } from "./set-up.ts";
 
 export interface ProcessRequest {
   readonly execId: string;
@@ -26,6 +27,7 @@ export interface ProcessRequest {
   readonly ports: StdioPorts;
   /** Of the container, when it has one. */
   readonly user?: UserNamespacePlan | undefined;
+  readonly onMounted?: SetUpHelp["onMounted"];
 }
 
 export interface PreparedProcess {
@@ -41,9 +43,9 @@ export interface PreparedProcess {
  */
 export async function prepareProcess(
   host: ContainerHost,
-  { execId, plan, ports, user }: ProcessRequest,
+  { execId, plan, ports, user, onMounted }: ProcessRequest,
   birth: (standard: ChildEnds["standard"]) => NewProcess,
-  awaited: (born: NewProcess, signal: AbortSignal, user?: UserNamespacePlan) => Promise<number | undefined>,
+  awaited: (born: NewProcess, signal: AbortSignal, help?: SetUpHelp) => Promise<number | undefined>,
   signal: AbortSignal,
 ): Promise<PreparedProcess> {
   const pipes =
@@ -51,7 +53,7 @@ export async function prepareProcess(
   let born: NewProcess | undefined;
   try {
     born = giveBirth(pipes?.child ?? openPlaceholders(), birth);
-    const terminal = await awaited(born, signal, user);
+    const terminal = await awaited(born, signal, { user, onMounted });
     const io = new ProcessIo(pipes?.streams ?? terminalStreams(terminal), ports, host.ports);
     return { process: new ContainerProcess(execId, born.process, io), control: born.control };
   } catch (error) {

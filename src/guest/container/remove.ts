@@ -13,6 +13,7 @@ export async function removeContainer(container: Container, log: Logger, signal:
   await container.cgroup.whenEmpty(signal);
   await raceAbort(container.first.exited, signal);
   container.processes.close();
+  await container.guestHooks?.poststop(signal);
   // What fails here is told, not returned: the container is gone for the host, and a second try would find no more.
   for (const { name, error } of await container.undo.close()) {
     log.error("clean-up failed", { container: container.id, what: name, error: messageOf(error) });

@@ -8,6 +8,14 @@ import type { NewProcess } from "./birth.ts";
 import { type BornProcess, exitCode } from "./born-process.ts";
 import type { ControlSocket } from "./control-socket.ts";
 
+/** What a new process waits for on its way. */
+export interface SetUpHelp {
+  /** Of its own user namespace. */
+  readonly user?: UserNamespacePlan | undefined;
+  /** When it has its mounts, and not entered its root file system. */
+  readonly onMounted?: ((process: BornProcess, signal: AbortSignal) => Promise<void>) | undefined;
+}
+
 /**
  * Until the process waits to be let go. Returns the master of the terminal if it opened one; the caller closes it.
  * @throws KumiteError what the process reported; `agent/failed` when it died without a word; `aborted`
@@ -15,9 +23,13 @@ import type { ControlSocket } from "./control-socket.ts";
 export async function awaitReady(
   born: NewProcess,
   signal: AbortSignal,
-  user?: UserNamespacePlan,
+  { user, onMounted = nothing }: SetUpHelp = {},
 ): Promise<number | undefined> {
-  const { end, terminal } = await listen(born.control, signal, () => writeMaps(born.process, user));
+  const { process, control } = born;
+  const { end, terminal } = await listen(control, signal, {
+    unmapped: async () => writeMaps(process, user),
+    mounted: () => onMounted(process, signal),
+  });
   if (end === "ready") return terminal;
   if (terminal !== undefined) closeQuietly(terminal);
   throw await deathOf(born.process);
@@ -39,7 +51,15 @@ interface Heard {
   readonly terminal: number | undefined;
 }
 
-async function listen(control: ControlSocket, signal: AbortSignal, onUnmapped = () => {}): Promise<Heard> {
+type Steps = Readonly<Record<"unmapped" | "mounted", () => Promise<void>>>;
+
+async function nothing(): Promise<void> {}
+
+async function listen(
+  control: ControlSocket,
+  signal: AbortSignal,
+  steps: Steps = { unmapped: nothing, mounted: nothing },
+): Promise<Heard> {
   let terminal: number | undefined;
   try {
     for (;;) {
@@ -49,8 +69,8 @@ async function listen(control: ControlSocket, signal: AbortSignal, onUnmapped = 
       for (const fd of terminal === undefined ? surplus : received.descriptors) closeQuietly(fd);
       terminal ??= descriptor;
       const { message } = received;
-      if (message.kind === "unmapped") {
-        onUnmapped();
+      if (message.kind === "unmapped" || message.kind === "mounted") {
+        await steps[message.kind]();
         control.release();
       }
       if (message.kind === "ready") return { end: "ready", terminal };

@@ -8,6 +8,7 @@ export async function startContainer(container: Container, signal: AbortSignal):
   try {
     control.release();
     await awaitExecuted({ control }, signal);
+    await container.guestHooks?.poststart(container.first.born.pid, signal);
   } finally {
     control.close();
   }

@@ -2,12 +2,22 @@
 
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { CreateContainerRequest } from "../../protocol/gen/kata/agent.ts";
+import type { Agent } from "../agent.ts";
 import { createContainer as create } from "../container/create.ts";
 import { readContainer } from "../spec/container.ts";
+import type { ContainerPlan } from "../spec/plan.ts";
 import { readSeccomp } from "../spec/seccomp.ts";
 import { readyDevices, readyStorages } from "../storage/ready-storages.ts";
 import { checkId, jsonDocument, messageDocument, refuseUsed, stdioPorts } from "./request.ts";
 import { rpc } from "./rpc.ts";
+
+/** Few sandboxes name any: what runs them is read with the first that does. */
+async function guestHooksFor({ sandbox, log }: Agent, { hooks }: ContainerPlan, document: unknown) {
+  const { hookPath } = sandbox;
+  if (hookPath === "") return undefined;
+  const { GuestHooks } = await import("../container/guest-hooks.ts");
+  return () => new GuestHooks(hookPath, log, hooks.state, document);
+}
 
 export const createContainer = rpc(
   "CreateContainer",
@@ -30,7 +40,8 @@ export const createContainer = rpc(
       const sharesPids = request.sandboxPidns || agent.sandbox.sharesPids;
       const sharedPid = sharesPids ? agent.sandbox.sharedPidNamespace : undefined;
       const ports = stdioPorts(request);
-      return create(agent, { id, execId, plan, storages, ports, sharedPid }, context.signal);
+      const guestHooks = await guestHooksFor(agent, plan, document);
+      return create(agent, { id, execId, plan, storages, ports, sharedPid, guestHooks }, context.signal);
     });
     agent.log.debug("container created", { container: id });
     return undefined;

@@ -12,7 +12,6 @@ import { rpc } from "./rpc.ts";
 export const createSandbox = rpc("CreateSandbox", CreateSandboxRequest, Empty, async (agent, request, context) => {
   agent.sandbox.checkAbsent();
   if (request.dns.length > 0) agent.log.warn("name servers of the sandbox are accepted, but not applied");
-  if (request.guestHookPath !== "") agent.log.warn("hooks of the guest are accepted, but not applied");
   for (const { name, parameters } of request.kernelModules) agent.modules.load(name, parameters);
   const ready = await readyStorages(agent, request.storages, context.signal);
   // Others may have been faster while it waited for a disk.
@@ -23,7 +22,7 @@ export const createSandbox = rpc("CreateSandbox", CreateSandboxRequest, Empty, a
     unshare(namespaceFlag.uts | namespaceFlag.ipc);
     if (request.hostname !== "") sethostname(request.hostname);
     const pause = request.sandboxPidns ? startPauseProcess() : undefined;
-    agent.sandbox.begin({ id: request.sandboxId, storages, pause });
+    agent.sandbox.begin({ id: request.sandboxId, storages, hookPath: request.guestHookPath, pause });
   } catch (error) {
     storages.release();
     throw error;

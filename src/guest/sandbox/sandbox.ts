@@ -17,6 +17,8 @@ type Entry =
 export interface SandboxDetails {
   readonly id: string;
   readonly storages: StorageHold;
+  /** Directory with hooks of the guest's own; empty: there are none. */
+  readonly hookPath: string;
   /** First of a pid namespace for all containers; `undefined`: that of the first container is the one they may share. */
   readonly pause: BornProcess | undefined;
 }
@@ -83,6 +85,11 @@ export class Sandbox {
   /** Without being asked for it, its containers share the pid namespace of the pause process. */
   get sharesPids(): boolean {
     return this.#details?.pause !== undefined;
+  }
+
+  /** As its details have it; empty without a sandbox. */
+  get hookPath(): string {
+    return this.#details?.hookPath ?? "";
   }
 
   /** Tells of every container, of those there are at once and of others when they have been created. */

@@ -3,13 +3,14 @@
  * goes and for how long is decided in storages.ts.
  */
 import { cloneMountOf, mountFileSystem } from "../../sys/linux/detached-mount.ts";
-import { chmod, chown, mkdir } from "../../sys/linux/directory.ts";
+import { chmod, chown, fchmod, mkdir } from "../../sys/linux/directory.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";
-import { openInRoot } from "../../sys/linux/in-root.ts";
+import { openInRoot, openWithoutLinks } from "../../sys/linux/in-root.ts";
 import { mount_setattr } from "../../sys/linux/mount.ts";
-import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../sys/linux/open-flags.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDONLY } from "../../sys/linux/open-flags.ts";
 import { fstat, isDirectory, stat } from "../../sys/linux/stat.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
+import { baseName, dirName } from "../../util/path.ts";
 import type { ModuleLoader } from "../modules/module-loader.ts";
 import { type MountOptions, mountAttribute, readMountOptions } from "../spec/mount-options.ts";
 import type { FsParameter } from "../spec/plan.ts";
@@ -34,8 +35,8 @@ export interface StorageContext {
 }
 
 export interface DetachedStorage {
-  /** The caller closes it. */
-  readonly mount: number;
+  /** The caller closes it. `undefined`: the storage is a directory of the guest, made where it is wanted. */
+  readonly mount: number | undefined;
   readonly directory: boolean;
   /** What is to be done when it is unmounted. */
   readonly undo?: () => void;
@@ -53,6 +54,7 @@ const drivers: ReadonlyMap<string, Driver> = new Map<string, Driver>([
   ["overlayfs", mountOverlay],
   ["bind", mountBind],
   ["ephemeral", mountEphemeral],
+  ["local", makeLocal],
 ]);
 
 /** Those whose source is a disk of the machine. */
@@ -184,4 +186,35 @@ function mountEphemeral(
     undo?.();
     throw error;
   }
+}
+
+/**
+ * A directory that containers of a sandbox share, in the root file system of one of them: no link of that may lead elsewhere.
+ * It stays when the containers go that have it: another that begins anew finds what they have left.
+ */
+function makeLocal({ mountPoint }: StorageRequest, { parameters }: MountOptions): DetachedStorage {
+  const mode = parameters.find(({ key }) => key === "mode")?.value ?? "0777";
+  if (!/^0?[0-7]{3,4}$/.test(mode)) throw new KumiteError("usage/invalid", `${JSON.stringify(mode)} is no mode`);
+  const directory = openMade(mountPoint);
+  try {
+    fchmod(directory, Number.parseInt(mode, 8));
+  } finally {
+    closeQuietly(directory);
+  }
+  return { mount: undefined, directory: true };
+}
+
+function openMade(path: string): number {
+  try {
+    return openWithoutLinks(path, O_RDONLY | O_DIRECTORY);
+  } catch (error) {
+    if (!isSystemError(error, "ENOENT") || path === "/") throw error;
+  }
+  const above = openMade(dirName(path));
+  try {
+    mkdir(baseName(path), 0o755, above);
+  } finally {
+    closeQuietly(above);
+  }
+  return openWithoutLinks(path, O_RDONLY | O_DIRECTORY);
 }

@@ -41,6 +41,53 @@ describe("a storage", () => {
     assert.equal(new TextDecoder().decode(data), "tmpfs rw,noexec,relatime,size=1024k\n1048576\n");
   });
 
+  it("of a sandbox is a directory that everybody may write to, and outlives who has it, with no link on its way", async () => {
+    await using agent = await startAgent();
+    const before = await agent.state();
+    const { client } = agent;
+    const local = (mountPoint: string) => ({
+      driver: "local",
+      source: "local",
+      fstype: "local",
+      mountPoint,
+      options: ["mode=0777"],
+    });
+    const place = `${guestShared}/box/rootfs/local/data`;
+    const data = { destination: "/data", type: "bind", source: place, options: ["rbind"] };
+    const process = { user: { uid: 1000, gid: 1000 } };
+    for (const [script, printed] of [
+      ["umask 0; echo first > /data/note; stat -c %a /data", "777\n"],
+      ["cat /data/note; stat -c %u /data/note", "first\n1000\n"],
+    ] as const) {
+      const fields = client.specFields(specOf(["sh", "-c", script], { mounts: [data], process }));
+      await client.createContainer({ containerId: "web", ...fields, storages: [local(place)] });
+      await client.startContainer({ containerId: "web" });
+      await client.waitProcess({ containerId: "web" });
+      const answer = await client.readStdout({ containerId: "web", len: 1000 });
+      assert.equal(new TextDecoder().decode(answer.data), printed);
+      await client.removeContainer({ containerId: "web" });
+    }
+    assert.equal(await os.files.readText(`${agent.shared}/box/rootfs/local/data/note`), "first\n");
+    assert.deepEqual((await agent.state()).mounts, before.mounts);
+
+    await os.files.symlink("/etc", `${agent.shared}/box/rootfs/elsewhere`);
+    for (const [storage, message] of [
+      [local(`${guestShared}/box/rootfs/elsewhere/data`), /too many symbolic links/],
+      [{ ...local(place), options: ["mode=rwx"] }, /"rwx" is no mode/],
+    ] as const) {
+      try {
+        await client.createContainer({
+          containerId: "web",
+          ...client.specFields(specOf(["true"])),
+          storages: [storage],
+        });
+        assert.fail("it was made");
+      } catch (error) {
+        assert.ok(message.test((error as Error).message), (error as Error).message);
+      }
+    }
+  });
+
   it("that cannot be had leaves nothing of those before it", async () => {
     await using agent = await startAgent();
     const before = await agent.state();

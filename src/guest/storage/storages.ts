@@ -18,6 +18,7 @@ export interface StorageHold {
 
 interface Mounted {
   holders: number;
+  readonly isMount: boolean;
   /** What was made for the mount point itself, and goes with it. */
   readonly made: "directory" | "file" | "nothing";
   readonly undo: (() => void) | undefined;
@@ -57,7 +58,7 @@ export class Storages {
 
   /** Everything that is mounted. */
   get points(): readonly string[] {
-    return [...this.#mounted.keys()];
+    return [...this.#mounted].filter(([, { isMount }]) => isMount).map(([point]) => point);
   }
 
   #acquire(point: string, request: StorageRequest): void {
@@ -81,7 +82,7 @@ export class Storages {
     this.#mounted.delete(point);
     try {
       // Lazily: what still uses it keeps it, but nobody finds it any more.
-      umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW);
+      if (mounted.isMount) umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW);
       removeMade(point, mounted.made);
       mounted.undo?.();
       return [];
@@ -102,11 +103,12 @@ function checkedMountPoint(mountPoint: string): string {
 
 function mountOnto(point: string, request: StorageRequest, context: StorageContext): Omit<Mounted, "holders"> {
   const { mount, directory, undo } = makeStorage(request, context);
+  if (mount === undefined) return { isMount: false, made: "nothing", undo };
   try {
     const made = directory ? makeDirectories(point) : makeFile(point);
     try {
       attachMount(mount, point);
-      return { made, undo };
+      return { isMount: true, made, undo };
     } catch (error) {
       removeMade(point, made);
       throw error;

@@ -34,7 +34,7 @@ export interface AgentState {
 }
 
 /** With a sandbox, and the root file system of busybox at `<guestShared>/box/rootfs`. */
-export async function startAgent(): Promise<TestAgent> {
+export async function startAgent({ guestHookPath = "" } = {}): Promise<TestAgent> {
   const directory = await scratch(os);
   const cgroup = await testCgroup();
   await os.files.makeDirs(`${directory.path}/shared/box/rootfs`, 0o755);
@@ -57,7 +57,7 @@ export async function startAgent(): Promise<TestAgent> {
   const client = await connectAgent(channel, { signal: never, timeoutMs: 10_000 });
   const shared = `${directory.path}/shared`;
   const storage = { driver: "bind", source: shared, mountPoint: guestShared, options: ["rbind"] };
-  await client.createSandbox({ hostname: "sandbox", sandboxId: "test", storages: [storage] });
+  await client.createSandbox({ hostname: "sandbox", sandboxId: "test", storages: [storage], guestHookPath });
   return new RunningAgent(client, child, directory, cgroup);
 }
 

@@ -49,6 +49,7 @@ const defaultLimit = 16 << 20;
 export const engineFiles: Files = {
   readBytes: async (path, limit = defaultLimit) => readFileBytes(path, limit),
   sha512: (path) => Promise.reject(new SystemError("ENOSYS", "sha512", path)),
+  capacityBytes: (path) => Promise.reject(new SystemError("ENOSYS", "statfs", path)),
   readText: async (path, limit = defaultLimit) => readFileText(path, limit),
   write: async (path, data, options) => write(path, data, options),
   replace: async (path, data, mode = 0o600) => replaceFile(path, bytesOf(data), mode),

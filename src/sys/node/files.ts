@@ -23,6 +23,7 @@ export function nodeFiles(helper: HelperClient): Files {
     readBytes,
     readText: async (path, limit) => decodeUtf8(await readBytes(path, limit)),
     sha512,
+    capacityBytes,
     write,
     replace: replaceFile,
     makeDir: (path, mode) => asSystemCall("mkdir", path, () => makeDir(path, mode)),
@@ -88,6 +89,11 @@ async function sha512(path: string): Promise<string> {
       hash.update(part.subarray(0, bytesRead));
     }
   });
+}
+
+async function capacityBytes(path: string): Promise<number> {
+  const { bsize, blocks } = await asSystemCall("statfs", path, () => fs.statfs(path));
+  return bsize * blocks;
 }
 
 async function write(path: string, data: string | Uint8Array, options: WriteOptions = {}): Promise<void> {

@@ -1,0 +1,74 @@
+/**
+ * emptyDir volumes of Kubernetes' pods, which the kubelet keeps in directories of the host: those in memory (medium Memory or
+ * HugePages, a tmpfs or hugetlbfs of the host) are memory of the machine; the others are too where the configuration says so.
+ */
+import type { Bundle } from "../oci/bundle.ts";
+import type { MountEntry, Os } from "../sys/os.ts";
+import { KumiteError } from "../util/errors.ts";
+import { baseName } from "../util/path.ts";
+import { sha256Hex } from "../util/sha256.ts";
+import type { GuestStorage } from "./guest-storage.ts";
+
+/**
+ * The first container that mounts it makes it. `undefined` for any other directory, and for an emptyDir that is on the host.
+ * @param emptyDirs directory of the guest for those that are on a disk of the host otherwise
+ */
+export async function emptyDirectory(
+  os: Os,
+  bundle: Bundle,
+  index: number,
+  source: string,
+  { emptyDirs }: { readonly emptyDirs?: string | undefined },
+): Promise<GuestStorage | undefined> {
+  if (!source.split("/").includes("kubernetes.io~empty-dir")) return undefined;
+  const mounts = await os.mounts.table();
+  const mount = mounts.findLast((entry) => entry.target === source);
+  const name = `${sha256Hex(source).slice(0, 16)}-${baseName(source)}`;
+  const mountPoint = `/run/kata-containers/sandbox/ephemeral/${name}`;
+  const driver = "ephemeral";
+  switch (mount?.type) {
+    case "tmpfs": {
+      const size = sizeOf(mounts, source);
+      const options = ["mode=777", ...(size === undefined ? [] : [`size=${size}`])];
+      return { driver, source: "tmpfs", fstype: "tmpfs", options, mountPoint };
+    }
+    case "hugetlbfs": {
+      const options = ["mode=777", ...hugePagesOf(bundle, index, mount)];
+      return { driver, source: "nodev", fstype: "hugetlbfs", options, mountPoint };
+    }
+    default:
+      return emptyDirs === undefined ? undefined : localDirectory(`${emptyDirs}/${name}`);
+  }
+}
+
+/** Everybody may write there, as the kubelet has it. */
+function localDirectory(mountPoint: string): GuestStorage {
+  return { driver: "local", source: "local", fstype: "local", options: ["mode=0777"], mountPoint };
+}
+
+/** As many as the container may use: they are set aside in the guest. */
+function hugePagesOf({ spec, configFile }: Bundle, index: number, { options }: MountEntry): string[] {
+  const pageBytes = bytesIn(options.find((option) => option.startsWith("pagesize="))?.slice("pagesize=".length));
+  const limits = spec.linux.resources?.hugepageLimits ?? [];
+  const limit = limits.find(({ pageSize }) => pageBytes !== undefined && bytesIn(pageSize) === pageBytes)?.limit;
+  if (pageBytes !== undefined && limit !== undefined) return [`pagesize=${pageBytes}`, `size=${limit}`];
+  const key = `mounts[${index}]`;
+  const what = `${configFile}: ${key}: a volume of huge pages needs a limit of pages of its size`;
+  throw new KumiteError("oci/unsupported", what, {
+    phase: "storage.plan",
+    hint: "give the container a limit of huge pages (linux.resources.hugepageLimits): so many its machine sets aside",
+    data: { file: configFile, key },
+  });
+}
+
+/** `2M` as the kernel writes it, `2MB` as the specification does. */
+function bytesIn(text = ""): number | undefined {
+  const match = /^(\d+)([KMG])B?$/.exec(text);
+  const [, number, unit = ""] = match ?? [];
+  return number === undefined ? undefined : Number(number) * 1024 ** (1 + "KMG".indexOf(unit));
+}
+
+function sizeOf(mounts: readonly MountEntry[], target: string): string | undefined {
+  const entry = mounts.findLast((mount) => mount.target === target && mount.type === "tmpfs");
+  return entry?.options.find((option) => option.startsWith("size="))?.slice("size=".length);
+}
