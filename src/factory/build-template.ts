@@ -5,7 +5,6 @@
 import type { Config } from "../config/config.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
 import type { Disk } from "../hypervisor/spec.ts";
-import { runTool } from "../storage/host-tool.ts";
 import { layerDiskBytes } from "../storage/rootfs/image-cache.ts";
 import type { Os } from "../sys/os.ts";
 import type { Logger } from "../util/log.ts";
@@ -23,8 +22,6 @@ import {
   templatePlaces,
 } from "./template-store.ts";
 import { makeRoom, markUsed } from "./template-use.ts";
-
-const toolTimeoutMs = 10_000;
 
 export interface BuildRequest {
   readonly config: Config;
@@ -70,7 +67,7 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
   await using keeper = await Keeper.start(os, { program, key, memoryBytes: memoryBytesOf(memoryMiB), cgroups }, signal);
   const context = contextOf(log, signal);
   const disks = placeholders(shape, places);
-  if (disks.length > 0) await makeHoles(os, disks, signal);
+  if (disks.length > 0) await makeHoles(os, disks);
   const setting = { id: `template-${key}`, directory: places.machine, cgroups, shared: places.empty, disks };
   const memory = descriptorPath(keeper.process, keeper.memory);
   const socket = `${places.directory}/state.sock`;
@@ -111,10 +108,11 @@ async function tryClone(
 }
 
 /** As large as the disks of every container's layers. */
-async function makeHoles(os: Os, disks: readonly Disk[], signal: AbortSignal): Promise<void> {
-  const paths = disks.map(({ path }) => path);
-  const args = [`--size=${layerDiskBytes}`, ...paths];
-  await runTool(os, { tool: "truncate", package: "coreutils", args, timeoutMs: toolTimeoutMs, signal });
+async function makeHoles(os: Os, disks: readonly Disk[]): Promise<void> {
+  for (const { path } of disks) {
+    await os.files.write(path, "");
+    await os.files.resize(path, layerDiskBytes);
+  }
 }
 
 /** Its processes die with the builder, so nothing of them needs to be written down. */

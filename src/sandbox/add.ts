@@ -60,7 +60,10 @@ async function add(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal
       async (container, share, disks, plan) => {
         requireSharing(sandbox, container, plan);
         await share(tree, onHost.journal);
-        await plugDisks(sandbox, container, await disks(onHost.journal), signal);
+        const made = await disks(onHost.journal);
+        // The guest looks at a disk as soon as it is there.
+        await made.filled;
+        await plugDisks(sandbox, container, made.disks, signal);
       },
       signal,
     );

@@ -13,10 +13,12 @@ import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
 import { guestSharedDirectory } from "../storage/guest-paths.ts";
 import type { GuestStorage } from "../storage/guest-storage.ts";
+import type { MadeDisks } from "../storage/rootfs/make-rootfs.ts";
 import { shareSandboxMounts } from "../storage/share-container.ts";
 import { makeSharedTree, type SharedTree } from "../storage/shared-tree.ts";
 import { linked } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
+import { together } from "../util/together.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
 import type { Cloning } from "./cloning.ts";
@@ -37,7 +39,7 @@ export interface BootRequest {
   /** Runs beside the start of the machine, as soon as there is a tree to share with it. */
   readonly share: (tree: SharedTree) => Promise<void>;
   /** Makes the disks that the machine starts with, writing down in the journal what it makes for them. */
-  readonly disks: (journal: Journal) => Promise<readonly Disk[]>;
+  readonly disks: (journal: Journal) => Promise<MadeDisks>;
   /** Whether the machine can be one that goes on from a template. */
   readonly cloning: Cloning;
   /** Whether a container of the sandbox has, or may come to have, files of the host. */
@@ -56,7 +58,7 @@ interface MachineNeeds extends Pick<BootRequest, "cloning" | "sharing" | "rare" 
   readonly warm: WarmMachine | undefined;
   /** Of the host, for the guest to see. */
   readonly view: string;
-  readonly disks: readonly Disk[];
+  readonly made: MadeDisks;
 }
 
 interface StartedMachine {
@@ -76,14 +78,13 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   sandbox.state = { phase: "starting" };
   sandbox.resources = await takeOwnJournal(host.os, host.paths);
   const { journal } = sandbox.resources;
-  const disks = await request.disks(journal);
-  const warm = await takeWarm(sandbox, request, disks);
-  const tree = warm?.tree ?? (await makeSharedTree(host.os, journal, host.paths.shared));
-  const needs = { ...request, view: tree.view, disks, warm };
-  const share = async (): Promise<void> => {
+  const { made, tree, warm } = await makeParts(sandbox, request, journal);
+  const needs = { ...request, view: tree.view, made, warm };
+  const files = async (): Promise<void> => {
     await shareSandboxMounts(host.os, tree, host.config.runtime.sandboxBindMounts);
     await request.share(tree);
   };
+  const share = () => together(files(), made.filled);
   const { vm, directory, build } = await startAndShare(sandbox, needs, share, signal);
   sandbox.state = { phase: "running", vm, tree, sharing: directory !== undefined };
   await introduce(sandbox, vm, directory, request.hostname, signal);
@@ -91,11 +92,36 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   if (build !== undefined) makeTemplate(sandbox, build);
 }
 
-/** At the same time. Waits for both whatever happens to one: what they make must not appear after it was undone. */
+interface Parts extends Pick<MachineNeeds, "made" | "warm"> {
+  readonly tree: SharedTree;
+}
+
+/** What there is before the machine. A tree is made meanwhile, unless a machine that is up has one. */
+async function makeParts(sandbox: Sandbox, request: BootRequest, journal: Journal): Promise<Parts> {
+  const { host } = sandbox;
+  const newTree = () => makeSharedTree(host.os, journal, host.paths.shared);
+  const disks = request.disks(journal);
+  try {
+    if (sandbox.warm === undefined) {
+      if (host.config.factory.cacheNumber > 0) host.log.info("the machine is none of the cache", { phase: "vm" });
+      const [made, tree] = await together(disks, newTree());
+      return { made, warm: undefined, tree };
+    }
+    const made = await disks;
+    const warm = await takeWarm(sandbox, sandbox.warm, request, made.disks);
+    return { made, warm, tree: warm?.tree ?? (await newTree()) };
+  } catch (error) {
+    // The disks are undone next: nobody must be at work on them.
+    await disks.then(({ filled }) => filled).catch(() => {});
+    throw error;
+  }
+}
+
+/** At the same time. */
 async function startAndShare(
   sandbox: Sandbox,
   needs: MachineNeeds,
-  share: () => Promise<void>,
+  share: () => Promise<unknown>,
   signal: AbortSignal,
 ): Promise<StartedMachine> {
   const both = linked(signal);
@@ -123,14 +149,17 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
   }
   await journal.make({ kind: "directory", path: paths.vm }, () => os.files.makeDir(paths.vm, 0o700));
   const context = startContextOf(sandbox, journal, signal);
-  const { view, disks, sharing, rare, saving, takesDevices } = needs;
+  const { view, made, sharing, rare, saving, takesDevices } = needs;
+  const { disks } = made;
   // Born into the same cgroups as this process, which the command made.
   const setting = { id, directory: paths.vm, disks, cgroups: machineCgroupsIn(journal.content.steps) };
   const cloned = await tryClone(sandbox, needs, setting, context);
   if (cloned.kind === "cloned") {
     timeline.mark("agent");
-    return { vm: cloned.vm, directory: cloneShare(view) };
+    return { vm: cloned.vm, directory: sharing ? cloneShare(view) : undefined };
   }
+  // A kernel that boots looks at its disks; one that goes on has done so.
+  await made.filled;
   const directory = sharing ? sharedTree(config, view) : undefined;
   const sharedDirectories = directory === undefined ? [] : [directory];
   const size = bootSizeOf(config, livingContainers(sandbox));
@@ -145,14 +174,11 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
 /** The machine that was up before, if it is what the sandbox needs; else it ends. Its steps are the sandbox's from here on. */
 async function takeWarm(
   sandbox: Sandbox,
+  warm: WarmMachine,
   request: BootRequest,
   disks: readonly Disk[],
 ): Promise<WarmMachine | undefined> {
-  const { warm, host, resources } = sandbox;
-  if (warm === undefined) {
-    if (host.config.factory.cacheNumber > 0) host.log.info("the machine is none of the cache", { phase: "vm" });
-    return undefined;
-  }
+  const { host, resources } = sandbox;
   await resources?.journal.record(...warm.journal.content.steps);
   sandbox.warm = undefined;
   const why = whyNot(warm, host, request, disks);

@@ -67,10 +67,8 @@ export async function growSwap(
   await journal.record({ kind: "file", path });
   await os.files.write(path, "", { exclusive: true });
   // The first page says what the others are.
-  const size = `--size=${(pages + 1) * pageBytes}`;
-  const within = { timeoutMs: toolTimeoutMs, signal };
-  await runTool(os, { tool: "truncate", package: "coreutils", args: [size, path], ...within });
-  await runTool(os, { tool: "mkswap", package: "util-linux", args: [path], ...within });
+  await os.files.resize(path, (pages + 1) * pageBytes);
+  await runTool(os, { tool: "mkswap", package: "util-linux", args: [path], timeoutMs: toolTimeoutMs, signal });
   await switchOn(sandbox, plug, { id: name, path }, signal);
   sandbox.swap = { ...sandbox.swap, bytes: sandbox.swap.bytes + pages * pageBytes };
   log.info("the guest has more swap", { phase: "resize", bytes: sandbox.swap.bytes });

@@ -1,9 +1,9 @@
 /** What making a container is, whether a sandbox is made with it or it is added to one. What fails is undone by the caller. */
-import type { Disk } from "../hypervisor/spec.ts";
 import { type Bundle, bundleOf } from "../oci/bundle.ts";
 import type { Journal } from "../persist/journal.ts";
 import { readRecord } from "../persist/record.ts";
 import { makeDisks, planStorage, type StoragePlan } from "../storage/container-storage.ts";
+import type { MadeDisks } from "../storage/rootfs/make-rootfs.ts";
 import { shareContainer } from "../storage/share-container.ts";
 import { sharedMemoryOf, withSharedMemory } from "../storage/shared-memory.ts";
 import type { SharedTree } from "../storage/shared-tree.ts";
@@ -48,7 +48,7 @@ export interface Created {
 export type Share = (tree: SharedTree, journal?: Journal) => Promise<void>;
 
 /** Makes the disks that the machine is to have for the container; what it makes on the host is in the journal before. */
-export type MakeDisks = (journal: Journal) => Promise<readonly Disk[]>;
+export type MakeDisks = (journal: Journal) => Promise<MadeDisks>;
 
 /** Resolves when the machine runs and the container's files and disks are in it. */
 export type Bring = (container: Container, share: Share, disks: MakeDisks, plan: StoragePlan) => Promise<void>;

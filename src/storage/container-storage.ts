@@ -2,7 +2,7 @@
  * All of one container's storage: root file system, volumes and disks, as one plan that is decided before anything is
  * made. The parts are in files of their own; this one brings them together for who creates containers.
  */
-import type { Disk, DiskBus } from "../hypervisor/spec.ts";
+import type { DiskBus } from "../hypervisor/spec.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import type { OciMount } from "../oci/spec.ts";
 import type { Os } from "../sys/os.ts";
@@ -13,7 +13,7 @@ import type { GuestDevice, GuestStorage } from "./guest-storage.ts";
 import { type MountPlan, planMounts } from "./mount-plan.ts";
 import { chooseRootfs, type RootfsChoices } from "./rootfs/choose-rootfs.ts";
 import { guestRootfsOf } from "./rootfs/guest-rootfs.ts";
-import { makeRootfs, type RootfsWorkshop } from "./rootfs/make-rootfs.ts";
+import { type MadeDisks, makeRootfs, type RootfsWorkshop } from "./rootfs/make-rootfs.ts";
 import type { RootfsPlan } from "./rootfs/rootfs-plan.ts";
 
 export interface StorageChoices extends RootfsChoices {
@@ -83,7 +83,8 @@ export async function makeDisks(
   containerId: string,
   plan: StoragePlan,
   signal: AbortSignal,
-): Promise<readonly Disk[]> {
+): Promise<MadeDisks> {
   const { rootfs, rootBus, volumes } = plan;
-  return [...(await makeRootfs(os, workshop, containerId, rootfs, rootBus, signal)), ...volumes.disks];
+  const { disks, filled } = await makeRootfs(os, workshop, containerId, rootfs, rootBus, signal);
+  return { disks: [...disks, ...volumes.disks], filled };
 }

@@ -79,6 +79,8 @@ export interface Files {
   readText(path: string, limit?: number): Promise<string>;
   /** Creates or truncates; with `exclusive` an existing file is EEXIST; with `append` adds at the end. Not durable. */
   write(path: string, data: string | Uint8Array, options?: WriteOptions): Promise<void>;
+  /** Gives an existing file that length, in bytes; what is added reads as zeros and takes no space. */
+  resize(path: string, length: number): Promise<void>;
   /** Durable replacement: temporary file, fsync, rename, fsync of the directory. Default mode 0600. */
   replace(path: string, data: string | Uint8Array, mode?: number): Promise<void>;
   makeDir(path: string, mode: number): Promise<void>;

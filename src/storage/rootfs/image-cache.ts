@@ -98,10 +98,11 @@ async function makeImage(
   await removeUnfinished(os, cache);
   const unfinished = `${cache}/${key}.unfinished`;
   await journal.record({ kind: "file", path: unfinished });
-  const options = { package: "erofs-utils", timeoutMs: makeTimeoutMs, signal };
+  const within = { timeoutMs: makeTimeoutMs, signal };
   await runTool(os, {
-    ...options,
+    ...within,
     tool: "mkfs.erofs",
+    package: "erofs-utils",
     args: ["--quiet", "--preserve-mtime", `-U${uuidOf(key)}`, unfinished, directory],
   });
   const size = (await os.files.status(unfinished))?.size ?? 0;
@@ -109,11 +110,10 @@ async function makeImage(
     await os.files.removeFile(unfinished);
     throw new KumiteError("storage/failed", `the image of ${directory} is larger than ${layerDiskBytes} bytes`);
   }
-  const coreutils = { package: "coreutils", timeoutMs: makeTimeoutMs, signal };
-  await runTool(os, { ...coreutils, tool: "truncate", args: [`--size=${layerDiskBytes}`, unfinished] });
+  await os.files.resize(unfinished, layerDiskBytes);
   await os.files.changeMode(unfinished, 0o400);
   // Complete on the disk before it has a name: an image is believed for as long as it has one.
-  await runTool(os, { ...coreutils, tool: "sync", args: [unfinished] });
+  await runTool(os, { ...within, tool: "sync", package: "coreutils", args: [unfinished] });
   await os.files.write(`${cache}/${key}.size`, `${size}\n`);
   await os.files.rename(unfinished, `${cache}/${key}.erofs`);
 }

@@ -7,10 +7,11 @@ import type { Journal } from "../../persist/journal.ts";
 import type { Os } from "../../sys/os.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { toHex } from "../../util/hex.ts";
+import { together } from "../../util/together.ts";
 import { diskOf, layerBus } from "../disk-names.ts";
 import { type ImageCache, imageOf } from "./image-cache.ts";
 import type { DiskSource, LowerLayer, RootfsPlan } from "./rootfs-plan.ts";
-import { makeUpperDisk } from "./upper-disk.ts";
+import { formatUpperDisk, placeUpperDisk } from "./upper-disk.ts";
 
 export interface RootfsWorkshop {
   readonly journal: Pick<Journal, "record">;
@@ -20,10 +21,18 @@ export interface RootfsWorkshop {
   readonly upperMiB: number;
 }
 
+/** Disks that a machine can be started with. */
+export interface MadeDisks {
+  /** In the order of the machine's. */
+  readonly disks: readonly Disk[];
+  /** Until it resolves nobody may read or write them, in the guest neither. */
+  readonly filled: Promise<void>;
+}
+
 /**
- * The disks that the machine gets for it, in this order.
+ * What the machine gets for it.
  * @param bus of a disk that is all of it
- * @throws KumiteError `storage/failed`, `timeout`, `aborted`
+ * @throws KumiteError `storage/failed`, `timeout`, `aborted`; `filled` too
  */
 export async function makeRootfs(
   os: Os,
@@ -32,23 +41,30 @@ export async function makeRootfs(
   plan: RootfsPlan,
   bus: DiskBus,
   signal: AbortSignal,
-): Promise<readonly Disk[]> {
+): Promise<MadeDisks> {
   switch (plan.kind) {
     case "shared":
-      return [];
+      return whole([]);
     case "disk":
       await releaseFromHost(os, plan.disk);
-      return [diskOf(containerId, "root", { path: plan.disk.path, readOnly: false, exclusive: true }, bus)];
+      return whole([diskOf(containerId, "root", { path: plan.disk.path, readOnly: false, exclusive: true }, bus)]);
     case "layers": {
       const lower = makeLower(os, workshop, containerId, plan.lower, signal);
-      if (plan.upper.kind === "memory") return lower;
-      // Waits for both whatever happens to one: what they make must not appear after it was undone.
-      const [below, above] = await Promise.allSettled([lower, makeUpper(os, workshop, containerId, signal)]);
-      if (below.status === "rejected") throw below.reason;
-      if (above.status === "rejected") throw above.reason;
-      return [...below.value, above.value];
+      if (plan.upper.kind === "memory") return whole(await lower);
+      const upper = makeUpper(os, workshop, containerId, signal);
+      try {
+        const [below, { disk, filled }] = await together(lower, upper);
+        return { disks: [...below, disk], filled };
+      } catch (error) {
+        await upper.then(({ filled }) => filled).catch(() => {});
+        throw error;
+      }
     }
   }
+}
+
+function whole(disks: readonly Disk[]): MadeDisks {
+  return { disks, filled: Promise.resolve() };
 }
 
 async function makeLower(
@@ -70,12 +86,25 @@ async function makeLower(
   }
 }
 
-async function makeUpper(os: Os, workshop: RootfsWorkshop, containerId: string, signal: AbortSignal): Promise<Disk> {
+interface MadeUpper extends Pick<MadeDisks, "filled"> {
+  readonly disk: Disk;
+}
+
+async function makeUpper(
+  os: Os,
+  workshop: RootfsWorkshop,
+  containerId: string,
+  signal: AbortSignal,
+): Promise<MadeUpper> {
   const { journal, upperMiB } = workshop;
   const path = await newUpperPath(os, workshop);
-  await makeUpperDisk(os, journal, { path, sizeMiB: upperMiB }, signal);
+  await placeUpperDisk(os, journal, path);
+  const filled = formatUpperDisk(os, { path, sizeMiB: upperMiB }, signal);
+  // Whoever has the disk waits for it later.
+  filled.catch(() => {});
   // It goes with the machine: what the guest flushes need not reach the medium.
-  return diskOf(containerId, "upper", { path, readOnly: false, cache: { direct: false, noFlush: true } }, layerBus);
+  const cache = { direct: false, noFlush: true };
+  return { disk: diskOf(containerId, "upper", { path, readOnly: false, cache }, layerBus), filled };
 }
 
 async function newUpperPath(os: Os, { upperDirectory }: RootfsWorkshop): Promise<string> {

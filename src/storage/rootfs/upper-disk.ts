@@ -15,20 +15,22 @@ const timeoutMs = 60_000;
 /** For the guest's kernel, which would write the tables in the background. */
 export const upperMountOptions: readonly string[] = ["noinit_itable"];
 
+/** Of the size of all disks of layers, and empty. @throws SystemError; the file is in the journal */
+export async function placeUpperDisk(os: Os, journal: Pick<Journal, "record">, path: string): Promise<void> {
+  await journal.record({ kind: "file", path });
+  await os.files.write(path, "", { exclusive: true });
+  await os.files.resize(path, layerDiskBytes);
+}
+
 /**
- * @param sizeMiB of the file system; the disk has the size of all disks of layers
- * @throws KumiteError `storage/failed`; the file is in the journal
+ * @param sizeMiB of the file system, as far as the disk has place
+ * @throws KumiteError `storage/failed`, `timeout`, `aborted`
  */
-export async function makeUpperDisk(
+export async function formatUpperDisk(
   os: Os,
-  journal: Pick<Journal, "record">,
   { path, sizeMiB }: { readonly path: string; readonly sizeMiB: number },
   signal: AbortSignal,
 ): Promise<void> {
-  await journal.record({ kind: "file", path });
-  const size = `--size=${layerDiskBytes}`;
-  await os.files.write(path, "", { exclusive: true });
-  await runTool(os, { tool: "truncate", package: "coreutils", args: [size, path], timeoutMs, signal });
   const blocks = `${Math.min(sizeMiB, layerDiskBytes / 1024 ** 2)}M`;
   await runTool(os, {
     tool: "mkfs.ext4",

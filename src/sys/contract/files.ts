@@ -133,6 +133,21 @@ export const filesContract: readonly ContractCheck[] = [
     },
   },
   {
+    name: "a file grows by zeros that take no space, and shrinks; one that is missing is not made",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const path = `${dir.path}/a`;
+      await os.files.write(path, "abc");
+      await os.files.resize(path, 2 ** 33);
+      const grown = await os.files.status(path);
+      assert.equal(grown?.size, 2 ** 33);
+      assert.equal((grown?.allocatedBytes ?? Number.NaN) < 2 ** 20, true);
+      await os.files.resize(path, 4);
+      assert.deepEqual([...(await os.files.readBytes(path))], [97, 98, 99, 0]);
+      await assert.rejects(os.files.resize(`${dir.path}/b`, 1), { errno: "ENOENT" });
+    },
+  },
+  {
     name: "owner, mode and name of a file can be changed",
     async run(os, assert) {
       await using dir = await scratch(os);

@@ -14,7 +14,7 @@ import {
   symlink,
   unlink,
 } from "../linux/directory.ts";
-import { closeQuietly, open, writeAll } from "../linux/file.ts";
+import { closeQuietly, ftruncate, open, writeAll } from "../linux/file.ts";
 import {
   AT_SYMLINK_NOFOLLOW,
   O_APPEND,
@@ -52,6 +52,7 @@ export const engineFiles: Files = {
   capacityBytes: (path) => Promise.reject(new SystemError("ENOSYS", "statfs", path)),
   readText: async (path, limit = defaultLimit) => readFileText(path, limit),
   write: async (path, data, options) => write(path, data, options),
+  resize: async (path, length) => resize(path, length),
   replace: async (path, data, mode = 0o600) => replaceFile(path, bytesOf(data), mode),
   makeDir: async (path, mode) => makeDir(path, mode),
   makeDirs: async (path, mode) => makeDirs(path, mode),
@@ -81,6 +82,15 @@ function write(path: string, data: string | Uint8Array, options: WriteOptions = 
   const fd = open(path, flags, options.mode ?? 0o600);
   try {
     writeAll(fd, bytesOf(data), path);
+  } finally {
+    closeQuietly(fd);
+  }
+}
+
+function resize(path: string, length: number): void {
+  const fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  try {
+    ftruncate(fd, length);
   } finally {
     closeQuietly(fd);
   }

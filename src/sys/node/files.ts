@@ -25,6 +25,7 @@ export function nodeFiles(helper: HelperClient): Files {
     sha512,
     capacityBytes,
     write,
+    resize: (path, length) => asSystemCall("truncate", path, () => fs.truncate(path, length)),
     replace: replaceFile,
     makeDir: (path, mode) => asSystemCall("mkdir", path, () => makeDir(path, mode)),
     makeDirs: (path, mode) => asSystemCall("mkdir", path, () => makeDirs(path, mode)),

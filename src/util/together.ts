@@ -1,0 +1,14 @@
+/**
+ * Work that is done at the same time. Waits for all of it whatever happens to one: what the others make must not appear
+ * after it was undone. Rejects with the first failure in the order of the arguments.
+ */
+export async function together<T extends readonly unknown[]>(
+  ...work: {
+    readonly [K in keyof T]: Promise<T[K]>;
+  }
+): Promise<T> {
+  const results = await Promise.allSettled(work);
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+  return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as unknown as T;
+}
