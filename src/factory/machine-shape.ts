@@ -50,7 +50,7 @@ export function templateRequest(setting: CloneSetting, shape: MachineShape, memo
   return {
     ...common(setting),
     memoryBacking: { kind: "file", path: memory, shared: true },
-    kernelParameters: [`agent.preload=${modules[shape].join(",")}`],
+    kernelParameters: [`agent.ahead=${modules[shape].join(",")}`],
   };
 }
 

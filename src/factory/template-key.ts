@@ -9,7 +9,7 @@ import { fileHashes, identityOf } from "./file-hash.ts";
 import type { MachineShape } from "./machine-shape.ts";
 
 /** Changes with what a template has to be like, so that one of another version of this program is none. */
-const version = 2;
+const version = 3;
 const keyLength = 16;
 
 /**

@@ -9,7 +9,7 @@ describe("the agent's kernel parameters", () => {
       logLevel: "info",
       containerPipeSizeBytes: defaultPipeSizeBytes,
       debugConsole: undefined,
-      preload: [],
+      ahead: [],
       warnings: [],
     });
   });
@@ -43,7 +43,7 @@ describe("the agent's kernel parameters", () => {
   });
 
   it("name modules to load early", () => {
-    assert.deepEqual(readKernelParameters("agent.preload=9p,,overlay").preload, ["9p", "overlay"]);
+    assert.deepEqual(readKernelParameters("agent.ahead=9p,,overlay").ahead, ["9p", "overlay"]);
   });
 
   it("become a warning and keep their default when they are wrong, unknown or without effect", () => {

@@ -12,8 +12,11 @@ export interface KernelParameters {
   readonly containerPipeSizeBytes: number;
   /** `undefined`: nobody gets a shell beside the containers. */
   readonly debugConsole: DebugConsole | undefined;
-  /** Kernel modules to load before the host can reach the agent; default none. */
-  readonly preload: readonly string[];
+  /**
+   * Kernel modules to load before the host can reach the agent, together with whatever else most containers need; default
+   * none of it.
+   */
+  readonly ahead: readonly string[];
   /** One line each, for the log. */
   readonly warnings: readonly string[];
 }
@@ -27,7 +30,7 @@ interface Draft {
   logLevel: LogLevel;
   containerPipeSizeBytes: number;
   debugConsole: DebugConsole | undefined;
-  preload: readonly string[];
+  ahead: readonly string[];
   readonly warnings: string[];
 }
 
@@ -72,7 +75,7 @@ export function readKernelParameters(commandLine: string): KernelParameters {
     logLevel: "info",
     containerPipeSizeBytes: defaultPipeSizeBytes,
     debugConsole: undefined,
-    preload: [],
+    ahead: [],
     warnings: [],
   };
   for (const word of commandLine.split(/\s+/)) {
@@ -95,8 +98,8 @@ function apply(draft: Draft, name: string, value: string): string | undefined {
       draft.logLevel = level;
       return undefined;
     }
-    case "preload":
-      draft.preload = value.split(",").filter((module) => module !== "");
+    case "ahead":
+      draft.ahead = value.split(",").filter((module) => module !== "");
       return undefined;
     case "container_pipe_size": {
       const size = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;

@@ -10,11 +10,13 @@ import { readFileText } from "../sys/linux/whole-file.ts";
 import { messageOf } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
 import type { Agent } from "./agent.ts";
+import { workAhead } from "./boot/ahead.ts";
 import { BootMarks } from "./boot/boot-marks.ts";
 import { raiseDescriptorLimit } from "./boot/descriptor-limit.ts";
 import { openHostPort, whenHostConnected } from "./boot/host-port.ts";
 import { loadDrivers, powerOff, prepareMachine } from "./boot/machine.ts";
 import { hostRoot, prepareProcessMode } from "./boot/process-mode.ts";
+import { DeviceFilters } from "./cgroup/device-filter.ts";
 import { Hierarchy } from "./cgroup/hierarchy.ts";
 import { Sessions } from "./channel/sessions.ts";
 import { Notices } from "./container/notices.ts";
@@ -54,6 +56,7 @@ async function runMachine(): Promise<void> {
       notices: new Notices(log),
       ownsKernel: true,
       hierarchy: new Hierarchy(),
+      deviceFilters: new DeviceFilters(),
       channel: sessions,
       ports: sessions,
       storages: new Storages({ modules, ownsKernel: true, hostRoot: "/" }),
@@ -67,7 +70,7 @@ async function runMachine(): Promise<void> {
       const { offerDebugConsole } = await import("./debug/debug-console.ts");
       offerDebugConsole({ log, serve: (port, handler) => sessions.serve(port, handler) }, parameters.debugConsole);
     }
-    for (const name of parameters.preload) modules.need(name);
+    if (parameters.ahead.length > 0) workAhead(agent, parameters.ahead);
     await serveMachine(sessions, await openHostPort(), log);
   } catch (error) {
     log.error("the agent cannot run", { error: messageOf(error) });
@@ -102,6 +105,7 @@ async function runProcess(channelFd: number): Promise<void> {
     notices: new Notices(log),
     ownsKernel: false,
     hierarchy: new Hierarchy(),
+    deviceFilters: new DeviceFilters(),
     channel: sessions,
     ports: sessions,
     storages: new Storages({ modules: noModules, ownsKernel: false, hostRoot }),

@@ -106,6 +106,24 @@ rootfs_upper_directory = "${place.directory}/uppers"
     });
   }
 
+  it("opens the devices of its rules only, be they the usual ones, which a template has ready, or others", async () => {
+    const script =
+      "IFS=: read major minor < /sys/class/block/vda/dev; mknod /d b $major $minor; true < /d && echo open";
+    const inClone = async (...rules: object[]): Promise<Finished> => {
+      const resources = { devices: [{ allow: false, access: "rwm" }, ...rules] };
+      const patch: Patch = (config) => {
+        for (const set of ["bounding", "effective", "permitted"] as const) {
+          config.process.capabilities?.[set]?.push("CAP_MKNOD");
+        }
+        config.linux.resources = resources;
+      };
+      return run(await place.bundle(shell(script), shapes.layers, patch));
+    };
+    assert.match((await inClone()).stderr, /can't open \/d: Operation not permitted/);
+    const { stdout, stderr } = await inClone({ allow: true, type: "b", access: "r" });
+    assert.equal(stdout, "open\n", stderr);
+  });
+
   it("has random bytes, a boot id, a clock and a name of its own, also when twenty start at once", async () => {
     const script = [
       "head -c 16 /dev/urandom | od -An -tx1",

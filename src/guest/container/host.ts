@@ -1,5 +1,6 @@
 /** What the operations on containers need of the agent around them. */
 import type { Logger } from "../../util/log.ts";
+import type { DeviceFilters } from "../cgroup/device-filter.ts";
 import type { Hierarchy } from "../cgroup/hierarchy.ts";
 import type { ModuleLoader } from "../modules/module-loader.ts";
 import type { Ports } from "../stdio/ports.ts";
@@ -13,6 +14,7 @@ export interface ContainerHost {
    */
   readonly ownsKernel: boolean;
   readonly hierarchy: Hierarchy;
+  readonly deviceFilters: DeviceFilters;
   readonly log: Logger;
   readonly modules: ModuleLoader;
   readonly notices: Notices;

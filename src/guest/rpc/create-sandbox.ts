@@ -3,9 +3,7 @@
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { CreateSandboxRequest } from "../../protocol/gen/kata/agent.ts";
 import { sethostname } from "../../sys/linux/machine.ts";
-import { unshare } from "../../sys/linux/process.ts";
 import { startPauseProcess } from "../sandbox/pause-process.ts";
-import { namespaceFlag } from "../spec/namespaces.ts";
 import { readyStorages } from "../storage/ready-storages.ts";
 import { rpc } from "./rpc.ts";
 
@@ -18,8 +16,7 @@ export const createSandbox = rpc("CreateSandbox", CreateSandboxRequest, Empty, a
   agent.sandbox.checkAbsent();
   const storages = agent.storages.acquire(ready);
   try {
-    // The agent is in them itself, so that all of its children are: they have nothing of its own.
-    unshare(namespaceFlag.uts | namespaceFlag.ipc);
+    agent.sandbox.takeNamespaces();
     if (request.hostname !== "") sethostname(request.hostname);
     const pause = request.sandboxPidns ? startPauseProcess() : undefined;
     agent.sandbox.begin({ id: request.sandboxId, storages, hookPath: request.guestHookPath, pause });

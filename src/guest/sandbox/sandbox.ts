@@ -2,9 +2,11 @@
  * The sandbox: its name, what is mounted for it, and its containers. One at a time; what an operation is doing to a
  * container keeps others from it.
  */
+import { unshare } from "../../sys/linux/process.ts";
 import { KumiteError } from "../../util/errors.ts";
 import type { BornProcess } from "../container/born-process.ts";
 import type { Container } from "../container/container.ts";
+import { namespaceFlag } from "../spec/namespaces.ts";
 import type { StorageHold } from "../storage/storages.ts";
 
 /** What an id stands for. */
@@ -27,6 +29,8 @@ export class Sandbox {
   readonly #entries = new Map<string, Entry>();
   readonly #observers: ((container: Container) => void)[] = [];
   #details: SandboxDetails | undefined;
+  /** The agent's namespaces of names and IPC are fresh. */
+  #isApart = false;
   /** The first one that was made. */
   #first: Container | undefined;
 
@@ -39,6 +43,18 @@ export class Sandbox {
   begin(details: SandboxDetails): void {
     this.checkAbsent();
     this.#details = details;
+  }
+
+  /** Spares the next sandbox what takes longest about its namespaces. */
+  makeNamespaces(): void {
+    unshare(namespaceFlag.uts | namespaceFlag.ipc);
+    this.#isApart = true;
+  }
+
+  /** The agent is in them itself, so that all of its children are: they have nothing of its own. */
+  takeNamespaces(): void {
+    if (!this.#isApart) this.makeNamespaces();
+    this.#isApart = false;
   }
 
   /** What was given to `begin`, once; `undefined` when there is no sandbox. */
