@@ -5,7 +5,8 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import type { ModuleIndex } from "../src/guest/modules/index-format.ts";
 import { shareFiles } from "./documents/share.ts";
-import { buildExecutable, type ExecutableRequest } from "./engine/executable.ts";
+import type { EngineModule } from "./engine/bundle.ts";
+import { buildExecutable } from "./engine/executable.ts";
 import { debianKernel, type GuestKernel } from "./guest/guest-kernel.ts";
 import { initramfs } from "./guest/initramfs.ts";
 import { type KernelName, kernelInUse } from "./guest/kernel-in-use.ts";
@@ -28,8 +29,8 @@ type Files = Readonly<Record<string, Placed>>;
 
 async function main(): Promise<void> {
   await mkdir(installRoot, { recursive: true });
-  const kumite = await executable("kumite", { modules: hostModules });
-  const agent = await executable("agent", { modules: guestModules, startsFromImage: true });
+  const kumite = await executable("kumite", hostModules);
+  const agent = await executable("agent", guestModules);
   const shim = await placeBytes(join(installRoot, "shim.mjs"), await bundleShim(shimEntry), 0o644);
   const cache = await placeBytes(join(installRoot, "cache.mjs"), await bundleShim(cacheEntry), 0o644);
   const library = await placeBytes(join(installRoot, "library.mjs"), await bundleShim(libraryEntry), 0o644);
@@ -74,9 +75,9 @@ function ownNode(): string {
   return process.execPath;
 }
 
-async function executable(name: string, request: Omit<ExecutableRequest, "output">): Promise<Placed> {
+async function executable(name: string, modules: readonly EngineModule[]): Promise<Placed> {
   const output = join(installRoot, name);
-  await buildExecutable({ output, ...request });
+  await buildExecutable({ output, modules });
   return measure(output);
 }
 

@@ -102,12 +102,25 @@ describe("an engine executable", () => {
        });`,
     );
     const program = join(directory, "from-image");
-    await buildExecutable({ output: program, modules: [imaged], startsFromImage: true });
+    await buildExecutable({ output: program, modules: [{ ...imaged, startsFromImage: true }] });
     const lines = (argument: string) => execFileSync(program, [argument], { encoding: "utf8" }).trim().split("\n");
     const [first, second] = [lines("one"), lines("two")];
     assert.deepEqual([first[0], second[0]], ["./make-image one 1", "./make-image two 1"]);
     assert.deepEqual([first[1], first[2], first[4]], ["true 500", "true Error: on purpose", "later"]);
     assert.notEqual(first[3], second[3], "random numbers must not be those of the build");
+  });
+
+  it("starts other modules than the first from an image too, and does then what they say alone", async () => {
+    const first = await entry(
+      "main-one",
+      `import { setMain, write } from "kumite:native"; setMain(() => void write(1, new TextEncoder().encode("one"), 0, 3));`,
+    );
+    const program = join(directory, "several");
+    const modules = [first, await entry("other", printing('"other"'))].map((m) => ({ ...m, startsFromImage: true }));
+    await buildExecutable({ output: program, modules: [...modules, await entry("plain", printing('"plain"'))] });
+    const run = (argv0: string) => spawnSync(program, [], { argv0, encoding: "utf8" });
+    assert.deepEqual([run("main-one").stdout, run("whatever").stdout], ["one", "one"]);
+    for (const name of ["other", "plain"]) assert.deepEqual([run(name).stdout, run(name).status], [name, 0]);
   });
 
   it("is not made with an image of what must still happen in each process", async () => {
@@ -118,8 +131,9 @@ describe("an engine executable", () => {
       [/at once/, "throw new Error('at once');"],
     ];
     for (const [why, text] of wrong) {
-      const modules = [await entry("unfit", `import { setMain } from "kumite:native"; ${text}`)];
-      await assert.rejects(buildExecutable({ output: join(directory, "unfit"), modules, startsFromImage: true }), why);
+      const unfit = await entry("unfit", `import { setMain } from "kumite:native"; ${text}`);
+      const modules = [{ ...unfit, startsFromImage: true }];
+      await assert.rejects(buildExecutable({ output: join(directory, "unfit"), modules }), why);
     }
   });
 

@@ -18,11 +18,6 @@ export interface ExecutableRequest {
   readonly modules: readonly EngineModule[];
   /** Global identifiers replaced by expressions at build time. */
   readonly define?: Readonly<Record<string, string>>;
-  /**
-   * The first module runs under every name, and starts with a heap in which it is loaded already: several times as fast, for
-   * some hundred KB. What it does when it is evaluated must not depend on the process.
-   */
-  readonly startsFromImage?: boolean;
 }
 
 /** What comes and goes with an image has places of its own, so that it moves nothing else. */
@@ -44,11 +39,11 @@ export async function buildExecutable(request: ExecutableRequest): Promise<void>
   const quickjs = await ensureQuickjs();
   const host = await ensureHost(quickjs);
   const compiler = await ensureCompiler(quickjs);
-  const startsFromImage = request.startsFromImage ?? false;
+  const fromImage = request.modules.filter((module) => module.startsFromImage).map(({ name }) => name);
   const texts = bundles.flatMap(({ name, text }) => [name, text]);
-  const key = contentKey(host.key, compiler, linkFlags.join(" "), String(startsFromImage), ...texts);
+  const key = contentKey(host.key, compiler, linkFlags.join(" "), JSON.stringify(fromImage), ...texts);
   const directory = await cached("engine-executable", key, (target) =>
-    make(target, bundles, { quickjs, host, compiler }, startsFromImage),
+    make(target, bundles, { quickjs, host, compiler }, fromImage),
   );
   await place(join(directory, "executable"), request.output);
 }
@@ -63,15 +58,15 @@ async function make(
   target: string,
   bundles: readonly BundledPart[],
   tools: Toolchain,
-  startsFromImage: boolean,
+  fromImage: readonly string[],
 ): Promise<void> {
   await compile(target, bundles, tools);
   const names = bundles.map(({ name }) => name);
-  await link(target, tools, "executable", moduleTable(names));
-  if (startsFromImage) {
+  await link(target, tools, "executable", moduleTable(names, []));
+  if (fromImage[0] !== undefined && fromImage[0] === names[0]) {
     await rename(join(target, "executable"), join(target, "without-image"));
     await makeImage(target, "without-image");
-    await link(target, tools, "executable", moduleTable(names, "image"));
+    await link(target, tools, "executable", moduleTable(names, fromImage, "image"));
     await checkSameAddresses(target, "without-image", "executable");
   }
   await run("strip", ["-s", "executable"], { cwd: target });
@@ -103,13 +98,16 @@ function fileOf(name: string): string {
  * `engine_modules` of src/sys/native/engine.h, in assembler so that bytecode goes in without a detour through C text. An
  * image has the code of the first one.
  */
-function moduleTable(names: readonly string[], image?: string): string {
+function moduleTable(names: readonly string[], fromImage: readonly string[], image?: string): string {
   const pointer = process.arch === "x64" || process.arch === "arm64" ? ".quad" : ".long";
   const code = names.map((name, i) => {
     const bytes = i === 0 && image !== undefined ? "" : ` .incbin "${name}.bytecode"`;
     return `.Lcode_${i}:${bytes}\n.Lend_${i}:\n .byte 0`;
   });
-  const rows = names.map((_, i) => ` ${pointer} .Lname_${i}, .Lcode_${i}, .Lend_${i}`);
+  const rows = names.map((name, i) => {
+    const starts = image !== undefined && fromImage.includes(name) ? 1 : 0;
+    return ` ${pointer} .Lname_${i}, .Lcode_${i}, .Lend_${i}, ${starts}`;
+  });
   return [
     ...(image === undefined ? [] : [' .section .image, "awR"', ".Limage:", ` .incbin "${image}"`, ".Limage_end:"]),
     ' .section .modules, "a"',

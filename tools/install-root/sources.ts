@@ -12,16 +12,18 @@ export const shareDirectory = resolve(repository, "build/share");
 
 /** Modules of the host executable; the one named like the executable is what it runs under any other name. */
 export const hostModules: readonly EngineModule[] = [
-  { name: "kumite", entry: source("src/cli/main.ts") },
+  { name: "kumite", entry: source("src/cli/main.ts"), startsFromImage: true },
   { name: "kumite-relay", entry: source("src/relay/main.ts") },
-  { name: "kumite-launch", entry: source("src/sys/launch/main.ts") },
+  { name: "kumite-launch", entry: source("src/sys/launch/main.ts"), startsFromImage: true },
   { name: "kumite-helper", entry: source("src/sys/helper/main.ts") },
-  { name: "kumite-send", entry: source("src/sys/send/main.ts") },
-  { name: "kumite-template", entry: source("src/factory/builder/main.ts") },
+  { name: "kumite-send", entry: source("src/sys/send/main.ts"), startsFromImage: true },
+  { name: "kumite-template", entry: source("src/factory/builder/main.ts"), startsFromImage: true },
   { name: "kumite-keeper", entry: source("src/factory/keeper/main.ts") },
 ];
 
-export const guestModules: readonly EngineModule[] = [{ name: "agent", entry: source("src/guest/main.ts") }];
+export const guestModules: readonly EngineModule[] = [
+  { name: "agent", entry: source("src/guest/main.ts"), startsFromImage: true },
+];
 
 export const shimEntry = source("src/shim/main.ts");
 export const cacheEntry = source("src/factory/grpc/main.ts");

@@ -27,6 +27,8 @@ struct engine_module {
   const char *name;
   const uint8_t *code;
   const uint8_t *end;
+  /* Not 0 for one that starts from the image; of the first one the image has everything. */
+  size_t starts_from_image;
 };
 extern const struct engine_module engine_modules[];
 extern const size_t engine_module_count;
@@ -94,6 +96,8 @@ struct loop_state {
 /* After the evaluation. Returns what keeps its state from being all there is, or NULL. */
 const char *loop_save(JSContext *ctx, JSValue evaluation, struct loop_state *state);
 int loop_restore(JSContext *ctx, const struct loop_state *state);
+/* For a module that is evaluated after another one. */
+void loop_forget_main(JSContext *ctx);
 /* In a forked child: the epoll instance is shared with the parent, so the loop must never run here. */
 void loop_disown(void);
 

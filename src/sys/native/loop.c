@@ -141,6 +141,11 @@ int loop_restore(JSContext *ctx, const struct loop_state *state) {
   return loop.epoll < 0 ? -1 : 0;
 }
 
+void loop_forget_main(JSContext *ctx) {
+  JS_FreeValue(ctx, loop.main);
+  loop.main = JS_UNDEFINED;
+}
+
 static void call_main(JSContext *ctx) {
   JSValue main = loop.main;
   if (JS_IsUndefined(main))

@@ -40,17 +40,15 @@ static int not_started(void) {
   return STATUS_INTERNAL;
 }
 
-static int run_image(void) {
-  JSValue evaluation;
-  JSContext *ctx = image_open(&evaluation);
-  return ctx == NULL ? not_started() : loop_run(ctx, evaluation);
-}
-
 static int run_module(const struct engine_module *module) {
-  JSContext *ctx = engine_start();
+  JSValue evaluation = JS_UNDEFINED;
+  JSContext *ctx = module->starts_from_image ? image_open(&evaluation) : engine_start();
   if (ctx == NULL)
     return not_started();
-  JSValue evaluation = engine_evaluate(ctx, module);
+  if (!module->starts_from_image || module != &engine_modules[0]) {
+    loop_forget_main(ctx);
+    evaluation = engine_evaluate(ctx, module);
+  }
   if (JS_IsException(evaluation)) {
     engine_print_error(ctx, JS_GetException(ctx));
     return STATUS_INTERNAL;
@@ -67,5 +65,5 @@ int main(int argc, char **argv) {
   if (strcmp(name, IMAGE_MAKER) == 0)
     return image_make(&engine_modules[0]);
   /* Straight out: the kernel frees faster than we could. */
-  _exit(image_is_present() ? run_image() : run_module(module_for(name)));
+  _exit(run_module(module_for(name)));
 }

@@ -63,7 +63,6 @@ JSContext *engine_start(void) {
   if (runtime == NULL)
     return NULL;
   JS_SetMemoryLimit(runtime, MEMORY_LIMIT);
-  JS_SetGCThreshold(runtime, GC_NEVER);
   JS_SetModuleLoaderFunc(runtime, NULL, load_module, NULL);
   JSContext *ctx = JS_NewContextRaw(runtime);
   if (ctx == NULL)
@@ -96,6 +95,7 @@ static JSValue load_and_evaluate(JSContext *ctx, const struct engine_module *mod
 }
 
 JSValue engine_evaluate(JSContext *ctx, const struct engine_module *module) {
+  JS_SetGCThreshold(JS_GetRuntime(ctx), GC_NEVER);
   JSValue evaluation = load_and_evaluate(ctx, module);
   engine_limit_garbage(ctx);
   return evaluation;
