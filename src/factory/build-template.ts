@@ -18,6 +18,7 @@ import {
   lockStore,
   publishTemplate,
   removeTemplate,
+  removeTemplates,
   type Template,
   templatePlaces,
 } from "./template-store.ts";
@@ -45,8 +46,8 @@ export async function buildTemplate(
   await using _lock = await lockStore(os, store, signal);
   const present = await findTemplate(os, store, key);
   if (present !== undefined) return present;
-  // Half of one, or one whose keeper is gone.
-  await removeTemplate(os, store, key);
+  // Halves of this one and of others, and those whose keeper or description is gone: nobody but us makes one now.
+  await removeTemplates(os, store, "broken");
   try {
     return await build(os, request, log, signal);
   } catch (error) {
@@ -64,7 +65,8 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
   const cgroups = await factoryCgroups(os);
   const { vcpus, memoryMiB } = config.qemu;
   const program = `${config.installRoot}/kumite`;
-  await using keeper = await Keeper.start(os, { program, key, memoryBytes: memoryBytesOf(memoryMiB), cgroups }, signal);
+  const memoryBytes = memoryBytesOf(memoryMiB);
+  await using keeper = await Keeper.start(os, { program, key, memoryBytes, cgroups, store }, signal);
   const context = contextOf(log, signal);
   const disks = placeholders(shape, places);
   if (disks.length > 0) await makeHoles(os, disks);

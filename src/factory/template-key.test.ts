@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -24,7 +33,8 @@ describe("the key of a template", () => {
 
   async function configOf(...lines: string[]): Promise<Config> {
     const toml = file("configuration.toml");
-    const machine = ["[hypervisor.qemu]", `path = "${file("qemu")}"`, `kernel = "${file("kernel")}"`, ...lines];
+    const qemu = lines.some((line) => line.startsWith("path")) ? [] : [`path = "${file("qemu")}"`];
+    const machine = ["[hypervisor.qemu]", ...qemu, `kernel = "${file("kernel")}"`, ...lines];
     const initrd = lines.some((line) => line.startsWith("initrd")) ? [] : [`initrd = "${file("initrd")}"`];
     writeFileSync(toml, [...machine, ...initrd, "[factory]", `template_path = "${store()}"`, ""].join("\n"));
     return loadConfig(os, { installRoot: directory, path: toml });
@@ -47,6 +57,20 @@ describe("the key of a template", () => {
     writeFileSync(file("kernel"), "two");
     utimesSync(file("kernel"), 1, 1);
     assert.notEqual(await keyOf(config), key);
+  });
+
+  it("is another one with other firmware that comes with QEMU", async () => {
+    mkdirSync(file("opt/bin"), { recursive: true });
+    mkdirSync(file("opt/share/qemu"), { recursive: true });
+    copyFileSync(file("qemu"), file("opt/bin/qemu"));
+    const firmware = file("opt/share/qemu/qboot.rom");
+    const keyWith = async (content: string, ...lines: string[]) => {
+      writeFileSync(firmware, content);
+      return keyOf(await configOf(`path = "${file("opt/bin/qemu")}"`, ...lines));
+    };
+    assert.notEqual(await keyWith("one"), await keyWith("two"));
+    const own = `firmware = "${file("kernel")}"`;
+    assert.equal(await keyWith("one", own), await keyWith("two", own));
   });
 
   it("is another one for another machine, and for another scope", async () => {

@@ -5,6 +5,7 @@
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { Os } from "../sys/os.ts";
 import { sha256Hex } from "../util/sha256.ts";
+import { ownFirmware } from "../vm/own-firmware.ts";
 import { fileHashes, identityOf } from "./file-hash.ts";
 import type { MachineShape } from "./machine-shape.ts";
 
@@ -19,8 +20,15 @@ const keyLength = 16;
 export async function templateKey(os: Os, config: Config, shape: MachineShape, scope: string): Promise<string> {
   const { agent } = config;
   // Of these the content counts, not where they are. The VMM keeps its path: it finds firmware by that.
-  const { kernel: _1, initrd: _2, image: _3, firmware: _4, ...machine } = hypervisorConfigOf(config);
-  const files = partsOf(config);
+  const {
+    kernel: _1,
+    initrd: _2,
+    image: _3,
+    firmware: _4,
+    firmwareVolume: _5,
+    ...machine
+  } = hypervisorConfigOf(config);
+  const files = await partsOf(os, config);
   const names = Object.keys(files);
   const hashes = await fileHashes(os, config.factory.templatePath, Object.values(files));
   const content = Object.fromEntries(names.map((name, index) => [name, hashes[index]]));
@@ -34,12 +42,12 @@ export async function templateKey(os: Os, config: Config, shape: MachineShape, s
  * @throws KumiteError `hypervisor/not-found` naming a file that is missing
  */
 export async function machineFiles(os: Os, config: Config): Promise<string> {
-  const paths = Object.values(partsOf(config));
+  const paths = Object.values(await partsOf(os, config));
   return (await Promise.all(paths.map(async (path) => `${path} ${await identityOf(os, path)}`))).join("\n");
 }
 
-function partsOf(config: Config): Record<string, string> {
-  const { path, kernel, initrd, image, firmware } = hypervisorConfigOf(config);
-  const parts = { vmm: path, kernel, initrd, image, firmware };
+async function partsOf(os: Os, config: Config): Promise<Record<string, string>> {
+  const { path, kernel, initrd, image, firmware, firmwareVolume } = hypervisorConfigOf(config);
+  const parts = { vmm: path, kernel, initrd, image, firmware, firmwareVolume, ...(await ownFirmware(os, config)) };
   return Object.fromEntries(Object.entries(parts).filter((part): part is [string, string] => part[1] !== undefined));
 }

@@ -9,7 +9,7 @@ import { isSystemError, KumiteError } from "../util/errors.ts";
 import { isRecord, parseJson } from "../util/json.ts";
 import { signalNumbers } from "../util/signals.ts";
 import { descriptorPath, memoryBytesOf } from "./keeper/keeper.ts";
-import { keeperName } from "./keeper/protocol.ts";
+import { keeperName, keyKeptBy } from "./keeper/protocol.ts";
 
 export interface Template {
   readonly key: string;
@@ -84,13 +84,40 @@ export async function findTemplate(os: Os, store: string, key: string): Promise<
 
 /** All in the store, whole or not. */
 export async function listTemplates(os: Os, store: string): Promise<{ readonly key: string; template?: Template }[]> {
-  const keys = (await listOrNothing(os, store)).filter((name) => /^[0-9a-f]+$/.test(name));
+  const keys = (await listOrNothing(os, store)).filter(isKey);
   return Promise.all(
     keys.sort().map(async (key) => {
       const template = await findTemplate(os, store, key);
       return template === undefined ? { key } : { key, template };
     }),
   );
+}
+
+/**
+ * With the lock. Removes whatever of templates is in the store, or kept by a process for it, and can be used by nobody;
+ * with `all` the others as well. Returns the keys.
+ */
+export async function removeTemplates(os: Os, store: string, which: "broken" | "all"): Promise<string[]> {
+  const entries = await listTemplates(os, store);
+  const whole = entries.flatMap(({ key, template }) => (template === undefined ? [] : [key]));
+  const kept = (await keepersOf(os, store)).map(({ key }) => key);
+  const keys = [...new Set([...entries.map(({ key }) => key), ...kept])].sort();
+  const removed = which === "all" ? keys : keys.filter((key) => !whole.includes(key));
+  for (const key of removed) await removeTemplate(os, store, key);
+  return removed;
+}
+
+/** With the lock, without templates. What is not ours stays, and the directory with it: anybody may have named it. */
+export async function removeEmptied(os: Os, store: string): Promise<void> {
+  for (const name of ["log", "log.1", "hashes.json", "lock"]) {
+    const path = `${store}/${name}`;
+    if ((await os.files.linkStatus(path)) !== undefined) await os.files.removeFile(path);
+  }
+  try {
+    await os.files.removeDir(store);
+  } catch (error) {
+    if (!isSystemError(error, "ENOTEMPTY", "EBUSY")) throw error;
+  }
 }
 
 /** From here on others find it. */
@@ -103,8 +130,10 @@ export async function publishTemplate(os: Os, store: string, template: Template)
 export async function removeTemplate(os: Os, store: string, key: string): Promise<void> {
   const { directory, description } = templatePlaces(store, key);
   // Also of a description that another version of this program wrote: its keeper holds memory as ours do.
-  const keeper = keeperIn(await readJson(os, description));
-  if (keeper !== undefined && (await keeperLives(os, { keeper }))) {
+  const described = keeperIn(await readJson(os, description));
+  const keepers = (await keepersOf(os, store)).filter((keeper) => keeper.key === key).map(({ process }) => process);
+  if (described !== undefined && (await keeperLives(os, { keeper: described }))) keepers.push(described);
+  for (const keeper of keepers) {
     await os.processes.signal(keeper, signalNumbers.SIGTERM);
     await withDeadline(endTimeoutMs, `the end of process ${keeper.pid}`, (signal) =>
       os.processes.waitGone(keeper, signal),
@@ -130,6 +159,20 @@ async function isWhole(os: Os, template: Template): Promise<boolean> {
   const [memory, state] = [memoryPath(template), statePath(template)].map((path) => os.files.status(path));
   return (await memory)?.size === memoryBytesOf(template.memoryMiB) && (await state)?.size === template.stateBytes;
 }
+
+/** Of the store, as the process table knows them: a description may be damaged or gone. */
+async function keepersOf(os: Os, store: string): Promise<{ readonly key: string; readonly process: ProcessId }[]> {
+  const pids = (await os.files.list("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+  const processes = await Promise.all(pids.map((pid) => os.processes.info(pid)));
+  return processes.flatMap((process) => {
+    const key = process === undefined ? undefined : keyKeptBy(process.argv, store);
+    // It becomes the name of a directory that is removed.
+    if (process === undefined || key === undefined || !isKey(key)) return [];
+    return [{ key, process: { pid: process.pid, startTicks: process.startTicks } }];
+  });
+}
+
+const isKey = (name: string): boolean => /^[0-9a-f]+$/.test(name);
 
 /** The pid may be another's by now. */
 async function keeperLives(os: Os, { keeper }: Pick<Template, "keeper">): Promise<boolean> {

@@ -1,6 +1,6 @@
 /**
  * The life of a shim before it has a sandbox: its machine comes up, it says so to the server that started it, and waits to
- * be told whose it is. It ends with the server until it was promised to somebody, and soon after when nobody comes.
+ * be told whose it is. Until then it ends with the server, and soon after it was promised to somebody who does not come.
  */
 import { moveProcesses } from "../cgroups/move.ts";
 import type { Config } from "../config/config.ts";
@@ -66,11 +66,12 @@ function watchServer(boot: ByteStream, life: AbortController): Server {
   const promised = deferred();
   const gone = deferred();
   const follow = async (): Promise<void> => {
-    const line = await new ByteReader(boot).readLine(maxCacheLine).catch(() => undefined);
-    if (line === undefined) {
-      life.abort(new Error("the server of the cache is gone"));
-      gone.resolve();
-    } else promised.resolve();
+    const reader = new ByteReader(boot);
+    const next = () => reader.readLine(maxCacheLine).catch(() => undefined);
+    if ((await next()) === undefined) life.abort(new Error("the server of the cache is gone"));
+    else promised.resolve();
+    while (!life.signal.aborted && (await next()) !== undefined);
+    gone.resolve();
   };
   void follow();
   return { promised: promised.promise, gone: gone.promise };
@@ -94,12 +95,16 @@ async function adopted(
     ended,
   ]);
   if (first !== "promised") return undefined;
-  const asking = async (): Promise<Adoption> => {
-    for await (const stream of listener) {
-      const adoption = await ask(os, stream, places, cgroups, log);
+  const callers = listener[Symbol.asyncIterator]();
+  // Whoever has begun to take it is not cut off half-way.
+  const asking = async (): Promise<Adoption | undefined> => {
+    for (;;) {
+      const caller = await Promise.race([callers.next(), server.gone]);
+      if (caller === undefined) return undefined;
+      if (caller.done === true) throw new KumiteError("protocol/closed", "the socket was closed");
+      const adoption = await ask(os, caller.value, places, cgroups, log);
       if (adoption !== undefined) return adoption;
     }
-    throw new KumiteError("protocol/closed", "the socket was closed");
   };
   return withDeadline(adoptionTimeoutMs, "whoever took the machine", asking);
 }

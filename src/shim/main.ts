@@ -58,6 +58,8 @@ async function mainOfCache(os: Os, installRoot: string, words: CachedArguments, 
     const log = logFor({ format: "text", debug: config.debug, sandbox: `cached-${name}` });
     const adopted = await waitForAdoption({ os, config, log, listener, boot, name, cgroups });
     if (adopted === undefined) return 0;
+    // It is the server's no more.
+    boot.close();
     const { adoption, warm } = adopted;
     const { root, id, bundle, debug, logFormat } = adoption;
     logFile = openSync(sandboxPaths(root, id).log, "a", 0o600);

@@ -1,6 +1,6 @@
 /** Templates of virtual machines, through `kumite factory`: made once, changed by nobody, gone without a trace. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { privateDirtyMiB, privateMiBOf } from "../../bench/process-cost.ts";
@@ -132,9 +132,12 @@ describe("a template", onlyKumite, () => {
     const half = readFileSync(description, "utf8").slice(0, 40);
     writeFileSync(description, half);
     assert.deepEqual(await templates(), []);
-    process.kill(second.keeper, "SIGKILL");
     const third = await made();
+    assert.ok(!existsSync(`/proc/${second.keeper}/fd/0`), "its keeper does not stay");
     assert.deepEqual(await templates(), [{ ...third }]);
+    rmSync(store, { recursive: true });
+    assert.equal((await factory("destroy", "--json")).stdout, `{"removed":["${third.key}"]}\n`);
+    assert.ok(!existsSync(`/proc/${third.keeper}/fd/0`) && !existsSync(store));
   });
 
   it("of another version of the program is made anew, and its keeper does not stay", async () => {

@@ -7,7 +7,7 @@ import * as grpc from "@grpc/grpc-js";
 import { Empty } from "../../src/protocol/gen/google/protobuf/empty.ts";
 import { GrpcStatus, GrpcVM, GrpcVMConfig } from "../../src/protocol/gen/kata/cache.ts";
 import { fromWire } from "../../src/vm/wire.ts";
-import { type Bundle, shell } from "../support/bundle.ts";
+import { type Bundle, type Patch, shell } from "../support/bundle.ts";
 import { execute, type Finished, succeed } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
@@ -148,6 +148,26 @@ describe("the VM cache", onlyKumite, () => {
     }
   });
 
+  it("makes its machines without a template that only some may share", async () => {
+    const store = path.join(place.directory, "scoped");
+    const lines = ["enable_template = true", `template_path = "${store}"`, 'template_scope = "root"'];
+    writeConfig(256, [...lines, "[runtime]", 'rootfs_writes = "guest"']);
+    try {
+      const { machines } = await served();
+      const [name] = readdirSync("/run/kumite-cache").filter((entry) => /^[0-9a-f]{12}$/.test(entry));
+      const log = readFileSync(`/run/kumite-cache/${name}/log`, "utf8");
+      assert.match(log, /the machine boots: nobody knows yet whose it will be, and template_scope is .*root/);
+      const { templates } = JSON.parse((await factory("status", "--json")).stdout) as { templates: unknown[] };
+      assert.deepEqual(templates, []);
+      const { id } = await started(await place.bundle(shell("while :; do sleep 1; done"), layered));
+      assert.deepEqual(sandboxProcesses(id).get("qemu"), [machines[0]?.pid]);
+      await place.must(["delete", "--force", id]);
+    } finally {
+      await factory("destroy");
+      writeConfig(256);
+    }
+  });
+
   it("leaves what was taken when it is destroyed", async () => {
     await served();
     const { id } = await started();
@@ -165,6 +185,19 @@ describe("the VM cache", onlyKumite, () => {
     assert.equal(hypervisor.QemuSMP.CPUs, 1);
     await ready(machines[0]?.pid);
     await eventually("the machine of nobody", () => (existsSync(`/proc/${machines[0]?.pid}/fd/0`) ? undefined : true));
+  });
+
+  it("leaves nothing of a machine that was taken by nobody yet, when it is destroyed", async () => {
+    const { machines } = await served();
+    const qemu = machines[0]?.pid ?? 0;
+    await call(endpoint, "GetBaseVM");
+    const cgroups = readFileSync(`/proc/${qemu}/cgroup`, "utf8");
+    const name = /kumite-factory\/([0-9a-f]{12})/.exec(cgroups)?.[1];
+    assert.ok(name !== undefined, cgroups);
+    assert.equal((await factory("destroy")).status, 0);
+    assert.ok(!existsSync(`/proc/${qemu}/fd/0`));
+    const { stdout } = await execute(["find", "/sys/fs/cgroup", "-maxdepth", "4", "-name", name]);
+    assert.equal(stdout, "");
   });
 
   it("whose server is killed leaves no machine, and the next one begins anew", async () => {
@@ -195,13 +228,11 @@ describe("the VM cache", onlyKumite, () => {
       const [name] = readdirSync("/run/kumite-cache").filter((entry) => /^[0-9a-f]{12}$/.test(entry));
       const log = readFileSync(`/run/kumite-cache/${name}/log`, "utf8");
       assert.ok(log.includes(`the machine is a clone of template ${templates[0]?.key}`), log);
-      const layered = await place.bundle(shell("echo up; while :; do sleep 1; done"), (spec) => {
-        spec.annotations = { "io.kumite.rootfs": "layers" };
-      });
-      const { id } = await started(layered);
+      const layers = await place.bundle(shell("echo up; while :; do sleep 1; done"), layered);
+      const { id } = await started(layers);
       assert.deepEqual(sandboxProcesses(id).get("qemu"), [machines[0]?.pid]);
       assert.equal((await place.must(["exec", id, "sh", "-c", "echo in > /in; cat /in"])).stdout, "in\n");
-      assert.ok(!existsSync(path.join(layered.rootfs, "in")));
+      assert.ok(!existsSync(path.join(layers.rootfs, "in")));
       await place.must(["delete", "--force", id]);
     } finally {
       await factory("destroy");
@@ -226,6 +257,11 @@ describe("the VM cache", onlyKumite, () => {
     assert.deepEqual([...sandboxProcesses(id)], []);
   });
 });
+
+/** Its root needs no disk. */
+const layered: Patch = (spec) => {
+  spec.annotations = { "io.kumite.rootfs": "layers" };
+};
 
 /** One call of the service. */
 function call(endpoint: string, method: string): Promise<Uint8Array> {

@@ -8,7 +8,13 @@ import { whyNoTemplate } from "../../factory/clonable.ts";
 import { factoryCgroups, removeFactoryCgroups } from "../../factory/factory-cgroups.ts";
 import { templateKey } from "../../factory/template-key.ts";
 import { scopeOf } from "../../factory/template-scope.ts";
-import { listTemplates, lockStore, removeTemplate, type Template } from "../../factory/template-store.ts";
+import {
+  listTemplates,
+  lockStore,
+  removeEmptied,
+  removeTemplates,
+  type Template,
+} from "../../factory/template-store.ts";
 import { usualShape } from "../../factory/usual-shape.ts";
 import { awaitReady } from "../../shim-client/boot-message.ts";
 import { installedFile, installedNode, readInstall } from "../../shim-client/install.ts";
@@ -93,17 +99,7 @@ async function status({ os, output }: VerbContext, config: Config, json: boolean
 async function destroy({ os, output, log: told }: VerbContext, config: Config, json: boolean): Promise<number> {
   const { templatePath } = config.factory;
   await stopCache(os);
-  const removed: string[] = [];
-  if ((await os.files.status(templatePath)) !== undefined) {
-    await using _lock = await withDeadline(lockTimeoutMs, `waiting for ${templatePath}`, (signal) =>
-      lockStore(os, templatePath, signal),
-    );
-    for (const { key } of await listTemplates(os, templatePath)) {
-      await removeTemplate(os, templatePath, key);
-      removed.push(key);
-    }
-    await os.files.removeTree(templatePath);
-  }
+  const removed = await removeStore(os, templatePath);
   // Of a server that was killed.
   await sweepPool(os, await factoryCgroups(os), told);
   if ((await os.files.status(poolDirectory)) !== undefined) {
@@ -113,6 +109,16 @@ async function destroy({ os, output, log: told }: VerbContext, config: Config, j
   await removeFactoryCgroups(os);
   await output.out(json ? `${JSON.stringify({ removed })}\n` : "vm factory destroyed\n");
   return 0;
+}
+
+/** Made for a moment where it is missing: processes may keep templates of one that was removed by hand. */
+async function removeStore(os: Os, store: string): Promise<string[]> {
+  await using _lock = await withDeadline(lockTimeoutMs, `waiting for ${store}`, (signal) =>
+    lockStore(os, store, signal),
+  );
+  const removed = await removeTemplates(os, store, "all");
+  await removeEmptied(os, store);
+  return removed;
 }
 
 function cacheLines(cache: CacheStatus | undefined): string {

@@ -14,8 +14,8 @@ export interface PooledShim {
   readonly ready: Promise<CachedShim>;
   /** Resolves when it has ended. Never rejects. */
   readonly ended: Promise<void>;
-  /** It will be told whose it is, soon; and ends when it is not. */
-  release(): void;
+  /** It will be told whose it is, soon; and ends when it is not. Resolves with either. Never rejects. */
+  release(): Promise<void>;
   /** Ends it. */
   stop(): void;
 }
@@ -37,6 +37,8 @@ export class Pool {
   readonly #options: PoolOptions;
   readonly #ready = new Map<PooledShim, CachedShim>();
   readonly #living = new Set<PooledShim>();
+  /** Somebody's soon, and nobody's yet. */
+  readonly #promised = new Map<PooledShim, Promise<void>>();
   /** Shims that are just being started. */
   readonly #starting = new Set<Promise<unknown>>();
   readonly #life = new AbortController();
@@ -58,7 +60,8 @@ export class Pool {
     for (const [pooled, machine] of this.#ready) {
       this.#ready.delete(pooled);
       this.#living.delete(pooled);
-      pooled.release();
+      const fate = pooled.release().finally(() => this.#promised.delete(pooled));
+      this.#promised.set(pooled, fate);
       void this.#replace();
       return machine;
     }
@@ -71,8 +74,8 @@ export class Pool {
     this.#life.abort();
     await Promise.allSettled(this.#starting);
     const living = [...this.#living];
-    for (const pooled of living) pooled.stop();
-    await Promise.all(living.map((pooled) => pooled.ended));
+    for (const pooled of [...living, ...this.#promised.keys()]) pooled.stop();
+    await Promise.all([...living.map((pooled) => pooled.ended), ...this.#promised.values()]);
   }
 
   async #replace(): Promise<void> {

@@ -51,9 +51,9 @@ export async function startCachedShim(os: Os, request: CachedShimRequest): Promi
   const boot = child.streams.get(bootDescriptor);
   if (boot === undefined) throw new KumiteError("internal", "a shim was started without a boot channel");
   const ended = deferred();
-  let isOurs = true;
   void child.exited.then(async () => {
-    if (isOurs) for (const cgroup of cgroups) await removeQuietly(os, cgroup);
+    // Those of one that was taken are gone already.
+    for (const cgroup of cgroups) await removeQuietly(os, cgroup);
     ended.resolve();
   });
   const ready = withDeadline(readyTimeoutMs, "a machine of the cache", async (signal) => {
@@ -66,15 +66,16 @@ export async function startCachedShim(os: Os, request: CachedShimRequest): Promi
   return {
     ready,
     ended: ended.promise,
-    release: () => {
-      isOurs = false;
-      void boot.write(encodeUtf8('{"promised":true}\n')).then(
-        () => boot.close(),
-        () => boot.close(),
-      );
+    release: async () => {
+      await boot.write(encodeUtf8('{"promised":true}\n')).catch(() => {});
+      // It hangs up when it is somebody's, and when it ends.
+      while ((await boot.read().catch(() => undefined)) !== undefined);
+      boot.close();
+      const groups = await Promise.all(cgroups.map((cgroup) => os.files.status(cgroup)));
+      if (groups.some((group) => group !== undefined)) await ended.promise;
     },
     // It undoes what it is made of when it is left alone.
-    stop: () => boot.close(),
+    stop: () => void boot.end().catch(() => {}),
   };
 }
 

@@ -8,7 +8,7 @@ import { withDeadline } from "../../util/deadline.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { signalNumbers } from "../../util/signals.ts";
 import { encodeUtf8 } from "../../util/text.ts";
-import { filledWord, type KeeperPlace, keeperDescriptor, keeperName, maxKeeperLine, parsePlace } from "./protocol.ts";
+import { type KeeperPlace, keeperDescriptor, keeperWords, maxKeeperLine, parsePlace } from "./protocol.ts";
 
 export interface KeeperRequest {
   /** Of the executable `kumite`. */
@@ -17,6 +17,8 @@ export interface KeeperRequest {
   readonly memoryBytes: number;
   /** It outlives its builder there. */
   readonly cgroups: readonly string[];
+  /** Of a template: the store that it belongs to, which is how it is found whatever has become of the description. */
+  readonly store?: string;
   /** The memory is a copy of another's: `fill` makes it before a machine has it. */
   readonly filled?: boolean;
 }
@@ -33,10 +35,14 @@ export class Keeper implements AsyncDisposable {
   #kept = false;
 
   /** @throws KumiteError `system/failed`, `timeout`, `aborted`; SystemError when it cannot be started */
-  static async start(os: Os, { program, key, memoryBytes, cgroups, filled }: KeeperRequest, signal: AbortSignal) {
+  static async start(
+    os: Os,
+    { program, key, memoryBytes, cgroups, store, filled }: KeeperRequest,
+    signal: AbortSignal,
+  ) {
     const child = await os.processes.spawn({
       path: program,
-      argv: [keeperName, key, String(memoryBytes), ...(filled === true ? [filledWord] : [])],
+      argv: keeperWords({ key, memoryBytes, store, filled }),
       env: {},
       cwd: "/",
       newSession: true,

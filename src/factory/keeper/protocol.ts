@@ -15,6 +15,24 @@ export const filledWord = "filled";
 /** Name of the program, which it has in the process table. */
 export const keeperName = "kumite-keeper";
 
+/** Its command line: key, size of the memory in bytes, and whether it is filled first or which store it is a template of. */
+export function keeperWords(keeper: {
+  readonly key: string;
+  readonly memoryBytes: number;
+  readonly store?: string | undefined;
+  readonly filled?: boolean | undefined;
+}): string[] {
+  const { key, memoryBytes, store, filled } = keeper;
+  const last = filled === true ? [filledWord] : store === undefined ? [] : [store];
+  return [keeperName, key, String(memoryBytes), ...last];
+}
+
+/** The key of the template that a process keeps in that store; `undefined` when it keeps none of it. */
+export function keyKeptBy(argv: readonly string[], store: string): string | undefined {
+  const [name, key, , last] = argv;
+  return name === keeperName && last === store ? key : undefined;
+}
+
 /** What the memory of a template is called where the kernel shows it. */
 export function memoryName(key: string): string {
   return `kumite-template-${key}`;

@@ -1,15 +1,16 @@
 /** The QEMU command line of a machine. Pure; every option is made by `renderOption`. */
 import { deviceOptions } from "./device-options.ts";
-import type {
-  Accelerator,
-  Boot,
-  Chardev,
-  DiskImage,
-  Firmware,
-  HandedFile,
-  MachineType,
-  MonitorProtocol,
-  QemuMachine,
+import {
+  type Accelerator,
+  type Boot,
+  type Chardev,
+  type DiskImage,
+  type Firmware,
+  type HandedFile,
+  type MachineType,
+  type MonitorProtocol,
+  type QemuMachine,
+  smallFirmware,
 } from "./machine.ts";
 import { backendProperties, memoryId, memoryOptions } from "./memory-options.ts";
 import { option, type Properties } from "./option.ts";
@@ -125,7 +126,7 @@ function growthOf({ vcpus, maxVcpus = vcpus }: QemuMachine): Properties {
 }
 
 /** Starts the kernel by its PVH entry, without the 45 ms of a full BIOS. */
-const defaultFirmware: Firmware = { kind: "rom", path: "qboot.rom" };
+const defaultFirmware: Firmware = { kind: "rom", path: smallFirmware };
 
 function firmwareOptions(firmware: Firmware): string[] {
   switch (firmware.kind) {

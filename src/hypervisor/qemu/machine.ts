@@ -12,6 +12,10 @@ export type Accelerator = "kvm" | "tcg";
 export const machineTypes = ["q35", "pc", "microvm"] as const;
 export type MachineType = (typeof machineTypes)[number];
 
+/** Names by which QEMU finds its own. */
+export const smallFirmware = "qboot.rom";
+export const firmwareForBridges = "bios-256k.bin";
+
 export interface QemuMachine {
   /** Shown in the process list. */
   readonly name: string;

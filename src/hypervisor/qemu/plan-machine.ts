@@ -9,6 +9,7 @@ import {
   type DiskFacts,
   type DiskImage,
   type Firmware,
+  firmwareForBridges,
   type MachineType,
   type QemuMachine,
   rootBusOf,
@@ -59,7 +60,7 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
   const backing =
     backingOf(spec, facts) ?? (shares.some(({ daemon }) => daemon !== undefined) ? sharedMemory : undefined);
   const ports = spec.hotplugPorts ?? options.hotplugPorts ?? { bridges: 0, rootPorts: 0 };
-  const firmware = options.firmware ?? (ports.bridges > 0 ? firmwareForBridges : undefined);
+  const firmware = options.firmware ?? (ports.bridges > 0 ? romForBridges : undefined);
   return {
     name: `sandbox-${spec.id}`,
     type,
@@ -117,7 +118,7 @@ function backingOf({ memoryBacking }: VmSpec, { memoryIsDirectory }: MachineFact
 }
 
 /** The small firmware sets no memory aside behind a bridge, and the guest's kernel has none left for what comes there. */
-const firmwareForBridges: Firmware = { kind: "rom", path: "bios-256k.bin" };
+const romForBridges: Firmware = { kind: "rom", path: firmwareForBridges };
 
 /** What a daemon that serves the guest from another process needs. */
 const sharedMemory: MemoryBacking = { kind: "memfd", shared: true };
