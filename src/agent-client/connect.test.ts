@@ -54,6 +54,15 @@ describe("the connection to an agent", () => {
     agent.close();
   });
 
+  it("does not ask for a version that is known", async () => {
+    const [host, there] = streamPair();
+    guestOn(there);
+    const options = { signal: new AbortController().signal, timeoutMs: 5000, knownVersion: "as its template said" };
+    const agent = await connectAgent(host, options);
+    assert.equal(agent.version, "as its template said");
+    agent.close();
+  });
+
   it("passes on what the agent says of its error, word for word", async () => {
     const { agent } = await connected();
     await assert.rejects(

@@ -30,18 +30,20 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** The agent is in the middle of a session with a host that is not there, which has left this token. */
   readonly replacing?: Uint8Array | undefined;
+  /** Of an agent whose like, from the same memory, has told it: its connection is answer enough. */
+  readonly knownVersion?: string | undefined;
 }
 
 /** Owns the channel from here on, also when it fails. */
 export async function connectAgent(
   channel: ByteStream,
-  { signal, timeoutMs, replacing }: ConnectOptions,
+  { signal, timeoutMs, replacing, knownVersion }: ConnectOptions,
 ): Promise<AgentClient> {
   const connect = async (within: AbortSignal): Promise<AgentClient> => {
     const carrier = replacing === undefined ? channel : await replaceSession(channel, replacing, within);
     const session = new YamuxSession(carrier, { role: "client", receiveWindowBytes });
     try {
-      return await greet(session, timeoutMs, within);
+      return await greet(session, { timeoutMs, knownVersion, signal: within });
     } catch (error) {
       session.close();
       throw error;
@@ -55,8 +57,9 @@ export async function connectAgent(
   }
 }
 
-async function greet(session: YamuxSession, timeoutMs: number, signal: AbortSignal): Promise<AgentClient> {
+async function greet(session: YamuxSession, { timeoutMs, knownVersion, signal }: ConnectOptions): Promise<AgentClient> {
   const connection = new TtrpcConnection(await dialPort(() => session.open(), agentPort, { signal, timeoutMs }));
+  if (knownVersion !== undefined) return agentClient(session, connection, knownVersion);
   try {
     const health = ttrpcClient(HealthDefinition, connection, { timeoutMs: checkTimeoutMs });
     const { agentVersion } = await health.version({}, { signal });

@@ -75,11 +75,13 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
   const socket = `${places.directory}/state.sock`;
   const state = await saveVm(os, config, templateRequest(setting, shape, memory), socket, context);
   const stateDescriptor = await keeper.seal(state, signal);
+  const kept = { keeper: keeper.process, memory: keeper.memory, state: stateDescriptor };
+  const trial = { ...setting, id: `trial-${key}`, directory: places.trial };
+  const agentVersion = await tryClone(os, config, kept, trial, context);
   const template: Template = {
     key,
-    keeper: keeper.process,
-    memory: keeper.memory,
-    state: stateDescriptor,
+    ...kept,
+    agentVersion,
     takesBytes: ((await os.files.status(memory))?.allocatedBytes ?? 0) + state.length,
     memoryMiB,
     vcpus,
@@ -87,7 +89,6 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
     createdMs: os.clock.now(),
     buildMs: Math.round(os.clock.monotonic() - startedMs),
   };
-  await tryClone(os, config, template, { ...setting, id: `trial-${key}`, directory: places.trial }, context);
   for (const directory of [places.machine, places.trial]) await os.files.removeTree(directory);
   await publishTemplate(os, store, template);
   await keeper.keep();
@@ -97,16 +98,17 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
   return template;
 }
 
-/** What answers once answers every time: all clones begin with the same memory and state. */
+/** What answers once answers every time: all clones begin with the same memory and state. Returns the agent's version. */
 async function tryClone(
   os: Os,
   config: Config,
-  template: Template,
+  kept: Pick<Template, "keeper" | "memory" | "state">,
   setting: CloneSetting,
   context: StartContext,
-): Promise<void> {
-  const vm = await startVm(os, config, cloneRequest(setting, template), context);
+): Promise<string> {
+  const vm = await startVm(os, config, cloneRequest(setting, kept), context);
   await vm.stop();
+  return vm.agent.version;
 }
 
 /** As large as the disks of every container's layers. */

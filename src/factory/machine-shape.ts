@@ -54,9 +54,14 @@ export function templateRequest(setting: CloneSetting, shape: MachineShape, memo
   };
 }
 
-export function cloneRequest(setting: CloneSetting, template: Template): VmRequest {
+/** @param template without a version it is asked for */
+export function cloneRequest(
+  setting: CloneSetting,
+  template: Pick<Template, "keeper" | "memory" | "state"> & Partial<Template>,
+): VmRequest {
   return {
     ...common(setting),
+    agentVersion: template.agentVersion,
     memoryBacking: { kind: "file", path: memoryPath(template), shared: false },
     restoreFrom: statePath(template),
     dialTimeoutMs: cloneDialTimeoutMs,
@@ -64,5 +69,6 @@ export function cloneRequest(setting: CloneSetting, template: Template): VmReque
 }
 
 function common({ shared, ...setting }: CloneSetting): VmRequest {
-  return { ...setting, sharedDirectories: [cloneShare(shared)] };
+  // What its container brings is there from the start.
+  return { ...setting, sharedDirectories: [cloneShare(shared)], takesDevices: false };
 }

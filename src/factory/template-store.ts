@@ -26,9 +26,11 @@ export interface Template {
   readonly createdMs: number;
   /** How long it took. */
   readonly buildMs: number;
+  /** What the agent in it is. */
+  readonly agentVersion: string;
 }
 
-const version = 2;
+const version = 3;
 const maxDescriptionBytes = 64 * 1024;
 const endTimeoutMs = 10_000;
 
@@ -146,11 +148,11 @@ export async function removeTemplate(os: Os, store: string, key: string): Promis
   }
 }
 
-export function memoryPath({ keeper, memory }: Template): string {
+export function memoryPath({ keeper, memory }: Pick<Template, "keeper" | "memory">): string {
   return descriptorPath(keeper, memory);
 }
 
-export function statePath({ keeper, state }: Template): string {
+export function statePath({ keeper, state }: Pick<Template, "keeper" | "state">): string {
   return descriptorPath(keeper, state);
 }
 
@@ -204,7 +206,8 @@ function keeperIn(value: unknown): ProcessId | undefined {
 }
 
 function isTemplate(value: unknown): value is Template {
-  if (!isRecord(value) || value.version !== version || typeof value.key !== "string") return false;
+  if (!isRecord(value) || value.version !== version) return false;
+  if (typeof value.key !== "string" || typeof value.agentVersion !== "string") return false;
   if (keeperIn(value) === undefined) return false;
   return numbers.every((name) => typeof value[name] === "number");
 }

@@ -28,8 +28,9 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
   const spec = specOf(config, request, driver.capabilities);
   const machine = await driver.start(spec, context);
   try {
-    const { takesOver, dialTimeoutMs: timeoutMs = config.agent.dialTimeoutMs } = request;
-    const connected = await connectOrEnd(machine, { timeoutMs, replacing: takesOver?.token, signal: context.signal });
+    const { takesOver, agentVersion: knownVersion, dialTimeoutMs: timeoutMs = config.agent.dialTimeoutMs } = request;
+    const replacing = takesOver?.token;
+    const connected = await connectOrEnd(machine, { timeoutMs, replacing, knownVersion, signal: context.signal });
     const agent = takesOver === undefined ? connected : renamedAgent(connected, takesOver.container);
     context.log("info", "the agent answered", {
       version: agent.version,

@@ -25,6 +25,8 @@ export interface VmRequest
   readonly kernelParameters?: readonly string[];
   /** Instead of the configuration's limit for the agent's first answer. */
   readonly dialTimeoutMs?: number;
+  /** Of the agent in the memory that it goes on from, which is not asked again then. */
+  readonly agentVersion?: string | undefined;
   /** It goes on from a machine whose agent was at work. */
   readonly takesOver?: TakenOver;
 }
@@ -49,6 +51,7 @@ export function specOf(config: Config, request: VmRequest, capabilities: DriverC
     kernelParameters = [],
     dialTimeoutMs: _ours,
     takesOver: _alsoOurs,
+    agentVersion: _oursToo,
     size,
     disks = [],
     rareDrivers = false,
