@@ -153,9 +153,6 @@ export interface SharingConfig {
   readonly virtioFsExtraArguments: readonly string[];
 }
 
-/** The name that drivers know it by. */
-export type QemuConfig = HypervisorConfig;
-
 export interface AgentConfig {
   readonly kind: "kata" | "hyperstart";
   /** The guest's executable, for the driver that boots no kernel. */

@@ -3,6 +3,7 @@
  * and state are descriptors of a keeper, and gone with it. A description that is not whole, or whose keeper is gone, is no
  * template. Knows nothing of how one is made.
  */
+import { listOrNothing } from "../persist/list-directory.ts";
 import type { Os, ProcessId } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
@@ -210,13 +211,4 @@ function isTemplate(value: unknown): value is Template {
   if (typeof value.key !== "string" || typeof value.agentVersion !== "string") return false;
   if (keeperIn(value) === undefined) return false;
   return numbers.every((name) => typeof value[name] === "number");
-}
-
-async function listOrNothing(os: Os, path: string): Promise<string[]> {
-  try {
-    return await os.files.list(path);
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return [];
-    throw error;
-  }
 }

@@ -4,8 +4,10 @@
  */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
+import { toHex } from "../util/hex.ts";
 import { joinPath } from "../util/path.ts";
 import { Journal, type JournalContent, serializeJournal } from "./journal.ts";
+import { listOrNothing } from "./list-directory.ts";
 import { type ContainerPaths, containerPaths, socketDirectory } from "./paths.ts";
 import { type ContainerRecord, serializeRecord } from "./record.ts";
 
@@ -45,7 +47,7 @@ export async function claimContainer(os: Os, request: ClaimRequest): Promise<Cla
   const content: JournalContent = {
     id,
     ...(sandbox !== undefined && { sandbox }),
-    token: hex(os.random(16)),
+    token: toHex(os.random(16)),
     owner: { pid: os.self.pid, startTicks: os.self.startTicks },
     steps: [],
   };
@@ -102,7 +104,7 @@ function firstRecord(os: Os, { id, bundle, rootfs, annotations }: ClaimRequest):
 
 // Ids never begin with a dot. The name says who works on it, so that others leave it alone while that process lives.
 function transientPath(os: Os, root: string, kind: "claim" | "gone"): string {
-  return joinPath(root, `.${kind}-${os.self.pid}-${os.self.startTicks}-${hex(os.random(6))}`);
+  return joinPath(root, `.${kind}-${os.self.pid}-${os.self.startTicks}-${toHex(os.random(6))}`);
 }
 
 /** Removes what a claim or release left that was killed half-way. @returns the names of what is gone */
@@ -124,22 +126,9 @@ export async function sweepTransient(os: Os, root: string): Promise<string[]> {
   return swept;
 }
 
-async function listOrNothing(os: Os, path: string): Promise<string[]> {
-  try {
-    return await os.files.list(path);
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return [];
-    throw error;
-  }
-}
-
 function inUse(id: string, directory: string): KumiteError {
   return new KumiteError("container/exists", `container with id exists: ${id}`, {
     hint: `\`kumite delete ${id}\` removes it`,
     data: { id, directory },
   });
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -6,12 +6,12 @@
  */
 import type { Os, ProcessId } from "../sys/os.ts";
 import { coalesced } from "../util/coalesced.ts";
-import { isSystemError, KumiteError } from "../util/errors.ts";
-import { isRecord, JsonSyntaxError, parseJson } from "../util/json.ts";
+import { KumiteError } from "../util/errors.ts";
+import { isRecord } from "../util/json.ts";
 import { type Step, stepKey } from "./step.ts";
+import { corruptFile, readVersioned, serializeVersioned } from "./versioned-file.ts";
 
-const version = 1;
-const maxBytes = 4 * 1024 * 1024;
+const phase = "journal.read";
 
 export interface JournalContent {
   readonly id: string;
@@ -81,32 +81,16 @@ export class Journal {
 }
 
 export function serializeJournal(content: JournalContent): string {
-  return `${JSON.stringify({ version, ...content })}\n`;
+  return serializeVersioned(content);
 }
 
 /** `undefined` when there is none; `journal/corrupt` when it cannot be read. Reading is open to everyone. */
 export async function readJournal(os: Os, file: string): Promise<JournalContent | undefined> {
-  try {
-    return parseJournal(await os.files.readText(file, maxBytes), file);
-  } catch (error) {
-    if (isSystemError(error, "ENOENT", "ENOTDIR")) return undefined;
-    throw error;
-  }
+  const document = await readVersioned(os, file, phase);
+  return document === undefined ? undefined : journalIn(document, file);
 }
 
-function parseJournal(text: string, file: string): JournalContent {
-  let document: unknown;
-  try {
-    document = parseJson(text);
-  } catch (error) {
-    if (error instanceof JsonSyntaxError) throw corrupt(file, error.message);
-    throw error;
-  }
-  if (!isRecord(document)) throw corrupt(file, "not an object");
-  if (document.version !== version) {
-    throw corrupt(file, `version ${JSON.stringify(document.version)} is not known, only ${version}`);
-  }
-  const { id, sandbox, token, owner, steps } = document;
+function journalIn({ id, sandbox, token, owner, steps }: Record<string, unknown>, file: string): JournalContent {
   if (typeof id !== "string" || typeof token !== "string") throw corrupt(file, "id or token is missing");
   if (sandbox !== undefined && typeof sandbox !== "string") throw corrupt(file, "sandbox is no id");
   if (!isProcessId(owner)) throw corrupt(file, "owner is no process");
@@ -143,9 +127,5 @@ function isProcessId(value: unknown): value is ProcessId {
 }
 
 function corrupt(file: string, what: string): KumiteError {
-  return new KumiteError("journal/corrupt", `${file}: ${what}`, {
-    phase: "journal.read",
-    hint: "end what runs in the cgroups of the container, unmount what lies below this directory, and remove it",
-    data: { file },
-  });
+  return corruptFile(file, phase, what);
 }

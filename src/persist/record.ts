@@ -3,11 +3,10 @@
  * "running" after its shim died is corrected by the reader (`sandbox/observe.ts`). Written by the journal's owner only.
  */
 import type { Os, ProcessId } from "../sys/os.ts";
-import { isSystemError, KumiteError } from "../util/errors.ts";
-import { isRecord, JsonSyntaxError, parseJson } from "../util/json.ts";
+import { isRecord } from "../util/json.ts";
+import { corruptFile, readVersioned, serializeVersioned } from "./versioned-file.ts";
 
-const version = 1;
-const maxBytes = 4 * 1024 * 1024;
+const phase = "state.read";
 
 export type RecordedStatus =
   | { readonly phase: "creating" }
@@ -40,31 +39,14 @@ export async function writeRecord(os: Os, file: string, record: ContainerRecord)
 }
 
 export function serializeRecord(record: ContainerRecord): string {
-  return `${JSON.stringify({ version, ...record })}\n`;
+  return serializeVersioned(record);
 }
 
 /** `undefined` when there is none; `journal/corrupt` when it cannot be read. */
 export async function readRecord(os: Os, file: string): Promise<ContainerRecord | undefined> {
-  try {
-    return parseRecord(await os.files.readText(file, maxBytes), file);
-  } catch (error) {
-    if (isSystemError(error, "ENOENT", "ENOTDIR")) return undefined;
-    throw error;
-  }
-}
-
-function parseRecord(text: string, file: string): ContainerRecord {
-  let document: unknown;
-  try {
-    document = parseJson(text);
-  } catch (error) {
-    if (error instanceof JsonSyntaxError) throw corrupt(file, error.message);
-    throw error;
-  }
-  if (!isRecord(document)) throw corrupt(file, "not an object");
-  if (document.version !== version) throw corrupt(file, `version ${JSON.stringify(document.version)} is not known`);
-  if (!isContainerRecord(document)) throw corrupt(file, "a field is missing or of the wrong type");
-  return document;
+  const document = await readVersioned(os, file, phase);
+  if (document === undefined || isContainerRecord(document)) return document;
+  throw corruptFile(file, phase, "a field is missing or of the wrong type");
 }
 
 function isContainerRecord(value: Record<string, unknown>): value is Record<string, unknown> & ContainerRecord {
@@ -89,12 +71,4 @@ function isStatus(value: unknown): value is RecordedStatus {
     default:
       return false;
   }
-}
-
-function corrupt(file: string, what: string): KumiteError {
-  return new KumiteError("journal/corrupt", `${file}: ${what}`, {
-    phase: "state.read",
-    hint: "end what runs in the cgroups of the container, unmount what lies below this directory, and remove it",
-    data: { file },
-  });
 }

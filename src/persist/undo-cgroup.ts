@@ -5,8 +5,9 @@
 import type { Os, ProcessId } from "../sys/os.ts";
 import { isSystemError } from "../util/errors.ts";
 import { retry } from "../util/retry.ts";
+import { signalNumbers } from "../util/signals.ts";
+import { listOrNothing } from "./list-directory.ts";
 
-const sigkill = 9;
 const maxListBytes = 4 * 1024 * 1024;
 
 /** Kills everything in the cgroup and those below it, and removes them. A missing one is a success. */
@@ -41,15 +42,6 @@ async function deepestFirst(os: Os, path: string): Promise<string[]> {
   return [...below, path];
 }
 
-async function listOrNothing(os: Os, path: string): Promise<string[]> {
-  try {
-    return await os.files.list(path);
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return [];
-    throw error;
-  }
-}
-
 async function removeEmpty(os: Os, path: string): Promise<void> {
   try {
     await os.files.removeDir(path);
@@ -65,7 +57,7 @@ async function killMembers(os: Os, directory: string, signal: AbortSignal): Prom
   const killed: ProcessId[] = [];
   for (const pid of members) {
     const id = await stillMember(os, directory, pid);
-    if (id !== undefined && (await os.processes.signal(id, sigkill))) killed.push(id);
+    if (id !== undefined && (await os.processes.signal(id, signalNumbers.SIGKILL))) killed.push(id);
   }
   for (const id of killed) await os.processes.waitGone(id, signal);
 }

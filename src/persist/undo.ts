@@ -6,10 +6,10 @@ import type { Os } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isSystemError } from "../util/errors.ts";
 import { retry } from "../util/retry.ts";
+import { signalNumbers } from "../util/signals.ts";
 import { processOf, type Step, stepKey } from "./step.ts";
 import { removeCgroup, removeCgroupParent } from "./undo-cgroup.ts";
 
-const sigkill = 9;
 /** Of one step. Generous: a VMM with gigabytes of memory takes seconds to go on a busy host. */
 const stepTimeoutMs = 10_000;
 
@@ -74,7 +74,8 @@ async function killProcess(os: Os, step: Step, signal: AbortSignal): Promise<voi
   const id = processOf(step);
   // A sandbox in this process, as in the library, ends before its journal is worked off.
   if (id?.pid === os.self.pid) return;
-  if (id !== undefined && (await os.processes.signal(id, sigkill))) await os.processes.waitGone(id, signal);
+  if (id !== undefined && (await os.processes.signal(id, signalNumbers.SIGKILL)))
+    await os.processes.waitGone(id, signal);
 }
 
 async function missingIsFine(action: Promise<void>): Promise<void> {

@@ -1,13 +1,12 @@
 /** Gives a process its relay: the process of the host that stands for it, and whose end ends it. */
 import type { ProcessId } from "../sys/os.ts";
 import { messageOf } from "../util/errors.ts";
+import { signalNumbers } from "../util/signals.ts";
 import { forgetExec } from "./exec.ts";
 import { signalInGuest } from "./kill.ts";
 import type { ProcessKey, SandboxProcess } from "./process.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { fieldsOf } from "./watch.ts";
-
-const sigkill = 9;
 
 /**
  * The process may not be known yet: this waits for it.
@@ -42,5 +41,6 @@ async function relayLost(sandbox: Sandbox, process: SandboxProcess): Promise<voi
   }
   sandbox.host.log.warn(`${process.title} lost its relay and is killed`, fieldsOf(process));
   // One that is being created or started is looked at again when that is done.
-  if (phase === "created" || phase === "running" || phase === "paused") await signalInGuest(sandbox, process, sigkill);
+  if (phase === "created" || phase === "running" || phase === "paused")
+    await signalInGuest(sandbox, process, signalNumbers.SIGKILL);
 }

@@ -5,6 +5,7 @@
  */
 import type { OciStatus } from "../oci/state.ts";
 import { withDeadline } from "../util/deadline.ts";
+import { signalNumbers } from "../util/signals.ts";
 import type { Container } from "./container.ts";
 import { statusOf } from "./container.ts";
 import { keepPoststopHooks } from "./hooks-poststop.ts";
@@ -13,7 +14,6 @@ import { ociStateOf } from "./inspect.ts";
 import { signalInGuest } from "./kill.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-const sigkill = 9;
 /** For a container that was killed to be seen dead. */
 const endTimeoutMs = 10_000;
 
@@ -47,7 +47,7 @@ export async function runPoststartHooks(sandbox: Sandbox, container: Container):
     );
     await running;
   } catch (error) {
-    await signalInGuest(sandbox, process, sigkill).catch(() => {});
+    await signalInGuest(sandbox, process, signalNumbers.SIGKILL).catch(() => {});
     await withDeadline(endTimeoutMs, `the end of ${process.title}`, () => process.exited).catch(() => {});
     throw error;
   }

@@ -1,12 +1,12 @@
 /** Sends a signal to a process of a container, or to all of them. */
 import { KumiteError, messageOf } from "../util/errors.ts";
+import { signalNumbers } from "../util/signals.ts";
 import { type Container, requireState, wrongState } from "./container.ts";
 import type { ProcessKey, SandboxProcess } from "./process.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const callTimeoutMs = 10_000;
 const lastSignal = 64;
-const sigkill = 9;
 
 export interface KillRequest {
   readonly key: ProcessKey;
@@ -34,7 +34,7 @@ export async function killProcess(sandbox: Sandbox, { key, signal, all }: KillRe
     if (all) await signalAllInGuest(sandbox, container, signal);
     else await signalInGuest(sandbox, process, signal);
   } catch (error) {
-    if (signal !== sigkill) throw error;
+    if (signal !== signalNumbers.SIGKILL) throw error;
     sandbox.host.log.warn(`${process.title} was not killed: ${messageOf(error)}`, { container: container.id });
   }
 }

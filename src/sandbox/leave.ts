@@ -4,6 +4,7 @@
  * with it (`stop.ts`).
  */
 import { isKumiteError, KumiteError, messageOf } from "../util/errors.ts";
+import { signalNumbers } from "../util/signals.ts";
 import type { Container } from "./container.ts";
 import { endProcesses, lastWords } from "./end-processes.ts";
 import { shrinkMachine } from "./fit-machine.ts";
@@ -12,7 +13,6 @@ import { pinVcpus } from "./pin-vcpus.ts";
 import { unplugDisks } from "./plug-disks.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-const sigkill = 9;
 const callTimeoutMs = 10_000;
 /** For its processes to be gone after they were killed, in the guest. */
 const removeTimeoutS = 10;
@@ -43,7 +43,10 @@ async function removeFromGuest(sandbox: Sandbox, id: string): Promise<void> {
   const { agent } = state.vm;
   try {
     // What shares a pid namespace with others outlives the container's own process.
-    await agent.signalProcess({ containerId: id, execId: "", signal: sigkill }, { timeoutMs: callTimeoutMs });
+    await agent.signalProcess(
+      { containerId: id, execId: "", signal: signalNumbers.SIGKILL },
+      { timeoutMs: callTimeoutMs },
+    );
     await lastWords(sandbox, id);
     const timeoutMs = removeTimeoutS * 1000 + callTimeoutMs;
     await agent.removeContainer({ containerId: id, timeout: removeTimeoutS }, { timeoutMs });

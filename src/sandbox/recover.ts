@@ -14,10 +14,10 @@ import type { Os } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
+import { signalNumbers } from "../util/signals.ts";
 import { readPoststopHooks, runPoststopHooks } from "./hooks-poststop.ts";
 import { livingOwner } from "./observe.ts";
 
-const sigkill = 9;
 /** For another recovery of the same container to end. */
 const lockTimeoutMs = 60_000;
 /** For the shim, or the create under way, to be gone after it was killed. */
@@ -116,7 +116,7 @@ async function endOwner(os: Os, root: string, journal: JournalContent): Promise<
   const owner = await livingOwner(os, journal);
   if (owner === undefined || owner.pid === os.self.pid) return;
   await refuseShimOfOthers(os, root, journal);
-  await os.processes.signal(owner, sigkill);
+  await os.processes.signal(owner, signalNumbers.SIGKILL);
   await withDeadline(ownerTimeoutMs, `waiting for process ${owner.pid} to end`, (signal) =>
     os.processes.waitGone(owner, signal),
   );

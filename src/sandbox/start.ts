@@ -2,6 +2,7 @@
 import type { OciProcess } from "../oci/spec.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { KumiteError } from "../util/errors.ts";
+import { signalNumbers } from "../util/signals.ts";
 import type { Vm } from "../vm/vm.ts";
 import { catchUp } from "./catch-up.ts";
 import { type Container, requireState, wrongState } from "./container.ts";
@@ -15,7 +16,6 @@ import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { watchProcess } from "./watch.ts";
 
-const sigkill = 9;
 const callTimeoutMs = 60_000;
 /** A relay is started before the process is asked for, and needs milliseconds. */
 const relayTimeoutMs = 10_000;
@@ -110,7 +110,7 @@ async function startExec(sandbox: Sandbox, vm: Vm, process: SandboxProcess, spec
     process.stdio.offerGuest(await connectStreams(vm, ports));
   } catch (error) {
     // It may run all the same, unless the guest says otherwise.
-    await signalInGuest(sandbox, process, sigkill).catch(() => {});
+    await signalInGuest(sandbox, process, signalNumbers.SIGKILL).catch(() => {});
     throw error;
   }
   watchProcess(sandbox, process);

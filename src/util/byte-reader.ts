@@ -70,15 +70,6 @@ export class ByteReader {
     return this.buffered > 0 ? Promise.resolve(this.#arrived.takeAll()) : this.#stream.read(signal);
   }
 
-  /** Reads `length` bytes and forgets them; holds one piece at a time. False when the stream ended before. */
-  async skip(length: number, signal?: AbortSignal): Promise<boolean> {
-    for (let missing = length; missing > 0; ) {
-      if (this.buffered === 0 && !(await this.#fill(0, signal))) return false;
-      missing -= this.#arrived.drop(missing);
-    }
-    return true;
-  }
-
   /** The stream from here on, beginning with what was read ahead. The reader must not be used afterwards. */
   rest(): ByteStream {
     const stream = this.#stream;

@@ -4,6 +4,7 @@ import { containerPaths, sandboxPaths } from "../../persist/paths.ts";
 import type { ShimConnection } from "../../shim-client/connect.ts";
 import type { ChildProcess, WindowSize } from "../../sys/os.ts";
 import { raceAbort } from "../../util/abort.ts";
+import { toHex } from "../../util/hex.ts";
 import { baseName } from "../../util/path.ts";
 import { signalNumbers } from "../../util/signals.ts";
 import { callerTerminal } from "../caller-terminal.ts";
@@ -68,7 +69,7 @@ async function relayCgroups({ os, root }: VerbContext, id: string): Promise<stri
 }
 
 function newExecId({ os }: VerbContext): string {
-  return `exec-${Array.from(os.random(8), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  return `exec-${toHex(os.random(8))}`;
 }
 
 interface Registration {

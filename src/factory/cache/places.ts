@@ -3,6 +3,7 @@
  * a dead shim has left there is undone from it, like a sandbox.
  */
 import { readJournal } from "../../persist/journal.ts";
+import { listOrNothing } from "../../persist/list-directory.ts";
 import { socketDirectory } from "../../persist/paths.ts";
 import { olderOf } from "../../persist/ring-file.ts";
 import { undoAll } from "../../persist/undo.ts";
@@ -81,14 +82,5 @@ async function missingIsFine(action: Promise<void>): Promise<void> {
     await action;
   } catch (error) {
     if (!isSystemError(error, "ENOENT")) throw error;
-  }
-}
-
-async function listOrNothing(os: Os, path: string): Promise<string[]> {
-  try {
-    return await os.files.list(path);
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return [];
-    throw error;
   }
 }

@@ -4,6 +4,7 @@ import { ByteReader } from "../../util/byte-reader.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { deferred } from "../../util/deferred.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
+import { toHex } from "../../util/hex.ts";
 import { isRecord, parseJson } from "../../util/json.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { poolDirectory, poolPlaces } from "./places.ts";
@@ -27,7 +28,7 @@ const bootDescriptor = 4;
 const readyTimeoutMs = 120_000;
 
 export async function startCachedShim(os: Os, request: CachedShimRequest): Promise<PooledShim> {
-  const name = [...os.random(6)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const name = toHex(os.random(6));
   const places = poolPlaces(name);
   await os.files.makeDirs(poolDirectory, 0o700);
   await os.files.makeDirs(places.directory, 0o700);

@@ -5,6 +5,7 @@
 import { getrandom } from "../../sys/linux/random.ts";
 import { raceAbort } from "../../util/abort.ts";
 import { messageOf } from "../../util/errors.ts";
+import { toHex } from "../../util/hex.ts";
 import { Scope } from "../../util/scope.ts";
 import { settingOptions } from "../cgroup/apply-setting.ts";
 import { ContainerCgroup } from "../cgroup/container-cgroup.ts";
@@ -123,7 +124,7 @@ function makeCgroup(host: ContainerHost, { id, plan }: CreateRequest, undo: Scop
 
 /** As under runc, and with an end that another container of the sandbox, which may have the same user, cannot foresee. */
 function keyringName(id: string): string {
-  const suffix = Array.from(getrandom(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const suffix = toHex(getrandom(8));
   return `_ses.${id}.${suffix}`;
 }
 

@@ -8,6 +8,7 @@ import { output, type Scratch, scratch } from "../../sys/contract/scratch.ts";
 import { engineOs } from "../../sys/engine/engine-os.ts";
 import { SIGKILL } from "../../sys/linux/signal.ts";
 import type { ChildProcess } from "../../sys/os.ts";
+import { toHex } from "../../util/hex.ts";
 import { guestShared } from "./spec.testing.ts";
 
 export const os = engineOs();
@@ -111,7 +112,7 @@ class RunningAgent implements TestAgent {
 async function testCgroup(): Promise<string> {
   const hierarchy = (await os.mounts.table()).find(({ type }) => type === "cgroup2");
   if (hierarchy === undefined) throw new Error("this host has no version 2 hierarchy");
-  const name = [...os.random(6)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const name = toHex(os.random(6));
   const path = `${hierarchy.target}/kumite-test-${name}`;
   await os.files.makeDir(path, 0o755);
   return path;

@@ -171,9 +171,6 @@ export type Device =
   /** Tells the host of a panic. */
   | { readonly kind: "panic" };
 
-/** Slots of a bridge that devices can be plugged into: 1 to 30. */
-export const slotsOfBridge = 30;
-
 /** Names that other parts of the driver find a bus by, for instance to plug a device into it. */
 export const bridgeId = (index: number): string => `pci-bridge-${index}`;
 export const rootPortId = (index: number): string => `rp${index}`;

@@ -26,8 +26,3 @@ export type GrpcCode = (typeof grpcCode)[keyof typeof grpcCode];
 export function grpcCodeOf(value: number): GrpcCode {
   return value >= grpcCode.ok && value <= grpcCode.unauthenticated ? (value as GrpcCode) : grpcCode.unknown;
 }
-
-/** For example `notFound`. */
-export function grpcCodeName(code: GrpcCode): string {
-  return Object.entries(grpcCode).find(([, value]) => value === code)?.[0] ?? "unknown";
-}

@@ -1,5 +1,6 @@
 /** What several groups of checks need. */
 import { readAll } from "../../util/bytes.ts";
+import { toHex } from "../../util/hex.ts";
 import { decodeUtf8 } from "../../util/text.ts";
 import type { ByteStream, ChildProcess, Os, SpawnRequest } from "../os.ts";
 
@@ -10,7 +11,7 @@ export interface Scratch extends AsyncDisposable {
 
 /** Removed with all that is in it. */
 export async function scratch(os: Os): Promise<Scratch> {
-  const name = [...os.random(6)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const name = toHex(os.random(6));
   const path = `${await os.files.realPath("/tmp")}/kumite-contract-${name}`;
   await os.files.makeDir(path, 0o700);
   return { path, [Symbol.asyncDispose]: () => os.files.removeTree(path) };

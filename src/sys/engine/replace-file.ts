@@ -1,4 +1,5 @@
 /** Replacing a file so that after a crash the old or the new content is there, never a mixture. */
+import { toHex } from "../../util/hex.ts";
 import { dirName } from "../../util/path.ts";
 import { fchmod, openDirectory, rename, unlinkQuietly } from "../linux/directory.ts";
 import { closeQuietly, fsync, open, writeAll } from "../linux/file.ts";
@@ -7,7 +8,7 @@ import { getrandom } from "../linux/random.ts";
 
 /** As `Files.replace`. A failure leaves the old file and no temporary one. */
 export function replaceFile(path: string, data: Uint8Array, mode: number): void {
-  const suffix = [...getrandom(8)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const suffix = toHex(getrandom(8));
   const temporary = `${path}.${suffix}.tmp`;
   writeDurably(temporary, data, mode);
   try {

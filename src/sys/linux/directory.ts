@@ -6,8 +6,6 @@ import { AT_FDCWD, AT_REMOVEDIR, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_R
 
 export const DT_UNKNOWN = 0;
 export const DT_DIR = 4;
-export const DT_REG = 8;
-export const DT_LNK = 10;
 
 export interface DirectoryEntry {
   /** As text; replacement characters where the name is not UTF-8. */
@@ -83,9 +81,6 @@ export function unlinkQuietly(path: Path): void {
 export function rmdir(path: Path, directory = AT_FDCWD): void {
   check(native.unlinkat(directory, path, AT_REMOVEDIR), "rmdir", path);
 }
-
-/** Fails with EEXIST instead of replacing. */
-export const RENAME_NOREPLACE = 1;
 
 export function rename(from: Path, to: Path, flags = 0): void {
   check(native.renameat2(AT_FDCWD, from, AT_FDCWD, to, flags), "rename", from);
@@ -163,8 +158,6 @@ export function getcwd(): string {
 }
 
 export const X_OK = 1;
-export const W_OK = 2;
-export const R_OK = 4;
 
 /** With the real user id; fails with EACCES or ENOENT. */
 export function access(path: Path, mode: number, directory = AT_FDCWD): void {

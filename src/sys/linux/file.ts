@@ -76,8 +76,6 @@ export function sendfile(to: number, from: number, length = 1 << 30): number {
 }
 
 export const SEEK_SET = 0;
-export const SEEK_CUR = 1;
-export const SEEK_END = 2;
 
 export function lseek(fd: number, offset: number, whence: number): number {
   return check(native.lseek(fd, offset, whence), "lseek");
@@ -91,10 +89,8 @@ export function fsync(fd: number, subject?: Path): void {
   check(native.fsync(fd), "fsync", subject);
 }
 
-export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
-export const LOCK_UN = 8;
 
 export function flock(fd: number, operation: number, subject?: Path): void {
   check(native.flock(fd, operation), "flock", subject);

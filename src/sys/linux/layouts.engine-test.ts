@@ -1,5 +1,4 @@
 /** Structure layouts against what other programs and /proc say of the same thing. */
-
 import { output } from "../contract/scratch.ts";
 import { engineOs } from "../engine/engine-os.ts";
 import { startReaper, whenExited } from "../engine/reaper.ts";
@@ -11,13 +10,13 @@ import { type DirectoryEntry, decodeEntries, getcwd, readdir } from "./directory
 import { closeQuietly, encodeOpenHow } from "./file.ts";
 import { uname } from "./machine.ts";
 import { encodeMountAttributes, fileSystemType } from "./mount.ts";
-import { exit, fork, getpid, prlimit, RLIMIT_NOFILE } from "./process.ts";
+import { exit, fork, prlimit, RLIMIT_NOFILE } from "./process.ts";
 import { encodeEntropy, getrandom } from "./random.ts";
 import { blockSignals, encodeSignalSet, SIGUSR1, SIGUSR2 } from "./signal.ts";
-import { peerCredentials, SOCK_CLOEXEC, SOCK_STREAM, socketpair, unixAddress, vsockAddress } from "./socket.ts";
+import { unixAddress } from "./socket.ts";
 import { fstat, lstat, stat } from "./stat.ts";
 import { openPty } from "./terminal.ts";
-import { CLOCK_MONOTONIC, CLOCK_REALTIME, clockMs, clockNs, encodeTimer } from "./time.ts";
+import { CLOCK_REALTIME, clockMs, encodeTimer } from "./time.ts";
 import { readFileText } from "./whole-file.ts";
 
 const os = engineOs();
@@ -147,8 +146,6 @@ describe("the layout of", () => {
     const before = Math.floor(clockMs(CLOCK_REALTIME) / 1000);
     const shown = Number(await output(os, "date +%s"));
     assert.ok(shown - before >= 0 && shown - before <= 2);
-    const ns = clockNs(CLOCK_MONOTONIC);
-    assert.ok(Math.abs(Number(ns / 1_000_000n) - clockMs(CLOCK_MONOTONIC)) < 1000);
     const uptime = Number((await output(os, "cut -d' ' -f1 /proc/uptime")) ?? 0) * 1000;
     assert.ok(Math.abs(uptime - clockMs(7)) < 2000);
     assert.equal(hex(encodeTimer(1500.25).subarray(16)), "01000000000000009035d11d00000000");
@@ -161,11 +158,6 @@ describe("the layout of", () => {
     assert.throws(() => unixAddress("/".padEnd(108, "x")), { errno: "ENAMETOOLONG" });
     assert.throws(() => unixAddress(""), { errno: "EINVAL" });
     assert.throws(() => unixAddress("/a\0b"), { errno: "EINVAL" });
-    assert.equal(hex(vsockAddress(3, 1024)), "28000000000400000300000000000000");
-    const [a, b] = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
-    assert.deepEqual(peerCredentials(a), { pid: getpid(), uid: 0, gid: 0 });
-    closeQuietly(a);
-    closeQuietly(b);
   });
 
   it("terminal modes is what stty(1) shows after raw mode", async () => {

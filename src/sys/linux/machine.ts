@@ -55,7 +55,6 @@ export function loadOpenModule(fd: number, subject: string, parameters = ""): vo
 
 const REBOOT_MAGIC1 = 0xfee1dead;
 const REBOOT_MAGIC2 = 672274793;
-export const REBOOT_RESTART = 0x01234567;
 export const REBOOT_POWER_OFF = 0x4321fedc;
 
 /** Ends the machine at once: nothing is written back, call `sync` before. */

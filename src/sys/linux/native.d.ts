@@ -163,7 +163,6 @@ declare module "kumite:native" {
   /** A buffer is checked against the size that the request implies. */
   function ioctl(fd: number, request: number, argument: Integer | Bytes): number;
   /** Returns the option's length. */
-  function getsockopt(fd: number, level: number, name: number, value: Bytes): number;
   function setgroups(groups: Uint32Array): number;
 
   /* process.c */

@@ -21,8 +21,6 @@ export const AT_REMOVEDIR = 0x200;
 export const AT_EMPTY_PATH = 0x1000;
 export const AT_RECURSIVE = 0x8000;
 
-/** No crossing of mount points. */
-export const RESOLVE_NO_XDEV = 0x01;
 /** No links as in /proc/self/fd, which lead anywhere. */
 export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_NO_SYMLINKS = 0x04;

@@ -3,11 +3,6 @@ import * as native from "kumite:native";
 import { check, failure, type Path } from "./check.ts";
 
 export const CLONE_NEWNS = 0x00020000;
-export const CLONE_NEWCGROUP = 0x02000000;
-export const CLONE_NEWUTS = 0x04000000;
-export const CLONE_NEWIPC = 0x08000000;
-export const CLONE_NEWUSER = 0x10000000;
-export const CLONE_NEWPID = 0x20000000;
 export const CLONE_NEWNET = 0x40000000;
 export const CLONE_PARENT = 0x00008000;
 
@@ -109,10 +104,8 @@ export function unshare(flags: number): void {
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_DUMPABLE = 4;
 export const PR_SET_KEEPCAPS = 8;
-export const PR_CAPBSET_READ = 23;
 export const PR_CAPBSET_DROP = 24;
 export const PR_SET_SECUREBITS = 28;
-export const PR_SET_CHILD_SUBREAPER = 36;
 export const PR_SET_NO_NEW_PRIVS = 38;
 export const PR_SET_THP_DISABLE = 41;
 export const PR_CAP_AMBIENT = 47;
@@ -142,7 +135,6 @@ export interface ResourceLimit {
 }
 
 export const RLIMIT_NOFILE = 7;
-export const RLIM_INFINITY = 0xffffffffffffffffn;
 
 /** Returns the limit before; with `limit` sets it. `pid` 0 is this process. */
 export function prlimit(pid: number, resource: number, limit?: ResourceLimit): ResourceLimit {
@@ -166,8 +158,6 @@ function encodeLimit(limit: ResourceLimit): Uint8Array {
 export function personality(persona: number): void {
   check(native.personality(persona), "personality");
 }
-
-export const PRIO_PROCESS = 0;
 
 export function setpriority(which: number, who: number, priority: number): void {
   check(native.setpriority(which, who, priority), "setpriority");

@@ -1,34 +1,21 @@
-/** Sockets: AF_UNIX and AF_VSOCK streams, socket pairs, messages with descriptors. */
+/** Sockets: AF_UNIX streams, socket pairs, messages with descriptors. */
 import * as native from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
 import { check } from "./check.ts";
 
 export const AF_UNIX = 1;
-export const AF_NETLINK = 16;
-export const AF_VSOCK = 40;
 
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
-export const SOCK_RAW = 3;
 export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 
-export const SOL_SOCKET = 1;
-export const SO_ERROR = 4;
-export const SO_PEERCRED = 17;
-
-export const SHUT_RD = 0;
 export const SHUT_WR = 1;
 
-export const MSG_PEEK = 0x02;
 export const MSG_CTRUNC = 0x08;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
-
-/** Any context id, when listening. */
-export const VMADDR_CID_ANY = 0xffffffff;
-export const VMADDR_CID_HOST = 2;
 
 /** struct sockaddr_un has 108 bytes for the path, one of them for the NUL. */
 export const unixPathMax = 107;
@@ -55,16 +42,6 @@ export function unixAddress(path: string): Uint8Array {
   return address;
 }
 
-/** struct sockaddr_vm: u16 family, u16 reserved, u32 port, u32 context id, u8 flags, 3 bytes of zero. */
-export function vsockAddress(contextId: number, port: number): Uint8Array {
-  const address = new Uint8Array(16);
-  const view = new DataView(address.buffer);
-  view.setUint16(0, AF_VSOCK, true);
-  view.setUint32(4, port, true);
-  view.setUint32(8, contextId, true);
-  return address;
-}
-
 export function bind(fd: number, address: Uint8Array, subject?: string): void {
   check(native.bind(fd, address, 0, address.length), "bind", subject);
 }
@@ -84,20 +61,6 @@ export function accept4(fd: number, flags: number): number {
 
 export function shutdown(fd: number, how: number): void {
   check(native.shutdown(fd, how), "shutdown");
-}
-
-export interface PeerCredentials {
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** Who connected, as the kernel recorded it. */
-export function peerCredentials(fd: number): PeerCredentials {
-  const bytes = new Uint8Array(12);
-  check(native.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, bytes), "getsockopt");
-  const view = new DataView(bytes.buffer);
-  return { pid: view.getInt32(0, true), uid: view.getUint32(4, true), gid: view.getUint32(8, true) };
 }
 
 /** Sends data and descriptors; the number of bytes taken. */

@@ -4,7 +4,6 @@ import { check } from "./check.ts";
 
 export const CLOCK_REALTIME = 0;
 export const CLOCK_MONOTONIC = 1;
-export const CLOCK_BOOTTIME = 7;
 
 export const TFD_TIMER_ABSTIME = 1;
 export const TFD_NONBLOCK = 0o4000;
@@ -20,12 +19,6 @@ const scratchView = new DataView(scratch.buffer);
 export function clockMs(clock: number): number {
   check(clock_gettime(clock, scratch), "clock_gettime");
   return decodeMs(scratchView, 0);
-}
-
-/** The clock's time in nanoseconds. */
-export function clockNs(clock: number): bigint {
-  check(clock_gettime(clock, scratch), "clock_gettime");
-  return scratchView.getBigInt64(0, true) * 1_000_000_000n + scratchView.getBigInt64(8, true);
 }
 
 /** Sets a clock; needs CAP_SYS_TIME. `nanoseconds` below 1e9. */

@@ -5,12 +5,9 @@ import { check, ECHILD } from "./check.ts";
 
 export const P_ALL = 0;
 export const P_PID = 1;
-export const P_PIDFD = 3;
 
 export const WNOHANG = 1;
 export const WEXITED = 4;
-/** Leaves the child to be waited for again. */
-export const WNOWAIT = 0x01000000;
 
 const CLD_EXITED = 1;
 

@@ -1,11 +1,10 @@
-/* Calls whose sizes depend on another argument: ioctl, getsockopt, setgroups. */
+/* Calls whose sizes depend on another argument: ioctl, setgroups. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include "engine.h"
 
@@ -66,21 +65,6 @@ JSValue native_ioctl(JSContext *ctx, JSValueConst self, int argc, JSValueConst *
   }
   int result = ioctl(fd, (int)request, argument);
   return result_of(ctx, result < 0 ? -errno : result);
-}
-
-/* getsockopt(fd, level, name, buffer) -> length */
-JSValue native_getsockopt(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
-  (void)self;
-  int fd, level, name;
-  struct bytes bytes;
-  if (argc != 4)
-    return JS_ThrowTypeError(ctx, "getsockopt takes 4 arguments");
-  if (arg_int32(ctx, argv[0], &fd) < 0 || arg_int32(ctx, argv[1], &level) < 0 || arg_int32(ctx, argv[2], &name) < 0 ||
-      arg_bytes(ctx, argv[3], &bytes) < 0)
-    return JS_EXCEPTION;
-  socklen_t length = (socklen_t)bytes.size;
-  int result = getsockopt(fd, level, name, bytes.data, &length);
-  return result_of(ctx, result < 0 ? -errno : (long)length);
 }
 
 /* setgroups(array of 32-bit ids) */

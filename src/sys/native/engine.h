@@ -155,7 +155,7 @@ typedef JSValue native_function(JSContext *ctx, JSValueConst self, int argc, JSV
 
 native_function native_readv, native_writev, native_read_pieces;                          /* vectors.c */
 native_function native_sendmsg, native_recvmsg;                                           /* messages.c */
-native_function native_ioctl, native_getsockopt, native_setgroups;                         /* control.c */
+native_function native_ioctl, native_setgroups;                                            /* control.c */
 native_function native_fork, native_fork_into, native_spawn, native_execve, native_exit;    /* process.c */
 native_function native_execve_filtered, native_reset_signals;                             /* process.c */
 native_function native_drop_bounding, native_own_user;                                    /* process.c */

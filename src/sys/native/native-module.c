@@ -41,7 +41,6 @@ static const JSCFunctionListEntry exports[] = {
     JS_CFUNC_DEF("sendmsg", 5, native_sendmsg),
     JS_CFUNC_DEF("recvmsg", 3, native_recvmsg),
     JS_CFUNC_DEF("ioctl", 3, native_ioctl),
-    JS_CFUNC_DEF("getsockopt", 4, native_getsockopt),
     JS_CFUNC_DEF("setgroups", 1, native_setgroups),
     JS_CFUNC_DEF("dropBounding", 2, native_drop_bounding),
     JS_CFUNC_DEF("ownUser", 2, native_own_user),

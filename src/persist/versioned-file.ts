@@ -1,0 +1,42 @@
+/** Files of one JSON object with a version, as the journal and the record are. Knows nothing of what else is in them. */
+import type { Os } from "../sys/os.ts";
+import { isSystemError, KumiteError } from "../util/errors.ts";
+import { isRecord, JsonSyntaxError, parseJson } from "../util/json.ts";
+
+const version = 1;
+const maxBytes = 4 * 1024 * 1024;
+
+export function serializeVersioned(content: object): string {
+  return `${JSON.stringify({ version, ...content })}\n`;
+}
+
+/**
+ * The object; `undefined` when there is no file.
+ * @param phase for the error
+ * @throws KumiteError `journal/corrupt` when it is not JSON, no object, or of another version
+ */
+export async function readVersioned(os: Os, file: string, phase: string): Promise<Record<string, unknown> | undefined> {
+  const document = await readJson(os, file, phase);
+  if (document === undefined) return undefined;
+  if (!isRecord(document)) throw corruptFile(file, phase, "not an object");
+  if (document.version === version) return document;
+  throw corruptFile(file, phase, `version ${JSON.stringify(document.version)} is not known, only ${version}`);
+}
+
+async function readJson(os: Os, file: string, phase: string): Promise<unknown> {
+  try {
+    return parseJson(await os.files.readText(file, maxBytes));
+  } catch (error) {
+    if (isSystemError(error, "ENOENT", "ENOTDIR")) return undefined;
+    if (error instanceof JsonSyntaxError) throw corruptFile(file, phase, error.message);
+    throw error;
+  }
+}
+
+export function corruptFile(file: string, phase: string, what: string): KumiteError {
+  return new KumiteError("journal/corrupt", `${file}: ${what}`, {
+    phase,
+    hint: "end what runs in the cgroups of the container, unmount what lies below this directory, and remove it",
+    data: { file },
+  });
+}
