@@ -64,7 +64,9 @@ describe("the streams of a process", () => {
   it("end with the process, though a daemon that it left behind keeps them open", async () => {
     await using agent = await startAgent();
     await sandboxOf(agent);
-    const process = await execIn(agent, "web", processOf(["sh", "-c", "sleep 1000 & echo started"]));
+    // Not before the daemon is what is looked for.
+    const leave = "sleep 1000 & until grep -qx sleep /proc/$!/comm; do :; done; echo started";
+    const process = await execIn(agent, "web", processOf(["sh", "-c", leave]));
     assert.deepEqual(await process.finish(), { out: "started\n", err: "", status: 0 });
     const still = await execIn(agent, "web", processOf(["sh", "-c", "pidof sleep | wc -w"]));
     assert.equal((await still.finish()).out, "2\n");
