@@ -436,11 +436,12 @@ const checkCommand = {
   summary: "say whether containers can run on this host, and what to do if not",
   details:
     "Prints what is missing or restricted, with --verbose all that was looked at. KVM is judged by booting a kernel; the\n" +
-    "text says what is used instead. Status 0: containers run here; 1: they do not, something is missing.",
+    "text says what is used instead. Status 0: containers run here; 1: they do not, something is missing. Also: kata-check.",
   arguments: [],
   flags: [
     { name: "verbose", short: "v", kind: "switch", help: "print what is in order, too" },
     { name: "json", kind: "switch", help: "print all findings as JSON" },
+    { name: "strict", short: "s", kind: "switch", help: "status 1 for a restriction, too" },
     {
       name: "no-network-checks",
       short: "n",
@@ -455,7 +456,7 @@ const envCommand = {
   summary: "print what this runtime is made of and runs on",
   details:
     "Versions, paths and settings, with the names that Kata Containers gives them, as TOML.\n" +
-    "Nothing has to be in order for it.",
+    "Nothing has to be in order for it. Also: kata-env.",
   arguments: [],
   flags: [{ name: "json", kind: "switch", help: "as JSON" }],
 } as const satisfies CommandSpec;
@@ -511,6 +512,12 @@ export const commands = {
   version: versionCommand,
   help: helpCommand,
 } as const;
+
+/** Kata Containers' names of verbs. */
+export const verbAliases: ReadonlyMap<string, Verb> = new Map([
+  ["kata-check", "check"],
+  ["kata-env", "env"],
+]);
 
 /** Of other runtimes; nothing of them is parsed. */
 export const refusedVerbs: ReadonlyMap<string, Refusal> = new Map(

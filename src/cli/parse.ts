@@ -4,7 +4,7 @@
  */
 import { isKumiteError, KumiteError } from "../util/errors.ts";
 import { nearest } from "../util/nearest.ts";
-import { commands, globalFlags, helpFlag, isVerb, refusedVerbs, type Verb } from "./command-table.ts";
+import { commands, globalFlags, helpFlag, isVerb, refusedVerbs, type Verb, verbAliases } from "./command-table.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec, FlagValues } from "./flag-spec.ts";
 import { parseFlags } from "./parse-flags.ts";
 
@@ -62,12 +62,12 @@ export function parseRequest(global: GlobalFlags, verb: string | undefined, rest
   if (global.version) return { kind: "version" };
   if (global["kata-show-default-config-paths"]) return { kind: "config-paths" };
   if (verb === undefined) return helpRequest(global);
-  if (!isVerb(verb)) throw unknownVerb(verb);
-  if (global.help) return { kind: "help", verb };
+  const known = verbNamed(verb);
+  if (global.help) return { kind: "help", verb: known };
   try {
-    return parseVerb(verb, rest);
+    return parseVerb(known, rest);
   } catch (error) {
-    throw isKumiteError(error, "usage/invalid", "oci/unsupported") ? explained(error, verb) : error;
+    throw isKumiteError(error, "usage/invalid", "oci/unsupported") ? explained(error, known) : error;
   }
 }
 
@@ -84,16 +84,18 @@ function parseVerb<V extends Verb>(verb: V, rest: readonly string[]): Request {
   if (parsed.flags.help === true) return { kind: "help", verb };
   checkArguments(spec.arguments, parsed.positionals);
   if (verb === "version") return { kind: "version" };
-  if (verb === "help") return { kind: "help", verb: namedVerb(parsed.positionals[0]) };
+  const [name] = parsed.positionals;
+  if (verb === "help") return { kind: "help", verb: name === undefined ? undefined : verbNamed(name) };
   const command = parsed.rest[0] === "--" ? parsed.rest.slice(1) : parsed.rest;
   // The values were made from this verb's own declarations, which is what the type says.
   const invocation = { verb, flags: parsed.flags, args: parsed.positionals, command } as unknown as AnyInvocation;
   return { kind: "invoke", invocation };
 }
 
-function namedVerb(name: string | undefined): Verb | undefined {
-  if (name !== undefined && !isVerb(name)) throw unknownVerb(name);
-  return name;
+function verbNamed(name: string): Verb {
+  const verb = verbAliases.get(name) ?? name;
+  if (isVerb(verb)) return verb;
+  throw unknownVerb(name);
 }
 
 function checkArguments(specs: readonly ArgumentSpec[], given: readonly string[]): void {

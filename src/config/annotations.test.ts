@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { mappedImage } from "../../test/support/mapped-image.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
 import { isKumiteError } from "../util/errors.ts";
 import { matchesGlob } from "./globs.ts";
@@ -22,7 +23,7 @@ before(() => {
 });
 after(() => rmSync(directory, { recursive: true }));
 
-function made(name: string, content = "x"): string {
+function made(name: string, content = mappedImage): string {
   const path = join(directory, name);
   writeFileSync(path, content);
   return path;

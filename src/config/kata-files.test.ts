@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { mappedImage } from "../../test/support/mapped-image.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
 import type { Os } from "../sys/os.ts";
 import { isKumiteError } from "../util/errors.ts";
@@ -31,7 +32,7 @@ before(() => {
 after(() => rmSync(directory, { recursive: true }));
 
 /** An asset that is there. */
-function made(name: string, content = "x"): string {
+function made(name: string, content = mappedImage): string {
   const path = join(directory, name);
   writeFileSync(path, content);
   return path;

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { mappedImage } from "../../test/support/mapped-image.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
 import { isKumiteError } from "../util/errors.ts";
 import type { Config } from "./config.ts";
@@ -235,7 +236,7 @@ describe("a configuration file", () => {
 
 describe("loading the configuration", () => {
   it("has no image with a kernel whose drivers are in an initrd", async () => {
-    const image = made("image", "x");
+    const image = made("image", mappedImage);
     const text = `[hypervisor.qemu]\nimage = "${image}"\n`;
     const path = made("image.toml", text);
     const from = (kernel: string, file = path) => {
@@ -249,6 +250,22 @@ describe("loading the configuration", () => {
     assert.equal((await from("tuned")).qemu.image, image);
     const own = made("own-kernel.toml", `${text}kernel = "${image}"\n`);
     assert.equal((await from("debian", own)).qemu.kernel, image);
+  });
+
+  it("has no image as a memory device that does not begin as Kata's do, unless it is verified, which maps nothing", async () => {
+    const image = made("plain", "x".repeat(5000));
+    const text = `[hypervisor.qemu]\nkernel = "${image}"\nimage = "${image}"\n`;
+    const place = /configuration\.toml:3:1: hypervisor\.qemu\.image: .*plain cannot be a memory device/;
+    await refused(load(text), place, /set disable_image_nvdimm = true in \[hypervisor\.qemu\]/);
+    const hash = `root_hash=${"0".repeat(64)},data_blocks=1,data_block_size=4096,hash_block_size=4096`;
+    for (const more of [
+      "disable_image_nvdimm = true",
+      'machine_type = "microvm"',
+      `kernel_verity_params = "${hash}"`,
+    ]) {
+      assert.equal((await load(text + more)).qemu.image, image);
+    }
+    assert.equal((await load(text.replaceAll(image, made("marked", mappedImage)))).qemu.image, `${directory}/marked`);
   });
 
   it("needs the file that was asked for", async () => {

@@ -9,6 +9,7 @@ import { dirName } from "../util/path.ts";
 import { type Annotations, addAnnotations, otherConfigFile } from "./annotations.ts";
 import { checkConfig } from "./checks/check-config.ts";
 import { lookAtFiles, resolveFiles } from "./checks/files.ts";
+import { checkImageHeader } from "./checks/image-header.ts";
 import { checkOwnKernel } from "./checks/own-kernel.ts";
 import type { Config, ConfigSurroundings } from "./config.ts";
 import { type EffectiveConfig, effectiveConfig, eraNamed } from "./effective.ts";
@@ -82,6 +83,7 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   const effective = resolveFiles(decided, files, settings, report);
   checkConfig({ effective, settings, files, report });
   await checkOwnKernel(os, options.installRoot, effective, settings, report);
+  await checkImageHeader(os, effective, settings, files, report);
   noticeWithoutEffect(effective, settings, report);
   return { settings, effective, surroundings, file, problems };
 }

@@ -1,6 +1,7 @@
 /** The shape that most containers of a host will want, for whoever makes a template before there is a container. */
-import { findTool } from "../storage/host-tool.ts";
+
 import type { Os } from "../sys/os.ts";
+import { findTool } from "../util/find-tool.ts";
 import type { MachineShape } from "./machine-shape.ts";
 
 /** An image is made of a root file system where the host can. */

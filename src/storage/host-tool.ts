@@ -2,10 +2,12 @@
  * Runs a small program of the host to its end: file system tools, which say what they have to say in a few lines.
  * It is born in the cgroup of whoever calls, and dies with it.
  */
+
 import type { ChildProcess, Os } from "../sys/os.ts";
 import { readAll } from "../util/bytes.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { KumiteError } from "../util/errors.ts";
+import { findTool } from "../util/find-tool.ts";
 import { signalName, signalNumbers } from "../util/signals.ts";
 import { decodeUtf8, oneLine } from "../util/text.ts";
 
@@ -28,18 +30,8 @@ export interface ToolResult {
   readonly output: Uint8Array;
 }
 
-const directories = ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin"];
 const maxErrorBytes = 64 * 1024;
 const killTimeoutMs = 10_000;
-
-/** Its path; `undefined` when this host has no such program. */
-export async function findTool(os: Os, tool: string): Promise<string | undefined> {
-  for (const directory of directories) {
-    const path = `${directory}/${tool}`;
-    if ((await os.files.status(path))?.kind === "file") return path;
-  }
-  return undefined;
-}
 
 /** @throws KumiteError `storage/failed` with what the program said; `timeout`, `aborted`: it is gone then */
 export async function runTool(os: Os, request: ToolRequest): Promise<ToolResult> {

@@ -71,6 +71,8 @@ export interface FileStatus {
 export interface Files {
   /** Whole file; fails with EFBIG beyond `limit` bytes (default 16 MiB). */
   readBytes(path: string, limit?: number): Promise<Uint8Array>;
+  /** The first bytes of a file, all of a shorter one. */
+  readStart(path: string, length: number): Promise<Uint8Array>;
   /** SHA-512 of the whole file, in hexadecimal digits. Only under Node, the small engine refuses with ENOSYS. */
   sha512(path: string): Promise<string>;
   /** What the file system that it is on can hold in all. Only under Node, the small engine refuses with ENOSYS. */

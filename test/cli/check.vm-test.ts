@@ -28,6 +28,9 @@ describe("this host", onlyKumite, () => {
     const kvm = findings.find(({ requirement }) => requirement === "KVM");
     assert.ok(kvm !== undefined && kvm.verdict !== "missing");
     if (kvm.verdict === "note") assert.match(kvm.found, /^does not work \(.+\); machines are emulated by QEMU instead/);
+    const strict = await place.runtime(["kata-check", "--strict"]);
+    assert.equal(strict.status, findings.some(({ verdict }) => verdict === "note") ? 1 : 0, show(strict));
+    assert.ok(findings.every(({ verdict, remedy }) => (verdict === "ok") === (remedy === undefined)));
     const text = (await place.must(["check"])).stdout;
     assert.match(text, /\ncontainers can run here(, with \d restrictions?)?\n$|^containers can run here\n$/);
     const whole = (await place.must(["check", "--verbose"])).stdout;
@@ -62,8 +65,13 @@ describe("this host", onlyKumite, () => {
 
   it("is described by env, as TOML and as JSON, also with a configuration that does not work", async () => {
     const facts = JSON.parse((await place.must(["env", "--json"])).stdout) as Record<string, Record<string, unknown>>;
-    const sections = ["Agent", "Host", "Hypervisor", "Image", "Initrd", "Kernel", "Meta", "Runtime"];
-    assert.deepEqual(Object.keys(facts).sort(), sections);
+    const sections = "Agent Host Hypervisor Image Initrd Kernel Meta Netmon Proxy Runtime Shim";
+    assert.equal(Object.keys(facts).sort().join(" "), sections);
+    assert.deepEqual(JSON.parse((await place.must(["kata-env", "--json"])).stdout).Shim, facts.Shim);
+    assert.deepEqual(
+      [facts.Proxy?.Type, facts.Shim?.InUse, facts.Netmon?.Enable, facts.Hypervisor?.BlockDeviceDriver],
+      ["kata", false, false, "virtio-blk"],
+    );
     assert.match(String(facts.Hypervisor?.Version), /^QEMU emulator version \d/);
     assert.match(String(facts.Hypervisor?.AcceleratorInUse), /^(kvm|tcg)$/);
     assert.match(String(facts.Kernel?.Version), /^\d+\.\d+/);

@@ -7,6 +7,7 @@ import { type OciConfig, shell } from "../support/bundle.ts";
 import { describe as show, succeed } from "../support/command.ts";
 import { LoopDevice, makeDiskImage } from "../support/disk-image.ts";
 import { expectNothingNew, lookAtMachine, type Machine } from "../support/left-overs.ts";
+import { nativeHelper } from "../support/native.ts";
 import { inSandbox } from "../support/pod.ts";
 import { sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
@@ -100,6 +101,26 @@ describe("a block device", onlyKumite, () => {
     });
     const finished = await place.run(bundle);
     assert.equal(finished.stdout, "", show(finished));
+  });
+
+  it("is not reached through io_uring on a host that forbids that, which is told with what to do", async () => {
+    await using disk = await loop("unread");
+    const wrapper = place.path("qemu");
+    const call = [await nativeHelper("refuse"), "425", "/usr/bin/qemu-system-x86_64"].join(" ");
+    await writeFile(wrapper, `#!/bin/sh\nexec ${call} "$@"\n`, { mode: 0o755 });
+    const toml = place.path("configuration.toml");
+    await writeFile(toml, `[hypervisor.qemu]\npath = "${wrapper}"\nblock_device_aio = "io_uring"\n`);
+    const bundle = await place.bundle(shell("true"), (config) => {
+      config.mounts.push({ destination: "/mnt", type: "bind", source: disk.path, options: ["bind"] });
+    });
+    const finished = await place.runtime(["--config", toml, "run", "--bundle", bundle.directory, place.newId()]);
+    assert.equal(finished.status, 1, show(finished));
+    assert.match(
+      finished.stderr,
+      /^kumite: block_device_aio is io_uring, which this host forbids: QEMU was refused it/,
+    );
+    assert.match(finished.stderr, /because: .*Unable to use io_uring/);
+    assert.match(finished.stderr, /try: set block_device_aio = "threads"/);
   });
 
   /** A container that is added has to bring everything on disks. */

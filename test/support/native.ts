@@ -14,7 +14,7 @@ let directory: string | undefined;
 
 /** Path of the compiled helper. */
 export function nativeHelper(
-  name: "terminal" | "reaper" | "uncover" | "gate" | "inject" | "files" | "late" | "keyring" | "swapper",
+  name: "terminal" | "reaper" | "uncover" | "gate" | "inject" | "files" | "late" | "keyring" | "refuse" | "swapper",
 ): Promise<string> {
   const known = built.get(name);
   if (known !== undefined) return known;

@@ -3,6 +3,7 @@ import { type Config, hypervisorConfigOf } from "../../config/config.ts";
 import { type Install, readInstall } from "../../shim-client/install.ts";
 import type { Os } from "../../sys/os.ts";
 import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
+import { findTool } from "../../util/find-tool.ts";
 import { type Finding, missing, note, ok } from "./finding.ts";
 import { programOutput } from "./program-output.ts";
 
@@ -53,6 +54,26 @@ export async function checkNode(os: Os): Promise<Finding> {
   if (typeof version === "string") return missing("Node", `cannot be used: ${version}`, hint);
   const found = `${version.join(".")} (${install.node})`;
   return isOlder(version, oldestNode) ? missing("Node", `${found} is too old`, hint) : ok("Node", found);
+}
+
+/** Programs of the host that disks and root file systems are made with, and the packages that have them. */
+const tools = [
+  ["blkid", "util-linux"],
+  ["cp", "coreutils"],
+  ["find", "findutils"],
+  ["mkfs.erofs", "erofs-utils"],
+  ["mkfs.ext4", "e2fsprogs"],
+  ["mkswap", "util-linux"],
+  ["taskset", "util-linux"],
+] as const;
+
+export async function checkImageTools(os: Os): Promise<Finding> {
+  const found = await Promise.all(tools.map(([tool]) => findTool(os, tool)));
+  const absent = tools.filter((_, index) => found[index] === undefined);
+  if (absent.length === 0) return ok("tools", tools.map(([tool]) => tool).join(", "));
+  const packages = [...new Set(absent.map(([, name]) => name))].join(", ");
+  const names = absent.map(([tool]) => tool).join(", ");
+  return note("tools", `there is no ${names}: disks and images need them, directories do not`, `install ${packages}`);
 }
 
 /** Every file that was installed, by its hash: nothing else looks at more than the sizes. */

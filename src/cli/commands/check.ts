@@ -5,16 +5,17 @@ import { lookAtConfiguration } from "../check/configuration.ts";
 import { type Finding, missing, note } from "../check/finding.ts";
 import { checkKernel, checkMemory, checkStateDirectory, checkUser } from "../check/host.ts";
 import { checkKvm } from "../check/kvm.ts";
-import { checkGuest, checkInstall, checkNode, checkQemu, checkVirtioFs } from "../check/programs.ts";
+import { checkGuest, checkImageTools, checkInstall, checkNode, checkQemu, checkVirtioFs } from "../check/programs.ts";
 import type { VerbContext } from "../context.ts";
 import type { Invocation } from "../parse.ts";
 
 export async function check(context: VerbContext, { flags }: Invocation<"check">): Promise<number> {
   const findings = await look(context);
   const isMissing = findings.some(({ verdict }) => verdict === "missing");
+  const isRestricted = findings.some(({ verdict }) => verdict === "note");
   const text = flags.json ? document(findings, !isMissing) : report(findings, flags.verbose);
   await context.output.out(text);
-  return isMissing ? 1 : 0;
+  return isMissing || (flags.strict && isRestricted) ? 1 : 0;
 }
 
 async function look(context: VerbContext): Promise<Finding[]> {
@@ -30,6 +31,7 @@ async function look(context: VerbContext): Promise<Finding[]> {
     await checkMemory(os, hypervisor.memoryMiB),
     await checkInstall(os),
     await checkNode(os),
+    await checkImageTools(os),
   ];
   if (config.hypervisor === "process") {
     const remedy = 'set hypervisor = "qemu" in [runtime]: this one is for tests';

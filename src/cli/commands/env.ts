@@ -12,6 +12,8 @@ import type { Invocation } from "../parse.ts";
 
 const formatVersion = "1.0.0";
 const unknown = "<<unknown>>";
+/** No program of that path is started. */
+const builtIn = { InUse: false };
 
 export async function env(context: VerbContext, { flags }: Invocation<"env">): Promise<number> {
   const facts = await collect(context);
@@ -36,11 +38,17 @@ async function collect(context: VerbContext): Promise<Facts> {
     throw error;
   });
   const ours = install !== undefined && hypervisor.kernel === `${install.root}/vmlinux`;
+  const { runtime, agent, shim, proxy, netmon, shimTable, proxyTable, agentTable } = look.loaded.effective;
   return {
     Meta: { Version: formatVersion },
     Runtime: {
       Path: os.self.executable,
       Debug: config.debug,
+      Trace: runtime.enable_tracing,
+      DisableGuestSeccomp: !config.guestSeccomp,
+      DisableNewNetNs: runtime.disable_new_netns,
+      SandboxCgroupOnly: runtime.sandbox_cgroup_only,
+      Experimental: [...runtime.experimental],
       StateDirectory: root,
       Node: install?.node ?? unknown,
       Version: { Semver: install?.version ?? unknown, Commit: install?.commit ?? unknown, OCI: ociVersion },
@@ -55,7 +63,18 @@ async function collect(context: VerbContext): Promise<Facts> {
     },
     Initrd: { Path: hypervisor.initrd ?? "" },
     Image: { Path: hypervisor.image ?? "" },
-    Agent: { Type: "kata", Path: config.agent.path, Debug: config.agent.debug },
+    // Of the older architecture, and what they say there; Kumite's own programs do the work of all three.
+    Proxy: { Type: proxyTable.slice("proxy.".length), Path: proxy.path, Debug: proxy.enable_debug, ...builtIn },
+    Shim: { Type: shimTable.slice("shim.".length), Path: shim.path, Debug: shim.enable_debug, ...builtIn },
+    Netmon: { Path: netmon.path, Enable: netmon.enable_netmon, Debug: netmon.enable_debug, ...builtIn },
+    Agent: {
+      Type: agentTable.slice("agent.".length),
+      Path: config.agent.path,
+      Debug: config.agent.debug,
+      Trace: agent.enable_tracing,
+      TraceMode: agent.trace_mode,
+      TraceType: agent.trace_type,
+    },
     Host: await hostFacts(os),
   };
 }
@@ -73,7 +92,9 @@ function configurationFacts({ loaded, finding }: ConfigurationLook): Record<stri
 
 async function hypervisorFacts(context: VerbContext, config: Config): Promise<Record<string, unknown>> {
   const { os, log, interruption } = context;
-  const { path, machineType, accelerator, memoryMiB, vcpus, sharing, debug } = hypervisorConfigOf(config);
+  const machine = hypervisorConfigOf(config);
+  const { path, machineType, accelerator, memoryMiB, vcpus, sharing, virtioFsDaemons, debug } = machine;
+  const { memorySlots, block, entropySource, pcieRootPorts, vsock } = machine;
   const version = await programOutput(os, path, ["--version"]).catch(() => unknown);
   const present = version !== unknown;
   const question = { config, anew: false, log, signal: interruption.signal };
@@ -89,6 +110,13 @@ async function hypervisorFacts(context: VerbContext, config: Config): Promise<Re
     MemoryMiB: memoryMiB,
     VCPUs: vcpus,
     SharedFS: sharing.fileSystem,
+    VirtioFSDaemon: virtioFsDaemons[0] ?? "",
+    Msize9p: sharing.msize9pBytes,
+    MemorySlots: memorySlots,
+    BlockDeviceDriver: block.driver,
+    EntropySource: entropySource,
+    PCIeRootPort: pcieRootPorts,
+    UseVSock: vsock,
     Debug: debug,
   };
 }

@@ -13,12 +13,13 @@ import { capabilitiesOf, refuseUnsupported } from "./capabilities.ts";
 import { qemuArguments } from "./command-line.ts";
 import { withFilesHanded } from "./handed-files.ts";
 import { isNested, tscFrequencyKhz } from "./host-cpu.ts";
+import { explainIoUring, requireIoUring } from "./io-uring.ts";
 import { kernelParameters } from "./kernel-parameters.ts";
 import type { Boot, MachineType, QemuMachine } from "./machine.ts";
 import { type MachineFiles, requireFiles } from "./machine-files.ts";
 import type { QemuDriverOptions } from "./options.ts";
 import { type QemuUser, userOfQemu } from "./own-user.ts";
-import { daemonSocket, firstFileFd, hasScsi, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
+import { allDisks, daemonSocket, firstFileFd, hasScsi, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
 import { QemuVm } from "./qemu-vm.ts";
 import { daemonProgram, openFilesFor } from "./virtiofsd.ts";
 
@@ -46,6 +47,7 @@ interface Starting {
 
 async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: StartContext): Promise<RunningVm> {
   refuseUnsupported(spec, options);
+  await requireIoUring(os, allDisks(spec));
   const files = await requireFiles(os, options, spec);
   const machine = await machineFor(os, options, spec, context, files);
   await using scope = new Scope({
@@ -83,7 +85,7 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
     return vm;
   } catch (error) {
     await vm.stop();
-    throw error;
+    throw explainIoUring(error);
   }
 }
 

@@ -8,8 +8,8 @@ import type { Bundle } from "../../oci/bundle.ts";
 import { rootfsAnnotation } from "../../oci/rootfs-annotation.ts";
 import type { Os } from "../../sys/os.ts";
 import { KumiteError } from "../../util/errors.ts";
+import { findTool } from "../../util/find-tool.ts";
 import { isBelow } from "../../util/path.ts";
-import { findTool } from "../host-tool.ts";
 import { type BlockDeviceUse, fileSystemOn, mountedDevice } from "./block-device.ts";
 import type { DiskSource, RootfsPlan } from "./rootfs-plan.ts";
 

@@ -42,6 +42,18 @@ export const filesContract: readonly ContractCheck[] = [
     },
   },
   {
+    name: "the start of a file is read, of a short one all",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      await os.files.write(`${dir.path}/a`, new Uint8Array(100_000).fill(7));
+      assert.equal((await os.files.readStart(`${dir.path}/a`, 70_000)).length, 70_000);
+      assert.deepEqual([...(await os.files.readStart(`${dir.path}/a`, 2))], [7, 7]);
+      assert.equal((await os.files.readStart(`${dir.path}/a`, 200_000)).length, 100_000);
+      assert.equal((await os.files.readStart("/dev/zero", 5000)).length, 5000);
+      await assert.rejects(os.files.readStart("/nowhere", 1), { errno: "ENOENT" });
+    },
+  },
+  {
     name: "files that have no size are read to their end",
     async run(os, assert) {
       assert.ok((await os.files.readText("/proc/self/status")).includes(`Pid:\t${os.self.pid}\n`));

@@ -38,7 +38,7 @@ import {
   type Status,
   statIfExists,
 } from "../linux/stat.ts";
-import { readFileBytes, readFileText } from "../linux/whole-file.ts";
+import { readFileBytes, readFileStart, readFileText } from "../linux/whole-file.ts";
 import type { FileStatus, Files, WriteOptions } from "../os.ts";
 import { lockFile } from "./lock-file.ts";
 import { removeTree } from "./remove-tree.ts";
@@ -48,6 +48,7 @@ const defaultLimit = 16 << 20;
 
 export const engineFiles: Files = {
   readBytes: async (path, limit = defaultLimit) => readFileBytes(path, limit),
+  readStart: async (path, length) => readFileStart(path, length),
   sha512: (path) => Promise.reject(new SystemError("ENOSYS", "sha512", path)),
   capacityBytes: (path) => Promise.reject(new SystemError("ENOSYS", "statfs", path)),
   readText: async (path, limit = defaultLimit) => readFileText(path, limit),

@@ -34,6 +34,22 @@ export function readFileBytes(path: Path, limit = 1 << 20, directory = AT_FDCWD)
   }
 }
 
+/** The first bytes; all of a shorter file. */
+export function readFileStart(path: Path, length: number): Uint8Array {
+  const fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  try {
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    for (;;) {
+      const count = check(native.read(fd, bytes, filled, length - filled), "read", path);
+      filled += count;
+      if (count === 0 || filled === length) return bytes.subarray(0, filled);
+    }
+  } finally {
+    closeQuietly(fd);
+  }
+}
+
 export function readFileText(path: Path, limit = 1 << 20, directory = AT_FDCWD): string {
   return new TextDecoder().decode(readFileBytes(path, limit, directory));
 }

@@ -21,6 +21,7 @@ const firstReadBytes = 8 * 1024;
 export function nodeFiles(helper: HelperClient): Files {
   return {
     readBytes,
+    readStart,
     readText: async (path, limit) => decodeUtf8(await readBytes(path, limit)),
     sha512,
     capacityBytes,
@@ -53,6 +54,23 @@ async function readBytes(path: string, limit = defaultReadLimitBytes): Promise<U
     const file = await openFile(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       return await readToEnd(file, path, limit);
+    } finally {
+      await closeFile(file);
+    }
+  });
+}
+
+async function readStart(path: string, length: number): Promise<Uint8Array> {
+  return await asSystemCall("read", path, async () => {
+    const file = await openFile(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const bytes = new Uint8Array(length);
+      let filled = 0;
+      for (;;) {
+        const { bytesRead } = await readFile(file, bytes, filled, length - filled, null);
+        filled += bytesRead;
+        if (bytesRead === 0 || filled === length) return bytes.subarray(0, filled);
+      }
     } finally {
       await closeFile(file);
     }

@@ -3,6 +3,7 @@ import type { OpenedDescriptor, Os } from "../../../sys/os.ts";
 import { isSystemError, KumiteError } from "../../../util/errors.ts";
 import type { GuestAddress, PluggedDevice } from "../../plug.ts";
 import type { Disk } from "../../spec.ts";
+import { explainIoUring, requireIoUring } from "../io-uring.ts";
 import { type PlugContext, removeDevice } from "./context.ts";
 import { plugFailed } from "./failure.ts";
 import { removableOnce } from "./removable.ts";
@@ -15,6 +16,7 @@ export async function addDisk(os: Os, context: PlugContext, disk: Disk, signal?:
   if (status === undefined)
     throw plugFailed(`disk ${disk.id}: ${disk.path} does not exist`, { data: { path: disk.path } });
   const { cache = { direct: false, noFlush: false }, aio = "threads" } = disk;
+  await requireIoUring(os, [disk]);
   // QEMU cannot open it itself.
   const opened = { kind: disk.readOnly ? "read" : "readWrite", path: disk.path } as const;
   const set = await handOver(os, context, opened, signal);
@@ -30,6 +32,8 @@ export async function addDisk(os: Os, context: PlugContext, disk: Disk, signal?:
       },
       { signal },
     );
+  } catch (error) {
+    throw explainIoUring(error);
   } finally {
     await monitor.execute("remove-fd", { "fdset-id": set }).catch(() => {});
   }

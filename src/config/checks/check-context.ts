@@ -1,0 +1,24 @@
+/** What the checks look at, and how they tell what is wrong. */
+import type { EffectiveConfig } from "../effective.ts";
+import type { Origin, Report } from "../problem.ts";
+import type { Settings } from "../settings.ts";
+import type { NamedFiles } from "./files.ts";
+
+export interface CheckContext {
+  readonly effective: EffectiveConfig;
+  readonly settings: Settings;
+  readonly files: NamedFiles;
+  readonly report: Report;
+}
+
+/** One error about one key, told with its place. */
+export function wrong(
+  { settings, report }: CheckContext,
+  table: string,
+  key: string,
+  reason: string,
+  of: number,
+): void {
+  const origin: Origin = settings.origin(table, key);
+  report({ severity: "error", origin, key: `${table}.${key}`, reason, rank: of });
+}

@@ -1,0 +1,50 @@
+/**
+ * Whether an image can be a memory device whose pages the guest maps: its kernel wants to be told so at the image's beginning,
+ * as Kata's image builder writes it. Told before a machine panics over it.
+ */
+import type { Os } from "../../sys/os.ts";
+import { isSystemError } from "../../util/errors.ts";
+import { decodeUtf8 } from "../../util/text.ts";
+import type { EffectiveConfig } from "../effective.ts";
+import { type Report, rank } from "../problem.ts";
+import type { Settings } from "../settings.ts";
+import type { NamedFiles } from "./files.ts";
+
+/** Of `struct nd_pfn_sb` of Linux, and where it looks for one. */
+const signature = "NVDIMM_PFN_INFO";
+const signatureOffset = 4096;
+
+export async function checkImageHeader(
+  os: Os,
+  { hypervisor, chosen, hypervisors }: EffectiveConfig,
+  settings: Settings,
+  { byKey }: NamedFiles,
+  report: Report,
+): Promise<void> {
+  const table = `hypervisor.${chosen}`;
+  const { image, disable_image_nvdimm, machine_type, kernel_verity_params } = hypervisors[chosen];
+  const fact = byKey.get("image");
+  if (hypervisor !== "qemu" || image === "" || fact?.found !== true || fact.status.kind !== "file") return;
+  // As a disk it needs none, and what is verified is not mapped.
+  if (disable_image_nvdimm || machine_type === "microvm" || kernel_verity_params !== "") return;
+  if (fact.status.size === 0 || (await isMarked(os, fact.real))) return;
+  report({
+    severity: "error",
+    origin: settings.origin(table, "image"),
+    key: `${table}.image`,
+    reason: `${table}.image: ${image} cannot be a memory device: it has not the beginning that Kata's image builder writes`,
+    hint: `set disable_image_nvdimm = true in [${table}]: then it is a disk`,
+    rank: rank.machine,
+  });
+}
+
+/** What cannot be read is told by who starts the machine. */
+async function isMarked(os: Os, path: string): Promise<boolean> {
+  try {
+    const bytes = await os.files.readStart(path, signatureOffset + signature.length);
+    return decodeUtf8(bytes.subarray(signatureOffset)) === signature;
+  } catch (error) {
+    if (isSystemError(error)) return true;
+    throw error;
+  }
+}
