@@ -1,12 +1,12 @@
 /** Machines whose root file system is an image: as a memory device that the guest maps, and as a disk. */
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { open, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { builtTunedKernel } from "../../tools/guest/tuned-kernel.ts";
 import { shell } from "../support/bundle.ts";
-import { describe as show } from "../support/command.ts";
-import { makeGuestImage } from "../support/guest-image.ts";
+import { type Finished, describe as show } from "../support/command.ts";
+import { makeGuestImage, makeVerifiedGuestImage } from "../support/guest-image.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testInstallRoot } from "../support/node-os.ts";
 import { isKumite, Workplace } from "../support/workplace.ts";
@@ -28,11 +28,19 @@ describe("a guest with an image", { skip }, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  async function look(keys: string): Promise<string> {
+  async function run(keys: string, of: string, script: string): Promise<Finished> {
     const file = place.path("configuration.toml");
-    await writeFile(file, `[hypervisor.qemu]\nkernel = "${kernel}"\nimage = "${image}"\n${keys}\n`);
-    const bundle = await place.bundle(shell("cat /proc/cmdline; cat /sys/block/*/queue/dax /sys/block/*/ro"));
-    const finished = await place.runtime(["--config", file, "run", "--bundle", bundle.directory, place.newId()]);
+    await writeFile(file, `[hypervisor.qemu]\nkernel = "${kernel}"\nimage = "${of}"\n${keys}\n`);
+    const bundle = await place.bundle(shell(`cat /proc/cmdline; ${script}`));
+    return place.runtime(["--config", file, "run", "--bundle", bundle.directory, place.newId()]);
+  }
+
+  async function look(
+    keys: string,
+    of = image,
+    script = "cat /sys/block/*/queue/dax /sys/block/*/ro",
+  ): Promise<string> {
+    const finished = await run(keys, of, script);
     assert.equal(finished.status, 0, show(finished));
     return finished.stdout;
   }
@@ -42,6 +50,28 @@ describe("a guest with an image", { skip }, () => {
     // A kernel that cannot do what `dax` says does not mount its root file system.
     assert.match(seen, / root=\/dev\/pmem0p1 rootflags=dax,.* ro rootfstype=ext4 /);
     assert.match(seen, /\n1\n1\n$/);
+  });
+
+  it("is verified by its kernel, in either form, and one that was changed does not start", async () => {
+    const verified = place.path("verified.img");
+    const parameters = await makeVerifiedGuestImage(verified, path.join(testInstallRoot, "agent"));
+    const keys = `kernel_verity_params = "${parameters}"`;
+    for (const [more, partition] of [
+      ["", "pmem0p1"],
+      ["disable_image_nvdimm = true", "vda1"],
+    ]) {
+      const seen = await look(`${keys}\n${more}`, verified, "cat /sys/block/dm-0/dm/name");
+      assert.match(seen, new RegExp(` verity 1 /dev/${partition} `));
+      assert.match(seen, /\nroot\n/);
+    }
+    const file = await open(verified, "r+");
+    // The name of the file system, in its superblock.
+    await file.write("changed", 3 * 1024 * 1024 + 1024 + 120);
+    await file.close();
+    const finished = await run(keys, verified, "true");
+    assert.equal(finished.status, 1, show(finished));
+    assert.match(finished.stderr, /the guest did not come up/);
+    assert.match(finished.stderr, /verity|Unable to mount root fs|VFS/);
   });
 
   for (const machineType of ["q35", "microvm"]) {

@@ -3,7 +3,8 @@
  * disk, by the partition table at its beginning, and as a memory device, whose first two MiB tell the kernel (by a
  * superblock of its PFN driver, "NVDIMM_PFN_INFO") that the pages behind them can be mapped, with a table of their own.
  */
-import { mkdir, open, rm, symlink } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, open, readFile, rm, symlink } from "node:fs/promises";
 import path from "node:path";
 import { succeed } from "./command.ts";
 
@@ -16,6 +17,48 @@ const partitionOffset = mib;
 
 /** The root file system has the agent as its init. `file` is made. */
 export async function makeGuestImage(file: string, agent: string, sizeMiB = 64): Promise<void> {
+  await makeImage(file, agent, sizeMiB, () => undefined);
+}
+
+/** With a second partition that has the hashes of the first; the result is `kernel_verity_params` for it. */
+export async function makeVerifiedGuestImage(file: string, agent: string, sizeMiB = 64): Promise<string> {
+  const salt = randomBytes(32);
+  let rootHash = "";
+  let blocks = 0;
+  await makeImage(file, agent, sizeMiB, (partition) => {
+    const tree = hashTree(partition, salt);
+    rootHash = tree.rootHash;
+    blocks = partition.length / blockBytes;
+    return tree.blocks;
+  });
+  const sizes = `data_blocks=${blocks},data_block_size=${blockBytes},hash_block_size=${blockBytes}`;
+  return `root_hash=${rootHash},salt=${salt.toString("hex")},${sizes}`;
+}
+
+const blockBytes = 4096;
+
+/** As dm-verity of Linux reads it, version 1 without a superblock: the level next to the root first. */
+function hashTree(data: Buffer, salt: Buffer): { readonly rootHash: string; readonly blocks: Buffer } {
+  const hash = (block: Buffer) => createHash("sha256").update(salt).update(block).digest();
+  const levels: Buffer[] = [];
+  let level = data;
+  do {
+    const hashes: Buffer[] = [];
+    for (let at = 0; at < level.length; at += blockBytes) hashes.push(hash(level.subarray(at, at + blockBytes)));
+    const bytes = Buffer.concat(hashes);
+    level = Buffer.alloc(Math.ceil(bytes.length / blockBytes) * blockBytes);
+    bytes.copy(level);
+    levels.unshift(level);
+  } while (level.length > blockBytes);
+  return { rootHash: hash(level).toString("hex"), blocks: Buffer.concat(levels) };
+}
+
+async function makeImage(
+  file: string,
+  agent: string,
+  sizeMiB: number,
+  secondPartition: (first: Buffer) => Buffer | undefined,
+): Promise<void> {
   const tree = `${file}.tree`;
   const partition = `${file}.partition`;
   for (const name of ["sbin", "dev", "proc", "sys", "run", "mnt", "tmp", "etc"]) {
@@ -29,20 +72,32 @@ export async function makeGuestImage(file: string, agent: string, sizeMiB = 64):
   await succeed(["truncate", "-s", `${sizeMiB}M`, file]);
   await succeed(["dd", `if=${partition}`, `of=${file}`, "bs=1M", "seek=3", "conv=notrunc,sparse", "status=none"]);
   const image = await open(file, "r+");
-  await image.write(partitionTable(dataOffset + partitionOffset, bytes), 0, sectorBytes, 0);
+  const second = secondPartition(await readFile(partition));
+  const sizes = [bytes, ...(second === undefined ? [] : [second.length])];
+  await image.write(partitionTable(dataOffset + partitionOffset, sizes), 0, sectorBytes, 0);
   await image.write(pfnSuperblock(), 0, 4096, 4096);
-  await image.write(partitionTable(partitionOffset, bytes), 0, sectorBytes, dataOffset);
+  await image.write(partitionTable(partitionOffset, sizes), 0, sectorBytes, dataOffset);
+  if (second !== undefined) {
+    await image.write(second, 0, second.length, dataOffset + partitionOffset + bytes);
+    // A memory device is made of whole large pages.
+    await image.truncate((sizeMiB + 2 * Math.ceil(second.length / (2 * mib))) * mib);
+  }
   await image.close();
   await rm(tree, { recursive: true });
   await rm(partition);
 }
 
-/** A master boot record with one partition of Linux. */
-function partitionTable(offset: number, bytes: number): Buffer {
+/** A master boot record with partitions of Linux, one behind the other. */
+function partitionTable(offset: number, sizes: readonly number[]): Buffer {
   const sector = Buffer.alloc(sectorBytes);
-  sector.writeUInt8(0x83, 0x1be + 4);
-  sector.writeUInt32LE(offset / sectorBytes, 0x1be + 8);
-  sector.writeUInt32LE(bytes / sectorBytes, 0x1be + 12);
+  let at = offset;
+  for (const [index, bytes] of sizes.entries()) {
+    const entry = 0x1be + index * 16;
+    sector.writeUInt8(0x83, entry + 4);
+    sector.writeUInt32LE(at / sectorBytes, entry + 8);
+    sector.writeUInt32LE(bytes / sectorBytes, entry + 12);
+    at += bytes;
+  }
   sector.writeUInt16LE(0xaa55, 510);
   return sector;
 }
