@@ -35,7 +35,8 @@ async function follow(sandbox: Sandbox, process: SandboxProcess): Promise<void> 
   process.stop({ exitStatus, exitedMs: os.clock.now() });
   const container = sandbox.containers.get(process.key.containerId);
   const isFirst = process.key.execId === undefined;
-  if (isFirst && container !== undefined) {
+  // Who waits for another process asks the record why the machine is gone.
+  if ((isFirst || sandbox.failure !== undefined) && container !== undefined) {
     // Whoever waits is answered even when the record cannot be written: the disk may be full.
     await recordContainer(sandbox, container).catch((error: unknown) => {
       log.error(`the record cannot be written: ${messageOf(error)}`, fieldsOf(process));

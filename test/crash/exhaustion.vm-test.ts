@@ -7,13 +7,10 @@ import { after, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
 import { execute, type Finished, describe as show, succeed } from "../support/command.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { memoryHierarchy, memoryLimitFile } from "../support/memory-cgroup.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
 const pidsHierarchy = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].find((one) => existsSync(`${one}/cgroup.procs`)) ?? "";
-
-const memoryHierarchy =
-  ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].find((one) => existsSync(`${one}/cgroup.procs`)) ?? "";
-const memoryLimitFile = memoryHierarchy.endsWith("/memory") ? "memory.limit_in_bytes" : "memory.max";
 
 describe("a host that has no more", onlyKumite, () => {
   let place: Workplace;

@@ -12,6 +12,7 @@ import type { VerbContext } from "../context.ts";
 import { withWindowSize } from "../exec-process.ts";
 import { type ExecRequest, readExecRequest } from "../exec-request.ts";
 import { shellStatus } from "../exit-status.ts";
+import { tellLostMachine } from "../lost-machine.ts";
 import { connectTo } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
 import { writePidFile } from "../pid-file.ts";
@@ -42,7 +43,10 @@ export async function exec(context: VerbContext, invocation: Invocation<"exec">)
     return 0;
   }
   interruption.passOnTo((signal) => relay.kill(signal));
-  return shellStatus(await raceAbort(relay.exited, interruption.signal));
+  const status = shellStatus(await raceAbort(relay.exited, interruption.signal));
+  terminal.restore();
+  await tellLostMachine(context, request.container.id, status);
+  return status;
 }
 
 /** Engines look for the network of the process at its pid: it is that of the container's own relay. */

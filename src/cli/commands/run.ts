@@ -5,6 +5,7 @@ import { readContainerRequest } from "../container-request.ts";
 import type { VerbContext } from "../context.ts";
 import { createContainer } from "../create-container.ts";
 import { shellStatus } from "../exit-status.ts";
+import { tellLostMachine } from "../lost-machine.ts";
 import { tellNotices } from "../notices.ts";
 import type { Invocation } from "../parse.ts";
 import { writePidFile } from "../pid-file.ts";
@@ -39,6 +40,7 @@ export async function run(context: VerbContext, { args, flags }: Invocation<"run
   const status = shellStatus(await raceAbort(relay.exited, interruption.signal));
   log.debug("the program has ended", { container: id, status });
   terminal.restore();
+  await tellLostMachine(context, id, status);
   await timeline.tell();
   if (flags.keep) scope.handOver();
   return status;

@@ -1,0 +1,35 @@
+/**
+ * Why a process in the foreground is gone though neither it nor its caller ended it: its machine died, or the shim that
+ * keeps the machine. Who watches learns it from the verb, and not from its status alone.
+ */
+import { readJournal } from "../persist/journal.ts";
+import { containerPaths } from "../persist/paths.ts";
+import { readRecord } from "../persist/record.ts";
+import { killedStatus, livingOwner } from "../sandbox/observe.ts";
+import { KumiteError } from "../util/errors.ts";
+import { memoryKillIn } from "../util/memory-kills.ts";
+import type { VerbContext } from "./context.ts";
+
+/** Says nothing when the process was killed in order. Never rejects. */
+export async function tellLostMachine(context: VerbContext, id: string, status: number): Promise<void> {
+  if (status !== killedStatus) return;
+  const why = await lossOf(context, id).catch(() => undefined);
+  if (why === undefined) return;
+  const lost = new KumiteError("hypervisor/exited", `container ${id}: its machine is gone`, {
+    hint: `\`kumite logs ${id}\` shows what was said last`,
+    cause: new Error(why),
+  });
+  await context.tellFailure(lost);
+}
+
+async function lossOf({ os, root }: VerbContext, id: string): Promise<string | undefined> {
+  const paths = containerPaths(root, id);
+  const record = await readRecord(os, paths.state);
+  if (record === undefined || record.failure !== undefined) return record?.failure;
+  const journal = await readJournal(os, paths.journal);
+  if (record.status.phase === "stopped" || journal === undefined) return undefined;
+  if ((await livingOwner(os, journal)) !== undefined) return undefined;
+  const cgroups = journal.steps.flatMap((step) => (step.kind === "cgroup" ? [step.path] : []));
+  const forMemory = await memoryKillIn((path) => os.files.readText(path), cgroups);
+  return `its shim died${forMemory === undefined ? "" : `: ${forMemory}`}`;
+}

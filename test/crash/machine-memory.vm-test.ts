@@ -1,0 +1,94 @@
+/** A machine whose cgroup on the host has no more memory: whoever waits for it is told that, and nothing stays. */
+import assert from "node:assert/strict";
+import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { type Patch, shell } from "../support/bundle.ts";
+import { execute, describe as show } from "../support/command.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { memoryHierarchy, memoryLimitFile, memoryUsageFile } from "../support/memory-cgroup.ts";
+import { processOf } from "../support/sandbox.ts";
+import { onlyKumite, Workplace } from "../support/workplace.ts";
+
+const mebibyte = 1024 * 1024;
+const usedUp = /the memory of its cgroup was used up \(\/sys\/fs\/cgroup\//;
+const endless = shell("while :; do sleep 1000; done");
+
+describe("a machine whose host has no more memory for it", onlyKumite, () => {
+  let place: Workplace;
+  let group: string;
+  before(async () => {
+    place = await Workplace.open("machine-memory");
+  });
+  after(() => place[Symbol.asyncDispose]());
+  beforeEach(async () => {
+    group = path.join(memoryHierarchy, `kumite-memory-${place.newId()}`);
+    await mkdir(group);
+  });
+  afterEach(() => rmdir(group));
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  const limit = (bytes: number): Promise<void> => writeFile(path.join(group, memoryLimitFile), `${bytes}`);
+  const used = async (): Promise<number> => Number(await readFile(path.join(group, memoryUsageFile), "utf8"));
+  const inGroup =
+    (id: string): Patch =>
+    (config) => {
+      config.linux.cgroupsPath = `/${path.basename(group)}/${id}`;
+    };
+
+  it("at its start fails by that reason, and leaves nothing", async () => {
+    const id = place.newId();
+    const bundle = await place.bundle(inGroup(id), shell("true"));
+    await limit(100 * mebibyte);
+    const finished = await place.runtime(["run", "--bundle", bundle.directory, id]);
+    assert.equal(finished.status, 1, show(finished));
+    assert.match(finished.stderr, usedUp, show(finished));
+    assert.match(finished.stderr, /qemu was killed by signal 9/);
+    assert.notEqual((await place.runtime(["state", id])).status, 0);
+  });
+
+  it("in the host's address space fails by QEMU's own words, and leaves nothing", async () => {
+    const bundle = await place.bundle(shell("true"));
+    const run = place.argv("run", "--bundle", bundle.directory, place.newId());
+    const finished = await execute(["sh", "-c", `ulimit -v ${1500 * 1024}; exec "$@"`, "sh", ...run]);
+    assert.equal(finished.status, 1, show(finished));
+    assert.match(finished.stderr, /qemu ended with status 1: .*Cannot allocate memory/, show(finished));
+  });
+
+  it("by what an exec does ends as killed, and tells exec, run and log why", async () => {
+    const id = place.newId();
+    const bundle = await place.bundle(inGroup(id), endless);
+    const running = place.begin(["run", "--keep", "--bundle", bundle.directory, id]);
+    await place.untilStatusOf(id, "running");
+    await limit((await used()) + 16 * mebibyte);
+    const exec = await place.runtime(["exec", id, "dd", "if=/dev/zero", "of=/dev/shm/much", "bs=1M", "count=60"]);
+    const run = await running.finished;
+    for (const finished of [exec, run]) {
+      assert.equal(finished.status, 137, show(finished));
+      assert.match(finished.stderr, /its machine is gone/, show(finished));
+      assert.match(finished.stderr, usedUp, show(finished));
+    }
+    assert.equal((await place.state(id)).status, "stopped");
+    assert.match((await place.must(["logs", id])).stdout, usedUp);
+    await place.must(["delete", id]);
+  });
+
+  it("ends with its shim, if that is what the kernel chose, and says so", async () => {
+    const id = place.newId();
+    const bundle = await place.bundle(inGroup(id), endless);
+    const running = place.begin(["run", "--bundle", bundle.directory, id]);
+    await place.untilStatusOf(id, "running");
+    await writeFile(`/proc/${await processOf(id, "shim")}/oom_score_adj`, "1000");
+    const exec = place.begin(["exec", id, "dd", "if=/dev/zero", "of=/dev/shm/much", "bs=1M", "count=60"]);
+    await limit((await used()) + 8 * mebibyte);
+    for (const finished of await Promise.all([exec.finished, running.finished])) {
+      assert.equal(finished.status, 137, show(finished));
+      assert.match(
+        finished.stderr,
+        /its machine is gone \(\w+\)\n {2}because: its shim died: the memory of its cgroup/,
+        show(finished),
+      );
+    }
+    assert.notEqual((await place.runtime(["state", id])).status, 0, "its run has removed it");
+  });
+});
