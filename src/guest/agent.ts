@@ -1,11 +1,13 @@
 /** What every method of the agent works on. */
 import type { BootMarks } from "./boot/boot-marks.ts";
+import type { BootRest } from "./boot/rest.ts";
 import type { ContainerHost } from "./container/host.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 
 export interface Agent extends ContainerHost {
   readonly sandbox: Sandbox;
   readonly bootMarks: BootMarks;
+  readonly bootRest: BootRest;
   /** What leads to the host. */
   readonly channel: { expectReplacement(token: Uint8Array): void };
 }

@@ -78,7 +78,8 @@ export function readKernelParameters(commandLine: string): KernelParameters {
     ahead: [],
     warnings: [],
   };
-  for (const word of commandLine.split(/\s+/)) {
+  // An expression with white space in it costs more here than all of the rest.
+  for (const word of commandLine.replaceAll("\n", " ").replaceAll("\t", " ").split(" ")) {
     if (!word.startsWith("agent.")) continue;
     const equals = word.indexOf("=");
     const name = word.slice("agent.".length, equals < 0 ? undefined : equals);

@@ -14,8 +14,9 @@ import { workAhead } from "./boot/ahead.ts";
 import { BootMarks } from "./boot/boot-marks.ts";
 import { raiseDescriptorLimit } from "./boot/descriptor-limit.ts";
 import { openHostPort, whenHostConnected } from "./boot/host-port.ts";
-import { loadDrivers, powerOff, prepareMachine } from "./boot/machine.ts";
+import { finishMachine, loadDrivers, powerOff, prepareMachine } from "./boot/machine.ts";
 import { hostRoot, prepareProcessMode } from "./boot/process-mode.ts";
+import { BootRest } from "./boot/rest.ts";
 import { DeviceFilters } from "./cgroup/device-filter.ts";
 import { Hierarchy } from "./cgroup/hierarchy.ts";
 import { Sessions } from "./channel/sessions.ts";
@@ -62,19 +63,42 @@ async function runMachine(): Promise<void> {
       storages: new Storages({ modules, ownsKernel: true, hostRoot: "/" }),
       sandbox: new Sandbox(),
       bootMarks,
+      bootRest: new BootRest(() => finishBoot(agent)),
       pipeSizeBytes: parameters.containerPipeSizeBytes,
       missingController: "refuse",
     };
     begin(agent, sessions);
     if (parameters.debugConsole !== undefined) {
       const { offerDebugConsole } = await import("./debug/debug-console.ts");
+      agent.bootRest.finish();
       offerDebugConsole({ log, serve: (port, handler) => sessions.serve(port, handler) }, parameters.debugConsole);
     }
-    if (parameters.ahead.length > 0) workAhead(agent, parameters.ahead);
+    if (parameters.ahead.length > 0) {
+      agent.bootRest.finish();
+      workAhead(agent, parameters.ahead);
+    }
     await serveMachine(sessions, await openHostPort(), log);
   } catch (error) {
-    log.error("the agent cannot run", { error: messageOf(error) });
-    powerOff();
+    giveUp(log, error);
+  }
+}
+
+/** Nobody could be served. */
+function giveUp(log: Logger, error: unknown): void {
+  log.error("the agent cannot run", { error: messageOf(error) });
+  powerOff();
+}
+
+/** Of a machine, in its time: see `BootRest`. */
+function finishBoot(agent: Agent): void {
+  const { log, modules, bootMarks } = agent;
+  try {
+    finishMachine(modules);
+    prepareHierarchy(agent);
+    bootMarks.mark("container file systems");
+  } catch (error) {
+    giveUp(log, error);
+    throw error;
   }
 }
 
@@ -111,9 +135,11 @@ async function runProcess(channelFd: number): Promise<void> {
     storages: new Storages({ modules: noModules, ownsKernel: false, hostRoot }),
     sandbox: new Sandbox(),
     bootMarks: new BootMarks(),
+    bootRest: new BootRest(),
     pipeSizeBytes: defaultPipeSizeBytes,
     missingController: "tell",
   };
+  prepareHierarchy(agent);
   begin(agent, sessions);
   // The other end belongs to one host, which is gone then.
   await sessions.run(ownStream(channelFd));
@@ -129,9 +155,12 @@ function begin(agent: Agent, sessions: Sessions): void {
   limitMemory(mostMemoryBytes, leastMemoryBytes);
   // Its forks carry its memory into containers until they execute something else: nobody there may look at it.
   prctl(PR_SET_DUMPABLE, 0);
-  const missing = agent.hierarchy.prepare();
-  if (missing.length > 0) log.warn("containers cannot be limited by all controllers", { missing });
   sessions.serve(agentPort, agentPortHandler(agentServices(agent), log));
+}
+
+function prepareHierarchy({ hierarchy, log }: Agent): void {
+  const missing = hierarchy.prepare();
+  if (missing.length > 0) log.warn("containers cannot be limited by all controllers", { missing });
 }
 
 async function main(): Promise<void> {

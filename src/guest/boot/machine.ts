@@ -5,10 +5,11 @@ import { closeQuietly, dup3, open } from "../../sys/linux/file.ts";
 import { bringUpLoopback } from "../../sys/linux/interface.ts";
 import { REBOOT_POWER_OFF, reboot, sync } from "../../sys/linux/machine.ts";
 import { O_NOCTTY, O_RDWR } from "../../sys/linux/open-flags.ts";
+import { statIfExists } from "../../sys/linux/stat.ts";
 import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
 import { IndexedModules, type ModuleLoader, noModules } from "../modules/module-loader.ts";
-import { mountForMachine } from "./file-systems.ts";
+import { mountForContainers, mountForMachine } from "./file-systems.ts";
 import { emptyInitramfs, isInitramfs, removeConsole } from "./initramfs.ts";
 import { makeRootMovable } from "./movable-root.ts";
 
@@ -24,12 +25,17 @@ export function prepareMachine(): void {
 export function loadDrivers(): ModuleLoader {
   const modules = IndexedModules.fromImage();
   if (modules !== undefined) loadForDevices(modules);
+  return modules ?? noModules;
+}
+
+/** What only containers need. */
+export function finishMachine(modules: ModuleLoader): void {
+  mountForContainers();
   if (isInitramfs()) {
-    modules?.takeFiles();
+    if (modules instanceof IndexedModules) modules.takeFiles();
     emptyInitramfs();
   }
   bringUpLoopback();
-  return modules ?? noModules;
 }
 
 /** The way to the devices of this board, the one to the host, and what nothing would ask for later. */
@@ -56,12 +62,7 @@ const unaskedDrivers: ReadonlyMap<number, string> = new Map([
 
 /** Of a directory that a kernel without such devices lacks. */
 function namesIn(path: string): string[] {
-  try {
-    return readdir(path).map(({ name }) => name);
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return [];
-    throw error;
-  }
+  return statIfExists(path) === undefined ? [] : readdir(path).map(({ name }) => name);
 }
 
 /** For a machine that cannot serve anybody: its driver sees it end and shows what was said. */

@@ -6,6 +6,7 @@ import {
 } from "../../protocol/gen/kata/health.ts";
 import { rpc } from "./rpc.ts";
 
-export const check = rpc("Check", CheckRequest, HealthCheckResponse, () => ({
-  status: HealthCheckResponse_ServingStatus.SERVING,
-}));
+export const check = rpc("Check", CheckRequest, HealthCheckResponse, ({ bootRest }) => {
+  bootRest.finishSoon();
+  return { status: HealthCheckResponse_ServingStatus.SERVING };
+});

@@ -61,6 +61,20 @@ export function onDemand(name: string, load: () => Promise<readonly Rpc[]>): Rpc
   };
 }
 
+/** A method for which the agent has to be all there. */
+export function afterBoot({ name, serve }: Rpc): Rpc {
+  return {
+    name,
+    serve: (agent) => {
+      const method = serve(agent);
+      return (payload, context) => {
+        agent.bootRest.finish();
+        return method(payload, context);
+      };
+    },
+  };
+}
+
 export function service(name: string, rpcs: readonly Rpc[], agent: Agent): TtrpcService {
   return { name, methods: new Map(rpcs.map((method) => [method.name, method.serve(agent)])) };
 }

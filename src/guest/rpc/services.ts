@@ -12,7 +12,7 @@ import { readStderr } from "./read-stderr.ts";
 import { readStdout } from "./read-stdout.ts";
 import { removeContainer } from "./remove-container.ts";
 import { reseedRandomDev } from "./reseed-random-dev.ts";
-import { onDemand, type Rpc, service } from "./rpc.ts";
+import { afterBoot, onDemand, type Rpc, service } from "./rpc.ts";
 import { setGuestDateTime } from "./set-guest-date-time.ts";
 import { signalProcess } from "./signal-process.ts";
 import { startContainer } from "./start-container.ts";
@@ -64,7 +64,7 @@ const agentService: readonly Rpc[] = [
 export function agentServices(agent: Agent): TtrpcService[] {
   return [
     service("grpc.Health", health, agent),
-    service("grpc.AgentService", agentService, agent),
-    service("kumite.agent.v1.Snapshots", snapshotNames.map(loaded), agent),
+    service("grpc.AgentService", agentService.map(afterBoot), agent),
+    service("kumite.agent.v1.Snapshots", snapshotNames.map(loaded).map(afterBoot), agent),
   ];
 }

@@ -3,7 +3,7 @@ import { CheckRequest, VersionCheckResponse } from "../../protocol/gen/kata/heal
 import { agentVersion, protocolVersion } from "../version.ts";
 import { rpc } from "./rpc.ts";
 
-export const version = rpc("Version", CheckRequest, VersionCheckResponse, () => ({
-  grpcVersion: protocolVersion,
-  agentVersion,
-}));
+export const version = rpc("Version", CheckRequest, VersionCheckResponse, ({ bootRest }) => {
+  bootRest.finishSoon();
+  return { grpcVersion: protocolVersion, agentVersion };
+});

@@ -15,7 +15,8 @@ export class EngineTextDecoder {
   readonly ignoreBOM: boolean;
 
   constructor(label: string = "utf-8", options: { fatal?: boolean; ignoreBOM?: boolean } = {}) {
-    if (!/^utf-?8$/i.test(label)) throw new RangeError(`the engine decodes UTF-8 only, not ${label}`);
+    if (label !== "utf-8" && !/^utf-?8$/i.test(label))
+      throw new RangeError(`the engine decodes UTF-8 only, not ${label}`);
     this.fatal = options.fatal ?? false;
     this.ignoreBOM = options.ignoreBOM ?? false;
   }
