@@ -134,6 +134,7 @@ describe("an agent that is asked nonsense", () => {
       "overlayfs",
       "bind",
       "ephemeral",
+      "local",
     ]);
     assert.equal(agentDetails?.supportsSeccomp, true);
     assert.equal(agentDetails?.initDaemon, false);
