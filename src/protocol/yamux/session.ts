@@ -5,7 +5,6 @@
  */
 import type { ByteStream, PipedBytes } from "../../sys/os.ts";
 import { delay, raceAbort } from "../../util/abort.ts";
-import { writeParts } from "../../util/bytes.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { type Deferred, deferred } from "../../util/deferred.ts";
 import { isKumiteError, KumiteError } from "../../util/errors.ts";
@@ -20,6 +19,7 @@ import {
   goAwayCode,
   initialWindowBytes,
 } from "./frame.ts";
+import { Outgoing } from "./outgoing.ts";
 import { type StreamSession, YamuxStream } from "./stream.ts";
 
 export interface YamuxOptions {
@@ -95,8 +95,6 @@ const maxUnsentAnswers = 1024;
 
 const maxStreamId = 0xffff_ffff;
 
-const soon = Promise.resolve();
-
 class SessionCore implements FrameHandler, StreamSession {
   readonly closed = deferred<KumiteError>();
   readonly accepted = new Queue<ByteStream>();
@@ -114,13 +112,7 @@ class SessionCore implements FrameHandler, StreamSession {
   #lastPeerId = 0;
   /** Where the payload of the current data frame goes; `undefined` drops it. */
   #target: YamuxStream | undefined;
-  /** Said in this turn, and the promise that it left. */
-  readonly #outgoing: Uint8Array[] = [];
-  #leaving: Promise<void> | undefined;
-  /** When what was given to the carrier last is taken. */
-  #left = soon;
-  /** While nothing may leave. */
-  #held: Deferred | undefined;
+  readonly #outgoing: Outgoing;
   replaced = false;
   #unsentAnswers = 0;
   #nextPing = 1;
@@ -138,15 +130,9 @@ class SessionCore implements FrameHandler, StreamSession {
     this.#keepAliveMs = options.keepAliveMs ?? 0;
     this.#nextId = options.role === "client" ? 1 : 2;
     this.#ownParity = this.#nextId % 2;
-    const { piped } = carrier;
-    if (piped === undefined) return;
-    this.sendPiped = (streamId, bytes) => {
-      const send = (): Promise<void> => {
-        void this.#flush();
-        return this.#sent(piped.write(bytes, encodeHeader(frameType.data, 0, streamId, bytes.length)));
-      };
-      return this.#held === undefined ? send() : this.#held.promise.then(send);
-    };
+    this.#outgoing = new Outgoing(carrier, (error) => this.lose(lossOf(error)));
+    const { writePiped } = this.#outgoing;
+    if (writePiped !== undefined) this.sendPiped = writePiped;
   }
 
   run(): void {
@@ -178,21 +164,15 @@ class SessionCore implements FrameHandler, StreamSession {
     this.#nextPing = (this.#nextPing + 1) % 0x1_0000_0000;
     const answer = deferred();
     this.#pings.set(value, answer);
-    void this.#write([encodeHeader(frameType.ping, frameFlag.syn, 0, value)]);
+    void this.#outgoing.write([encodeHeader(frameType.ping, frameFlag.syn, 0, value)]);
     return answer.promise;
   }
 
   async quiesce(signal?: AbortSignal): Promise<() => void> {
-    if (this.#held !== undefined) throw new KumiteError("internal", "the session is quiet already");
+    if (this.#outgoing.isHeld) throw new KumiteError("internal", "the session is quiet already");
     const answer = this.ping();
-    void this.#flush();
-    const held = deferred();
-    this.#held = held;
-    const release = (): void => {
-      if (this.#held !== held) return;
-      this.#held = undefined;
-      held.resolve();
-    };
+    void this.#outgoing.flush();
+    const release = this.#outgoing.hold();
     try {
       await raceAbort(answer, signal);
       return release;
@@ -206,10 +186,7 @@ class SessionCore implements FrameHandler, StreamSession {
   lose(reason: KumiteError, code?: number): void {
     if (this.#end !== undefined) return;
     this.#end = reason;
-    if (code !== undefined) this.#outgoing.push(encodeHeader(frameType.goAway, 0, 0, code));
-    this.#held?.resolve();
-    this.#held = undefined;
-    void this.#flush();
+    this.#outgoing.end(code === undefined ? [] : [encodeHeader(frameType.goAway, 0, 0, code)]);
     this.#carrier.close();
     this.#life.abort(reason);
     for (const stream of [...this.#streams.values()]) stream.fail(reason);
@@ -222,11 +199,11 @@ class SessionCore implements FrameHandler, StreamSession {
   // What streams ask of the session.
 
   sendData(streamId: number, flags: number, parts: readonly Uint8Array[], length: number): Promise<void> {
-    return this.#write([encodeHeader(frameType.data, flags, streamId, length), ...parts]);
+    return this.#outgoing.write([encodeHeader(frameType.data, flags, streamId, length), ...parts]);
   }
 
   sendWindowUpdate(streamId: number, flags: number, delta: number): Promise<void> {
-    return this.#write([encodeHeader(frameType.windowUpdate, flags, streamId, delta)]);
+    return this.#outgoing.write([encodeHeader(frameType.windowUpdate, flags, streamId, delta)]);
   }
 
   forget(streamId: number): void {
@@ -352,35 +329,9 @@ class SessionCore implements FrameHandler, StreamSession {
       throw violation(`${this.#unsentAnswers} frames that need an answer and reads none of the answers`);
     }
     this.#unsentAnswers += 1;
-    void this.#write([encodeHeader(type, flags, streamId, length)]).then(() => {
+    void this.#outgoing.write([encodeHeader(type, flags, streamId, length)]).then(() => {
       this.#unsentAnswers -= 1;
     });
-  }
-
-  /**
-   * What is said in one turn leaves together: over a virtio port each write wakes the host. The result is shared by all of
-   * it, resolves when the carrier took it, and never rejects: a carrier that fails ends the session.
-   */
-  #write(parts: readonly Uint8Array[]): Promise<void> {
-    this.#outgoing.push(...parts);
-    this.#leaving ??= soon.then(() => this.#flush());
-    return this.#leaving;
-  }
-
-  /** Gives the carrier at once what is waiting for the end of the turn. */
-  #flush(): Promise<void> {
-    if (this.#held !== undefined) return this.#held.promise.then(() => this.#flush());
-    this.#leaving = undefined;
-    if (this.#outgoing.length > 0) this.#left = this.#sent(writeParts(this.#carrier, this.#outgoing.splice(0)));
-    return this.#left;
-  }
-
-  async #sent(written: Promise<void>): Promise<void> {
-    try {
-      await written;
-    } catch (error) {
-      this.lose(lossOf(error));
-    }
   }
 
   async #receiveAll(): Promise<void> {
