@@ -40,13 +40,10 @@ const arrows = {
     "oci/",
     "shim-client/(stdio-hello|boot-message)",
   ],
-  "monitor/": ["persist/", "shim-client/"],
   "sandbox/": [
     "vm/",
     "factory/",
-    "network/",
     "storage/",
-    "devices/",
     "cgroups/",
     "oci/",
     "config/",
@@ -71,9 +68,7 @@ const arrows = {
   "shim-client/": ["protocol/", ociTypes],
   "relay/": ["shim-client/", "protocol/", ociTypes, "sys/engine/", "sys/linux/"],
   "guest/": ["protocol/", "seccomp/", ociTypes, "sys/engine/", "sys/linux/"],
-  "network/": ["oci/", "config/", "persist/", hypervisorTypes],
   "storage/": ["oci/", "config/", "persist/", hypervisorTypes],
-  "devices/": ["oci/", "config/", "persist/", hypervisorTypes],
   "cgroups/": ["oci/", "config/", "persist/", hypervisorTypes],
   "persist/": [],
   "seccomp/": [],
@@ -88,7 +83,7 @@ const arrows = {
 const choosers = "^src/index\\.ts$|^src/.*/main\\.ts$";
 const tests = "\\.(test|vm-test|engine-test)\\.ts$|/[a-z-]+-suite\\.ts$|\\.testing\\.ts$";
 /** Run by Node alone. */
-const nodeOnly = "^src/(sys/node|monitor|factory/grpc)/|^src/shim/main\\.ts$";
+const nodeOnly = "^src/(sys/node|factory/grpc)/|^src/shim/main\\.ts$";
 
 function own(folder) {
   return folder.endsWith("/") ? `^src/${folder}` : `^src/${folder.replace(".", "\\.")}$`;

@@ -1,9 +1,12 @@
 /** What a container may not do in its machine, whatever rights it has there. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { podmanProfile } from "../../src/seccomp/testing/podman-profile.testing.ts";
 import { type OciConfig, shell } from "../support/bundle.ts";
 import { describe as show } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
@@ -119,7 +122,7 @@ describe("a container with a seccomp profile", () => {
       names: rule.names.filter((name) => !refused.names.includes(name)),
     }));
     for (const noNewPrivileges of [true, false]) {
-      const bundle = await place.bundle(shell(`${script}; sleep 1000`), (config) => {
+      const bundle = await place.bundle(shell(`(${script}) >/first 2>&1; mv /first /own; sleep 1000`), (config) => {
         config.process.noNewPrivileges = noNewPrivileges;
         config.linux.seccomp = { ...seccomp, syscalls: [...syscalls, refused] };
       });
@@ -127,6 +130,10 @@ describe("a container with a seccomp profile", () => {
       const result = await place.must(["exec", id, "sh", "-c", script]);
       assert.equal(result.stdout, "Seccomp:\t2\nfine\n", show(result));
       assert.match(result.stderr, /can't create directory '\/tmp\/x': No space left on device/);
+      const own = await eventually("the first process's own", () =>
+        readFile(path.join(bundle.rootfs, "own"), "utf8").catch(() => undefined),
+      );
+      assert.match(own, /^Seccomp:\t2\n.*No space left on device\nfine\n$/);
       await place.remove(id);
     }
   });

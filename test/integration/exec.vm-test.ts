@@ -186,7 +186,7 @@ describe("exec", () => {
     );
   });
 
-  it("twenty times in a row leaves no process, descriptor or memory behind on the host", onlyKumite, async () => {
+  it("twenty times in a row leaves no process and no descriptor behind on the host", onlyKumite, async () => {
     const look = async () => footprint((await place.state(id)).pid ?? -1, id);
     for (let round = 0; round < 5; round++) assert.equal((await exec([id, "true"])).status, 0);
     const first = await eventually("the footprint at rest", look);
