@@ -13,6 +13,7 @@ import { Sandbox, type SandboxHost } from "../sandbox/sandbox.ts";
 import { stopSandbox } from "../sandbox/stop.ts";
 import { Timeline } from "../sandbox/timeline.ts";
 import type { Os, ProcessId } from "../sys/os.ts";
+import { messageOf } from "../util/errors.ts";
 import { toHex } from "../util/hex.ts";
 import { createLogger, type Logger, textSink } from "../util/log.ts";
 import type { HostOptions } from "./options.ts";
@@ -38,13 +39,24 @@ export async function prepare(os: Os, { id, bundle, config, options, saves }: Pl
   checkContainerId(id);
   const startedMs = os.clock.monotonic();
   // What programs left that were killed.
-  await recoverAll(os, root).catch(() => {});
+  const unrecovered = await recoverKilled(os, root);
   const { paths, journal } = await prepareSandbox(os, root, id, bundle);
   await journal.made("shim", selfOf(os));
   const logger = logTo(os, paths.log, config.debug, log).with({ sandbox: id });
+  for (const why of unrecovered) logger.warn(`what a killed program left stays: ${why}`);
   for (const notice of config.notices) logger.warn(notice);
   const timeline = new Timeline(os.clock, startedMs);
   return new Sandbox({ os, log: logger, config, root, id, paths, timeline, ...(saves !== undefined && { saves }) });
+}
+
+/** Why something of them stays: no reason to refuse a new sandbox. */
+async function recoverKilled(os: Os, root: string): Promise<string[]> {
+  try {
+    const { failed } = await recoverAll(os, root);
+    return failed.map(({ id, error }) => `${id}: ${messageOf(error)}`);
+  } catch (error) {
+    return [messageOf(error)];
+  }
 }
 
 /** Resolves when nothing is left, whatever it was doing. @throws KumiteError `cleanup/incomplete` */
