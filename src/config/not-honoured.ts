@@ -16,7 +16,7 @@ const selfMade = "Kumite does this itself";
 const hypervisor: Readonly<Record<string, string>> = {
   ctlpath: "there is no driver for ACRN",
   valid_ctlpaths: "there is no driver for ACRN",
-  guest_extension_images: "the guest has one image",
+  guest_extension_images: "the guest has one image; sandbox_bind_mounts brings files of the host",
   seccompsandbox: "QEMU is confined as far as it can be in any case",
   disable_seccomp: clh,
   disable_guest_selinux: selinux,

@@ -41,6 +41,7 @@ export async function shareContainer(
   volumes: readonly Volume[],
   journal?: Journal,
 ): Promise<void> {
+  refuseReserved(containerId);
   const directory = `${tree.mounts}/${containerId}`;
   const binds = [
     ...rootBinds(rootfs),
@@ -56,6 +57,16 @@ export async function shareContainer(
   );
   await os.files.makeDir(directory, 0o755);
   for (const bind of binds) await shareOrTell(os, placesOf(bind), bind);
+}
+
+/** Every sandbox may have such a directory beside those of its containers. */
+function refuseReserved(containerId: string): void {
+  if (containerId !== sandboxMounts) return;
+  throw new KumiteError("container/bad-id", `container id ${containerId} is the name of what all sandboxes share`, {
+    phase: "storage.share",
+    hint: "give the container another id",
+    data: { id: containerId },
+  });
 }
 
 /** What every sandbox has of the host, beside its containers. The guest finds it in `sandbox-mounts`. */

@@ -13,7 +13,7 @@ import { undoAll } from "../persist/undo.ts";
 import { isKumiteError, isSystemError } from "../util/errors.ts";
 import type { Volume } from "./mount-plan.ts";
 import type { RootfsPlan } from "./rootfs/rootfs-plan.ts";
-import { shareContainer } from "./share-container.ts";
+import { shareContainer, shareSandboxMounts } from "./share-container.ts";
 import { makeSharedTree, type SharedTree } from "./shared-tree.ts";
 
 const os = testOs();
@@ -153,6 +153,20 @@ describe("the shared tree", () => {
     const volumes = [volume(source, { kind: "file" })];
     await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), volumes);
     assert.equal(readFileSync(daemon.path(`${tree.view}/web/volume-3`), "utf8"), "127.0.0.1 localhost");
+  });
+
+  it("shares what every sandbox has, written to only where that is said, under a name that no container can take", async () => {
+    const [kept, written] = [await directory("kept", "file", "kept"), await directory("written", "file", "")];
+    await shareSandboxMounts(os, tree, [
+      { path: kept, readOnly: true },
+      { path: written, readOnly: false },
+    ]);
+    const seen = daemon.path(`${tree.view}/sandbox-mounts`);
+    assert.equal(readFileSync(`${seen}/kept/file`, "utf8"), "kept");
+    assert.throws(() => writeFileSync(`${seen}/kept/file`, "changed"), { code: "EROFS" });
+    writeFileSync(`${seen}/written/file`, "from the guest");
+    assert.equal(readFileSync(`${written}/file`, "utf8"), "from the guest");
+    await assert.rejects(shareContainer(os, tree, "sandbox-mounts", shared(kept), []), { code: "container/bad-id" });
   });
 
   it("cannot be entered by other users", async () => {

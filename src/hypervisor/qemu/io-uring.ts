@@ -16,10 +16,13 @@ export async function requireIoUring(os: Os, disks: readonly Pick<Disk, "aio">[]
   if (value !== "" && value !== "0") throw forbidden(`kernel.io_uring_disabled is ${value}`);
 }
 
-/** Another error for the one of QEMU that names it; any other is the answer itself. */
+/** In QEMU's words. Its errors begin with the option that they are about, which may name io_uring whatever the fault is. */
+const refusal = /Unable to use io_uring|failed to init linux io_uring|io_uring was specified/;
+
+/** Another error for the one of QEMU that is about it; any other is the answer itself. */
 export function explainIoUring(error: unknown): unknown {
   const text = error instanceof KumiteError && error.cause instanceof Error ? error.cause.message : messageOf(error);
-  return /io_uring/.test(text) ? forbidden("QEMU was refused it", error) : error;
+  return refusal.test(text) ? forbidden("QEMU was refused it", error) : error;
 }
 
 function forbidden(why: string, cause?: unknown): KumiteError {
