@@ -110,11 +110,13 @@ export async function removeTemplates(os: Os, store: string, which: "broken" | "
   return removed;
 }
 
+/** Beside the templates; with what a process left that was killed while it replaced one. */
+const ours = /^(log|log\.1|lock|hashes\.json(\.[0-9a-f]{12,16}\.tmp)?)$/;
+
 /** With the lock, without templates. What is not ours stays, and the directory with it: anybody may have named it. */
 export async function removeEmptied(os: Os, store: string): Promise<void> {
-  for (const name of ["log", "log.1", "hashes.json", "lock"]) {
-    const path = `${store}/${name}`;
-    if ((await os.files.linkStatus(path)) !== undefined) await os.files.removeFile(path);
+  for (const name of await listOrNothing(os, store)) {
+    if (ours.test(name)) await os.files.removeFile(`${store}/${name}`);
   }
   try {
     await os.files.removeDir(store);

@@ -1,0 +1,209 @@
+/**
+ * The crash walk of what is made ahead and of what is saved: whoever is killed while a template is made, while the cache
+ * fills, and while a program of the library opens, saves, restores and forks, nothing stays that `factory destroy` or
+ * `recover` does not remove, and the next attempt works. `npm run crash-walk` kills everybody at every moment; the default
+ * is a few, others with each commit.
+ */
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { after, before, describe, it, type TestContext } from "node:test";
+import { execute, type Finished, succeed } from "../support/command.ts";
+import { eventually, within } from "../support/eventually.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { testInstallRoot } from "../support/node-os.ts";
+import { testQemuFlags } from "../support/qemu.ts";
+import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
+import { cutsOf, runWithCut, type Scene, titleOf } from "./cuts.ts";
+import type { Gate } from "./gate.ts";
+import { sample, sampleSeed } from "./sample.ts";
+
+const full = process.env.KUMITE_CRASH_WALK === "full";
+const seed = sampleSeed();
+const programTimeoutMs = 120_000;
+
+const verbs = { open: "opens one", save: "saves it", restore: "restores a snapshot", fork: "forks it" } as const;
+
+const programs = {
+  open: `
+    ready();
+    const sandbox = await openSandbox({ ...options, savable: true });
+    await sandbox.close();`,
+  save: `
+    const sandbox = await openSandbox({ ...options, savable: true });
+    try { ready(); await sandbox.save(saved); } finally { await sandbox.close(); }`,
+  restore: `
+    const sandbox = await openSandbox({ ...options, savable: true });
+    try {
+      await sandbox.save(saved);
+      ready();
+      const snapshot = await openSnapshot(saved, host);
+      try {
+        const copy = await snapshot.restore({ savable: true });
+        await copy.close();
+      } finally { await snapshot.close(); }
+    } finally { await sandbox.close(); }`,
+  fork: `
+    const sandbox = await openSandbox({ ...options, savable: true });
+    try {
+      ready();
+      const forks = await sandbox.forkMany(2);
+      await Promise.all(forks.map((fork) => fork.close()));
+    } finally { await sandbox.close(); }`,
+  again: `
+    const snapshot = await openSnapshot(saved, host);
+    try {
+      const copy = await snapshot.restore();
+      try { await copy.run(["true"]); } finally { await copy.close(); }
+    } finally { await snapshot.close(); }`,
+} as const;
+
+/** Each cut that this run takes. `afterwards` sees to what has to be true then. */
+async function walk(test: TestContext, scene: Scene, count: number, afterwards: () => Promise<void>): Promise<void> {
+  const cuts = await cutsOf(scene);
+  await afterwards();
+  assert.ok(cuts.length > 0);
+  for (const cut of sample(cuts, full ? Number.POSITIVE_INFINITY : count, seed)) {
+    await test.test(titleOf(cut), async () => {
+      try {
+        await runWithCut(scene, cut);
+      } finally {
+        await afterwards();
+      }
+    });
+  }
+}
+
+describe("what is made ahead", onlyKumite, () => {
+  let place: Workplace;
+  let store: string;
+
+  before(async () => {
+    place = await Workplace.open("ahead");
+    store = path.join(place.directory, "templates");
+    if (!full) process.stdout.write(`crash walk of what is made ahead: the sample of KUMITE_TEST_SEED=${seed}\n`);
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [store, "/run/kumite-cache"] }));
+
+  function configured(...factory: string[]): (...words: string[]) => string[] {
+    const file = place.path("configuration.toml");
+    const lines = ["[hypervisor.qemu]", "default_memory = 256", "[factory]", ...factory];
+    writeFileSync(file, `${lines.join("\n")}\n`);
+    return (...words) => [runtimePath, "--root", place.root, "--config", file, ...testQemuFlags, "factory", ...words];
+  }
+
+  it("as a template is whole or none, whoever is killed while it is made, and the next one is made", async (test) => {
+    const argv = configured("enable_template = true", `template_path = "${store}"`);
+    const scene: Scene = {
+      directory: store,
+      argv: () => argv("init", "--json"),
+      names: [/^kumite(?= .*factory init)/, /^kumite-keeper/, /^qemu-system[^ ]*/],
+      settled: async (gate) => void (await within("the verb", programTimeoutMs, gate.exited)),
+    };
+    await walk(test, scene, 2, async () => {
+      const { status, stderr } = await execute(argv("init"));
+      assert.equal(status, 0, stderr);
+      const { templates } = JSON.parse((await succeed(argv("status", "--json"))).stdout) as { templates: unknown[] };
+      assert.equal(templates.length, 1);
+      await succeed(argv("destroy"));
+      assert.ok(!existsSync(store));
+    });
+  });
+
+  it("as a machine of the cache is gone with the factory, whoever is killed while it is made", async (test) => {
+    const argv = configured("vm_cache_number = 1", `vm_cache_endpoint = "${place.directory}/cache.sock"`);
+    const status = async () => {
+      const { stdout } = await succeed(argv("status", "--json"));
+      return (JSON.parse(stdout) as { cache?: { machines: unknown[] } }).cache;
+    };
+    const ready = () =>
+      eventually("a machine, or no server", async () => {
+        const cache = await status();
+        return cache === undefined || cache.machines.length > 0 ? true : undefined;
+      });
+    const scene: Scene = {
+      directory: "/run/kumite-cache",
+      argv: () => argv("init"),
+      names: [/^kumite-cache/, /^kumite-shim/, /^qemu-system[^ ]*/, /^virtiofsd/],
+      settled: async (gate) => {
+        await within("the verb", programTimeoutMs, gate.exited);
+        await ready();
+      },
+    };
+    await walk(test, scene, 1, async () => {
+      // One whose machine was killed has made another; one that was killed is followed by another.
+      if ((await status()) === undefined) await succeed(argv("init"));
+      await ready();
+      assert.equal((await status())?.machines.length, 1);
+      await succeed(argv("destroy"));
+      assert.ok(!existsSync("/run/kumite-cache"));
+    });
+  });
+});
+
+describe("a program with sandboxes", onlyKumite, () => {
+  let place: Workplace;
+  let root: string;
+  let rootfs: string;
+
+  before(async () => {
+    place = await Workplace.open("program");
+    root = place.path("root");
+    rootfs = path.join((await place.bundle()).directory, "rootfs");
+    // The image is made once.
+    await succeed(program("open"));
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({
+    directories: [root, path.join(place.directory, "uppers"), path.join(place.directory, "saved"), "/run/kumite/s"],
+  }));
+
+  /** Says `ready` when what is to be cut begins. */
+  function program(what: keyof typeof programs): string[] {
+    const options = {
+      root,
+      rootfs,
+      memoryMiB: 256,
+      set: [
+        `runtime.rootfs_image_directory=${place.directory}/images`,
+        `runtime.rootfs_upper_directory=${place.directory}/uppers`,
+        ...testQemuFlags.filter((word) => word !== "--set"),
+      ],
+    };
+    const file = place.path(`${what}.mjs`);
+    const text = `
+      import { openSandbox, openSnapshot } from ${JSON.stringify(path.join(testInstallRoot, "library.mjs"))};
+      const options = ${JSON.stringify(options)};
+      const host = { root: options.root };
+      const saved = ${JSON.stringify(`${place.directory}/saved/snapshot`)};
+      const ready = () => console.log("ready");
+      ${programs[what]}`;
+    writeFileSync(file, text);
+    return [process.execPath, file];
+  }
+
+  for (const what of ["open", "save", "restore", "fork"] as const) {
+    it(`leaves nothing when somebody is killed while it ${verbs[what]}`, async (test) => {
+      mkdirSync(path.join(place.directory, "saved"), { recursive: true });
+      const scene: Scene = {
+        directory: place.directory,
+        argv: () => program(what),
+        names: [new RegExp(`^node(?= .*${what}\\.mjs)`), /^kumite-keeper/, /^qemu-system[^ ]*/],
+        from: "ready",
+        settled: async (gate: Gate) => void (await within("the program", programTimeoutMs, gate.closed)),
+      };
+      await walk(test, scene, 1, async () => {
+        await succeed([runtimePath, "--root", root, "recover"]);
+        assert.deepEqual(readdirSync(root), []);
+        for (const name of readdirSync(`${place.directory}/saved`)) {
+          // One that has its name is whole: it can be gone on from.
+          assert.equal(name, "snapshot");
+          const finished: Finished = await execute(program("again"));
+          assert.equal(finished.status, 0, finished.stderr);
+          await succeed(["rm", "-r", `${place.directory}/saved/${name}`]);
+        }
+      });
+    });
+  }
+});
