@@ -4,8 +4,9 @@
  */
 import { isKumiteError, KumiteError } from "../util/errors.ts";
 import { nearest } from "../util/nearest.ts";
-import { commands, globalFlags, helpFlag, isVerb, refusedVerbs, type Verb, verbAliases } from "./command-table.ts";
+import { commands, isVerb, refusedVerbs, type Verb, verbAliases } from "./command-table.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec, FlagValues } from "./flag-spec.ts";
+import { globalFlags, helpFlag } from "./global-flags.ts";
 import { parseFlags } from "./parse-flags.ts";
 
 export type GlobalFlags = FlagValues<typeof globalFlags>;

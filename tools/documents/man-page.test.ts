@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
-import { commands, globalFlags } from "../../src/cli/command-table.ts";
+import { commands } from "../../src/cli/command-table.ts";
+import { globalFlags } from "../../src/cli/global-flags.ts";
 import { manPages } from "./man-page.ts";
 
 const groff = spawnSync("groff", ["--version"]).status === 0;

@@ -1,6 +1,7 @@
 /** Manual pages from the command table: one of the program, one of each verb. Makes text; where it goes is not known here. */
-import { commands, globalFlags, helpFlag } from "../../src/cli/command-table.ts";
+import { commands } from "../../src/cli/command-table.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec } from "../../src/cli/flag-spec.ts";
+import { globalFlags, helpFlag } from "../../src/cli/global-flags.ts";
 
 /** Administration. */
 export const section = 8;

@@ -1,6 +1,7 @@
 /** Completion for bash, without the functions of the package bash-completion: it may be missing. */
-import { commands, globalFlags, helpFlag } from "../command-table.ts";
+import { commands } from "../command-table.ts";
 import type { CommandSpec, FlagSpec } from "../flag-spec.ts";
+import { globalFlags, helpFlag } from "../global-flags.ts";
 import { isOffered, namesOf, type Offer, offerForArgument, offerForFlag } from "./offers.ts";
 
 export function bashCompletion(): string {

@@ -1,6 +1,7 @@
 /** Completion for fish. */
-import { commands, globalFlags, helpFlag } from "../command-table.ts";
+import { commands } from "../command-table.ts";
 import type { CommandSpec, FlagSpec } from "../flag-spec.ts";
+import { globalFlags, helpFlag } from "../global-flags.ts";
 import { isOffered, type Offer, offerForArgument, offerForFlag } from "./offers.ts";
 
 const noVerb = "__kumite_is ''";

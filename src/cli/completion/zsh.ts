@@ -1,6 +1,7 @@
 /** Completion for zsh, by its own `_arguments`. */
-import { commands, globalFlags, helpFlag } from "../command-table.ts";
+import { commands } from "../command-table.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec } from "../flag-spec.ts";
+import { globalFlags, helpFlag } from "../global-flags.ts";
 import { isOffered, type Offer, offerForArgument, offerForFlag } from "./offers.ts";
 
 export function zshCompletion(): string {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { commands, globalFlags, type Verb } from "../command-table.ts";
+import { commands, type Verb } from "../command-table.ts";
+import { globalFlags } from "../global-flags.ts";
 import { generalHelp, verbHelp } from "./help-text.ts";
 
 describe("the help text", () => {

@@ -1,6 +1,7 @@
 /** Help, made from the command table. */
-import { commands, globalFlags, helpFlag, type Verb } from "../command-table.ts";
+import { commands, type Verb } from "../command-table.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec } from "../flag-spec.ts";
+import { globalFlags, helpFlag } from "../global-flags.ts";
 
 /** Of a terminal that most people have. */
 const lineWidth = 100;
