@@ -15,6 +15,11 @@ import { nativeHelper } from "../support/native.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 import { checkNames, kinds } from "./root-file-systems.ts";
 
+/** How many the check `many files` makes: `KUMITE_TEST_FILES=100000` takes minutes to a quarter of an hour for each kind. */
+const files = Number(process.env.KUMITE_TEST_FILES ?? 500);
+/** Nobody takes longer for one of them, with much else on an emulated guest's host. */
+const msForEach = 20;
+
 describe("a root file system", onlyKumite, () => {
   let place: Workplace;
   let start: Machine;
@@ -54,7 +59,9 @@ describe("a root file system", onlyKumite, () => {
     if (argv !== undefined) await patch(bundle, (spec) => (spec.process.args = [...argv]));
     const file = place.path("configuration.toml");
     await writeFile(file, `[runtime]\n${directories()}${toml}`);
-    const finished = await place.runtime(["--config", file, "run", "--bundle", bundle.directory, place.newId()]);
+    const timeoutMs = 60_000 + files * msForEach;
+    const words = ["--config", file, "run", "--bundle", bundle.directory, place.newId()];
+    const finished = await place.runtime(words, { timeoutMs });
     assert.equal(finished.status, 0, show(finished));
     return finished;
   }
@@ -74,7 +81,7 @@ describe("a root file system", onlyKumite, () => {
         await patch(bundle, (spec) => (spec.root.path = "root.ext4"));
       }
       const before = disk === undefined ? await digest(bundle.rootfs) : "";
-      const { stdout, stderr } = await run(bundle, kind.toml, ["/files", "/check", "500"]);
+      const { stdout, stderr } = await run(bundle, kind.toml, ["/files", "/check", `${files}`]);
       const answers = new Map(
         stdout
           .trim()
