@@ -11,7 +11,7 @@ const never = new AbortController().signal;
 const exit: Exit = { exitStatus: 137, exitedMs: 1 };
 
 /** A sandbox whose guest tells what a test says. */
-function sandboxWith(getOOMEvent: () => Promise<{ containerId: string }>) {
+function sandboxWith(getOOMEvent: () => Promise<{ containerId: string; kumiteKills?: number }>) {
   const sandbox = new Sandbox({ log: silentLogger, id: "web" } as unknown as SandboxHost);
   const key = { containerId: "web", execId: undefined };
   const process = new SandboxProcess({ key, terminal: false, relay: { pid: 1, startTicks: 1 } });
@@ -47,6 +47,25 @@ describe("lack of memory in a guest", () => {
     end();
     assert.deepEqual(await last, { count: 1, ended: true });
     assert.deepEqual(await awaitOom(sandbox, "web", undefined, never), { count: 1, ended: true });
+  });
+
+  it("counts each process that an event is about, and believes no more of one than an agent tells at once", async () => {
+    const events = new Queue<number>();
+    const { sandbox } = sandboxWith(async () => ({ containerId: "web", kumiteKills: (await events.next()) ?? 0 }));
+    await awaitOom(sandbox, "web", undefined, never);
+    let seen = 0;
+    for (const [kills, count] of [
+      [3, 3],
+      [1, 4],
+      // Of an agent that does not count.
+      [0, 5],
+      [0xffff_ffff, 69],
+    ] as const) {
+      events.push(kills);
+      const told = await awaitOom(sandbox, "web", seen, never);
+      assert.equal(told.count, count);
+      seen = told.count;
+    }
   });
 
   it("is over for who asks after the end, though nobody was told of that yet", async () => {

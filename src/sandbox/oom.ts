@@ -9,6 +9,8 @@ import type { Sandbox } from "./sandbox.ts";
 
 /** A guest that tells without end must not keep this process busy. */
 const leastIntervalMs = 20;
+/** Nor may one event of a guest be worth any number of lines to who follows them. Our agent tells no more at once. */
+const maxKillsPerEvent = 64;
 
 export interface OomCount {
   readonly count: number;
@@ -65,10 +67,15 @@ export class OomWatch {
   async #follow(sandbox: Sandbox): Promise<never> {
     const { agent } = sandbox.running().vm;
     for (;;) {
-      const { containerId } = await agent.getOOMEvent({});
+      const { containerId, kumiteKills } = await agent.getOOMEvent({});
       if (sandbox.containers.has(containerId)) {
-        sandbox.host.log.warn("the guest's kernel killed a process for want of memory", { container: containerId });
-        this.#counts.set(containerId, this.count(containerId) + 1);
+        // Other agents do not count.
+        const kills = Math.min(kumiteKills || 1, maxKillsPerEvent);
+        sandbox.host.log.warn("the guest's kernel killed for want of memory", {
+          container: containerId,
+          processes: kills,
+        });
+        this.#counts.set(containerId, this.count(containerId) + kills);
         const change = this.#change;
         this.#change = deferred();
         change.resolve();

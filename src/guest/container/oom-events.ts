@@ -1,6 +1,6 @@
 /**
- * Which containers lost a process for want of memory. The kernel says so the moment it happens; several in a row that
- * nobody has fetched yet are one.
+ * Which containers lost processes for want of memory. The kernel says so the moment it happens, and how many they are: those
+ * that nobody has fetched yet are one event with their number.
  */
 import { Watch } from "../../sys/engine/loop.ts";
 import { EPOLLPRI } from "../../sys/linux/epoll.ts";
@@ -15,6 +15,14 @@ import { decodeUtf8 } from "../../util/text.ts";
 import type { Container } from "./container.ts";
 
 const maxBytes = 4096;
+/** More are told by further events: who asks need not believe any number. */
+const maxKillsPerEvent = 64;
+
+export interface OomEvent {
+  readonly containerId: string;
+  /** At least one. */
+  readonly kills: number;
+}
 
 /** What tells of containers: the sandbox. */
 interface Containers {
@@ -22,7 +30,8 @@ interface Containers {
 }
 
 export class OomEvents {
-  readonly #pending = new Set<string>();
+  /** Kills that were not told yet, by container. */
+  readonly #pending = new Map<string, number>();
   #arrival: Deferred<void> = deferred();
 
   /** Watches the containers there are and those that will be. */
@@ -30,21 +39,18 @@ export class OomEvents {
     containers.observe((container) => this.#watch(container, log));
   }
 
-  /** Id of a container. Each event goes to one who asks. */
-  async next(signal: AbortSignal): Promise<string> {
+  /** Each event goes to one who asks. */
+  async next(signal: AbortSignal): Promise<OomEvent> {
     for (;;) {
-      const [id] = this.#pending;
-      if (id !== undefined) {
-        this.#pending.delete(id);
-        return id;
-      }
+      const [oldest] = this.#pending;
+      if (oldest !== undefined) return this.#take(...oldest);
       await raceAbort(this.#arrival.promise, signal);
     }
   }
 
   #watch(container: Container, log: Logger): void {
     try {
-      const kills = new KillCounter(container.cgroup.directory, () => this.#add(container.id));
+      const kills = new KillCounter(container.cgroup.directory, (more) => this.#add(container.id, more));
       container.undo.add("watch of memory", () => kills.close());
       // The end must not overtake what was its reason.
       void container.first.exited.then(() => kills.look());
@@ -54,8 +60,16 @@ export class OomEvents {
     }
   }
 
-  #add(id: string): void {
-    this.#pending.add(id);
+  /** What is left goes to the end, so that no container keeps another one's events back. */
+  #take(containerId: string, pending: number): OomEvent {
+    const kills = Math.min(pending, maxKillsPerEvent);
+    this.#pending.delete(containerId);
+    if (pending > kills) this.#pending.set(containerId, pending - kills);
+    return { containerId, kills };
+  }
+
+  #add(id: string, kills: number): void {
+    this.#pending.set(id, (this.#pending.get(id) ?? 0) + kills);
     const arrived = this.#arrival;
     this.#arrival = deferred();
     arrived.resolve();
@@ -66,11 +80,11 @@ export class OomEvents {
 class KillCounter {
   readonly #fd: number;
   readonly #watch: Watch;
-  readonly #onKill: () => void;
+  readonly #onKill: (more: number) => void;
   #count: bigint;
   #closed = false;
 
-  constructor(cgroup: string, onKill: () => void) {
+  constructor(cgroup: string, onKill: (more: number) => void) {
     this.#onKill = onKill;
     this.#fd = open(`${cgroup}/memory.events`, O_RDONLY | O_CLOEXEC);
     this.#watch = new Watch(this.#fd, () => this.look(), { keepsRunning: false });
@@ -87,7 +101,7 @@ class KillCounter {
     if (this.#closed) return;
     try {
       const count = this.#read();
-      if (count > this.#count) this.#onKill();
+      if (count > this.#count) this.#onKill(Number(count - this.#count));
       this.#count = count;
     } catch (error) {
       // The cgroup is gone.

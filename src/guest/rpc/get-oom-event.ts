@@ -13,5 +13,6 @@ const watches = new WeakMap<Sandbox, OomEvents>();
 export const getOomEvent = rpc("GetOOMEvent", GetOOMEventRequest, OOMEvent, async ({ sandbox, log }, _, context) => {
   const events = watches.get(sandbox) ?? new OomEvents(sandbox, log);
   watches.set(sandbox, events);
-  return { containerId: await events.next(context.signal) };
+  const { containerId, kills } = await events.next(context.signal);
+  return { containerId, kumiteKills: kills };
 });

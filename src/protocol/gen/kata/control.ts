@@ -145,6 +145,8 @@ export interface GetOOMEventRequest {
 
 export interface OOMEvent {
   containerId: string;
+  /** How many processes were killed since the last event of this container; none given means one. */
+  kumiteKills: number;
 }
 
 function createBaseListProcessesRequest(): ListProcessesRequest {
@@ -1945,13 +1947,16 @@ export const GetOOMEventRequest: MessageFns<GetOOMEventRequest> = {
 };
 
 function createBaseOOMEvent(): OOMEvent {
-  return { containerId: "" };
+  return { containerId: "", kumiteKills: 0 };
 }
 
 export const OOMEvent: MessageFns<OOMEvent> = {
   encode(message: OOMEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.containerId !== "") {
       writer.uint32(10).string(message.containerId);
+    }
+    if (message.kumiteKills !== 0) {
+      writer.uint32(8000).uint32(message.kumiteKills);
     }
     return writer;
   },
@@ -1977,6 +1982,14 @@ export const OOMEvent: MessageFns<OOMEvent> = {
             message.containerId = reader.string();
             continue;
           }
+          case 1000: {
+            if (tag !== 8000) {
+              break;
+            }
+
+            message.kumiteKills = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1995,6 +2008,7 @@ export const OOMEvent: MessageFns<OOMEvent> = {
   fromPartial<I extends Exact<DeepPartial<OOMEvent>, I>>(object: I): OOMEvent {
     const message = createBaseOOMEvent();
     message.containerId = object.containerId ?? "";
+    message.kumiteKills = object.kumiteKills ?? 0;
     return message;
   },
 };
