@@ -17,12 +17,12 @@ import type { Sandbox } from "./sandbox.ts";
 import { watchProcess } from "./watch.ts";
 
 const callTimeoutMs = 60_000;
-/** A relay is started before the process is asked for, and needs milliseconds. */
+/** A relay is started before the process is asked for, and needs milliseconds, less than the guest. */
 const relayTimeoutMs = 10_000;
 
 /**
- * Resolves when the program runs. The signal ends only the waiting for a relay: what the guest was asked for is not
- * taken back because the caller went away.
+ * Resolves when the program runs and has its relay. The signal ends only the waiting for a relay: what the guest was asked
+ * for is not taken back because the caller went away, but for an exec whose relay does not come: it is killed.
  *
  * @throws KumiteError `container/wrong-state`; `process/executable-not-found`; `shim/unreachable` when its relay does
  *   not come; `hook/failed`, the container was ended then
@@ -35,11 +35,14 @@ export async function startProcess(sandbox: Sandbox, key: ProcessKey, signal: Ab
   const size = process.consoleSize;
   process.moveTo({ phase: "starting" });
   try {
-    await requireRelay(process, signal);
-    const { vm } = sandbox.running();
+    const relay = requireRelay(process, signal);
+    // It may fail while the guest is busy, before anybody waits for it.
+    relay.catch(() => {});
     if (process.spec === undefined) {
+      await relay;
+      const { vm } = sandbox.running();
       await vm.agent.startContainer({ containerId: container.id }, { timeoutMs: callTimeoutMs });
-    } else await startExec(sandbox, vm, process, process.spec);
+    } else await startExec(sandbox, sandbox.running().vm, process, process.spec, relay);
   } catch (error) {
     if (process.spec === undefined) {
       process.moveTo({ phase: "created" });
@@ -92,7 +95,14 @@ async function requireRelay(process: SandboxProcess, signal: AbortSignal): Promi
   }
 }
 
-async function startExec(sandbox: Sandbox, vm: Vm, process: SandboxProcess, spec: OciProcess): Promise<void> {
+/** The relay comes up while the guest is busy; what the process writes waits for it. */
+async function startExec(
+  sandbox: Sandbox,
+  vm: Vm,
+  process: SandboxProcess,
+  spec: OciProcess,
+  relay: Promise<void>,
+): Promise<void> {
   const { containerId, execId = "" } = process.key;
   const ports = takePorts(sandbox, process.terminal);
   process.ports = ports;
@@ -108,6 +118,7 @@ async function startExec(sandbox: Sandbox, vm: Vm, process: SandboxProcess, spec
   try {
     await vm.agent.execProcess(request, { timeoutMs: callTimeoutMs });
     process.stdio.offerGuest(await connectStreams(vm, ports));
+    await relay;
   } catch (error) {
     // It may run all the same, unless the guest says otherwise.
     await signalInGuest(sandbox, process, signalNumbers.SIGKILL).catch(() => {});
