@@ -8,6 +8,9 @@ import type { BenchContext } from "../context.ts";
 import { atMost, type Figure, type Findings } from "../figures.ts";
 import { cpuSeconds, privateDirtyMiB, residentMiB, residentMiBIn } from "../process-cost.ts";
 
+/** A shim that was not asked for anything for so long has collected the garbage of its start. */
+const restMs = 5000;
+
 export async function memory(context: BenchContext): Promise<Findings> {
   const { place, installRoot } = context;
   context.progress("memory, size and idle CPU time");
@@ -19,6 +22,7 @@ export async function memory(context: BenchContext): Promise<Findings> {
   const shim = await processOf(id, "shim");
   const relay = await processOf(id, "relay");
   const idleSeconds = context.quick ? 3 : 10;
+  await delay(restMs);
   const before = cpuSeconds(shim);
   await delay(idleSeconds * 1000);
   const idlePercent = ((cpuSeconds(shim) - before) / idleSeconds) * 100;

@@ -34,7 +34,7 @@ describe("an installation", () => {
     ]);
     // Node refuses an option that it does not know, and the shim would not start.
     execFileSync(command.path, [...rest.slice(0, script), "-e", "0"]);
-    assert.deepEqual(Object.keys(command.env), ["PATH", "MALLOC_ARENA_MAX"]);
+    assert.deepEqual(Object.keys(command.env), ["PATH", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_"]);
   });
 
   it("that lacks a part is told with its path and what to do", async () => {

@@ -22,9 +22,9 @@ export interface ShimOptions {
 /**
  * A shim is idle most of its life, so its memory counts: V8 would grow its nursery with the traffic and keep it, tens of
  * megabytes after one large output, hold a second compiled form of all code that ran twice, and let garbage grow to
- * several times what is in use: tens of megabytes after some hundred execs.
+ * several times what is in use: tens of megabytes after some hundred execs. What is left of it is collected at rest.
  */
-const nodeFlags = ["--max-semi-space-size=1", "--heap-growing-percent=25", "--no-sparkplug"];
+const nodeFlags = ["--max-semi-space-size=1", "--heap-growing-percent=25", "--no-sparkplug", "--expose-gc"];
 
 /** What a shim's process is, without the descriptors and cgroups that its starter gives it. */
 export type ShimCommand = Pick<SpawnRequest, "path" | "argv" | "env" | "cwd">;
@@ -50,7 +50,11 @@ export async function shimProgram(os: Os, install: Install): Promise<Pick<SpawnR
     path: await installedNode(os, install),
     argv: ["kumite-shim", ...nodeFlags, await installedFile(os, install, "shim.mjs")],
     // One heap of the C library for all of Node's threads: with one for each, memory that one has given back is no use to
-    // the others, megabytes after some hundred execs.
-    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", MALLOC_ARENA_MAX: "1" },
+    // the others, megabytes after some hundred execs. With a threshold that is given, it does not grow with the largest block.
+    env: {
+      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      MALLOC_ARENA_MAX: "1",
+      MALLOC_TRIM_THRESHOLD_: "131072",
+    },
   };
 }

@@ -11,6 +11,7 @@ import { sandboxPaths } from "../persist/paths.ts";
 import { failureLine, readyLine } from "../shim-client/boot-message.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
 import { listenOnDescriptor } from "../sys/node/socket-listener.ts";
+import { heapTidier } from "../sys/node/tidy-heap.ts";
 import type { ByteStream, Os } from "../sys/os.ts";
 import { messageOf } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
@@ -120,7 +121,7 @@ async function shimOf(os: Os, { installRoot, ...parts }: ShimParts): Promise<Shi
   const { file, era } = config;
   if (file !== undefined) log[era === "1.0" ? "debug" : "info"]("loaded configuration", { format: "TOML", file });
   for (const notice of config.notices) log.warn(notice);
-  const shim = new Shim({ os, ...parts, version: await productVersion(installRoot) });
+  const shim = new Shim({ os, ...parts, version: await productVersion(installRoot), atRest: heapTidier() });
 
   const { SIGTERM, SIGINT, SIGHUP } = signalNumbers;
   os.self.onSignals([SIGTERM, SIGINT, SIGHUP], ({ signal }) => {

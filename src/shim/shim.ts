@@ -17,10 +17,13 @@ import type { Logger } from "../util/log.ts";
 import type { ShimArguments } from "./arguments.ts";
 import { serveConnection } from "./connection.ts";
 import { ociService } from "./oci-service.ts";
+import { Rest } from "./rest.ts";
 import { taskServices } from "./task-service.ts";
 
 /** The command that starts a shim asks for the container at once; without it the shim is nobody's. */
 const defaultCreateTimeoutMs = 20_000;
+/** Without a request, until the shim counts as being at rest: not between two requests of one verb or engine. */
+const restMs = 500;
 /** For the last answers to leave. */
 const answersTimeoutMs = 2000;
 
@@ -40,6 +43,8 @@ export interface ShimOptions {
   readonly starterGone?: Promise<void>;
   /** For the request to create a container to arrive; default 20 000. */
   readonly createTimeoutMs?: number;
+  /** Called when nothing was asked for a while after something was; `true` asks for another call a while later. */
+  readonly atRest?: () => boolean;
 }
 
 export class Shim {
@@ -48,6 +53,7 @@ export class Shim {
   readonly #services: readonly TtrpcService[];
   readonly #created: Deferred<void> = deferred();
   readonly #answers = new Set<Promise<void>>();
+  readonly #rest: Rest | undefined;
   /** Whoever wanted the sandbox is gone, and nobody will delete it. */
   #orphaned = false;
 
@@ -55,6 +61,7 @@ export class Shim {
     const { os, log, config, configFor, version, startMs } = options;
     const { root, id, bundle } = options.arguments;
     this.#options = options;
+    if (options.atRest !== undefined) this.#rest = new Rest({ afterMs: restMs, act: options.atRest });
     const timeline = new Timeline(os.clock, startMs);
     timeline.mark("shim");
     this.sandbox = new Sandbox({ os, log, config, configFor, root, id, paths: sandboxPaths(root, id), timeline });
@@ -79,6 +86,7 @@ export class Shim {
     await this.sandbox.ended;
     await withDeadline(answersTimeoutMs, "the last answers", () => Promise.all(this.#answers)).catch(() => {});
     if (this.#orphaned) await this.#abandon();
+    this.#rest?.end();
     await listener.close().catch((error: unknown) => log.warn(`the socket stays: ${messageOf(error)}`));
   }
 
@@ -131,7 +139,10 @@ export class Shim {
     const counted = [...methods].map(([method, call]) => {
       const wrapped: typeof call = (payload, context) => {
         this.#answers.add(context.answered);
-        void context.answered.then(() => this.#answers.delete(context.answered));
+        void context.answered.then(() => {
+          this.#answers.delete(context.answered);
+          this.#rest?.disturbed();
+        });
         return call(payload, context);
       };
       return [method, wrapped] as const;

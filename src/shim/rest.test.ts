@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { describe, it, mock } from "node:test";
+import { Rest } from "./rest.ts";
+
+describe("rest", () => {
+  const withTimers =
+    (body: (rest: Rest, calls: () => number) => void, again: () => boolean = () => false) =>
+    () => {
+      mock.timers.enable({ apis: ["setTimeout"] });
+      let count = 0;
+      const rest = new Rest({
+        afterMs: 500,
+        act: () => {
+          count += 1;
+          return again();
+        },
+      });
+      try {
+        body(rest, () => count);
+      } finally {
+        mock.timers.reset();
+      }
+    };
+
+  it(
+    "is noticed once, when nothing was asked for the whole time",
+    withTimers((rest, calls) => {
+      mock.timers.tick(10_000);
+      assert.equal(calls(), 0, "nothing was asked at all");
+      rest.disturbed();
+      mock.timers.tick(499);
+      rest.disturbed();
+      mock.timers.tick(499);
+      assert.equal(calls(), 0);
+      mock.timers.tick(1);
+      assert.equal(calls(), 1);
+      mock.timers.tick(10_000);
+      assert.equal(calls(), 1);
+    }),
+  );
+
+  let wanted = 3;
+  it(
+    "is used as often as there is something to do",
+    withTimers(
+      (rest, calls) => {
+        rest.disturbed();
+        for (let time = 0; time < 10; time++) mock.timers.tick(500);
+        assert.equal(calls(), 3);
+      },
+      () => --wanted > 0,
+    ),
+  );
+
+  it(
+    "is not noticed any more after the end",
+    withTimers((rest, calls) => {
+      rest.disturbed();
+      rest.end();
+      mock.timers.tick(10_000);
+      assert.equal(calls(), 0);
+    }),
+  );
+});
