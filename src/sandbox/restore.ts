@@ -11,7 +11,7 @@ import { copySparse } from "../storage/copy-file.ts";
 import { diskOf, layerBus } from "../storage/disk-names.ts";
 import { newUpperFile } from "../storage/rootfs/make-rootfs.ts";
 import { makeSharedTree } from "../storage/shared-tree.ts";
-import type { ProcessId } from "../sys/os.ts";
+import type { Os, ProcessId } from "../sys/os.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { fromHex } from "../util/hex.ts";
 import { retry } from "../util/retry.ts";
@@ -139,7 +139,7 @@ async function startCopy(
     disks,
     size: { vcpus, allVcpus: vcpus, memoryMiB, grows: false },
     memoryBacking: savable
-      ? await copiedMemory(sandbox, journal, { memory, memoryMiB, disks }, signal)
+      ? await copiedMemory(sandbox, journal, { memory, memoryMiB, disks: await named(os, disks) }, signal)
       : { kind: "file", path: memory, shared: false },
     restoreFrom: state,
     dialTimeoutMs,
@@ -149,6 +149,16 @@ async function startCopy(
     ? { kind: "possible" }
     : { kind: "impossible", why: "it was restored without `savable`, and has its memory in common with others" };
   return await startVm(os, config, request, startContextOf(sandbox, journal, signal));
+}
+
+/** As their files are called: what is reached through another process is there only as long as that. */
+async function named(os: Os, disks: readonly Disk[]): Promise<Disk[]> {
+  return await Promise.all(
+    disks.map(async (disk) => {
+      if (!disk.path.startsWith("/proc/")) return disk;
+      return { ...disk, path: (await os.files.readLink(disk.path)).replace(/ \(deleted\)$/, "") };
+    }),
+  );
 }
 
 async function copiedMemory(

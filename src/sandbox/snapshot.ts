@@ -7,6 +7,7 @@ import { descriptorPath } from "../factory/keeper/keeper.ts";
 import { machineKey } from "../factory/machine-key.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import type { OciProcess, OciResources } from "../oci/spec.ts";
+import type { Os } from "../sys/os.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { toHex } from "../util/hex.ts";
 import { freezeVm } from "../vm/freeze-vm.ts";
@@ -62,6 +63,21 @@ export interface FrozenSandbox {
   readonly upper: string;
 }
 
+/**
+ * The file that the process has open under this name. One that was removed, or replaced, since then is reached through the
+ * process: an image's name may go while machines run on it.
+ */
+async function openedBy(os: Os, pid: number, path: string): Promise<string> {
+  const directory = `/proc/${pid}/fd`;
+  const descriptors = await os.files.list(directory);
+  // Some are closed while they are looked at.
+  const targets = await Promise.all(
+    descriptors.map((name) => os.files.readLink(`${directory}/${name}`).catch(() => undefined)),
+  );
+  const removed = targets.indexOf(`${path} (deleted)`);
+  return removed < 0 ? path : `${directory}/${descriptors[removed]}`;
+}
+
 /** @throws KumiteError `snapshot/impossible` with the reason */
 export function requireSavable(sandbox: Sandbox): SavableMachine {
   const { saving, savable, host } = sandbox;
@@ -114,7 +130,7 @@ export async function freezeSandbox<T>(
         saved,
         state,
         memory: descriptorPath(keeper.process, keeper.memory),
-        lower: lower.path,
+        lower: await openedBy(os, vm.machine.pid, lower.path),
         upper: upper.path,
       });
     } finally {

@@ -123,6 +123,19 @@ describe("a sandbox of the library", onlyKumite, () => {
     }
   });
 
+  it("is forked and saved when the image of its root file system is not in the cache any more", async () => {
+    const images = path.join(place.directory, "images");
+    for (const name of readdirSync(images)) if (name.endsWith(".erofs")) await rm(path.join(images, name));
+    await using parent = await sandbox.fork({ savable: true });
+    await using fork = await parent.fork();
+    assert.equal((await fork.run(["head", "-1", "/etc/passwd"])).stdout, "root:x:0:0::/root:/bin/sh\n");
+    const directory = place.path("without-image");
+    await sandbox.save(directory);
+    await using copy = await openSnapshot(directory, { root });
+    await using restored = await copy.restore();
+    assert.equal((await restored.run(["ls", "/bin/busybox"])).stdout, "/bin/busybox\n");
+  });
+
   it("gives the streams of all its processes to whoever has the copy", async () => {
     await using copy = await snapshot.restore();
     const [other] = copy.others;
