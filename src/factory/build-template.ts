@@ -5,7 +5,9 @@
 import type { Config } from "../config/config.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
 import type { Disk } from "../hypervisor/spec.ts";
+import { copySparse } from "../storage/copy-file.ts";
 import { layerDiskBytes } from "../storage/rootfs/image-cache.ts";
+import { formatUpperDisk } from "../storage/rootfs/upper-disk.ts";
 import type { Os } from "../sys/os.ts";
 import type { Logger } from "../util/log.ts";
 import { saveVm } from "../vm/save-vm.ts";
@@ -20,6 +22,7 @@ import {
   removeTemplate,
   removeTemplates,
   type Template,
+  type TemplatePlaces,
   templatePlaces,
 } from "./template-store.ts";
 import { makeRoom, markUsed } from "./template-use.ts";
@@ -70,13 +73,20 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
   const context = contextOf(log, signal);
   const disks = placeholders(shape, places);
   if (disks.length > 0) await makeHoles(os, disks);
+  const { upperMiB: sizeMiB } = config.runtime.rootfsImages;
+  if (shape === "layers") await formatUpperDisk(os, { path: places.upper, sizeMiB }, signal);
   const setting = { id: `template-${key}`, directory: places.machine, cgroups, shared: places.empty, disks };
   const memory = descriptorPath(keeper.process, keeper.memory);
   const socket = `${places.directory}/state.sock`;
   const state = await saveVm(os, config, templateRequest(setting, shape, memory), socket, context);
   const stateDescriptor = await keeper.seal(state, signal);
   const kept = { keeper: keeper.process, memory: keeper.memory, state: stateDescriptor };
-  const trial = { ...setting, id: `trial-${key}`, directory: places.trial };
+  const trial = {
+    ...setting,
+    id: `trial-${key}`,
+    directory: places.trial,
+    disks: await trialDisks(os, shape, places, signal),
+  };
   const agentVersion = await tryClone(os, config, kept, trial, context);
   const template: Template = {
     key,
@@ -96,6 +106,14 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
   await makeRoom(os, store, { limitBytes: memoryBytesOf(config.factory.templateLimitMiB), spare: key, log });
   log.info("template made", { template: key, ms: template.buildMs, memoryMiB, stateBytes: state.length });
   return template;
+}
+
+/** As clones have them: what the trial writes is not in the template. */
+async function trialDisks(os: Os, shape: MachineShape, places: TemplatePlaces, signal: AbortSignal): Promise<Disk[]> {
+  if (shape === "directory") return [];
+  const upper = `${places.trial}/upper`;
+  await copySparse(os, places.upper, upper, signal);
+  return placeholders(shape, { ...places, upper });
 }
 
 /** What answers once answers every time: all clones begin with the same memory and state. Returns the agent's version. */

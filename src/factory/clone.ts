@@ -12,39 +12,72 @@ import type { BuildRequest } from "./build-template.ts";
 import { startBuilder } from "./builder/start-builder.ts";
 import { type CloneSetting, cloneRequest, type MachineShape } from "./machine-shape.ts";
 import { templateKey } from "./template-key.ts";
-import { findTemplate, lockStore, removeTemplate, type Template } from "./template-store.ts";
+import { findTemplate, lockStore, removeTemplate, type Template, templatePlaces } from "./template-store.ts";
 import { markUsed } from "./template-use.ts";
 
-export interface CloneWish {
+export interface TemplateWish {
   readonly config: Config;
-  readonly setting: CloneSetting;
   readonly shape: MachineShape;
   /** Of `scopeOf`. */
   readonly scope: string;
 }
 
-export type CloneOutcome =
-  | { readonly kind: "cloned"; readonly vm: Vm; readonly template: string }
-  /** `build`: what to make when the sandbox is there, so that the next one can be cloned. */
-  | { readonly kind: "none"; readonly why: string; readonly build?: BuildRequest };
+interface NoTemplate {
+  readonly kind: "none";
+  readonly why: string;
+  /** What to make when the sandbox is there, so that the next one can be cloned. */
+  readonly build?: BuildRequest;
+}
 
-/** Rejects only with `aborted`. Nothing of a clone that failed is left. */
-export async function cloneVm(os: Os, wish: CloneWish, context: StartContext): Promise<CloneOutcome> {
-  const { config, setting, shape, scope } = wish;
+export type TemplateChoice =
+  | {
+      readonly kind: "template";
+      readonly template: Template;
+      readonly store: string;
+      /** What the upper layer's disk of a clone has to be a copy of, where the shape has one. */
+      readonly emptyUpper: string | undefined;
+    }
+  | NoTemplate;
+
+export type CloneOutcome = { readonly kind: "cloned"; readonly vm: Vm; readonly template: string } | NoTemplate;
+
+/** Rejects only with `aborted`. */
+export async function chooseTemplate(
+  os: Os,
+  { config, shape, scope }: TemplateWish,
+  signal: AbortSignal,
+): Promise<TemplateChoice> {
   const { template: wanted, templatePath: store } = config.factory;
-  let template: Template | undefined;
   try {
     const key = await templateKey(os, config, shape, scope);
     const build = { config, store, key, shape };
-    template = await findTemplate(os, store, key);
-    if (template === undefined && wanted === "auto") return { kind: "none", why: "there is no template yet", build };
-    template ??= await builtNow(os, build);
+    const found = await findTemplate(os, store, key);
+    if (found === undefined && wanted === "auto") return { kind: "none", why: "there is no template yet", build };
+    const template = found ?? (await builtNow(os, build));
     await markUsed(os, store, key);
+    const emptyUpper = shape === "layers" ? templatePlaces(store, key).upper : undefined;
+    return { kind: "template", template, store, emptyUpper };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return { kind: "none", why: reasonOf(error) };
+  }
+}
+
+/** Rejects only with `aborted`. Nothing of a clone that failed is left. */
+export async function cloneVm(
+  os: Os,
+  choice: TemplateChoice,
+  { config, setting }: { readonly config: Config; readonly setting: CloneSetting },
+  context: StartContext,
+): Promise<CloneOutcome> {
+  if (choice.kind === "none") return choice;
+  const { template, store } = choice;
+  try {
     const vm = await startVm(os, config, cloneRequest(setting, template), context);
-    return { kind: "cloned", vm, template: key };
+    return { kind: "cloned", vm, template: template.key };
   } catch (error) {
     if (context.signal.aborted) throw error;
-    if (template !== undefined) await distrust(os, store, template, error, context);
+    await distrust(os, store, template, error, context);
     return { kind: "none", why: reasonOf(error) };
   }
 }

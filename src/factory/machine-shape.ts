@@ -24,6 +24,9 @@ export interface CloneSetting extends Pick<VmRequest, "id" | "directory" | "cgro
   readonly disks: readonly Disk[];
 }
 
+/** The file system of the upper layer, that the kernel is to have open: a clone's disk is a copy of what it was then. */
+const aheadDisk = "agent.ahead_disk=serial:upper";
+
 /** A clone answers in a tenth of a second, or in some when many start on a busy host; a cold start would be slower than this. */
 const cloneDialTimeoutMs = 15_000;
 
@@ -32,10 +35,12 @@ export function cloneShare(path: string): SharedDirectory {
   return { tag: sharedTag, path, by: "9p" };
 }
 
-/** Behind them is nothing yet. */
+/** Behind the lower one is nothing yet; on the upper one is a file system without files. */
 export function placeholders(shape: MachineShape, { lower, upper }: TemplatePlaces): Disk[] {
   if (shape === "directory") return [];
-  const disk = (id: string, path: string, readOnly: boolean): Disk => ({ id, path, readOnly, bus: "virtio-blk" });
+  const disk = (id: string, path: string, readOnly: boolean): Disk => {
+    return { id, serial: id, path, readOnly, bus: "virtio-blk" };
+  };
   return [disk("lower", lower, true), disk("upper", upper, false)];
 }
 
@@ -50,7 +55,7 @@ export function templateRequest(setting: CloneSetting, shape: MachineShape, memo
   return {
     ...common(setting),
     memoryBacking: { kind: "file", path: memory, shared: true },
-    kernelParameters: [`agent.ahead=${modules[shape].join(",")}`],
+    kernelParameters: [`agent.ahead=${modules[shape].join(",")}`, ...(shape === "layers" ? [aheadDisk] : [])],
   };
 }
 

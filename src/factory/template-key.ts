@@ -10,7 +10,7 @@ import { fileHashes, identityOf } from "./file-hash.ts";
 import type { MachineShape } from "./machine-shape.ts";
 
 /** Changes with what a template has to be like, so that one of another version of this program is none. */
-const version = 3;
+const version = 4;
 const keyLength = 16;
 
 /**
@@ -18,7 +18,7 @@ const keyLength = 16;
  * @throws KumiteError of `fileHashes`
  */
 export async function templateKey(os: Os, config: Config, shape: MachineShape, scope: string): Promise<string> {
-  const { agent } = config;
+  const { agent, runtime } = config;
   // Of these the content counts, not where they are. The VMM keeps its path: it finds firmware by that.
   const {
     kernel: _1,
@@ -33,7 +33,8 @@ export async function templateKey(os: Os, config: Config, shape: MachineShape, s
   const hashes = await fileHashes(os, config.factory.templatePath, Object.values(files));
   const content = Object.fromEntries(names.map((name, index) => [name, hashes[index]]));
   const { path: _agentPath, ...agentWay } = agent;
-  const parts = { version, scope, shape, hypervisor: config.hypervisor, content, machine, agent: agentWay };
+  const upperMiB = shape === "layers" ? runtime.rootfsImages.upperMiB : 0;
+  const parts = { version, scope, shape, upperMiB, hypervisor: config.hypervisor, content, machine, agent: agentWay };
   return sha256Hex(JSON.stringify(parts)).slice(0, keyLength);
 }
 

@@ -42,7 +42,7 @@ export interface TemplatePlaces {
   readonly used: string;
   /** What a template's shared directory is: empty. */
   readonly empty: string;
-  /** What its disks are: holes. */
+  /** What its disks are: a hole, and a file system without files, which the kernel in its memory has open. */
   readonly lower: string;
   readonly upper: string;
   /** Of the machine that becomes the template. */

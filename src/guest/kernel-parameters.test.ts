@@ -10,6 +10,7 @@ describe("the agent's kernel parameters", () => {
       containerPipeSizeBytes: defaultPipeSizeBytes,
       debugConsole: undefined,
       ahead: [],
+      aheadDisk: undefined,
       warnings: [],
     });
   });

@@ -17,6 +17,8 @@ export interface KernelParameters {
    * none of it.
    */
   readonly ahead: readonly string[];
+  /** A disk with an ext4, as the protocol names it, that the kernel is to know before; `undefined`: none. */
+  readonly aheadDisk: string | undefined;
   /** One line each, for the log. */
   readonly warnings: readonly string[];
 }
@@ -31,6 +33,7 @@ interface Draft {
   containerPipeSizeBytes: number;
   debugConsole: DebugConsole | undefined;
   ahead: readonly string[];
+  aheadDisk: string | undefined;
   readonly warnings: string[];
 }
 
@@ -76,6 +79,7 @@ export function readKernelParameters(commandLine: string): KernelParameters {
     containerPipeSizeBytes: defaultPipeSizeBytes,
     debugConsole: undefined,
     ahead: [],
+    aheadDisk: undefined,
     warnings: [],
   };
   // An expression with white space in it costs more here than all of the rest.
@@ -101,6 +105,9 @@ function apply(draft: Draft, name: string, value: string): string | undefined {
     }
     case "ahead":
       draft.ahead = value.split(",").filter((module) => module !== "");
+      return undefined;
+    case "ahead_disk":
+      draft.aheadDisk = value;
       return undefined;
     case "container_pipe_size": {
       const size = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;

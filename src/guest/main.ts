@@ -75,7 +75,7 @@ async function runMachine(): Promise<void> {
     }
     if (parameters.ahead.length > 0) {
       agent.bootRest.finish();
-      workAhead(agent, parameters.ahead);
+      await workAhead(agent, parameters);
     }
     await serveMachine(sessions, await openHostPort(), log);
   } catch (error) {

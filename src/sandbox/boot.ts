@@ -6,7 +6,7 @@ import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { BuildRequest } from "../factory/build-template.ts";
 import { startBuilder } from "../factory/builder/start-builder.ts";
-import { type CloneOutcome, cloneVm } from "../factory/clone.ts";
+import { type CloneOutcome, chooseTemplate, cloneVm, type TemplateChoice } from "../factory/clone.ts";
 import { type CloneSetting, cloneShare } from "../factory/machine-shape.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
 import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
@@ -25,6 +25,7 @@ import type { Cloning } from "./cloning.ts";
 import { livingContainers } from "./fit-machine.ts";
 import { type HostResources, takeOwnJournal } from "./host-resources.ts";
 import { bootSizeOf } from "./machine-size.ts";
+import type { MakeDisks } from "./make-container.ts";
 import { ownBacking, ownMemory } from "./own-memory.ts";
 import type { Sandbox, SandboxHost } from "./sandbox.ts";
 import { consoleFile, startContextOf } from "./start-context.ts";
@@ -39,7 +40,7 @@ export interface BootRequest {
   /** Runs beside the start of the machine, as soon as there is a tree to share with it. */
   readonly share: (tree: SharedTree) => Promise<void>;
   /** Makes the disks that the machine starts with, writing down in the journal what it makes for them. */
-  readonly disks: (journal: Journal) => Promise<MadeDisks>;
+  readonly disks: MakeDisks;
   /** Whether the machine can be one that goes on from a template. */
   readonly cloning: Cloning;
   /** Whether a container of the sandbox has, or may come to have, files of the host. */
@@ -59,6 +60,8 @@ interface MachineNeeds extends Pick<BootRequest, "cloning" | "sharing" | "rare" 
   /** Of the host, for the guest to see. */
   readonly view: string;
   readonly made: MadeDisks;
+  /** `undefined`: nobody asked for one. */
+  readonly template: TemplateChoice | undefined;
 }
 
 interface StartedMachine {
@@ -78,8 +81,9 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   sandbox.state = { phase: "starting" };
   sandbox.resources = await takeOwnJournal(host.os, host.paths);
   const { journal } = sandbox.resources;
-  const { made, tree, warm } = await makeParts(sandbox, request, journal);
-  const needs = { ...request, view: tree.view, made, warm };
+  const { tree, ...parts } = await makeParts(sandbox, request, journal, signal);
+  const needs = { ...request, ...parts, view: tree.view };
+  const { made } = parts;
   const files = async (): Promise<void> => {
     await shareSandboxMounts(host.os, tree, host.config.runtime.sandboxBindMounts);
     await request.share(tree);
@@ -92,24 +96,34 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   if (build !== undefined) makeTemplate(sandbox, build);
 }
 
-interface Parts extends Pick<MachineNeeds, "made" | "warm"> {
+interface Parts extends Pick<MachineNeeds, "made" | "warm" | "template"> {
   readonly tree: SharedTree;
 }
 
 /** What there is before the machine. A tree is made meanwhile, unless a machine that is up has one. */
-async function makeParts(sandbox: Sandbox, request: BootRequest, journal: Journal): Promise<Parts> {
+async function makeParts(
+  sandbox: Sandbox,
+  request: BootRequest,
+  journal: Journal,
+  signal: AbortSignal,
+): Promise<Parts> {
   const { host } = sandbox;
+  const choosing = choose(host, request.cloning, signal);
+  // The disks wait for it.
+  choosing.catch(() => {});
+  const emptyUpper = choosing.then((choice) => (choice?.kind === "template" ? choice.emptyUpper : undefined));
+  emptyUpper.catch(() => {});
   const newTree = () => makeSharedTree(host.os, journal, host.paths.shared);
-  const disks = request.disks(journal);
+  const disks = request.disks(journal, emptyUpper);
   try {
     if (sandbox.warm === undefined) {
       if (host.config.factory.cacheNumber > 0) host.log.info("the machine is none of the cache", { phase: "vm" });
       const [made, tree] = await together(disks, newTree());
-      return { made, warm: undefined, tree };
+      return { made, warm: undefined, tree, template: await choosing };
     }
     const made = await disks;
     const warm = await takeWarm(sandbox, sandbox.warm, request, made.disks);
-    return { made, warm, tree: warm?.tree ?? (await newTree()) };
+    return { made, warm, tree: warm?.tree ?? (await newTree()), template: await choosing };
   } catch (error) {
     // The disks are undone next: nobody must be at work on them.
     await disks.then(({ filled }) => filled).catch(() => {});
@@ -212,23 +226,35 @@ function sameMachine(one: Config, other: Config): boolean {
   return essence(one) === essence(other);
 }
 
+async function choose(
+  { os, config }: SandboxHost,
+  cloning: Cloning,
+  signal: AbortSignal,
+): Promise<TemplateChoice | undefined> {
+  switch (cloning.kind) {
+    case "off":
+      return undefined;
+    case "impossible":
+      return { kind: "none", why: cloning.why };
+    case "possible":
+      return chooseTemplate(os, { config, shape: cloning.shape, scope: cloning.scope }, signal);
+  }
+}
+
 /** Says on one line which way the machine comes, where there is a choice. */
 async function tryClone(
   { host }: Sandbox,
-  { cloning, view }: MachineNeeds,
+  { template, made, view }: MachineNeeds,
   setting: Omit<CloneSetting, "shared">,
   context: StartContext,
 ): Promise<CloneOutcome> {
   const { os, config, log } = host;
-  if (cloning.kind === "off") return { kind: "none", why: "" };
-  const outcome: CloneOutcome =
-    cloning.kind === "impossible"
-      ? { kind: "none", why: cloning.why }
-      : await cloneVm(
-          os,
-          { config, shape: cloning.shape, scope: cloning.scope, setting: { ...setting, shared: view } },
-          context,
-        );
+  if (template === undefined) return { kind: "none", why: "" };
+  // The kernel in the memory knows another file system than there is then.
+  const isCopied = template.kind === "none" || template.emptyUpper === undefined || made.isCopy;
+  const outcome: CloneOutcome = isCopied
+    ? await cloneVm(os, template, { config, setting: { ...setting, shared: view } }, context)
+    : { kind: "none", why: "the empty layer of the template could not be copied" };
   if (outcome.kind === "cloned") log.info(`the machine is a clone of template ${outcome.template}`, { phase: "vm" });
   else log.info(`the machine boots: ${outcome.why}`, { phase: "vm" });
   return outcome;

@@ -47,8 +47,11 @@ export interface Created {
 /** Puts the container's files into the tree. With a journal they leave it before the tree goes. */
 export type Share = (tree: SharedTree, journal?: Journal) => Promise<void>;
 
-/** Makes the disks that the machine is to have for the container; what it makes on the host is in the journal before. */
-export type MakeDisks = (journal: Journal) => Promise<MadeDisks>;
+/**
+ * Makes the disks that the machine is to have for the container; what it makes on the host is in the journal before.
+ * @param emptyUpper of a template, to copy
+ */
+export type MakeDisks = (journal: Journal, emptyUpper?: Promise<string | undefined>) => Promise<MadeDisks>;
 
 /** Resolves when the machine runs and the container's files and disks are in it. */
 export type Bring = (container: Container, share: Share, disks: MakeDisks, plan: StoragePlan) => Promise<void>;
@@ -90,7 +93,8 @@ export async function makeContainer(
     await shareContainer(os, tree, id, plan.rootfs, plan.mounts.volumes, journal);
     timeline.mark("share");
   };
-  const disks: MakeDisks = (journal) => makeDisks(os, workshopOf(config, journal), id, plan, signal);
+  const disks: MakeDisks = (journal, emptyUpper) =>
+    makeDisks(os, { ...workshopOf(config, journal), emptyUpper }, id, plan, signal);
   await bring(container, share, disks, plan);
   const sizeBefore = container.process.consoleSize;
   await growAndCreate(

@@ -5,7 +5,7 @@
 import type { Config } from "../config/config.ts";
 import type { PoolPlaces } from "../factory/cache/places.ts";
 import { whyNoTemplate } from "../factory/clonable.ts";
-import { type CloneOutcome, cloneVm } from "../factory/clone.ts";
+import { type CloneOutcome, chooseTemplate, cloneVm } from "../factory/clone.ts";
 import { type CloneSetting, cloneShare } from "../factory/machine-shape.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
 import type { SharedDirectory } from "../hypervisor/spec.ts";
@@ -160,5 +160,6 @@ async function clone(
   if (why !== undefined) return { kind: "none", why };
   // Who made it waits for nobody.
   const whole = { ...config, factory: { ...config.factory, template: true as const } };
-  return cloneVm(os, { config: whole, setting: { ...setting, shared }, shape: "directory", scope: "" }, context);
+  const choice = await chooseTemplate(os, { config: whole, shape: "directory", scope: "" }, context.signal);
+  return cloneVm(os, choice, { config: whole, setting: { ...setting, shared } }, context);
 }

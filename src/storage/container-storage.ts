@@ -85,6 +85,6 @@ export async function makeDisks(
   signal: AbortSignal,
 ): Promise<MadeDisks> {
   const { rootfs, rootBus, volumes } = plan;
-  const { disks, filled } = await makeRootfs(os, workshop, containerId, rootfs, rootBus, signal);
-  return { disks: [...disks, ...volumes.disks], filled };
+  const { disks, ...made } = await makeRootfs(os, workshop, containerId, rootfs, rootBus, signal);
+  return { disks: [...disks, ...volumes.disks], ...made };
 }

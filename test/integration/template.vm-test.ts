@@ -5,11 +5,12 @@ import path from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { privateDirtyMiB, privateMiBOf } from "../../bench/process-cost.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import { cloneVm } from "../../src/factory/clone.ts";
+import { chooseTemplate, cloneVm } from "../../src/factory/clone.ts";
 import { placeholders } from "../../src/factory/machine-shape.ts";
 import { templateKey } from "../../src/factory/template-key.ts";
 import { templatePlaces } from "../../src/factory/template-store.ts";
 import { usualShape } from "../../src/factory/usual-shape.ts";
+import { copySparse } from "../../src/storage/copy-file.ts";
 import type { Vm } from "../../src/vm/vm.ts";
 import { begin, execute, type Finished } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
@@ -64,8 +65,10 @@ describe("a template", onlyKumite, () => {
     const shape = await usualShape(os);
     const directory = place.path(name);
     mkdirSync(path.join(directory, "shared"), { recursive: true });
-    const holes = templatePlaces(store, await templateKey(os, loaded, shape, ""));
-    const disks = placeholders(shape, holes);
+    const places = templatePlaces(store, await templateKey(os, loaded, shape, ""));
+    const upper = path.join(directory, "upper");
+    await copySparse(os, places.upper, upper, new AbortController().signal);
+    const disks = placeholders(shape, { ...places, upper });
     const setting = { id: name, directory, shared: path.join(directory, "shared"), disks, cgroups: [] };
     const context = {
       willMake: async () => {},
@@ -73,7 +76,8 @@ describe("a template", onlyKumite, () => {
       signal: new AbortController().signal,
       log: () => {},
     };
-    const outcome = await cloneVm(os, { config: loaded, setting, shape, scope: "" }, context);
+    const choice = await chooseTemplate(os, { config: loaded, shape, scope: "" }, context.signal);
+    const outcome = await cloneVm(os, choice, { config: loaded, setting }, context);
     assert.equal(outcome.kind, "cloned", outcome.kind === "none" ? outcome.why : "");
     return (outcome as { vm: Vm }).vm;
   }

@@ -2,21 +2,39 @@
  * What an agent does before anybody has asked for it, in a machine that others will go on from: each of them is spared it.
  * It is what most containers need, whosever they are, and nothing of it is secret.
  */
+import { mountFileSystem } from "../../sys/linux/detached-mount.ts";
+import { sync } from "../../sys/linux/machine.ts";
 import { messageOf } from "../../util/errors.ts";
 import type { Agent } from "../agent.ts";
+import type { KernelParameters } from "../kernel-parameters.ts";
 import { readDeviceRules } from "../spec/device-rules.ts";
 import { Fields } from "../spec/fields.ts";
 
 /** What engines and people say about devices when they say nothing else. */
 const usualResources = { devices: [{ allow: false, access: "rwm" }] };
 
-/** @param modules of the kernel. What cannot be done is left to who needs it, and will hear why. */
-export function workAhead({ modules, sandbox, deviceFilters, log }: Agent, names: readonly string[]): void {
-  for (const name of names) modules.need(name);
+type Wish = Pick<KernelParameters, "ahead" | "aheadDisk">;
+
+/** What cannot be done is left to who needs it, and will hear why. */
+export async function workAhead(agent: Agent, { ahead, aheadDisk }: Wish): Promise<void> {
+  const { modules, sandbox, deviceFilters, log } = agent;
+  for (const name of ahead) modules.need(name);
   try {
     sandbox.makeNamespaces();
     deviceFilters.prepare(readDeviceRules(new Fields(usualResources, "linux.resources")));
+    if (aheadDisk !== undefined) await openDisk(agent, aheadDisk);
   } catch (error) {
     log.warn("something could not be done ahead", { error: messageOf(error) });
   }
+}
+
+/**
+ * A file system that the kernel has open is mounted by a fraction of what opening it takes. Nobody sees this mount, which
+ * stays: it is in no directory. What it wrote is on the disk before anybody copies that.
+ */
+async function openDisk({ modules }: Agent, disk: string): Promise<void> {
+  const { awaitDisk } = await import("../storage/disks.ts");
+  const { node } = await awaitDisk(disk, "blk", modules, new AbortController().signal);
+  mountFileSystem("ext4", node, [{ key: "noinit_itable", value: undefined }], 0);
+  sync();
 }

@@ -8,6 +8,7 @@ import type { Os } from "../../sys/os.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { toHex } from "../../util/hex.ts";
 import { together } from "../../util/together.ts";
+import { copySparse } from "../copy-file.ts";
 import { diskOf, layerBus } from "../disk-names.ts";
 import { type ImageCache, imageOf } from "./image-cache.ts";
 import type { DiskSource, LowerLayer, RootfsPlan } from "./rootfs-plan.ts";
@@ -19,6 +20,8 @@ export interface RootfsWorkshop {
   /** Of uppers on disks. Absolute; made if missing. */
   readonly upperDirectory: string;
   readonly upperMiB: number;
+  /** A file whose copies are uppers; without one they are formatted. */
+  readonly emptyUpper?: Promise<string | undefined> | undefined;
 }
 
 /** Disks that a machine can be started with. */
@@ -27,6 +30,8 @@ export interface MadeDisks {
   readonly disks: readonly Disk[];
   /** Until it resolves nobody may read or write them, in the guest neither. */
   readonly filled: Promise<void>;
+  /** The upper one is a copy of `emptyUpper`. */
+  readonly isCopy: boolean;
 }
 
 /**
@@ -53,8 +58,8 @@ export async function makeRootfs(
       if (plan.upper.kind === "memory") return whole(await lower);
       const upper = makeUpper(os, workshop, containerId, signal);
       try {
-        const [below, { disk, filled }] = await together(lower, upper);
-        return { disks: [...below, disk], filled };
+        const [below, { disk, ...made }] = await together(lower, upper);
+        return { disks: [...below, disk], ...made };
       } catch (error) {
         await upper.then(({ filled }) => filled).catch(() => {});
         throw error;
@@ -64,7 +69,7 @@ export async function makeRootfs(
 }
 
 function whole(disks: readonly Disk[]): MadeDisks {
-  return { disks, filled: Promise.resolve() };
+  return { disks, filled: Promise.resolve(), isCopy: false };
 }
 
 async function makeLower(
@@ -86,7 +91,7 @@ async function makeLower(
   }
 }
 
-interface MadeUpper extends Pick<MadeDisks, "filled"> {
+interface MadeUpper extends Omit<MadeDisks, "disks"> {
   readonly disk: Disk;
 }
 
@@ -96,15 +101,42 @@ async function makeUpper(
   containerId: string,
   signal: AbortSignal,
 ): Promise<MadeUpper> {
-  const { journal, upperMiB } = workshop;
   const path = await newUpperPath(os, workshop);
-  await placeUpperDisk(os, journal, path);
+  const made = await fillUpper(os, workshop, path, signal);
+  // It goes with the machine: what the guest flushes need not reach the medium.
+  const cache = { direct: false, noFlush: true };
+  return { disk: diskOf(containerId, "upper", { path, readOnly: false, cache }, layerBus), ...made };
+}
+
+/** Resolves when the file has its size. */
+async function fillUpper(
+  os: Os,
+  { journal, upperMiB, emptyUpper }: RootfsWorkshop,
+  path: string,
+  signal: AbortSignal,
+): Promise<Omit<MadeDisks, "disks">> {
+  await journal.record({ kind: "file", path });
+  const model = await emptyUpper;
+  if (model !== undefined && (await copied(os, model, path, signal))) {
+    return { filled: Promise.resolve(), isCopy: true };
+  }
+  await placeUpperDisk(os, path);
   const filled = formatUpperDisk(os, { path, sizeMiB: upperMiB }, signal);
   // Whoever has the disk waits for it later.
   filled.catch(() => {});
-  // It goes with the machine: what the guest flushes need not reach the medium.
-  const cache = { direct: false, noFlush: true };
-  return { disk: diskOf(containerId, "upper", { path, readOnly: false, cache }, layerBus), filled };
+  return { filled, isCopy: false };
+}
+
+/** Not of a template that was removed meanwhile. Nothing is left of a copy that failed. */
+async function copied(os: Os, from: string, to: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await copySparse(os, from, to, signal);
+    return true;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    if ((await os.files.linkStatus(to)) !== undefined) await os.files.removeFile(to);
+    return false;
+  }
 }
 
 async function newUpperPath(os: Os, { upperDirectory }: RootfsWorkshop): Promise<string> {

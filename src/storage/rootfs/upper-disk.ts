@@ -2,7 +2,6 @@
  * The upper layer of one container as a disk: an empty ext4 in a sparse file. It is thrown away with the machine, so it
  * has no journal, and grows with what is written.
  */
-import type { Journal } from "../../persist/journal.ts";
 import type { Os } from "../../sys/os.ts";
 import { runTool } from "../host-tool.ts";
 import { layerDiskBytes } from "./image-cache.ts";
@@ -15,9 +14,8 @@ const timeoutMs = 60_000;
 /** For the guest's kernel, which would write the tables in the background. */
 export const upperMountOptions: readonly string[] = ["noinit_itable"];
 
-/** Of the size of all disks of layers, and empty. @throws SystemError; the file is in the journal */
-export async function placeUpperDisk(os: Os, journal: Pick<Journal, "record">, path: string): Promise<void> {
-  await journal.record({ kind: "file", path });
+/** Of the size of all disks of layers, and empty. @throws SystemError */
+export async function placeUpperDisk(os: Os, path: string): Promise<void> {
   await os.files.write(path, "", { exclusive: true });
   await os.files.resize(path, layerDiskBytes);
 }
