@@ -84,6 +84,7 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   const { tree, ...parts } = await makeParts(sandbox, request, journal, signal);
   const needs = { ...request, ...parts, view: tree.view };
   const { made } = parts;
+  host.timeline.mark("disks");
   const files = async (): Promise<void> => {
     await shareSandboxMounts(host.os, tree, host.config.runtime.sandboxBindMounts);
     await request.share(tree);

@@ -39,7 +39,8 @@ const shimSteps: Steps = [
   ["request", "gets and checks the request"],
 ];
 const machineSteps: Steps = [
-  ["accelerator", "runs hooks, chooses the accelerator"],
+  ["disks", "runs hooks, makes disks and shared tree"],
+  ["accelerator", "chooses the accelerator"],
   ["virtiofsd", "starts virtiofsd"],
   ["qemu", "starts QEMU"],
   ["agent", "boots, until the agent answers"],
