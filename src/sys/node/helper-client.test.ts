@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { eventually } from "../../../test/support/eventually.ts";
 import { testInstallRoot } from "../../../test/support/node-os.ts";
-import { isSystemError } from "../../util/errors.ts";
+import { isKumiteError, isSystemError } from "../../util/errors.ts";
 import { HelperClient } from "./helper-client.ts";
 
 const launcher = join(testInstallRoot, "kumite");
@@ -46,6 +46,15 @@ describe("the helper of a Node process", () => {
     await noneLeft();
     assert.equal(await client.signal(nobody, 0), false);
     await noneLeft();
+  });
+
+  it("that is not installed any more is no answer to a call", async () => {
+    const client = new HelperClient(join(directory, "gone/kumite"), { idleMs: 10 });
+    await assert.rejects(client.unmount(directory, true), (error) => {
+      assert.ok(isKumiteError(error, "install/incomplete"), String(error));
+      assert.match(error.message, /gone\/kumite cannot be started: .*ENOENT|no such file/i);
+      return true;
+    });
   });
 
   it("stays as long as a lock is held", async () => {

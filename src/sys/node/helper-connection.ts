@@ -4,7 +4,7 @@
  */
 import { ByteReader } from "../../util/byte-reader.ts";
 import { type Deferred, deferred } from "../../util/deferred.ts";
-import { SystemError } from "../../util/errors.ts";
+import { isSystemError, KumiteError, SystemError } from "../../util/errors.ts";
 import { signalNumbers } from "../../util/signals.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { type HelperCall, type HelperResponse, helperDescriptor, maxLineBytes } from "../helper/protocol.ts";
@@ -31,6 +31,9 @@ export class HelperConnection {
       env: {},
       descriptors: { [helperDescriptor]: { kind: "stream" } },
       parentDeathSignal: sigkill,
+    }).catch((error: unknown) => {
+      // Whoever made the call would take it for an answer: that there is no such mount, for example.
+      throw isSystemError(error, "ENOENT", "ENOTDIR", "EACCES", "ENOEXEC") ? noHelper(launcher, error) : error;
     });
     return new HelperConnection(helper, helper.streams.get(helperDescriptor) as ByteStream);
   }
@@ -102,6 +105,13 @@ export class HelperConnection {
     for (const waiting of this.#pending.values()) waiting.reject(lostError());
     this.#pending.clear();
   }
+}
+
+function noHelper(launcher: string, cause: SystemError): KumiteError {
+  return new KumiteError("install/incomplete", `${launcher} cannot be started: ${cause.message}`, {
+    hint: "install Kumite again; `delete --force` then removes what is still there",
+    cause,
+  });
 }
 
 function lostError(): SystemError {
