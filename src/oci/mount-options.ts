@@ -50,11 +50,14 @@ export const mountSuperblockWords = ["sync", "dirsync", "lazytime", "mand", "ive
 /** They ask for what is the case anyway. */
 export const mountPlainWords = ["async", "defaults", "loud", "noiversion", "nolazytime", "nomand", "silent"] as const;
 
-/** What only the runtime can do; they may have a value. */
-export const mountExtensionWords = ["tmpcopyup", "notmpcopyup", "copy-symlink", "idmap", "ridmap"] as const;
+/** Of a bind: where its source is a link, the container gets a link with the same text. */
+export const copySymlink = "copy-symlink";
 
-/** Known in order to be refused with their name, or told to be without effect. */
-const notImplemented: ReadonlySet<string> = new Set(["copy-symlink", "idmap", "ridmap"]);
+/** What only the runtime can do; they may have a value. */
+export const mountExtensionWords = ["tmpcopyup", "notmpcopyup", copySymlink, "idmap", "ridmap"] as const;
+
+/** Known in order to be refused with their name. */
+const notImplemented: ReadonlySet<string> = new Set(["idmap", "ridmap"]);
 
 /** Whether the runtime knows the word; any other is the file system's. */
 export function isKnownMountOption(word: string): boolean {

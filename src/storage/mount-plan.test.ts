@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -68,6 +68,23 @@ describe("the plan of a container's mounts", () => {
       { destination: "/data", type: "bind", source: `${guestDirectory}/volume-1`, options },
       { destination: "/etc/hosts", type: "bind", source: `${guestDirectory}/volume-2`, options: ["bind"] },
     ]);
+  });
+
+  it("leaves a link to the guest that is to be copied, and shares what is none", async () => {
+    await symlink("../to/nowhere", path.join(place, "link"));
+    const options = ["rbind", "copy-symlink"];
+    const { volumes, guestMounts } = await plan([
+      { destination: "/link", type: "bind", source: "link", options },
+      { destination: "/etc/hosts", type: "bind", source: "hosts", options },
+    ]);
+    assert.deepEqual(guestMounts, [
+      { destination: "/link", type: "bind", source: "../to/nowhere", options },
+      { destination: "/etc/hosts", type: "bind", source: `${guestDirectory}/volume-1`, options: ["rbind"] },
+    ]);
+    assert.deepEqual(
+      volumes.map(({ source }) => source),
+      [`${place}/hosts`],
+    );
   });
 
   it("knows a bind by its options alone, and takes the last word on writing", async () => {

@@ -4,7 +4,7 @@
  */
 import type { Bundle } from "../oci/bundle.ts";
 import { isBindMount, isReadOnlyMount } from "../oci/mount.ts";
-import { isKnownMountOption } from "../oci/mount-options.ts";
+import { copySymlink, isKnownMountOption } from "../oci/mount-options.ts";
 import type { OciMount } from "../oci/spec.ts";
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
@@ -129,11 +129,14 @@ async function place(
   if (!isBindMount(mount)) return placeNewMount(bundle, id, mount, index);
   const source = resolvePath(bundle.path, requireSource(bundle, mount, index));
   const destination = normalizePath(`/${mount.destination}`);
+  const beneath = writtenAbove(abilities.guestWritten ?? [], source);
+  // What a guest can write says nothing about other files of the host: it is shared with care, or not at all.
+  const link = beneath === undefined && options.includes(copySymlink) ? await linkTextOf(os, source) : undefined;
+  if (link !== undefined) return { kind: "guest", mount: { ...mount, type: "bind", source: link } };
   // The guest's own: what the host has there says nothing about the virtual machine.
   if (isBelow("/proc", source) || isBelow("/sys", source)) return { kind: "guest", mount: bindOf(mount, source) };
   const { kind, deviceNumber } = await lookAt(os, bundle, index, source);
   if (destination === "/dev/shm") return placeSharedMemory(os, bundle, mount, index, source);
-  const beneath = writtenAbove(abilities.guestWritten ?? [], source);
   // The guest may have made it itself, for any device of the host.
   if (beneath !== undefined && (kind === "disk" || kind === "device")) throw notTrusted(bundle, index, source, beneath);
   if (kind === "disk" && abilities.disks) {
@@ -251,9 +254,15 @@ async function capacityOf(os: Os, bundle: Bundle, index: number, source: string)
 
 /** The same mount with a source in the guest. */
 function bindOf(mount: OciMount, source: string): OciMount {
-  const options = mount.options ?? [];
+  const options = (mount.options ?? []).filter((word) => word !== copySymlink);
   const isMarked = options.includes("bind") || options.includes("rbind");
   return { ...mount, type: "bind", source, options: isMarked ? options : ["rbind", ...options] };
+}
+
+/** `undefined` for what is no link. */
+async function linkTextOf(os: Os, path: string): Promise<string | undefined> {
+  const status = await os.files.linkStatus(path).catch(() => undefined);
+  return status?.kind === "symlink" ? os.files.readLink(path) : undefined;
 }
 
 function requireSource(bundle: Bundle, mount: OciMount, index: number): string {

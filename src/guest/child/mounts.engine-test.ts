@@ -143,6 +143,16 @@ describe("a mount of a container", () => {
     );
   });
 
+  it("that copies a link makes that link, once, in its turn", async () => {
+    await using agent = await startAgent();
+    const link: Mount = { ...bind("/over/a/link", "rbind", "copy-symlink"), source: "../to/no where" };
+    const script = "readlink /over/a/link; test -e /a; echo $?";
+    assert.equal(await seen(agent, script, tmpfs("/over"), link, link), "../to/no where\n1");
+    await os.files.write(`${agent.shared}/box/rootfs/file`, "", { mode: 0o644 });
+    const taken = await refusal(agent, { ...link, destination: "/file" });
+    assert.ok(taken.includes("linking /file") && taken.includes("file exists"), taken);
+  });
+
   it("has a destination that is taken from the root when it is relative", async () => {
     await using agent = await startAgent();
     assert.equal(await seen(agent, "stat -c %a /deep/er", tmpfs("deep//er/.", "mode=711")), "711");

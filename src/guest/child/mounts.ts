@@ -3,12 +3,14 @@
  * of a destination that was resolved once.
  */
 import { cloneMountOf, mountFileSystem } from "../../sys/linux/detached-mount.ts";
+import { readlink, symlink } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
-import { openWithoutLinks } from "../../sys/linux/in-root.ts";
+import { makeDirectoriesInRoot, openWithoutLinks } from "../../sys/linux/in-root.ts";
 import { attachMount, fileSystemTypeOf, mount_setattr, PROC_SUPER_MAGIC } from "../../sys/linux/mount.ts";
 import { O_PATH } from "../../sys/linux/open-flags.ts";
 import { fileType, fstat, S_IFDIR } from "../../sys/linux/stat.ts";
-import { SystemError } from "../../util/errors.ts";
+import { isSystemError, SystemError } from "../../util/errors.ts";
+import { baseName, dirName } from "../../util/path.ts";
 import { idOutside } from "../spec/id-mappings.ts";
 import { mountAttribute } from "../spec/mount-options.ts";
 import type {
@@ -19,12 +21,15 @@ import type {
   NewMountPlan,
   Propagation,
   RemountPlan,
+  SymlinkPlan,
   UserNamespacePlan,
 } from "../spec/plan.ts";
 import { copyTree } from "./copy-tree.ts";
-import type { MountRoot, MountTarget } from "./mount-target.ts";
+import { directoryMode, type MountRoot, type MountTarget } from "./mount-target.ts";
 import { setPropagation } from "./rootfs.ts";
 import { step } from "./step.ts";
+
+type RealMountPlan = Exclude<MountPlan, SymlinkPlan>;
 
 const none: AttributeChange = { set: 0, clear: 0 };
 
@@ -38,6 +43,10 @@ export function mountAll(root: MountRoot, plans: readonly MountPlan[], user?: Us
   const unsealed: { readonly mount: number; readonly destination: string }[] = [];
   for (const plan of plans) {
     const { destination } = plan;
+    if (plan.kind === "symlink") {
+      step(`linking ${destination}`, () => linkOnce(root.fd, plan));
+      continue;
+    }
     const mount = step(`mounting ${destination}`, () => mountOne(root, plan, user));
     if (sealedLate(plan)) unsealed.push({ mount, destination });
     else closeQuietly(mount);
@@ -50,12 +59,12 @@ export function mountAll(root: MountRoot, plans: readonly MountPlan[], user?: Us
   };
 }
 
-function sealedLate(plan: MountPlan): boolean {
+function sealedLate(plan: RealMountPlan): boolean {
   return plan.kind === "new" && plan.fstype === "tmpfs" && (plan.attributes.set & mountAttribute.readonly) !== 0;
 }
 
 /** The descriptor of the mount; the caller closes it. */
-function mountOne(root: MountRoot, plan: MountPlan, user: UserNamespacePlan | undefined): number {
+function mountOne(root: MountRoot, plan: RealMountPlan, user: UserNamespacePlan | undefined): number {
   switch (plan.kind) {
     case "bind":
       return mountBind(root, plan);
@@ -114,6 +123,28 @@ function withIdsOutside(
     if (outside === undefined) throw new SystemError("EINVAL", "mount", `${key}=${value}`);
     return { key, value: String(outside) };
   });
+}
+
+/** In a root that was used before the link may be there already. */
+function linkOnce(root: number, { destination, text }: SymlinkPlan): void {
+  const parent = makeDirectoriesInRoot(root, dirName(destination), directoryMode);
+  try {
+    symlink(text, baseName(destination), parent);
+  } catch (error) {
+    if (!isSystemError(error, "EEXIST") || linkAt(parent, baseName(destination)) !== text) throw error;
+  } finally {
+    closeQuietly(parent);
+  }
+}
+
+/** `undefined` for what is no link. */
+function linkAt(directory: number, name: string): string | undefined {
+  try {
+    return readlink(name, directory);
+  } catch (error) {
+    if (isSystemError(error, "EINVAL")) return undefined;
+    throw error;
+  }
 }
 
 function remount(root: MountRoot, plan: RemountPlan): number {

@@ -1,4 +1,5 @@
 /** `mounts` of the OCI specification. Pure; destinations are resolved where they are mounted. */
+import { copySymlink } from "../../oci/mount-options.ts";
 import { normalizePath } from "../../util/path.ts";
 import { type Fields, unsupported, wrong } from "./fields.ts";
 import { isSuperblockWord, readMountOptions } from "./mount-options.ts";
@@ -13,12 +14,17 @@ function readMount(fields: Fields, notApplied: (phrase: string) => void): MountP
   const options = readMountOptions(fields.texts("options"));
   const type = fields.text("type") ?? "";
   const source = fields.text("source") ?? "";
+  const isBind = options.bind !== "none" || type === "bind";
+  // The host asks for it where it has a link, whose text the source is then.
+  if (isBind && !options.remount && options.extensions.includes(copySymlink)) {
+    if (source === "") throw wrong(fields.key("source"), "is missing: it is what the link says");
+    return { kind: "symlink", destination, text: source };
+  }
   const copyUp = readExtensions(fields, options.extensions, type, (word) =>
     notApplied(`mount option ${word} on ${destination}`),
   );
   const { attributes, recursiveAttributes, propagation } = options;
   const base = { destination, attributes, recursiveAttributes, propagation };
-  const isBind = options.bind !== "none" || type === "bind";
   const stray = options.parameters.find(({ key }) => !isSuperblockWord(key));
   if (options.remount) {
     if (stray === undefined) return { ...base, kind: "remount" };

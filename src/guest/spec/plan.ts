@@ -104,7 +104,7 @@ export interface NamespaceJoin {
   readonly path: string;
 }
 
-export type MountPlan = BindMountPlan | NewMountPlan | RemountPlan;
+export type MountPlan = BindMountPlan | NewMountPlan | RemountPlan | SymlinkPlan;
 
 interface MountPlanBase {
   /** Absolute, inside the container. */
@@ -137,6 +137,15 @@ export interface NewMountPlan extends MountPlanBase {
 /** New attributes for what is mounted at the destination already. */
 export interface RemountPlan extends MountPlanBase {
   readonly kind: "remount";
+}
+
+/** No mount: a link of the host, with its text, at a mount's place and in its turn. */
+export interface SymlinkPlan {
+  readonly kind: "symlink";
+  /** Absolute, inside the container. */
+  readonly destination: string;
+  /** What the link says; whoever follows it finds it in the container. */
+  readonly text: string;
 }
 
 /** MOUNT_ATTR_* to be set and cleared, as mount_setattr(2) takes them. */
