@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import * as v from "valibot";
 import { readContainer } from "../guest/spec/container.ts";
@@ -43,6 +44,7 @@ const schema = v.strictObject({
     netDevices: enabled,
   }),
   annotations: v.record(v.string(), v.string()),
+  potentiallyUnsafeConfigAnnotations: texts,
 });
 
 describe("the features document", () => {
@@ -54,7 +56,8 @@ describe("the features document", () => {
 
   it("lists nothing twice", () => {
     const { hooks, mountOptions, linux } = document;
-    for (const list of [hooks, mountOptions, linux.namespaces, linux.capabilities]) {
+    const { potentiallyUnsafeConfigAnnotations: unsafe } = document;
+    for (const list of [hooks, unsafe, mountOptions, linux.namespaces, linux.capabilities]) {
       assert.equal(new Set(list).size, list.length);
     }
   });
@@ -80,6 +83,27 @@ describe("the features document", () => {
       }
     });
     assert.deepEqual([...document.linux.namespaces].sort(), made.sort());
+  });
+
+  it("lists every annotation that the source asks for, by its name or by a prefix that ends in a dot", async () => {
+    const source = new URL("../", import.meta.url);
+    const files = await readdir(source, { recursive: true });
+    const texts = await Promise.all(
+      files
+        .filter((file) => file.endsWith(".ts") && !/[.-]test(ing)?\.ts$/.test(file))
+        .map((file) => readFile(new URL(file, source), "utf8")),
+    );
+    const asked = texts.flatMap((text) => [...text.matchAll(/"(io\.(?:kata|kube|kumite)[\w./-]*)"/g)]);
+    const names = asked.map(([, name = ""]) => name).filter((name) => !/^io\.kumite\.(version|commit)$/.test(name));
+    const { potentiallyUnsafeConfigAnnotations: listed } = document;
+    // A prefix of the source's own stands for the names that are made with it.
+    const covers = (name: string) => (one: string) =>
+      one === name || (one.endsWith(".") && name.startsWith(one)) || (name.endsWith("-") && one.startsWith(name));
+    assert.deepEqual(
+      names.filter((name) => !listed.some(covers(name))),
+      [],
+    );
+    assert.ok(names.length >= 10, names.join());
   });
 
   it("lists mount options that the guest applies, and none that it refuses", () => {

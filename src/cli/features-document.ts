@@ -2,9 +2,14 @@
  * What this runtime supports, in the form of the OCI runtime specification (features.md). Pure data: what is accepted
  * without effect is not listed as supported.
  */
+import { configAnnotations } from "../config/annotations.ts";
+import { namespaceAnnotations } from "../factory/template-scope.ts";
 import { capabilityNames } from "../oci/capabilities.ts";
+import { roleAnnotations } from "../oci/container-role.ts";
 import { supportedMountOptions } from "../oci/mount-options.ts";
+import { rootfsAnnotation } from "../oci/rootfs-annotation.ts";
 import { ociVersion } from "../oci/state.ts";
+import { sizeAnnotations } from "../sandbox/static-sizing.ts";
 import { actions, architectures, filterFlags, operators } from "../seccomp/actions.ts";
 
 /** What is installed. */
@@ -40,5 +45,12 @@ export function featuresDocument({ version, commit }: FeaturesSource): Record<st
       netDevices: { enabled: false },
     },
     annotations: { "io.kumite.version": version, "io.kumite.commit": commit },
+    potentiallyUnsafeConfigAnnotations: [
+      rootfsAnnotation,
+      configAnnotations,
+      ...roleAnnotations,
+      ...sizeAnnotations,
+      ...namespaceAnnotations,
+    ].sort(),
   };
 }

@@ -20,7 +20,9 @@ import { annotatedKeys, hypervisorKeys } from "./tables.ts";
 
 export type Annotations = Readonly<Record<string, string>>;
 
-const prefix = "io.katacontainers.";
+/** Ends in a dot: all that begin so. */
+export const configAnnotations = "io.katacontainers.";
+const prefix = configAnnotations;
 const hypervisorPrefix = `${prefix}config.hypervisor.`;
 const configPath = `${prefix}config_path`;
 /** They say something to others, or what they say is found out otherwise. */

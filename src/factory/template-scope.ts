@@ -2,7 +2,10 @@
 import type { FactoryConfig } from "../config/config.ts";
 
 /** What pod engines call the namespace of a pod: containerd, CRI-O. */
-const namespaceAnnotations = ["io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri-o.Namespace"];
+export const namespaceAnnotations: readonly string[] = [
+  "io.kubernetes.cri.sandbox-namespace",
+  "io.kubernetes.cri-o.Namespace",
+];
 
 /**
  * What goes into a template's key: requests with another one get another template.

@@ -22,6 +22,9 @@ export type ContainerRole =
 const typeKeys = ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType", "io.kubernetes.docker.type"];
 const sandboxIdKeys = ["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID", "io.kubernetes.sandbox.id"];
 
+/** What is asked for here. */
+export const roleAnnotations: readonly string[] = [...typeKeys, ...sandboxIdKeys];
+
 const typeValues: ReadonlyMap<string, "pod_sandbox" | "pod_container"> = new Map([
   ["sandbox", "pod_sandbox"],
   ["podsandbox", "pod_sandbox"],

@@ -6,6 +6,9 @@ import type { OciResources } from "../oci/spec.ts";
 import { type Demand, demandOf, type SizingBase, sizeSandbox } from "./sizing.ts";
 
 const prefix = "io.kubernetes.cri.sandbox-";
+const names = { period: "cpu-period", quota: "cpu-quota", shares: "cpu-shares", memory: "memory" } as const;
+/** What is asked for here. */
+export const sizeAnnotations: readonly string[] = Object.values(names).map((name) => `${prefix}${name}`);
 const sharesPerCpu = 1024;
 
 export interface StaticSizing {
@@ -28,9 +31,9 @@ export function staticPodSizing(base: SizingBase, annotations: Readonly<Record<s
     notices.push(`annotation ${prefix}${name} is ${JSON.stringify(text.slice(0, 40))} and no integer: 0 is used`);
     return 0;
   };
-  const [cpuPeriodUs, cpuQuotaUs] = [read("cpu-period"), read("cpu-quota")];
-  const shares = read("cpu-shares");
-  const demand: Demand = { id: "pod", cpuPeriodUs, cpuQuotaUs, memoryBytes: read("memory") };
+  const [cpuPeriodUs, cpuQuotaUs] = [read(names.period), read(names.quota)];
+  const shares = read(names.shares);
+  const demand: Demand = { id: "pod", cpuPeriodUs, cpuQuotaUs, memoryBytes: read(names.memory) };
   // Without a quota the shares are the only thing that tells how large the pod is meant to be.
   const fromShares = cpuQuotaUs < 0 && shares > 0 ? Math.ceil(shares / sharesPerCpu) : 0;
   return { ...staticSizing(base, demand, fromShares), notices };
