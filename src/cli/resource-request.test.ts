@@ -23,6 +23,19 @@ describe("the resources of an update", () => {
     });
   });
 
+  it("have a place for each flag of its own", async () => {
+    const places = new Map<string, string>();
+    for (const flag of resourceFlags) {
+      if (flag.name === "resources" || "refused" in flag) continue;
+      const entries = Object.entries(await read(`--${flag.name}=1`)) as [string, Record<string, unknown>][];
+      const set = entries.flatMap(([section, values]) => Object.keys(values).map((key) => `${section}.${key}`));
+      assert.equal(set.length, 1, flag.name);
+      places.set(flag.name, set.join());
+    }
+    assert.equal(places.get("cpu-shares"), places.get("cpu-share"));
+    assert.equal(new Set(places.values()).size, places.size - 1);
+  });
+
   it("are refused with the name of the flag, or of the file", async () => {
     const refused =
       (code: "usage/invalid" | "oci/unsupported" | "oci/bundle-invalid", text: RegExp) => (error: unknown) =>

@@ -196,6 +196,14 @@ describe("mounts", () => {
   });
 });
 
+describe("what a virtual machine cannot have of the host", () => {
+  it("is told to be without effect: parts of the processor, interfaces, nodes of memory", () => {
+    const linux = { intelRdt: {}, netDevices: { eth0: {} }, memoryPolicy: { mode: "MPOL_BIND" }, mountLabel: "x" };
+    const names = ["linux.intelRdt", "linux.netDevices", "linux.memoryPolicy", "linux.mountLabel"];
+    assert.deepEqual(read(minimal({ linux })).notApplied, names);
+  });
+});
+
 describe("a process", () => {
   it("has the capabilities it names, and an unknown one grants nothing", () => {
     const capabilities = { bounding: ["CAP_KILL", "cap_chown", "CAP_FUTURE"], effective: ["CAP_KILL"] };

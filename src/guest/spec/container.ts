@@ -60,7 +60,8 @@ export function readContainer(document: unknown, containerId: string): Container
 }
 
 function noteUnapplied(linux: Fields | undefined, note: (phrase: string) => void): void {
-  if (linux?.has("intelRdt")) note("linux.intelRdt");
+  // The last two are of later versions of the specification.
+  for (const name of ["intelRdt", "netDevices", "memoryPolicy"]) if (linux?.has(name)) note(`linux.${name}`);
   if (linux?.text("mountLabel")) note("linux.mountLabel");
 }
 

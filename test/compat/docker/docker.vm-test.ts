@@ -89,7 +89,7 @@ describe("docker", () => {
       assert.match(finished.stdout.trim().replaceAll("\n", " "), wanted, show(finished));
     });
 
-    it("keeps a container in the background: logs, exec, top, stats, pause, update, stop with its grace", async () => {
+    it("keeps a container in the background: logs, exec, top, stats, update, cp, commit, pause, stop with its grace", async () => {
       const script = "trap 'echo asked; exit 3' TERM; echo up; while :; do sleep 0.1; done";
       const id = await docker.start([], ["sh", "-c", script]);
       await logs(id, "up\n");
@@ -114,6 +114,16 @@ describe("docker", () => {
       await docker.must(["update", "--memory", "48m", "--memory-swap", "48m", id]);
       if (onlyKumite.skip === false)
         assert.equal(await docker.ask(["exec", id, "cat", "/sys/fs/cgroup/memory.max"]), String(48 * 1024 * 1024));
+      const [from, to] = [path.join(docker.directory, "from"), path.join(docker.directory, "to")];
+      await writeFile(from, "copied\n");
+      await docker.must(["cp", from, `${id}:/kept`]);
+      assert.equal(await docker.ask(["exec", id, "cat", "/kept"]), "copied");
+      await docker.must(["cp", `${id}:/etc/passwd`, to]);
+      assert.match(await readFile(to, "utf8"), /^user:x:1000:1000/m);
+      await docker.must(["commit", id, "committed"]);
+      const again = ["run", "--rm", "--network", "none", "--init", "committed", "cat", "/kept"];
+      assert.equal(await docker.ask(again), "copied");
+      await docker.must(["rmi", "committed"]);
       await docker.must(["pause", id]);
       assert.equal(await docker.ask(["inspect", "--format", "{{.State.Status}}", id]), "paused");
       await docker.must(["unpause", id]);

@@ -109,9 +109,20 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
-    title: "--security-opt seccomp=unconfined",
-    flags: () => ["--security-opt", "seccomp=unconfined"],
-    facts: { seccomp: { command: "grep Seccomp: /proc/self/status", wanted: /\t0$/ } },
+    title: "--security-opt seccomp=unconfined, mask, unmask",
+    flags: () =>
+      ["seccomp=unconfined", "mask=/etc/passwd:/proc/sys/kernel", "unmask=/proc/kcore"].flatMap((option) => [
+        "--security-opt",
+        option,
+      ]),
+    facts: {
+      seccomp: { command: "grep Seccomp: /proc/self/status", wanted: /\t0$/ },
+      "masked file": { command: "wc -c </etc/passwd", wanted: /^0$/ },
+      "masked directory": { command: "ls /proc/sys/kernel | wc -l", wanted: /^0$/ },
+      // What is masked is a null device.
+      unmasked: { command: "test -f /proc/kcore && echo file", wanted: /^file$/ },
+      "still masked": { command: "test -f /proc/keys || echo none", wanted: /^none$/ },
+    },
   },
 ];
 
