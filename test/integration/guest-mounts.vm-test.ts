@@ -19,6 +19,7 @@ say given "$(stat -c '%a %u %g' /given)"
 say closed "$(touch /closed/x 2>&1; cat /closed/in)"
 say relative "$(options /some/where)"
 say dangling "$(cat /run/resolve)"
+say resized "$(df -k /given | awk 'NR == 2 {print $2}')"
 say hidden "$(head -c 10 /etc/hidden | wc -c; echo x >/etc/hidden && echo taken)"
 say laid "$(cat /laid/below; echo changed >/laid/below; cat /laid/below)"
 say attributes "$(options /attributes)"
@@ -97,6 +98,7 @@ describe("the mounts of a container", () => {
         bind("/etc/hidden", "/dev/null"),
         bind("/data", data),
         { destination: "/laid", type: "overlay", source: "overlay", options: overlay },
+        { destination: "/given", type: "tmpfs", source: "tmpfs", options: ["remount", "size=192k", "mode=1750"] },
         tmpfs("/attributes", "nosuid", "nodev", "noexec", "noatime", "ro"),
       );
       config.hooks = {
@@ -116,6 +118,7 @@ describe("the mounts of a container", () => {
   it("of tmpfs begin with a copy when asked to", () => assert.equal(fact("copied"), "was here;755 0;640 0"));
   it("of tmpfs have the mode of what they cover", () => assert.equal(fact("kept"), "751"));
   it("of tmpfs have the mode and owner they are given", () => assert.equal(fact("given"), "1750 7 8"));
+  it("of tmpfs have the size that a remount gives them", () => assert.equal(fact("resized"), "192"));
   it("of tmpfs are read-only after mount points were made in them", () => {
     assert.match(fact("closed"), /Read-only file system;one$/);
   });

@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { shell } from "../support/bundle.ts";
 import { describe as show, succeed } from "../support/command.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
-import { Workplace } from "../support/workplace.ts";
+import { isKumite, Workplace } from "../support/workplace.ts";
 
 const first = 100_000;
 const mappings = [{ containerID: 0, hostID: first, size: 65_536 }];
@@ -37,6 +37,7 @@ describe("a container in a user namespace", () => {
       config.linux.uidMappings = mappings;
       config.linux.gidMappings = mappings;
       config.mounts.push({ destination: "/volume", type: "bind", source: volume, options: ["rbind", "rw"] });
+      if (isKumite) config.mounts.push({ destination: "/cg", type: "cgroup", source: "cgroup", options: ["rw"] });
       const needed = ["CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"];
       config.process.capabilities = {
         bounding: needed,
@@ -56,6 +57,13 @@ describe("a container in a user namespace", () => {
     assert.equal(asUser.stdout.trim(), namespace, show(asUser));
     const unknown = await place.runtime(["exec", "--user", "70000", id, "true"]);
     assert.match(unknown.stderr, /process\.user\.uid is not mapped/);
+    if (isKumite) {
+      const divide =
+        "cd /cg; mkdir below && echo $$ >below/cgroup.procs && grep ^0: /proc/self/cgroup; stat -c %u . pids.max; echo 5 >pids.max";
+      const divided = await place.runtime(["exec", id, "sh", "-c", divide]);
+      assert.match(divided.stdout, /^0::\/below\n0\n65534\n$/, show(divided));
+      assert.match(divided.stderr, /Permission denied/);
+    }
     await place.must(["delete", "--force", id]);
     assert.equal((await stat(path.join(volume, "users"))).uid, first + 33);
     assert.equal((await stat(path.join(bundle.rootfs, "report"))).uid, first);

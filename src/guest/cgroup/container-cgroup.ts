@@ -1,5 +1,5 @@
 /** The cgroup of one container: made with its limits before anything runs in it, emptied and removed after. */
-import { DT_DIR, openDirectory, readdir, rmdir } from "../../sys/linux/directory.ts";
+import { chown, DT_DIR, openDirectory, readdir, rmdir } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isKumiteError, isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
@@ -28,13 +28,14 @@ export class ContainerCgroup {
   }
 
   /** @throws KumiteError `cgroup/failed`; nothing is left then */
-  static create(hierarchy: Hierarchy, { path, settings }: CgroupPlan, options: SettingOptions): ContainerCgroup {
+  static create(hierarchy: Hierarchy, { path, settings, owner }: CgroupPlan, options: SettingOptions): ContainerCgroup {
     const directory = `${cgroupRoot}${path}`;
     try {
       const fitting = fitToMachine(settings, options.notApplied);
       const isNew = hierarchy.makeCgroup(path, controllersOf(settings));
       if (!isNew && isUsed(directory)) throw inUse(path);
       for (const setting of fitting) applySetting(directory, setting, options);
+      if (owner !== undefined) delegate(directory, owner);
       return new ContainerCgroup(hierarchy, directory);
     } catch (error) {
       hierarchy.removeEmpty(directory);
@@ -97,6 +98,25 @@ export class ContainerCgroup {
     this.#removed = true;
     closeQuietly(this.fd);
     this.#hierarchy.removeEmpty(dirName(this.directory));
+  }
+}
+
+/** What the kernel says that may be somebody's with the directory. Limits are not: they stay the agent's. */
+const delegated = "/sys/kernel/cgroup/delegate";
+
+function delegate(directory: string, owner: number): void {
+  chown(directory, owner, -1);
+  for (const file of readFileText(delegated).split("\n")) {
+    if (file !== "") chownIfPresent(`${directory}/${file}`, owner);
+  }
+}
+
+/** Not every cgroup has all of them. */
+function chownIfPresent(path: string, owner: number): void {
+  try {
+    chown(path, owner, -1);
+  } catch (error) {
+    if (!isSystemError(error, "ENOENT")) throw error;
   }
 }
 

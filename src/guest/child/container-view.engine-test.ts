@@ -188,6 +188,20 @@ describe("what a container sees", () => {
     );
   });
 
+  it("is its own cgroup to divide further, if that is mounted for it to write to, but not to widen", async () => {
+    await using agent = await startAgent();
+    const cgroup = (...options: string[]) => ({ destination: "/cg", type: "cgroup", source: "cgroup", options });
+    const script =
+      "cd /cg; mkdir below && echo 0 > below/cgroup.procs && grep ^0: /proc/self/cgroup; { echo 5 > cgroup.max.depth; } 2>/dev/null || cat cgroup.max.depth; " +
+      "stat -c %u . cgroup.procs cgroup.subtree_control cgroup.max.depth";
+    const changes = { process: { user: { uid: 1000, gid: 1000 } } };
+    assert.equal(
+      await seen(agent, script, { ...changes, mounts: [cgroup("rw")] }),
+      "0::/below\nmax\n1000\n1000\n1000\n0",
+    );
+    assert.equal(await seen(agent, "stat -c %u /cg", { ...changes, mounts: [cgroup("ro")] }), "0");
+  });
+
   it("are its resource limits and its place in line when memory runs out", async () => {
     await using agent = await startAgent();
     const rlimits = [{ type: "RLIMIT_NOFILE", soft: 100, hard: 200 }];
@@ -206,8 +220,10 @@ describe("what a container sees", () => {
     const script = 'awk \'$5 == "/" || $5 == "/data" {print $5, $7}\' /proc/self/mountinfo | cut -d: -f1';
     const mounts = [mount("/data", "rbind", "rshared")];
     assert.equal(await seen(agent, script, { mounts }), "/ master\n/data shared");
-    const linux = { rootfsPropagation: "private" };
-    assert.equal(await seen(agent, script, { linux }), "/ -");
+    for (const word of ["private", "rprivate", "slave", "rslave", "unbindable", "runbindable", "shared", "rshared"]) {
+      const kept = word.replace(/^r/, "").replace("slave", "master").replace("private", "-");
+      assert.equal(await seen(agent, script, { linux: { rootfsPropagation: word } }), `/ ${kept}`, word);
+    }
     const shared = { mounts: [mount("/data", "rbind", "rprivate")], linux: { rootfsPropagation: "rshared" } };
     assert.equal(await seen(agent, script, shared), "/ shared\n/data -");
     await assert.rejects(seen(agent, script, { linux: { rootfsPropagation: "loud" } }), { code: "oci/spec-invalid" });
@@ -217,9 +233,10 @@ describe("what a container sees", () => {
     await using agent = await startAgent();
     const linux = {
       namespaces: [{ type: "mount" as const }, { type: "ipc" as const }, { type: "uts" as const }],
-      sysctl: { "kernel.msgmax": "4096" },
+      sysctl: { "kernel.msgmax": "4096", "fs/mqueue/msg_max": "77", "kernel.domainname": "example" },
     };
-    assert.equal(await seen(agent, "cat /proc/sys/kernel/msgmax", { linux }), "4096");
+    const all = "cd /proc/sys; cat kernel/msgmax fs/mqueue/msg_max kernel/domainname";
+    assert.equal(await seen(agent, all, { linux }), "4096\n77\nexample");
     assert.equal(await seen(agent, "cat /proc/sys/kernel/msgmax"), "4096");
     await using other = await startAgent();
     assert.ok((await seen(other, "cat /proc/sys/kernel/msgmax")) !== "4096");

@@ -12,6 +12,7 @@ import type { ProcessPlan, UserNamespacePlan } from "../spec/plan.ts";
 import { reportFailure } from "./control.ts";
 import { closeAllBut, setStandard } from "./descriptors.ts";
 import { limitProgram, prepareProgram, runProgram } from "./program.ts";
+import { setAffinity } from "./scheduling.ts";
 import { joinKeyring, setOomScoreAdjustment, setPersonality } from "./settings.ts";
 import { step } from "./step.ts";
 import { openTerminal } from "./terminal.ts";
@@ -55,6 +56,7 @@ export function initExec(init: ExecInit): never {
       openTerminal({ rootFd, control, plan: plan.terminal, uid: uidOutside(user, plan.user.uid), console: false });
       closeQuietly(rootFd);
     }
+    setAffinity(plan);
     limitProgram(plan);
     if (user === undefined) closeQuietly(firstProcess);
     else joinUserNamespace(firstProcess);

@@ -214,6 +214,14 @@ describe("a mount of a container", () => {
       destination,
       options: ["remount", ...options],
     });
+    const sized = [tmpfs("/data", "size=64k", "mode=711"), remount("/data", "size=128k", "nosuid")];
+    const size = "df -k /data | awk 'NR == 2 {print $2}'; stat -c %a /data; ";
+    assert.equal(await seen(agent, size + optionsOf("/data"), ...sized), "128\n711\nrw,nosuid,relatime");
+    const unknown = remount("/data", "colour=red");
+    assert.equal(
+      await refusal(agent, tmpfs("/data"), unknown),
+      "agent/failed: mounting /data: mount /data with colour=red (tmpfs: Unknown parameter 'colour'): invalid argument",
+    );
     const mounts = [tmpfs("/data", "nosuid"), remount("/data", "ro", "nodev"), remount("/sys", "rw")];
     assert.equal(
       await seen(agent, optionsOf("/data", "/sys"), ...mounts),

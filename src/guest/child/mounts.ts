@@ -2,7 +2,7 @@
  * The mounts of a container, made below its root. Each is complete before it is attached, and attached to the descriptor
  * of a destination that was resolved once.
  */
-import { cloneMountOf, mountFileSystem } from "../../sys/linux/detached-mount.ts";
+import { cloneMountOf, mountFileSystem, reconfigureFileSystem } from "../../sys/linux/detached-mount.ts";
 import { readlink, symlink } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { makeDirectoriesInRoot, openWithoutLinks } from "../../sys/linux/in-root.ts";
@@ -71,7 +71,7 @@ function mountOne(root: MountRoot, plan: RealMountPlan, user: UserNamespacePlan 
     case "new":
       return mountNew(root, plan, user);
     case "remount":
-      return remount(root, plan);
+      return remount(root, plan, user);
   }
 }
 
@@ -147,10 +147,12 @@ function linkAt(directory: number, name: string): string | undefined {
   }
 }
 
-function remount(root: MountRoot, plan: RemountPlan): number {
+function remount(root: MountRoot, plan: RemountPlan, user: UserNamespacePlan | undefined): number {
   const mount = root.present(plan.destination);
+  const { destination, parameters } = plan;
   return changed(mount, plan, () => {
-    if (!fstat(mount).mountRoot) throw new SystemError("EINVAL", "remount", plan.destination);
+    if (!fstat(mount).mountRoot) throw new SystemError("EINVAL", "remount", destination);
+    if (parameters.length > 0) reconfigureFileSystem(mount, withIdsOutside(parameters, user), destination);
     propagate(mount, plan.propagation);
   });
 }

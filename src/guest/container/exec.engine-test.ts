@@ -49,6 +49,30 @@ describe("a further process of a container", () => {
     assert.equal((await process.finish()).out, "1000\n1000 9\n/tmp\n/home/joe 2\n0077\n0\n");
   });
 
+  it("has its own limits, priorities and processors", async () => {
+    await using agent = await startAgent();
+    const first = { rlimits: [{ type: "RLIMIT_NOFILE", soft: 100, hard: 200 }], oomScoreAdj: 500 };
+    await startContainer(agent, specOf(["sleep", "1000"], { process: first }), "web");
+    // Fields of proc(5): nice and policy, 3 is SCHED_BATCH.
+    const script =
+      "ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj; cut -d' ' -f19,41 /proc/self/stat; ionice -p $$; " +
+      "grep Cpus_allowed_list /proc/self/status | cut -f2";
+    const own = {
+      rlimits: [{ type: "RLIMIT_NOFILE", soft: 300, hard: 400 }],
+      oomScoreAdj: 600,
+      scheduler: { policy: "SCHED_BATCH", nice: 5 },
+      ioPriority: { class: "IOPRIO_CLASS_BE", priority: 4 },
+      execCPUAffinity: { initial: "0", final: "0,900-1000" },
+    };
+    const { out } = await (await execIn(agent, "web", shell(script, own as never))).finish();
+    assert.equal(out.split("\n").slice(0, 6).join("\n"), "300\n400\n600\n5 3\nbest-effort: prio 4\n0");
+    const nowhere = { execCPUAffinity: { final: "1000" } };
+    await assert.rejects(execIn(agent, "web", shell("true", nowhere as never)), {
+      code: "agent/failed",
+      message: "setting process.execCPUAffinity.final: sched_setaffinity: invalid argument",
+    });
+  });
+
   it("is refused by the call when its program is not there, and leaves nothing", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"]), "web");

@@ -32,11 +32,22 @@ export function readCapabilities(process: Fields, ignored: (phrase: string) => v
     }
     return bits;
   };
-  return {
+  const sets = {
     bounding: mask("bounding"),
     effective: mask("effective"),
     inheritable: mask("inheritable"),
     permitted: mask("permitted"),
     ambient: mask("ambient"),
   };
+  const { effective, inheritable, permitted, ambient } = sets;
+  tellLeftOut(fields.key("effective"), effective & ~permitted, "permitted", ignored);
+  tellLeftOut(fields.key("ambient"), ambient & ~(permitted & inheritable), "permitted and inheritable", ignored);
+  return sets;
+}
+
+/** What the kernel grants to nobody is told as well (runtime-spec, "Linux Process"). */
+function tellLeftOut(key: string, bits: bigint, wanted: string, ignored: (phrase: string) => void): void {
+  if (bits === 0n) return;
+  const names = capabilityNames.filter((_, number) => ((bits >> BigInt(number)) & 1n) === 1n);
+  ignored(`${key} of what is not ${wanted} too: ${names.join(", ")}`);
 }

@@ -70,6 +70,19 @@ describe("an OCI configuration", () => {
     );
   });
 
+  it("says which of its parts have no effect", () => {
+    const linux = { intelRdt: {}, netDevices: { eth0: {} }, memoryPolicy: { mode: "MPOL_BIND" }, mountLabel: "x" };
+    const process = { apparmorProfile: "y", selinuxLabel: "z" };
+    assert.deepEqual(read(minimal({ linux }, process)).notApplied, [
+      "linux.intelRdt",
+      "linux.netDevices",
+      "linux.memoryPolicy",
+      "linux.mountLabel",
+      "process.apparmorProfile",
+      "process.selinuxLabel",
+    ]);
+  });
+
   it("never finds what every object has", () => {
     const limit = { type: "constructor", soft: 1, hard: 1 };
     assert.throws(() => read(minimal({}, { rlimits: [limit] })), refused(/names no resource limit/));
@@ -174,13 +187,32 @@ describe("mounts", () => {
       refused(/unknown word: "foo"/),
     );
     assert.throws(
-      () => one({ destination: "/a", type: "tmpfs", options: ["remount", "size=1m"] }),
-      refused(/asks a remount to change size/, "oci/unsupported"),
+      () => one({ destination: "/a", options: ["bind", "remount", "size=1m"] }),
+      refused(/unknown word: "size"/),
     );
-    assert.throws(
-      () => one({ destination: "/a", source: "/b", options: ["bind", "idmap"] }),
-      refused(/id-mapped/, "oci/unsupported"),
-    );
+  });
+
+  it("are never mapped to other ids, in whichever way that is asked for", () => {
+    const mapping = [{ containerID: 0, hostID: 1000, size: 1 }];
+    const asked: readonly (readonly [Document, RegExp])[] = [
+      [{ options: ["bind", "idmap"] }, /^mounts\[0\]\.options asks for an id-mapped mount, which is not supported$/],
+      [{ options: ["rbind", "ridmap=uids=0-1000-1"] }, /^mounts\[0\]\.options asks for an id-mapped mount/],
+      [{ options: ["bind"], uidMappings: mapping }, /^mounts\[0\] asks for an id-mapped mount/],
+      [{ options: ["bind"], gidMappings: mapping }, /^mounts\[0\] asks for an id-mapped mount/],
+    ];
+    for (const [mount, message] of asked) {
+      assert.throws(() => one({ destination: "/a", source: "/b", ...mount }), refused(message, "oci/unsupported"));
+    }
+  });
+
+  it("that change an earlier one have parameters for its file system, if they are no binds", () => {
+    const remount = (...options: string[]) => one({ destination: "/a", options: ["remount", ...options] });
+    const parametersOf = (mount: ReturnType<typeof one>) => (mount?.kind === "remount" ? mount.parameters : undefined);
+    assert.deepEqual(parametersOf(remount("size=1m", "sync", "ro")), [
+      { key: "size", value: "1m" },
+      { key: "sync", value: undefined },
+    ]);
+    assert.deepEqual(parametersOf(remount("bind", "ro", "sync")), []);
   });
 
   it("have destinations below the root, also when they are relative", () => {
@@ -196,14 +228,6 @@ describe("mounts", () => {
   });
 });
 
-describe("what a virtual machine cannot have of the host", () => {
-  it("is told to be without effect: parts of the processor, interfaces, nodes of memory", () => {
-    const linux = { intelRdt: {}, netDevices: { eth0: {} }, memoryPolicy: { mode: "MPOL_BIND" }, mountLabel: "x" };
-    const names = ["linux.intelRdt", "linux.netDevices", "linux.memoryPolicy", "linux.mountLabel"];
-    assert.deepEqual(read(minimal({ linux })).notApplied, names);
-  });
-});
-
 describe("a process", () => {
   it("has the capabilities it names, and an unknown one grants nothing", () => {
     const capabilities = { bounding: ["CAP_KILL", "cap_chown", "CAP_FUTURE"], effective: ["CAP_KILL"] };
@@ -211,7 +235,61 @@ describe("a process", () => {
     assert.equal(plan.process.capabilities.bounding, (1n << BigInt(capabilityNumber("CAP_KILL"))) | 1n);
     assert.equal(plan.process.capabilities.effective, 1n << 5n);
     assert.equal(plan.process.capabilities.permitted, 0n);
-    assert.deepEqual(plan.notApplied, ['unknown capability "CAP_FUTURE"']);
+    assert.equal(plan.notApplied[0], 'unknown capability "CAP_FUTURE"');
+  });
+
+  it("has no capability that the kernel could not give it, and that is told", () => {
+    const kill = ["CAP_KILL"];
+    const noted = (capabilities: Document) => read(minimal({}, { capabilities })).notApplied;
+    assert.deepEqual(noted({ effective: ["CAP_KILL", "CAP_CHOWN"], permitted: kill }), [
+      "process.capabilities.effective of what is not permitted too: CAP_CHOWN",
+    ]);
+    assert.deepEqual(noted({ permitted: kill, ambient: ["CAP_KILL", "CAP_CHOWN"] }), [
+      "process.capabilities.ambient of what is not permitted and inheritable too: CAP_CHOWN, CAP_KILL",
+    ]);
+    assert.deepEqual(noted({ effective: kill, permitted: kill, inheritable: kill, ambient: kill }), []);
+  });
+
+  it("has its priorities by the kernel's numbers, and is refused for what is none", () => {
+    const process = (fields: Document) => read(minimal({}, fields)).process;
+    const deadline = { policy: "SCHED_DEADLINE", flags: ["SCHED_FLAG_RECLAIM", "SCHED_FLAG_RESET_ON_FORK"] };
+    assert.deepEqual(process({ scheduler: { ...deadline, runtime: 5, deadline: 6, period: 7 } }).scheduler, {
+      policy: 6,
+      flags: 3,
+      nice: 0,
+      priority: 0,
+      runtimeNs: 5n,
+      deadlineNs: 6n,
+      periodNs: 7n,
+    });
+    assert.deepEqual(process({ ioPriority: { class: "IOPRIO_CLASS_RT" } }).ioPriority, { class: 1, level: 0 });
+    assert.deepEqual(process({ execCPUAffinity: { initial: "7", final: "0-2, 5" } }).affinity, [0, 1, 2, 5]);
+    assert.equal(process({ execCPUAffinity: { initial: "7" } }).affinity, undefined);
+    const wrong: readonly (readonly [Document, RegExp])[] = [
+      [{ scheduler: { policy: "FIFO" } }, /^process\.scheduler\.policy must be one of SCHED_OTHER, .*, not "FIFO"/],
+      [{ scheduler: { policy: "SCHED_RR", flags: ["RR"] } }, /^process\.scheduler\.flags\[0\] must be one of/],
+      [{ scheduler: { policy: "SCHED_OTHER", nice: 20 } }, /^process\.scheduler\.nice must be from -20 to 19/],
+      [{ ioPriority: { class: "IDLE" } }, /^process\.ioPriority\.class must be one of/],
+      [{ ioPriority: { class: "IOPRIO_CLASS_BE", priority: 8 } }, /^process\.ioPriority\.priority must be from 0 to 7/],
+      [{ execCPUAffinity: { initial: "x" } }, /^process\.execCPUAffinity\.initial is no list of processors .*: "x"/],
+      [{ execCPUAffinity: { final: "0-1024" } }, /^process\.execCPUAffinity\.final is no list of processors/],
+    ];
+    for (const [fields, message] of wrong) assert.throws(() => process(fields), refused(message));
+  });
+
+  it("owns its container's cgroup, if that is mounted for it to write to", () => {
+    const cgroup = (...options: string[]) => ({ destination: "/sys/fs/cgroup", type: "cgroup", options });
+    const owner = (mounts: Document[], linux: Document = {}, uid = 7) =>
+      read(minimal({ mounts, linux }, { user: { uid, gid: 0 } })).cgroup.owner;
+    assert.equal(owner([cgroup("rw", "nosuid")]), 7);
+    assert.equal(owner([cgroup("rw")], {}, 0), undefined);
+    for (const words of [["ro"], ["rro"]]) assert.equal(owner([cgroup(...words)]), undefined);
+    assert.equal(owner([]), undefined);
+    const mappings = [{ containerID: 0, hostID: 1000, size: 10 }];
+    const mapped = { namespaces: [{ type: "user" }], uidMappings: mappings, gidMappings: mappings };
+    assert.deepEqual([owner([cgroup()], mapped), owner([cgroup()], mapped, 0)], [1007, 1000]);
+    const joined = { namespaces: [{ type: "cgroup", path: "/proc/1/ns/cgroup" }] };
+    assert.equal(owner([cgroup()], joined), undefined);
   });
 
   it("has limits up to the largest number, which JSON's numbers round", () => {
@@ -237,6 +315,11 @@ describe("kernel parameters of a container", () => {
     assert.throws(() => sysctl({ "kernel.hostname": "x" }, "uts"), refused(/conflicts with hostname/));
     assert.throws(() => sysctl({ "kernel.shmmax": "1" }), refused(/needs an ipc namespace/));
     assert.equal(sysctl({ "kernel.shmmax": "1" }, "ipc").length, 1);
+    assert.throws(() => sysctl({ "fs.mqueue.msg_max": "1" }, "uts"), refused(/needs an ipc namespace/));
+    assert.throws(() => sysctl({ "kernel.domainname": "x" }, "ipc"), refused(/needs a uts namespace/));
+    for (const name of ["vm.swappiness", "kernel.core_pattern", "fs.file-max", "kernel.sysrq"]) {
+      assert.throws(() => sysctl({ [name]: "1" }, "uts", "ipc", "network"), refused(/is not kept per container/), name);
+    }
     assert.throws(() => sysctl({ "net/../kernel/panic": "1" }), refused(/no name of a kernel parameter/));
   });
 });

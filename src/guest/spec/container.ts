@@ -1,5 +1,6 @@
 /** The OCI specification as a whole: from a parsed document to a plan. Pure. */
 import { isAbsolutePath, normalizePath } from "../../util/path.ts";
+import { readCgroupOwner } from "./cgroup-owner.ts";
 import { readCgroupPath } from "./cgroup-path.ts";
 import { readCgroupSettings } from "./cgroup-settings.ts";
 import { readDeviceRules } from "./device-rules.ts";
@@ -35,12 +36,13 @@ export function readContainer(document: unknown, containerId: string): Container
   noteUnapplied(linux, note);
   const plan = readProcess(process, note);
   checkMapped(plan.user, namespaces.user);
+  const mounts = readMounts(spec, note);
   return {
     rootfs,
     namespaces,
     hostname: readName(spec, "hostname", namespaces),
     domainname: readName(spec, "domainname", namespaces),
-    mounts: readMounts(spec, note),
+    mounts,
     devices: readDevices(linux),
     maskedPaths: readPaths(linux, "maskedPaths"),
     readonlyPaths: readPaths(linux, "readonlyPaths"),
@@ -49,6 +51,7 @@ export function readContainer(document: unknown, containerId: string): Container
       path: readCgroupPath(linux?.text("cgroupsPath"), containerId),
       settings: readCgroupSettings(linux?.object("resources"), { notApplied: note }),
       devices: readDeviceRules(linux?.object("resources")),
+      owner: readCgroupOwner(namespaces, mounts, plan.user),
     },
     personality: readPersonality(linux),
     // No part of the OCI specification: a word between our host and our agent, for `--no-new-keyring`.

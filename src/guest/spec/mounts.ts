@@ -26,12 +26,11 @@ function readMount(fields: Fields, notApplied: (phrase: string) => void): MountP
   const { attributes, recursiveAttributes, propagation } = options;
   const base = { destination, attributes, recursiveAttributes, propagation };
   const stray = options.parameters.find(({ key }) => !isSuperblockWord(key));
-  if (options.remount) {
-    if (stray === undefined) return { ...base, kind: "remount" };
-    throw unsupported(fields.key("options"), `asks a remount to change ${stray.key}: only attributes can be changed`);
+  if (isBind && stray !== undefined) {
+    throw wrong(fields.key("options"), `has an unknown word: ${JSON.stringify(stray.key)}`);
   }
+  if (options.remount) return { ...base, kind: "remount", parameters: isBind ? [] : options.parameters };
   if (isBind) {
-    if (stray !== undefined) throw wrong(fields.key("options"), `has an unknown word: ${JSON.stringify(stray.key)}`);
     if (!source.startsWith("/")) {
       throw wrong(fields.key("source"), `must be an absolute path of the guest, not ${JSON.stringify(source)}`);
     }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { splitByPresence } from "./number-list.ts";
+import { numbersOf, splitByPresence } from "./number-list.ts";
 
-const numbersOf = (list: string): number[] =>
+const spelledOut = (list: string): number[] =>
   list === ""
     ? []
     : list.split(",").flatMap((word) => {
@@ -19,6 +19,12 @@ describe("a set of processors", () => {
     assert.deepEqual(splitByPresence("0-99999", "1,3"), { kept: "1,3", missing: "0,2,4-99999" });
   });
 
+  it("is its numbers, up to the largest there can be", () => {
+    assert.deepEqual(numbersOf("3,0-1, 1", 3), [0, 1, 3]);
+    assert.equal(numbersOf("0-4", 3), undefined);
+    assert.equal(numbersOf("all", 3), undefined);
+  });
+
   it("is refused when it is none", () => {
     for (const list of ["", "a", "1-", "-1", "2-1", "1,,2", "0-100000", "0x1", "1;2"]) {
       assert.equal(splitByPresence(list, "0-3"), undefined, list);
@@ -32,14 +38,14 @@ describe("a set of processors", () => {
     fc.assert(
       fc.property(list, list, (asked, present) => {
         const split = splitByPresence(asked, present);
-        const there = new Set(numbersOf(present));
-        const all = [...new Set(numbersOf(asked))].sort((a, b) => a - b);
+        const there = new Set(spelledOut(present));
+        const all = [...new Set(spelledOut(asked))].sort((a, b) => a - b);
         assert.deepEqual(
-          numbersOf(split?.kept ?? "-"),
+          spelledOut(split?.kept ?? "-"),
           all.filter((number) => there.has(number)),
         );
         assert.deepEqual(
-          numbersOf(split?.missing ?? "-"),
+          spelledOut(split?.missing ?? "-"),
           all.filter((number) => !there.has(number)),
         );
       }),

@@ -15,6 +15,13 @@ export function splitByPresence(list: string, present: string): { kept: string; 
   return { kept: format(kept), missing: format(missing) };
 }
 
+/** The numbers of a list, ascending. `undefined` when it is none, or names one above `most`. */
+export function numbersOf(list: string, most: number): number[] | undefined {
+  const ranges = parse(list);
+  if (ranges === undefined || (ranges.at(-1)?.last ?? 0) > most) return undefined;
+  return ranges.flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, index) => first + index));
+}
+
 /** In ascending order, none touching another. */
 function parse(list: string): Range[] | undefined {
   const words = list.trim().split(",");

@@ -134,9 +134,10 @@ export interface NewMountPlan extends MountPlanBase {
   readonly copyUp: boolean;
 }
 
-/** New attributes for what is mounted at the destination already. */
+/** New attributes for what is mounted at the destination already, and new parameters for its file system. */
 export interface RemountPlan extends MountPlanBase {
   readonly kind: "remount";
+  readonly parameters: readonly FsParameter[];
 }
 
 /** No mount: a link of the host, with its text, at a mount's place and in its turn. */
@@ -177,6 +178,8 @@ export interface CgroupPlan {
   readonly path: string;
   /** In the order they are to be written. */
   readonly settings: readonly CgroupSetting[];
+  /** Who may make cgroups below it, by the agent's ids; `undefined`: root. */
+  readonly owner: number | undefined;
   /** In order: of those about one device and access the last one counts. */
   readonly devices: readonly DeviceRule[];
 }
@@ -222,6 +225,8 @@ export interface ProcessPlan {
   readonly oomScoreAdj: number | undefined;
   readonly scheduler: SchedulerPlan | undefined;
   readonly ioPriority: IoPriorityPlan | undefined;
+  /** Processors that a further process is held to; the first one has those of its cgroup. */
+  readonly affinity: readonly number[] | undefined;
 }
 
 export interface SchedulerPlan {

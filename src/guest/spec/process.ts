@@ -4,7 +4,7 @@ import { readCapabilities } from "./capabilities.ts";
 import { type Fields, wrong } from "./fields.ts";
 import type { ProcessPlan, TerminalPlan, UserPlan } from "./plan.ts";
 import { readRlimits } from "./rlimits.ts";
-import { readIoPriority, readScheduler } from "./scheduling.ts";
+import { readAffinity, readIoPriority, readScheduler } from "./scheduling.ts";
 
 /** What a shell would have; runc leaves it at this value too. */
 const defaultUmask = 0o022;
@@ -15,7 +15,6 @@ export function readProcess(fields: Fields, notApplied: (phrase: string) => void
   const args = fields.texts("args");
   if (args[0] === undefined || args[0] === "") throw wrong(fields.key("args"), "must name a program");
   for (const name of ["apparmorProfile", "selinuxLabel"]) if (fields.text(name)) notApplied(fields.key(name));
-  if (fields.has("execCPUAffinity")) notApplied(fields.key("execCPUAffinity"));
   return {
     terminal: fields.flag("terminal") ? readTerminal(fields) : undefined,
     args,
@@ -28,6 +27,7 @@ export function readProcess(fields: Fields, notApplied: (phrase: string) => void
     oomScoreAdj: fields.integer("oomScoreAdj", -1000, 1000),
     scheduler: readScheduler(fields),
     ioPriority: readIoPriority(fields),
+    affinity: readAffinity(fields),
   };
 }
 

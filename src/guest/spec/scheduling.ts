@@ -1,5 +1,9 @@
-/** `process.scheduler` and `process.ioPriority`: names to what the kernel takes. Pure; the kernel checks ranges. */
+/**
+ * `process.scheduler`, `process.ioPriority` and `process.execCPUAffinity`: names to what the kernel takes. Pure; the kernel
+ * checks ranges.
+ */
 import { type Fields, wrong } from "./fields.ts";
+import { numbersOf } from "./number-list.ts";
 import type { IoPriorityPlan, SchedulerPlan } from "./plan.ts";
 
 /** sched(7). */
@@ -55,6 +59,25 @@ export function readIoPriority(process: Fields): IoPriorityPlan | undefined {
     class: numberOf(ioClasses, fields.requiredText("class"), fields.key("class")),
     level: fields.integer("priority", 0, 7) ?? 0,
   };
+}
+
+/** Of the sets of sched_setaffinity(2) as it is called here. */
+const maxProcessor = 1023;
+
+/**
+ * Where a further process runs, `undefined`: wherever its cgroup lets it. It is born in that: there is no time before in
+ * which it could be held to `initial`.
+ */
+export function readAffinity(process: Fields): readonly number[] | undefined {
+  const fields = process.object("execCPUAffinity");
+  const [, final] = ["initial", "final"].map((name) => {
+    const list = fields?.text(name) ?? "";
+    if (list === "") return undefined;
+    const numbers = numbersOf(list, maxProcessor);
+    if (numbers !== undefined) return numbers;
+    throw wrong(`process.execCPUAffinity.${name}`, `is no list of processors such as 0-3,7: ${JSON.stringify(list)}`);
+  });
+  return final;
 }
 
 function numberOf(names: ReadonlyMap<string, number>, name: string, key: string): number {

@@ -2,7 +2,7 @@
  * Mounts that are attached nowhere yet: new file systems, and copies of what a descriptor stands for. They are changed
  * in peace and attached to an open directory or file (`attachMount`), so that no path is looked up a second time.
  */
-import { fsconfig, fsmount, fsopen, open_tree, read } from "kumite:native";
+import { fsconfig, fsmount, fsopen, fspick, open_tree, read } from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
 import { decodeUtf8 } from "../../util/text.ts";
 import { check, failure } from "./check.ts";
@@ -15,6 +15,9 @@ const FSMOUNT_CLOEXEC = 0x1;
 const FSCONFIG_SET_FLAG = 0;
 const FSCONFIG_SET_STRING = 1;
 const FSCONFIG_CMD_CREATE = 6;
+const FSCONFIG_CMD_RECONFIGURE = 7;
+const FSPICK_CLOEXEC = 0x1;
+const FSPICK_EMPTY_PATH = 0x8;
 
 /** One parameter of a file system: `key=value`, or a flag. */
 export interface FileSystemParameter {
@@ -45,13 +48,32 @@ export function mountFileSystem(
   const context = check(fsopen(type, FSOPEN_CLOEXEC), "fsopen", type);
   try {
     configure(context, type, FSCONFIG_SET_STRING, "source", source);
-    for (const { key, value } of parameters) {
-      configure(context, type, value === undefined ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, key, value ?? null);
-    }
+    setParameters(context, type, parameters);
     configure(context, type, FSCONFIG_CMD_CREATE, null, null);
     return check(fsmount(context, FSMOUNT_CLOEXEC, attributes), "fsmount", type);
   } finally {
     closeQuietly(context);
+  }
+}
+
+/**
+ * Other parameters for the file system that the descriptor of a mount's root stands for, wherever else it is mounted.
+ * @param subject for errors
+ * @throws SystemError with what the file system itself said
+ */
+export function reconfigureFileSystem(fd: number, parameters: readonly FileSystemParameter[], subject: string): void {
+  const context = check(fspick(fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH), "fspick", subject);
+  try {
+    setParameters(context, subject, parameters);
+    configure(context, subject, FSCONFIG_CMD_RECONFIGURE, null, null);
+  } finally {
+    closeQuietly(context);
+  }
+}
+
+function setParameters(context: number, what: string, parameters: readonly FileSystemParameter[]): void {
+  for (const { key, value } of parameters) {
+    configure(context, what, value === undefined ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, key, value ?? null);
   }
 }
 

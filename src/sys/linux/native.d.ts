@@ -107,6 +107,7 @@ declare module "kumite:native" {
   function setpriority(which: number, who: number, priority: number): number;
   function ioprio_set(which: number, who: number, priority: number): number;
   function sched_setattr(pid: number, attributes: Bytes): number;
+  function sched_setaffinity(pid: number, processors: Bytes): number;
   function personality(persona: number): number;
   function prctl(option: number, a: Integer, b: Integer, c: Integer, d: Integer): number;
   function waitid(idType: number, id: number, info: Bytes, options: number): number;
@@ -129,6 +130,7 @@ declare module "kumite:native" {
   function mount_setattr(directory: number, path: Path, flags: number, attributes: Bytes): number;
   function fsopen(type: string, flags: number): number;
   function fsconfig(fd: number, command: number, key: string | null, value: string | null, auxiliary: number): number;
+  function fspick(directory: number, path: Path, flags: number): number;
   function fsmount(fd: number, flags: number, attributes: number): number;
   function clock_gettime(clock: number, time: Bytes): number;
   function clock_settime(clock: number, time: Bytes): number;

@@ -1,4 +1,4 @@
-/** Scheduling of this process: sched_setattr(2), ioprio_set(2). */
+/** Scheduling of this process: sched_setattr(2), sched_setaffinity(2), ioprio_set(2). */
 import * as native from "kumite:native";
 import { check } from "./check.ts";
 
@@ -31,6 +31,16 @@ export function encodeSchedulerAttributes(attributes: SchedulerAttributes): Uint
 
 export function sched_setattr(attributes: SchedulerAttributes): void {
   check(native.sched_setattr(0, encodeSchedulerAttributes(attributes)), "sched_setattr");
+}
+
+/** Of the kernel's call as it is made here: processors up to 1023. */
+const affinityBytes = 128;
+
+/** @param processors their numbers; those that the machine, or the cgroup, does not have are left out, not all of them */
+export function sched_setaffinity(processors: readonly number[]): void {
+  const set = new Uint8Array(affinityBytes);
+  for (const number of processors) set[number >> 3] = (set[number >> 3] ?? 0) | (1 << (number & 7));
+  check(native.sched_setaffinity(0, set), "sched_setaffinity");
 }
 
 const IOPRIO_WHO_PROCESS = 1;

@@ -57,6 +57,7 @@ enum {
   CAPABILITY_DATA = 24,
   UTSNAME = 390,
   SCHED_ATTR = 48,
+  PROCESSOR_SET = 128,
 };
 
 static const struct shape calls[] = {
@@ -148,6 +149,7 @@ static const struct shape calls[] = {
     CALL(setpriority, I, I, I),
     CALL(ioprio_set, I, I, I),
     CALL(sched_setattr, I, S(SCHED_ATTR), F(0)),
+    CALL(sched_setaffinity, I, F(PROCESSOR_SET), S(PROCESSOR_SET)),
     CALL(personality, I),
     CALL(prctl, I, I, I, I, I),
     CALL(waitid, I, I, S(SIGNAL_INFO), I, F(0)),
@@ -171,6 +173,7 @@ static const struct shape calls[] = {
     CALL(mount_setattr, I, T, I, S(MOUNT_ATTR), F(MOUNT_ATTR)),
     CALL(fsopen, T, I),
     CALL(fsconfig, I, I, TN, TN, I),
+    CALL(fspick, I, T, I),
     CALL(fsmount, I, I, I),
     /* the machine */
     CALL(clock_gettime, I, S(TIMESPEC)),

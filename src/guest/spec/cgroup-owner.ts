@@ -1,0 +1,22 @@
+/** Whose a container's cgroup is (runtime-spec, "Cgroup ownership"): its user's, if it was given one to write to. Pure. */
+
+import { uidOutside } from "./id-mappings.ts";
+import { mountAttribute } from "./mount-options.ts";
+import { namespaceFlag } from "./namespaces.ts";
+import type { MountPlan, NamespacePlan, UserPlan } from "./plan.ts";
+
+/** `undefined`: the agent's, which is root. */
+export function readCgroupOwner(
+  { create, user }: NamespacePlan,
+  mounts: readonly MountPlan[],
+  { uid }: UserPlan,
+): number | undefined {
+  if ((create & namespaceFlag.cgroup) === 0 || !mounts.some(isWritableCgroup)) return undefined;
+  const owner = uidOutside(user, uid);
+  return owner === 0 ? undefined : owner;
+}
+
+function isWritableCgroup(mount: MountPlan): boolean {
+  if (mount.kind !== "new" || mount.fstype !== "cgroup2") return false;
+  return ((mount.attributes.set | mount.recursiveAttributes.set) & mountAttribute.readonly) === 0;
+}
