@@ -47,8 +47,18 @@ export const mountBindWords = ["bind", "rbind", "remount"] as const;
 /** What a file system handles itself; the other half of each pair is the default. */
 export const mountSuperblockWords = ["sync", "dirsync", "lazytime", "mand", "iversion"] as const;
 
-/** They ask for what is the case anyway. */
-export const mountPlainWords = ["async", "defaults", "loud", "noiversion", "nolazytime", "nomand", "silent"] as const;
+/** They ask for what is the case anyway; `copy` and `nocopy` tell podman how to fill a volume, which it has done by then. */
+export const mountPlainWords = [
+  "async",
+  "copy",
+  "defaults",
+  "loud",
+  "nocopy",
+  "noiversion",
+  "nolazytime",
+  "nomand",
+  "silent",
+] as const;
 
 /** Of a bind: where its source is a link, the container gets a link with the same text. */
 export const copySymlink = "copy-symlink";

@@ -109,6 +109,18 @@ describe("the plan of a container's mounts", () => {
     assert.deepEqual(await plan([mount]), { volumes: [], disks: [], storages: [], guestMounts: [mount], notes: [] });
   });
 
+  it("has no cgroup of the host, and for systemd's the guest's own to write to", async () => {
+    const options = ["bind", "nosuid"];
+    const of = (source: string): OciMount => ({ destination: source, type: "bind", source, options });
+    const { guestMounts, notes } = await plan([of("/sys/fs/cgroup/systemd"), of("/sys/fs/cgroup/memory/x")]);
+    assert.deepEqual(guestMounts, [
+      { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid"] },
+    ]);
+    assert.deepEqual(notes, [
+      "mount on /sys/fs/cgroup/memory/x is left out: /sys/fs/cgroup/memory/x is a cgroup of the host",
+    ]);
+  });
+
   it("gives shared memory as large as what the engine made for it, as a file system of the guest", async () => {
     const source = `${place}/data`;
     const options = ["bind", "rprivate", "nosuid", "noexec", "nodev"];

@@ -70,6 +70,8 @@ const commonDevices: ReadonlyMap<bigint, string> = new Map([
   [0x109n, "/dev/urandom"],
 ]);
 
+const cgroupRoot = "/sys/fs/cgroup";
+
 /** Of /dev/shm where nothing says otherwise, in bytes, as other runtimes have it. */
 const defaultShmSize = `${64 * 1024 * 1024}`;
 
@@ -133,6 +135,7 @@ async function place(
   // What a guest can write says nothing about other files of the host: it is shared with care, or not at all.
   const link = beneath === undefined && options.includes(copySymlink) ? await linkTextOf(os, source) : undefined;
   if (link !== undefined) return { kind: "guest", mount: { ...mount, type: "bind", source: link } };
+  if (isBelow(cgroupRoot, source) && source !== cgroupRoot) return placeHierarchy(mount, source, destination);
   // The guest's own: what the host has there says nothing about the virtual machine.
   if (isBelow("/proc", source) || isBelow("/sys", source)) return { kind: "guest", mount: bindOf(mount, source) };
   const { kind, deviceNumber } = await lookAt(os, bundle, index, source);
@@ -192,6 +195,18 @@ function placeDirect(
   };
   const note = `the volume on ${mount.destination} keeps its owners: the group that its storage driver asks for is not set`;
   return { kind: "disk", disk, mount: bindOf(mount, guestDiskNode(id, index)), ...(wantsGroup && { note }) };
+}
+
+/**
+ * One of the host's hierarchies of version 1, or a group of it: the guest has neither. What systemd needs to write to, which
+ * engines give it this way, is in the guest the only hierarchy there is.
+ */
+function placeHierarchy(mount: OciMount, source: string, destination: string): Placement {
+  if (source !== `${cgroupRoot}/systemd` || destination !== source) {
+    return { kind: "left-out", note: `mount on ${destination} is left out: ${source} is a cgroup of the host` };
+  }
+  const options = (mount.options ?? []).filter((word) => !/^r?bind$/.test(word));
+  return { kind: "guest", mount: { destination: cgroupRoot, type: "cgroup", source: "cgroup", options } };
 }
 
 function placeNewMount(bundle: Bundle, id: string, mount: OciMount, index: number): Placement {

@@ -69,7 +69,15 @@ export const scenarios: readonly Scenario[] = [
     title: "files: volumes, tmpfs, a read-only root, devices, user, groups, umask",
     files: { in: "from the host\n" },
     flags: (directory) => [
-      ...["--read-only", "--volume", `${directory}:/rw`, "--volume", `${directory}:/ro:ro`, "--volume", "named:/named"],
+      ...[
+        "--read-only",
+        "--volume",
+        `${directory}:/rw`,
+        "--volume",
+        `${directory}:/ro:ro`,
+        "--volume",
+        "named:/named:nocopy",
+      ],
       ...["--tmpfs", "/scratch:size=1m", "--mount", "type=tmpfs,destination=/other,tmpfs-size=2m"],
       ...["--device", "/dev/zero:/dev/mine", "--user", "1000:4", "--group-add", "5", "--umask", "0027"],
     ],
@@ -109,18 +117,25 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
-    title: "--security-opt seccomp=unconfined, mask, unmask",
-    flags: () =>
-      ["seccomp=unconfined", "mask=/etc/passwd:/proc/sys/kernel", "unmask=/proc/kcore"].flatMap((option) => [
+    title: "--security-opt seccomp=unconfined, mask, unmask, and --systemd",
+    flags: () => [
+      "--systemd=always",
+      ...["seccomp=unconfined", "mask=/etc/passwd:/proc/sys/kernel", "unmask=/proc/kcore"].flatMap((option) => [
         "--security-opt",
         option,
       ]),
+    ],
     facts: {
       seccomp: { command: "grep Seccomp: /proc/self/status", wanted: /\t0$/ },
       "masked file": { command: "wc -c </etc/passwd", wanted: /^0$/ },
       "masked directory": { command: "ls /proc/sys/kernel | wc -l", wanted: /^0$/ },
       // What is masked is a null device.
       unmasked: { command: "test -f /proc/kcore && echo file", wanted: /^file$/ },
+      // Below its own hierarchy where the host has version 1.
+      "cgroups for systemd": {
+        command: "cd /sys/fs/cgroup; ! [ -d systemd ] || cd systemd; mkdir a.scope && rmdir a.scope && echo made",
+        wanted: /^made$/,
+      },
       "still masked": { command: "test -f /proc/keys || echo none", wanted: /^none$/ },
     },
   },
