@@ -83,7 +83,7 @@ describe("the mounts of a container", () => {
       config.process.cwd = "/secret";
       // More than a host may allow itself, and what runc 1.1 does not have.
       if (isKumite) {
-        config.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 64, hard: 2 ** 20 }];
+        config.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 64, hard: 2 ** 22 }];
         config.linux.namespaces.push({ type: "time" });
         config.linux.timeOffsets = { boottime: { secs: 1_000_000, nanosecs: 0 } };
       }
@@ -133,7 +133,7 @@ describe("the mounts of a container", () => {
   it("are made read-only where they should be", () => assert.equal(fact("sealed"), "ro"));
 
   it("come with a directory that its user may be kept from", () => assert.match(fact("cwd"), /^\/secret;/));
-  it("come with limits that may be high", onlyKumite, () => assert.equal(fact("rlimit"), String(2 ** 20)));
+  it("come with limits that may be high", onlyKumite, () => assert.equal(fact("rlimit"), String(2 ** 22)));
   it("come with a clock of its own", onlyKumite, () => assert.ok(Number(fact("uptime")) >= 1_000_000));
   it("come with hooks that are told the state", () => {
     const [json, word] = fact("hook").split(/(?<=\})(?=b)/);

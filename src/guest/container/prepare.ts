@@ -4,6 +4,7 @@
  */
 import { SIGKILL } from "../../sys/linux/signal.ts";
 import { KumiteError } from "../../util/errors.ts";
+import { allowDescriptors } from "../boot/descriptor-limit.ts";
 import { uidOutside } from "../spec/id-mappings.ts";
 import type { ProcessPlan, UserNamespacePlan } from "../spec/plan.ts";
 import { ProcessIo, type StdioPorts } from "../stdio/process-io.ts";
@@ -48,6 +49,7 @@ export async function prepareProcess(
   awaited: (born: NewProcess, signal: AbortSignal, help?: SetUpHelp) => Promise<number | undefined>,
   signal: AbortSignal,
 ): Promise<PreparedProcess> {
+  if (host.ownsKernel) allowDescriptors(plan.rlimits);
   const pipes =
     plan.terminal === undefined ? openPipes(uidOutside(user, plan.user.uid), host.pipeSizeBytes) : undefined;
   let born: NewProcess | undefined;
