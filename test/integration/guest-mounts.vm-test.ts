@@ -20,6 +20,7 @@ say closed "$(touch /closed/x 2>&1; cat /closed/in)"
 say relative "$(options /some/where)"
 say dangling "$(cat /run/resolve)"
 say resized "$(df -k /given | awk 'NR == 2 {print $2}')"
+say types "$(for p in /proc /sys /dev/pts /dev/mqueue /huge /ram; do awk -v p=$p '$2 == p {print $3}' /proc/mounts; done | tr '\n' ' ')"
 say hidden "$(head -c 10 /etc/hidden | wc -c; echo x >/etc/hidden && echo taken)"
 say laid "$(cat /laid/below; echo changed >/laid/below; cat /laid/below)"
 say attributes "$(options /attributes)"
@@ -90,7 +91,7 @@ describe("the mounts of a container", () => {
       config.mounts.push(
         tmpfs("/full", "tmpcopyup"),
         tmpfs("/kept"),
-        tmpfs("/given", "mode=1750", "uid=7", "gid=8"),
+        tmpfs("/given", "mode=1750,uid=7", "gid=8"),
         tmpfs("/closed", "ro"),
         bind("/closed/in", file),
         tmpfs("some//where", "noexec"),
@@ -99,6 +100,8 @@ describe("the mounts of a container", () => {
         bind("/data", data),
         { destination: "/laid", type: "overlay", source: "overlay", options: overlay },
         { destination: "/given", type: "tmpfs", source: "tmpfs", options: ["remount", "size=192k", "mode=1750"] },
+        { destination: "/huge", type: "hugetlbfs", source: "hugetlbfs", options: ["pagesize=2M", "size=4M"] },
+        { destination: "/ram", type: "ramfs", source: "ramfs" },
         tmpfs("/attributes", "nosuid", "nodev", "noexec", "noatime", "ro"),
       );
       config.hooks = {
@@ -118,6 +121,9 @@ describe("the mounts of a container", () => {
   it("of tmpfs begin with a copy when asked to", () => assert.equal(fact("copied"), "was here;755 0;640 0"));
   it("of tmpfs have the mode of what they cover", () => assert.equal(fact("kept"), "751"));
   it("of tmpfs have the mode and owner they are given", () => assert.equal(fact("given"), "1750 7 8"));
+  it("are of every type of the specification, and others of the kernel", () => {
+    assert.equal(fact("types"), "proc sysfs devpts mqueue hugetlbfs ramfs ");
+  });
   it("of tmpfs have the size that a remount gives them", () => assert.equal(fact("resized"), "192"));
   it("of tmpfs are read-only after mount points were made in them", () => {
     assert.match(fact("closed"), /Read-only file system;one$/);

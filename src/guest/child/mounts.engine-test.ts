@@ -1,3 +1,4 @@
+import { supportedMountOptions } from "../../oci/mount-options.ts";
 import type { OciSpec } from "../../oci/spec.ts";
 import { output } from "../../sys/contract/scratch.ts";
 import { assert } from "../../sys/engine/testing/assert.ts";
@@ -189,6 +190,23 @@ describe("a mount of a container", () => {
       await seen(agent, optionsOf(...words.map((word) => `/${word}`)), ...mounts),
       "rw,noatime\nrw\nrw,relatime\nrw,nodiratime,relatime\nrw",
     );
+  });
+
+  it("takes every word that is one of options, on new file systems, binds and remounts alike", async () => {
+    await using agent = await startAgent();
+    await os.files.makeDir(`${agent.shared}/volume`, 0o777);
+    const words = supportedMountOptions().filter(
+      (word) => !["bind", "rbind", "remount", "copy-symlink"].includes(word),
+    );
+    assert.ok(words.length > 50);
+    const mounts = words.flatMap((word): Mount[] => [
+      tmpfs(`/new/${word}`, word),
+      bind(`/bind/${word}`, "rbind", word),
+      tmpfs(`/again/${word}`),
+      { destination: `/again/${word}`, options: ["remount", word] },
+    ]);
+    const count = 'for d in new bind again; do grep -c " /$d/" /proc/self/mountinfo; done';
+    assert.equal(await seen(agent, count, ...mounts), `${words.length}\n${words.length}\n${words.length}`);
   });
 
   it("takes part in propagation, below it too, as the option says", async () => {

@@ -48,6 +48,17 @@ describe("mount options", () => {
     assert.deepEqual(options.parameters, [{ key: "rdma", value: "1" }]);
   });
 
+  it("may be several in one text", () => {
+    const { parameters, attributes } = readMountOptions(["size=64k,mode=700,,huge", "lowerdir=/a\\,b:/c"]);
+    assert.deepEqual(parameters, [
+      { key: "size", value: "64k" },
+      { key: "mode", value: "700" },
+      { key: "huge", value: undefined },
+      { key: "lowerdir", value: "/a\\,b:/c" },
+    ]);
+    assert.deepEqual(attributes, { set: 0, clear: 0 });
+  });
+
   it("keep rbind when bind is said too", () => {
     assert.equal(readMountOptions(["rbind", "bind"]).bind, "rbind");
   });

@@ -146,7 +146,9 @@ function apply(draft: Draft, word: string): void {
   const meaning = meanings.get(equals < 0 ? word : word.slice(0, equals));
   // A value makes a word the file system's own: `ro=1` is not `ro`.
   if (meaning === undefined || (equals >= 0 && meaning.kind !== "extension")) {
-    draft.parameters.push(parameter(word, equals));
+    // Other runtimes hand all words on as one text, in which the kernel sees several; overlay escapes what is none.
+    for (const part of word.split(/(?<!\\),/))
+      if (part !== "") draft.parameters.push(parameter(part, part.indexOf("=")));
     return;
   }
   switch (meaning.kind) {

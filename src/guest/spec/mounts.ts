@@ -3,7 +3,7 @@ import { copySymlink } from "../../oci/mount-options.ts";
 import { normalizePath } from "../../util/path.ts";
 import { type Fields, unsupported, wrong } from "./fields.ts";
 import { isSuperblockWord, readMountOptions } from "./mount-options.ts";
-import type { MountPlan } from "./plan.ts";
+import type { FsParameter, MountPlan } from "./plan.ts";
 
 export function readMounts(spec: Fields, notApplied: (phrase: string) => void): MountPlan[] {
   return spec.objects("mounts").map((fields) => readMount(fields, notApplied));
@@ -29,7 +29,7 @@ function readMount(fields: Fields, notApplied: (phrase: string) => void): MountP
   if (isBind && stray !== undefined) {
     throw wrong(fields.key("options"), `has an unknown word: ${JSON.stringify(stray.key)}`);
   }
-  if (options.remount) return { ...base, kind: "remount", parameters: isBind ? [] : options.parameters };
+  if (options.remount) return { ...base, kind: "remount", parameters: isBind ? [] : forRemount(options.parameters) };
   if (isBind) {
     if (!source.startsWith("/")) {
       throw wrong(fields.key("source"), `must be an absolute path of the guest, not ${JSON.stringify(source)}`);
@@ -39,8 +39,21 @@ function readMount(fields: Fields, notApplied: (phrase: string) => void): MountP
   if (type === "") throw wrong(fields.key("type"), "is missing");
   // The guest has the version 2 hierarchy only; inside a cgroup namespace it shows the container's own part.
   const fstype = type === "cgroup" ? "cgroup2" : type;
-  const { parameters } = options;
+  const parameters = forNew(options.parameters, fstype);
   return { ...base, kind: "new", fstype, source: source === "" ? type : source, parameters, copyUp };
+}
+
+/** fsconfig(2) refuses what mount(2) passes over: this is a word of ext4's own, elsewhere it is always so, or never. */
+function forNew(parameters: readonly FsParameter[], fstype: string): readonly FsParameter[] {
+  return parameters.flatMap((parameter) => {
+    if (parameter.key !== "iversion") return parameter;
+    return fstype === "ext4" ? { ...parameter, key: "i_version" } : [];
+  });
+}
+
+/** What cannot change any more is passed over as well. */
+function forRemount(parameters: readonly FsParameter[]): readonly FsParameter[] {
+  return parameters.filter(({ key }) => key !== "iversion" && key !== "dirsync");
 }
 
 /** Old configurations have relative ones, which runtimes take as relative to the root. */
