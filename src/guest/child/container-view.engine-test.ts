@@ -63,6 +63,17 @@ describe("what a container sees", () => {
       await seen(agent, "stat -c '%a %u %g %t:%T' /dev/deep/fuse", { linux: { devices: [fuse] } }),
       "640 5 6 a:e5",
     );
+    const others = [
+      { path: "/dev/disk", type: "b" as const, major: 8, minor: 1 },
+      { path: "/elsewhere/queue", type: "p" as const, fileMode: 0o600 },
+      { path: "/dev/tty", type: "u" as const, major: 5, minor: 0, fileMode: 0o20620, gid: 5 },
+    ];
+    assert.equal(
+      await seen(agent, "stat -c '%F %a %u %g %t:%T' /dev/disk /elsewhere/queue /dev/tty", {
+        linux: { devices: others },
+      }),
+      "block special file 666 0 0 8:1\nfifo 600 0 0 0:0\ncharacter special file 620 0 5 5:0",
+    );
     assert.equal(
       await seen(agent, "echo x > /dev/null && echo y > /dev/full"),
       "sh: write error: No space left on device",

@@ -342,12 +342,32 @@ describe("a configuration that came as messages", () => {
       },
       root: { path: "/run/rootfs", readonly: true },
       hostname: "box",
+      annotations: { what: "for" },
+      hooks: {
+        createContainer: [{ path: "/bin/one", args: ["one", "1"], env: ["A=b"], timeout: 5 }],
+        startContainer: [{ path: "/bin/two" }],
+      },
       mounts: [{ destination: "/proc", type: "proc", source: "proc", options: ["nosuid"] }],
       linux: {
         sysctl: { "net.ipv4.ip_forward": "1" },
-        resources: { memory: { limit: 1048576 }, cpu: { shares: 512 }, pids: { limit: 10 } },
+        resources: {
+          devices: [{ allow: true, type: "c", major: 10, minor: 229, access: "rw" }],
+          memory: { limit: 1048576, reservation: 4096, swap: 2097152, disableOOMKiller: true },
+          cpu: { shares: 512, quota: 5000, period: 10000, cpus: "0-1", mems: "0", realtimePeriod: 7 },
+          pids: { limit: 10 },
+          blockIO: {
+            weight: 100,
+            weightDevice: [{ major: 8, minor: 0, weight: 200 }],
+            throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 1000 }],
+            throttleWriteIOPSDevice: [{ major: 8, minor: 16, rate: 2000 }],
+          },
+          hugepageLimits: [{ pageSize: "2MB", limit: 4194304 }],
+          network: { classID: 3 },
+        },
         cgroupsPath: "/pods/web",
-        namespaces: [{ type: "uts" }, { type: "network", path: "/run/netns/x" }],
+        namespaces: [{ type: "uts" }, { type: "network", path: "/run/netns/x" }, { type: "user" }],
+        uidMappings: [{ containerID: 0, hostID: 1000, size: 100 }],
+        gidMappings: [{ containerID: 0, hostID: 2000, size: 100 }],
         devices: [{ path: "/dev/fuse", type: "c", major: 10, minor: 229, fileMode: 0o600, uid: 1, gid: 2 }],
         rootfsPropagation: "rprivate",
         maskedPaths: ["/proc/kcore"],
@@ -371,12 +391,32 @@ describe("a configuration that came as messages", () => {
       },
       Root: { Path: "/run/rootfs", Readonly: true },
       Hostname: "box",
+      Annotations: new Map([["what", "for"]]),
+      Hooks: {
+        CreateContainer: [{ Path: "/bin/one", Args: ["one", "1"], Env: ["A=b"], Timeout: 5n }],
+        StartContainer: [{ Path: "/bin/two" }],
+      },
       Mounts: document.mounts,
       Linux: {
         Sysctl: new Map(Object.entries(linux.sysctl)),
-        Resources: { Memory: { Limit: 1048576n }, CPU: { Shares: 512n }, Pids: { Limit: 10n } },
+        Resources: {
+          Devices: [{ Allow: true, Type: "c", Major: 10n, Minor: 229n, Access: "rw" }],
+          Memory: { Limit: 1048576n, Reservation: 4096n, Swap: 2097152n, DisableOOMKiller: true },
+          CPU: { Shares: 512n, Quota: 5000n, Period: 10000n, Cpus: "0-1", Mems: "0", RealtimePeriod: 7n },
+          Pids: { Limit: 10n },
+          BlockIO: {
+            Weight: 100,
+            WeightDevice: [{ Major: 8n, Minor: 0n, Weight: 200 }],
+            ThrottleReadBpsDevice: [{ Major: 8n, Minor: 0n, Rate: 1000n }],
+            ThrottleWriteIOPSDevice: [{ Major: 8n, Minor: 16n, Rate: 2000n }],
+          },
+          HugepageLimits: [{ Pagesize: "2MB", Limit: 4194304n }],
+          Network: { ClassID: 3 },
+        },
         CgroupsPath: linux.cgroupsPath,
-        Namespaces: [{ Type: "uts" }, { Type: "network", Path: "/run/netns/x" }],
+        Namespaces: [{ Type: "uts" }, { Type: "network", Path: "/run/netns/x" }, { Type: "user" }],
+        UIDMappings: [{ ContainerID: 0, HostID: 1000, Size: 100 }],
+        GIDMappings: [{ ContainerID: 0, HostID: 2000, Size: 100 }],
         Devices: [{ Path: "/dev/fuse", Type: "c", Major: 10n, Minor: 229n, FileMode: 0o600, UID: 1, GID: 2 }],
         RootfsPropagation: "rprivate",
         MaskedPaths: linux.maskedPaths,
@@ -385,6 +425,15 @@ describe("a configuration that came as messages", () => {
     });
     const arrived = Spec.decode(Spec.encode(message).finish());
     assert.deepEqual(read(specDocument(arrived)), read(document));
+  });
+
+  it("may have maps of ids that are nobody's", () => {
+    const message = Spec.fromPartial({
+      Process: { Args: ["sh"], Cwd: "/" },
+      Root: { Path: "/run/rootfs" },
+      Linux: { UIDMappings: [{ ContainerID: 0, HostID: 1000, Size: 1 }] },
+    });
+    assert.equal(read(specDocument(message)).namespaces.user, undefined);
   });
 
   it("is refused like JSON when a part is missing", () => {

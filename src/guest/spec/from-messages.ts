@@ -44,7 +44,17 @@ export function processDocument(process: oci.Process): Document {
 }
 
 function linuxDocument(linux: oci.Linux): Document {
+  // Hosts leave maps behind when they take the namespace out.
+  const hasUsers = linux.Namespaces.some(({ Type }) => Type === "user");
+  const mappings = (list: readonly oci.LinuxIDMapping[]) =>
+    (hasUsers ? list : []).map(({ HostID, ContainerID, Size }) => ({
+      hostID: HostID,
+      containerID: ContainerID,
+      size: Size,
+    }));
   return given({
+    uidMappings: mappings(linux.UIDMappings),
+    gidMappings: mappings(linux.GIDMappings),
     sysctl: Object.fromEntries(linux.Sysctl),
     resources: linux.Resources && resourcesDocument(linux.Resources),
     cgroupsPath: linux.CgroupsPath,
