@@ -46,7 +46,17 @@ export async function prepare(os: Os, { id, bundle, config, options, saves }: Pl
   for (const why of unrecovered) logger.warn(`what a killed program left stays: ${why}`);
   for (const notice of config.notices) logger.warn(notice);
   const timeline = new Timeline(os.clock, startedMs);
-  return new Sandbox({ os, log: logger, config, root, id, paths, timeline, ...(saves !== undefined && { saves }) });
+  return new Sandbox({
+    os,
+    log: logger,
+    config,
+    root,
+    id,
+    paths,
+    timeline,
+    ofProgram: true,
+    ...(saves !== undefined && { saves }),
+  });
 }
 
 /** Why something of them stays: no reason to refuse a new sandbox. */

@@ -32,6 +32,8 @@ export interface ContainerRecord {
   readonly timeline: Readonly<Record<string, number>>;
   /** What went wrong with the sandbox itself, when something did. */
   readonly failure?: string;
+  /** One of a library: nobody but the program that has it asks how it ended, so it does not outlast that one. */
+  readonly ofProgram?: true;
 }
 
 export async function writeRecord(os: Os, file: string, record: ContainerRecord): Promise<void> {
@@ -54,7 +56,10 @@ function isContainerRecord(value: Record<string, unknown>): value is Record<stri
   const maps = [value.annotations, value.timeline].every(isRecord);
   const relay = value.relay === undefined || isRecord(value.relay);
   const failure = value.failure === undefined || typeof value.failure === "string";
-  return texts && maps && relay && failure && typeof value.createdMs === "number" && isStatus(value.status);
+  const ofProgram = value.ofProgram === undefined || value.ofProgram === true;
+  return (
+    texts && maps && relay && failure && ofProgram && typeof value.createdMs === "number" && isStatus(value.status)
+  );
 }
 
 function isStatus(value: unknown): value is RecordedStatus {

@@ -23,7 +23,10 @@ export interface ObservedContainer extends OciState {
   readonly owner: number;
   /** Only when stopped. */
   readonly exitStatus?: number;
-  /** The end was seen and written down by its shim; else a stopped one is so because nobody is left. */
+  /**
+   * The end was seen and written down for somebody who may ask; else a stopped one is so because nobody is left, or had
+   * ended in a program that was to remove it.
+   */
   readonly recordedEnd: boolean;
   /** Journal's owner, when that process is alive: the sandbox's shim, or a create that is under way. */
   readonly alive?: ProcessId;
@@ -50,7 +53,7 @@ export async function observeContainer(os: Os, root: string, id: string): Promis
     createdMs: record.createdMs,
     owner: directory.uid,
     ...(exitStatus === undefined ? {} : { exitStatus }),
-    recordedEnd: record.status.phase === "stopped",
+    recordedEnd: record.status.phase === "stopped" && record.ofProgram === undefined,
     ...(alive === undefined ? {} : { alive }),
   };
 }

@@ -1,6 +1,5 @@
 /** Writes down what callers may know of a container when the shim cannot be asked. */
 import { type ContainerRecord, type RecordedStatus, writeRecord } from "../persist/record.ts";
-import type { Os } from "../sys/os.ts";
 import { coalesced } from "../util/coalesced.ts";
 import type { Container } from "./container.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -8,11 +7,11 @@ import type { Sandbox } from "./sandbox.ts";
 /** Resolves when the state of the container, as it is now or later, is on disk. */
 export async function recordContainer(sandbox: Sandbox, container: Container): Promise<void> {
   if (container.released) return;
-  container.saveRecord ??= coalesced(() => write(sandbox.host.os, container, sandbox.failure));
+  container.saveRecord ??= coalesced(() => write(sandbox, container));
   await container.saveRecord();
 }
 
-async function write(os: Os, container: Container, failure: string | undefined): Promise<void> {
+async function write(sandbox: Sandbox, container: Container): Promise<void> {
   const { paths, timeline, bundle, createdMs, process } = container;
   const record: ContainerRecord = {
     id: container.id,
@@ -24,9 +23,10 @@ async function write(os: Os, container: Container, failure: string | undefined):
     resources: container.resources,
     relay: { pid: process.relay.pid, startTicks: process.relay.startTicks },
     timeline: timeline.marks,
-    ...(failure === undefined ? {} : { failure }),
+    ...(sandbox.failure === undefined ? {} : { failure: sandbox.failure }),
+    ...(sandbox.host.ofProgram ? { ofProgram: true } : {}),
   };
-  await writeRecord(os, paths.state, record);
+  await writeRecord(sandbox.host.os, paths.state, record);
 }
 
 function recordedStatus({ process }: Container): RecordedStatus {

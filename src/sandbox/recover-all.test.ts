@@ -65,6 +65,15 @@ describe("recovering all sandboxes of a root", () => {
     await recoverContainer(os, root, "web");
   });
 
+  it("keeps nothing of one that has stopped and was a program's", async () => {
+    const { paths } = await dead("sandbox-1");
+    const status = { phase: "stopped" as const, exitStatus: 0, exitedMs: 1 };
+    const record = { id: "sandbox-1", bundle: "/b", rootfs: "/b/rootfs", annotations: {}, createdMs: 1, timeline: {} };
+    await writeRecord(os, paths.state, { ...record, status, ofProgram: true });
+    assert.deepEqual((await recoverAll(os, root)).recovered, ["sandbox-1"]);
+    assert.deepEqual(await readdir(root), []);
+  });
+
   it("sweeps what a claim left that was killed half-way", async () => {
     const left = `.claim-${nobody.pid}-${nobody.startTicks}-00ff`;
     await mkdir(path.join(root, left), { recursive: true });

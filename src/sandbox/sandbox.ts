@@ -37,6 +37,8 @@ export interface SandboxHost {
   readonly timeline: Timeline;
   /** Whether the sandbox is to be one that can be saved while it works; default: no. */
   readonly saves?: "required" | "if-possible";
+  /** It is held by a program that asked for it, and nobody else asks how it ended; default: no. */
+  readonly ofProgram?: true;
 }
 
 /** A container that is being added. */
