@@ -3,7 +3,6 @@ import { existsSync } from "node:fs";
 import { mkdir, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
-import { eventually } from "../../test/support/eventually.ts";
 import { readRecord } from "../persist/record.ts";
 import { isKumiteError } from "../util/errors.ts";
 import { encodeUtf8 } from "../util/text.ts";
@@ -260,26 +259,6 @@ describe("a sandbox", () => {
       assert.equal((await attached.process.exited).exitStatus === 0, false);
       const listing = await place.exec(sandbox, "list", ["/bin/ps"]);
       assert.doesNotMatch(await listing.stdout, /sleep 4321/);
-    });
-
-    it("ends one whose relay does not come, though the guest has started it meanwhile", async () => {
-      const relay = { pid: process.pid, startTicks: place.os.self.startTicks };
-      const key = { containerId: sandbox.host.id, execId: "alone" };
-      execProcess(sandbox, { ...key, document: { args: ["/bin/sleep", "4322"], cwd: "/" }, terminal: false, relay });
-      const caller = new AbortController();
-      let looks = 0;
-      const isListed = async (): Promise<boolean> => {
-        const { process: look, stdout, hangUp } = await place.exec(sandbox, `look${looks++}`, ["/bin/ps"]);
-        await look.exited;
-        hangUp();
-        return (await stdout).includes("sleep 4322");
-      };
-      const starting = startProcess(sandbox, key, caller.signal);
-      await eventually("it runs", async () => ((await isListed()) ? true : undefined));
-      caller.abort();
-      await assert.rejects(starting, { code: "aborted" });
-      assert.ok(!sandbox.processes.has(key));
-      await eventually("it is gone", async () => ((await isListed()) ? undefined : true));
     });
 
     it("forgets one that was registered and whose relay went before the start", async () => {

@@ -17,12 +17,12 @@ import type { Sandbox } from "./sandbox.ts";
 import { watchProcess } from "./watch.ts";
 
 const callTimeoutMs = 60_000;
-/** A relay is started before the process is asked for, and needs milliseconds, less than the guest. */
+/** A relay is started before the process is asked for, and needs milliseconds. */
 const relayTimeoutMs = 10_000;
 
 /**
- * Resolves when the program runs and has its relay. The signal ends only the waiting for a relay: what the guest was asked
- * for is not taken back because the caller went away, but for an exec whose relay does not come: it is killed.
+ * Resolves when the program runs. The signal ends only the waiting for a relay: what the guest was asked for is not
+ * taken back because the caller went away.
  *
  * @throws KumiteError `container/wrong-state`; `process/executable-not-found`; `shim/unreachable` when its relay does
  *   not come; `hook/failed`, the container was ended then
@@ -35,14 +35,11 @@ export async function startProcess(sandbox: Sandbox, key: ProcessKey, signal: Ab
   const size = process.consoleSize;
   process.moveTo({ phase: "starting" });
   try {
-    const relay = requireRelay(process, signal);
-    // It may fail while the guest is busy, before anybody waits for it.
-    relay.catch(() => {});
+    await requireRelay(process, signal);
+    const { vm } = sandbox.running();
     if (process.spec === undefined) {
-      await relay;
-      const { vm } = sandbox.running();
       await vm.agent.startContainer({ containerId: container.id }, { timeoutMs: callTimeoutMs });
-    } else await startExec(sandbox, sandbox.running().vm, process, process.spec, relay);
+    } else await startExec(sandbox, vm, process, process.spec);
   } catch (error) {
     if (process.spec === undefined) {
       process.moveTo({ phase: "created" });
@@ -95,14 +92,7 @@ async function requireRelay(process: SandboxProcess, signal: AbortSignal): Promi
   }
 }
 
-/** The relay comes up while the guest is busy; what the process writes waits for it. */
-async function startExec(
-  sandbox: Sandbox,
-  vm: Vm,
-  process: SandboxProcess,
-  spec: OciProcess,
-  relay: Promise<void>,
-): Promise<void> {
+async function startExec(sandbox: Sandbox, vm: Vm, process: SandboxProcess, spec: OciProcess): Promise<void> {
   const { containerId, execId = "" } = process.key;
   const ports = takePorts(sandbox, process.terminal);
   process.ports = ports;
@@ -118,7 +108,6 @@ async function startExec(
   try {
     await vm.agent.execProcess(request, { timeoutMs: callTimeoutMs });
     process.stdio.offerGuest(await connectStreams(vm, ports));
-    await relay;
   } catch (error) {
     // It may run all the same, unless the guest says otherwise.
     await signalInGuest(sandbox, process, signalNumbers.SIGKILL).catch(() => {});

@@ -33,12 +33,10 @@ export async function exec(context: VerbContext, invocation: Invocation<"exec">)
   scope.add(`relay of ${execId}`, () => relay.kill(signalNumbers.SIGKILL));
   const engineRelay = watchRelay(os, relay, execId);
   await register(context, { request, execId, shim, relay, windowSize: terminal.size });
+  await relayReady(relay, execId, interruption.signal);
   terminal.makeRaw();
   if (!request.foreground) engineRelay.leave(scope);
-  // The guest does its part while the relay is still coming up; the shim starts nothing for good without it.
-  const started = shim.task.start({ id, execId }, { signal: interruption.signal });
-  await Promise.race([relayReady(relay, execId, interruption.signal), failureOf(started)]);
-  await started;
+  await shim.task.start({ id, execId }, { signal: interruption.signal });
   if (request.pidFile !== undefined) await writePidFile(os, request.pidFile, relay.pid);
   if (!request.foreground) {
     scope.handOver();
@@ -49,11 +47,6 @@ export async function exec(context: VerbContext, invocation: Invocation<"exec">)
   terminal.restore();
   await tellLostMachine(context, request.container.id, status);
   return status;
-}
-
-/** Never resolves. */
-function failureOf(work: Promise<unknown>): Promise<never> {
-  return work.then(() => new Promise<never>(() => {}));
 }
 
 /** Engines look for the network of the process at its pid: it is that of the container's own relay. */
