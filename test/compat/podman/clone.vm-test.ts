@@ -46,7 +46,7 @@ rootfs_upper_directory = "${directory}/uppers"
 
   it("run and exec work, and no daemon serves its files", async () => {
     const id = await podman.start([], ["sh", "-c", "echo began; while :; do sleep 1; done"]);
-    assert.deepEqual([...sandboxProcesses(`libpod-${id}`).keys()].sort(), ["qemu", "relay", "shim"]);
+    assert.ok(!sandboxProcesses(`libpod-${id}`).has("virtiofsd"));
     assert.equal(
       await podman.ask(["exec", id, "sh", "-c", "echo x > /new; cat /new; hostname"]),
       `x\n${id.slice(0, 12)}`,
