@@ -11,6 +11,7 @@ import { after, before, describe, it } from "node:test";
 import type { AgentClient } from "../../src/agent-client/agent-client.ts";
 import { connectAgent } from "../../src/agent-client/connect.ts";
 import { snapshotTokenLength } from "../../src/agent-client/snapshots.ts";
+import { codeOf } from "../../src/guest/testing/code-of.testing.ts";
 import type { RunningVm } from "../../src/hypervisor/driver.ts";
 import { qemuDriver } from "../../src/hypervisor/qemu/qemu-driver.ts";
 import { defaultSpec } from "../../src/oci/default-spec.ts";
@@ -200,15 +201,6 @@ function ending(): OciSpec {
   const { process, ...rest } = defaultSpec();
   const args: [string, ...string[]] = ["/bin/sh", "-c", "exit 42"];
   return { ...rest, process: { ...process, terminal: false, args }, root: { path: `${guestSharedDirectory}/rootfs` } };
-}
-
-async function codeOf(answer: Promise<unknown>): Promise<string> {
-  try {
-    await answer;
-    return "ok";
-  } catch (error) {
-    return isKumiteError(error) ? error.code : messageOf(error);
-  }
 }
 
 /** A connection of our own to the agent's port, for requests that the client does not make. */

@@ -3,18 +3,9 @@ import { assert } from "../../sys/engine/testing/assert.ts";
 import { describe, it } from "../../sys/engine/testing/suite.ts";
 import { isKumiteError, messageOf } from "../../util/errors.ts";
 import { startAgent, type TestAgent } from "../testing/agent.testing.ts";
+import { codeOf } from "../testing/code-of.testing.ts";
 import { run, startContainer } from "../testing/container.testing.ts";
 import { processOf, type SpecChanges, specOf } from "../testing/spec.testing.ts";
-
-/** Of an answer: `ok`, or the error's code. */
-async function codeOf(answer: Promise<unknown>): Promise<string> {
-  try {
-    await answer;
-    return "ok";
-  } catch (error) {
-    return isKumiteError(error) ? error.code : messageOf(error);
-  }
-}
 
 async function counted(answers: readonly Promise<unknown>[]): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};

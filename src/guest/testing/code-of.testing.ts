@@ -1,0 +1,12 @@
+/** What became of a call, in one word. */
+import { isKumiteError, messageOf } from "../../util/errors.ts";
+
+/** `ok`, the error's code, or the text of an error that has none. */
+export async function codeOf(answer: Promise<unknown>): Promise<string> {
+  try {
+    await answer;
+    return "ok";
+  } catch (error) {
+    return isKumiteError(error) ? error.code : messageOf(error);
+  }
+}
