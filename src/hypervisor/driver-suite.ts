@@ -232,14 +232,18 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
   });
 }
 
-/** One in the hierarchy of version 2, where guests make theirs, and one that every host has something like. */
-function makeCgroups(): string[] {
+/** That of version 2, where guests make their cgroups, and one that every host has something like. */
+function hierarchies(): string[] {
   const mounts = readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
     .map((line) => line.split(" - "));
   const wanted = mounts.filter(([, after = ""]) => after.startsWith("cgroup2 ") || /^cgroup .*\bpids\b/.test(after));
-  return wanted.map(([before = ""]) => {
-    const path = join(before.split(" ")[4] ?? "", `kumite-driver-${process.pid}`);
+  return wanted.map(([before = ""]) => before.split(" ")[4] ?? "");
+}
+
+function makeCgroups(): string[] {
+  return hierarchies().map((hierarchy) => {
+    const path = join(hierarchy, `${placePrefix}${process.pid}`);
     mkdirSync(path);
     return path;
   });
@@ -304,21 +308,28 @@ async function statusOfShell(vm: RunningVm, shared: SharedDirectory, script: str
   return status;
 }
 
-/** A bind mount until disposed. */
 const placePrefix = "kumite-driver-";
 
-/** Mounts and directories of suites that were killed. Their names say whose they were. */
+/** Mounts, directories and cgroups of suites that were killed. */
 async function sweepDeadSuites(os: Os): Promise<void> {
-  for (const name of readdirSync(tmpdir())) {
-    const owner = name.startsWith(placePrefix) ? /^\d+(?=-)/.exec(name.slice(placePrefix.length))?.[0] : undefined;
-    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
-    const directory = join(tmpdir(), name);
+  for (const cgroup of hierarchies().flatMap(ofDeadSuites)) await removeCgroup(os, cgroup, AbortSignal.timeout(10_000));
+  for (const directory of ofDeadSuites(tmpdir())) {
     const mounted = (await os.mounts.table()).filter(({ target }) => target.startsWith(`${directory}/`));
     for (const { target } of mounted.reverse()) await succeed(["umount", "--lazy", target]);
     await os.files.removeTree(directory);
   }
 }
 
+/** Their names say whose they were. */
+function ofDeadSuites(parent: string): string[] {
+  const dead = readdirSync(parent).filter((name) => {
+    const owner = name.startsWith(placePrefix) ? /^\d+/.exec(name.slice(placePrefix.length))?.[0] : undefined;
+    return owner !== undefined && !existsSync(`/proc/${owner}`);
+  });
+  return dead.map((name) => join(parent, name));
+}
+
+/** A bind mount until disposed. */
 async function bind(source: string, target: string, propagation: "shared" | "private"): Promise<AsyncDisposable> {
   await succeed(["mount", "--bind", source, target]);
   await succeed(["mount", `--make-${propagation}`, target]);
