@@ -16,7 +16,7 @@ const mebibyte = 1024 * 1024;
 /** What JavaScript may hold in the agent, and 16 MiB for the engine and what lies unused between. */
 const limitMiB = 128 + 16;
 
-/** Says what came of its flood, once each. */
+/** Says what it was told, once each; nothing where nobody is there to be told. */
 type Flood = (agent: TestAgent) => Promise<readonly string[]>;
 
 /** With the most memory that the agent had at any time. */
@@ -69,7 +69,7 @@ function unknownField(length: number): Uint8Array {
   return bytes;
 }
 
-const floods: Readonly<Record<string, readonly [Flood, RegExp]>> = {
+const floods: Readonly<Record<string, readonly [flood: Flood, answer?: RegExp]>> = {
   "the largest frames, of which the last byte is missing, on many connections": [
     async (agent) => {
       const { streams } = await connect(agent, 100);
@@ -79,11 +79,10 @@ const floods: Readonly<Record<string, readonly [Flood, RegExp]>> = {
         await stream.write(header);
         for (const part of [block, block, block, block.subarray(1)]) await stream.write(part);
       };
-      const filled = await Promise.allSettled(streams.map((stream) => soon(fill(stream))));
+      await Promise.all(streams.map((stream) => soon(fill(stream))));
       for (const stream of streams) stream.close();
-      return [`${filled.length > 0}`];
+      return [];
     },
-    /^true$/,
   ],
   "calls that block, with a mebibyte each": [
     async (agent) => {
@@ -116,9 +115,8 @@ const floods: Readonly<Record<string, readonly [Flood, RegExp]>> = {
       };
       await soon(Promise.all(streams.map((stream) => ask(stream)())));
       for (const stream of [...streams, ...more]) stream.close();
-      return ["asked"];
+      return [];
     },
-    /^asked$/,
   ],
   "a specification of a million objects": [
     async (agent) => {
@@ -179,7 +177,7 @@ describe("an agent that is flooded", () => {
       // What is read when it is first used is in both looks.
       await run(agent, "true");
       const before = await agent.state();
-      for (const text of await flood(agent)) assert.ok(answer.test(text), text.slice(0, 300));
+      for (const text of await flood(agent)) assert.ok(answer?.test(text), text.slice(0, 300));
       const container = await startContainer(agent, specOf(["cat"]));
       assert.equal((await container.finish("still here")).out, "still here");
       await agent.client.removeContainer({ containerId: container.containerId });
