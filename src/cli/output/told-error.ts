@@ -7,12 +7,12 @@ import { type ErrorCode, isSystemError, KumiteError, SystemError } from "../../u
 /** @param phase for an error that names none: the verb, or what was going on instead */
 export function toldError(error: unknown, phase: string): unknown {
   if (error instanceof SystemError) {
-    const hint = isSystemError(error, "EACCES", "EPERM") ? rightsHint : undefined;
+    const hint = rightsHint(error);
     const facts = { phase, cause: error.cause, ...(hint !== undefined && { hint }) };
     return new KumiteError("system/failed", error.message, facts);
   }
   if (!(error instanceof KumiteError)) return error;
-  const hint = error.hint ?? innerHint(error) ?? hints[error.code];
+  const hint = error.hint ?? innerHint(error) ?? rightsHint(error) ?? hints[error.code];
   return new KumiteError(error.code, error.message, {
     phase: error.phase ?? phase,
     ...(hint !== undefined && { hint }),
@@ -22,13 +22,21 @@ export function toldError(error: unknown, phase: string): unknown {
 }
 
 function innerHint(error: KumiteError): string | undefined {
-  for (let at = error.cause, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
-    if (at instanceof KumiteError && at.hint !== undefined) return at.hint;
-  }
-  return undefined;
+  return chain(error).find((at): at is KumiteError => at instanceof KumiteError && at.hint !== undefined)?.hint;
 }
 
-const rightsHint = "run it as root of the host; `kumite check` tells which rights are missing";
+/** Of an error that began with a refusal of the host: whoever is root there, with all capabilities, hardly meets one. */
+function rightsHint(error: Error): string | undefined {
+  if (!chain(error).some((at) => isSystemError(at, "EACCES", "EPERM"))) return undefined;
+  return "run it as root of the host; `kumite check` tells which rights are missing";
+}
+
+/** The error, and what caused it, outermost first. */
+function chain(error: Error): Error[] {
+  const errors: Error[] = [];
+  for (let at: unknown = error; at instanceof Error && errors.length < 8; at = at.cause) errors.push(at);
+  return errors;
+}
 
 /** For errors that are raised where nobody knows what a caller of the verbs could do. */
 const hints: { readonly [Code in ErrorCode]?: string } = {
