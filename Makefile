@@ -9,7 +9,7 @@ built := build/libexec/kumite
 shared := $(patsubst build/share/%,%,$(wildcard build/share/man/*/* build/share/*/completions/* \
   build/share/*/site-functions/* build/share/*/vendor_completions.d/*))
 programs := kumite agent
-data := shim.mjs cache.mjs library.mjs vmlinux initrd.img initrd-full.img install.json
+data := shim.cjs shim.js shim.cache cache.mjs library.mjs vmlinux initrd.img initrd-full.img install.json
 # Beside a tuned kernel, Debian's.
 optional := vmlinux-debian initrd-debian.img initrd-debian-full.img
 notices := THIRD-PARTY-NOTICES.md

@@ -12,14 +12,16 @@ import { initramfs } from "./guest/initramfs.ts";
 import { type KernelName, kernelInUse } from "./guest/kernel-in-use.ts";
 import { libraryTypes } from "./install-root/library-types.ts";
 import { commit, type Manifest, productVersion } from "./install-root/manifest.ts";
+import { bundleForNode } from "./install-root/node-bundle.ts";
 import { measure, type Placed, placeBytes, placeFile } from "./install-root/place.ts";
-import { bundleShim } from "./install-root/shim-bundle.ts";
+import { shimCode } from "./install-root/shim-code.ts";
 import {
   cacheEntry,
   guestModules,
   hostModules,
   installRoot,
   libraryEntry,
+  loaderEntry,
   shareDirectory,
   shimEntry,
   typesDirectory,
@@ -31,9 +33,9 @@ async function main(): Promise<void> {
   await mkdir(installRoot, { recursive: true });
   const kumite = await executable("kumite", hostModules);
   const agent = await executable("agent", guestModules);
-  const shim = await placeBytes(join(installRoot, "shim.mjs"), await bundleShim(shimEntry), 0o644);
-  const cache = await placeBytes(join(installRoot, "cache.mjs"), await bundleShim(cacheEntry), 0o644);
-  const library = await placeBytes(join(installRoot, "library.mjs"), await bundleShim(libraryEntry), 0o644);
+  const shim = await placeShim();
+  const cache = await placeBytes(join(installRoot, "cache.mjs"), await bundleForNode(cacheEntry, "esm"), 0o644);
+  const library = await placeBytes(join(installRoot, "library.mjs"), await bundleForNode(libraryEntry, "esm"), 0o644);
   await types();
   const guest = await placeGuests(join(installRoot, "agent"));
   const manifest: Manifest = {
@@ -42,11 +44,22 @@ async function main(): Promise<void> {
     node: ownNode(),
     kernel: guest.name,
     kernelVersion: guest.release,
-    files: { kumite, agent, "shim.mjs": shim, "cache.mjs": cache, "library.mjs": library, ...guest.files },
+    files: { kumite, agent, ...shim, "cache.mjs": cache, "library.mjs": library, ...guest.files },
   };
   const text = `${JSON.stringify(manifest, undefined, 2)}\n`;
   await placeBytes(join(installRoot, "install.json"), Buffer.from(text), 0o644);
   await share(manifest.version);
+}
+
+async function placeShim(): Promise<Files> {
+  const entry = await bundleForNode(loaderEntry, "cjs");
+  const text = await bundleForNode(shimEntry, "cjs");
+  const code = await shimCode(ownNode(), { entry, text });
+  return {
+    "shim.cjs": await placeBytes(join(installRoot, "shim.cjs"), entry, 0o644),
+    "shim.js": await placeBytes(join(installRoot, "shim.js"), text, 0o644),
+    "shim.cache": await placeBytes(join(installRoot, "shim.cache"), code, 0o644),
+  };
 }
 
 /** Of the library, for programs in TypeScript. */

@@ -10,7 +10,8 @@ import { shimCommand } from "./shim-command.ts";
 
 describe("an installation", () => {
   const os = nodeOs({ installRoot: "/nowhere" });
-  const manifest = { version: "1.2.3", commit: "abc", node: process.execPath, files: { "shim.mjs": { size: 4 } } };
+  const files = { "shim.cjs": { size: 6 }, "shim.js": { size: 4 } };
+  const manifest = { version: "1.2.3", commit: "abc", node: process.execPath, files };
   let root: string;
   before(async () => {
     root = await mkdtemp(join(tmpdir(), "kumite-install-"));
@@ -22,14 +23,15 @@ describe("an installation", () => {
 
   it("gives the command line of a shim, with nothing of the caller's environment", async () => {
     await write(manifest);
-    await writeFile(join(root, "shim.mjs"), "four");
+    await writeFile(join(root, "shim.cjs"), "loader");
+    await writeFile(join(root, "shim.js"), "four");
     const command = await shimCommand(os, await readInstall(os, root), { ...options, config: "/c", debug: true });
     assert.equal(command.path, process.execPath);
     const [title, ...rest] = command.argv;
     const script = rest.findIndex((word) => !word.startsWith("--"));
     assert.equal(title, "kumite-shim");
     assert.deepEqual(rest.slice(script), [
-      join(root, "shim.mjs"),
+      join(root, "shim.cjs"),
       ..."--root /r --id web --bundle /b --log-format json --config /c --debug".split(" "),
     ]);
     // Node refuses an option that it does not know, and the shim would not start.
@@ -41,15 +43,15 @@ describe("an installation", () => {
     const incomplete = (message: RegExp) => ({ code: "install/incomplete", message, hint: /npm run setup/ });
     await assert.rejects(readInstall(os, join(root, "nowhere")), incomplete(/nowhere\/install\.json is missing/));
     await write({ ...manifest, node: "/nowhere/node" });
-    await writeFile(join(root, "shim.mjs"), "four");
+    await writeFile(join(root, "shim.js"), "four");
     await assert.rejects(shimCommand(os, await readInstall(os, root), options), incomplete(/^\/nowhere\/node is/));
     await write(manifest);
-    await writeFile(join(root, "shim.mjs"), "cut");
+    await writeFile(join(root, "shim.js"), "cut");
     const install = await readInstall(os, root);
-    await assert.rejects(installedFile(os, install, "shim.mjs"), incomplete(/shim\.mjs has 3 bytes where 4/));
+    await assert.rejects(installedFile(os, install, "shim.js"), incomplete(/shim\.js has 3 bytes where 4/));
     await assert.rejects(installedFile(os, install, "other"), incomplete(/other was not installed/));
-    await rm(join(root, "shim.mjs"));
-    await assert.rejects(installedFile(os, install, "shim.mjs"), incomplete(/shim\.mjs is missing/));
+    await rm(join(root, "shim.js"));
+    await assert.rejects(installedFile(os, install, "shim.js"), incomplete(/shim\.js is missing/));
   });
 
   it("whose description is none is refused", async () => {

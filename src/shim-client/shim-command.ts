@@ -24,7 +24,12 @@ export interface ShimOptions {
  * megabytes after one large output, hold a second compiled form of all code that ran twice, and let garbage grow to
  * several times what is in use: tens of megabytes after some hundred execs. What is left of it is collected at rest.
  */
-const nodeFlags = ["--max-semi-space-size=1", "--heap-growing-percent=25", "--no-sparkplug", "--expose-gc"];
+export const shimNodeFlags: readonly string[] = [
+  "--max-semi-space-size=1",
+  "--heap-growing-percent=25",
+  "--no-sparkplug",
+  "--expose-gc",
+];
 
 /** What a shim's process is, without the descriptors and cgroups that its starter gives it. */
 export type ShimCommand = Pick<SpawnRequest, "path" | "argv" | "env" | "cwd">;
@@ -48,7 +53,7 @@ export async function shimCommand(os: Os, install: Install, options: ShimOptions
 export async function shimProgram(os: Os, install: Install): Promise<Pick<SpawnRequest, "path" | "argv" | "env">> {
   return {
     path: await installedNode(os, install),
-    argv: ["kumite-shim", ...nodeFlags, await installedFile(os, install, "shim.mjs")],
+    argv: ["kumite-shim", ...shimNodeFlags, await shimEntry(os, install)],
     // One heap of the C library for all of Node's threads: with one for each, memory that one has given back is no use to
     // the others, megabytes after some hundred execs. With a threshold that is given, it does not grow with the largest block.
     env: {
@@ -57,4 +62,10 @@ export async function shimProgram(os: Os, install: Install): Promise<Pick<SpawnR
       MALLOC_TRIM_THRESHOLD_: "131072",
     },
   };
+}
+
+/** Of its files one is the entry, and one may be missing: the code that V8 made of the text, which it can make again. */
+async function shimEntry(os: Os, install: Install): Promise<string> {
+  await installedFile(os, install, "shim.js");
+  return installedFile(os, install, "shim.cjs");
 }

@@ -145,4 +145,4 @@ async function productVersion(installRoot: string): Promise<string> {
   return manifest.version ?? "unknown";
 }
 
-process.exit(await main());
+void main().then((status) => process.exit(status));

@@ -23,7 +23,7 @@ const reason = existsSync(built)
 
 /** Says over the boot channel that it is ready, and takes connections on its listening socket. */
 const ready = `
-  import net from "node:net"; import fs from "node:fs";
+  const net = require("node:net"), fs = require("node:fs");
   const boot = new net.Socket({ fd: 4 });
   const server = net.createServer((connection) => onConnection(connection)).listen({ fd: 3 });
   boot.end('{"ready":true}\\n');
@@ -50,8 +50,9 @@ describe("a create that fails on the way", { skip: reason }, () => {
 
   /** Puts the script in the place of the shim. */
   async function withShim(script: string, manifest: Record<string, unknown> = {}): Promise<void> {
-    await writeFile(path.join(install, "shim.mjs"), script);
-    const files = { "shim.mjs": { size: Buffer.byteLength(script), sha256: "" } };
+    await writeFile(path.join(install, "shim.cjs"), script);
+    await writeFile(path.join(install, "shim.js"), "");
+    const files = { "shim.cjs": { size: Buffer.byteLength(script) }, "shim.js": { size: 0 } };
     const content = { version: "0", commit: "0", node: process.execPath, kernelVersion: "", files, ...manifest };
     await writeFile(path.join(install, "install.json"), JSON.stringify(content));
   }
@@ -87,7 +88,7 @@ describe("a create that fails on the way", { skip: reason }, () => {
     await fails(await verb.finished, id, /\/no\/such\/node/, /try: run `npm run setup`/);
     await withShim("", { files: {} });
     ({ id, verb } = create());
-    await fails(await verb.finished, id, /shim\.mjs was not installed/, /try: run `npm run setup`/);
+    await fails(await verb.finished, id, /shim\.js was not installed/, /try: run `npm run setup`/);
     await rm(path.join(install, "install.json"));
     ({ id, verb } = create());
     await fails(await verb.finished, id, /install\.json is missing/, /try: run `npm run setup`/);
@@ -101,7 +102,7 @@ describe("a create that fails on the way", { skip: reason }, () => {
 
   it("because the shim cannot serve gives the shim's own reason", async () => {
     await withShim(`
-      import net from "node:net";
+      const net = require("node:net");
       const error = { code: "config/invalid", message: "the key is wrong", phase: "config.load", hint: "correct it", because: ["no such file"] };
       new net.Socket({ fd: 4 }).end(JSON.stringify({ error }) + "\\n");
     `);

@@ -17,7 +17,7 @@ export class HostileInstall {
   static async make(directory: string): Promise<HostileInstall> {
     await mkdir(directory);
     // Each finds the others beside itself.
-    for (const name of ["kumite", "shim.mjs", "install.json"]) {
+    for (const name of ["kumite", "shim.cjs", "shim.js", "install.json"]) {
       await copyFile(path.join(testInstallRoot, name), path.join(directory, name));
     }
     for (const name of ["vmlinux", "initrd.img"])

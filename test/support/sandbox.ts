@@ -28,7 +28,7 @@ export function processOf(id: string, role: Role): Promise<number> {
 
 function roleOf([program = "", ...rest]: readonly string[]): Role | undefined {
   const name = path.basename(program);
-  if (name === "kumite-shim" || rest.some((word) => word.endsWith("/shim.mjs"))) return "shim";
+  if (name === "kumite-shim" || rest.some((word) => word.endsWith("/shim.cjs"))) return "shim";
   if (name === "kumite-helper") return "helper";
   if (name === "kumite-relay") return "relay";
   if (name.startsWith("qemu-system")) return "qemu";

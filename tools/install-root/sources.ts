@@ -26,6 +26,8 @@ export const guestModules: readonly EngineModule[] = [
 ];
 
 export const shimEntry = source("src/shim/main.ts");
+/** What starts it. */
+export const loaderEntry = source("src/sys/node/loader/main.ts");
 export const cacheEntry = source("src/factory/grpc/main.ts");
 
 export const libraryEntry = source("src/index.ts");

@@ -5,7 +5,10 @@ import { build } from "esbuild";
 
 const repository = resolve(import.meta.dirname, "../..");
 
-export async function bundleShim(entry: string): Promise<Uint8Array> {
+export type ModuleSystem = "esm" | "cjs";
+
+/** The older module system is loaded faster, and alone can be loaded with code that was made before. */
+export async function bundleForNode(entry: string, format: ModuleSystem): Promise<Uint8Array> {
   const result = await build({
     entryPoints: [entry],
     absWorkingDir: repository,
@@ -14,7 +17,7 @@ export async function bundleShim(entry: string): Promise<Uint8Array> {
     write: false,
     metafile: true,
     platform: "node",
-    format: "esm",
+    format,
     target: "node20",
     // Names stay readable in stack traces. V8 keeps the source text of a running program, twice as large when one
     // character of it is not Latin: a megabyte and a half of every shim's memory.
@@ -23,7 +26,9 @@ export async function bundleShim(entry: string): Promise<Uint8Array> {
     charset: "ascii",
     legalComments: "eof",
     // Packages in the older module system ask for Node's own modules by a call.
-    banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
+    ...(format === "esm" && {
+      banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
+    }),
     logLevel: "silent",
   });
   const [output] = result.outputFiles;
@@ -32,6 +37,6 @@ export async function bundleShim(entry: string): Promise<Uint8Array> {
     .flatMap(({ imports }) => imports)
     .filter(({ external, path }) => external === true && !isBuiltin(path));
   if (outside.length > 0)
-    throw new Error(`the shim would load ${outside.map(({ path }) => path).join(", ")} from outside its bundle`);
+    throw new Error(`it would load ${outside.map(({ path }) => path).join(", ")} from outside its bundle`);
   return output.contents;
 }

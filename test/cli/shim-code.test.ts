@@ -1,0 +1,43 @@
+/** The code of the shim that V8 made when it was built. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, it } from "node:test";
+import { shimNodeFlags } from "../../src/shim-client/shim-command.ts";
+import { succeed } from "../support/command.ts";
+import { testInstallRoot } from "../support/node-os.ts";
+
+const entry = path.join(testInstallRoot, "shim.cjs");
+const skip = existsSync(entry) ? false : `${entry} is not built: run \`npm run setup\``;
+
+/** Loads the program, and ends before it does anything. */
+async function load(program: string): Promise<string> {
+  const script = `
+    process.argv[1] = ${JSON.stringify(program)};
+    const { script } = require(process.argv[1]);
+    process.stdout.write(String(script.cachedDataRejected));
+    process.exit(0);`;
+  const { stdout } = await succeed(["env", "-i", process.execPath, ...shimNodeFlags, "-e", script]);
+  return stdout;
+}
+
+describe("the code that V8 made of the shim when it was built", { skip }, () => {
+  it("is taken by the Node that the shim is started with", async () => {
+    assert.equal(await load(entry), "false");
+  });
+
+  it("is done without when it is missing, or of another V8", async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), "kumite-shim-code-"));
+    try {
+      for (const name of ["shim.cjs", "shim.js"])
+        await copyFile(path.join(testInstallRoot, name), path.join(directory, name));
+      assert.equal(await load(path.join(directory, "shim.cjs")), "undefined");
+      await writeFile(path.join(directory, "shim.cache"), "of another V8".repeat(100));
+      assert.equal(await load(path.join(directory, "shim.cjs")), "true");
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+});
