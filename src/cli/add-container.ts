@@ -28,7 +28,7 @@ export async function addContainer(
   const { id, bundle } = request;
   const sandbox = await runningSandbox(context, id, sandboxId);
   throwIfAborted(interruption.signal);
-  const prepared = await prepareContainer(os, root, sandboxId, { id, bundle });
+  const prepared = await prepareContainer(os, root, sandboxId, { id, bundle }, context.tellFailure);
   timeline.mark("claimed");
   scope.add(`container ${id}`, () => recoverContainer(os, root, id, context.log));
 

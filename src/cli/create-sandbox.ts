@@ -30,7 +30,7 @@ export async function createSandbox(
   const { id, bundle } = request;
   const command = await commandOf(context, request);
   throwIfAborted(interruption.signal);
-  const prepared = await prepareSandbox(os, root, id, bundle);
+  const prepared = await prepareSandbox(os, root, id, bundle, context.tellFailure);
   timeline.mark("claimed");
   scope.add(`container ${id}`, () => recoverContainer(os, root, id, context.log));
 

@@ -7,12 +7,14 @@ import { configFileVariable, defaultConfigPaths } from "../config/find.ts";
 import { defaultRoot } from "../persist/paths.ts";
 import type { Os } from "../sys/os.ts";
 import { resolvePath } from "../util/path.ts";
+import { signalNumbers } from "../util/signals.ts";
 import type { VerbContext } from "./context.ts";
-import { failureStatus } from "./exit-status.ts";
+import { failureStatus, shellStatus } from "./exit-status.ts";
 import { type Interruption, noInterruption, watchSignals } from "./interruption.ts";
 import { type CliLog, openLog } from "./output/cli-log.ts";
-import { type Output, standardOutput } from "./output/output.ts";
+import { type Output, ReaderGone, standardOutput } from "./output/output.ts";
 import { tellFailure } from "./output/tell-failure.ts";
+import { argumentsPhase } from "./output/told-error.ts";
 import { type AnyInvocation, type GlobalFlags, parseGlobal, parseRequest, type Request } from "./parse.ts";
 
 export interface CliOptions {
@@ -26,7 +28,7 @@ export interface CliOptions {
 export async function runCli(os: Os, options: CliOptions = {}): Promise<number> {
   const output = options.output ?? standardOutput(os);
   let log: CliLog | undefined;
-  let phase = "arguments";
+  let phase = argumentsPhase;
   let request: Request | undefined;
   const tell = (error: unknown) => tellFailure(error, { phase, log, output });
   try {
@@ -37,6 +39,7 @@ export async function runCli(os: Os, options: CliOptions = {}): Promise<number> 
     phase = verb ?? phase;
     return await answer({ os, global, log, output, tell, onFault: options.onFault }, request);
   } catch (error) {
+    if (error instanceof ReaderGone) return shellStatus({ kind: "signalled", signal: signalNumbers.SIGPIPE });
     await tell(error);
     return failureStatus(request);
   } finally {

@@ -36,7 +36,12 @@ export interface Bundle {
 export async function loadBundle(os: Os, path: string, configFile?: string): Promise<Bundle> {
   const directory = await bundleAt(os, path);
   const file = configFile ?? configFileOf(directory);
-  return bundleOf(os, directory, await readDocument(os, file, bundleHint), file);
+  return bundleOf(
+    os,
+    directory,
+    await readDocument(os, file, configFile === undefined ? bundleHint : configHint),
+    file,
+  );
 }
 
 /** A bundle whose configuration is at hand already. The same checks and errors as `loadBundle`. */
@@ -48,6 +53,8 @@ export async function bundleOf(os: Os, path: string, document: unknown, file?: s
 }
 
 const bundleHint = "a bundle is a directory with config.json: name one with --bundle, or make one with `kumite spec`";
+
+const configHint = "--config of this verb names the file to use instead of the bundle's config.json";
 
 function configFileOf(directory: string): string {
   return `${directory}/config.json`;

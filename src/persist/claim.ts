@@ -5,7 +5,7 @@
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
 import { toHex } from "../util/hex.ts";
-import { joinPath } from "../util/path.ts";
+import { baseName, joinPath } from "../util/path.ts";
 import { Journal, type JournalContent, serializeJournal } from "./journal.ts";
 import { listOrNothing } from "./list-directory.ts";
 import { type ContainerPaths, containerPaths, socketDirectory } from "./paths.ts";
@@ -56,6 +56,8 @@ export async function claimContainer(os: Os, request: ClaimRequest): Promise<Cla
   try {
     await os.files.replace(`${staged}/journal.json`, serializeJournal(content));
     await os.files.replace(`${staged}/state.json`, serializeRecord(firstRecord(os, request)));
+    // On a disk that fills up from here on a recovery could not make it.
+    await os.files.write(`${staged}/${baseName(paths.lock)}`, "");
     // Takes the name only if nothing or an empty directory has it.
     await os.files.rename(staged, paths.directory);
   } catch (error) {

@@ -7,6 +7,7 @@ import { isSystemError } from "../util/errors.ts";
 import { retry } from "../util/retry.ts";
 import { signalNumbers } from "../util/signals.ts";
 import { listOrNothing } from "./list-directory.ts";
+import { missingIsFine } from "./missing-is-fine.ts";
 
 const maxListBytes = 4 * 1024 * 1024;
 
@@ -24,12 +25,12 @@ export async function removeCgroup(os: Os, path: string, signal: AbortSignal): P
   );
 }
 
-/** Removes a cgroup that others may use: only when nothing is in it and nothing below. */
+/** Removes a cgroup that others may use: only when nothing is in it and nothing below, and where groups can be removed. */
 export async function removeCgroupParent(os: Os, path: string): Promise<void> {
   try {
     await removeEmpty(os, path);
   } catch (error) {
-    if (!isSystemError(error, "EBUSY", "ENOTEMPTY")) throw error;
+    if (!isSystemError(error, "EBUSY", "ENOTEMPTY", "EROFS")) throw error;
   }
 }
 
@@ -42,12 +43,8 @@ async function deepestFirst(os: Os, path: string): Promise<string[]> {
   return [...below, path];
 }
 
-async function removeEmpty(os: Os, path: string): Promise<void> {
-  try {
-    await os.files.removeDir(path);
-  } catch (error) {
-    if (!isSystemError(error, "ENOENT")) throw error;
-  }
+function removeEmpty(os: Os, path: string): Promise<void> {
+  return missingIsFine(os, path, os.files.removeDir(path));
 }
 
 async function killMembers(os: Os, directory: string, signal: AbortSignal): Promise<void> {

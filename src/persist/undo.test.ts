@@ -102,6 +102,26 @@ describe("undoing a step", () => {
     }
   });
 
+  it("has nothing to do where nothing can be written and nothing was made, and says so where something was", async () => {
+    const target = await directory("read-only");
+    await os.mounts.mount({ source: "tmpfs", target, type: "tmpfs", flags: [] });
+    try {
+      await mkdir(`${target}/there`);
+      await os.mounts.mount({ target, flags: ["remount", "ro"] });
+      const never = `${target}/never`;
+      await undoTwice(
+        { kind: "directory", path: never },
+        { kind: "file", path: never },
+        { kind: "cgroup", path: never },
+        { kind: "cgroup-parent", path: never },
+        { kind: "cgroup-parent", path: `${target}/there` },
+      );
+      assert.equal((await undoAll(os, [{ kind: "cgroup", path: `${target}/there` }])).length, 1);
+    } finally {
+      await os.mounts.unmount(target);
+    }
+  });
+
   it("does not unmount what a link leads to", async () => {
     const target = await directory("target");
     const link = path.join(place, "link");

@@ -7,6 +7,7 @@ import { withDeadline } from "../util/deadline.ts";
 import { isSystemError } from "../util/errors.ts";
 import { retry } from "../util/retry.ts";
 import { signalNumbers } from "../util/signals.ts";
+import { missingIsFine } from "./missing-is-fine.ts";
 import { processOf, type Step, stepKey } from "./step.ts";
 import { removeCgroup, removeCgroupParent } from "./undo-cgroup.ts";
 
@@ -41,7 +42,7 @@ async function undo(os: Os, step: Step, signal: AbortSignal): Promise<void> {
     case "directory":
       return removeTree(os, step.path, signal);
     case "file":
-      return missingIsFine(os.files.removeFile(step.path));
+      return missingIsFine(os, step.path, os.files.removeFile(step.path));
     case "mount":
       return unmountAll(os, step.target);
     case "cgroup":
@@ -55,7 +56,7 @@ async function undo(os: Os, step: Step, signal: AbortSignal): Promise<void> {
 
 /** Somebody who is just going may still hold a mount in it or add a file: EBUSY and ENOTEMPTY are tried again. */
 async function removeTree(os: Os, path: string, signal: AbortSignal): Promise<void> {
-  await retry(() => missingIsFine(os.files.removeTree(path)), {
+  await retry(() => missingIsFine(os, path, os.files.removeTree(path)), {
     what: `removing ${path}`,
     timeoutMs: 500,
     signal,
@@ -66,7 +67,8 @@ async function removeTree(os: Os, path: string, signal: AbortSignal): Promise<vo
 /** Detaches what is mounted at the target, however often, with everything below. Never follows a link of the guest. */
 async function unmountAll(os: Os, target: string): Promise<void> {
   const layers = (await os.mounts.table()).filter((mount) => mount.target === target).length;
-  for (let layer = 0; layer < layers; layer++) await missingIsFine(os.mounts.unmount(target, { lazy: true }));
+  for (let layer = 0; layer < layers; layer++)
+    await missingIsFine(os, target, os.mounts.unmount(target, { lazy: true }));
 }
 
 /** A step without pid is a process that never was, or one that its cgroup kills. */
@@ -76,12 +78,4 @@ async function killProcess(os: Os, step: Step, signal: AbortSignal): Promise<voi
   if (id?.pid === os.self.pid) return;
   if (id !== undefined && (await os.processes.signal(id, signalNumbers.SIGKILL)))
     await os.processes.waitGone(id, signal);
-}
-
-async function missingIsFine(action: Promise<void>): Promise<void> {
-  try {
-    await action;
-  } catch (error) {
-    if (!isSystemError(error, "ENOENT", "ENOTDIR")) throw error;
-  }
 }

@@ -4,7 +4,7 @@
  */
 import { containerPaths } from "../persist/paths.ts";
 import { linked } from "../util/abort.ts";
-import { KumiteError, messageOf } from "../util/errors.ts";
+import { KumiteError, messageWithCauses } from "../util/errors.ts";
 import { type ContainerPlace, sandboxStateOf } from "./container.ts";
 import { requireSharing } from "./file-sharing.ts";
 import { releaseJournal, takeJournalOf } from "./host-resources.ts";
@@ -68,7 +68,7 @@ async function add(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal
       signal,
     );
   } catch (error) {
-    log.error(`the container was not created: ${messageOf(error)}`, { container: id, phase: "create" });
+    log.error(`the container was not created: ${messageWithCauses(error)}`, { container: id, phase: "create" });
     const container = sandbox.containers.get(id);
     if (container === undefined) await releaseJournal(onHost, log);
     else await leaveSandbox(sandbox, container);

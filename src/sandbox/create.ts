@@ -3,7 +3,7 @@
  * caller's abort does not stop the undoing.
  */
 import { containerTypeOf } from "../oci/container-role.ts";
-import { KumiteError, messageOf } from "../util/errors.ts";
+import { KumiteError, messageWithCauses } from "../util/errors.ts";
 import { bootSandbox } from "./boot.ts";
 import { type Cloning, cloningOf } from "./cloning.ts";
 import { sharingFor } from "./file-sharing.ts";
@@ -45,7 +45,7 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
       signal,
     );
   } catch (error) {
-    host.log.error(`the container was not created: ${messageOf(error)}`, { container: id, phase: "create" });
+    host.log.error(`the container was not created: ${messageWithCauses(error)}`, { container: id, phase: "create" });
     await stopSandbox(sandbox);
     throw error;
   }

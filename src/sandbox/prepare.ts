@@ -31,6 +31,9 @@ export interface PreparedContainer {
   readonly journal: Journal;
 }
 
+/** Told why something stays of a preparation that failed; what made it fail is thrown after that. */
+export type OnLeftOver = (error: unknown) => void | Promise<void>;
+
 /** Keys of the process steps that are written down here. */
 export type PreparedProcess = "shim" | "relay";
 
@@ -40,10 +43,16 @@ export type PreparedProcess = "shim" | "relay";
  *
  * @throws KumiteError `container/exists`, `container/bad-id`, `cgroup/failed`
  */
-export async function prepareSandbox(os: Os, root: string, id: string, bundle: Bundle): Promise<PreparedSandbox> {
+export async function prepareSandbox(
+  os: Os,
+  root: string,
+  id: string,
+  bundle: Bundle,
+  onLeftOver?: OnLeftOver,
+): Promise<PreparedSandbox> {
   const paths = sandboxPaths(root, id);
   const journal = await claim(os, root, { id, bundle });
-  const cgroups = await orNothing(os, root, id, async () => {
+  const cgroups = await orNothing(os, root, id, onLeftOver, async () => {
     await os.files.makeDirs(socketDirectory, 0o700);
     const made = await makeSandboxCgroups(os, journal, cgroupPathOf(bundle.spec.linux.cgroupsPath, id));
     await expectRoomForProcesses(os, made.vm, shimProcesses);
@@ -59,9 +68,10 @@ export async function prepareContainer(
   root: string,
   sandbox: string,
   { id, bundle }: { readonly id: string; readonly bundle: Bundle },
+  onLeftOver?: OnLeftOver,
 ): Promise<PreparedContainer> {
   const journal = await claim(os, root, { id, bundle, sandbox });
-  const cgroups = await orNothing(os, root, id, async () => {
+  const cgroups = await orNothing(os, root, id, onLeftOver, async () => {
     const made = await makeContainerCgroups(os, journal, cgroupPathOf(bundle.spec.linux.cgroupsPath, id));
     await journal.record(processStep("relay"));
     return made;
@@ -86,11 +96,17 @@ function processStep(key: PreparedProcess): Step {
 }
 
 /** What cannot be removed stays in the journal, under a stopped container; the first error is the one that matters. */
-async function orNothing<T>(os: Os, root: string, id: string, make: () => Promise<T>): Promise<T> {
+async function orNothing<T>(
+  os: Os,
+  root: string,
+  id: string,
+  onLeftOver: OnLeftOver = () => {},
+  make: () => Promise<T>,
+): Promise<T> {
   try {
     return await make();
   } catch (error) {
-    await recoverContainer(os, root, id).catch(() => {});
+    await recoverContainer(os, root, id).catch(onLeftOver);
     throw error;
   }
 }

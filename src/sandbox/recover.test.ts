@@ -165,6 +165,24 @@ describe("recovery", () => {
     await recoverContainer(os, root, "web");
   });
 
+  it("needs no room on the disk, not even for another file", async () => {
+    await mkdir(root);
+    await os.mounts.mount({ source: "tmpfs", target: root, type: "tmpfs", flags: [], data: "nr_inodes=8" });
+    try {
+      await claim();
+      await assert.rejects(
+        async () => {
+          for (let n = 0; ; n++) await writeFile(path.join(root, `web/filler-${n}`), "");
+        },
+        { code: "ENOSPC" },
+      );
+      await recoverContainer(os, root, "web");
+      assert.deepEqual(await readdir(root), []);
+    } finally {
+      await os.mounts.unmount(root);
+    }
+  });
+
   it("takes no directory for a sandbox that has no journal", async () => {
     const foreign = path.join(root, "web");
     await mkdir(foreign, { recursive: true });

@@ -6,6 +6,7 @@ import { decodeDetail, encodeDetail } from "../protocol/ttrpc/status.ts";
 import type { ByteStream } from "../sys/os.ts";
 import { ByteReader } from "../util/byte-reader.ts";
 import { isKumiteError, KumiteError, messageOf, SystemError } from "../util/errors.ts";
+import { withHostHint } from "../util/host-hint.ts";
 import { isRecord } from "../util/json.ts";
 import { decodeUtf8, encodeUtf8, oneLine } from "../util/text.ts";
 
@@ -18,7 +19,7 @@ export function readyLine(): Uint8Array {
 
 /** Any error; one that is not ours becomes `system/failed` or `internal`. */
 export function failureLine(error: unknown): Uint8Array {
-  return encodeUtf8(`{"error":${decodeUtf8(encodeDetail(asKumiteError(error)))}}\n`);
+  return encodeUtf8(`{"error":${decodeUtf8(encodeDetail(asKumiteError(withHostHint(error))))}}\n`);
 }
 
 /**

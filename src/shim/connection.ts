@@ -20,7 +20,8 @@ import type { ByteStream } from "../sys/os.ts";
 import { ByteReader } from "../util/byte-reader.ts";
 import { pushBack } from "../util/bytes.ts";
 import { withDeadline } from "../util/deadline.ts";
-import { KumiteError, messageOf } from "../util/errors.ts";
+import { KumiteError, messageOf, messageWithCauses } from "../util/errors.ts";
+import { withHostHint } from "../util/host-hint.ts";
 import type { Logger } from "../util/log.ts";
 
 /** From being connected to having said what it is. */
@@ -46,7 +47,8 @@ export async function serveConnection(stream: ByteStream, options: ConnectionOpt
         return await serveStream(whole, options);
       case ttrpcFirstByte:
         serve(whole, services, {
-          onError: (call, error) => log.info(`${call} failed: ${messageOf(error)}`, { phase: "call" }),
+          onError: (call, error) => log.info(`${call} failed: ${messageWithCauses(error)}`, { phase: "call" }),
+          explain: withHostHint,
         });
         return;
       default:

@@ -113,6 +113,27 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Longest chain of causes that is followed. */
+const maxCauses = 8;
+
+/** The error, then what caused it, the nearest first. */
+export function errorChain(error: unknown): Error[] {
+  const chain: Error[] = [];
+  for (let at = error; at instanceof Error && chain.length <= maxCauses; at = at.cause) chain.push(at);
+  return chain;
+}
+
+/** The causes, nearest first, without those that only repeat what was said before. */
+export function causesOf(error: unknown): Error[] {
+  const chain = errorChain(error);
+  return chain.slice(1).filter((cause, index) => !messageOf(chain[index]).endsWith(cause.message));
+}
+
+/** What failed and why, on one line, for logs. */
+export function messageWithCauses(error: unknown): string {
+  return [messageOf(error), ...causesOf(error).map(messageOf)].join(": ");
+}
+
 const descriptions: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EADDRINUSE: "address already in use",

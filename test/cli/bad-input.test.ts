@@ -152,7 +152,7 @@ describe("the executable", built, () => {
     for (const words of [["list"], ["create", "x"]]) {
       const finished = await kumite(...words);
       assert.equal(finished.status, 1);
-      assert.match(finished.stderr, new RegExp(root));
+      assert.match(finished.stderr, new RegExp(`${root}[^\n]*\n {2}try: `));
     }
   });
 
@@ -173,5 +173,20 @@ describe("the executable", built, () => {
     const { stdout, stderr } = await execute(["sh", "-c", '"$@" >/dev/full; echo $?', "sh", ...words]);
     assert.equal(stdout, "1\n");
     assert.match(stderr, /no space left on device/);
+  });
+
+  it("ends without a word, as by SIGPIPE, when the reader of its output has seen enough", async () => {
+    const script = 'mkfifo "$0"; { read _ <"$0"; "$@"; echo $? >&2; } | { exec <&-; echo gone >"$0"; }';
+    const { stderr } = await execute(["sh", "-c", script, place.path("gone"), executable, "help"]);
+    assert.equal(stderr, "141\n");
+  });
+
+  it("says where a bundle's directory or another configuration is missing, and what to do", async () => {
+    await fails(["spec", "--bundle", place.path("nowhere")], /nowhere\/config\.json/, /make the directory first/);
+    await fails(
+      ["create", "--config", place.path("other.json"), "x"],
+      /other\.json: no such file/,
+      /--config of this verb/,
+    );
   });
 });

@@ -1,7 +1,7 @@
 /** A host that has no more of something: each time one clear error, and nothing stays. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
@@ -29,28 +29,39 @@ describe("a host that has no more", onlyKumite, () => {
     assert.doesNotMatch(finished.stderr, /\n {2,}at |undefined|\[object/, show(finished));
   }
 
-  async function nothingStays(id: string, root = place.root): Promise<void> {
-    await succeed([runtimePath, "--root", root, "recover"]);
-    assert.notEqual((await execute([runtimePath, "--root", root, "state", id])).status, 0);
+  async function nothingStays(id: string): Promise<void> {
+    await succeed([runtimePath, "--root", place.root, "recover"]);
+    assert.notEqual((await execute([runtimePath, "--root", place.root, "state", id])).status, 0);
+  }
+
+  /** Of a run whose state is on such a disk nothing stays, without any help. */
+  async function onDisk(options: string): Promise<void> {
+    const root = place.path("small");
+    await mkdir(root);
+    await succeed(["mount", "-t", "tmpfs", "-o", options, "tmpfs", root]);
+    try {
+      const id = place.newId();
+      const argv = place.argv("run", "--bundle", bundle.directory, id);
+      argv[argv.indexOf(place.root)] = root;
+      const finished = await execute(argv);
+      // With a few more than it needs it is enough after all.
+      if (finished.status !== 0) explained(finished, /no space left on device/);
+      assert.deepEqual(await readdir(root), [], show(finished));
+    } finally {
+      await succeed(["umount", root]);
+      await rmdir(root);
+    }
   }
 
   for (const pages of [1, 2, 3, 4, 6, 8]) {
     it(`disk, with ${pages} pages left, fails with its reason, and leaves nothing`, async () => {
-      const root = place.path("small");
-      await mkdir(root);
-      await succeed(["mount", "-t", "tmpfs", "-o", `size=${pages * 4096}`, "tmpfs", root]);
-      try {
-        const id = place.newId();
-        const argv = place.argv("run", "--bundle", bundle.directory, id);
-        argv[argv.indexOf(place.root)] = root;
-        const finished = await execute(argv);
-        // With a few pages it is enough after all.
-        if (finished.status !== 0) explained(finished, /no space left on device/);
-        await nothingStays(id, root);
-      } finally {
-        await succeed(["umount", root]);
-        await rmdir(root);
-      }
+      await onDisk(`size=${pages * 4096}`);
+    });
+  }
+
+  for (const files of [4, 5, 6, 8, 12]) {
+    it(`files, with ${files} left on the disk, fails with its reason, and leaves nothing`, async () => {
+      await onDisk(`nr_inodes=${files}`);
     });
   }
 

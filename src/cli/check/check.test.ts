@@ -8,7 +8,7 @@ import { resolveConfig } from "../../config/resolve.ts";
 import type { Os } from "../../sys/os.ts";
 import { SystemError } from "../../util/errors.ts";
 import { checkCgroups } from "./cgroups.ts";
-import { checkKernel, checkMemory, checkStateDirectory, checkUser } from "./host.ts";
+import { checkKernel, checkMemory, checkMounts, checkStateDirectory, checkUser } from "./host.ts";
 import { checkGuest, checkInstall, checkNode, checkQemu, checkVirtioFs } from "./programs.ts";
 
 describe("a requirement of the host", () => {
@@ -46,6 +46,7 @@ describe("a requirement of the host", () => {
     const here = installed(testInstallRoot);
     const findings = [
       await checkUser(os),
+      await checkMounts(os),
       await checkKernel(os),
       await checkStateDirectory(os, join(place, "root")),
       await checkCgroups(os),
@@ -67,7 +68,7 @@ describe("a requirement of the host", () => {
     const user = await checkUser(hostWith({ "/proc/self/status": "Uid:\t1000\t1000\nCapEff:\t0000000000000000\n" }));
     assert.deepEqual([user.verdict, user.found], ["missing", "is not what runs this: uid 1000"]);
     const weak = await checkUser(hostWith({ "/proc/self/status": "Uid:\t0\t0\nCapEff:\t0000000000000003\n" }));
-    assert.equal(weak.found, "lacks CAP_NET_ADMIN, CAP_SYS_ADMIN");
+    assert.match(weak.found, /^lacks CAP_FOWNER, .*CAP_SYS_ADMIN, CAP_MKNOD, CAP_SETFCAP$/);
     const full = await checkMemory(hostWith({ "/proc/meminfo": "MemAvailable: 102400 kB\n" }), 2048);
     assert.deepEqual([full.verdict, full.found.slice(0, 22)], ["note", "100 MiB are available,"]);
     const unwritable = await checkStateDirectory(os, "/proc/kumite");

@@ -1,7 +1,7 @@
 /** What the host must give: its kernel, the user, memory, and a place for the state of containers. */
 import { socketDirectory } from "../../persist/paths.ts";
 import type { Os } from "../../sys/os.ts";
-import { isSystemError, messageOf } from "../../util/errors.ts";
+import { isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
 import { type Finding, missing, note, ok } from "./finding.ts";
 
 /** mount_setattr(2), with which binds get their attributes before they are seen. */
@@ -22,16 +22,40 @@ export async function checkUser(os: Os): Promise<Finding> {
   const lacking = neededCapabilities.filter(([bit]) => (capabilities & (1n << bit)) === 0n).map(([, name]) => name);
   if (uid === "0" && lacking.length === 0) return ok("root", "with the capabilities that are needed");
   const found = uid === "0" ? `lacks ${lacking.join(", ")}` : `is not what runs this: uid ${uid}`;
-  return missing("root", found, "run it as root of the host, in a container with --privileged");
+  return missing("root", found, asRoot);
 }
 
-/** For mounts, namespaces, cgroups, and files of any owner. */
+const asRoot = "run it as root of the host, in a container with --privileged";
+
+/**
+ * For mounts, namespaces, cgroups, a user of QEMU's own, and files of any owner: the file-sharing daemon does not even start
+ * without all that it may need for them.
+ */
 const neededCapabilities: readonly (readonly [bigint, string])[] = [
   [0n, "CAP_CHOWN"],
   [1n, "CAP_DAC_OVERRIDE"],
-  [12n, "CAP_NET_ADMIN"],
+  [3n, "CAP_FOWNER"],
+  [4n, "CAP_FSETID"],
+  [6n, "CAP_SETGID"],
+  [7n, "CAP_SETUID"],
+  [8n, "CAP_SETPCAP"],
   [21n, "CAP_SYS_ADMIN"],
+  [27n, "CAP_MKNOD"],
+  [31n, "CAP_SETFCAP"],
 ];
+
+/** Root of a user namespace has all capabilities and may mount nothing where the mounts are another's. */
+export async function checkMounts(os: Os): Promise<Finding> {
+  try {
+    // The copy of a mount is made before it is put in its place, which there is not: nothing is ever mounted.
+    await os.mounts.mount({ source: "/", target: `/proc/${os.self.pid}/no-such-place`, flags: ["bind"] });
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return ok("mounts", "can be made");
+    if (!isSystemError(error)) throw error;
+    return missing("mounts", `cannot be made: ${messageOf(error)}`, asRoot);
+  }
+  throw new KumiteError("internal", "a mount was made where nothing is");
+}
 
 /** `neededMiB`: what one machine is configured to have. */
 export async function checkMemory(os: Os, neededMiB: number): Promise<Finding> {

@@ -3,7 +3,7 @@ import { hypervisorConfigOf } from "../../config/config.ts";
 import { checkCgroups } from "../check/cgroups.ts";
 import { lookAtConfiguration } from "../check/configuration.ts";
 import { type Finding, missing, note } from "../check/finding.ts";
-import { checkKernel, checkMemory, checkStateDirectory, checkUser } from "../check/host.ts";
+import { checkKernel, checkMemory, checkMounts, checkStateDirectory, checkUser } from "../check/host.ts";
 import { checkKvm } from "../check/kvm.ts";
 import { checkGuest, checkImageTools, checkInstall, checkNode, checkQemu, checkVirtioFs } from "../check/programs.ts";
 import type { VerbContext } from "../context.ts";
@@ -25,6 +25,7 @@ async function look(context: VerbContext): Promise<Finding[]> {
   const findings = [
     finding,
     await checkUser(os),
+    await checkMounts(os),
     await checkKernel(os),
     await checkStateDirectory(os, root),
     await checkCgroups(os),

@@ -10,8 +10,14 @@ export async function spec({ os }: VerbContext, { flags }: Invocation<"spec">): 
   try {
     await os.files.write(file, JSON.stringify(defaultSpec(), undefined, "\t"), { exclusive: true, mode: 0o644 });
   } catch (error) {
-    if (!isSystemError(error, "EEXIST")) throw error;
-    throw new KumiteError("usage/invalid", `${file} exists`, { hint: "remove it first, or choose another --bundle" });
+    if (!isSystemError(error)) throw error;
+    if (error.errno === "EEXIST") {
+      throw new KumiteError("usage/invalid", `${file} exists`, { hint: "remove it first, or choose another --bundle" });
+    }
+    if (error.errno !== "ENOENT" && error.errno !== "ENOTDIR") throw error;
+    throw new KumiteError("usage/invalid", error.message, {
+      hint: "make the directory first, or choose another --bundle",
+    });
   }
   return 0;
 }

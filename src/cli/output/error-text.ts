@@ -2,11 +2,9 @@
  * How a failure is told: to people as a short paragraph, to a log as one line.
  * Knows neither where the text goes nor what failed; texts may come from a guest and are cleaned.
  */
-import { KumiteError, messageOf, SystemError } from "../../util/errors.ts";
+import { causesOf, errorChain, KumiteError, messageOf, SystemError } from "../../util/errors.ts";
 import { oneLine, stripControls } from "../../util/text.ts";
 
-/** Longest chain of causes that is shown. */
-const maxCauses = 8;
 const maxConsoleLines = 30;
 /** Longest message in the log, in characters. */
 const maxLogMessage = 4096;
@@ -61,21 +59,6 @@ function circumstances(error: unknown): string {
   return known.length === 0 ? "" : ` (${known.join(", ")})`;
 }
 
-/** Nearest first; a cause that only repeats what was said before it is left out. */
-function causesOf(error: unknown): unknown[] {
-  const causes: unknown[] = [];
-  let said = messageOf(error);
-  for (let at = causeOf(error); at !== undefined && causes.length < maxCauses; at = causeOf(at)) {
-    if (!said.endsWith(messageOf(at))) causes.push(at);
-    said = messageOf(at);
-  }
-  return causes;
-}
-
-function causeOf(error: unknown): unknown {
-  return error instanceof Error ? error.cause : undefined;
-}
-
 /** The nearest error of the chain that knows the console's last lines. */
 function consoleOf(error: unknown): string[] | undefined {
   const lines = firstOf(error, ({ data }) => (Array.isArray(data.console) ? data.console : undefined));
@@ -90,7 +73,7 @@ function hintOf(error: unknown): string | undefined {
 }
 
 function firstOf<T>(error: unknown, look: (error: KumiteError) => T | undefined): T | undefined {
-  for (let at = error, depth = 0; at !== undefined && depth <= maxCauses; at = causeOf(at), depth++) {
+  for (const at of errorChain(error)) {
     const found = at instanceof KumiteError ? look(at) : undefined;
     if (found !== undefined) return found;
   }

@@ -5,10 +5,15 @@ import { isSystemError } from "../../util/errors.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 
 export interface Output {
-  /** Fails with a SystemError when nobody takes it. */
+  /** Fails with a SystemError when it cannot be taken, and with `ReaderGone` when whoever read it has ended. */
   out(text: string): Promise<void>;
   /** What standard error does not take is lost. */
   err(text: string): Promise<void>;
+}
+
+/** What ends a program of others by SIGPIPE, without a word: the reader has seen enough. */
+export class ReaderGone extends Error {
+  override readonly name = "ReaderGone";
 }
 
 export function standardOutput(os: Os): Output {
@@ -19,7 +24,13 @@ export function standardOutput(os: Os): Output {
     await stream.write(encodeUtf8(text));
   };
   return {
-    out: (text) => write(1, text),
+    out: async (text) => {
+      try {
+        await write(1, text);
+      } catch (error) {
+        throw isSystemError(error, "EPIPE") ? new ReaderGone() : error;
+      }
+    },
     err: async (text) => {
       try {
         await write(2, text);

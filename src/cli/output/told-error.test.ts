@@ -26,7 +26,9 @@ describe("an error as it is told", () => {
     const outer = new KumiteError("usage/invalid", "outer", { cause: knowing });
     assert.equal(told(outer).hint, "mount one");
     assert.equal(told(new KumiteError("usage/invalid", "outer", { hint: "its own", cause: knowing })).hint, "its own");
-    assert.equal(told(new KumiteError("usage/invalid", "outer")).hint, "see `kumite help`");
+    assert.equal(told(new KumiteError("usage/invalid", "outer")).hint, "see `kumite create --help`");
+    const unread = toldError(new KumiteError("usage/invalid", "outer"), "arguments");
+    assert.equal((unread as KumiteError).hint, "see `kumite help`");
   });
 
   it("is left as it is where it is none of ours", () => {

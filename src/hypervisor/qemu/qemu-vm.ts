@@ -130,7 +130,7 @@ export class QemuVm implements RunningVm {
       if (context.signal.aborted) throw cause;
       // A QEMU that refuses its arguments hangs up: why is in its last words.
       const exit = this.#cause ?? (await this.#soon(this.exited));
-      const detail = exit?.reason === "died" ? new Error(`${exit.process} ${exit.detail}`) : cause;
+      const detail = exit?.reason === "died" ? await this.#whyItDied(`${exit.process} ${exit.detail}`) : cause;
       throw new KumiteError("hypervisor/start-failed", `sandbox ${id}: the VM did not start`, {
         phase: "hypervisor.start",
         hint: `check ${guest.kernel} and ${guest.initrd ?? guest.image?.path}; enable_debug = true in [hypervisor.qemu] logs QEMU's command line`,
@@ -138,6 +138,14 @@ export class QemuVm implements RunningVm {
         cause: detail,
       });
     }
+  }
+
+  /** A QEMU whose daemon did not serve it complains of a message on a socket: what the daemon said is the reason. */
+  async #whyItDied(said: string): Promise<Error> {
+    const daemons = said.includes("vhost-user") ? this.#parts.daemons : [];
+    const deaths = await Promise.all(daemons.map(async (daemon) => [daemon.key, await this.#soon(daemon.death())]));
+    const told = deaths.filter(([, death]) => death !== undefined).map((words) => words.join(" "));
+    return new Error(said, told.length === 0 ? {} : { cause: new Error(told.join("; ")) });
   }
 
   /** From when it is ready. */

@@ -31,6 +31,8 @@ export interface ServeOptions {
   readonly onClose?: (reason: KumiteError) => void;
   /** Told of every call that failed, for the log; the caller gets the error anyway. */
   readonly onError?: (call: string, error: unknown) => void;
+  /** What a failed call is answered with instead: the causes of an error reach its caller as texts only. */
+  readonly explain?: (error: unknown) => unknown;
 }
 
 /** Serves the stream, which belongs to the server from here on, until it ends or the result's `close` is called. */
@@ -168,7 +170,8 @@ class Server implements ClientConnection, FrameHandler {
     const fail = (error: unknown): void => {
       if (call.isOver) return;
       if (!this.signal.aborted) this.#options.onError?.(oneLine(name), error);
-      answerOnce(error instanceof Error ? error : new Error(messageOf(error)));
+      const told = this.#options.explain?.(error) ?? error;
+      answerOnce(told instanceof Error ? told : new Error(messageOf(told)));
     };
     call.onAbort(() => fail(abortError(call.signal)));
     try {

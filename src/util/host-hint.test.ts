@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { causesOf, KumiteError, messageWithCauses, SystemError } from "./errors.ts";
+import { hostHint, withHostHint } from "./host-hint.ts";
+
+const full = new SystemError("ENOSPC", "mkdir", "/run/kumite/web");
+const wrapped = new KumiteError("storage/failed", "it cannot be shared", { phase: "storage.share", cause: full });
+
+describe("an answer of the host's kernel", () => {
+  it("has a hint where it tells what is wrong with the host, however deep it lies", () => {
+    assert.match(hostHint(full) ?? "", /^make room/);
+    assert.match(hostHint(new Error("outer", { cause: wrapped })) ?? "", /^make room/);
+    assert.match(hostHint(new SystemError("EROFS", "mkdir", "/sys/fs/cgroup/cpu/kumite")) ?? "", /`kumite check`/);
+    assert.equal(hostHint(new SystemError("ENOENT", "open", "/nowhere")), undefined);
+    assert.equal(hostHint("no error at all"), undefined);
+  });
+
+  it("takes the hint along where its error leaves the process, which keeps all else", () => {
+    const told = withHostHint(wrapped) as KumiteError;
+    assert.deepEqual(
+      [told.code, told.message, told.phase, told.cause],
+      [wrapped.code, wrapped.message, wrapped.phase, full],
+    );
+    assert.match(told.hint ?? "", /^make room/);
+    const bare = withHostHint(full) as KumiteError;
+    assert.deepEqual([bare.code, bare.message], ["system/failed", full.message]);
+  });
+
+  it("does not speak over a hint that is there", () => {
+    const knowing = new KumiteError("storage/failed", "outer", {
+      cause: new KumiteError("storage/failed", "inner", { hint: "use another directory", cause: full }),
+    });
+    assert.equal(withHostHint(knowing), knowing);
+  });
+
+  it("is left out of a log line when it only repeats what was said", () => {
+    assert.equal(messageWithCauses(wrapped), `it cannot be shared: ${full.message}`);
+    const repeating = new KumiteError("storage/failed", `why: ${full.message}`, { cause: full });
+    assert.deepEqual(causesOf(repeating), []);
+    assert.equal(messageWithCauses(repeating), repeating.message);
+  });
+});
