@@ -2,7 +2,6 @@
  * The messages of the agent protocol, both ways: what a hostile guest answers, as far as the host uses it, and what a
  * hostile host asks, as far as the agent reads it without doing it.
  */
-
 import { specMessage } from "../../src/agent-client/oci-spec.ts";
 import { checkId, jsonDocument } from "../../src/guest/rpc/request.ts";
 import { readCgroupSettings } from "../../src/guest/spec/cgroup-settings.ts";

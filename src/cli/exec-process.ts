@@ -2,7 +2,6 @@
  * What `exec` is to run: the JSON of `--process`, or a command with the container's own process as the pattern for
  * everything that no flag says. Knows nothing of how it is started.
  */
-
 import type { OciProcess } from "../oci/spec.ts";
 import { loadProcess } from "../oci/validate.ts";
 import type { Os, WindowSize } from "../sys/os.ts";

@@ -2,7 +2,6 @@
  * The command line from its first word to its exit status. Every failure ends here and is told once: on standard error,
  * and in the log that engines read.
  */
-
 import { configFileVariable, defaultConfigPaths } from "../config/find.ts";
 import { defaultRoot } from "../persist/paths.ts";
 import type { Os } from "../sys/os.ts";

@@ -2,7 +2,6 @@
  * Every key decided: what was said of it, else its default, within its limits. Still with the names and units of files,
  * which is what `kumite config show` prints. Pure.
  */
-
 import { clampHypervisor } from "./clamps.ts";
 import type { ConfigSurroundings, HypervisorName } from "./config.ts";
 import {

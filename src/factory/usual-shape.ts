@@ -1,5 +1,4 @@
 /** The shape that most containers of a host will want, for whoever makes a template before there is a container. */
-
 import type { Os } from "../sys/os.ts";
 import { findTool } from "../util/find-tool.ts";
 import type { MachineShape } from "./machine-shape.ts";

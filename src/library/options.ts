@@ -1,5 +1,4 @@
 /** What a program asks of the library, and what is made of it. Nothing is made here. */
-
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Bundle, bundleOf, loadBundle } from "../oci/bundle.ts";

@@ -2,7 +2,6 @@
  * A snapshot on disk: a directory of root's alone with memory, device state, both layers of the root file system and, written
  * last, what they are. It has its name when it is whole: one that was not finished has another name and no description.
  */
-
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { freezeSandbox, requireSavable, type SavedSandbox } from "../sandbox/snapshot.ts";
 import { copySparse } from "../storage/copy-file.ts";

@@ -2,7 +2,6 @@
  * Which namespaces a specification names by path are those of the container's own sandbox: engines take them from the process
  * that stands for it on the host. Everything else that has a path lives on the host, where no container can be.
  */
-
 import type { Bundle, BundleSpec } from "../oci/bundle.ts";
 import { containerRoleOf } from "../oci/container-role.ts";
 import type { Sandbox } from "./sandbox.ts";

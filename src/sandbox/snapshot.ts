@@ -2,7 +2,6 @@
  * Stops a sandbox for a moment in which it can be copied: what its machine is, as data, and where its memory and its disk
  * are. Who copies them, and to where, is the caller's affair. The sandbox goes on afterwards, and nobody in it knows.
  */
-
 import { descriptorPath } from "../factory/keeper/keeper.ts";
 import { machineKey } from "../factory/machine-key.ts";
 import type { Bundle } from "../oci/bundle.ts";

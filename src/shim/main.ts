@@ -2,7 +2,6 @@
  * `kumite-shim`, on Node: the only process of a sandbox with state. Started by the verbs with its listening socket on
  * descriptor 3, the boot message's stream on 4 and its log on 2; it prints nothing else anywhere.
  */
-
 import { openSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";

@@ -1,5 +1,4 @@
 /** Between the messages of the shim's services and the words of the sandbox. */
-
 import type { Any } from "../protocol/gen/google/protobuf/any.ts";
 import type { Timestamp } from "../protocol/gen/google/protobuf/timestamp.ts";
 import type { ConsoleSize as ConsoleSizeMessage, ProcessIdentity } from "../protocol/gen/kumite/oci/v1/oci.ts";

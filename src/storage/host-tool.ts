@@ -2,7 +2,6 @@
  * Runs a small program of the host to its end: file system tools, which say what they have to say in a few lines.
  * It is born in the cgroup of whoever calls, and dies with it.
  */
-
 import type { ChildProcess, Os } from "../sys/os.ts";
 import { readAll } from "../util/bytes.ts";
 import { withDeadline } from "../util/deadline.ts";

@@ -1,5 +1,4 @@
 /** The kernel's file systems as the agent and containers need them; the same places in a machine and on a host. */
-
 import { mountFileSystem } from "../../sys/linux/detached-mount.ts";
 import { makedev } from "../../sys/linux/device.ts";
 import { mkdir, mknod, symlink } from "../../sys/linux/directory.ts";

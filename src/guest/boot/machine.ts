@@ -1,5 +1,4 @@
 /** The agent as first process of a virtual machine: everything between the kernel and the first session with the host. */
-
 import { readdir } from "../../sys/linux/directory.ts";
 import { closeQuietly, dup3, open } from "../../sys/linux/file.ts";
 import { bringUpLoopback } from "../../sys/linux/interface.ts";

@@ -2,7 +2,6 @@
  * The agent on a host's own kernel, for the process driver: in namespaces of its own, in a root of its own below which
  * the host's files are at one place, and without the capabilities over what belongs to the host.
  */
-
 import type { CapabilityName } from "../../oci/capabilities.ts";
 import { capget, capset } from "../../sys/linux/credentials.ts";
 import { mountFileSystem } from "../../sys/linux/detached-mount.ts";

@@ -1,5 +1,4 @@
 /** What every container finds in /dev besides mounts: nodes and links. */
-
 import { makedev } from "../../sys/linux/device.ts";
 import { chmod, chown, mknod, symlink, unlink } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";

@@ -1,5 +1,4 @@
 /** Settings of the kernel for a process and its namespaces, made through the guest's own /proc while it is in sight. */
-
 import { joinSessionKeyring, personality, setKeyPermissions } from "../../sys/linux/process.ts";
 import { writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";

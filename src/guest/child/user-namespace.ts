@@ -3,7 +3,6 @@
  * container's root; then the process moves into the namespace, and its mounts with it: those that are there can no more be
  * taken apart by whoever is root inside.
  */
-
 import { SECBIT_NO_SETUID_FIXUP, setfsgid, setfsuid, setgid, setgroups, setuid } from "../../sys/linux/credentials.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { PR_SET_SECUREBITS, prctl, setns, unshare } from "../../sys/linux/process.ts";

@@ -1,5 +1,4 @@
 /** ExecProcess: one more process in a container, running when the call returns. */
-
 import { openDirectory } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { isSystemError, KumiteError, messageOf } from "../../util/errors.ts";

@@ -1,5 +1,4 @@
 /** CloseStdin. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { CloseStdinRequest } from "../../protocol/gen/kata/agent.ts";
 import { rpc } from "./rpc.ts";

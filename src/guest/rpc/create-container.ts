@@ -1,5 +1,4 @@
 /** CreateContainer. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { CreateContainerRequest } from "../../protocol/gen/kata/agent.ts";
 import type { Agent } from "../agent.ts";

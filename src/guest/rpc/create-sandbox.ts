@@ -1,5 +1,4 @@
 /** CreateSandbox: its name, and what the host shares with it. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { CreateSandboxRequest } from "../../protocol/gen/kata/agent.ts";
 import { sethostname } from "../../sys/linux/machine.ts";

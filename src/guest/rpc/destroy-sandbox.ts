@@ -1,5 +1,4 @@
 /** DestroySandbox: everything of it goes, the machine stays. Without a sandbox there is nothing to do. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { DestroySandboxRequest } from "../../protocol/gen/kata/agent.ts";
 import { sync } from "../../sys/linux/machine.ts";

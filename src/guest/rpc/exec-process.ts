@@ -1,5 +1,4 @@
 /** ExecProcess: the process runs when the call returns. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { ExecProcessRequest } from "../../protocol/gen/kata/agent.ts";
 import { execProcess as exec } from "../container/exec.ts";

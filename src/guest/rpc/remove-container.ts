@@ -1,5 +1,4 @@
 /** RemoveContainer. `timeout` is in seconds; 0 waits as long as the call may take. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { RemoveContainerRequest } from "../../protocol/gen/kata/agent.ts";
 import { withDeadline } from "../../util/deadline.ts";

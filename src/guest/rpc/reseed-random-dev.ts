@@ -1,5 +1,4 @@
 /** ReseedRandomDev: bytes of the host's, for a guest that woke up with the memory of another. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { ReseedRandomDevRequest } from "../../protocol/gen/kata/agent.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";

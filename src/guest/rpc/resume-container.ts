@@ -1,5 +1,4 @@
 /** ResumeContainer. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { ResumeContainerRequest } from "../../protocol/gen/kata/control.ts";
 import { resumeContainer as resume } from "../container/pause.ts";

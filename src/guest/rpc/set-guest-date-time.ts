@@ -1,5 +1,4 @@
 /** SetGuestDateTime. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { SetGuestDateTimeRequest } from "../../protocol/gen/kata/agent.ts";
 import { CLOCK_REALTIME, clock_settime } from "../../sys/linux/time.ts";

@@ -1,5 +1,4 @@
 /** SignalProcess. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { SignalProcessRequest } from "../../protocol/gen/kata/agent.ts";
 import { signalProcess as send } from "../container/signal.ts";

@@ -1,5 +1,4 @@
 /** StartContainer. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { StartContainerRequest } from "../../protocol/gen/kata/agent.ts";
 import { startContainer as start } from "../container/start.ts";

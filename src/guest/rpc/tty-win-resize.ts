@@ -1,5 +1,4 @@
 /** TtyWinResize. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { TtyWinResizeRequest } from "../../protocol/gen/kata/agent.ts";
 import { KumiteError } from "../../util/errors.ts";

@@ -1,5 +1,4 @@
 /** UpdateContainer: what the resources name changes, all of it or nothing; the rest stays. */
-
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { UpdateContainerRequest } from "../../protocol/gen/kata/control.ts";
 import { updateContainer as update } from "../container/update.ts";

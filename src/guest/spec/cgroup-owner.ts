@@ -1,5 +1,4 @@
 /** Whose a container's cgroup is (runtime-spec, "Cgroup ownership"): its user's, if it was given one to write to. Pure. */
-
 import { uidOutside } from "./id-mappings.ts";
 import { mountAttribute } from "./mount-options.ts";
 import { namespaceFlag } from "./namespaces.ts";

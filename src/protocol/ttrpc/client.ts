@@ -1,5 +1,4 @@
 /** Typed calls over a ttrpc connection, derived from a generated service definition. */
-
 import { KumiteError, messageOf } from "../../util/errors.ts";
 import type { CallOptions, TtrpcConnection } from "./connection.ts";
 import { encodeMessage, type MessageInit, type RequestOf, type ResponseOf, type ServiceDefinition } from "./service.ts";

@@ -3,7 +3,6 @@
  * as JSON in the status's details, which other implementations skip. What arrives is checked and cleaned: it may come
  * from a guest.
  */
-
 import {
   type ErrorCode,
   type ErrorDetail,

@@ -2,7 +2,6 @@
  * Decides how a container gets its root file system: from what the bundle has, what the configuration says, and what the
  * bundle's own annotation wants. Looks only; nothing is made.
  */
-
 import type { DiskBus } from "../../hypervisor/spec.ts";
 import type { Bundle } from "../../oci/bundle.ts";
 import { rootfsAnnotation } from "../../oci/rootfs-annotation.ts";

@@ -1,5 +1,4 @@
 /** Checks of what a child is born with. */
-
 import { ownUserOf } from "../../util/own-user.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import type { Os, SpawnRequest } from "../os.ts";

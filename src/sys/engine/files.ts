@@ -1,5 +1,4 @@
 /** `Files` of the engine. The calls are synchronous: local file systems answer in microseconds. */
-
 import { isSystemError, SystemError } from "../../util/errors.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import {

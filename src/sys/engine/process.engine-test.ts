@@ -1,5 +1,4 @@
 /** How the engine as a process begins, ends and survives. */
-
 import { textOf } from "../contract/scratch.ts";
 import { openDirectory, readEntries } from "../linux/directory.ts";
 import { closeQuietly } from "../linux/file.ts";

@@ -3,7 +3,6 @@
  * worked on through its descriptor; other mounts are never entered; a tree of any depth takes a bounded number of
  * descriptors.
  */
-
 import * as native from "kumite:native";
 import { delay } from "../../util/abort.ts";
 import { isSystemError, SystemError } from "../../util/errors.ts";

@@ -1,5 +1,4 @@
 /** `Terminals` of the engine. */
-
 import { encodeUtf8 } from "../../util/text.ts";
 import { closeQuietly } from "../linux/file.ts";
 import { sendmsg } from "../linux/socket.ts";
