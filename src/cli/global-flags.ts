@@ -43,7 +43,7 @@ export const globalFlags = [
     name: "rootless",
     kind: "text",
     value: "WHEN",
-    ignored: "virtual machines of root are the only kind",
+    ignored: "only root can run virtual machines here",
     help: "true, false or auto",
   },
   {
