@@ -5,7 +5,7 @@
 import { isRecord } from "../util/json.ts";
 import { stripControls } from "../util/text.ts";
 
-export const logSources = ["console", "agent", "shim"] as const;
+const logSources = ["console", "agent", "shim"] as const;
 export type LogSource = (typeof logSources)[number];
 
 export interface LogLine {

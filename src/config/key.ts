@@ -92,7 +92,7 @@ export type Given<T extends KeyTable> = { readonly [K in keyof T]?: ValueOf<T[K]
 /** Every key of a table decided. */
 export type Effective<T extends KeyTable> = { readonly [K in keyof T]: ValueOf<T[K]> };
 
-export const uint32Max = 0xffff_ffff;
+const uint32Max = 0xffff_ffff;
 /** The largest number that every reader of JSON and TOML has exactly. */
 export const exactMax = Number.MAX_SAFE_INTEGER;
 

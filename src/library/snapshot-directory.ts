@@ -55,7 +55,7 @@ interface Description {
   readonly files: Readonly<Record<"memory" | "state" | "lower" | "upper", FileFacts>>;
 }
 
-export function snapshotFiles(directory: string): SnapshotFiles {
+function snapshotFiles(directory: string): SnapshotFiles {
   const file = (name: string) => `${directory}/${name}`;
   return {
     directory,

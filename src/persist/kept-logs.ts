@@ -10,7 +10,7 @@ import { sha256Hex } from "../util/sha256.ts";
 import { type SandboxPaths, sandboxPaths } from "./paths.ts";
 
 /** Of all roots; an id never begins with a dot. */
-export const keptLogsDirectory = "/run/kumite/.kept";
+const keptLogsDirectory = "/run/kumite/.kept";
 
 /** Of the newest failures. */
 const maxKept = 16;

@@ -25,7 +25,7 @@ export function sizingOf(config: Config, containers: readonly SizedContainer[]):
 }
 
 /** Of a sandbox whose size never changes; `undefined` for any other. */
-export function fixedSizing(config: Config, [first]: readonly SizedContainer[]): StaticSizing | undefined {
+function fixedSizing(config: Config, [first]: readonly SizedContainer[]): StaticSizing | undefined {
   if (!config.runtime.staticResources || first === undefined) return undefined;
   const base = baseOf(hypervisorConfigOf(config));
   return containerTypeOf(first.annotations) === "single_container"

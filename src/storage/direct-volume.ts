@@ -19,7 +19,7 @@ export interface DirectVolume {
 }
 
 /** Where storage drivers write, by the name that Kata Containers has for it. */
-export const directVolumes = "/run/kata-containers/shared/direct-volumes";
+const directVolumes = "/run/kata-containers/shared/direct-volumes";
 
 /** @throws KumiteError `storage/failed` for a file that does not say what is needed, or names no block device */
 export async function directVolumeAt(

@@ -6,7 +6,7 @@ import { sha256Hex } from "../util/sha256.ts";
 export type DiskRole = "root" | "lower" | "upper" | `mount${number}` | `device${number}`;
 
 /** Unique among the containers of a machine, in the 20 characters that a serial number may have. */
-export function diskSerial(containerId: string, role: DiskRole): string {
+function diskSerial(containerId: string, role: DiskRole): string {
   return `${role}-${sha256Hex(containerId).slice(0, 8)}`;
 }
 

@@ -19,7 +19,7 @@ export interface Note {
 }
 
 export const segmentLoad = 1;
-export const segmentNote = 4;
+const segmentNote = 4;
 
 const headerSize = 64;
 const programHeaderSize = 56;

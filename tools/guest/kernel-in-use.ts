@@ -14,7 +14,7 @@ export type KernelName = (typeof kernelNames)[number];
 /** Also part of the stamp of tools/setup.sh. */
 const choiceFile = join(repository, "build/guest-kernel");
 
-export async function chosenKernel(): Promise<KernelName> {
+async function chosenKernel(): Promise<KernelName> {
   const text = await readFile(choiceFile, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return "debian";
     throw error;

@@ -15,7 +15,7 @@ export interface SelectedModule {
 }
 
 /** Where a module stands in the image. */
-export function modulePath(name: string): string {
+function modulePath(name: string): string {
   return `${moduleIndexPath.slice(0, moduleIndexPath.lastIndexOf("/"))}/${name}.ko`;
 }
 

@@ -4,7 +4,7 @@ import { bool, count, eras, type KeyTable, list, text } from "../key.ts";
 const runtime = (name: string) => `config.runtime.${name}`;
 
 export const hypervisorNames = ["qemu", "firecracker", "clh", "process"] as const;
-export const networkModels = ["default", "macvtap", "tcfilter", "none", "bridged", "enlightened"] as const;
+const networkModels = ["default", "macvtap", "tcfilter", "none", "bridged", "enlightened"] as const;
 
 export const runtimeKeys = {
   hypervisor: text("The driver; `process` runs the agent without a machine, for tests only.", "ours", {

@@ -34,7 +34,7 @@ export function isTtrpcError(error: unknown, ...codes: GrpcCode[]): error is Ttr
 }
 
 /** For handlers and clients alike: the gRPC code that an error has or would have on the wire. */
-export function grpcCodeForError(error: unknown): GrpcCode {
+function grpcCodeForError(error: unknown): GrpcCode {
   if (error instanceof TtrpcError) return error.code;
   if (error instanceof KumiteError) return grpcCodes[error.code] ?? grpcCode.unknown;
   return grpcCode.unknown;

@@ -8,9 +8,9 @@ export const UMOUNT_NOFOLLOW = 8;
 
 export const OPEN_TREE_CLONE = 1;
 export const OPEN_TREE_CLOEXEC = 0o2000000;
-export const MOVE_MOUNT_F_EMPTY_PATH = 0x04;
-export const MOVE_MOUNT_T_SYMLINKS = 0x10;
-export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
+const MOVE_MOUNT_F_EMPTY_PATH = 0x04;
+const MOVE_MOUNT_T_SYMLINKS = 0x10;
+const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
 /** `flags`: MS bits of mount-flags.ts. */
 export function mount(

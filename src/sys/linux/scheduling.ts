@@ -15,7 +15,7 @@ export interface SchedulerAttributes {
 }
 
 /** struct sched_attr, first version: u32 size, policy; u64 flags; i32 nice; u32 priority; u64 runtime, deadline, period. */
-export function encodeSchedulerAttributes(attributes: SchedulerAttributes): Uint8Array {
+function encodeSchedulerAttributes(attributes: SchedulerAttributes): Uint8Array {
   const bytes = new Uint8Array(48);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, bytes.length, true);

@@ -77,7 +77,7 @@ export interface SignalInfo {
 }
 
 /** struct signalfd_siginfo: u32 signal, i32 errno, i32 code, u32 pid, u32 uid, … */
-export function decodeSignalInfo(view: DataView, offset: number): SignalInfo {
+function decodeSignalInfo(view: DataView, offset: number): SignalInfo {
   return {
     signal: view.getUint32(offset, true),
     code: view.getInt32(offset + 8, true),

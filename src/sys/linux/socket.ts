@@ -13,7 +13,7 @@ export const SOCK_CLOEXEC = 0o2000000;
 
 export const SHUT_WR = 1;
 
-export const MSG_CTRUNC = 0x08;
+const MSG_CTRUNC = 0x08;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 

@@ -54,7 +54,7 @@ function timeAt(from: DataView, offset: number): number {
 }
 
 /** struct statx. */
-export function decodeStatx(from: DataView): Status {
+function decodeStatx(from: DataView): Status {
   return {
     mode: from.getUint16(28, true),
     links: from.getUint32(16, true),

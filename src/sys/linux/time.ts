@@ -42,6 +42,6 @@ export function encodeTimer(ms: number): Uint8Array {
 }
 
 /** Seconds fit a double for the next 280 million years. */
-export function decodeMs(view: DataView, offset: number): number {
+function decodeMs(view: DataView, offset: number): number {
   return Number(view.getBigInt64(offset, true)) * 1000 + Number(view.getBigInt64(offset + 8, true)) / 1e6;
 }

@@ -17,7 +17,7 @@ export interface Ended {
 }
 
 /** siginfo_t of SIGCHLD: i32 code at 8, i32 pid at 16, i32 status at 24. A pid of 0 means that no child has ended. */
-export function decodeChildInfo(view: DataView): Ended | undefined {
+function decodeChildInfo(view: DataView): Ended | undefined {
   const pid = view.getInt32(16, true);
   if (pid === 0) return undefined;
   const status = view.getInt32(24, true);
