@@ -6,6 +6,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { testOs } from "../../test/support/node-os.ts";
 import type { ChildProcess, MountEntry } from "../sys/os.ts";
+import { SystemError } from "../util/errors.ts";
 import type { Step } from "./step.ts";
 import { undoAll } from "./undo.ts";
 
@@ -93,8 +94,9 @@ describe("undoing a step", () => {
       descriptors: {},
     });
     try {
-      await undoTwice({ kind: "mount", target });
+      assert.deepEqual(await undoAll(os, [{ kind: "mount", target }]), []);
       assert.deepEqual(await mountsAt(target), []);
+      await undoTwice({ kind: "mount", target });
       assert.deepEqual(await mountsAt(`${target}/inner`), []);
     } finally {
       user.kill(9);
@@ -142,6 +144,49 @@ describe("undoing a step", () => {
     assert.equal((await os.processes.info(pid))?.startTicks, startTicks);
     await undoTwice({ kind: "process", key: "a", pid, startTicks });
     assert.deepEqual(await process.exited, killed);
+  });
+
+  it("does not kill the process that undoes: a sandbox of a program ends before its journal is worked off", async () => {
+    const process = await sleeper();
+    const { pid, startTicks } = process;
+    const itself = { ...os, self: { ...os.self, pid, startTicks } };
+    assert.deepEqual(await undoAll(itself, [{ kind: "process", key: "shim", pid, startTicks }]), []);
+    assert.notEqual((await os.processes.info(pid))?.state, "Z");
+    process.kill(9);
+    await process.exited;
+  });
+
+  it("kills no process of another cgroup that has the number of one which was in this one", async () => {
+    const process = await sleeper();
+    const cgroup = await directory("cgroup");
+    let looks = 0;
+    const readText: typeof os.files.readText = async (file, limit) => {
+      if (file !== `${cgroup}/cgroup.procs`) return os.files.readText(file, limit);
+      looks += 1;
+      return looks === 1 ? `${process.pid}\n` : "";
+    };
+    assert.deepEqual(
+      await undoAll({ ...os, files: { ...os.files, readText } }, [{ kind: "cgroup", path: cgroup }]),
+      [],
+    );
+    assert.notEqual((await os.processes.info(process.pid))?.state, "Z");
+    process.kill(9);
+    await process.exited;
+  });
+
+  it("tries a cgroup again in which a process has not ended yet", async () => {
+    const cgroup = await directory("cgroup");
+    let attempts = 0;
+    const removeDir: typeof os.files.removeDir = async (path) => {
+      attempts += 1;
+      if (attempts < 3) throw new SystemError("EBUSY", "rmdir", path);
+      await os.files.removeDir(path);
+    };
+    assert.deepEqual(
+      await undoAll({ ...os, files: { ...os.files, removeDir } }, [{ kind: "cgroup", path: cgroup }]),
+      [],
+    );
+    assert.ok(!existsSync(cgroup));
   });
 
   it("has nothing to do for a process that never was", async () => {
