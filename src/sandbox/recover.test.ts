@@ -144,6 +144,24 @@ describe("recovery", () => {
     assert.deepEqual(await owner.exited, { kind: "signalled", signal: 9 });
   });
 
+  it("of a container that was added does not end the shim that holds it, which is that of all others too", async () => {
+    const shim = await sleeper([]);
+    const { journal: ofSandbox } = await claim();
+    await ofSandbox.handOver(shim);
+    const added = { root, id: "added", sandbox: "web", bundle: "/b", rootfs: "/b/rootfs", annotations: {} };
+    const { journal } = await claimContainer(os, added);
+    await journal.handOver(shim);
+    await assert.rejects(recoverContainer(os, root, "added"), {
+      code: "container/wrong-state",
+      message: "container added is still held by the shim of sandbox web",
+      hint: /`kumite delete --force web`/,
+    });
+    assert.notEqual((await os.processes.info(shim.pid))?.state, "Z");
+    await recoverContainer(os, root, "web");
+    assert.deepEqual(await shim.exited, { kind: "signalled", signal: 9 });
+    await recoverContainer(os, root, "added");
+  });
+
   it("touches no sandbox that took the id meanwhile", async () => {
     await claim();
     let second: Claim | undefined;
