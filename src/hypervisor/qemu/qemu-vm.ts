@@ -131,9 +131,10 @@ export class QemuVm implements RunningVm {
       // A QEMU that refuses its arguments hangs up: why is in its last words.
       const exit = this.#cause ?? (await this.#soon(this.exited));
       const detail = exit?.reason === "died" ? await this.#whyItDied(`${exit.process} ${exit.detail}`) : cause;
+      const files = `${guest.kernel} and ${guest.initrd ?? guest.image?.path}`;
       throw new KumiteError("hypervisor/start-failed", `sandbox ${id}: the VM did not start`, {
         phase: "hypervisor.start",
-        hint: `check ${guest.kernel} and ${guest.initrd ?? guest.image?.path}; enable_debug = true in [hypervisor.qemu] logs QEMU's command line`,
+        hint: `see \`kumite check\`, look at ${files}; enable_debug = true in [hypervisor.qemu] logs QEMU's command line`,
         data: { console: this.consoleTail(5) },
         cause: detail,
       });

@@ -67,6 +67,23 @@ describe("a hostile peer", () => {
     assert.deepEqual(await take(raw, 12), [0, 1, 0, 2, 0, 0, 0, 11, 0, 0, 0, 0]);
   });
 
+  it("gets no more streams than wait to be accepted, however many it may have open", async () => {
+    const { raw, session } = rawPeer({ role: "server", maxStreams: 400 });
+    const answers: number[] = [];
+    for (let n = 0; n < 300; n++) {
+      await raw.write(frame(1, 1, 2 * n + 1, 0));
+      const [, , , flag = 0] = await take(raw, 12);
+      answers.push(flag);
+    }
+    assert.deepEqual(
+      [answers.filter((flag) => flag === 2).length, answers.filter((flag) => flag === 8).length],
+      [256, 44],
+    );
+    await accepted(session);
+    await raw.write(frame(1, 1, 601, 0));
+    assert.equal((await take(raw, 12))[3], 2);
+  });
+
   it("that floods us with what needs an answer and reads none ends the session", async () => {
     for (const flood of [(id: number) => frame(2, 1, 0, id), (id: number) => frame(1, 1, 2 * id + 1, 0)]) {
       const { raw, session } = rawPeer({ role: "server", maxStreams: 1 }, { capacity: 100 });

@@ -47,6 +47,16 @@ describe("the end of a session", () => {
     assert.throws(() => session.open(), { message: "no stream can be opened: the peer takes no more" });
   });
 
+  it("is not near when too many streams are wanted: they are refused, and those that are open go on", async () => {
+    const { client, server } = connect({}, { client: { maxStreams: 2 } });
+    const [first] = [client.open(), client.open()];
+    assert.throws(() => client.open(), { message: "no stream can be opened: 2 are open already" });
+    const theirs = await accepted(server);
+    await first?.write(encodeUtf8("on"));
+    await first?.end();
+    assert.equal(await text(theirs), "on");
+  });
+
   it("comes when a ping is not answered in time", async () => {
     const { session } = rawPeer({ role: "client", keepAliveMs: 5 });
     assert.match((await session.closed).message, /the answer to a ping took longer than 5 ms/);

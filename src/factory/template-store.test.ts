@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { chmod, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { testOs } from "../../test/support/node-os.ts";
+import {
+  findTemplate,
+  listTemplates,
+  lockStore,
+  publishTemplate,
+  removeTemplate,
+  type Template,
+} from "./template-store.ts";
+
+const os = testOs();
+
+describe("the store of templates", () => {
+  let place: string;
+  let store: string;
+  beforeEach(async () => {
+    place = await mkdtemp(path.join(tmpdir(), "kumite-store-"));
+    store = path.join(place, "store");
+  });
+  afterEach(() => rm(place, { recursive: true }));
+
+  const key = "00ff";
+  const templateOf = (keeper: Template["keeper"]): Template => ({
+    ...{ key, keeper, memory: 3, state: 4, memoryMiB: 128, vcpus: 1, stateBytes: 1, takesBytes: 1 },
+    ...{ createdMs: 1, buildMs: 1, agentVersion: "1" },
+  });
+
+  it("is made for root alone, and is not used where others could change it: guests start from what is in it", async () => {
+    await (await lockStore(os, store))[Symbol.asyncDispose]();
+    assert.equal((await os.files.status(store))?.mode, 0o700);
+    for (const mode of [0o720, 0o702]) {
+      await chmod(store, mode);
+      await assert.rejects(lockStore(os, store), { code: "storage/failed", message: /only root can change/ });
+    }
+  });
+
+  it("is no link to elsewhere", async () => {
+    await mkdir(path.join(place, "elsewhere"), { mode: 0o700 });
+    await symlink(path.join(place, "elsewhere"), store);
+    await assert.rejects(lockStore(os, store), { code: "storage/failed" });
+  });
+
+  it("knows a keeper by its name: another process that has its number is neither believed nor ended", async () => {
+    const other = await os.processes.spawn({ path: "/bin/sleep", argv: ["sleep", "1000"], env: {}, descriptors: {} });
+    try {
+      await mkdir(path.join(store, key), { recursive: true });
+      await publishTemplate(os, store, templateOf(other));
+      assert.equal(await findTemplate(os, store, key), undefined);
+      assert.deepEqual(await listTemplates(os, store), [{ key }]);
+      await removeTemplate(os, store, key);
+      assert.notEqual((await os.processes.info(other.pid))?.state, "Z");
+    } finally {
+      other.kill(9);
+      await other.exited;
+    }
+  });
+});
