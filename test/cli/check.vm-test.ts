@@ -63,6 +63,20 @@ describe("this host", onlyKumite, () => {
     assert.match(refused.stderr, /\n {2}try: .*`kumite check`/);
   });
 
+  it("is told that it lacks each right without which no container starts, and none starts then", async () => {
+    const bundle = await place.bundle();
+    for (const right of ["setpcap", "setuid", "mknod"]) {
+      const without = (...words: string[]) => execute(["setpriv", `--bounding-set=-${right}`, ...place.argv(...words)]);
+      const checked = await without("check");
+      assert.equal(checked.status, 1, show(checked));
+      assert.match(checked.stdout, new RegExp(`^missing {2}root +lacks CAP_${right.toUpperCase()}\n`, "m"));
+      const refused = await without("run", "--bundle", bundle.directory, place.newId());
+      assert.notEqual(refused.status, 0, show(refused));
+      assert.match(refused.stderr, /operation not permitted|capng_apply failed/);
+      assert.match(refused.stderr, /\n {2}try: .*`kumite check`/);
+    }
+  });
+
   it("is described by env, as TOML and as JSON, also with a configuration that does not work", async () => {
     const facts = JSON.parse((await place.must(["env", "--json"])).stdout) as Record<string, Record<string, unknown>>;
     const sections = "Agent Host Hypervisor Image Initrd Kernel Meta Netmon Proxy Runtime Shim";
