@@ -6,6 +6,22 @@ import { whyNotHonoured } from "../../src/config/not-honoured.ts";
 import { tomlValue } from "../../src/config/shown.ts";
 import { keysOf } from "../../src/config/tables.ts";
 
+/** Held by src/config/factory-conflicts.test.ts. */
+const factoryConflicts = `\
+What these keys exclude depends on \`config_era\`. An exclusion is an error of the file: nothing starts. \`"auto"\` excludes nothing.
+
+| together | in the eras | of Kata's releases |
+| --- | --- | --- |
+| \`enable_template = true\` and \`vm_cache_number\` | 1.6 | 1.6 |
+| \`enable_template = true\` without \`initrd\` | 1.4, 1.6 | to 3.31 |
+| \`enable_template = true\` and \`use_vsock\`, where the host has vsock | 1.4, 1.6 | to 1.7 |
+| \`vm_cache_number\` and another hypervisor than QEMU | 1.4, 1.6, 3.x | all |
+| \`vm_cache_number\` and another agent than \`[agent.kata]\` | 1.4, 1.6 | 1.x |
+| \`vm_cache_number\` and \`use_vsock\`, where the host has vsock | 1.6 | 1.6 |
+
+Kata refuses templates with \`shared_fs = "virtio-fs"\` when it makes the machine. Here a clone has its files by other ways, whatever
+\`shared_fs\` says; what rules templates out (\`file_mem_backend\` and others) is in [factory](factory.md).`;
+
 const sections: readonly (readonly [table: string, heading: string, about: string])[] = [
   [
     "hypervisor.qemu",
@@ -14,7 +30,7 @@ const sections: readonly (readonly [table: string, heading: string, about: strin
   ],
   ["agent.kata", "`[agent.kata]`", "Or `[agent.hyperstart]`, which has the same keys here."],
   ["runtime", "`[runtime]`", ""],
-  ["factory", "`[factory]`", ""],
+  ["factory", "`[factory]`", factoryConflicts],
   ["proxy.kata", "`[proxy.kata]`", "Of releases before 2.0, like the next two."],
   ["shim.kata", "`[shim.kata]`", ""],
   ["netmon", "`[netmon]`", ""],
@@ -69,7 +85,7 @@ that are paths must also be one of the files that a glob of the matching \`valid
 here can do is an error.
 
 **\`config_era\`** selects the rules of old releases: \`1.0\`, \`1.4\` and \`1.6\` take \`default_vcpus\` as whole numbers and memory
-from 8 MiB on, want \`initrd\` or \`image\` in a hypervisor table, and know older exclusions (template with cache or vsock).`;
+from 8 MiB on, want \`initrd\` or \`image\` in a hypervisor table, and know older exclusions (see \`[factory]\`).`;
 
 function keyTable(table: string): string {
   const hypervisor = table.startsWith("hypervisor.");
