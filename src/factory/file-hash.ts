@@ -1,9 +1,10 @@
 /**
  * What files are made of, as SHA-256. A file of which the file system says what it said when it was read is not read again:
- * the results are kept in the template store, where only root can write.
+ * the results are kept in the template store, where only root can write. Readers take no lock: the list is replaced as a whole.
  */
 import { runTool } from "../storage/host-tool.ts";
 import type { FileStatus, Os } from "../sys/os.ts";
+import { withDeadline } from "../util/deadline.ts";
 import { KumiteError } from "../util/errors.ts";
 import { isRecord, parseJson } from "../util/json.ts";
 import { decodeUtf8 } from "../util/text.ts";
@@ -13,6 +14,10 @@ const maxListBytes = 256 * 1024;
 /** Files of older configurations; the oldest go. */
 const maxKept = 64;
 const hashTimeoutMs = 60_000;
+/** Held while one small file is read and written. */
+const lockTimeoutMs = 10_000;
+/** Beside the list; not the store's own, which is held for as long as a template is made. */
+const hashesLock = "hashes.lock";
 
 interface Known {
   readonly path: string;
@@ -42,11 +47,17 @@ export async function fileHashes(os: Os, store: string, paths: readonly string[]
   const fresh = unread.map((path): Known => {
     return { path, identity: identities[paths.indexOf(path)] ?? "", sha256: read.get(path) ?? "" };
   });
-  const others = known.filter(({ path }) => !unread.includes(path));
-  await os.files.makeDirs(store, 0o700);
-  // Of two at once the later one wins: the other's files are read again.
-  await os.files.replace(list, `${JSON.stringify({ version, files: [...others, ...fresh].slice(-maxKept) })}\n`);
+  await remember(os, store, list, fresh);
   return paths.map((path, index) => found[index] ?? read.get(path) ?? "");
+}
+
+/** Beside what others have found out meanwhile. */
+async function remember(os: Os, store: string, list: string, fresh: readonly Known[]): Promise<void> {
+  await os.files.makeDirs(store, 0o700);
+  const lock = `${store}/${hashesLock}`;
+  await using _held = await withDeadline(lockTimeoutMs, `waiting for ${lock}`, (signal) => os.files.lock(lock, signal));
+  const others = (await readList(os, list)).filter(({ path }) => !fresh.some((entry) => entry.path === path));
+  await os.files.replace(list, `${JSON.stringify({ version, files: [...others, ...fresh].slice(-maxKept) })}\n`);
 }
 
 /**

@@ -16,6 +16,7 @@ import { after, before, describe, it } from "node:test";
 import { testOs } from "../../test/support/node-os.ts";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
+import { fileHashes } from "./file-hash.ts";
 import { templateKey } from "./template-key.ts";
 
 describe("the key of a template", () => {
@@ -93,6 +94,18 @@ describe("the key of a template", () => {
       assert.equal(await keyOf(config), key, damaged);
     }
     assert.ok(existsSync(list));
+  });
+
+  it("is remembered for the files of all who ask at once", async () => {
+    const names = Array.from({ length: 8 }, (_, index) => `asset-${index}`);
+    for (const name of names) writeFileSync(file(name), name);
+    const hashes = await Promise.all(names.map((name) => fileHashes(os, store(), [file(name)])));
+    const { files } = JSON.parse(readFileSync(path.join(store(), "hashes.json"), "utf8")) as {
+      files: { path: string; sha256: string }[];
+    };
+    for (const [index, name] of names.entries()) {
+      assert.equal(files.find((entry) => entry.path === file(name))?.sha256, hashes[index]?.[0], name);
+    }
   });
 
   it("names a file that is missing", async () => {
