@@ -3,12 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../src/config/config.ts";
 import { chooseTemplate, cloneVm } from "../src/factory/clone.ts";
-import { type MachineShape, placeholders } from "../src/factory/machine-shape.ts";
-import { templateKey } from "../src/factory/template-key.ts";
-import { templatePlaces } from "../src/factory/template-store.ts";
+import type { MachineShape } from "../src/factory/template-store.ts";
 import type { StartContext } from "../src/hypervisor/driver.ts";
-import { copySparse } from "../src/storage/copy-file.ts";
 import type { Vm } from "../src/vm/vm.ts";
+import { cloneDisks } from "../test/support/clone-disks.ts";
 import { testOs } from "../test/support/node-os.ts";
 import type { BootCost } from "./floor/run.ts";
 import { cpuSeconds } from "./process-cost.ts";
@@ -42,13 +40,12 @@ export async function startClone(place: string, config: Config, shape: MachineSh
     signal: new AbortController().signal,
     log: () => {},
   };
-  const places = templatePlaces(config.factory.templatePath, await templateKey(os, config, shape, ""));
-  const upper = join(directory, "upper");
+  const wish = { config, shape, scope: "" };
   // Beside the start of a shim, where there is one.
-  if (shape === "layers") await copySparse(os, places.upper, upper, context.signal);
+  const disks = await cloneDisks(os, directory, await chooseTemplate(os, wish, context.signal));
   const began = performance.now();
-  const setting = { id: "bench", directory, shared, disks: placeholders(shape, { ...places, upper }), cgroups: [] };
-  const choice = await chooseTemplate(os, { config, shape, scope: "" }, context.signal);
+  const setting = { id: "bench", directory, shared, disks, cgroups: [] };
+  const choice = await chooseTemplate(os, wish, context.signal);
   const outcome = await cloneVm(os, choice, { config, setting }, context);
   const wallMs = performance.now() - began;
   if (outcome.kind !== "cloned") throw new Error(`no clone: ${outcome.why}`);

@@ -68,7 +68,8 @@ rootfs_upper_directory = "${place.directory}/uppers"`;
 
 async function makeTemplate(config: string): Promise<Findings> {
   const { stdout } = await succeed([runtimePath, "--config", config, "factory", "init", "--json"]);
-  const { keeper, buildMs, stateBytes } = JSON.parse(stdout) as Record<"keeper" | "buildMs" | "stateBytes", number>;
+  const { template } = JSON.parse(stdout) as { template: Record<"keeper" | "buildMs" | "stateBytes", number> };
+  const { keeper, buildMs, stateBytes } = template;
   // Nobody has its memory mapped: what it has is what its files have.
   const find = ["find", "-L", `/proc/${keeper}/fd`, "-type", "f", "-size", "+0", "-printf", "%k\\n"];
   const kibibytes = (await succeed(find)).stdout.trim().split("\n").map(Number);

@@ -14,16 +14,18 @@ import { saveVm } from "../vm/save-vm.ts";
 import { startVm } from "../vm/start-vm.ts";
 import { factoryCgroups } from "./factory-cgroups.ts";
 import { descriptorPath, Keeper, memoryBytesOf } from "./keeper/keeper.ts";
-import { type CloneSetting, cloneRequest, type MachineShape, placeholders, templateRequest } from "./machine-shape.ts";
+import { type CloneSetting, cloneRequest, placeholders, templateRequest } from "./machine-shape.ts";
 import {
   findTemplate,
   lockStore,
+  type MachineShape,
   publishTemplate,
   removeTemplate,
   removeTemplates,
   type Template,
   type TemplatePlaces,
   templatePlaces,
+  upperPath,
 } from "./template-store.ts";
 import { makeRoom, markUsed } from "./template-use.ts";
 
@@ -69,30 +71,35 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
   const { vcpus, memoryMiB } = config.qemu;
   const program = `${config.installRoot}/kumite`;
   const memoryBytes = memoryBytesOf(memoryMiB);
-  await using keeper = await Keeper.start(os, { program, key, memoryBytes, cgroups, store }, signal);
+  const upperBytes = shape === "directory" ? 0 : layerDiskBytes;
+  await using keeper = await Keeper.start(os, { program, key, memoryBytes, cgroups, store, upperBytes }, signal);
   const context = contextOf(log, signal);
-  const disks = placeholders(shape, places);
-  if (disks.length > 0) await makeHoles(os, disks);
-  const { upperMiB: sizeMiB } = config.runtime.rootfsImages;
-  if (shape === "layers") await formatUpperDisk(os, { path: places.upper, sizeMiB }, signal);
+  const upper = upperPath({ keeper: keeper.process, ...(keeper.upper !== undefined && { upper: keeper.upper }) });
+  const disks = upper === undefined ? [] : await makeDisks(os, { lower: places.lower, upper }, config, signal);
   const setting = { id: `template-${key}`, directory: places.machine, cgroups, shared: places.empty, disks };
   const memory = descriptorPath(keeper.process, keeper.memory);
   const socket = `${places.directory}/state.sock`;
-  const state = await saveVm(os, config, templateRequest(setting, shape, memory), socket, context);
+  const state = await saveVm(os, config, templateRequest(config, shape, setting, memory), socket, context);
   const stateDescriptor = await keeper.seal(state, signal);
-  const kept = { keeper: keeper.process, memory: keeper.memory, state: stateDescriptor };
+  const kept = {
+    keeper: keeper.process,
+    memory: keeper.memory,
+    state: stateDescriptor,
+    ...(keeper.upper !== undefined && { upper: keeper.upper }),
+  };
   const trial = {
     ...setting,
     id: `trial-${key}`,
     directory: places.trial,
-    disks: await trialDisks(os, shape, places, signal),
+    disks: upper === undefined ? [] : await trialDisks(os, places, upper, signal),
   };
-  const agentVersion = await tryClone(os, config, kept, trial, context);
+  const agentVersion = await tryClone(os, { config, shape }, kept, trial, context);
   const template: Template = {
     key,
+    shape,
     ...kept,
     agentVersion,
-    takesBytes: ((await os.files.status(memory))?.allocatedBytes ?? 0) + state.length,
+    takesBytes: (await allocatedBytes(os, memory)) + (await allocatedBytes(os, upper)) + state.length,
     memoryMiB,
     vcpus,
     stateBytes: state.length,
@@ -100,6 +107,7 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
     buildMs: Math.round(os.clock.monotonic() - startedMs),
   };
   for (const directory of [places.machine, places.trial]) await os.files.removeTree(directory);
+  if (upper !== undefined) await os.files.removeFile(places.lower);
   await publishTemplate(os, store, template);
   await keeper.keep();
   await markUsed(os, store, key);
@@ -108,33 +116,48 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
   return template;
 }
 
-/** As clones have them: what the trial writes is not in the template. */
-async function trialDisks(os: Os, shape: MachineShape, places: TemplatePlaces, signal: AbortSignal): Promise<Disk[]> {
-  if (shape === "directory") return [];
-  const upper = `${places.trial}/upper`;
-  await copySparse(os, places.upper, upper, signal);
-  return placeholders(shape, { ...places, upper });
+/** Of the machine that becomes the template; the upper one is the keeper's, and empty. */
+async function makeDisks(
+  os: Os,
+  { lower, upper }: { readonly lower: string; readonly upper: string },
+  { runtime }: Config,
+  signal: AbortSignal,
+): Promise<Disk[]> {
+  await os.files.write(lower, "");
+  // As large as the disks of every container's layers.
+  await os.files.resize(lower, layerDiskBytes);
+  await formatUpperDisk(os, { path: upper, sizeMiB: runtime.rootfsImages.upperMiB }, signal);
+  return placeholders({ lower, upper });
+}
+
+/** As clones have them: the one that is written to is a copy, and what the trial writes is in no template. */
+async function trialDisks(
+  os: Os,
+  { trial, lower }: TemplatePlaces,
+  upper: string,
+  signal: AbortSignal,
+): Promise<Disk[]> {
+  const copy = `${trial}/upper`;
+  await copySparse(os, upper, copy, signal);
+  return placeholders({ lower, upper: copy });
+}
+
+/** Of a file that has holes. */
+async function allocatedBytes(os: Os, path: string | undefined): Promise<number> {
+  return path === undefined ? 0 : ((await os.files.status(path))?.allocatedBytes ?? 0);
 }
 
 /** What answers once answers every time: all clones begin with the same memory and state. Returns the agent's version. */
 async function tryClone(
   os: Os,
-  config: Config,
+  { config, shape }: Pick<BuildRequest, "config" | "shape">,
   kept: Pick<Template, "keeper" | "memory" | "state">,
   setting: CloneSetting,
   context: StartContext,
 ): Promise<string> {
-  const vm = await startVm(os, config, cloneRequest(setting, kept), context);
+  const vm = await startVm(os, config, cloneRequest(config, shape, setting, kept), context);
   await vm.stop();
   return vm.agent.version;
-}
-
-/** As large as the disks of every container's layers. */
-async function makeHoles(os: Os, disks: readonly Disk[]): Promise<void> {
-  for (const { path } of disks) {
-    await os.files.write(path, "");
-    await os.files.resize(path, layerDiskBytes);
-  }
 }
 
 /** Its processes die with the builder, so nothing of them needs to be written down. */

@@ -10,8 +10,5 @@ export function whyNoTemplate(os: Os, config: Config): string | undefined {
   if (memory.hugePages) return "the memory of a clone is its template's, not of huge pages (enable_hugepages)";
   if (memory.fileBackend !== undefined) return "the memory of a clone is its template's (file_mem_backend)";
   if (memory.prealloc) return "the memory of a clone is its template's until it is written to (enable_mem_prealloc)";
-  if (config.runtime.staticResources) {
-    return "the size of the machine is fixed before it starts (static_sandbox_resource_mgmt)";
-  }
   return undefined;
 }

@@ -4,15 +4,24 @@
  */
 import type { Config } from "../config/config.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
+import type { MemoryBacking } from "../hypervisor/spec.ts";
 import type { Os } from "../sys/os.ts";
 import { isKumiteError, messageOf } from "../util/errors.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
 import type { BuildRequest } from "./build-template.ts";
 import { startBuilder } from "./builder/start-builder.ts";
-import { type CloneSetting, cloneRequest, type MachineShape } from "./machine-shape.ts";
+import { type CloneSetting, cloneRequest } from "./machine-shape.ts";
 import { templateKey } from "./template-key.ts";
-import { findTemplate, lockStore, removeTemplate, type Template, templatePlaces } from "./template-store.ts";
+import {
+  findTemplate,
+  lockStore,
+  type MachineShape,
+  memoryPath,
+  removeTemplate,
+  type Template,
+  upperPath,
+} from "./template-store.ts";
 import { markUsed } from "./template-use.ts";
 
 export interface TemplateWish {
@@ -55,25 +64,32 @@ export async function chooseTemplate(
     if (found === undefined && wanted === "auto") return { kind: "none", why: "there is no template yet", build };
     const template = found ?? (await builtNow(os, build));
     await markUsed(os, store, key);
-    const emptyUpper = shape === "layers" ? templatePlaces(store, key).upper : undefined;
-    return { kind: "template", template, store, emptyUpper };
+    return { kind: "template", template, store, emptyUpper: upperPath(template) };
   } catch (error) {
     if (signal.aborted) throw error;
     return { kind: "none", why: reasonOf(error) };
   }
 }
 
-/** Rejects only with `aborted`. Nothing of a clone that failed is left. */
+export interface CloneRequest {
+  readonly config: Config;
+  readonly setting: CloneSetting;
+  /** Makes memory of its own, a copy of the file at `template`; default: it has the template's in common with others. */
+  readonly ownMemory?: (template: string) => Promise<MemoryBacking>;
+}
+
+/** Rejects only with `aborted`. Nothing of a clone that failed is left, but for memory of its own. */
 export async function cloneVm(
   os: Os,
   choice: TemplateChoice,
-  { config, setting }: { readonly config: Config; readonly setting: CloneSetting },
+  { config, setting, ownMemory }: CloneRequest,
   context: StartContext,
 ): Promise<CloneOutcome> {
   if (choice.kind === "none") return choice;
   const { template, store } = choice;
   try {
-    const vm = await startVm(os, config, cloneRequest(setting, template), context);
+    const memory = await ownMemory?.(memoryPath(template));
+    const vm = await startVm(os, config, cloneRequest(config, template.shape, setting, template, memory), context);
     return { kind: "cloned", vm, template: template.key };
   } catch (error) {
     if (context.signal.aborted) throw error;

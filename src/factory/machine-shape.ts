@@ -2,23 +2,14 @@
  * The shapes of templates and their clones. A clone has the very devices of its template; what differs is whose the memory
  * is, what is behind the devices, and whether a kernel boots or a state goes on.
  */
-import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
+import { type Config, hypervisorConfigOf } from "../config/config.ts";
+import type { Disk, MemoryBacking, SharedDirectory } from "../hypervisor/spec.ts";
 import { sharedTag } from "../storage/guest-paths.ts";
 import type { VmRequest } from "../vm/vm-spec.ts";
-import { memoryPath, statePath, type Template, type TemplatePlaces } from "./template-store.ts";
-
-/** What the guest has beside memory and processors. */
-export const machineShapes = [
-  /** The shared directory alone. */
-  "directory",
-  /** And two disks of one size for the layers of a root file system, the lower of them read-only. */
-  "layers",
-] as const;
-
-export type MachineShape = (typeof machineShapes)[number];
+import { type MachineShape, memoryPath, statePath, type Template } from "./template-store.ts";
 
 export interface CloneSetting extends Pick<VmRequest, "id" | "directory" | "cgroups"> {
-  /** Directory that the guest sees. */
+  /** Directory that the guest sees, where the shape has one. */
   readonly shared: string;
   /** As many as the shape has, in its order. */
   readonly disks: readonly Disk[];
@@ -36,10 +27,10 @@ export function cloneShare(path: string): SharedDirectory {
 }
 
 /** Behind the lower one is nothing yet; on the upper one is a file system without files. */
-export function placeholders(shape: MachineShape, { lower, upper }: TemplatePlaces): Disk[] {
-  if (shape === "directory") return [];
+export function placeholders({ lower, upper }: { readonly lower: string; readonly upper: string }): Disk[] {
   const disk = (id: string, path: string, readOnly: boolean): Disk => {
-    return { id, serial: id, path, readOnly, bus: "virtio-blk" };
+    // Files in memory have no way past the page cache, whatever the configuration says.
+    return { id, serial: id, path, readOnly, bus: "virtio-blk", cache: { direct: false, noFlush: true } };
   };
   return [disk("lower", lower, true), disk("upper", upper, false)];
 }
@@ -48,32 +39,49 @@ export function placeholders(shape: MachineShape, { lower, upper }: TemplatePlac
 const modules: Readonly<Record<MachineShape, readonly string[]>> = {
   directory: ["9pnet_virtio", "9p", "overlay"],
   layers: ["9pnet_virtio", "9p", "virtio_blk", "erofs", "ext4", "overlay"],
+  disks: ["virtio_blk", "erofs", "ext4", "overlay"],
 };
 
 /** @param memory path of a file that the machine becomes the content of */
-export function templateRequest(setting: CloneSetting, shape: MachineShape, memory: string): VmRequest {
+export function templateRequest(config: Config, shape: MachineShape, setting: CloneSetting, memory: string): VmRequest {
   return {
-    ...common(setting),
+    ...common(config, shape, setting),
     memoryBacking: { kind: "file", path: memory, shared: true },
-    kernelParameters: [`agent.ahead=${modules[shape].join(",")}`, ...(shape === "layers" ? [aheadDisk] : [])],
+    kernelParameters: [`agent.ahead=${modules[shape].join(",")}`, ...(shape === "directory" ? [] : [aheadDisk])],
   };
 }
 
-/** @param template without a version it is asked for */
+/**
+ * @param template without a version it is asked for
+ * @param memory of its own, which has the template's content; default: the template's, a page for itself where it writes
+ */
 export function cloneRequest(
+  config: Config,
+  shape: MachineShape,
   setting: CloneSetting,
   template: Pick<Template, "keeper" | "memory" | "state"> & Partial<Template>,
+  memory: MemoryBacking = { kind: "file", path: memoryPath(template), shared: false },
 ): VmRequest {
   return {
-    ...common(setting),
+    ...common(config, shape, setting),
     agentVersion: template.agentVersion,
-    memoryBacking: { kind: "file", path: memoryPath(template), shared: false },
+    memoryBacking: memory,
     restoreFrom: statePath(template),
     dialTimeoutMs: cloneDialTimeoutMs,
   };
 }
 
-function common({ shared, ...setting }: CloneSetting): VmRequest {
-  // What its container brings is there from the start.
-  return { ...setting, sharedDirectories: [cloneShare(shared)], takesDevices: false };
+function common(config: Config, shape: MachineShape, { shared, ...setting }: CloneSetting): VmRequest {
+  switch (shape) {
+    case "directory":
+    case "layers":
+      // What its container brings is there from the start.
+      return { ...setting, sharedDirectories: [cloneShare(shared)], takesDevices: false };
+    case "disks": {
+      const { vcpus, memoryMiB } = hypervisorConfigOf(config);
+      // As one that boots, is saved and is restored, whose requests say no more.
+      const size = { vcpus, allVcpus: vcpus, memoryMiB, grows: false };
+      return { ...setting, sharedDirectories: [], size };
+    }
+  }
 }

@@ -7,7 +7,7 @@ import type { Os } from "../sys/os.ts";
 import { sha256Hex } from "../util/sha256.ts";
 import { ownFirmware } from "../vm/own-firmware.ts";
 import { fileHashes, identityOf } from "./file-hash.ts";
-import type { MachineShape } from "./machine-shape.ts";
+import type { MachineShape } from "./template-store.ts";
 
 /** Changes with what a template has to be like, so that one of another version of this program is none. */
 const version = 4;
@@ -33,7 +33,7 @@ export async function templateKey(os: Os, config: Config, shape: MachineShape, s
   const hashes = await fileHashes(os, config.factory.templatePath, Object.values(files));
   const content = Object.fromEntries(names.map((name, index) => [name, hashes[index]]));
   const { path: _agentPath, ...agentWay } = agent;
-  const upperMiB = shape === "layers" ? runtime.rootfsImages.upperMiB : 0;
+  const upperMiB = shape === "directory" ? 0 : runtime.rootfsImages.upperMiB;
   const parts = { version, scope, shape, upperMiB, hypervisor: config.hypervisor, content, machine, agent: agentWay };
   return sha256Hex(JSON.stringify(parts)).slice(0, keyLength);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -26,7 +26,7 @@ describe("the store of templates", () => {
 
   const key = "00ff";
   const templateOf = (keeper: Template["keeper"]): Template => ({
-    ...{ key, keeper, memory: 3, state: 4, memoryMiB: 128, vcpus: 1, stateBytes: 1, takesBytes: 1 },
+    ...{ key, shape: "directory", keeper, memory: 3, state: 4, memoryMiB: 128, vcpus: 1, stateBytes: 1, takesBytes: 1 },
     ...{ createdMs: 1, buildMs: 1, agentVersion: "1" },
   });
 
@@ -43,6 +43,32 @@ describe("the store of templates", () => {
     await mkdir(path.join(place, "elsewhere"), { mode: 0o700 });
     await symlink(path.join(place, "elsewhere"), store);
     await assert.rejects(lockStore(os, store), { code: "storage/failed" });
+  });
+
+  it("gives no template that others could have written, and none of which a part is missing", async () => {
+    const [memory, state] = [path.join(place, "memory"), path.join(place, "state")];
+    await writeFile(memory, "");
+    await truncate(memory, 128 * 1024 * 1024);
+    await writeFile(state, "x");
+    const descriptors = { 3: { kind: "read", path: memory }, 4: { kind: "read", path: state } } as const;
+    const argv = ["kumite-keeper", "1000"];
+    const keeper = await os.processes.spawn({ path: "/bin/sleep", argv, env: {}, descriptors });
+    try {
+      await mkdir(path.join(store, key), { recursive: true, mode: 0o700 });
+      const template = templateOf(keeper);
+      await publishTemplate(os, store, template);
+      assert.equal((await findTemplate(os, store, key))?.key, key);
+      await chmod(store, 0o777);
+      assert.equal(await findTemplate(os, store, key), undefined);
+      await chmod(store, 0o700);
+      for (const wrong of [{ upper: 4 }, { upper: 9 }, { memoryMiB: 256 }, { stateBytes: 2 }, { shape: "round" }]) {
+        await publishTemplate(os, store, { ...template, ...wrong } as Template);
+        assert.equal(await findTemplate(os, store, key), undefined, JSON.stringify(wrong));
+      }
+    } finally {
+      keeper.kill(9);
+      await keeper.exited;
+    }
   });
 
   it("knows a keeper by its name: another process that has its number is neither believed nor ended", async () => {

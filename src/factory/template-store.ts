@@ -1,9 +1,10 @@
 /**
- * Where templates are: a directory of root's alone with one directory for each key. Only the description is a file; memory
- * and state are descriptors of a keeper, and gone with it. A description that is not whole, or whose keeper is gone, is no
+ * Where templates are: a directory of root's alone with one directory for each key. Only the description is a file; memory,
+ * state and disk are descriptors of a keeper, and gone with it. A description that is not whole, or whose keeper is gone, is no
  * template. Knows nothing of how one is made.
  */
 import { listOrNothing } from "../persist/list-directory.ts";
+import { layerDiskBytes } from "../storage/rootfs/image-cache.ts";
 import type { Os, ProcessId } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
@@ -12,12 +13,27 @@ import { signalNumbers } from "../util/signals.ts";
 import { descriptorPath, memoryBytesOf } from "./keeper/keeper.ts";
 import { keeperName, keyKeptBy } from "./keeper/protocol.ts";
 
+/** What a machine has beside memory and processors. */
+export const machineShapes = [
+  /** The shared directory alone. */
+  "directory",
+  /** And two disks of one size for the layers of a root file system, the lower of them read-only. */
+  "layers",
+  /** The disks alone, and a size that stays: a machine that can be saved while it works, since nothing of it is the host's. */
+  "disks",
+] as const;
+
+export type MachineShape = (typeof machineShapes)[number];
+
 export interface Template {
   readonly key: string;
+  readonly shape: MachineShape;
   readonly keeper: ProcessId;
   /** Descriptors of the keeper. */
   readonly memory: number;
   readonly state: number;
+  /** The disk that every clone's upper layer begins as a copy of; missing where machines have none. */
+  readonly upper?: number;
   readonly memoryMiB: number;
   readonly vcpus: number;
   readonly stateBytes: number;
@@ -31,7 +47,7 @@ export interface Template {
   readonly agentVersion: string;
 }
 
-const version = 3;
+const version = 4;
 const maxDescriptionBytes = 64 * 1024;
 const endTimeoutMs = 10_000;
 
@@ -42,9 +58,8 @@ export interface TemplatePlaces {
   readonly used: string;
   /** What a template's shared directory is: empty. */
   readonly empty: string;
-  /** What its disks are: a hole, and a file system without files, which the kernel in its memory has open. */
+  /** What the disk of its lower layer is until it is saved: a hole. */
   readonly lower: string;
-  readonly upper: string;
   /** Of the machine that becomes the template. */
   readonly machine: string;
   /** Of the clone that tries it. */
@@ -59,7 +74,6 @@ export function templatePlaces(store: string, key: string): TemplatePlaces {
     used: `${directory}/used`,
     empty: `${directory}/empty`,
     lower: `${directory}/lower`,
-    upper: `${directory}/upper`,
     machine: `${directory}/machine`,
     trial: `${directory}/trial`,
   };
@@ -68,8 +82,7 @@ export function templatePlaces(store: string, key: string): TemplatePlaces {
 /** Held by whoever makes or removes templates in the store, which is made if missing. */
 export async function lockStore(os: Os, store: string, signal?: AbortSignal): Promise<AsyncDisposable> {
   await os.files.makeDirs(store, 0o700);
-  const status = await os.files.linkStatus(store);
-  if (status?.kind !== "directory" || status.uid !== 0 || (status.mode & 0o022) !== 0) {
+  if (!(await isRootsAlone(os, store))) {
     throw new KumiteError("storage/failed", `${store} is not a directory that only root can change`, {
       phase: "template.store",
       hint: "guests start from what is in it; remove it, or name another by template_path in [factory]",
@@ -79,8 +92,14 @@ export async function lockStore(os: Os, store: string, signal?: AbortSignal): Pr
   return os.files.lock(`${store}/lock`, signal);
 }
 
-/** `undefined` when there is none that can be used. */
+async function isRootsAlone(os: Os, store: string): Promise<boolean> {
+  const status = await os.files.linkStatus(store);
+  return status?.kind === "directory" && status.uid === 0 && (status.mode & 0o022) === 0;
+}
+
+/** `undefined` when there is none that can be used; what others than root could have written is none. */
 export async function findTemplate(os: Os, store: string, key: string): Promise<Template | undefined> {
+  if (!(await isRootsAlone(os, store))) return undefined;
   const template = await readDescription(os, templatePlaces(store, key).description);
   return template?.key === key && (await isWhole(os, template)) ? template : undefined;
 }
@@ -111,7 +130,7 @@ export async function removeTemplates(os: Os, store: string, which: "broken" | "
 }
 
 /** Beside the templates; with what a process left that was killed while it replaced one. */
-const ours = /^(log|log\.1|lock|hashes\.json(\.[0-9a-f]{12,16}\.tmp)?)$/;
+const ours = /^(log|log\.1|lock|hashes\.lock|hashes\.json(\.[0-9a-f]{12,16}\.tmp)?)$/;
 
 /** With the lock, without templates. What is not ours stays, and the directory with it: anybody may have named it. */
 export async function removeEmptied(os: Os, store: string): Promise<void> {
@@ -159,10 +178,21 @@ export function statePath({ keeper, state }: Pick<Template, "keeper" | "state">)
   return descriptorPath(keeper, state);
 }
 
+/** `undefined` where the template has none. */
+export function upperPath({ keeper, upper }: Pick<Template, "keeper" | "upper">): string | undefined {
+  return upper === undefined ? undefined : descriptorPath(keeper, upper);
+}
+
 async function isWhole(os: Os, template: Template): Promise<boolean> {
   if (!(await keeperLives(os, template))) return false;
-  const [memory, state] = [memoryPath(template), statePath(template)].map((path) => os.files.status(path));
-  return (await memory)?.size === memoryBytesOf(template.memoryMiB) && (await state)?.size === template.stateBytes;
+  const { memoryMiB, stateBytes } = template;
+  const sizes: (readonly [path: string | undefined, bytes: number])[] = [
+    [memoryPath(template), memoryBytesOf(memoryMiB)],
+    [statePath(template), stateBytes],
+    [upperPath(template), layerDiskBytes],
+  ];
+  const right = sizes.map(async ([path, bytes]) => path === undefined || (await os.files.status(path))?.size === bytes);
+  return (await Promise.all(right)).every((is) => is);
 }
 
 /** Of the store, as the process table knows them: a description may be damaged or gone. */
@@ -212,5 +242,7 @@ function isTemplate(value: unknown): value is Template {
   if (!isRecord(value) || value.version !== version) return false;
   if (typeof value.key !== "string" || typeof value.agentVersion !== "string") return false;
   if (keeperIn(value) === undefined) return false;
+  if (!machineShapes.some((shape) => shape === value.shape)) return false;
+  if (value.upper !== undefined && typeof value.upper !== "number") return false;
   return numbers.every((name) => typeof value[name] === "number");
 }

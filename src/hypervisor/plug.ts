@@ -72,5 +72,10 @@ export interface MachinePlug {
   resizeMemory(target: MemoryTarget, signal?: AbortSignal): Promise<ResizedMemory>;
   /** The guest finds it a moment later. A failed one has left nothing. */
   addDisk(disk: Disk, signal?: AbortSignal): Promise<PluggedDevice>;
+  /**
+   * What is behind a read-only disk that the machine was started with, known by its id, is from now on the file of this one,
+   * which has to be as large. The guest is not told: it must not have read from it yet.
+   */
+  exchangeDisk(disk: Disk, signal?: AbortSignal): Promise<void>;
   addNetwork(network: NetworkTap, signal?: AbortSignal): Promise<PluggedDevice>;
 }

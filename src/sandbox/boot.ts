@@ -6,11 +6,18 @@ import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { BuildRequest } from "../factory/build-template.ts";
 import { startBuilder } from "../factory/builder/start-builder.ts";
-import { type CloneOutcome, chooseTemplate, cloneVm, type TemplateChoice } from "../factory/clone.ts";
+import {
+  type CloneOutcome,
+  type CloneRequest,
+  chooseTemplate,
+  cloneVm,
+  type TemplateChoice,
+} from "../factory/clone.ts";
 import { type CloneSetting, cloneShare } from "../factory/machine-shape.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
-import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
+import type { SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
+import type { disksOf } from "../storage/container-storage.ts";
 import { guestSharedDirectory } from "../storage/guest-paths.ts";
 import type { GuestStorage } from "../storage/guest-storage.ts";
 import type { MadeDisks } from "../storage/rootfs/make-rootfs.ts";
@@ -26,10 +33,11 @@ import { livingContainers } from "./fit-machine.ts";
 import { type HostResources, takeOwnJournal } from "./host-resources.ts";
 import { bootSizeOf } from "./machine-size.ts";
 import type { MakeDisks } from "./make-container.ts";
-import { ownBacking, ownMemory } from "./own-memory.ts";
+import { copiedMemory, ownBacking, ownMemory } from "./own-memory.ts";
 import type { Sandbox, SandboxHost } from "./sandbox.ts";
-import { consoleFile, startContextOf } from "./start-context.ts";
+import { startContextOf } from "./start-context.ts";
 import { type rareNeedsOf, sharedTree } from "./storage-choices.ts";
+import { isWarmUsed, warmParts } from "./use-warm.ts";
 import type { WarmMachine } from "./warm.ts";
 
 /** Of one call to an agent that has answered before. */
@@ -41,6 +49,7 @@ export interface BootRequest {
   readonly share: (tree: SharedTree) => Promise<void>;
   /** Makes the disks that the machine starts with, writing down in the journal what it makes for them. */
   readonly disks: MakeDisks;
+  readonly diskKinds: ReturnType<typeof disksOf>;
   /** Whether the machine can be one that goes on from a template. */
   readonly cloning: Cloning;
   /** Whether a container of the sandbox has, or may come to have, files of the host. */
@@ -97,11 +106,11 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   if (build !== undefined) makeTemplate(sandbox, build);
 }
 
-interface Parts extends Pick<MachineNeeds, "made" | "warm" | "template"> {
+export interface Parts extends Pick<MachineNeeds, "made" | "warm" | "template"> {
   readonly tree: SharedTree;
 }
 
-/** What there is before the machine. A tree is made meanwhile, unless a machine that is up has one. */
+/** What there is before the machine. A tree is made meanwhile. */
 async function makeParts(
   sandbox: Sandbox,
   request: BootRequest,
@@ -109,22 +118,17 @@ async function makeParts(
   signal: AbortSignal,
 ): Promise<Parts> {
   const { host } = sandbox;
+  if (await isWarmUsed(sandbox, request)) return await warmParts(sandbox, request, journal, signal);
   const choosing = choose(host, request.cloning, signal);
   // The disks wait for it.
   choosing.catch(() => {});
   const emptyUpper = choosing.then((choice) => (choice?.kind === "template" ? choice.emptyUpper : undefined));
   emptyUpper.catch(() => {});
-  const newTree = () => makeSharedTree(host.os, journal, host.paths.shared);
-  const disks = request.disks(journal, emptyUpper);
+  const disks = request.disks(journal, { emptyUpper });
   try {
-    if (sandbox.warm === undefined) {
-      if (host.config.factory.cacheNumber > 0) host.log.info("the machine is none of the cache", { phase: "vm" });
-      const [made, tree] = await together(disks, newTree());
-      return { made, warm: undefined, tree, template: await choosing };
-    }
-    const made = await disks;
-    const warm = await takeWarm(sandbox, sandbox.warm, request, made.disks);
-    return { made, warm, tree: warm?.tree ?? (await newTree()), template: await choosing };
+    if (host.config.factory.cacheNumber > 0) host.log.info("the machine is none of the cache", { phase: "vm" });
+    const [made, tree] = await together(disks, makeSharedTree(host.os, journal, host.paths.shared));
+    return { made, warm: undefined, tree, template: await choosing };
   } catch (error) {
     // The disks are undone next: nobody must be at work on them.
     await disks.then(({ filled }) => filled).catch(() => {});
@@ -168,7 +172,10 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
   const { disks } = made;
   // Born into the same cgroups as this process, which the command made.
   const setting = { id, directory: paths.vm, disks, cgroups: machineCgroupsIn(journal.content.steps) };
-  const cloned = await tryClone(sandbox, needs, setting, context);
+  const size = bootSizeOf(config, livingContainers(sandbox));
+  const { memoryMiB } = size;
+  const copied = (template: string) => copiedMemory(sandbox, journal, { disks, memoryMiB, from: template }, signal);
+  const cloned = await tryClone(sandbox, needs, setting, { context, ...(saving && { ownMemory: copied }) });
   if (cloned.kind === "cloned") {
     timeline.mark("agent");
     return { vm: cloned.vm, directory: sharing ? cloneShare(view) : undefined };
@@ -177,54 +184,14 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
   await made.filled;
   const directory = sharing ? sharedTree(config, view) : undefined;
   const sharedDirectories = directory === undefined ? [] : [directory];
-  const size = bootSizeOf(config, livingContainers(sandbox));
-  const keeper = saving ? await ownMemory(sandbox, journal, { disks, memoryMiB: size.memoryMiB }, signal) : undefined;
+  // Of a clone that failed.
+  await sandbox.savable?.keeper[Symbol.asyncDispose]();
+  const keeper = saving ? await ownMemory(sandbox, journal, { disks, memoryMiB }, signal) : undefined;
   const memory = keeper === undefined ? {} : { memoryBacking: ownBacking(keeper) };
   const more = { ...rare, ...memory, sharedDirectories, size, takesDevices };
   const vm = await startVm(os, config, { ...setting, ...more }, context);
   timeline.mark("agent");
   return cloned.build === undefined ? { vm, directory } : { vm, directory, build: cloned.build };
-}
-
-/** The machine that was up before, if it is what the sandbox needs; else it ends. Its steps are the sandbox's from here on. */
-async function takeWarm(
-  sandbox: Sandbox,
-  warm: WarmMachine,
-  request: BootRequest,
-  disks: readonly Disk[],
-): Promise<WarmMachine | undefined> {
-  const { host, resources } = sandbox;
-  await resources?.journal.record(...warm.journal.content.steps);
-  sandbox.warm = undefined;
-  const why = whyNot(warm, host, request, disks);
-  if (why !== undefined) {
-    host.log.warn(`the machine of the cache is not used: ${why}`, { phase: "vm" });
-    await warm.discard();
-    return undefined;
-  }
-  const console = consoleFile(sandbox);
-  sandbox.console = console;
-  warm.hear(host.log, (line) => console.add(`${new Date(host.os.clock.now()).toISOString()} ${line}`));
-  host.log.info("the machine is one of the cache", { phase: "vm" });
-  return warm;
-}
-
-function whyNot(
-  warm: WarmMachine,
-  { config }: SandboxHost,
-  { cloning, rare }: BootRequest,
-  disks: readonly Disk[],
-): string | undefined {
-  if (!sameMachine(warm.config, config)) return "annotations ask for another";
-  if (config.runtime.staticResources) return "the size of the machine is fixed before it starts";
-  if (disks.length > 0) return "the container needs disks of its own";
-  if (rare.scsiController) return "it has no SCSI controller";
-  return warm.cloned && cloning.kind === "impossible" ? cloning.why : undefined;
-}
-
-function sameMachine(one: Config, other: Config): boolean {
-  const essence = (config: Config) => JSON.stringify([config.hypervisor, hypervisorConfigOf(config), config.agent]);
-  return essence(one) === essence(other);
 }
 
 async function choose(
@@ -247,14 +214,14 @@ async function tryClone(
   { host }: Sandbox,
   { template, made, view }: MachineNeeds,
   setting: Omit<CloneSetting, "shared">,
-  context: StartContext,
+  { context, ...memory }: { readonly context: StartContext } & Pick<CloneRequest, "ownMemory">,
 ): Promise<CloneOutcome> {
   const { os, config, log } = host;
   if (template === undefined) return { kind: "none", why: "" };
   // The kernel in the memory knows another file system than there is then.
   const isCopied = template.kind === "none" || template.emptyUpper === undefined || made.isCopy;
   const outcome: CloneOutcome = isCopied
-    ? await cloneVm(os, template, { config, setting: { ...setting, shared: view } }, context)
+    ? await cloneVm(os, template, { config, setting: { ...setting, shared: view }, ...memory }, context)
     : { kind: "none", why: "the empty layer of the template could not be copied" };
   if (outcome.kind === "cloned") log.info(`the machine is a clone of template ${outcome.template}`, { phase: "vm" });
   else log.info(`the machine boots: ${outcome.why}`, { phase: "vm" });

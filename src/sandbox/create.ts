@@ -3,9 +3,10 @@
  * caller's abort does not stop the undoing.
  */
 import { containerTypeOf } from "../oci/container-role.ts";
+import { disksOf } from "../storage/container-storage.ts";
 import { KumiteError, messageWithCauses } from "../util/errors.ts";
 import { bootSandbox } from "./boot.ts";
-import { type Cloning, cloningOf } from "./cloning.ts";
+import { cloningOf } from "./cloning.ts";
 import { sharingFor } from "./file-sharing.ts";
 import { type Created, type CreateRequest, makeContainer } from "./make-container.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -36,10 +37,10 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
         const rare = rareNeedsOf(sandbox.host.config, plan, isPod);
         sandbox.saving = savingOf(sandbox.host, plan, spec.annotations);
         const saving = sandbox.saving.kind === "possible";
-        // The memory of a clone is its own page by page, in no file.
-        const cloning: Cloning = saving ? { kind: "off" } : cloningOf(host, plan, spec.annotations);
+        const sized = { id, resources: container.resources, annotations: spec.annotations };
+        const cloning = cloningOf(sandbox.host, plan, sized, sharing);
         // One that is saved is made again as the configuration says, with all of its places.
-        const needs = { cloning, sharing, rare, saving, takesDevices: isPod || saving };
+        const needs = { cloning, sharing, rare, saving, takesDevices: isPod || saving, diskKinds: disksOf(plan) };
         return bootSandbox(sandbox, { hostname, share, disks, ...needs }, signal);
       },
       signal,

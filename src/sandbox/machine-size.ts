@@ -34,6 +34,18 @@ function fixedSizing(config: Config, [first]: readonly SizedContainer[]): Static
 }
 
 /**
+ * Why a machine of the configuration's size will not do, whatever is plugged in later: the size is fixed before the start
+ * (`static_sandbox_resource_mgmt`), and the containers make it another one.
+ */
+export function whyOtherSize(config: Config, containers: readonly SizedContainer[]): string | undefined {
+  if (fixedSizing(config, containers) === undefined) return undefined;
+  const { vcpus, memoryMiB } = bootSizeOf(config, containers);
+  const usual = hypervisorConfigOf(config);
+  if (vcpus === usual.vcpus && memoryMiB === usual.memoryMiB) return undefined;
+  return "its size is fixed before the start, by what the container may use (static_sandbox_resource_mgmt)";
+}
+
+/**
  * What a machine boots with. Memory costs nothing before it is used, so it is all there; further vCPUs are plugged in while
  * the container is made, since an emulated one that boots with them takes longer.
  */

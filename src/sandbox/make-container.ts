@@ -3,7 +3,8 @@ import { type Bundle, bundleOf } from "../oci/bundle.ts";
 import type { Journal } from "../persist/journal.ts";
 import { readRecord } from "../persist/record.ts";
 import { makeDisks, planStorage, type StoragePlan } from "../storage/container-storage.ts";
-import type { MadeDisks } from "../storage/rootfs/make-rootfs.ts";
+import { onDisksOf } from "../storage/disk-names.ts";
+import type { MadeDisks, RootfsWorkshop } from "../storage/rootfs/make-rootfs.ts";
 import { shareContainer } from "../storage/share-container.ts";
 import { sharedMemoryOf, withSharedMemory } from "../storage/shared-memory.ts";
 import type { SharedTree } from "../storage/shared-tree.ts";
@@ -47,11 +48,11 @@ export interface Created {
 /** Puts the container's files into the tree. With a journal they leave it before the tree goes. */
 export type Share = (tree: SharedTree, journal?: Journal) => Promise<void>;
 
-/**
- * Makes the disks that the machine is to have for the container; what it makes on the host is in the journal before.
- * @param emptyUpper of a template, to copy
- */
-export type MakeDisks = (journal: Journal, emptyUpper?: Promise<string | undefined>) => Promise<MadeDisks>;
+/** Makes the disks that the machine is to have for the container; what it makes on the host is in the journal before. */
+export type MakeDisks = (
+  journal: Journal,
+  upper?: Pick<RootfsWorkshop, "emptyUpper" | "readyUpper">,
+) => Promise<MadeDisks>;
 
 /** Resolves when the machine runs and the container's files and disks are in it. */
 export type Bring = (container: Container, share: Share, disks: MakeDisks, plan: StoragePlan) => Promise<void>;
@@ -93,8 +94,8 @@ export async function makeContainer(
     await shareContainer(os, tree, id, plan.rootfs, plan.mounts.volumes, journal);
     timeline.mark("share");
   };
-  const disks: MakeDisks = (journal, emptyUpper) =>
-    makeDisks(os, { ...workshopOf(config, journal), emptyUpper }, id, plan, signal);
+  const disks: MakeDisks = (journal, upper) =>
+    makeDisks(os, { ...workshopOf(config, journal), ...upper }, id, plan, signal);
   await bring(container, share, disks, plan);
   const sizeBefore = container.process.consoleSize;
   await growAndCreate(
@@ -190,6 +191,7 @@ async function createInGuest(
   signal: AbortSignal,
 ): Promise<void> {
   const { vm } = sandbox.running();
+  const [isOwn, { layersNamedAfter }] = [sandbox.isOwn({ id }), sandbox];
   const ports = takePorts(sandbox, process.terminal);
   process.ports = ports;
   const size = process.consoleSize;
@@ -201,7 +203,7 @@ async function createInGuest(
       execId: id,
       sandboxPidns: sharesPids,
       ...vm.agent.specFields(document),
-      storages: [...storages],
+      storages: isOwn && layersNamedAfter !== undefined ? onDisksOf(storages, id, layersNamedAfter) : [...storages],
       devices: [...devices],
       ...ports.fields,
     },

@@ -6,6 +6,7 @@ import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import { descriptorPath, Keeper, memoryBytesOf } from "../factory/keeper/keeper.ts";
 import type { Disk, MemoryBacking } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
+import { copySparse } from "../storage/copy-file.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 export interface SavableMachine {
@@ -43,6 +44,18 @@ export async function ownMemory(
   sandbox.savable = { keeper, disks, memoryMiB };
   await journal.made("keeper", keeper.process);
   return keeper;
+}
+
+/** As `ownMemory`, of what is in the file `from`, which nobody changes. @throws also what `copySparse` does */
+export async function copiedMemory(
+  sandbox: Sandbox,
+  journal: Journal,
+  { from, ...own }: Pick<SavableMachine, "disks" | "memoryMiB"> & { readonly from: string },
+  signal: AbortSignal,
+): Promise<MemoryBacking> {
+  const keeper = await ownMemory(sandbox, journal, { ...own, filled: true }, signal);
+  await keeper.fill((path) => copySparse(sandbox.host.os, from, path, signal), signal);
+  return ownBacking(keeper);
 }
 
 export function ownBacking({ process, memory }: Keeper): MemoryBacking {

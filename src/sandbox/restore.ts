@@ -5,7 +5,7 @@
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import { hypervisorConfigOf } from "../config/config.ts";
 import { machineKey } from "../factory/machine-key.ts";
-import type { Disk, MemoryBacking } from "../hypervisor/spec.ts";
+import type { Disk } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
 import { copySparse } from "../storage/copy-file.ts";
 import { diskOf, layerBus } from "../storage/disk-names.ts";
@@ -23,7 +23,7 @@ import type { Container } from "./container.ts";
 import { limitMachine } from "./fit-machine.ts";
 import { connectStreams, type StreamPorts } from "./guest-streams.ts";
 import { takeOwnJournal } from "./host-resources.ts";
-import { ownBacking, ownMemory, type SavableMachine } from "./own-memory.ts";
+import { copiedMemory } from "./own-memory.ts";
 import { SandboxProcess } from "./process.ts";
 import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -139,7 +139,7 @@ async function startCopy(
     disks,
     size: { vcpus, allVcpus: vcpus, memoryMiB, grows: false },
     memoryBacking: savable
-      ? await copiedMemory(sandbox, journal, { memory, memoryMiB, disks: await named(os, disks) }, signal)
+      ? await copiedMemory(sandbox, journal, { from: memory, memoryMiB, disks: await named(os, disks) }, signal)
       : { kind: "file", path: memory, shared: false },
     restoreFrom: state,
     dialTimeoutMs,
@@ -159,17 +159,6 @@ async function named(os: Os, disks: readonly Disk[]): Promise<Disk[]> {
       return { ...disk, path: (await os.files.readLink(disk.path)).replace(/ \(deleted\)$/, "") };
     }),
   );
-}
-
-async function copiedMemory(
-  sandbox: Sandbox,
-  journal: Journal,
-  { memory, ...own }: Pick<SavableMachine, "disks" | "memoryMiB"> & { readonly memory: string },
-  signal: AbortSignal,
-): Promise<MemoryBacking> {
-  const keeper = await ownMemory(sandbox, journal, { ...own, filled: true }, signal);
-  await keeper.fill((path) => copySparse(sandbox.host.os, memory, path, signal), signal);
-  return ownBacking(keeper);
 }
 
 function addContainer(sandbox: Sandbox, { container, processes: [own] }: SavedSandbox, relay: ProcessId): Container {

@@ -7,10 +7,15 @@ import type { PoolPlaces } from "../factory/cache/places.ts";
 import { whyNoTemplate } from "../factory/clonable.ts";
 import { type CloneOutcome, chooseTemplate, cloneVm } from "../factory/clone.ts";
 import { type CloneSetting, cloneShare } from "../factory/machine-shape.ts";
+import { usualShape } from "../factory/usual-shape.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
-import type { SharedDirectory } from "../hypervisor/spec.ts";
+import type { Disk, SharedDirectory } from "../hypervisor/spec.ts";
 import { Journal } from "../persist/journal.ts";
 import { undoAll } from "../persist/undo.ts";
+import { copySparse } from "../storage/copy-file.ts";
+import { diskOf, layerBus } from "../storage/disk-names.ts";
+import { layerDiskBytes } from "../storage/rootfs/image-cache.ts";
+import { newUpperFile } from "../storage/rootfs/make-rootfs.ts";
 import { makeSharedTree, type SharedTree } from "../storage/shared-tree.ts";
 import type { Os } from "../sys/os.ts";
 import { messageOf } from "../util/errors.ts";
@@ -19,7 +24,7 @@ import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
 import { toWire, type WireVm } from "../vm/wire.ts";
 import { rehearse } from "./rehearse.ts";
-import { sharedTree } from "./storage-choices.ts";
+import { sharedTree, workshopOf } from "./storage-choices.ts";
 
 export interface WarmMachine {
   /** What it was made of. */
@@ -28,6 +33,7 @@ export interface WarmMachine {
   readonly tree: SharedTree;
   /** It goes on from a template, so its memory is its own. */
   readonly cloned: boolean;
+  readonly layers: WarmLayers | undefined;
   /** How the guest sees the tree's view, if it does. */
   readonly directory: SharedDirectory | undefined;
   /** What it is made of, for the sandbox that takes it over. */
@@ -38,6 +44,16 @@ export interface WarmMachine {
   hear(log: Logger, onConsoleLine: (line: string) => void): void;
   /** Ends it and undoes all of it. Never rejects. */
   discard(): Promise<void>;
+}
+
+/** The disks of a root file system that is not known yet. */
+export interface WarmLayers {
+  /** In the place of a container's id. */
+  readonly namedAfter: string;
+  /** Behind it is a hole, as large as any image. */
+  readonly lower: Disk;
+  /** Empty, as the kernel in the template's memory knows it. */
+  readonly upper: Disk;
 }
 
 export interface WarmRequest {
@@ -89,8 +105,8 @@ async function make(
     onConsoleLine: (line) => onConsoleLine(line),
     log: (level, message, fields) => log[level](message, { phase: "vm", ...fields }),
   };
-  const setting = { id: `cached-${places.name}`, directory: places.vm, cgroups, disks: [] as const };
-  const started = await start(os, config, setting, tree.view, context, log);
+  const setting = { id: `cached-${places.name}`, directory: places.vm, cgroups, shared: tree.view };
+  const started = await start(os, { config, setting, journal, context, log });
   if (started.directory !== undefined) {
     const { vm, directory } = started;
     await rehearse(os, { vm, tree, directory, program: `${config.installRoot}/kumite` }, signal).catch(stopping(vm));
@@ -120,46 +136,81 @@ function stopping(vm: Vm) {
   };
 }
 
+type StartedMachine = Pick<WarmMachine, "vm" | "directory" | "cloned" | "layers">;
+
+interface WarmStart {
+  readonly config: Config;
+  readonly setting: Omit<CloneSetting, "disks">;
+  readonly journal: Journal;
+  readonly context: StartContext;
+  readonly log: Logger;
+}
+
 /** Over a template where what containers write may stay in the guest; else as a cold start has it. */
-async function start(
-  os: Os,
-  config: Config,
-  setting: Omit<CloneSetting, "shared">,
-  view: string,
-  context: StartContext,
-  log: Logger,
-): Promise<Pick<WarmMachine, "vm" | "directory" | "cloned">> {
+async function start(os: Os, request: WarmStart): Promise<StartedMachine> {
+  const { config, setting, context, log } = request;
   if (config.factory.template !== false && config.runtime.rootfsWrites === "guest") {
-    const outcome = await clone(os, config, setting, view, context);
+    const { outcome, layers } = await clone(os, request);
     if (outcome.kind === "cloned") {
       log.info(`the machine is a clone of template ${outcome.template}`, { phase: "vm" });
-      return { vm: outcome.vm, directory: cloneShare(view), cloned: true };
+      return { vm: outcome.vm, directory: cloneShare(setting.shared), cloned: true, layers };
     }
     log.info(`the machine boots: ${outcome.why}`, { phase: "vm" });
   }
-  const directory = sharedTree(config, view);
+  const { shared, ...rest } = setting;
+  const directory = sharedTree(config, shared);
   const sharedDirectories = directory === undefined ? [] : [directory];
-  const vm = await startVm(os, config, { ...setting, sharedDirectories }, context);
-  return { vm, directory, cloned: false };
+  const vm = await startVm(os, config, { ...rest, disks: [], sharedDirectories }, context);
+  return { vm, directory, cloned: false, layers: undefined };
 }
 
-async function clone(
-  os: Os,
-  config: Config,
-  setting: Omit<CloneSetting, "shared">,
-  shared: string,
-  context: StartContext,
-): Promise<CloneOutcome> {
+interface WarmClone {
+  readonly outcome: CloneOutcome;
+  readonly layers: WarmLayers | undefined;
+}
+
+async function clone(os: Os, { config, setting, journal, context }: WarmStart): Promise<WarmClone> {
+  const none = (why: string): WarmClone => ({ outcome: { kind: "none", why }, layers: undefined });
   if (config.factory.templateScope !== "host") {
-    return {
-      kind: "none",
-      why: `nobody knows yet whose it will be, and template_scope is "${config.factory.templateScope}"`,
-    };
+    return none(`nobody knows yet whose it will be, and template_scope is "${config.factory.templateScope}"`);
   }
   const why = whyNoTemplate(os, config);
-  if (why !== undefined) return { kind: "none", why };
+  if (why !== undefined) return none(why);
   // Who made it waits for nobody.
   const whole = { ...config, factory: { ...config.factory, template: true as const } };
-  const choice = await chooseTemplate(os, { config: whole, shape: "directory", scope: "" }, context.signal);
-  return cloneVm(os, choice, { config: whole, setting: { ...setting, shared } }, context);
+  const shape = await usualShape(os);
+  const choice = await chooseTemplate(os, { config: whole, shape, scope: "" }, context.signal);
+  if (choice.kind === "none") return { outcome: choice, layers: undefined };
+  try {
+    const layers = await makeLayers(os, config, { setting, journal }, choice.emptyUpper, context);
+    const disks = layers === undefined ? [] : [layers.lower, layers.upper];
+    return { outcome: await cloneVm(os, choice, { config: whole, setting: { ...setting, disks } }, context), layers };
+  } catch (error) {
+    context.signal.throwIfAborted();
+    return none(`its disks could not be made: ${messageOf(error)}`);
+  }
+}
+
+/** @throws KumiteError `storage/failed` also for a template that has just been removed */
+async function makeLayers(
+  os: Os,
+  config: Config,
+  { setting, journal }: Pick<WarmStart, "setting" | "journal">,
+  emptyUpper: string | undefined,
+  { signal }: StartContext,
+): Promise<WarmLayers | undefined> {
+  if (emptyUpper === undefined) return undefined;
+  const hole = `${setting.directory}/lower`;
+  await os.files.write(hole, "");
+  await os.files.resize(hole, layerDiskBytes);
+  const upper = await newUpperFile(os, workshopOf(config, journal));
+  await copySparse(os, emptyUpper, upper, signal);
+  const namedAfter = setting.id;
+  const lowerImage = { path: hole, readOnly: true, cache: { direct: false, noFlush: false } };
+  const upperImage = { path: upper, readOnly: false, cache: { direct: false, noFlush: true } };
+  return {
+    namedAfter,
+    lower: diskOf(namedAfter, "lower", lowerImage, layerBus),
+    upper: diskOf(namedAfter, "upper", upperImage, layerBus),
+  };
 }

@@ -76,6 +76,15 @@ export function sharesFiles({ rootfs, mounts }: Pick<StoragePlan, "rootfs" | "mo
   return rootfs.kind === "layers" && rootfs.lower.kind === "shared";
 }
 
+/** What kinds of disks a container brings: none, those of an image and the layer above it, or others. */
+export function disksOf({ rootfs, volumes }: Pick<StoragePlan, "rootfs" | "volumes">): "none" | "layers" | "others" {
+  if (volumes.disks.length > 0 || rootfs.kind === "disk") return "others";
+  if (rootfs.kind === "shared") return "none";
+  const { lower, upper } = rootfs;
+  if (lower.kind === "image" && upper.kind === "disk") return "layers";
+  return lower.kind === "shared" && upper.kind === "memory" ? "none" : "others";
+}
+
 /** The disks that the machine gets for the container. @throws KumiteError `storage/failed`, `timeout`, `aborted` */
 export async function makeDisks(
   os: Os,

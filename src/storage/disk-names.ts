@@ -15,6 +15,17 @@ export function guestDiskSource(containerId: string, role: DiskRole): string {
   return `serial:${diskSerial(containerId, role)}`;
 }
 
+/** The same storages, on disks that are called as if they were of the container `to`. */
+export function onDisksOf<S extends { readonly source: string }>(
+  storages: readonly S[],
+  from: string,
+  to: string,
+): S[] {
+  const roles: readonly DiskRole[] = ["lower", "upper"];
+  const sources = new Map(roles.map((role) => [guestDiskSource(from, role), guestDiskSource(to, role)]));
+  return storages.map((storage) => ({ ...storage, source: sources.get(storage.source) ?? storage.source }));
+}
+
 /** Of layers, whatever those of the host are on: machines are saved with them. */
 export const layerBus: DiskBus = "virtio-blk";
 

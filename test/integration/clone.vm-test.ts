@@ -25,6 +25,19 @@ const mib = 1024 * 1024;
 /** Of twenty on a busy host that emulates. */
 const allTimeoutMs = 180_000;
 
+interface FactoryStatus {
+  readonly templates: readonly { readonly key: string; readonly shape: string; readonly created: string }[];
+}
+
+interface Identity {
+  readonly id: string;
+  readonly template: string;
+  /** What nobody else may have. */
+  readonly own: readonly string[];
+  readonly begunMs: number;
+  readonly endedMs: number;
+}
+
 describe("a container in a clone", onlyKumite, () => {
   let place: Workplace;
   let store: string;
@@ -68,10 +81,9 @@ rootfs_upper_directory = "${place.directory}/uppers"
     ...args,
   ];
   const factory = (...args: string[]): Promise<Finished> => execute(withConfig("factory", ...args));
-  const templateKeys = async (): Promise<string[]> => {
-    const { templates } = JSON.parse((await factory("status", "--json")).stdout) as { templates: { key: string }[] };
-    return templates.map(({ key }) => key);
-  };
+  const statusDocument = async (): Promise<FactoryStatus> =>
+    JSON.parse((await factory("status", "--json")).stdout) as FactoryStatus;
+  const templateKeys = async (): Promise<string[]> => (await statusDocument()).templates.map(({ key }) => key);
   const run = (bundle: Bundle, id = place.newId(), options?: CommandOptions): Promise<Finished> =>
     execute(withConfig("run", "--bundle", bundle.directory, id), options);
 
@@ -124,8 +136,11 @@ rootfs_upper_directory = "${place.directory}/uppers"
     assert.equal(stdout, "open\n", stderr);
   });
 
-  it("has random bytes, a boot id, a clock and a name of its own, also when twenty start at once", async () => {
-    const script = [
+  /** What a clone says of itself in a file of the host's, with when it was asked. */
+  async function identityOf(name: string): Promise<Identity> {
+    const file = place.path(`${name}.facts`);
+    writeFileSync(file, "");
+    const facts = [
       "head -c 16 /dev/urandom | od -An -tx1",
       "cat /proc/sys/kernel/random/boot_id",
       "cat /proc/sys/kernel/random/uuid",
@@ -133,23 +148,56 @@ rootfs_upper_directory = "${place.directory}/uppers"
       "date +%s",
       // Machines have no id unless the host gives one.
       "cat /sys/class/dmi/id/product_uuid 2>/dev/null || echo none",
-    ].join("; ");
-    const names = Array.from({ length: 20 }, (_, index) => `clone-${index}`);
-    const said = await Promise.all(
-      names.map(async (name) => {
-        const bundle = await place.bundle(shell(script), shapes.directory, (spec) => {
-          spec.hostname = name;
-        });
-        const { stdout, stderr } = await run(bundle, place.newId(), { timeoutMs: allTimeoutMs });
-        const [random, bootId, uuid, hostname, seconds, machineId] = stdout.trim().split("\n");
-        assert.ok(random && bootId && uuid, stderr);
-        assert.equal(hostname, name);
-        assert.equal(machineId, "none");
-        assert.ok(Math.abs(Number(seconds) - Date.now() / 1000) < 60, seconds);
-        return [random, bootId, uuid];
-      }),
+      "cat /etc/machine-id 2>/dev/null || echo none",
+      // And no network device but the loopback, so no address of one.
+      "ls /sys/class/net",
+      "echo end",
+    ];
+    const begunMs = Date.now();
+    const { id, log } = await started(shapes.directory, (spec) => {
+      spec.hostname = name;
+      spec.process.args = ["/bin/sh", "-c", `{ ${facts.join("; ")}; } > /facts; while :; do sleep 1; done`];
+      spec.mounts.push({ destination: "/facts", type: "bind", source: file, options: ["bind"] });
+    });
+    const text = await eventually(
+      `${name} to say who it is`,
+      () => {
+        const said = readFileSync(file, "utf8");
+        return said.endsWith("end\n") ? said : undefined;
+      },
+      allTimeoutMs,
     );
-    for (const kind of [0, 1, 2]) assert.equal(new Set(said.map((answers) => answers[kind])).size, names.length);
+    const endedMs = Date.now();
+    const template = /the machine is a clone of template ([0-9a-f]+)/.exec(log)?.[1];
+    assert.ok(template !== undefined, `${name} is a clone: ${log}`);
+    const [random = "", bootId = "", uuid = "", hostname, seconds, productId, machineId, networks] = text.split("\n");
+    assert.match(random, /^( [0-9a-f]{2}){16}$/);
+    for (const kind of [bootId, uuid]) assert.match(kind, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    assert.deepEqual([hostname, productId, machineId, networks], [name, "none", "none", "lo"]);
+    // A clock that went on from the template's would be behind by the template's age.
+    const [from, to] = [Math.floor(begunMs / 1000), Math.ceil(endedMs / 1000)];
+    assert.ok(Number(seconds) >= from && Number(seconds) <= to, `${from} <= ${seconds} <= ${to}`);
+    return { id, template, own: [random, bootId, uuid], begunMs, endedMs };
+  }
+
+  it("has random bytes, a boot id, a clock and a name of its own, also when twenty start at once", async () => {
+    const names = Array.from({ length: 20 }, (_, index) => `clone-${index}`);
+    const clones = await Promise.all(names.map(identityOf));
+    assert.equal(new Set(clones.map(({ template }) => template)).size, 1, "all go on from one template");
+    for (const kind of [0, 1, 2]) assert.equal(new Set(clones.map(({ own }) => own[kind])).size, names.length);
+    await Promise.all(clones.map(({ id }) => place.must(["delete", "--force", id])));
+  });
+
+  it("has the host's time, and not the time at which its template was saved", async () => {
+    // What it said could be both when it took longer than its template is old.
+    const clone = await eventually("a clone that is younger than its template", async () => {
+      const { id, begunMs, endedMs, template } = await identityOf("young");
+      await place.must(["delete", "--force", id]);
+      const { templates } = await statusDocument();
+      const age = begunMs - Date.parse(templates.find(({ key }) => key === template)?.created ?? "");
+      return age > endedMs - begunMs + 2000 ? true : undefined;
+    });
+    assert.ok(clone);
   });
 
   it("gets the processor and the memory that its container asks for beyond the template's", async () => {
@@ -207,15 +255,20 @@ rootfs_upper_directory = "${place.directory}/uppers"
   it("keeps its template, when others have to go because all take more than template_limit", async () => {
     const { id, log } = await started(shapes.directory);
     const used = /clone of template ([0-9a-f]+)/.exec(log)?.[1];
-    const before = await templateKeys();
-    assert.equal(before.length, 2);
+    const { templates } = await statusDocument();
+    assert.deepEqual(templates.map(({ shape }) => shape).sort(), ["directory", "layers"]);
+    const lines = (await factory("status")).stdout.split("\n");
+    assert.deepEqual(
+      lines.map((line) => line.replace(/pid = \d+/, "pid = P")),
+      [...templates.map(({ key }) => `template ${key} pid = P Cpu = 1 Memory = 256MiB`), "vm factory is on", ""],
+    );
     const other = place.path("other.toml");
     writeFileSync(
       other,
       configuration("true").replace("= 256", "= 320").replace("[factory]", "[factory]\ntemplate_limit = 1"),
     );
     const { stdout } = await succeed([runtimePath, "--config", other, "factory", "init", "--json"]);
-    const { key } = JSON.parse(stdout) as { key: string };
+    const { key } = (JSON.parse(stdout) as { template: { key: string } }).template;
     assert.deepEqual((await templateKeys()).sort(), [used, key].sort());
     await place.must(["delete", "--force", id]);
     await factory("destroy");

@@ -6,12 +6,9 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { privateDirtyMiB, privateMiBOf } from "../../bench/process-cost.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { chooseTemplate, cloneVm } from "../../src/factory/clone.ts";
-import { placeholders } from "../../src/factory/machine-shape.ts";
-import { templateKey } from "../../src/factory/template-key.ts";
-import { templatePlaces } from "../../src/factory/template-store.ts";
 import { usualShape } from "../../src/factory/usual-shape.ts";
-import { copySparse } from "../../src/storage/copy-file.ts";
 import type { Vm } from "../../src/vm/vm.ts";
+import { cloneDisks } from "../support/clone-disks.ts";
 import { begin, execute, type Finished } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
@@ -19,10 +16,17 @@ import { testInstallRoot, testOs } from "../support/node-os.ts";
 import { testQemuFlags } from "../support/qemu.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
+/** As `factory init --json` and `factory status --json` show it. */
 interface TemplateDocument {
   readonly key: string;
+  readonly shape: string;
   readonly keeper: number;
+  readonly vcpus: number;
   readonly memoryMiB: number;
+  readonly stateBytes: number;
+  readonly takesBytes: number;
+  readonly created: string;
+  readonly buildMs: number;
 }
 
 describe("a template", onlyKumite, () => {
@@ -50,7 +54,7 @@ describe("a template", onlyKumite, () => {
   async function made(): Promise<TemplateDocument> {
     const { status, stdout, stderr } = await factory("init", "--json");
     assert.equal(status, 0, stderr);
-    return JSON.parse(stdout) as TemplateDocument;
+    return (JSON.parse(stdout) as { template: TemplateDocument }).template;
   }
 
   async function templates(): Promise<TemplateDocument[]> {
@@ -65,11 +69,6 @@ describe("a template", onlyKumite, () => {
     const shape = await usualShape(os);
     const directory = place.path(name);
     mkdirSync(path.join(directory, "shared"), { recursive: true });
-    const places = templatePlaces(store, await templateKey(os, loaded, shape, ""));
-    const upper = path.join(directory, "upper");
-    await copySparse(os, places.upper, upper, new AbortController().signal);
-    const disks = placeholders(shape, { ...places, upper });
-    const setting = { id: name, directory, shared: path.join(directory, "shared"), disks, cgroups: [] };
     const context = {
       willMake: async () => {},
       made: async () => {},
@@ -77,6 +76,8 @@ describe("a template", onlyKumite, () => {
       log: () => {},
     };
     const choice = await chooseTemplate(os, { config: loaded, shape, scope: "" }, context.signal);
+    const disks = await cloneDisks(os, directory, choice);
+    const setting = { id: name, directory, shared: path.join(directory, "shared"), disks, cgroups: [] };
     const outcome = await cloneVm(os, choice, { config: loaded, setting }, context);
     assert.equal(outcome.kind, "cloned", outcome.kind === "none" ? outcome.why : "");
     return (outcome as { vm: Vm }).vm;
@@ -95,10 +96,35 @@ describe("a template", onlyKumite, () => {
     assert.ok(!existsSync(store) && !existsSync(`/proc/${first.keeper}/fd/0`));
   });
 
+  it("is shown as JSON, and so is that there is none", async () => {
+    const json = async (action: string): Promise<unknown> => {
+      const { stdout, stderr, status } = await factory(action, "--json");
+      assert.equal(status, 0, stderr);
+      assert.match(stdout, /^[^\n]+\n$/, "one line");
+      return JSON.parse(stdout);
+    };
+    assert.deepEqual(await json("status"), { state: "off", templates: [] });
+    assert.deepEqual(await json("destroy"), { removed: [] });
+    const begunMs = Date.now();
+    const { template } = (await json("init")) as { template: TemplateDocument };
+    const { key, keeper, stateBytes, takesBytes, created, buildMs, ...rest } = template;
+    assert.deepEqual(rest, { shape: await usualShape(testOs()), vcpus: 1, memoryMiB: 256 });
+    assert.match(key, /^[0-9a-f]{16}$/);
+    assert.equal(readFileSync(`/proc/${keeper}/cmdline`, "utf8").split("\0")[0], "kumite-keeper");
+    assert.ok(stateBytes > 0 && takesBytes > stateBytes && takesBytes < 256 * 1024 ** 2, `${stateBytes} ${takesBytes}`);
+    assert.equal(new Date(created).toISOString(), created);
+    assert.ok(Date.parse(created) >= begunMs && Date.parse(created) <= Date.now() && buildMs > 0);
+    assert.deepEqual(await json("init"), { template }, "it is there already");
+    assert.deepEqual(await json("status"), { state: "on", templates: [template] });
+    assert.deepEqual(await json("destroy"), { removed: [key] });
+    assert.deepEqual(await json("status"), { state: "off", templates: [] });
+  });
+
   it("cannot be written to by anybody, root included", async () => {
     const { keeper } = await made();
     const files = await memoryFiles(keeper);
-    assert.equal(files.length, 2);
+    // Memory, state of the devices, and the empty disk where mkfs.erofs makes images.
+    assert.equal(files.length, (await usualShape(testOs())) === "layers" ? 3 : 2);
     for (const file of files) {
       for (const attempt of [
         ["dd", "if=/dev/zero", `of=${file}`, "bs=4096", "count=1", "conv=notrunc"],
@@ -186,6 +212,8 @@ describe("a template", onlyKumite, () => {
     assert.match(refused.stderr, /vm factory is not enabled[\s\S]*enable_template/);
     const shown = await execute([runtimePath, "--config", plain, "factory", "status"]);
     assert.equal(shown.stdout, "vm factory is not enabled\n");
+    const document = await execute([runtimePath, "--config", plain, "factory", "status", "--json"]);
+    assert.deepEqual(JSON.parse(document.stdout), { state: "not enabled", templates: [] });
   });
 });
 

@@ -17,7 +17,8 @@ import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
 interface CacheDocument {
   readonly pid: number;
-  readonly machines: readonly { readonly pid: number; readonly memoryMiB: number }[];
+  readonly wanted: number;
+  readonly machines: readonly { readonly pid: number; readonly vcpus: number; readonly memoryMiB: number }[];
 }
 
 describe("the VM cache", onlyKumite, () => {
@@ -69,9 +70,12 @@ describe("the VM cache", onlyKumite, () => {
 
   /** Serves, and has a machine. */
   async function served(): Promise<CacheDocument> {
-    const { status: code, stderr } = await factory("init");
+    const { status: code, stdout, stderr } = await factory("init", "--json");
     assert.equal(code, 0, stderr);
-    return ready();
+    const { cache } = JSON.parse(stdout) as { cache: { pid: number } };
+    const shown = await ready();
+    assert.deepEqual(cache, { pid: shown.pid, wanted: 1, endpoint });
+    return shown;
   }
 
   function ready(other = -1): Promise<CacheDocument> {
@@ -169,8 +173,14 @@ describe("the VM cache", onlyKumite, () => {
   });
 
   it("leaves what was taken when it is destroyed", async () => {
-    await served();
+    const { pid, wanted, machines } = await served();
+    assert.deepEqual([wanted, machines], [1, [{ pid: machines[0]?.pid, vcpus: 1, memoryMiB: 256 }]]);
     const { id } = await started();
+    // In use it is a sandbox like others, and none of the cache's.
+    const used = machines[0]?.pid;
+    assert.ok(!(await status())?.machines.some((machine) => machine.pid === used));
+    const { stdout } = await factory("destroy", "--json");
+    assert.deepEqual(JSON.parse(stdout), { removed: [], cache: { pid } });
     assert.equal((await factory("destroy")).stdout, "vm factory destroyed\n");
     assert.equal((await place.must(["exec", id, "echo", "alive"])).stdout, "alive\n");
     await place.must(["delete", "--force", id]);
@@ -220,20 +230,29 @@ describe("the VM cache", onlyKumite, () => {
   it("makes its machines of a template where writes may stay in them, and they are used like others", async () => {
     const store = path.join(place.directory, "templates");
     const lines = ["enable_template = true", `template_path = "${store}"`, "[runtime]", 'rootfs_writes = "guest"'];
-    writeConfig(256, lines);
+    const directories = ["image", "upper"].map((what) => `rootfs_${what}_directory = "${place.directory}/${what}s"`);
+    writeConfig(256, [...lines, ...directories]);
     try {
-      const { machines } = await served();
+      let { machines } = await served();
       const { templates } = JSON.parse((await factory("status", "--json")).stdout) as { templates: { key: string }[] };
       assert.equal(templates.length, 1);
       const [name] = readdirSync("/run/kumite-cache").filter((entry) => /^[0-9a-f]{12}$/.test(entry));
       const log = readFileSync(`/run/kumite-cache/${name}/log`, "utf8");
       assert.ok(log.includes(`the machine is a clone of template ${templates[0]?.key}`), log);
-      const layers = await place.bundle(shell("echo up; while :; do sleep 1; done"), layered);
-      const { id } = await started(layers);
-      assert.deepEqual(sandboxProcesses(id).get("qemu"), [machines[0]?.pid]);
-      assert.equal((await place.must(["exec", id, "sh", "-c", "echo in > /in; cat /in"])).stdout, "in\n");
-      assert.ok(!existsSync(path.join(layers.rootfs, "in")));
-      await place.must(["delete", "--force", id]);
+      // A directory below a layer in memory, and an image below one on a disk, of which the machine knew nothing.
+      for (const kind of [layered, imaged]) {
+        const bundle = await place.bundle(shell("echo up; while :; do sleep 1; done"), kind);
+        writeFileSync(path.join(bundle.rootfs, "etc/whose"), `${bundle.directory}\n`);
+        const qemu = machines[0]?.pid;
+        const { id, log: said } = await started(bundle);
+        assert.deepEqual(sandboxProcesses(id).get("qemu"), [qemu], said);
+        assert.equal((await place.must(["exec", id, "cat", "/etc/whose"])).stdout, `${bundle.directory}\n`);
+        assert.equal((await place.must(["exec", id, "sh", "-c", "echo in > /etc/in; cat /etc/in"])).stdout, "in\n");
+        assert.ok(!existsSync(path.join(bundle.rootfs, "etc/in")));
+        machines = (await ready(qemu)).machines;
+        await place.must(["delete", "--force", id]);
+      }
+      assert.deepEqual(readdirSync(`${place.directory}/uppers`).length, 1, "of the machine that waits");
     } finally {
       await factory("destroy");
       writeConfig(256);
@@ -261,6 +280,11 @@ describe("the VM cache", onlyKumite, () => {
 /** Its root needs no disk. */
 const layered: Patch = (spec) => {
   spec.annotations = { "io.kumite.rootfs": "layers" };
+};
+
+/** Its root is an image. */
+const imaged: Patch = (spec) => {
+  spec.annotations = { "io.kumite.rootfs": "image" };
 };
 
 /** One call of the service. */

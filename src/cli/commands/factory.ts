@@ -73,7 +73,7 @@ async function init(context: VerbContext, config: Config, json: boolean): Promis
   const request = { config, store: config.factory.templatePath, key, shape };
   const build = (signal: AbortSignal) => buildTemplate(os, request, log, signal);
   const template = await withDeadline(buildTimeoutMs, "making the template", build, interruption.signal);
-  await output.out(json ? `${JSON.stringify(documentOf(template))}\n` : "vm factory initialized\n");
+  await output.out(json ? `${JSON.stringify({ template: documentOf(template) })}\n` : "vm factory initialized\n");
   return 0;
 }
 
@@ -98,7 +98,7 @@ async function status({ os, output }: VerbContext, config: Config, json: boolean
 /** All templates of the store, whichever configuration they are of. */
 async function destroy({ os, output, log: told }: VerbContext, config: Config, json: boolean): Promise<number> {
   const { templatePath } = config.factory;
-  await stopCache(os);
+  const server = await stopCache(os);
   const removed = await removeStore(os, templatePath);
   // Of a server that was killed.
   await sweepPool(os, await factoryCgroups(os), told);
@@ -107,7 +107,8 @@ async function destroy({ os, output, log: told }: VerbContext, config: Config, j
     await os.files.removeDir(poolDirectory).catch(() => {});
   }
   await removeFactoryCgroups(os);
-  await output.out(json ? `${JSON.stringify({ removed })}\n` : "vm factory destroyed\n");
+  const document = { removed, ...(server !== undefined && { cache: { pid: server } }) };
+  await output.out(json ? `${JSON.stringify(document)}\n` : "vm factory destroyed\n");
   return 0;
 }
 
@@ -165,8 +166,8 @@ async function startCache(
       hint: `see ${cacheLog}`,
     });
   }
-  const { cacheNumber, cacheEndpoint } = config.factory;
-  const document = { pid: child.pid, number: cacheNumber, endpoint: cacheEndpoint };
+  const { cacheNumber: wanted, cacheEndpoint: endpoint } = config.factory;
+  const document = { cache: { pid: child.pid, wanted, endpoint } };
   await output.out(json ? `${JSON.stringify(document)}\n` : `vm cache server started, pid = ${child.pid}\n`);
   return 0;
 }
@@ -177,16 +178,17 @@ async function cacheStatus(os: Os): Promise<CacheStatus | undefined> {
   return answer?.status as CacheStatus | undefined;
 }
 
-/** Resolves when the server has ended and with it every machine that nobody has taken. */
-async function stopCache(os: Os): Promise<void> {
+/** Resolves when the server has ended and with it every machine that nobody has taken; with its pid, if there was one. */
+async function stopCache(os: Os): Promise<number | undefined> {
   const status = await cacheStatus(os);
-  if (status === undefined) return;
+  if (status === undefined) return undefined;
   const server = await os.processes.info(status.pid);
   await ask(os, { ask: "quit" });
-  if (server === undefined) return;
+  if (server === undefined) return status.pid;
   await withDeadline(stopTimeoutMs, "the end of the server of the cache", (signal) =>
     os.processes.waitGone(server, signal),
   );
+  return status.pid;
 }
 
 async function ask(os: Os, question: CacheRequest): Promise<Record<string, unknown> | undefined> {
@@ -198,9 +200,10 @@ async function ask(os: Os, question: CacheRequest): Promise<Record<string, unkno
   }
 }
 
-function documentOf({ key, keeper, vcpus, memoryMiB, stateBytes, takesBytes, createdMs, buildMs }: Template) {
+function documentOf({ key, shape, keeper, vcpus, memoryMiB, stateBytes, takesBytes, createdMs, buildMs }: Template) {
   return {
     key,
+    shape,
     keeper: keeper.pid,
     vcpus,
     memoryMiB,

@@ -19,6 +19,8 @@ export interface KeeperRequest {
   readonly cgroups: readonly string[];
   /** Of a template: the store that it belongs to, which is how it is found whatever has become of the description. */
   readonly store?: string;
+  /** Of a template: the disk of the upper layer, if it has one. */
+  readonly upperBytes?: number;
   /** The memory is a copy of another's: `fill` makes it before a machine has it. */
   readonly filled?: boolean;
 }
@@ -30,6 +32,8 @@ const megabyte = 1024 * 1024;
 export class Keeper implements AsyncDisposable {
   readonly process: ProcessId;
   readonly memory: number;
+  /** As `KeeperPlace`. */
+  readonly upper: number | undefined;
   readonly #child: ChildProcess;
   readonly #reader: ByteReader;
   #kept = false;
@@ -37,12 +41,12 @@ export class Keeper implements AsyncDisposable {
   /** @throws KumiteError `system/failed`, `timeout`, `aborted`; SystemError when it cannot be started */
   static async start(
     os: Os,
-    { program, key, memoryBytes, cgroups, store, filled }: KeeperRequest,
+    { program, key, memoryBytes, cgroups, store, upperBytes, filled }: KeeperRequest,
     signal: AbortSignal,
   ) {
     const child = await os.processes.spawn({
       path: program,
-      argv: keeperWords({ key, memoryBytes, store, filled }),
+      argv: keeperWords({ key, memoryBytes, store, upperBytes, filled }),
       env: {},
       cwd: "/",
       newSession: true,
@@ -59,11 +63,12 @@ export class Keeper implements AsyncDisposable {
     }
   }
 
-  private constructor(child: ChildProcess, reader: ByteReader, { memory }: KeeperPlace) {
+  private constructor(child: ChildProcess, reader: ByteReader, { memory, upper }: KeeperPlace) {
     this.#child = child;
     this.#reader = reader;
     this.process = { pid: child.pid, startTicks: child.startTicks };
     this.memory = memory;
+    this.upper = upper;
   }
 
   /**
@@ -76,7 +81,7 @@ export class Keeper implements AsyncDisposable {
     await nextPlace(this.#reader, signal);
   }
 
-  /** Nobody may have the memory mapped for writing any more. Returns the descriptor of the state. */
+  /** Nobody may have any of it mapped or open for writing any more. Returns the descriptor of the state. */
   async seal(state: Uint8Array, signal: AbortSignal): Promise<number> {
     const stream = streamOf(this.#child);
     await stream.write(encodeUtf8(`${JSON.stringify({ state: state.length })}\n`));

@@ -1,7 +1,7 @@
 /**
- * `kumite-keeper`, on the small engine: holds the memory and the state of one template for as long as the template is to
- * exist. Both are files in memory without a name; once sealed nobody can write to them, not even a clone's VMM that its
- * guest has taken over. Called with the template's key and the size of its memory in bytes.
+ * `kumite-keeper`, on the small engine: holds the memory, the state and the empty disk of one template for as long as the
+ * template is to exist. All are files in memory without a name; once sealed nobody can write to them, not even a clone's VMM
+ * that its guest has taken over. Called with what `keeperWords` says.
  */
 import { engineOs } from "../../sys/engine/engine-os.ts";
 import { hold, onUncaught } from "../../sys/engine/loop.ts";
@@ -19,7 +19,7 @@ const maxStateBytes = 64 * 1024 * 1024;
 const unchanging = seal.writing | seal.futureWriting | seal.growing | seal.shrinking | seal.sealing;
 
 async function main(): Promise<void> {
-  const [, key = "", size = "", word] = os.self.argv;
+  const [, key = "", size = "", word, upperSize = "0"] = os.self.argv;
   const stream = os.self.stream(keeperDescriptor);
   const reader = new ByteReader(stream);
   const memory = makeMemoryFile(memoryName(key), Number(size));
@@ -27,20 +27,27 @@ async function main(): Promise<void> {
     await tell(stream, { memory });
     if ((await nextLine(reader))?.filled !== true) return os.self.exit(statusBroken);
   }
-  // The VMM that makes the template writes to it and has no reason to do more.
-  addSeals(memory, seal.growing | seal.shrinking);
-  await tell(stream, { memory });
+  const upper = Number(upperSize) > 0 ? { upper: makeMemoryFile(`kumite-upper-${key}`, Number(upperSize)) } : {};
+  const files: KeeperPlace = { memory, ...upper };
+  // The VMM that makes the template writes to them and has no reason to do more.
+  for (const fd of descriptorsIn(files)) addSeals(fd, seal.growing | seal.shrinking);
+  await tell(stream, files);
   const asked = await nextLine(reader);
   const length = asked?.state;
   if (typeof length !== "number" || !(length > 0 && length <= maxStateBytes)) return os.self.exit(statusBroken);
   const bytes = await reader.readExactly(length);
   const state = makeMemoryFile(`kumite-state-${key}`, bytes.length);
   writeAll(state, bytes);
-  for (const fd of [memory, state]) addSeals(fd, unchanging);
-  await tell(stream, { memory, state });
+  const whole: KeeperPlace = { ...files, state };
+  for (const fd of descriptorsIn(whole)) addSeals(fd, unchanging);
+  await tell(stream, whole);
   if ((await nextLine(reader))?.keep !== true) return os.self.exit(statusBroken);
   stream.close();
   hold();
+}
+
+function descriptorsIn({ memory, upper, state }: KeeperPlace): number[] {
+  return [memory, upper, state].filter((fd) => fd !== undefined);
 }
 
 async function tell(stream: ByteStream, place: KeeperPlace): Promise<void> {

@@ -15,16 +15,20 @@ export const filledWord = "filled";
 /** Name of the program, which it has in the process table. */
 export const keeperName = "kumite-keeper";
 
-/** Its command line: key, size of the memory in bytes, and whether it is filled first or which store it is a template of. */
+/**
+ * Its command line: key, size of the memory in bytes, and whether it is filled first or which store it is a template of; in
+ * that case with the size of the disk of the upper layer, if there is one.
+ */
 export function keeperWords(keeper: {
   readonly key: string;
   readonly memoryBytes: number;
   readonly store?: string | undefined;
+  readonly upperBytes?: number | undefined;
   readonly filled?: boolean | undefined;
 }): string[] {
-  const { key, memoryBytes, store, filled } = keeper;
-  const last = filled === true ? [filledWord] : store === undefined ? [] : [store];
-  return [keeperName, key, String(memoryBytes), ...last];
+  const { key, memoryBytes, store, upperBytes = 0, filled } = keeper;
+  const template = store === undefined ? [] : [store, ...(upperBytes > 0 ? [String(upperBytes)] : [])];
+  return [keeperName, key, String(memoryBytes), ...(filled === true ? [filledWord] : template)];
 }
 
 /** The key of the template that a process keeps in that store; `undefined` when it keeps none of it. */
@@ -41,7 +45,9 @@ export function memoryName(key: string): string {
 /** Descriptors of the keeper. */
 export interface KeeperPlace {
   readonly memory: number;
-  /** Once it was given; from then on nobody can change either. */
+  /** The disk of the upper layer, where it was asked for one. */
+  readonly upper?: number;
+  /** Once it was given; from then on nobody can change any of them. */
   readonly state?: number;
 }
 
@@ -49,9 +55,11 @@ export const maxKeeperLine = 1024;
 
 export function parsePlace(line: string | undefined): KeeperPlace | undefined {
   const value = line === undefined ? undefined : parseJson(line);
-  if (!isRecord(value) || !isDescriptor(value.memory)) return undefined;
-  if (value.state === undefined) return { memory: value.memory };
-  return isDescriptor(value.state) ? { memory: value.memory, state: value.state } : undefined;
+  if (!isRecord(value)) return undefined;
+  const { memory, upper, state } = value;
+  if (!isDescriptor(memory)) return undefined;
+  if ([upper, state].some((descriptor) => descriptor !== undefined && !isDescriptor(descriptor))) return undefined;
+  return { memory, ...(isDescriptor(upper) && { upper }), ...(isDescriptor(state) && { state }) };
 }
 
 function isDescriptor(value: unknown): value is number {

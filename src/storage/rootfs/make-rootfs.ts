@@ -22,6 +22,8 @@ export interface RootfsWorkshop {
   readonly upperMiB: number;
   /** A file whose copies are uppers; without one they are formatted. */
   readonly emptyUpper?: Promise<string | undefined> | undefined;
+  /** An upper that is there already, empty, with somebody who undoes it. */
+  readonly readyUpper?: string | undefined;
 }
 
 /** Disks that a machine can be started with. */
@@ -101,12 +103,15 @@ async function makeUpper(
   containerId: string,
   signal: AbortSignal,
 ): Promise<MadeUpper> {
-  const path = await newUpperPath(os, workshop);
-  const made = await fillUpper(os, workshop, path, signal);
+  const { readyUpper } = workshop;
+  const path = readyUpper ?? (await newUpperPath(os, workshop));
+  const made = readyUpper === undefined ? await fillUpper(os, workshop, path, signal) : asItIs;
   // It goes with the machine: what the guest flushes need not reach the medium.
   const cache = { direct: false, noFlush: true };
   return { disk: diskOf(containerId, "upper", { path, readOnly: false, cache }, layerBus), ...made };
 }
+
+const asItIs: Omit<MadeDisks, "disks"> = { filled: Promise.resolve(), isCopy: true };
 
 /** Resolves when the file has its size. */
 async function fillUpper(

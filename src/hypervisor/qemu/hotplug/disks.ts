@@ -69,7 +69,7 @@ async function threadFor(
 }
 
 /** The number of a set with the file in it. */
-async function handOver(
+export async function handOver(
   os: Os,
   { monitor }: PlugContext,
   descriptor: OpenedDescriptor,

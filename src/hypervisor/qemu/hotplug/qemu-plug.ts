@@ -6,6 +6,7 @@ import type { Disk, NetworkTap } from "../../spec.ts";
 import type { PlugContext } from "./context.ts";
 import { currentMiB, resizeByDimms } from "./dimms.ts";
 import { addDisk } from "./disks.ts";
+import { exchangeDisk } from "./exchange-disk.ts";
 import { plugFailed } from "./failure.ts";
 import { addNetwork } from "./networks.ts";
 import { addVcpus, removeVcpus } from "./vcpus.ts";
@@ -63,6 +64,10 @@ export class QemuPlug implements MachinePlug {
 
   addDisk(disk: Disk, signal?: AbortSignal): Promise<PluggedDevice> {
     return this.#mapping(() => addDisk(this.#os, this.#context, disk, signal));
+  }
+
+  exchangeDisk(disk: Disk, signal?: AbortSignal): Promise<void> {
+    return this.#turns.take(() => exchangeDisk(this.#os, this.#context, disk, signal));
   }
 
   addNetwork(network: NetworkTap, signal?: AbortSignal): Promise<PluggedDevice> {

@@ -42,6 +42,13 @@ export interface PciDevice {
   readonly behind: readonly PciDevice[] | undefined;
 }
 
+interface BlockNode {
+  readonly driver: string;
+  readonly "node-name": string;
+  readonly "read-only": boolean;
+  readonly cache?: { readonly direct: boolean; readonly "no-flush": boolean };
+}
+
 /** What each command takes and returns. */
 export interface HotplugCommands {
   readonly "query-hotpluggable-cpus": { readonly arguments: Nothing; readonly result: readonly VcpuSlot[] };
@@ -70,13 +77,16 @@ export interface HotplugCommands {
     readonly result: Nothing;
   };
   readonly "blockdev-add": {
-    readonly arguments: {
-      readonly driver: string;
-      readonly "node-name": string;
-      readonly "read-only": boolean;
-      readonly cache?: { readonly direct: boolean; readonly "no-flush": boolean };
-      readonly file: { readonly driver: string; readonly filename: string; readonly aio: string };
-    };
+    readonly arguments: BlockNode &
+      (
+        | { readonly file: { readonly driver: string; readonly filename: string; readonly aio: string } }
+        | { readonly filename: string; readonly aio: string }
+      );
+    readonly result: Nothing;
+  };
+  readonly "blockdev-reopen": {
+    /** `file` is another node. */
+    readonly arguments: { readonly options: readonly (BlockNode & { readonly file: string })[] };
     readonly result: Nothing;
   };
   readonly "blockdev-del": { readonly arguments: { readonly "node-name": string }; readonly result: Nothing };
@@ -112,6 +122,7 @@ export const hotplugResults: {
   "object-del": nothing,
   "qom-set": nothing,
   "blockdev-add": nothing,
+  "blockdev-reopen": nothing,
   "blockdev-del": nothing,
   netdev_add: nothing,
   netdev_del: nothing,

@@ -1,0 +1,78 @@
+/**
+ * Gives a sandbox the machine that was up before anybody wanted it, if it is what the container needs. Its disks were there
+ * before it was known what is on them: the layer that is written to is the container's as it is, and behind the other one
+ * comes the container's image.
+ */
+import { type Config, hypervisorConfigOf } from "../config/config.ts";
+import type { Journal } from "../persist/journal.ts";
+import { KumiteError } from "../util/errors.ts";
+import { withDiskDefaults } from "../vm/disk-defaults.ts";
+import type { BootRequest, Parts } from "./boot.ts";
+import { livingContainers } from "./fit-machine.ts";
+import { whyOtherSize } from "./machine-size.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { consoleFile } from "./start-context.ts";
+import type { WarmMachine } from "./warm.ts";
+
+/** One that is not used has ended when this resolves, and what it was made of is the sandbox's to undo. */
+export async function isWarmUsed(sandbox: Sandbox, request: BootRequest): Promise<boolean> {
+  const { warm, host, resources } = sandbox;
+  if (warm === undefined) return false;
+  const why = whyNot(warm, sandbox, request);
+  if (why === undefined) return true;
+  await resources?.journal.record(...warm.journal.content.steps);
+  sandbox.warm = undefined;
+  host.log.warn(`the machine of the cache is not used: ${why}`, { phase: "vm" });
+  await warm.discard();
+  return false;
+}
+
+/** Until this resolves the machine is the cache's, and ends when the create fails. @throws as `BootRequest.disks` */
+export async function warmParts(
+  sandbox: Sandbox,
+  request: BootRequest,
+  journal: Journal,
+  signal: AbortSignal,
+): Promise<Parts> {
+  const { warm, host } = sandbox;
+  if (warm === undefined) throw new KumiteError("internal", `sandbox ${host.id} has no machine of the cache`);
+  const readyUpper = request.diskKinds === "layers" ? warm.layers?.upper.path : undefined;
+  const made = await request.disks(journal, { readyUpper });
+  if (readyUpper !== undefined) await insertImage(sandbox, warm, made.disks[0]?.path ?? "", signal);
+  await journal.record(...warm.journal.content.steps);
+  sandbox.warm = undefined;
+  const console = consoleFile(sandbox);
+  sandbox.console = console;
+  warm.hear(host.log, (line) => console.add(`${new Date(host.os.clock.now()).toISOString()} ${line}`));
+  host.log.info("the machine is one of the cache", { phase: "vm" });
+  return { made, warm, tree: warm.tree, template: undefined };
+}
+
+async function insertImage(
+  sandbox: Sandbox,
+  { vm, layers }: WarmMachine,
+  path: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { plug } = vm.machine;
+  if (layers === undefined || plug === undefined) throw new KumiteError("internal", `machine ${vm.id} has no layers`);
+  const { cache: _ofTheHole, ...lower } = layers.lower;
+  await plug.exchangeDisk(withDiskDefaults(hypervisorConfigOf(sandbox.host.config), { ...lower, path }), signal);
+  sandbox.layersNamedAfter = layers.namedAfter;
+}
+
+function whyNot(warm: WarmMachine, sandbox: Sandbox, { cloning, rare, diskKinds }: BootRequest): string | undefined {
+  const { config } = sandbox.host;
+  if (!sameMachine(warm.config, config)) return "annotations ask for another";
+  const otherSize = whyOtherSize(config, livingContainers(sandbox));
+  if (otherSize !== undefined) return otherSize;
+  if (diskKinds === "others") return "the container needs disks of its own";
+  if (diskKinds === "layers" && warm.layers === undefined) return "the container needs disks for its layers";
+  if (rare.scsiController) return "it has no SCSI controller";
+  return warm.cloned && cloning.kind === "impossible" ? cloning.why : undefined;
+}
+
+function sameMachine(one: Config, other: Config): boolean {
+  const essence = (config: Config) => JSON.stringify([config.hypervisor, hypervisorConfigOf(config), config.agent]);
+  return essence(one) === essence(other);
+}

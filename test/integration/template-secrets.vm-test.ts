@@ -1,0 +1,224 @@
+/**
+ * What a template does not hold: anything that its maker and its maker's host know, and anything that belongs to one sandbox.
+ * All that many machines begin with is searched, byte by byte; that such a search finds what is there is shown each time.
+ */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { loadConfig } from "../../src/config/load.ts";
+import { chooseTemplate, cloneVm } from "../../src/factory/clone.ts";
+import { usualShape } from "../../src/factory/usual-shape.ts";
+import type { Os } from "../../src/sys/os.ts";
+import type { Vm } from "../../src/vm/vm.ts";
+import { shell } from "../support/bundle.ts";
+import { cloneDisks } from "../support/clone-disks.ts";
+import { execute, succeed } from "../support/command.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { testInstallRoot, testOs } from "../support/node-os.ts";
+import { testQemuFlags } from "../support/qemu.ts";
+import { sandboxProcesses } from "../support/sandbox.ts";
+import { namesInFile, namesInProcess } from "../support/search-bytes.ts";
+import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
+
+interface MadeTemplate {
+  readonly key: string;
+  readonly keeper: number;
+}
+
+/** Unlike anything else on the host. */
+const marker = (): string => `k${randomBytes(12).toString("hex")}`;
+
+describe("what a template holds", onlyKumite, () => {
+  let place: Workplace;
+  let store: string;
+  let config: string;
+  let template: MadeTemplate;
+  /** Of who makes the template: its host's name, its environment, its words, its files. */
+  const maker = {
+    "the host's name": marker(),
+    "a variable of the maker's environment": marker(),
+    "a word of the maker's command line": marker(),
+    "a file of the host's root alone": marker(),
+    "a comment in the configuration": marker(),
+  };
+  /** Of a sandbox that is a clone. */
+  const sandbox = {
+    "the sandbox's name": marker(),
+    "a variable of the container": marker(),
+    "a word of the container": marker(),
+    "a file of the container": marker(),
+    "a file of the host that is shared": marker(),
+  };
+
+  before(async () => {
+    place = await Workplace.open("secrets");
+    store = path.join(place.directory, "templates");
+    config = place.path("configuration.toml");
+    writeFileSync(
+      config,
+      `# ${maker["a comment in the configuration"]}
+[hypervisor.qemu]
+default_memory = 256
+[factory]
+enable_template = true
+template_path = "${store}"
+[runtime]
+rootfs_writes = "guest"
+rootfs_image_directory = "${place.directory}/images"
+rootfs_upper_directory = "${place.directory}/uppers"
+`,
+    );
+    // Where whoever looks for keys would look.
+    mkdirSync(path.join(place.directory, ".ssh"));
+    writeFileSync(path.join(place.directory, ".ssh/id_rsa"), maker["a file of the host's root alone"], { mode: 0o600 });
+    template = await made();
+  });
+  after(async () => {
+    await execute(withConfig("factory", "destroy"));
+    await place[Symbol.asyncDispose]();
+  });
+  guardAgainstLeftOvers(() => ({ directories: [place.root, store] }));
+
+  const withConfig = (...words: string[]) => [
+    ...[runtimePath, "--root", place.root, "--config", config],
+    ...testQemuFlags,
+    ...words,
+  ];
+
+  async function made(): Promise<MadeTemplate> {
+    const init = [
+      ...[runtimePath, "--root", path.join(place.directory, maker["a word of the maker's command line"])],
+      ...["--config", config, ...testQemuFlags, "factory", "init", "--json"],
+    ];
+    const named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', maker["the host's name"], ...init];
+    const env = {
+      PATH: process.env.PATH ?? "",
+      HOME: place.directory,
+      SECRET: maker["a variable of the maker's environment"],
+    };
+    const { stdout } = await succeed(named, { env });
+    return (JSON.parse(stdout) as { template: MadeTemplate }).template;
+  }
+
+  /** All that a clone begins with. */
+  async function searched(needles: ReadonlyMap<string, Buffer>): Promise<string[]> {
+    const { stdout } = await succeed(["find", `/proc/${template.keeper}/fd`, "-lname", "/memfd:kumite-*"]);
+    const files = stdout.trim().split("\n");
+    assert.equal(files.length, (await usualShape(testOs())) === "layers" ? 3 : 2);
+    const found = await Promise.all(files.map((file) => namesInFile(file, needles)));
+    return found.flat();
+  }
+
+  const named = (texts: Record<string, string>): Map<string, Buffer> =>
+    new Map(Object.entries(texts).map(([name, text]) => [name, Buffer.from(text)]));
+
+  /** Guest memory of a clone. */
+  const inClone = (pid: number, needles: ReadonlyMap<string, Buffer>): string[] =>
+    namesInProcess(pid, `memfd:kumite-template-${template.key}`, needles).sort();
+
+  it("is nothing of its maker or its host", async () => {
+    const host = {
+      "the host's boot id": readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+      "a path of the host": place.directory,
+      "the store's path": realpathSync(store),
+      ...(existsSync("/etc/machine-id") && { "the host's machine id": readFileSync("/etc/machine-id", "utf8").trim() }),
+    };
+    const there = {
+      // Memory: the kernel's command line. State: the name of a device. Disk: an entry of its root directory.
+      "the kernel's parameters": "agent.ahead=",
+      "the board": "pc-",
+      "a file system": "lost+found",
+    };
+    const secrets = named({ ...maker, ...host });
+    for (const [name, { length }] of secrets) assert.ok(length > 0, name);
+    assert.deepEqual(await searched(secrets), []);
+    const found = new Set(await searched(named(there)));
+    const shape = await usualShape(testOs());
+    const expected = Object.keys(there).filter((name) => shape === "layers" || name !== "a file system");
+    assert.deepEqual([...found].sort(), expected.sort());
+  });
+
+  it("is nothing of the sandboxes that go on from it, whose own memory does", async () => {
+    const shared = place.path("shared");
+    writeFileSync(shared, sandbox["a file of the host that is shared"]);
+    const bundle = await place.bundle(
+      shell(`cat /own /shared; : ${sandbox["a word of the container"]}; while :; do sleep 1; done`),
+      (spec) => {
+        spec.hostname = sandbox["the sandbox's name"];
+        spec.process.env.push(`SECRET=${sandbox["a variable of the container"]}`);
+        spec.mounts.push({ destination: "/shared", type: "bind", source: shared, options: ["bind", "ro"] });
+      },
+    );
+    writeFileSync(path.join(bundle.rootfs, "own"), sandbox["a file of the container"]);
+    const id = place.newId();
+    const quiet = ["sh", "-c", 'exec "$@" >/dev/null 2>"$0"', place.path("errors")];
+    await succeed([...quiet, ...withConfig("run", "--detach", "--bundle", bundle.directory, id)]);
+    // It has read its files.
+    await place.must(["exec", id, "cat", "/own", "/shared"]);
+    const pid = sandboxProcesses(id).get("qemu")?.[0] ?? 0;
+    assert.deepEqual(inClone(pid, named(sandbox)), Object.keys(sandbox).sort());
+    assert.deepEqual(await searched(named(sandbox)), []);
+    await place.must(["delete", "--force", id]);
+  });
+
+  it("is none of the random bytes that each clone is given", async () => {
+    const given: Uint8Array[] = [];
+    const plain = testOs();
+    const os: Os = {
+      ...plain,
+      random: (length) => {
+        const bytes = plain.random(length);
+        given.push(bytes.slice());
+        return bytes;
+      },
+    };
+    const vms = [await cloneOf(os, "one"), await cloneOf(os, "two")];
+    try {
+      const before = given.length;
+      for (const vm of vms) await vm.reseedRng();
+      const seeds = given.slice(before).filter(({ length }) => length === 512);
+      assert.equal(seeds.length, 2);
+      assert.notDeepEqual(seeds[0], seeds[1]);
+      // Pieces: the guest may have used some of the memory again.
+      const pieces = seeds.map(
+        (seed, of) =>
+          new Map(
+            Array.from({ length: 4 }, (_, index) => [
+              `seed ${of}, piece ${index}`,
+              Buffer.from(seed.subarray(index * 128, index * 128 + 64)),
+            ]),
+          ),
+      );
+      for (const [index, vm] of vms.entries()) {
+        const [own, other] = index === 0 ? pieces : [...pieces].reverse();
+        assert.ok(inClone(vm.machine.pid, own as Map<string, Buffer>).length > 0, "each has its own");
+        assert.deepEqual(inClone(vm.machine.pid, other as Map<string, Buffer>), [], "and not the other's");
+      }
+      for (const each of pieces) assert.deepEqual(await searched(each), []);
+    } finally {
+      await Promise.all(vms.map((vm) => vm.stop()));
+    }
+  });
+
+  /** A machine without a sandbox. */
+  async function cloneOf(os: Os, name: string): Promise<Vm> {
+    const overrides = testQemuFlags.filter((word) => word !== "--set");
+    const loaded = await loadConfig(os, { installRoot: testInstallRoot, path: config, overrides });
+    const directory = place.path(name);
+    mkdirSync(path.join(directory, "shared"), { recursive: true });
+    const context = {
+      willMake: async () => {},
+      made: async () => {},
+      signal: new AbortController().signal,
+      log: () => {},
+    };
+    const choice = await chooseTemplate(os, { config: loaded, shape: await usualShape(os), scope: "" }, context.signal);
+    const disks = await cloneDisks(os, directory, choice);
+    const setting = { id: name, directory, shared: path.join(directory, "shared"), disks, cgroups: [] };
+    const outcome = await cloneVm(os, choice, { config: loaded, setting }, context);
+    assert.equal(outcome.kind, "cloned", outcome.kind === "none" ? outcome.why : "");
+    return (outcome as { vm: Vm }).vm;
+  }
+});
