@@ -35,7 +35,7 @@ describe("starting a machine and its agent", () => {
   }
 
   it("takes an agent that answers, and ends with it", async () => {
-    const vm = await start(guestOf(`exec ${testInstallRoot}/agent "$@"`));
+    const vm = await start(guestOf(`exec "${testInstallRoot}/agent" "$@"`));
     assert.match(vm.agent.version, /\d/);
     await vm.stop();
     assert.deepEqual(await vm.machine.exited, { reason: "stopped" });

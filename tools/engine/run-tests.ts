@@ -41,6 +41,8 @@ async function build(files: readonly string[], directory: string): Promise<strin
 }
 
 function start(executable: string, args: readonly string[]): Promise<number> {
+  // Modes of files are part of what tests look at, and the caller's umask may be any.
+  process.umask(0o022);
   return new Promise((settle, reject) => {
     const child = spawn(executable, args, { argv0: "engine-tests", stdio: ["ignore", "inherit", "inherit"] });
     const timer = setTimeout(() => {

@@ -104,6 +104,9 @@ describe("a requirement of the host", () => {
     assert.match(old.found, /^4\.2 .* is older than 7\.2$/);
     const daemon = await checkVirtioFs(os, configOf({ virtio_fs_daemon: "/nowhere/virtiofsd" }));
     assert.deepEqual([daemon.verdict, daemon.found], ["missing", "there is no file /nowhere/virtiofsd"]);
+    const silent = await checkVirtioFs(os, configOf({ virtio_fs_daemon: script("echo no libcap-ng >&2; exit 1") }));
+    assert.equal(silent.verdict, "missing");
+    assert.match(silent.found, /cannot be used: .* ended with status 1: no libcap-ng/);
     const kernel = await checkGuest(os, configOf({ kernel: "/nowhere/vmlinux" }));
     assert.deepEqual([kernel.verdict, kernel.found], ["missing", "there is no file /nowhere/vmlinux"]);
   });

@@ -29,10 +29,13 @@ export async function checkQemu(os: Os, config: Config): Promise<Finding> {
 
 export async function checkVirtioFs(os: Os, config: Config): Promise<Finding> {
   const { virtioFsDaemons } = hypervisorConfigOf(config);
-  for (const path of virtioFsDaemons) {
-    if ((await os.files.status(path))?.kind === "file") return ok("virtiofsd", path);
-  }
   const remedy = "install the package virtiofsd, on Debian 12 qemu-system-common";
+  for (const path of virtioFsDaemons) {
+    if ((await os.files.status(path))?.kind !== "file") continue;
+    const version = await versionOf(os, path, /(\d+)\.(\d+)/);
+    if (typeof version === "string") return missing("virtiofsd", `cannot be used: ${version}`, remedy);
+    return ok("virtiofsd", path);
+  }
   return missing("virtiofsd", `there is no file ${virtioFsDaemons.join(" or ")}`, remedy);
 }
 

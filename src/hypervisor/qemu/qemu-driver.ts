@@ -11,6 +11,7 @@ import type { SharedDirectory, VmSpec } from "../spec.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { capabilitiesOf, refuseUnsupported } from "./capabilities.ts";
 import { qemuArguments } from "./command-line.ts";
+import { explainDaemons } from "./daemon-deaths.ts";
 import { withFilesHanded } from "./handed-files.ts";
 import { isNested, tscFrequencyKhz } from "./host-cpu.ts";
 import { explainIoUring, requireIoUring } from "./io-uring.ts";
@@ -62,7 +63,9 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
     if (directory.by !== "9p") daemons.push(await startDaemon(starting, files.daemon, directory, index));
   }
   if (daemons.length > 0) context.phase?.("virtiofsd");
-  const qemu = await startQemu(starting, files, machine, user);
+  const qemu = await startQemu(starting, files, machine, user).catch(async (error: unknown) => {
+    throw await explainDaemons(error, daemons);
+  });
   const vm = new QemuVm({
     os,
     id: spec.id,

@@ -15,6 +15,7 @@ import { LineTail } from "../line-tail.ts";
 import type { MachinePlug } from "../plug.ts";
 import type { Program } from "../program.ts";
 import type { GuestFiles, SharedDirectory } from "../spec.ts";
+import { deathsOf } from "./daemon-deaths.ts";
 import { PciPlaces } from "./hotplug/pci-places.ts";
 import { QemuPlug } from "./hotplug/qemu-plug.ts";
 import { ScsiUnits } from "./hotplug/scsi-units.ts";
@@ -130,7 +131,7 @@ export class QemuVm implements RunningVm {
       if (context.signal.aborted) throw cause;
       // A QEMU that refuses its arguments hangs up: why is in its last words.
       const exit = this.#cause ?? (await this.#soon(this.exited));
-      const detail = exit?.reason === "died" ? await this.#whyItDied(`${exit.process} ${exit.detail}`) : cause;
+      const detail = exit?.reason === "died" ? await this.#reasonOf(`${exit.process} ${exit.detail}`) : cause;
       const files = `${guest.kernel} and ${guest.initrd ?? guest.image?.path}`;
       throw new KumiteError("hypervisor/start-failed", `sandbox ${id}: the VM did not start`, {
         phase: "hypervisor.start",
@@ -141,12 +142,9 @@ export class QemuVm implements RunningVm {
     }
   }
 
-  /** A QEMU whose daemon did not serve it complains of a message on a socket: what the daemon said is the reason. */
-  async #whyItDied(said: string): Promise<Error> {
-    const daemons = said.includes("vhost-user") ? this.#parts.daemons : [];
-    const deaths = await Promise.all(daemons.map(async (daemon) => [daemon.key, await this.#soon(daemon.death())]));
-    const told = deaths.filter(([, death]) => death !== undefined).map((words) => words.join(" "));
-    return new Error(said, told.length === 0 ? {} : { cause: new Error(told.join("; ")) });
+  async #reasonOf(said: string): Promise<Error> {
+    const deaths = said.includes("vhost-user") ? await deathsOf(this.#parts.daemons) : undefined;
+    return new Error(said, { cause: deaths });
   }
 
   /** From when it is ready. */
