@@ -251,6 +251,13 @@ describe("a machine that cannot come up", onlyKumite, () => {
     );
   });
 
+  it("because the virtio-fs daemon ends at once says what it said", async () => {
+    const daemon = place.path("virtiofsd");
+    await writeFile(daemon, "#!/bin/sh\necho no rights for this >&2\nexit 1\n", { mode: 0o755 });
+    const { stderr } = await runWith(`[hypervisor.qemu]\nvirtio_fs_daemon = "${daemon}"\n`);
+    assert.match(stderr, /\n {2}because: virtiofsd ended with status 1: no rights for this\n/);
+  });
+
   it("because the kernel is no kernel says so", async () => {
     const kernel = place.path("vmlinux");
     await writeFile(kernel, "not a kernel\n");
