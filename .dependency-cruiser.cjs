@@ -64,7 +64,7 @@ const arrows = {
   ],
   "vm/": ["hypervisor/", "agent-client/", "config/"],
   "hypervisor/": ["config/", "cgroups/", "persist/"],
-  "agent-client/": ["protocol/", "seccomp/", ociTypes],
+  "agent-client/": ["protocol/", "seccomp/", "guest/(spec|steps)/", "guest/cgroup/device-program", ociTypes],
   "shim-client/": ["protocol/", ociTypes],
   "relay/": ["shim-client/", "protocol/", ociTypes, "sys/engine/", "sys/linux/"],
   "guest/": ["protocol/", "seccomp/", ociTypes, "sys/engine/", "sys/linux/"],

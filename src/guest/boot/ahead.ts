@@ -6,6 +6,7 @@ import { mountFileSystem } from "../../sys/linux/detached-mount.ts";
 import { sync } from "../../sys/linux/machine.ts";
 import { messageOf } from "../../util/errors.ts";
 import type { Agent } from "../agent.ts";
+import { deviceLimits } from "../cgroup/device-filter.ts";
 import type { KernelParameters } from "../kernel-parameters.ts";
 import { readDeviceRules } from "../spec/device-rules.ts";
 import { Fields } from "../spec/fields.ts";
@@ -21,7 +22,7 @@ export async function workAhead(agent: Agent, { ahead, aheadDisk }: Wish): Promi
   for (const name of ahead) modules.need(name);
   try {
     sandbox.makeNamespaces();
-    deviceFilters.prepare(readDeviceRules(new Fields(usualResources, "linux.resources")));
+    deviceFilters.prepare(deviceLimits(readDeviceRules(new Fields(usualResources, "linux.resources"))));
     if (aheadDisk !== undefined) await openDisk(agent, aheadDisk);
   } catch (error) {
     log.warn("something could not be done ahead", { error: messageOf(error) });

@@ -2,7 +2,6 @@
 import { prlimit, RLIMIT_NOFILE } from "../../sys/linux/process.ts";
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
-import type { RlimitPlan } from "../spec/plan.ts";
 
 /** The kernel's default for the highest that anybody may have (fs.nr_open). */
 const most = 1_048_576n;
@@ -26,8 +25,7 @@ const mostPossible = 2n ** 31n - 64n;
  * Hosts allow more than a new kernel does, and specifications are written for them. For the whole machine, and never less
  * again: each process has its own limit below it. To be called only where the kernel is the agent's own.
  */
-export function allowDescriptors(rlimits: readonly RlimitPlan[]): void {
-  const wanted = rlimits.find(({ resource }) => resource === RLIMIT_NOFILE)?.hard ?? 0n;
+export function allowDescriptors(wanted: bigint): void {
   // More than is possible is refused by the kernel where it is set, as elsewhere.
   if (wanted <= most || wanted > mostPossible || wanted <= BigInt(readFileText(mostOfKernel).trim())) return;
   writeKernelFile(mostOfKernel, String(wanted));

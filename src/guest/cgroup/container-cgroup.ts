@@ -28,7 +28,11 @@ export class ContainerCgroup {
   }
 
   /** @throws KumiteError `cgroup/failed`; nothing is left then */
-  static create(hierarchy: Hierarchy, { path, settings, owner }: CgroupPlan, options: SettingOptions): ContainerCgroup {
+  static create(
+    hierarchy: Hierarchy,
+    { path, settings, owner }: Omit<CgroupPlan, "devices">,
+    options: SettingOptions,
+  ): ContainerCgroup {
     const directory = `${cgroupRoot}${path}`;
     try {
       const fitting = fitToMachine(settings, options.notApplied);

@@ -4,7 +4,7 @@ import { closeQuietly } from "../../sys/linux/file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import type { DeviceRule } from "../spec/plan.ts";
 import type { ContainerCgroup } from "./container-cgroup.ts";
-import { deviceProgram } from "./device-program.ts";
+import { deviceProgram, deviceRulesText } from "./device-program.ts";
 
 /** What of an agent decides about what cannot be done, and what it has done before. */
 interface DeviceHost {
@@ -13,43 +13,48 @@ interface DeviceHost {
   readonly missingController: "refuse" | "tell";
 }
 
+/** Rules of devices, and eBPF that says the same. */
+export interface DeviceLimits {
+  /** The same for the same rules. */
+  readonly rules: string;
+  readonly program: Uint8Array;
+}
+
+export function deviceLimits(rules: readonly DeviceRule[]): DeviceLimits {
+  return { rules: deviceRulesText(rules), program: deviceProgram(rules) };
+}
+
 /** Programs that are there before a container asks for them: having one verified is most of what it costs. */
 export class DeviceFilters {
   readonly #programs = new Map<string, number>();
 
   /** For ever. A kernel that refuses it will say so to the container. */
-  prepare(rules: readonly DeviceRule[]): void {
-    const key = JSON.stringify(rules);
-    if (!this.#programs.has(key)) this.#programs.set(key, load(rules));
+  prepare(limits: DeviceLimits): void {
+    if (!this.#programs.has(limits.rules)) this.#programs.set(limits.rules, load(limits));
   }
 
   /** Of exactly these rules. */
-  prepared(rules: readonly DeviceRule[]): number | undefined {
-    return this.#programs.size === 0 ? undefined : this.#programs.get(JSON.stringify(rules));
+  prepared({ rules }: DeviceLimits): number | undefined {
+    return this.#programs.get(rules);
   }
 }
 
-function load(rules: readonly DeviceRule[]): number {
-  return loadProgram(BPF_PROG_TYPE_CGROUP_DEVICE, BPF_CGROUP_DEVICE, deviceProgram(rules));
+function load({ program }: DeviceLimits): number {
+  return loadProgram(BPF_PROG_TYPE_CGROUP_DEVICE, BPF_CGROUP_DEVICE, program);
 }
 
 /**
  * Replaces what was there, without a moment in between.
  * @throws KumiteError `cgroup/failed`; under the process driver, on a host that keeps this to itself, it is only told
  */
-export function limitDevices(
-  host: DeviceHost,
-  id: string,
-  cgroup: ContainerCgroup,
-  rules: readonly DeviceRule[],
-): void {
+export function limitDevices(host: DeviceHost, id: string, cgroup: ContainerCgroup, limits: DeviceLimits): void {
   try {
-    const prepared = host.deviceFilters.prepared(rules);
-    const program = prepared ?? load(rules);
+    const prepared = host.deviceFilters.prepared(limits);
+    const fd = prepared ?? load(limits);
     try {
-      setCgroupProgram(cgroup.fd, program, BPF_CGROUP_DEVICE);
+      setCgroupProgram(cgroup.fd, fd, BPF_CGROUP_DEVICE);
     } finally {
-      if (prepared === undefined) closeQuietly(program);
+      if (prepared === undefined) closeQuietly(fd);
     }
   } catch (error) {
     if (!isSystemError(error)) throw error;

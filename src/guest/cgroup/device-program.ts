@@ -49,6 +49,11 @@ interface Instruction {
   readonly target?: Label;
 }
 
+/** By which the agent finds a program that it has already: a comparison of these is cheaper than one of programs. */
+export function deviceRulesText(rules: readonly DeviceRule[]): string {
+  return JSON.stringify(rules);
+}
+
 /** `struct bpf_insn`, 8 bytes each. */
 export function deviceProgram(rules: readonly DeviceRule[]): Uint8Array {
   const [allowed, refused]: readonly [Label, Label] = [{}, {}];

@@ -2,7 +2,7 @@
  * The version 2 hierarchy as the agent uses it. A cgroup gets those controllers that its parent distributes; the agent
  * itself stays in a leaf, because a cgroup that distributes controllers cannot have processes.
  */
-import { mkdir, rmdir } from "../../sys/linux/directory.ts";
+import { mkdirIfMissing, rmdir } from "../../sys/linux/directory.ts";
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
 import { dirName } from "../../util/path.ts";
@@ -14,13 +14,15 @@ export const cgroupRoot = "/sys/fs/cgroup";
 /** What every container is limited and measured by. Others cost a container that does not use them its start. */
 const always: readonly string[] = ["cpu", "memory", "pids"];
 
+const directoryMode = 0o755;
+
 export class Hierarchy {
   /** By directory: what it distributes. Only the agent changes that, so the kernel is not asked again. */
   readonly #distributed = new Map<string, Set<string>>();
 
   /** Moves the agent into its leaf; returns those of the usual controllers that containers cannot have. */
   prepare(): readonly string[] {
-    make(`${cgroupRoot}${agentCgroup}`);
+    mkdirIfMissing(`${cgroupRoot}${agentCgroup}`, directoryMode);
     writeKernelFile(`${cgroupRoot}${agentCgroup}/cgroup.procs`, "0");
     this.#distribute(cgroupRoot, always);
     return always.filter((name) => this.#distributed.get(cgroupRoot)?.has(name) !== true);
@@ -38,7 +40,7 @@ export class Hierarchy {
     for (const part of path.slice(1).split("/")) {
       this.#distribute(directory, wanted);
       directory = `${directory}/${part}`;
-      isNew = make(directory);
+      isNew = mkdirIfMissing(directory, directoryMode);
     }
     return isNew;
   }
@@ -74,17 +76,6 @@ function tryEnable(directory: string, names: readonly string[]): boolean {
     return true;
   } catch (error) {
     if (isSystemError(error)) return false;
-    throw error;
-  }
-}
-
-/** True when it was made, false when it was there. */
-function make(path: string): boolean {
-  try {
-    mkdir(path, 0o755);
-    return true;
-  } catch (error) {
-    if (isSystemError(error, "EEXIST")) return false;
     throw error;
   }
 }

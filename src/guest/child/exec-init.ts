@@ -40,6 +40,11 @@ export interface ExecInit {
 const entered =
   namespaceFlag.mount | namespaceFlag.uts | namespaceFlag.ipc | namespaceFlag.network | namespaceFlag.cgroup;
 
+/** As setns(2) takes them. @param hasOwnTime a kernel may have no time namespaces */
+export function enteredNamespaces(hasOwnTime: boolean): number {
+  return hasOwnTime ? entered | namespaceFlag.time : entered;
+}
+
 export function initExec(init: ExecInit): never {
   const { plan, personality, keyring, hasOwnTime, user, control, standard, firstProcess } = init;
   try {
@@ -50,7 +55,7 @@ export function initExec(init: ExecInit): never {
     joinKeyring(keyring);
     setOomScoreAdjustment(plan.oomScoreAdj);
     setPersonality(personality);
-    step("entering the container", () => setns(firstProcess, hasOwnTime ? entered | namespaceFlag.time : entered));
+    step("entering the container", () => setns(firstProcess, enteredNamespaces(hasOwnTime)));
     if (plan.terminal !== undefined) {
       const rootFd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
       openTerminal({ rootFd, control, plan: plan.terminal, uid: uidOutside(user, plan.user.uid), console: false });

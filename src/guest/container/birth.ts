@@ -4,7 +4,7 @@
  */
 import { whenExited } from "../../sys/engine/reaper.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
-import { forkInto } from "../../sys/linux/fork-into.ts";
+import { forkBySteps, forkInto, type StepsBirth } from "../../sys/linux/fork-into.ts";
 import { exit } from "../../sys/linux/process.ts";
 import { pidfd_open } from "../../sys/linux/signal.ts";
 import { SOCK_CLOEXEC, SOCK_SEQPACKET, socketpair } from "../../sys/linux/socket.ts";
@@ -24,9 +24,17 @@ export interface BirthRequest {
   readonly pidNamespace: number | undefined;
   /** Directory of its cgroup. */
   readonly cgroupFd: number;
+  readonly by: BirthByCode | BirthBySteps;
+}
+
+/** A fork that is the agent itself, and can do what the agent can. */
+interface BirthByCode {
   /** Runs in the new process, with its end of the socket. */
   readonly run: (control: number) => never;
 }
+
+/** One that does what is in a list, at a fraction of the price. */
+export type BirthBySteps = Omit<StepsBirth, "control">;
 
 export interface NewProcess {
   readonly process: BornProcess;
@@ -34,12 +42,13 @@ export interface NewProcess {
   readonly control: ControlSocket;
 }
 
-export function bear({ newNamespaces, timeOffsets, pidNamespace, cgroupFd, run }: BirthRequest): NewProcess {
+export function bear({ newNamespaces, timeOffsets, pidNamespace, cgroupFd, by }: BirthRequest): NewProcess {
   const [ours, theirs] = socketpair(SOCK_SEQPACKET | SOCK_CLOEXEC);
   try {
     const birth = (): number => {
+      if ("steps" in by) return forkBySteps(newNamespaces, cgroupFd, { ...by, control: theirs });
       const born = forkInto(newNamespaces, cgroupFd);
-      return born === 0 ? runNewProcess(run, theirs) : born;
+      return born === 0 ? runNewProcess(by.run, theirs) : born;
     };
     const pid = inPidNamespace(pidNamespace, () => inTimeNamespace(timeOffsets, birth));
     // Before anything else can happen: an end that nobody waits for is reaped unseen.

@@ -2,6 +2,8 @@
  * CreateContainer: everything up to a first process that only waits to be let go. What fails on the way, in the agent or
  * in the process, is undone, and the error says what it was.
  */
+
+import type { SeccompFilter } from "../../seccomp/filter.ts";
 import { getrandom } from "../../sys/linux/random.ts";
 import { raceAbort } from "../../util/abort.ts";
 import { messageOf } from "../../util/errors.ts";
@@ -9,30 +11,38 @@ import { toHex } from "../../util/hex.ts";
 import { Scope } from "../../util/scope.ts";
 import { settingOptions } from "../cgroup/apply-setting.ts";
 import { ContainerCgroup } from "../cgroup/container-cgroup.ts";
-import { limitDevices } from "../cgroup/device-filter.ts";
+import { type DeviceLimits, limitDevices } from "../cgroup/device-filter.ts";
 import { initContainer } from "../child/container-init.ts";
-import { hasOwnNamespace, namespaceFlag } from "../spec/namespaces.ts";
+import { readCgroupPath } from "../spec/cgroup-path.ts";
+import { namespaceFlag } from "../spec/namespaces.ts";
 import type { ContainerPlan } from "../spec/plan.ts";
 import type { StdioPorts } from "../stdio/process-io.ts";
 import type { ChildEnds } from "../stdio/streams.ts";
+import type { ContainerOutline } from "../steps/outline.ts";
 import type { StorageRequest } from "../storage/drivers.ts";
-import { bear, type NewProcess } from "./birth.ts";
+import { type BirthRequest, bear, type NewProcess } from "./birth.ts";
 import { Container } from "./container.ts";
 import type { GuestHooks } from "./guest-hooks.ts";
 import type { ContainerHost } from "./host.ts";
 import { HeldMounts } from "./mount-namespace.ts";
 import { closeNamespaces, openNamespaces } from "./namespace-files.ts";
-import { prepareProcess } from "./prepare.ts";
-import { awaitReady } from "./set-up.ts";
+import { type PreparedProcess, prepareProcess } from "./prepare.ts";
+import { awaitReady, UnusualSetUp } from "./set-up.ts";
 
 export interface CreateRequest {
   readonly id: string;
   /** Of the first process. */
   readonly execId: string;
-  readonly plan: ContainerPlan;
+  readonly outline: ContainerOutline;
+  readonly devices: DeviceLimits;
+  readonly seccomp: SeccompFilter | undefined;
+  /** How its first process is set up; `undefined`: by the agent's own code. */
+  readonly steps: Uint8Array | undefined;
+  /** All of the specification, for that code. Not asked for when the steps will do. */
+  readonly plan: () => ContainerPlan;
   readonly storages: readonly StorageRequest[];
   readonly ports: StdioPorts;
-  /** pidfd of a process whose pid namespace it is born into; `undefined`: as its plan says. */
+  /** pidfd of a process whose pid namespace it is born into; `undefined`: as the specification says. */
   readonly sharedPid?: number | undefined;
   /** Makes those that the guest runs for it; `undefined`: none. */
   readonly guestHooks?: (() => GuestHooks) | undefined;
@@ -46,62 +56,35 @@ export async function createContainer(
   request: CreateRequest,
   signal: AbortSignal,
 ): Promise<Container> {
-  const { id, plan, execId, ports } = request;
+  const { id, outline, seccomp } = request;
   const log = host.log.with({ container: id });
-  host.notices.notApplied(id, plan.notApplied);
+  host.notices.notApplied(id, outline.process.notApplied);
   await using undo = new Scope({
     onFailure: ({ name, error }) => log.error("clean-up failed", { what: name, error: messageOf(error) }),
   });
   holdStorages(host, request.storages, undo);
-  for (const mount of plan.mounts) if (mount.kind === "new") host.modules.need(mount.fstype);
+  for (const name of outline.fileSystems) host.modules.need(name);
   const cgroup = makeCgroup(host, request, undo);
   const mounts = new HeldMounts();
   const guestHooks = request.guestHooks?.();
   if (guestHooks !== undefined) undo.add("specification for hooks", () => guestHooks.close());
-  const keyring = plan.ownKeyring ? keyringName(id) : undefined;
-  const { process, control } = await prepareProcess(
-    host,
-    {
-      execId,
-      plan: plan.process,
-      ports,
-      user: plan.namespaces.user,
-      onMounted: guestHooks && (({ pid }, limit) => guestHooks.prestart(pid, limit)),
-    },
-    (standard) =>
-      startFirstProcess(
-        {
-          host,
-          plan,
-          keyring,
-          cgroup,
-          mounts,
-          standard,
-          sharedPid: request.sharedPid,
-          tellsOfMounts: guestHooks !== undefined,
-        },
-        undo,
-      ),
-    awaitReady,
-    signal,
-  );
+  const keyring = outline.ownKeyring ? keyringName(id) : undefined;
+  const first = { host, request, keyring, cgroup, mounts, guestHooks };
+  const { process, control } = await prepareFirst(first, undo, signal);
   undo.add("standard streams", () => process.io.close());
-  const leadsPidNamespace = (plan.namespaces.create & namespaceFlag.pid) !== 0 && request.sharedPid === undefined;
-  const hasOwnTime = hasOwnNamespace(plan.namespaces, "time");
-  const { personality } = plan;
-  const { seccomp } = plan.process;
+  const { create, join } = outline.namespaces;
   return new Container({
     id,
     cgroup,
     mounts,
     control,
     first: process,
-    leadsPidNamespace,
-    hasOwnTime,
-    personality,
+    leadsPidNamespace: (create & namespaceFlag.pid) !== 0 && request.sharedPid === undefined,
+    hasOwnTime: (create & namespaceFlag.time) !== 0 || join.some(({ flag }) => flag === namespaceFlag.time),
+    personality: outline.personality,
     keyring,
     seccomp,
-    user: plan.namespaces.user,
+    user: outline.user,
     guestHooks,
     undo: undo.handOver(),
   });
@@ -115,10 +98,12 @@ function holdStorages(host: ContainerHost, storages: readonly StorageRequest[], 
   });
 }
 
-function makeCgroup(host: ContainerHost, { id, plan }: CreateRequest, undo: Scope): ContainerCgroup {
-  const cgroup = ContainerCgroup.create(host.hierarchy, plan.cgroup, settingOptions(host, id));
+function makeCgroup(host: ContainerHost, { id, outline, devices }: CreateRequest, undo: Scope): ContainerCgroup {
+  const { cgroupsPath, cgroupSettings: settings, cgroupOwner: owner } = outline;
+  const path = readCgroupPath(cgroupsPath, id);
+  const cgroup = ContainerCgroup.create(host.hierarchy, { path, settings, owner }, settingOptions(host, id));
   undo.add("cgroup", () => cgroup.remove());
-  limitDevices(host, id, cgroup, plan.cgroup.devices);
+  limitDevices(host, id, cgroup, devices);
   return cgroup;
 }
 
@@ -130,21 +115,68 @@ function keyringName(id: string): string {
 
 interface FirstProcess {
   readonly host: ContainerHost;
-  readonly plan: ContainerPlan;
+  readonly request: CreateRequest;
   readonly keyring: string | undefined;
   readonly cgroup: ContainerCgroup;
   readonly mounts: HeldMounts;
-  readonly standard: ChildEnds["standard"];
-  readonly sharedPid: number | undefined;
-  readonly tellsOfMounts: boolean;
+  readonly guestHooks: GuestHooks | undefined;
+}
+
+/** By its steps, if there are any; when they are not enough, once more by the agent's own code. */
+async function prepareFirst(first: FirstProcess, undo: Scope, signal: AbortSignal): Promise<PreparedProcess> {
+  const { host, request, mounts } = first;
+  if (request.steps === undefined) return prepareOnce(first, byCode(first), undo, signal);
+  try {
+    return await prepareOnce(first, bySteps(first, request.steps), undo, signal);
+  } catch (error) {
+    if (!(error instanceof UnusualSetUp)) throw error;
+    host.log.debug("set up by steps: not this one", { container: request.id, why: error.message });
+  }
+  // Nobody is in its mount namespace any more, which another one will not have.
+  await mounts.release(host.storages.points);
+  return prepareOnce(first, byCode(first), undo, signal);
+}
+
+type Way = (standard: ChildEnds["standard"], joined: ReturnType<typeof openNamespaces>) => BirthRequest["by"];
+
+function bySteps({ request, keyring }: FirstProcess, steps: Uint8Array): Way {
+  const { outline, seccomp: filter } = request;
+  return (standard) => ({ steps, standard, keyring, personality: outline.personality, filter });
+}
+
+function byCode({ request, keyring, guestHooks }: FirstProcess): Way {
+  const plan = request.plan();
+  const tellsOfMounts = guestHooks !== undefined;
+  return (standard, joined) => ({
+    run: (control) => initContainer({ plan, keyring, tellsOfMounts, control, standard, joined }),
+  });
+}
+
+function prepareOnce(first: FirstProcess, way: Way, undo: Scope, signal: AbortSignal): Promise<PreparedProcess> {
+  const { host, request, guestHooks } = first;
+  const { execId, ports, outline } = request;
+  return prepareProcess(
+    host,
+    {
+      execId,
+      outline: outline.process,
+      ports,
+      user: outline.user,
+      onMounted: guestHooks && (({ pid }, limit) => guestHooks.prestart(pid, limit)),
+    },
+    (standard) => startFirstProcess(first, (joined) => way(standard, joined), undo),
+    awaitReady,
+    signal,
+  );
 }
 
 function startFirstProcess(
-  { host, plan, keyring, cgroup, mounts, standard, sharedPid, tellsOfMounts }: FirstProcess,
+  { host, request: { outline, sharedPid }, cgroup, mounts }: FirstProcess,
+  way: (joined: ReturnType<typeof openNamespaces>) => BirthRequest["by"],
   undo: Scope,
 ): NewProcess {
-  const { create, timeOffsets } = plan.namespaces;
-  const namespaces = openNamespaces(plan.namespaces.join);
+  const { create, join, timeOffsets } = outline.namespaces;
+  const namespaces = openNamespaces(join);
   undo.add("mount namespace", () => mounts.release(host.storages.points));
   try {
     const pidNamespace = namespaces.find(({ flag }) => flag === namespaceFlag.pid);
@@ -154,7 +186,7 @@ function startFirstProcess(
       timeOffsets: (create & namespaceFlag.time) === 0 ? undefined : timeOffsets,
       pidNamespace: sharedPid ?? pidNamespace?.fd,
       cgroupFd: cgroup.fd,
-      run: (control) => initContainer({ plan, keyring, tellsOfMounts, control, standard, joined }),
+      by: way(joined),
     });
     undo.add("processes", (limit) => endProcesses(cgroup, born, limit));
     if (host.ownsKernel) mounts.hold(born.process.pid);

@@ -4,16 +4,20 @@ import { closeQuietly } from "../../sys/linux/file.ts";
 import { isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
 import { normalizePath } from "../../util/path.ts";
 import { cgroupOf, cgroupRoot } from "../cgroup/hierarchy.ts";
-import { initExec } from "../child/exec-init.ts";
+import { enteredNamespaces, initExec } from "../child/exec-init.ts";
 import type { ProcessPlan } from "../spec/plan.ts";
 import type { ChildEnds } from "../stdio/streams.ts";
 import { type BirthRequest, bear, type NewProcess } from "./birth.ts";
 import type { Container } from "./container.ts";
 import type { ContainerHost } from "./host.ts";
-import { type ProcessRequest, prepareProcess } from "./prepare.ts";
-import { awaitExecuted } from "./set-up.ts";
+import { type PreparedProcess, type ProcessRequest, prepareProcess } from "./prepare.ts";
+import { awaitExecuted, UnusualSetUp } from "./set-up.ts";
 
 export interface ExecRequest extends ProcessRequest {
+  /** How it is set up; `undefined`: by the agent's own code. */
+  readonly steps: Uint8Array | undefined;
+  /** All of what is to be run, for that code. */
+  readonly plan: () => ProcessPlan;
   /** Below the container's own. */
   readonly cgroup?: string | undefined;
 }
@@ -29,15 +33,7 @@ export async function execProcess(
   if (container.isPaused) throw container.wrongState("running");
   const release = container.reserve(request.execId);
   try {
-    const birth = (standard: ChildEnds["standard"]) =>
-      startProcess(container, { ...request.plan, seccomp: container.seccomp }, standard, request.cgroup);
-    const { process, control } = await prepareProcess(
-      host,
-      { ...request, user: container.user },
-      birth,
-      awaitExecuted,
-      signal,
-    );
+    const { process, control } = await prepareByEitherWay(host, container, request, signal);
     control.close();
     container.processes.add(process);
   } finally {
@@ -45,18 +41,50 @@ export async function execProcess(
   }
 }
 
+async function prepareByEitherWay(
+  host: ContainerHost,
+  container: Container,
+  request: ExecRequest,
+  signal: AbortSignal,
+): Promise<PreparedProcess> {
+  const prepare = (way: Way): Promise<PreparedProcess> => {
+    const birth = (standard: ChildEnds["standard"]) => startProcess(container, way, standard, request.cgroup);
+    return prepareProcess(host, { ...request, user: container.user }, birth, awaitExecuted, signal);
+  };
+  // One of a container with a user namespace enters that as well.
+  if (request.steps === undefined || container.user !== undefined) return prepare(byCode(container, request.plan()));
+  try {
+    return await prepare(bySteps(container, request.steps));
+  } catch (error) {
+    if (!(error instanceof UnusualSetUp)) throw error;
+    host.log.debug("set up by steps: not this one", { container: container.id, why: error.message });
+  }
+  return prepare(byCode(container, request.plan()));
+}
+
+type Way = (standard: ChildEnds["standard"], firstProcess: number) => BirthRequest["by"];
+
+function bySteps({ hasOwnTime, personality, keyring, seccomp: filter }: Container, steps: Uint8Array): Way {
+  const entered = enteredNamespaces(hasOwnTime);
+  return (standard, pidfd) => ({ steps, standard, container: { pidfd, entered }, keyring, personality, filter });
+}
+
+function byCode({ hasOwnTime, personality, keyring, user, seccomp }: Container, process: ProcessPlan): Way {
+  const plan = { ...process, seccomp };
+  return (standard, firstProcess) => ({
+    run: (control) => initExec({ plan, personality, keyring, hasOwnTime, user, control, standard, firstProcess }),
+  });
+}
+
 function startProcess(
   container: Container,
-  plan: ProcessPlan,
+  way: Way,
   standard: ChildEnds["standard"],
   cgroup: string | undefined,
 ): NewProcess {
-  const { hasOwnTime, personality, keyring, user } = container;
   const { pid, pidfd } = container.first.born;
   if (pidfd === undefined) throw container.wrongState("running");
-  const run = (control: number): never =>
-    initExec({ plan, personality, keyring, hasOwnTime, user, control, standard, firstProcess: pidfd });
-  const request = { newNamespaces: 0, pidNamespace: pidfd, run };
+  const request = { newNamespaces: 0, pidNamespace: pidfd, by: way(standard, pidfd) };
   if (cgroup !== undefined) return startBelow(container, cgroup, request);
   try {
     return bear({ ...request, cgroupFd: container.cgroup.fd });

@@ -8,14 +8,11 @@
  */
 import { openDirectory } from "../../sys/linux/directory.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";
-import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../../sys/linux/open-flags.ts";
-import { exit, getpid, setsid } from "../../sys/linux/process.ts";
-import { resetSignals } from "../../sys/linux/signal.ts";
-import { AT_STATX_FORCE_SYNC, statx } from "../../sys/linux/stat.ts";
+import { O_CLOEXEC, O_RDONLY } from "../../sys/linux/open-flags.ts";
+import { getpid } from "../../sys/linux/process.ts";
 import { withDeadline } from "../../util/deadline.ts";
-import { isSystemError } from "../../util/errors.ts";
 import { cgroupOf, cgroupRoot } from "../cgroup/hierarchy.ts";
-import { closeAllBut } from "../child/descriptors.ts";
+import { StepWriter, step } from "../steps/writer.ts";
 import { bear } from "./birth.ts";
 
 /** For the daemon's answers. Who waits for the container's removal is not kept longer; the namespace is. In ms. */
@@ -47,8 +44,8 @@ export class HeldMounts {
     if (fd === undefined) return;
     const cgroupFd = openDirectory(`${cgroupRoot}${cgroupOf(getpid())}`);
     try {
-      const run = (): never => awaitAnswers(points, fd);
-      const { process, control } = bear({ newNamespaces: 0, pidNamespace: undefined, cgroupFd, run });
+      const by = { steps: answerSteps(points), standard: [0, 1, 2], container: { pidfd: fd, entered: 0 } } as const;
+      const { process, control } = bear({ newNamespaces: 0, pidNamespace: undefined, cgroupFd, by });
       control.close();
       closeQuietly(fd);
       await withDeadline(answersTimeoutMs, "the files' being given back", () => process.exited).catch(() => {});
@@ -59,18 +56,9 @@ export class HeldMounts {
 }
 
 /** Daemons answer in order: when the last of these is answered, what was sent before is too. */
-function awaitAnswers(points: readonly string[], namespace: number): never {
-  resetSignals();
-  closeAllBut([namespace]);
-  setsid();
-  for (let round = 0; round < rounds; round++) {
-    for (const point of points) {
-      try {
-        statx(AT_FDCWD, point, AT_STATX_FORCE_SYNC);
-      } catch (error) {
-        if (!isSystemError(error)) throw error;
-      }
-    }
-  }
-  exit(0);
+function answerSteps(points: readonly string[]): Uint8Array {
+  const steps = new StepWriter();
+  steps.add(step.ask, rounds, points);
+  steps.add(step.exit, 0);
+  return steps.bytes();
 }

@@ -5,8 +5,7 @@
 import { SIGKILL } from "../../sys/linux/signal.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { allowDescriptors } from "../boot/descriptor-limit.ts";
-import { uidOutside } from "../spec/id-mappings.ts";
-import type { ProcessPlan, UserNamespacePlan } from "../spec/plan.ts";
+import type { UserNamespacePlan } from "../spec/plan.ts";
 import { ProcessIo, type StdioPorts } from "../stdio/process-io.ts";
 import {
   type ChildEnds,
@@ -16,6 +15,7 @@ import {
   type ProcessStreams,
   streamsOfTerminal,
 } from "../stdio/streams.ts";
+import type { ProcessOutline } from "../steps/outline.ts";
 import type { NewProcess } from "./birth.ts";
 import type { ControlSocket } from "./control-socket.ts";
 import type { ContainerHost } from "./host.ts";
@@ -24,7 +24,7 @@ import type { SetUpHelp } from "./set-up.ts";
 
 export interface ProcessRequest {
   readonly execId: string;
-  readonly plan: ProcessPlan;
+  readonly outline: ProcessOutline;
   readonly ports: StdioPorts;
   /** Of the container, when it has one. */
   readonly user?: UserNamespacePlan | undefined;
@@ -40,18 +40,18 @@ export interface PreparedProcess {
 /**
  * @param birth makes the process, with these descriptors as its standard ones
  * @param awaited when it counts as prepared: `awaitReady` or `awaitExecuted`
- * @throws KumiteError as `awaited`; `usage/invalid` for a port; no process is left then
+ * @throws KumiteError, UnusualSetUp as `awaited`; `usage/invalid` for a port; no process is left then
  */
 export async function prepareProcess(
   host: ContainerHost,
-  { execId, plan, ports, user, onMounted }: ProcessRequest,
+  { execId, outline, ports, user, onMounted }: ProcessRequest,
   birth: (standard: ChildEnds["standard"]) => NewProcess,
   awaited: (born: NewProcess, signal: AbortSignal, help?: SetUpHelp) => Promise<number | undefined>,
   signal: AbortSignal,
 ): Promise<PreparedProcess> {
-  if (host.ownsKernel) allowDescriptors(plan.rlimits);
-  const pipes =
-    plan.terminal === undefined ? openPipes(uidOutside(user, plan.user.uid), host.pipeSizeBytes) : undefined;
+  const { pipeOwner, descriptors, terminal: wantsTerminal } = outline;
+  if (host.ownsKernel && descriptors !== undefined) allowDescriptors(BigInt(descriptors));
+  const pipes = wantsTerminal ? undefined : openPipes(pipeOwner, host.pipeSizeBytes);
   let born: NewProcess | undefined;
   try {
     born = giveBirth(pipes?.child ?? openPlaceholders(), birth);

@@ -1,4 +1,6 @@
 /** The agent's part while a new process sets itself up: it listens, and turns what goes wrong into an error. */
+
+import { failure } from "../../sys/linux/check.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { KumiteError, messageOf } from "../../util/errors.ts";
@@ -7,6 +9,13 @@ import type { UserNamespacePlan } from "../spec/plan.ts";
 import type { NewProcess } from "./birth.ts";
 import { type BornProcess, exitCode } from "./born-process.ts";
 import type { ControlSocket } from "./control-socket.ts";
+
+/** A process that is set up by steps met something that is none. Nothing of it is left but what another one would make. */
+export class UnusualSetUp extends KumiteError {
+  constructor(step: number, errno: number) {
+    super("agent/failed", `step ${step} of the set-up cannot be done: ${failure(-errno, "step").message}`);
+  }
+}
 
 /** What a new process waits for on its way. */
 export interface SetUpHelp {
@@ -19,6 +28,7 @@ export interface SetUpHelp {
 /**
  * Until the process waits to be let go. Returns the master of the terminal if it opened one; the caller closes it.
  * @throws KumiteError what the process reported; `agent/failed` when it died without a word; `aborted`
+ * @throws UnusualSetUp of a process that is set up by steps
  */
 export async function awaitReady(
   born: NewProcess,
@@ -75,11 +85,21 @@ async function listen(
       }
       if (message.kind === "ready") return { end: "ready", terminal };
       if (message.kind === "failed") throw new KumiteError(message.code, message.message);
+      if (message.kind === "unusual") throw new UnusualSetUp(message.step, message.errno);
+      if (message.kind === "refused") throw refusal(message.call, message.errno, message.path);
     }
   } catch (error) {
     if (terminal !== undefined) closeQuietly(terminal);
     throw error;
   }
+}
+
+/** In the words of child/program.ts and child/seccomp.ts. */
+function refusal(call: string, errno: number, path: string): KumiteError {
+  if (call === "seccomp") {
+    return new KumiteError("agent/failed", `setting the seccomp filter: ${failure(-errno, call).message}`);
+  }
+  return new KumiteError("process/executable-not-found", failure(-errno, call, path).message);
 }
 
 /** Only who is outside may write all of them. */

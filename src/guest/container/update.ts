@@ -1,6 +1,6 @@
 /** UpdateContainer: new limits for a container that exists. */
 import { settingOptions } from "../cgroup/apply-setting.ts";
-import { limitDevices } from "../cgroup/device-filter.ts";
+import { deviceLimits, limitDevices } from "../cgroup/device-filter.ts";
 import { currentText, updateSettings } from "../cgroup/update-settings.ts";
 import { readCgroupSettings } from "../spec/cgroup-settings.ts";
 import { readDeviceRules } from "../spec/device-rules.ts";
@@ -20,5 +20,5 @@ export function updateContainer(host: ContainerHost, container: Container, resou
   const rules = resources.objects("devices").length > 0 ? readDeviceRules(resources) : undefined;
   const settings = readCgroupSettings(resources, { notApplied: options.notApplied, current });
   updateSettings(cgroup, settings, options, host.log);
-  if (rules !== undefined) limitDevices(host, id, cgroup, rules);
+  if (rules !== undefined) limitDevices(host, id, cgroup, deviceLimits(rules));
 }

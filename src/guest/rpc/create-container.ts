@@ -1,14 +1,64 @@
 /** CreateContainer. */
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { CreateContainerRequest } from "../../protocol/gen/kata/agent.ts";
+import type { SeccompFilter } from "../../seccomp/filter.ts";
 import type { Agent } from "../agent.ts";
-import { createContainer as create } from "../container/create.ts";
+import { deviceLimits } from "../cgroup/device-filter.ts";
+import { type CreateRequest, createContainer as create } from "../container/create.ts";
 import { readContainer } from "../spec/container.ts";
 import type { ContainerPlan } from "../spec/plan.ts";
-import { readSeccomp } from "../spec/seccomp.ts";
+import { givenSeccomp, readSeccomp } from "../spec/seccomp.ts";
+import { type ContainerOutline, containerOutline, decodeOutline } from "../steps/outline.ts";
 import { readyDevices, readyStorages } from "../storage/ready-storages.ts";
 import { checkId, jsonDocument, messageDocument, refuseUsed, stdioPorts } from "./request.ts";
 import { rpc } from "./rpc.ts";
+
+type What = Pick<CreateRequest, "outline" | "devices" | "seccomp" | "steps" | "plan" | "guestHooks">;
+
+/**
+ * What the host has computed of a container of the usual kind. `undefined`: the specification has to be read, since the
+ * host computes nothing or means another version, or for something that only this guest knows.
+ */
+function outlined(agent: Agent, request: CreateContainerRequest, id: string): What | undefined {
+  if (request.devices.length > 0 || agent.sandbox.hookPath !== "") return undefined;
+  const outline = decodeOutline<ContainerOutline>(request.kumiteOutline);
+  if (outline === undefined) return undefined;
+  // Copies: the request's buffer is large, and the container keeps its filter.
+  const seccomp = givenSeccomp(request);
+  return {
+    outline,
+    devices: { rules: outline.deviceRules ?? "", program: request.kumiteDeviceProgram },
+    seccomp,
+    steps: request.kumiteSteps,
+    plan: () => withSeccomp(readContainer(jsonDocument(request.kumiteOciJson), id), seccomp),
+    guestHooks: undefined,
+  };
+}
+
+/** What the specification says. */
+async function specified(
+  agent: Agent,
+  request: CreateContainerRequest,
+  id: string,
+  signal: AbortSignal,
+): Promise<What> {
+  const document = jsonDocument(request.kumiteOciJson) ?? (await messageDocument("spec", request.OCI));
+  const seccomp = await readSeccomp(request, document);
+  const read = withSeccomp(readContainer(document, id), seccomp);
+  const plan = await readyDevices(agent, read, request.devices, signal);
+  return {
+    outline: containerOutline(plan),
+    devices: deviceLimits(plan.cgroup.devices),
+    seccomp,
+    steps: undefined,
+    plan: () => plan,
+    guestHooks: await guestHooksFor(agent, plan, document),
+  };
+}
+
+function withSeccomp({ process, ...rest }: ContainerPlan, seccomp: SeccompFilter | undefined): ContainerPlan {
+  return { ...rest, process: { ...process, seccomp } };
+}
 
 /** Few sandboxes name any: what runs them is read with the first that does. */
 async function guestHooksFor({ sandbox, log }: Agent, { hooks }: ContainerPlan, document: unknown) {
@@ -30,17 +80,13 @@ export const createContainer = rpc(
       string_user: request.stringUser !== undefined,
       shared_mounts: request.sharedMounts.length > 0,
     });
-    const document = jsonDocument(request.kumiteOciJson) ?? (await messageDocument("spec", request.OCI));
     await agent.sandbox.add(id, async () => {
-      const { process, ...rest } = readContainer(document, id);
-      const read = { ...rest, process: { ...process, seccomp: await readSeccomp(request, document) } };
+      const what = outlined(agent, request, id) ?? (await specified(agent, request, id, context.signal));
       const storages = await readyStorages(agent, request.storages, context.signal);
-      const plan = await readyDevices(agent, read, request.devices, context.signal);
       const sharesPids = request.sandboxPidns || agent.sandbox.sharesPids;
       const sharedPid = sharesPids ? agent.sandbox.sharedPidNamespace : undefined;
       const ports = stdioPorts(request);
-      const guestHooks = await guestHooksFor(agent, plan, document);
-      return create(agent, { id, execId, plan, storages, ports, sharedPid, guestHooks }, context.signal);
+      return create(agent, { id, execId, ...what, storages, ports, sharedPid }, context.signal);
     });
     agent.log.debug("container created", { container: id });
     return undefined;

@@ -23,7 +23,7 @@ export function startPauseProcess(): BornProcess {
       newNamespaces: namespaceFlag.pid,
       pidNamespace: undefined,
       cgroupFd,
-      run: pauseForEver,
+      by: { run: pauseForEver },
     });
     control.close();
     return process;

@@ -10,22 +10,24 @@ export interface CompiledSeccomp {
   readonly kumiteSeccompFlags: number;
 }
 
+/** What the host has compiled. @throws KumiteError `oci/spec-invalid` */
+export function givenSeccomp({ kumiteSeccomp, kumiteSeccompFlags }: CompiledSeccomp): SeccompFilter | undefined {
+  const { length } = kumiteSeccomp;
+  if (length === 0) return undefined;
+  if (length % instructionBytes !== 0 || length > maxInstructions * instructionBytes) {
+    throw wrong("kumite_seccomp", `is no program: it has ${length} bytes`);
+  }
+  // A copy: the request's buffer is large, and the container keeps its filter.
+  return { flags: kumiteSeccompFlags, program: kumiteSeccomp.slice() };
+}
+
 /**
  * @param document the OCI configuration
  * @throws KumiteError `oci/spec-invalid`, `oci/unsupported`; both name the key
  */
-export async function readSeccomp(
-  { kumiteSeccomp, kumiteSeccompFlags }: CompiledSeccomp,
-  document: unknown,
-): Promise<SeccompFilter | undefined> {
-  if (kumiteSeccomp.length > 0) {
-    const { length } = kumiteSeccomp;
-    if (length % instructionBytes !== 0 || length > maxInstructions * instructionBytes) {
-      throw wrong("kumite_seccomp", `is no program: it has ${length} bytes`);
-    }
-    // A copy: the request's buffer is large, and the container keeps its filter.
-    return { flags: kumiteSeccompFlags, program: kumiteSeccomp.slice() };
-  }
+export async function readSeccomp(given: CompiledSeccomp, document: unknown): Promise<SeccompFilter | undefined> {
+  const compiled = givenSeccomp(given);
+  if (compiled !== undefined) return compiled;
   const linux = isRecord(document) ? document.linux : undefined;
   const seccomp = isRecord(linux) ? linux.seccomp : undefined;
   if (seccomp === undefined || seccomp === null) return undefined;

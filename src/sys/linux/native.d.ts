@@ -176,6 +176,22 @@ declare module "kumite:native" {
   /** As `fork`; the child is born in the cgroup (version 2) whose directory this descriptor is. */
   function forkInto(flags: number, cgroupDirectory: number): number;
   /**
+   * A fork without JavaScript, born in that cgroup, that does what the steps say (birth.h) and never returns here.
+   * `descriptors`: the socket to the agent, standard input, output and error, and maybe a pidfd of the container's first
+   * process, of which the namespaces `entered` are entered. A personality below 0 is none.
+   */
+  function bear(
+    flags: number,
+    cgroupDirectory: number,
+    descriptors: readonly number[],
+    entered: number,
+    keyring: string | null,
+    personality: number,
+    steps: Bytes,
+    filterFlags: number,
+    filter: Bytes | null,
+  ): number;
+  /**
    * A call of the table above by name; `["requireParent", pid]`, which fails with ESRCH when the parent is another;
    * `["seccomp", flags, filter]`, as with `execveFiltered`; or
    * `["dropBounding", low, high]`, as the function.

@@ -30,6 +30,12 @@ struct free_block {
   struct free_block *next;
 };
 
+/* At the beginning of each region. */
+struct region {
+  struct region *before;
+};
+
+static struct region *last_region;
 static struct free_block *free_list[ALLOCATOR_CLASSES];
 static char *region_at, *region_end;
 /* Set while the heap of an image is made (image.c). */
@@ -63,6 +69,9 @@ static bool region_renew(void) {
   /* Its first pages are used for sure, and one call costs less than a fault for each. May fail. */
   if (is_fork)
     madvise(region, FORK_USES, MADV_POPULATE_WRITE);
+  struct region *begin = (struct region *)(void *)region;
+  begin->before = last_region;
+  last_region = begin;
   region_at = region + ALIGNMENT - sizeof(struct header);
   region_end = region + REGION;
   return true;
@@ -245,6 +254,15 @@ void allocator_forked(void) {
   is_fork = true;
   memset(free_list, 0, sizeof free_list);
   region_at = region_end = NULL;
+}
+
+/* Large blocks are the C library's, which a fork needs; they are few. */
+void allocator_leave_behind(bool yes) {
+  int advice = yes ? MADV_DONTFORK : MADV_DOFORK;
+  if (image_end > (char *)ENGINE_IMAGE_ADDRESS)
+    madvise((char *)ENGINE_IMAGE_ADDRESS, (size_t)(image_end - (char *)ENGINE_IMAGE_ADDRESS), advice);
+  for (struct region *region = last_region; region != NULL; region = region->before)
+    madvise(region, REGION, advice);
 }
 
 static char *rounded_up(char *at, size_t alignment) {

@@ -53,6 +53,8 @@ void engine_print_error(JSContext *ctx, JSValueConst error);
 
 extern const JSMallocFunctions engine_allocator;
 void allocator_forked(void);
+/* Whether a fork is without all that JavaScript has. */
+void allocator_leave_behind(bool yes);
 /* Bytes that JavaScript holds beside an image, as of the last block that it got. */
 size_t allocator_in_use(void);
 
@@ -158,6 +160,7 @@ native_function native_sendmsg, native_recvmsg;                                 
 native_function native_ioctl, native_setgroups;                                            /* control.c */
 native_function native_fork, native_fork_into, native_spawn, native_execve, native_exit;    /* process.c */
 native_function native_execve_filtered, native_reset_signals;                             /* process.c */
+native_function native_bear;                                                              /* birth.c */
 native_function native_drop_bounding, native_own_user;                                    /* process.c */
 native_function native_bpf_load, native_bpf_attach, native_bpf_attached, native_bpf_by_id; /* filters.c */
 native_function native_encode_utf8, native_decode_utf8;                                   /* text.c */

@@ -46,6 +46,7 @@ static const JSCFunctionListEntry exports[] = {
     JS_CFUNC_DEF("ownUser", 2, native_own_user),
     JS_CFUNC_DEF("fork", 1, native_fork),
     JS_CFUNC_DEF("forkInto", 2, native_fork_into),
+    JS_CFUNC_DEF("bear", 9, native_bear),
     JS_CFUNC_DEF("spawn", 5, native_spawn),
     JS_CFUNC_DEF("execve", 3, native_execve),
     JS_CFUNC_DEF("execveFiltered", 5, native_execve_filtered),

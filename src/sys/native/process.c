@@ -114,6 +114,13 @@ struct birth {
 };
 #define BIRTH_INTO_CGROUP 0x200000000ULL
 
+long process_birth(int64_t flags, int cgroup) {
+  struct birth birth = {
+      .flags = (uint64_t)flags | BIRTH_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)(uint32_t)cgroup};
+  long result = syscall(SYS_clone3, &birth, sizeof birth);
+  return result < 0 ? -errno : result;
+}
+
 /* The child soon becomes another program: a look for garbage would only make it copy its parent's memory. */
 static void become_birth(JSContext *ctx) {
   loop_disown();
@@ -130,12 +137,10 @@ JSValue native_fork_into(JSContext *ctx, JSValueConst self, int argc, JSValueCon
     return JS_ThrowTypeError(ctx, "forkInto takes 2 arguments");
   if (fork_flags(ctx, argv[0], &flags) < 0 || arg_int32(ctx, argv[1], &cgroup) < 0)
     return JS_EXCEPTION;
-  struct birth birth = {
-      .flags = (uint64_t)flags | BIRTH_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)(uint32_t)cgroup};
-  long result = syscall(SYS_clone3, &birth, sizeof birth);
+  long result = process_birth(flags, cgroup);
   if (result == 0)
     become_birth(ctx);
-  return result_of(ctx, result < 0 ? -errno : result);
+  return result_of(ctx, result);
 }
 
 static void texts_free(JSContext *ctx, char **texts) {

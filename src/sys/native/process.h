@@ -20,6 +20,9 @@ void program_release(struct program *program);
 /* The flags of a birth; 0, or -1 with a pending exception. */
 int fork_flags(JSContext *ctx, JSValueConst value, long *out);
 
+/* A fork that is born in the cgroup of this directory: as fork(2), or a negated errno. */
+long process_birth(int64_t flags, int cgroup);
+
 /* Takes the capabilities with these bits from the bounding set; 0 or a negated errno. */
 int bounding_drop(uint32_t low, uint32_t high);
 

@@ -36,6 +36,14 @@ export interface CreateContainerRequest {
    */
   kumiteSeccomp: Uint8Array;
   kumiteSeccompFlags: number;
+  /**
+   * Of a container of the usual kind: what the agent has to know of it (src/guest/steps/outline.ts), what its first process
+   * does until it is its program (src/guest/steps/writer.ts), and eBPF for its devices. The specification need not be read
+   * then, unless something turns out to be unusual in the guest.
+   */
+  kumiteOutline: string;
+  kumiteSteps: Uint8Array;
+  kumiteDeviceProgram: Uint8Array;
 }
 
 export interface StartContainerRequest {
@@ -61,6 +69,9 @@ export interface ExecProcessRequest {
   stderrPort: number;
   /** The whole `process` of the OCI specification as JSON; it wins over `process`. */
   kumiteOciJson: string;
+  /** As those of CreateContainerRequest. */
+  kumiteOutline: string;
+  kumiteSteps: Uint8Array;
 }
 
 export interface SignalProcessRequest {
@@ -353,6 +364,9 @@ function createBaseCreateContainerRequest(): CreateContainerRequest {
     kumiteOciJson: "",
     kumiteSeccomp: new Uint8Array(0),
     kumiteSeccompFlags: 0,
+    kumiteOutline: "",
+    kumiteSteps: new Uint8Array(0),
+    kumiteDeviceProgram: new Uint8Array(0),
   };
 }
 
@@ -399,6 +413,15 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
     }
     if (message.kumiteSeccompFlags !== 0) {
       writer.uint32(8016).uint32(message.kumiteSeccompFlags);
+    }
+    if (message.kumiteOutline !== "") {
+      writer.uint32(8026).string(message.kumiteOutline);
+    }
+    if (message.kumiteSteps.length !== 0) {
+      writer.uint32(8034).bytes(message.kumiteSteps);
+    }
+    if (message.kumiteDeviceProgram.length !== 0) {
+      writer.uint32(8042).bytes(message.kumiteDeviceProgram);
     }
     return writer;
   },
@@ -528,6 +551,30 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
             message.kumiteSeccompFlags = reader.uint32();
             continue;
           }
+          case 1003: {
+            if (tag !== 8026) {
+              break;
+            }
+
+            message.kumiteOutline = reader.string();
+            continue;
+          }
+          case 1004: {
+            if (tag !== 8034) {
+              break;
+            }
+
+            message.kumiteSteps = reader.bytes();
+            continue;
+          }
+          case 1005: {
+            if (tag !== 8042) {
+              break;
+            }
+
+            message.kumiteDeviceProgram = reader.bytes();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -561,6 +608,9 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
     message.kumiteOciJson = object.kumiteOciJson ?? "";
     message.kumiteSeccomp = object.kumiteSeccomp ?? new Uint8Array(0);
     message.kumiteSeccompFlags = object.kumiteSeccompFlags ?? 0;
+    message.kumiteOutline = object.kumiteOutline ?? "";
+    message.kumiteSteps = object.kumiteSteps ?? new Uint8Array(0);
+    message.kumiteDeviceProgram = object.kumiteDeviceProgram ?? new Uint8Array(0);
     return message;
   },
 };
@@ -697,6 +747,8 @@ function createBaseExecProcessRequest(): ExecProcessRequest {
     stdoutPort: 0,
     stderrPort: 0,
     kumiteOciJson: "",
+    kumiteOutline: "",
+    kumiteSteps: new Uint8Array(0),
   };
 }
 
@@ -725,6 +777,12 @@ export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
     }
     if (message.kumiteOciJson !== "") {
       writer.uint32(8002).string(message.kumiteOciJson);
+    }
+    if (message.kumiteOutline !== "") {
+      writer.uint32(8026).string(message.kumiteOutline);
+    }
+    if (message.kumiteSteps.length !== 0) {
+      writer.uint32(8034).bytes(message.kumiteSteps);
     }
     return writer;
   },
@@ -806,6 +864,22 @@ export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
             message.kumiteOciJson = reader.string();
             continue;
           }
+          case 1003: {
+            if (tag !== 8026) {
+              break;
+            }
+
+            message.kumiteOutline = reader.string();
+            continue;
+          }
+          case 1004: {
+            if (tag !== 8034) {
+              break;
+            }
+
+            message.kumiteSteps = reader.bytes();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -833,6 +907,8 @@ export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
     message.stdoutPort = object.stdoutPort ?? 0;
     message.stderrPort = object.stderrPort ?? 0;
     message.kumiteOciJson = object.kumiteOciJson ?? "";
+    message.kumiteOutline = object.kumiteOutline ?? "";
+    message.kumiteSteps = object.kumiteSteps ?? new Uint8Array(0);
     return message;
   },
 };

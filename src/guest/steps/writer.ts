@@ -1,0 +1,83 @@
+/**
+ * What a new process does until it becomes its program, as a list of steps for the C host (src/sys/native/birth.c), which
+ * has the same numbers. A step is its number and what it takes: numbers of 64 bits and texts. Pure.
+ */
+import { encodeUtf8 } from "../../util/text.ts";
+
+/** Of the numbers below and what each step takes. Lists of another version are not for us. */
+export const stepsVersion = 1;
+
+/** As `enum birth_step`. */
+export const step = {
+  write: 1,
+  unshare: 2,
+  hostName: 3,
+  domainName: 4,
+  umask: 5,
+  enterContainer: 6,
+  attachRoot: 7,
+  mountNew: 8,
+  mountBind: 9,
+  device: 10,
+  link: 11,
+  directory: 12,
+  seal: 13,
+  readOnly: 14,
+  mask: 15,
+  enterRoot: 16,
+  usualDescriptors: 17,
+  limit: 18,
+  home: 19,
+  workingDirectory: 20,
+  identity: 21,
+  executable: 22,
+  awaitStart: 23,
+  execute: 24,
+  ask: 25,
+  exit: 26,
+} as const;
+
+/** A number of 64 bits, a yes or no, a text, or several with their number before them. */
+type Item = number | bigint | boolean | string | readonly (number | bigint | string)[];
+
+const integerBytes = 8;
+
+export class StepWriter {
+  readonly #pieces: Uint8Array[] = [];
+
+  add(number: number, ...items: readonly Item[]): void {
+    this.#integer(BigInt(number));
+    for (const item of items) this.#item(item);
+  }
+
+  /** All of them, one behind the other. */
+  bytes(): Uint8Array {
+    const whole = new Uint8Array(this.#pieces.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const piece of this.#pieces) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    return whole;
+  }
+
+  #item(item: Item): void {
+    if (typeof item === "string") this.#text(item);
+    else if (typeof item === "object") {
+      this.#integer(BigInt(item.length));
+      for (const each of item) this.#item(each);
+    } else this.#integer(BigInt(item));
+  }
+
+  #integer(value: bigint): void {
+    const piece = new Uint8Array(integerBytes);
+    new DataView(piece.buffer).setBigInt64(0, BigInt.asIntN(64, value), true);
+    this.#pieces.push(piece);
+  }
+
+  #text(text: string): void {
+    const bytes = encodeUtf8(text);
+    this.#integer(BigInt(bytes.length));
+    this.#pieces.push(bytes, new Uint8Array(1));
+  }
+}
