@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
@@ -117,6 +117,47 @@ describe("the shared tree", () => {
     assert.throws(() => writeFileSync(seen, "changed"), { code: "EROFS" });
     writeFileSync(`${source}/file`, "the host may");
     assert.equal(readFileSync(seen, "utf8"), "the host may");
+  });
+
+  it("shares the lower layer of a root file system for reading only", async () => {
+    const lower = { kind: "shared", directory: await directory("rootfs", "file", "kept") } as const;
+    await shareContainer(os, tree, "web", { kind: "layers", lower, upper: { kind: "memory" } }, []);
+    const seen = daemon.path(`${tree.view}/web/rootfs/file`);
+    assert.equal(readFileSync(seen, "utf8"), "kept");
+    assert.throws(() => writeFileSync(seen, "changed"), { code: "EROFS" });
+  });
+
+  it("shares nothing that a link of the guest leads to outside of what it writes", async () => {
+    const secret = await directory("secret", "file", "of the host");
+    const beneath = await directory("written", "file", "its own");
+    await symlink(secret, `${beneath}/out`);
+    await mkdir(`${beneath}/in`);
+    const rootfs = shared(await directory("rootfs", "a", ""));
+    await assert.rejects(
+      shareContainer(os, tree, "web", rootfs, [volume(`${beneath}/out`, { beneath })]),
+      (error) => isKumiteError(error, "storage/failed") && /a link on its path leads out/.test(error.hint ?? ""),
+    );
+    assert.ok(!existsSync(daemon.path(`${tree.view}/web/volume-3/file`)));
+  });
+
+  it("keeps what is mounted in it from whoever shares mounts with its host", async () => {
+    const outer = path.join(place, "outer");
+    await mkdir(outer);
+    await os.mounts.mount({ source: outer, target: outer, flags: ["bind"] });
+    await os.mounts.mount({ target: outer, flags: ["shared"] });
+    const other = await claimContainer(os, { root: outer, id: "web", bundle: place, rootfs: place, annotations: {} });
+    try {
+      const { shared: parent } = sandboxPaths(outer, "web");
+      await makeSharedTree(os, other.journal, parent);
+      const found = (await os.mounts.table()).filter(({ target }) => target === parent);
+      assert.deepEqual(
+        found.map(({ optionalFields }) => optionalFields),
+        [[]],
+      );
+    } finally {
+      assert.deepEqual(await undoAll(os, other.journal.content.steps), []);
+      await os.mounts.unmount(outer);
+    }
   });
 
   it("keeps a source read-only that is so on the host", async () => {

@@ -1,9 +1,13 @@
 /** What goes in and out of a foreground container, and its exit status. */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { shell } from "../support/bundle.ts";
-import { execute, describe as show } from "../support/command.ts";
+import { begin, execute, describe as show, succeed } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { isKumite, onlyKumite, Workplace } from "../support/workplace.ts";
 
@@ -28,7 +32,7 @@ describe("a foreground run", () => {
     assert.equal(finished.stdout, `${createHash("sha256").update(bytes).digest("hex")}  -\nafter the end\n`);
   });
 
-  it("passes a big output completely, though the container ended long before it was read", async () => {
+  it("passes a big output completely", async () => {
     const amount = 16 * 1024 * 1024 + 3;
     const bundle = await place.bundle(shell(`head -c ${amount} /dev/zero | tr '\\0' x; echo -n y`));
     const finished = await place.run(bundle);
@@ -36,6 +40,23 @@ describe("a foreground run", () => {
     assert.equal(finished.stdoutBytes.length, amount + 1);
     assert.equal(finished.stdoutBytes.at(-1), "y".charCodeAt(0));
     assert.ok(finished.stdoutBytes.subarray(0, amount).every((byte) => byte === "x".charCodeAt(0)));
+  });
+
+  it("passes what nobody had begun to read when the program ended", async () => {
+    // More than a pipe holds, so that some of it is still in the machine.
+    const amount = 200_000;
+    const bundle = await place.bundle(shell(`head -c ${amount} /dev/zero | tr '\\0' x; echo -n y; echo over > /over`));
+    const go = place.path("go");
+    await succeed(["mkfifo", go]);
+    // The status is that of the reader, which takes nothing before it is told.
+    const script = `"$@" | { read _ <"$0"; cat; }`;
+    const argv = place.argv("run", "--bundle", bundle.directory, place.newId());
+    const running = begin(["sh", "-c", script, go, ...argv]);
+    const over = path.join(bundle.rootfs, "over");
+    await eventually("the program's end", () => (existsSync(over) ? true : undefined));
+    await writeFile(go, "\n");
+    const { stdout } = await running.finished;
+    assert.equal(stdout, `${"x".repeat(amount)}y`);
   });
 
   it("passes bytes unchanged through the container and back, in blocks of any size", async () => {

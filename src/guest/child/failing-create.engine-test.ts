@@ -3,8 +3,8 @@ import { assert } from "../../sys/engine/testing/assert.ts";
 import { describe, it } from "../../sys/engine/testing/suite.ts";
 import { isKumiteError } from "../../util/errors.ts";
 import { os, startAgent, type TestAgent } from "../testing/agent.testing.ts";
-import { createContainer, run, startContainer } from "../testing/container.testing.ts";
-import { guestShared, type SpecChanges, specOf } from "../testing/spec.testing.ts";
+import { createContainer, execIn, run, startContainer } from "../testing/container.testing.ts";
+import { guestShared, processOf, type SpecChanges, specOf } from "../testing/spec.testing.ts";
 
 /** What the agent says when it refuses; the agent must be as it was before. */
 async function refusal(agent: TestAgent, args: readonly string[], changes: SpecChanges = {}): Promise<string> {
@@ -115,6 +115,21 @@ describe("a container that cannot be made", () => {
     for (const [changes, expected] of cases) {
       const said = await refusal(agent, ["true"], changes);
       assert.ok(expected.test(said), `${said} is not like ${expected}`);
+    }
+  });
+
+  it("is refused in a directory that only a descriptor of the agent leads to, and so is a further process", async () => {
+    await using agent = await startAgent();
+    await startContainer(agent, specOf(["sleep", "1000"]), "first");
+    const directories = Array.from({ length: 17 }, (_, index) => `/proc/self/fd/${index + 3}`);
+    for (const cwd of directories) {
+      assert.ok(
+        /^agent\/failed: (making|chdir to cwd)/.test(await refusal(agent, ["true"], { process: { cwd } })),
+        cwd,
+      );
+    }
+    for (const cwd of directories) {
+      await assert.rejects(execIn(agent, "first", processOf(["true"], { cwd })), { code: "agent/failed" });
     }
   });
 
