@@ -7,14 +7,14 @@ import { watchSignals } from "./interruption.ts";
 
 const { SIGINT, SIGTERM, SIGUSR1 } = signalNumbers;
 
-function watched() {
+function watched(graceMs?: number) {
   const os = nodeOs({ installRoot: "/nowhere" });
   let deliver: (event: SignalEvent) => void = () => {};
   const onSignals = (_signals: readonly number[], handler: typeof deliver): void => {
     deliver = handler;
   };
   const self = { ...os.self, onSignals };
-  const interruption = watchSignals({ ...os, self });
+  const interruption = watchSignals({ ...os, self }, graceMs);
   const send = (signal: number, fromKernel = false) => deliver({ signal, fromKernel, senderPid: 1 });
   return { interruption, send };
 }
@@ -35,6 +35,33 @@ describe("a signal to a verb", () => {
     send(SIGTERM);
     send(SIGUSR1);
     assert.deepEqual([passed, interruption.signal.aborted], [[SIGTERM, SIGUSR1], false]);
+  });
+
+  it("goes to a workload that is being started, and ends the verb too when the start is not answered", async () => {
+    const { interruption, send } = watched(20);
+    const passed: number[] = [];
+    interruption.passOnWhileStarting((signal) => passed.push(signal));
+    send(SIGUSR1);
+    send(SIGINT, true);
+    send(SIGTERM);
+    assert.deepEqual([passed, interruption.signal.aborted], [[SIGTERM], false]);
+    await new Promise((resolve) => interruption.signal.addEventListener("abort", resolve));
+    assert.match(String(interruption.signal.reason), /ended by SIGINT/);
+  });
+
+  it("that came during a start which is answered ends nothing but what it went to", async () => {
+    const { interruption, send } = watched(5);
+    const passed: number[] = [];
+    const starting = interruption.passOnWhileStarting((signal) => passed.push(signal));
+    send(SIGTERM);
+    starting.started();
+    interruption.passOnTo((signal) => passed.push(signal));
+    send(SIGINT);
+    const later = watched(5);
+    later.interruption.passOnWhileStarting(() => {});
+    later.send(SIGTERM);
+    await new Promise((resolve) => later.interruption.signal.addEventListener("abort", resolve));
+    assert.deepEqual([passed, interruption.signal.aborted], [[SIGTERM, SIGINT], false]);
   });
 
   it("and a fault of the program end it alike, also while a workload runs", () => {

@@ -36,13 +36,16 @@ export async function exec(context: VerbContext, invocation: Invocation<"exec">)
   await relayReady(relay, execId, interruption.signal);
   terminal.makeRaw();
   if (!request.foreground) engineRelay.leave(scope);
+  const passOn = (signal: number): void => relay.kill(signal);
+  const starting = request.foreground ? interruption.passOnWhileStarting(passOn) : undefined;
   await shim.task.start({ id, execId }, { signal: interruption.signal });
+  starting?.started();
   if (request.pidFile !== undefined) await writePidFile(os, request.pidFile, relay.pid);
   if (!request.foreground) {
     scope.handOver();
     return 0;
   }
-  interruption.passOnTo((signal) => relay.kill(signal));
+  interruption.passOnTo(passOn);
   const status = shellStatus(await raceAbort(relay.exited, interruption.signal));
   terminal.restore();
   await tellLostMachine(context, request.container.id, status);

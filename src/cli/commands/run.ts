@@ -27,7 +27,10 @@ export async function run(context: VerbContext, { args, flags }: Invocation<"run
   await timeline.ask(shim);
   terminal.makeRaw();
   if (!request.foreground) created.engineRelay.leave(scope);
+  const passOn = (signal: number): void => relay.kill(signal);
+  const starting = request.foreground ? interruption.passOnWhileStarting(passOn) : undefined;
   await shim.task.start({ id }, { signal: interruption.signal });
+  starting?.started();
   timeline.mark("running");
   if (request.pidFile !== undefined) await writePidFile(os, request.pidFile, relay.pid);
   if (!request.foreground) {
@@ -36,7 +39,7 @@ export async function run(context: VerbContext, { args, flags }: Invocation<"run
     return 0;
   }
   log.debug("the program runs", { container: id, relay: relay.pid });
-  interruption.passOnTo((signal) => relay.kill(signal));
+  interruption.passOnTo(passOn);
   const status = shellStatus(await raceAbort(relay.exited, interruption.signal));
   log.debug("the program has ended", { container: id, status });
   terminal.restore();
