@@ -89,6 +89,8 @@ export interface HypervisorConfig {
   readonly memoryMiB: number;
   readonly maxMemoryMiB: number;
   readonly memorySlots: number;
+  /** Somebody has said how many. */
+  readonly memorySlotsGiven: boolean;
   readonly memoryOffsetMiB: number;
   readonly memory: MemoryConfig;
   readonly block: BlockConfig;

@@ -117,6 +117,7 @@ function hypervisorConfig(
     memoryMiB: values.default_memory,
     maxMemoryMiB: values.default_maxmemory,
     memorySlots: values.memory_slots,
+    memorySlotsGiven: settings.has(`hypervisor.${table}`, "memory_slots"),
     memoryOffsetMiB: values.memory_offset,
     memory: memoryConfig(values, settings.get(`hypervisor.${table}`, "enable_swap")?.value === false),
     block: blockConfig(values),

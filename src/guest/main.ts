@@ -93,6 +93,7 @@ function giveUp(log: Logger, error: unknown): void {
 function finishBoot(agent: Agent): void {
   const { log, modules, bootMarks } = agent;
   try {
+    prepareForChildren();
     finishMachine(modules);
     prepareHierarchy(agent);
     bootMarks.mark("container file systems");
@@ -139,6 +140,7 @@ async function runProcess(channelFd: number): Promise<void> {
     pipeSizeBytes: defaultPipeSizeBytes,
     missingController: "tell",
   };
+  prepareForChildren();
   prepareHierarchy(agent);
   begin(agent, sessions);
   // The other end belongs to one host, which is gone then.
@@ -150,12 +152,16 @@ async function runProcess(channelFd: number): Promise<void> {
 function begin(agent: Agent, sessions: Sessions): void {
   const { log } = agent;
   onUncaught((error, origin) => log.error("internal error", { origin, error: describeFailure(error) }));
+  limitMemory(mostMemoryBytes, leastMemoryBytes);
+  sessions.serve(agentPort, agentPortHandler(agentServices(agent), log));
+}
+
+/** Before the first child is born. */
+function prepareForChildren(): void {
   startReaper();
   raiseDescriptorLimit();
-  limitMemory(mostMemoryBytes, leastMemoryBytes);
   // Its forks carry its memory into containers until they execute something else: nobody there may look at it.
   prctl(PR_SET_DUMPABLE, 0);
-  sessions.serve(agentPort, agentPortHandler(agentServices(agent), log));
 }
 
 function prepareHierarchy({ hierarchy, log }: Agent): void {

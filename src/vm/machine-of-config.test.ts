@@ -86,7 +86,7 @@ describe("QEMU's command line", () => {
       "-bios qboot.rom",
       "-kernel /opt/kumite/vmlinux",
       "-initrd /opt/kumite/initrd.img",
-      "-append console=ttyS0 cryptomgr.notests swiotlb=noforce tsc_early_khz=2600000 noreplace-smp nolapic_timer no_timer_check initcall_blacklist=trace_eval_init,tracer_init_tracefs,ftrace_check_for_weak_functions,crypto_kdf108_init rodata=off lpj=26000000 iommu=off quiet panic=-1 nr_cpus=4",
+      "-append console=ttyS0 cryptomgr.notests swiotlb=noforce tsc_early_khz=2600000 noreplace-smp nolapic_timer no_timer_check initcall_blacklist=trace_eval_init,tracer_init_tracefs,ftrace_check_for_weak_functions,crypto_kdf108_init rodata=off init_on_alloc=0 nf_conntrack.hashsize=8192 lpj=26000000 iommu=off quiet panic=-1 nr_cpus=4",
       "-chardev socket,id=monitor,fd=3",
       "-mon chardev=monitor,mode=control",
       "-chardev socket,id=console,fd=5",
@@ -144,6 +144,15 @@ describe("QEMU's command line", () => {
     assert.equal(places({ enable_virtio_mem: true }, false), 4);
     assert.equal(places({ enable_guest_swap: true }, false), 4);
     assert.deepEqual([places({ pcie_root_port: 2 }, true), places({ pcie_root_port: 2 }, false)], [3, 3]);
+  });
+
+  it("has places for memory as the configuration says, and few where it says nothing and nobody joins the machine", () => {
+    const slots = (qemu: object, takesDevices: boolean) =>
+      /slots=(\d+)/.exec(linesOf({ ...qemu }, { request: { takesDevices } }).join(" "))?.[1];
+    assert.deepEqual([slots({}, true), slots({}, false)], ["10", "4"]);
+    assert.deepEqual([slots({ memory_slots: 0 }, false), slots({ memory_slots: 7 }, false)], ["10", "7"]);
+    assert.deepEqual([slots({ enable_virtio_mem: true }, true), slots({ enable_virtio_mem: true }, false)], ["1", "1"]);
+    assert.equal(slots({ enable_virtio_mem: true, memory_slots: 3 }, true), "3");
   });
 
   it("of a file from 2018: pc, an initrd, 9p", () => {
@@ -281,7 +290,7 @@ describe("QEMU's command line", () => {
       "-object memory-backend-memfd,id=ram,size=2048M,share=on",
       "-bios qboot.rom",
       "-kernel /opt/kumite/vmlinux",
-      "-append console=ttyS0 cryptomgr.notests swiotlb=noforce tsc_early_khz=2600000 noreplace-smp no_timer_check initcall_blacklist=trace_eval_init,tracer_init_tracefs,ftrace_check_for_weak_functions,crypto_kdf108_init rodata=off lpj=26000000 iommu=off root=/dev/vda1 ro rootfstype=erofs quiet panic=-1 nr_cpus=1 systemd.show_status=false net.ifnames=0 systemd.unit=kata-containers.target systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket",
+      "-append console=ttyS0 cryptomgr.notests swiotlb=noforce tsc_early_khz=2600000 noreplace-smp no_timer_check initcall_blacklist=trace_eval_init,tracer_init_tracefs,ftrace_check_for_weak_functions,crypto_kdf108_init rodata=off init_on_alloc=0 nf_conntrack.hashsize=8192 lpj=26000000 iommu=off root=/dev/vda1 ro rootfstype=erofs quiet panic=-1 nr_cpus=1 systemd.show_status=false net.ifnames=0 systemd.unit=kata-containers.target systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket",
       "-chardev socket,id=monitor,fd=3",
       "-mon chardev=monitor,mode=control",
       "-chardev socket,id=console,fd=5",

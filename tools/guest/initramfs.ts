@@ -11,7 +11,10 @@ export interface InitramfsContent {
   readonly moduleFiles: ReadonlyMap<string, string>;
 }
 
-/** Uncompressed: under emulation the guest copies faster than it decompresses. */
+/**
+ * Uncompressed: under emulation the guest copies faster than it decompresses. A kernel without modules has no index: looking
+ * for what it tells would be a tenth of what the agent does before it answers.
+ */
 export async function initramfs(content: InitramfsContent): Promise<Uint8Array> {
   const modules = await Promise.all(
     Object.entries(content.index.modules).map(async ([name, { file }]): Promise<CpioEntry> => {
@@ -20,12 +23,17 @@ export async function initramfs(content: InitramfsContent): Promise<Uint8Array> 
       return { kind: "file", path: file.slice(1), mode: 0o644, content: await readFile(source) };
     }),
   );
+  const index = modules.length === 0 ? [] : [indexEntry(content.index)];
   return cpioArchive([
     ...skeleton,
     { kind: "file", path: "init", mode: 0o755, content: await readFile(content.init) },
-    { kind: "file", path: moduleIndexPath.slice(1), mode: 0o644, content: Buffer.from(JSON.stringify(content.index)) },
+    ...index,
     ...modules,
   ]);
+}
+
+function indexEntry(index: ModuleIndex): CpioEntry {
+  return { kind: "file", path: moduleIndexPath.slice(1), mode: 0o644, content: Buffer.from(JSON.stringify(index)) };
 }
 
 const directory = (path: string, mode = 0o755): CpioEntry => ({ kind: "directory", path, mode });

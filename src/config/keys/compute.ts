@@ -23,10 +23,14 @@ export const computeKeys = {
     "1.0.0",
     { unit: "MiB", default: 2048, annotation: hypervisor("default_memory") },
   ),
-  memory_slots: count("How often memory can be added; 0 means 10.", "1.3.0", {
-    default: 10,
-    annotation: hypervisor("memory_slots"),
-  }),
+  memory_slots: count(
+    "How often memory can be added; 0 means 10. Where nothing is said, a machine for one container alone has 4 such places.",
+    "1.3.0",
+    {
+      default: 10,
+      annotation: hypervisor("memory_slots"),
+    },
+  ),
   default_maxmemory: count("Memory that a machine can get at most; 0: as much as the host has.", "2.5.0", {
     unit: "MiB",
     max: exactMax,

@@ -1,30 +1,34 @@
-/** The kernel's file systems as the agent and containers need them; the same places in a machine and on a host. */
-import { mountFileSystem } from "../../sys/linux/detached-mount.ts";
+/**
+ * The kernel's file systems as the agent and containers need them; the same places in a machine and on a host.
+ * One call for each: what containers ask for is read word by word, with code that a boot can do without.
+ */
+import { ENOENT } from "../../sys/linux/check.ts";
 import { makedev } from "../../sys/linux/device.ts";
 import { mkdir, mknod, symlink } from "../../sys/linux/directory.ts";
-import { closeQuietly } from "../../sys/linux/file.ts";
-import { attachMount } from "../../sys/linux/mount.ts";
-import { S_IFCHR, statIfExists } from "../../sys/linux/stat.ts";
+import { mount, tryMount } from "../../sys/linux/mount.ts";
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID } from "../../sys/linux/mount-flags.ts";
+import { S_IFCHR } from "../../sys/linux/stat.ts";
 import { cgroupRoot } from "../cgroup/hierarchy.ts";
-import { readMountOptions } from "../spec/mount-options.ts";
 
 interface FileSystem {
   readonly type: string;
   readonly path: string;
-  readonly options: readonly string[];
+  readonly flags: number;
+  /** The file system's own options; default none. */
+  readonly data?: string;
 }
 
 const before: readonly FileSystem[] = [
-  { type: "proc", path: "/proc", options: ["nosuid", "nodev", "noexec"] },
-  { type: "sysfs", path: "/sys", options: ["nosuid", "nodev", "noexec"] },
+  { type: "proc", path: "/proc", flags: MS_NOSUID | MS_NODEV | MS_NOEXEC },
+  { type: "sysfs", path: "/sys", flags: MS_NOSUID | MS_NODEV | MS_NOEXEC },
 ];
-const kernelDevices: FileSystem = { type: "devtmpfs", path: "/dev", options: ["nosuid", "mode=755"] };
-const ownDevices: FileSystem = { type: "tmpfs", path: "/dev", options: ["nosuid", "noexec", "mode=755"] };
+const kernelDevices: FileSystem = { type: "devtmpfs", path: "/dev", flags: MS_NOSUID, data: "mode=755" };
+const ownDevices: FileSystem = { type: "tmpfs", path: "/dev", flags: MS_NOSUID | MS_NOEXEC, data: "mode=755" };
 const after: readonly FileSystem[] = [
-  { type: "devpts", path: "/dev/pts", options: ["nosuid", "noexec", "mode=620", "ptmxmode=666", "gid=5"] },
-  { type: "tmpfs", path: "/dev/shm", options: ["nosuid", "nodev", "mode=1777"] },
-  { type: "tmpfs", path: "/run", options: ["nosuid", "nodev", "mode=755"] },
-  { type: "cgroup2", path: cgroupRoot, options: ["nosuid", "nodev", "noexec"] },
+  { type: "devpts", path: "/dev/pts", flags: MS_NOSUID | MS_NOEXEC, data: "mode=620,ptmxmode=666,gid=5" },
+  { type: "tmpfs", path: "/dev/shm", flags: MS_NOSUID | MS_NODEV, data: "mode=1777" },
+  { type: "tmpfs", path: "/run", flags: MS_NOSUID | MS_NODEV, data: "mode=755" },
+  { type: "cgroup2", path: cgroupRoot, flags: MS_NOSUID | MS_NODEV | MS_NOEXEC },
 ];
 
 /** What a machine's kernel offers, with every device it has. */
@@ -54,14 +58,9 @@ const harmless: readonly (readonly [name: string, minor: number])[] = [
   ["urandom", 9],
 ];
 
-function mountOne({ type, path, options }: FileSystem): void {
-  // Looked for first: an error costs more than all the rest of a mount, and most images have them all.
-  if (statIfExists(path) === undefined) mkdir(path, 0o755);
-  const { attributes, parameters } = readMountOptions(options);
-  const mount = mountFileSystem(type, type, parameters, attributes.set);
-  try {
-    attachMount(mount, path);
-  } finally {
-    closeQuietly(mount);
-  }
+/** Most images have the directories. */
+function mountOne({ type, path, flags, data = "" }: FileSystem): void {
+  if (tryMount(type, path, type, flags, data) !== ENOENT) return;
+  mkdir(path, 0o755);
+  mount(type, path, type, flags, data);
 }

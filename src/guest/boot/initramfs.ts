@@ -6,7 +6,6 @@
 import { rmdir, unlink } from "../../sys/linux/directory.ts";
 import { fileSystemType, RAMFS_MAGIC, TMPFS_MAGIC } from "../../sys/linux/mount.ts";
 import { isSystemError } from "../../util/errors.ts";
-import { moduleIndexPath } from "../modules/index-format.ts";
 
 /** An agent that runs from a disk or in somebody's namespaces must remove nothing. */
 export function isInitramfs(): boolean {
@@ -19,9 +18,9 @@ export function removeConsole(): void {
   gone(() => unlink("/dev/console"));
 }
 
-/** All but the directories that are mounted over. What runs keeps its file without a name. */
+/** All but the directories that are mounted over, and modules, which are taken before. What runs keeps its file without a name. */
 export function emptyInitramfs(): void {
-  for (const path of ["/init", moduleIndexPath]) gone(() => unlink(path));
+  gone(() => unlink("/init"));
   for (const path of ["/lib/modules", "/lib"]) gone(() => rmdir(path));
 }
 

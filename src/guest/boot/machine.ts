@@ -30,6 +30,7 @@ export function loadDrivers(): ModuleLoader {
 /** What only containers need. */
 export function finishMachine(modules: ModuleLoader): void {
   mountForContainers();
+  if (modules instanceof IndexedModules) loadUnasked(modules);
   if (isInitramfs()) {
     if (modules instanceof IndexedModules) modules.takeFiles();
     emptyInitramfs();
@@ -37,10 +38,14 @@ export function finishMachine(modules: ModuleLoader): void {
   bringUpLoopback();
 }
 
-/** The way to the devices of this board, the one to the host, and what nothing would ask for later. */
+/** The way to the devices of this board, and the one to the host. */
 function loadForDevices(modules: IndexedModules): void {
   modules.need(namesIn("/sys/bus/pci/devices").length > 0 ? "virtio_pci" : "virtio_mmio");
   modules.loadEarly();
+}
+
+/** What nothing would ask for later. */
+function loadUnasked(modules: IndexedModules): void {
   if (namesIn(panicDevice).length > 0) modules.need("pvpanic_mmio");
   for (const name of namesIn(virtioDevices)) {
     const type = Number(readFileText(`${virtioDevices}/${name}/device`));

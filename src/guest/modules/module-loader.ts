@@ -40,14 +40,8 @@ export class IndexedModules implements ModuleLoader {
 
   /** @throws KumiteError `install/incomplete` for an index that is not for this kernel; `undefined` without an index */
   static fromImage(): IndexedModules | undefined {
-    let text: string;
-    try {
-      text = readFileText(moduleIndexPath, maxIndexBytes);
-    } catch (error) {
-      if (isSystemError(error, "ENOENT")) return undefined;
-      throw error;
-    }
-    const index = parseJson(text);
+    if (statIfExists(moduleIndexPath) === undefined) return undefined;
+    const index = parseJson(readFileText(moduleIndexPath, maxIndexBytes));
     if (!isIndex(index)) throw incomplete("is not a module index of version 1");
     const { release } = uname();
     if (index.release !== release) throw incomplete(`is for kernel ${index.release}, but ${release} is running`);
@@ -65,6 +59,7 @@ export class IndexedModules implements ModuleLoader {
       if (!this.#loaded.has(name)) this.#taken.set(name, open(file, O_RDONLY | O_CLOEXEC));
       unlink(file);
     }
+    unlink(moduleIndexPath);
   }
 
   need(name: string): void {

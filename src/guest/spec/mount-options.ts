@@ -147,8 +147,8 @@ function apply(draft: Draft, word: string): void {
   // A value makes a word the file system's own: `ro=1` is not `ro`.
   if (meaning === undefined || (equals >= 0 && meaning.kind !== "extension")) {
     // Other runtimes hand all words on as one text, in which the kernel sees several; overlay escapes what is none.
-    for (const part of word.split(/(?<!\\),/))
-      if (part !== "") draft.parameters.push(parameter(part, part.indexOf("=")));
+    const parts = word.includes("\\") ? word.split(/(?<!\\),/) : word.split(",");
+    for (const part of parts) if (part !== "") draft.parameters.push(parameter(part, part.indexOf("=")));
     return;
   }
   switch (meaning.kind) {

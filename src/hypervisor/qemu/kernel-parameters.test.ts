@@ -27,6 +27,8 @@ describe("the kernel's parameters", () => {
       "no_timer_check",
       "initcall_blacklist=trace_eval_init,tracer_init_tracefs,ftrace_check_for_weak_functions,crypto_kdf108_init",
       "rodata=off",
+      "init_on_alloc=0",
+      "nf_conntrack.hashsize=8192",
       "lpj=26000000",
       "iommu=off",
       "quiet",
@@ -102,6 +104,6 @@ describe("the kernel's parameters", () => {
 
   it("have the short cuts that an emulator justifies nowhere else", () => {
     const parameters = kernelParameters(virtual).join(" ");
-    assert.doesNotMatch(parameters, /rodata|initcall_blacklist|nolapic_timer|tsc_early_khz|lpj|mitigations/);
+    assert.doesNotMatch(parameters, /rodata|init_on_alloc|conntrack|initcall_blacklist|nolapic_timer|tsc_early_khz|lpj|mitigations/);
   });
 });

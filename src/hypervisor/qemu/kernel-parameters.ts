@@ -63,6 +63,11 @@ function emulatedOnly({ tscKhz, machineType }: KernelParameterOptions): string[]
     // Making the kernel's memory read-only ends with a walk over every page table that looks for writable code: a third
     // of what is left of the boot. It hardens a guest that an emulator, which QEMU calls no security boundary, runs.
     "rodata=off",
+    // For the same reason: each piece of memory that the kernel takes would be cleared, four KiB for every path of a call.
+    "init_on_alloc=0",
+    // A kernel with its firewall built in makes a table by the size of the memory, and walks all of it a second after its
+    // start: three million instructions. With this the table takes as many connections, and chains are longer.
+    "nf_conntrack.hashsize=8192",
     // Otherwise each further processor is calibrated when it comes up, by loops that are emulated: half a second.
     ...(tscKhz === undefined ? [] : [`lpj=${tscKhz * loopsPerKhz}`]),
   ];

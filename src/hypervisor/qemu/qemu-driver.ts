@@ -214,13 +214,22 @@ async function startQemu(
     // Locking memory takes a capability. By 9p it acts on the host's files itself: without these it could not give one to
     // another user, nor read all.
     noCapabilities: spec.memoryLocked !== true && !machine.devices.some(({ kind }) => kind === "9p"),
-    // An emulator touches a little of much: whole huge pages of it cost three MiB more, and make nothing faster.
-    smallPages: machine.accelerator === "tcg",
+    smallPages: wantsSmallPages(machine),
     ...(user.kind === "own" ? { ownUser: { group: user.group } } : {}),
   };
   const qemu = await Program.start(os, context, "qemu", request, saying(context, "qemu"));
   scope.add("qemu", () => qemu.kill());
   return qemu;
+}
+
+/**
+ * An emulator that goes on from a state touches a little of much: whole huge pages cost three MiB more. One that boots
+ * fills most of them with code that it translates, and is spared a fifth of its page faults; but memory that a guest has
+ * to itself would be taken in huge pages too.
+ */
+function wantsSmallPages({ accelerator, boot, memory }: QemuMachine): boolean {
+  const { kind = "ram" } = memory.backing ?? {};
+  return accelerator === "tcg" && (boot.kind === "incoming" || kind === "ram");
 }
 
 /** What a program warns of is nothing to bother anybody with while everything works; what it dies of is in the error. */

@@ -23,7 +23,8 @@ const maxRequestLength = 64;
 const maxPort = 0xffff_ffff;
 
 export class PortAcceptor {
-  readonly #handlers = new Map<number, PortHandler>();
+  /** By the digits that ask for the port: nothing has to be read as a number. */
+  readonly #handlers = new Map<string, PortHandler>();
   readonly #handshakeTimeoutMs: number;
 
   constructor({ handshakeTimeoutMs = 10_000 }: PortAcceptorOptions = {}) {
@@ -38,10 +39,11 @@ export class PortAcceptor {
     if (!Number.isInteger(port) || port < 1 || port > maxPort) {
       throw new KumiteError("usage/invalid", `${port} is not a port`);
     }
-    if (this.#handlers.has(port)) throw new KumiteError("usage/invalid", `port ${port} is in use`);
-    this.#handlers.set(port, handler);
+    const digits = String(port);
+    if (this.#handlers.has(digits)) throw new KumiteError("usage/invalid", `port ${port} is in use`);
+    this.#handlers.set(digits, handler);
     return () => {
-      if (this.#handlers.get(port) === handler) this.#handlers.delete(port);
+      if (this.#handlers.get(digits) === handler) this.#handlers.delete(digits);
     };
   }
 
@@ -69,10 +71,10 @@ export class PortAcceptor {
     const greet = async (signal: AbortSignal): Promise<void> => {
       const reader = new ByteReader(stream);
       const line = await reader.readLine(maxRequestLength, signal);
-      const port = portOf(line);
-      const handler = port === undefined ? undefined : this.#handlers.get(port);
+      const port = portIn(line);
+      const handler = this.#handlers.get(port);
       if (handler === undefined) {
-        await stream.write(encodeUtf8(port === undefined ? "ERROR bad request\n" : `ERROR no listener on ${port}\n`));
+        await stream.write(encodeUtf8(isPort(port) ? `ERROR no listener on ${port}\n` : "ERROR bad request\n"));
         stream.close();
         return;
       }
@@ -98,10 +100,14 @@ export class PortAcceptor {
   }
 }
 
-/** `undefined` for a line of another form. */
-function portOf(line: string | undefined): number | undefined {
-  const digits = /^CONNECT (\d{1,10})\r?$/.exec(line ?? "")?.[1];
-  if (digits === undefined) return undefined;
-  const port = Number(digits);
-  return port <= maxPort ? port : undefined;
+const verb = "CONNECT ";
+
+/** What a line asks for; empty for a line of another form. */
+function portIn(line = ""): string {
+  if (!line.startsWith(verb)) return "";
+  return line.slice(verb.length, line.endsWith("\r") ? -1 : undefined);
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,10}$/.test(text) && Number(text) <= maxPort;
 }

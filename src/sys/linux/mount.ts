@@ -1,6 +1,6 @@
 /** Mounts: mount(2) and its successors. What option words mean is in mount-flags.ts. */
 import * as native from "kumite:native";
-import { check, type Path } from "./check.ts";
+import { check, ENOENT, type Path } from "./check.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE } from "./open-flags.ts";
 
 export const MNT_DETACH = 2;
@@ -21,6 +21,12 @@ export function mount(
   data: string | null,
 ): void {
   check(native.mount(source, target, type, flags, data), "mount", target);
+}
+
+/** As `mount`, but a target that is not there is an answer: `ENOENT`, else 0. */
+export function tryMount(source: Path, target: Path, type: string, flags: number, data: string): number {
+  const result = native.mount(source, target, type, flags, data);
+  return result === ENOENT ? result : check(result, "mount", target);
 }
 
 export function umount2(target: Path, flags: number): void {
