@@ -76,7 +76,7 @@ function common(config: Config, shape: MachineShape, { shared, ...setting }: Clo
     case "directory":
     case "layers":
       // What its container brings is there from the start.
-      return { ...setting, sharedDirectories: [cloneShare(shared)], takesDevices: false };
+      return { ...setting, sharedDirectories: [cloneShare(shared)], takesDevices: false, smallState: true };
     case "disks": {
       const { vcpus, memoryMiB } = hypervisorConfigOf(config);
       // As one that boots, is saved and is restored, whose requests say no more.

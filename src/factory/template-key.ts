@@ -6,11 +6,12 @@ import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { Os } from "../sys/os.ts";
 import { sha256Hex } from "../util/sha256.ts";
 import { ownFirmware } from "../vm/own-firmware.ts";
+import { hasOwnKernel } from "../vm/vm-spec.ts";
 import { fileHashes, identityOf } from "./file-hash.ts";
 import type { MachineShape } from "./template-store.ts";
 
 /** Changes with what a template has to be like, so that one of another version of this program is none. */
-const version = 4;
+const version = 5;
 const keyLength = 16;
 
 /**
@@ -34,7 +35,10 @@ export async function templateKey(os: Os, config: Config, shape: MachineShape, s
   const content = Object.fromEntries(names.map((name, index) => [name, hashes[index]]));
   const { path: _agentPath, ...agentWay } = agent;
   const upperMiB = shape === "directory" ? 0 : runtime.rootfsImages.upperMiB;
-  const parts = { version, scope, shape, upperMiB, hypervisor: config.hypervisor, content, machine, agent: agentWay };
+  // Decides what its devices are.
+  const ownKernel = hasOwnKernel(config);
+  const { hypervisor } = config;
+  const parts = { version, scope, shape, upperMiB, hypervisor, content, ownKernel, machine, agent: agentWay };
   return sha256Hex(JSON.stringify(parts)).slice(0, keyLength);
 }
 

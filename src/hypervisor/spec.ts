@@ -36,6 +36,8 @@ export interface VmSpec {
   readonly reclaimsFreeMemory?: boolean;
   /** An IOMMU for the guest's devices; default false. */
   readonly iommu?: boolean;
+  /** The guest's drivers know virtio as before version 1, of which less has to be saved; default false. */
+  readonly legacyDevices?: boolean;
   /** Nothing runs before it is told to; default false. */
   readonly startsPaused?: boolean;
   /**

@@ -146,6 +146,13 @@ describe("QEMU's command line", () => {
     assert.deepEqual([places({ pcie_root_port: 2 }, true), places({ pcie_root_port: 2 }, false)], [3, 3]);
   });
 
+  it("has devices with little state where it is saved, unless the drivers of its kernel are not known", () => {
+    const dialect = (qemu: object, smallState: boolean) =>
+      linesOf({ ...qemu }, { request: { smallState } }).filter((line) => line.includes("disable-modern=on")).length;
+    assert.deepEqual([dialect({}, false), dialect({}, true), dialect({ kernel: "/their/vmlinux" }, true)], [0, 2, 0]);
+    assert.equal(dialect({ enable_iommu: true, enable_iommu_platform: true }, true), 0);
+  });
+
   it("has places for memory as the configuration says, and few where it says nothing and nobody joins the machine", () => {
     const slots = (qemu: object, takesDevices: boolean) =>
       /slots=(\d+)/.exec(linesOf({ ...qemu }, { request: { takesDevices } }).join(" "))?.[1];

@@ -19,6 +19,10 @@ export interface VmRequest
    * such places only where the configuration asks for them: each costs an emulated boot a hundredth. Default true.
    */
   readonly takesDevices?: boolean;
+  /**
+   * It is saved, or goes on from what was: its devices have little state where the guest's drivers are ours. Default false.
+   */
+  readonly smallState?: boolean;
   /** The guest may need drivers that few machines need: it gets the larger of our images. Default false. */
   readonly rareDrivers?: boolean;
   /** Added to those of the configuration. */
@@ -56,12 +60,14 @@ export function specOf(config: Config, request: VmRequest, capabilities: DriverC
     disks = [],
     rareDrivers = false,
     takesDevices = true,
+    smallState = false,
     ...rest
   } = request;
   const machine = hypervisorConfigOf(config);
   return {
     ...sizeOf(machine, size, capabilities, memorySlotsOf(machine, takesDevices)),
     ...(capabilities.ownKernel ? hardwareOf(machine) : {}),
+    ...(smallState && hasOwnKernel(config) ? { legacyDevices: true } : {}),
     ...(takesDevices || asksForPlaces(machine) ? {} : { hotplugPorts: { bridges: 0, rootPorts: 0 } }),
     guest: guestOf(config, machine, rareDrivers),
     // The user's come last, so that they win.
@@ -142,6 +148,12 @@ function guestOf({ agent }: Config, machine: HypervisorConfig, rareDrivers: bool
     ...files,
     image: { path: image, fileSystem: rootfsType, bus, ...(verity === undefined ? {} : { verity }) },
   };
+}
+
+/** Built with this program, from either source: what drivers it has is known. */
+export function hasOwnKernel(config: Config): boolean {
+  const { kernel } = hypervisorConfigOf(config);
+  return ["vmlinux", "vmlinux-debian"].some((name) => kernel === `${config.installRoot}/${name}`);
 }
 
 /** Ours has a larger one beside it; somebody else's is what it is. */

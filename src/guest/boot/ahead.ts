@@ -4,6 +4,7 @@
  */
 import { mountFileSystem } from "../../sys/linux/detached-mount.ts";
 import { sync } from "../../sys/linux/machine.ts";
+import { takeOwnPages } from "../../sys/linux/own-pages.ts";
 import { messageOf } from "../../util/errors.ts";
 import type { Agent } from "../agent.ts";
 import { deviceLimits } from "../cgroup/device-filter.ts";
@@ -24,6 +25,7 @@ export async function workAhead(agent: Agent, { ahead, aheadDisk }: Wish): Promi
     sandbox.makeNamespaces();
     deviceFilters.prepare(deviceLimits(readDeviceRules(new Fields(usualResources, "linux.resources"))));
     if (aheadDisk !== undefined) await openDisk(agent, aheadDisk);
+    takeOwnPages();
   } catch (error) {
     log.warn("something could not be done ahead", { error: messageOf(error) });
   }

@@ -104,6 +104,9 @@ describe("the kernel's parameters", () => {
 
   it("have the short cuts that an emulator justifies nowhere else", () => {
     const parameters = kernelParameters(virtual).join(" ");
-    assert.doesNotMatch(parameters, /rodata|init_on_alloc|conntrack|initcall_blacklist|nolapic_timer|tsc_early_khz|lpj|mitigations/);
+    assert.doesNotMatch(
+      parameters,
+      /rodata|init_on_alloc|conntrack|initcall_blacklist|nolapic_timer|tsc_early_khz|lpj|mitigations/,
+    );
   });
 });

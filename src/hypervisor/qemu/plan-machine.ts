@@ -77,7 +77,8 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
     },
     boot: facts.boot,
     ...(firmware === undefined ? {} : { firmware }),
-    legacyOnly: facts.nested && facts.accelerator === "kvm" && options.nestingChecks !== false,
+    legacyOnly:
+      spec.legacyDevices === true || (facts.nested && facts.accelerator === "kvm" && options.nestingChecks !== false),
     throughIommu: options.throughIommu === true,
     pausesOnPanic: options.memoryDump !== undefined,
     monitor: qemuFd.monitor,

@@ -52,6 +52,7 @@ declare module "kumite:native" {
   function chroot(path: Path): number;
   function getcwd(buffer: Bytes, offset: number, length: number): number;
   function memfd_create(name: string, flags: number): number;
+  function madvise(address: Integer, length: Integer, advice: number): number;
   function sync(): number;
   function syncfs(fd: number): number;
   function splice(

@@ -98,6 +98,7 @@ static const struct shape calls[] = {
     CALL(chroot, T),
     CALL(getcwd, R),
     CALL(memfd_create, T, I),
+    CALL(madvise, I, I, I),
     CALL(sync),
     CALL(syncfs, I),
     CALL(splice, I, SN(8), I, SN(8), I, I),
