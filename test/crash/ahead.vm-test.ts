@@ -8,11 +8,13 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
+import { shell } from "../support/bundle.ts";
 import { execute, type Finished, succeed } from "../support/command.ts";
 import { eventually, within } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testInstallRoot } from "../support/node-os.ts";
 import { testQemuFlags } from "../support/qemu.ts";
+import { sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 import { cutsOf, runWithCut, type Scene, titleOf } from "./cuts.ts";
 import type { Gate } from "./gate.ts";
@@ -84,7 +86,9 @@ describe("what is made ahead", onlyKumite, () => {
     if (!full) process.stdout.write(`crash walk of what is made ahead: the sample of KUMITE_TEST_SEED=${seed}\n`);
   });
   after(() => place[Symbol.asyncDispose]());
-  guardAgainstLeftOvers(() => ({ directories: [store, "/run/kumite-cache"] }));
+  guardAgainstLeftOvers(() => ({
+    directories: [store, place.root, path.join(place.directory, "uppers"), "/run/kumite-cache"],
+  }));
 
   function configured(...factory: string[]): (...words: string[]) => string[] {
     const file = place.path("configuration.toml");
@@ -111,33 +115,94 @@ describe("what is made ahead", onlyKumite, () => {
     });
   });
 
-  it("as a machine of the cache is gone with the factory, whoever is killed while it is made", async (test) => {
-    const argv = configured("vm_cache_number = 1", `vm_cache_endpoint = "${place.directory}/cache.sock"`);
-    const status = async () => {
-      const { stdout } = await succeed(argv("status", "--json"));
-      return (JSON.parse(stdout) as { cache?: { machines: unknown[] } }).cache;
-    };
-    const ready = () =>
-      eventually("a machine, or no server", async () => {
-        const cache = await status();
+  const cached = () => ["vm_cache_number = 1", `vm_cache_endpoint = "${place.directory}/cache.sock"`];
+  type Argv = ReturnType<typeof configured>;
+
+  async function cacheOf(argv: Argv) {
+    const { stdout } = await succeed(argv("status", "--json"));
+    return (JSON.parse(stdout) as { cache?: { machines: unknown[] } }).cache;
+  }
+
+  const ready = (argv: Argv) =>
+    eventually(
+      "a machine, or no server",
+      async () => {
+        const cache = await cacheOf(argv);
         return cache === undefined || cache.machines.length > 0 ? true : undefined;
-      });
+      },
+      programTimeoutMs,
+    );
+
+  /** The cache fills; what it is over may be made for it. */
+  async function walkOfCache(test: TestContext, argv: Argv, names: readonly RegExp[]): Promise<void> {
     const scene: Scene = {
       directory: "/run/kumite-cache",
       argv: () => argv("init"),
-      names: [/^kumite-cache/, /^kumite-shim/, /^qemu-system[^ ]*/, /^virtiofsd/],
+      names: [/^kumite-cache/, /^kumite-shim/, /^qemu-system[^ ]*/, ...names],
       settled: async (gate) => {
         await within("the verb", programTimeoutMs, gate.exited);
-        await ready();
+        await ready(argv);
       },
     };
     await walk(test, scene, 1, async () => {
       // One whose machine was killed has made another; one that was killed is followed by another.
-      if ((await status()) === undefined) await succeed(argv("init"));
-      await ready();
-      assert.equal((await status())?.machines.length, 1);
+      if ((await cacheOf(argv)) === undefined) await succeed(argv("init"));
+      await ready(argv);
+      assert.equal((await cacheOf(argv))?.machines.length, 1);
       await succeed(argv("destroy"));
       assert.ok(!existsSync("/run/kumite-cache"));
+    });
+  }
+
+  it("as a machine of the cache is gone with the factory, whoever is killed while it is made", async (test) => {
+    await walkOfCache(test, configured(...cached()), [/^virtiofsd/]);
+  });
+
+  it("as a machine of the cache over a template leaves no disk either, whoever is killed while both are made", async (test) => {
+    const lines = [
+      "enable_template = true",
+      // Where its writes are moments too.
+      'template_path = "/run/kumite-cache/templates"',
+      "[runtime]",
+      'rootfs_writes = "guest"',
+      `rootfs_upper_directory = "${place.directory}/uppers"`,
+    ];
+    await walkOfCache(test, configured(...cached(), ...lines), [/^kumite-template/, /^kumite-keeper/]);
+  });
+
+  it("as a container that takes a machine of the cache is deleted, whoever is killed while it does", async (test) => {
+    const bundle = await place.bundle(shell("while :; do sleep 1; done"));
+    const argv = configured(...cached());
+    let id = "";
+    const verb = (...words: string[]) => argv(...words).filter((word) => word !== "factory");
+    const scene: Scene = {
+      directory: place.root,
+      prepare: async () => {
+        await succeed(argv("init"));
+        await ready(argv);
+      },
+      argv: () => {
+        id = place.newId();
+        return [
+          "sh",
+          "-c",
+          'exec "$@" >/dev/null 2>&1',
+          "sh",
+          ...verb("run", "--detach", "--bundle", bundle.directory, id),
+        ];
+      },
+      names: [/^kumite(?= .*run --detach)/, /^kumite-relay/],
+      settled: async (gate) => void (await within("the verb", programTimeoutMs, gate.exited)),
+    };
+    await walk(test, scene, 1, async () => {
+      await succeed(verb("recover"));
+      await execute(verb("delete", "--force", id));
+      assert.deepEqual([...sandboxProcesses(id)], []);
+      await eventually("nothing of it", () => (existsSync(path.join(place.root, id)) ? undefined : true));
+      // It goes on serving.
+      await ready(argv);
+      assert.equal((await cacheOf(argv))?.machines.length, 1);
+      await succeed(argv("destroy"));
     });
   });
 });

@@ -29,6 +29,8 @@ export interface Cut {
 export interface Scene {
   /** Below it writes are moments. */
   readonly directory: string;
+  /** What has to be there before each run; who lives by then is not killed. */
+  readonly prepare?: () => Promise<void>;
   /** New for each run. */
   readonly argv: () => readonly string[];
   /** Programs that may die, by the name that they have in the process table. */
@@ -95,6 +97,7 @@ interface Watcher {
 const lookEveryMs = 5;
 
 async function run(scene: Scene, watcher: Watcher): Promise<void> {
+  await scene.prepare?.();
   const before = new Set(pids());
   const seen = new Map<number, Victim>();
   const living = (): Living[] => {

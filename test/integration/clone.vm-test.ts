@@ -1,10 +1,10 @@
 /** Containers in machines that go on from a template: what they share, what they must not, and when there is no clone. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Bundle, type Patch, shell } from "../support/bundle.ts";
-import { type CommandOptions, execute, type Finished, succeed } from "../support/command.ts";
+import { begin, type CommandOptions, execute, type Finished, succeed } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testQemuFlags } from "../support/qemu.ts";
@@ -94,6 +94,13 @@ rootfs_upper_directory = "${place.directory}/uppers"
     const quiet = ["sh", "-c", 'exec "$@" >/dev/null 2>"$0"', path.join(place.directory, `${id}.err`)];
     await succeed([...quiet, ...withConfig("run", "--detach", "--bundle", bundle.directory, id)]);
     return { id, log: readFileSync(path.join(place.root, id, "shim.log"), "utf8") };
+  }
+
+  /** What the shim of one said that was started and deleted. */
+  async function gone(...patches: Patch[]): Promise<{ log: string }> {
+    const { id, log } = await started(...patches);
+    await place.must(["delete", "--force", id]);
+    return { log };
   }
 
   for (const [shape, patch] of Object.entries(shapes)) {
@@ -281,6 +288,32 @@ rootfs_upper_directory = "${place.directory}/uppers"
     const second = await started(shapes.directory);
     assert.match(second.log, /the machine is a clone of template/);
     for (const name of [id, second.id]) await place.must(["delete", "--force", name]);
+    await factory("destroy");
+  });
+
+  it("boots when its template gives no machine, which is removed then with all who keep it", async () => {
+    const key = /clone of template ([0-9a-f]+)/.exec((await gone(shapes.directory)).log)?.[1] ?? "";
+    const description = path.join(store, key, "template.json");
+    const said = JSON.parse(readFileSync(description, "utf8")) as { keeper: { pid: number }; stateBytes: number };
+    const [memory, state] = [place.path("memory"), place.path("state")];
+    writeFileSync(memory, "");
+    truncateSync(memory, 256 * mib);
+    writeFileSync(state, "x".repeat(said.stateBytes));
+    const keep = 'exec -a kumite-keeper sleep 1000 3<"$0" 4<"$1"';
+    const keeper = begin(["bash", "-c", keep, memory, state]);
+    await eventually("a keeper", () =>
+      readFileSync(`/proc/${keeper.pid}/cmdline`, "utf8").startsWith("kumite-keeper") ? true : undefined,
+    );
+    const startTicks = Number(readFileSync(`/proc/${keeper.pid}/stat`, "utf8").split(") ")[1]?.split(" ")[19]);
+    const forged = { ...said, keeper: { pid: keeper.pid, startTicks }, memory: 3, state: 4 };
+    writeFileSync(description, JSON.stringify(forged));
+    assert.ok((await templateKeys()).includes(key), "it looks whole");
+    const { log } = await gone(shapes.directory);
+    assert.match(log, /the template is removed: no machine could be cloned from it/);
+    assert.match(log, /the machine boots: /);
+    assert.equal((await keeper.finished).status, 128 + 15);
+    assert.ok(!existsSync(path.dirname(description)) && !existsSync(`/proc/${said.keeper.pid}/fd/0`));
+    assert.match((await gone(shapes.directory)).log, /the machine is a clone of template/);
     await factory("destroy");
   });
 

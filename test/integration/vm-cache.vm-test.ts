@@ -1,6 +1,7 @@
 /** The VM cache: machines that are up before anybody wants them, handed out once, and gone with their server. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import net from "node:net";
 import path from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import * as grpc from "@grpc/grpc-js";
@@ -125,6 +126,25 @@ describe("the VM cache", onlyKumite, () => {
     await call(endpoint, "Quit");
     await eventually("the server is gone", () => (existsSync(`/proc/${pid}/fd/0`) ? undefined : true));
     assert.ok(!existsSync(endpoint));
+  });
+
+  it("serves others when clients end in the middle of a word, or say what is none", async () => {
+    const { pid, machines } = await served();
+    const own = "/run/kumite/s/cache";
+    const { config: file, overrides } = { config, overrides: testQemuFlags.filter((word) => word !== "--set") };
+    const take = JSON.stringify({ ask: "take", config: file, overrides });
+    const half = take.slice(0, take.length / 2);
+    const words = [half, `${half}\n`, "\n", "[]\n", '{"ask":"nothing"}\n', "\0".repeat(300_000)];
+    for (const socket of [own, endpoint]) for (const word of words) await said(socket, word);
+    const shown = await status();
+    assert.deepEqual([shown?.pid, shown?.machines], [pid, machines]);
+    // One that has got a machine and goes before it has said whose it is, and another that says it wrongly.
+    const { machine } = JSON.parse(await said(own, `${take}\n`)) as { machine: { socket: string } };
+    await said(machine.socket, '{"adopt":{"root":"/');
+    assert.match(await said(machine.socket, '{"adopt":{"root":7}}\n'), /that is no request for a machine/);
+    await ready(machines[0]?.pid);
+    const { id } = await started();
+    await place.must(["delete", "--force", id]);
   });
 
   it("hands out no machine of another configuration: the container boots, with one warning", async () => {
@@ -286,6 +306,20 @@ const layered: Patch = (spec) => {
 const imaged: Patch = (spec) => {
   spec.annotations = { "io.kumite.rootfs": "image" };
 };
+
+/** Says it, hangs up, and hears what is answered; nothing where the other side hangs up first. */
+function said(socket: string, word: string): Promise<string> {
+  return new Promise((resolve) => {
+    let heard = "";
+    const client = net.connect(socket, () => client.end(word));
+    client.setEncoding("utf8");
+    client.on("data", (text: string) => {
+      heard += text;
+    });
+    client.on("error", () => {});
+    client.on("close", () => resolve(heard));
+  });
+}
 
 /** One call of the service. */
 function call(endpoint: string, method: string): Promise<Uint8Array> {
