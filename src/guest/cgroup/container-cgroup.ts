@@ -1,5 +1,5 @@
 /** The cgroup of one container: made with its limits before anything runs in it, emptied and removed after. */
-import { chown, DT_DIR, openDirectory, readdir, rmdir } from "../../sys/linux/directory.ts";
+import { chown, DT_DIR, openDirectory, readdir, rmdir, rmdirIfPossible } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isKumiteError, isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
@@ -154,8 +154,9 @@ function childrenOf(directory: string): string[] {
     .map(({ name }) => `${directory}/${name}`);
 }
 
-/** A cgroup's files go with it. */
+/** A cgroup's files go with it. Few have others below them, which have to go first. */
 function removeTree(directory: string): void {
+  if (rmdirIfPossible(directory)) return;
   try {
     for (const child of childrenOf(directory)) removeTree(child);
     rmdir(directory);

@@ -20,7 +20,7 @@ import type { NewProcess } from "./birth.ts";
 import type { ControlSocket } from "./control-socket.ts";
 import type { ContainerHost } from "./host.ts";
 import { ContainerProcess } from "./process.ts";
-import type { SetUpHelp } from "./set-up.ts";
+import { type SetUpHelp, UnusualSetUp } from "./set-up.ts";
 
 export interface ProcessRequest {
   readonly execId: string;
@@ -62,6 +62,8 @@ export async function prepareProcess(
     born?.process.signal(SIGKILL);
     born?.control.close();
     if (pipes !== undefined) closeStreams(pipes.streams);
+    // Whoever takes its place may be the only one that a limit allows.
+    if (error instanceof UnusualSetUp) await born?.process.exited;
     throw error;
   }
 }

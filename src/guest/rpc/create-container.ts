@@ -19,10 +19,12 @@ type What = Pick<CreateRequest, "outline" | "devices" | "seccomp" | "steps" | "p
  * What the host has computed of a container of the usual kind. `undefined`: the specification has to be read, since the
  * host computes nothing or means another version, or for something that only this guest knows.
  */
-function outlined(agent: Agent, request: CreateContainerRequest, id: string): What | undefined {
-  if (request.devices.length > 0 || agent.sandbox.hookPath !== "") return undefined;
-  const outline = decodeOutline<ContainerOutline>(request.kumiteOutline);
-  if (outline === undefined) return undefined;
+function usableOutline({ sandbox }: Agent, request: CreateContainerRequest): ContainerOutline | undefined {
+  if (request.devices.length > 0 || sandbox.hookPath !== "") return undefined;
+  return decodeOutline<ContainerOutline>(request.kumiteOutline);
+}
+
+function outlined(request: CreateContainerRequest, outline: ContainerOutline, id: string): What {
   // Copies: the request's buffer is large, and the container keeps its filter.
   const seccomp = givenSeccomp(request);
   return {
@@ -39,10 +41,10 @@ function outlined(agent: Agent, request: CreateContainerRequest, id: string): Wh
 async function specified(
   agent: Agent,
   request: CreateContainerRequest,
+  document: unknown,
   id: string,
   signal: AbortSignal,
 ): Promise<What> {
-  const document = jsonDocument(request.kumiteOciJson) ?? (await messageDocument("spec", request.OCI));
   const seccomp = await readSeccomp(request, document);
   const read = withSeccomp(readContainer(document, id), seccomp);
   const plan = await readyDevices(agent, read, request.devices, signal);
@@ -80,8 +82,13 @@ export const createContainer = rpc(
       string_user: request.stringUser !== undefined,
       shared_mounts: request.sharedMounts.length > 0,
     });
+    const outline = usableOutline(agent, request);
+    const document = outline ?? jsonDocument(request.kumiteOciJson) ?? (await messageDocument("spec", request.OCI));
     await agent.sandbox.add(id, async () => {
-      const what = outlined(agent, request, id) ?? (await specified(agent, request, id, context.signal));
+      const what =
+        outline === undefined
+          ? await specified(agent, request, document, id, context.signal)
+          : outlined(request, outline, id);
       const storages = await readyStorages(agent, request.storages, context.signal);
       const sharesPids = request.sandboxPidns || agent.sandbox.sharesPids;
       const sharedPid = sharesPids ? agent.sandbox.sharedPidNamespace : undefined;

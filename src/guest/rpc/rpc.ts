@@ -1,6 +1,7 @@
 /** How one method of the agent is written down: its name, its messages and what it does. */
 import type { CallContext } from "../../protocol/ttrpc/call-context.ts";
 import { grpcCode } from "../../protocol/ttrpc/grpc-code.ts";
+import { MessageReader } from "../../protocol/ttrpc/message-reader.ts";
 import { encodeMessage, type MessageInit, type MessageType } from "../../protocol/ttrpc/service.ts";
 import type { RawMethod, TtrpcService } from "../../protocol/ttrpc/service-table.ts";
 import { TtrpcError } from "../../protocol/ttrpc/status.ts";
@@ -15,7 +16,7 @@ export interface Rpc {
 
 /** A message that arrives: only what is used of it, so that the bundle has no more. */
 interface Decoder<Request> {
-  decode(bytes: Uint8Array): Request;
+  decode(reader: MessageReader): Request;
 }
 
 export function rpc<Request, Response extends object>(
@@ -81,7 +82,7 @@ export function service(name: string, rpcs: readonly Rpc[], agent: Agent): Ttrpc
 
 function decode<Request>(type: Decoder<Request>, payload: Uint8Array, name: string): Request {
   try {
-    return type.decode(payload);
+    return type.decode(new MessageReader(payload));
   } catch (error) {
     if (isOutOfMemory(error)) throw error;
     throw new TtrpcError(grpcCode.invalidArgument, `${name}: the request is malformed: ${messageOf(error)}`);

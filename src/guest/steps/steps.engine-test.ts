@@ -159,7 +159,8 @@ describe("a container that is set up by steps", () => {
       { destination: "/proc", type: "proc" },
       { destination: "/link", type: "bind", source: `${guestShared}/volume`, options: ["bind"] },
     ];
-    assert.equal(await outcome(agent, agent.client.specFields({ ...spec, mounts })), "file\nstatus 0");
+    const linux = { ...spec.linux, resources: { pids: { limit: 1 } } };
+    assert.equal(await outcome(agent, agent.client.specFields({ ...spec, mounts, linux })), "file\nstatus 0");
     const after = await agent.state();
     for (const key of ["mounts", "cgroups", "processes", "descriptors"] as const) {
       assert.deepEqual(after[key], before[key]);

@@ -12,6 +12,7 @@ import type { ClientConnection } from "./call-context.ts";
 import { responseParts } from "./envelope.ts";
 import { type FrameHandler, type FrameHeader, FrameParser, frameFlag, frameType, maxDataLength } from "./frame.ts";
 import { grpcCode } from "./grpc-code.ts";
+import { MessageReader } from "./message-reader.ts";
 import { ServerCall } from "./server-call.ts";
 import { findMethod, type TtrpcService } from "./service-table.ts";
 import { statusOfError, TtrpcError } from "./status.ts";
@@ -216,7 +217,7 @@ class Server implements ClientConnection, FrameHandler {
 
 function decodeEnvelope(bytes: Uint8Array): Request {
   try {
-    return Request.decode(bytes);
+    return Request.decode(new MessageReader(bytes));
   } catch (error) {
     throw new TtrpcError(grpcCode.invalidArgument, `the request is malformed: ${messageOf(error)}`);
   }

@@ -47,14 +47,19 @@ function putUint32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value;
 }
 
-function byte(bytes: Uint8Array, at: number): number {
-  return bytes[at] as number;
+function uint32(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16);
+  return (high | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)) >>> 0;
 }
 
-function uint32(bytes: Uint8Array, at: number): number {
-  return (
-    ((byte(bytes, at) << 24) | (byte(bytes, at + 1) << 16) | (byte(bytes, at + 2) << 8) | byte(bytes, at + 3)) >>> 0
-  );
+function decodeHeader(bytes: Uint8Array, at: number): FrameHeader {
+  return {
+    version: bytes[at] as number,
+    type: bytes[at + 1] as number,
+    flags: ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number),
+    streamId: uint32(bytes, at + 4),
+    length: uint32(bytes, at + 8),
+  };
 }
 
 /** Told of frames while they arrive, so that payloads are never collected. What it throws ends the parsing. */
@@ -92,18 +97,21 @@ export class FrameParser {
 
   /** Both return how many bytes they took. */
   #feedHeader(chunk: Uint8Array, at: number): number {
+    // Most headers come whole.
+    if (this.#headerFilled === 0 && chunk.length - at >= headerLength) {
+      this.#begin(decodeHeader(chunk, at));
+      return headerLength;
+    }
     const taken = Math.min(headerLength - this.#headerFilled, chunk.length - at);
     this.#header.set(chunk.subarray(at, at + taken), this.#headerFilled);
     this.#headerFilled += taken;
     if (this.#headerFilled < headerLength) return taken;
     this.#headerFilled = 0;
-    const header = {
-      version: byte(this.#header, 0),
-      type: byte(this.#header, 1),
-      flags: (byte(this.#header, 2) << 8) | byte(this.#header, 3),
-      streamId: uint32(this.#header, 4),
-      length: uint32(this.#header, 8),
-    };
+    this.#begin(decodeHeader(this.#header, 0));
+    return taken;
+  }
+
+  #begin(header: FrameHeader): void {
     this.#handler.onHeader(header);
     if (header.type === frameType.data && header.length > 0) {
       this.#current = header;
@@ -111,7 +119,6 @@ export class FrameParser {
     } else {
       this.#handler.onEnd(header);
     }
-    return taken;
   }
 
   #feedPayload(header: FrameHeader, chunk: Uint8Array, at: number): number {

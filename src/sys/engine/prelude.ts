@@ -3,6 +3,7 @@
  * The build imports it before the entry of every module; the only file of the product that works at import time.
  */
 import { EngineAbortController, EngineAbortSignal } from "./abort.ts";
+import { keepLayouts } from "./layouts.ts";
 import { startLoop } from "./loop.ts";
 import { EngineTextDecoder, EngineTextEncoder } from "./text.ts";
 import { clearEngineTimeout, setEngineTimeout } from "./timers.ts";
@@ -11,6 +12,7 @@ import { clearEngineTimeout, setEngineTimeout } from "./timers.ts";
 for (const name of ["dispose", "asyncDispose"])
   if (!(name in Symbol)) Object.defineProperty(Symbol, name, { value: Symbol(`Symbol.${name}`) });
 
+keepLayouts();
 startLoop();
 Object.assign(globalThis, {
   AbortController: EngineAbortController,

@@ -89,6 +89,11 @@ export function rmdir(path: Path, directory = AT_FDCWD): void {
   check(native.unlinkat(directory, path, AT_REMOVEDIR), "rmdir", path);
 }
 
+/** Whether it went; without an error, which would cost more than the call, when something keeps it. */
+export function rmdirIfPossible(path: Path): boolean {
+  return native.unlinkat(AT_FDCWD, path, AT_REMOVEDIR) >= 0;
+}
+
 export function rename(from: Path, to: Path, flags = 0): void {
   check(native.renameat2(AT_FDCWD, from, AT_FDCWD, to, flags), "rename", from);
 }
