@@ -1,7 +1,8 @@
 /** Memory that comes as modules: added only, in whole blocks of the guest, each in a slot of its own. */
 import { withDeadline } from "../../../util/deadline.ts";
-import { isKumiteError } from "../../../util/errors.ts";
+import { isKumiteError, type KumiteError } from "../../../util/errors.ts";
 import type { MemoryTarget, ResizedMemory } from "../../plug.ts";
+import type { MemoryDevice } from "../qmp/hotplug-commands.ts";
 import type { PlugContext } from "./context.ts";
 import { plugFailed } from "./failure.ts";
 import { addedMemory } from "./memory-backend.ts";
@@ -19,17 +20,20 @@ export async function resizeByDimms(
   signal?: AbortSignal,
 ): Promise<ResizedMemory> {
   const { growth } = context.memory;
-  let nowMiB = await currentMiB(context, signal);
+  const now = await memoryNow(context, signal);
+  let { nowMiB } = now;
   if (memoryMiB < nowMiB) {
     context.log("warn", `memory modules cannot be removed: the machine keeps ${nowMiB} MiB`, { wanted: memoryMiB });
   }
   const added: ResizedMemory["added"][number][] = [];
   const mostMiB = growth?.maxMiB ?? nowMiB;
-  for (;;) {
+  const slots = growth?.slots ?? 0;
+  for (let slot = firstFreeSlot(now.devices); ; slot++) {
     const step = stepMiB(nowMiB, Math.min(memoryMiB, mostMiB), mostMiB, blockMiB);
     if (step === 0) return { memoryMiB: nowMiB, added };
     try {
-      added.push(await addDimm(context, step, signal));
+      if (slot >= slots) throw slotsInUse(slots);
+      added.push(await addDimm(context, slot, step, signal));
     } catch (cause) {
       throw plugFailed(`failed to hot add memory: the machine has ${nowMiB} MiB of ${memoryMiB}`, {
         data: { memoryMiB: nowMiB },
@@ -56,30 +60,51 @@ export async function currentMiB({ monitor }: PlugContext, signal?: AbortSignal)
   return Math.floor(Number(base + plugged) / mib);
 }
 
+/** Both are asked for at once. */
+export async function memoryNow(
+  context: PlugContext,
+  signal?: AbortSignal,
+): Promise<{ readonly nowMiB: number; readonly devices: readonly MemoryDevice[] }> {
+  const [nowMiB, devices] = await Promise.all([
+    currentMiB(context, signal),
+    context.monitor.execute("query-memory-devices", {}, { signal }),
+  ]);
+  return { nowMiB, devices };
+}
+
+function firstFreeSlot(devices: readonly MemoryDevice[]): number {
+  return Math.max(-1, ...devices.map((device) => (device.kind === "dimm" ? device.slot : -1))) + 1;
+}
+
+function slotsInUse(slots: number): KumiteError {
+  return plugFailed(`all ${slots} memory slots are in use`, {
+    hint: "raise memory_slots in [hypervisor.qemu], or set enable_virtio_mem",
+  });
+}
+
+/** QEMU does in turn what it is sent at once: the memory, the module that it is in, and where that came to lie. */
 async function addDimm(
   context: PlugContext,
+  slot: number,
   sizeMiB: number,
   signal?: AbortSignal,
 ): Promise<ResizedMemory["added"][number]> {
   const { monitor, memory } = context;
-  const devices = await monitor.execute("query-memory-devices", {}, { signal });
-  const slot = Math.max(-1, ...devices.map((device) => (device.kind === "dimm" ? device.slot : -1))) + 1;
-  if (slot >= (memory.growth?.slots ?? 0)) {
-    throw plugFailed(`all ${memory.growth?.slots ?? 0} memory slots are in use`, {
-      hint: "raise memory_slots in [hypervisor.qemu], or set enable_virtio_mem",
-    });
-  }
   const [backend, device] = [`mem${slot}`, `dimmmem${slot}`];
-  await monitor.execute("object-add", addedMemory(backend, sizeMiB * mib, memory.backing), { signal });
   using acceptance = context.events.acceptanceOf(device);
-  try {
-    await monitor.execute("device_add", { driver: "pc-dimm", id: device, memdev: backend, slot }, { signal });
-  } catch (error) {
+  const [object, plugged, found] = await Promise.allSettled([
+    monitor.execute("object-add", addedMemory(backend, sizeMiB * mib, memory.backing), { signal }),
+    monitor.execute("device_add", { driver: "pc-dimm", id: device, memdev: backend, slot }, { signal }),
+    monitor.execute("query-memory-devices", {}, { signal }),
+  ]);
+  if (object.status === "rejected") throw object.reason;
+  if (plugged.status === "rejected") {
     await monitor.execute("object-del", { id: backend }).catch(() => {});
-    throw error;
+    throw plugged.reason;
   }
   await accepted(context, device, acceptance.promise, signal);
-  const made = (await monitor.execute("query-memory-devices", {}, { signal })).find(({ id }) => id === device);
+  if (found.status === "rejected") throw found.reason;
+  const made = found.value.find(({ id }) => id === device);
   if (made?.kind !== "dimm") throw plugFailed(`qemu does not know ${device} after it was added`);
   return { address: made.address, size: made.size };
 }

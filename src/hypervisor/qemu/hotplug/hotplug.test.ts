@@ -176,7 +176,52 @@ describe("memory of a running machine", () => {
       assert.equal(error.data.memoryMiB, 512);
       return true;
     });
-    assert.deepEqual(asked.slice(-3), ["object-add mem0", "device_add dimmmem0", "object-del mem0"]);
+    assert.deepEqual(
+      asked.filter((command) => !command.startsWith("query")),
+      ["object-add mem0", "device_add dimmmem0", "object-del mem0"],
+    );
+  });
+
+  it("is asked for without waiting for answers in between, module by module", async () => {
+    let sizeMiB = 512;
+    const modules: unknown[] = [];
+    const { context, asked } = contextWith(
+      {
+        "query-memory-size-summary": () => ({ "base-memory": sizeMiB * mib, "plugged-memory": 0 }),
+        "query-memory-devices": () => modules,
+        device_add: ({ id, slot }) => {
+          sizeMiB *= 49;
+          modules.push({ type: "dimm", data: { id, slot, addr: sizeMiB * mib, size: 128 * mib } });
+          const taken = { name: "ACPI_DEVICE_OST", device: String(id), source: 0, status: 0 } as const;
+          setImmediate(() => context.events.take(taken));
+        },
+      },
+      { maxMiB: 512 * 1024, slots: 2 },
+    );
+    const { added } = await resizeByDimms(context, { memoryMiB: 26 * 1024, blockMiB: 128 });
+    assert.equal(added.length, 2);
+    const questions = ["query-memory-size-summary", "query-memory-devices"];
+    const module = (slot: number) => [`object-add mem${slot}`, `device_add dimmmem${slot}`, "query-memory-devices"];
+    assert.deepEqual(asked, [...questions, ...module(0), ...module(1)]);
+  });
+
+  it("says what QEMU refused first when there is no room on the host", async () => {
+    const refusal = new Error("Cannot allocate memory");
+    const { context, asked } = contextWith(
+      {
+        "query-memory-size-summary": () => ({ "base-memory": 512 * mib, "plugged-memory": 0 }),
+        "query-memory-devices": () => [],
+        "object-add": () => {
+          throw refusal;
+        },
+        device_add: () => {
+          throw new Error("Device 'mem0' not found");
+        },
+      },
+      { maxMiB: 4096, slots: 2 },
+    );
+    await assert.rejects(resizeByDimms(context, { memoryMiB: 1024, blockMiB: 128 }), { cause: refusal });
+    assert.ok(!asked.includes("object-del mem0"));
   });
 
   it("names the setting when all slots are in use", async () => {

@@ -5,8 +5,9 @@
 import { isKumiteError, messageOf } from "../../../util/errors.ts";
 import { retry } from "../../../util/retry.ts";
 import type { MemoryTarget, ResizedMemory } from "../../plug.ts";
+import type { MemoryDevice } from "../qmp/hotplug-commands.ts";
 import type { PlugContext } from "./context.ts";
-import { currentMiB } from "./dimms.ts";
+import { memoryNow } from "./dimms.ts";
 import { plugFailed } from "./failure.ts";
 import { addedMemory } from "./memory-backend.ts";
 
@@ -24,14 +25,15 @@ export async function resizeByVirtioMem(
   { memoryMiB, onDevice }: MemoryTarget,
   signal?: AbortSignal,
 ): Promise<ResizedMemory> {
-  const baseMiB = (await currentMiB(context, signal)) - (await pluggedMiB(context, signal));
+  const { nowMiB: allMiB, devices } = await memoryNow(context, signal);
+  const baseMiB = allMiB - pluggedMiB(devices);
   const mostMiB = roundDown((context.memory.growth?.maxMiB ?? baseMiB) - baseMiB);
   const wantedMiB = Math.min(Math.max(0, Math.ceil((memoryMiB - baseMiB) / granuleMiB) * granuleMiB), mostMiB);
   if (mostMiB <= 0) return { memoryMiB: baseMiB, added: [] };
-  const isNew = await makeDevice(context, mostMiB, signal);
+  const isNew = await makeDevice(context, devices, mostMiB, signal);
   if (isNew || wantedMiB > 0) await onDevice?.();
   await request(context, wantedMiB, signal);
-  const reachedMiB = await reached(context, wantedMiB, signal);
+  const reachedMiB = await reached(context, pluggedMiB(devices), wantedMiB, signal);
   if (reachedMiB === wantedMiB) return { memoryMiB: baseMiB + reachedMiB, added: [] };
   // Otherwise the guest would go on trying, and the size would change at any time.
   await request(context, reachedMiB, signal);
@@ -42,16 +44,19 @@ export async function resizeByVirtioMem(
   return { memoryMiB: nowMiB, added: [] };
 }
 
-async function pluggedMiB({ monitor }: PlugContext, signal?: AbortSignal): Promise<number> {
-  const devices = await monitor.execute("query-memory-devices", {}, { signal });
+function pluggedMiB(devices: readonly MemoryDevice[]): number {
   const own = devices.find(({ id }) => id === device);
   return own?.kind === "virtio-mem" ? Math.floor(Number(own.size) / mib) : 0;
 }
 
 /** @returns whether there was none before */
-async function makeDevice(context: PlugContext, sizeMiB: number, signal?: AbortSignal): Promise<boolean> {
+async function makeDevice(
+  context: PlugContext,
+  devices: readonly MemoryDevice[],
+  sizeMiB: number,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const { monitor, places, memory } = context;
-  const devices = await monitor.execute("query-memory-devices", {}, { signal });
   if (devices.some(({ id }) => id === device)) return false;
   const place = await places.take(signal);
   try {
@@ -91,10 +96,15 @@ async function request({ monitor }: PlugContext, sizeMiB: number, signal?: Abort
  * What the guest has come to: the wanted size, or that from which it does not go on. QEMU is asked again and again, since
  * it tells of a change once in a second only.
  */
-async function reached(context: PlugContext, wantedMiB: number, signal?: AbortSignal): Promise<number> {
-  let sizeMiB = await pluggedMiB(context, signal);
+async function reached(
+  { monitor }: PlugContext,
+  fromMiB: number,
+  wantedMiB: number,
+  signal?: AbortSignal,
+): Promise<number> {
+  let sizeMiB = fromMiB;
   const look = async (within: AbortSignal): Promise<void> => {
-    sizeMiB = await pluggedMiB(context, within);
+    sizeMiB = pluggedMiB(await monitor.execute("query-memory-devices", {}, { signal: within }));
     if (sizeMiB !== wantedMiB) throw plugFailed(`the guest has come to ${sizeMiB} MiB`);
   };
   for (;;) {
@@ -105,7 +115,7 @@ async function reached(context: PlugContext, wantedMiB: number, signal?: AbortSi
         timeoutMs: stallTimeoutMs,
         signal,
         firstPauseMs: 1,
-        longestPauseMs: 50,
+        longestPauseMs: 8,
       });
       return sizeMiB;
     } catch (error) {
