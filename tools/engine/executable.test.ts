@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
 import { buildExecutable } from "./executable.ts";
 
@@ -108,6 +109,64 @@ describe("an engine executable", () => {
     assert.deepEqual([first[0], second[0]], ["./make-image one 1", "./make-image two 1"]);
     assert.deepEqual([first[1], first[2], first[4]], ["true 500", "true Error: on purpose", "later"]);
     assert.notEqual(first[3], second[3], "random numbers must not be those of the build");
+  });
+
+  it("writes to no object of an image that it only uses, and takes none for its own to change or to free", async () => {
+    const using = await entry(
+      "using",
+      `import { collectGarbage, read, setMain, write } from "kumite:native";
+       const say = (text: string) => { const bytes = new TextEncoder().encode(text + "\\n"); write(1, bytes, 0, bytes.length); };
+       class Point { constructor(readonly x: number, readonly y: number) {} get sum() { return this.x + this.y; } }
+       const names = Array.from({ length: 2000 }, (_, i) => "name number " + i);
+       const points = names.map((name, i) => ({ name, point: new Point(i, i), add: (more: number) => more + i, tag: Symbol(name) }));
+       const byName = new Map(points.map((each) => [each.name, each]));
+       const weak = new WeakMap<object, string>();
+       const table: Record<string, number> = Object.fromEntries(names.map((name, i) => [name, i]));
+       const use = (): number => {
+         let sum = 0;
+         for (const { name, point, add, tag } of points) {
+           const copy = { name, point, add, tag, more: [name, point] };
+           sum += table[name]! + byName.get(name)!.add(1) + point.sum + String(tag).length + copy.more.length;
+           sum += (name + "!").length + add.bind(undefined, 2)() + ({ [name]: 1 })[name]!;
+         }
+         return sum;
+       };
+       const change = (round: number): string => {
+         const first = points[round]!;
+         const before = first.name;
+         first.name += " changed";
+         (first as Record<string, unknown>)["extra " + round] = { before };
+         weak.set(first, first.name);
+         delete table[before];
+         byName.delete(before);
+         Object.setPrototypeOf(first.point, { get sum() { return -1; } });
+         collectGarbage();
+         return [before, first.name, weak.get(first), Object.keys(first).length, table[before], first.point.sum, points[1999]!.point.sum].join();
+       };
+       setMain(() => {
+         const sums = new Set(Array.from({ length: 30 }, use));
+         collectGarbage();
+         say("used " + sums.size);
+         read(0, new Uint8Array(1), 0, 1);
+         for (let round = 0; round < 20; round++) {
+           const changed = change(round);
+           const name = "name number " + round;
+           if (changed !== [name, name + " changed", name + " changed", 5, "", -1, 3998].join()) throw new Error(changed);
+         }
+         say("changed");
+       });`,
+    );
+    const program = join(directory, "using-image");
+    await buildExecutable({ output: program, modules: [{ ...using, startsFromImage: true }] });
+    const child = spawn(program, { stdio: ["pipe", "pipe", "inherit"] });
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    assert.equal((await lines.next()).value, "used 1");
+    const mappings = (await readFile(`/proc/${child.pid}/smaps`, "utf8")).split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+    const image = mappings.find((mapping) => mapping.startsWith("10000000-")) ?? "";
+    const kibibytes = (field: string) => Number(new RegExp(`^${field}: +(\\d+) kB`, "m").exec(image)?.[1]);
+    assert.ok(kibibytes("Size") > 800 && kibibytes("Private_Dirty") < 80, image);
+    child.stdin.end("\n");
+    assert.equal((await lines.next()).value, "changed");
   });
 
   it("starts other modules than the first from an image too, and does then what they say alone", async () => {

@@ -6,6 +6,7 @@ import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fetchSource, type SourcePackage } from "./apt-source.ts";
 import { cached, contentKey } from "./cache.ts";
+import { changeQuickjs, changes } from "./quickjs-changes.ts";
 import { progress, run } from "./run.ts";
 
 const source: SourcePackage = { release: "trixie", name: "quickjs", upstreamVersion: "2025.04.26" };
@@ -36,17 +37,21 @@ export interface Quickjs {
 
 export async function ensureQuickjs(): Promise<Quickjs> {
   const own = await Promise.all([readFile(additions), readFile(additions.replace(/c$/, "h"))]);
-  const key = contentKey(JSON.stringify([source, units, flags, headers]), ...own);
+  const key = contentKey(JSON.stringify([source, units, flags, headers]), JSON.stringify(changes, textOf), ...own);
   const directory = await cached("quickjs", key, async (target) => {
     progress(`fetching the source package ${source.name} ${source.upstreamVersion}`);
     const work = join(target, "work");
     await mkdir(work);
     const tree = await fetchSource(source, work);
+    await changeQuickjs(tree);
     progress("building QuickJS (about 20 s)");
     await buildLibrary(tree, target);
   });
   return { libDir: directory, includeDir: directory, key };
 }
+
+/** A pattern has no form of its own in JSON. */
+const textOf = (_key: string, value: unknown): unknown => (value instanceof RegExp ? String(value) : value);
 
 async function buildLibrary(tree: string, target: string): Promise<void> {
   for (const unit of units) {

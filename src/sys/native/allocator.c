@@ -17,7 +17,6 @@ struct header {
 
 #define ALIGNMENT 16
 #define SMALL_MAX 504
-_Static_assert(ALLOCATOR_CLASSES == SMALL_MAX / ALIGNMENT + 1, "a list for each small size");
 /* Touched only as far as it is used. */
 #define REGION (256u << 10)
 /* What a fork allocates until it executes its program, roughly. */
@@ -36,7 +35,7 @@ struct region {
 };
 
 static struct region *last_region;
-static struct free_block *free_list[ALLOCATOR_CLASSES];
+static struct free_block *free_list[SMALL_MAX / ALIGNMENT + 1];
 static char *region_at, *region_end;
 /* Set while the heap of an image is made (image.c). */
 static bool is_image;
@@ -201,8 +200,11 @@ static void release(JSMallocState *state, void *block) {
     return;
   size_t size = header_of(block)->size;
   count_out(state, block);
+  /* What lies there is taken for something that is never freed (quickjs-additions.h), and writing to it would copy a page. */
+  if (!is_image && is_of_image(block))
+    return;
   if (size > SMALL_MAX) {
-    if (is_of_image(block))
+    if (is_image)
       image_keep(block);
     else if (!spare_keep(block, size))
       free((char *)block - ALIGNMENT);
@@ -275,21 +277,15 @@ void allocator_place(char *begin, char *end) {
   region_end = image_end = end;
 }
 
-char *allocator_save(struct allocator_state *state, size_t alignment) {
+char *allocator_save(size_t alignment) {
   is_image = false;
-  region_end = image_end = rounded_up(region_at, alignment);
-  memcpy(state->free_list, free_list, sizeof free_list);
-  state->region_at = region_at;
-  state->region_end = region_end;
-  state->image_free = image_free;
+  memset(free_list, 0, sizeof free_list);
+  image_free = NULL;
+  image_end = rounded_up(region_at, alignment);
+  region_at = region_end = NULL;
   return image_end;
 }
 
-void allocator_restore(const struct allocator_state *state) {
-  memcpy(free_list, state->free_list, sizeof free_list);
-  region_at = state->region_at;
-  region_end = image_end = state->region_end;
-  image_free = state->image_free;
-}
+void allocator_restore(char *end) { image_end = end; }
 
 const JSMallocFunctions engine_allocator = {allocate, release, reallocate, usable_size};

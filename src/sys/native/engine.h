@@ -58,19 +58,12 @@ void allocator_leave_behind(bool yes);
 /* Bytes that JavaScript holds beside an image, as of the last block that it got. */
 size_t allocator_in_use(void);
 
-#define ALLOCATOR_CLASSES 32
-/* All that the allocator knows. */
-struct allocator_state {
-  void *free_list[ALLOCATOR_CLASSES];
-  char *region_at, *region_end;
-  /* Large blocks of the image that are free. */
-  void *image_free;
-};
 /* From here on every block lies between these, the large ones too. */
 void allocator_place(char *begin, char *end);
 /* Ends that: what comes later lies elsewhere. Returns the end of what is used, rounded up to `alignment`. */
-char *allocator_save(struct allocator_state *state, size_t alignment);
-void allocator_restore(const struct allocator_state *state);
+char *allocator_save(size_t alignment);
+/* In a process that has the image; `end` as it was returned. */
+void allocator_restore(char *end);
 
 /* --- image.c: a heap that was made when the executable was built ----------------------------------------------- */
 

@@ -26,7 +26,6 @@ struct image {
   JSContext *ctx;
   JSValue evaluation;
   struct loop_state loop;
-  struct allocator_state allocator;
 };
 
 static struct image *image_at(void) { return (struct image *)(uintptr_t)ENGINE_IMAGE_ADDRESS; }
@@ -35,7 +34,9 @@ bool image_is_present(void) { return engine_image_size != 0; }
 
 JSContext *image_open(JSValue *evaluation) {
   struct image *image = image_at();
-  allocator_restore(&image->allocator);
+  char *end = (char *)image + engine_image_size;
+  allocator_restore(end);
+  JS_KeepBelow(end);
   engine_limit_stack(image->ctx);
   uint64_t seed = 0;
   const void *random = (const void *)getauxval(AT_RANDOM);
@@ -85,6 +86,6 @@ int image_make(const struct engine_module *module) {
   JS_RunGC(runtime);
   JS_KeepForever(runtime);
   engine_limit_garbage(image->ctx);
-  size_t size = (size_t)(allocator_save(&image->allocator, PAGE) - (char *)image);
+  size_t size = (size_t)(allocator_save(PAGE) - (char *)image);
   return write_out((const char *)image, size);
 }

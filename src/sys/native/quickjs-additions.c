@@ -2,9 +2,18 @@
  * QuickJS with what its interface lacks: for images of its heap (image.c), and for the compiler of bytecode. Compiled in place of quickjs.c, from the
  * directory of its sources.
  */
+#define JS_COUNT_UP(object) ((void)(JS_IsKept(object) || (object)->header.ref_count++))
+/* What is left. */
+#define JS_COUNT_DOWN(object) (JS_IsKept(object) ? 1 : --(object)->header.ref_count)
+#define JS_IS_SHARED(object) (JS_IsKept(object) || (object)->header.ref_count != 1)
+
 #include "quickjs.c"
 
 #include "quickjs-additions.h"
+
+const char *JS_kept_end;
+
+void JS_KeepBelow(const char *end) { JS_kept_end = end; }
 
 void JS_KeepForever(JSRuntime *rt) {
   struct list_head *head = &rt->gc_obj_list;

@@ -5,10 +5,16 @@
 #include "quickjs.h"
 
 /*
- * What exists now is no longer looked at when garbage is collected: it counts as used, with all that it refers to. What
- * loses its last reference is freed as always.
+ * What exists now is no longer looked at when garbage is collected: it counts as used, with all that it refers to. In the
+ * process that calls it what loses its last reference is freed as always.
  */
 void JS_KeepForever(JSRuntime *rt);
+
+/*
+ * Nothing below that address is ever freed, and who refers to it is not counted (tools/engine/quickjs-changes.ts). All other
+ * objects lie above. Before the first value is touched; `JS_IsKept` is in quickjs.h.
+ */
+void JS_KeepBelow(const char *end);
 
 /* Of Math.random(). */
 void JS_SeedRandom(JSContext *ctx, uint64_t seed);
