@@ -115,7 +115,7 @@ async function reached(
         timeoutMs: stallTimeoutMs,
         signal,
         firstPauseMs: 1,
-        longestPauseMs: 8,
+        longestPauseMs: 2,
       });
       return sizeMiB;
     } catch (error) {
