@@ -117,4 +117,97 @@ describe("a host that has no more", onlyKumite, () => {
       }
     });
   }
+
+  /** What is asked of a container once its host has no more, and whether that may fail. */
+  const later: readonly (readonly [verb: string, words: (id: string) => string[]])[] = [
+    ["start", (id) => ["start", id]],
+    ["exec", (id) => ["exec", id, "true"]],
+    ["kill", (id) => ["kill", id, "KILL"]],
+    ["delete --force", (id) => ["delete", "--force", id]],
+  ];
+
+  /**
+   * A container that runs, or is only created, on a host that then has no more: the verb does its work or says why not, what can
+   * be asked tells the truth, and the container can be removed while there still is none.
+   */
+  async function withoutMore(
+    [verb, words]: (typeof later)[number],
+    argvOf: (...words: string[]) => string[],
+    takeAway: (id: string) => Promise<(argv: readonly string[]) => readonly string[]>,
+  ): Promise<void> {
+    const id = place.newId();
+    const waiting = await place.bundle(shell("while :; do sleep 1000; done"), (config) => {
+      config.linux.cgroupsPath = `/${id}`;
+    });
+    const quietly = (argv: readonly string[]) =>
+      execute(["sh", "-c", 'exec "$@" >/dev/null 2>"$0"', place.path("err"), ...argv]);
+    const made = verb === "start" ? ["create"] : ["run", "--detach"];
+    const created = await quietly(argvOf(...made, "--bundle", waiting.directory, id));
+    assert.equal(created.status, 0, show(created));
+    try {
+      const within = await takeAway(id);
+      const finished = await execute(within(argvOf(...words(id))), { timeoutMs: 60_000 });
+      if (finished.status !== 0) {
+        explained(
+          finished,
+          /no space left on device|resource temporarily unavailable|too many open files|EMFILE|EAGAIN|room for/i,
+        );
+        assert.notEqual(verb, "delete --force", show(finished));
+      }
+      const states = ["created", "running", "stopped"];
+      const state = await execute(argvOf("state", id));
+      if (state.status === 0) assert.ok(states.includes(JSON.parse(state.stdout).status), state.stdout);
+      else assert.equal(verb, "delete --force", show(state));
+      const removed = await execute(within(argvOf("delete", "--force", id)), { timeoutMs: 60_000 });
+      assert.equal(removed.status, 0, show(removed));
+    } finally {
+      await execute(argvOf("delete", "--force", id));
+    }
+    assert.notEqual((await execute(argvOf("state", id))).status, 0);
+  }
+
+  for (const call of later) {
+    it(`disk does ${call[0]} all the same or says why not, and can be cleaned up without any`, async () => {
+      const root = place.path("filled");
+      await mkdir(root);
+      await succeed(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", root]);
+      const argvOf = (...words: string[]): string[] =>
+        place.argv(...words).map((word) => (word === place.root ? root : word));
+      try {
+        await withoutMore(call, argvOf, async () => {
+          await execute(["dd", "if=/dev/zero", `of=${root}/filler`, "bs=4096"]);
+          return (argv) => argv;
+        });
+      } finally {
+        await succeed(["umount", root]);
+        await rmdir(root);
+      }
+    });
+
+    it(`processes in its cgroup does ${call[0]} all the same or says why not, and can be cleaned up`, async () => {
+      await withoutMore(
+        call,
+        (...words) => place.argv(...words),
+        async (id) => {
+          await writeFile(path.join(pidsHierarchy, id, "pids.max"), "1");
+          return (argv) => argv;
+        },
+      );
+    });
+
+    it(`descriptors for ${call[0]} does it all the same or says why not, and can be cleaned up`, async () => {
+      const few = (limit: number) => (argv: readonly string[]) => [
+        "sh",
+        "-c",
+        `ulimit -n ${limit}; exec "$@"`,
+        "sh",
+        ...argv,
+      ];
+      await withoutMore(
+        call,
+        (...words) => place.argv(...words),
+        async () => few(16),
+      );
+    });
+  }
 });
