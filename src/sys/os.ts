@@ -159,14 +159,34 @@ export interface SpawnRequest {
   readonly noNewPrivileges?: boolean;
   /** The kernel gives it no huge pages of its own accord, whatever it advises: it has in memory what it has touched. */
   readonly smallPages?: boolean;
-  /** The program has no capability and can get none, whatever its user: for root what is left are its files. */
-  readonly noCapabilities?: boolean;
+  /**
+   * The program has these capabilities, by number, and can get no other, whatever its user: for root what is left are its
+   * files. Default: those of this process, for root.
+   */
+  readonly capabilities?: readonly number[];
   /**
    * The program runs as a user and group that no other process has (`ownUserOf`): it may do what everybody may, and what the
    * group may that is named, unless that is 0. Directory and descriptors are root's doing.
    */
   readonly ownUser?: { readonly group: number };
+  /** Default: it sees what this process sees. */
+  readonly tree?: PrivateTree;
 }
+
+/** All that a program sees of the host's files: the root of a mount namespace of its own, which goes with it. */
+export interface PrivateTree {
+  /** A directory that the program need not see anything of: there its root is put together. Nobody else sees it there. */
+  readonly over: string;
+  /** Below none of each other. What leads to them are directories that have nothing else. */
+  readonly entries: readonly TreeEntry[];
+}
+
+export type TreeEntry =
+  /** The host's own, of the same path; of a directory with all that is mounted below it, also what comes later. */
+  | { readonly kind: "directory" | "file" | "device"; readonly path: string; readonly readOnly: boolean }
+  | { readonly kind: "link"; readonly path: string; readonly target: string }
+  /** proc(5), with no process but those of the program's user. */
+  | { readonly kind: "proc"; readonly path: string };
 
 /** How a process ended. */
 export type ExitStatus =

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
-import { chmod, writeFile } from "node:fs/promises";
+import { chmod, chown, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -38,6 +38,7 @@ const callNumbers = {
 } as const;
 type Call = keyof typeof callNumbers;
 
+const O_WRONLY = 1;
 const O_CREAT = 0o100;
 const CLONE_NEWNS = 0x20000;
 const CLONE_NEWUSER = 0x10000000;
@@ -46,164 +47,207 @@ const AT_FDCWD = -100;
 const PTRACE_ATTACH = 16;
 const BPF_PROG_LOAD = 5;
 const EPERM = -1;
+const ENOENT = -2;
 const EACCES = -13;
+const EROFS = -30;
 const ENOSYS = -38;
 
-describe("a QEMU that was taken over", () => {
-  const os = testOs();
-  const driver = qemuDriver(os, {
-    ...testQemu,
-  });
-  const guest = {
-    kernel: path.join(testInstallRoot, "vmlinux"),
-    initrd: path.join(testInstallRoot, "initrd.img"),
-    agent: path.join(testInstallRoot, "agent"),
-  };
-  let directory: string;
+const titles = {
+  "virtio-fs": "a QEMU that was taken over",
+  "9p": "a QEMU that serves files and was taken over",
+} as const;
+/** capabilities(7): CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID. */
+const rightsOverFiles = (1n << 0n) | (1n << 1n) | (1n << 3n) | (1n << 4n);
 
-  before(async () => {
-    directory = mkdtempSync(path.join(tmpdir(), "kumite-vmm-"));
-    await nativeHelper("inject");
-  });
-  after(() => rmSync(directory, { recursive: true }));
-  guardAgainstLeftOvers(() => ({ directories: [directory] }));
+for (const by of ["virtio-fs", "9p"] as const)
+  describe(titles[by], () => {
+    /** What it may not open: one that serves files itself has a tree of its own, where nothing else is. */
+    const closed = `result ${by === "9p" ? ENOENT : EACCES}`;
+    const os = testOs();
+    const driver = qemuDriver(os, {
+      ...testQemu,
+    });
+    const guest = {
+      kernel: path.join(testInstallRoot, "vmlinux"),
+      initrd: path.join(testInstallRoot, "initrd.img"),
+      agent: path.join(testInstallRoot, "agent"),
+    };
+    let directory: string;
 
-  /** The machine runs, its guest need not have come up: it is QEMU that counts. */
-  async function withMachine(act: (machine: RunningVm) => Promise<void>): Promise<void> {
-    const place = mkdtempSync(path.join(directory, "machine-"));
-    for (const name of ["vm", "shared"]) mkdirSync(path.join(place, name), { mode: 0o700 });
-    const machine = await driver.start(
-      {
-        id: "taken-over",
-        directory: path.join(place, "vm"),
-        vcpus: 1,
-        memoryMiB: 256,
-        guest,
-        kernelParameters: [],
-        sharedDirectories: [{ tag: "kataShared", path: path.join(place, "shared") }],
-        cgroups: [],
-      },
-      { willMake: async () => {}, made: async () => {}, signal: new AbortController().signal, log: () => {} },
-    );
-    try {
-      await act(machine);
-    } finally {
-      await machine.stop();
-      rmSync(place, { recursive: true });
-    }
-  }
+    before(async () => {
+      directory = mkdtempSync(path.join(tmpdir(), "kumite-vmm-"));
+      await nativeHelper("inject");
+    });
+    after(() => rmSync(directory, { recursive: true }));
+    guardAgainstLeftOvers(() => ({ directories: [directory] }));
 
-  async function attempt({ pid }: RunningVm, call: Call, ...args: (number | string)[]): Promise<string> {
-    const words = args.map((arg) => (typeof arg === "string" ? `=${arg}` : String(arg)));
-    const argv = [await nativeHelper("inject"), String(pid), String(callNumbers[call]), ...words];
-    return (await succeed(argv)).stdout.trim();
-  }
-
-  const killed = `killed ${signalNumbers.SIGSYS}`;
-
-  it("is a user that no other process is, without capabilities or a way to them, under a filter", () =>
-    withMachine(async ({ pid }) => {
-      const status = readFileSync(`/proc/${pid}/status`, "utf8");
-      const field = (name: string): string => new RegExp(`^${name}:(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
-      for (const ids of ["Uid", "Gid"]) assert.equal(field(ids), Array(4).fill(ownUserOf(pid)).join("\t"), ids);
-      assert.equal(field("Groups"), "");
-      for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"])
-        assert.equal(BigInt(`0x${field(set)}`), 0n, set);
-      assert.equal(field("NoNewPrivs"), "1");
-      assert.equal(field("Seccomp"), "2");
-    }));
-
-  it("holds no file of the host but its own", () =>
-    withMachine(async ({ pid }) => {
-      const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
-      const own = /^(\/dev\/null|\/dev\/kvm|socket:|pipe:|anon_inode:|\/memfd:)/;
-      const booted = [guest.kernel, guest.initrd].map((file) => realpathSync(file));
-      assert.deepEqual(links.filter((link) => !own.test(link)).sort(), booted.sort());
-    }));
-
-  const fatal: readonly (readonly [Call, ...(number | string)[]])[] = [
-    ["mount", "none", "/mnt", "tmpfs", 0, 0],
-    ["setuid", 1000],
-  ];
-  for (const [call, ...args] of fatal) {
-    it(`is ended, and its machine with it, by ${call}`, () =>
-      withMachine(async (machine) => {
-        assert.equal(await attempt(machine, call, ...args), killed);
-        const exit = await machine.exited;
-        assert.equal(exit.reason, "died");
-      }));
-  }
-
-  const spawning: readonly (readonly [what: string, Call, ...(number | string)[]])[] = [
-    ["runs no program: it is ended by trying, or refused by QEMU 10", "execve", "/bin/true", 0, 0],
-    ["makes no process: it is ended by trying, or refused by QEMU 10", "fork"],
-  ];
-  for (const [what, call, ...args] of spawning) {
-    it(what, () =>
-      withMachine(async (machine) => {
-        const answer = await attempt(machine, call, ...args);
-        assert.ok([killed, `result ${EPERM}`].includes(answer), answer);
-        if (answer === killed) assert.equal((await machine.exited).reason, "died");
-      }),
-    );
-  }
-
-  const refused: readonly (readonly [what: string, Call, ...(number | string)[]])[] = [
-    ["copies no mount", "open_tree", AT_FDCWD, "/", OPEN_TREE_CLONE],
-    ["makes no file system", "fsopen", "tmpfs", 0],
-    ["makes no namespace", "unshare", CLONE_NEWNS],
-    ["makes no namespace of users, where it would have rights", "unshare", CLONE_NEWUSER],
-    ["has no other root", "chroot", "/"],
-    ["loads nothing into the kernel", "init_module", 0, 0, ""],
-    ["loads no program into the kernel", "bpf", BPF_PROG_LOAD, 0, 0],
-    ["traces nobody", "ptrace", PTRACE_ATTACH, 1, 0, 0],
-  ];
-  for (const [what, call, ...args] of refused) {
-    it(what, () =>
-      withMachine(async (machine) => {
-        const answer = await attempt(machine, call, ...args);
-        // A host's kernel may lack the call altogether.
-        assert.ok(
-          [`result ${EPERM}`, `result ${ENOSYS}`, killed, "ended its first thread"].includes(answer),
-          `${call}: ${answer}`,
-        );
-      }),
-    );
-  }
-
-  it("opens, renames and signals nothing of root's", () =>
-    withMachine(async (machine) => {
-      const place = mkdtempSync(path.join(tmpdir(), "kumite-vmm-root-"));
+    /** The machine runs, its guest need not have come up: it is QEMU that counts. */
+    async function withMachine(act: (machine: RunningVm, place: string) => Promise<void>): Promise<void> {
+      const place = mkdtempSync(path.join(directory, "machine-"));
+      for (const name of ["vm", "shared"]) mkdirSync(path.join(place, name), { mode: 0o700 });
+      const machine = await driver.start(
+        {
+          id: "taken-over",
+          directory: path.join(place, "vm"),
+          vcpus: 1,
+          memoryMiB: 256,
+          guest,
+          kernelParameters: [],
+          sharedDirectories: [{ tag: "kataShared", path: path.join(place, "shared"), by }],
+          cgroups: [],
+        },
+        { willMake: async () => {}, made: async () => {}, signal: new AbortController().signal, log: () => {} },
+      );
       try {
-        await chmod(place, 0o755);
-        const file = path.join(place, "file");
-        await writeFile(file, "", { mode: 0o600 });
-        const O_WRONLY = 1;
-        assert.equal(await attempt(machine, "open", file, 0), `result ${EACCES}`, "reading");
-        assert.equal(await attempt(machine, "open", file, O_WRONLY), `result ${EACCES}`, "writing");
-        assert.equal(await attempt(machine, "open", "/etc/shadow", 0), `result ${EACCES}`, "a host's secret");
-        assert.equal(await attempt(machine, "open", path.join(place, "new"), O_CREAT | O_WRONLY), `result ${EACCES}`);
-        assert.equal(await attempt(machine, "rename", file, `${file}-moved`), `result ${EACCES}`, "renaming");
-        assert.equal(await attempt(machine, "chmod", file, 0o777), `result ${EPERM}`, "changing");
-        for (const pid of [1, process.pid]) {
-          assert.equal(await attempt(machine, "kill", pid, 0), `result ${EPERM}`, `a signal to ${pid}`);
-        }
-        const daemon = childNamed("virtiofsd");
-        assert.equal(await attempt(machine, "kill", daemon, signalNumbers.SIGKILL), `result ${EPERM}`, "its daemon");
+        await act(machine, place);
       } finally {
+        await machine.stop();
         rmSync(place, { recursive: true });
       }
-    }));
+    }
 
-  it("sees nothing of its machine's directory, nor of another machine", () =>
-    withMachine((first) =>
-      withMachine(async (second) => {
-        assert.equal(await attempt(first, "open", directory, 0), `result ${EACCES}`);
-        assert.equal(await attempt(first, "kill", second.pid, 0), `result ${EPERM}`);
-        assert.equal(await attempt(first, "open", `/proc/${second.pid}/mem`, 0), `result ${EACCES}`);
+    async function attempt({ pid }: RunningVm, call: Call, ...args: (number | string)[]): Promise<string> {
+      const words = args.map((arg) => (typeof arg === "string" ? `=${arg}` : String(arg)));
+      const argv = [await nativeHelper("inject"), String(pid), String(callNumbers[call]), ...words];
+      return (await succeed(argv)).stdout.trim();
+    }
+
+    const killed = `killed ${signalNumbers.SIGSYS}`;
+
+    const rights =
+      by === "9p"
+        ? "is a user that no other process is, with no capability but those over files or a way to others, under a filter"
+        : "is a user that no other process is, without capabilities or a way to them, under a filter";
+    it(rights, () =>
+      withMachine(async ({ pid }) => {
+        const status = readFileSync(`/proc/${pid}/status`, "utf8");
+        const field = (name: string): string => new RegExp(`^${name}:(.*)$`, "m").exec(status)?.[1]?.trim() ?? "";
+        for (const ids of ["Uid", "Gid"]) assert.equal(field(ids), Array(4).fill(ownUserOf(pid)).join("\t"), ids);
+        assert.equal(field("Groups"), "");
+        for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"])
+          assert.equal(BigInt(`0x${field(set)}`), by === "9p" ? rightsOverFiles : 0n, set);
+        assert.equal(field("NoNewPrivs"), "1");
+        assert.equal(field("Seccomp"), "2");
       }),
-    ));
-});
+    );
+
+    it("holds no file of the host but its own", () =>
+      withMachine(async ({ pid }, place) => {
+        const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+        const own = /^(\/dev\/null|\/dev\/kvm|socket:|pipe:|anon_inode:|\/memfd:)/;
+        const booted = [guest.kernel, guest.initrd].map((file) => realpathSync(file));
+        const given = by === "9p" ? [...booted, path.join(place, "shared")] : booted;
+        assert.deepEqual(links.filter((link) => !own.test(link)).sort(), given.sort());
+      }));
+
+    const fatal: readonly (readonly [Call, ...(number | string)[]])[] = [
+      ["mount", "none", "/mnt", "tmpfs", 0, 0],
+      ["setuid", 1000],
+    ];
+    for (const [call, ...args] of fatal) {
+      it(`is ended, and its machine with it, by ${call}`, () =>
+        withMachine(async (machine) => {
+          assert.equal(await attempt(machine, call, ...args), killed);
+          const exit = await machine.exited;
+          assert.equal(exit.reason, "died");
+        }));
+    }
+
+    const spawning: readonly (readonly [what: string, Call, ...(number | string)[]])[] = [
+      ["runs no program: it is ended by trying, or refused by QEMU 10", "execve", "/bin/true", 0, 0],
+      ["makes no process: it is ended by trying, or refused by QEMU 10", "fork"],
+    ];
+    for (const [what, call, ...args] of spawning) {
+      it(what, () =>
+        withMachine(async (machine) => {
+          const answer = await attempt(machine, call, ...args);
+          assert.ok([killed, `result ${EPERM}`].includes(answer), answer);
+          if (answer === killed) assert.equal((await machine.exited).reason, "died");
+        }),
+      );
+    }
+
+    const refused: readonly (readonly [what: string, Call, ...(number | string)[]])[] = [
+      ["copies no mount", "open_tree", AT_FDCWD, "/", OPEN_TREE_CLONE],
+      ["makes no file system", "fsopen", "tmpfs", 0],
+      ["makes no namespace", "unshare", CLONE_NEWNS],
+      ["makes no namespace of users, where it would have rights", "unshare", CLONE_NEWUSER],
+      ["has no other root", "chroot", "/"],
+      ["loads nothing into the kernel", "init_module", 0, 0, ""],
+      ["loads no program into the kernel", "bpf", BPF_PROG_LOAD, 0, 0],
+      ["traces nobody", "ptrace", PTRACE_ATTACH, 1, 0, 0],
+    ];
+    // Those take seconds, and are refused by what both have in common.
+    const tried = by === "9p" ? refused.filter(([, call]) => call !== "unshare") : refused;
+    for (const [what, call, ...args] of tried) {
+      it(what, () =>
+        withMachine(async (machine) => {
+          const answer = await attempt(machine, call, ...args);
+          // A host's kernel may lack the call altogether.
+          assert.ok(
+            [`result ${EPERM}`, `result ${ENOSYS}`, killed, "ended its first thread"].includes(answer),
+            `${call}: ${answer}`,
+          );
+        }),
+      );
+    }
+
+    it("opens, renames and signals nothing of root's", () =>
+      withMachine(async (machine) => {
+        const place = mkdtempSync(path.join(tmpdir(), "kumite-vmm-root-"));
+        try {
+          await chmod(place, 0o755);
+          const file = path.join(place, "file");
+          await writeFile(file, "", { mode: 0o600 });
+          assert.equal(await attempt(machine, "open", file, 0), closed, "reading");
+          assert.equal(await attempt(machine, "open", file, O_WRONLY), closed, "writing");
+          assert.equal(await attempt(machine, "open", "/etc/shadow", 0), closed, "a host's secret");
+          assert.equal(await attempt(machine, "open", path.join(place, "new"), O_CREAT | O_WRONLY), closed);
+          assert.equal(await attempt(machine, "rename", file, `${file}-moved`), closed, "renaming");
+          const changed = by === "9p" ? closed : `result ${EPERM}`;
+          assert.equal(await attempt(machine, "chmod", file, 0o777), changed, "changing");
+          for (const pid of [1, process.pid]) {
+            assert.equal(await attempt(machine, "kill", pid, 0), `result ${EPERM}`, `a signal to ${pid}`);
+          }
+          if (by === "9p") return;
+          const daemon = childNamed("virtiofsd");
+          assert.equal(await attempt(machine, "kill", daemon, signalNumbers.SIGKILL), `result ${EPERM}`, "its daemon");
+        } finally {
+          rmSync(place, { recursive: true });
+        }
+      }));
+
+    it("sees nothing of its machine's directory, nor of another machine", () =>
+      withMachine((first, place) =>
+        withMachine(async (second) => {
+          assert.equal(await attempt(first, "open", path.join(place, "vm"), 0), closed);
+          assert.equal(await attempt(first, "kill", second.pid, 0), `result ${EPERM}`);
+          assert.equal(await attempt(first, "open", `/proc/${second.pid}/mem`, 0), closed);
+        }),
+      ));
+
+    if (by !== "9p") return;
+
+    it("has all of what it serves, programs that it cannot change, its own part of /proc, and nothing else of the host", () =>
+      withMachine(async (machine, place) => {
+        const secret = path.join(place, "shared", "secret");
+        await writeFile(secret, "", { mode: 0o600 });
+        await chown(secret, 1000, 1000);
+        const opened = /^result \d+$/;
+        assert.match(await attempt(machine, "open", secret, O_WRONLY), opened);
+        assert.match(await attempt(machine, "open", "/usr/bin/env", 0), opened);
+        assert.match(await attempt(machine, "open", "/proc/self/status", 0), opened);
+        const readOnly = `result ${EROFS}`;
+        for (const file of ["/usr/bin/env", "/proc/self/oom_score_adj"]) {
+          assert.equal(await attempt(machine, "open", file, O_WRONLY), readOnly, file);
+        }
+        for (const file of ["/usr/new", "/new", `${place}/new`]) {
+          assert.equal(await attempt(machine, "open", file, O_WRONLY | O_CREAT, 0o600), readOnly, file);
+        }
+        const hidden = ["/etc/passwd", "/dev/null", "/root", "/run/kumite", "/sys", "/proc/1", "/proc/sysrq-trigger"];
+        for (const file of hidden) assert.equal(await attempt(machine, "open", file, 0), closed, file);
+      }));
+  });
 
 /** Of this process. */
 function childNamed(name: string): number {

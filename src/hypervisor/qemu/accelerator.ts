@@ -101,7 +101,7 @@ async function probe(os: Os, context: StartContext, request: AcceleratorRequest)
     env: {},
     descriptors: { [consoleFd]: { kind: "stream" } },
     cgroups,
-    noCapabilities: true,
+    capabilities: [],
   });
   try {
     const console = new LineTail(program.stream(consoleFd));

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import { testOs } from "../../../test/support/node-os.ts";
 import type { Os } from "../../sys/os.ts";
 import { KumiteError, SystemError } from "../../util/errors.ts";
-import { explainIoUring, requireIoUring } from "./io-uring.ts";
+import type { Disk } from "../spec.ts";
+import { orWithThreads } from "./io-uring.ts";
 
 const os = testOs();
 
@@ -15,28 +16,71 @@ function hostWhere(value: string | undefined): Os {
   return { ...os, files: { ...os.files, readText } };
 }
 
+type Aio = Pick<Disk, "aio">;
+const both: readonly Aio[] = [{ aio: "native" }, { aio: "io_uring" }];
+
 describe("io_uring for disks", () => {
-  it("is refused where the host's kernel forbids it, before anything is made", async () => {
+  /** By which means each attempt was made, and what was logged. */
+  async function attempts(
+    host: string | undefined,
+    disks: readonly Aio[],
+    fail: (attempt: number) => Error | undefined = () => undefined,
+  ): Promise<{ tried: unknown[]; logged: unknown[] }> {
+    const [tried, logged]: [unknown[], unknown[]] = [[], []];
+    const log = (_: string, message: string, fields?: Record<string, unknown>) =>
+      logged.push([message, fields?.reason]);
+    await orWithThreads(hostWhere(host), log, disks, async (these) => {
+      tried.push(these.map(({ aio }) => aio));
+      const error = fail(tried.length);
+      if (error !== undefined) throw error;
+    });
+    return { tried, logged };
+  }
+  const told = "this host forbids io_uring: threads serve the disks instead";
+
+  it("is not tried where the host's kernel forbids it, and one line says so", async () => {
     for (const value of ["1", "2"]) {
-      await assert.rejects(requireIoUring(hostWhere(value), [{ aio: "threads" }, { aio: "io_uring" }]), {
-        code: "hypervisor/unsupported",
-        message: `block_device_aio is io_uring, which this host forbids: kernel.io_uring_disabled is ${value}`,
-        hint: /block_device_aio = "threads"/,
+      assert.deepEqual(await attempts(value, both), {
+        tried: [["native", "threads"]],
+        logged: [[told, `kernel.io_uring_disabled is ${value}`]],
       });
     }
-    await requireIoUring(hostWhere("2"), [{ aio: "threads" }, {}]);
-    for (const value of ["0", undefined]) await requireIoUring(hostWhere(value), [{ aio: "io_uring" }]);
+    assert.deepEqual(await attempts("2", [{ aio: "threads" }, {}]), { tried: [["threads", undefined]], logged: [] });
+    for (const value of ["0", undefined]) {
+      assert.deepEqual(await attempts(value, both), { tried: [["native", "io_uring"]], logged: [] });
+    }
   });
 
-  it("is what a failure of QEMU is about that says so, and no other", () => {
-    const said = new Error("qemu: Unable to use io_uring: failed to init linux io_uring ring: Operation not permitted");
-    const failed = (cause: Error) => new KumiteError("hypervisor/start-failed", "the VM did not start", { cause });
-    const explained = explainIoUring(failed(said));
-    assert.ok(explained instanceof KumiteError && explained.cause instanceof KumiteError);
-    assert.equal(explained.code, "hypervisor/unsupported");
+  const failed = (cause: Error) => new KumiteError("hypervisor/start-failed", "the VM did not start", { cause });
+
+  it("is given up when a failure of QEMU is about it, once", async () => {
+    const said = "qemu: Unable to use io_uring: failed to init linux io_uring ring: Operation not permitted";
+    const { tried, logged } = await attempts(undefined, both, (attempt) =>
+      attempt === 1 ? failed(new Error(said)) : undefined,
+    );
+    assert.deepEqual(tried, [
+      ["native", "io_uring"],
+      ["native", "threads"],
+    ]);
+    assert.deepEqual(logged, [[told, said]]);
+    await assert.rejects(
+      attempts(undefined, both, () => failed(new Error(said))),
+      { code: "hypervisor/start-failed" },
+    );
+  });
+
+  it("is not what another failure is about", async () => {
     for (const text of ["out of memory", "-blockdev file.aio=io_uring: Could not open '/x': Permission denied"]) {
       const other = failed(new Error(text));
-      assert.equal(explainIoUring(other), other);
+      let count = 0;
+      await assert.rejects(
+        attempts(undefined, both, () => {
+          count += 1;
+          return other;
+        }),
+        other,
+      );
+      assert.equal(count, 1);
     }
   });
 });

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { testOs } from "../../../test/support/node-os.ts";
-import type { FileStatus, Os } from "../../sys/os.ts";
+import type { FileStatus, MountEntry, Os, TreeEntry } from "../../sys/os.ts";
 import type { VmSpec } from "../spec.ts";
 import type { MachineFiles } from "./machine-files.ts";
-import { type QemuUser, userOfQemu } from "./own-user.ts";
+import { capabilitiesOfQemu, type QemuUser, userOfQemu } from "./own-user.ts";
 
 const spec: VmSpec = {
   id: "a",
@@ -31,16 +31,29 @@ interface Host {
   readonly modes?: Readonly<Record<string, number>>;
   readonly group?: number;
   readonly map?: string;
+  /** Type of the file system at `/`. */
+  readonly root?: string;
+  /** Where QEMU really is. */
+  readonly program?: string;
 }
 
-function hostWith({ modes: changed = {}, group = 0, map = everybody }: Host): Os {
+function hostWith({ modes: changed = {}, group = 0, map = everybody, root = "ext4", program }: Host): Os {
   const known: Record<string, number> = { ...modes, ...changed };
   const os = testOs();
   const status = async (path: string): Promise<FileStatus | undefined> => {
     const mode = known[path];
     return mode === undefined ? undefined : ({ mode, uid: 0, gid: group } as FileStatus);
   };
-  return { ...os, files: { ...os.files, status, realPath: async (path) => path, readText: async () => map } };
+  const files: Os["files"] = {
+    ...os.files,
+    status,
+    linkStatus: async (path) => (path === "/lib64" ? ({ kind: "symlink" } as FileStatus) : undefined),
+    readLink: async () => "usr/lib64",
+    realPath: async (path) => (path === "/bin/qemu" ? (program ?? path) : path),
+    readText: async () => map,
+  };
+  const table = async (): Promise<MountEntry[]> => [{ target: "/", type: root } as MountEntry];
+  return { ...os, files, mounts: { ...os.mounts, table } };
 }
 
 async function user(host: Host, changes: Partial<VmSpec> = {}, kvm = false): Promise<QemuUser> {
@@ -69,11 +82,54 @@ describe("QEMU", () => {
     await stays(/^\/bin\/qemu is closed/, { modes: { "/bin/qemu": 0o750 } });
     await stays(/^\/k is closed/, { modes: { "/k": 0o600 } });
     await stays(/^\/i is closed/, { modes: { "/i": 0o640 } });
-    await stays(/takes a capability/, {}, { memoryLocked: true });
-    await stays(/9p/, {}, { sharedDirectories: [{ tag: "t", path: "/s", by: "9p" }] });
     const memoryBacking = { kind: "file", path: "/m", shared: false } as const;
     await stays(/^\/m is closed/, { modes: { "/m": 0o644 } }, { memoryBacking });
     assert.equal((await user({ modes: { "/m": 0o777 } }, { memoryBacking })).kind, "own");
+  });
+
+  const by9p = (path: string, readOnly = false) => [{ tag: "t", path, by: "9p", readOnly } as const];
+  const program = "/usr/bin/qemu";
+  const below = { program, modes: { "/usr": 0o755, "/usr/bin": 0o755, [program]: 0o755 } };
+
+  it("that serves by 9p sees what it serves and its program, and nothing else", async () => {
+    const found = await user(below, { sharedDirectories: by9p("/run/view") });
+    const entries: TreeEntry[] = [
+      { kind: "directory", path: "/usr", readOnly: true },
+      { kind: "link", path: "/lib64", target: "usr/lib64" },
+      { kind: "proc", path: "/proc" },
+      { kind: "directory", path: "/run/view", readOnly: false },
+    ];
+    assert.deepEqual(found, { kind: "own", group: 0, tree: { over: "/vm", entries } });
+    const memoryBacking = { kind: "file", path: "/m", shared: false } as const;
+    const more = { sharedDirectories: by9p("/run/view", true), memoryBacking };
+    const host = { ...below, modes: { ...below.modes, "/m": 0o777, "/dev/kvm": 0o666 } };
+    const other = await userOfQemu(
+      hostWith(host),
+      { path: "/bin/qemu", virtioFsDaemons: [], accelerator: "auto" },
+      { ...spec, ...more },
+      { ...files, memoryIsDirectory: true },
+      "kvm",
+    );
+    assert.deepEqual(other.kind === "own" && other.tree?.entries.slice(3), [
+      { kind: "device", path: "/dev/kvm", readOnly: false },
+      { kind: "directory", path: "/run/view", readOnly: true },
+      { kind: "directory", path: "/m", readOnly: false },
+    ]);
+  });
+
+  it("that serves by 9p stays root where it can have no tree of its own, and says why", async () => {
+    const serving = { sharedDirectories: by9p("/s") };
+    await stays(/9p.*\/bin\/qemu is not below \/usr/, {}, serving);
+    await stays(/9p.*user namespace/, { ...below, map: "0 0 4000000000\n" }, serving);
+    await stays(/9p.*root cannot be exchanged/, { ...below, root: "rootfs" }, serving);
+    await stays(/9p.*\/vm\/shared would be hidden/, below, { sharedDirectories: by9p("/vm/shared") });
+  });
+
+  it("has the capabilities that its work takes, and no other", () => {
+    assert.deepEqual(capabilitiesOfQemu(spec), []);
+    assert.deepEqual(capabilitiesOfQemu({ ...spec, memoryLocked: true }), [14]);
+    assert.deepEqual(capabilitiesOfQemu({ ...spec, sharedDirectories: by9p("/s", true) }), [1]);
+    assert.deepEqual(capabilitiesOfQemu({ ...spec, sharedDirectories: by9p("/s") }), [1, 0, 3, 4]);
   });
 
   it("does not read what a machine that goes on was booted from", async () => {

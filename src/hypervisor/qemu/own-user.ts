@@ -2,18 +2,20 @@
  * Whether QEMU can run as a user of its own, who may open, write and signal nothing of root's. What it needs of root's it is
  * given open; here is what that does not do for.
  */
-import type { FileStatus, Os } from "../../sys/os.ts";
+import type { FileStatus, Os, PrivateTree } from "../../sys/os.ts";
 import { hasOwnUsers } from "../../util/own-user.ts";
 import { dirName } from "../../util/path.ts";
 import type { VmSpec } from "../spec.ts";
 import type { Accelerator } from "./machine.ts";
 import type { MachineFiles } from "./machine-files.ts";
 import type { QemuDriverOptions } from "./options.ts";
+import { ownTree, reasonAgainstTree, servesFiles } from "./own-tree.ts";
 import { allDisks } from "./plan-machine.ts";
 
 export type QemuUser =
-  /** With a group beside its own, unless that is 0. */
-  { readonly kind: "own"; readonly group: number } | { readonly kind: "root"; readonly reason: string };
+  /** With a group beside its own, unless that is 0; `tree`: all that it sees of the host's files, default everything. */
+  | { readonly kind: "own"; readonly group: number; readonly tree?: PrivateTree }
+  | { readonly kind: "root"; readonly reason: string };
 
 const kvmDevice = "/dev/kvm";
 
@@ -28,23 +30,36 @@ export async function userOfQemu(
 ): Promise<QemuUser> {
   const reason =
     (await reasonOfHost(os)) ??
-    reasonOfSpec(spec) ??
     (await reasonOfProgram(os, files.qemu)) ??
-    (await reasonOfFiles(os, options, spec, files));
+    (await reasonOfFiles(os, options, spec, files)) ??
+    (servesFiles(spec) ? await reasonAgainstTree(os, spec, files) : undefined);
   if (reason !== undefined) return { kind: "root", reason };
-  return accelerator === "kvm" ? await userOfKvm(os) : { kind: "own", group: 0 };
+  const user: QemuUser = accelerator === "kvm" ? await userOfKvm(os) : { kind: "own", group: 0 };
+  if (user.kind === "root" || !servesFiles(spec)) return user;
+  return { ...user, tree: await ownTree(os, spec, files, accelerator) };
+}
+
+/** capabilities(7): CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_IPC_LOCK. */
+const [giveAway, passModes, actAsOwner, keepSetIds, lockMemory] = [0, 1, 3, 4, 14];
+
+/**
+ * What QEMU may do beyond its user, by number. As whom a program of the guest acts by 9p its kernel has decided: QEMU only has
+ * to be able to do it. Not CAP_DAC_READ_SEARCH, which opens any file of a file system by its handle, whatever tree one is in.
+ */
+export function capabilitiesOfQemu(spec: VmSpec): number[] {
+  const serves = servesFiles(spec);
+  const writes = spec.sharedDirectories.some(({ by, readOnly }) => by === "9p" && readOnly !== true);
+  return [
+    ...(serves ? [passModes] : []),
+    ...(writes ? [giveAway, actAsOwner, keepSetIds] : []),
+    ...(spec.memoryLocked === true ? [lockMemory] : []),
+  ];
 }
 
 async function reasonOfHost(os: Os): Promise<string | undefined> {
   for (const file of ["/proc/self/uid_map", "/proc/self/gid_map"]) {
     if (!hasOwnUsers(await os.files.readText(file))) return `${file} has no users to spare`;
   }
-  return undefined;
-}
-
-function reasonOfSpec({ memoryLocked, sharedDirectories }: VmSpec): string | undefined {
-  if (memoryLocked === true) return "it locks its memory, which takes a capability";
-  if (sharedDirectories.some(({ by }) => by === "9p")) return "it serves files by 9p, and acts on them itself";
   return undefined;
 }
 

@@ -7,20 +7,20 @@ import { KumiteError } from "../../util/errors.ts";
 import { Scope } from "../../util/scope.ts";
 import type { Driver, RunningVm, StartContext } from "../driver.ts";
 import { Program, type ProgramOptions, type ProgramRequest } from "../program.ts";
-import type { SharedDirectory, VmSpec } from "../spec.ts";
+import type { Disk, SharedDirectory, VmSpec } from "../spec.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { capabilitiesOf, refuseUnsupported } from "./capabilities.ts";
 import { qemuArguments } from "./command-line.ts";
 import { explainDaemons } from "./daemon-deaths.ts";
 import { withFilesHanded } from "./handed-files.ts";
 import { isNested, tscFrequencyKhz } from "./host-cpu.ts";
-import { explainIoUring, requireIoUring } from "./io-uring.ts";
+import { orWithThreads } from "./io-uring.ts";
 import { kernelParameters } from "./kernel-parameters.ts";
 import type { Boot, MachineType, QemuMachine } from "./machine.ts";
 import { type MachineFiles, requireFiles } from "./machine-files.ts";
 import type { QemuDriverOptions } from "./options.ts";
-import { type QemuUser, userOfQemu } from "./own-user.ts";
-import { allDisks, daemonSocket, firstFileFd, hasScsi, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
+import { capabilitiesOfQemu, type QemuUser, userOfQemu } from "./own-user.ts";
+import { daemonSocket, firstFileFd, hasScsi, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
 import { QemuVm } from "./qemu-vm.ts";
 import { daemonProgram, openFilesFor } from "./virtiofsd.ts";
 
@@ -32,7 +32,13 @@ export function qemuDriver(os: Os, options: QemuDriverOptions): Driver {
   return {
     name: "qemu",
     capabilities: capabilitiesOf(options.machineType ?? "q35"),
-    start: (spec, context) => start(os, options, spec, context),
+    start: async (spec, context) => {
+      refuseUnsupported(spec, options);
+      const { disks = [] } = spec;
+      const startWith = (served: readonly Disk[]): Promise<RunningVm> =>
+        start(os, options, spec.disks === undefined ? spec : { ...spec, disks: served }, context);
+      return orWithThreads(os, context.log, disks, startWith);
+    },
   };
 }
 
@@ -47,8 +53,6 @@ interface Starting {
 }
 
 async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: StartContext): Promise<RunningVm> {
-  refuseUnsupported(spec, options);
-  await requireIoUring(os, allDisks(spec));
   const files = await requireFiles(os, options, spec);
   const machine = await machineFor(os, options, spec, context, files);
   await using scope = new Scope({
@@ -88,7 +92,7 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
     return vm;
   } catch (error) {
     await vm.stop();
-    throw explainIoUring(error);
+    throw error;
   }
 }
 
@@ -211,11 +215,10 @@ async function startQemu(
     descriptors,
     cgroups: spec.cgroups,
     // What it needs is open; a guest that takes it over must not mount, load or enter anything.
-    // Locking memory takes a capability. By 9p it acts on the host's files itself: without these it could not give one to
-    // another user, nor read all.
-    noCapabilities: spec.memoryLocked !== true && !machine.devices.some(({ kind }) => kind === "9p"),
+    capabilities: capabilitiesOfQemu(spec),
     smallPages: wantsSmallPages(machine),
     ...(user.kind === "own" ? { ownUser: { group: user.group } } : {}),
+    ...(user.kind === "own" && user.tree !== undefined ? { tree: user.tree } : {}),
   };
   const qemu = await Program.start(os, context, "qemu", request, saying(context, "qemu"));
   scope.add("qemu", () => qemu.kill());

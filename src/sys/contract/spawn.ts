@@ -1,7 +1,7 @@
 /** Checks of what a child is born with. */
 import { ownUserOf } from "../../util/own-user.ts";
 import { encodeUtf8 } from "../../util/text.ts";
-import type { Os, SpawnRequest } from "../os.ts";
+import type { Os, SpawnRequest, TreeEntry } from "../os.ts";
 import type { ContractCheck } from "../os-contract.ts";
 import { output, printing, scratch, shell, textOf } from "./scratch.ts";
 
@@ -22,6 +22,17 @@ async function refused(os: Os, request: Partial<SpawnRequest>): Promise<unknown>
   const child = await os.processes.spawn({ path: "/bin/true", argv: ["true"], env: {}, descriptors: {}, ...request });
   await child.exited;
   return undefined;
+}
+
+/** What a shell needs. */
+async function programs(os: Os): Promise<TreeEntry[]> {
+  const entries: TreeEntry[] = [{ kind: "directory", path: "/usr", readOnly: true }];
+  for (const path of ["/bin", "/lib", "/lib64"]) {
+    const kind = (await os.files.linkStatus(path))?.kind;
+    if (kind === "symlink") entries.push({ kind: "link", path, target: await os.files.readLink(path) });
+    else if (kind === "directory") entries.push({ kind, path, readOnly: true });
+  }
+  return entries;
 }
 
 export const spawnContract: readonly ContractCheck[] = [
@@ -195,9 +206,9 @@ export const spawnContract: readonly ContractCheck[] = [
     name: "a child can be without any capability, for good",
     async run(os, assert) {
       const status = "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2 | sort -u";
-      assert.equal(await output(os, status, { noCapabilities: true }), "0000000000000000");
+      assert.equal(await output(os, status, { capabilities: [] }), "0000000000000000");
       const mount = "mount -t tmpfs none /mnt 2>/dev/null || echo refused";
-      assert.equal(await output(os, mount, { noCapabilities: true, noNewPrivileges: true }), "refused");
+      assert.equal(await output(os, mount, { capabilities: [], noNewPrivileges: true }), "refused");
     },
   },
   {
@@ -211,7 +222,7 @@ export const spawnContract: readonly ContractCheck[] = [
       const printed = await output(os, script, {
         args: [path],
         ownUser: { group: 0 },
-        noCapabilities: true,
+        capabilities: [],
         cwd: dir.path,
         descriptors: { 5: { kind: "read", path } },
         parentDeathSignal: sigkill,
@@ -228,6 +239,82 @@ export const spawnContract: readonly ContractCheck[] = [
       assert.deepEqual(lines.slice(6), ["refused", "powerless", `of root${dir.path}`]);
       const groups = await output(os, "grep ^Groups: /proc/$$/status", { ownUser: { group: 4711 } });
       assert.equal(groups.trim(), "Groups:\t4711");
+    },
+  },
+  {
+    name: "a user of its own can have some capabilities, and no other",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const path = `${dir.path}/secret`;
+      await os.files.write(path, "of root", { mode: 0o600 });
+      const script = `grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb):' /proc/self/status | cut -f2 | sort -u; cat "$1"
+        chown 1 "$1" 2>/dev/null || echo; echo kept`;
+      const options = { args: [path], ownUser: { group: 0 }, noNewPrivileges: true, parentDeathSignal: sigkill };
+      const [override, chown] = [1, 0];
+      assert.equal(
+        await output(os, script, { ...options, capabilities: [override] }),
+        "0000000000000002\nof root\nkept",
+      );
+      await output(os, script, { ...options, capabilities: [override, chown] });
+      assert.equal((await os.files.status(path))?.uid, 1);
+    },
+  },
+  {
+    name: "a child can see some paths and nothing else, with what is mounted there later",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const place = (name: string): string => `${dir.path}/${name}`;
+      const [over, given, kept, more] = [place("over"), place("given"), place("kept"), place("more")];
+      for (const directory of [over, given, kept, more]) await os.files.makeDir(directory, 0o755);
+      await os.files.write(`${kept}/file`, "kept\n");
+      await os.files.write(`${more}/late`, "");
+      await os.mounts.mount({ source: given, target: given, flags: ["bind"] });
+      await os.mounts.mount({ target: given, flags: ["shared"] });
+      await os.files.makeDir(`${given}/below`, 0o755);
+      try {
+        const entries: TreeEntry[] = [
+          ...(await programs(os)),
+          { kind: "proc", path: "/proc" },
+          { kind: "file", path: "/etc/hostname", readOnly: true },
+          { kind: "directory", path: given, readOnly: false },
+          { kind: "directory", path: kept, readOnly: true },
+        ];
+        const script = `echo $(ls -A / | grep -v -e bin -e lib); echo $(ls /etc); echo $(ls -A "$1/..")
+          ls /proc | grep -q sys || echo own; cat "$2/file"; pwd
+          (echo >"$2/file") 2>&- || echo refused; (echo >/new) 2>&- || echo refused
+          echo written >"$1/file"; echo >&5; read line <&5; ls "$1/below"`;
+        const child = await shell(os, script, {
+          args: [given, kept],
+          descriptors: { ...printing, 5: { kind: "stream" } },
+          ownUser: { group: 0 },
+          capabilities: [1],
+          tree: { over, entries },
+          cwd: "/usr",
+        });
+        const talk = child.streams.get(5);
+        await talk?.read();
+        await os.mounts.mount({ source: more, target: `${given}/below`, flags: ["bind"] });
+        await talk?.write(encodeUtf8("\n"));
+        const printed = (await textOf(child.streams.get(1))).trim().split("\n");
+        await child.exited;
+        talk?.close();
+        const tops = [...new Set(["etc", "proc", dir.path.split("/")[1], "usr"])].sort().join(" ");
+        assert.deepEqual(printed, [
+          tops,
+          "hostname",
+          "given kept",
+          "own",
+          "kept",
+          "/usr",
+          "refused",
+          "refused",
+          "late",
+        ]);
+        assert.equal(await os.files.readText(`${given}/file`), "written\n");
+        assert.deepEqual(await os.files.list(over), []);
+      } finally {
+        for (const target of [`${given}/below`, given]) await os.mounts.unmount(target, { lazy: true });
+      }
     },
   },
   {

@@ -24,8 +24,18 @@ const whole: LaunchRequest = {
   newSession: true,
   noNewPrivileges: false,
   smallPages: true,
-  noCapabilities: true,
+  capabilities: [0, 1],
   ownUser: { group: 107 },
+  tree: {
+    over: "/run/a",
+    entries: [
+      { kind: "directory", path: "/usr", readOnly: true },
+      { kind: "file", path: "/etc/a", readOnly: false },
+      { kind: "device", path: "/dev/kvm", readOnly: false },
+      { kind: "link", path: "/lib", target: "usr/lib" },
+      { kind: "proc", path: "/proc" },
+    ],
+  },
 };
 
 const least = { path: "/bin/true", argv: ["true"], descriptors: {}, status: 3 };
@@ -62,6 +72,12 @@ describe("a launch request", () => {
       /^descriptors\.1\.fd: expected/,
     ],
     ["a number with a fraction", { ...least, status: 1.5 }, /^status: expected an integer/],
+    ["a capability that is no number", { ...least, capabilities: ["all"] }, /^capabilities\[0\]: expected an integer/],
+    [
+      "an entry of its tree that is of no kind",
+      { ...least, tree: { over: "/a", entries: [{ kind: "pipe", path: "/b" }] } },
+      /^tree\.entries\[0\]\.kind: expected directory, file, device, link or proc/,
+    ],
     ["a truth that is text", { ...least, newSession: "yes" }, /^newSession: expected true or false/],
   ];
   for (const [what, request, message] of refused) {

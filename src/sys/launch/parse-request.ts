@@ -1,5 +1,6 @@
 /** Checks that a document is a launch request, and says where it is not. */
 import { isRecord, parseJson } from "../../util/json.ts";
+import type { TreeEntry } from "../os.ts";
 import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
 
 /** Why a request was refused; the message names the member. */
@@ -40,8 +41,15 @@ const members: Readonly<Record<string, Parse>> = {
   newSession: boolean,
   noNewPrivileges: boolean,
   smallPages: boolean,
-  noCapabilities: boolean,
+  capabilities: (value, where) => array(value, where).map((item, i) => integer(item, `${where}[${i}]`)),
   ownUser: (value, where) => ({ group: integer(record(value, where).group, `${where}.group`) }),
+  tree: (value, where) => {
+    const { over, entries } = record(value, where);
+    return {
+      over: absolutePath(over, `${where}.over`),
+      entries: array(entries, `${where}.entries`).map((item, i) => treeEntry(item, `${where}.entries[${i}]`)),
+    };
+  },
 };
 
 function descriptor(value: unknown, where: string): LaunchDescriptor {
@@ -66,6 +74,23 @@ function descriptor(value: unknown, where: string): LaunchDescriptor {
       return { kind, path: text(rest.path, `${where}.path`) };
     default:
       throw new BadRequest(`${where}.kind: expected null, inherit, listen, append, read, readWrite, connect or tap`);
+  }
+}
+
+function treeEntry(value: unknown, where: string): TreeEntry {
+  const { kind, ...rest } = record(value, where);
+  const path = absolutePath(rest.path, `${where}.path`);
+  switch (kind) {
+    case "directory":
+    case "file":
+    case "device":
+      return { kind, path, readOnly: boolean(rest.readOnly, `${where}.readOnly`) };
+    case "link":
+      return { kind, path, target: text(rest.target, `${where}.target`) };
+    case "proc":
+      return { kind, path };
+    default:
+      throw new BadRequest(`${where}.kind: expected directory, file, device, link or proc`);
   }
 }
 

@@ -7,12 +7,21 @@ import type { SpawnStep } from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
 import { firstOwnUser } from "../../util/own-user.ts";
 import { bindUnix } from "../engine/sockets.ts";
-import { capsetStep, noCapabilities } from "../linux/credentials.ts";
+import { capsetStep } from "../linux/credentials.ts";
 import { unlinkQuietly } from "../linux/directory.ts";
 import { CLOSE_RANGE_CLOEXEC, closeQuietly, dupAbove, HIGHEST_DESCRIPTOR, open } from "../linux/file.ts";
 import { openDescriptor, withShortPath } from "../linux/open-descriptor.ts";
 import { O_APPEND, O_CLOEXEC, O_CREAT, O_NOCTTY, O_RDONLY, O_RDWR, O_WRONLY } from "../linux/open-flags.ts";
-import { CLONE_NEWNET, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, PR_SET_THP_DISABLE } from "../linux/process.ts";
+import {
+  CLONE_NEWNET,
+  PR_CAP_AMBIENT,
+  PR_CAP_AMBIENT_RAISE,
+  PR_SET_KEEPCAPS,
+  PR_SET_NO_NEW_PRIVS,
+  PR_SET_PDEATHSIG,
+  PR_SET_THP_DISABLE,
+} from "../linux/process.ts";
+import { privateTreeSteps } from "./private-tree.ts";
 import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
 
 /** One step and what an error of it is about. */
@@ -33,7 +42,7 @@ export interface SetUp {
 export type SetUpRequest = Omit<LaunchRequest, "status" | "env">;
 
 /** Of one half of a set of capabilities. */
-const allBits = 0xffff_ffff;
+const allBits = 0xffff_ffffn;
 
 /** Highest number a descriptor of the new program may have. */
 const descriptorMax = 1023;
@@ -70,7 +79,8 @@ class Planning implements SetUp {
     for (const directory of this.#request.cgroups ?? []) this.#joinCgroup(directory);
     this.#joinNetwork();
     if (this.#request.newSession === true) this.#step(["setsid"], "setsid");
-    const { cwd } = this.#request;
+    const { cwd, tree } = this.#request;
+    if (tree !== undefined) this.steps.push(...privateTreeSteps(tree));
     if (cwd !== undefined) this.#step(["chdir", cwd], "chdir", cwd);
     this.#loseRights();
     this.#armParentDeath();
@@ -147,12 +157,23 @@ class Planning implements SetUp {
     this.#step(["setns", fd, CLONE_NEWNET], "setns", networkNamespace.path);
   }
 
-  /** What root would get at its exec is what the bounding set has: nothing. Emptying it takes a capability. */
+  /**
+   * What root would get at its exec is what the bounding set has. Emptying it takes a capability. Another user keeps what it
+   * has by being ambient (capabilities(7)).
+   */
   #loseRights(): void {
-    const { noCapabilities: none, ownUser } = this.#request;
-    if (none === true) this.#step(["dropBounding", allBits, allBits], "prctl", "capabilities");
+    const { capabilities: kept, ownUser } = this.#request;
+    const set = (kept ?? []).reduce((bits, number) => bits | (1n << BigInt(number)), 0n);
+    if (kept !== undefined) {
+      const half = (at: bigint): number => Number((~set >> at) & allBits);
+      this.#step(["dropBounding", half(0n), half(32n)], "prctl", "capabilities");
+      if (set !== 0n) this.#step(["prctl", PR_SET_KEEPCAPS, 1, 0, 0, 0], "prctl", "capabilities");
+    }
     if (ownUser !== undefined) this.#step(["ownUser", firstOwnUser, ownUser.group], "setuid", "a user of its own");
-    if (none === true) this.#step(capsetStep(noCapabilities), "capset");
+    if (kept === undefined) return;
+    this.#step(capsetStep({ effective: set, permitted: set, inheritable: set }), "capset", `capabilities ${kept}`);
+    for (const number of kept)
+      this.#step(["prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0], "prctl", `capability ${number}`);
   }
 
   /** After a change of user, which takes the signal back. A parent that died before it was armed goes unnoticed. */

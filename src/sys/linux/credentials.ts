@@ -77,8 +77,6 @@ export function capget(): CapabilitySets {
   return decodeCapabilities(data);
 }
 
-export const noCapabilities: CapabilitySets = { effective: 0n, permitted: 0n, inheritable: 0n };
-
 /** `capset` as a step between the birth of a child and its exec. */
 export function capsetStep(sets: CapabilitySets): native.SpawnStep {
   return ["capset", header(), encodeCapabilities(sets)];

@@ -199,7 +199,7 @@ declare module "kumite:native" {
    */
   type SpawnStep = readonly [name: string, ...args: readonly (Integer | Path | null)[]];
   /**
-   * A child at the price of vfork(2): resets signals, makes the calls in order, executes the program. At most 48 steps.
+   * A child at the price of vfork(2): resets signals, makes the calls in order, executes the program. At most 160 steps.
    * Returns pid or negated errno, and the failed step: -1 none or the birth, `steps.length` the program.
    */
   function spawn(

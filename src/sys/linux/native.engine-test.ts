@@ -191,7 +191,7 @@ describe("births", () => {
       () =>
         native.spawn(
           0,
-          Array.from({ length: 49 }, () => ["setsid"] as const),
+          Array.from({ length: 161 }, () => ["setsid"] as const),
           "/bin/true",
           [],
           [],

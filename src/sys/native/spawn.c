@@ -12,7 +12,7 @@
 #include "filters.h"
 #include "process.h"
 
-#define STEPS_MAX 48
+#define STEPS_MAX 160
 #define CHILD_STACK (64 * 1024)
 
 /* Prepared system calls, made in order by the child, which must run no JavaScript; the first that fails ends it. */

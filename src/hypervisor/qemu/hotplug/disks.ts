@@ -3,7 +3,7 @@ import type { OpenedDescriptor, Os } from "../../../sys/os.ts";
 import { isSystemError, KumiteError } from "../../../util/errors.ts";
 import type { GuestAddress, PluggedDevice } from "../../plug.ts";
 import type { Disk } from "../../spec.ts";
-import { explainIoUring, requireIoUring } from "../io-uring.ts";
+import { orWithThreads } from "../io-uring.ts";
 import { type PlugContext, removeDevice } from "./context.ts";
 import { plugFailed } from "./failure.ts";
 import { removableOnce } from "./removable.ts";
@@ -12,31 +12,7 @@ import { removableOnce } from "./removable.ts";
 export async function addDisk(os: Os, context: PlugContext, disk: Disk, signal?: AbortSignal): Promise<PluggedDevice> {
   const { monitor } = context;
   const [image, id] = [`image-${disk.id}`, `disk-${disk.id}`];
-  const status = await os.files.status(disk.path);
-  if (status === undefined)
-    throw plugFailed(`disk ${disk.id}: ${disk.path} does not exist`, { data: { path: disk.path } });
-  const { cache = { direct: false, noFlush: false }, aio = "threads" } = disk;
-  await requireIoUring(os, [disk]);
-  // QEMU cannot open it itself.
-  const opened = { kind: disk.readOnly ? "read" : "readWrite", path: disk.path } as const;
-  const set = await handOver(os, context, opened, signal);
-  try {
-    await monitor.execute(
-      "blockdev-add",
-      {
-        driver: "raw",
-        "node-name": image,
-        "read-only": disk.readOnly,
-        cache: { direct: cache.direct, "no-flush": cache.noFlush },
-        file: { driver: status.kind === "block" ? "host_device" : "file", filename: `/dev/fdset/${set}`, aio },
-      },
-      { signal },
-    );
-  } catch (error) {
-    throw explainIoUring(error);
-  } finally {
-    await monitor.execute("remove-fd", { "fdset-id": set }).catch(() => {});
-  }
+  await orWithThreads(os, context.log, [disk], async ([served = disk]) => addImage(os, context, image, served, signal));
   const removeImage = async (): Promise<void> => void (await monitor.execute("blockdev-del", { "node-name": image }));
   try {
     const thread = await threadFor(context, disk, signal);
@@ -53,6 +29,36 @@ export async function addDisk(os: Os, context: PlugContext, disk: Disk, signal?:
   } catch (error) {
     await removeImage().catch(() => {});
     throw error;
+  }
+}
+
+/** What the disk has its bytes from. */
+async function addImage(
+  os: Os,
+  context: PlugContext,
+  image: string,
+  { id, path, readOnly, cache = { direct: false, noFlush: false }, aio = "threads" }: Disk,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { monitor } = context;
+  const status = await os.files.status(path);
+  if (status === undefined) throw plugFailed(`disk ${id}: ${path} does not exist`, { data: { path } });
+  // QEMU cannot open it itself.
+  const set = await handOver(os, context, { kind: readOnly ? "read" : "readWrite", path }, signal);
+  try {
+    await monitor.execute(
+      "blockdev-add",
+      {
+        driver: "raw",
+        "node-name": image,
+        "read-only": readOnly,
+        cache: { direct: cache.direct, "no-flush": cache.noFlush },
+        file: { driver: status.kind === "block" ? "host_device" : "file", filename: `/dev/fdset/${set}`, aio },
+      },
+      { signal },
+    );
+  } finally {
+    await monitor.execute("remove-fd", { "fdset-id": set }).catch(() => {});
   }
 }
 

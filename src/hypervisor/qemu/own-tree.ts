@@ -1,0 +1,77 @@
+/**
+ * What a QEMU that serves files by 9p sees of the host: as it acts on files itself it has rights over them, which must not reach
+ * beyond what it serves. Nothing is made here.
+ */
+import type { Os, PrivateTree, TreeEntry } from "../../sys/os.ts";
+import { isBelow } from "../../util/path.ts";
+import type { VmSpec } from "../spec.ts";
+import type { Accelerator } from "./machine.ts";
+import type { MachineFiles } from "./machine-files.ts";
+
+/** Programs, with their libraries and what belongs to them. Nobody writes there, and nothing there is a secret. */
+const programs = "/usr";
+/** Where a program's loader is looked for; mostly links into the first. */
+const loaders = ["/lib", "/lib32", "/lib64"];
+const libraryIndex = "/etc/ld.so.cache";
+const kvmDevice = "/dev/kvm";
+/** The whole of 32 bits: the map of the first user namespace. */
+const allUsers = /^\s*0\s+0\s+4294967295\s*$/;
+
+export function servesFiles({ sharedDirectories }: VmSpec): boolean {
+  return sharedDirectories.some(({ by }) => by === "9p");
+}
+
+/** Why it cannot have a tree of its own; `undefined` when it can. */
+export async function reasonAgainstTree(os: Os, spec: VmSpec, files: MachineFiles): Promise<string | undefined> {
+  const serves = "it serves files by 9p, for which it needs a tree of its own, but";
+  if (!isBelow(programs, await os.files.realPath(files.qemu)))
+    return `${serves} ${files.qemu} is not below ${programs}`;
+  if (!allUsers.test(await os.files.readText("/proc/self/uid_map"))) return `${serves} this is a user namespace`;
+  const root = (await os.mounts.table()).findLast(({ target }) => target === "/");
+  if (root === undefined || root.type === "rootfs") return `${serves} the host's root cannot be exchanged`;
+  for (const path of shown(spec, files)) {
+    if (isBelow(spec.directory, path) || isBelow(programs, path)) return `${serves} ${path} would be hidden in it`;
+  }
+  return undefined;
+}
+
+/** Of the machine whose tree has nothing against it. */
+export async function ownTree(
+  os: Os,
+  spec: VmSpec,
+  files: MachineFiles,
+  accelerator: Accelerator,
+): Promise<PrivateTree> {
+  const { sharedDirectories } = spec;
+  const entries: TreeEntry[] = [
+    { kind: "directory", path: programs, readOnly: true },
+    ...(await loaderEntries(os)),
+    // By it QEMU opens what it was given, and changes modes and attributes of what it serves.
+    { kind: "proc", path: "/proc" },
+    ...(accelerator === "kvm" ? [{ kind: "device", path: kvmDevice, readOnly: false } as const] : []),
+    ...shown(spec, files).map((path): TreeEntry => {
+      const share = sharedDirectories.find((one) => one.path === path);
+      return { kind: "directory", path, readOnly: share?.readOnly === true };
+    }),
+  ];
+  return { over: spec.directory, entries };
+}
+
+/** What it serves, and where its memory is made. */
+function shown({ sharedDirectories, memoryBacking }: VmSpec, { memoryIsDirectory }: MachineFiles): string[] {
+  const served = sharedDirectories.filter(({ by }) => by === "9p").map(({ path }) => path);
+  return memoryBacking?.kind === "file" && memoryIsDirectory ? [...served, memoryBacking.path] : served;
+}
+
+async function loaderEntries(os: Os): Promise<TreeEntry[]> {
+  const entries: TreeEntry[] = [];
+  for (const path of loaders) {
+    const kind = (await os.files.linkStatus(path))?.kind;
+    if (kind === "symlink") entries.push({ kind: "link", path, target: await os.files.readLink(path) });
+    else if (kind === "directory") entries.push({ kind, path, readOnly: true });
+  }
+  if ((await os.files.status(libraryIndex))?.kind === "file") {
+    entries.push({ kind: "file", path: libraryIndex, readOnly: true });
+  }
+  return entries;
+}
