@@ -290,7 +290,7 @@ async function agentOf(vm: RunningVm): Promise<AgentClient> {
 /** Runs a container on `rootfs` below the shared directory. */
 async function statusOfShell(vm: RunningVm, shared: SharedDirectory, script: string): Promise<number> {
   const agent = await agentOf(vm);
-  const share = vm.guestShare(shared);
+  const { driverOptions: _, ...share } = vm.guestShare(shared);
   await agent.createSandbox({
     sandboxId: "one",
     storages: [{ ...share, options: [...share.options], mountPoint: guestSharedDirectory }],

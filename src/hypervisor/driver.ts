@@ -58,6 +58,8 @@ export interface GuestShare {
   readonly source: string;
   readonly fstype: string;
   readonly options: readonly string[];
+  /** For our agent alone; default none. */
+  readonly driverOptions?: readonly string[];
 }
 
 /** Saving a machine so that others can go on from there (`VmSpec.restoreFrom`). */

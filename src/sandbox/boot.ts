@@ -249,20 +249,25 @@ async function introduce(
 ): Promise<void> {
   const { id } = host;
   const { guestHookPath } = hypervisorConfigOf(host.config);
-  const options = { signal, timeoutMs: callTimeoutMs };
+  const callOptions = { signal, timeoutMs: callTimeoutMs };
   const calls: Promise<unknown>[] = [];
   if (vm.capabilities.ownClock) {
     calls.push(vm.syncTime(signal), vm.reseedRng(signal));
   }
   const storages: GuestStorage[] = sharedMemory === undefined ? [] : [sharedMemory];
   if (directory !== undefined) {
-    const share = vm.machine.guestShare(directory);
-    storages.unshift({ ...share, mountPoint: guestSharedDirectory, options: [...share.options] });
+    const { driverOptions = [], options, ...share } = vm.machine.guestShare(directory);
+    storages.unshift({
+      ...share,
+      mountPoint: guestSharedDirectory,
+      options: [...options],
+      driverOptions: [...driverOptions],
+    });
   }
   calls.push(
     vm.agent.createSandbox(
       { hostname, sandboxId: id, storages, guestHookPath, kernelModules: modulesOf(host.config) },
-      options,
+      callOptions,
     ),
   );
   await Promise.all(calls);

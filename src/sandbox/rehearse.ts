@@ -52,7 +52,7 @@ export async function rehearse(os: Os, rehearsal: Rehearsal, signal: AbortSignal
 
 async function inGuest(vm: Vm, directory: SharedDirectory, signal: AbortSignal): Promise<void> {
   const options = { signal, timeoutMs };
-  const share = vm.machine.guestShare(directory);
+  const { driverOptions: _, ...share } = vm.machine.guestShare(directory);
   const storage = { ...share, mountPoint: guestSharedDirectory, options: [...share.options] };
   if (vm.capabilities.ownClock) await Promise.all([vm.syncTime(signal), vm.reseedRng(signal)]);
   await vm.agent.createSandbox({ hostname: name, sandboxId: name, storages: [storage] }, options);

@@ -10,11 +10,13 @@ import { mount_setattr } from "../../sys/linux/mount.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDONLY } from "../../sys/linux/open-flags.ts";
 import { fstat, isDirectory, stat } from "../../sys/linux/stat.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
+import type { Logger } from "../../util/log.ts";
 import { baseName, dirName } from "../../util/path.ts";
 import type { ModuleLoader } from "../modules/module-loader.ts";
 import { type MountOptions, mountAttribute, readMountOptions } from "../spec/mount-options.ts";
 import type { FsParameter } from "../spec/plan.ts";
 import { reserveHugePages } from "./huge-pages.ts";
+import { limitNames, namesLimitIn } from "./known-names.ts";
 
 /** As the protocol's message has it. */
 export interface StorageRequest {
@@ -30,6 +32,7 @@ export interface StorageContext {
   readonly modules: ModuleLoader;
   /** The kernel is a machine's own. */
   readonly ownsKernel: boolean;
+  readonly log: Logger;
   /** Directory in which sources that are paths are looked up: `/` in a machine. */
   readonly hostRoot: string;
 }
@@ -75,12 +78,14 @@ export function makeStorage(request: StorageRequest, context: StorageContext): D
 
 /** The source is the tag of the device. */
 function mountVirtioFs(
-  { source }: StorageRequest,
+  { source, driverOptions = [] }: StorageRequest,
   options: MountOptions,
-  { modules }: StorageContext,
+  { modules, ownsKernel, log }: StorageContext,
 ): DetachedStorage {
   modules.need("virtiofs");
-  return { mount: mountFileSystem("virtiofs", source, options.parameters, options.attributes.set), directory: true };
+  const mount = mountFileSystem("virtiofs", source, options.parameters, options.attributes.set);
+  const limit = ownsKernel ? namesLimitIn(driverOptions) : undefined;
+  return { mount, directory: true, ...(limit === undefined ? {} : { undo: limitNames(limit, log) }) };
 }
 
 /** The source is the tag of the device. */

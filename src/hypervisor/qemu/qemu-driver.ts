@@ -22,7 +22,7 @@ import type { QemuDriverOptions } from "./options.ts";
 import { capabilitiesOfQemu, type QemuUser, userOfQemu } from "./own-user.ts";
 import { daemonSocket, firstFileFd, hasScsi, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
 import { QemuVm } from "./qemu-vm.ts";
-import { daemonProgram, openFilesFor } from "./virtiofsd.ts";
+import { areFew, daemonProgram, filesOfDaemon, namesOptions, openFilesFor } from "./virtiofsd.ts";
 
 /** A daemon ends by itself when QEMU hangs up; one that QEMU never called does not. */
 const daemonGraceMs = 300;
@@ -63,8 +63,12 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
   context.phase?.("accelerator");
   const starting: Starting = { os, options, spec, context, scope };
   const daemons: Program[] = [];
+  let daemonFiles = 0;
   for (const [index, directory] of spec.sharedDirectories.entries()) {
-    if (directory.by !== "9p") daemons.push(await startDaemon(starting, files.daemon, directory, index));
+    if (directory.by === "9p") continue;
+    const { daemon, files: most } = await startDaemon(starting, files.daemon, directory, index);
+    daemons.push(daemon);
+    daemonFiles = most;
   }
   if (daemons.length > 0) context.phase?.("virtiofsd");
   const qemu = await startQemu(starting, files, machine, user).catch(async (error: unknown) => {
@@ -83,6 +87,7 @@ async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: 
     resources: scope.handOver(),
     context,
     messageBytes: options.messageBytes ?? defaultMessageBytes,
+    namesOptions: namesOptions(daemonFiles, spec.memoryGrowth?.maxMiB ?? spec.memoryMiB, machine.accelerator),
     memoryDump: options.memoryDump,
     debug: options.debug === true,
   });
@@ -168,19 +173,21 @@ async function startDaemon(
   program: string,
   directory: SharedDirectory,
   index: number,
-): Promise<Program> {
+): Promise<{ readonly daemon: Program; readonly files: number }> {
   const socket = daemonSocket(spec, index);
   await context.willMake({ kind: "file", path: socket });
   scope.add("virtiofsd's socket", () => removeIfThere(os, socket));
   const key = index === 0 ? "virtiofsd" : `virtiofsd-${index}`;
-  const [status, most] = await Promise.all(
-    ["/proc/self/status", "/proc/sys/fs/nr_open"].map((file) => os.files.readText(file)),
+  const [status = "", most = "", limits = ""] = await Promise.all(
+    ["/proc/self/status", "/proc/sys/fs/nr_open", "/proc/self/limits"].map((file) => os.files.readText(file)),
   );
-  const openFiles = openFilesFor(status ?? "", most ?? "");
-  const request = daemonProgram({ program, directory, socket, openFiles, cgroups: spec.cgroups, ...options.virtioFs });
+  const openFiles = openFilesFor(status, most);
+  const files = filesOfDaemon(openFiles, options.virtioFs?.extraArguments ?? [], limits);
+  const room = { openFiles, fewFiles: areFew(files) };
+  const request = daemonProgram({ program, directory, socket, ...room, cgroups: spec.cgroups, ...options.virtioFs });
   const daemon = await Program.start(os, context, key, request, saying(context, key));
   scope.add(key, () => daemon.kill(daemonGraceMs));
-  return daemon;
+  return { daemon, files };
 }
 
 async function startQemu(

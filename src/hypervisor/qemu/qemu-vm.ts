@@ -64,6 +64,8 @@ export interface QemuVmParts {
   readonly context: StartContext;
   /** Of 9p: what one read or write moves at most. */
   readonly messageBytes: number;
+  /** Of virtio-fs: what the agent is told of the daemon. */
+  readonly namesOptions: readonly string[];
   /** `undefined`: a guest that panics ends at once. */
   readonly memoryDump: MemoryDumpOptions | undefined;
   /** The guest's console goes to the log. */
@@ -157,7 +159,10 @@ export class QemuVm implements RunningVm {
   }
 
   guestShare({ tag, by }: SharedDirectory): GuestShare {
-    if (by !== "9p") return { driver: "virtio-fs", source: tag, fstype: "virtiofs", options: [] };
+    if (by !== "9p") {
+      const driverOptions = this.#parts.namesOptions;
+      return { driver: "virtio-fs", source: tag, fstype: "virtiofs", options: [], driverOptions };
+    }
     // Nothing is cached, since another machine or the host may change the files, but what a program maps writable.
     const options = ["trans=virtio", "version=9p2000.L", "cache=mmap", `msize=${this.#parts.messageBytes}`];
     return { driver: "9p", source: tag, fstype: "9p", options };

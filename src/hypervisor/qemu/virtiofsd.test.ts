@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type DaemonRequest, daemonProgram, openFilesFor } from "./virtiofsd.ts";
+import { areFew, type DaemonRequest, daemonProgram, filesOfDaemon, namesOptions, openFilesFor } from "./virtiofsd.ts";
 
 const request: DaemonRequest = {
   program: "/usr/lib/qemu/virtiofsd",
@@ -35,6 +35,28 @@ describe("the file-sharing daemon's command line", () => {
     for (const program of [request.program, rust.program]) {
       assert.match(options({ program, openFiles: 1000 }), / --rlimit-nofile=1000$/);
     }
+  });
+
+  it("is known by how many files it can have open, whoever says so", () => {
+    const limits = "Max processes  7  7  processes\nMax open files            20000   20000   files\n";
+    assert.equal(filesOfDaemon(1_000_000, [], limits), 1_000_000);
+    assert.equal(filesOfDaemon(0, ["-d"], limits), 20_000);
+    assert.equal(filesOfDaemon(0, ["--rlimit-nofile=5", "--rlimit-nofile=4000"], limits), 4000);
+    assert.equal(filesOfDaemon(1_000_000, ["--rlimit-nofile=0"], limits), 20_000);
+    assert.equal(filesOfDaemon(0, [], "Max open files  unlimited  unlimited  files"), 1_000_000);
+  });
+
+  it("does not tell the guest of all that is in a directory where it may have few files open", () => {
+    assert.match(options({ fewFiles: true }), /,no_readdirplus,/);
+    assert.doesNotMatch(options({}), /readdirplus/);
+    assert.deepEqual([areFew(20_000), areFew(1_000_000)], [true, false]);
+  });
+
+  it("is told to the agent as a limit of names, where the guest has memory for more", () => {
+    assert.deepEqual(namesOptions(20_000, 2048, "kvm"), ["kumite.names=5000", "kumite.every_ms=50"]);
+    assert.deepEqual(namesOptions(20_000, 2048, "tcg"), ["kumite.names=5000", "kumite.every_ms=250"]);
+    assert.deepEqual(namesOptions(1_000_000, 2048, "tcg"), ["kumite.names=250000", "kumite.every_ms=2500"]);
+    assert.deepEqual(namesOptions(1_000_000, 512, "kvm"), []);
   });
 
   it("ends with more arguments of the caller, but for those that only the other daemon knows", () => {

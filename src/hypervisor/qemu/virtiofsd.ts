@@ -16,6 +16,8 @@ export interface DaemonRequest extends Pick<VirtioFsOptions, "cache" | "extraArg
   readonly cgroups: readonly string[];
   /** How many files it may have open: one for each that the guest knows of. 0: as many as whoever starts it. */
   readonly openFiles: number;
+  /** So few that the guest is not to come to know of whole directories by listing them; default false. */
+  readonly fewFiles?: boolean;
 }
 
 const listenFd = 3;
@@ -30,9 +32,9 @@ const qemuCache = "cache=always,timeout=0.02";
 const rustCache = "auto";
 
 export function daemonProgram(request: DaemonRequest): ProgramRequest {
-  const { program, directory, socket, cgroups, cache, openFiles, extraArguments = [] } = request;
+  const { program, directory, socket, cgroups, openFiles, extraArguments = [] } = request;
   const dialect = dialectOf(program) === "qemu" ? qemuDialect : rustDialect;
-  const own = [...dialect(directory.path, cache), `--rlimit-nofile=${openFiles}`];
+  const own = [...dialect(directory.path, request), `${limitArgument}${openFiles}`];
   // Written for the daemon in Rust, where it is a word of its own; ours have it already.
   const extra = extraArguments.filter((argument) => argument !== "--announce-submounts");
   return {
@@ -59,12 +61,53 @@ export function openFilesFor(status: string, most: string): number {
   return Math.min(wantedFiles, Number(most) || 0);
 }
 
+/**
+ * How many files the daemon can have open. An argument of the configuration wins: the daemon takes the last one.
+ * @param openFiles as it was told
+ * @param limits of /proc/self/limits, which are the daemon's where it was told nothing
+ */
+export function filesOfDaemon(openFiles: number, extraArguments: readonly string[], limits: string): number {
+  const told = extraArguments.findLast((argument) => argument.startsWith(limitArgument))?.slice(limitArgument.length);
+  const files = Number(told ?? openFiles) || Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
+  return files > 0 ? files : wantedFiles;
+}
+
+const limitArgument = "--rlimit-nofile=";
+
+/** Bytes of the guest's memory that a file takes which it knows of, at least: its inode and its name. */
+const bytesOfFile = 1024;
+/** Fewer are soon used up by a guest that lists directories. */
+const fewFiles = 100_000;
+/** How many files a guest comes to know of in a millisecond when it looks at one after the other and does nothing else. */
+const lookedAtPerMs = { tcg: 20, kvm: 100 } as const;
+/** The same when it lists directories, and is told of all that is in them. */
+const listedPerMs = { tcg: 100, kvm: 300 } as const;
+/** Nobody knows of so many in less. */
+const longestMs = 10_000;
+
+export function areFew(files: number): boolean {
+  return files < fewFiles;
+}
+
+/**
+ * What the agent is told, so that the guest forgets files before the daemon can open no more: none where its memory would be
+ * used up first. As many names again may be directories that lead to these, and half of all may be in use, or come upon before
+ * the others are forgotten.
+ */
+export function namesOptions(files: number, memoryMiB: number, accelerator: keyof typeof listedPerMs): string[] {
+  if (files * bytesOfFile > memoryMiB * 1024 * 1024) return [];
+  const names = Math.floor(files / 4);
+  const perMs = (areFew(files) ? lookedAtPerMs : listedPerMs)[accelerator];
+  const everyMs = Math.min(Math.ceil(names / perMs), longestMs);
+  return [`kumite.names=${names}`, `kumite.every_ms=${everyMs}`];
+}
+
 /** QEMU keeps private helpers in `lib/qemu`; the Rust daemon never lived there. */
 function dialectOf(program: string): "qemu" | "rust" {
   return baseName(dirName(program)) === "qemu" ? "qemu" : "rust";
 }
 
-function qemuDialect(source: string, cache: VirtioFsOptions["cache"]): string[] {
+function qemuDialect(source: string, { cache, fewFiles }: DaemonRequest): string[] {
   // In an option a comma ends a value and a backslash keeps it from doing so.
   const escaped = source.replace(/[\\,]/g, "\\$&");
   const options = [
@@ -73,6 +116,7 @@ function qemuDialect(source: string, cache: VirtioFsOptions["cache"]): string[] 
     cache === undefined ? qemuCache : `cache=${qemuModes[cache]}`,
     "xattr",
     "announce_submounts",
+    ...(fewFiles === true ? ["no_readdirplus"] : []),
     "log_level=warn",
   ];
   return [`--fd=${listenFd}`, "-f", "-o", options.join(",")];
@@ -81,7 +125,7 @@ function qemuDialect(source: string, cache: VirtioFsOptions["cache"]): string[] 
 /** It has one word for the two modes in which no content is kept. */
 const qemuModes = { never: "none", metadata: "none", auto: "auto", always: "always" } as const;
 
-function rustDialect(source: string, cache: VirtioFsOptions["cache"] = rustCache): string[] {
+function rustDialect(source: string, { cache = rustCache }: DaemonRequest): string[] {
   return [
     `--fd=${listenFd}`,
     `--shared-dir=${source}`,
