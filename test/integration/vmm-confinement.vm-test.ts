@@ -10,6 +10,7 @@ import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { RunningVm } from "../../src/hypervisor/driver.ts";
 import { qemuDriver } from "../../src/hypervisor/qemu/qemu-driver.ts";
+import type { VmSpec } from "../../src/hypervisor/spec.ts";
 import { ownUserOf } from "../../src/util/own-user.ts";
 import { signalNumbers } from "../../src/util/signals.ts";
 import { succeed } from "../support/command.ts";
@@ -58,6 +59,8 @@ const titles = {
 } as const;
 /** capabilities(7): CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID. */
 const rightsOverFiles = (1n << 0n) | (1n << 1n) | (1n << 3n) | (1n << 4n);
+/** CAP_IPC_LOCK. */
+const mayLockMemory = 1n << 14n;
 
 for (const by of ["virtio-fs", "9p"] as const)
   describe(titles[by], () => {
@@ -82,7 +85,10 @@ for (const by of ["virtio-fs", "9p"] as const)
     guardAgainstLeftOvers(() => ({ directories: [directory] }));
 
     /** The machine runs, its guest need not have come up: it is QEMU that counts. */
-    async function withMachine(act: (machine: RunningVm, place: string) => Promise<void>): Promise<void> {
+    async function withMachine(
+      act: (machine: RunningVm, place: string) => Promise<void>,
+      changes: Partial<VmSpec> = {},
+    ): Promise<void> {
       const place = mkdtempSync(path.join(directory, "machine-"));
       for (const name of ["vm", "shared"]) mkdirSync(path.join(place, name), { mode: 0o700 });
       const machine = await driver.start(
@@ -95,6 +101,7 @@ for (const by of ["virtio-fs", "9p"] as const)
           kernelParameters: [],
           sharedDirectories: [{ tag: "kataShared", path: path.join(place, "shared"), by }],
           cgroups: [],
+          ...changes,
         },
         { willMake: async () => {}, made: async () => {}, signal: new AbortController().signal, log: () => {} },
       );
@@ -130,6 +137,18 @@ for (const by of ["virtio-fs", "9p"] as const)
         assert.equal(field("Seccomp"), "2");
       }),
     );
+
+    it("has its memory locked with the one capability more that this takes", () =>
+      withMachine(
+        async ({ pid }) => {
+          const status = readFileSync(`/proc/${pid}/status`, "utf8");
+          const capabilities = (by === "9p" ? rightsOverFiles : 0n) | mayLockMemory;
+          assert.equal(BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(status)?.[1]}`), capabilities);
+          assert.match(status, new RegExp(`^Uid:\\s*${ownUserOf(pid)}\\s`, "m"));
+          assert.ok(Number(/^VmLck:\s*(\d+) kB$/m.exec(status)?.[1]) > 256 * 1024, status);
+        },
+        { memoryLocked: true },
+      ));
 
     it("holds no file of the host but its own", () =>
       withMachine(async ({ pid }, place) => {
