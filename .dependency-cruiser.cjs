@@ -21,7 +21,7 @@ const arrows = {
   ],
   "cli/": [
     "shim-client/",
-    "sandbox/(observe|prepare|recover|explain-sizing|machine-size|static-sizing)",
+    "sandbox/(ahead|observe|prepare|recover|explain-sizing|machine-size|static-sizing)",
     "factory/",
     "vm/judge-kvm",
     "cgroups/hierarchies",

@@ -1,14 +1,16 @@
 /** Makes a sandbox with its first container: claims its id, starts shim and relay, asks the shim for the container. */
 import { mountNamespace } from "../factory/cache/protocol.ts";
 import { takeFromCache } from "../factory/cache/take.ts";
+import { type Ahead, makeAhead, planAhead } from "../sandbox/ahead.ts";
 import { handToShim, type PreparedSandbox, prepareSandbox } from "../sandbox/prepare.ts";
 import { recoverContainer } from "../sandbox/recover.ts";
 import { connectShim } from "../shim-client/connect.ts";
 import { readInstall } from "../shim-client/install.ts";
-import { type ShimCommand, shimCommand } from "../shim-client/shim-command.ts";
+import { type ShimCommand, shimCommand, shimProgram } from "../shim-client/shim-command.ts";
 import type { Os, ProcessId } from "../sys/os.ts";
 import { delay, throwIfAborted } from "../util/abort.ts";
-import { isKumiteError } from "../util/errors.ts";
+import { isKumiteError, messageOf } from "../util/errors.ts";
+import { dirName } from "../util/path.ts";
 import { signalNumbers } from "../util/signals.ts";
 import { askForContainer, startContainerRelay } from "./ask-for-container.ts";
 import type { ContainerRequest } from "./container-request.ts";
@@ -77,7 +79,7 @@ async function getShim(
   context: VerbContext,
   request: ContainerRequest,
   prepared: PreparedSandbox,
-  command: ShimCommand,
+  command: (ahead: Ahead | undefined) => ShimCommand,
 ): Promise<GotShim> {
   const { os, root, config, overrides, debug, logFormat, interruption } = context;
   const { id, bundle } = request;
@@ -95,7 +97,8 @@ async function getShim(
   const taken = await takeFromCache(os, { config, overrides, adoption }, interruption.signal);
   if (taken.kind === "taken") return { shim: foreignShim(os, taken.shim), booted: Promise.resolve() };
   if (taken.kind === "none") context.log.warn(`no machine of the cache: ${taken.why}`, { sandbox: id });
-  const shim = await startShim(os, command, { socket, log, cgroups });
+  const ahead = await makeWhatCan(context, request, prepared);
+  const shim = await startShim(os, command(ahead), { socket, log, cgroups }, ahead?.programs);
   return { shim, booted: shimReady(os, shim, { id, log, cgroups }, interruption.signal) };
 }
 
@@ -104,10 +107,31 @@ function foreignShim(os: Os, shim: ProcessId): Shim {
   return { ...shim, exited: os.processes.waitGone(shim).then(() => ({ kind: "exited", status: 0 })) };
 }
 
-async function commandOf(context: VerbContext, { id, bundle }: ContainerRequest): Promise<ShimCommand> {
-  const { os, root, config, overrides, debug, logFormat } = context;
-  const install = await readInstall(os);
-  return shimCommand(os, install, { root, id, bundle: bundle.path, config, overrides, debug, logFormat });
+/** An installation that is not whole is told before anything is made. */
+async function commandOf(
+  { os, root, config, overrides, debug, logFormat }: VerbContext,
+  { id, bundle }: ContainerRequest,
+): Promise<(ahead: Ahead | undefined) => ShimCommand> {
+  const program = await shimProgram(os, await readInstall(os));
+  const options = { root, id, bundle: bundle.path, config, overrides, debug, logFormat };
+  return (ahead) => shimCommand(program, { ...options, ahead: ahead !== undefined });
+}
+
+/** Of the machine, beside the start of its shim. What the shim will have to say of a failure it says better. */
+async function makeWhatCan(
+  { os, root, config, overrides, log, interruption }: VerbContext,
+  { id, bundle }: ContainerRequest,
+  { paths, journal }: PreparedSandbox,
+): Promise<Ahead | undefined> {
+  const installRoot = dirName(os.self.executable);
+  const request = { root, id, paths, bundle, journal, installRoot, config, overrides };
+  const ahead = await planAhead(os, request, interruption.signal).catch((error: unknown) => {
+    log.debug(`the machine is left to the shim: ${messageOf(error)}`, { sandbox: id });
+    return undefined;
+  });
+  throwIfAborted(interruption.signal);
+  if (ahead !== undefined) await makeAhead(os, journal, paths, ahead);
+  return ahead;
 }
 
 // It is awaited later, together with others.

@@ -1,7 +1,7 @@
 /** Starts the shim of a new sandbox and learns whether it came up. */
 import { awaitReady } from "../shim-client/boot-message.ts";
 import type { ShimCommand } from "../shim-client/shim-command.ts";
-import type { ChildProcess, ExitStatus, Os, ProcessId } from "../sys/os.ts";
+import type { ChildProcess, ExitStatus, Os, ProcessId, SpawnRequest } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
 import { memoryKillIn } from "../util/memory-kills.ts";
@@ -11,6 +11,7 @@ import { stripControls } from "../util/text.ts";
 /** Contract with the shim's `main.ts`. */
 const socketDescriptor = 3;
 const bootDescriptor = 4;
+const companionsDescriptor = 5;
 /** Node starts in a tenth of a second, and in many on a machine that emulates others. */
 const readyTimeoutMs = 60_000;
 const logTailLines = 10;
@@ -26,8 +27,15 @@ export interface ShimFacts extends Pick<ShimPlace, "log" | "cgroups"> {
   readonly id: string;
 }
 
-/** Resolves when Node runs. From this moment the socket takes connections: they wait until the shim serves them. */
-export function startShim(os: Os, command: ShimCommand, { socket, log, cgroups }: ShimPlace): Promise<ChildProcess> {
+/**
+ * Resolves when Node runs, and the companions that could be started do. From this moment the socket takes connections: they wait until the shim serves them.
+ */
+export function startShim(
+  os: Os,
+  command: ShimCommand,
+  { socket, log, cgroups }: ShimPlace,
+  companions?: readonly SpawnRequest[],
+): Promise<ChildProcess> {
   return os.processes.spawn({
     ...command,
     newSession: true,
@@ -37,6 +45,7 @@ export function startShim(os: Os, command: ShimCommand, { socket, log, cgroups }
       [socketDescriptor]: { kind: "listen", path: socket, mode: 0o600 },
       [bootDescriptor]: { kind: "stream" },
     },
+    ...(companions !== undefined && { companions: { at: companionsDescriptor, requests: companions } }),
   });
 }
 

@@ -2,7 +2,7 @@
  * The seam between sandboxes and virtual machine monitors.
  * Callers ask a driver's capabilities, never its name. Each driver passes `driver-suite.ts`.
  */
-import type { ByteStream } from "../sys/os.ts";
+import type { ByteStream, SpawnRequest } from "../sys/os.ts";
 import type { MachinePlug } from "./plug.ts";
 import type { DiskBus, SharedDirectory, SharingWay, VmSpec } from "./spec.ts";
 
@@ -115,6 +115,15 @@ export interface RunningVm {
   stop(signal?: AbortSignal): Promise<void>;
 }
 
+/** A process that a start would start, before anything of it exists. */
+export interface DriverProgram {
+  /** Of its step in the journal. */
+  readonly key: string;
+  readonly request: SpawnRequest;
+  /** Paths that are bound with it: files to be written down before and removed after. */
+  readonly sockets: readonly string[];
+}
+
 export interface Driver {
   readonly name: string;
   readonly capabilities: DriverCapabilities;
@@ -124,4 +133,9 @@ export interface Driver {
    * (`hypervisor/unsupported`).
    */
   start(spec: VmSpec, context: StartContext): Promise<RunningVm>;
+  /**
+   * The processes that `start` would ask for, in its order, for whoever can start them ahead of it; makes nothing but what the
+   * context allows. Missing where nothing would be gained. @throws KumiteError as `start`
+   */
+  programs?(spec: VmSpec, context: StartContext): Promise<readonly DriverProgram[]>;
 }

@@ -60,6 +60,16 @@ export class Program {
     return program;
   }
 
+  /** What is asked of the system for such a program. */
+  static spawnRequest(request: ProgramRequest): SpawnRequest {
+    return {
+      noNewPrivileges: true,
+      ...request,
+      descriptors: { ...request.descriptors, [stderr]: { kind: "stream" } },
+      parentDeathSignal: sigkill,
+    };
+  }
+
   private constructor(
     os: Os,
     key: string,
@@ -114,12 +124,7 @@ export class Program {
 
 async function spawnProgram(os: Os, key: string, request: ProgramRequest): Promise<ChildProcess> {
   try {
-    return await os.processes.spawn({
-      noNewPrivileges: true,
-      ...request,
-      descriptors: { ...request.descriptors, [stderr]: { kind: "stream" } },
-      parentDeathSignal: sigkill,
-    });
+    return await os.processes.spawn(Program.spawnRequest(request));
   } catch (cause) {
     throw new KumiteError("hypervisor/start-failed", `${key} could not be started`, {
       phase: "hypervisor.start",

@@ -22,7 +22,7 @@ import { guestSharedDirectory } from "../storage/guest-paths.ts";
 import type { GuestStorage } from "../storage/guest-storage.ts";
 import type { MadeDisks } from "../storage/rootfs/make-rootfs.ts";
 import { shareSandboxMounts } from "../storage/share-container.ts";
-import { makeSharedTree, type SharedTree } from "../storage/shared-tree.ts";
+import { makeSharedTree, type SharedTree, treeAt } from "../storage/shared-tree.ts";
 import { linked } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { together } from "../util/together.ts";
@@ -31,19 +31,19 @@ import type { Vm } from "../vm/vm.ts";
 import type { Cloning } from "./cloning.ts";
 import { livingContainers } from "./fit-machine.ts";
 import { type HostResources, takeOwnJournal } from "./host-resources.ts";
+import { bootRequestOf, type MachineNeeds as ContainerNeeds } from "./machine-needs.ts";
 import { bootSizeOf } from "./machine-size.ts";
 import type { MakeDisks } from "./make-container.ts";
 import { copiedMemory, ownBacking, ownMemory } from "./own-memory.ts";
 import type { Sandbox, SandboxHost } from "./sandbox.ts";
 import { startContextOf } from "./start-context.ts";
-import { type rareNeedsOf, sharedTree } from "./storage-choices.ts";
 import { isWarmUsed, warmParts } from "./use-warm.ts";
 import type { WarmMachine } from "./warm.ts";
 
 /** Of one call to an agent that has answered before. */
 const callTimeoutMs = 60_000;
 
-export interface BootRequest {
+export interface BootRequest extends Pick<ContainerNeeds, "sharing" | "rare"> {
   readonly hostname: string;
   /** Runs beside the start of the machine, as soon as there is a tree to share with it. */
   readonly share: (tree: SharedTree) => Promise<void>;
@@ -52,16 +52,11 @@ export interface BootRequest {
   readonly diskKinds: ReturnType<typeof disksOf>;
   /** Whether the machine can be one that goes on from a template. */
   readonly cloning: Cloning;
-  /** Whether a container of the sandbox has, or may come to have, files of the host. */
-  readonly sharing: boolean;
-  readonly rare: RareNeeds;
   /** Its memory can be saved while it works. */
   readonly saving: boolean;
   /** Something may be plugged in later: containers that join bring disks. */
   readonly takesDevices: boolean;
 }
-
-type RareNeeds = ReturnType<typeof rareNeedsOf>;
 
 /** What a machine starts with. */
 interface MachineNeeds extends Pick<BootRequest, "cloning" | "sharing" | "rare" | "saving" | "takesDevices"> {
@@ -100,6 +95,8 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   };
   const share = () => together(files(), made.filled);
   const { vm, directory, build } = await startAndShare(sandbox, needs, share, signal);
+  // What is left of them is for a machine that was not made.
+  await host.ahead?.discard();
   sandbox.state = { phase: "running", vm, tree, sharing: directory !== undefined };
   await introduce(sandbox, vm, directory, request.hostname, signal);
   host.timeline.mark("sandbox");
@@ -124,10 +121,12 @@ async function makeParts(
   choosing.catch(() => {});
   const emptyUpper = choosing.then((choice) => (choice?.kind === "template" ? choice.emptyUpper : undefined));
   emptyUpper.catch(() => {});
+  const { shared } = host.paths;
+  const newTree = async () => (host.ahead === undefined ? makeSharedTree(host.os, journal, shared) : treeAt(shared));
   const disks = request.disks(journal, { emptyUpper });
   try {
     if (host.config.factory.cacheNumber > 0) host.log.info("the machine is none of the cache", { phase: "vm" });
-    const [made, tree] = await together(disks, makeSharedTree(host.os, journal, host.paths.shared));
+    const [made, tree] = await together(disks, newTree());
     return { made, warm: undefined, tree, template: await choosing };
   } catch (error) {
     // The disks are undone next: nobody must be at work on them.
@@ -166,14 +165,14 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
     timeline.mark("agent");
     return needs.warm;
   }
-  await journal.make({ kind: "directory", path: paths.vm }, () => os.files.makeDir(paths.vm, 0o700));
+  await journal.make({ kind: "directory", path: paths.vm }, () => os.files.makeDirs(paths.vm, 0o700));
   const context = startContextOf(sandbox, journal, signal);
-  const { view, made, sharing, rare, saving, takesDevices } = needs;
+  const { view, made, sharing, saving, takesDevices } = needs;
   const { disks } = made;
   // Born into the same cgroups as this process, which the command made.
   const setting = { id, directory: paths.vm, disks, cgroups: machineCgroupsIn(journal.content.steps) };
-  const size = bootSizeOf(config, livingContainers(sandbox));
-  const { memoryMiB } = size;
+  const containers = livingContainers(sandbox);
+  const { memoryMiB } = bootSizeOf(config, containers);
   const copied = (template: string) => copiedMemory(sandbox, journal, { disks, memoryMiB, from: template }, signal);
   const cloned = await tryClone(sandbox, needs, setting, { context, ...(saving && { ownMemory: copied }) });
   if (cloned.kind === "cloned") {
@@ -182,15 +181,14 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
   }
   // A kernel that boots looks at its disks; one that goes on has done so.
   await made.filled;
-  const directory = sharing ? sharedTree(config, view) : undefined;
-  const sharedDirectories = directory === undefined ? [] : [directory];
   // Of a clone that failed.
   await sandbox.savable?.keeper[Symbol.asyncDispose]();
   const keeper = saving ? await ownMemory(sandbox, journal, { disks, memoryMiB }, signal) : undefined;
-  const memory = keeper === undefined ? {} : { memoryBacking: ownBacking(keeper) };
-  const more = { ...rare, ...memory, sharedDirectories, size, takesDevices };
-  const vm = await startVm(os, config, { ...setting, ...more }, context);
+  const memory = keeper === undefined ? undefined : { memoryBacking: ownBacking(keeper) };
+  const request = bootRequestOf(config, needs, { ...setting, view, containers, takesDevices, memory });
+  const vm = await startVm(os, config, request, context);
   timeline.mark("agent");
+  const [directory] = request.sharedDirectories;
   return cloned.build === undefined ? { vm, directory } : { vm, directory, build: cloned.build };
 }
 

@@ -2,17 +2,15 @@
  * Creates a sandbox with its first container. When this fails nothing is left of either, whoever asked and whyever: the
  * caller's abort does not stop the undoing.
  */
-import { containerTypeOf } from "../oci/container-role.ts";
 import { disksOf } from "../storage/container-storage.ts";
 import { KumiteError, messageWithCauses } from "../util/errors.ts";
 import { bootSandbox } from "./boot.ts";
 import { cloningOf } from "./cloning.ts";
-import { sharingFor } from "./file-sharing.ts";
+import { machineNeedsOf } from "./machine-needs.ts";
 import { type Created, type CreateRequest, makeContainer } from "./make-container.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { savingOf } from "./saving.ts";
 import { stopSandbox } from "./stop.ts";
-import { rareNeedsOf } from "./storage-choices.ts";
 
 /** @throws KumiteError of the part that failed; the sandbox has ended then */
 export async function createSandbox(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal): Promise<Created> {
@@ -32,15 +30,13 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
       (container, share, disks, plan) => {
         const { spec } = container.bundle;
         const hostname = spec.hostname ?? id.slice(0, 64);
-        const sharing = sharingFor(sandbox, container, plan);
-        const isPod = containerTypeOf(spec.annotations) !== "single_container";
-        const rare = rareNeedsOf(sandbox.host.config, plan, isPod);
+        const { isPod, ...machine } = machineNeedsOf(sandbox.host.config, container, plan);
         sandbox.saving = savingOf(sandbox.host, plan, spec.annotations);
         const saving = sandbox.saving.kind === "possible";
         const sized = { id, resources: container.resources, annotations: spec.annotations };
-        const cloning = cloningOf(sandbox.host, plan, sized, sharing);
+        const cloning = cloningOf(sandbox.host, plan, sized, machine.sharing);
         // One that is saved is made again as the configuration says, with all of its places.
-        const needs = { cloning, sharing, rare, saving, takesDevices: isPod || saving, diskKinds: disksOf(plan) };
+        const needs = { cloning, ...machine, saving, takesDevices: isPod || saving, diskKinds: disksOf(plan) };
         return bootSandbox(sandbox, { hostname, share, disks, ...needs }, signal);
       },
       signal,

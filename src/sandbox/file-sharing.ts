@@ -11,9 +11,13 @@ import type { Sandbox } from "./sandbox.ts";
 import { sharedTree } from "./storage-choices.ts";
 
 /** @throws KumiteError `oci/unsupported` for a container that has such files where the configuration wants none shared */
-export function sharingFor({ host }: Sandbox, { id, bundle }: Container, plan: StoragePlan): boolean {
-  const { sandboxBindMounts } = host.config.runtime;
-  if (!mayShare(host.config)) {
+export function sharingFor(
+  config: Config,
+  { id, bundle }: Pick<Container, "id" | "bundle">,
+  plan: StoragePlan,
+): boolean {
+  const { sandboxBindMounts } = config.runtime;
+  if (!mayShare(config)) {
     if (!sharesFiles(plan) && sandboxBindMounts.length === 0) return false;
     const whose = sharesFiles(plan) ? `container ${id}` : "every sandbox (sandbox_bind_mounts)";
     throw unshared(`${whose} has files of the host, and shared_fs is "none"`, {

@@ -24,7 +24,13 @@ export async function takeOwnJournal(os: Os, paths: ContainerPaths): Promise<Hos
       data: { owner: content?.owner.pid, pid: os.self.pid },
     });
   }
-  return resources(os, paths, content);
+  return resources(os, paths, content, stepsOfVerb(content));
+}
+
+/** What follows the processes that it has started was made ahead for us. */
+function stepsOfVerb({ steps }: JournalContent): number {
+  const last = steps.findLastIndex((step) => step.kind === "process" && step.key === "relay");
+  return last < 0 ? steps.length : last + 1;
 }
 
 /** Of a container that is added to the sandbox: the command that asks for it does not write any more. */
@@ -41,8 +47,13 @@ export async function takeJournalOf(os: Os, paths: ContainerPaths, sandbox: stri
   return taken;
 }
 
-function resources(os: Os, paths: ContainerPaths, content: JournalContent): HostResources {
-  return { journal: new Journal(os, paths.journal, content), foreignSteps: content.steps.length };
+function resources(
+  os: Os,
+  paths: ContainerPaths,
+  content: JournalContent,
+  foreignSteps = content.steps.length,
+): HostResources {
+  return { journal: new Journal(os, paths.journal, content), foreignSteps };
 }
 
 /** Never rejects: what could not be undone is in the log, and stays in the journal. */

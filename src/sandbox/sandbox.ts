@@ -37,6 +37,11 @@ export interface SandboxHost {
   readonly timeline: Timeline;
   /** Whether the sandbox is to be one that can be saved while it works; default: no. */
   readonly saves?: "required" | "if-possible";
+  /**
+   * The command that asks for it has made its shared tree and the machine's directory, and perhaps started processes of the
+   * machine; `discard` ends those that nobody asked for. Default: nothing was made.
+   */
+  readonly ahead?: { discard(): Promise<void> } | undefined;
   /** It is held by a program that asked for it, and nobody else asks how it ended; default: no. */
   readonly ofProgram?: true;
 }

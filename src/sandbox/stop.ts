@@ -28,6 +28,7 @@ async function stop(sandbox: Sandbox): Promise<void> {
   await endAdditions(sandbox);
   if (before.phase === "running") await stopMachine(sandbox, before.vm);
   await sandbox.warm?.discard();
+  await discardAhead(sandbox);
   await sandbox.savable?.keeper[Symbol.asyncDispose]();
   const { own, added } = containersOf(sandbox);
   // Their mounts lie in the sandbox's tree.
@@ -69,6 +70,14 @@ async function stopMachine(sandbox: Sandbox, vm: Vm): Promise<void> {
     // Its processes are steps of the journal, which are undone next.
     log.error(`the machine did not stop in order: ${messageOf(error)}`, { phase: "stop" });
   }
+}
+
+/** Processes that the machine did not get to use. */
+async function discardAhead({ host: { ahead, log } }: Sandbox): Promise<void> {
+  await ahead?.discard().catch((error: unknown) => {
+    // They die with this process.
+    log.error(`processes of the machine stay: ${messageOf(error)}`, { phase: "stop" });
+  });
 }
 
 /** Who finds no socket knows at once that there is nobody to ask. */

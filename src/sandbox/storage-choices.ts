@@ -8,12 +8,20 @@ import { guestWritten } from "../storage/guest-written.ts";
 import type { RootfsWorkshop } from "../storage/rootfs/make-rootfs.ts";
 import { diskBusOf } from "../vm/disk-bus.ts";
 import { driverFor } from "../vm/driver-for.ts";
-import type { Sandbox } from "./sandbox.ts";
+import type { Sandbox, SandboxHost, SandboxState } from "./sandbox.ts";
 
 const mebi = 1024 * 1024;
 
 /** What there can be for a container that is made now. */
-export function storageChoices({ host: { os, config }, state, containers, guestRoot }: Sandbox): StorageChoices {
+export function storageChoices({
+  host: { os, config },
+  state,
+  containers,
+  guestRoot,
+}: Pick<Sandbox, "containers" | "guestRoot"> & {
+  readonly host: Pick<SandboxHost, "os" | "config">;
+  readonly state: Pick<SandboxState, "phase">;
+}): StorageChoices {
   const { block } = hypervisorConfigOf(config);
   const { rootfsWrites, rootfsBlockDevices, guestEmptyDirs } = config.runtime;
   const { disks, hotplug } = driverFor(os, config).capabilities;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { nodeOs } from "../sys/node/node-os.ts";
 import { installedFile, readInstall } from "./install.ts";
-import { shimCommand } from "./shim-command.ts";
+import { shimCommand, shimProgram } from "./shim-command.ts";
 
 describe("an installation", () => {
   const os = nodeOs({ installRoot: "/nowhere" });
@@ -25,7 +25,11 @@ describe("an installation", () => {
     await write(manifest);
     await writeFile(join(root, "shim.cjs"), "loader");
     await writeFile(join(root, "shim.js"), "four");
-    const command = await shimCommand(os, await readInstall(os, root), { ...options, config: "/c", debug: true });
+    const command = shimCommand(await shimProgram(os, await readInstall(os, root)), {
+      ...options,
+      config: "/c",
+      debug: true,
+    });
     assert.equal(command.path, process.execPath);
     const [title, ...rest] = command.argv;
     const script = rest.findIndex((word) => !word.startsWith("--"));
@@ -44,7 +48,7 @@ describe("an installation", () => {
     await assert.rejects(readInstall(os, join(root, "nowhere")), incomplete(/nowhere\/install\.json is missing/));
     await write({ ...manifest, node: "/nowhere/node" });
     await writeFile(join(root, "shim.js"), "four");
-    await assert.rejects(shimCommand(os, await readInstall(os, root), options), incomplete(/^\/nowhere\/node is/));
+    await assert.rejects(shimProgram(os, await readInstall(os, root)), incomplete(/^\/nowhere\/node is/));
     await write(manifest);
     await writeFile(join(root, "shim.js"), "cut");
     const install = await readInstall(os, root);

@@ -17,6 +17,8 @@ export interface ShimOptions {
   readonly overrides?: readonly string[];
   readonly debug: boolean;
   readonly logFormat: "text" | "json";
+  /** Its machine's processes are its companions, and the shared tree is made. */
+  readonly ahead?: boolean;
 }
 
 /**
@@ -34,23 +36,26 @@ export const shimNodeFlags: readonly string[] = [
 /** What a shim's process is, without the descriptors and cgroups that its starter gives it. */
 export type ShimCommand = Pick<SpawnRequest, "path" | "argv" | "env" | "cwd">;
 
-/**
- * The title in the process table begins with `kumite-shim`; Node takes nothing from it.
- * Nothing of the caller's environment is passed: NODE_OPTIONS would change the program, and PATH may be missing.
- * @throws KumiteError `install/incomplete`
- */
-export async function shimCommand(os: Os, install: Install, options: ShimOptions): Promise<ShimCommand> {
+export type ShimProgram = Pick<SpawnRequest, "path" | "argv" | "env">;
+
+/** `program` with the words of a verb. */
+export function shimCommand(program: ShimProgram, options: ShimOptions): ShimCommand {
   const { root, id, bundle, config, overrides = [], debug, logFormat } = options;
   const flags = ["--root", root, "--id", id, "--bundle", bundle, "--log-format", logFormat];
   if (config !== undefined) flags.push("--config", config);
   for (const override of overrides) flags.push("--set", override);
   if (debug) flags.push("--debug");
-  const program = await shimProgram(os, install);
+  // The first word, which is never a value: it is looked for before the others are read.
+  if (options.ahead === true) flags.unshift("--ahead");
   return { ...program, argv: [...program.argv, ...flags], cwd: "/" };
 }
 
-/** The program alone, for whoever gives it other words. @throws KumiteError `install/incomplete` */
-export async function shimProgram(os: Os, install: Install): Promise<Pick<SpawnRequest, "path" | "argv" | "env">> {
+/**
+ * The program without its words. The title in the process table begins with `kumite-shim`; Node takes nothing from it.
+ * Nothing of the caller's environment is passed: NODE_OPTIONS would change the program, and PATH may be missing.
+ * @throws KumiteError `install/incomplete`
+ */
+export async function shimProgram(os: Os, install: Install): Promise<ShimProgram> {
   return {
     path: await installedNode(os, install),
     argv: ["kumite-shim", ...shimNodeFlags, await shimEntry(os, install)],

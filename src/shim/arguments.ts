@@ -13,6 +13,8 @@ export interface ShimArguments {
   readonly overrides: readonly string[];
   readonly debug: boolean;
   readonly logFormat: "text" | "json";
+  /** Processes of the machine were started before, and the shared tree was made. */
+  readonly ahead?: boolean;
 }
 
 /** Of a shim that has a machine before it has a sandbox, as the server of the cache writes it. */
@@ -47,10 +49,15 @@ export function parseShimArguments(words: readonly string[]): ShimArguments {
   const values = new Map<string, string>();
   const overrides: string[] = [];
   let debug = false;
+  let ahead = false;
   for (let at = 0; at < words.length; at++) {
     const flag = words[at] ?? "";
     if (flag === "--debug") {
       debug = true;
+      continue;
+    }
+    if (flag === "--ahead") {
+      ahead = true;
       continue;
     }
     const value = words[++at];
@@ -70,6 +77,7 @@ export function parseShimArguments(words: readonly string[]): ShimArguments {
     overrides,
     debug,
     logFormat: formatOf(values.get("--log-format") ?? "text"),
+    ...(ahead && { ahead }),
   };
 }
 

@@ -1,6 +1,7 @@
 /**
  * `kumite-shim`, on Node: the only process of a sandbox with state. Started by the verbs with its listening socket on
- * descriptor 3, the boot message's stream on 4 and its log on 2; it prints nothing else anywhere.
+ * descriptor 3, the boot message's stream on 4 and its log on 2, perhaps with processes of its machine that run already, whose
+ * list is on 5; it prints nothing else anywhere.
  */
 import { openSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -8,6 +9,7 @@ import { dirname, join } from "node:path";
 import { loadConfig } from "../config/load.ts";
 import { sandboxPaths } from "../persist/paths.ts";
 import { failureLine, readyLine } from "../shim-client/boot-message.ts";
+import { Companions } from "../sys/node/companions.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
 import { listenOnDescriptor } from "../sys/node/socket-listener.ts";
 import { heapTidier } from "../sys/node/tidy-heap.ts";
@@ -23,19 +25,21 @@ import { Shim, type ShimOptions } from "./shim.ts";
 const logDescriptor = 2;
 const listenDescriptor = 3;
 const bootDescriptor = 4;
+const companionsDescriptor = 5;
 
 /** A shim of the cache gets another when it has a sandbox. */
 let logFile = logDescriptor;
 
 async function main(): Promise<number> {
   const installRoot = dirname(process.argv[1] ?? "");
-  const os = nodeOs({ installRoot });
+  const companions = process.argv[2] === "--ahead" ? new Companions(companionsDescriptor) : undefined;
+  const os = nodeOs({ installRoot, companions });
   const boot = os.self.stream(bootDescriptor);
   const cached = parseCachedArguments(process.argv.slice(2));
   if (cached !== undefined) return await mainOfCache(os, installRoot, cached, boot);
   let shim: Shim;
   try {
-    shim = await prepare(os, installRoot, endOf(boot));
+    shim = await prepare(os, installRoot, { starterGone: endOf(boot), ahead: companions });
     // Whoever started us may be gone; then nobody will ask for a container, which is noticed.
     await boot.write(readyLine()).catch(() => {});
   } catch (error) {
@@ -97,14 +101,18 @@ async function endOf(boot: ByteStream): Promise<void> {
   while ((await boot.read().catch(() => undefined)) !== undefined);
 }
 
-async function prepare(os: Os, installRoot: string, starterGone: Promise<void>): Promise<Shim> {
+async function prepare(
+  os: Os,
+  installRoot: string,
+  starter: Pick<ShimOptions, "starterGone" | "ahead">,
+): Promise<Shim> {
   const words = parseShimArguments(process.argv.slice(2));
   const loading = { installRoot, path: words.config, overrides: words.overrides };
   const config = await loadConfig(os, loading);
   const configFor: ShimOptions["configFor"] = (annotations) => loadConfig(os, { ...loading, annotations });
   const log = logFor({ format: words.logFormat, debug: words.debug || config.debug, sandbox: words.id });
   const listener = await listenOnDescriptor(listenDescriptor);
-  return await shimOf(os, { config, configFor, log, listener, arguments: words, installRoot, startMs: 0, starterGone });
+  return await shimOf(os, { config, configFor, log, listener, arguments: words, installRoot, startMs: 0, ...starter });
 }
 
 function logFor(options: Pick<ShimLogOptions, "format" | "debug" | "sandbox">): Logger {

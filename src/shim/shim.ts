@@ -6,7 +6,7 @@ import type { Config } from "../config/config.ts";
 import { sandboxPaths } from "../persist/paths.ts";
 import type { TtrpcService } from "../protocol/ttrpc/service-table.ts";
 import { abandonSandbox } from "../sandbox/abandon.ts";
-import { Sandbox } from "../sandbox/sandbox.ts";
+import { Sandbox, type SandboxHost } from "../sandbox/sandbox.ts";
 import { stopSandbox } from "../sandbox/stop.ts";
 import { Timeline } from "../sandbox/timeline.ts";
 import type { Listener, Os } from "../sys/os.ts";
@@ -40,7 +40,9 @@ export interface ShimOptions {
   /** When this process was started, on the monotonic clock. */
   readonly startMs: number;
   /** Resolves when the command is dead that started this process; default: it is not watched. */
-  readonly starterGone?: Promise<void>;
+  readonly starterGone?: Promise<void> | undefined;
+  /** What the command has made ahead for the sandbox; default: nothing. */
+  readonly ahead?: SandboxHost["ahead"];
   /** For the request to create a container to arrive; default 20 000. */
   readonly createTimeoutMs?: number;
   /** Called when nothing was asked for a while after something was; `true` asks for another call a while later. */
@@ -64,7 +66,8 @@ export class Shim {
     if (options.atRest !== undefined) this.#rest = new Rest({ afterMs: restMs, act: options.atRest });
     const timeline = new Timeline(os.clock, startMs);
     timeline.mark("shim");
-    this.sandbox = new Sandbox({ os, log, config, configFor, root, id, paths: sandboxPaths(root, id), timeline });
+    const paths = sandboxPaths(root, id);
+    this.sandbox = new Sandbox({ os, log, config, configFor, root, id, paths, timeline, ahead: options.ahead });
     const oci = ociService({
       sandbox: this.sandbox,
       version,

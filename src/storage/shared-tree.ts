@@ -7,6 +7,7 @@
  * The parent is a private mount: unmounting it takes everything along.
  */
 import type { Journal } from "../persist/journal.ts";
+import type { Step } from "../persist/step.ts";
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
 
@@ -17,10 +18,22 @@ export interface SharedTree {
   readonly stage: string;
 }
 
+export function treeAt(parent: string): SharedTree {
+  return { mounts: `${parent}/mounts`, view: `${parent}/view`, stage: `${parent}/stage` };
+}
+
+/** What undoes it. */
+export function treeSteps(parent: string): Step[] {
+  return [
+    { kind: "directory", path: parent },
+    { kind: "mount", target: parent },
+  ];
+}
+
 /** @throws KumiteError `storage/failed`; what was made by then is in the journal */
 export async function makeSharedTree(os: Os, journal: Journal, parent: string): Promise<SharedTree> {
-  const tree: SharedTree = { mounts: `${parent}/mounts`, view: `${parent}/view`, stage: `${parent}/stage` };
-  await journal.record({ kind: "directory", path: parent }, { kind: "mount", target: parent });
+  const tree = treeAt(parent);
+  await journal.record(...treeSteps(parent));
   try {
     await os.files.makeDir(parent, 0o700);
     await os.mounts.mount({ source: parent, target: parent, flags: ["bind"] });

@@ -171,6 +171,27 @@ export interface SpawnRequest {
   readonly ownUser?: { readonly group: number };
   /** Default: it sees what this process sees. */
   readonly tree?: PrivateTree;
+  readonly companions?: CompanionsRequest;
+}
+
+/** Processes that are started before a program, in this order, and are its children from their first moment. */
+export interface CompanionsRequest {
+  /** One that cannot be started ends the list and nothing else. */
+  readonly requests: readonly SpawnRequest[];
+  /**
+   * Descriptor of the program, above all others of it: a file with a list of `CompanionReport` as JSON, of those that run.
+   * The numbers after it are the program's ends of their streams.
+   */
+  readonly at: number;
+}
+
+export interface CompanionReport {
+  readonly pid: number;
+  readonly startTicks: number;
+  /** Descriptor of the program, by the stream's number in the companion. */
+  readonly streams: Readonly<Record<number, number>>;
+  /** As it was asked for. */
+  readonly request: SpawnRequest;
 }
 
 /** All that a program sees of the host's files: the root of a mount namespace of its own, which goes with it. */

@@ -1,5 +1,5 @@
 /** The texts of proc(5), parsed: what every implementation of `Os` reads in its own way. Pure. */
-import type { MountEntry, ProcessInfo } from "./os.ts";
+import type { ExitStatus, MountEntry, ProcessInfo } from "./os.ts";
 
 export type ProcessStat = Pick<ProcessInfo, "parentPid" | "startTicks" | "state">;
 
@@ -7,6 +7,18 @@ export type ProcessStat = Pick<ProcessInfo, "parentPid" | "startTicks" | "state"
 export function parseProcessStat(text: string): ProcessStat {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return { state: fields[0] ?? "?", parentPid: Number(fields[1]), startTicks: Number(fields[19]) };
+}
+
+/**
+ * How the process of a `/proc/<pid>/stat` ended, from field 52; `undefined` while it, or any thread of it, runs. Whoever must not
+ * trace the process is told status 0.
+ */
+export function parseExit(text: string): ExitStatus | undefined {
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  if (fields[0] !== "Z" || Number(fields[17]) > 1) return undefined;
+  const status = Number(fields[49]);
+  const signal = status & 0x7f;
+  return signal === 0 ? { kind: "exited", status: (status >> 8) & 0xff } : { kind: "signalled", signal };
 }
 
 /** `/proc/<pid>/cmdline`. A process may end the list without a zero, and a zombie has none at all. */

@@ -29,7 +29,7 @@ type Steps = readonly (readonly [mark: string, name: string])[];
 const commandSteps: Steps = [
   ["bundle", "reads the bundle"],
   ["claimed", "claims the id, makes cgroups"],
-  ["spawned", "starts shim and relay"],
+  ["spawned", "starts machine, shim and relay"],
   ["ready", "waits until both are up"],
   ["created", "waits for the container"],
   ["running", "starts the program"],

@@ -1,43 +1,68 @@
 /** `Processes.spawn` of the engine, at the price of vfork(2): the child runs prepared system calls only. */
-import * as native from "kumite:native";
-import type { LaunchDescriptor } from "../launch/request.ts";
-import { planSetUp, type SetUp } from "../launch/set-up.ts";
-import { failure } from "../linux/check.ts";
-import { closeQuietly } from "../linux/file.ts";
+import { getpid } from "kumite:native";
+import { launched } from "../launch/outcome.ts";
+import { type LaunchRequest, launcherName } from "../launch/request.ts";
 import { processStat } from "../linux/proc.ts";
-import { killIfExists } from "../linux/signal.ts";
-import { SOCK_CLOEXEC, SOCK_STREAM, socketpair } from "../linux/socket.ts";
+import { killIfExists, SIGKILL } from "../linux/signal.ts";
 import type { ByteStream, ChildProcess, SpawnRequest } from "../os.ts";
+import { bear } from "./bear.ts";
 import { startReaper, whenExited } from "./reaper.ts";
 import { ownStream } from "./stream.ts";
 
 /** As `Processes.spawn`. */
 export async function spawn(request: SpawnRequest): Promise<ChildProcess> {
-  const pairs = new Map<number, readonly [ours: number, theirs: number]>();
-  let pid: number;
+  startReaper();
+  if (request.companions !== undefined) return spawnWithCompanions(request);
+  const { pid, ends } = bear(request);
+  return childProcess(pid, ends);
+}
+
+/** By the launcher, which starts them before it becomes the program. */
+async function spawnWithCompanions(request: SpawnRequest): Promise<ChildProcess> {
+  const { cgroups, networkNamespace, newSession, descriptors, ...program } = request;
+  const numbers = Object.keys(descriptors).map(Number);
+  const status = Math.max(2, ...numbers) + 1;
+  const inherited = Object.fromEntries(numbers.map((fd) => [fd, { kind: "inherit", fd } as const]));
+  const launch: LaunchRequest = { ...program, descriptors: inherited, status, parentPid: getpid() };
+  const text = JSON.stringify(launch);
+  const { pid, ends } = bear({
+    path: "/proc/self/exe",
+    argv: [launcherName, text.length < maxArgumentLength ? text : withoutCompanions(launch)],
+    env: {},
+    descriptors: { ...descriptors, [status]: { kind: "stream" } },
+    ...(cgroups !== undefined && { cgroups }),
+    ...(networkNamespace !== undefined && { networkNamespace }),
+    ...(newSession !== undefined && { newSession }),
+  });
+  const child = childProcess(pid, new Map([...ends].filter(([number]) => number !== status)));
   try {
-    for (const [number, descriptor] of Object.entries(request.descriptors))
-      if (descriptor.kind === "stream") pairs.set(Number(number), socketpair(SOCK_STREAM | SOCK_CLOEXEC));
-    startReaper();
-    pid = bear(request, pairs);
+    await launched(ownStream(ends.get(status) ?? -1));
+    return child;
   } catch (error) {
-    for (const [ours] of pairs.values()) closeQuietly(ours);
+    child.kill(SIGKILL);
+    await child.exited;
+    for (const stream of child.streams.values()) stream.close();
     throw error;
-  } finally {
-    for (const [, theirs] of pairs.values()) closeQuietly(theirs);
   }
-  return childProcess(pid, pairs);
+}
+
+/** Of one of execve(2), with room for what is not ASCII. */
+const maxArgumentLength = 32 * 1024;
+
+/** It starts them itself then, as if they had failed. */
+function withoutCompanions({ companions, ...launch }: LaunchRequest): string {
+  return JSON.stringify({ ...launch, companions: { at: companions?.at, requests: [] } });
 }
 
 /** No event is handled between the birth and `whenExited`, so the child cannot be reaped unseen. */
-function childProcess(pid: number, pairs: ReadonlyMap<number, readonly [number, number]>): ChildProcess {
+function childProcess(pid: number, ends: ReadonlyMap<number, number>): ChildProcess {
   let running = true;
   const exited = whenExited(pid).then((status) => {
     running = false;
     return status;
   });
   const streams = new Map<number, ByteStream>();
-  for (const [number, [ours]] of pairs) streams.set(number, ownStream(ours));
+  for (const [number, end] of ends) streams.set(number, ownStream(end));
   return {
     pid,
     // A zombie at least, until the next event.
@@ -52,27 +77,4 @@ function childProcess(pid: number, pairs: ReadonlyMap<number, readonly [number, 
       if (running) killIfExists(-pid, signal);
     },
   };
-}
-
-function bear(request: SpawnRequest, pairs: ReadonlyMap<number, readonly [number, number]>): number {
-  const descriptors: Record<number, LaunchDescriptor> = {};
-  for (const [number, descriptor] of Object.entries(request.descriptors))
-    descriptors[Number(number)] =
-      descriptor.kind === "stream" ? { kind: "inherit", fd: pairs.get(Number(number))?.[1] ?? -1 } : descriptor;
-  const setUp = planSetUp({ ...request, descriptors, parentPid: native.getpid() });
-  const env = Object.entries(request.env).map(([name, value]) => `${name}=${value}`);
-  const steps = setUp.steps.map((step) => step.native);
-  const [result, failedStep] = native.spawn(0, steps, request.path, request.argv, env);
-  if (result < 0) {
-    setUp.undo();
-    throw failedAt(setUp, failedStep, result, request.path);
-  }
-  setUp.close();
-  return result;
-}
-
-function failedAt(setUp: SetUp, failedStep: number, errno: number, path: string): Error {
-  const step = setUp.steps[failedStep];
-  if (step !== undefined) return failure(errno, step.call, step.subject);
-  return failure(errno, failedStep < 0 ? "clone" : "exec", path);
 }

@@ -4,7 +4,7 @@ import { scratch, textOf } from "../contract/scratch.ts";
 import { engineOs } from "../engine/engine-os.ts";
 import { assert } from "../engine/testing/assert.ts";
 import { describe, it } from "../engine/testing/suite.ts";
-import type { ChildProcess, Descriptor } from "../os.ts";
+import type { ChildProcess, CompanionReport, Descriptor, SpawnRequest } from "../os.ts";
 import type { LaunchRequest } from "./request.ts";
 
 const os = engineOs();
@@ -132,6 +132,45 @@ describe("the launcher", () => {
     const info = await os.processes.info(pid);
     if (info !== undefined && info.argv[0] === "sleep") await os.processes.waitGone(info);
     assert.ok(pid > 0);
+  });
+
+  it("starts companions before, as children of the program, which has their streams", async () => {
+    const echo = (line: string): SpawnRequest => ({
+      path: "/bin/sh",
+      argv: ["sh", "-c", `read word <&5; echo "${line} $word" >&5`],
+      env: {},
+      descriptors: { 5: { kind: "stream" } },
+      parentDeathSignal: 9,
+    });
+    // They run until they are spoken to; bash waits for whatever child it has.
+    const program =
+      "cat <&3; echo; cat /proc/$$/task/$$/children; echo; for fd in 4 5; do echo hears >&$fd; head -n 1 <&$fd; done";
+    const { printed, failure, status } = await launch({
+      argv: ["bash", "-c", program],
+      path: "/bin/bash",
+      companions: { at: 3, requests: [echo("one"), echo("two")] },
+    });
+    assert.deepEqual([failure, status], ["", { kind: "exited", status: 0 }]);
+    const [json = "", children = "", ...lines] = printed.trim().split("\n");
+    const reports = JSON.parse(json) as CompanionReport[];
+    assert.deepEqual(
+      reports.map(({ streams, request }) => [streams, request.argv]),
+      [
+        [{ 5: 4 }, echo("one").argv],
+        [{ 5: 5 }, echo("two").argv],
+      ],
+    );
+    assert.deepEqual(lines, ["one hears", "two hears"]);
+    assert.ok(reports.every(({ pid }) => children.split(" ").map(Number).includes(pid)));
+  });
+
+  it("becomes the program whatever companions there are, which learns of those that could be started", async () => {
+    const missing: SpawnRequest = { path: "/nowhere", argv: ["x"], env: {}, descriptors: {} };
+    const outcome = await launch({
+      argv: ["sh", "-c", "cat <&3"],
+      companions: { at: 3, requests: [missing, { ...missing, path: "/bin/true" }] },
+    });
+    assert.deepEqual(outcome, { ...ran, printed: "[]" });
   });
 
   it("exits with 127 when it is not told what to do", async () => {

@@ -11,6 +11,7 @@ import { dupAbove, setCloseOnExec } from "../linux/file.ts";
 import { execve, exit, getppid, processArguments, processEnvironment } from "../linux/process.ts";
 import { resetSignals } from "../linux/signal.ts";
 import { readToEnd } from "../linux/whole-file.ts";
+import { withCompanions } from "./companions.ts";
 import { parseLaunchRequest } from "./parse-request.ts";
 import { type LaunchFailure, type LaunchRequest, launchFailedStatus } from "./request.ts";
 import { firstFreeNumber, planSetUp, type SetUpStep } from "./set-up.ts";
@@ -45,7 +46,7 @@ function run({ native: [name, ...args], call, subject }: SetUpStep): void {
 
 function launch(): never {
   const [, argument] = processArguments();
-  const request = parseLaunchRequest(requestText(argument));
+  const request = withCompanions(parseLaunchRequest(requestText(argument)));
   claimStatus(request);
   const setUp = planSetUp(request);
   try {

@@ -36,6 +36,10 @@ const whole: LaunchRequest = {
       { kind: "proc", path: "/proc" },
     ],
   },
+  companions: {
+    at: 10,
+    requests: [{ path: "/bin/cat", argv: ["cat"], env: {}, descriptors: { 0: { kind: "stream" } }, smallPages: true }],
+  },
 };
 
 const least = { path: "/bin/true", argv: ["true"], descriptors: {}, status: 3 };
@@ -77,6 +81,16 @@ describe("a launch request", () => {
       "an entry of its tree that is of no kind",
       { ...least, tree: { over: "/a", entries: [{ kind: "pipe", path: "/b" }] } },
       /^tree\.entries\[0\]\.kind: expected directory, file, device, link or proc/,
+    ],
+    [
+      "a companion without an environment",
+      { ...least, companions: { at: 4, requests: [{ path: "/bin/true", argv: ["true"], descriptors: {} }] } },
+      /^companions\.requests\[0\]\.env: missing/,
+    ],
+    [
+      "a companion that has a status",
+      { ...least, companions: { at: 4, requests: [{ ...least, env: {} }] } },
+      /^companions\.requests\[0\]\.status: no such member/,
     ],
     ["a truth that is text", { ...least, newSession: "yes" }, /^newSession: expected true or false/],
   ];

@@ -9,35 +9,40 @@ export class BadRequest extends Error {
 }
 
 export function parseLaunchRequest(text: string): LaunchRequest {
-  const document = record(parseJson(text), "request");
-  const known = Object.keys(members);
-  const unknown = Object.keys(document).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw new BadRequest(`${unknown}: no such member`);
-  const request: Record<string, unknown> = {};
-  for (const key of known) {
-    const value = document[key];
-    if (value !== undefined) request[key] = members[key]?.(value, key);
-    else if (required.includes(key)) throw new BadRequest(`${key}: missing`);
-  }
-  return request as unknown as LaunchRequest;
+  return parsed(record(parseJson(text), "request"), "", launchMembers, [
+    ...required,
+    "status",
+  ]) as unknown as LaunchRequest;
 }
 
 type Parse = (value: unknown, where: string) => unknown;
+type Members = Readonly<Record<string, Parse>>;
 
-const required: readonly string[] = ["path", "argv", "descriptors", "status"];
+function parsed(document: Record<string, unknown>, where: string, members: Members, needed: readonly string[]) {
+  const known = Object.keys(members);
+  const unknown = Object.keys(document).find((key) => !known.includes(key));
+  if (unknown !== undefined) throw new BadRequest(`${where}${unknown}: no such member`);
+  const request: Record<string, unknown> = {};
+  for (const key of known) {
+    const value = document[key];
+    if (value !== undefined) request[key] = members[key]?.(value, `${where}${key}`);
+    else if (needed.includes(key)) throw new BadRequest(`${where}${key}: missing`);
+  }
+  return request;
+}
 
-const members: Readonly<Record<string, Parse>> = {
+const required: readonly string[] = ["path", "argv", "descriptors"];
+
+const members: Members = {
   path: absolutePath,
   argv: (value, where) => nonEmpty(texts(value, where), where),
   env: (value, where) => mapped(value, where, text),
   cwd: absolutePath,
   descriptors: (value, where) => mapped(value, where, descriptor),
-  status: integer,
   cgroups: (value, where) => array(value, where).map((item, i) => absolutePath(item, `${where}[${i}]`)),
   networkNamespace: (value, where) =>
     value === "new" ? value : { path: absolutePath(record(value, where).path, `${where}.path`) },
   parentDeathSignal: integer,
-  parentPid: integer,
   newSession: boolean,
   noNewPrivileges: boolean,
   smallPages: boolean,
@@ -51,6 +56,26 @@ const members: Readonly<Record<string, Parse>> = {
     };
   },
 };
+
+const launchMembers: Members = {
+  ...members,
+  status: integer,
+  parentPid: integer,
+  companions: (value, where) => {
+    const { at, requests } = record(value, where);
+    return {
+      at: integer(at, `${where}.at`),
+      requests: array(requests, `${where}.requests`).map((item, i) => companion(item, `${where}.requests[${i}]`)),
+    };
+  },
+};
+
+/** What a `SpawnRequest` is, streams and an environment included. */
+function companion(value: unknown, where: string): Record<string, unknown> {
+  const descriptors: Parse = (all, at) =>
+    mapped(all, at, (item, place) => (isRecord(item) && item.kind === "stream" ? item : descriptor(item, place)));
+  return parsed(record(value, where), `${where}.`, { ...members, descriptors }, [...required, "env"]);
+}
 
 function descriptor(value: unknown, where: string): LaunchDescriptor {
   const { kind, ...rest } = record(value, where);

@@ -5,6 +5,7 @@
  * The contract of the executable, for its caller:
  * - started as `kumite-launch <request as JSON>`, or `kumite-launch fd:N` to read the JSON from descriptor N up to its
  *   end (for requests that outgrow an argument, 128 KiB, or hold secrets: arguments are world-readable);
+ * - starts the companions, if there are any;
  * - does the steps in this order: descriptors are opened, bound and connected, cgroups joined, namespace joined, session,
  *   directory, bounding set, user, capabilities, parent-death signal, no_new_privs, descriptors put in place and all
  *   others closed, exec;
@@ -36,6 +37,9 @@ export interface LaunchFailure {
   readonly call: string;
   readonly subject?: string;
 }
+
+/** The name that the executable is called by. */
+export const launcherName = "kumite-launch";
 
 /** Exit status of `kumite-launch` after a failed step. */
 export const launchFailedStatus = 127;

@@ -39,7 +39,7 @@ export interface SetUp {
   undo(): void;
 }
 
-export type SetUpRequest = Omit<LaunchRequest, "status" | "env">;
+export type SetUpRequest = Omit<LaunchRequest, "status" | "env" | "companions">;
 
 /** Of one half of a set of capabilities. */
 const allBits = 0xffff_ffffn;

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { SystemError } from "../../util/errors.ts";
 import { joinPath } from "../../util/path.ts";
 import type { Mounts, Os, Terminals } from "../os.ts";
+import type { Companions } from "./companions.ts";
 import { nodeFiles } from "./files.ts";
 import { HelperClient } from "./helper-client.ts";
 import { readMountTable } from "./mount-table.ts";
@@ -17,14 +18,16 @@ import { nodeSockets } from "./sockets.ts";
 export interface NodeOsOptions {
   /** Directory that holds the executable `kumite`. */
   readonly installRoot: string;
+  /** Started ahead, for whoever asks for what they are. */
+  readonly companions?: Companions | undefined;
 }
 
-export function nodeOs({ installRoot }: NodeOsOptions): Os {
+export function nodeOs({ installRoot, companions }: NodeOsOptions): Os {
   const launcher = joinPath(installRoot, "kumite");
   const helper = new HelperClient(launcher);
   return {
     files: nodeFiles(helper),
-    processes: nodeProcesses(launcher, helper),
+    processes: nodeProcesses(launcher, helper, companions),
     sockets: nodeSockets(launcher),
     mounts: nodeMounts(helper),
     terminals: noTerminals,

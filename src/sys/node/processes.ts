@@ -1,12 +1,13 @@
 /** `Processes` over Node: children through `kumite-launch`, signals by pidfd through the helper. */
 import type { Processes, ProcessId } from "../os.ts";
+import type { Companions } from "./companions.ts";
 import type { HelperClient } from "./helper-client.ts";
 import { processInfo } from "./process-table.ts";
 import { spawn } from "./spawn.ts";
 
-export function nodeProcesses(launcher: string, helper: HelperClient): Processes {
+export function nodeProcesses(launcher: string, helper: HelperClient, companions?: Companions): Processes {
   return {
-    spawn: (request) => spawn(launcher, request),
+    spawn: async (request) => (await companions?.take(request)) ?? (await spawn(launcher, request)),
     info: processInfo,
     signal: (id, signal) => helper.signal(id, signal),
     waitGone: (id, signal) => waitGone(helper, id, signal),

@@ -7,7 +7,8 @@ import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { deferred } from "../../util/deferred.ts";
 import { SystemError } from "../../util/errors.ts";
-import type { LaunchDescriptor, LaunchFailure, LaunchRequest } from "../launch/request.ts";
+import { launched } from "../launch/outcome.ts";
+import { type LaunchDescriptor, type LaunchRequest, launcherName } from "../launch/request.ts";
 import type { ByteStream, ChildProcess, Descriptor, ExitStatus, SpawnRequest } from "../os.ts";
 import { startTicksOf } from "./process-table.ts";
 import { SocketStream } from "./socket-stream.ts";
@@ -20,8 +21,6 @@ export interface Spawned extends ChildProcess {
 
 /** Longer requests travel through a pipe: one argument of execve(2) holds 128 KiB. */
 const maxRequestArgumentBytes = 100 * 1024;
-/** A launch that says more than this is broken. */
-const maxStatusBytes = 64 * 1024;
 
 /** As `Processes.spawn`. `launcher` is the install root's `kumite`. */
 export async function spawn(launcher: string, request: SpawnRequest): Promise<Spawned> {
@@ -105,7 +104,7 @@ function toLaunch(descriptor: Descriptor, stdio: ("ignore" | "pipe" | number)[])
 async function start(launcher: string, plan: LaunchPlan, env: SpawnRequest["env"]): Promise<NodeChild> {
   try {
     // The launcher passes its own environment on: unlike arguments, nobody else can read it.
-    const child = spawnChild(launcher, plan.argv, { argv0: "kumite-launch", env: { ...env }, stdio: plan.stdio });
+    const child = spawnChild(launcher, plan.argv, { argv0: launcherName, env: { ...env }, stdio: plan.stdio });
     if (child.pid === undefined) await new Promise((_, reject) => child.once("error", reject));
     return child;
   } catch (error) {
@@ -120,23 +119,6 @@ async function sendText(socket: Socket, text: string): Promise<void> {
   } finally {
     stream.close();
   }
-}
-
-/** The status pipe ends without a byte at the moment of the exec. */
-async function launched(status: ByteStream): Promise<void> {
-  let text = "";
-  const decoder = new TextDecoder();
-  try {
-    for (let bytes = await status.read(); bytes !== undefined; bytes = await status.read()) {
-      text += decoder.decode(bytes, { stream: true });
-      if (text.length > maxStatusBytes) break;
-    }
-  } finally {
-    status.close();
-  }
-  if (text === "") return;
-  const { errno, call, subject } = JSON.parse(text) as LaunchFailure;
-  throw new SystemError(errno, call, subject);
 }
 
 function exitOf(child: NodeChild): Promise<ExitStatus> {

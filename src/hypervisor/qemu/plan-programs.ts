@@ -1,0 +1,192 @@
+/**
+ * The processes of a machine, planned before any of them exists: the same specification on the same host gives the same
+ * requests, whichever engine plans. Makes nothing, unless it has to find out whether KVM works.
+ */
+import type { Descriptor, Os } from "../../sys/os.ts";
+import { KumiteError } from "../../util/errors.ts";
+import type { StartContext } from "../driver.ts";
+import type { ProgramRequest } from "../program.ts";
+import type { SharedDirectory, VmSpec } from "../spec.ts";
+import { chooseAccelerator } from "./accelerator.ts";
+import { qemuArguments } from "./command-line.ts";
+import { withFilesHanded } from "./handed-files.ts";
+import { isNested, tscFrequencyKhz } from "./host-cpu.ts";
+import { kernelParameters } from "./kernel-parameters.ts";
+import type { Boot, MachineType, QemuMachine } from "./machine.ts";
+import { type MachineFiles, requireFiles } from "./machine-files.ts";
+import type { QemuDriverOptions } from "./options.ts";
+import { capabilitiesOfQemu, type QemuUser, userOfQemu } from "./own-user.ts";
+import { daemonSocket, firstFileFd, hasScsi, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
+import { areFew, daemonProgram, filesOfDaemon, openFilesFor } from "./virtiofsd.ts";
+
+export interface PlannedProgram {
+  /** Its name in the journal and in errors. */
+  readonly key: string;
+  readonly request: ProgramRequest;
+  /** Paths that are bound with it, for whoever starts it to write down before and to remove after. */
+  readonly sockets: readonly string[];
+}
+
+export interface MachinePrograms {
+  readonly machine: QemuMachine;
+  /** In this order: QEMU connects to sockets that are bound with the daemons. */
+  readonly daemons: readonly PlannedProgram[];
+  /** How many files one of them may have open; 0 without any. */
+  readonly daemonFiles: number;
+  readonly qemu: PlannedProgram;
+}
+
+/** @throws KumiteError of what the host or the specification cannot have */
+export async function planPrograms(
+  os: Os,
+  options: QemuDriverOptions,
+  spec: VmSpec,
+  context: StartContext,
+): Promise<MachinePrograms> {
+  const files = await requireFiles(os, options, spec);
+  const machine = await machineFor(os, options, spec, context, files);
+  const user = await requireUser(os, options, spec, files, machine, context);
+  const served = [...spec.sharedDirectories.entries()].filter(([, { by }]) => by !== "9p");
+  const planned = await Promise.all(
+    served.map(([index, directory]) => planDaemon(os, options, spec, files.daemon, directory, index)),
+  );
+  return {
+    machine,
+    daemons: planned.map(({ daemon }) => daemon),
+    daemonFiles: planned.at(-1)?.files ?? 0,
+    qemu: planQemu(options, spec, files, machine, user),
+  };
+}
+
+async function machineFor(
+  os: Os,
+  options: QemuDriverOptions,
+  spec: VmSpec,
+  context: StartContext,
+  { qemu, kernel, initrd, images, memoryIsDirectory }: MachineFiles,
+): Promise<QemuMachine> {
+  const { cacheDirectory } = options;
+  const accelerator = await chooseAccelerator(os, context, {
+    choice: options.accelerator,
+    qemu,
+    kernel,
+    cgroups: spec.cgroups,
+    ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
+  });
+  const machineType = options.machineType ?? "q35";
+  const own = kernelParameters({
+    accelerator,
+    machineType,
+    verbose: options.debug === true,
+    tscKhz: accelerator === "tcg" ? await clockOf(os, machineType) : undefined,
+    maxVcpus: spec.maxVcpus ?? spec.vcpus,
+    iommu: spec.iommu === true,
+    scsi: hasScsi(spec),
+    image: spec.guest.image,
+  });
+  const parameters = [...own, ...spec.kernelParameters];
+  const boot: Boot =
+    spec.restoreFrom === undefined
+      ? { kind: "kernel", kernel, ...(initrd === undefined ? {} : { initrd }), parameters }
+      : { kind: "incoming" };
+  const nested = await isNested(os);
+  const machine = planMachine(spec, options, { accelerator, boot, memoryIsDirectory, nested, files: images });
+  return withFilesHanded(machine, firstFileFd(spec));
+}
+
+/** @throws KumiteError `hypervisor/unsupported` where it must not be root and cannot be another */
+async function requireUser(
+  os: Os,
+  options: QemuDriverOptions,
+  spec: VmSpec,
+  files: MachineFiles,
+  { accelerator }: QemuMachine,
+  context: StartContext,
+): Promise<QemuUser> {
+  const user = await userOfQemu(os, options, spec, files, accelerator);
+  if (user.kind === "own") return user;
+  if (options.rootless === true) {
+    throw new KumiteError("hypervisor/unsupported", `qemu cannot run as a user of its own: ${user.reason}`, {
+      phase: "hypervisor.start",
+      hint: "change that, or set rootless = false in [hypervisor.qemu]",
+    });
+  }
+  context.log("info", "qemu runs as root", { reason: user.reason });
+  return user;
+}
+
+/** A board without another clock stops for ever when it has to find the frequency out by itself and fails. */
+async function clockOf(os: Os, machineType: MachineType): Promise<number | undefined> {
+  const frequency = await tscFrequencyKhz(os);
+  if (frequency !== undefined || machineType !== "microvm") return frequency;
+  throw new KumiteError("hypervisor/unsupported", "/proc/cpuinfo has no bogomips, which an emulated microvm needs", {
+    phase: "hypervisor.start",
+    hint: 'set machine_type = "q35" or "pc"',
+  });
+}
+
+async function planDaemon(
+  os: Os,
+  { virtioFs }: QemuDriverOptions,
+  spec: VmSpec,
+  program: string,
+  directory: SharedDirectory,
+  index: number,
+): Promise<{ readonly daemon: PlannedProgram; readonly files: number }> {
+  const socket = daemonSocket(spec, index);
+  const [status = "", most = "", limits = ""] = await Promise.all(
+    ["/proc/self/status", "/proc/sys/fs/nr_open", "/proc/self/limits"].map((file) => os.files.readText(file)),
+  );
+  const openFiles = openFilesFor(status, most);
+  const files = filesOfDaemon(openFiles, virtioFs?.extraArguments ?? [], limits);
+  const room = { openFiles, fewFiles: areFew(files) };
+  const request = daemonProgram({ program, directory, socket, ...room, cgroups: spec.cgroups, ...virtioFs });
+  return { daemon: { key: index === 0 ? "virtiofsd" : `virtiofsd-${index}`, request, sockets: [socket] }, files };
+}
+
+function planQemu(
+  { extraMonitor }: QemuDriverOptions,
+  spec: VmSpec,
+  { qemu: program, memoryIsDirectory }: MachineFiles,
+  machine: QemuMachine,
+  user: QemuUser,
+): PlannedProgram {
+  const descriptors: Record<number, Descriptor> = {
+    [qemuFd.monitor]: { kind: "stream" },
+    [qemuFd.agent]: { kind: "stream" },
+    [qemuFd.console]: { kind: "stream" },
+  };
+  const { memoryBacking, restoreFrom } = spec;
+  if (memoryBacking?.kind === "file" && !memoryIsDirectory) {
+    descriptors[qemuFd.memory] = { kind: "read", path: memoryBacking.path };
+  }
+  if (restoreFrom !== undefined) descriptors[qemuFd.state] = { kind: "read", path: restoreFrom };
+  const sockets = extraMonitor === undefined ? [] : [`${spec.directory}/extra-monitor.sock`];
+  for (const path of sockets) descriptors[qemuFd.extraMonitor] = { kind: "listen", path, mode: 0o600 };
+  for (const [index, fd] of inheritedFds(spec).entries()) descriptors[qemuFd.first + index] = { kind: "inherit", fd };
+  for (const { fd, descriptor } of machine.files ?? []) descriptors[fd] = descriptor;
+  const request: ProgramRequest = {
+    path: program,
+    argv: [program, ...qemuArguments(machine)],
+    env: {},
+    cwd: "/",
+    descriptors,
+    cgroups: spec.cgroups,
+    // What it needs is open; a guest that takes it over must not mount, load or enter anything.
+    capabilities: capabilitiesOfQemu(spec),
+    smallPages: wantsSmallPages(machine),
+    ...(user.kind === "own" ? { ownUser: { group: user.group } } : {}),
+    ...(user.kind === "own" && user.tree !== undefined ? { tree: user.tree } : {}),
+  };
+  return { key: "qemu", request, sockets };
+}
+
+/**
+ * An emulator that goes on from a state touches a little of much: whole huge pages cost three MiB more. One that boots
+ * fills most of them with code that it translates, and is spared a fifth of its page faults; but memory that a guest has
+ * to itself would be taken in huge pages too.
+ */
+function wantsSmallPages({ accelerator, boot, memory }: QemuMachine): boolean {
+  const { kind = "ram" } = memory.backing ?? {};
+  return accelerator === "tcg" && (boot.kind === "incoming" || kind === "ram");
+}

@@ -1,0 +1,29 @@
+/**
+ * Started with companions, as a shim is; for the tests of `companions.ts`. Reads a request on standard input, asks for it, and says
+ * what became of it in one line of JSON. A companion that it got is ended.
+ */
+import { readSync } from "node:fs";
+import { decodeUtf8, encodeUtf8 } from "../../../util/text.ts";
+import type { SpawnRequest } from "../../os.ts";
+import { Companions } from "../companions.ts";
+import { nodeOs } from "../node-os.ts";
+
+const [, , installRoot = "", list = "", text = ""] = process.argv;
+const request = JSON.parse(text) as SpawnRequest;
+const bytes = new Uint8Array(64 * 1024);
+const length = readSync(Number(list), bytes, 0, bytes.length, 0);
+const reported = JSON.parse(decodeUtf8(bytes.subarray(0, length))) as { readonly pid: number }[];
+const companions = new Companions(Number(list));
+const os = nodeOs({ installRoot, companions });
+const child = await os.processes.spawn(request);
+const isCompanion = reported.some(({ pid }) => pid === child.pid);
+const states = await Promise.all(reported.map(async ({ pid }) => (await os.processes.info(pid))?.state));
+const stream = child.streams.get(5);
+await stream?.write(encodeUtf8("ping\n"));
+const heard = decodeUtf8((await stream?.read()) ?? new Uint8Array());
+child.kill(15);
+const exit = await child.exited;
+await companions.discard();
+const after = await Promise.all(reported.map(async ({ pid }) => (await os.processes.info(pid))?.state));
+process.stdout.write(`${JSON.stringify({ isCompanion, states, heard, exit, after })}\n`);
+process.exit(0);

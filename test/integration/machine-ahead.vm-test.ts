@@ -1,0 +1,75 @@
+/** A machine starts beside its shim, not after it, where what comes before it can be known so early. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import type { Bundle, OciConfig } from "../support/bundle.ts";
+import { execute, describe as show } from "../support/command.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { processOf, type Role } from "../support/sandbox.ts";
+import { onlyKumite, Workplace } from "../support/workplace.ts";
+
+function lasting(config: OciConfig): void {
+  config.process.args = ["/bin/sleep", "1000"];
+}
+
+/** Pids are given in turn: whoever has the smaller one was born before. */
+async function isBornBefore(id: string, one: Role, other: Role): Promise<boolean> {
+  return (await processOf(id, one)) < (await processOf(id, other));
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
+
+describe("the machine of a new sandbox", onlyKumite, () => {
+  let place: Workplace;
+  let bundle: Bundle;
+  before(async () => {
+    place = await Workplace.open("ahead");
+    bundle = await place.bundle(lasting);
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root] }));
+
+  it("starts before its shim has begun to read its code, as a child of it, once", async () => {
+    const id = await place.runDetached(bundle);
+    // The relay is started as soon as there is a process to become the shim.
+    for (const role of ["virtiofsd", "qemu"] as const) {
+      assert.ok(await isBornBefore(id, role, "relay"), `${role} was started later`);
+      assert.equal(parentOf(await processOf(id, role)), await processOf(id, "shim"));
+    }
+    const log = readFileSync(path.join(place.root, id, "shim.log"), "utf8");
+    assert.doesNotMatch(log, /level=(warn|error)/);
+    await place.remove(id);
+  });
+
+  it("waits for hooks that come before it", async () => {
+    const withHook = await place.bundle(lasting, (config) => {
+      config.hooks = { createRuntime: [{ path: "/bin/true", args: ["true"] }] };
+    });
+    const id = await place.runDetached(withHook);
+    assert.ok(await isBornBefore(id, "relay", "qemu"));
+    await place.remove(id);
+  });
+
+  it("waits for a shim that could not see how it ends", async () => {
+    const id = place.newId();
+    const words = place.argv("create", "--bundle", bundle.directory, id);
+    const without = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"];
+    // The container keeps the verb's streams.
+    const created = await execute([...without, "sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh", ...words]);
+    assert.equal(created.status, 0, show(created));
+    assert.ok(await isBornBefore(id, "relay", "qemu"));
+    await place.remove(id);
+  });
+
+  it("leaves nothing when the container cannot be made in it", async () => {
+    const broken = await place.bundle((config) => {
+      config.process.args = ["/no/such/program"];
+    });
+    const failed = await place.run(broken);
+    assert.notEqual(failed.status, 0);
+    assert.match(failed.stderr, /\/no\/such\/program/);
+  });
+});
