@@ -112,7 +112,11 @@ describe("the verb config", () => {
   it("default prints a file that gives the defaults", async () => {
     const path = await file("default.toml", (await kumite(["config", "default"])).out);
     const empty = await file("empty.toml", "");
-    const load = async (from: string) => ({ ...(await loadConfig(os, { installRoot: "/i", path: from })), file: "" });
+    // What is said holds for every machine, were it the default.
+    const load = async (from: string) => {
+      const { qemu, ...config } = await loadConfig(os, { installRoot: "/i", path: from });
+      return { ...config, qemu: { ...qemu, memorySlotsGiven: true }, file: "" };
+    };
     assert.deepEqual(await load(path), await load(empty));
   });
 
