@@ -24,12 +24,14 @@ export interface ShimOptions {
 /**
  * A shim is idle most of its life, so its memory counts: V8 would grow its nursery with the traffic and keep it, tens of
  * megabytes after one large output, hold a second compiled form of all code that ran twice, and let garbage grow to
- * several times what is in use: tens of megabytes after some hundred execs. What is left of it is collected at rest.
+ * several times what is in use: tens of megabytes after some hundred execs. What is left of it is collected at rest. And it
+ * would compile whatever a thousand execs have run often enough: only code that runs thirty times as long is worth its memory.
  */
 export const shimNodeFlags: readonly string[] = [
   "--max-semi-space-size=1",
   "--heap-growing-percent=25",
   "--no-sparkplug",
+  "--interrupt-budget=4000000",
   "--expose-gc",
 ];
 
