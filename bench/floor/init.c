@@ -42,6 +42,17 @@ static void load_modules(const char *list)
 	fclose(file);
 }
 
+/* The driver makes the file a moment before it knows the port by itself; nothing tells when it does. */
+static int open_port(int devices, const char *name)
+{
+	int fd;
+	while ((fd = openat(devices, name, O_RDWR | O_CLOEXEC)) < 0 && errno == ENXIO)
+		poll(NULL, 0, 1);
+	if (fd < 0)
+		fail("open", name);
+	return fd;
+}
+
 static int open_first_port(void)
 {
 	DIR *devices = opendir("/dev");
@@ -51,7 +62,7 @@ static int open_first_port(void)
 		fail("open", "/dev");
 	while (fd < 0 && (entry = readdir(devices)) != NULL)
 		if (strncmp(entry->d_name, "vport", 5) == 0)
-			fd = openat(dirfd(devices), entry->d_name, O_RDWR | O_CLOEXEC);
+			fd = open_port(dirfd(devices), entry->d_name);
 	closedir(devices);
 	return fd;
 }
