@@ -81,6 +81,7 @@ export async function shimDied(os: Os, shim: Shim, { id, log, cgroups }: ShimFac
   const tail = forMemory ?? (await logTail(os, log));
   return new KumiteError("shim/start-failed", `the shim of ${id} ${exit === undefined ? "hangs" : endOf(exit)}`, {
     phase: "shim.start",
+    ...(forMemory !== undefined && { hint: "give this cgroup, or the one that it is in, a higher limit of memory" }),
     data: { id },
     ...(tail !== "" && { cause: new Error(tail) }),
   });

@@ -1,12 +1,16 @@
 /** Starts the companions of a program that this process is about to become, and says what there is of them. */
 import * as native from "kumite:native";
+import { signalNumbers } from "../../util/signals.ts";
 import { encodeUtf8 } from "../../util/text.ts";
-import { bear } from "../engine/bear.ts";
+import { type Born, bear } from "../engine/bear.ts";
 import { check } from "../linux/check.ts";
-import { lseek, writeAll } from "../linux/file.ts";
+import { unlinkQuietly } from "../linux/directory.ts";
+import { closeQuietly, lseek, writeAll } from "../linux/file.ts";
 import { makeMemoryFile } from "../linux/memory-file.ts";
 import { processStat } from "../linux/proc.ts";
 import { PR_SET_THP_DISABLE } from "../linux/process.ts";
+import { kill } from "../linux/signal.ts";
+import { P_PID, WEXITED, waitid } from "../linux/wait.ts";
 import type { CompanionReport, SpawnRequest } from "../os.ts";
 import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
 
@@ -16,9 +20,7 @@ export function withCompanions({ companions, ...request }: LaunchRequest): Launc
   const descriptors: Record<number, LaunchDescriptor> = { ...request.descriptors };
   const reports: CompanionReport[] = [];
   let next = companions.at + 1;
-  for (const companion of companions.requests) {
-    const born = bearOrNothing(companion);
-    if (born === undefined) break;
+  for (const { companion, born } of bearAll(companions.requests)) {
     const streams: Record<number, number> = {};
     for (const [number, end] of born.ends) {
       streams[number] = next;
@@ -32,13 +34,33 @@ export function withCompanions({ companions, ...request }: LaunchRequest): Launc
   return { ...request, descriptors };
 }
 
-function bearOrNothing(companion: SpawnRequest) {
+interface Companion {
+  readonly companion: SpawnRequest;
+  readonly born: Born;
+}
+
+/**
+ * All of them, or none: one may have met what is left of another that failed, a daemon its only client. Whoever needs them starts
+ * them again, and meets what was in the way.
+ */
+function bearAll(requests: readonly SpawnRequest[]): readonly Companion[] {
+  const companions: Companion[] = [];
   try {
-    return bear(companion);
+    for (const companion of requests) companions.push({ companion, born: bear(companion) });
+    return companions;
   } catch {
-    // Whoever needs it starts it again, and meets what was in the way.
-    return undefined;
+    for (const companion of companions.reverse()) end(companion);
+    return [];
   }
+}
+
+/** With what it had bound. */
+function end({ companion, born }: Companion): void {
+  kill(born.pid, signalNumbers.SIGKILL);
+  waitid(P_PID, born.pid, WEXITED);
+  for (const fd of born.ends.values()) closeQuietly(fd);
+  for (const descriptor of Object.values(companion.descriptors))
+    if (descriptor.kind === "listen") unlinkQuietly(descriptor.path);
 }
 
 /** At its beginning. */

@@ -164,13 +164,22 @@ describe("the launcher", () => {
     assert.ok(reports.every(({ pid }) => children.split(" ").map(Number).includes(pid)));
   });
 
-  it("becomes the program whatever companions there are, which learns of those that could be started", async () => {
+  it("becomes the program whatever companions there are, and without one that fails has ended the others", async () => {
     const missing: SpawnRequest = { path: "/nowhere", argv: ["x"], env: {}, descriptors: {} };
+    const socket = `/tmp/kumite-companion-${os.self.pid}`;
+    const listener: SpawnRequest = {
+      path: "/bin/sleep",
+      argv: ["sleep", "1000"],
+      env: {},
+      descriptors: { 5: { kind: "listen", path: socket, mode: 0o600 }, 6: { kind: "stream" } },
+    };
+    const children = "read -r pids </proc/$$/task/$$/children; echo $pids";
     const outcome = await launch({
-      argv: ["sh", "-c", "cat <&3"],
-      companions: { at: 3, requests: [missing, { ...missing, path: "/bin/true" }] },
+      argv: ["bash", "-c", `cat <&3; echo; [ -e ${socket} ] && echo bound; ${children}`],
+      path: "/bin/bash",
+      companions: { at: 3, requests: [listener, missing, { ...missing, path: "/bin/true" }] },
     });
-    assert.deepEqual(outcome, { ...ran, printed: "[]" });
+    assert.deepEqual({ ...outcome, printed: outcome.printed.trim() }, { ...ran, printed: "[]" });
   });
 
   it("exits with 127 when it is not told what to do", async () => {
