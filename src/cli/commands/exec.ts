@@ -48,7 +48,7 @@ export async function exec(context: VerbContext, invocation: Invocation<"exec">)
   interruption.passOnTo(passOn);
   const status = shellStatus(await raceAbort(relay.exited, interruption.signal));
   terminal.restore();
-  await tellLostMachine(context, request.container.id, status);
+  await tellLostMachine(context, request.container.id, status, shim);
   return status;
 }
 

@@ -43,7 +43,7 @@ export async function run(context: VerbContext, { args, flags }: Invocation<"run
   const status = shellStatus(await raceAbort(relay.exited, interruption.signal));
   log.debug("the program has ended", { container: id, status });
   terminal.restore();
-  await tellLostMachine(context, id, status);
+  await tellLostMachine(context, id, status, shim);
   await timeline.tell();
   if (flags.keep) scope.handOver();
   return status;
