@@ -29,7 +29,12 @@ describe("a killed process in the foreground", () => {
     await rm(root, { recursive: true });
   });
 
-  async function told(id: string, sizing: () => Promise<unknown>, facts: Partial<ContainerRecord> = {}) {
+  async function told(
+    id: string,
+    sizing: () => Promise<unknown>,
+    facts: Partial<ContainerRecord> = {},
+    meanwhile = async (_id: string) => {},
+  ) {
     const paths = containerPaths(root, id);
     await mkdir(paths.directory, { recursive: true });
     const status = { phase: "running", startedMs: 0 } as const;
@@ -37,6 +42,7 @@ describe("a killed process in the foreground", () => {
     await writeRecord(os, paths.state, record);
     const { pid, startTicks } = owner;
     await writeFile(paths.journal, serializeJournal({ id, token: "t", owner: { pid, startTicks }, steps: [] }));
+    await meanwhile(id);
     const texts: string[] = [];
     const tellFailure = async (error: unknown): Promise<void> => {
       texts.push(...errorChain(error).map(messageOf));
@@ -54,6 +60,13 @@ describe("a killed process in the foreground", () => {
   it("is told what became of the machine, if the shim has written it down", async () => {
     const texts = await told("known", async () => ({}), { failure: "qemu was killed by signal 9" });
     assert.deepEqual(texts, ["container known: its machine is gone", "qemu was killed by signal 9"]);
+  });
+
+  it("is told that the container was removed meanwhile, if its machine went with it", async () => {
+    const removed = (id: string) => rm(containerPaths(root, id).directory, { recursive: true });
+    const lost = () => Promise.reject(unreachable);
+    assert.deepEqual(await told("gone", lost, {}, removed), ["container gone: its machine is gone", "it was removed"]);
+    assert.deepEqual(await told("of-pod", async () => ({}), {}, removed), []);
   });
 
   it("is told of a shim that has closed its connections and is not gone yet", async () => {

@@ -35,9 +35,10 @@ export async function tellLostMachine(
 async function lossOf({ os, root }: VerbContext, id: string, shim: ShimConnection): Promise<string | undefined> {
   const paths = containerPaths(root, id);
   const record = await readRecord(os, paths.state);
-  if (record === undefined || record.failure !== undefined) return record?.failure;
+  if (record?.failure !== undefined) return record.failure;
   const journal = await readJournal(os, paths.journal);
-  if (record.status.phase === "stopped" || journal === undefined) return undefined;
+  if (record === undefined || journal === undefined) return (await answers(shim, id)) ? undefined : "it was removed";
+  if (record.status.phase === "stopped") return undefined;
   const owner = await livingOwner(os, journal);
   if (owner !== undefined) {
     if (await answers(shim, id)) return undefined;

@@ -28,7 +28,8 @@ export interface ShimFacts extends Pick<ShimPlace, "log" | "cgroups"> {
 }
 
 /**
- * Resolves when Node runs, and the companions that could be started do. From this moment the socket takes connections: they wait until the shim serves them.
+ * Resolves when Node runs, and the companions do, if all of them could be started. From this moment the socket takes
+ * connections: they wait until the shim serves them.
  */
 export function startShim(
   os: Os,

@@ -100,7 +100,7 @@ describe("a machine whose host has no more memory for it", onlyKumite, () => {
     await writeFile(`/proc/${await processOf(id, "shim")}/oom_score_adj`, "1000");
     const exec = place.begin(["exec", id, "dd", "if=/dev/zero", "of=/dev/shm/much", "bs=1M", "count=60"]);
     await limit((await used()) + 8 * mebibyte);
-    // What `run` removes then the exec may not find any more, to tell the reason from it.
+    // The exec may find that `run` has removed the container, and tell that instead.
     const [execEnd, runEnd] = await Promise.all([exec.finished, running.finished]);
     for (const finished of [execEnd, runEnd]) assert.equal(finished.status, 137, show(finished));
     const told = /its machine is gone \(\w+\)\n {2}because: its shim died: the memory of its cgroup/;
