@@ -176,7 +176,7 @@ export interface SpawnRequest {
 
 /** Processes that are started before a program, in this order, and are its children from their first moment. */
 export interface CompanionsRequest {
-  /** One that cannot be started ends the list and nothing else. */
+  /** When one cannot be started none is: those before it are ended, and the program starts without. */
   readonly requests: readonly SpawnRequest[];
   /**
    * Descriptor of the program, above all others of it: a file with a list of `CompanionReport` as JSON, of those that run.
