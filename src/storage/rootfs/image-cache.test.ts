@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { statSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -70,26 +71,31 @@ describe("an image of a root file system", () => {
     assert.equal((await images()).length, 2);
   });
 
-  it("is refused while the tree is being changed", async () => {
+  it("is refused while the tree is being changed, however fast it is looked at", async () => {
     const directory = await tree("moving");
+    const file = path.join(directory, "file");
     let runs = 0;
-    const busy: Os = {
-      ...os,
-      processes: {
-        ...os.processes,
-        spawn: async (request) => {
-          // Before every look at the tree.
-          if (request.argv[0] === "find") await writeFile(path.join(directory, "file"), String(runs++));
-          return os.processes.spawn(request);
-        },
+    const processes: Os["processes"] = {
+      ...os.processes,
+      spawn: async (request) => {
+        // Before every look at the tree.
+        if (request.argv[0] === "find") await writeFile(file, String(runs++));
+        return os.processes.spawn(request);
       },
     };
-    await assert.rejects(image(directory, busy), (error) => {
-      assert.ok(isKumiteError(error, "storage/failed"), String(error));
-      assert.match(error.message, /moving is being changed/);
-      return true;
-    });
-    assert.deepEqual(await images(), []);
+    const looksEnd = {
+      "long after the change": () => Number.POSITIVE_INFINITY,
+      "at once": () => statSync(file).ctimeMs + 1,
+    };
+    for (const [how, now] of Object.entries(looksEnd)) {
+      const clock = { ...os.clock, now };
+      await assert.rejects(image(directory, { ...os, processes, clock }), (error) => {
+        assert.ok(isKumiteError(error, "storage/failed"), `${how}: ${error}`);
+        assert.match(error.message, /moving is being changed/);
+        return true;
+      });
+      assert.deepEqual(await images(), []);
+    }
   });
 
   it("that was not finished is taken away by the next one, and by the journal", async () => {

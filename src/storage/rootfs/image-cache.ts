@@ -44,7 +44,7 @@ export async function imageOf(
   await ensurePrivate(os, cache.directory);
   let key = await treeKey(os, directory, signal);
   await using _lock = await lockCache(os, cache, signal);
-  for (let attempt = 1; attempt <= attempts; attempt++) {
+  for (let attempt = 1; attempt <= attempts && key !== undefined; attempt++) {
     const image = `${cache.directory}/${key}.erofs`;
     if ((await os.files.linkStatus(image))?.kind === "file") {
       await makeRoom(os, cache, key);

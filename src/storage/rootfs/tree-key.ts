@@ -17,16 +17,22 @@ const maxListBytes = 512 * 1024 * 1024;
 const timeoutMs = 120_000;
 /** Within one tick of the kernel's clock two changes have the same time. */
 const tickMs = 20;
+/** A tree that has just been unpacked rests after one tick; one that still moves after these many does not rest soon. */
+const maxLooks = 10;
 
-/** @throws KumiteError `storage/failed`, `timeout`, `aborted` */
-export async function treeKey(os: Os, directory: string, signal?: AbortSignal): Promise<string> {
-  for (;;) {
+/**
+ * Undefined for a tree that is being changed all the time.
+ * @throws KumiteError `storage/failed`, `timeout`, `aborted`
+ */
+export async function treeKey(os: Os, directory: string, signal?: AbortSignal): Promise<string | undefined> {
+  for (let looks = 0; looks < maxLooks; looks++) {
     const { key, newestMs } = await look(os, directory, signal);
     // A file that was changed just now could be changed again without showing it.
     const restMs = newestMs + tickMs - os.clock.now();
     if (restMs <= 0 || restMs > tickMs) return key;
     await delay(restMs, signal);
   }
+  return undefined;
 }
 
 interface Look {
