@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { after, before, describe, it } from "node:test";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { testOs } from "../../test/support/node-os.ts";
 import { serializeJournal } from "../persist/journal.ts";
 import { containerPaths } from "../persist/paths.ts";
 import { type ContainerRecord, writeRecord } from "../persist/record.ts";
 import type { ShimConnection } from "../shim-client/connect.ts";
-import type { ChildProcess } from "../sys/os.ts";
+import type { ChildProcess, ExitStatus } from "../sys/os.ts";
 import { errorChain, KumiteError, messageOf } from "../util/errors.ts";
 import type { VerbContext } from "./context.ts";
 import { tellLostMachine } from "./lost-machine.ts";
@@ -21,19 +21,22 @@ describe("a killed process in the foreground", () => {
   let owner: ChildProcess;
   before(async () => {
     root = await mkdtemp(path.join(tmpdir(), "kumite-lost-"));
+  });
+  beforeEach(async () => {
     owner = await os.processes.spawn({ path: "/bin/sleep", argv: ["sleep", "1000"], env: {}, descriptors: {} });
   });
-  after(async () => {
+  afterEach(async () => {
     owner.kill(9);
     await owner.exited;
-    await rm(root, { recursive: true });
   });
+  after(() => rm(root, { recursive: true }));
 
   async function told(
     id: string,
     sizing: () => Promise<unknown>,
     facts: Partial<ContainerRecord> = {},
     meanwhile = async (_id: string) => {},
+    relay: ExitStatus = { kind: "exited", status: 137 },
   ) {
     const paths = containerPaths(root, id);
     await mkdir(paths.directory, { recursive: true });
@@ -49,7 +52,7 @@ describe("a killed process in the foreground", () => {
     };
     const context = { os, root, tellFailure } as Partial<VerbContext> as VerbContext;
     const shim = { oci: { sizing } } as unknown as ShimConnection;
-    await tellLostMachine(context, id, 137, shim);
+    await tellLostMachine(context, id, relay, shim);
     return texts;
   }
 
@@ -69,11 +72,32 @@ describe("a killed process in the foreground", () => {
     assert.deepEqual(await told("of-pod", async () => ({}), {}, removed), []);
   });
 
-  it("is told of a shim that has closed its connections and is not gone yet", async () => {
-    const texts = await told("dying", async () => {
-      owner.kill(9);
-      throw unreachable;
-    });
-    assert.deepEqual(texts, ["container dying: its machine is gone", "its shim died"]);
+  it("is told that its relay was killed while the machine is well, which it is not told of its own end", async () => {
+    const killed = { kind: "signalled", signal: 9 } as const;
+    const texts = await told(
+      "of-relay",
+      async () => ({}),
+      {},
+      async () => {},
+      killed,
+    );
+    assert.deepEqual(texts, ["the relay of a process in of-relay was killed by SIGKILL"]);
   });
+
+  it("is told nothing of a shim that only takes its time", async () => {
+    assert.deepEqual(await told("slow", () => Promise.reject(new KumiteError("timeout", "no answer"))), []);
+  });
+
+  for (const loss of [
+    unreachable,
+    new KumiteError("protocol/violation", "the stream ended in the middle of a frame"),
+  ]) {
+    it(`is told of a shim that has closed its connections (${loss.code}) and is not gone yet`, async () => {
+      const texts = await told("dying", async () => {
+        owner.kill(9);
+        throw loss;
+      });
+      assert.deepEqual(texts, ["container dying: its machine is gone", "its shim died"]);
+    });
+  }
 });

@@ -7,29 +7,39 @@ import { containerPaths } from "../persist/paths.ts";
 import { readRecord } from "../persist/record.ts";
 import { killedStatus, livingOwner } from "../sandbox/observe.ts";
 import type { ShimConnection } from "../shim-client/connect.ts";
+import type { ExitStatus } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
-import { isKumiteError, KumiteError } from "../util/errors.ts";
+import { isKumiteError, KumiteError, messageOf } from "../util/errors.ts";
 import { memoryKillIn } from "../util/memory-kills.ts";
 import type { VerbContext } from "./context.ts";
+import { shellStatus } from "./exit-status.ts";
+import { relayKilled } from "./start-relay.ts";
 
-/** Of a shim that lives to say so, and of one that was killed to be gone. */
-const shimTimeoutMs = 5_000;
+/** For a shim that lives to say so, and for one that was killed to be gone: with its machine's memory, on a busy host. */
+const shimTimeoutMs = 30_000;
 
-/** Says nothing when the process was killed in order. Never rejects. */
+/**
+ * Says nothing when the process was killed in order. Never rejects.
+ * @param relay how the relay of the process has ended
+ */
 export async function tellLostMachine(
   context: VerbContext,
   id: string,
-  status: number,
+  relay: ExitStatus,
   shim: ShimConnection,
 ): Promise<void> {
-  if (status !== killedStatus) return;
+  if (shellStatus(relay) !== killedStatus) return;
   const why = await lossOf(context, id, shim).catch(() => undefined);
-  if (why === undefined) return;
-  const lost = new KumiteError("hypervisor/exited", `container ${id}: its machine is gone`, {
+  if (why !== undefined) await context.tellFailure(lostMachine(id, why));
+  // A relay ends with a status, whatever became of its process.
+  else if (relay.kind === "signalled") await context.tellFailure(relayKilled(`a process in ${id}`, relay));
+}
+
+function lostMachine(id: string, why: string): KumiteError {
+  return new KumiteError("hypervisor/exited", `container ${id}: its machine is gone`, {
     hint: `\`kumite logs ${id}\` shows what was said last`,
     cause: new Error(why),
   });
-  await context.tellFailure(lost);
 }
 
 async function lossOf({ os, root }: VerbContext, id: string, shim: ShimConnection): Promise<string | undefined> {
@@ -43,19 +53,25 @@ async function lossOf({ os, root }: VerbContext, id: string, shim: ShimConnectio
   if (owner !== undefined) {
     if (await answers(shim, id)) return undefined;
     // A process that is killed closes its connections before it is gone.
-    await withDeadline(shimTimeoutMs, `the end of the shim of ${id}`, (s) => os.processes.waitGone(owner, s));
+    const gone = (signal: AbortSignal): Promise<void> => os.processes.waitGone(owner, signal);
+    try {
+      await withDeadline(shimTimeoutMs, `the end of the shim of ${id}`, gone);
+    } catch (error) {
+      return `its shim serves nobody any more: ${messageOf(error)}`;
+    }
   }
   const cgroups = journal.steps.flatMap((step) => (step.kind === "cgroup" ? [step.path] : []));
   const forMemory = await memoryKillIn((path) => os.files.readText(path), cgroups);
   return `its shim died${forMemory === undefined ? "" : `: ${forMemory}`}`;
 }
 
-/** Asked for what it knows by itself: the guest may be gone. */
+/** Asked for what it knows by itself: the guest may be gone. Any answer will do, and one that is late is no loss. */
 async function answers(shim: ShimConnection, id: string): Promise<boolean> {
   try {
     await shim.oci.sizing({ id }, { timeoutMs: shimTimeoutMs });
     return true;
   } catch (error) {
-    return !isKumiteError(error, "shim/unreachable");
+    // The second: it was killed while it wrote.
+    return !isKumiteError(error, "shim/unreachable") && !isKumiteError(error, "protocol/violation");
   }
 }

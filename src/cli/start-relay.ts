@@ -60,10 +60,7 @@ export interface EngineRelay {
 export function watchRelay(os: Os, relay: ChildProcess, id: string): EngineRelay {
   let failure: KumiteError | undefined;
   const ended = relay.exited.then((status) => {
-    failure = new KumiteError("system/failed", `the relay of ${id} ${describeEnd(status)}`, {
-      phase: "relay",
-      hint: "something on this host ends it: the host's log may tell what, for example a lack of memory",
-    });
+    failure = relayKilled(id, status);
     throw failure;
   });
   // Nobody may be waiting when it ends.
@@ -76,6 +73,14 @@ export function watchRelay(os: Os, relay: ChildProcess, id: string): EngineRelay
       if (failure !== undefined) throw failure;
     },
   };
+}
+
+/** It has ended though nobody asked it to. */
+export function relayKilled(of: string, status: ExitStatus): KumiteError {
+  return new KumiteError("system/failed", `the relay of ${of} ${describeEnd(status)}`, {
+    phase: "relay",
+    hint: "something on this host ends it: the host's log may tell what, for example a lack of memory",
+  });
 }
 
 function describeEnd(status: ExitStatus): string {

@@ -46,9 +46,10 @@ export async function exec(context: VerbContext, invocation: Invocation<"exec">)
     return 0;
   }
   interruption.passOnTo(passOn);
-  const status = shellStatus(await raceAbort(relay.exited, interruption.signal));
+  const end = await raceAbort(relay.exited, interruption.signal);
+  const status = shellStatus(end);
   terminal.restore();
-  await tellLostMachine(context, request.container.id, status, shim);
+  await tellLostMachine(context, request.container.id, end, shim);
   return status;
 }
 

@@ -3,7 +3,7 @@ import type { Config } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
 import { buildTemplate } from "../../factory/build-template.ts";
 import { cacheLog, cacheLogs, poolDirectory, sweepPool } from "../../factory/cache/places.ts";
-import { askWhoListens, type CacheStatus, cacheSocket } from "../../factory/cache/protocol.ts";
+import { askOnce, type CacheRequest, type CacheStatus, cacheSocket } from "../../factory/cache/protocol.ts";
 import { whyNoTemplate } from "../../factory/clonable.ts";
 import { factoryCgroups, removeFactoryCgroups } from "../../factory/factory-cgroups.ts";
 import { templateKey } from "../../factory/template-key.ts";
@@ -20,7 +20,7 @@ import { awaitReady } from "../../shim-client/boot-message.ts";
 import { installedFile, installedNode, readInstall } from "../../shim-client/install.ts";
 import type { Os } from "../../sys/os.ts";
 import { withDeadline } from "../../util/deadline.ts";
-import { KumiteError } from "../../util/errors.ts";
+import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { dirName } from "../../util/path.ts";
 import type { VerbContext } from "../context.ts";
 import type { Invocation } from "../parse.ts";
@@ -173,7 +173,7 @@ async function startCache(
 }
 
 async function cacheStatus(os: Os): Promise<CacheStatus | undefined> {
-  const answer = await askWhoListens(os, cacheSocket, { ask: "status" }, answerTimeoutMs);
+  const answer = await ask(os, { ask: "status" });
   // Of a program of ours, on a socket of root's alone.
   return answer?.status as CacheStatus | undefined;
 }
@@ -183,12 +183,21 @@ async function stopCache(os: Os): Promise<number | undefined> {
   const status = await cacheStatus(os);
   if (status === undefined) return undefined;
   const server = await os.processes.info(status.pid);
-  await askWhoListens(os, cacheSocket, { ask: "quit" }, answerTimeoutMs);
+  await ask(os, { ask: "quit" });
   if (server === undefined) return status.pid;
   await withDeadline(stopTimeoutMs, "the end of the server of the cache", (signal) =>
     os.processes.waitGone(server, signal),
   );
   return status.pid;
+}
+
+async function ask(os: Os, question: CacheRequest): Promise<Record<string, unknown> | undefined> {
+  try {
+    return await askOnce(os, cacheSocket, question, answerTimeoutMs);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT", "ECONNREFUSED")) return undefined;
+    throw error;
+  }
 }
 
 function documentOf({ key, shape, keeper, vcpus, memoryMiB, stateBytes, takesBytes, createdMs, buildMs }: Template) {

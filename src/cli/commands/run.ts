@@ -40,10 +40,11 @@ export async function run(context: VerbContext, { args, flags }: Invocation<"run
   }
   log.debug("the program runs", { container: id, relay: relay.pid });
   interruption.passOnTo(passOn);
-  const status = shellStatus(await raceAbort(relay.exited, interruption.signal));
+  const end = await raceAbort(relay.exited, interruption.signal);
+  const status = shellStatus(end);
   log.debug("the program has ended", { container: id, status });
   terminal.restore();
-  await tellLostMachine(context, id, status, shim);
+  await tellLostMachine(context, id, end, shim);
   await timeline.tell();
   if (flags.keep) scope.handOver();
   return status;
