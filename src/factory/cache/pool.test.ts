@@ -107,4 +107,18 @@ describe("a pool of machines", () => {
     assert.equal(await pool.failed, "no boot");
     await pool.close();
   });
+
+  it("gives up when three in a row end as soon as they are ready, instead of making them for ever", async () => {
+    const shims = new Shims();
+    const pool = new Pool({ size: 1, start: shims.start, log });
+    for (const index of [0, 1, 2]) {
+      const shim = await shims.number(index);
+      shim.isUp();
+      await until(pool, shim.name);
+      shim.ends();
+    }
+    assert.match(await pool.failed, /end as soon as they are ready/);
+    await pool.close();
+    assert.equal(shims.started.length, 3);
+  });
 });

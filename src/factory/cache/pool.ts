@@ -1,6 +1,6 @@
 /**
  * Keeps a number of machines ready: each in a shim of its own that waits to be told whose it is. One that is taken or ends
- * is replaced; one that cannot be made again and again ends the pool.
+ * is replaced; one that cannot be made, or does not stay, again and again ends the pool.
  */
 import { delay } from "../../util/abort.ts";
 import { deferred } from "../../util/deferred.ts";
@@ -27,6 +27,8 @@ export interface PoolOptions {
 }
 
 const failuresInARow = 3;
+/** One that has lived as long ready ended for a reason of its own. */
+const settledMs = 60_000;
 /** A container is being started on the machine that was taken, and has the processor first. */
 const restMs = 500;
 
@@ -62,6 +64,7 @@ export class Pool {
       this.#living.delete(pooled);
       const fate = pooled.release().finally(() => this.#promised.delete(pooled));
       this.#promised.set(pooled, fate);
+      this.#failures = 0;
       void this.#replace();
       return machine;
     }
@@ -98,16 +101,25 @@ export class Pool {
       this.#living.add(pooled);
       void pooled.ended.then(() => this.#gone(pooled));
       const machine = await pooled.ready;
-      this.#failures = 0;
       if (this.#living.has(pooled)) this.#ready.set(pooled, machine);
+      void this.#settle(pooled);
       log.info("a machine is ready", { machine: machine.name });
     } catch (error) {
       if (this.#closed) return;
       log.error(`no machine could be made ready: ${messageOf(error)}`);
-      this.#failures += 1;
-      if (this.#failures >= failuresInARow) this.#failed.resolve(messageOf(error));
-      else void this.#fill();
+      this.#fillAfter(messageOf(error));
     }
+  }
+
+  #fillAfter(failure: string): void {
+    this.#failures += 1;
+    if (this.#failures >= failuresInARow) this.#failed.resolve(failure);
+    else void this.#fill();
+  }
+
+  async #settle(pooled: PooledShim): Promise<void> {
+    await delay(settledMs, this.#life.signal).catch(() => {});
+    if (this.#ready.has(pooled)) this.#failures = 0;
   }
 
   /** It was nobody's and has ended by itself. */
@@ -115,8 +127,8 @@ export class Pool {
     if (!this.#living.delete(pooled)) return;
     // One that never was ready is replaced by who waits for it.
     if (this.#ready.delete(pooled) && !this.#closed) {
-      this.#options.log.warn("a machine that was ready has ended: it is replaced");
-      void this.#fill();
+      this.#options.log.warn("a machine that was ready has ended by itself");
+      this.#fillAfter("machines end as soon as they are ready");
     }
   }
 }

@@ -7,7 +7,7 @@ import { socketDirectory } from "../../persist/paths.ts";
 import type { Os, ProcessId } from "../../sys/os.ts";
 import { ByteReader } from "../../util/byte-reader.ts";
 import { withDeadline } from "../../util/deadline.ts";
-import { isSystemError, KumiteError, SystemError } from "../../util/errors.ts";
+import { KumiteError } from "../../util/errors.ts";
 import { isRecord, parseJson } from "../../util/json.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { fromWire, type WireVm } from "../../vm/wire.ts";
@@ -72,7 +72,7 @@ export function mountNamespace(os: Os): Promise<string> {
   return os.files.readLink("/proc/self/ns/mnt");
 }
 
-/** Asks once. @throws KumiteError `protocol/violation`, `timeout`; SystemError `ECONNRESET` when it ends without an answer */
+/** Asks once. `undefined` when nobody listens there. @throws KumiteError `protocol/violation`, `timeout`; SystemError */
 export async function askOnce(
   os: Os,
   socket: string,
@@ -88,8 +88,7 @@ export async function askOnce(
       try {
         await stream.write(encodeUtf8(`${JSON.stringify(question)}\n`));
         const line = await new ByteReader(stream).readLine(maxCacheLine, within);
-        if (line === undefined) throw new SystemError("ECONNRESET", "read", socket);
-        const answer = parseJson(line);
+        const answer = line === undefined ? undefined : parseJson(line);
         if (isRecord(answer)) return answer;
         throw new KumiteError("protocol/violation", `${socket} gave no answer`);
       } finally {
@@ -98,26 +97,6 @@ export async function askOnce(
     },
     signal,
   );
-}
-
-/**
- * Asks until there is an answer; `undefined` when nobody listens there, any more too: one that dies while it is asked has
- * accepted before, and is refused the next time. @throws like `askOnce`
- */
-export async function askWhoListens(
-  os: Os,
-  socket: string,
-  question: CacheRequest,
-  timeoutMs: number,
-): Promise<Record<string, unknown> | undefined> {
-  for (let triesLeft = 3; ; triesLeft--) {
-    try {
-      return await askOnce(os, socket, question, timeoutMs);
-    } catch (error) {
-      if (isSystemError(error, "ENOENT", "ECONNREFUSED")) return undefined;
-      if (!isSystemError(error, "EPIPE", "ECONNRESET") || triesLeft === 1) throw error;
-    }
-  }
 }
 
 /** @throws KumiteError `protocol/violation` for a machine that cannot be */

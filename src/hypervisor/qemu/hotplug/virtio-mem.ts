@@ -16,8 +16,8 @@ const device = "virtiomem0";
 const backend = "virtiomem";
 /** What a guest of Linux gives and takes at once. */
 const granuleMiB = 4;
-/** Without any progress. */
-const stallTimeoutMs = 3_000;
+/** Without any progress: of a guest that may not give back, and of one that is given more, for which it needs time only. */
+const stallTimeoutMs = { shrink: 3_000, grow: 15_000 };
 
 /** As `MachinePlug.resizeMemory`. */
 export async function resizeByVirtioMem(
@@ -93,8 +93,8 @@ async function request({ monitor }: PlugContext, sizeMiB: number, signal?: Abort
 }
 
 /**
- * What the guest has come to: the wanted size, or that from which it does not go on. QEMU is asked again and again, since
- * it tells of a change once in a second only.
+ * What the guest has come to: the wanted size, or that from which it does not go on, or only to and fro. QEMU is asked again
+ * and again, since it tells of a change once in a second only.
  */
 async function reached(
   { monitor }: PlugContext,
@@ -107,12 +107,13 @@ async function reached(
     sizeMiB = pluggedMiB(await monitor.execute("query-memory-devices", {}, { signal: within }));
     if (sizeMiB !== wantedMiB) throw plugFailed(`the guest has come to ${sizeMiB} MiB`);
   };
+  const timeoutMs = stallTimeoutMs[wantedMiB > fromMiB ? "grow" : "shrink"];
+  let leastLeftMiB = Math.abs(wantedMiB - fromMiB);
   for (;;) {
-    const before = sizeMiB;
     try {
       await retry(look, {
         what: "the guest's memory",
-        timeoutMs: stallTimeoutMs,
+        timeoutMs,
         signal,
         firstPauseMs: 1,
         longestPauseMs: 2,
@@ -120,7 +121,9 @@ async function reached(
       return sizeMiB;
     } catch (error) {
       if (!isKumiteError(error, "timeout")) throw error;
-      if (sizeMiB === before) return sizeMiB;
+      const leftMiB = Math.abs(wantedMiB - sizeMiB);
+      if (leftMiB >= leastLeftMiB) return sizeMiB;
+      leastLeftMiB = leftMiB;
     }
   }
 }
