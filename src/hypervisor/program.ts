@@ -14,8 +14,8 @@ import { LineTail } from "./line-tail.ts";
 const sigkill = signalNumbers.SIGKILL;
 const stderr = 2;
 const shownLines = 5;
-/** How long the last words of a dead program may take to arrive. */
-const lastWordsMs = 200;
+/** How long the last words of a dead program may take to arrive where a child of it has its stderr open. */
+const lastWordsMs = 2_000;
 const orphanMs = 5_000;
 
 /** What differs between the processes of a VM. `noNewPrivileges` is the default here. */

@@ -58,7 +58,7 @@ async function undo(os: Os, step: Step, signal: AbortSignal): Promise<void> {
 async function removeTree(os: Os, path: string, signal: AbortSignal): Promise<void> {
   await retry(() => missingIsFine(os, path, os.files.removeTree(path)), {
     what: `removing ${path}`,
-    timeoutMs: 500,
+    timeoutMs: 8000,
     signal,
     retryIf: (error) => isSystemError(error, "EBUSY", "ENOTEMPTY"),
   });

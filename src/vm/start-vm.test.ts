@@ -19,7 +19,7 @@ describe("starting a machine and its agent", () => {
   afterEach(() => rmSync(directory, { recursive: true }));
 
   /** A machine without a kernel whose agent is this script. */
-  function guestOf(script: string, dialTimeoutMs = 20_000): Config {
+  function guestOf(script: string, dialTimeoutMs = 60_000): Config {
     const path = join(directory, "agent");
     writeFileSync(path, `#!/bin/sh\n${script}\n`);
     chmodSync(path, 0o755);

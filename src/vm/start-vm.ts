@@ -14,7 +14,8 @@ import { Vm } from "./vm.ts";
 import { specOf, type VmRequest } from "./vm-spec.ts";
 
 const consoleLines = 30;
-const endMs = 1_000;
+/** For the end of a machine whose channel broke to be known. */
+const endMs = 5_000;
 
 /**
  * Resolves when the agent has answered. A failed start has left nothing behind.

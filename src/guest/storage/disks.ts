@@ -20,7 +20,7 @@ export interface Disk {
   readonly minor: number;
 }
 
-const waitMs = 3_000;
+const waitMs = 10_000;
 
 /** What a driver of the protocol takes. With SCSI nothing tells the guest of a disk: it has to look. */
 const scsiDriver = "scsi";

@@ -37,6 +37,7 @@ describe("the choice of an accelerator", () => {
       cgroups: [],
       cacheDirectory: directory,
       device: "/dev/null",
+      timeoutMs: 60_000,
       ...changes,
     };
   }

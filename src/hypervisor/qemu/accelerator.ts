@@ -21,7 +21,7 @@ export interface AcceleratorRequest {
   readonly cgroups: readonly string[];
   /** Where the answer is kept, a directory that is lost when the host restarts; default `/run/kumite`. */
   readonly cacheDirectory?: string;
-  /** Of the probe; default 2000. */
+  /** Of the probe; default 10 000. */
   readonly timeoutMs?: number;
   /** Default `/dev/kvm`; without it there is nothing to probe. */
   readonly device?: string;
@@ -44,7 +44,8 @@ interface Verdict extends KvmVerdict {
 
 const defaultDevice = "/dev/kvm";
 const defaultCacheDirectory = "/run/kumite";
-const defaultTimeoutMs = 2000;
+/** The answer is kept: a host that is busy when it is first asked must not be emulated until its next start. */
+const defaultTimeoutMs = 10_000;
 const consoleFd = 3;
 
 /** `hypervisor/unsupported` when KVM was asked for and cannot run a kernel. */

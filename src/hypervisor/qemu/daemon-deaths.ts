@@ -6,8 +6,8 @@ import { withDeadline } from "../../util/deadline.ts";
 import { errorChain, isSystemError, KumiteError } from "../../util/errors.ts";
 import type { Program } from "../program.ts";
 
-/** A daemon that lives has said nothing. */
-const deathMs = 200;
+/** A daemon that lives has said nothing; the last words of one that does not take a moment. */
+const deathMs = 3_000;
 
 /** `undefined` when all of them live. */
 export async function deathsOf(daemons: readonly Program[]): Promise<Error | undefined> {
