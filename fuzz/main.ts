@@ -13,8 +13,8 @@ import { saveFailure } from "./corpus.ts";
 import { targets } from "./targets.ts";
 import type { Report } from "./worker.ts";
 
-/** No input takes a thousandth of it. */
-const hangMs = 20_000;
+/** No input takes a thousandth of it; a busy host may need a part of it to start. */
+const hangMs = 120_000;
 
 interface Job {
   readonly name: string;

@@ -21,7 +21,8 @@ const kinds: Readonly<Record<string, Kind>> = {
   unit: {
     directories: ["src", "tools", "bench", "fuzz", "test"],
     suffix: ".test.ts",
-    options: ["--test-concurrency=2", "--test-timeout=120000"],
+    // The limit is that of a whole room, too, on a machine that is slow and busy.
+    options: ["--test-concurrency=2", "--test-timeout=900000"],
     roomsShareProcess: true,
   },
   vm: {

@@ -4,8 +4,9 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { qemuArguments } from "../../src/hypervisor/qemu/command-line.ts";
@@ -21,13 +22,15 @@ const capabilities = ["x-ignore-shared", "events"].map((capability) => ({ capabi
 
 export class FloorTemplate implements Disposable {
   readonly #options: FloorOptions;
-  /** On a file system in memory. */
-  readonly #directory = mkdtempSync("/dev/shm/kumite-floor-");
-  readonly #memory = path.join(this.#directory, "memory");
-  readonly #state = path.join(this.#directory, "state");
+  readonly #directory: string;
+  readonly #memory: string;
+  readonly #state: string;
 
   private constructor(options: FloorOptions) {
     this.#options = options;
+    this.#directory = mkdtempSync(path.join(placeFor(options.memoryMiB), "kumite-floor-"));
+    this.#memory = path.join(this.#directory, "memory");
+    this.#state = path.join(this.#directory, "state");
   }
 
   static async make(options: FloorOptions): Promise<FloorTemplate> {
@@ -101,6 +104,12 @@ export class FloorTemplate implements Disposable {
       ],
     };
   }
+}
+
+/** A file system in memory, where there is one with room: containers often have a small one. */
+function placeFor(memoryMiB: number): string {
+  const { bavail, bsize } = statfsSync("/dev/shm");
+  return bavail * bsize > 2 * memoryMiB * 1024 ** 2 ? "/dev/shm" : tmpdir();
 }
 
 class Qemu implements AsyncDisposable {

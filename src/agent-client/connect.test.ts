@@ -43,7 +43,7 @@ function guestOn(channel: ByteStream): { readonly session: YamuxSession; readonl
 async function connected(): Promise<{ agent: AgentClient; guest: ReturnType<typeof guestOn> }> {
   const [host, there] = streamPair();
   const guest = guestOn(there);
-  const agent = await connectAgent(host, { signal: new AbortController().signal, timeoutMs: 5000 });
+  const agent = await connectAgent(host, { signal: new AbortController().signal, timeoutMs: 60_000 });
   return { agent, guest };
 }
 
@@ -57,7 +57,7 @@ describe("the connection to an agent", () => {
   it("does not ask for a version that is known", async () => {
     const [host, there] = streamPair();
     guestOn(there);
-    const options = { signal: new AbortController().signal, timeoutMs: 5000, knownVersion: "as its template said" };
+    const options = { signal: new AbortController().signal, timeoutMs: 60_000, knownVersion: "as its template said" };
     const agent = await connectAgent(host, options);
     assert.equal(agent.version, "as its template said");
     agent.close();

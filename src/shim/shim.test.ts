@@ -89,8 +89,8 @@ class Served {
     const connection = new TtrpcConnection(await this.dial());
     this.#connections.push(connection);
     return {
-      oci: ttrpcClient(OciDefinition, connection, { timeoutMs: 20_000 }),
-      task: ttrpcClient(TaskDefinition, connection, { timeoutMs: 20_000 }),
+      oci: ttrpcClient(OciDefinition, connection, { timeoutMs: 60_000 }),
+      task: ttrpcClient(TaskDefinition, connection, { timeoutMs: 60_000 }),
       task3: ttrpcClient(TaskDefinition, connection, { serviceName: "containerd.task.v3.Task" }),
       close: () => connection.close(),
     };

@@ -19,7 +19,6 @@ import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 import { cutsOf, runWithCut, type Scene, titleOf } from "./cuts.ts";
 import type { Gate } from "./gate.ts";
 import { sample, sampleSeed } from "./sample.ts";
-import { knowTheHost } from "./walk.ts";
 
 const full = process.env.KUMITE_CRASH_WALK === "full";
 const seed = sampleSeed();
@@ -84,7 +83,6 @@ describe("what is made ahead", onlyKumite, () => {
   before(async () => {
     place = await Workplace.open("ahead");
     store = path.join(place.directory, "templates");
-    await knowTheHost(place);
     if (!full) process.stdout.write(`crash walk of what is made ahead: the sample of KUMITE_TEST_SEED=${seed}\n`);
   });
   after(() => place[Symbol.asyncDispose]());

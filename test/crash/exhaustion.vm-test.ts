@@ -7,7 +7,8 @@ import { after, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
 import { execute, type Finished, describe as show, succeed } from "../support/command.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
-import { memoryHierarchy, memoryLimitFile } from "../support/memory-cgroup.ts";
+import { memoryCgroup, memoryLimitFile } from "../support/memory-cgroup.ts";
+import { testCgroup } from "../support/test-cgroup.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
 const pidsHierarchy = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].find((one) => existsSync(`${one}/cgroup.procs`)) ?? "";
@@ -80,41 +81,31 @@ describe("a host that has no more", onlyKumite, () => {
 
   for (const limitMiB of [4, 12, 32, 48, 64]) {
     it(`memory, with ${limitMiB} MiB for all of its processes, fails with its reason, and leaves nothing`, async () => {
-      const group = path.join(memoryHierarchy, `kumite-memory-${place.newId()}`);
-      await mkdir(group);
-      await writeFile(path.join(group, memoryLimitFile), `${limitMiB * 1024 * 1024}`);
+      await using group = await memoryCgroup(`kumite-memory-${place.newId()}`);
+      await writeFile(path.join(group.path, memoryLimitFile), `${limitMiB * 1024 * 1024}`);
       const small = await place.bundle(shell("true"), (config) => {
-        config.linux.cgroupsPath = `/${path.basename(group)}/${place.newId()}`;
+        config.linux.cgroupsPath = `/${path.basename(group.path)}/${place.newId()}`;
       });
       const id = place.newId();
-      try {
-        const finished = await execute(place.argv("run", "--bundle", small.directory, id));
-        // The kernel kills whichever process has most: the error names it, and why.
-        if (finished.status !== 0) explained(finished, /the memory of its cgroup was used up/);
-        await nothingStays(id);
-      } finally {
-        await rmdir(group);
-      }
+      const finished = await execute(place.argv("run", "--bundle", small.directory, id));
+      // The kernel kills whichever process has most: the error names it, and why.
+      if (finished.status !== 0) explained(finished, /the memory of its cgroup was used up/);
+      await nothingStays(id);
     });
   }
 
   for (const limit of [2, 13, 14, 18]) {
     it(`processes, with ${limit} in its cgroup, fails with its reason, and leaves nothing`, async () => {
-      const group = path.join(pidsHierarchy, `kumite-pids-${place.newId()}`);
-      await mkdir(group);
-      await writeFile(path.join(group, "pids.max"), `${limit}`);
+      await using group = await testCgroup(pidsHierarchy, `kumite-pids-${place.newId()}`);
+      await writeFile(path.join(group.path, "pids.max"), `${limit}`);
       const small = await place.bundle(shell("true"), (config) => {
-        config.linux.cgroupsPath = `/${path.basename(group)}/${place.newId()}`;
+        config.linux.cgroupsPath = `/${path.basename(group.path)}/${place.newId()}`;
       });
       const id = place.newId();
-      try {
-        const finished = await execute(place.argv("run", "--bundle", small.directory, id));
-        if (finished.status !== 0)
-          explained(finished, /has room for|resource temporarily unavailable|EAGAIN|ended|died|killed/i);
-        await nothingStays(id);
-      } finally {
-        await rmdir(group);
-      }
+      const finished = await execute(place.argv("run", "--bundle", small.directory, id));
+      if (finished.status !== 0)
+        explained(finished, /has room for|resource temporarily unavailable|EAGAIN|ended|died|killed/i);
+      await nothingStays(id);
     });
   }
 
@@ -146,7 +137,7 @@ describe("a host that has no more", onlyKumite, () => {
     assert.equal(created.status, 0, show(created));
     try {
       const within = await takeAway(id);
-      const finished = await execute(within(argvOf(...words(id))), { timeoutMs: 60_000 });
+      const finished = await execute(within(argvOf(...words(id))));
       if (finished.status !== 0) {
         explained(
           finished,
@@ -158,7 +149,7 @@ describe("a host that has no more", onlyKumite, () => {
       const state = await execute(argvOf("state", id));
       if (state.status === 0) assert.ok(states.includes(JSON.parse(state.stdout).status), state.stdout);
       else assert.equal(verb, "delete --force", show(state));
-      const removed = await execute(within(argvOf("delete", "--force", id)), { timeoutMs: 60_000 });
+      const removed = await execute(within(argvOf("delete", "--force", id)));
       assert.equal(removed.status, 0, show(removed));
     } finally {
       await execute(argvOf("delete", "--force", id));

@@ -1,13 +1,14 @@
 /** A machine whose cgroup on the host has no more memory: whoever waits for it is told that, and nothing stays. */
 import assert from "node:assert/strict";
-import { mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { type Patch, shell } from "../support/bundle.ts";
-import { execute, describe as show, succeed } from "../support/command.ts";
+import { execute, type Running, describe as show, succeed } from "../support/command.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
-import { memoryHierarchy, memoryLimitFile, memoryUsageFile } from "../support/memory-cgroup.ts";
+import { memoryCgroup, memoryLimitFile, memoryUsageFile } from "../support/memory-cgroup.ts";
 import { processOf } from "../support/sandbox.ts";
+import { type TestCgroup, testCgroup } from "../support/test-cgroup.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 const mebibyte = 1024 * 1024;
@@ -16,16 +17,17 @@ const endless = shell("while :; do sleep 1000; done");
 
 describe("a machine whose host has no more memory for it", onlyKumite, () => {
   let place: Workplace;
+  let memory: TestCgroup;
   let group: string;
   before(async () => {
     place = await Workplace.open("machine-memory");
   });
   after(() => place[Symbol.asyncDispose]());
   beforeEach(async () => {
-    group = path.join(memoryHierarchy, `kumite-memory-${place.newId()}`);
-    await mkdir(group);
+    memory = await memoryCgroup(`kumite-memory-${place.newId()}`);
+    group = memory.path;
   });
-  afterEach(() => rmdir(group));
+  afterEach(() => memory[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
   const limit = (bytes: number): Promise<void> => writeFile(path.join(group, memoryLimitFile), `${bytes}`);
@@ -35,18 +37,28 @@ describe("a machine whose host has no more memory for it", onlyKumite, () => {
    * whose own counts pages of files of other groups too.
    */
   const ballast = async (): Promise<AsyncDisposable> => {
-    const file = `/dev/shm/kumite-${path.basename(group)}`;
-    const child = path.join(group, "ballast");
-    await mkdir(child);
+    // The host's own may be small.
+    const disk = place.path("ballast");
+    await mkdir(disk);
+    await succeed(["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", disk]);
+    const child = await testCgroup(group, "ballast");
     const script = 'echo $$ >"$1/cgroup.procs"; exec head -c 256M /dev/zero >"$2"';
-    await succeed(["sh", "-c", script, "sh", child, file]);
+    await succeed(["sh", "-c", script, "sh", child.path, `${disk}/file`]);
     return {
       [Symbol.asyncDispose]: async () => {
-        await rm(file);
-        await rmdir(child);
+        await succeed(["umount", disk]);
+        await child[Symbol.asyncDispose]();
       },
     };
   };
+  /** Runs already, and takes the guest's memory when it is told to: what starting it takes is none of the limit's. */
+  const eater = async (id: string): Promise<Running> => {
+    const script = "echo ready; read go; exec dd if=/dev/zero of=/dev/shm/much bs=1M count=60";
+    const exec = place.begin(["exec", id, "sh", "-c", script], { stdin: "" });
+    await exec.untilOutput("ready");
+    return exec;
+  };
+  const eat = ({ child }: Running): void => void child.stdin?.end("go\n");
   const inGroup =
     (id: string): Patch =>
     (config) => {
@@ -78,10 +90,10 @@ describe("a machine whose host has no more memory for it", onlyKumite, () => {
     const bundle = await place.bundle(inGroup(id), endless);
     const running = place.begin(["run", "--keep", "--bundle", bundle.directory, id]);
     await place.untilStatusOf(id, "running");
+    const exec = await eater(id);
     await limit((await used()) + 16 * mebibyte);
-    const exec = await place.runtime(["exec", id, "dd", "if=/dev/zero", "of=/dev/shm/much", "bs=1M", "count=60"]);
-    const run = await running.finished;
-    for (const finished of [exec, run]) {
+    eat(exec);
+    for (const finished of await Promise.all([exec.finished, running.finished])) {
       assert.equal(finished.status, 137, show(finished));
       assert.match(finished.stderr, /its machine is gone/, show(finished));
       assert.match(finished.stderr, usedUp, show(finished));
@@ -98,8 +110,9 @@ describe("a machine whose host has no more memory for it", onlyKumite, () => {
     const running = place.begin(["run", "--bundle", bundle.directory, id]);
     await place.untilStatusOf(id, "running");
     await writeFile(`/proc/${await processOf(id, "shim")}/oom_score_adj`, "1000");
-    const exec = place.begin(["exec", id, "dd", "if=/dev/zero", "of=/dev/shm/much", "bs=1M", "count=60"]);
+    const exec = await eater(id);
     await limit((await used()) + 8 * mebibyte);
+    eat(exec);
     // The exec may find that `run` has removed the container, and tell that instead.
     const [execEnd, runEnd] = await Promise.all([exec.finished, running.finished]);
     for (const finished of [execEnd, runEnd]) assert.equal(finished.status, 137, show(finished));

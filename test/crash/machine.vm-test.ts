@@ -11,7 +11,7 @@ import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 import { sample, sampleSeed } from "./sample.ts";
 import { type Victim, type WalkedVerb, walkedVerbs } from "./subject.ts";
-import { type CleanUp, knowTheHost, type Place, Walk } from "./walk.ts";
+import { type CleanUp, type Place, Walk } from "./walk.ts";
 
 const full = process.env.KUMITE_CRASH_WALK === "full";
 /** Of the default: how many cuts of a create, in which the machine is made, and of one other verb. */
@@ -31,7 +31,6 @@ describe("a machine that loses a process", onlyKumite, () => {
 
   before(async () => {
     place = await Workplace.open("machine");
-    await knowTheHost(place);
     walk = new Walk(place, await place.bundle(shell("while :; do sleep 1000; done")));
     if (!full) process.stdout.write(`crash walk with a machine: the sample of KUMITE_TEST_SEED=${seed}\n`);
   });

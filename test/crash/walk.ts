@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { StepKind } from "../../src/persist/step.ts";
-import { type Bundle, shell } from "../support/bundle.ts";
+import type { Bundle } from "../support/bundle.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Workplace } from "../support/workplace.ts";
 import { Subject, type Victim, type WalkedVerb } from "./subject.ts";
@@ -22,12 +22,6 @@ export interface Place {
   readonly kinds: readonly StepKind[];
   /** Who lives then; the writer is the first. */
   readonly victims: readonly Victim[];
-}
-
-/** The first machine of a host is made in another way: it is tried then whether KVM works. What a walk learns is to be met again. */
-export async function knowTheHost(place: Workplace): Promise<void> {
-  const { directory } = await place.bundle(shell("true"));
-  await place.must(["run", "--bundle", directory, place.newId()]);
 }
 
 export type CleanUp = "delete --force" | "recover";

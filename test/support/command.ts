@@ -11,7 +11,7 @@ export interface CommandOptions {
   /** The whole environment; default: the test's own. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Default 60 s: a machine boot under emulation on a busy host is well below it. */
+  /** Default 120 s: a machine boot under emulation on a slow and busy host is well below it. */
   readonly timeoutMs?: number;
 }
 
@@ -35,7 +35,7 @@ export interface Running {
   untilOutput(text: string, timeoutMs?: number): Promise<string>;
 }
 
-const defaultTimeoutMs = 60_000;
+const defaultTimeoutMs = 120_000;
 const outputLimit = 256 * 1024 * 1024;
 
 /** Runs a program to its end. Never throws for a status; use `succeed` for that. */
@@ -64,7 +64,7 @@ export function begin(argv: readonly string[], options: CommandOptions = {}): Ru
     child,
     pid: child.pid ?? -1,
     finished,
-    untilOutput: (text, timeoutMs = 30_000) => stdout.until(text, timeoutMs, finished, () => stderr.text()),
+    untilOutput: (text, timeoutMs = 60_000) => stdout.until(text, timeoutMs, finished, () => stderr.text()),
   };
 }
 

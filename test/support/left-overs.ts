@@ -12,7 +12,7 @@ export interface Watch {
   readonly directories?: readonly string[];
   /** What another program keeps for itself and takes away when it likes: beginnings of lines as they are shown. */
   readonly ignored?: readonly string[];
-  /** How long what is ending may take to be gone, in ms. Default 10 000. */
+  /** How long what is ending may take to be gone, in ms. Default 30 000. */
   readonly settleMs?: number;
 }
 
@@ -39,7 +39,7 @@ export function newSince(before: Machine, after: Machine): LeftOver[] {
 
 /** Rejects with the list when something that was not there before does not go away. */
 export async function expectNothingNew(before: Machine, watch: Watch = {}): Promise<void> {
-  const deadline = performance.now() + (watch.settleMs ?? 10_000);
+  const deadline = performance.now() + (watch.settleMs ?? 30_000);
   for (;;) {
     const ignored = watch.ignored ?? [];
     const left = newSince(before, lookAtMachine(watch)).filter(

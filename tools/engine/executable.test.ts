@@ -164,7 +164,8 @@ describe("an engine executable", () => {
     const mappings = (await readFile(`/proc/${child.pid}/smaps`, "utf8")).split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
     const image = mappings.find((mapping) => mapping.startsWith("10000000-")) ?? "";
     const kibibytes = (field: string) => Number(new RegExp(`^${field}: +(\\d+) kB`, "m").exec(image)?.[1]);
-    assert.ok(kibibytes("Size") > 800 && kibibytes("Private_Dirty") < 80, image);
+    // Pages of a file that is not on a disk, or not yet, count as dirty though nobody has a copy of them.
+    assert.ok(kibibytes("Size") > 800 && kibibytes("Anonymous") < 80, image);
     child.stdin.end("\n");
     assert.equal((await lines.next()).value, "changed");
   });

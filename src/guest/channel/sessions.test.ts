@@ -15,7 +15,7 @@ function session(sessions: Sessions) {
   const over = sessions.run(guest);
   const yamux = new YamuxSession(host, { role: "client" });
   return {
-    dial: (port: number): Promise<ByteStream> => dialPort(() => yamux.open(), port, { timeoutMs: 5000 }),
+    dial: (port: number): Promise<ByteStream> => dialPort(() => yamux.open(), port, { timeoutMs: 60_000 }),
     end: async () => {
       yamux.close();
       await over;
@@ -49,7 +49,7 @@ describe("sessions with the host", () => {
     const over = sessions.run(lasting(guest));
     const machine = new AbortController();
     const old = new YamuxSession(lasting(host, machine.signal), { role: "client" });
-    await dialPort(() => old.open(), 70_000, { timeoutMs: 5000 });
+    await dialPort(() => old.open(), 70_000, { timeoutMs: 60_000 });
     const { stream, session: life } = await source.next(forever);
     // From here on the old host's end is silent, as in the copy of a machine.
     await old.quiesce();
@@ -61,7 +61,7 @@ describe("sessions with the host", () => {
     const again = source.next(forever);
     const next = sessions.run(lasting(guest));
     const mine = new YamuxSession(await replaced, { role: "client" });
-    await say(await dialPort(() => mine.open(), 70_000, { timeoutMs: 5000 }), "here I am");
+    await say(await dialPort(() => mine.open(), 70_000, { timeoutMs: 60_000 }), "here I am");
     assert.equal(await hear((await again).stream), "here I am");
     host.close();
     await next;

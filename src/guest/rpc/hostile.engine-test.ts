@@ -110,9 +110,10 @@ describe("an agent that is asked nonsense", () => {
     const cases: readonly (readonly [Promise<unknown>, string])[] = [
       [client.createSandbox({ sandboxId: "second" }), "container/exists"],
       [client.createContainer({ containerId: "../x", ...client.specFields(specOf(["true"])) }), "container/bad-id"],
-      [client.createContainer({ containerId: "y" }), "usage/invalid"],
-      [client.createContainer({ containerId: "y", kumiteOciJson: "{" }), "oci/spec-invalid"],
-      [client.createContainer({ containerId: "y", kumiteOciJson: "{}" }), "oci/spec-invalid"],
+      // Each has an id of its own: they are under way together.
+      [client.createContainer({ containerId: "none" }), "usage/invalid"],
+      [client.createContainer({ containerId: "half", kumiteOciJson: "{" }), "oci/spec-invalid"],
+      [client.createContainer({ containerId: "empty", kumiteOciJson: "{}" }), "oci/spec-invalid"],
       [client.createContainer({ containerId: "y", kumiteOciJson: "{}", stringUser: { uid: "0" } }), "oci/unsupported"],
       [client.execProcess({ containerId: "web", execId: "e" }), "usage/invalid"],
       [client.waitProcess({ containerId: "web", execId: "none" }), "process/not-found"],

@@ -55,7 +55,7 @@ export async function startAgent({ guestHookPath = "" } = {}): Promise<TestAgent
   });
   const channel = child.streams.get(3);
   if (channel === undefined) throw new Error("no channel");
-  const client = await connectAgent(channel, { signal: never, timeoutMs: 10_000 });
+  const client = await connectAgent(channel, { signal: never, timeoutMs: 60_000 });
   const shared = `${directory.path}/shared`;
   const storage = { driver: "bind", source: shared, mountPoint: guestShared, options: ["rbind"] };
   await client.createSandbox({ hostname: "sandbox", sandboxId: "test", storages: [storage], guestHookPath });

@@ -9,5 +9,5 @@ const installRoot = fileURLToPath(new URL("../../../build/libexec/kumite", impor
 describe("Node keeps the contract of the operating system interface", () => {
   const os = nodeOs({ installRoot });
 
-  for (const check of osContract) it(check.name, { timeout: 30_000 }, () => check.run(os, assert));
+  for (const check of osContract) it(check.name, { timeout: 300_000 }, () => check.run(os, assert));
 });
