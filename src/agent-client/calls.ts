@@ -52,9 +52,9 @@ export function agentError(method: string, error: unknown): unknown {
   if (isKumiteError(error, "timeout"))
     return new KumiteError("agent/timeout", error.message, { phase, data: error.data });
   if (isKumiteError(error, "protocol/closed", "protocol/violation")) {
-    return new KumiteError("agent/unreachable", `the agent is not reachable any more: ${error.message}`, {
+    return new KumiteError("agent/unreachable", `the agent cannot be reached any more: ${error.message}`, {
       phase,
-      hint: "the sandbox cannot be used any more; delete it",
+      hint: "the sandbox is unusable; delete its containers",
       cause: error.cause,
     });
   }

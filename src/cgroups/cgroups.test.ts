@@ -166,7 +166,7 @@ describe("the cgroups of a sandbox", () => {
       assert.ok(isKumiteError(error, "cgroup/failed"));
       assert.equal(
         error.message,
-        `cgroup ${above} has room for 3 more of at most 3 processes and threads: the shim alone needs 4`,
+        `cgroup ${above} allows 3 more of at most 3 processes and threads, but the shim alone needs 4`,
       );
       return true;
     });

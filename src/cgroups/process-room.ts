@@ -38,9 +38,9 @@ async function numberIn(os: Os, file: string): Promise<number | undefined> {
 
 function tooFew(cgroup: string, limit: number, room: number, needed: number): KumiteError {
   const left = `${Math.max(room, 0)} more of at most ${limit} processes and threads`;
-  return new KumiteError("cgroup/failed", `cgroup ${cgroup} has room for ${left}: the shim alone needs ${needed}`, {
+  return new KumiteError("cgroup/failed", `cgroup ${cgroup} allows ${left}, but the shim alone needs ${needed}`, {
     phase: "cgroup.room",
-    hint: "raise its pids.max, or end what runs in it",
+    hint: "raise its pids.max, or stop processes that run in it",
     data: { cgroup, limit, room, needed },
   });
 }

@@ -105,7 +105,7 @@ async function makeLeaf(os: Os, leaf: string): Promise<void> {
 function inUse(leaf: string): KumiteError {
   return new KumiteError("cgroup/failed", `cgroup ${leaf} exists: another container uses this linux.cgroupsPath`, {
     phase: "cgroup.make",
-    hint: "give each container a cgroupsPath of its own, or remove what an earlier one left",
+    hint: "give each container its own cgroupsPath, or remove the cgroup if it is left over",
     data: { cgroup: leaf },
   });
 }

@@ -53,7 +53,7 @@ export async function limitVcpus(
     // A group above allows less than this one would: then that is the limit.
     if (isSystemError(error, "EINVAL")) return { kind: "not-enforced", why: "a cgroup above it is limited to less" };
     if (!isSystemError(error)) throw error;
-    throw new KumiteError("cgroup/failed", `cgroup ${place.directory}: the CPU time of the machine cannot be limited`, {
+    throw new KumiteError("cgroup/failed", `cgroup ${place.directory}: the VM's CPU time cannot be limited`, {
       phase: "cgroup.limit",
       data: { cgroup: place.directory, ...limit },
       cause: error,

@@ -54,7 +54,7 @@ export async function addContainer(
 async function runningSandbox(context: VerbContext, id: string, sandboxId: string): Promise<ObservedContainer> {
   const sandbox = await lookFor(context, id, sandboxId);
   if (sandbox.sandboxId !== sandbox.id) {
-    throw new KumiteError("container/wrong-state", `container ${id}: ${sandboxId} is no sandbox`, {
+    throw new KumiteError("container/wrong-state", `container ${id}: ${sandboxId} is not a sandbox`, {
       hint: `it is a container of sandbox ${sandbox.sandboxId}`,
       data: { id, sandbox: sandboxId },
     });
@@ -76,7 +76,7 @@ async function lookFor(context: VerbContext, id: string, sandboxId: string): Pro
   } catch (error) {
     if (!isKumiteError(error, "container/not-found")) throw error;
     throw new KumiteError("container/not-found", `container ${id}: sandbox ${sandboxId} does not exist`, {
-      hint: "its annotations say that it belongs into that sandbox, which has to be created before it",
+      hint: "its annotations name that sandbox, which must be created first",
       data: { id, sandbox: sandboxId },
     });
   }

@@ -77,8 +77,8 @@ export const refusedVerbs: ReadonlyMap<string, Refusal> = new Map(
   (["checkpoint", "restore"] as const).map((verb) => [
     verb,
     {
-      because: "criu saves processes of the host's kernel, and a container's are in a virtual machine with its own",
-      hint: "stop the container, and start a new one from what it has written",
+      because: "criu works on processes of the host's kernel; the container's run in a VM",
+      hint: "stop the container and create a new one from its root file system",
     },
   ]),
 );

@@ -51,8 +51,8 @@ export async function readExecRequest(context: VerbContext, invocation: Invocati
 /** As with runc, which on version 1 also takes lists of controllers before it. */
 function checkCgroup(path: string): string {
   if (path !== "" && !path.includes(":")) return path;
-  throw new KumiteError("usage/invalid", `exec: --cgroup: "${path}" is no path of a cgroup`, {
-    hint: "write a path such as /workers: the container has one hierarchy, of version 2",
+  throw new KumiteError("usage/invalid", `exec: --cgroup: "${path}" is not a cgroup path`, {
+    hint: "give a path such as /workers, without controller names: the guest has cgroup version 2",
   });
 }
 

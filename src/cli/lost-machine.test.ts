@@ -62,13 +62,13 @@ describe("a killed process in the foreground", () => {
 
   it("is told what became of the machine, if the shim has written it down", async () => {
     const texts = await told("known", async () => ({}), { failure: "qemu was killed by signal 9" });
-    assert.deepEqual(texts, ["container known: its machine is gone", "qemu was killed by signal 9"]);
+    assert.deepEqual(texts, ["container known: its VM has ended", "qemu was killed by signal 9"]);
   });
 
   it("is told that the container was removed meanwhile, if its machine went with it", async () => {
     const removed = (id: string) => rm(containerPaths(root, id).directory, { recursive: true });
     const lost = () => Promise.reject(unreachable);
-    assert.deepEqual(await told("gone", lost, {}, removed), ["container gone: its machine is gone", "it was removed"]);
+    assert.deepEqual(await told("gone", lost, {}, removed), ["container gone: its VM has ended", "it was removed"]);
     assert.deepEqual(await told("of-pod", async () => ({}), {}, removed), []);
   });
 
@@ -97,7 +97,7 @@ describe("a killed process in the foreground", () => {
         owner.kill(9);
         throw loss;
       });
-      assert.deepEqual(texts, ["container dying: its machine is gone", "its shim died"]);
+      assert.deepEqual(texts, ["container dying: its VM has ended", "its shim died"]);
     });
   }
 });

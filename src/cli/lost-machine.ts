@@ -36,8 +36,8 @@ export async function tellLostMachine(
 }
 
 function lostMachine(id: string, why: string): KumiteError {
-  return new KumiteError("hypervisor/exited", `container ${id}: its machine is gone`, {
-    hint: `\`kumite logs ${id}\` shows what was said last`,
+  return new KumiteError("hypervisor/exited", `container ${id}: its VM has ended`, {
+    hint: `\`kumite logs ${id}\` shows the last log lines of guest and shim`,
     cause: new Error(why),
   });
 }

@@ -2,10 +2,10 @@
 import type { FlagSpec, Refusal } from "./flag-spec.ts";
 
 const bytes = "BYTES[K|M|G]";
-const noRealtime = "cgroup version 2 has no limit of them";
-const noKernelMemory = "cgroup version 2 counts it with the rest";
+const noRealtime = "cgroup version 2 has no such limit";
+const noKernelMemory = "cgroup version 2 counts kernel memory in --memory";
 const noHostProcessor: Refusal = {
-  because: "the host's processor cannot be divided from inside a virtual machine",
+  because: "a VM cannot partition the host's processor",
   hint: "leave it out",
 };
 
@@ -15,25 +15,31 @@ export const resourceFlags = [
     short: "r",
     kind: "text",
     value: "FILE",
-    help: "JSON in the form of linux.resources instead of flags; - reads it from input",
+    help: "read the limits from FILE as JSON (linux.resources); - for standard input",
   },
-  { name: "blkio-weight", kind: "text", value: "WEIGHT", help: "share of input and output, 10 to 1000" },
-  { name: "cpu-period", kind: "text", value: "US", help: "period of the processor's quota in microseconds" },
-  { name: "cpu-quota", kind: "text", value: "US", help: "processor time per period in microseconds; -1 for no limit" },
-  { name: "cpu-burst", kind: "text", value: "US", help: "unused quota that may be saved up, in microseconds" },
-  { name: "cpu-share", kind: "text", value: "SHARES", help: "share of the processor's time against other containers" },
+  { name: "blkio-weight", kind: "text", value: "WEIGHT", help: "block I/O weight, 10 to 1000" },
+  { name: "cpu-period", kind: "text", value: "US", help: "CPU quota period in microseconds" },
+  { name: "cpu-quota", kind: "text", value: "US", help: "CPU time per period in microseconds; -1 for no limit" },
+  { name: "cpu-burst", kind: "text", value: "US", help: "unused quota that may be accumulated, in microseconds" },
+  { name: "cpu-share", kind: "text", value: "SHARES", help: "CPU weight relative to other containers" },
   { name: "cpu-shares", kind: "text", value: "SHARES", help: "the same as --cpu-share" },
-  { name: "cpu-idle", kind: "text", value: "0|1", help: "1: runs only when nothing else wants to" },
-  { name: "cpu-rt-period", kind: "text", value: "US", help: "period of realtime processes", ignored: noRealtime },
-  { name: "cpu-rt-runtime", kind: "text", value: "US", help: "time of realtime processes", ignored: noRealtime },
-  { name: "cpuset-cpus", kind: "text", value: "LIST", help: "processors of the virtual machine to run on, as 0-2,7" },
-  { name: "cpuset-mems", kind: "text", value: "LIST", help: "memory nodes of the virtual machine to use" },
-  { name: "memory", kind: "text", value: bytes, help: "limit of memory; -1 for none" },
-  { name: "memory-reservation", kind: "text", value: bytes, help: "memory that is not reclaimed while there is other" },
-  { name: "memory-swap", kind: "text", value: bytes, help: "limit of memory and swap together; -1 for none" },
-  { name: "kernel-memory", kind: "text", value: bytes, help: "memory of the kernel", ignored: noKernelMemory },
-  { name: "kernel-memory-tcp", kind: "text", value: bytes, help: "buffers of TCP", ignored: noKernelMemory },
-  { name: "pids-limit", kind: "text", value: "N", help: "limit of processes; -1 for none" },
-  { name: "l3-cache-schema", kind: "text", value: "SCHEMA", help: "parts of the cache", refused: noHostProcessor },
-  { name: "mem-bw-schema", kind: "text", value: "SCHEMA", help: "memory bandwidth", refused: noHostProcessor },
+  { name: "cpu-idle", kind: "text", value: "0|1", help: "1: run only when the CPU is otherwise idle" },
+  { name: "cpu-rt-period", kind: "text", value: "US", help: "period of the realtime limit", ignored: noRealtime },
+  {
+    name: "cpu-rt-runtime",
+    kind: "text",
+    value: "US",
+    help: "CPU time of realtime processes per period",
+    ignored: noRealtime,
+  },
+  { name: "cpuset-cpus", kind: "text", value: "LIST", help: "CPUs of the VM to run on, e.g. 0-2,7" },
+  { name: "cpuset-mems", kind: "text", value: "LIST", help: "memory nodes of the VM to use" },
+  { name: "memory", kind: "text", value: bytes, help: "memory limit; -1 for none" },
+  { name: "memory-reservation", kind: "text", value: bytes, help: "soft memory limit (memory.low)" },
+  { name: "memory-swap", kind: "text", value: bytes, help: "limit of memory plus swap; -1 for none" },
+  { name: "kernel-memory", kind: "text", value: bytes, help: "kernel memory limit", ignored: noKernelMemory },
+  { name: "kernel-memory-tcp", kind: "text", value: bytes, help: "TCP buffer memory limit", ignored: noKernelMemory },
+  { name: "pids-limit", kind: "text", value: "N", help: "maximum number of processes; -1 for none" },
+  { name: "l3-cache-schema", kind: "text", value: "SCHEMA", help: "L3 cache partition", refused: noHostProcessor },
+  { name: "mem-bw-schema", kind: "text", value: "SCHEMA", help: "memory bandwidth limit", refused: noHostProcessor },
 ] as const satisfies readonly FlagSpec[];

@@ -65,7 +65,7 @@ describe("a verb", () => {
     assert.deepEqual(await kumite("state", "nope"), {
       status: 1,
       out: "",
-      err: `kumite: container nope does not exist (state)\n  try: \`kumite --root ${root} list\` shows those that do\n`,
+      err: `kumite: container nope does not exist (state)\n  try: \`kumite --root ${root} list\` lists the containers\n`,
     });
     const usage = await kumite("creat");
     assert.match(usage.err, /^kumite: unknown verb "creat" \(arguments\)\n {2}try: did you mean `kumite create`\?\n$/);
@@ -164,7 +164,10 @@ describe("a verb", () => {
 
   it("takes a regular expression for the ids to delete", async () => {
     for (const id of ["web-1", "web-2", "web-x", "db"]) await sandbox(id);
-    assert.match((await kumite("delete", "--regex", "web-(")).err, /--regex: "web-\(" is no regular expression/);
+    assert.match(
+      (await kumite("delete", "--regex", "web-(")).err,
+      /--regex: "web-\(" is not a valid regular expression/,
+    );
     const { err } = await kumite("delete", "--regex", "^web-\\d$");
     assert.equal(err.match(/cannot delete a container that is not stopped/g)?.length, 2, err);
     assert.equal((await kumite("delete", "--regex", "^nothing")).status, 0, "none is no error");
@@ -174,7 +177,7 @@ describe("a verb", () => {
     for (const verb of [["state"], ["delete", "--force"], ["kill"], ["start"], ["exec"]]) {
       assert.match(
         (await kumite(...verb, "../x", ...(verb[0] === "exec" ? ["true"] : []))).err,
-        /"\.\.\/x" is not usable/,
+        /"\.\.\/x" is not valid/,
       );
     }
   });

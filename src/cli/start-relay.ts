@@ -42,7 +42,7 @@ export async function relayReady(relay: ChildProcess, id: string, signal: AbortS
   const ready = await withDeadline(readyTimeoutMs, what, (s) => awaitReady(status, s), signal);
   status.close();
   if (ready === "ready") return;
-  throw new KumiteError("system/failed", `the relay of ${id} ended before it was ready`, { phase: "relay.start" });
+  throw new KumiteError("system/failed", `the relay of ${id} exited before it was ready`, { phase: "relay.start" });
 }
 
 /** The relay of a process whose pid an engine will be told. */
@@ -79,7 +79,7 @@ export function watchRelay(os: Os, relay: ChildProcess, id: string): EngineRelay
 export function relayKilled(of: string, status: ExitStatus): KumiteError {
   return new KumiteError("system/failed", `the relay of ${of} ${describeEnd(status)}`, {
     phase: "relay",
-    hint: "something on this host ends it: the host's log may tell what, for example a lack of memory",
+    hint: "something on the host killed it, perhaps for lack of memory: see the host's log (dmesg)",
   });
 }
 

@@ -80,12 +80,16 @@ export async function shimDied(os: Os, shim: Shim, { id, log, cgroups }: ShimFac
   const killed = exit?.kind === "signalled" && exit.signal === signalNumbers.SIGKILL;
   const forMemory = killed ? await memoryKillIn((path) => os.files.readText(path), cgroups) : undefined;
   const tail = forMemory ?? (await logTail(os, log));
-  return new KumiteError("shim/start-failed", `the shim of ${id} ${exit === undefined ? "hangs" : endOf(exit)}`, {
-    phase: "shim.start",
-    ...(forMemory !== undefined && { hint: "give this cgroup, or the one that it is in, a higher limit of memory" }),
-    data: { id },
-    ...(tail !== "" && { cause: new Error(tail) }),
-  });
+  return new KumiteError(
+    "shim/start-failed",
+    `the shim of ${id} ${exit === undefined ? "does not answer" : endOf(exit)}`,
+    {
+      phase: "shim.start",
+      ...(forMemory !== undefined && { hint: "raise the memory limit of this cgroup or of one above it" }),
+      data: { id },
+      ...(tail !== "" && { cause: new Error(tail) }),
+    },
+  );
 }
 
 function endOf(exit: ExitStatus): string {

@@ -24,24 +24,20 @@ export function chooseStdio({ terminal, consoleSocket, foreground, callerHasTerm
   if (consoleSocket !== undefined) {
     if (terminal && !foreground) return { kind: "console-socket", path: consoleSocket };
     const why = terminal ? "the process runs in the foreground, on the terminal of its caller" : "it has no terminal";
-    throw new KumiteError("usage/invalid", `--console-socket is given for a process, but ${why}`, {
-      hint: "leave it out, or ask for a terminal and detach",
+    throw new KumiteError("usage/invalid", `--console-socket cannot be used: ${why}`, {
+      hint: "omit it, or use --detach and a terminal",
     });
   }
   if (terminal && !foreground) {
     throw new KumiteError("usage/invalid", "a detached process with a terminal needs --console-socket", {
-      hint: "name a unix socket that takes the terminal, or set process.terminal to false",
+      hint: "give a unix socket that receives the terminal, or set process.terminal to false",
     });
   }
   // Its input has no end: what waits for one, as a shell does, would wait for ever.
   if (terminal && !callerHasTerminal()) {
-    throw new KumiteError(
-      "usage/invalid",
-      "the process is to have a terminal, and none of the standard streams is one",
-      {
-        hint: "run it on a terminal, set process.terminal to false, or leave out --tty",
-      },
-    );
+    throw new KumiteError("usage/invalid", "the process needs a terminal, but none of the standard streams is one", {
+      hint: "run it on a terminal, set process.terminal to false, or omit --tty",
+    });
   }
   return { kind: terminal ? "terminal" : "streams" };
 }
@@ -56,7 +52,7 @@ export function refusePreservedFds(count: number | undefined): void {
   if (count === undefined || count === 0) return;
   throw new KumiteError(
     "oci/unsupported",
-    `--preserve-fds ${count}: a virtual machine takes no descriptors of the host`,
+    `--preserve-fds ${count}: file descriptors of the host cannot be passed into a VM`,
     {
       hint: "use a bind mount of a file or directory instead",
     },

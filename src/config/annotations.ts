@@ -56,7 +56,7 @@ export async function otherConfigFile(
   if (await isGlobbed(os, allowed as readonly string[], path)) return await os.files.realPath(path);
   throw new KumiteError("config/invalid", `annotation ${configPath}: ${oneLine(path, 200)} is not allowed`, {
     phase: "config.load",
-    hint: "it has to be an existing file that valid_config_paths in [runtime] has a pattern for",
+    hint: "it must be an existing file that matches a pattern of valid_config_paths in [runtime]",
     data: { key: configPath },
   });
 }

@@ -41,7 +41,7 @@ async function resolved(os: Os, path: string): Promise<string> {
     if (!isSystemError(error)) throw error;
     throw new KumiteError("config/invalid", `Cannot find usable config file (${messageOf(error)})`, {
       phase: "config.load",
-      hint: `give another file with --config, or none to use ${defaultConfigPaths[0]} or the defaults`,
+      hint: `give another file with --config, or omit --config to use ${defaultConfigPaths[0]} or the defaults`,
       data: { file: path },
     });
   }

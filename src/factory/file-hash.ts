@@ -100,9 +100,9 @@ function isKnown(value: unknown): value is Known {
 }
 
 function beingWritten(path: string): KumiteError {
-  return new KumiteError("storage/failed", `${path} is being written: what it is cannot be told`, {
+  return new KumiteError("storage/failed", `${path} is being written to, so its content cannot be identified`, {
     phase: "template.find",
-    hint: "start again when it is finished",
+    hint: "try again when the writing has finished",
     data: { path },
   });
 }

@@ -85,7 +85,7 @@ export async function lockStore(os: Os, store: string, signal?: AbortSignal): Pr
   if (!(await isRootsAlone(os, store))) {
     throw new KumiteError("storage/failed", `${store} is not a directory that only root can change`, {
       phase: "template.store",
-      hint: "guests start from what is in it; remove it, or name another by template_path in [factory]",
+      hint: "VMs start from the files in it; remove it, or set another template_path in [factory]",
       data: { directory: store },
     });
   }

@@ -193,7 +193,7 @@ async function collect(pieces: AsyncIterable<Uint8Array>, limit: number): Promis
   for await (const piece of pieces) {
     parts.push(piece);
     length += piece.length;
-    if (length > limit) throw new KumiteError("usage/invalid", `the process wrote more than ${limit} bytes`);
+    if (length > limit) throw new KumiteError("usage/invalid", `the process wrote more than ${limit} bytes of output`);
   }
   return concat(parts);
 }

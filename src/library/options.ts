@@ -53,7 +53,7 @@ const waiting = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 86400 &
 export async function bundleFor(os: Os, id: string, options: SandboxOptions): Promise<Bundle> {
   const { bundle, rootfs } = options;
   if ((bundle === undefined) === (rootfs === undefined)) {
-    throw new KumiteError("usage/invalid", "a sandbox is made of a bundle or of a rootfs", {
+    throw new KumiteError("usage/invalid", "a sandbox needs either a bundle or a rootfs", {
       hint: "give exactly one of the options `bundle` and `rootfs`",
     });
   }

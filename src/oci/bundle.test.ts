@@ -105,7 +105,7 @@ describe("a bundle", () => {
       /^root.path cannot be used: .*B\/rootfs: no such file/,
     );
     const directory = await bundle({ ...defaultSpec(), root: { path: "/dev/null" } });
-    assert.equal(await complaint(directory), "root.path /dev/null is neither a directory nor a disk");
+    assert.equal(await complaint(directory), "root.path: /dev/null is neither a directory nor a disk");
     const image = await loadBundle(os, await bundle({ ...defaultSpec(), root: { path: "config.json" } }));
     assert.equal(image.rootfsKind, "file");
   });
@@ -135,8 +135,8 @@ describe("an id", () => {
       assert.doesNotThrow(() => checkExecId(id));
     }
     for (const id of ["", ".hidden", "-a", "a/b", "a b", "..", "ä", "a\n", "x".repeat(129), "a\0"]) {
-      assert.throws(() => checkContainerId(id), /is not usable/, JSON.stringify(id));
-      assert.throws(() => checkExecId(id), /is not usable/, JSON.stringify(id));
+      assert.throws(() => checkContainerId(id), /is not valid/, JSON.stringify(id));
+      assert.throws(() => checkExecId(id), /is not valid/, JSON.stringify(id));
     }
   });
 });

@@ -77,8 +77,8 @@ async function rootAt(os: Os, path: string): Promise<Pick<Bundle, "rootfs" | "ro
     "root.path of config.json names the root file system, seen from the bundle",
   );
   if (kind === "directory" || kind === "file" || kind === "block") return { rootfs: real, rootfsKind: kind };
-  throw new KumiteError("oci/bundle-invalid", `root.path ${path} is neither a directory nor a disk`, {
-    hint: "a root file system is a directory, a block device, or a file with the bytes of a disk",
+  throw new KumiteError("oci/bundle-invalid", `root.path: ${path} is neither a directory nor a disk`, {
+    hint: "use a directory, a block device, or a disk image file",
     data: { path },
   });
 }

@@ -8,8 +8,8 @@ const pattern = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}$/;
 /** Fails with `container/bad-id`. */
 export function checkContainerId(id: string): void {
   if (pattern.test(id)) return;
-  throw new KumiteError("container/bad-id", `container id ${quote(id)} is not usable${reason(id)}`, {
-    hint: "an id has 1 to 128 characters of A-Z a-z 0-9 _ . + - and begins with a letter or digit",
+  throw new KumiteError("container/bad-id", `container id ${quote(id)} is not valid${reason(id)}`, {
+    hint: "use 1 to 128 of the characters A-Z a-z 0-9 _ . + - and begin with a letter or digit",
     data: { id },
   });
 }
@@ -17,8 +17,8 @@ export function checkContainerId(id: string): void {
 /** An exec id names one more process of a container; the same alphabet. */
 export function checkExecId(id: string): void {
   if (pattern.test(id)) return;
-  throw new KumiteError("container/bad-id", `exec id ${quote(id)} is not usable${reason(id)}`, {
-    hint: "an id has 1 to 128 characters of A-Z a-z 0-9 _ . + - and begins with a letter or digit",
+  throw new KumiteError("container/bad-id", `exec id ${quote(id)} is not valid${reason(id)}`, {
+    hint: "use 1 to 128 of the characters A-Z a-z 0-9 _ . + - and begin with a letter or digit",
     data: { execId: id },
   });
 }

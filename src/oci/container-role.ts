@@ -46,7 +46,7 @@ export function containerTypeOf(annotations: Annotations = {}): ContainerType {
   if (type !== undefined) return type;
   throw new KumiteError("oci/spec-invalid", `annotations[${JSON.stringify(key)}]: Unknown container type ${value}`, {
     phase: "bundle.load",
-    hint: `it is one of ${[...typeValues.keys()].join(", ")}`,
+    hint: `use one of ${[...typeValues.keys()].join(", ")}`,
     data: { key, value },
   });
 }
@@ -57,7 +57,7 @@ export function sandboxIdOf(annotations: Annotations = {}): string {
   if (key !== undefined) return annotations[key] ?? "";
   throw new KumiteError("oci/spec-invalid", "annotations: Could not find sandbox ID", {
     phase: "bundle.load",
-    hint: `a container of a pod names its sandbox in one of ${sandboxIdKeys.join(", ")}`,
+    hint: `name the container's sandbox in one of the annotations ${sandboxIdKeys.join(", ")}`,
   });
 }
 

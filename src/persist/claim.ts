@@ -130,7 +130,7 @@ export async function sweepTransient(os: Os, root: string): Promise<string[]> {
 
 function inUse(id: string, directory: string): KumiteError {
   return new KumiteError("container/exists", `container with id exists: ${id}`, {
-    hint: `\`kumite delete ${id}\` removes it`,
+    hint: `choose another id, or remove the container with \`kumite delete ${id}\``,
     data: { id, directory },
   });
 }

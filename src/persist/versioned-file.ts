@@ -36,7 +36,7 @@ async function readJson(os: Os, file: string, phase: string): Promise<unknown> {
 export function corruptFile(file: string, phase: string, what: string): KumiteError {
   return new KumiteError("journal/corrupt", `${file}: ${what}`, {
     phase,
-    hint: "end what runs in the cgroups of the container, unmount what lies below this directory, and remove it",
+    hint: "kill the processes in the container's cgroups, unmount everything below this directory, and remove it",
     data: { file },
   });
 }

@@ -59,7 +59,7 @@ async function openConsole(os: Os, socketPath: string): Promise<HostStdio> {
   } catch (error) {
     throw new KumiteError("system/failed", `--console-socket ${socketPath}: ${messageOf(error)}`, {
       phase: "relay.console",
-      hint: "the socket must exist, and somebody must listen on it",
+      hint: "the socket must exist and a process must listen on it",
       data: { socket: socketPath },
     });
   } finally {

@@ -19,7 +19,7 @@ export async function showConsole(sandbox: Sandbox, stream: ByteStream): Promise
   const { console } = machine;
   if (console === undefined) {
     throw new KumiteError("oci/unsupported", "the guest of this sandbox has no console", {
-      hint: `\`kumite logs ${sandbox.host.id}\` shows what it printed`,
+      hint: `\`kumite logs ${sandbox.host.id}\` shows its output`,
     });
   }
   const over = deferred();

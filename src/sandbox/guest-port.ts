@@ -14,7 +14,7 @@ export async function dialDebugPort(sandbox: Sandbox, port: number, signal: Abor
     return await sandbox.running().vm.agent.dial(port, signal);
   } catch (error) {
     if (!isKumiteError(error) || error.code === "container/wrong-state") throw error;
-    throw new KumiteError("oci/unsupported", "its guest offers no debug shell", { cause: error });
+    throw new KumiteError("oci/unsupported", "its guest has no debug shell", { cause: error });
   }
 }
 

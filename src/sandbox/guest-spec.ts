@@ -152,10 +152,10 @@ function refuseNetworkParameters({ configFile, spec }: Bundle): void {
 function elsewhere(bundle: Bundle, key: string, type: string, path: string): KumiteError {
   return new KumiteError(
     "oci/unsupported",
-    `${bundle.configFile}: ${key}: the ${type} namespace ${path} cannot be joined: it is outside of the virtual machine`,
+    `${bundle.configFile}: ${key}: the ${type} namespace ${path} cannot be joined: it is outside of the VM`,
     {
       phase: "container.create",
-      hint: `leave the path out: the container gets its own ${type} namespace`,
+      hint: `remove the path, so that the container gets its own ${type} namespace`,
       data: { file: bundle.configFile, key, path },
     },
   );

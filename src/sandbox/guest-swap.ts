@@ -54,7 +54,7 @@ export async function growSwap(
   const journal = sandbox.resources?.journal;
   if (!machine.memory.guestSwap || missing <= 0 || journal === undefined) return;
   if (plug === undefined) {
-    log.warn("this machine takes no further disk, so its guest gets no swap", { phase: "resize" });
+    log.warn("this VM cannot have another disk, so its guest gets no swap", { phase: "resize" });
     return;
   }
   const name = `swap${sandbox.swap.files}`;

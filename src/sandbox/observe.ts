@@ -67,7 +67,7 @@ export async function livingOwner(os: Os, { owner }: JournalContent): Promise<Pr
 
 export function notFound(root: string, id: string): KumiteError {
   return new KumiteError("container/not-found", `container ${id} does not exist`, {
-    hint: `\`kumite --root ${root} list\` shows those that do`,
+    hint: `\`kumite --root ${root} list\` lists the containers`,
     data: { id, root },
   });
 }

@@ -20,7 +20,7 @@ export async function plugDisks(
   if (disks.length === 0) return;
   const { plug } = sandbox.running().vm.machine;
   if (plug === undefined) {
-    throw new KumiteError("hypervisor/unsupported", `container ${container.id}: this machine takes no further disk`, {
+    throw new KumiteError("hypervisor/unsupported", `container ${container.id}: this VM cannot have another disk`, {
       phase: "storage.plug",
       data: { id: container.id },
     });

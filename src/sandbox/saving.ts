@@ -22,7 +22,7 @@ export function savingOf(
   if (saves === "if-possible") return { kind: "impossible", why };
   throw new KumiteError("snapshot/impossible", `sandbox ${id} could not be saved: ${why}`, {
     phase: "snapshot.plan",
-    hint: "give it a directory as root file system and no files of the host, or leave `savable` out",
+    hint: "use a directory as root file system and no bind mounts, or omit `savable`",
     data: { id },
   });
 }

@@ -126,7 +126,7 @@ describe("linux.seccomp", () => {
     ]) {
       assert.match(
         refusal({ defaultAction: "SCMP_ACT_ALLOW", ...changes }),
-        /^oci\/unsupported: linux\.seccomp\..* is not supported: a listener cannot reach into a virtual machine$/,
+        /^oci\/unsupported: linux\.seccomp\..* is not supported: a listener on the host cannot reach into a VM$/,
       );
     }
   });

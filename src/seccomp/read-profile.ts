@@ -52,8 +52,8 @@ function refuseNotification(fields: Record<string, unknown>): void {
 }
 
 function noListener(key: string): KumiteError {
-  return new KumiteError("oci/unsupported", `${key} is not supported: a listener cannot reach into a virtual machine`, {
-    hint: "use a profile without SCMP_ACT_NOTIFY, or run this container without a machine",
+  return new KumiteError("oci/unsupported", `${key} is not supported: a listener on the host cannot reach into a VM`, {
+    hint: "use a profile without SCMP_ACT_NOTIFY, or run this container with another runtime",
     data: { key },
   });
 }

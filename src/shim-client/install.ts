@@ -93,7 +93,7 @@ function parseManifest(text: string): Omit<Install, "root"> | undefined {
 function incomplete(path: string, what: string): KumiteError {
   return new KumiteError("install/incomplete", `${path} ${what}`, {
     phase: "install.check",
-    hint: "run `npm run setup` in the source tree, or install again",
+    hint: "run `npm run setup` in the source tree, or install Kumite again",
     data: { path },
   });
 }

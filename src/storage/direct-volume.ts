@@ -35,7 +35,7 @@ export async function directVolumeAt(
   const bad = (what: string): KumiteError =>
     new KumiteError("storage/failed", `${configFile}: ${key}: ${file} ${what}`, {
       phase: "storage.plan",
-      hint: "the storage driver of the volume wrote it; remove the file to share the directory instead",
+      hint: "the file was written by the volume's storage driver; remove it to share the directory instead",
       data: { file: configFile, key, source },
     });
   const told = parsed(text);

@@ -56,7 +56,7 @@ function hugePagesOf({ spec, configFile }: Bundle, index: number, { options }: M
   const what = `${configFile}: ${key}: a volume of huge pages needs a limit of pages of its size`;
   throw new KumiteError("oci/unsupported", what, {
     phase: "storage.plan",
-    hint: "give the container a limit of huge pages (linux.resources.hugepageLimits): so many its machine sets aside",
+    hint: "set linux.resources.hugepageLimits: the VM reserves that many huge pages",
     data: { file: configFile, key },
   });
 }

@@ -37,7 +37,7 @@ export async function runTool(os: Os, request: ToolRequest): Promise<ToolResult>
   const { tool, args, limitBytes = 1024 * 1024, statuses = [0] } = request;
   const path = await findTool(os, tool);
   if (path === undefined) {
-    throw new KumiteError("storage/failed", `there is no ${tool} on this host`, {
+    throw new KumiteError("storage/failed", `${tool} is not installed on this host`, {
       phase: "storage.tool",
       hint: `install the package ${request.package}`,
     });

@@ -252,7 +252,7 @@ describe("the plan of a container's mounts", () => {
     );
     assert.equal(
       await complaint({ destination: "/a", type: "nfs", source: "server:/x" }),
-      "B/config.json: mounts[0].type: nfs cannot be mounted in a virtual machine",
+      "B/config.json: mounts[0].type: nfs cannot be mounted in a VM",
     );
     assert.match(await complaint({ destination: "/a" }), /mounts\[0\].type is missing/);
   });

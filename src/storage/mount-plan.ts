@@ -177,9 +177,9 @@ function placeDirect(
   { device, deviceNumber, fstype, options, wantsGroup }: DirectVolume,
 ): Placement {
   if (!disks) {
-    throw new KumiteError("oci/unsupported", `${configFile}: mounts[${index}]: this machine can have no further disk`, {
+    throw new KumiteError("oci/unsupported", `${configFile}: mounts[${index}]: this VM cannot have another disk`, {
       phase: "storage.plan",
-      hint: "use a machine with PCI for volumes that are devices",
+      hint: "use a machine_type with PCI for block device volumes",
       data: { file: configFile, key: `mounts[${index}]` },
     });
   }
@@ -216,7 +216,7 @@ function placeNewMount(bundle: Bundle, id: string, mount: OciMount, index: numbe
   if (type === "") throw invalid(bundle, `mounts[${index}].type`, "is missing, and the options do not make it a bind");
   throw new KumiteError(
     "oci/unsupported",
-    `${bundle.configFile}: mounts[${index}].type: ${type} cannot be mounted in a virtual machine`,
+    `${bundle.configFile}: mounts[${index}].type: ${type} cannot be mounted in a VM`,
     {
       phase: "storage.plan",
       hint: "mount it on the host and give the directory as a bind mount",
@@ -320,7 +320,7 @@ function notTrusted(bundle: Bundle, index: number, source: string, beneath: stri
   const key = `mounts[${index}].source`;
   return new KumiteError("storage/failed", `${bundle.configFile}: ${key}: ${source} is a device in ${beneath}`, {
     phase: "storage.plan",
-    hint: "the guest can write there, so it may have made the node itself: name the device by its path in /dev",
+    hint: "the guest can write there and may have created the node itself: use the device's path in /dev",
     data: { file: bundle.configFile, key, source },
   });
 }

@@ -62,7 +62,7 @@ export async function shareContainer(
 /** Every sandbox may have such a directory beside those of its containers. */
 function refuseReserved(containerId: string): void {
   if (containerId !== sandboxMounts) return;
-  throw new KumiteError("container/bad-id", `container id ${containerId} is the name of what all sandboxes share`, {
+  throw new KumiteError("container/bad-id", `container id ${containerId} is reserved`, {
     phase: "storage.share",
     hint: "give the container another id",
     data: { id: containerId },

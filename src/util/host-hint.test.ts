@@ -8,8 +8,8 @@ const wrapped = new KumiteError("storage/failed", "it cannot be shared", { phase
 
 describe("an answer of the host's kernel", () => {
   it("has a hint where it tells what is wrong with the host, however deep it lies", () => {
-    assert.match(hostHint(full) ?? "", /^make room/);
-    assert.match(hostHint(new Error("outer", { cause: wrapped })) ?? "", /^make room/);
+    assert.match(hostHint(full) ?? "", /^free space/);
+    assert.match(hostHint(new Error("outer", { cause: wrapped })) ?? "", /^free space/);
     assert.match(hostHint(new SystemError("EROFS", "mkdir", "/sys/fs/cgroup/cpu/kumite")) ?? "", /`kumite check`/);
     assert.equal(hostHint(new SystemError("ENOENT", "open", "/nowhere")), undefined);
     assert.equal(hostHint("no error at all"), undefined);
@@ -21,7 +21,7 @@ describe("an answer of the host's kernel", () => {
       [told.code, told.message, told.phase, told.cause],
       [wrapped.code, wrapped.message, wrapped.phase, full],
     );
-    assert.match(told.hint ?? "", /^make room/);
+    assert.match(told.hint ?? "", /^free space/);
     const bare = withHostHint(full) as KumiteError;
     assert.deepEqual([bare.code, bare.message], ["system/failed", full.message]);
   });

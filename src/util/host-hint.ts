@@ -4,17 +4,17 @@
  */
 import { errorChain, KumiteError, SystemError } from "./errors.ts";
 
-const asRoot = "run it as root of the host; `kumite check` tells which rights are missing";
+const asRoot = "run it as root on the host; `kumite check` shows which capabilities are missing";
 
 const hints: Readonly<Record<string, string>> = {
   // Whoever is root there, with all capabilities, hardly meets one of these two.
   EACCES: asRoot,
   EPERM: asRoot,
-  EROFS: "run it where that can be written to, or name another place; `kumite check` tells what else is missing",
-  ENOSPC: "make room on the file system of that path, or name a place on another one",
-  ENOTDIR: "something on that path is no directory: name another place, or move it away",
-  EMFILE: "raise the limit of open files of whoever starts it (`ulimit -n`)",
-  ENFILE: "raise fs.file-max with sysctl(8), or end programs that have many files open",
+  EROFS: "use a path on a writable file system; `kumite check` shows what else is missing",
+  ENOSPC: "free space on the file system of that path, or use a path on another one",
+  ENOTDIR: "a component of that path is not a directory: use another path, or move it away",
+  EMFILE: "raise the limit of open files of the caller (`ulimit -n`)",
+  ENFILE: "raise fs.file-max with sysctl(8), or stop programs that have many files open",
 };
 
 /** `undefined` when the error, with its causes, has no such answer in it. */

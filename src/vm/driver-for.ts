@@ -15,9 +15,9 @@ export function driverFor(os: Os, config: Config): Driver {
       return processDriver(os);
     case "firecracker":
     case "clh":
-      throw new KumiteError("hypervisor/unsupported", `there is no driver for ${config.hypervisor} yet`, {
+      throw new KumiteError("hypervisor/unsupported", `the hypervisor ${config.hypervisor} is not supported yet`, {
         phase: "vm.start",
-        hint: "use the hypervisor qemu",
+        hint: 'set hypervisor = "qemu" in [runtime]',
       });
   }
 }

@@ -28,7 +28,7 @@ export interface FrozenVm {
 export async function freezeVm(os: Os, vm: Vm, socket: string, signal: AbortSignal): Promise<FrozenVm> {
   const { snapshots } = vm.machine;
   if (snapshots === undefined) {
-    throw new KumiteError("hypervisor/unsupported", `machine ${vm.id} cannot be saved`, { phase: "vm.save" });
+    throw new KumiteError("hypervisor/unsupported", `VM ${vm.id} cannot be saved`, { phase: "vm.save" });
   }
   const token = os.random(snapshotTokenLength);
   const release = await vm.agent.snapshots.hold(token, signal);

@@ -40,7 +40,7 @@ const unaskedMessageBytes = 8192;
 function boardOf({ machineType }: HypervisorConfig): MachineType {
   const found = machineTypes.find((type) => type === machineType);
   if (found !== undefined) return found;
-  throw new KumiteError("hypervisor/unsupported", `machine_type is ${machineType}, which x86-64 has not here`, {
+  throw new KumiteError("hypervisor/unsupported", `machine_type ${machineType} is not supported on x86-64`, {
     phase: "vm.start",
     hint: `set machine_type in [hypervisor.qemu] to one of ${machineTypes.join(", ")}`,
   });

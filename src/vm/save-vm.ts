@@ -28,7 +28,7 @@ export async function saveVm(
 ): Promise<Uint8Array> {
   const driver = driverFor(os, config);
   if (!driver.capabilities.snapshots) {
-    throw new KumiteError("hypervisor/unsupported", `machines of the hypervisor ${driver.name} cannot be cloned`, {
+    throw new KumiteError("hypervisor/unsupported", `VMs of the hypervisor ${driver.name} cannot be cloned`, {
       phase: "template.build",
       hint: "remove enable_template from [factory], or use another hypervisor",
     });

@@ -91,9 +91,9 @@ function describe(exit: VmExit): string {
 }
 
 export function notUp(id: string, cause: unknown, data: Readonly<Record<string, unknown>>): KumiteError {
-  return new KumiteError("agent/unreachable", `sandbox ${id}: the guest did not come up`, {
+  return new KumiteError("agent/unreachable", `sandbox ${id}: the guest did not start`, {
     phase: "vm.start",
-    hint: `\`kumite logs ${id}\` shows how far it came; \`--debug\` logs every step`,
+    hint: `\`kumite logs ${id}\` shows how far it got; \`--debug\` logs every step`,
     data,
     cause,
   });

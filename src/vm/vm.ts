@@ -221,7 +221,7 @@ export class Vm {
   }
 
   #unsupported(what: string): KumiteError {
-    return new KumiteError("hypervisor/unsupported", `machine ${this.id} cannot ${what}`, { phase: "vm" });
+    return new KumiteError("hypervisor/unsupported", `VM ${this.id} cannot ${what}`, { phase: "vm" });
   }
 
   /** Asked once: it does not change while a guest runs. */

@@ -130,7 +130,7 @@ describe("the executable", built, () => {
 
   it("refuses a bad id before it looks at anything", async () => {
     for (const id of ["", ".", "..", "../up", "a/b", ".hidden", "-", "a b", "a\nb", "x".repeat(129), "ä"]) {
-      await fails(["create", "--bundle", "/no/such/bundle", "--", id], /is not usable/);
+      await fails(["create", "--bundle", "/no/such/bundle", "--", id], /is not valid/);
     }
   });
 

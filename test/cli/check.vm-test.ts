@@ -27,7 +27,7 @@ describe("this host", onlyKumite, () => {
     assert.equal(runs, true);
     const kvm = findings.find(({ requirement }) => requirement === "KVM");
     assert.ok(kvm !== undefined && kvm.verdict !== "missing");
-    if (kvm.verdict === "note") assert.match(kvm.found, /^does not work \(.+\); machines are emulated by QEMU instead/);
+    if (kvm.verdict === "note") assert.match(kvm.found, /^does not work \(.+\); VMs are emulated by QEMU instead/);
     const strict = await place.runtime(["kata-check", "--strict"]);
     assert.equal(strict.status, findings.some(({ verdict }) => verdict === "note") ? 1 : 0, show(strict));
     assert.ok(findings.every(({ verdict, remedy }) => (verdict === "ok") === (remedy === undefined)));
@@ -55,7 +55,7 @@ describe("this host", onlyKumite, () => {
     const withoutRights = (...words: string[]) => execute(["setpriv", "--bounding-set=-all", ...place.argv(...words)]);
     const checked = await withoutRights("check");
     assert.equal(checked.status, 1, show(checked));
-    assert.match(checked.stdout, /^missing {2}root +lacks CAP_CHOWN, .*\n +try: run it as root of the host/m);
+    assert.match(checked.stdout, /^missing {2}root +lacks CAP_CHOWN, .*\n +try: run it as root on the host/m);
     assert.match(checked.stdout, /^containers cannot run here: \d+ of \d+ requirements are not met$/m);
     const bundle = await place.bundle();
     const refused = await withoutRights("run", "--bundle", bundle.directory, place.newId());

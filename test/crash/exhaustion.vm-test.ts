@@ -104,7 +104,7 @@ describe("a host that has no more", onlyKumite, () => {
       const id = place.newId();
       const finished = await execute(place.argv("run", "--bundle", small.directory, id));
       if (finished.status !== 0)
-        explained(finished, /has room for|resource temporarily unavailable|EAGAIN|ended|died|killed/i);
+        explained(finished, /allows \d+ more|resource temporarily unavailable|EAGAIN|ended|died|killed/i);
       await nothingStays(id);
     });
   }

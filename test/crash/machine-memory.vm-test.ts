@@ -95,7 +95,7 @@ describe("a machine whose host has no more memory for it", onlyKumite, () => {
     eat(exec);
     for (const finished of await Promise.all([exec.finished, running.finished])) {
       assert.equal(finished.status, 137, show(finished));
-      assert.match(finished.stderr, /its machine is gone/, show(finished));
+      assert.match(finished.stderr, /its VM has ended/, show(finished));
       assert.match(finished.stderr, usedUp, show(finished));
     }
     assert.equal((await place.state(id)).status, "stopped");
@@ -116,7 +116,7 @@ describe("a machine whose host has no more memory for it", onlyKumite, () => {
     // The exec may find that `run` has removed the container, and tell that instead.
     const [execEnd, runEnd] = await Promise.all([exec.finished, running.finished]);
     for (const finished of [execEnd, runEnd]) assert.equal(finished.status, 137, show(finished));
-    const told = /its machine is gone \(\w+\)\n {2}because: its shim died: the memory of its cgroup/;
+    const told = /its VM has ended \(\w+\)\n {2}because: its shim died: the memory of its cgroup/;
     assert.match(runEnd.stderr, told, show(runEnd));
     assert.notEqual((await place.runtime(["state", id])).status, 0, "its run has removed it");
   });

@@ -63,11 +63,11 @@ describe("the guest of a container", onlyKumite, () => {
   it("is entered by nobody otherwise, and the refusal says how", async () => {
     const refused = await place.runtime(["debug", "shell", without], { stdin: "exit\n" });
     assert.equal(refused.status, 1, show(refused));
-    assert.match(refused.stderr, /there is no debug shell/);
+    assert.match(refused.stderr, /its guest has no debug shell/);
     assert.match(refused.stderr, /try: .*--set agent\.kata\.debug_console_enabled=true/);
     const dynamic = place.path("program");
     await writeFile(dynamic, "#!/bin/sh\n");
     const bad = await place.runtime(["debug", "shell", "--program", dynamic, withConsole], { stdin: "" });
-    assert.match(bad.stderr, /is no static program/);
+    assert.match(bad.stderr, /is not a statically linked program/);
   });
 });

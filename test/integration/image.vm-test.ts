@@ -70,7 +70,7 @@ describe("a guest with an image", { skip }, () => {
     await file.close();
     const finished = await run(keys, verified, "true");
     assert.equal(finished.status, 1, show(finished));
-    assert.match(finished.stderr, /the guest did not come up/);
+    assert.match(finished.stderr, /the guest did not start/);
     assert.match(finished.stderr, /verity|Unable to mount root fs|VFS/);
   });
 

@@ -151,7 +151,7 @@ describe("a pod", onlyKumite, () => {
     const again = await place.bundle(inSandbox(pod), forever);
     refused(await place.runtime(["create", "--bundle", again.directory, member]), /exists/);
     const inMember = await place.bundle(inSandbox(member), forever);
-    refused(await place.runtime(["create", "--bundle", inMember.directory, id]), /is no sandbox/);
+    refused(await place.runtime(["create", "--bundle", inMember.directory, id]), /is not a sandbox/);
     const missing = await place.bundle(inSandbox(pod), (config) => {
       config.process.args = ["/no/such/program"];
     });

@@ -10,21 +10,21 @@ export async function checkCgroups(os: Os): Promise<Finding> {
   const hierarchies = hierarchiesIn(await os.mounts.table());
   if (hierarchies.length === 0) {
     const remedy = "mount -t cgroup2 cgroup2 /sys/fs/cgroup";
-    return missing("cgroups", "no hierarchy with a controller that is used is mounted", remedy);
+    return missing("cgroups", "no cgroup hierarchy with a needed controller is mounted", remedy);
   }
   for (const { directory } of hierarchies) {
     const failure = await makesGroup(os, directory);
     if (failure === undefined) continue;
     const remedy = "run it where /sys/fs/cgroup is writable: on the host, or in a container with --privileged";
-    return missing("cgroups", `no group can be made in ${directory}: ${failure}`, remedy);
+    return missing("cgroups", `no cgroup can be created in ${directory}: ${failure}`, remedy);
   }
   const versions = [...new Set(hierarchies.map(({ version }) => version))].sort().join(" and ");
   const lacking = await lackingControllers(os, hierarchies);
   if (lacking.length === 0) return ok("cgroups", `version ${versions}`);
   return note(
     "cgroups",
-    `have no controller ${lacking.join(", ")}: machines are not limited or accounted by it`,
-    "enable it for the host's kernel, for memory by cgroup_enable=memory on its command line",
+    `lack the controller ${lacking.join(", ")}: VMs are not limited or accounted by it`,
+    "enable it in the host's kernel; for memory, boot with cgroup_enable=memory",
   );
 }
 

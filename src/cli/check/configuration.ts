@@ -35,13 +35,17 @@ function findingOf({ file, problems }: Loaded): Finding {
   const [first, ...others] = errorsIn(problems);
   if (first !== undefined) {
     const more = others.length === 0 ? "" : ` (and ${others.length} more)`;
-    return missing("configuration", `${problemText(first)}${more}`, first.hint ?? "correct it");
+    return missing("configuration", `${problemText(first)}${more}`, first.hint ?? "correct the file");
   }
   const notices = problems.filter(({ severity }) => severity !== "error");
   const [notice] = notices;
   if (notice !== undefined) {
     const more = notices.length === 1 ? "" : ` (and ${notices.length - 1} more)`;
-    return note("configuration", `${problemText(notice)}${more}`, notice.hint ?? "see the file, or leave it");
+    return note(
+      "configuration",
+      `${problemText(notice)}${more}`,
+      notice.hint ?? "correct the file; it is used as it is",
+    );
   }
-  return ok("configuration", file ?? "no file, the defaults");
+  return ok("configuration", file ?? "no file: defaults are used");
 }

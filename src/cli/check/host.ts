@@ -20,12 +20,12 @@ export async function checkUser(os: Os): Promise<Finding> {
   const capabilities = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
   const uid = /^Uid:\s*\d+\s+(\d+)/m.exec(status)?.[1] ?? "unknown";
   const lacking = neededCapabilities.filter(([bit]) => (capabilities & (1n << bit)) === 0n).map(([, name]) => name);
-  if (uid === "0" && lacking.length === 0) return ok("root", "with the capabilities that are needed");
-  const found = uid === "0" ? `lacks ${lacking.join(", ")}` : `is not what runs this: uid ${uid}`;
+  if (uid === "0" && lacking.length === 0) return ok("root", "with all needed capabilities");
+  const found = uid === "0" ? `lacks ${lacking.join(", ")}` : `is required, but this runs as uid ${uid}`;
   return missing("root", found, asRoot);
 }
 
-const asRoot = "run it as root of the host, in a container with --privileged";
+const asRoot = "run it as root on the host, or in a container with --privileged";
 
 /**
  * For mounts, namespaces, cgroups, a user of QEMU's own, and files of any owner: the file-sharing daemon does not even start
@@ -50,9 +50,9 @@ export async function checkMounts(os: Os): Promise<Finding> {
     // The copy of a mount is made before it is put in its place, which there is not: nothing is ever mounted.
     await os.mounts.mount({ source: "/", target: `/proc/${os.self.pid}/no-such-place`, flags: ["bind"] });
   } catch (error) {
-    if (isSystemError(error, "ENOENT")) return ok("mounts", "can be made");
+    if (isSystemError(error, "ENOENT")) return ok("mounts", "can be created");
     if (!isSystemError(error)) throw error;
-    return missing("mounts", `cannot be made: ${messageOf(error)}`, asRoot);
+    return missing("mounts", `cannot be created: ${messageOf(error)}`, asRoot);
   }
   throw new KumiteError("internal", "a mount was made where nothing is");
 }
@@ -61,9 +61,13 @@ export async function checkMounts(os: Os): Promise<Finding> {
 export async function checkMemory(os: Os, neededMiB: number): Promise<Finding> {
   const text = await os.files.readText("/proc/meminfo");
   const freeMiB = Math.floor(Number(/^MemAvailable:\s*(\d+) kB$/m.exec(text)?.[1]) / 1024);
-  const found = `${freeMiB} MiB are available, a machine has ${neededMiB} MiB`;
+  const found = `${freeMiB} MiB are available, a VM is configured with ${neededMiB} MiB`;
   if (freeMiB >= neededMiB) return ok("memory", found);
-  return note("memory", `${found}, which it takes as it uses them`, "lower default_memory, or free some memory");
+  return note(
+    "memory",
+    `${found}, which it takes from the host as it uses them`,
+    "lower default_memory, or free some memory",
+  );
 }
 
 /** Directories are made when they are needed first, so what is tried is whether that works. */

@@ -8,21 +8,21 @@ import { type Finding, missing, note, ok } from "./finding.ts";
 /** QEMU and the kernel must be there. */
 export async function checkKvm({ os, log, interruption }: VerbContext, config: Config): Promise<Finding> {
   const { accelerator } = hypervisorConfigOf(config);
-  if (accelerator === "tcg") return ok("KVM", 'is not used: accelerator is "tcg", machines are emulated');
+  if (accelerator === "tcg") return ok("KVM", 'is not used: accelerator is "tcg", so VMs are emulated');
   const verdict = await tried(() => kvmVerdict(os, { config, anew: true, log, signal: interruption.signal }));
   if (typeof verdict === "string") {
-    return missing("KVM", `could not be tried: ${verdict}`, "meet the other requirements first, and check again");
+    return missing("KVM", `could not be tried: ${verdict}`, "fix the other problems first, then check again");
   }
   const { works, reason } = verdict;
   if (works) return ok("KVM", "a kernel boots under it");
   if (accelerator === "kvm") {
-    const remedy = 'make KVM work, or set accelerator = "auto" in [hypervisor.qemu] to have machines emulated';
-    return missing("KVM", `is configured and does not work: ${reason}`, remedy);
+    const remedy = 'enable KVM, or set accelerator = "auto" in [hypervisor.qemu] to use emulation';
+    return missing("KVM", `is configured but does not work: ${reason}`, remedy);
   }
   return note(
     "KVM",
-    `does not work (${reason}); machines are emulated by QEMU instead: slower, and no security boundary`,
-    "enable virtualisation in the firmware, or nested virtualisation where this host is a virtual machine itself",
+    `does not work (${reason}); VMs are emulated by QEMU instead: slower, and not a security boundary`,
+    "enable virtualisation in the firmware, or nested virtualisation if this host is itself a VM",
   );
 }
 

@@ -11,7 +11,7 @@ const oldestNode = [20, 11] as const;
 /** What the product is developed with; what is older may work. */
 const oldestQemu = [7, 2] as const;
 const checksums = "/usr/bin/sha256sum";
-const again = "run `npm run setup` in the source tree, or install again";
+const again = "run `npm run setup` in the source tree, or install Kumite again";
 
 export async function checkQemu(os: Os, config: Config): Promise<Finding> {
   const { path } = hypervisorConfigOf(config);
@@ -21,7 +21,7 @@ export async function checkQemu(os: Os, config: Config): Promise<Finding> {
   if (typeof version === "string") return missing("QEMU", `cannot be used: ${version}`, install);
   const found = `${version.join(".")} (${path})`;
   if (isOlder(version, oldestQemu)) {
-    const hint = `install ${oldestQemu.join(".")} or newer: with this one nothing was tested`;
+    const hint = `install ${oldestQemu.join(".")} or newer: older versions are not tested`;
     return note("QEMU", `${found} is older than ${oldestQemu.join(".")}`, hint);
   }
   return ok("QEMU", found);
@@ -51,8 +51,8 @@ export async function checkGuest(os: Os, config: Config): Promise<Finding> {
 
 export async function checkNode(os: Os): Promise<Finding> {
   const install = await installOf(os);
-  if (typeof install === "string") return missing("Node", `is not known: ${install}`, again);
-  const hint = `install Node ${oldestNode.join(".")} or newer there, or run \`npm run setup\` with another`;
+  if (typeof install === "string") return missing("Node", `cannot be determined: ${install}`, again);
+  const hint = `install Node ${oldestNode.join(".")} or newer at that path, or run \`npm run setup\` with another Node`;
   const version = await versionOf(os, install.node, /v(\d+)\.(\d+)/);
   if (typeof version === "string") return missing("Node", `cannot be used: ${version}`, hint);
   const found = `${version.join(".")} (${install.node})`;
@@ -76,7 +76,7 @@ export async function checkImageTools(os: Os): Promise<Finding> {
   if (absent.length === 0) return ok("tools", tools.map(([tool]) => tool).join(", "));
   const packages = [...new Set(absent.map(([, name]) => name))].join(", ");
   const names = absent.map(([tool]) => tool).join(", ");
-  return note("tools", `there is no ${names}: disks and images need them, directories do not`, `install ${packages}`);
+  return note("tools", `${names} not found: needed for disks and images, not for directories`, `install ${packages}`);
 }
 
 /** Every file that was installed, by its hash: nothing else looks at more than the sizes. */
@@ -93,13 +93,13 @@ export async function checkInstall(os: Os): Promise<Finding> {
     const actual = new Map(lines.split("\n").map((line) => [line.slice(66 + root.length + 1), line.slice(0, 64)]));
     const changed = names.filter((name) => actual.get(name) !== hashes.get(name));
     if (changed.length > 0) {
-      return missing("installation", `${changed.join(", ")} in ${root} are not what was installed`, again);
+      return missing("installation", `${changed.join(", ")} in ${root} differ from what was installed`, again);
     }
   } catch (error) {
     if (!(error instanceof KumiteError)) return missing("installation", messageOf(error), "install coreutils");
     return missing("installation", messageOf(error), again);
   }
-  return ok("installation", `${names.length} files in ${root} as they were built of ${commit}`);
+  return ok("installation", `${names.length} files in ${root} match the build of commit ${commit}`);
 }
 
 async function installOf(os: Os): Promise<Install | string> {

@@ -4,25 +4,25 @@ import { bundleFlag } from "./shared.ts";
 
 export const recoverCommand = {
   name: "recover",
-  summary: "remove what dead containers left behind",
+  summary: "remove what containers left behind whose shim has died",
   details:
-    "For all containers whose shim has died, like `delete --force`; those that live are left alone. A container that\n" +
-    "has stopped in order keeps its id and its state until it is deleted.",
+    "Does `delete --force` for every container whose shim has died. Running containers are not touched, and one that\n" +
+    "stopped normally keeps its id and state until it is deleted.",
   arguments: [],
-  flags: [{ name: "json", kind: "switch", help: "print what was found and done as JSON" }],
+  flags: [{ name: "json", kind: "switch", help: "print what was found and removed, as JSON" }],
 } as const satisfies CommandSpec;
 
 export const specCommand = {
   name: "spec",
-  summary: "write a config.json to start from",
+  summary: "write an example config.json",
   arguments: [],
   flags: [
     { ...bundleFlag, help: "directory to write config.json to (default: the current directory)" },
     {
       name: "rootless",
       kind: "switch",
-      help: "for a runtime that is not run by root",
-      refused: { because: "only root can run virtual machines here", hint: "leave it out" },
+      help: "write one for a runtime that does not run as root",
+      refused: { because: "Kumite runs only as root", hint: "leave the flag out" },
     },
   ],
 } as const satisfies CommandSpec;
@@ -36,20 +36,21 @@ export const featuresCommand = {
 
 export const checkCommand = {
   name: "check",
-  summary: "say whether containers can run on this host, and what to do if not",
+  summary: "check whether containers can run on this host, and suggest fixes",
   details:
-    "Prints what is missing or restricted, with --verbose all that was looked at. KVM is judged by booting a kernel; the\n" +
-    "text says what is used instead. Status 0: containers run here; 1: they do not, something is missing. Also: kata-check.",
+    "Prints what is missing or restricted, and with --verbose everything that was checked. KVM is tried by booting a\n" +
+    "kernel; where it does not work, VMs are emulated. Exit status 0: containers can run here; 1: something is missing.\n" +
+    "Also available as kata-check.",
   arguments: [],
   flags: [
-    { name: "verbose", short: "v", kind: "switch", help: "print what is in order, too" },
-    { name: "json", kind: "switch", help: "print all findings as JSON" },
-    { name: "strict", short: "s", kind: "switch", help: "status 1 for a restriction, too" },
+    { name: "verbose", short: "v", kind: "switch", help: "also print the checks that passed" },
+    { name: "json", kind: "switch", help: "print all results as JSON" },
+    { name: "strict", short: "s", kind: "switch", help: "exit with status 1 also for a restriction" },
     {
       name: "no-network-checks",
       short: "n",
       kind: "switch",
-      ignored: "nothing is ever looked up there",
+      ignored: "check never uses the network",
       help: "do not look for newer releases on the network",
     },
   ],
@@ -57,42 +58,44 @@ export const checkCommand = {
 
 export const envCommand = {
   name: "env",
-  summary: "print what this runtime is made of and runs on",
+  summary: "print versions, paths and settings of the runtime and the host",
   details:
-    "Versions, paths and settings, with the names that Kata Containers gives them, as TOML.\n" +
-    "Nothing has to be in order for it. Also: kata-env.",
+    "As TOML, under the names that Kata Containers gives them. Works also where containers cannot run.\n" +
+    "Also available as kata-env.",
   arguments: [],
-  flags: [{ name: "json", kind: "switch", help: "as JSON" }],
+  flags: [{ name: "json", kind: "switch", help: "print JSON instead of TOML" }],
 } as const satisfies CommandSpec;
 
 export const factoryCommand = {
   name: "factory",
-  summary: "make virtual machines ahead, show or remove them",
-  details: "init makes the template of the configuration, status shows what there is, destroy removes all of it.",
+  summary: "manage VM templates and the VM cache",
+  details:
+    "init: makes the template of the configuration, or starts the VM cache server (vm_cache_number).\n" +
+    "status: shows templates and cached VMs. destroy: removes them and stops the server.",
   arguments: [{ name: "ACTION", choices: ["init", "status", "destroy"] }],
   flags: [{ name: "json", kind: "switch", help: "print JSON" }],
 } as const satisfies CommandSpec;
 
 export const configCommand = {
   name: "config",
-  summary: "show or check the configuration, or print a file to start from",
+  summary: "show or check the configuration, or print an example file",
   details:
-    "show: every value that is used now. check: all that is wrong with FILE, or with the file that is used.\n" +
-    "default: a file with every key, its default and what it means.",
+    "show: every value in effect. check: all problems of FILE, or of the file in effect.\n" +
+    "default: an example file with every key, its default and its meaning.",
   arguments: [
     { name: "ACTION", choices: ["show", "check", "default"] },
     { name: "FILE", optional: true, completes: "file" },
   ],
   flags: [
     { name: "json", kind: "switch", help: "print JSON" },
-    { name: "origin", kind: "switch", help: "with show: where each value comes from" },
+    { name: "origin", kind: "switch", help: "with show: also print where each value comes from" },
   ],
 } as const satisfies CommandSpec;
 
 export const completionCommand = {
   name: "completion",
-  summary: "print the completion for a shell",
-  details: "For bash, in the shell's own start-up file: source <(kumite completion bash)",
+  summary: "print the completion script for a shell",
+  details: "For bash, add to ~/.bashrc: source <(kumite completion bash)",
   arguments: [{ name: "SHELL", choices: ["bash", "zsh", "fish"] }],
   flags: [],
 } as const satisfies CommandSpec;
@@ -106,7 +109,7 @@ export const versionCommand = {
 
 export const helpCommand = {
   name: "help",
-  summary: "print help, of a verb when one is named",
+  summary: "print help, or the help of one verb",
   arguments: [{ name: "VERB", optional: true, completes: "verb" }],
   flags: [],
 } as const satisfies CommandSpec;

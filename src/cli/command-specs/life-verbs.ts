@@ -7,34 +7,34 @@ const consoleSocketFlag = {
   name: "console-socket",
   kind: "text",
   value: "SOCKET",
-  help: "unix socket that is sent the master of the terminal",
+  help: "unix socket that receives the master of the process's terminal",
 } as const satisfies FlagSpec;
 
 const pidFileFlag = {
   name: "pid-file",
   kind: "text",
   value: "FILE",
-  help: "file for the pid that ends with the status of the process; written last",
+  help: "write to this file the pid of the process that stands for the container's on the host",
 } as const satisfies FlagSpec;
 
 const preserveFdsFlag = {
   name: "preserve-fds",
   kind: "integer",
   value: "N",
-  help: "further descriptors for the process; a virtual machine can take none (default: 0)",
+  help: "pass N further descriptors; only 0 is possible with a VM (default: 0)",
 } as const satisfies FlagSpec;
 
 const detachFlag = {
   name: "detach",
   short: "d",
   kind: "switch",
-  help: "return as soon as the process runs",
+  help: "return when the process has started",
 } as const satisfies FlagSpec;
 
 const noSubreaperFlag = {
   name: "no-subreaper",
   kind: "switch",
-  ignored: "processes are reaped inside the virtual machine",
+  ignored: "processes are reaped inside the VM",
   help: "do not reap orphaned processes",
 } as const satisfies FlagSpec;
 
@@ -50,12 +50,12 @@ const configFileFlag = {
 } as const satisfies FlagSpec;
 
 const timelineFlags = [
-  { name: "timeline", kind: "switch", help: "print to standard error where the time of the start went" },
+  { name: "timeline", kind: "switch", help: "print a time-line of the start to standard error" },
   {
     name: "timeline-file",
     kind: "text",
     value: "FILE",
-    help: "draw that into this file: a name that ends in .svg or .html",
+    help: "draw the time-line to this file, whose name must end in .svg or .html",
   },
 ] as const satisfies readonly FlagSpec[];
 
@@ -67,13 +67,13 @@ const creationFlags = [
   {
     name: "no-pivot",
     kind: "switch",
-    ignored: "the guest's root is made so that pivot_root always works",
+    ignored: "pivot_root always works in the guest",
     help: "do not use pivot_root",
   },
   {
     name: "no-new-keyring",
     kind: "switch",
-    help: "make no session keyring for the container: it keeps the one of its machine",
+    help: "do not create a session keyring for the container; it uses that of its VM",
   },
   preserveFdsFlag,
   ...timelineFlags,
@@ -83,8 +83,8 @@ export const createCommand = {
   name: "create",
   summary: "create a container from a bundle",
   details:
-    "Boots a virtual machine and prepares the container in it; its program runs after `kumite start`.\n" +
-    "Standard input, output and error of this command become those of the program.",
+    "Boots a VM and prepares the container in it; its program runs after `kumite start`.\n" +
+    "The program gets the standard input, output and error of this command.",
   arguments: [newId],
   flags: creationFlags,
 } as const satisfies CommandSpec;
@@ -99,7 +99,7 @@ export const startCommand = {
 export const runCommand = {
   name: "run",
   summary: "create a container and run its program",
-  details: "Without --detach it ends with the program's exit status (128 + n for signal n) and deletes the container.",
+  details: "Without --detach, exits with the program's exit status (128 + n for signal n) and deletes the container.",
   arguments: [newId],
   flags: [
     ...creationFlags,
@@ -111,44 +111,50 @@ export const runCommand = {
 
 export const execCommand = {
   name: "exec",
-  summary: "run a further process in a container",
+  summary: "run another process in a container",
   details:
-    "Everything after ID is the command and its arguments. Without --detach it ends with the exit status of the process.",
+    "Everything after ID is the command and its arguments. Without --detach, exits with the process's exit status.",
   arguments: [containerId],
   trailingCommand: true,
   flags: [
-    { name: "process", short: "p", kind: "text", value: "FILE", help: "JSON of the process, instead of a command" },
+    {
+      name: "process",
+      short: "p",
+      kind: "text",
+      value: "FILE",
+      help: "file with the process as JSON (as in config.json), instead of a command",
+    },
     detachFlag,
     { name: "tty", short: "t", kind: "switch", help: "give the process a terminal" },
-    { name: "user", short: "u", kind: "text", value: "UID[:GID]", help: "user of the process, in numbers" },
+    { name: "user", short: "u", kind: "text", value: "UID[:GID]", help: "user and group of the process, as numbers" },
     {
       name: "additional-gids",
       short: "g",
       kind: "list",
       value: "GID",
-      help: "further group of the process; may be repeated",
+      help: "additional group of the process; may be repeated",
     },
     { name: "env", short: "e", kind: "list", value: "NAME=VALUE", help: "environment variable; may be repeated" },
     { name: "cwd", kind: "text", value: "PATH", help: "working directory in the container" },
     consoleSocketFlag,
     pidFileFlag,
     { name: "cap", short: "c", kind: "list", value: "CAPABILITY", help: "add a capability; may be repeated" },
-    { name: "no-new-privs", kind: "switch", help: "the process can gain no privileges" },
+    { name: "no-new-privs", kind: "switch", help: "the process cannot gain privileges (no_new_privs)" },
     preserveFdsFlag,
     {
       name: "ignore-paused",
       kind: "switch",
-      help: "run it in a paused container too",
+      help: "run the process also in a paused container",
       refused: {
-        because: "in a paused container every process stands still, a new one too",
-        hint: "`kumite resume` the container first",
+        because: "in a paused container new processes are frozen as well",
+        hint: "resume the container with `kumite resume` first",
       },
     },
     {
       name: "cgroup",
       kind: "text",
       value: "PATH",
-      help: "cgroup below the container's to run the process in, which has made it",
+      help: "cgroup to run the process in: an existing one below the container's",
     },
     { name: "process-label", kind: "text", value: "LABEL", help: "SELinux label of the process" },
     { name: "apparmor", kind: "text", value: "PROFILE", help: "AppArmor profile of the process" },
@@ -169,21 +175,26 @@ export const deleteCommand = {
   summary: "delete containers that have stopped",
   arguments: [{ ...containerId, repeated: true }],
   flags: [
-    { name: "force", short: "f", kind: "switch", help: "kill what still runs; an unknown container is no error" },
-    { name: "regex", kind: "switch", help: "ID is a regular expression, for every container with a match in its id" },
+    {
+      name: "force",
+      short: "f",
+      kind: "switch",
+      help: "kill the container first if it is running; an unknown id is no error",
+    },
+    { name: "regex", kind: "switch", help: "ID is a regular expression; delete every container whose id matches" },
   ],
 } as const satisfies CommandSpec;
 
 export const pauseCommand = {
   name: "pause",
-  summary: "stop all processes of a container where they are",
+  summary: "suspend all processes of a container",
   arguments: [containerId],
   flags: [],
 } as const satisfies CommandSpec;
 
 export const resumeCommand = {
   name: "resume",
-  summary: "let a paused container go on",
+  summary: "resume all processes of a paused container",
   arguments: [containerId],
   flags: [],
 } as const satisfies CommandSpec;
@@ -192,8 +203,8 @@ export const updateCommand = {
   name: "update",
   summary: "change the limits of a container",
   details:
-    "What is not named stays, and when one limit is refused none is changed.\n" +
-    "Limits are kept inside the virtual machine, whose size follows them.",
+    "Limits that are not given keep their value; if one is refused, none is changed.\n" +
+    "They are applied inside the VM, and the VM is resized to match.",
   arguments: [containerId],
   flags: resourceFlags,
 } as const satisfies CommandSpec;

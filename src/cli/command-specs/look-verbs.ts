@@ -29,8 +29,8 @@ export const psCommand = {
   name: "ps",
   summary: "show the processes of a container",
   details:
-    "The table has the processes as the virtual machine numbers them; after ID it takes -ef (default), aux and\n" +
-    "-o LIST of ps(1) in their usual forms. As JSON: the pids of this host that stand for processes of the container.",
+    "The table shows pids of the VM. After ID it accepts the ps(1) arguments -ef (the default), aux and -o LIST.\n" +
+    "JSON shows the pids of the host processes that stand for the container's.",
   arguments: [containerId],
   trailingCommand: true,
   trailingName: "PS-ARGUMENT...",
@@ -39,8 +39,8 @@ export const psCommand = {
 
 export const eventsCommand = {
   name: "events",
-  summary: "print what a container uses, and its lack of memory, as JSON",
-  details: "One line for each interval and for each time that something was killed for want of memory.",
+  summary: "print a container's resource statistics and out-of-memory events as JSON",
+  details: "One line for each interval, and one for each process that was killed for lack of memory.",
   arguments: [containerId],
   flags: [
     { name: "interval", kind: "text", value: "TIME", help: "time between statistics (default: 5s)" },
@@ -50,11 +50,11 @@ export const eventsCommand = {
 
 export const logsCommand = {
   name: "logs",
-  summary: "print what the guest and the shim of a container said last",
+  summary: "print the latest log lines of a container's guest and shim",
   details:
-    "Lines of the guest's console, of the agent in it and of the shim, by time: the last 256 KiB of the first two.\n" +
-    "Of a container that failed or was not created they are kept when it is deleted, until 16 others have failed, one\n" +
-    "with the same id has, or the host restarts. What its program writes goes to the container's own streams.",
+    "Lines of the guest's console, of the agent and of the shim, ordered by time; of the first two, the last 256 KiB.\n" +
+    "The logs of a container that failed or could not be created stay after it is deleted, until 16 others or one\n" +
+    "with the same id have failed, or the host restarts. The container's own output is not included.",
   arguments: [containerId],
   flags: [
     {
@@ -62,19 +62,19 @@ export const logsCommand = {
       kind: "text",
       value: "SOURCE",
       choices: ["console", "agent", "shim"],
-      help: "console, agent or shim: lines of this source only",
+      help: "print only lines of this source: console, agent or shim",
     },
-    { name: "tail", short: "n", kind: "integer", value: "N", help: "the last N lines only" },
-    { name: "json", kind: "switch", help: "one JSON object per line, with time, source and text" },
+    { name: "tail", short: "n", kind: "integer", value: "N", help: "print only the last N lines" },
+    { name: "json", kind: "switch", help: "print each line as a JSON object with time, source and text" },
   ],
 } as const satisfies CommandSpec;
 
 export const sizingCommand = {
   name: "sizing",
-  summary: "show how large a virtual machine is, and why",
+  summary: "show the size of a VM and how it was computed",
   details:
-    "Of a container that runs, or with --bundle of one that could: the formula with its numbers, from the configuration\n" +
-    "and from the limits of all containers in the machine.",
+    "Of a running container, or with --bundle of one that would be created from it: the formula with its numbers, from\n" +
+    "the configuration and the limits of all containers in the VM.",
   arguments: [{ name: "ID", optional: true }],
   flags: [
     {
@@ -82,7 +82,7 @@ export const sizingCommand = {
       short: "b",
       kind: "text",
       value: "DIR",
-      help: "directory with config.json, instead of a container",
+      help: "directory with config.json, instead of a container id",
     },
     { name: "explain", kind: "switch", ignored: "the formula is always shown", help: "show the formula" },
     { name: "json", kind: "switch", help: "print JSON" },
@@ -91,14 +91,19 @@ export const sizingCommand = {
 
 export const debugCommand = {
   name: "debug",
-  summary: "look into the guest of a container: its console, or a shell beside its containers",
+  summary: "open the guest's console, or a shell in the guest",
   details:
-    "console: the last lines of the guest's console, then what it prints; what is typed goes into it. Ctrl-] ends it.\n" +
-    "shell: runs a static program of the host in the guest, outside of any container, with all rights there. It needs\n" +
+    "console: shows the last lines of the guest's console, then connects to it. Ctrl-] disconnects.\n" +
+    "shell: runs a statically linked program of the host in the guest, as root and outside of any container. Needs\n" +
     "debug_console_enabled = true in [agent.kata] when the container is created.",
   arguments: [{ name: "ACTION", choices: ["console", "shell"] }, containerId],
   flags: [
-    { name: "program", kind: "text", value: "FILE", help: "with shell: what is run (default: /bin/busybox, as sh)" },
-    { name: "raw", kind: "switch", help: "with console: show control characters, too" },
+    {
+      name: "program",
+      kind: "text",
+      value: "FILE",
+      help: "with shell: the program to run (default: /bin/busybox, as sh)",
+    },
+    { name: "raw", kind: "switch", help: "with console: do not remove control characters" },
   ],
 } as const satisfies CommandSpec;

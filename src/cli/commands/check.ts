@@ -40,7 +40,7 @@ async function look(context: VerbContext): Promise<Finding[]> {
   }
   if (config.hypervisor !== "qemu") {
     const remedy = 'set hypervisor = "qemu" in [runtime]';
-    return [...findings, missing("hypervisor", `there is no driver for ${config.hypervisor} yet`, remedy)];
+    return [...findings, missing("hypervisor", `the hypervisor ${config.hypervisor} is not supported yet`, remedy)];
   }
   const machine = [await checkQemu(os, config), await checkGuest(os, config)];
   if (hypervisor.sharing.fileSystem === "virtio-fs") machine.push(await checkVirtioFs(os, config));

@@ -54,7 +54,7 @@ async function runShell(context: VerbContext, id: string, { name, bytes }: Shell
   if (answer !== "OK") {
     throw new KumiteError(
       "agent/failed",
-      `the guest of ${id} runs no debug shell: ${oneLine(answer ?? "it hung up")}`,
+      `container ${id}: the guest did not start a debug shell: ${oneLine(answer ?? "it hung up")}`,
       {
         hint: `\`kumite logs ${id}\` may say more`,
       },
@@ -75,7 +75,7 @@ async function connect(context: VerbContext, id: string, port: number | undefine
   } catch (error) {
     stream.close();
     if (port === undefined || !isKumiteError(error, "shim/unreachable")) throw error;
-    throw new KumiteError("oci/unsupported", `container ${id}: there is no debug shell`, {
+    throw new KumiteError("oci/unsupported", `container ${id}: its guest has no debug shell`, {
       hint: "create the container with `kumite --set agent.kata.debug_console_enabled=true`, or set it in the configuration",
       cause: error,
     });
@@ -85,11 +85,11 @@ async function connect(context: VerbContext, id: string, port: number | undefine
 async function readProgram({ os }: VerbContext, path: string): Promise<Uint8Array> {
   const hint = "install the package busybox-static, or name another static program with --program";
   if ((await os.files.status(path))?.kind !== "file") {
-    throw new KumiteError("usage/invalid", `there is no program ${path} to be run in the guest`, { hint });
+    throw new KumiteError("usage/invalid", `there is no program ${path} to run in the guest`, { hint });
   }
   const bytes = await os.files.readBytes(path, 32 * 1024 * 1024);
   // e_type and program headers: one that names an interpreter needs files that the guest has not.
-  if (!isStatic(bytes)) throw new KumiteError("usage/invalid", `${path} is no static program`, { hint });
+  if (!isStatic(bytes)) throw new KumiteError("usage/invalid", `${path} is not a statically linked program`, { hint });
   return bytes;
 }
 

@@ -36,7 +36,10 @@ function expression(pattern: string): RegExp {
   try {
     return new RegExp(pattern);
   } catch (error) {
-    throw new KumiteError("usage/invalid", `--regex: "${pattern}" is no regular expression: ${messageOf(error)}`);
+    throw new KumiteError(
+      "usage/invalid",
+      `--regex: "${pattern}" is not a valid regular expression: ${messageOf(error)}`,
+    );
   }
 }
 

@@ -63,9 +63,9 @@ async function init(context: VerbContext, config: Config, json: boolean): Promis
   }
   const why = whyNoTemplate(os, config);
   if (why !== undefined) {
-    throw new KumiteError("config/invalid", `no template can be made: ${why}`, {
+    throw new KumiteError("config/invalid", `the configuration allows no template: ${why}`, {
       phase: "factory.init",
-      hint: "change that in the configuration, or remove enable_template from [factory]",
+      hint: "change that key, or remove enable_template from [factory]",
     });
   }
   const shape = await usualShape(os);
@@ -161,9 +161,9 @@ async function startCache(
   );
   boot.close();
   if (ready === undefined) {
-    throw new KumiteError("system/failed", "the server of the cache ended without a word", {
+    throw new KumiteError("system/failed", "the VM cache server exited without reporting an error", {
       phase: "factory.init",
-      hint: `see ${cacheLog}`,
+      hint: `see its log, ${cacheLog}`,
     });
   }
   const { cacheNumber: wanted, cacheEndpoint: endpoint } = config.factory;

@@ -12,8 +12,8 @@ import type { Invocation } from "../parse.ts";
 export async function sizing(context: VerbContext, { args, flags }: Invocation<"sizing">): Promise<number> {
   const [id] = args;
   if ((id === undefined) === (flags.bundle === undefined)) {
-    throw new KumiteError("usage/invalid", "sizing takes the id of a container, or a bundle with --bundle", {
-      hint: "`kumite sizing web`, or `kumite sizing --bundle DIR`",
+    throw new KumiteError("usage/invalid", "sizing needs either the id of a container or --bundle", {
+      hint: "run `kumite sizing ID` or `kumite sizing --bundle DIR`",
     });
   }
   const report = id === undefined ? await ofBundle(context, flags.bundle ?? ".") : await ofContainer(context, id);

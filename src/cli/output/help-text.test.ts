@@ -29,6 +29,6 @@ describe("the help text", () => {
       for (const line of text.split("\n")) assert.ok(line.length <= 120, line);
     }
     const [, first = "", second = ""] = /(--ignore-paused.*)\n(.*)/.exec(verbHelp("exec")) ?? [];
-    assert.equal(second.search(/\S/), first.indexOf("run it in") + 6, second);
+    assert.equal(second.search(/\S/), first.indexOf("run the process") + 6, second);
   });
 });

@@ -9,7 +9,7 @@ const lineWidth = 100;
 export function generalHelp(): string {
   const verbs = Object.values(commands).map(({ name, summary }) => [name, summary] as const);
   return [
-    "kumite runs every container in a small virtual machine of its own.",
+    "kumite runs every container in its own small virtual machine (VM).",
     "",
     "Usage: kumite [global flags] VERB [flags] [arguments]",
     "",
@@ -19,7 +19,7 @@ export function generalHelp(): string {
     "Global flags:",
     columns(globalFlags.map(flagRow)),
     "",
-    "`kumite VERB --help` tells more of a verb.",
+    "`kumite VERB --help` describes a verb.",
     "",
   ].join("\n");
 }

@@ -28,7 +28,7 @@ export function startTimeline(context: VerbContext, id: string, flags: TimelineF
   const { timeline: asText, "timeline-file": file } = flags;
   if (file !== undefined && !/\.(svg|html)$/.test(file)) {
     throw new KumiteError("usage/invalid", `--timeline-file ${file}: the name must end in .svg or .html`, {
-      hint: "without a file, --timeline prints the time-line",
+      hint: "use --timeline to print the time-line without a file",
     });
   }
   return asText || file !== undefined ? measured(context, id, asText, file) : nothing;

@@ -29,7 +29,7 @@ async function main(): Promise<number> {
     answer = { made: true };
   } catch (error) {
     answer = { made: false, error: chainOf(error) };
-    log.error(`no template was made: ${answer.error}`);
+    log.error(`the template could not be made: ${answer.error}`);
   }
   // Nobody may be waiting.
   await stream.write(encodeUtf8(`${JSON.stringify(answer)}\n`)).catch(() => {});

@@ -42,7 +42,9 @@ export async function startBuilder(os: Os, request: BuildRequest): Promise<Runni
     stream.close();
     const answer: BuildAnswer = parseAnswer(line) ?? { made: false, error: "its builder ended without a word" };
     if (!answer.made)
-      throw new KumiteError("system/failed", `no template was made: ${answer.error}`, { phase: "template.build" });
+      throw new KumiteError("system/failed", `the template could not be made: ${answer.error}`, {
+        phase: "template.build",
+      });
   };
   const made = answered();
   // Who does not wait is not told.

@@ -62,7 +62,7 @@ export async function startCachedShim(os: Os, request: CachedShimRequest): Promi
     const said = line === undefined ? undefined : parseJson(line);
     if (isCachedShim(said)) return said;
     const why = isRecord(said) && isRecord(said.error) ? String(said.error.message) : `see ${places.log}`;
-    throw new KumiteError("hypervisor/start-failed", `a machine of the cache did not come up: ${why}`);
+    throw new KumiteError("hypervisor/start-failed", `a VM for the cache did not start: ${why}`);
   });
   return {
     ready,

@@ -67,7 +67,7 @@ class CacheServer {
     const config = await this.#config();
     const { cacheNumber, cacheEndpoint } = config.factory;
     if (cacheNumber === 0) {
-      throw new KumiteError("config/invalid", "vm_cache_number is 0: there is no cache to serve", {
+      throw new KumiteError("config/invalid", "vm_cache_number is 0, so there is no VM cache to serve", {
         phase: "factory.init",
       });
     }

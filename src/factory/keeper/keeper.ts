@@ -131,5 +131,7 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 function broken(how: string): KumiteError {
-  return new KumiteError("system/failed", `the process that keeps the template ${how}`, { phase: "template.build" });
+  return new KumiteError("system/failed", `the process that holds the template's memory ${how}`, {
+    phase: "template.build",
+  });
 }

@@ -53,7 +53,7 @@ function write(directory: string, key: string, file: string, value: string): boo
     if (!isSystemError(error)) throw error;
     if (error.errno === "ENOENT") return false;
     throw new KumiteError("cgroup/failed", `${key}: setting ${file} to ${JSON.stringify(value)}: ${error.message}`, {
-      ...(error.errno === "ENODEV" && { hint: "devices are those of the virtual machine, by its own numbers" }),
+      ...(error.errno === "ENODEV" && { hint: "device numbers are those of the VM, not of the host" }),
       data: { key, file, value },
       cause: error,
     });

@@ -131,7 +131,7 @@ function isUsed(directory: string): boolean {
 
 function inUse(path: string): KumiteError {
   return new KumiteError("cgroup/failed", `cgroup ${path} is in use`, {
-    hint: "give the container a cgroupsPath of its own",
+    hint: "give each container its own cgroupsPath",
     data: { path },
   });
 }

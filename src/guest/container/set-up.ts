@@ -119,6 +119,6 @@ function writeMaps({ pid }: BornProcess, user: UserNamespacePlan | undefined): v
 async function deathOf(process: BornProcess): Promise<KumiteError> {
   const code = exitCode(await process.exited);
   return new KumiteError("agent/failed", `the process ended with status ${code} while it was being set up`, {
-    hint: "a limit on memory or processes that is too small for the set-up does this",
+    hint: "a memory or pids limit that is too small for the set-up causes this",
   });
 }

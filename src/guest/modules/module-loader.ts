@@ -103,7 +103,7 @@ function kernelName(name: string): string {
 function requireLoaded(name: string): void {
   if (!name.includes("/") && name !== "" && statIfExists(`/sys/module/${name}`) !== undefined) return;
   throw new KumiteError("agent/failed", `the guest has no kernel module ${JSON.stringify(name)}`, {
-    hint: "correct kernel_modules in [agent.kata], or boot a guest that has the module",
+    hint: "correct kernel_modules in [agent.kata], or use a guest image that has the module",
   });
 }
 

@@ -109,8 +109,8 @@ function columnOf(wanted: string): Column {
   const name = equals < 0 ? wanted : wanted.slice(0, equals);
   const column = columns.get(name);
   if (column === undefined) {
-    throw new KumiteError("usage/invalid", `ps: there is no column ${JSON.stringify(name)}`, {
-      hint: `there are ${[...columns.keys()].join(", ")}`,
+    throw new KumiteError("usage/invalid", `ps: unknown column ${JSON.stringify(name)}`, {
+      hint: `known columns: ${[...columns.keys()].join(", ")}`,
     });
   }
   return equals < 0 ? column : { ...column, title: wanted.slice(equals + 1) };
@@ -118,6 +118,6 @@ function columnOf(wanted: string): Column {
 
 function refused(word: string): KumiteError {
   return new KumiteError("usage/invalid", `ps: argument ${JSON.stringify(word)} is not supported`, {
-    hint: "the virtual machine has no ps program: -ef, aux and -o LIST in their usual forms are understood",
+    hint: "-ef, aux and -o LIST are supported; to use the container's own ps, run it with `kumite exec`",
   });
 }

@@ -84,7 +84,7 @@ describe("ps", () => {
     for (const word of ["-L", "--forest", "-p", "e", "f", "-", "--sort=pid"]) {
       assert.throws(() => table(word), refused(new RegExp(`"${word}" is not supported`)), word);
     }
-    assert.throws(() => table("-o", "pid,secret"), refused(/no column "secret"/));
+    assert.throws(() => table("-o", "pid,secret"), refused(/unknown column "secret"/));
     assert.throws(() => table("-o"), refused(/-o needs a list of columns/));
     assert.throws(() => table("--format"), refused(/--format needs a list/));
   });

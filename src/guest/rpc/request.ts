@@ -10,8 +10,8 @@ const idPattern = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}$/;
 /** @throws KumiteError `container/bad-id` */
 export function checkId(id: string, kind: "container" | "exec"): string {
   if (idPattern.test(id)) return id;
-  throw new KumiteError("container/bad-id", `${JSON.stringify(id.slice(0, 140))} is no ${kind} id`, {
-    hint: "an id has 1 to 128 characters of A-Z a-z 0-9 _ . + - and begins with a letter or digit",
+  throw new KumiteError("container/bad-id", `${JSON.stringify(id.slice(0, 140))} is not a valid ${kind} id`, {
+    hint: "use 1 to 128 of the characters A-Z a-z 0-9 _ . + - and begin with a letter or digit",
   });
 }
 

@@ -112,9 +112,13 @@ function mountDisk(request: StorageRequest, options: MountOptions, context: Stor
     return { mount: mountFileSystem(fstype, source, parameters, options.attributes.set), directory: true };
   } catch (error) {
     if (!isSystemError(error, "ENODEV")) throw error;
-    throw new KumiteError("storage/failed", `the guest's kernel has no file system ${fstype} for the disk ${source}`, {
-      hint: "containers that join a machine get what it started with: `initrd` in the configuration may name initrd-full.img",
-    });
+    throw new KumiteError(
+      "storage/failed",
+      `the guest's kernel does not support the file system ${fstype} of disk ${source}`,
+      {
+        hint: "set initrd to initrd-full.img in the configuration, and create the sandbox again",
+      },
+    );
   }
 }
 

@@ -28,7 +28,7 @@ export function reserveHugePages(parameters: readonly FsParameter[]): () => void
   if (got >= wanted) return giveBack;
   writeKernelFile(file, String(before));
   throw new KumiteError("storage/failed", `the guest has ${got} of ${wanted} huge pages of ${pageBytes} bytes`, {
-    hint: "give the machine more memory (default_memory), or the container a smaller limit of huge pages",
+    hint: "raise default_memory, or lower the container's huge page limit",
   });
 }
 

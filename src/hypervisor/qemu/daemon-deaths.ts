@@ -28,7 +28,7 @@ export async function explainDaemons(error: unknown, daemons: readonly Program[]
   if (cause === undefined) return error;
   return new KumiteError("hypervisor/start-failed", "the file-sharing daemon did not start", {
     phase: "hypervisor.start",
-    hint: "see `kumite check`; virtio_fs_daemon in [hypervisor.qemu] names another",
+    hint: "see `kumite check`; another daemon can be set as virtio_fs_daemon in [hypervisor.qemu]",
     cause,
   });
 }

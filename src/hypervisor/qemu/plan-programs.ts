@@ -106,9 +106,9 @@ async function requireUser(
   const user = await userOfQemu(os, options, spec, files, accelerator);
   if (user.kind === "own") return user;
   if (options.rootless === true) {
-    throw new KumiteError("hypervisor/unsupported", `qemu cannot run as a user of its own: ${user.reason}`, {
+    throw new KumiteError("hypervisor/unsupported", `qemu cannot run as an unprivileged user: ${user.reason}`, {
       phase: "hypervisor.start",
-      hint: "change that, or set rootless = false in [hypervisor.qemu]",
+      hint: "fix this, or set rootless = false in [hypervisor.qemu]",
     });
   }
   context.log("info", "qemu runs as root", { reason: user.reason });

@@ -363,7 +363,7 @@ export class QemuVm implements RunningVm {
   async #gone(): Promise<never> {
     const exit = await this.exited;
     const how = exit.reason === "died" ? `${exit.process} ${exit.detail}` : exit.reason;
-    throw new KumiteError("hypervisor/exited", `sandbox ${this.#parts.id}: the machine is gone: ${how}`);
+    throw new KumiteError("hypervisor/exited", `sandbox ${this.#parts.id}: the VM has ended: ${how}`);
   }
 
   async #soon<T>(promise: Promise<T>): Promise<T | undefined> {

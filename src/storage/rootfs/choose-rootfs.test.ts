@@ -93,7 +93,7 @@ describe("the way to a root file system", () => {
     );
     assert.match(
       await complaint(bundle(tree, "directory", "image"), { disks: false }),
-      /this machine can have no further disk/,
+      /this VM cannot have another disk/,
     );
   });
 
@@ -114,7 +114,7 @@ describe("the way to a root file system", () => {
     const empty = path.join(place, "empty");
     await writeFile(empty, Buffer.alloc(1024 * 1024));
     assert.equal(await complaint(bundle(empty, "file")), "B/config.json: root.path: B/empty has no file system");
-    assert.match(await complaint(bundle(image, "file"), { disks: false }), /this machine can have no further disk/);
+    assert.match(await complaint(bundle(image, "file"), { disks: false }), /this VM cannot have another disk/);
     assert.match(await complaint(bundle(image, "file", "shared")), /root.path is no directory/);
   });
 

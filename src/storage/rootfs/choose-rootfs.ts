@@ -97,7 +97,7 @@ async function chooseDisk(
   return just({ kind: "layers", lower: { kind: "disk", disk }, upper: { kind: "disk" } });
 }
 
-const noDisks = "this machine can have no further disk";
+const noDisks = "this VM cannot have another disk";
 
 function just(plan: RootfsPlan): RootfsChoice {
   return { plan, notes: [] };
@@ -138,11 +138,15 @@ function requireDisks(bundle: Bundle, { disks }: RootfsChoices): void {
 }
 
 function cannot({ configFile }: Bundle, why: string): KumiteError {
-  return new KumiteError("oci/unsupported", `${configFile}: the root file system cannot be had this way: ${why}`, {
-    phase: "storage.plan",
-    hint: `leave the annotation ${rootfsAnnotation} out to get the way that the configuration chooses`,
-    data: { file: configFile },
-  });
+  return new KumiteError(
+    "oci/unsupported",
+    `${configFile}: the requested kind of root file system is not possible: ${why}`,
+    {
+      phase: "storage.plan",
+      hint: `remove the annotation ${rootfsAnnotation} to use the kind that the configuration chooses`,
+      data: { file: configFile },
+    },
+  );
 }
 
 /** Two kernels with one file system destroy it. */
@@ -155,7 +159,7 @@ async function refuseMounted(os: Os, bundle: Bundle): Promise<void> {
     if (source !== rootfs && (await os.files.status(source))?.deviceNumber !== status.deviceNumber) continue;
     throw new KumiteError("storage/failed", `${configFile}: root.path: ${rootfs} is mounted on ${target}`, {
       phase: "storage.plan",
-      hint: "unmount it first: a file system belongs to one kernel at a time",
+      hint: "unmount it first: only one kernel may use a file system at a time",
       data: { file: configFile, path: rootfs, target },
     });
   }

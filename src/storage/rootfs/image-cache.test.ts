@@ -114,6 +114,6 @@ describe("an image of a root file system", () => {
   it("is not made where others could change it", async () => {
     await mkdir(cache.directory);
     await chmod(cache.directory, 0o777);
-    await assert.rejects(image(await tree("one")), /is not a directory of root's alone/);
+    await assert.rejects(image(await tree("one")), /is not a directory that only root can change/);
   });
 });

@@ -60,9 +60,9 @@ export async function imageOf(
     await removeImage(os, cache, key);
     key = now;
   }
-  throw new KumiteError("storage/failed", `${directory} is being changed: an image of it would hold neither state`, {
+  throw new KumiteError("storage/failed", `${directory} is being changed, so no consistent image of it can be made`, {
     phase: "storage.image",
-    hint: "create the container when its root file system is complete",
+    hint: "create the container when its root file system no longer changes",
     data: { directory },
   });
 }
@@ -73,10 +73,10 @@ async function ensurePrivate(os: Os, directory: string): Promise<void> {
   if (status?.kind === "directory" && status.uid === 0 && (status.mode & 0o077) === 0) return;
   throw new KumiteError(
     "storage/failed",
-    `${directory} is not a directory of root's alone: guests boot from what is in it`,
+    `${directory} is not a directory that only root can change, and VMs boot from the files in it`,
     {
       phase: "storage.image",
-      hint: "remove it, or give it mode 0700 and owner root when you know what is in it",
+      hint: "remove it, or change it to owner root and mode 0700 if you trust its content",
       data: { directory },
     },
   );

@@ -171,9 +171,9 @@ async function releaseFromHost(os: Os, { hostMount, path }: DiskSource): Promise
     await os.mounts.mount({ target: hostMount, flags: ["remount", "ro", ...flags] });
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    throw new KumiteError("storage/failed", `${path} cannot be taken from the host, which has it on ${hostMount}`, {
+    throw new KumiteError("storage/failed", `${path} is in use by the host, which has it mounted on ${hostMount}`, {
       phase: "storage.disk",
-      hint: "end what writes there: two kernels must not write to one file system",
+      hint: "stop the processes that write there: two kernels must not write to one file system",
       data: { path, hostMount },
       cause: error,
     });

@@ -12,7 +12,7 @@ export interface Expectation {
 type Reasons = Readonly<Record<string, readonly string[]>>;
 
 const failing: Reasons = {
-  "a virtual machine takes no descriptors of the host": [
+  "file descriptors of the host cannot be passed into a VM": [
     "test_preserve_fds/preserve-fds-some",
     "test_start/listen_pid_env",
   ],
