@@ -3,7 +3,7 @@
  * imported by `import()` becomes a part of its own, which the engine reads when that is reached.
  */
 import { basename, resolve } from "node:path";
-import { build } from "esbuild";
+import { build, type Metafile } from "esbuild";
 
 export interface EngineModule {
   /** The program name (basename of argv[0]) that selects it. */
@@ -25,6 +25,10 @@ export interface BundledPart {
   /** The module's name, or the file name by which another part imports this one. */
   readonly name: string;
   readonly text: Uint8Array;
+  /** Name of the module whose part it is. */
+  readonly module: string;
+  /** Read with the entry's part, being imported by it, or by what it imports, other than by `import()`. */
+  readonly withEntry: boolean;
 }
 
 /**
@@ -48,6 +52,7 @@ export async function bundle(module: EngineModule, define: Readonly<Record<strin
     // Parts of all modules are in one table.
     chunkNames: `${module.name}-[name]-[hash]`,
     write: false,
+    metafile: true,
     format: "esm",
     platform: "neutral",
     mainFields: ["module", "main"],
@@ -63,8 +68,22 @@ export async function bundle(module: EngineModule, define: Readonly<Record<strin
     define: { ...define },
     logLevel: "silent",
   });
-  const parts = result.outputFiles.map(({ path, contents }) => ({ name: basename(path), text: contents }));
+  const withEntry = importedBy(`out/${module.name}.js`, result.metafile.outputs);
+  const parts = result.outputFiles.map(({ path, contents }) => {
+    const name = basename(path);
+    return { name, text: contents, module: module.name, withEntry: withEntry.has(`out/${name}`) };
+  });
   const own = parts.find(({ name }) => name === `${module.name}.js`);
   if (own === undefined) throw new Error(`bundling ${module.name} gave nothing`);
   return [{ ...own, name: module.name }, ...parts.filter((part) => part !== own)];
+}
+
+/** The part itself, and what is read with it. */
+function importedBy(part: string, outputs: Metafile["outputs"], found = new Set<string>()): ReadonlySet<string> {
+  if (found.has(part)) return found;
+  found.add(part);
+  for (const { path, kind } of outputs[part]?.imports ?? []) {
+    if (kind === "import-statement" && outputs[path] !== undefined) importedBy(path, outputs, found);
+  }
+  return found;
 }

@@ -7,8 +7,9 @@ import { copyFile, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type BundledPart, bundle, type EngineModule } from "./bundle.ts";
 import { cached, contentKey } from "./cache.ts";
+import { featuresOf } from "./features.ts";
 import { ensureCompiler, ensureHost, type Host } from "./host.ts";
-import { checkSameAddresses, imageAddress, makeImage } from "./image.ts";
+import { checkSameAddresses, type ImagePiece, imageAddress, imagePieces, makeImage } from "./image.ts";
 import { ensureQuickjs, type Quickjs } from "./quickjs.ts";
 import { run } from "./run.ts";
 
@@ -25,7 +26,6 @@ const moduleAddress = 0x0800_0000;
 const linkFlags: readonly string[] = [
   "-static",
   `-Wl,--section-start=.modules=${hex(moduleAddress)}`,
-  `-Wl,--section-start=.image=${hex(imageAddress)}`,
   "-Wl,--gc-sections",
   "-Wl,-z,noexecstack",
   "-Wl,--build-id=none",
@@ -41,11 +41,18 @@ export async function buildExecutable(request: ExecutableRequest): Promise<void>
   const compiler = await ensureCompiler(quickjs);
   const fromImage = request.modules.filter((module) => module.startsFromImage).map(({ name }) => name);
   const texts = bundles.flatMap(({ name, text }) => [name, text]);
-  const key = contentKey(host.key, compiler, linkFlags.join(" "), JSON.stringify(fromImage), ...texts);
+  const key = contentKey(host.key, compiler, ...(await recipe()), JSON.stringify(fromImage), ...texts);
   const directory = await cached("engine-executable", key, (target) =>
     make(target, bundles, { quickjs, host, compiler }, fromImage),
   );
   await place(join(directory, "executable"), request.output);
+}
+
+/** What decides how all of that becomes an executable. */
+function recipe(): Promise<Buffer[]> {
+  return Promise.all(
+    ["executable.ts", "features.ts", "image.ts"].map((file) => readFile(join(import.meta.dirname, file))),
+  );
 }
 
 interface Toolchain {
@@ -62,11 +69,12 @@ async function make(
 ): Promise<void> {
   await compile(target, bundles, tools);
   const names = bundles.map(({ name }) => name);
-  await link(target, tools, "executable", moduleTable(names, []));
+  await link(target, tools, "executable", moduleTable(bundles, []), []);
   if (fromImage[0] !== undefined && fromImage[0] === names[0]) {
     await rename(join(target, "executable"), join(target, "without-image"));
     await makeImage(target, "without-image");
-    await link(target, tools, "executable", moduleTable(names, fromImage, "image"));
+    const pieces = imagePieces(await readFile(join(target, "image")));
+    await link(target, tools, "executable", moduleTable(bundles, fromImage, pieces), pieces);
     await checkSameAddresses(target, "without-image", "executable");
   }
   await run("strip", ["-s", "executable"], { cwd: target });
@@ -81,12 +89,19 @@ async function compile(target: string, bundles: readonly BundledPart[], { compil
   }
 }
 
-async function link(target: string, { quickjs, host }: Toolchain, output: string, table: string): Promise<void> {
+async function link(
+  target: string,
+  { quickjs, host }: Toolchain,
+  output: string,
+  table: string,
+  image: readonly ImagePiece[],
+): Promise<void> {
   await writeFile(join(target, "modules.S"), table);
   await run("musl-gcc", ["-c", "modules.S", "-o", "modules.o"], { cwd: target });
   const libraries = [join(quickjs.libDir, "libquickjs.a"), "-lm"];
   const inputs = ["modules.o", ...host.objects, ...libraries];
-  await run("musl-gcc", [...linkFlags, "-o", output, ...inputs], { cwd: target });
+  const places = image.map((piece) => `-Wl,--section-start=${sectionOf(piece)}=${hex(imageAddress + piece.offset)}`);
+  await run("musl-gcc", [...linkFlags, ...places, "-o", output, ...inputs], { cwd: target });
 }
 
 /** A part that others import has a file's name already. */
@@ -94,32 +109,51 @@ function fileOf(name: string): string {
   return name.endsWith(".js") ? name : `${name}.js`;
 }
 
+function sectionOf({ offset }: ImagePiece): string {
+  return `.image.${offset}`;
+}
+
+/** Of the image, in assembler. */
+function imageSection(piece: ImagePiece): string[] {
+  if (piece.isZero) return [` .section ${sectionOf(piece)}, "awR", @nobits`, ` .zero ${piece.length}`];
+  return [` .section ${sectionOf(piece)}, "awR"`, ` .incbin "image", ${piece.offset}, ${piece.length}`];
+}
+
 /**
  * `engine_modules` of src/sys/native/engine.h, in assembler so that bytecode goes in without a detour through C text. An
- * image has the code of the first one.
+ * image, if there is one, has the code of the first one, and of what is read with it.
  */
-function moduleTable(names: readonly string[], fromImage: readonly string[], image?: string): string {
+function moduleTable(
+  bundles: readonly BundledPart[],
+  fromImage: readonly string[],
+  image: readonly ImagePiece[] = [],
+): string {
+  const imageSize = image.reduce((sum, { length }) => sum + length, 0);
   const pointer = process.arch === "x64" || process.arch === "arm64" ? ".quad" : ".long";
-  const code = names.map((name, i) => {
-    const bytes = i === 0 && image !== undefined ? "" : ` .incbin "${name}.bytecode"`;
+  const names = bundles.map(({ name }) => name);
+  const isInImage = ({ module, withEntry }: BundledPart) => imageSize > 0 && withEntry && module === names[0];
+  const code = bundles.map((part, i) => {
+    const bytes = isInImage(part) ? "" : ` .incbin "${part.name}.bytecode"`;
     return `.Lcode_${i}:${bytes}\n.Lend_${i}:\n .byte 0`;
   });
   const rows = names.map((name, i) => {
-    const starts = image !== undefined && fromImage.includes(name) ? 1 : 0;
+    const starts = imageSize > 0 && fromImage.includes(name) ? 1 : 0;
     return ` ${pointer} .Lname_${i}, .Lcode_${i}, .Lend_${i}, ${starts}`;
   });
+  const features = featuresOf(bundles.map(({ text }) => Buffer.from(text).toString()));
   return [
-    ...(image === undefined ? [] : [' .section .image, "awR"', ".Limage:", ` .incbin "${image}"`, ".Limage_end:"]),
+    ...image.flatMap(imageSection),
     ' .section .modules, "a"',
     ...code,
     ' .section .rodata.modules, "a"',
     ...names.map((name, i) => `.Lname_${i}: .asciz "${name}"`),
     " .balign 8",
-    " .global engine_modules, engine_module_count, engine_image_size",
+    " .global engine_modules, engine_module_count, engine_features, engine_image_size",
     "engine_modules:",
     ...rows,
     `engine_module_count: ${pointer} ${names.length}`,
-    `engine_image_size: ${pointer} ${image === undefined ? "0" : ".Limage_end - .Limage"}`,
+    `engine_features: ${pointer} ${[...features, 0].join(", ")}`,
+    `engine_image_size: ${pointer} ${imageSize}`,
     ' .section .note.GNU-stack, "", %progbits',
     "",
   ].join("\n");

@@ -14,6 +14,39 @@ import { run } from "./run.ts";
 /** As ENGINE_IMAGE_ADDRESS of src/sys/native/engine.h. */
 export const imageAddress = 0x1000_0000;
 
+/** A part of an image: as it is in the file `image`, or zeros, which the executable does not have on disk. */
+export interface ImagePiece {
+  readonly offset: number;
+  readonly length: number;
+  readonly isZero: boolean;
+}
+
+const pageSize = 4096;
+/** Each piece is a mapping of every process. */
+const fewestZeroPages = 8;
+
+/** An image is whole pages. Buffers that modules have made for later are zeros in it. */
+export function imagePieces(image: Buffer): ImagePiece[] {
+  const pieces: ImagePiece[] = [];
+  const add = (offset: number, end: number, isZero: boolean) => {
+    if (end > offset) pieces.push({ offset, length: end - offset, isZero });
+  };
+  const isZeroPage = (at: number) => at < image.length && !image.subarray(at, at + pageSize).some((byte) => byte !== 0);
+  let begin = 0;
+  for (let at = 0; at < image.length; ) {
+    let end = at;
+    while (isZeroPage(end)) end += pageSize;
+    if (end - at >= fewestZeroPages * pageSize) {
+      add(begin, at, false);
+      add(at, end, true);
+      begin = end;
+    }
+    at = end + pageSize;
+  }
+  add(begin, image.length, false);
+  return pieces;
+}
+
 /** Runs the executable `program` of the directory, whose image becomes the file `image` there. */
 export async function makeImage(directory: string, program: string): Promise<void> {
   // The name that asks for it (src/sys/native/main.c).

@@ -1,7 +1,12 @@
 /**
- * What is changed in the sources of QuickJS before they are compiled: objects of the image of the heap (src/sys/native/image.c)
- * are never freed, so nobody counts who refers to them. A count that goes up and down with each use writes to the object, and a
- * page that is written to is copied: in each clone of a machine, and in each process that the agent forks.
+ * What is changed in the sources of QuickJS before they are compiled.
+ *
+ * Objects of the image of the heap (src/sys/native/image.c) are never freed, so nobody counts who refers to them. A count that
+ * goes up and down with each use writes to the object, and a page that is written to is copied: in each clone of a machine, and
+ * in each process that the agent forks.
+ *
+ * Stack traces have lines and no columns, whose table was as large as half of the code. And all is compiled to be small but what
+ * runs most.
  *
  * Each change is a pattern with the number of its places; another version of the sources that differs there does not compile.
  */
@@ -23,6 +28,32 @@ static inline int JS_IsKept(const void *p)
 }
 
 void __JS_FreeValue(JSContext *ctx, JSValue v);`;
+
+/** Where most instructions are spent, of a verb and of the agent: compiled to be fast. */
+const hot: readonly string[] = [
+  ...["JS_CallInternal", "js_call_c_function", "js_closure2", "JS_CallConstructorInternal", "async_func_resume"],
+  ...["js_async_function_resume", "js_promise_resolve_function_call", "JS_ExecutePendingJob", "JS_NewObjectProtoClass"],
+  ...[
+    "JS_GetPropertyInternal",
+    "JS_SetPropertyInternal",
+    "JS_GetPropertyValue",
+    "JS_SetPropertyValue",
+    "JS_DefineProperty",
+  ],
+  ...["JS_DefinePropertyValue", "JS_CreateProperty", "add_property", "js_clone_shape", "JS_NewObjectFromShape"],
+  ...["JS_GetOwnPropertyNamesInternal", "JS_IteratorNext2", "js_array_iterator_next", "js_create_array"],
+  ...["expand_fast_array", "add_fast_array_element", "JS_ToStringInternal", "JS_ConcatString", "js_strict_eq2"],
+  ...["js_malloc", "js_mallocz", "js_alloc_string", "hash_string", "__JS_NewAtom", "JS_NewAtomStr", "__JS_AtomToValue"],
+  ...["JS_ReadString", "bc_get_leb128", "bc_idx_to_atom", "mark_children", "gc_decref", "gc_scan", "free_object"],
+];
+
+/** The beginning of a function's definition. */
+const madeFast = (name: string): Change => ({
+  file: "quickjs.c",
+  what: new RegExp(`^(?:\\w+[ *]+)+${name}\\([^;{}]*\\)\\n\\{`, "gm"),
+  by: '__attribute__((optimize("O2"))) $&',
+  places: 1,
+});
 
 export const changes: readonly Change[] = [
   { file: "quickjs.h", what: /void __JS_FreeValue\(JSContext \*ctx, JSValue v\);/g, by: declaration, places: 1 },
@@ -47,6 +78,32 @@ export const changes: readonly Change[] = [
     places: 1,
   },
   { file: "quickjs.c", what: /(?<=\n {4})p->ref_count\+\+;/g, by: "if (JS_IsKept(p)) return;\n    $&", places: 2 },
+  // The table of lines, first as it is made, then as it is read.
+  { file: "quickjs.c", what: /dbuf_put_leb128\(&s->pc2line, last_col_num\);/g, by: "", places: 1 },
+  { file: "quickjs.c", what: /diff_line == 0 && diff_col == 0/g, by: "diff_line == 0", places: 1 },
+  { file: "quickjs.c", what: /dbuf_put_sleb128\(&s->pc2line, diff_col\);/g, by: "", places: 1 },
+  {
+    file: "quickjs.c",
+    what: /ret = get_leb128\(&val, p, p_end\);\s+if \(ret < 0\)\s+goto fail;\s+p \+= ret;\s+col_num = val \+ 1;/g,
+    by: "col_num = 1;",
+    places: 2,
+  },
+  {
+    file: "quickjs.c",
+    what: /ret = get_sleb128\(&v, p, p_end\);\s+if \(ret < 0\)\s+goto fail;\s+p \+= ret;\s+new_col_num = col_num \+ v;/g,
+    by: "new_col_num = col_num;",
+    places: 1,
+  },
+  { file: "quickjs.c", what: /":%d:%d", line_num1, col_num1/g, by: '":%d", line_num1', places: 1 },
+  // Functions are as good as never freed: their tables lie close together.
+  {
+    file: "quickjs.c",
+    what: /b->debug\.pc2line_buf = js_mallocz\(/g,
+    by: "b->debug.pc2line_buf = JS_AllocateLines(",
+    places: 1,
+  },
+  { file: "quickjs.c", what: /js_free_rt\(rt, b->debug\.pc2line_buf\);/g, by: "", places: 1 },
+  ...hot.map(madeFast),
 ];
 
 /** @throws Error when the sources are not those that the changes are for */

@@ -11,9 +11,13 @@ import { progress, run } from "./run.ts";
 
 const source: SourcePackage = { release: "trixie", name: "quickjs", upstreamVersion: "2025.04.26" };
 const units: readonly string[] = ["quickjs", "dtoa", "libregexp", "libunicode", "cutils"];
-/** `-fwrapv`: the sources count on wrapping integers. Sections of their own let the linker drop what is not used. */
+/**
+ * `-fwrapv`: the sources count on wrapping integers. Sections of their own let the linker drop what is not used. Small, and
+ * the functions that take most of the time fast (quickjs-changes.ts); but small copies byte by byte, a step each when emulated.
+ */
 const flags: readonly string[] = [
-  "-O2",
+  "-Os",
+  ...(process.arch === "x64" ? ["-mstringop-strategy=libcall"] : []),
   "-fwrapv",
   "-ffunction-sections",
   "-fdata-sections",

@@ -75,11 +75,10 @@ function parseFacts(pid: number, stat: string, status: string, args: readonly st
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   /** By the number that proc(5) gives it. */
   const at = (number: number): number => Number(fields[number - 3] ?? 0);
-  const ids = (key: string): number[] =>
-    (new RegExp(`^${key}:\\s+(.+)$`, "m").exec(status)?.[1] ?? "").split(/\s+/).map(Number);
-  const [realUid = 0, uid = 0] = ids("Uid");
-  const [, gid = 0] = ids("Gid");
-  const [lockedKib = 0] = ids("VmLck");
+  const numbers = (of: RegExp): number[] => (of.exec(status)?.[1] ?? "").split(/\s+/).map(Number);
+  const [realUid = 0, uid = 0] = numbers(/^Uid:\s+(.+)$/m);
+  const [, gid = 0] = numbers(/^Gid:\s+(.+)$/m);
+  const [lockedKib = 0] = numbers(/^VmLck:\s+(.+)$/m);
   return {
     pid,
     parentPid: at(4),

@@ -10,13 +10,18 @@
 
 #include "engine.h"
 
-/* Before every block: its usable size. A block lies at 16n + 8, so that what is used of it is aligned to 16. */
+/*
+ * Before every block: its usable size. It lies at 8n + 4, so that what is used is aligned to 8, which is what the widest of
+ * QuickJS's types asks for. Most blocks are so small that a wider header, or sizes in steps of 16, would be an eighth of the heap.
+ */
 struct header {
-  size_t size;
+  uint32_t size;
 };
 
-#define ALIGNMENT 16
-#define SMALL_MAX 504
+#define ALIGNMENT 8
+#define SMALL_MAX 508
+/* Of a large block in what the C library gave for it, whose alignment it keeps. */
+#define LARGE_OFFSET 16
 /* Touched only as far as it is used. */
 #define REGION (256u << 10)
 /* What a fork allocates until it executes its program, roughly. */
@@ -50,14 +55,18 @@ static struct header *header_of(const void *block) {
   return (struct header *)(uintptr_t)((const char *)block - sizeof(struct header));
 }
 
-/* Usable sizes are 24, 40, 56, …: with the header, multiples of 16. */
+/* Usable sizes are 12, 20, 28, …: with the header, multiples of 8. */
 static size_t rounded_size(size_t size) {
-  return size <= 24 ? 24 : ((size + sizeof(struct header) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1)) - 8;
+  size_t whole = (size + sizeof(struct header) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+  return (whole <= 2 * ALIGNMENT ? 2 * ALIGNMENT : whole) - sizeof(struct header);
 }
 
 static bool is_of_image(const void *block) {
   return (uintptr_t)block - ENGINE_IMAGE_ADDRESS < (uintptr_t)image_end - ENGINE_IMAGE_ADDRESS;
 }
+
+/* Where a block can lie behind `at`, which is aligned. */
+static char *first_header(char *at) { return at + ALIGNMENT - sizeof(struct header); }
 
 static bool region_renew(void) {
   if (is_image)
@@ -71,7 +80,7 @@ static bool region_renew(void) {
   struct region *begin = (struct region *)(void *)region;
   begin->before = last_region;
   last_region = begin;
-  region_at = region + ALIGNMENT - sizeof(struct header);
+  region_at = first_header(region + sizeof *begin);
   region_end = region + REGION;
   return true;
 }
@@ -84,15 +93,40 @@ static void *region_take(size_t size) {
     return NULL;
   struct header *header = (struct header *)(void *)region_at;
   region_at += whole;
-  header->size = size;
+  header->size = (uint32_t)size;
   return header + 1;
+}
+
+static void image_keep(void *block) {
+  struct free_block *freed = block;
+  freed->next = image_free;
+  image_free = freed;
+}
+
+/* From what large blocks left, which are tables that grew: of a free one, the beginning. */
+static void *image_take(size_t size) {
+  struct free_block **link = &image_free;
+  while (*link != NULL && header_of(*link)->size < size)
+    link = &(*link)->next;
+  struct free_block *block = *link;
+  if (block == NULL)
+    return region_take(size);
+  *link = block->next;
+  size_t left = header_of(block)->size - size;
+  if (left >= rounded_size(0) + sizeof(struct header)) {
+    struct header *rest = (struct header *)(void *)((char *)block + size);
+    rest->size = (uint32_t)(left - sizeof(struct header));
+    header_of(block)->size = (uint32_t)size;
+    image_keep(rest + 1);
+  }
+  return block;
 }
 
 static void *small_allocate(size_t size) {
   struct free_block **list = &free_list[size / ALIGNMENT];
   struct free_block *block = *list;
   if (block == NULL)
-    return region_take(size);
+    return is_image ? image_take(size) : region_take(size);
   *list = block->next;
   return block;
 }
@@ -124,41 +158,27 @@ static bool spare_keep(void *block, size_t size) {
 static void *large_wrap(char *base, size_t size) {
   if (base == NULL)
     return NULL;
-  char *block = base + ALIGNMENT;
-  header_of(block)->size = size;
+  char *block = base + LARGE_OFFSET;
+  header_of(block)->size = (uint32_t)size;
   return block;
 }
 
+/* Sizes of blocks fit into their headers, whatever the limit. */
+#define SIZE_MAX_OF_BLOCK ((size_t)1 << 30)
+
 /* What is used may be a little more than what was asked for, and so than the limit. */
-static bool is_allowed(const JSMallocState *state, size_t more) {
-  return state->malloc_size <= state->malloc_limit && more <= state->malloc_limit - state->malloc_size;
-}
-
-/* One of the image that is free and not much too large. */
-static void *image_take(size_t size) {
-  for (struct free_block **link = &image_free; *link != NULL; link = &(*link)->next) {
-    struct free_block *block = *link;
-    if (header_of(block)->size < size || header_of(block)->size > 2 * size)
-      continue;
-    *link = block->next;
-    return block;
-  }
-  return NULL;
-}
-
-static void image_keep(void *block) {
-  struct free_block *freed = block;
-  freed->next = image_free;
-  image_free = freed;
+static bool is_allowed(const JSMallocState *state, size_t size, size_t before) {
+  if (size <= before)
+    return true;
+  size_t limit = state->malloc_limit, used = state->malloc_size;
+  return size <= SIZE_MAX_OF_BLOCK && used <= limit && size - before <= limit - used;
 }
 
 static void *large_allocate(size_t size) {
-  if (is_image) {
-    void *free_one = image_take(size);
-    return free_one != NULL ? free_one : region_take(rounded_size(size));
-  }
+  if (is_image)
+    return image_take(rounded_size(size));
   void *block = spare_take(size);
-  return block != NULL ? block : large_wrap(malloc(size + ALIGNMENT), size);
+  return block != NULL ? block : large_wrap(malloc(size + LARGE_OFFSET), size);
 }
 
 /* There is one runtime. */
@@ -186,7 +206,7 @@ static void count_out(JSMallocState *state, const void *block) {
 size_t allocator_in_use(void) { return bytes_in_use; }
 
 static void *allocate(JSMallocState *state, size_t size) {
-  if (!is_allowed(state, size))
+  if (!is_allowed(state, size, 0))
     return NULL;
   void *block = size <= SMALL_MAX ? small_allocate(rounded_size(size)) : large_allocate(size);
   if (block == NULL)
@@ -207,7 +227,7 @@ static void release(JSMallocState *state, void *block) {
     if (is_image)
       image_keep(block);
     else if (!spare_keep(block, size))
-      free((char *)block - ALIGNMENT);
+      free((char *)block - LARGE_OFFSET);
     return;
   }
   if (is_fork && !((char *)block >= region_end - REGION && (char *)block < region_end))
@@ -219,9 +239,9 @@ static void release(JSMallocState *state, void *block) {
 
 static void *large_reallocate(JSMallocState *state, void *block, size_t size) {
   size_t before = header_of(block)->size;
-  if (size > before && !is_allowed(state, size - before))
+  if (!is_allowed(state, size, before))
     return NULL;
-  void *moved = large_wrap(realloc((char *)block - ALIGNMENT, size + ALIGNMENT), size);
+  void *moved = large_wrap(realloc((char *)block - LARGE_OFFSET, size + LARGE_OFFSET), size);
   if (moved != NULL)
     state->malloc_size = state->malloc_size - before + size;
   return moved;
@@ -273,7 +293,7 @@ static char *rounded_up(char *at, size_t alignment) {
 
 void allocator_place(char *begin, char *end) {
   is_image = true;
-  region_at = rounded_up(begin, ALIGNMENT) + ALIGNMENT - sizeof(struct header);
+  region_at = first_header(rounded_up(begin, ALIGNMENT));
   region_end = image_end = end;
 }
 

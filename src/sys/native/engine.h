@@ -32,6 +32,9 @@ struct engine_module {
 };
 extern const struct engine_module engine_modules[];
 extern const size_t engine_module_count;
+/* What the program has of the language beyond what all have; ends with NULL. Also generated. */
+typedef void engine_feature(JSContext *ctx);
+extern engine_feature *const engine_features[];
 /* Bytes of the image of the heap at ENGINE_IMAGE_ADDRESS, or 0; also generated. */
 extern const size_t engine_image_size;
 /* Also known to the build. */

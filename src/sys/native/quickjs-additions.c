@@ -7,9 +7,34 @@
 #define JS_COUNT_DOWN(object) (JS_IsKept(object) ? 1 : --(object)->header.ref_count)
 #define JS_IS_SHARED(object) (JS_IsKept(object) || (object)->header.ref_count != 1)
 
+#include "quickjs.h"
+
+/* For the table of lines of a function that is read (tools/engine/quickjs-changes.ts). */
+static uint8_t *JS_AllocateLines(JSContext *ctx, size_t size);
+
 #include "quickjs.c"
 
 #include "quickjs-additions.h"
+
+/* The largest block that costs no more than its size (allocator.c). */
+#define LINES_AT_ONCE 496
+
+static uint8_t *lines_at, *lines_end;
+
+static uint8_t *JS_AllocateLines(JSContext *ctx, size_t size) {
+  if (size > (size_t)(lines_end - lines_at)) {
+    if (size > LINES_AT_ONCE / 2)
+      return js_malloc(ctx, size);
+    uint8_t *block = js_malloc(ctx, LINES_AT_ONCE);
+    if (block == NULL)
+      return NULL;
+    lines_at = block;
+    lines_end = block + LINES_AT_ONCE;
+  }
+  uint8_t *lines = lines_at;
+  lines_at += size;
+  return lines;
+}
 
 const char *JS_kept_end;
 
@@ -32,6 +57,8 @@ static void drop_variable_names(JSValueConst value) {
     return;
   JSFunctionBytecode *function = JS_VALUE_GET_PTR(value);
   function->vardefs = NULL;
+  for (int i = 0; i < function->closure_var_count; i++)
+    function->closure_var[i].var_name = JS_ATOM_NULL;
   for (int i = 0; i < function->cpool_count; i++)
     drop_variable_names(function->cpool[i]);
 }

@@ -71,15 +71,13 @@ JSContext *engine_start(void) {
   /* All but eval: code comes as bytecode only, and the linker leaves the parser out. */
   JS_AddIntrinsicBaseObjects(ctx);
   JS_AddIntrinsicDate(ctx);
-  JS_AddIntrinsicStringNormalize(ctx);
-  JS_AddIntrinsicRegExpCompiler(ctx);
   JS_AddIntrinsicRegExp(ctx);
   JS_AddIntrinsicJSON(ctx);
-  JS_AddIntrinsicProxy(ctx);
   JS_AddIntrinsicMapSet(ctx);
   JS_AddIntrinsicTypedArrays(ctx);
   JS_AddIntrinsicPromise(ctx);
-  JS_AddIntrinsicWeakRef(ctx);
+  for (engine_feature *const *adds = engine_features; *adds != NULL; adds++)
+    (*adds)(ctx);
   return native_module_register(ctx) < 0 || loop_init(ctx) < 0 ? NULL : ctx;
 }
 
