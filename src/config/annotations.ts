@@ -96,7 +96,7 @@ class AnnotationReader {
 
   async read(name: string, text: string): Promise<void> {
     if (name.startsWith(hypervisorPrefix) && !this.#isEnabled(name.slice(hypervisorPrefix.length))) {
-      const hint = `an administrator allows it in enable_annotations of [${this.table}]`;
+      const hint = `an administrator can allow it in enable_annotations of [${this.table}]`;
       return this.#fails(name, "is not enabled", hint);
     }
     const short = name.slice(prefix.length);

@@ -317,7 +317,7 @@ describe("loading the configuration", () => {
     assert.equal(config.factory.template, "auto");
     assert.equal(config.debug, true);
     const wrong = (word: string, ...about: RegExp[]) => refused(load(text, { overrides: [word] }), ...about);
-    await wrong("x", /--set x: it has not the form TABLE.KEY=VALUE/);
+    await wrong("x", /--set x: it must have the form TABLE.KEY=VALUE/);
     await wrong("runtime.enable_debug=maybe", /runtime.enable_debug must be true or false, not "maybe"/);
     await wrong("runtime.enable_debg=true", /is not a known key.*did you mean enable_debug\?/);
     await wrong("runtme.enable_debug=true", /runtme is not a known table.*did you mean runtime\?/);

@@ -71,8 +71,11 @@ export const rank = {
 
 export type Report = (problem: Problem) => void;
 
+/** Where it is and what is wrong; a reason that begins with the place, as some of Kata's do, is not given it twice. */
 export function problemText({ origin, reason }: Problem): string {
-  return origin.kind === "built-in" ? reason : `${originText(origin)}: ${reason}`;
+  if (origin.kind === "built-in") return reason;
+  const place = originText(origin);
+  return reason.startsWith(place) ? reason : `${place}: ${reason}`;
 }
 
 /** The errors among them, the first one first. */

@@ -26,6 +26,7 @@ export function checkExecId(id: string): void {
 /** In words that callers of other runtimes know. */
 function reason(id: string): string {
   const bad = /[^A-Za-z0-9_.+-]/.exec(id)?.[0];
+  if (bad === undefined && id.length > 128) return `: it has ${id.length} characters`;
   return bad === undefined || bad < " " ? "" : `: invalid character \`${bad}\` in the ID`;
 }
 
