@@ -125,10 +125,17 @@ install_packages() {
 
 # Old lists name packages that the archive no longer has, and an old kernel for the guest.
 update_lists() {
-  attempt "fetching the lists of packages" apt-get update || {
+  tries=0
+  until attempt "fetching the lists of packages" apt-get update; do
     tail -n 3 "$log" >&2
-    say "going on with the lists that are there"
-  }
+    # A host that has just started fetches them itself, and nobody else can meanwhile.
+    tries=$((tries + 1))
+    if [ "$tries" -ge 10 ] || ! grep -q "Could not get lock" "$log"; then
+      say "going on with the lists that are there"
+      return
+    fi
+    sleep 6
+  done
 }
 
 # Becomes apt-get, so that clean_up ends apt-get itself and not a shell above it.
@@ -164,6 +171,11 @@ npm_current() {
 
 install_npm() {
   command -v npm >/dev/null || fail "npm is missing: it comes with Node"
+  # npm wants to write to its cache, and stops where it cannot.
+  npm_cache=${npm_config_cache:-${HOME:-/nonexistent}/.npm}
+  if ! mkdir -p "$npm_cache" 2>/dev/null || [ ! -w "$npm_cache" ]; then
+    export npm_config_cache="$PWD/build/npm-cache"
+  fi
   # No package here needs its install script.
   step "installing npm packages" npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
   sha256sum package.json package-lock.json >node_modules/.kumite-lock

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { cached, contentKey } from "./cache.ts";
+import { cached, cacheRoot, contentKey } from "./cache.ts";
 
 describe("the build cache", () => {
   const previous = process.env.KUMITE_CACHE;
@@ -65,6 +65,21 @@ describe("the build cache", () => {
     await cached("old", "2", async () => {});
     const left = await readdir(root);
     assert.ok(left.includes("old-2") && left.includes("other-1") && !left.includes("old-1"), left.join());
+  });
+
+  it("is in the tree where the caller's home cannot be written, or is none", () => {
+    const { HOME } = process.env;
+    delete process.env.KUMITE_CACHE;
+    try {
+      for (const home of ["/dev/null/home", ""]) {
+        process.env.HOME = home;
+        assert.match(cacheRoot(), /\/build\/cache$/, home);
+      }
+    } finally {
+      process.env.KUMITE_CACHE = root;
+      if (HOME === undefined) delete process.env.HOME;
+      else process.env.HOME = HOME;
+    }
   });
 
   it("has keys that tell the parts apart", () => {

@@ -3,13 +3,32 @@
  * Losing it costs time, nothing else.
  */
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 
+/** Where new entries are made: in the tree where the caller's home cannot be written, or there is none. */
 export function cacheRoot(): string {
-  return process.env.KUMITE_CACHE || join(homedir(), ".cache", "kumite");
+  const usual = usualRoot();
+  return usual !== undefined && (process.env.KUMITE_CACHE || isWritable(usual))
+    ? usual
+    : resolve(import.meta.dirname, "../../build/cache");
+}
+
+function usualRoot(): string | undefined {
+  const home = homedir();
+  return process.env.KUMITE_CACHE || (isAbsolute(home) ? join(home, ".cache", "kumite") : undefined);
+}
+
+function isWritable(directory: string): boolean {
+  try {
+    mkdirSync(directory, { recursive: true });
+    accessSync(directory, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A key over everything that decides what is built. Parts are delimited: ("ab", "c") is not ("a", "bc"). */
@@ -35,9 +54,10 @@ export async function cached(name: string, key: string, build: (directory: strin
     await utimes(target, new Date(), new Date()).catch(() => {});
     return target;
   }
-  await mkdir(cacheRoot(), { recursive: true });
-  await prune(name);
-  const temporary = await mkdtemp(join(cacheRoot(), `.${name}-`));
+  const root = cacheRoot();
+  await mkdir(root, { recursive: true });
+  await prune(root, name);
+  const temporary = await mkdtemp(join(root, `.${name}-`));
   try {
     await build(temporary);
     await rename(temporary, target).catch((error: NodeJS.ErrnoException) => {
@@ -49,17 +69,20 @@ export async function cached(name: string, key: string, build: (directory: strin
   return target;
 }
 
+/** One that cannot be written is read all the same. */
 function entryOf(name: string, key: string): string {
-  return join(cacheRoot(), `${name}-${key}`);
+  const entry = `${name}-${key}`;
+  const found = [usualRoot() ?? cacheRoot(), cacheRoot()].map((root) => join(root, entry));
+  return found.find((path) => existsSync(path)) ?? join(cacheRoot(), entry);
 }
 
 const unusedMs = 14 * 24 * 3600_000;
 
 /** Removes what nobody has used for two weeks: every change of a source makes a new entry. */
-async function prune(name: string): Promise<void> {
-  for (const entry of await readdir(cacheRoot())) {
+async function prune(root: string, name: string): Promise<void> {
+  for (const entry of await readdir(root)) {
     if (!entry.startsWith(`${name}-`) && !entry.startsWith(`.${name}-`)) continue;
-    const path = join(cacheRoot(), entry);
+    const path = join(root, entry);
     const usedMs = (await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now();
     if (Date.now() - usedMs > unusedMs) await rm(path, { recursive: true, force: true });
   }
