@@ -67,10 +67,13 @@ async function walk(test: TestContext, scene: Scene, count: number, afterwards: 
   assert.ok(cuts.length > 0);
   for (const cut of sample(cuts, full ? Number.POSITIVE_INFINITY : count, seed)) {
     await test.test(titleOf(cut), async () => {
-      try {
-        await runWithCut(scene, cut);
-      } finally {
-        await afterwards();
+      for (let attempt = 1, met = false; !met; attempt++) {
+        assert.ok(attempt <= 3, "the moment did not come");
+        try {
+          met = await runWithCut(scene, cut);
+        } finally {
+          await afterwards();
+        }
       }
     });
   }

@@ -27,7 +27,7 @@ export type WalkedVerb = (typeof walkedVerbs)[number];
 /** Takes what stands still; `goOn` is its duty. */
 export type OnWrite = (write: DurableWrite, stop: Stop) => void | Promise<void>;
 
-const verbTimeoutMs = 60_000;
+const verbTimeoutMs = 120_000;
 
 /** A verb under way. */
 export interface VerbRun {

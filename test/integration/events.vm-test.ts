@@ -5,6 +5,7 @@ import { shell } from "../support/bundle.ts";
 import { begin, describe as show } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { untilConnected } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 const mib = 1024 * 1024;
@@ -119,6 +120,8 @@ describe("what is told of a container", () => {
     const id = await place.runDetached(await place.bundle(shell("read line")));
     const id2 = await place.runDetached(await place.bundle(shell("sleep 1000")));
     const events = place.begin(["events", "--interval", "1h", id2]);
+    // Who comes after the end is told that there is nothing to follow.
+    await untilConnected(events.pid);
     await place.must(["kill", id2, "KILL"]);
     assert.equal((await events.finished).status, 0);
     const refused = await place.runtime(["events", "--interval", "0s", id]);

@@ -23,7 +23,7 @@ describe("a limit", () => {
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
   it("of processes stops the container from making more", async () => {
-    const script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 5 & done; sleep 0.1; echo survived";
+    const script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1000 & done; sleep 0.1; echo survived";
     const finished = await place.run(await place.bundle(shell(script), limited({ pids: { limit: 6 } })));
     assert.match(finished.stderr, /fork/, show(finished));
   });

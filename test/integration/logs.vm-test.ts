@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { shell } from "../support/bundle.ts";
 import { describe as show } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { processOf } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
@@ -33,7 +34,11 @@ describe("the logs of a container", onlyKumite, () => {
   it("are there while it runs and after its machine died, also when it is deleted", async () => {
     const bundle = await place.bundle(shell("echo to the program; while :; do sleep 1; done"));
     const id = await place.runDetached(bundle);
-    const lines = await linesOf(id);
+    // What the guest says takes its own way.
+    const lines = await eventually("all that is said of the start", async () => {
+      const [before, now] = [await linesOf(id), await linesOf(id)];
+      return before.length === now.length && now.some(({ text }) => text.includes("sandbox created")) ? now : undefined;
+    });
     assert.deepEqual(
       lines.map(({ time }) => time),
       lines.map(({ time }) => time).sort(),

@@ -13,9 +13,15 @@ function lasting(config: OciConfig): void {
   config.process.args = ["/bin/sleep", "1000"];
 }
 
-/** Pids are given in turn: whoever has the smaller one was born before. */
+/** Within one tick of the clock pids are given in turn. */
 async function isBornBefore(id: string, one: Role, other: Role): Promise<boolean> {
-  return (await processOf(id, one)) < (await processOf(id, other));
+  const [pid, otherPid] = [await processOf(id, one), await processOf(id, other)];
+  const apart = startTicksOf(otherPid) - startTicksOf(pid);
+  return apart === 0 ? pid < otherPid : apart > 0;
+}
+
+function startTicksOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19]);
 }
 
 function parentOf(pid: number): number {

@@ -131,7 +131,7 @@ describe("many execs", onlyKumite, () => {
     );
     await place.must(["delete", "--force", other]);
     for (const { child } of running) child.stdout?.resume();
-    for (const finished of await within("their ends", 20_000, Promise.all(running.map((each) => each.finished)))) {
+    for (const finished of await within("their ends", 60_000, Promise.all(running.map((each) => each.finished)))) {
       assert.notEqual(finished.status, 0);
     }
   });

@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { shell } from "../support/bundle.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { nativeHelper } from "../support/native.ts";
-import { sandboxProcesses } from "../support/sandbox.ts";
+import { sandboxProcesses, untilConnected } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 describe("a container whose files answer late", onlyKumite, () => {
@@ -33,6 +33,7 @@ describe("a container whose files answer late", onlyKumite, () => {
     const running = place.begin(["run", "--bundle", bundle.directory, id]);
     await running.untilOutput("ready");
     const events = place.begin(["events", "--interval", "1h", id]);
+    await untilConnected(events.pid);
     await place.must(["kill", id, "USR1"]);
     await running.untilOutput("asked");
     const daemons = sandboxProcesses(id).get("virtiofsd") ?? [];

@@ -142,7 +142,11 @@ describe("the look for left-overs", () => {
   });
 
   it("sees a file, below a watched directory and in shared memory", async () => {
-    for (const file of [path.join(directory, "a"), `/dev/shm/look-${process.pid}`, `/tmp/kumite-look-${process.pid}`]) {
+    for (const file of [
+      path.join(directory, "a"),
+      `/dev/shm/kumite-look-${process.pid}`,
+      `/tmp/kumite-look-${process.pid}`,
+    ]) {
       await seen(
         "file",
         async () => {

@@ -104,8 +104,7 @@ function files(directories: readonly string[]): Map<string, string> {
     if (!standing.has(file) && !keptLogs.test(file)) found.set(`${file} ${inode(file)}`, file);
   };
   for (const directory of ["/run/kumite", ...directories]) for (const file of tree(directory, "all")) add(file);
-  for (const name of list("/dev/shm")) add(`/dev/shm/${name}`);
-  for (const place of ["/tmp", "/var/tmp", "/run", "/run/lock"]) {
+  for (const place of ["/dev/shm", "/tmp", "/var/tmp", "/run", "/run/lock"]) {
     for (const name of list(place)) if (names.test(name)) add(path.join(place, name));
   }
   return found;

@@ -1,7 +1,7 @@
 /**
  * The host processes of one sandbox, found from outside: whoever is in a cgroup that names its id.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import path from "node:path";
 import { eventually } from "./eventually.ts";
 
@@ -24,6 +24,21 @@ export function sandboxProcesses(id: string): Map<Role, number[]> {
 /** The first process of that role, as soon as there is one. */
 export function processOf(id: string, role: Role): Promise<number> {
   return eventually(`the ${role} of ${id}`, () => sandboxProcesses(id).get(role)?.[0]);
+}
+
+/** When that verb has a socket beyond its standard streams: it has found its container, and asks the shim. */
+export async function untilConnected(pid: number): Promise<void> {
+  await eventually(`the connection of process ${pid}`, () => (hasSocket(pid) ? true : undefined));
+}
+
+function hasSocket(pid: number): boolean {
+  try {
+    const descriptors = readdirSync(`/proc/${pid}/fd`).filter((fd) => Number(fd) > 2);
+    return descriptors.some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith("socket:"));
+  } catch {
+    // One was closed meanwhile.
+    return false;
+  }
 }
 
 function roleOf([program = "", ...rest]: readonly string[]): Role | undefined {

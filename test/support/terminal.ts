@@ -52,8 +52,8 @@ function converse(helper: string, args: readonly string[]): Terminal {
     pid: child.pid ?? -1,
     type: (text) => void child.stdin.write(text),
     resize: (rows, columns) => void control.write(`size ${rows} ${columns}\n`),
-    until: (text, timeoutMs = 30_000) => orKill(child, shown.until(text, timeoutMs, ended)),
-    untilReport: (line, timeoutMs = 30_000) => orKill(child, reports.until(line, timeoutMs, ended)),
+    until: (text, timeoutMs = 60_000) => orKill(child, shown.until(text, timeoutMs, ended)),
+    untilReport: (line, timeoutMs = 60_000) => orKill(child, reports.until(line, timeoutMs, ended)),
     ended,
     kill: () => void child.kill("SIGKILL"),
   };

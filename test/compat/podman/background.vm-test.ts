@@ -155,13 +155,13 @@ describe("podman and a container in the background", () => {
     first.type("\x10");
     await first.until("tick");
     first.type("\x11");
-    await within("the detach", 20_000, first.ended);
+    await within("the detach", 60_000, first.ended);
     assert.equal(await podman.inspect("talk", ".State.Status"), "running");
     const second = await podman.onTerminal(["attach", "talk"]);
     await second.until("tick");
     second.type("exit 4\r");
     assert.equal(await podman.ask(["wait", "talk"]), "4");
-    await within("the end", 20_000, second.ended);
+    await within("the end", 60_000, second.ended);
     await podman.must(["rm", "talk"]);
   });
 });
