@@ -81,7 +81,7 @@ describe("the verb config", () => {
         `${path}:3:1: error: hypervisor.qemu.default_vcpu is not a known key`,
         "  try: did you mean default_vcpus?",
         `${path}:4:1: error: hypervisor.qemu.default_memory must be a number (MiB), not "x"`,
-        `${path}:5:1: note: hypervisor.qemu.enable_numa has no effect: a machine has one NUMA node`,
+        `${path}:5:1: note: hypervisor.qemu.enable_numa has no effect: a VM has one NUMA node`,
         `${path}:6:1: error: runtim is not a known table`,
         "  try: did you mean runtime?",
         "4 errors",

@@ -31,9 +31,9 @@ const silent = [`${prefix}pkg.oci.`, `${prefix}asset_hash_type`, configPath];
 /** They set no key of a file: without them something would be less safe, or missing, than they say. */
 const refused: ReadonlyMap<string, string> = new Map([
   ["config.agent.policy", "this agent enforces no policy"],
-  ["config.hypervisor.cc_init_data", "no driver here makes confidential machines"],
-  ["config.hypervisor.default_gpus", "devices of the host cannot be given to a machine yet"],
-  ["config.hypervisor.default_gpu_model", "devices of the host cannot be given to a machine yet"],
+  ["config.hypervisor.cc_init_data", "no driver supports confidential VMs"],
+  ["config.hypervisor.default_gpus", "devices of the host cannot be attached to a VM yet"],
+  ["config.hypervisor.default_gpu_model", "devices of the host cannot be attached to a VM yet"],
 ]);
 
 /** Whether there is anything for `addAnnotations` among them. */

@@ -120,7 +120,7 @@ describe("a configuration file", () => {
   it("tells of a key that has no effect here, when it is not the default", async () => {
     const { notices } = await load('[hypervisor.qemu]\nenable_numa = false\nhot_plug_vfio = "root-port"\n');
     assert.deepEqual(notices, [
-      `${file}:3:1: hypervisor.qemu.hot_plug_vfio has no effect: devices of the host cannot be given to a machine yet`,
+      `${file}:3:1: hypervisor.qemu.hot_plug_vfio has no effect: devices of the host cannot be attached to a VM yet`,
     ]);
   });
 

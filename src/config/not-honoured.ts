@@ -3,27 +3,27 @@
  * for each key. Whoever makes a key effective removes its line; the reference page is made from here too.
  */
 
-const confidential = "no driver here makes confidential machines";
-const vfio = "devices of the host cannot be given to a machine yet";
-const vhostUser = "block devices of other programs cannot be used yet";
-const clh = "it is for Cloud Hypervisor, for which there is no driver yet";
-const network = "machines have no network yet";
+const confidential = "no driver supports confidential VMs";
+const vfio = "devices of the host cannot be attached to a VM yet";
+const vhostUser = "vhost-user disks are not supported yet";
+const clh = "it is for Cloud Hypervisor, which is not supported yet";
+const network = "VMs have no network yet";
 const tracing = "nothing is traced yet";
-const numa = "a machine has one NUMA node";
+const numa = "a VM has one NUMA node";
 const selinux = "the guest has no SELinux policy";
 const selfMade = "Kumite does this itself";
 
 const hypervisor: Readonly<Record<string, string>> = {
   ctlpath: "there is no driver for ACRN",
   valid_ctlpaths: "there is no driver for ACRN",
-  guest_extension_images: "the guest has one image; sandbox_bind_mounts brings files of the host",
-  seccompsandbox: "QEMU is confined as far as it can be in any case",
+  guest_extension_images: "the guest has one image; use sandbox_bind_mounts for files of the host",
+  seccompsandbox: "QEMU is always confined as far as possible",
   disable_seccomp: clh,
   disable_guest_selinux: selinux,
   hypervisor_loglevel: clh,
   enable_numa: numa,
   numa_mapping: numa,
-  indep_iothreads: "with enable_iothreads every disk has a thread, also one that is added later",
+  indep_iothreads: "with enable_iothreads every disk has a thread, hotplugged ones too",
   virtio_fs_cache_size: "QEMU has no such window for a shared directory",
   enable_vhost_user_store: vhostUser,
   vhost_user_store_path: vhostUser,
@@ -52,8 +52,8 @@ const hypervisor: Readonly<Record<string, string>> = {
   snp_certs_path: confidential,
   tdx_quote_generation_service_socket_port: confidential,
   measurement_algo: confidential,
-  remote_hypervisor_socket: "there is no driver for a hypervisor elsewhere",
-  remote_hypervisor_timeout: "there is no driver for a hypervisor elsewhere",
+  remote_hypervisor_socket: "there is no driver for a remote hypervisor",
+  remote_hypervisor_timeout: "there is no driver for a remote hypervisor",
 };
 
 const agent: Readonly<Record<string, string>> = {
@@ -72,14 +72,14 @@ const runtime: Readonly<Record<string, string>> = {
   jaeger_user: tracing,
   jaeger_password: tracing,
   disable_new_netns: network,
-  enable_agent_pidns: "no container gets the agent's pid namespace",
+  enable_agent_pidns: "no container can have the agent's pid namespace",
   vfio_mode: vfio,
-  emptydir_mode: "an emptyDir volume is a directory, of the host or of the guest, not a disk",
+  emptydir_mode: "an emptyDir volume is always a directory, of the host or of the guest",
   guest_selinux_label: selinux,
-  enable_pprof: "the runtime is no Go program",
+  enable_pprof: "the runtime is not a Go program",
   dan_conf: network,
-  experimental_force_guest_pull: "images are the engine's affair",
-  kubelet_root_dir: "volumes of pods are known by the ends of their paths, wherever the kubelet has them",
+  experimental_force_guest_pull: "the engine fetches images",
+  kubelet_root_dir: "volumes of pods are recognised by the ends of their paths, wherever the kubelet's directory is",
   pod_resource_api_sock: vfio,
 };
 
@@ -89,7 +89,7 @@ const older: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   proxy: { path: selfMade, enable_debug: selfMade },
   shim: { path: selfMade, enable_debug: selfMade, enable_tracing: tracing },
   netmon: { enable_netmon: network, path: network, enable_debug: network },
-  image: { service_offload: "images are the engine's affair", provision: "images are the engine's affair" },
+  image: { service_offload: "the engine fetches images", provision: "the engine fetches images" },
 };
 
 const groups: Readonly<Record<string, Readonly<Record<string, string>>>> = {

@@ -184,7 +184,7 @@ function notesAbout({ linux, process }: BundleSpec, guestSeccomp: boolean): stri
   if (unusual >= 0) notes.push(`process.env[${unusual}] is left out: it is not NAME=value`);
   const passed = linux.devices?.findIndex(({ path }) => isBelow("/dev/vfio", path)) ?? -1;
   if (passed >= 0) {
-    notes.push(`linux.devices[${passed}] is left out: devices of the host cannot be given to a machine yet`);
+    notes.push(`linux.devices[${passed}] is left out: devices of the host cannot be attached to a VM yet`);
   }
   if (process.apparmorProfile) notes.push("process.apparmorProfile is not applied: the guest has no such profile");
   if (process.selinuxLabel) notes.push("process.selinuxLabel is not applied: the guest has no SELinux policy");

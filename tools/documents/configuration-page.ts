@@ -8,7 +8,7 @@ import { keysOf } from "../../src/config/tables.ts";
 
 /** Held by src/config/factory-conflicts.test.ts. */
 const factoryConflicts = `\
-What these keys exclude depends on \`config_era\`. An exclusion is an error of the file: nothing starts. \`"auto"\` excludes nothing.
+Which of these keys exclude each other depends on \`config_era\`. A conflict is an error: nothing starts. \`"auto"\` conflicts with nothing.
 
 | together | in the eras | of Kata's releases |
 | --- | --- | --- |
@@ -19,14 +19,14 @@ What these keys exclude depends on \`config_era\`. An exclusion is an error of t
 | \`vm_cache_number\` and another agent than \`[agent.kata]\` | 1.4, 1.6 | 1.x |
 | \`vm_cache_number\` and \`use_vsock\`, where the host has vsock | 1.6 | 1.6 |
 
-Kata refuses templates with \`shared_fs = "virtio-fs"\` when it makes the machine. Here a clone has its files by other ways, whatever
-\`shared_fs\` says; what rules templates out (\`file_mem_backend\` and others) is in [factory](factory.md).`;
+Kata refuses templates with \`shared_fs = "virtio-fs"\` when it creates the VM. In Kumite a clone gets its files in other ways, whatever
+\`shared_fs\` says; [factory](factory.md) lists what excludes templates (\`file_mem_backend\` and others).`;
 
 const sections: readonly (readonly [table: string, heading: string, about: string])[] = [
   [
     "hypervisor.qemu",
     "`[hypervisor.qemu]`, `[hypervisor.firecracker]`, `[hypervisor.clh]`",
-    "One of these tables; every key may stand in each. The column *of* names those that Kata's own files have it in: q, f, c.",
+    "A file has one of these tables; every key is accepted in each. The column *of* says in which of them Kata's own files have it: q, f, c.",
   ],
   ["agent.kata", "`[agent.kata]`", "Or `[agent.hyperstart]`, which has the same keys here."],
   ["runtime", "`[runtime]`", ""],
@@ -53,39 +53,42 @@ export function configurationPage(): string {
 }
 
 const introduction = `\
-Kumite needs no configuration file. It reads those of Kata Containers, of every release from 1.0 to 4.1, as they are.
-\`kumite config default\` prints a file with every key and what it means, \`kumite config show --origin\` the values in force and
-where each comes from, \`kumite config check FILE\` everything that is wrong with a file.
+Kumite needs no configuration file. It reads unmodified files of Kata Containers, of every release from 1.0 to 4.1.
+\`kumite config default\` prints an example file with every key and its meaning, \`kumite config show --origin\` the values in effect
+and where each comes from, \`kumite config check FILE\` all problems of a file.
 
-**Which file**: that of \`--config\` (or \`--kata-config\`), else of the variable \`KATA_CONF_FILE\`, else the first there is of
+**Location**: the file given by \`--config\` (or \`--kata-config\`), otherwise by the environment variable \`KATA_CONF_FILE\`,
+otherwise the first existing one of
 
 ${defaultConfigPaths.map((path) => `    ${path}`).join("\n")}
 
-A file that is there and cannot be used is an error. None at all means the defaults. A file has 96 KiB at most.
+A file that exists but cannot be used is an error. If there is none, the defaults apply. A file may have at most 96 KiB.
 
-**What comes later wins**, key by key; a list is replaced as a whole:
+**Precedence**: of the following, later ones override earlier ones, key by key; a list is replaced as a whole:
 
 1. the defaults below;
 2. the file;
-3. its drop-ins: every file of the directory \`config.d\` beside it, in the order of their names;
-4. annotations of the sandbox's \`config.json\`, where they are allowed;
+3. its drop-ins: every file in the directory \`config.d\` next to it, in the order of their names;
+4. annotations in the sandbox's \`config.json\`, where they are allowed;
 5. \`--set TABLE.KEY=VALUE\` before the verb, for one call: \`kumite --set factory.enable_template=true run …\`. A list is
-   written as in TOML, or with commas.
+   written as in TOML, or separated by commas.
 
-**Unknown keys** are told in the log with file, line and what was probably meant, and ignored; \`config check\` counts them as
-errors. In a drop-in those of hypervisors and agents are errors. **Keys without effect** are known and do nothing here; a
-value other than the default is told. **Wrong values** are errors: nothing starts.
+**Unknown keys** are ignored with a line in the log that names file, line and the most similar key; \`config check\` reports them as
+errors. In a drop-in, unknown keys of hypervisors and agents are errors. **Keys without effect** are known but ignored; a
+value other than the default is reported. **Wrong values** are errors: nothing starts.
 
-**Paths** must exist, and what they link to is used. An empty text is the same as no key.
+**Paths** must exist; symbolic links are resolved. An empty string is the same as no key.
 
-**Annotations** have the prefix \`io.katacontainers.\`. Those of hypervisor keys must match \`enable_annotations\`, as a whole; values
-that are paths must also be one of the files that a glob of the matching \`valid_…\` list gives. \`kernel\`, \`image\`, \`initrd\`,
-\`path\`, \`jailer_path\`, \`firmware\` and \`firmware_volume\` may come with a SHA-512 of the file: \`kernel_hash\`, \`image_hash\`,
-\`initrd_hash\`, \`hypervisor_hash\`, \`jailer_hash\`, \`firmware_hash\`, \`firmware_volume_hash\`. What an annotation asks for and nothing
-here can do is an error.
+**Annotations** have the prefix \`io.katacontainers.\`. The name of one for a hypervisor key must match a pattern of
+\`enable_annotations\` completely; a path must also match a glob of the corresponding \`valid_…\` list. \`kernel\`, \`image\`, \`initrd\`,
+\`path\`, \`jailer_path\`, \`firmware\` and \`firmware_volume\` may be accompanied by the file's SHA-512: \`kernel_hash\`, \`image_hash\`,
+\`initrd_hash\`, \`hypervisor_hash\`, \`jailer_hash\`, \`firmware_hash\`, \`firmware_volume_hash\`. An annotation that asks for something
+Kumite cannot do is an error.
 
-**\`config_era\`** selects the rules of old releases: \`1.0\`, \`1.4\` and \`1.6\` take \`default_vcpus\` as whole numbers and memory
-from 8 MiB on, want \`initrd\` or \`image\` in a hypervisor table, and know older exclusions (see \`[factory]\`).`;
+**\`config_era\`** selects the rules of old releases: \`1.0\`, \`1.4\` and \`1.6\` require whole numbers for \`default_vcpus\`, allow
+memory from 8 MiB, require \`initrd\` or \`image\` in a hypervisor table, and have older exclusions (see \`[factory]\`).
+
+In the tables, *since* is the release of Kata Containers that introduced a key, or \`ours\` for keys of Kumite.`;
 
 function keyTable(table: string): string {
   const hypervisor = table.startsWith("hypervisor.");

@@ -2,25 +2,25 @@
 import { bool, count, type KeyTable, list, text } from "../key.ts";
 
 export const agentKeys = {
-  enable_debug: bool("The agent says more.", "1.7.0"),
+  enable_debug: bool("The agent logs more.", "1.7.0"),
   enable_tracing: bool("The agent traces its calls.", "1.7.0", { annotation: "config.agent.enable_tracing" }),
-  trace_mode: text("When it traces.", "1.7.0", {
+  trace_mode: text("When the agent traces.", "1.7.0", {
     until: "2.2.0",
     default: "dynamic",
     choices: ["dynamic", "static"],
     annotation: "config.agent.trace_mode",
   }),
-  trace_type: text("What it traces.", "1.7.0", {
+  trace_type: text("What the agent traces.", "1.7.0", {
     until: "2.2.0",
     default: "isolated",
     choices: ["isolated", "collated"],
     annotation: "config.agent.trace_type",
   }),
-  kernel_modules: list("Modules that the guest's kernel loads, each with its parameters: `name par=val …`.", "1.9.0", {
+  kernel_modules: list("Kernel modules to load in the guest, each with its parameters: `name par=val …`.", "1.9.0", {
     annotation: "config.agent.kernel_modules",
   }),
-  debug_console_enabled: bool("The agent offers a shell in the guest.", "2.0.0"),
-  dial_timeout: count("How long an agent may take to answer; 0 means 45.", "2.1.0", {
+  debug_console_enabled: bool("`kumite debug shell` works: the agent offers a shell in the guest.", "2.0.0"),
+  dial_timeout: count("How long to wait for the agent's first answer; 0 means 45.", "2.1.0", {
     unit: "seconds",
     default: 45,
     max: 86_400,
@@ -31,7 +31,7 @@ export const agentKeys = {
     default: 6,
   }),
   visible_cdi_devices: bool("Devices of CDI are visible in containers.", "3.32.0"),
-  container_pipe_size: count("Size of the pipes of containers; 0: the guest's default.", "3.0.0", {
+  container_pipe_size: count("Size of the pipes between container and agent; 0: the guest's default.", "3.0.0", {
     unit: "bytes",
     annotation: "config.agent.container_pipe_size",
   }),

@@ -15,7 +15,7 @@ export const bootKeys = {
     },
   }),
   valid_hypervisor_paths: list("Programs that the annotation for `path` may name.", "1.12.0", { items: "glob" }),
-  jailer_path: text("Firecracker's jailer; empty: it is started without.", "1.9.0", {
+  jailer_path: text("Firecracker's jailer; empty: none is used.", "1.9.0", {
     of: ["firecracker"],
     path: "resolved",
     annotation: hypervisor("jailer_path"),
@@ -40,48 +40,52 @@ export const bootKeys = {
     path: "resolved",
     annotation: hypervisor("image"),
   }),
-  initrd: text("The guest's initial file system; excludes `image`.", "1.0.0", {
+  initrd: text("The guest's initial RAM file system; excludes `image`.", "1.0.0", {
     path: "resolved",
     annotation: hypervisor("initrd"),
     defaultText: "the one that Kumite was installed with, unless `image` is set",
   }),
   rootfs_type: text("The file system of `image`.", "3.1.0", { default: "ext4", choices: ["ext4", "xfs", "erofs"] }),
-  firmware: text("The firmware that starts the guest's kernel.", "1.0.0", {
+  firmware: text("The firmware that loads the guest's kernel.", "1.0.0", {
     of: ["qemu", "clh"],
     path: "resolved",
     annotation: hypervisor("firmware"),
     defaultText: "the one that starts the guest fastest",
   }),
-  firmware_volume: text("The firmware's variables, when they are a file of their own.", "2.4.0", {
+  firmware_volume: text("The firmware's variables, if they are in a separate file.", "2.4.0", {
     of: ["qemu"],
     path: "resolved",
     annotation: hypervisor("firmware_volume"),
   }),
-  pflashes: list("Files for the flash memory of the board.", "1.13.0-alpha0", { of: ["qemu"], items: "path" }),
-  kernel_params: text("Parameters for the guest's kernel, separated by blanks; they come last and win.", "1.0.0", {
-    annotation: hypervisor("kernel_params"),
-  }),
+  pflashes: list("Images for the board's flash memory (pflash).", "1.13.0-alpha0", { of: ["qemu"], items: "path" }),
+  kernel_params: text(
+    "Parameters for the guest's kernel, separated by spaces; they come last, so they override others.",
+    "1.0.0",
+    {
+      annotation: hypervisor("kernel_params"),
+    },
+  ),
   kernel_verity_params: text(
     "How `image` is verified: root_hash=,salt=,data_blocks=,data_block_size=,hash_block_size=.",
     "3.27.0",
     { of: ["qemu", "clh"], annotation: hypervisor("kernel_verity_params") },
   ),
-  machine_type: text("The board.", "1.0.0", {
+  machine_type: text("The board (QEMU machine type).", "1.0.0", {
     of: ["qemu"],
     default: "q35",
     choices: ["q35", "pc", "microvm", "virt", "pseries", "s390-ccw-virtio", "pc-lite"],
     annotation: hypervisor("machine_type"),
   }),
-  machine_accelerators: text("Further properties of the machine, separated by commas.", "1.0.0", {
+  machine_accelerators: text("Additional options of QEMU's -machine, separated by commas.", "1.0.0", {
     of: ["qemu"],
     annotation: hypervisor("machine_accelerators"),
   }),
-  cpu_features: text("Further properties of the CPU model, separated by commas.", "1.12.0", {
+  cpu_features: text("Additional features of the CPU model, separated by commas.", "1.12.0", {
     of: ["qemu"],
     annotation: hypervisor("cpu_features"),
   }),
   accelerator: text(
-    "What runs the guest's code: KVM, the emulator, or KVM where a probe shows that it works.",
+    "How the guest's code runs: `kvm`, `tcg` (emulated), or `auto`: KVM if a probe shows that it works, else emulated.",
     "ours",
     {
       of: ["qemu"],
@@ -93,7 +97,7 @@ export const bootKeys = {
     annotation: hypervisor("guest_hook_path"),
   }),
   enable_annotations: list(
-    "Annotations of a sandbox that may change this table: regular expressions that match the whole of a name below " +
+    "Which annotations of a sandbox may change this table: regular expressions that must match the whole name below " +
       "`io.katacontainers.config.hypervisor.`.",
     "1.12.0",
     { items: "regex", default: ["enable_iommu", "kernel_params", "kernel_verity_params"] },
@@ -102,29 +106,29 @@ export const bootKeys = {
     kind: "tables",
     columns: ["name", "path", "verity_params"],
     default: [],
-    doc: "Further read-only images for the guest: a name, a path, and how they are verified.",
+    doc: "Additional read-only images for the guest: name, path, and how they are verified.",
     since: "4.0.0",
     of: ["qemu"],
   },
   seccompsandbox: text("The value of QEMU's option -sandbox.", "2.5.0", {
     of: ["qemu"],
-    defaultText: "on, with everything denied that can be",
+    defaultText: "on, with everything denied that can be denied",
   }),
   rootless: bool(
-    "A machine that cannot run as a user of its own is not started; else it runs as root then, and as such a user where it can.",
+    "true: a VM whose QEMU cannot run as an unprivileged user is not started. false: QEMU runs as root in that case only.",
     "2.3.0",
     { of: ["qemu", "clh"], annotation: hypervisor("rootless") },
   ),
-  disable_seccomp: bool("The monitor's own filter of system calls is off.", "2.3.0", { of: ["clh"] }),
-  disable_selinux: bool("The monitor gets no SELinux label.", "2.4.0"),
+  disable_seccomp: bool("The VMM's own seccomp filter is off.", "2.3.0", { of: ["clh"] }),
+  disable_selinux: bool("The VMM gets no SELinux label.", "2.4.0"),
   disable_guest_selinux: bool("Containers in the guest get no SELinux label.", "3.1.0", { default: true }),
-  enable_debug: bool("The guest's console goes to the log, and its kernel says more.", "1.0.0"),
+  enable_debug: bool("The guest's console goes to the log, and its kernel logs more.", "1.0.0"),
   hypervisor_loglevel: {
     kind: "integer",
     default: 1,
     min: 0,
     max: 0xffff_ffff,
-    doc: "How much Cloud Hypervisor says: 1 to 3.",
+    doc: "Cloud Hypervisor's log level: 1 to 3.",
     since: "3.14.0",
     of: ["clh"],
   },

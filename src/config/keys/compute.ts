@@ -10,49 +10,49 @@ export const computeKeys = {
     min: -0x7fff_ffff,
     max: 0x7fff_ffff,
     doc:
-      "Processors of a machine before any container asks for some: what the machine itself costs. Fractions count " +
+      "vCPUs of a VM in addition to those that its containers ask for. Fractions count " +
       "together with those of containers. 0 means 1; less, or more than the host has, means all of the host.",
     since: "1.0.0",
     annotation: hypervisor("default_vcpus"),
   },
-  default_maxvcpus: count("Processors that a machine can get at most; 0: as many as the host has.", "1.0.0", {
+  default_maxvcpus: count("Maximum number of vCPUs; 0: as many as the host has CPUs.", "1.0.0", {
     annotation: hypervisor("default_max_vcpus"),
   }),
   default_memory: count(
-    "Memory of a machine before any container asks for some; less than 256 (before 3.x: 8) means 2048.",
+    "Memory of a VM in addition to what its containers ask for; less than 256 (before 3.x: 8) means 2048.",
     "1.0.0",
     { unit: "MiB", default: 2048, annotation: hypervisor("default_memory") },
   ),
   memory_slots: count(
-    "How often memory can be added; 0 means 10. Where nothing is said, a machine for one container alone has 4 such places.",
+    "How many times memory can be added; 0 means 10. If it is not set, the VM of a single container has 4 slots.",
     "1.3.0",
     {
       default: 10,
       annotation: hypervisor("memory_slots"),
     },
   ),
-  default_maxmemory: count("Memory that a machine can get at most; 0: as much as the host has.", "2.5.0", {
+  default_maxmemory: count("Maximum memory; 0: as much as the host has.", "2.5.0", {
     unit: "MiB",
     max: exactMax,
   }),
-  memory_offset: count("Room for memory devices beyond the largest memory.", "1.5.0", {
+  memory_offset: count("Address space for memory devices in addition to the maximum memory.", "1.5.0", {
     of: ["qemu"],
     unit: "MiB",
     max: exactMax,
     annotation: hypervisor("memory_offset"),
   }),
-  enable_virtio_mem: bool("Memory is added and taken away through virtio-mem.", "1.11.0", {
+  enable_virtio_mem: bool("Memory is added and removed through virtio-mem.", "1.11.0", {
     of: ["qemu"],
     annotation: hypervisor("enable_virtio_mem"),
   }),
-  enable_mem_prealloc: bool("All of the guest's memory is taken from the host at the start.", "1.0.0", {
+  enable_mem_prealloc: bool("All of the guest's memory is allocated at the start.", "1.0.0", {
     of: ["qemu", "clh"],
     annotation: hypervisor("enable_mem_prealloc"),
   }),
-  enable_hugepages: bool("The guest's memory is of huge pages, and taken at the start.", "1.0.0", {
+  enable_hugepages: bool("The guest's memory consists of huge pages, allocated at the start.", "1.0.0", {
     annotation: hypervisor("enable_hugepages"),
   }),
-  enable_swap: bool("The guest's memory may be swapped out; otherwise it is locked.", "1.0.0", {
+  enable_swap: bool("The host may swap out the guest's memory; otherwise it is locked.", "1.0.0", {
     until: "2.3.0",
     of: ["qemu", "firecracker"],
     annotation: hypervisor("enable_swap"),
@@ -70,7 +70,7 @@ export const computeKeys = {
     of: ["qemu", "clh"],
     items: "glob",
   }),
-  reclaim_guest_freed_memory: bool("Memory that the guest frees goes back to the host.", "3.17.0", {
+  reclaim_guest_freed_memory: bool("Memory that the guest frees is returned to the host.", "3.17.0", {
     of: ["qemu", "clh"],
     annotation: hypervisor("reclaim_guest_freed_memory"),
   }),

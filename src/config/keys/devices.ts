@@ -6,14 +6,14 @@ const ports = ["no-port", "bridge-port", "root-port", "switch-port"] as const;
 
 export const deviceKeys = {
   default_bridges: count(
-    "PCI bridges for devices that are added later; 0 means 1, more than 5 mean 5; for 1 the driver may take something better.",
+    "PCI bridges for hotplugged devices; 0 means 1, more than 5 mean 5; with 1 the driver may use something better instead.",
     "1.0.0",
     {
       of: ["qemu", "firecracker"],
       default: 1,
     },
   ),
-  hotplug_vfio_on_root_bus: bool("Devices of the host are added to the root bus.", "1.3.0", {
+  hotplug_vfio_on_root_bus: bool("Devices of the host are hotplugged on the root bus.", "1.3.0", {
     until: "3.1.0",
     of: ["qemu", "clh"],
     annotation: hypervisor("hotplug_vfio_on_root_bus"),
@@ -26,13 +26,13 @@ export const deviceKeys = {
     of: ["qemu"],
     annotation: hypervisor("pcie_switch_port"),
   }),
-  hot_plug_vfio: text("Where devices of the host are added later.", "3.2.0", {
+  hot_plug_vfio: text("Where devices of the host are hotplugged.", "3.2.0", {
     of: ["qemu", "clh"],
     default: "no-port",
     choices: ports,
     annotation: hypervisor("hot_plug_vfio"),
   }),
-  cold_plug_vfio: text("Where devices of the host are from the start.", "3.2.0", {
+  cold_plug_vfio: text("Where devices of the host are attached at the start.", "3.2.0", {
     of: ["qemu", "clh"],
     default: "no-port",
     choices: ports,
@@ -42,11 +42,11 @@ export const deviceKeys = {
     of: ["qemu", "clh"],
     annotation: hypervisor("enable_iommu"),
   }),
-  enable_iommu_platform: bool("Devices go through the IOMMU.", "1.12.0", {
+  enable_iommu_platform: bool("virtio devices use the IOMMU.", "1.12.0", {
     of: ["qemu", "clh"],
     annotation: hypervisor("enable_iommu_platform"),
   }),
-  disable_vhost_net: bool("Packets go through the monitor, not through the host's kernel.", "1.3.0", {
+  disable_vhost_net: bool("Packets go through the VMM instead of the host's kernel (vhost).", "1.3.0", {
     of: ["qemu"],
     annotation: hypervisor("disable_vhost_net"),
   }),
@@ -66,40 +66,44 @@ export const deviceKeys = {
     of: ["qemu", "clh"],
     items: "glob",
   }),
-  disable_nesting_checks: bool("A machine in a machine is made like any other.", "1.0.0", { of: ["qemu"] }),
-  rx_rate_limiter_max_rate: count("Bits per second that a machine may receive; 0: no limit.", "2.0.0", {
+  disable_nesting_checks: bool(
+    "A VM inside a VM is started like any other; otherwise its virtio devices are in legacy mode.",
+    "1.0.0",
+    { of: ["qemu"] },
+  ),
+  rx_rate_limiter_max_rate: count("Bits per second that a VM may receive; 0: no limit.", "2.0.0", {
     of: ["qemu", "firecracker"],
     max: exactMax,
     annotation: hypervisor("rx_rate_limiter_max_rate"),
   }),
-  tx_rate_limiter_max_rate: count("Bits per second that a machine may send; 0: no limit.", "2.0.0", {
+  tx_rate_limiter_max_rate: count("Bits per second that a VM may send; 0: no limit.", "2.0.0", {
     of: ["qemu", "firecracker"],
     max: exactMax,
     annotation: hypervisor("tx_rate_limiter_max_rate"),
   }),
   net_rate_limiter_bw_max_rate: rate("Bits per second of all network cards; 0: no limit."),
-  net_rate_limiter_bw_one_time_burst: rate("Bits that are not counted at first."),
+  net_rate_limiter_bw_one_time_burst: rate("Initial burst in bits."),
   net_rate_limiter_ops_max_rate: rate("Packets per second of all network cards; 0: no limit."),
-  net_rate_limiter_ops_one_time_burst: rate("Packets that are not counted at first."),
-  guest_memory_dump_path: text("Directory for the memory of a guest that panicked; empty: none is written.", "2.1.0", {
+  net_rate_limiter_ops_one_time_burst: rate("Initial burst in packets."),
+  guest_memory_dump_path: text("Directory for memory dumps of guests that panic; empty: none are written.", "2.1.0", {
     of: ["qemu"],
     path: "made",
   }),
-  guest_memory_dump_paging: bool("The dump has the memory as programs see it.", "2.1.0", { of: ["qemu"] }),
+  guest_memory_dump_paging: bool("The dump contains virtual instead of physical memory.", "2.1.0", { of: ["qemu"] }),
   use_legacy_serial: bool(
-    "The console is a serial line of the board; here it is in any case, so that nothing that a kernel says is lost.",
+    "The console is a legacy serial port. Kumite always uses one, so that no output of the kernel is lost.",
     "2.5.0",
     {
       of: ["qemu"],
       annotation: hypervisor("use_legacy_serial"),
     },
   ),
-  extra_monitor_socket: text("A further monitor of QEMU, with `enable_debug` only.", "3.2.0", {
+  extra_monitor_socket: text("An additional QEMU monitor; only with `enable_debug`.", "3.2.0", {
     of: ["qemu"],
     choices: ["", "hmp", "qmp", "qmp-pretty"],
   }),
-  confidential_guest: bool("The machine hides its memory from the host.", "2.2.0", { of: ["qemu", "clh"] }),
-  sev_snp_guest: bool("It does so by AMD SEV-SNP.", "3.1.0", { of: ["qemu"] }),
+  confidential_guest: bool("The VM's memory is hidden from the host.", "2.2.0", { of: ["qemu", "clh"] }),
+  sev_snp_guest: bool("Use AMD SEV-SNP for that.", "3.1.0", { of: ["qemu"] }),
   snp_id_block: text("The identity of an SEV-SNP guest.", "3.15.0", { of: ["qemu"] }),
   snp_id_auth: text("The signature of that identity.", "3.15.0", { of: ["qemu"] }),
   snp_guest_policy: count("The policy of an SEV-SNP guest.", "3.20.0", {
@@ -117,12 +121,16 @@ export const deviceKeys = {
     default: "sha512",
     choices: ["sha256", "sha384", "sha512"],
   }),
-  remote_hypervisor_socket: text("The socket of a hypervisor elsewhere.", "3.3.0", {
+  remote_hypervisor_socket: text("The socket of a remote hypervisor.", "3.3.0", {
     of: [],
     default: "/run/peerpod/hypervisor.sock",
     path: "absolute",
   }),
-  remote_hypervisor_timeout: count("How long it may take.", "3.3.0", { of: [], unit: "seconds", default: 600 }),
+  remote_hypervisor_timeout: count("Timeout of the remote hypervisor.", "3.3.0", {
+    of: [],
+    unit: "seconds",
+    default: 600,
+  }),
 } as const satisfies KeyTable;
 
 function rate(doc: string) {

@@ -6,12 +6,12 @@ export const factoryKeys = {
     kind: "boolean-or",
     word: "auto",
     default: false,
-    doc: "Machines are clones of a booted one; `auto`: as soon as there is one, which a cold start makes.",
+    doc: "VMs are cloned from a template. `true`: the first one waits until it is made; `auto`: it boots, and the template is made meanwhile.",
     since: "1.2.0",
   },
-  template_path: text("Where templates are kept.", "1.7.0", { default: "/run/vc/vm/template", path: "made" }),
+  template_path: text("Directory for templates.", "1.7.0", { default: "/run/vc/vm/template", path: "made" }),
   template_scope: text(
-    "Who shares a template: everyone of the host, of a state directory, or of a Kubernetes namespace.",
+    "Which sandboxes share a template: all of the host, of a state directory (`--root`), or of a Kubernetes namespace.",
     "ours",
     {
       default: "host",
@@ -19,12 +19,12 @@ export const factoryKeys = {
     },
   ),
   template_limit: count(
-    "What all templates may take; then those go that no machine runs on, first the one not used for longest.",
+    "Maximum memory of all templates; above it those that no VM runs on are removed, least recently used first.",
     "ours",
     { unit: "MiB", default: 1024, min: 1 },
   ),
-  vm_cache_number: count("Machines that a server keeps ready; 0: there is none.", "1.6.0", { max: 1024 }),
-  vm_cache_endpoint: text("The server's socket.", "1.6.0", {
+  vm_cache_number: count("Number of VMs that the cache server keeps ready; 0: no cache.", "1.6.0", { max: 1024 }),
+  vm_cache_endpoint: text("The cache server's socket.", "1.6.0", {
     default: "/var/run/kata-containers/cache.sock",
     path: "made",
   }),

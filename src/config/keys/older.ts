@@ -4,21 +4,21 @@ import { bool, type KeyTable, text } from "../key.ts";
 const until = "1.13.0-alpha0";
 
 export const proxyKeys = {
-  path: text("The program that multiplexes the agent's channel; Kumite does so itself.", "1.0.0", {
+  path: text("The program that multiplexes the agent's channel; Kumite does this itself.", "1.0.0", {
     until,
     path: "absolute",
     default: "/usr/libexec/kata-containers/kata-proxy",
   }),
-  enable_debug: bool("It says more.", "1.0.0", { until }),
+  enable_debug: bool("It logs more.", "1.0.0", { until }),
 } as const satisfies KeyTable;
 
 export const shimKeys = {
-  path: text("The program that stands for a process; Kumite has one of its own.", "1.0.0", {
+  path: text("The program that represents a process; Kumite has its own (the relay).", "1.0.0", {
     until,
     path: "absolute",
     default: "/usr/libexec/kata-containers/kata-shim",
   }),
-  enable_debug: bool("It says more.", "1.0.0", { until }),
+  enable_debug: bool("It logs more.", "1.0.0", { until }),
   enable_tracing: bool("It traces its calls.", "1.5.0", { until }),
 } as const satisfies KeyTable;
 
@@ -29,10 +29,10 @@ export const netmonKeys = {
     path: "absolute",
     default: "/usr/libexec/kata-containers/kata-netmon",
   }),
-  enable_debug: bool("It says more.", "1.3.0", { until: "2.3.0" }),
+  enable_debug: bool("It logs more.", "1.3.0", { until: "2.3.0" }),
 } as const satisfies KeyTable;
 
 export const imageKeys = {
   service_offload: bool("The guest fetches images itself.", "2.2.0", { until: "3.3.0" }),
-  provision: text("How it does so.", "2.2.0", { until: "3.3.0" }),
+  provision: text("How it fetches them.", "2.2.0", { until: "3.3.0" }),
 } as const satisfies KeyTable;

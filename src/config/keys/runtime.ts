@@ -7,38 +7,42 @@ export const hypervisorNames = ["qemu", "firecracker", "clh", "process"] as cons
 const networkModels = ["default", "macvtap", "tcfilter", "none", "bridged", "enlightened"] as const;
 
 export const runtimeKeys = {
-  hypervisor: text("The driver; `process` runs the agent without a machine, for tests only.", "ours", {
+  hypervisor: text("The driver; `process` runs the agent without a VM, for tests only.", "ours", {
     default: "",
     choices: ["", ...hypervisorNames],
     defaultText: "that of the file's hypervisor table, else qemu",
   }),
-  config_era: text("Which releases' rules hold where they changed: clamps, and what excludes what.", "ours", {
-    default: "3.x",
-    choices: eras,
-  }),
+  config_era: text(
+    "Which releases' rules apply where they differ: limits, and which keys exclude each other.",
+    "ours",
+    {
+      default: "3.x",
+      choices: eras,
+    },
+  ),
   rootfs_writes: text(
-    "Whether what a container writes to its root has to be seen on the host, or may stay in the guest.",
+    "Whether a container's writes to its root file system must be visible on the host (`host`), or may stay in the guest (`guest`).",
     "ours",
     { default: "host", choices: ["host", "guest"] },
   ),
   rootfs_block_devices: text(
-    "Which mounted block devices are given to the guest as root file systems, instead of their files.",
+    "Which mounted block devices are attached to the VM as root file systems, instead of sharing their files.",
     "ours",
     { default: "device-mapper", choices: ["device-mapper", "any"] },
   ),
-  rootfs_image_directory: text("Where images of root file systems are kept.", "ours", {
+  rootfs_image_directory: text("Directory for images of root file systems.", "ours", {
     default: "/var/cache/kumite/rootfs",
     path: "made",
   }),
-  rootfs_image_limit: count("What all images may take; then those that were not used for longest go.", "ours", {
+  rootfs_image_limit: count("Maximum size of all images; above it the least recently used ones are removed.", "ours", {
     unit: "MiB",
     default: 10240,
   }),
-  rootfs_upper_directory: text("Where what containers write to layers on disks is kept while they live.", "ours", {
+  rootfs_upper_directory: text("Directory for the writable layers of running containers.", "ours", {
     default: "/var/lib/kumite/uppers",
     path: "made",
   }),
-  rootfs_upper_size: count("How much a container can write to such a layer; at most 65536.", "ours", {
+  rootfs_upper_size: count("Size of such a layer; at most 65536.", "ours", {
     unit: "MiB",
     default: 16384,
     max: 65536,
@@ -46,34 +50,34 @@ export const runtimeKeys = {
   valid_config_paths: list("Files that the annotation `io.katacontainers.config_path` may name.", "ours", {
     items: "glob",
   }),
-  enable_debug: bool("Debug lines in the logs.", "1.0.0"),
-  internetworking_model: text("How a machine is connected to its network.", "1.0.0", {
+  enable_debug: bool("Log debug messages.", "1.0.0"),
+  internetworking_model: text("How a VM is connected to its network.", "1.0.0", {
     default: "tcfilter",
     choices: networkModels,
     fault: "Unknown type",
     annotation: runtime("internetworking_model"),
   }),
-  disable_guest_seccomp: bool("The seccomp profiles of containers do not hold.", "1.5.0", {
+  disable_guest_seccomp: bool("The seccomp profiles of containers are not applied.", "1.5.0", {
     annotation: runtime("disable_guest_seccomp"),
   }),
   enable_tracing: bool("The runtime traces its calls.", "1.3.0"),
   jaeger_endpoint: text("Where traces go.", "2.1.0", { defaultText: "http://localhost:14268/api/traces" }),
-  jaeger_user: text("The user there.", "2.1.0"),
-  jaeger_password: text("The password there.", "2.1.0"),
-  disable_new_netns: bool("The machine is in the host's network namespace.", "1.4.0", {
+  jaeger_user: text("The user for that.", "2.1.0"),
+  jaeger_password: text("The password for that.", "2.1.0"),
+  disable_new_netns: bool("The VM is in the host's network namespace.", "1.4.0", {
     annotation: runtime("disable_new_netns"),
   }),
-  sandbox_cgroup_only: bool("One cgroup of the host has everything of a sandbox.", "1.9.0", {
+  sandbox_cgroup_only: bool("All processes of a sandbox are in one cgroup of the host.", "1.9.0", {
     annotation: runtime("sandbox_cgroup_only"),
   }),
   enable_agent_pidns: bool("Containers may ask for the agent's pid namespace.", "1.12.0", { until: "1.13.0-alpha0" }),
   experimental: list("Experimental features; there are none.", "1.7.0", { annotation: runtime("experimental") }),
-  static_sandbox_resource_mgmt: bool("A machine has its size from the start; nothing is added later.", "2.4.0"),
-  enable_vcpus_pinning: bool("Each virtual processor has a processor of the host.", "3.1.0", {
+  static_sandbox_resource_mgmt: bool("The size of a VM is fixed at its start; nothing is plugged in later.", "2.4.0"),
+  enable_vcpus_pinning: bool("Each vCPU is pinned to a CPU of the host.", "3.1.0", {
     annotation: "enable_vcpus_pinning",
   }),
   sandbox_bind_mounts: list(
-    "Directories and files of the host for every sandbox, read-only; `:rw` after one: not.",
+    "Directories and files of the host that every sandbox gets, read-only unless followed by `:rw`.",
     "2.1.0",
   ),
   vfio_mode: text("Who drives devices of the host: the guest's kernel, or programs in containers.", "2.3.0", {
@@ -82,7 +86,7 @@ export const runtimeKeys = {
     annotation: runtime("vfio_mode"),
   }),
   disable_guest_empty_dir: bool(
-    "Kubernetes' emptyDir volumes that are on a disk stay on the host; else they are in the root of the pod's first container. With an older `config_era` the default is false.",
+    "Kubernetes' emptyDir volumes on disk are shared from the host; otherwise they are in the root file system of the pod's first container. With an older `config_era` the default is false.",
     "2.4.0",
     { default: true },
   ),
@@ -95,7 +99,7 @@ export const runtimeKeys = {
   }),
   enable_pprof: bool("The runtime can be profiled.", "2.0.0", { annotation: runtime("enable_pprof") }),
   create_container_timeout: count(
-    "How long the agent may take to make a container; 0 means 60. The verbs wait 5 minutes for all of a create.",
+    "How long the agent may take to create a container; 0 means 60. The verbs wait 5 minutes for a whole create.",
     "3.4.0",
     {
       unit: "seconds",
@@ -104,7 +108,7 @@ export const runtimeKeys = {
       annotation: runtime("create_container_timeout"),
     },
   ),
-  dan_conf: text("Directory that describes networks which are attached directly.", "3.7.0", {
+  dan_conf: text("Directory that describes directly attached networks.", "3.7.0", {
     default: "/run/kata-containers/dans",
     path: "absolute",
   }),

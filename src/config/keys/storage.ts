@@ -8,17 +8,21 @@ function rate(doc: string) {
 }
 
 export const storageKeys = {
-  block_device_driver: text("The device that block devices appear as in the guest.", "1.0.0", {
+  block_device_driver: text("The kind of device that disks are in the guest.", "1.0.0", {
     default: "virtio-blk",
     defaults: { firecracker: "virtio-mmio" },
     choices: ["virtio-scsi", "virtio-blk", "virtio-mmio", "nvdimm", "virtio-blk-ccw"],
     fault: "Invalid hypervisor block storage driver",
     annotation: hypervisor("block_device_driver"),
   }),
-  disable_block_device_use: bool("A root file system on a block device is shared as a directory instead.", "1.0.0", {
-    annotation: hypervisor("disable_block_device_use"),
-  }),
-  block_device_cache_set: bool("The two keys below hold; otherwise the monitor's default does.", "1.5.0", {
+  disable_block_device_use: bool(
+    "A root file system on a mounted block device is shared as a directory instead.",
+    "1.0.0",
+    {
+      annotation: hypervisor("disable_block_device_use"),
+    },
+  ),
+  block_device_cache_set: bool("The next two keys apply; otherwise the VMM's default does.", "1.5.0", {
     of: ["qemu", "clh"],
     annotation: hypervisor("block_device_cache_set"),
   }),
@@ -26,11 +30,11 @@ export const storageKeys = {
     of: ["qemu", "clh"],
     annotation: hypervisor("block_device_cache_direct"),
   }),
-  block_device_cache_noflush: bool("Flushes of the guest are not passed on.", "1.5.0", {
+  block_device_cache_noflush: bool("Flush requests of the guest are ignored.", "1.5.0", {
     of: ["qemu", "clh"],
     annotation: hypervisor("block_device_cache_noflush"),
   }),
-  block_device_aio: text("How QEMU reads and writes block devices.", "3.0.0", {
+  block_device_aio: text("How QEMU does I/O on disks.", "3.0.0", {
     of: ["qemu"],
     choices: ["", "threads", "native", "io_uring"],
     defaultText: "`threads`, which every host allows",
@@ -38,7 +42,7 @@ export const storageKeys = {
     annotation: hypervisor("block_device_aio"),
   }),
   block_device_logical_sector_size: count(
-    "0: the monitor's default; else a power of two from 512 to 65536.",
+    "0: the VMM's default; otherwise a power of two from 512 to 65536.",
     "3.29.0",
     {
       of: ["qemu"],
@@ -46,20 +50,20 @@ export const storageKeys = {
       annotation: hypervisor("blk_logical_sector_size"),
     },
   ),
-  block_device_physical_sector_size: count("As above, and not smaller than the logical one.", "3.29.0", {
+  block_device_physical_sector_size: count("As above, but not smaller than the logical one.", "3.29.0", {
     of: ["qemu"],
     unit: "bytes",
     annotation: hypervisor("blk_physical_sector_size"),
   }),
-  enable_iothreads: bool("Block devices have a thread of their own.", "1.0.0", {
+  enable_iothreads: bool("Each disk has its own I/O thread.", "1.0.0", {
     of: ["qemu", "firecracker"],
     annotation: hypervisor("enable_iothreads"),
   }),
-  indep_iothreads: count("Further threads for block devices that are added later.", "3.24.0", {
+  indep_iothreads: count("Additional I/O threads for hotplugged disks.", "3.24.0", {
     of: ["qemu"],
     annotation: hypervisor("indep_iothreads"),
   }),
-  shared_fs: text("How directories of the host reach the guest.", "1.7.0", {
+  shared_fs: text("How directories of the host are shared with the guest.", "1.7.0", {
     of: ["qemu", "clh"],
     default: "virtio-fs",
     defaults: { firecracker: "none" },
@@ -67,7 +71,7 @@ export const storageKeys = {
     fault: "Invalid hypervisor shared file system",
     annotation: hypervisor("shared_fs"),
   }),
-  msize_9p: count("Largest message of 9p; 0 means 8192.", "1.0.0", {
+  msize_9p: count("Maximum size of 9p messages; 0 means 8192.", "1.0.0", {
     of: ["qemu"],
     unit: "bytes",
     default: 8192,
@@ -76,7 +80,7 @@ export const storageKeys = {
   virtio_fs_daemon: text("The daemon that serves shared directories.", "1.7.0", {
     of: ["qemu", "clh"],
     path: "absolute",
-    defaultText: "QEMU's own, else the Rust one",
+    defaultText: "QEMU's own, otherwise the Rust one",
     annotation: hypervisor("virtio_fs_daemon"),
     allowedBy: "valid_virtio_fs_daemon_paths",
   }),
@@ -84,13 +88,13 @@ export const storageKeys = {
     of: ["qemu", "clh"],
     items: "glob",
   }),
-  virtio_fs_cache: text("What the guest keeps of shared files.", "1.7.0", {
+  virtio_fs_cache: text("How the guest caches shared files.", "1.7.0", {
     of: ["qemu", "clh"],
     choices: ["", "never", "none", "metadata", "auto", "always"],
-    defaultText: "what is fastest and sees changes of the host within 20 ms",
+    defaultText: "the fastest setting that shows changes of the host within 20 ms",
     annotation: hypervisor("virtio_fs_cache"),
   }),
-  virtio_fs_cache_size: count("Window of directly mapped files (DAX).", "1.7.0", {
+  virtio_fs_cache_size: count("Size of the DAX window, for directly mapped files.", "1.7.0", {
     of: ["qemu", "clh"],
     unit: "MiB",
     annotation: hypervisor("virtio_fs_cache_size"),
@@ -99,7 +103,7 @@ export const storageKeys = {
     of: ["qemu", "clh"],
     default: 1024,
   }),
-  virtio_fs_extra_args: list("Further arguments of the daemon.", "1.9.0", {
+  virtio_fs_extra_args: list("Additional arguments for the daemon.", "1.9.0", {
     of: ["qemu", "clh"],
     annotation: hypervisor("virtio_fs_extra_args"),
   }),
@@ -107,7 +111,7 @@ export const storageKeys = {
     of: ["qemu", "clh"],
     annotation: hypervisor("disable_image_nvdimm"),
   }),
-  enable_vhost_user_store: bool("Block devices may be served by other programs.", "1.11.0", {
+  enable_vhost_user_store: bool("Disks may be served by other programs (vhost-user).", "1.11.0", {
     of: ["qemu"],
     annotation: hypervisor("enable_vhost_user_store"),
   }),
@@ -122,13 +126,13 @@ export const storageKeys = {
     of: ["qemu"],
     items: "glob",
   }),
-  vhost_user_reconnect_timeout_sec: count("How long such a program may be away; 0: it may not.", "3.1.0", {
+  vhost_user_reconnect_timeout_sec: count("How long to wait for such a program to reconnect; 0: not at all.", "3.1.0", {
     of: ["qemu"],
     unit: "seconds",
     annotation: hypervisor("vhost_user_reconnect_timeout_sec"),
   }),
   disk_rate_limiter_bw_max_rate: rate("Bits per second of all disks; 0: no limit."),
-  disk_rate_limiter_bw_one_time_burst: rate("Bits that are not counted at first."),
+  disk_rate_limiter_bw_one_time_burst: rate("Initial burst in bits."),
   disk_rate_limiter_ops_max_rate: rate("Operations per second of all disks; 0: no limit."),
-  disk_rate_limiter_ops_one_time_burst: rate("Operations that are not counted at first."),
+  disk_rate_limiter_ops_one_time_burst: rate("Initial burst in operations."),
 } as const satisfies KeyTable;
