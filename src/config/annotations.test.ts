@@ -87,7 +87,7 @@ describe("an annotation", () => {
     await refused(load({ [label]: "a:b:c:d" }), /has no effect here: the guest has no SELinux policy/);
     await load({ [`${hypervisor}rootless`]: "false" });
     const { notices } = await load({ "io.katacontainers.config.runtime.internetworking_model": "macvtap" });
-    assert.match(notices.join(), /annotation .*internetworking_model: has no effect here: machines have no network/);
+    assert.match(notices.join(), /annotation .*internetworking_model: has no effect here: VMs have no network/);
   });
 
   it("of other parts of the system is told, or passed over", async () => {
