@@ -1,4 +1,5 @@
 /** OCI configurations for tests: what `runc spec` writes, with what a test wants changed. */
+import { defaultSpec } from "../../oci/default-spec.ts";
 import type { OciProcess, OciSpec } from "../../oci/spec.ts";
 
 export const guestShared = "/run/kata-containers/shared/containers";
@@ -30,7 +31,7 @@ export function specOf(args: readonly string[], { process, linux, mounts, ...res
     root: { path: `${guestShared}/box/rootfs` },
     hostname: "box",
     ...rest,
-    mounts: [...defaultMounts, ...(mounts ?? [])],
+    mounts: [...(defaultSpec().mounts ?? []), ...(mounts ?? [])],
     linux: {
       resources: { devices: [{ allow: false, access: "rwm" }] },
       namespaces: [{ type: "pid" }, { type: "ipc" }, { type: "uts" }, { type: "mount" }, { type: "cgroup" }],
@@ -40,33 +41,3 @@ export function specOf(args: readonly string[], { process, linux, mounts, ...res
     },
   };
 }
-
-const defaultMounts: NonNullable<OciSpec["mounts"]> = [
-  { destination: "/proc", type: "proc", source: "proc" },
-  {
-    destination: "/dev",
-    type: "tmpfs",
-    source: "tmpfs",
-    options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
-  },
-  {
-    destination: "/dev/pts",
-    type: "devpts",
-    source: "devpts",
-    options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-  },
-  {
-    destination: "/dev/shm",
-    type: "tmpfs",
-    source: "shm",
-    options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
-  },
-  { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
-  { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
-  {
-    destination: "/sys/fs/cgroup",
-    type: "cgroup",
-    source: "cgroup",
-    options: ["nosuid", "noexec", "nodev", "relatime", "ro"],
-  },
-];

@@ -2,25 +2,16 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { describe as show } from "../../support/command.ts";
 import { eventually } from "../../support/eventually.ts";
-import { expectNothingNew, guardAgainstLeftOvers, lookAtMachine, type Machine } from "../../support/left-overs.ts";
-import { image, Podman } from "./podman.ts";
+import { image, type Podman, usePodman } from "./podman.ts";
 
 describe("podman and the life of a container", () => {
   let podman: Podman;
-  let start: Machine;
-
-  before(async () => {
-    podman = await Podman.open();
-    start = lookAtMachine();
+  usePodman((opened) => {
+    podman = opened;
   });
-  after(async () => {
-    await podman[Symbol.asyncDispose]();
-    await expectNothingNew(start);
-  });
-  guardAgainstLeftOvers(() => ({ ignored: [podman.ownMount] }));
 
   const logs = (id: string, text: string) =>
     eventually("the log", async () => ((await podman.must(["logs", id])).stdout === text ? true : undefined));

@@ -2,25 +2,16 @@
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { describe as show } from "../../support/command.ts";
-import { expectNothingNew, guardAgainstLeftOvers, lookAtMachine, type Machine } from "../../support/left-overs.ts";
-import { Podman } from "./podman.ts";
+import { type Podman, usePodman } from "./podman.ts";
 import { type Fact, scenarios } from "./scenarios.ts";
 
 describe("podman run takes", () => {
   let podman: Podman;
-  let start: Machine;
-
-  before(async () => {
-    podman = await Podman.open();
-    start = lookAtMachine();
+  usePodman((opened) => {
+    podman = opened;
   });
-  after(async () => {
-    await podman[Symbol.asyncDispose]();
-    await expectNothingNew(start);
-  });
-  guardAgainstLeftOvers(() => ({ ignored: [podman.ownMount] }));
 
   for (const [index, { title, flags, files = {}, facts }] of scenarios.entries()) {
     it(title, async () => {

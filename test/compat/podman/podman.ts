@@ -5,7 +5,9 @@
 import { mkdtemp } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { after, before } from "node:test";
 import { type CommandOptions, execute, type Finished } from "../../support/command.ts";
+import { expectNothingNew, guardAgainstLeftOvers, lookAtMachine, type Machine } from "../../support/left-overs.ts";
 import { writeImage } from "../../support/oci-image.ts";
 import { makeContainersHome, ownMountOf, removeContainersHome } from "../containers-home.ts";
 import { absoluteRuntime, EngineClient } from "../engine-client.ts";
@@ -62,4 +64,20 @@ export class Podman extends EngineClient implements AsyncDisposable {
     ]);
     await removeContainersHome(this.directory);
   }
+}
+
+/** For a suite: opens one before all of its tests and closes it after them; neither its tests nor it may leave anything. */
+export function usePodman(take: (podman: Podman) => void): void {
+  let podman: Podman;
+  let start: Machine;
+  before(async () => {
+    podman = await Podman.open();
+    start = lookAtMachine();
+    take(podman);
+  });
+  after(async () => {
+    await podman[Symbol.asyncDispose]();
+    await expectNothingNew(start);
+  });
+  guardAgainstLeftOvers(() => ({ ignored: [podman.ownMount] }));
 }

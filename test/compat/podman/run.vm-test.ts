@@ -2,26 +2,17 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { describe as show } from "../../support/command.ts";
 import { LoopDevice } from "../../support/disk-image.ts";
-import { expectNothingNew, guardAgainstLeftOvers, lookAtMachine, type Machine } from "../../support/left-overs.ts";
 import { onlyKumite } from "../../support/workplace.ts";
-import { image, Podman } from "./podman.ts";
+import { image, type Podman, usePodman } from "./podman.ts";
 
 describe("podman and a container in the foreground", () => {
   let podman: Podman;
-  let start: Machine;
-
-  before(async () => {
-    podman = await Podman.open();
-    start = lookAtMachine();
+  usePodman((opened) => {
+    podman = opened;
   });
-  after(async () => {
-    await podman[Symbol.asyncDispose]();
-    await expectNothingNew(start);
-  });
-  guardAgainstLeftOvers(() => ({ ignored: [podman.ownMount] }));
 
   it("run passes output, errors and the exit status", async () => {
     const finished = await podman.run([], ["sh", "-c", "echo out; echo err >&2; exit 42"]);
