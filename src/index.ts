@@ -1,4 +1,4 @@
-/** Kumite as a library for programs on Node: sandboxes with a kernel of their own, to run code in, to save and to fork. */
+/** Kumite as a library for Node: sandboxes with their own kernel, to run processes in, save and fork. */
 export {
   type ExecOptions,
   type Finished,

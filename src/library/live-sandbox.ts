@@ -1,4 +1,4 @@
-/** A sandbox that runs, as programs have it: run things in it, save it, fork it, end it. */
+/** A running sandbox, for programs: run processes in it, save it, fork it, close it. */
 import { execProcess } from "../sandbox/exec.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Saving } from "../sandbox/saving.ts";
@@ -16,26 +16,29 @@ import { attachProcess, type ProcessExit, type RunningProcess } from "./process.
 import { writeSnapshot } from "./snapshot-directory.ts";
 
 export interface ExecOptions extends ProcessOptions {
-  /** Ends the waiting for the start. */
+  /** Aborts the start. */
   readonly signal?: AbortSignal;
 }
 
 export interface RunOptions extends ExecOptions {
-  /** Standard input, text as UTF-8; default: none. */
+  /** Standard input; text is encoded as UTF-8. Default: empty. */
   readonly input?: string | Uint8Array;
-  /** Of each of both outputs in `bytes`; default 16 MiB. */
+  /** Limit in `bytes` for standard output and standard error each; default 16 MiB. */
   readonly maxOutputBytes?: number;
 }
 
-/** What ran, when it is over. */
+/** Exit and output of a process that has ended. */
 export interface Finished extends ProcessExit {
-  /** As UTF-8; what is none is replaced. */
+  /** Decoded as UTF-8; invalid bytes are replaced. */
   readonly stdout: string;
   readonly stderr: string;
 }
 
 export interface ForkOptions {
-  /** It can be saved and forked itself. Costs it a copy of the memory; default false: what forks do not change is there once. */
+  /**
+   * Whether the copy can itself be saved and forked, which costs it a copy of the memory. Default false: copies share the
+   * memory that they do not change.
+   */
   readonly savable?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -43,11 +46,11 @@ export interface ForkOptions {
 const defaultOutputBytes = 16 * 1024 * 1024;
 
 export class LiveSandbox implements AsyncDisposable {
-  /** Of the sandbox, which the verbs know it by too. */
+  /** The sandbox's id, also for the verbs of the command line. */
   readonly id: string;
-  /** Its own process: with it the sandbox ends. */
+  /** The sandbox's main process; the sandbox ends with it. */
   readonly main: RunningProcess;
-  /** Processes beside it that ran when the snapshot was taken which this sandbox goes on from. */
+  /** In a copy: the processes besides `main` that were running when it was saved. */
   readonly others: readonly RunningProcess[];
   readonly #sandbox: Sandbox;
   readonly #options: HostOptions;
@@ -67,18 +70,18 @@ export class LiveSandbox implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Whether it can be saved and forked, and why not. */
+  /** Whether the sandbox can be saved and forked, and if not, why. */
   get saving(): Saving {
     return this.#sandbox.saving;
   }
 
-  /** Pid of the machine's process on the host. @throws KumiteError `container/wrong-state` */
+  /** Pid of the VM's process (QEMU) on the host. @throws KumiteError `container/wrong-state` */
   get machinePid(): number {
     return this.#sandbox.running().vm.machine.pid;
   }
 
   /**
-   * Starts a process; resolves when it runs. Its `exited` waits for both outputs to be read.
+   * Starts a process; resolves when it runs. Its `exited` resolves only after both outputs have been read to their end.
    * @throws KumiteError `process/executable-not-found`, `container/wrong-state`, `oci/spec-invalid`
    */
   async exec(args: readonly [string, ...string[]], options: ExecOptions = {}): Promise<RunningProcess> {
@@ -87,18 +90,18 @@ export class LiveSandbox implements AsyncDisposable {
     const { consoleSize: _none, ...own } = sandbox.container(id).bundle.spec.process;
     const document = { ...processWith(own, options), args: [...args], terminal: false };
     this.#execs += 1;
-    // A copy has those of its original.
+    // Unique across copies, which have the processes of their original.
     const execId = `exec-${id}-${this.#execs}`.slice(-128);
     const process = execProcess(sandbox, { containerId: id, execId, document, terminal: false, relay: selfOf(os) });
     const running = await attachProcess(sandbox, process);
-    // Not while the container stands still.
+    // Not while the container is frozen for a snapshot.
     await sandbox.snapshots.take(() => startProcess(sandbox, process.key, options.signal ?? unlimited()));
     return running;
   }
 
   /**
    * Runs a process to its end.
-   * @throws as `exec`; KumiteError `usage/invalid` when it writes more than `maxOutputBytes`: it is killed then; `aborted`
+   * @throws as `exec`; KumiteError `usage/invalid` if it writes more than `maxOutputBytes`, after it was killed; `aborted`
    */
   async run(args: readonly [string, ...string[]], options: RunOptions = {}): Promise<Finished> {
     const { input = "", maxOutputBytes = defaultOutputBytes, signal } = options;
@@ -107,7 +110,7 @@ export class LiveSandbox implements AsyncDisposable {
     const forget = onAbort(signal, close);
     try {
       const feeding = process.stdin.write(input).then(() => process.stdin.end());
-      // A process that reads no input is nobody's failure.
+      // It is not an error if the process does not read its input.
       feeding.catch(() => {});
       const [stdout, stderr, exit] = await Promise.all([
         collect(process.stdout, maxOutputBytes),
@@ -125,22 +128,23 @@ export class LiveSandbox implements AsyncDisposable {
   }
 
   /**
-   * Writes the sandbox as it is now into a directory that does not exist yet, for `openSnapshot`. It stands still meanwhile.
-   * @throws KumiteError `snapshot/impossible`, `container/wrong-state`, `storage/failed`; nothing is left of the directory then
+   * Writes the sandbox's present state to a new directory, for `openSnapshot`. The sandbox is stopped meanwhile.
+   * @throws KumiteError `snapshot/impossible`, `container/wrong-state`, `storage/failed`; the directory is removed in that case
    */
   async save(directory: string, { signal = unlimited() }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     await writeSnapshot(this.#sandbox, directory, this.#options, signal);
   }
 
-  /** A copy of the sandbox that goes on beside it. @throws as `forkMany` */
+  /** Starts a copy of the sandbox, which continues beside it. @throws as `forkMany` */
   async fork(options: ForkOptions = {}): Promise<LiveSandbox> {
     const [fork] = await this.forkMany(1, options);
     return fork as LiveSandbox;
   }
 
   /**
-   * Copies of this moment, all or none. The sandbox stands still while memory and disk are copied, once for all.
-   * @throws KumiteError `snapshot/impossible`, `container/wrong-state`; of the start of a machine
+   * Starts `count` copies of the sandbox's present state, all or none. The sandbox is stopped while its memory and disks are
+   * copied, once for all copies.
+   * @throws KumiteError `snapshot/impossible`, `container/wrong-state`, and errors of starting a VM
    */
   async forkMany(count: number, { savable = false, signal = unlimited() }: ForkOptions = {}): Promise<LiveSandbox[]> {
     const sandbox = this.#sandbox;
@@ -163,12 +167,12 @@ export class LiveSandbox implements AsyncDisposable {
       await removeAll(places);
       throw error;
     } finally {
-      // A machine that has mapped it needs no keeper any more.
+      // VMs that have mapped the memory do not need its keeper any more.
       await memory?.[Symbol.asyncDispose]();
     }
   }
 
-  /** Ends everything in it and removes all of it from the host. Idempotent. @throws KumiteError `cleanup/incomplete` */
+  /** Ends all processes and removes the sandbox from the host. Idempotent. @throws KumiteError `cleanup/incomplete` */
   async close(): Promise<void> {
     this.#closing ??= removeSandbox(this.#sandbox);
     await this.#closing;
@@ -179,7 +183,7 @@ export class LiveSandbox implements AsyncDisposable {
   }
 }
 
-/** @internal Of a sandbox whose container runs: takes the streams of all its processes. */
+/** @internal Takes the streams of all processes of a sandbox whose container runs. */
 export async function liveSandbox(sandbox: Sandbox, options: HostOptions): Promise<LiveSandbox> {
   const [main, ...others] = sandbox.processes.of(sandbox.host.id);
   if (main === undefined) throw new KumiteError("internal", `sandbox ${sandbox.host.id} has no process`);

@@ -1,4 +1,4 @@
-/** The library's functions, over Node: where programs begin. */
+/** The library's entry functions, on Node. */
 import { createSandbox } from "../sandbox/create.ts";
 import { startProcess } from "../sandbox/start.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
@@ -13,10 +13,11 @@ import { Snapshot } from "./snapshot.ts";
 import { readSnapshot } from "./snapshot-directory.ts";
 
 /**
- * Starts a machine with a container in it; resolves when its process runs. The sandbox lives in this process and ends with it.
+ * Starts a VM with a container in it; resolves when the main process runs. The sandbox lives in the calling process and ends
+ * with it.
  *
  * @throws KumiteError `usage/invalid`, `config/invalid`, `oci/bundle-invalid`, `oci/spec-invalid`, `container/exists`;
- *   `snapshot/impossible` when it has to be savable and is not; of the start. Nothing is left then
+ *   `snapshot/impossible` if `savable` is true and it cannot be saved; and errors of the start. Nothing is left on the host then
  */
 export async function openSandbox(options: SandboxOptions): Promise<LiveSandbox> {
   const { os, installRoot } = host();
@@ -43,14 +44,14 @@ export async function openSandbox(options: SandboxOptions): Promise<LiveSandbox>
   }
 }
 
-/** Beside what the snapshot says of the machine. */
+/** Options besides those of the VM, which the snapshot contains. */
 export interface SnapshotOptions extends Pick<HostOptions, "root" | "log"> {
   readonly signal?: AbortSignal;
 }
 
 /**
- * Reads a snapshot that `LiveSandbox.save` has written, and holds its memory for the sandboxes that go on from it.
- * @throws KumiteError `snapshot/invalid` naming what is wrong with it; `config/invalid`
+ * Reads and checks a snapshot that `LiveSandbox.save` has written, and holds its memory for the sandboxes restored from it.
+ * @throws KumiteError `snapshot/invalid`, with the reason; `config/invalid`
  */
 export async function openSnapshot(directory: string, options: SnapshotOptions = {}): Promise<Snapshot> {
   const { os, installRoot } = host();
@@ -64,7 +65,7 @@ export async function openSnapshot(directory: string, options: SnapshotOptions =
 
 let known: { readonly os: Os; readonly installRoot: string } | undefined;
 
-/** One for all: it may have a helper process. */
+/** Shared by all sandboxes, because it may have a helper process. */
 function host(): { readonly os: Os; readonly installRoot: string } {
   if (known === undefined) {
     const installRoot = installRootOf(decodeURIComponent(new URL(import.meta.url).pathname));

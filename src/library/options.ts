@@ -1,4 +1,4 @@
-/** What a program asks of the library, and what is made of it. Nothing is made here. */
+/** The options of the library, and the bundle and configuration that they mean. Creates nothing on the host. */
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Bundle, bundleOf, loadBundle } from "../oci/bundle.ts";
@@ -7,46 +7,46 @@ import type { Os } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
 import { dirName } from "../util/path.ts";
 
-/** Of the machine and of where the library keeps what it makes. */
+/** Options about the VM and about where the library keeps its state. */
 export interface HostOptions {
-  /** TOML file; default: the first that there is of those that the verbs read. */
+  /** Path of a configuration file (TOML); default: the one that the command line uses. */
   readonly config?: string;
-  /** `TABLE.KEY=VALUE`, over the file. */
+  /** Settings `TABLE.KEY=VALUE` that override the file. */
   readonly set?: readonly string[];
-  /** Processors of the machine; default: the configuration's. */
+  /** Number of vCPUs; default: the configuration's. */
   readonly vcpus?: number;
-  /** Memory of the machine in `MiB`; default: the configuration's. Only what is used costs the host something. */
+  /** Memory of the VM in `MiB`; default: the configuration's. The host provides it only when it is used. */
   readonly memoryMiB?: number;
-  /** Absolute; where sandboxes are written down, for `kumite --root DIRECTORY list` and `recover`. Default /run/kumite-library. */
+  /** Absolute path of the state directory, for `kumite --root DIRECTORY list` and `recover`. Default /run/kumite-library. */
   readonly root?: string;
-  /** Told each line of the log; default: they are in `shim.log` of the sandbox's directory alone. */
+  /** Called with each line of the log. Default: lines go only to `shim.log` in the sandbox's state directory. */
   readonly log?: (line: string) => void;
 }
 
 export interface ProcessOptions {
-  /** Added to those of the sandbox's own process. */
+  /** Environment variables in addition to those of the sandbox's main process. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Absolute, in the sandbox; default: that of the sandbox's own process. */
+  /** Absolute path in the sandbox; default: that of the sandbox's main process. */
   readonly cwd?: string;
-  /** Default: that of the sandbox's own process. */
+  /** Default: that of the sandbox's main process. */
   readonly user?: { readonly uid: number; readonly gid: number };
 }
 
 export interface SandboxOptions extends HostOptions, ProcessOptions {
-  /** Directory with `config.json` and a root file system, as `kumite spec` begins one. Exactly one of this and `rootfs`. */
+  /** Directory with `config.json` and a root file system. Give exactly one of this and `rootfs`. */
   readonly bundle?: string;
-  /** Directory with a root file system, or a disk image of one. It is never written to. */
+  /** Directory with a root file system, or a disk image with one. It is never written to. */
   readonly rootfs?: string;
-  /** Of the sandbox's own process, with which it ends. Default: the bundle's; of a `rootfs` a shell that waits. */
+  /** Arguments of the main process, with which the sandbox ends. Default: the bundle's; for a `rootfs` a shell that waits. */
   readonly args?: readonly [string, ...string[]];
-  /** Default: one made up, which the host name is too. */
+  /** The sandbox's id, also used as host name. Default: a generated one. */
   readonly id?: string;
-  /** It has to be one that can be saved and forked; default: it is one if it can be (`saving`). */
+  /** true: fail if the sandbox cannot be saved and forked; false: it need not be. Default: whatever is possible, see `saving`. */
   readonly savable?: boolean;
   readonly signal?: AbortSignal;
 }
 
-/** Ends by any signal that ends a process, and takes no processor. */
+/** Ends on any signal that ends a process, and uses no CPU time. */
 const waiting = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 86400 & wait; done"] as const;
 
 /** @internal @throws KumiteError `usage/invalid`, `oci/bundle-invalid`, `oci/spec-invalid` */
@@ -83,9 +83,9 @@ function adapt(bundle: Bundle, options: SandboxOptions): Bundle {
 export async function configFor(os: Os, installRoot: string, options: HostOptions): Promise<Config> {
   const { config, set = [], vcpus, memoryMiB } = options;
   const overrides = [
-    // What a sandbox writes is its own, and goes with it.
+    // What a sandbox writes is discarded with it.
     "runtime.rootfs_writes=guest",
-    // The size is the caller's to say.
+    // The caller decides the size.
     "runtime.static_sandbox_resource_mgmt=true",
     ...(vcpus === undefined ? [] : [`hypervisor.qemu.default_vcpus=${vcpus}`]),
     ...(memoryMiB === undefined ? [] : [`hypervisor.qemu.default_memory=${memoryMiB}`]),
@@ -94,7 +94,7 @@ export async function configFor(os: Os, installRoot: string, options: HostOption
   return await loadConfig(os, { installRoot, path: config, overrides });
 }
 
-/** @internal What is wrong with it is found where it is used. */
+/** @internal Checks nothing: wrong values are detected where they are used. */
 export function processWith<Process extends { env?: string[]; cwd: string; user?: unknown }>(
   process: Process,
   { env = {}, cwd, user }: ProcessOptions,

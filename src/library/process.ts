@@ -1,4 +1,4 @@
-/** A process in a sandbox of the library: its streams, its end, and signals for it. */
+/** A process in a library sandbox: its streams, its exit, and signals to it. */
 import { attachRelay } from "../sandbox/attach.ts";
 import { signalInGuest } from "../sandbox/kill.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
@@ -17,28 +17,28 @@ export interface ProcessExit {
 }
 
 export interface ProcessInput {
-  /** Text as UTF-8. Resolves when it is on its way; rejects with EPIPE when the process reads no more. */
+  /** Text is encoded as UTF-8. Resolves when the data has been sent; rejects with EPIPE if the process no longer reads. */
   write(data: string | Uint8Array): Promise<void>;
-  /** The process reads its end of input. */
+  /** Closes the process's standard input. */
   end(): Promise<void>;
 }
 
-/** A process that runs, or has. Whoever does not read its output stops it when some hundred kilobytes are waiting. */
+/** A process that was started. If its output is not read, it blocks after some hundred kilobytes. */
 export interface RunningProcess {
-  /** Of the process in its sandbox; empty for the sandbox's own. */
+  /** Id of the process within its sandbox; empty for the main process. */
   readonly id: string;
   readonly stdin: ProcessInput;
-  /** Bytes as they come, each piece once. */
+  /** Output in pieces as they arrive; can be iterated once. */
   readonly stdout: AsyncIterable<Uint8Array>;
   readonly stderr: AsyncIterable<Uint8Array>;
-  /** Resolves when it has ended and its output was read, or `close` was called. Never rejects. */
+  /** Resolves when the process has ended and its output was read or `close` was called. Never rejects. */
   readonly exited: Promise<ProcessExit>;
   /**
    * @param signal number; default SIGTERM
-   * @throws KumiteError `container/wrong-state`, `agent/failed`. One that has ended is no error
+   * @throws KumiteError `container/wrong-state`, `agent/failed`; not if the process has ended
    */
   kill(signal?: number): Promise<void>;
-  /** Lets go of it: it is killed if it runs, and what it wrote and nobody has read is dropped. Resolves when it has ended. */
+  /** Kills the process if it is running and discards unread output. Resolves when it has ended. */
   close(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** A snapshot that sandboxes can be restored from, any number of times. */
+/** An open snapshot, from which sandboxes can be restored any number of times. */
 import type { Config } from "../config/config.ts";
 import type { SavedSandbox } from "../sandbox/snapshot.ts";
 import type { Os } from "../sys/os.ts";
@@ -22,7 +22,7 @@ export interface SnapshotParts {
 }
 
 export interface RestoreSandboxOptions extends ForkOptions {
-  /** Default: one made up, which the host name is too. */
+  /** The sandbox's id, also used as host name. Default: a generated one. */
   readonly id?: string;
 }
 
@@ -40,8 +40,8 @@ export class Snapshot implements AsyncDisposable {
   }
 
   /**
-   * A sandbox that goes on where the saved one was. It needs neither this object nor the directory any more.
-   * @throws KumiteError `snapshot/invalid` when this host makes another machine; of the start of a machine
+   * Starts a sandbox that continues from the saved state. It does not need this object or the directory afterwards.
+   * @throws KumiteError `snapshot/invalid` if this host's VM differs from the saved one, and errors of starting a VM
    */
   async restore(options: RestoreSandboxOptions = {}): Promise<LiveSandbox> {
     const { os, config, options: host, saved, files, memory } = this.#parts;
@@ -58,7 +58,7 @@ export class Snapshot implements AsyncDisposable {
     }
   }
 
-  /** Lets go of the memory; the directory stays. Idempotent. */
+  /** Releases the memory; the directory is kept. Idempotent. */
   async close(): Promise<void> {
     await this.#parts.memory[Symbol.asyncDispose]();
   }

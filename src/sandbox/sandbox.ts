@@ -93,7 +93,7 @@ export class Sandbox {
   /** Changes of the machine's size and of its limits, one after the other. */
   readonly sizeChanges = new Turns();
   /** Set by `create.ts` and `restore.ts`. */
-  saving: Saving = { kind: "impossible", why: "nobody asked for it" };
+  saving: Saving = { kind: "impossible", why: "`savable` is false" };
   /** Of the container that the sandbox is made with, as the agent knows it. */
   nameInGuest: string;
   /** Set by `own-memory.ts`: it can be saved while it works. */

@@ -16,7 +16,7 @@ export function savingOf(
   plan: StoragePlan,
   annotations: Readonly<Record<string, string>> | undefined,
 ): Saving {
-  if (saves === undefined) return { kind: "impossible", why: "nobody asked for it" };
+  if (saves === undefined) return { kind: "impossible", why: "`savable` is false" };
   const why = whyNot({ os, config }, plan, annotations);
   if (why === undefined) return { kind: "possible" };
   if (saves === "if-possible") return { kind: "impossible", why };
@@ -33,17 +33,18 @@ function whyNot(
   annotations: Readonly<Record<string, string>> | undefined,
 ): string | undefined {
   const { rootfs, volumes } = plan;
-  if (!driverFor(os, config).capabilities.snapshots) return "machines of this hypervisor cannot be saved";
-  if (containerTypeOf(annotations) !== "single_container") return "it is a pod, which others may join";
+  if (!driverFor(os, config).capabilities.snapshots) return "VMs of this hypervisor cannot be saved";
+  if (containerTypeOf(annotations) !== "single_container") return "it is a pod, which other containers may join";
   if (!config.runtime.staticResources) {
-    return "its machine may grow while it runs (static_sandbox_resource_mgmt is not set)";
+    return "its VM may be resized while it runs (static_sandbox_resource_mgmt is not set)";
   }
-  if (rootfs.kind === "shared") return 'the host has to see what is written to its root (rootfs_writes is "host")';
-  if (rootfs.kind === "disk" || rootfs.lower.kind === "disk")
-    return "its root file system is a disk of somebody else's";
-  if (rootfs.lower.kind === "shared") return "no image could be made of its root file system, which is shared instead";
-  if (config.runtime.sandboxBindMounts.length > 0) return "every sandbox has files of the host (sandbox_bind_mounts)";
-  if (sharesFiles(plan)) return "files of the host are shared with it, whose daemon cannot be copied";
-  if (volumes.disks.length > 0) return "a volume of it is a disk of somebody else's";
+  if (rootfs.kind === "shared")
+    return 'writes to its root file system must be visible on the host (rootfs_writes is "host")';
+  if (rootfs.kind === "disk" || rootfs.lower.kind === "disk") return "its root file system is a disk";
+  if (rootfs.lower.kind === "shared") return "no image can be made of its root file system, so it is shared";
+  if (config.runtime.sandboxBindMounts.length > 0) return "every sandbox gets files of the host (sandbox_bind_mounts)";
+  if (sharesFiles(plan))
+    return "files of the host are shared with it, and the daemon that serves them cannot be copied";
+  if (volumes.disks.length > 0) return "one of its volumes is a disk";
   return undefined;
 }
