@@ -30,12 +30,19 @@ function writeCondition(assembler: Assembler, condition: Condition, width: Width
   const { value, mask } = condition;
   const low = argumentsOffset + 8 * condition.argument;
   const high = low + 4;
+  const lowWord = { offset: low, value: value.low };
   const equal = (isHolding: Target, isNot: Target): Target => {
-    const lower = compareWord(assembler, low, "==", value.low, mask?.low, isHolding, isNot);
-    return width === "narrow" ? lower : compareWord(assembler, high, "==", value.high, mask?.high, lower, isNot);
+    const lower = compareWord(assembler, "==", { ...lowWord, mask: mask?.low }, { yes: isHolding, no: isNot });
+    if (width === "narrow") return lower;
+    return compareWord(
+      assembler,
+      "==",
+      { offset: high, value: value.high, mask: mask?.high },
+      { yes: lower, no: isNot },
+    );
   };
   const above = (comparison: Comparison, isHolding: Target, isNot: Target): Target => {
-    const lower = compareWord(assembler, low, comparison, value.low, undefined, isHolding, isNot);
+    const lower = compareWord(assembler, comparison, { ...lowWord, mask: undefined }, { yes: isHolding, no: isNot });
     if (width === "narrow") return lower;
     const same = assembler.jump("==", value.high, lower, isNot);
     return assembler.load(high, assembler.jump(">", value.high, isHolding, same));
@@ -57,14 +64,18 @@ function writeCondition(assembler: Assembler, condition: Condition, width: Width
   }
 }
 
+/** Half of an argument: where it is in seccomp_data, what it is compared with, and which of its bits count (all without a mask). */
+interface Word {
+  readonly offset: number;
+  readonly value: number;
+  readonly mask: number | undefined;
+}
+
 function compareWord(
   assembler: Assembler,
-  offset: number,
   comparison: Comparison,
-  value: number,
-  mask: number | undefined,
-  yes: Target,
-  no: Target,
+  { offset, value, mask }: Word,
+  { yes, no }: { readonly yes: Target; readonly no: Target },
 ): Target {
   const test = assembler.jump(comparison, value, yes, no);
   if (test === yes) return test;
