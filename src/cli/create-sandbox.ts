@@ -96,7 +96,7 @@ async function getShim(
   };
   const taken = await takeFromCache(os, { config, overrides, adoption }, interruption.signal);
   if (taken.kind === "taken") return { shim: foreignShim(os, taken.shim), booted: Promise.resolve() };
-  if (taken.kind === "none") context.log.warn(`no machine of the cache: ${taken.why}`, { sandbox: id });
+  if (taken.kind === "none") context.log.warn(`no VM from the cache: ${taken.why}`, { sandbox: id });
   const ahead = await makeWhatCan(context, request, prepared);
   const shim = await startShim(os, command(ahead), { socket, log, cgroups }, ahead?.programs);
   return { shim, booted: shimReady(os, shim, { id, log, cgroups }, interruption.signal) };

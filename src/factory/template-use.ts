@@ -43,7 +43,7 @@ export async function makeRoom(os: Os, store: string, { limitBytes, spare, log }
       log.warn(`a template could not be removed: ${messageOf(error)}`, { template: key });
     }
   }
-  if (excess > 0) log.warn("templates that machines run on take more than template_limit", { excessBytes: excess });
+  if (excess > 0) log.warn("templates in use by VMs take more than template_limit", { excessBytes: excess });
 }
 
 async function oldestFirst(os: Os, store: string, templates: readonly Template[]): Promise<Template[]> {

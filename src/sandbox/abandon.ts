@@ -31,7 +31,7 @@ export async function abandonSandbox({ os, root, id, paths, log }: SandboxHost):
 /** After the container has left. Never rejects: what stays can be deleted. */
 export async function abandonContainer({ host }: Sandbox, id: string): Promise<void> {
   const { os, root, log } = host;
-  log.warn("whoever asked for the container is gone: it is removed", { container: id });
+  log.warn("the caller of create is gone: the container is removed", { container: id });
   await recoverContainer(os, root, id, log).catch((error: unknown) => log.error(messageOf(error), { container: id }));
 }
 

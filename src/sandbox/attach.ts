@@ -39,7 +39,7 @@ async function relayLost(sandbox: Sandbox, process: SandboxProcess): Promise<voi
     if (process.spec !== undefined) forgetExec(sandbox, process);
     return;
   }
-  sandbox.host.log.warn(`${process.title} lost its relay and is killed`, fieldsOf(process));
+  sandbox.host.log.warn(`${process.title} lost its relay and was killed`, fieldsOf(process));
   // One that is being created or started is looked at again when that is done.
   if (phase === "created" || phase === "running" || phase === "paused")
     await signalInGuest(sandbox, process, signalNumbers.SIGKILL);

@@ -125,7 +125,7 @@ async function makeParts(
   const newTree = async () => (host.ahead === undefined ? makeSharedTree(host.os, journal, shared) : treeAt(shared));
   const disks = request.disks(journal, { emptyUpper });
   try {
-    if (host.config.factory.cacheNumber > 0) host.log.info("the machine is none of the cache", { phase: "vm" });
+    if (host.config.factory.cacheNumber > 0) host.log.info("the VM is not from the cache", { phase: "vm" });
     const [made, tree] = await together(disks, newTree());
     return { made, warm: undefined, tree, template: await choosing };
   } catch (error) {
@@ -221,8 +221,8 @@ async function tryClone(
   const outcome: CloneOutcome = isCopied
     ? await cloneVm(os, template, { config, setting: { ...setting, shared: view }, ...memory }, context)
     : { kind: "none", why: "the empty layer of the template could not be copied" };
-  if (outcome.kind === "cloned") log.info(`the machine is a clone of template ${outcome.template}`, { phase: "vm" });
-  else log.info(`the machine boots: ${outcome.why}`, { phase: "vm" });
+  if (outcome.kind === "cloned") log.info(`the VM is a clone of template ${outcome.template}`, { phase: "vm" });
+  else log.info(`the VM boots: ${outcome.why}`, { phase: "vm" });
   return outcome;
 }
 

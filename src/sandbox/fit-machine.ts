@@ -59,7 +59,7 @@ export function shrinkMachine(sandbox: Sandbox): Promise<void> {
       if (vcpus < now.vcpus && canChange(sandbox, vm, "vcpu")) await vm.removeCpus(now.vcpus - vcpus);
       if (memoryMiB < now.memoryMiB && canGiveMemoryBack(sandbox, vm)) await vm.resizeMemory(memoryMiB);
     } catch (error) {
-      sandbox.host.log.warn(`the machine stays larger than it need be: ${messageOf(error)}`, { phase: "resize" });
+      sandbox.host.log.warn(`the VM could not be shrunk: ${messageOf(error)}`, { phase: "resize" });
     }
     logChange(sandbox, vm, now);
   });
@@ -82,7 +82,7 @@ export function limitMachine(sandbox: Sandbox, signal?: AbortSignal): Promise<vo
     const cgroups = machineCgroupsIn(sandbox.resources?.journal.content.steps ?? []);
     const result = await limitVcpus(os, cgroups, await plug.vcpuThreads(signal), limit);
     if (result.kind === "not-enforced" && !sandbox.limited) {
-      log.warn(`the CPU limit holds in the guest alone, not on the host: ${result.why}`, { phase: "resize" });
+      log.warn(`the CPU limit applies only in the guest, not on the host: ${result.why}`, { phase: "resize" });
     }
     sandbox.limited = true;
   });
@@ -103,5 +103,5 @@ function canGiveMemoryBack(sandbox: Sandbox, vm: Vm): boolean {
 function logChange({ host }: Sandbox, vm: Vm, before: ReturnType<Vm["status"]>): void {
   const { vcpus, memoryMiB } = vm.status();
   if (vcpus === before.vcpus && memoryMiB === before.memoryMiB) return;
-  host.log.info("the machine was resized", { phase: "resize", vcpus, memoryMiB });
+  host.log.info("the VM was resized", { phase: "resize", vcpus, memoryMiB });
 }

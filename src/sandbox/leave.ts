@@ -53,7 +53,7 @@ async function removeFromGuest(sandbox: Sandbox, id: string): Promise<void> {
   } catch (error) {
     // Its create may have failed before.
     if (isKumiteError(error, "container/not-found")) return;
-    host.log.warn(`the guest keeps what it has of the container: ${messageOf(error)}`, {
+    host.log.warn(`the guest could not remove the container: ${messageOf(error)}`, {
       container: id,
       phase: "stop",
     });

@@ -49,7 +49,7 @@ export class OomWatch {
     const watch = new OomWatch();
     watch.#follow(sandbox).catch((error: unknown) => {
       if (sandbox.state.phase === "running") {
-        sandbox.host.log.warn(`lack of memory in the guest is not told any more: ${messageOf(error)}`);
+        sandbox.host.log.warn(`out-of-memory events are no longer reported: ${messageOf(error)}`);
       }
     });
     return watch;
@@ -71,7 +71,7 @@ export class OomWatch {
       if (sandbox.containers.has(containerId)) {
         // Other agents do not count.
         const kills = Math.min(kumiteKills || 1, maxKillsPerEvent);
-        sandbox.host.log.warn("the guest's kernel killed for want of memory", {
+        sandbox.host.log.warn("the guest's kernel killed a process for lack of memory", {
           container: containerId,
           processes: kills,
         });

@@ -38,7 +38,7 @@ export async function unplugDisks(sandbox: Sandbox, container: Container): Promi
     try {
       await withDeadline(removeTimeoutMs, `removing ${device.id}`, (signal) => device.remove(signal));
     } catch (error) {
-      sandbox.host.log.warn(`the machine keeps a disk of the container: ${messageOf(error)}`, {
+      sandbox.host.log.warn(`a disk of the container could not be unplugged: ${messageOf(error)}`, {
         container: container.id,
         phase: "stop",
       });

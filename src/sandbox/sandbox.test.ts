@@ -174,7 +174,7 @@ describe("a sandbox", () => {
     process.kill(vm.machine.pid, "SIGKILL");
     assert.equal((await attached.process.exited).exitStatus, 137);
     await sandbox.ended;
-    assert.ok(place.log.some((line) => line.includes("level=error") && line.includes("is not known")));
+    assert.ok(place.log.some((line) => line.includes("level=error") && line.includes("is unknown")));
   });
 
   describe("with further processes", () => {

@@ -152,7 +152,7 @@ async function standStill({ host }: Sandbox, vm: Vm): Promise<AsyncDisposable> {
         await vm.agent.resumeContainer({ containerId: id }, { timeoutMs: callTimeoutMs });
       } catch (error) {
         // It may have ended, or its machine: whoever waits for that is told so.
-        log.error(`the container does not go on: ${messageOf(error)}`, { phase: "snapshot" });
+        log.error(`the container could not be resumed: ${messageOf(error)}`, { phase: "snapshot" });
       }
     },
   };

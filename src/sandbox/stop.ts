@@ -68,7 +68,7 @@ async function stopMachine(sandbox: Sandbox, vm: Vm): Promise<void> {
     await vm.stop();
   } catch (error) {
     // Its processes are steps of the journal, which are undone next.
-    log.error(`the machine did not stop in order: ${messageOf(error)}`, { phase: "stop" });
+    log.error(`the VM did not shut down normally: ${messageOf(error)}`, { phase: "stop" });
   }
 }
 
@@ -76,7 +76,7 @@ async function stopMachine(sandbox: Sandbox, vm: Vm): Promise<void> {
 async function discardAhead({ host: { ahead, log } }: Sandbox): Promise<void> {
   await ahead?.discard().catch((error: unknown) => {
     // They die with this process.
-    log.error(`processes of the machine stay: ${messageOf(error)}`, { phase: "stop" });
+    log.error(`processes of the VM are left: ${messageOf(error)}`, { phase: "stop" });
   });
 }
 
@@ -86,6 +86,6 @@ async function removeSocket({ host }: Sandbox): Promise<void> {
     await host.os.files.removeFile(host.paths.socket);
   } catch (error) {
     if (isSystemError(error, "ENOENT")) return;
-    host.log.warn(`the socket stays: ${messageOf(error)}`, { phase: "stop" });
+    host.log.warn(`the socket could not be removed: ${messageOf(error)}`, { phase: "stop" });
   }
 }

@@ -49,6 +49,6 @@ async function takeBack(sandbox: Sandbox, container: Container, before: Containe
   try {
     await limitMachine(sandbox);
   } catch (error) {
-    sandbox.host.log.error(`the host's limits are not as before: ${messageOf(error)}`, { container: container.id });
+    sandbox.host.log.error(`the host's limits could not be restored: ${messageOf(error)}`, { container: container.id });
   }
 }

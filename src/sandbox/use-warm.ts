@@ -22,7 +22,7 @@ export async function isWarmUsed(sandbox: Sandbox, request: BootRequest): Promis
   if (why === undefined) return true;
   await resources?.journal.record(...warm.journal.content.steps);
   sandbox.warm = undefined;
-  host.log.warn(`the machine of the cache is not used: ${why}`, { phase: "vm" });
+  host.log.warn(`the VM from the cache is not used: ${why}`, { phase: "vm" });
   await warm.discard();
   return false;
 }
@@ -44,7 +44,7 @@ export async function warmParts(
   const console = consoleFile(sandbox);
   sandbox.console = console;
   warm.hear(host.log, (line) => console.add(`${new Date(host.os.clock.now()).toISOString()} ${line}`));
-  host.log.info("the machine is one of the cache", { phase: "vm" });
+  host.log.info("the VM is from the cache", { phase: "vm" });
   return { made, warm, tree: warm.tree, template: undefined };
 }
 

@@ -122,7 +122,7 @@ async function make(
       onConsoleLine = onLine;
     },
     discard: async () => {
-      await started.vm.stop().catch((error: unknown) => log.warn(`a machine did not stop: ${messageOf(error)}`));
+      await started.vm.stop().catch((error: unknown) => log.warn(`a VM did not stop: ${messageOf(error)}`));
       for (const { error } of await undoAll(os, journal.content.steps)) log.warn(`left behind: ${messageOf(error)}`);
     },
   };
@@ -152,10 +152,10 @@ async function start(os: Os, request: WarmStart): Promise<StartedMachine> {
   if (config.factory.template !== false && config.runtime.rootfsWrites === "guest") {
     const { outcome, layers } = await clone(os, request);
     if (outcome.kind === "cloned") {
-      log.info(`the machine is a clone of template ${outcome.template}`, { phase: "vm" });
+      log.info(`the VM is a clone of template ${outcome.template}`, { phase: "vm" });
       return { vm: outcome.vm, directory: cloneShare(setting.shared), cloned: true, layers };
     }
-    log.info(`the machine boots: ${outcome.why}`, { phase: "vm" });
+    log.info(`the VM boots: ${outcome.why}`, { phase: "vm" });
   }
   const { shared, ...rest } = setting;
   const directory = sharedTree(config, shared);

@@ -50,7 +50,7 @@ export async function waitForAdoption(options: CachedOptions): Promise<Adopted |
     const adoption = await adopted(options, places, warm, server);
     if (adoption !== undefined) return { adoption, warm };
   } catch (error) {
-    log.warn(`the machine is given up: ${messageOf(error)}`);
+    log.warn(`the VM is discarded: ${messageOf(error)}`);
   }
   await warm.discard();
   return undefined;
@@ -130,7 +130,7 @@ async function ask(
     await stream.write(encodeUtf8('{"adopted":true}\n'));
     return adoption;
   } catch (error) {
-    log.warn(`a request for the machine failed: ${messageOf(error)}`);
+    log.warn(`a request for the VM failed: ${messageOf(error)}`);
     await stream.write(encodeUtf8(`${JSON.stringify({ error: messageOf(error) })}\n`)).catch(() => {});
     return undefined;
   } finally {

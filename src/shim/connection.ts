@@ -82,7 +82,7 @@ async function serveStream(stream: ByteStream, { sandbox, log }: ConnectionOptio
 /** `rest` is what comes behind the hello line. */
 async function serveDebug(sandbox: Sandbox, stream: ByteStream, rest: ByteStream, hello: DebugHello): Promise<void> {
   const { log } = sandbox.host;
-  log.warn(`somebody looks at the guest: ${hello.target}`, { phase: "debug" });
+  log.warn(`a debug session begins: ${hello.target}`, { phase: "debug" });
   switch (hello.target) {
     case "console":
       sandbox.running();

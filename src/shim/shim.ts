@@ -90,7 +90,7 @@ export class Shim {
     await withDeadline(answersTimeoutMs, "the last answers", () => Promise.all(this.#answers)).catch(() => {});
     if (this.#orphaned) await this.#abandon();
     this.#rest?.end();
-    await listener.close().catch((error: unknown) => log.warn(`the socket stays: ${messageOf(error)}`));
+    await listener.close().catch((error: unknown) => log.warn(`the socket could not be removed: ${messageOf(error)}`));
   }
 
   /** Undoes everything, whatever is going on. */
@@ -119,7 +119,7 @@ export class Shim {
       const asked = Promise.race([this.#created.promise, this.sandbox.ended]);
       await withDeadline(createTimeoutMs, "a request", () => Promise.race([asked, this.#starterDeath()]));
     } catch (error) {
-      log.error(`nobody asked for a container: ${messageOf(error)}`);
+      log.error(`no caller: ${messageOf(error)}`);
       this.#orphaned = true;
       await this.stop();
     }
@@ -133,7 +133,7 @@ export class Shim {
 
   async #abandon(): Promise<void> {
     const { log } = this.#options;
-    log.warn("whoever asked for the container is gone: the sandbox is removed");
+    log.warn("the caller of create is gone: the sandbox is removed");
     await abandonSandbox(this.sandbox.host).catch((error: unknown) => log.error(messageOf(error)));
   }
 

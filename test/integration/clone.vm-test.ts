@@ -115,7 +115,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
 
     it(`of the shape ${shape} says in its shim's log which template it goes on from, and runs without a daemon`, async () => {
       const { id, log } = await started(patch);
-      assert.match(log, /the machine is a clone of template [0-9a-f]+/);
+      assert.match(log, /the VM is a clone of template [0-9a-f]+/);
       assert.ok(!sandboxProcesses(id).has("virtiofsd"));
       assert.equal(
         (await place.must(["exec", id, "cat", "/etc/passwd"])).stdout.split("\n")[0],
@@ -175,7 +175,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
       allTimeoutMs,
     );
     const endedMs = Date.now();
-    const template = /the machine is a clone of template ([0-9a-f]+)/.exec(log)?.[1];
+    const template = /the VM is a clone of template ([0-9a-f]+)/.exec(log)?.[1];
     assert.ok(template !== undefined, `${name} is a clone: ${log}`);
     const [random = "", bootId = "", uuid = "", hostname, seconds, productId, machineId, networks] = text.split("\n");
     assert.match(random, /^( [0-9a-f]{2}){16}$/);
@@ -246,7 +246,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     });
     const lines = log.split("\n").filter((line) => line.includes("the machine "));
     assert.equal(lines.length, 1, log);
-    assert.match(lines[0] ?? "", /the machine boots: the volume .* can be written to/);
+    assert.match(lines[0] ?? "", /the VM boots: the volume .* can be written to/);
     await place.must(["exec", id, "mkfifo", "/volume/fifo"]);
     await place.must(["delete", "--force", id]);
   });
@@ -286,7 +286,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     await factory("destroy");
     assert.equal((await place.must(["exec", id, "echo", "alive"])).stdout, "alive\n");
     const second = await started(shapes.directory);
-    assert.match(second.log, /the machine is a clone of template/);
+    assert.match(second.log, /the VM is a clone of template/);
     for (const name of [id, second.id]) await place.must(["delete", "--force", name]);
     await factory("destroy");
   });
@@ -310,10 +310,10 @@ rootfs_upper_directory = "${place.directory}/uppers"
     assert.ok((await templateKeys()).includes(key), "it looks whole");
     const { log } = await gone(shapes.directory);
     assert.match(log, /the template is removed: no machine could be cloned from it/);
-    assert.match(log, /the machine boots: /);
+    assert.match(log, /the VM boots: /);
     assert.equal((await keeper.finished).status, 128 + 15);
     assert.ok(!existsSync(path.dirname(description)) && !existsSync(`/proc/${said.keeper.pid}/fd/0`));
-    assert.match((await gone(shapes.directory)).log, /the machine is a clone of template/);
+    assert.match((await gone(shapes.directory)).log, /the VM is a clone of template/);
     await factory("destroy");
   });
 
@@ -321,10 +321,10 @@ rootfs_upper_directory = "${place.directory}/uppers"
     await factory("destroy");
     writeFileSync(config, configuration('"auto"'));
     const first = await started(shapes.directory);
-    assert.match(first.log, /the machine boots: there is no template yet/);
+    assert.match(first.log, /the VM boots: there is no template yet/);
     await eventually("the template", async () => ((await templateKeys()).length > 0 ? true : undefined));
     const second = await started(shapes.directory);
-    assert.match(second.log, /the machine is a clone of template/);
+    assert.match(second.log, /the VM is a clone of template/);
     for (const { id } of [first, second]) await place.must(["delete", "--force", id]);
     await factory("destroy");
     writeFileSync(config, configuration("true"));

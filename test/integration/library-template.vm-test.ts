@@ -68,7 +68,7 @@ describe("a sandbox of the library on a template", onlyKumite, () => {
   const facts = "hostname; head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/boot_id";
 
   it("is a clone, has memory of its own that it can be saved from, and a machine that is not root's", async () => {
-    assert.match(first.log, /the machine is a clone of template [0-9a-f]+/);
+    assert.match(first.log, /the VM is a clone of template [0-9a-f]+/);
     assert.deepEqual(first.sandbox.saving, { kind: "possible" });
     const maps = readFileSync(`/proc/${first.sandbox.machinePid}/maps`, "utf8");
     assert.doesNotMatch(maps, /memfd:kumite-template-[0-9a-f]{16} /, "nothing of the template is mapped");
@@ -107,7 +107,7 @@ describe("a sandbox of the library on a template", onlyKumite, () => {
     await said(first.sandbox, "echo mine > /mine");
     const second = await open({ savable: true });
     try {
-      assert.match(second.log, /the machine is a clone of template/);
+      assert.match(second.log, /the VM is a clone of template/);
       assert.equal(await said(second.sandbox, "ls /mine 2>/dev/null; hostname"), `${second.sandbox.id}\n`);
       const [one, two] = await Promise.all([first, second].map(({ sandbox }) => said(sandbox, facts)));
       const [, random, bootId] = (one ?? "").split("\n");
@@ -120,7 +120,7 @@ describe("a sandbox of the library on a template", onlyKumite, () => {
   it("has the template's memory in common with others when it need not be saved", async () => {
     const { sandbox, log } = await open({ savable: false });
     try {
-      assert.match(log, /the machine is a clone of template/);
+      assert.match(log, /the VM is a clone of template/);
       assert.equal(sandbox.saving.kind, "impossible");
       assert.match(readFileSync(`/proc/${sandbox.machinePid}/maps`, "utf8"), /memfd:kumite-template-[0-9a-f]{16} /);
       assert.equal(await said(sandbox, "echo here"), "here\n");

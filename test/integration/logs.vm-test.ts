@@ -58,7 +58,7 @@ describe("the logs of a container", onlyKumite, () => {
     await place.must(["delete", id]);
     const kept = await place.must(["logs", id]);
     assert.match(kept.stderr, / is gone since \S+Z: qemu was killed by signal 9\n$/);
-    assert.match(kept.stdout, /^\S+Z shim {4}level=error .*is not known/m);
+    assert.match(kept.stdout, /^\S+Z shim {4}level=error .*is unknown/m);
     assert.match(kept.stdout, /^\S+Z agent .*sandbox created/m);
   });
 

@@ -96,7 +96,7 @@ describe("the VM cache", onlyKumite, () => {
   it("gives a container a machine that was up before, and makes another one", async () => {
     const { machines } = await served();
     const { id, log } = await started();
-    assert.match(log, /the machine is one of the cache/);
+    assert.match(log, /the VM is from the cache/);
     assert.deepEqual(sandboxProcesses(id).get("qemu"), [machines[0]?.pid]);
     assert.equal((await place.must(["exec", id, "sh", "-c", "echo seen > /seen; cat /seen"])).stdout, "seen\n");
     assert.equal(readFileSync(path.join(bundle.rootfs, "seen"), "utf8"), "seen\n");
@@ -164,7 +164,7 @@ describe("the VM cache", onlyKumite, () => {
       assert.ok(Number.parseInt(finished.stdout, 10) > 256 * 1024, finished.stderr);
       const warnings = readFileSync(log, "utf8")
         .split("\n")
-        .filter((line) => line.includes("no machine of the cache"));
+        .filter((line) => line.includes("no VM from the cache"));
       assert.equal(warnings.length, 1);
       assert.match(warnings[0] ?? "", /the configuration is another one/);
     } finally {
@@ -180,7 +180,7 @@ describe("the VM cache", onlyKumite, () => {
       const { machines } = await served();
       const [name] = readdirSync("/run/kumite-cache").filter((entry) => /^[0-9a-f]{12}$/.test(entry));
       const log = readFileSync(`/run/kumite-cache/${name}/log`, "utf8");
-      assert.match(log, /the machine boots: nobody knows yet whose it will be, and template_scope is .*root/);
+      assert.match(log, /the VM boots: nobody knows yet whose it will be, and template_scope is .*root/);
       const { templates } = JSON.parse((await factory("status", "--json")).stdout) as { templates: unknown[] };
       assert.deepEqual(templates, []);
       const { id } = await started(await place.bundle(shell("while :; do sleep 1; done"), layered));
@@ -258,7 +258,7 @@ describe("the VM cache", onlyKumite, () => {
       assert.equal(templates.length, 1);
       const [name] = readdirSync("/run/kumite-cache").filter((entry) => /^[0-9a-f]{12}$/.test(entry));
       const log = readFileSync(`/run/kumite-cache/${name}/log`, "utf8");
-      assert.ok(log.includes(`the machine is a clone of template ${templates[0]?.key}`), log);
+      assert.ok(log.includes(`the VM is a clone of template ${templates[0]?.key}`), log);
       // A directory below a layer in memory, and an image below one on a disk, of which the machine knew nothing.
       for (const kind of [layered, imaged]) {
         const bundle = await place.bundle(shell("echo up; while :; do sleep 1; done"), kind);

@@ -49,7 +49,7 @@ export async function sweepPool(os: Os, cgroups: readonly string[], log: Logger)
     try {
       await sweepOne(os, name, cgroups);
     } catch (error) {
-      log.warn(`a machine that was given up stays: ${messageOf(error)}`, { machine: name });
+      log.warn(`a failed VM could not be removed: ${messageOf(error)}`, { machine: name });
     }
   }
 }

@@ -103,10 +103,10 @@ export class Pool {
       const machine = await pooled.ready;
       if (this.#living.has(pooled)) this.#ready.set(pooled, machine);
       void this.#settle(pooled);
-      log.info("a machine is ready", { machine: machine.name });
+      log.info("a VM is ready", { machine: machine.name });
     } catch (error) {
       if (this.#closed) return;
-      log.error(`no machine could be made ready: ${messageOf(error)}`);
+      log.error(`no VM could be started: ${messageOf(error)}`);
       this.#fillAfter(messageOf(error));
     }
   }
@@ -127,7 +127,7 @@ export class Pool {
     if (!this.#living.delete(pooled)) return;
     // One that never was ready is replaced by who waits for it.
     if (this.#ready.delete(pooled) && !this.#closed) {
-      this.#options.log.warn("a machine that was ready has ended by itself");
+      this.#options.log.warn("a VM that was ready has ended unexpectedly");
       this.#fillAfter("machines end as soon as they are ready");
     }
   }

@@ -185,7 +185,7 @@ class CacheServer {
       const said = await answer(question).catch((error: unknown): CacheAnswer => ({ none: messageOf(error) }));
       await stream.write(encodeUtf8(`${JSON.stringify(said)}\n`));
     } catch (error) {
-      this.#log.warn(`a client went away: ${messageOf(error)}`);
+      this.#log.warn(`a client disconnected: ${messageOf(error)}`);
     } finally {
       stream.close();
     }

@@ -27,7 +27,7 @@ export async function workAhead(agent: Agent, { ahead, aheadDisk }: Wish): Promi
     if (aheadDisk !== undefined) await openDisk(agent, aheadDisk);
     takeOwnPages();
   } catch (error) {
-    log.warn("something could not be done ahead", { error: messageOf(error) });
+    log.warn("preparing for the first container failed", { error: messageOf(error) });
   }
 }
 

@@ -82,6 +82,6 @@ function restore(directory: string, file: string, before: string, options: Setti
   try {
     applySetting(directory, { key: file, file, value: `${before}\n` }, options);
   } catch (error) {
-    log.error("a limit was not put back after a failing update", { directory, file, error: messageOf(error) });
+    log.error("a limit could not be restored after a failed update", { directory, file, error: messageOf(error) });
   }
 }

@@ -55,7 +55,7 @@ describe("hooks of the guest's own", () => {
     assert.equal((await process.finish()).out, "from-hook\n");
     assert.ok(/\none poststart .*"status":"running"/.test(await read(agent)));
     assert.ok(/hook .*poststart\/one exited with status 1/.test(await agent.log()), "what fails is told");
-    assert.ok(/3-no-hook is no hook: it cannot be executed/.test(await agent.log()));
+    assert.ok(/3-no-hook is not executable, so it is not run as a hook/.test(await agent.log()));
     await removeContainer(agent, "web");
     assert.ok(/\none poststop .*"status":"stopped"/.test(await read(agent)));
     const after = await agent.state();
@@ -89,7 +89,7 @@ describe("hooks of the guest's own", () => {
     const process = await createContainer(agent, specOf(["true"]), "web");
     await agent.client.startContainer({ containerId: "web" });
     assert.equal(await process.status(), 0);
-    assert.ok(/no hooks of the guest's own: .*\/no\/such\/prestart/.test(await agent.log()));
+    assert.ok(/the guest's own hooks are not run: .*\/no\/such\/prestart/.test(await agent.log()));
     await removeContainer(agent, "web");
   });
 });

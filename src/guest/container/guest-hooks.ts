@@ -77,7 +77,7 @@ export class GuestHooks {
     } catch (error) {
       if (!isSystemError(error)) throw error;
       if (error.errno !== "ENOENT" || kind === "prestart") {
-        this.#log.warn(`no hooks of the guest's own: ${messageOf(error)}`, { container: this.#state.id });
+        this.#log.warn(`the guest's own hooks are not run: ${messageOf(error)}`, { container: this.#state.id });
       }
       return [];
     }
@@ -86,7 +86,7 @@ export class GuestHooks {
   #isHook(path: string): boolean {
     const { mode } = stat(path);
     if ((mode & S_IFMT) === S_IFREG && (mode & 0o111) !== 0) return true;
-    this.#log.warn(`${path} is no hook: it cannot be executed`, { container: this.#state.id });
+    this.#log.warn(`${path} is not executable, so it is not run as a hook`, { container: this.#state.id });
     return false;
   }
 

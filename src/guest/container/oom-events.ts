@@ -56,7 +56,7 @@ export class OomEvents {
       void container.first.exited.then(() => kills.look());
     } catch (error) {
       // A hierarchy without memory, or a container that is just going.
-      log.warn("lack of memory is not told", { container: container.id, error: messageOf(error) });
+      log.warn("out-of-memory events are not reported", { container: container.id, error: messageOf(error) });
     }
   }
 

@@ -29,7 +29,7 @@ const noShell = "there is no shell in the guest's image";
  * Without a port: the image's shell on the console.
  */
 export function offerDebugConsole(host: DebugConsoleHost, { port }: DebugConsole): void {
-  host.log.warn("the debug console is on: whoever is root on the host gets a shell in this guest");
+  host.log.warn("the debug console is enabled: root on the host can open a shell in this guest");
   if (port === undefined) {
     onConsole(host.log);
     return;

@@ -55,7 +55,7 @@ export function limitNames({ names, everyMs }: NamesLimit, log: Logger): () => v
   const next = (): void => {
     timer = setTimeout(() => {
       look()
-        .catch((error: unknown) => log.warn("names of files cannot be forgotten", { error: messageOf(error) }))
+        .catch((error: unknown) => log.warn("unused file names cannot be dropped", { error: messageOf(error) }))
         .finally(() => {
           if (!over) next();
         });
