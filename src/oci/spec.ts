@@ -15,6 +15,8 @@ function integer(what: string, min: number, max: number) {
   );
 }
 const uint32 = () => integer("an integer from 0 to 4294967295", 0, 0xffff_ffff);
+/** The last number means "leave as it is" to the kernel: who asked for it would stay root. */
+const userOrGroup = () => integer("an id from 0 to 4294967294", 0, 0xffff_fffe);
 const uint64 = () => integer("an integer from 0 to 2^64-1", 0, 2 ** 64);
 const int64 = () => integer("an integer of 64 bits", -(2 ** 63), 2 ** 63);
 
@@ -60,10 +62,10 @@ export function processSchema() {
     consoleSize: opt(object({ height: uint32(), width: uint32() })),
     user: opt(
       object({
-        uid: opt(uint32()),
-        gid: opt(uint32()),
+        uid: opt(userOrGroup()),
+        gid: opt(userOrGroup()),
         umask: opt(uint32()),
-        additionalGids: opt(v.array(uint32())),
+        additionalGids: opt(v.array(userOrGroup())),
         username: opt(text()),
       }),
     ),
@@ -263,8 +265,8 @@ function linuxSchema() {
           major: opt(int64()),
           minor: opt(int64()),
           fileMode: opt(uint32()),
-          uid: opt(uint32()),
-          gid: opt(uint32()),
+          uid: opt(userOrGroup()),
+          gid: opt(userOrGroup()),
         }),
       ),
     ),

@@ -49,8 +49,11 @@ describe("a specification", () => {
     ["process.cwd", undefined, "process.cwd is missing"],
     ["process.env", { A: "b" }, "process.env is wrong: expected an array, got an object"],
     ["process.terminal", "yes", 'process.terminal is wrong: expected true or false, got "yes"'],
-    ["process.user.uid", -1, "process.user.uid is wrong: expected an integer from 0 to 4294967295"],
-    ["process.user.uid", 1.5, "process.user.uid is wrong: expected an integer from 0 to 4294967295"],
+    ["process.user.uid", -1, "process.user.uid is wrong: expected an id from 0 to 4294967294"],
+    ["process.user.uid", 1.5, "process.user.uid is wrong: expected an id from 0 to 4294967294"],
+    // To the kernel it means "leave as it is": the process would stay root.
+    ["process.user.uid", 4294967295, "process.user.uid is wrong: expected an id from 0 to 4294967294"],
+    ["process.user.gid", 4294967295, "process.user.gid is wrong: expected an id from 0 to 4294967294"],
     ["process.user.additionalGids", [0, "x"], 'process.user.additionalGids[1] is wrong: expected a number, got "x"'],
     ["process.oomScoreAdj", 1001, "process.oomScoreAdj is wrong: expected an integer from -1000 to 1000"],
     ["process.capabilities", "CAP_KILL", 'process.capabilities is wrong: expected an object, got "CAP_KILL"'],

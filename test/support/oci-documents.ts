@@ -19,6 +19,10 @@ const examples = {
   throttleWriteIOPSDevice: throttled,
   ociVersion: "1.0.2",
   hostname: "host",
+  // The last one is none: the kernel takes it for "leave as it is".
+  uid: 4294967294,
+  gid: 4294967294,
+  additionalGids: [0, 4294967294],
   personality: { domain: "LINUX" },
   solaris: undefined,
   windows: undefined,

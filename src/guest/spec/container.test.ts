@@ -30,6 +30,8 @@ describe("an OCI configuration", () => {
     assert.throws(() => read(minimal({}, { cwd: "tmp" })), refused(/^process\.cwd must be an absolute path/));
     assert.throws(() => read(minimal({}, { env: ["A"] })), refused(/^process\.env\[0\] must be NAME=value/));
     assert.throws(() => read(minimal({}, { user: { uid: -1 } })), refused(/^process\.user\.uid must be from 0/));
+    for (const user of [{ uid: 4294967295 }, { gid: 4294967295 }, { additionalGids: [4294967295] }])
+      assert.throws(() => read(minimal({}, { user })), refused(/^process\.user\..* must be from 0 to 4294967294/));
     assert.throws(() => read(minimal({}, { oomScoreAdj: 2000 })), refused(/^process\.oomScoreAdj must be from/));
     assert.throws(() => read(minimal({ root: { path: "rootfs" } })), refused(/^root\.path must be an absolute path/));
     assert.throws(() => read(minimal({ root: { path: "/x/.." } })), refused(/^root\.path must not be the guest's/));

@@ -41,8 +41,8 @@ function readDevice(fields: Fields): DevicePlan {
     major: kind === "fifo" ? 0 : number(fields, "major", maxMajor),
     minor: kind === "fifo" ? 0 : number(fields, "minor", maxMinor),
     mode: (fields.uint32("fileMode") ?? 0o666) & 0o7777,
-    uid: fields.uint32("uid") ?? 0,
-    gid: fields.uint32("gid") ?? 0,
+    uid: fields.id("uid") ?? 0,
+    gid: fields.id("gid") ?? 0,
   };
 }
 

@@ -5,6 +5,8 @@
 import { KumiteError } from "../../util/errors.ts";
 import { isRecord } from "../../util/json.ts";
 
+export const maxId = 0xffff_fffe;
+
 /** One object of the document and where it stands. */
 export class Fields {
   readonly #values: Readonly<Record<string, unknown>>;
@@ -76,6 +78,15 @@ export class Fields {
 
   uint32(name: string): number | undefined {
     return this.integer(name, 0, 0xffff_ffff);
+  }
+
+  /** Of a user or a group. The last number means "leave as it is" to the kernel: who asked for it would stay root. */
+  id(name: string): number | undefined {
+    return this.integer(name, 0, maxId);
+  }
+
+  ids(name: string): number[] {
+    return this.integers(name, 0, maxId);
   }
 
   /** JSON's numbers are doubles: what lies at or above 2^64 - 1 is the largest value, which the kernel reads as "no limit". */

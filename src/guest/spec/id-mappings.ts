@@ -1,11 +1,9 @@
 /** `linux.uidMappings` and `linux.gidMappings`: what the ids of a container are outside of its user namespace. Pure. */
-import { type Fields, wrong } from "./fields.ts";
+import { type Fields, maxId, wrong } from "./fields.ts";
 import type { IdMapping, UserNamespacePlan, UserPlan } from "./plan.ts";
 
 /** user_namespaces(7). */
 const maxMappings = 340;
-/** The last number means "no id" to the kernel. */
-const maxId = 0xffff_fffe;
 
 /**
  * `undefined` without a user namespace of its own.

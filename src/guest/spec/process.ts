@@ -52,9 +52,9 @@ function readEnv(process: Fields): string[] {
 
 function readUser(user: Fields | undefined): UserPlan {
   return {
-    uid: user?.uint32("uid") ?? 0,
-    gid: user?.uint32("gid") ?? 0,
-    additionalGids: user?.integers("additionalGids", 0, 0xffff_ffff) ?? [],
+    uid: user?.id("uid") ?? 0,
+    gid: user?.id("gid") ?? 0,
+    additionalGids: user?.ids("additionalGids") ?? [],
     umask: user?.integer("umask", 0, 0o777) ?? defaultUmask,
   };
 }
