@@ -47,12 +47,17 @@ export const mountBindWords = ["bind", "rbind", "remount"] as const;
 /** What a file system handles itself; the other half of each pair is the default. */
 export const mountSuperblockWords = ["sync", "dirsync", "lazytime", "mand", "iversion"] as const;
 
-/** They ask for what is the case anyway; `copy` and `nocopy` tell podman how to fill a volume, which it has done by then. */
+/**
+ * They ask for what is the case anyway; `copy` and `nocopy` tell podman how to fill a volume, which it has done by then, `acl`
+ * and `noacl` are flags of other runtimes that Linux leaves to file systems.
+ */
 export const mountPlainWords = [
+  "acl",
   "async",
   "copy",
   "defaults",
   "loud",
+  "noacl",
   "nocopy",
   "noiversion",
   "nolazytime",

@@ -5,6 +5,7 @@
  */
 import * as v from "valibot";
 import { isRecord } from "../util/json.ts";
+import { encodeUtf8 } from "../util/text.ts";
 import { isLongValue } from "./exact-values.ts";
 
 /** JSON has one number type: above 2^53 a value is the nearest double, which for limits is as good as the exact one. */
@@ -48,6 +49,13 @@ function object<const Entries extends v.ObjectEntries>(entries: Entries) {
 }
 function map() {
   return v.pipe(v.custom<Record<string, string>>(isRecord, "expected an object"), v.record(v.string(), text()));
+}
+/** Of struct utsname. */
+function nameOfKernel() {
+  return v.pipe(
+    text(),
+    v.check((s) => encodeUtf8(s).length <= 64, "is longer than 64 bytes"),
+  );
 }
 const opt = v.exactOptional;
 const texts = () => v.array(text());
@@ -297,13 +305,8 @@ export function specSchema() {
     ),
     process: opt(processSchema()),
     root: opt(object({ path: nonEmpty(), readonly: opt(v.boolean()) })),
-    hostname: opt(
-      v.pipe(
-        text(),
-        v.check((s) => s.length <= 64, "is longer than 64 characters"),
-      ),
-    ),
-    domainname: opt(text()),
+    hostname: opt(nameOfKernel()),
+    domainname: opt(nameOfKernel()),
     mounts: opt(v.array(mountSchema())),
     hooks: opt(hooksSchema()),
     annotations: opt(map()),

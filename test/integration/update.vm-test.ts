@@ -125,6 +125,10 @@ describe("resources", onlyKumite, () => {
     const checked = { memory: { limit: 4096, checkBeforeUpdate: true } };
     const tooSmall = await place.runtime(["update", "-r", "-", id], { stdin: JSON.stringify(checked) });
     assert.match(tooSmall.stderr, /linux\.resources\.memory\.limit is not above what is in use/, show(tooSmall));
+    // Unasked, what can be given back does not count; the program's own memory cannot.
+    const deadly = await place.runtime(["update", "--memory", "4K", id]);
+    assert.equal(deadly.status, 1, show(deadly));
+    assert.match(deadly.stderr, /memory\.limit: 4096 is below what is in use and cannot be given back: \d+/);
     assert.deepEqual(await values(), settled);
 
     const record = JSON.parse(await readFile(path.join(place.root, id, "state.json"), "utf8")) as {

@@ -19,6 +19,7 @@ const examples = {
   throttleWriteIOPSDevice: throttled,
   ociVersion: "1.0.2",
   hostname: "host",
+  domainname: "domain",
   // The last one is none: the kernel takes it for "leave as it is".
   uid: 4294967294,
   gid: 4294967294,

@@ -1,6 +1,7 @@
 /** UpdateContainer: new limits for a container that exists. */
 import { settingOptions } from "../cgroup/apply-setting.ts";
 import { deviceLimits, limitDevices } from "../cgroup/device-filter.ts";
+import { makeRoom } from "../cgroup/make-room.ts";
 import { currentText, updateSettings } from "../cgroup/update-settings.ts";
 import { readCgroupSettings } from "../spec/cgroup-settings.ts";
 import { readDeviceRules } from "../spec/device-rules.ts";
@@ -19,6 +20,7 @@ export function updateContainer(host: ContainerHost, container: Container, resou
   const current = (file: string): string | undefined => currentText(cgroup.directory, file);
   const rules = resources.objects("devices").length > 0 ? readDeviceRules(resources) : undefined;
   const settings = readCgroupSettings(resources, { notApplied: options.notApplied, current });
+  makeRoom(cgroup.directory, settings);
   updateSettings(cgroup, settings, options, host.log);
   if (rules !== undefined) limitDevices(host, id, cgroup, deviceLimits(rules));
 }

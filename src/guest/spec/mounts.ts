@@ -25,9 +25,10 @@ function readMount(fields: Fields, notApplied: (phrase: string) => void): MountP
   );
   const { attributes, recursiveAttributes, propagation } = options;
   const base = { destination, attributes, recursiveAttributes, propagation };
-  const stray = options.parameters.find(({ key }) => !isSuperblockWord(key));
-  if (isBind && stray !== undefined) {
-    throw wrong(fields.key("options"), `has an unknown word: ${JSON.stringify(stray.key)}`);
+  if (isBind) {
+    // A bind has no file system of its own to take them: as under other runtimes they mean nothing, but are told.
+    for (const { key } of options.parameters)
+      if (!isSuperblockWord(key)) notApplied(`mount option ${key} on ${destination}`);
   }
   if (options.remount) return { ...base, kind: "remount", parameters: isBind ? [] : forRemount(options.parameters) };
   if (isBind) {
