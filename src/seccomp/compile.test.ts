@@ -95,12 +95,14 @@ describe("a compiled seccomp profile", () => {
 
   it("answers ENOSYS for calls newer than it knows, unless it allows them or says what they get", () => {
     const program = (changes: object, architecturesOf: readonly string[] = []) =>
-      compileSeccomp({
-        defaultAction: "SCMP_ACT_ERRNO",
-        architectures: architecturesOf,
-        syscalls: [{ names: ["read", "openat2", "not_yet_known"], action: "SCMP_ACT_ALLOW" }],
-        ...changes,
-      }).program;
+      compileProfile(
+        readProfile({
+          defaultAction: "SCMP_ACT_ERRNO",
+          architectures: architecturesOf,
+          syscalls: [{ names: ["read", "openat2", "not_yet_known"], action: "SCMP_ACT_ALLOW" }],
+          ...changes,
+        }),
+      );
     const at = (bytes: Uint8Array, number: number, architecture = audit.x86_64) =>
       runFilter(bytes, { number, architecture, args: [] });
     assert.deepEqual(
@@ -170,6 +172,16 @@ describe("a compiled seccomp profile", () => {
         assert.equal(said, errno(index + 1000 * (value % 2 ** 32)), `${name} ${value}`);
       }
       assert.equal(runFilter(program, call("x86_64", name, 3n)), allow);
+    }
+  });
+
+  it("that allows no program to be started is refused", () => {
+    const kills = [{ names: ["read"], action: "SCMP_ACT_ALLOW" }];
+    for (const syscalls of [[], kills, [...kills, { names: ["execve"], action: "SCMP_ACT_KILL" }]]) {
+      assert.throws(() => compileSeccomp({ defaultAction: "SCMP_ACT_ERRNO", syscalls }), {
+        code: "oci/spec-invalid",
+        message: /^linux\.seccomp allows no execve/,
+      });
     }
   });
 

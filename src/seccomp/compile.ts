@@ -2,6 +2,7 @@
  * A profile as the program that the kernel runs at every system call: a binary search over their numbers, so that it is
  * short to run and quick to check, at its installation too, where the kernel tries it on every number.
  */
+import { KumiteError } from "../util/errors.ts";
 import { action } from "./actions.ts";
 import { Assembler, type Target } from "./assembler.ts";
 import { writeRules } from "./conditions.ts";
@@ -23,7 +24,18 @@ const architectureOffset = 4;
  */
 export function compileSeccomp(document: unknown): SeccompFilter {
   const profile = readProfile(document);
+  refuseWithoutExecve(profile);
   return { flags: profile.flags, program: compileProfile(profile) };
+}
+
+/** The program would end before its first instruction, with nobody left who could say why. */
+function refuseWithoutExecve({ defaultAction, rules }: SeccompProfile): void {
+  const allows = (value: number): boolean => value === action.allow || value === action.log;
+  if (allows(defaultAction) || rules.some((rule) => allows(rule.action) && rule.names.includes("execve"))) return;
+  throw new KumiteError("oci/spec-invalid", "linux.seccomp allows no execve, without which no program can be started", {
+    hint: "add execve to the calls that are allowed",
+    data: { key: "linux.seccomp" },
+  });
 }
 
 export function compileProfile(profile: SeccompProfile): Uint8Array {

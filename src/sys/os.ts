@@ -165,6 +165,11 @@ export interface SpawnRequest {
    */
   readonly capabilities?: readonly number[];
   /**
+   * The program keeps its capabilities while it takes another user's number: what it makes for somebody is theirs, and made
+   * with its own rights. Takes CAP_SETPCAP.
+   */
+  readonly rightsAsAnyUser?: boolean;
+  /**
    * The program runs as a user and group that no other process has (`ownUserOf`): it may do what everybody may, and what the
    * group may that is named, unless that is 0. Directory and descriptors are root's doing.
    */

@@ -1,6 +1,6 @@
 /** Bind mounts, tmpfs and the root file system, from both sides. All tests share one container. */
 import assert from "node:assert/strict";
-import { appendFile, chmod, lstat, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { appendFile, chmod, chown, lstat, mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
@@ -53,6 +53,22 @@ describe("a mount", () => {
     assert.equal(await readFile(path.join(writable, "inner/new"), "utf8"), "from inside\n");
     await writeFile(path.join(writable, "later"), "later\n");
     assert.equal((await sh("cat /rw/later")).stdout, "later\n");
+  });
+
+  it("lets who may write to a directory by a group or by a capability make files in it, as their own", async () => {
+    const shared = path.join(writable, "shared");
+    await mkdir(shared);
+    await chown(shared, 0, 4000);
+    await chmod(shared, 0o2775);
+    const make = "cd /rw/shared && touch file && mkdir directory && ln -s file link && mkfifo fifo && id -G";
+    const made = await place.runtime(["exec", "--user", "1000:1000", "-g", "4000", id, "sh", "-c", make]);
+    assert.equal(made.stdout, "1000 4000\n", show(made));
+    for (const name of ["file", "directory", "fifo"]) {
+      const { uid, gid } = await stat(path.join(shared, name));
+      assert.deepEqual([uid, gid], [1000, 4000], name);
+    }
+    const stranger = await place.runtime(["exec", "--user", "1000:1000", id, "touch", "/rw/shared/another"]);
+    assert.match(stranger.stderr, /Permission denied/, show(stranger));
   });
 
   it("shows what the host changes in a file that the container has read", async () => {

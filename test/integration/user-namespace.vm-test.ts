@@ -16,6 +16,7 @@ tr -s ' ' < /proc/self/uid_map >> /report
 stat -c '%u' /dev/null /report >> /report
 su user -c 'touch /volume/users && id -u' >> /report
 chown 33 /volume/users
+mkdir /home/user/of-root && stat -c '%u' /home/user/of-root >> /report
 echo 4096 > /proc/sys/kernel/msgmni 2>/dev/null || echo not allowed >> /report
 while :; do sleep 1; done`;
 
@@ -38,7 +39,7 @@ describe("a container in a user namespace", () => {
       config.linux.gidMappings = mappings;
       config.mounts.push({ destination: "/volume", type: "bind", source: volume, options: ["rbind", "rw"] });
       if (isKumite) config.mounts.push({ destination: "/cg", type: "cgroup", source: "cgroup", options: ["rw"] });
-      const needed = ["CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"];
+      const needed = ["CAP_DAC_OVERRIDE", "CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"];
       config.process.capabilities = {
         bounding: needed,
         effective: needed,
@@ -48,11 +49,12 @@ describe("a container in a user namespace", () => {
       };
     });
     await succeed(["chown", "-R", `${first}:${first}`, bundle.rootfs]);
+    await chown(path.join(bundle.rootfs, "home/user"), first + 1000, first + 1000);
     const id = await place.runDetached(bundle);
     const wait = "until grep -q allowed /report; do :; done; cat /report; id -u; readlink /proc/self/ns/user";
     const { stdout } = await place.must(["exec", id, "sh", "-c", wait]);
     const [lines, namespace = ""] = [stdout.trim().split("\n").slice(0, -1), stdout.trim().split("\n").at(-1)];
-    assert.deepEqual(lines, ["0", ` 0 ${first} 65536`, "0", "0", "1000", "not allowed", "0"]);
+    assert.deepEqual(lines, ["0", ` 0 ${first} 65536`, "0", "0", "1000", "0", "not allowed", "0"]);
     const asUser = await place.runtime(["exec", "--user", "1000", id, "readlink", "/proc/self/ns/user"]);
     assert.equal(asUser.stdout.trim(), namespace, show(asUser));
     const unknown = await place.runtime(["exec", "--user", "70000", id, "true"]);

@@ -22,10 +22,14 @@ export function makeRoom(directory: string, settings: readonly CgroupSetting[]):
     if (isSystemError(error, "ENOENT")) return;
     if (!isSystemError(error, "EAGAIN")) throw error;
     const { key, file, value } = setting;
-    throw new KumiteError("cgroup/failed", `${key}: ${value} is below what is in use and cannot be given back: ${inUse}`, {
-      hint: "give a larger limit, or end processes of the container first",
-      data: { key, file, value },
-      cause: error,
-    });
+    throw new KumiteError(
+      "cgroup/failed",
+      `${key}: ${value} is below what is in use and cannot be given back: ${inUse}`,
+      {
+        hint: "give a larger limit, or end processes of the container first",
+        data: { key, file, value },
+        cause: error,
+      },
+    );
   }
 }

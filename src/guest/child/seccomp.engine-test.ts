@@ -100,6 +100,18 @@ describe("a seccomp profile", () => {
     }
   });
 
+  it("that refuses the end of a process, too, leaves none that cannot end", async () => {
+    await using agent = await startAgent();
+    // It allows execve by what nobody passes, so that the start gets as far as that.
+    const args = [{ index: 1, value: 1, op: "SCMP_CMP_EQ" }];
+    const syscalls = [{ names: ["execve"], action: "SCMP_ACT_ALLOW", args }];
+    const nothing = { linux: { seccomp: { defaultAction: "SCMP_ACT_ERRNO", syscalls } } };
+    const { status } = await run(agent, "true", nothing);
+    // SIGILL, by the list of the host and by the agent's own code.
+    assert.equal(status, 128 + 4);
+    assert.equal(await runUncompiled(agent, specOf(["true"], nothing), "json"), String(128 + 4));
+  });
+
   it("compares arguments", async () => {
     await using agent = await startAgent();
     // kill(2) with SIGUSR1 alone.

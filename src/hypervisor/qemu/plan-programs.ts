@@ -17,7 +17,7 @@ import { type MachineFiles, requireFiles } from "./machine-files.ts";
 import type { QemuDriverOptions } from "./options.ts";
 import { capabilitiesOfQemu, type QemuUser, userOfQemu } from "./own-user.ts";
 import { daemonSocket, firstFileFd, hasScsi, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
-import { areFew, daemonProgram, filesOfDaemon, openFilesFor } from "./virtiofsd.ts";
+import { areFew, daemonProgram, filesOfDaemon, keepsRights, openFilesFor } from "./virtiofsd.ts";
 
 export interface PlannedProgram {
   /** Its name in the journal and in errors. */
@@ -139,7 +139,7 @@ async function planDaemon(
   );
   const openFiles = openFilesFor(status, most);
   const files = filesOfDaemon(openFiles, virtioFs?.extraArguments ?? [], limits);
-  const room = { openFiles, fewFiles: areFew(files) };
+  const room = { openFiles, fewFiles: areFew(files), keepsRights: keepsRights(status) };
   const request = daemonProgram({ program, directory, socket, ...room, cgroups: spec.cgroups, ...virtioFs });
   return { daemon: { key: index === 0 ? "virtiofsd" : `virtiofsd-${index}`, request, sockets: [socket] }, files };
 }

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { areFew, type DaemonRequest, daemonProgram, filesOfDaemon, namesOptions, openFilesFor } from "./virtiofsd.ts";
+import {
+  areFew,
+  type DaemonRequest,
+  daemonProgram,
+  filesOfDaemon,
+  keepsRights,
+  namesOptions,
+  openFilesFor,
+} from "./virtiofsd.ts";
 
 const request: DaemonRequest = {
   program: "/usr/lib/qemu/virtiofsd",
@@ -35,6 +43,15 @@ describe("the file-sharing daemon's command line", () => {
     for (const program of [request.program, rust.program]) {
       assert.match(options({ program, openFiles: 1000 }), / --rlimit-nofile=1000$/);
     }
+  });
+
+  it("may make files for others by its own rights, where they can be kept", () => {
+    assert.ok(keepsRights("CapEff:\t0000000000000100\n"));
+    assert.ok(!keepsRights("CapEff:\t0000000000000000\n") && !keepsRights(""));
+    assert.deepEqual(
+      [true, false].map((keeps) => daemonProgram({ ...request, keepsRights: keeps }).rightsAsAnyUser),
+      [true, false],
+    );
   });
 
   it("is known by how many files it can have open, whoever says so", () => {

@@ -16,6 +16,8 @@ export interface DaemonRequest extends Pick<VirtioFsOptions, "cache" | "extraArg
   readonly cgroups: readonly string[];
   /** How many files it may have open: one for each that the guest knows of. 0: as many as whoever starts it. */
   readonly openFiles: number;
+  /** Whether it may keep its capabilities while it makes files for others (`keepsRights`); default false. */
+  readonly keepsRights?: boolean;
   /** So few that the guest is not to come to know of whole directories by listing them; default false. */
   readonly fewFiles?: boolean;
 }
@@ -43,7 +45,24 @@ export function daemonProgram(request: DaemonRequest): ProgramRequest {
     env: {},
     descriptors: { [listenFd]: { kind: "listen", path: socket, mode: 0o600 } },
     cgroups,
+    rightsAsAnyUser: request.keepsRights === true,
   };
+}
+
+/** CAP_SETPCAP, as a bit of the line `CapEff` of /proc/PID/status. */
+const changesRights = 1n << 8n;
+
+/**
+ * The daemon makes a file as the user who wants it, of whose groups and capabilities it knows nothing: the host would refuse
+ * what the guest's kernel has allowed by one of these. With its own capabilities it does not ask again.
+ * @param status of /proc/self/status; the daemon has the capabilities of this process
+ */
+export function keepsRights(status: string): boolean {
+  return (capabilitiesIn(status) & changesRights) !== 0n;
+}
+
+function capabilitiesIn(status: string): bigint {
+  return BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
 }
 
 const wantedFiles = 1_000_000;
@@ -56,8 +75,7 @@ const raisesLimits = 1n << 24n;
  * @param most of /proc/sys/fs/nr_open
  */
 export function openFilesFor(status: string, most: string): number {
-  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
-  if (capabilities === undefined || (BigInt(`0x${capabilities}`) & raisesLimits) === 0n) return 0;
+  if ((capabilitiesIn(status) & raisesLimits) === 0n) return 0;
   return Math.min(wantedFiles, Number(most) || 0);
 }
 

@@ -46,6 +46,7 @@ const members: Members = {
   newSession: boolean,
   noNewPrivileges: boolean,
   smallPages: boolean,
+  rightsAsAnyUser: boolean,
   capabilities: (value, where) => array(value, where).map((item, i) => integer(item, `${where}[${i}]`)),
   ownUser: (value, where) => ({ group: integer(record(value, where).group, `${where}.group`) }),
   tree: (value, where) => {

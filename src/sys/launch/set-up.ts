@@ -7,7 +7,7 @@ import type { SpawnStep } from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
 import { firstOwnUser } from "../../util/own-user.ts";
 import { bindUnix } from "../engine/sockets.ts";
-import { capsetStep } from "../linux/credentials.ts";
+import { capsetStep, SECBIT_NO_SETUID_FIXUP } from "../linux/credentials.ts";
 import { unlinkQuietly } from "../linux/directory.ts";
 import { CLOSE_RANGE_CLOEXEC, closeQuietly, dupAbove, HIGHEST_DESCRIPTOR, open } from "../linux/file.ts";
 import { openDescriptor, withShortPath } from "../linux/open-descriptor.ts";
@@ -19,6 +19,7 @@ import {
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
   PR_SET_PDEATHSIG,
+  PR_SET_SECUREBITS,
   PR_SET_THP_DISABLE,
 } from "../linux/process.ts";
 import { privateTreeSteps } from "./private-tree.ts";
@@ -82,6 +83,8 @@ class Planning implements SetUp {
     const { cwd, tree } = this.#request;
     if (tree !== undefined) this.steps.push(...privateTreeSteps(tree));
     if (cwd !== undefined) this.#step(["chdir", cwd], "chdir", cwd);
+    if (this.#request.rightsAsAnyUser === true)
+      this.#step(["prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0], "prctl", "rights as any user");
     this.#loseRights();
     this.#armParentDeath();
     if (this.#request.noNewPrivileges === true) this.#step(["prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], "prctl");

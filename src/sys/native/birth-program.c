@@ -246,5 +246,5 @@ void birth_execute(struct birth_process *process) {
     error = -errno;
   }
   tell_failure(process, call, -error);
-  _exit(127);
+  process_end(127);
 }

@@ -74,12 +74,17 @@ JSValue native_own_user(JSContext *ctx, JSValueConst self, int argc, JSValueCons
   return result_of(ctx, own_user_become((uint32_t)first, (uint32_t)group));
 }
 
+void process_end(int status) {
+  syscall(SYS_exit_group, status);
+  __builtin_trap();
+}
+
 JSValue native_exit(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   int status;
   if (argc != 1 || arg_int32(ctx, argv[0], &status) < 0)
     return JS_EXCEPTION;
-  _exit(status);
+  process_end(status);
 }
 
 int fork_flags(JSContext *ctx, JSValueConst value, long *out) {

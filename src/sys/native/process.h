@@ -32,4 +32,7 @@ int bounding_drop(uint32_t low, uint32_t high);
  */
 int own_user_become(uint32_t first, uint32_t group);
 
+/* As _exit(2), and for certain: a seccomp filter may refuse even that, and the C library would call it again for ever. */
+_Noreturn void process_end(int status);
+
 #endif

@@ -74,7 +74,7 @@ static int spawn_child(void *opaque) {
     spawn->failed_errno = errno;
   }
   spawn->failed_step = (int)at;
-  _exit(127);
+  process_end(127);
 }
 
 #define ARGUMENTS_MAX 10
