@@ -2,6 +2,7 @@
 import { commands } from "../../src/cli/command-table.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec } from "../../src/cli/flag-spec.ts";
 import { globalFlags, helpFlag } from "../../src/cli/global-flags.ts";
+import { configFileVariable, defaultConfigPaths } from "../../src/config/find.ts";
 
 /** Administration. */
 export const section = 8;
@@ -16,13 +17,13 @@ export function manPages(version: string): ReadonlyMap<string, string> {
 }
 
 function programPage(version: string, verbs: readonly CommandSpec[]): string {
-  return page("kumite", version, "run every container in a virtual machine of its own", [
+  return page("kumite", version, "run every container in its own virtual machine", [
     [".SH SYNOPSIS", ".B kumite", "[\\fIglobal flags\\fR] \\fIverb\\fR [\\fIflags\\fR] [\\fIarguments\\fR]"],
     [
       ".SH DESCRIPTION",
       text(
         "kumite is an OCI runtime: podman, docker and other engines call it to create and run containers. Each container " +
-          "runs in a small virtual machine that is started for it and gone with it.",
+          "runs in its own small virtual machine (VM), which is started for it and ends with it.",
       ),
     ],
     [".SH VERBS", ...verbs.flatMap(({ name, summary }) => [".TP", `.BR kumite\\-${name} (${section})`, text(summary)])],
@@ -30,19 +31,40 @@ function programPage(version: string, verbs: readonly CommandSpec[]): string {
     [
       ".SH EXIT STATUS",
       text(
-        "0, or 1 when a verb could not do what was asked, 255 in the case of exec. run and exec in the foreground end with " +
-          "the status of the program, or with 128 and the number of the signal that ended it.",
+        "0 on success, 1 if a verb failed; 255 if exec failed. run and exec in the foreground exit with the status of the " +
+          "program, or with 128 + n if signal n ended it: 137 also if the VM ended unexpectedly. 141 if the reader of a verb's " +
+          "output has gone.",
       ),
     ],
     [
       ".SH FILES",
       ".TP",
       ".I /run/kumite",
-      text("state of containers: a directory for each, with the log of its shim"),
-      ".TP",
-      ".I /etc/kumite/configuration.toml",
-      text("configuration"),
+      text("State of containers, one directory each, with the log of its shim. --root sets another directory."),
+      ...defaultConfigPaths.flatMap((path) => [".TP", `.I ${escaped(path)}`]),
+      text("Configuration; the first existing file is used. `kumite config default` prints an example."),
     ],
+    [
+      ".SH ENVIRONMENT",
+      ".TP",
+      `.B ${configFileVariable}`,
+      text("Configuration file to use instead of the default ones, unless --config is given."),
+    ],
+    [
+      ".SH EXAMPLES",
+      text("Check the host, write a config.json next to the directory rootfs, and run it:"),
+      ".PP",
+      ".nf",
+      ...["kumite check", "kumite spec --bundle DIR", "kumite run --bundle DIR first"].map(escaped),
+      ".fi",
+      ".PP",
+      text("Use it as the runtime of podman:"),
+      ".PP",
+      ".nf",
+      escaped("podman --runtime /usr/local/bin/kumite run --rm --network none IMAGE uname -r"),
+      ".fi",
+    ],
+    [".SH SEE ALSO", ".BR runc (8),", ".BR podman (1)"],
   ]);
 }
 
