@@ -25,7 +25,7 @@ export interface DriverCapabilities {
 
 export type Hotplug = "vcpu" | "memory" | "disk" | "network";
 
-/** Something on the host that the driver is about to make, told before it exists so that it can be journalled. */
+/** Something on the host that the driver is about to create, announced before so that it can be journalled. */
 export type DriverStep =
   | { readonly kind: "process"; readonly key: string }
   | { readonly kind: "file"; readonly path: string };
@@ -37,15 +37,15 @@ export interface StartContext {
   /** Awaited right after a process exists, before it is relied upon. */
   made(key: string, process: { readonly pid: number; readonly startTicks: number }): Promise<void>;
   readonly signal: AbortSignal;
-  /** Told when a phase of the start is over. */
+  /** Called when a phase of the start is over. */
   phase?(name: "accelerator" | "virtiofsd" | "qemu"): void;
-  /** Told every line of the guest's console, control characters removed. */
+  /** Called with every line of the guest's console, control characters removed. */
   onConsoleLine?(line: string): void;
   /** One line per contact with the VMM at debug level. */
   log(level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
 }
 
-/** Why a VM is gone. */
+/** Why a VM has ended. */
 export type VmExit =
   | { readonly reason: "stopped" }
   | { readonly reason: "guest-shutdown" }
@@ -62,18 +62,18 @@ export interface GuestShare {
   readonly driverOptions?: readonly string[];
 }
 
-/** Saving a machine so that others can go on from there (`VmSpec.restoreFrom`). */
+/** Saving a VM so that others can be restored from it (`VmSpec.restoreFrom`). */
 export interface VmSnapshots {
   /**
-   * Resolves when the agent has its end of the channel open: it will read what comes. Nothing must have been written to a
-   * channel whose machine is to be saved: each machine that goes on from there begins with the first byte.
+   * Resolves when the agent has opened its end of the channel. Before a VM is saved, nothing may have been written to its
+   * channel: each VM restored from it starts with the first byte.
    *
    * @throws KumiteError `hypervisor/exited`, `timeout`, `aborted`
    */
   agentListens(timeoutMs: number, signal: AbortSignal): Promise<void>;
   /**
-   * The state of the devices. The guest stands still when this resolves: its memory is in the file that the machine was
-   * given. `resume` lets it go on, and it can be saved again.
+   * Saves the state of the devices. When this resolves, the guest is stopped and its memory is in the file that the VM was
+   * given. `resume` continues it, and it can be saved again.
    *
    * @param socket where the driver may listen meanwhile; at most 107 bytes, nothing is there
    * @throws KumiteError `hypervisor/protocol`, `timeout`, `aborted`
@@ -81,9 +81,9 @@ export interface VmSnapshots {
   save(socket: string, signal: AbortSignal): Promise<Uint8Array>;
 }
 
-/** The guest's console as a terminal line: what it prints as it comes, and what is typed. */
+/** The guest's console as a terminal: its output as it arrives, and input for it. */
 export interface GuestConsole {
-  /** Told every piece from now on, until the result is called. */
+  /** Called with all output from now on, until the returned function is called. */
   listen(listener: (bytes: Uint8Array) => void): () => void;
   type(bytes: Uint8Array): Promise<void>;
 }
@@ -106,7 +106,7 @@ export interface RunningVm {
   guestShare(directory: SharedDirectory): GuestShare;
   /** Of a driver with the capability. */
   readonly snapshots?: VmSnapshots;
-  /** Stops and lets run again what is in the machine; missing where the driver cannot. Each is idempotent. */
+  /** Pause and resume the guest; missing if the driver cannot. Both are idempotent. */
   readonly pause?: (signal?: AbortSignal) => Promise<void>;
   readonly resume?: (signal?: AbortSignal) => Promise<void>;
   /** Of a driver with a capability of `hotplug`. */
@@ -129,13 +129,13 @@ export interface Driver {
   readonly capabilities: DriverCapabilities;
   /**
    * Starts a VM; resolves when the VMM runs and its channel is connected, before the guest has booted.
-   * A rejected start has left nothing behind; one of what the capabilities deny has made nothing
+   * A failed start leaves nothing behind; a request that the capabilities exclude is refused before anything is created
    * (`hypervisor/unsupported`).
    */
   start(spec: VmSpec, context: StartContext): Promise<RunningVm>;
   /**
-   * The processes that `start` would ask for, in its order, for whoever can start them ahead of it; makes nothing but what the
-   * context allows. Missing where nothing would be gained. @throws KumiteError as `start`
+   * The processes that `start` would start, in order, for a caller that can start them earlier; creates nothing that the
+   * context does not allow. Missing if this would gain nothing. @throws KumiteError as `start`
    */
   programs?(spec: VmSpec, context: StartContext): Promise<readonly DriverProgram[]>;
 }

@@ -1,5 +1,5 @@
 /**
- * What a virtual machine is to be: plain data, the same for every driver.
+ * The specification of a VM: plain data, the same for every driver.
  * Knows nothing of containers, agents or a driver's command line. What a driver cannot make of it, it refuses before
  * anything is made.
  */
@@ -32,17 +32,17 @@ export interface VmSpec {
   readonly hotplugPorts?: HotplugPorts;
   /** File on the host whose bytes a random number device gives the guest; default no such device. */
   readonly entropySource?: string;
-  /** The host gets back what the guest frees; default false. */
+  /** Memory that the guest frees is returned to the host; default false. */
   readonly reclaimsFreeMemory?: boolean;
   /** An IOMMU for the guest's devices; default false. */
   readonly iommu?: boolean;
-  /** The guest's drivers know virtio as before version 1, of which less has to be saved; default false. */
+  /** virtio devices use the legacy interface (before version 1), which has less state to save; default false. */
   readonly legacyDevices?: boolean;
-  /** Nothing runs before it is told to; default false. */
+  /** The guest starts paused; default false. */
   readonly startsPaused?: boolean;
   /**
-   * File with the device state of a machine that was saved and had the same devices: this one goes on where that one was,
-   * with the memory of `memoryBacking`, and boots nothing. Needs the capability `snapshots`.
+   * File with the device state of a saved VM that had the same devices: this VM continues from there instead of booting,
+   * with the memory of `memoryBacking`. Needs the capability `snapshots`.
    */
   readonly restoreFrom?: string;
   /** Cgroup directories that every process of the VM is born in. */
@@ -67,7 +67,7 @@ export interface GuestImage {
   readonly fileSystem?: "ext4" | "xfs" | "erofs";
   /** Default `virtio-blk`. With `nvdimm` the guest maps the host's pages instead of copying them. */
   readonly bus?: "virtio-blk" | "nvdimm";
-  /** The second partition has hashes of the first one (dm-verity), without a superblock; default none are looked at. */
+  /** The second partition has dm-verity hashes of the first, without a superblock; default: no verification. */
   readonly verity?: Verity;
 }
 
@@ -98,7 +98,7 @@ export type MemoryBacking =
   | { readonly kind: "memfd"; readonly shared: boolean; readonly preallocated?: boolean }
   /** `path` is a file of the memory's size, or a directory, where a file without a name is made. */
   | { readonly kind: "file"; readonly path: string; readonly shared: boolean; readonly preallocated?: boolean }
-  /** Always preallocated: a guest that finds none left at its first use of a page would be killed. */
+  /** Always preallocated: otherwise a guest would be killed if no huge page is left when it first uses one. */
   | { readonly kind: "hugepages"; readonly shared: boolean };
 
 /** A directory of the host that the guest mounts by tag; changes of the host below it show in the guest. */
@@ -130,7 +130,7 @@ export interface Disk {
   readonly cache?: DiskCache;
   /** Default `threads`. `native` needs `cache.direct`. */
   readonly aio?: "threads" | "native" | "io_uring";
-  /** Not served by the thread that serves everything; default false. */
+  /** Served by an I/O thread of its own; default false. */
   readonly ownThread?: boolean;
   /** Powers of two from 512 to 65536; default 512 each. */
   readonly logicalSectorBytes?: number;
@@ -143,7 +143,7 @@ export type DiskBus = "virtio-blk" | "virtio-scsi" | "nvdimm";
 export interface DiskCache {
   /** Past the host's page cache (O_DIRECT). */
   readonly direct: boolean;
-  /** What the guest flushes is not: fast, and lost with the host's power. */
+  /** Flush requests of the guest are ignored: fast, but data is lost if the host crashes. */
   readonly noFlush: boolean;
 }
 

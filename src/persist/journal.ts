@@ -1,7 +1,7 @@
 /**
- * The journal of a container: every step is on disk before its thing is made, so that whoever comes after a crash can undo
- * it. The one that a sandbox is made with has those of the sandbox too. One process at a time writes a journal, its owner: a
- * create hands it from the command to the shim, and the shim lets go of that of a container that leaves before it.
+ * The journal of a container: every step is on disk before its resource is created, so that it can be undone after a crash. The
+ * journal of a sandbox's first container contains the sandbox's steps too. Only one process at a time, the owner, writes a
+ * journal: `create` hands it from the verb to the shim, and the shim releases that of a container that leaves the sandbox.
  * Knows nothing of how a step is undone.
  */
 import type { Os, ProcessId } from "../sys/os.ts";
@@ -15,17 +15,17 @@ const phase = "journal.read";
 
 export interface JournalContent {
   readonly id: string;
-  /** The sandbox that the container was added to; left out: it has made its own, which has its id and lives as long. */
+  /** The sandbox that the container joined; absent if it created its own, which has its id and lives as long. */
   readonly sandbox?: string;
   /** Random: tells two containers apart that had the same id one after the other. */
   readonly token: string;
-  /** The only process that may write. */
+  /** The only process that may write the journal. */
   readonly owner: ProcessId;
   /** Oldest first. */
   readonly steps: readonly Step[];
 }
 
-/** Owner of a journal that was let go of: whoever recovers the container need not end anybody. */
+/** Owner of a released journal: recovery has no process to end. */
 export const nobody: ProcessId = { pid: 0, startTicks: 0 };
 
 export class Journal {
@@ -51,7 +51,7 @@ export class Journal {
     await this.#save();
   }
 
-  /** Records the step, then makes its thing. A failing action leaves the step: half of it may exist. */
+  /** Records the step, then creates its resource. If that fails the step stays, since part of the resource may exist. */
   async make<T>(step: Step, action: () => Promise<T>): Promise<T> {
     await this.record(step);
     return action();
@@ -66,14 +66,14 @@ export class Journal {
     await this.#save();
   }
 
-  /** Strikes out steps whose things are gone. */
+  /** Removes steps whose resources no longer exist. */
   async forget(steps: readonly Step[]): Promise<void> {
     const gone = new Set(steps.map(stepKey));
     this.#content = { ...this.#content, steps: this.#content.steps.filter((step) => !gone.has(stepKey(step))) };
     await this.#save();
   }
 
-  /** Names the process that writes from now on; when this resolves, this object must not be used to write any more. */
+  /** Makes another process the owner; when this resolves, this object must not write any more. */
   async handOver(owner: ProcessId): Promise<void> {
     this.#content = { ...this.#content, owner: { pid: owner.pid, startTicks: owner.startTicks } };
     await this.#save();

@@ -1,10 +1,11 @@
 /**
- * What is made on the host is first written down, as data: a step says what has to be gone when its sandbox is gone.
+ * A step describes, as data, one resource on the host that must be removed with its sandbox. It is written to the journal before
+ * the resource is created.
  * This file knows the steps and nothing of how they are undone (`undo.ts`) or kept (`journal.ts`).
  */
 import type { ProcessId } from "../sys/os.ts";
 
-/** A step is known before its thing exists; pid and start time of a process are added after. */
+/** A step is written before its resource exists; pid and start time of a process are added afterwards. */
 export type Step =
   /** A directory of Kumite's own with all that lies in it. */
   | { readonly kind: "directory"; readonly path: string }
@@ -19,7 +20,7 @@ export type Step =
 
 export type StepKind = Step["kind"];
 
-/** Each kind once: the type sees to it that none is missing. What a crash test has to meet. */
+/** Every kind of step, for crash tests that have to cover all; the type ensures that none is missing. */
 export const stepKinds = Object.keys({
   directory: true,
   file: true,

@@ -4,7 +4,7 @@
  * replaces a member. Nothing here names a runtime. Every failure of a call is a `SystemError`.
  */
 
-/** Bytes that lie in a pipe of this process, of which nobody else reads. */
+/** Bytes in a pipe of this process from which nobody else reads. */
 export interface PipedBytes {
   /** The pipe's reading end. */
   readonly fd: number;
@@ -12,7 +12,7 @@ export interface PipedBytes {
   readonly length: number;
 }
 
-/** A way of writing for bulk data on the small engine: the kernel moves the bytes without a copy. */
+/** Zero-copy writing of bulk data (splice), on the small engine only. */
 export interface PipedWriting {
   /** How many bytes can be written now, at least one. Rejects as a write does. */
   room(): Promise<number>;
@@ -62,26 +62,26 @@ export interface FileStatus {
   readonly deviceNumber: bigint;
   /** Milliseconds since 1970, with fractions down to what the file system keeps; the same under every engine. */
   readonly modifiedMs: number;
-  /** Of the last change of content or of anything else in this status; nobody can set it. */
+  /** ctime: the last change of content or metadata. Programs cannot set it. */
   readonly changedMs: number;
-  /** What it takes: holes do not count. */
+  /** Allocated space; holes do not count. */
   readonly allocatedBytes: number;
 }
 
 export interface Files {
-  /** Whole file; fails with EFBIG beyond `limit` bytes (default 16 MiB). */
+  /** Reads a whole file; fails with EFBIG beyond `limit` bytes (default 16 MiB). */
   readBytes(path: string, limit?: number): Promise<Uint8Array>;
   /** The first bytes of a file, all of a shorter one. */
   readStart(path: string, length: number): Promise<Uint8Array>;
   /** SHA-512 of the whole file, in hexadecimal digits. Only under Node, the small engine refuses with ENOSYS. */
   sha512(path: string): Promise<string>;
-  /** What the file system that it is on can hold in all. Only under Node, the small engine refuses with ENOSYS. */
+  /** Size of the file system that the path is on. Only under Node; the small engine refuses with ENOSYS. */
   capacityBytes(path: string): Promise<number>;
   /** Whole file as UTF-8. */
   readText(path: string, limit?: number): Promise<string>;
   /** Creates or truncates; with `exclusive` an existing file is EEXIST; with `append` adds at the end. Not durable. */
   write(path: string, data: string | Uint8Array, options?: WriteOptions): Promise<void>;
-  /** Gives an existing file that length, in bytes; what is added reads as zeros and takes no space. */
+  /** Truncates or extends an existing file to a length in bytes; the extension reads as zeros and takes no space. */
   resize(path: string, length: number): Promise<void>;
   /** Durable replacement: temporary file, fsync, rename, fsync of the directory. Default mode 0600. */
   replace(path: string, data: string | Uint8Array, mode?: number): Promise<void>;
@@ -116,7 +116,7 @@ export interface WriteOptions {
   readonly append?: boolean;
 }
 
-/** What one descriptor of a new process is. */
+/** What a descriptor of a new process refers to. */
 export type Descriptor =
   | { readonly kind: "null" }
   /** Our end is in `ChildProcess.streams` under the same number: a connected unix stream socket pair. */
@@ -133,10 +133,10 @@ export type Descriptor =
   | { readonly kind: "readWrite"; readonly path: string }
   /** A connection to a unix socket that somebody listens on already. */
   | { readonly kind: "connect"; readonly path: string }
-  /** What a tap of this network namespace sends and receives; `path` is its name. Made when it is missing, until it is closed. */
+  /** The tap interface named `path` in this network namespace; created if missing, until it is closed. */
   | { readonly kind: "tap"; readonly path: string };
 
-/** What can be handed to a process that runs. */
+/** A descriptor that can be sent to a running process. */
 export type OpenedDescriptor = Extract<Descriptor, { readonly kind: "read" | "readWrite" | "connect" | "tap" }>;
 
 export interface SpawnRequest {
@@ -157,7 +157,7 @@ export interface SpawnRequest {
   readonly parentDeathSignal?: number;
   readonly newSession?: boolean;
   readonly noNewPrivileges?: boolean;
-  /** The kernel gives it no huge pages of its own accord, whatever it advises: it has in memory what it has touched. */
+  /** Disables transparent huge pages for it, so that only memory it has touched is resident. */
   readonly smallPages?: boolean;
   /**
    * The program has these capabilities, by number, and can get no other, whatever its user: for root what is left are its
@@ -179,9 +179,9 @@ export interface SpawnRequest {
   readonly companions?: CompanionsRequest;
 }
 
-/** Processes that are started before a program, in this order, and are its children from their first moment. */
+/** Processes that are started before a program, in this order, as its children. */
 export interface CompanionsRequest {
-  /** When one cannot be started none is: those before it are ended, and the program starts without. */
+  /** If one cannot be started, those before it are ended, and the program starts without companions. */
   readonly requests: readonly SpawnRequest[];
   /**
    * Descriptor of the program, above all others of it: a file with a list of `CompanionReport` as JSON, of those that run.
@@ -199,11 +199,11 @@ export interface CompanionReport {
   readonly request: SpawnRequest;
 }
 
-/** All that a program sees of the host's files: the root of a mount namespace of its own, which goes with it. */
+/** The only files of the host that a program can see: the root of its own mount namespace, which ends with it. */
 export interface PrivateTree {
-  /** A directory that the program need not see anything of: there its root is put together. Nobody else sees it there. */
+  /** An existing directory on which the root is assembled, in the new mount namespace only. Its content is hidden. */
   readonly over: string;
-  /** Below none of each other. What leads to them are directories that have nothing else. */
+  /** Paths to show; none lies below another. Their parent directories are otherwise empty. */
   readonly entries: readonly TreeEntry[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * A running machine with a connected agent: what a sandbox stands on and a factory hands out. It keeps account of what the
- * machine has, since machine and guest change in two steps.
+ * A running VM with a connected agent, used by sandboxes and provided by the factory. It records the VM's vCPUs and memory,
+ * because they change in two steps: plugged into the VM, then onlined by the guest.
  * Knows nothing of bundles, containers' state or the command line.
  */
 import type { AgentClient } from "../agent-client/agent-client.ts";
@@ -144,7 +144,7 @@ export class Vm {
     }
   }
 
-  /** What was added comes into use. A failing one can be tried again. */
+  /** Brings added vCPUs and memory online in the guest. Can be retried after a failure. */
   async onlineCpusAndMemory(signal?: AbortSignal): Promise<void> {
     await this.#online(false, signal);
   }
@@ -158,7 +158,7 @@ export class Vm {
     this.#vcpusToOnline = 0;
   }
 
-  /** For a guest whose random numbers others may have: one that was cloned, or just booted. */
+  /** Reseeds a guest whose random state others may know: one that was cloned, or has just booted. */
   async reseedRng(signal?: AbortSignal): Promise<void> {
     try {
       await this.agent.reseedRandomDev(
@@ -171,14 +171,14 @@ export class Vm {
     }
   }
 
-  /** To the host's. */
+  /** Sets the guest's clock to the host's. */
   async syncTime(signal?: AbortSignal): Promise<void> {
     const microseconds = BigInt(Math.floor(this.#parts.os.clock.now() * 1000));
     const time = { Sec: microseconds / 1_000_000n, Usec: microseconds % 1_000_000n };
     await this.agent.setGuestDateTime(time, { signal, timeoutMs: callTimeoutMs });
   }
 
-  /** Nothing runs in the guest. @throws KumiteError `hypervisor/unsupported` */
+  /** Pauses the guest. @throws KumiteError `hypervisor/unsupported` */
   async pause(signal?: AbortSignal): Promise<void> {
     if (this.machine.pause === undefined) throw this.#unsupported("be paused");
     await this.machine.pause(signal);
@@ -195,7 +195,7 @@ export class Vm {
   }
 
   /**
-   * To a new owner, who ends it: this object ends nothing any more.
+   * Transfers the VM to a new owner, who has to stop it: `close` of this object does nothing any more.
    * @throws KumiteError `internal` the second time
    */
   handOver(): Vm {
@@ -239,7 +239,7 @@ export class Vm {
   }
 }
 
-/** A guest that says more than any kernel has is not believed. */
+/** More than any kernel has: a larger answer of the guest is not trusted. */
 const mostBlockMiB = 2048;
 
 function blockSizeOf(bytes: bigint): number {

@@ -37,7 +37,7 @@ describe("the guest of a container", onlyKumite, () => {
     assert.match(stdout, /\/dev\/pts\/\d+\r\n/, "it has a terminal");
     assert.match(stdout, /ls: \/bin: No such file or directory/, "it is not in the container");
     const lines = (await place.must(["logs", "--source", "agent", withConsole])).stdout;
-    assert.match(lines, /the debug console is on/);
+    assert.match(lines, /the debug console is enabled/);
     assert.match(lines, /a debug shell has ended/);
   });
 

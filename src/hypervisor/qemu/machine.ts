@@ -47,7 +47,7 @@ export interface QemuMachine {
   readonly monitor?: number;
   /** For a person who looks for a fault; default none. */
   readonly extraMonitor?: { readonly fd: number; readonly protocol: MonitorProtocol };
-  /** Nothing runs before it is told to; default false. */
+  /** The guest starts paused; default false. */
   readonly startsPaused?: boolean;
   /** Stops where it is when the guest panics, instead of ending; default false. */
   readonly pausesOnPanic?: boolean;
