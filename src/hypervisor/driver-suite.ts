@@ -31,7 +31,7 @@ export interface DriverUnderTest {
 
 const sigkill = signalNumbers.SIGKILL;
 /** An emulated guest on a busy host. */
-const bootTimeoutMs = 60_000;
+const bootTimeoutMs = 180_000;
 
 /** One thing that the driver told its caller. */
 type Told =

@@ -7,7 +7,7 @@ import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** For processes that end with their container to have their own status told. */
-const lastWordsMs = 1000;
+const lastWordsMs = 5_000;
 
 /** What ran beside a container's own process ends with it; its waiters should hear the true status. */
 export async function lastWords(sandbox: Sandbox, id: string): Promise<void> {

@@ -188,7 +188,7 @@ describe("a guest that lies", onlyKumite, () => {
     await withLie("a gibibyte on its console", async (id) => {
       await runDetached(id);
       const shim = await processOf(id, "shim");
-      await eventually("much was said", () => (charactersRead(shim) > 64 * 1024 * 1024 ? true : undefined), 60_000);
+      await eventually("much was said", () => (charactersRead(shim) > 64 * 1024 * 1024 ? true : undefined), 180_000);
       const { stdout } = await place.must(["logs", id]);
       assert.ok(stdout.length < 2 * 1024 * 1024, `${stdout.length}`);
     });

@@ -60,7 +60,7 @@ describe("a root file system", onlyKumite, () => {
     if (argv !== undefined) await patch(bundle, (spec) => (spec.process.args = [...argv]));
     const file = place.path("configuration.toml");
     await writeFile(file, `[runtime]\n${directories()}${toml}`);
-    const timeoutMs = 60_000 + files * msForEach;
+    const timeoutMs = 300_000 + files * msForEach;
     const words = ["--config", file, "run", "--bundle", bundle.directory, place.newId()];
     const finished = await place.runtime(words, { timeoutMs });
     assert.equal(finished.status, 0, show(finished));

@@ -118,7 +118,7 @@ describe("the machine of a container with limits", { skip }, () => {
     const ofQemu = readdirSync(`/proc/${qemu}/task`).map(Number);
     assert.ok(threads().length === 2 && threads().every((thread) => ofQemu.includes(thread) && thread !== qemu));
     const throttled = () => (/^nr_throttled [1-9]/m.test(read("cpu.stat")) ? true : undefined);
-    await eventually("the host throttles it", throttled, 60_000);
+    await eventually("the host throttles it", throttled);
     await place.must(["update", "--cpu-quota", "80000", id]);
     assert.equal(read("cpu.cfs_quota_us"), "80000");
     await place.must(["update", "--cpu-quota", "-1", id]);

@@ -41,9 +41,9 @@ const migrationCapabilities = {
   capabilities: ["x-ignore-shared", "events"].map((capability) => ({ capability, state: true })),
 };
 /** How long the rest of what a dead QEMU wrote may take to arrive. */
-const restTimeoutMs = 200;
+const restTimeoutMs = 2_000;
 /** A daemon ends in good order when QEMU goes; this long after, QEMU was not the first. */
-const qemuFirstMs = 1_000;
+const qemuFirstMs = 5_000;
 
 export interface QemuVmParts {
   readonly os: Os;

@@ -18,7 +18,7 @@ const client = "/usr/bin/docker";
 const daemon = "/usr/sbin/dockerd";
 export const image = "kumite-test";
 const cgroupParent = "/kumite-docker";
-const daemonStartMs = 60_000;
+const daemonStartMs = 180_000;
 
 export class Docker extends EngineClient implements AsyncDisposable {
   private running: ChildProcess | undefined;
@@ -88,7 +88,7 @@ export class Docker extends EngineClient implements AsyncDisposable {
     if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
     const ended = once(running, "exit");
     running.kill("SIGTERM");
-    const impatience = setTimeout(() => running.kill("SIGKILL"), 30_000);
+    const impatience = setTimeout(() => running.kill("SIGKILL"), 120_000);
     await ended.finally(() => clearTimeout(impatience));
   }
 
