@@ -17,7 +17,7 @@ import { stopSandbox } from "./stop.ts";
 /** The guest did not say how the process ended, or said nonsense. */
 const unknownStatus = 255;
 /** For a machine that lost its agent to be seen dead. */
-const deathMs = 5_000;
+const deathMs = 2_000;
 const consoleLines = 5;
 
 /** Returns at once; begins when the process exists in the guest. */

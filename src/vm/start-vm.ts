@@ -15,7 +15,7 @@ import { specOf, type VmRequest } from "./vm-spec.ts";
 
 const consoleLines = 30;
 /** For the end of a machine whose channel broke to be known. */
-const endMs = 5_000;
+const endMs = 2_000;
 
 /**
  * Resolves when the agent has answered. A failed start has left nothing behind.
