@@ -10,12 +10,10 @@ import { readFileText } from "../sys/linux/whole-file.ts";
 import { messageOf } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
 import type { Agent } from "./agent.ts";
-import { workAhead } from "./boot/ahead.ts";
 import { BootMarks } from "./boot/boot-marks.ts";
 import { raiseDescriptorLimit } from "./boot/descriptor-limit.ts";
 import { openHostPort, whenHostConnected } from "./boot/host-port.ts";
 import { finishMachine, loadDrivers, powerOff, prepareMachine } from "./boot/machine.ts";
-import { hostRoot, prepareProcessMode } from "./boot/process-mode.ts";
 import { BootRest } from "./boot/rest.ts";
 import { DeviceFilters } from "./cgroup/device-filter.ts";
 import { Hierarchy } from "./cgroup/hierarchy.ts";
@@ -74,6 +72,7 @@ async function runMachine(): Promise<void> {
       offerDebugConsole({ log, serve: (port, handler) => sessions.serve(port, handler) }, parameters.debugConsole);
     }
     if (parameters.ahead.length > 0) {
+      const { workAhead } = await import("./boot/ahead.ts");
       agent.bootRest.finish();
       await workAhead(agent, parameters);
     }
@@ -117,6 +116,7 @@ async function serveMachine(sessions: Sessions, port: number, log: Logger): Prom
 
 async function runProcess(channelFd: number): Promise<void> {
   const log = agentLog("info");
+  const { hostRoot, prepareProcessMode } = await import("./boot/process-mode.ts");
   try {
     prepareProcessMode(getpid(), channelFd);
   } catch (error) {

@@ -4,6 +4,7 @@
  */
 import { basename, resolve } from "node:path";
 import { build, type Metafile } from "esbuild";
+import { checkLeftOut, type LeftOut, type MessageUse, servedMessages } from "./served-messages.ts";
 
 export interface EngineModule {
   /** The program name (basename of argv[0]) that selects it. */
@@ -16,6 +17,10 @@ export interface EngineModule {
    * none. Others find the objects of the language, beside more than they need: not for what is there for long.
    */
   readonly startsFromImage?: boolean;
+  /** Its parts are packed: for what few processes need, since each use of one unpacks it. */
+  readonly packsParts?: boolean;
+  /** Of a server: how it uses the protocol's messages. Default: in all ways. */
+  readonly messages?: MessageUse;
 }
 
 const repository = resolve(import.meta.dirname, "../..");
@@ -27,6 +32,8 @@ export interface BundledPart {
   readonly text: Uint8Array;
   /** Name of the module whose part it is. */
   readonly module: string;
+  /** Whether its bytecode is packed. */
+  readonly isPacked: boolean;
   /** Read with the entry's part, being imported by it, or by what it imports, other than by `import()`. */
   readonly withEntry: boolean;
 }
@@ -36,6 +43,7 @@ export interface BundledPart {
  */
 export async function bundle(module: EngineModule, define: Readonly<Record<string, string>>): Promise<BundledPart[]> {
   const entry = resolve(module.entry);
+  const leftOut: LeftOut = new Set();
   const result = await build({
     stdin: {
       contents: `import ${JSON.stringify(globals)};\nimport ${JSON.stringify(entry)};\n`,
@@ -66,12 +74,19 @@ export async function bundle(module: EngineModule, define: Readonly<Record<strin
     legalComments: "none",
     external: ["kumite:*"],
     define: { ...define },
+    plugins: module.messages === undefined ? [] : [servedMessages(module.messages, leftOut)],
     logLevel: "silent",
   });
+  checkLeftOut(
+    result.outputFiles.map(({ text }) => text),
+    leftOut,
+  );
   const withEntry = importedBy(`out/${module.name}.js`, result.metafile.outputs);
   const parts = result.outputFiles.map(({ path, contents }) => {
     const name = basename(path);
-    return { name, text: contents, module: module.name, withEntry: withEntry.has(`out/${name}`) };
+    const isWithEntry = withEntry.has(`out/${name}`);
+    const isPacked = module.packsParts === true && !isWithEntry;
+    return { name, text: contents, module: module.name, withEntry: isWithEntry, isPacked };
   });
   const own = parts.find(({ name }) => name === `${module.name}.js`);
   if (own === undefined) throw new Error(`bundling ${module.name} gave nothing`);

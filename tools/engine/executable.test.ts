@@ -39,8 +39,8 @@ describe("an engine executable", () => {
     assert.equal(run(""), "first");
   });
 
-  it("is static, stripped and at most 1.5 MB", async () => {
-    assert.ok((await stat(output)).size <= 1.5e6);
+  it("is static, stripped and at most 0.8 MB", async () => {
+    assert.ok((await stat(output)).size <= 0.8e6);
     const { stdout } = spawnSync("readelf", ["-l", "-S", output], { encoding: "utf8" });
     assert.ok(!/INTERP|\.symtab/.test(stdout));
     assert.match(stdout, /GNU_STACK.*\n.*RW /);
@@ -75,6 +75,24 @@ describe("an engine executable", () => {
     const program = join(directory, "lazy");
     await buildExecutable({ output: program, modules: [early] });
     assert.equal(execFileSync(program, { encoding: "utf8" }), "early 0, late 1, late 1");
+  });
+
+  it("unpacks parts that are packed, whatever is in them", async () => {
+    const rows = Array.from({ length: 3000 }, (_, i) => `  [${i * 7919}, "${String(i).repeat(i % 40)}", () => ${i}],`);
+    await writeFile(join(directory, "table.ts"), `export const table = [\n${rows.join("\n")}\n] as const;`);
+    const sum = "(table.reduce((all, [a, b, c]) => all + a + b.length + c(), 0))";
+    const text = `void import("./table.ts").then(({ table }) => { ${printing(sum)} });`.replace(
+      /import \{ write \}.*;/,
+      "",
+    );
+    const program = join(directory, "packed");
+    const module = await entry("packing", `import { write } from "kumite:native";\n${text}`);
+    await buildExecutable({ output: program, modules: [{ ...module, packsParts: true }] });
+    const expected = rows.reduce((all, _, i) => all + i * 7919 + String(i).length * (i % 40) + i, 0);
+    assert.equal(execFileSync(program, { encoding: "utf8" }), String(expected));
+    const plain = join(directory, "plain");
+    await buildExecutable({ output: plain, modules: [module] });
+    assert.ok((await stat(program)).size < (await stat(plain)).size - 50_000);
   });
 
   it("starts from an image with its modules evaluated, and does in each process what is left for that", async () => {

@@ -10,6 +10,7 @@ import { cached, contentKey } from "./cache.ts";
 import { featuresOf } from "./features.ts";
 import { ensureCompiler, ensureHost, type Host } from "./host.ts";
 import { checkSameAddresses, type ImagePiece, imageAddress, imagePieces, makeImage } from "./image.ts";
+import { pack } from "./pack.ts";
 import { ensureQuickjs, type Quickjs } from "./quickjs.ts";
 import { run } from "./run.ts";
 
@@ -40,7 +41,7 @@ export async function buildExecutable(request: ExecutableRequest): Promise<void>
   const host = await ensureHost(quickjs);
   const compiler = await ensureCompiler(quickjs);
   const fromImage = request.modules.filter((module) => module.startsFromImage).map(({ name }) => name);
-  const texts = bundles.flatMap(({ name, text }) => [name, text]);
+  const texts = bundles.flatMap(({ name, text, isPacked }) => [name, text, String(isPacked)]);
   const key = contentKey(host.key, compiler, ...(await recipe()), JSON.stringify(fromImage), ...texts);
   const directory = await cached("engine-executable", key, (target) =>
     make(target, bundles, { quickjs, host, compiler }, fromImage),
@@ -51,7 +52,7 @@ export async function buildExecutable(request: ExecutableRequest): Promise<void>
 /** What decides how all of that becomes an executable. */
 function recipe(): Promise<Buffer[]> {
   return Promise.all(
-    ["executable.ts", "features.ts", "image.ts"].map((file) => readFile(join(import.meta.dirname, file))),
+    ["executable.ts", "features.ts", "image.ts", "pack.ts"].map((file) => readFile(join(import.meta.dirname, file))),
   );
 }
 
@@ -67,26 +68,37 @@ async function make(
   tools: Toolchain,
   fromImage: readonly string[],
 ): Promise<void> {
-  await compile(target, bundles, tools);
+  const sizes = await compile(target, bundles, tools);
   const names = bundles.map(({ name }) => name);
-  await link(target, tools, "executable", moduleTable(bundles, []), []);
+  await link(target, tools, "executable", moduleTable({ bundles, sizes, fromImage: [] }), []);
   if (fromImage[0] !== undefined && fromImage[0] === names[0]) {
     await rename(join(target, "executable"), join(target, "without-image"));
     await makeImage(target, "without-image");
     const pieces = imagePieces(await readFile(join(target, "image")));
-    await link(target, tools, "executable", moduleTable(bundles, fromImage, pieces), pieces);
+    await link(target, tools, "executable", moduleTable({ bundles, sizes, fromImage }, pieces), pieces);
     await checkSameAddresses(target, "without-image", "executable");
   }
   await run("strip", ["-s", "executable"], { cwd: target });
 }
 
-async function compile(target: string, bundles: readonly BundledPart[], { compiler }: Toolchain): Promise<void> {
-  for (const { name, text } of bundles) {
+/** Returns the sizes that those had which are packed now. */
+async function compile(
+  target: string,
+  bundles: readonly BundledPart[],
+  { compiler }: Toolchain,
+): Promise<ReadonlyMap<string, number>> {
+  const sizes = new Map<string, number>();
+  for (const { name, text, isPacked } of bundles) {
     const file = fileOf(name);
     // Kept beside the executable: stack traces name its lines.
     await writeFile(join(target, file), text);
     await run(compiler, [file, file, `${name}.bytecode`, ...bundles.map((part) => fileOf(part.name))], { cwd: target });
+    if (!isPacked) continue;
+    const code = await readFile(join(target, `${name}.bytecode`));
+    await writeFile(join(target, `${name}.bytecode`), pack(code));
+    sizes.set(name, code.length);
   }
+  return sizes;
 }
 
 async function link(
@@ -119,15 +131,18 @@ function imageSection(piece: ImagePiece): string[] {
   return [` .section ${sectionOf(piece)}, "awR"`, ` .incbin "image", ${piece.offset}, ${piece.length}`];
 }
 
+interface Table {
+  readonly bundles: readonly BundledPart[];
+  /** Of those that are packed, before that. */
+  readonly sizes: ReadonlyMap<string, number>;
+  readonly fromImage: readonly string[];
+}
+
 /**
  * `engine_modules` of src/sys/native/engine.h, in assembler so that bytecode goes in without a detour through C text. An
  * image, if there is one, has the code of the first one, and of what is read with it.
  */
-function moduleTable(
-  bundles: readonly BundledPart[],
-  fromImage: readonly string[],
-  image: readonly ImagePiece[] = [],
-): string {
+function moduleTable({ bundles, sizes, fromImage }: Table, image: readonly ImagePiece[] = []): string {
   const imageSize = image.reduce((sum, { length }) => sum + length, 0);
   const pointer = process.arch === "x64" || process.arch === "arm64" ? ".quad" : ".long";
   const names = bundles.map(({ name }) => name);
@@ -138,7 +153,7 @@ function moduleTable(
   });
   const rows = names.map((name, i) => {
     const starts = imageSize > 0 && fromImage.includes(name) ? 1 : 0;
-    return ` ${pointer} .Lname_${i}, .Lcode_${i}, .Lend_${i}, ${starts}`;
+    return ` ${pointer} .Lname_${i}, .Lcode_${i}, .Lend_${i}, ${starts}, ${sizes.get(name) ?? 0}`;
   });
   const features = featuresOf(bundles.map(({ text }) => Buffer.from(text).toString()));
   return [

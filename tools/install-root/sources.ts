@@ -22,7 +22,14 @@ export const hostModules: readonly EngineModule[] = [
 ];
 
 export const guestModules: readonly EngineModule[] = [
-  { name: "agent", entry: source("src/guest/main.ts"), startsFromImage: true },
+  {
+    name: "agent",
+    entry: source("src/guest/main.ts"),
+    startsFromImage: true,
+    packsParts: true,
+    // Those of the specification come from other hosts.
+    messages: { read: /Request$|^(?:Spec|Process|LinuxResources)$/, written: /Response$|^OOMEvent$/ },
+  },
 ];
 
 export const shimEntry = source("src/shim/main.ts");

@@ -7,7 +7,7 @@ import { sync } from "../../sys/linux/machine.ts";
 import { takeOwnPages } from "../../sys/linux/own-pages.ts";
 import { messageOf } from "../../util/errors.ts";
 import type { Agent } from "../agent.ts";
-import { deviceLimits } from "../cgroup/device-filter.ts";
+import { deviceLimits } from "../cgroup/device-limits.ts";
 import type { KernelParameters } from "../kernel-parameters.ts";
 import { readDeviceRules } from "../spec/device-rules.ts";
 import { Fields } from "../spec/fields.ts";
@@ -25,10 +25,19 @@ export async function workAhead(agent: Agent, { ahead, aheadDisk }: Wish): Promi
     sandbox.makeNamespaces();
     deviceFilters.prepare(deviceLimits(readDeviceRules(new Fields(usualResources, "linux.resources"))));
     if (aheadDisk !== undefined) await openDisk(agent, aheadDisk);
+    await readUsualParts();
     takeOwnPages();
   } catch (error) {
     log.warn("preparing for the first container failed", { error: messageOf(error) });
   }
+}
+
+/** Of the agent: what makes the containers that have a terminal, hooks or a user namespace. */
+async function readUsualParts(): Promise<void> {
+  await import("../rpc/specified-container.ts");
+  await import("../rpc/specified-process.ts");
+  await import("../child/container-init.ts");
+  await import("../child/exec-init.ts");
 }
 
 /**

@@ -10,7 +10,7 @@ import { SIGKILL } from "../../sys/linux/signal.ts";
 import { P_PID, WEXITED, waitid } from "../../sys/linux/wait.ts";
 import { isSystemError } from "../../util/errors.ts";
 import { exitCode } from "../container/born-process.ts";
-import { namespaceFlag } from "../spec/namespaces.ts";
+import { namespaceFlag } from "../spec/namespace-flags.ts";
 
 const failedStatus = 70;
 

@@ -13,7 +13,7 @@ import { PR_CAPBSET_DROP, prctl, unshare } from "../../sys/linux/process.ts";
 import { setPropagation } from "../child/rootfs.ts";
 import { capabilityNumber } from "../spec/capabilities.ts";
 import { propagation } from "../spec/mount-options.ts";
-import { namespaceFlag } from "../spec/namespaces.ts";
+import { namespaceFlag } from "../spec/namespace-flags.ts";
 import { mountForProcess } from "./file-systems.ts";
 import { restartInOwnPidNamespace } from "./own-pid-namespace.ts";
 

@@ -2,9 +2,7 @@
 import { BPF_CGROUP_DEVICE, BPF_PROG_TYPE_CGROUP_DEVICE, loadProgram, setCgroupProgram } from "../../sys/linux/bpf.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
-import type { DeviceRule } from "../spec/plan.ts";
 import type { ContainerCgroup } from "./container-cgroup.ts";
-import { deviceProgram, deviceRulesText } from "./device-program.ts";
 
 /** What of an agent decides about what cannot be done, and what it has done before. */
 interface DeviceHost {
@@ -18,10 +16,6 @@ export interface DeviceLimits {
   /** The same for the same rules. */
   readonly rules: string;
   readonly program: Uint8Array;
-}
-
-export function deviceLimits(rules: readonly DeviceRule[]): DeviceLimits {
-  return { rules: deviceRulesText(rules), program: deviceProgram(rules) };
 }
 
 /** Programs that are there before a container asks for them: having one verified is most of what it costs. */

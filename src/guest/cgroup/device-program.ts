@@ -4,7 +4,7 @@
  * Pure. Written to be quick to verify, which is most of what it costs: neighbours with one answer share it, and no register
  * is known on one way into an instruction and unknown on another for long.
  */
-import { anyAccess } from "../spec/device-rules.ts";
+import { anyAccess } from "../spec/device-access.ts";
 import type { DeviceRule } from "../spec/plan.ts";
 
 /** BPF_DEVCG_DEV_*. */

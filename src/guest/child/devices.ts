@@ -7,7 +7,7 @@ import { AT_SYMLINK_NOFOLLOW } from "../../sys/linux/open-flags.ts";
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, statIfExists } from "../../sys/linux/stat.ts";
 import { isSystemError, SystemError } from "../../util/errors.ts";
 import { baseName, dirName } from "../../util/path.ts";
-import { gidOutside, uidOutside } from "../spec/id-mappings.ts";
+import { gidOutside, uidOutside } from "../spec/ids-outside.ts";
 import type { ContainerPlan, DevicePlan, UserNamespacePlan } from "../spec/plan.ts";
 import { directoryMode } from "./mount-target.ts";
 import { step } from "./step.ts";

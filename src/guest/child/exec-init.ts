@@ -6,11 +6,11 @@ import { closeQuietly, open } from "../../sys/linux/file.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../sys/linux/open-flags.ts";
 import { setns, setsid } from "../../sys/linux/process.ts";
 import { resetSignals } from "../../sys/linux/signal.ts";
-import { uidOutside } from "../spec/id-mappings.ts";
-import { namespaceFlag } from "../spec/namespaces.ts";
+import { uidOutside } from "../spec/ids-outside.ts";
 import type { ProcessPlan, UserNamespacePlan } from "../spec/plan.ts";
 import { reportFailure } from "./control.ts";
 import { closeAllBut, setStandard } from "./descriptors.ts";
+import { enteredNamespaces } from "./entered-namespaces.ts";
 import { limitProgram, prepareProgram, runProgram } from "./program.ts";
 import { setAffinity } from "./scheduling.ts";
 import { joinKeyring, setOomScoreAdjustment, setPersonality } from "./settings.ts";
@@ -34,15 +34,6 @@ export interface ExecInit {
   readonly standard: readonly [number, number, number];
   /** pidfd of the container's first process, whose namespaces are entered. */
   readonly firstProcess: number;
-}
-
-/** All that every container has but the pid namespace, which a process enters by birth only. */
-const entered =
-  namespaceFlag.mount | namespaceFlag.uts | namespaceFlag.ipc | namespaceFlag.network | namespaceFlag.cgroup;
-
-/** As setns(2) takes them. @param hasOwnTime a kernel may have no time namespaces */
-export function enteredNamespaces(hasOwnTime: boolean): number {
-  return hasOwnTime ? entered | namespaceFlag.time : entered;
 }
 
 export function initExec(init: ExecInit): never {

@@ -9,7 +9,7 @@ import { O_DIRECTORY, O_PATH, RESOLVE_NO_SYMLINKS } from "../../sys/linux/open-f
 import { fileType, S_IFDIR } from "../../sys/linux/stat.ts";
 import { isSystemError, KumiteError, SystemError } from "../../util/errors.ts";
 import { normalizePath } from "../../util/path.ts";
-import { wrong } from "../spec/fields.ts";
+import { wrong } from "../spec/wrong.ts";
 
 /** Of mount points that have to be made, as runc makes them. */
 export const directoryMode = 0o755;

@@ -11,7 +11,7 @@ import { O_PATH } from "../../sys/linux/open-flags.ts";
 import { fileType, fstat, S_IFDIR } from "../../sys/linux/stat.ts";
 import { isSystemError, SystemError } from "../../util/errors.ts";
 import { baseName, dirName } from "../../util/path.ts";
-import { idOutside } from "../spec/id-mappings.ts";
+import { idOutside } from "../spec/ids-outside.ts";
 import { mountAttribute } from "../spec/mount-options.ts";
 import type {
   AttributeChange,

@@ -6,8 +6,8 @@
 import { SECBIT_NO_SETUID_FIXUP, setfsgid, setfsuid, setgid, setgroups, setuid } from "../../sys/linux/credentials.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { PR_SET_SECUREBITS, prctl, setns, unshare } from "../../sys/linux/process.ts";
-import { rootOutside } from "../spec/id-mappings.ts";
-import { namespaceFlag } from "../spec/namespaces.ts";
+import { rootOutside } from "../spec/ids-outside.ts";
+import { namespaceFlag } from "../spec/namespace-flags.ts";
 import type { UserNamespacePlan } from "../spec/plan.ts";
 import { awaitRelease, reportUnmapped } from "./control.ts";
 import { step } from "./step.ts";

@@ -12,9 +12,8 @@ import { Scope } from "../../util/scope.ts";
 import { settingOptions } from "../cgroup/apply-setting.ts";
 import { ContainerCgroup } from "../cgroup/container-cgroup.ts";
 import { type DeviceLimits, limitDevices } from "../cgroup/device-filter.ts";
-import { initContainer } from "../child/container-init.ts";
 import { readCgroupPath } from "../spec/cgroup-path.ts";
-import { namespaceFlag } from "../spec/namespaces.ts";
+import { namespaceFlag } from "../spec/namespace-flags.ts";
 import type { ContainerPlan } from "../spec/plan.ts";
 import type { StdioPorts } from "../stdio/process-io.ts";
 import type { ChildEnds } from "../stdio/streams.ts";
@@ -39,7 +38,7 @@ export interface CreateRequest {
   /** How its first process is set up; `undefined`: by the agent's own code. */
   readonly steps: Uint8Array | undefined;
   /** All of the specification, for that code. Not asked for when the steps will do. */
-  readonly plan: () => ContainerPlan;
+  readonly plan: () => Promise<ContainerPlan>;
   readonly storages: readonly StorageRequest[];
   readonly ports: StdioPorts;
   /** pidfd of a process whose pid namespace it is born into; `undefined`: as the specification says. */
@@ -125,7 +124,7 @@ interface FirstProcess {
 /** By its steps, if there are any; when they are not enough, once more by the agent's own code. */
 async function prepareFirst(first: FirstProcess, undo: Scope, signal: AbortSignal): Promise<PreparedProcess> {
   const { host, request, mounts } = first;
-  if (request.steps === undefined) return prepareOnce(first, byCode(first), undo, signal);
+  if (request.steps === undefined) return prepareOnce(first, await byCode(first), undo, signal);
   try {
     return await prepareOnce(first, bySteps(first, request.steps), undo, signal);
   } catch (error) {
@@ -134,7 +133,7 @@ async function prepareFirst(first: FirstProcess, undo: Scope, signal: AbortSigna
   }
   // Nobody is in its mount namespace any more, which another one will not have.
   await mounts.release(host.storages.points);
-  return prepareOnce(first, byCode(first), undo, signal);
+  return prepareOnce(first, await byCode(first), undo, signal);
 }
 
 type Way = (standard: ChildEnds["standard"], joined: ReturnType<typeof openNamespaces>) => BirthRequest["by"];
@@ -144,8 +143,10 @@ function bySteps({ request, keyring }: FirstProcess, steps: Uint8Array): Way {
   return (standard) => ({ steps, standard, keyring, personality: outline.personality, filter });
 }
 
-function byCode({ request, keyring, guestHooks }: FirstProcess): Way {
-  const plan = request.plan();
+/** That code, and what reads specifications, is read with the first container that needs it. */
+async function byCode({ request, keyring, guestHooks }: FirstProcess): Promise<Way> {
+  const { initContainer } = await import("../child/container-init.ts");
+  const plan = await request.plan();
   const tellsOfMounts = guestHooks !== undefined;
   return (standard, joined) => ({
     run: (control) => initContainer({ plan, keyring, tellsOfMounts, control, standard, joined }),

@@ -4,7 +4,7 @@ import { closeQuietly } from "../../sys/linux/file.ts";
 import { isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
 import { normalizePath } from "../../util/path.ts";
 import { cgroupOf, cgroupRoot } from "../cgroup/hierarchy.ts";
-import { enteredNamespaces, initExec } from "../child/exec-init.ts";
+import { enteredNamespaces } from "../child/entered-namespaces.ts";
 import type { ProcessPlan } from "../spec/plan.ts";
 import type { ChildEnds } from "../stdio/streams.ts";
 import { type BirthRequest, bear, type NewProcess } from "./birth.ts";
@@ -17,7 +17,7 @@ export interface ExecRequest extends ProcessRequest {
   /** How it is set up; `undefined`: by the agent's own code. */
   readonly steps: Uint8Array | undefined;
   /** All of what is to be run, for that code. */
-  readonly plan: () => ProcessPlan;
+  readonly plan: () => Promise<ProcessPlan>;
   /** Below the container's own. */
   readonly cgroup?: string | undefined;
 }
@@ -52,14 +52,14 @@ async function prepareByEitherWay(
     return prepareProcess(host, { ...request, user: container.user }, birth, awaitExecuted, signal);
   };
   // One of a container with a user namespace enters that as well.
-  if (request.steps === undefined || container.user !== undefined) return prepare(byCode(container, request.plan()));
+  if (request.steps === undefined || container.user !== undefined) return prepare(await byCode(container, request));
   try {
     return await prepare(bySteps(container, request.steps));
   } catch (error) {
     if (!(error instanceof UnusualSetUp)) throw error;
     host.log.debug("set up by steps: not this one", { container: container.id, why: error.message });
   }
-  return prepare(byCode(container, request.plan()));
+  return prepare(await byCode(container, request));
 }
 
 type Way = (standard: ChildEnds["standard"], firstProcess: number) => BirthRequest["by"];
@@ -69,8 +69,11 @@ function bySteps({ hasOwnTime, personality, keyring, seccomp: filter }: Containe
   return (standard, pidfd) => ({ steps, standard, container: { pidfd, entered }, keyring, personality, filter });
 }
 
-function byCode({ hasOwnTime, personality, keyring, user, seccomp }: Container, process: ProcessPlan): Way {
-  const plan = { ...process, seccomp };
+/** As for a container's first process. */
+async function byCode(container: Container, request: ExecRequest): Promise<Way> {
+  const { hasOwnTime, personality, keyring, user, seccomp } = container;
+  const { initExec } = await import("../child/exec-init.ts");
+  const plan = { ...(await request.plan()), seccomp };
   return (standard, firstProcess) => ({
     run: (control) => initExec({ plan, personality, keyring, hasOwnTime, user, control, standard, firstProcess }),
   });

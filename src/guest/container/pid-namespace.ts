@@ -5,7 +5,7 @@
 import { closeQuietly, open } from "../../sys/linux/file.ts";
 import { O_CLOEXEC, O_RDONLY } from "../../sys/linux/open-flags.ts";
 import { setns } from "../../sys/linux/process.ts";
-import { namespaceFlag } from "../spec/namespaces.ts";
+import { namespaceFlag } from "../spec/namespace-flags.ts";
 
 /**
  * @param fd a namespace file, or a pidfd of a process in it; `undefined` for the agent's own

@@ -4,7 +4,7 @@ import { failure } from "../../sys/linux/check.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { KumiteError, messageOf } from "../../util/errors.ts";
-import { mapText } from "../spec/id-mappings.ts";
+import { mapText } from "../spec/ids-outside.ts";
 import type { UserNamespacePlan } from "../spec/plan.ts";
 import type { NewProcess } from "./birth.ts";
 import { type BornProcess, exitCode } from "./born-process.ts";

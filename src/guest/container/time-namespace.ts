@@ -7,7 +7,7 @@ import { O_CLOEXEC, O_RDONLY } from "../../sys/linux/open-flags.ts";
 import { setns, unshare } from "../../sys/linux/process.ts";
 import { writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { KumiteError, messageOf } from "../../util/errors.ts";
-import { namespaceFlag } from "../spec/namespaces.ts";
+import { namespaceFlag } from "../spec/namespace-flags.ts";
 import type { TimeOffset } from "../spec/plan.ts";
 
 /**

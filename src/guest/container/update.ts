@@ -1,6 +1,7 @@
 /** UpdateContainer: new limits for a container that exists. */
 import { settingOptions } from "../cgroup/apply-setting.ts";
-import { deviceLimits, limitDevices } from "../cgroup/device-filter.ts";
+import { limitDevices } from "../cgroup/device-filter.ts";
+import { deviceLimits } from "../cgroup/device-limits.ts";
 import { makeRoom } from "../cgroup/make-room.ts";
 import { currentText, updateSettings } from "../cgroup/update-settings.ts";
 import { readCgroupSettings } from "../spec/cgroup-settings.ts";

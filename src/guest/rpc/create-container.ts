@@ -1,19 +1,14 @@
 /** CreateContainer. */
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { CreateContainerRequest } from "../../protocol/gen/kata/agent.ts";
-import type { SeccompFilter } from "../../seccomp/filter.ts";
 import type { Agent } from "../agent.ts";
-import { deviceLimits } from "../cgroup/device-filter.ts";
-import { type CreateRequest, createContainer as create } from "../container/create.ts";
-import { readContainer } from "../spec/container.ts";
-import type { ContainerPlan } from "../spec/plan.ts";
-import { givenSeccomp, readSeccomp } from "../spec/seccomp.ts";
-import { type ContainerOutline, containerOutline, decodeOutline } from "../steps/outline.ts";
-import { readyDevices, readyStorages } from "../storage/ready-storages.ts";
+import { createContainer as create } from "../container/create.ts";
+import { givenSeccomp } from "../spec/seccomp.ts";
+import { type ContainerOutline, decodeOutline } from "../steps/outline.ts";
+import { readyStorages } from "../storage/ready-storages.ts";
 import { checkId, jsonDocument, messageDocument, refuseUsed, stdioPorts } from "./request.ts";
 import { rpc } from "./rpc.ts";
-
-type What = Pick<CreateRequest, "outline" | "devices" | "seccomp" | "steps" | "plan" | "guestHooks">;
+import type { What } from "./specified-container.ts";
 
 /**
  * What the host has computed of a container of the usual kind. `undefined`: the specification has to be read, since the
@@ -24,6 +19,9 @@ function usableOutline({ sandbox }: Agent, request: CreateContainerRequest): Con
   return decodeOutline<ContainerOutline>(request.kumiteOutline);
 }
 
+/** Reading specifications is read itself when one has to be. */
+const specifications = () => import("./specified-container.ts");
+
 function outlined(request: CreateContainerRequest, outline: ContainerOutline, id: string): What {
   // Copies: the request's buffer is large, and the container keeps its filter.
   const seccomp = givenSeccomp(request);
@@ -32,42 +30,9 @@ function outlined(request: CreateContainerRequest, outline: ContainerOutline, id
     devices: { rules: outline.deviceRules ?? "", program: request.kumiteDeviceProgram },
     seccomp,
     steps: request.kumiteSteps,
-    plan: () => withSeccomp(readContainer(jsonDocument(request.kumiteOciJson), id), seccomp),
+    plan: async () => (await specifications()).planOf(jsonDocument(request.kumiteOciJson), id, seccomp),
     guestHooks: undefined,
   };
-}
-
-/** What the specification says. */
-async function specified(
-  agent: Agent,
-  request: CreateContainerRequest,
-  document: unknown,
-  id: string,
-  signal: AbortSignal,
-): Promise<What> {
-  const seccomp = await readSeccomp(request, document);
-  const read = withSeccomp(readContainer(document, id), seccomp);
-  const plan = await readyDevices(agent, read, request.devices, signal);
-  return {
-    outline: containerOutline(plan),
-    devices: deviceLimits(plan.cgroup.devices),
-    seccomp,
-    steps: undefined,
-    plan: () => plan,
-    guestHooks: await guestHooksFor(agent, plan, document),
-  };
-}
-
-function withSeccomp({ process, ...rest }: ContainerPlan, seccomp: SeccompFilter | undefined): ContainerPlan {
-  return { ...rest, process: { ...process, seccomp } };
-}
-
-/** Few sandboxes name any: what runs them is read with the first that does. */
-async function guestHooksFor({ sandbox, log }: Agent, { hooks }: ContainerPlan, document: unknown) {
-  const { hookPath } = sandbox;
-  if (hookPath === "") return undefined;
-  const { GuestHooks } = await import("../container/guest-hooks.ts");
-  return () => new GuestHooks(hookPath, log, hooks.state, document);
 }
 
 export const createContainer = rpc(
@@ -87,7 +52,7 @@ export const createContainer = rpc(
     await agent.sandbox.add(id, async () => {
       const what =
         outline === undefined
-          ? await specified(agent, request, document, id, context.signal)
+          ? await (await specifications()).specified(agent, request, document, id, context.signal)
           : outlined(request, outline, id);
       const storages = await readyStorages(agent, request.storages, context.signal);
       const sharesPids = request.sandboxPidns || agent.sandbox.sharesPids;

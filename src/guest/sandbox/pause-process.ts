@@ -11,7 +11,7 @@ import { cgroupOf, cgroupRoot } from "../cgroup/hierarchy.ts";
 import { closeAllBut } from "../child/descriptors.ts";
 import { bear } from "../container/birth.ts";
 import type { BornProcess } from "../container/born-process.ts";
-import { namespaceFlag } from "../spec/namespaces.ts";
+import { namespaceFlag } from "../spec/namespace-flags.ts";
 
 /** It is woken by every child; this is only for the call to have a limit. */
 const longMs = 3_600_000;

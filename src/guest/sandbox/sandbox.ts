@@ -6,7 +6,7 @@ import { unshare } from "../../sys/linux/process.ts";
 import { KumiteError } from "../../util/errors.ts";
 import type { BornProcess } from "../container/born-process.ts";
 import type { Container } from "../container/container.ts";
-import { namespaceFlag } from "../spec/namespaces.ts";
+import { namespaceFlag } from "../spec/namespace-flags.ts";
 import type { StorageHold } from "../storage/storages.ts";
 
 /** What an id stands for. */

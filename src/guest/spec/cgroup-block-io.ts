@@ -1,6 +1,7 @@
 /** `linux.resources.blockIO` as settings of a version 2 hierarchy. Pure. */
-import { type Fields, wrong } from "./fields.ts";
+import type { Fields } from "./fields.ts";
 import type { CgroupSetting } from "./plan.ts";
+import { wrong } from "./wrong.ts";
 
 /** Of version 1, which is what the specification means by a weight. */
 const leastWeight = 10;

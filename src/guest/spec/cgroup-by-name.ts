@@ -1,6 +1,7 @@
 /** Resources whose names are part of the specification: huge pages by size, RDMA by device, anything by file. Pure. */
-import { type Fields, wrong } from "./fields.ts";
+import type { Fields } from "./fields.ts";
 import type { CgroupSetting } from "./plan.ts";
+import { wrong } from "./wrong.ts";
 
 export function hugepageSettings(resources: Fields): CgroupSetting[] {
   return resources.objects("hugepageLimits").flatMap((item): CgroupSetting[] => {

@@ -1,7 +1,7 @@
 /** Whose a container's cgroup is (runtime-spec, "Cgroup ownership"): its user's, if it was given one to write to. Pure. */
-import { uidOutside } from "./id-mappings.ts";
+import { uidOutside } from "./ids-outside.ts";
 import { mountAttribute } from "./mount-options.ts";
-import { namespaceFlag } from "./namespaces.ts";
+import { namespaceFlag } from "./namespace-flags.ts";
 import type { MountPlan, NamespacePlan, UserPlan } from "./plan.ts";
 
 /** `undefined`: the agent's, which is root. */

@@ -1,6 +1,6 @@
 /** Where a container's cgroup lies in the guest's hierarchy. Pure. */
 import { normalizePath } from "../../util/path.ts";
-import { wrong } from "./fields.ts";
+import { wrong } from "./wrong.ts";
 
 /** The agent's own cgroup, a leaf: a cgroup with controllers for its children can have no processes itself. */
 export const agentCgroup = "/agent";

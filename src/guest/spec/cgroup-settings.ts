@@ -4,8 +4,9 @@
  */
 import { blockIoSettings } from "./cgroup-block-io.ts";
 import { hugepageSettings, rdmaSettings, unifiedSettings } from "./cgroup-by-name.ts";
-import { type Fields, wrong } from "./fields.ts";
+import type { Fields } from "./fields.ts";
 import type { CgroupSetting } from "./plan.ts";
+import { wrong } from "./wrong.ts";
 
 export interface SettingsContext {
   /** Told of what is accepted and not applied, one phrase each. */

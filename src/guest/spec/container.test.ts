@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { isKumiteError } from "../../util/errors.ts";
 import { type Document, minimal, read, refused } from "./container.testing.ts";
-import { gidOutside, mapText, rootOutside, uidOutside } from "./id-mappings.ts";
-import { namespaceFlag } from "./namespaces.ts";
+import { gidOutside, mapText, rootOutside, uidOutside } from "./ids-outside.ts";
+import { namespaceFlag } from "./namespace-flags.ts";
 
 /** What a container has of its own whether it asks or not. */
 const always = namespaceFlag.mount | namespaceFlag.cgroup;

@@ -5,7 +5,7 @@ import { readCgroupPath } from "./cgroup-path.ts";
 import { readCgroupSettings } from "./cgroup-settings.ts";
 import { readDeviceRules } from "./device-rules.ts";
 import { readDevices } from "./devices.ts";
-import { Fields, wrong } from "./fields.ts";
+import { Fields } from "./fields.ts";
 import { readHooks } from "./hooks.ts";
 import { checkMapped } from "./id-mappings.ts";
 import { propagationOf } from "./mount-options.ts";
@@ -15,6 +15,7 @@ import { readPersonality } from "./personality.ts";
 import type { ContainerPlan, NamespacePlan, Propagation, RootfsPlan } from "./plan.ts";
 import { readProcess } from "./process.ts";
 import { readSysctl } from "./sysctl.ts";
+import { wrong } from "./wrong.ts";
 
 /** The kernel's limit of host and domain names. */
 const maxNameBytes = 64;

@@ -1,10 +1,8 @@
 /** Which devices a container may use: `linux.resources.devices`, and what every container may. Pure. */
-import { type Fields, wrong } from "./fields.ts";
+import { accessBits, anyAccess } from "./device-access.ts";
+import type { Fields } from "./fields.ts";
 import type { DeviceRule } from "./plan.ts";
-
-/** BPF_DEVCG_ACC_*. */
-const accessBits: Readonly<Record<string, number>> = { m: 1, r: 2, w: 4 };
-export const anyAccess = 7;
+import { wrong } from "./wrong.ts";
 
 /**
  * As runc has them, behind all others, so that no rule can take them away. Nodes of all devices can be made; opening them

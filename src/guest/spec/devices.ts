@@ -1,7 +1,8 @@
 /** Device nodes of a container: those every container has, and those of `linux.devices`. Pure. */
 import { normalizePath } from "../../util/path.ts";
-import { type Fields, wrong } from "./fields.ts";
+import type { Fields } from "./fields.ts";
 import type { DevicePlan } from "./plan.ts";
+import { wrong } from "./wrong.ts";
 
 /** What the specification promises every container (runtime-spec, "Default Devices"); the terminal's two are not nodes. */
 const defaultDevices: readonly DevicePlan[] = [

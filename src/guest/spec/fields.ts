@@ -4,6 +4,7 @@
  */
 import { KumiteError } from "../../util/errors.ts";
 import { isRecord } from "../../util/json.ts";
+import { wrong } from "./wrong.ts";
 
 export const maxId = 0xffff_fffe;
 
@@ -121,11 +122,6 @@ export class Fields {
     if (!Array.isArray(value)) throw wrong(this.key(name), "must be an array");
     return value;
   }
-}
-
-/** @param what follows the key in the message. */
-export function wrong(key: string, what: string): KumiteError {
-  return new KumiteError("oci/spec-invalid", `${key} ${what}`, { data: { key } });
 }
 
 /** Understood, but not something this agent does. */

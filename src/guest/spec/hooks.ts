@@ -2,8 +2,9 @@
  * The hooks that run in the guest: `createContainer` with paths of the guest, `startContainer` with paths of the
  * container. The others run on the host, where the runtime is. Pure.
  */
-import { type Fields, wrong } from "./fields.ts";
+import type { Fields } from "./fields.ts";
 import type { HookPlan, HooksPlan } from "./plan.ts";
+import { wrong } from "./wrong.ts";
 
 const maxTimeoutSeconds = 2 ** 31 - 1;
 

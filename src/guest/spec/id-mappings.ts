@@ -1,6 +1,8 @@
 /** `linux.uidMappings` and `linux.gidMappings`: what the ids of a container are outside of its user namespace. Pure. */
-import { type Fields, maxId, wrong } from "./fields.ts";
+import { type Fields, maxId } from "./fields.ts";
+import { idOutside } from "./ids-outside.ts";
 import type { IdMapping, UserNamespacePlan, UserPlan } from "./plan.ts";
+import { wrong } from "./wrong.ts";
 
 /** user_namespaces(7). */
 const maxMappings = 340;
@@ -41,26 +43,6 @@ function readMappings(linux: Fields | undefined, name: string): IdMapping[] {
 /** Of a namespace for which none are given, as with crun: the same ids, without rights outside. */
 const everyId: readonly IdMapping[] = [{ inside: 0, outside: 0, size: maxId + 1 }];
 
-/** `undefined` for an id that is not mapped. */
-export function idOutside(mappings: readonly IdMapping[], id: number): number | undefined {
-  const mapping = mappings.find(({ inside, size }) => id >= inside && id < inside + size);
-  return mapping === undefined ? undefined : mapping.outside + (id - mapping.inside);
-}
-
-/** The owner of a thing that is made outside of the namespace; nobody's id is root's. */
-export function uidOutside(user: UserNamespacePlan | undefined, uid: number): number {
-  return user === undefined ? uid : (idOutside(user.uids, uid) ?? rootOutside(user).uid);
-}
-
-export function gidOutside(user: UserNamespacePlan | undefined, gid: number): number {
-  return user === undefined ? gid : (idOutside(user.gids, gid) ?? rootOutside(user).gid);
-}
-
-/** Both are mapped: that was checked. */
-export function rootOutside({ uids, gids }: UserNamespacePlan): { readonly uid: number; readonly gid: number } {
-  return { uid: idOutside(uids, 0) ?? 0, gid: idOutside(gids, 0) ?? 0 };
-}
-
 /** @throws KumiteError `oci/spec-invalid` for a user that there is not in the namespace */
 export function checkMapped({ uid, gid, additionalGids }: UserPlan, user: UserNamespacePlan | undefined): void {
   if (user === undefined) return;
@@ -73,9 +55,4 @@ export function checkMapped({ uid, gid, additionalGids }: UserPlan, user: UserNa
     if (idOutside(user.gids, id) === undefined)
       throw wrong(`process.user.${key}`, `is not mapped by linux.gidMappings: ${id}`);
   }
-}
-
-/** As /proc/PID/uid_map takes them. */
-export function mapText(mappings: readonly IdMapping[]): string {
-  return mappings.map(({ inside, outside, size }) => `${inside} ${outside} ${size}\n`).join("");
 }

@@ -1,9 +1,10 @@
 /** `mounts` of the OCI specification. Pure; destinations are resolved where they are mounted. */
 import { copySymlink } from "../../oci/mount-options.ts";
 import { normalizePath } from "../../util/path.ts";
-import { type Fields, unsupported, wrong } from "./fields.ts";
+import { type Fields, unsupported } from "./fields.ts";
 import { isSuperblockWord, readMountOptions } from "./mount-options.ts";
 import type { FsParameter, MountPlan } from "./plan.ts";
+import { wrong } from "./wrong.ts";
 
 export function readMounts(spec: Fields, notApplied: (phrase: string) => void): MountPlan[] {
   return spec.objects("mounts").map((fields) => readMount(fields, notApplied));

@@ -1,5 +1,6 @@
 /** `linux.personality`: the execution domain of every process of a container (personality(2)). Pure. */
-import { type Fields, unsupported, wrong } from "./fields.ts";
+import { type Fields, unsupported } from "./fields.ts";
+import { wrong } from "./wrong.ts";
 
 const domains: ReadonlyMap<string, number> = new Map([
   ["LINUX", 0x0000],

@@ -1,10 +1,11 @@
 /** `process` of the OCI specification, for the first process of a container and for every exec. Pure. */
 import { normalizePath } from "../../util/path.ts";
 import { readCapabilities } from "./capabilities.ts";
-import { type Fields, wrong } from "./fields.ts";
+import type { Fields } from "./fields.ts";
 import type { ProcessPlan, TerminalPlan, UserPlan } from "./plan.ts";
 import { readRlimits } from "./rlimits.ts";
 import { readAffinity, readIoPriority, readScheduler } from "./scheduling.ts";
+import { wrong } from "./wrong.ts";
 
 /** What a shell would have; runc leaves it at this value too. */
 const defaultUmask = 0o022;

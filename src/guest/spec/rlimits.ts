@@ -1,6 +1,7 @@
 /** Resource limits of the OCI specification: names to numbers (getrlimit(2)). Pure. */
-import { type Fields, wrong } from "./fields.ts";
+import type { Fields } from "./fields.ts";
 import type { RlimitPlan } from "./plan.ts";
+import { wrong } from "./wrong.ts";
 
 /** The same on every architecture that the engine runs on. */
 const resources: Readonly<Record<string, number>> = {

@@ -2,9 +2,10 @@
  * `process.scheduler`, `process.ioPriority` and `process.execCPUAffinity`: names to what the kernel takes. Pure; the kernel
  * checks ranges.
  */
-import { type Fields, wrong } from "./fields.ts";
+import type { Fields } from "./fields.ts";
 import { numbersOf } from "./number-list.ts";
 import type { IoPriorityPlan, SchedulerPlan } from "./plan.ts";
+import { wrong } from "./wrong.ts";
 
 /** sched(7). */
 const policies: ReadonlyMap<string, number> = new Map([

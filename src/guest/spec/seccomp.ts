@@ -2,7 +2,7 @@
 import type { SeccompFilter } from "../../seccomp/filter.ts";
 import { instructionBytes, maxInstructions } from "../../seccomp/filter.ts";
 import { isRecord } from "../../util/json.ts";
-import { wrong } from "./fields.ts";
+import { wrong } from "./wrong.ts";
 
 /** Of a request; an empty program means that the host compiles none. */
 export interface CompiledSeccomp {

@@ -2,9 +2,10 @@
  * `linux.sysctl`. Only what the kernel keeps per namespace is taken: anything else would change every container of the
  * sandbox and the agent. Pure.
  */
-import { type Fields, wrong } from "./fields.ts";
+import type { Fields } from "./fields.ts";
 import { hasOwnNamespace } from "./namespaces.ts";
 import type { NamespacePlan } from "./plan.ts";
+import { wrong } from "./wrong.ts";
 
 const ofIpcNamespace: ReadonlySet<string> = new Set([
   "kernel.msgmax",

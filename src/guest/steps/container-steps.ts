@@ -4,7 +4,7 @@
  */
 
 import { mountAttribute } from "../spec/mount-options.ts";
-import { namespaceFlag } from "../spec/namespaces.ts";
+import { namespaceFlag } from "../spec/namespace-flags.ts";
 import type { BindMountPlan, ContainerPlan, DevicePlan, MountPlan, NewMountPlan } from "../spec/plan.ts";
 import { addExecution, addLimits, addOomScore, addProgram, isUsualProcess, maxStepsBytes } from "./process-steps.ts";
 import { StepWriter, step } from "./writer.ts";

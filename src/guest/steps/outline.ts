@@ -1,13 +1,11 @@
 /**
  * What the agent needs to know of a container or of a further process whose set-up is a list of steps. The host computes it,
- * and sends it beside the specification, which then nobody has to read in the guest. Of a specification that the agent has
- * read itself it makes the same. Pure.
+ * and sends it beside the specification, which then nobody has to read in the guest. Pure.
  */
 import { isOutOfMemory } from "../../util/errors.ts";
 import { isRecord } from "../../util/json.ts";
-import { wrong } from "../spec/fields.ts";
-import { uidOutside } from "../spec/id-mappings.ts";
-import type { CgroupSetting, ContainerPlan, NamespacePlan, ProcessPlan, UserNamespacePlan } from "../spec/plan.ts";
+import type { CgroupSetting, NamespacePlan, UserNamespacePlan } from "../spec/plan.ts";
+import { wrong } from "../spec/wrong.ts";
 import { stepsVersion } from "./writer.ts";
 
 export interface ProcessOutline {
@@ -36,39 +34,6 @@ export interface ContainerOutline {
   readonly ownKeyring: boolean;
   /** Of the file systems that are mounted anew. */
   readonly fileSystems: readonly string[];
-}
-
-/** The kernel's default for the highest that anybody may have (fs.nr_open). */
-const usualMostDescriptors = 1_048_576n;
-const RLIMIT_NOFILE = 7;
-
-export function processOutline(
-  { user, rlimits, terminal }: ProcessPlan,
-  namespace: UserNamespacePlan | undefined,
-  notApplied: readonly string[],
-): ProcessOutline {
-  const wanted = rlimits.find(({ resource }) => resource === RLIMIT_NOFILE)?.hard ?? 0n;
-  return {
-    pipeOwner: uidOutside(namespace, user.uid),
-    descriptors: wanted > usualMostDescriptors ? String(wanted) : undefined,
-    terminal: terminal !== undefined,
-    notApplied,
-  };
-}
-
-export function containerOutline(plan: ContainerPlan): ContainerOutline {
-  const { create, join, shared, timeOffsets, user } = plan.namespaces;
-  return {
-    process: processOutline(plan.process, user, plan.notApplied),
-    cgroupsPath: plan.cgroup.path,
-    cgroupSettings: plan.cgroup.settings,
-    cgroupOwner: plan.cgroup.owner,
-    namespaces: { create, join, shared, timeOffsets },
-    user,
-    personality: plan.personality,
-    ownKeyring: plan.ownKeyring,
-    fileSystems: plan.mounts.flatMap((mount) => (mount.kind === "new" ? [mount.fstype] : [])),
-  };
 }
 
 /** As text for the agent, with the version of the steps that go with it. */

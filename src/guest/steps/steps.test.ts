@@ -6,7 +6,8 @@ import { Fields } from "../spec/fields.ts";
 import { readProcess } from "../spec/process.ts";
 import { processOf, type SpecChanges, specOf } from "../testing/spec.testing.ts";
 import { containerSteps } from "./container-steps.ts";
-import { containerOutline, decodeOutline, encodeOutline } from "./outline.ts";
+import { containerOutline } from "./make-outline.ts";
+import { decodeOutline, encodeOutline } from "./outline.ts";
 import { execSteps } from "./process-steps.ts";
 import { StepWriter, step, stepsVersion } from "./writer.ts";
 

@@ -4,7 +4,7 @@
  */
 import { KumiteError } from "../../util/errors.ts";
 import type { ModuleLoader } from "../modules/module-loader.ts";
-import { anyAccess } from "../spec/device-rules.ts";
+import { anyAccess } from "../spec/device-access.ts";
 import type { ContainerPlan, DevicePlan, DeviceRule } from "../spec/plan.ts";
 import { awaitDisk, type Disk } from "./disks.ts";
 import { diskDrivers } from "./drivers.ts";

@@ -29,6 +29,8 @@ struct engine_module {
   const uint8_t *end;
   /* Not 0 for one that starts from the image; of the first one the image has everything. */
   size_t starts_from_image;
+  /* Of the code when it is unpacked; 0: it is as it is. */
+  size_t unpacked_size;
 };
 extern const struct engine_module engine_modules[];
 extern const size_t engine_module_count;
@@ -51,6 +53,11 @@ void engine_limit_stack(JSContext *ctx);
 void engine_limit_garbage(JSContext *ctx);
 /* Last resort when JavaScript cannot report: the error and its stack on descriptor 2. Frees nothing. */
 void engine_print_error(JSContext *ctx, JSValueConst error);
+
+/* --- unpack.c: code that the build has made smaller ------------------------------------------------------------ */
+
+/* Whether it was whole, and had that size. */
+bool unpack(const uint8_t *from, const uint8_t *from_end, uint8_t *to, size_t size);
 
 /* --- allocator.c: memory for JavaScript ------------------------------------------------------------------------ */
 

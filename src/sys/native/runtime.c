@@ -37,7 +37,17 @@ void engine_limit_garbage(JSContext *ctx) {
 }
 
 static JSValue read_module(JSContext *ctx, const struct engine_module *module) {
-  return JS_ReadObject(ctx, module->code, (size_t)(module->end - module->code), JS_READ_OBJ_BYTECODE);
+  size_t size = module->unpacked_size;
+  if (size == 0)
+    return JS_ReadObject(ctx, module->code, (size_t)(module->end - module->code), JS_READ_OBJ_BYTECODE);
+  uint8_t *code = js_malloc(ctx, size);
+  if (code == NULL)
+    return JS_EXCEPTION;
+  JSValue object = unpack(module->code, module->end, code, size)
+                       ? JS_ReadObject(ctx, code, size, JS_READ_OBJ_BYTECODE)
+                       : JS_ThrowInternalError(ctx, "the code of %s is not whole", module->name);
+  js_free(ctx, code);
+  return object;
 }
 
 /* What another module imports; by `import()`, when that is reached. */
