@@ -2,7 +2,8 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../src/config/config.ts";
-import { chooseTemplate, cloneVm } from "../src/factory/clone.ts";
+import { chooseTemplate } from "../src/factory/choose-template.ts";
+import { cloneVm } from "../src/factory/clone.ts";
 import type { MachineShape } from "../src/factory/template-store.ts";
 import type { StartContext } from "../src/hypervisor/driver.ts";
 import type { Vm } from "../src/vm/vm.ts";

@@ -1,5 +1,6 @@
 /** QMP: what a QEMU may say that its guest has taken over. */
 import { QmpClient } from "../../src/hypervisor/qemu/qmp/client.ts";
+import { firstCommands } from "../../src/hypervisor/qemu/qmp/first-commands.ts";
 import { messageOf } from "../../src/util/errors.ts";
 import { encodeUtf8 } from "../../src/util/text.ts";
 import { feed, soon } from "../feed.ts";
@@ -32,7 +33,7 @@ export const qmp: Target = {
     let client: QmpClient | undefined;
     try {
       const options = { onEvent: (event: unknown) => void JSON.stringify(event), log: () => {} };
-      client = await soon("the greeting", QmpClient.connect(stream, options));
+      client = await soon("the greeting", QmpClient.connect(stream, firstCommands(false), options));
       await soon("an answer", client.execute("query-status", {}));
     } catch (error) {
       must(!/undefined|\[object/.test(messageOf(error)), `a message for people: ${messageOf(error)}`);

@@ -125,13 +125,12 @@ async function makeWhatCan(
 ): Promise<Ahead | undefined> {
   const installRoot = dirName(os.self.executable);
   const request = { root, id, paths, bundle, journal, installRoot, config, overrides };
-  const ahead = await planAhead(os, request, interruption.signal).catch((error: unknown) => {
+  const leave = (error: unknown): undefined => {
     log.debug(`the machine is left to the shim: ${messageOf(error)}`, { sandbox: id });
-    return undefined;
-  });
+  };
+  const plan = await planAhead(os, request, interruption.signal).catch(leave);
   throwIfAborted(interruption.signal);
-  if (ahead !== undefined) await makeAhead(os, journal, paths, ahead);
-  return ahead;
+  return plan && (await makeAhead(os, request, plan, { onFailure: leave, signal: interruption.signal }));
 }
 
 // It is awaited later, together with others.

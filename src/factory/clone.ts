@@ -9,67 +9,11 @@ import type { Os } from "../sys/os.ts";
 import { isKumiteError, messageOf } from "../util/errors.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
-import type { BuildRequest } from "./build-template.ts";
-import { startBuilder } from "./builder/start-builder.ts";
+import { type NoTemplate, reasonOf, type TemplateChoice } from "./choose-template.ts";
 import { type CloneSetting, cloneRequest } from "./machine-shape.ts";
-import { templateKey } from "./template-key.ts";
-import {
-  findTemplate,
-  lockStore,
-  type MachineShape,
-  memoryPath,
-  removeTemplate,
-  type Template,
-  upperPath,
-} from "./template-store.ts";
-import { markUsed } from "./template-use.ts";
-
-export interface TemplateWish {
-  readonly config: Config;
-  readonly shape: MachineShape;
-  /** Of `scopeOf`. */
-  readonly scope: string;
-}
-
-interface NoTemplate {
-  readonly kind: "none";
-  readonly why: string;
-  /** What to make when the sandbox is there, so that the next one can be cloned. */
-  readonly build?: BuildRequest;
-}
-
-export type TemplateChoice =
-  | {
-      readonly kind: "template";
-      readonly template: Template;
-      readonly store: string;
-      /** What the upper layer's disk of a clone has to be a copy of, where the shape has one. */
-      readonly emptyUpper: string | undefined;
-    }
-  | NoTemplate;
+import { findTemplate, lockStore, memoryPath, removeTemplate, type Template } from "./template-store.ts";
 
 export type CloneOutcome = { readonly kind: "cloned"; readonly vm: Vm; readonly template: string } | NoTemplate;
-
-/** Rejects only with `aborted`. */
-export async function chooseTemplate(
-  os: Os,
-  { config, shape, scope }: TemplateWish,
-  signal: AbortSignal,
-): Promise<TemplateChoice> {
-  const { template: wanted, templatePath: store } = config.factory;
-  try {
-    const key = await templateKey(os, config, shape, scope);
-    const build = { config, store, key, shape };
-    const found = await findTemplate(os, store, key);
-    if (found === undefined && wanted === "auto") return { kind: "none", why: "there is no template yet", build };
-    const template = found ?? (await builtNow(os, build));
-    await markUsed(os, store, key);
-    return { kind: "template", template, store, emptyUpper: upperPath(template) };
-  } catch (error) {
-    if (signal.aborted) throw error;
-    return { kind: "none", why: reasonOf(error) };
-  }
-}
 
 export interface CloneRequest {
   readonly config: Config;
@@ -98,15 +42,6 @@ export async function cloneVm(
   }
 }
 
-/** As `enable_template = true` has it: the first sandbox waits for the template that all others will use. */
-async function builtNow(os: Os, build: BuildRequest): Promise<Template> {
-  const { made } = await startBuilder(os, build);
-  await made;
-  const template = await findTemplate(os, build.store, build.key);
-  if (template === undefined) throw new Error("the template was gone as soon as it was made");
-  return template;
-}
-
 /** A template that gives no machine would go on doing so. One that was removed meanwhile is no reason for more. */
 async function distrust(
   os: Os,
@@ -126,9 +61,4 @@ async function distrust(
   } catch (failure) {
     log("warn", `a template that gives no machines stays: ${messageOf(failure)}`, { template: template.key });
   }
-}
-
-function reasonOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause === undefined ? messageOf(error) : `${messageOf(error)}: ${reasonOf(cause)}`;
 }

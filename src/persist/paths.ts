@@ -37,6 +37,8 @@ export interface SandboxPaths extends ContainerPaths {
   readonly shared: string;
   /** The driver's sockets and logs. */
   readonly vm: string;
+  /** Which disks the command has made for the shim; only when it has. */
+  readonly layers: string;
   /** Where the shim listens. */
   readonly socket: string;
 }
@@ -64,6 +66,7 @@ export function sandboxPaths(root: string, id: string): SandboxPaths {
     console: `${directory}/console.log`,
     shared: `${directory}/shared`,
     vm: `${directory}/vm`,
+    layers: `${directory}/layers.json`,
     socket: `${socketDirectory}/${sha256Hex(`${joinPath(root)}\0${id}`).slice(0, 16)}`,
   };
 }

@@ -1,12 +1,14 @@
 /**
- * What of a sandbox the command makes while its shim starts: the shared tree and the processes of a machine that boots. They are
- * children of the shim, which takes them over when it comes to ask for the same, and ends them when it asks for others: it
- * decides everything again. So nothing depends on what is decided here but time. Runs on the small engine.
+ * What of a sandbox the command makes while its shim starts: the shared tree and the processes of its machine, which boots or is
+ * a clone. They are children of the shim, which takes them over when it comes to ask for the same, and ends them when it asks for
+ * others: it decides everything again. So nothing depends on what is decided here but time. Runs on the small engine.
  */
 import { expectRoomForProcesses, shimProcesses } from "../cgroups/process-room.ts";
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import { concernConfig } from "../config/annotations.ts";
+import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
+import type { DriverProgram } from "../hypervisor/driver.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import type { Journal } from "../persist/journal.ts";
 import type { SandboxPaths } from "../persist/paths.ts";
@@ -14,7 +16,10 @@ import type { Step } from "../persist/step.ts";
 import { planStorage } from "../storage/container-storage.ts";
 import { makeSharedTree, treeAt, treeSteps } from "../storage/shared-tree.ts";
 import type { Os, SpawnRequest } from "../sys/os.ts";
+import { throwIfAborted } from "../util/abort.ts";
+import { together } from "../util/together.ts";
 import { vmPrograms } from "../vm/vm-programs.ts";
+import { makeAheadClone, planAheadClone } from "./ahead-clone.ts";
 import { cloningOf } from "./cloning.ts";
 import { bootRequestOf, machineNeedsOf } from "./machine-needs.ts";
 import { storageChoices } from "./storage-choices.ts";
@@ -32,25 +37,25 @@ export interface AheadRequest {
   readonly overrides: readonly string[];
 }
 
+/** Companions of the shim, for which it has a tree. */
 export interface Ahead {
-  /** Of all that is made, in the order in which a shim would make it. */
-  readonly steps: readonly Step[];
-  /** Companions of the shim. */
   readonly programs: readonly SpawnRequest[];
 }
+
+/** Makes what the machine needs to find beside the tree, while that is made; resolves with its programs. */
+export type MakeMachine = (tree: Promise<void>, signal: AbortSignal) => Promise<readonly DriverProgram[]>;
 
 /**
  * `undefined` when nothing is to be gained, or cannot be known so early. Makes nothing.
  * @throws KumiteError where the shim would fail too, or where it may find another way
  */
-export async function planAhead(os: Os, request: AheadRequest, signal: AbortSignal): Promise<Ahead | undefined> {
-  const { root, id, paths, bundle, journal, installRoot, overrides } = request;
-  const { annotations = {}, hooks = {}, linux } = bundle.spec;
+export async function planAhead(os: Os, request: AheadRequest, signal: AbortSignal): Promise<MakeMachine | undefined> {
+  const { root, id, paths, bundle, journal } = request;
+  const { annotations, hooks = {}, linux } = bundle.spec;
   // What they do comes before the machine.
   if ([...(hooks.prestart ?? []), ...(hooks.createRuntime ?? [])].length > 0) return undefined;
   if (!(await seesEnds(os))) return undefined;
-  const loading = { installRoot, path: request.config, overrides };
-  const config = await loadConfig(os, concernConfig(annotations) ? { ...loading, annotations } : loading);
+  const config = await configOf(os, request);
   if (config.hypervisor === "process") return undefined;
   const first = {
     host: { os, config },
@@ -59,38 +64,64 @@ export async function planAhead(os: Os, request: AheadRequest, signal: AbortSign
     guestRoot: undefined,
   } as const;
   const plan = await planStorage(os, bundle, id, storageChoices(first), signal);
-  if (plan.rootfs.kind !== "shared" || plan.volumes.disks.length > 0) return undefined;
   const { isPod, ...needs } = machineNeedsOf(config, { id, bundle }, plan);
   const { devices: _rules, ...resources } = linux.resources ?? {};
-  const container = { id, resources, annotations: bundle.spec.annotations };
-  if (cloningOf({ os, config, root }, plan, container, needs.sharing).kind === "possible") return undefined;
+  const container = { id, resources, annotations };
+  const cloning = cloningOf({ os, config, root }, plan, container, needs.sharing);
   const cgroups = machineCgroupsIn(journal.content.steps);
   // With less it is the shim that needs it.
   await expectRoomForProcesses(os, cgroups, shimProcesses + machineProcesses);
-  const machine = bootRequestOf(config, needs, {
-    id,
-    directory: paths.vm,
-    cgroups,
-    disks: [],
-    view: treeAt(paths.shared).view,
-    containers: [container],
-    takesDevices: isPod,
-  });
+  const setting = { id, directory: paths.vm, cgroups };
+  const { view } = treeAt(paths.shared);
+  if (cloning.kind === "possible") {
+    const clone = await planAheadClone(os, { config, cloning, plan }, signal);
+    const place = { config, journal, paths, plan, setting: { ...setting, shared: view } };
+    return clone && ((tree, within) => makeAheadClone(os, place, clone, tree, within));
+  }
+  if (plan.rootfs.kind !== "shared" || plan.volumes.disks.length > 0) return undefined;
+  const containers = [container];
+  const machine = bootRequestOf(config, needs, { ...setting, disks: [], view, containers, takesDevices: isPod });
   const programs = await vmPrograms(os, config, machine, signal);
-  if (programs === undefined) return undefined;
-  const parts = programs.flatMap(({ key, sockets }): Step[] => [
+  return programs && (async () => programs);
+}
+
+interface Making {
+  /** Told why there is a tree and no more. */
+  readonly onFailure: (error: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Everything is in the journal before it is made. @throws KumiteError `storage/failed`, `aborted` */
+export async function makeAhead(
+  os: Os,
+  { journal, paths }: Pick<AheadRequest, "journal" | "paths">,
+  make: MakeMachine,
+  { onFailure, signal }: Making,
+): Promise<Ahead> {
+  await journal.record(...treeSteps(paths.shared), { kind: "directory", path: paths.vm });
+  const places = async (): Promise<void> => {
+    await makeSharedTree(os, journal, paths.shared);
+    await os.files.makeDir(paths.vm, 0o700);
+  };
+  const tree = places();
+  const machine = make(tree, signal).catch((error: unknown) => {
+    onFailure(error);
+    return [];
+  });
+  const [programs] = await together(machine, tree);
+  throwIfAborted(signal);
+  const steps = programs.flatMap(({ key, sockets }): Step[] => [
     ...sockets.map((path) => ({ kind: "file", path }) as const),
     { kind: "process", key },
   ]);
-  const steps: Step[] = [...treeSteps(paths.shared), { kind: "directory", path: paths.vm }, ...parts];
-  return { steps, programs: programs.map((program) => program.request) };
+  if (steps.length > 0) await journal.record(...steps);
+  return { programs: programs.map(({ request }) => request) };
 }
 
-/** What the programs need to find. The journal has its steps before. @throws KumiteError `storage/failed` */
-export async function makeAhead(os: Os, journal: Journal, paths: SandboxPaths, { steps }: Ahead): Promise<void> {
-  await journal.record(...steps);
-  await makeSharedTree(os, journal, paths.shared);
-  await os.files.makeDir(paths.vm, 0o700);
+function configOf(os: Os, { installRoot, config, overrides, bundle }: AheadRequest): Promise<Config> {
+  const { annotations = {} } = bundle.spec;
+  const loading = { installRoot, path: config, overrides };
+  return loadConfig(os, concernConfig(annotations) ? { ...loading, annotations } : loading);
 }
 
 /** QEMU with its threads, and a daemon with its own. */

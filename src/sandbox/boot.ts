@@ -6,14 +6,10 @@ import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { BuildRequest } from "../factory/build-template.ts";
 import { startBuilder } from "../factory/builder/start-builder.ts";
-import {
-  type CloneOutcome,
-  type CloneRequest,
-  chooseTemplate,
-  cloneVm,
-  type TemplateChoice,
-} from "../factory/clone.ts";
+import { chooseTemplate, type TemplateChoice } from "../factory/choose-template.ts";
+import { type CloneOutcome, type CloneRequest, cloneVm } from "../factory/clone.ts";
 import { type CloneSetting, cloneShare } from "../factory/machine-shape.ts";
+import type { Template } from "../factory/template-store.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
 import type { SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
@@ -23,6 +19,7 @@ import type { GuestStorage } from "../storage/guest-storage.ts";
 import type { MadeDisks } from "../storage/rootfs/make-rootfs.ts";
 import { shareSandboxMounts } from "../storage/share-container.ts";
 import { makeSharedTree, type SharedTree, treeAt } from "../storage/shared-tree.ts";
+import type { ProcessId } from "../sys/os.ts";
 import { linked } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { together } from "../util/together.ts";
@@ -119,11 +116,9 @@ async function makeParts(
   const choosing = choose(host, request.cloning, signal);
   // The disks wait for it.
   choosing.catch(() => {});
-  const emptyUpper = choosing.then((choice) => (choice?.kind === "template" ? choice.emptyUpper : undefined));
-  emptyUpper.catch(() => {});
   const { shared } = host.paths;
   const newTree = async () => (host.ahead === undefined ? makeSharedTree(host.os, journal, shared) : treeAt(shared));
-  const disks = request.disks(journal, { emptyUpper });
+  const disks = disksFor(host, request, journal, choosing);
   try {
     if (host.config.factory.cacheNumber > 0) host.log.info("the VM is not from the cache", { phase: "vm" });
     const [made, tree] = await together(disks, newTree());
@@ -133,6 +128,28 @@ async function makeParts(
     await disks.then(({ filled }) => filled).catch(() => {});
     throw error;
   }
+}
+
+/** Those that the command has made, if they are of the template that this process has chosen, too; new ones else. */
+async function disksFor(
+  { ahead }: SandboxHost,
+  request: BootRequest,
+  journal: Journal,
+  choosing: Promise<TemplateChoice | undefined>,
+): Promise<MadeDisks> {
+  const { layers } = ahead ?? {};
+  if (layers !== undefined) {
+    const choice = await choosing;
+    const isSame = choice?.kind === "template" && isKeptBy(choice.template, layers.keeper);
+    if (isSame) return request.disks(journal, { readyUpper: layers.upper, readyLower: layers.lower });
+  }
+  const emptyUpper = choosing.then((choice) => (choice?.kind === "template" ? choice.emptyUpper : undefined));
+  emptyUpper.catch(() => {});
+  return request.disks(journal, { emptyUpper, readyLower: layers?.lower });
+}
+
+function isKeptBy({ keeper }: Template, { pid, startTicks }: ProcessId): boolean {
+  return keeper.pid === pid && keeper.startTicks === startTicks;
 }
 
 /** At the same time. */

@@ -51,7 +51,7 @@ export type Share = (tree: SharedTree, journal?: Journal) => Promise<void>;
 /** Makes the disks that the machine is to have for the container; what it makes on the host is in the journal before. */
 export type MakeDisks = (
   journal: Journal,
-  upper?: Pick<RootfsWorkshop, "emptyUpper" | "readyUpper">,
+  layers?: Pick<RootfsWorkshop, "emptyUpper" | "readyUpper" | "readyLower">,
 ) => Promise<MadeDisks>;
 
 /** Resolves when the machine runs and the container's files and disks are in it. */
@@ -94,8 +94,8 @@ export async function makeContainer(
     await shareContainer(os, tree, id, plan.rootfs, plan.mounts.volumes, journal);
     timeline.mark("share");
   };
-  const disks: MakeDisks = (journal, upper) =>
-    makeDisks(os, { ...workshopOf(config, journal), ...upper }, id, plan, signal);
+  const disks: MakeDisks = (journal, layers) =>
+    makeDisks(os, { ...workshopOf(config, journal), ...layers }, id, plan, signal);
   await bring(container, share, disks, plan);
   const sizeBefore = container.process.consoleSize;
   await growAndCreate(

@@ -13,6 +13,7 @@ import { KumiteError } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
 import { Turns } from "../util/turns.ts";
 import type { Vm } from "../vm/vm.ts";
+import type { AheadLayers } from "./ahead-layers.ts";
 import type { Container } from "./container.ts";
 import type { HostResources } from "./host-resources.ts";
 import type { OomWatch } from "./oom.ts";
@@ -41,9 +42,15 @@ export interface SandboxHost {
    * The command that asks for it has made its shared tree and the machine's directory, and perhaps started processes of the
    * machine; `discard` ends those that nobody asked for. Default: nothing was made.
    */
-  readonly ahead?: { discard(): Promise<void> } | undefined;
+  readonly ahead?: MadeAhead | undefined;
   /** It is held by a program that asked for it, and nobody else asks how it ended; default: no. */
   readonly ofProgram?: true;
+}
+
+export interface MadeAhead {
+  discard(): Promise<void>;
+  /** Disks of a machine that is a clone, in the journal. */
+  readonly layers?: AheadLayers | undefined;
 }
 
 /** A container that is being added. */

@@ -5,6 +5,7 @@ import type { Journal } from "../persist/journal.ts";
 import type { StorageChoices, StoragePlan } from "../storage/container-storage.ts";
 import { sharedTag } from "../storage/guest-paths.ts";
 import { guestWritten } from "../storage/guest-written.ts";
+import type { ImageCache } from "../storage/rootfs/image-cache.ts";
 import type { RootfsWorkshop } from "../storage/rootfs/make-rootfs.ts";
 import { diskBusOf } from "../vm/disk-bus.ts";
 import { driverFor } from "../vm/driver-for.ts";
@@ -55,14 +56,14 @@ export function rareNeedsOf(
   return { scsiController, rareDrivers: scsiController || guest.storages.some(({ fstype }) => fstype === "xfs") };
 }
 
-export function workshopOf({ runtime }: Config, journal: Journal): RootfsWorkshop {
-  const { imageDirectory, imageLimitMiB, upperDirectory, upperMiB } = runtime.rootfsImages;
-  return {
-    journal,
-    images: { directory: imageDirectory, limitBytes: imageLimitMiB * mebi },
-    upperDirectory,
-    upperMiB,
-  };
+export function workshopOf(config: Config, journal: Journal): RootfsWorkshop {
+  const { upperDirectory, upperMiB } = config.runtime.rootfsImages;
+  return { journal, images: imageCacheOf(config), upperDirectory, upperMiB };
+}
+
+export function imageCacheOf({ runtime }: Config): ImageCache {
+  const { imageDirectory, imageLimitMiB } = runtime.rootfsImages;
+  return { directory: imageDirectory, limitBytes: imageLimitMiB * mebi };
 }
 
 /** How the tree of shared files reaches the guest; `undefined` where the configuration wants none shared. */

@@ -4,8 +4,9 @@
  */
 import type { Config } from "../config/config.ts";
 import type { PoolPlaces } from "../factory/cache/places.ts";
+import { chooseTemplate } from "../factory/choose-template.ts";
 import { whyNoTemplate } from "../factory/clonable.ts";
-import { type CloneOutcome, chooseTemplate, cloneVm } from "../factory/clone.ts";
+import { type CloneOutcome, cloneVm } from "../factory/clone.ts";
 import { type CloneSetting, cloneShare } from "../factory/machine-shape.ts";
 import { usualShape } from "../factory/usual-shape.ts";
 import type { StartContext } from "../hypervisor/driver.ts";

@@ -8,6 +8,8 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { loadConfig } from "../config/load.ts";
 import { sandboxPaths } from "../persist/paths.ts";
+import { toldLayers } from "../sandbox/ahead-layers.ts";
+import type { MadeAhead } from "../sandbox/sandbox.ts";
 import { failureLine, readyLine } from "../shim-client/boot-message.ts";
 import { Companions } from "../sys/node/companions.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
@@ -17,7 +19,7 @@ import type { ByteStream, Os } from "../sys/os.ts";
 import { messageOf } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
 import { signalNumbers } from "../util/signals.ts";
-import { type CachedArguments, parseCachedArguments, parseShimArguments } from "./arguments.ts";
+import { type CachedArguments, parseCachedArguments, parseShimArguments, type ShimArguments } from "./arguments.ts";
 import { waitForAdoption } from "./cached.ts";
 import { type ShimLogOptions, shimLog } from "./log.ts";
 import { Shim, type ShimOptions } from "./shim.ts";
@@ -39,7 +41,7 @@ async function main(): Promise<number> {
   if (cached !== undefined) return await mainOfCache(os, installRoot, cached, boot);
   let shim: Shim;
   try {
-    shim = await prepare(os, installRoot, { starterGone: endOf(boot), ahead: companions });
+    shim = await prepare(os, installRoot, { starterGone: endOf(boot), companions });
     // Whoever started us may be gone; then nobody will ask for a container, which is noticed.
     await boot.write(readyLine()).catch(() => {});
   } catch (error) {
@@ -104,15 +106,21 @@ async function endOf(boot: ByteStream): Promise<void> {
 async function prepare(
   os: Os,
   installRoot: string,
-  starter: Pick<ShimOptions, "starterGone" | "ahead">,
+  { companions, ...starter }: Pick<ShimOptions, "starterGone"> & { readonly companions: Companions | undefined },
 ): Promise<Shim> {
   const words = parseShimArguments(process.argv.slice(2));
+  const ahead = companions && (await madeAhead(os, words, companions));
   const loading = { installRoot, path: words.config, overrides: words.overrides };
   const config = await loadConfig(os, loading);
   const configFor: ShimOptions["configFor"] = (annotations) => loadConfig(os, { ...loading, annotations });
   const log = logFor({ format: words.logFormat, debug: words.debug || config.debug, sandbox: words.id });
   const listener = await listenOnDescriptor(listenDescriptor);
-  return await shimOf(os, { config, configFor, log, listener, arguments: words, installRoot, startMs: 0, ...starter });
+  const options = { ...starter, ahead, arguments: words, startMs: 0 };
+  return await shimOf(os, { config, configFor, log, listener, installRoot, ...options });
+}
+
+async function madeAhead(os: Os, { root, id }: ShimArguments, companions: Companions): Promise<MadeAhead> {
+  return { discard: () => companions.discard(), layers: await toldLayers(os, sandboxPaths(root, id)) };
 }
 
 function logFor(options: Pick<ShimLogOptions, "format" | "debug" | "sandbox">): Logger {

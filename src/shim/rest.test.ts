@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it, mock } from "node:test";
+import { deferred } from "../util/deferred.ts";
 import { Rest } from "./rest.ts";
 
 describe("rest", () => {
@@ -38,6 +39,28 @@ describe("rest", () => {
       assert.equal(calls(), 1);
     }),
   );
+
+  it("does not come while something is being done", async () => {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    try {
+      let calls = 0;
+      const rest = new Rest({ afterMs: 500, act: () => ++calls < 0 });
+      const work = deferred();
+      rest.disturbed();
+      const during = rest.during(work.promise);
+      rest.disturbed();
+      mock.timers.tick(10_000);
+      assert.equal(calls, 0);
+      work.reject(new Error("it failed"));
+      await during;
+      mock.timers.tick(499);
+      assert.equal(calls, 0);
+      mock.timers.tick(1);
+      assert.equal(calls, 1);
+    } finally {
+      mock.timers.reset();
+    }
+  });
 
   let wanted = 3;
   it(

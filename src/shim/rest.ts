@@ -9,14 +9,27 @@ export interface RestOptions {
 export class Rest {
   readonly #options: RestOptions;
   #timer: unknown;
+  /** Work that is under way. */
+  #working = 0;
+  #ended = false;
 
   constructor(options: RestOptions) {
     this.#options = options;
   }
 
+  /** There is no rest before it is over. Never rejects. */
+  async during(work: Promise<unknown>): Promise<void> {
+    this.#working += 1;
+    clearTimeout(this.#timer as never);
+    await work.catch(() => {});
+    this.#working -= 1;
+    this.disturbed();
+  }
+
   /** Something was done: the time begins anew. */
   disturbed(): void {
     clearTimeout(this.#timer as never);
+    if (this.#working > 0 || this.#ended) return;
     this.#timer = setTimeout(() => {
       if (this.#options.act()) this.disturbed();
     }, this.#options.afterMs);
@@ -24,6 +37,7 @@ export class Rest {
 
   /** It is not called any more. */
   end(): void {
+    this.#ended = true;
     clearTimeout(this.#timer as never);
   }
 }

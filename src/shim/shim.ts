@@ -24,6 +24,8 @@ import { taskServices } from "./task-service.ts";
 const defaultCreateTimeoutMs = 20_000;
 /** Without a request, until the shim counts as being at rest: not between two requests of one verb or engine. */
 const restMs = 500;
+/** The call during which there is none. */
+const creating = "CreateContainer";
 /** For the last answers to leave. */
 const answersTimeoutMs = 2000;
 
@@ -141,11 +143,14 @@ export class Shim {
   #counted({ name, methods }: TtrpcService): TtrpcService {
     const counted = [...methods].map(([method, call]) => {
       const wrapped: typeof call = (payload, context) => {
-        this.#answers.add(context.answered);
-        void context.answered.then(() => {
-          this.#answers.delete(context.answered);
+        const { answered } = context;
+        this.#answers.add(answered);
+        void answered.then(() => {
+          this.#answers.delete(answered);
           this.#rest?.disturbed();
         });
+        // What waits for the guest is no rest: it goes on in a moment.
+        if (method === creating) void this.#rest?.during(answered);
         return call(payload, context);
       };
       return [method, wrapped] as const;

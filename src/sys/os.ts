@@ -119,8 +119,11 @@ export interface WriteOptions {
 /** What a descriptor of a new process refers to. */
 export type Descriptor =
   | { readonly kind: "null" }
-  /** Our end is in `ChildProcess.streams` under the same number: a connected unix stream socket pair. */
-  | { readonly kind: "stream" }
+  /**
+   * Our end is in `ChildProcess.streams` under the same number: a connected unix stream socket pair. What is `said` is the first
+   * that the program reads from it: some hundred bytes, which need nobody who runs beside its start.
+   */
+  | { readonly kind: "stream"; readonly said?: string }
   /** A descriptor of ours. */
   | { readonly kind: "inherit"; readonly fd: number }
   /** A listening unix socket, bound before the program starts. The caller removes the file. */

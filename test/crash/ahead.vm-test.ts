@@ -208,6 +208,43 @@ describe("what is made ahead", onlyKumite, () => {
       await succeed(argv("destroy"));
     });
   });
+
+  it("as a container in a clone that starts beside its shim leaves no disk either, whoever is killed while it does", async (test) => {
+    const uppers = path.join(place.directory, "uppers");
+    const bundle = await place.bundle(shell("while :; do sleep 1; done"));
+    const argv = configured(
+      ...["enable_template = true", `template_path = "${store}"`],
+      ...["[runtime]", 'rootfs_writes = "guest"', `rootfs_image_directory = "${place.directory}/images"`],
+      `rootfs_upper_directory = "${uppers}"`,
+    );
+    const verb = (...words: string[]) => argv(...words).filter((word) => word !== "factory");
+    let id = "";
+    const run = () => {
+      id = place.newId();
+      const words = verb("run", "--detach", "--bundle", bundle.directory, id);
+      return ["sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh", ...words];
+    };
+    const gone = async (): Promise<void> => {
+      await succeed(verb("recover"));
+      await execute(verb("delete", "--force", id));
+      assert.deepEqual([...sandboxProcesses(id)], []);
+      await eventually("nothing of it", () => (existsSync(path.join(place.root, id)) ? undefined : true));
+      assert.deepEqual(readdirSync(uppers), []);
+      // One whose machine was killed is not trusted, and made anew: it is made for each.
+      await succeed(argv("destroy"));
+    };
+    const scene: Scene = {
+      directory: place.root,
+      prepare: async () => void (await succeed(argv("init"))),
+      argv: run,
+      names: [/^kumite(?= .*run --detach)/, /^kumite-launch/, /^kumite-shim/, /^kumite-relay/, /^qemu-system[^ ]*/],
+      settled: async (gate) => void (await within("the verb", programTimeoutMs, gate.exited)),
+    };
+    // The image is made once.
+    await succeed(run());
+    await gone();
+    await walk(test, scene, 2, gone);
+  });
 });
 
 describe("a program with sandboxes", onlyKumite, () => {

@@ -6,26 +6,11 @@ import { after, before, describe, it } from "node:test";
 import type { Bundle, OciConfig } from "../support/bundle.ts";
 import { execute, describe as show } from "../support/command.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
-import { processOf, type Role } from "../support/sandbox.ts";
+import { isBornBefore, parentOf, processOf } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 function lasting(config: OciConfig): void {
   config.process.args = ["/bin/sleep", "1000"];
-}
-
-/** Within one tick of the clock pids are given in turn. */
-async function isBornBefore(id: string, one: Role, other: Role): Promise<boolean> {
-  const [pid, otherPid] = [await processOf(id, one), await processOf(id, other)];
-  const apart = startTicksOf(otherPid) - startTicksOf(pid);
-  return apart === 0 ? pid < otherPid : apart > 0;
-}
-
-function startTicksOf(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19]);
-}
-
-function parentOf(pid: number): number {
-  return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
 }
 
 describe("the machine of a new sandbox", onlyKumite, () => {

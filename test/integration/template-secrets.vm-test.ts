@@ -8,7 +8,8 @@ import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { loadConfig } from "../../src/config/load.ts";
-import { chooseTemplate, cloneVm } from "../../src/factory/clone.ts";
+import { chooseTemplate } from "../../src/factory/choose-template.ts";
+import { cloneVm } from "../../src/factory/clone.ts";
 import { usualShape } from "../../src/factory/usual-shape.ts";
 import type { Os } from "../../src/sys/os.ts";
 import type { Vm } from "../../src/vm/vm.ts";

@@ -1,7 +1,7 @@
 /** What a machine needs that goes on from a template and has no container: disks as a container's would be. */
 import { truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import type { TemplateChoice } from "../../src/factory/clone.ts";
+import type { TemplateChoice } from "../../src/factory/choose-template.ts";
 import { placeholders } from "../../src/factory/machine-shape.ts";
 import type { Disk } from "../../src/hypervisor/spec.ts";
 import { copySparse } from "../../src/storage/copy-file.ts";

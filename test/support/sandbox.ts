@@ -60,3 +60,19 @@ function read(file: string): string {
     return "";
   }
 }
+
+/** Of a process that is there. */
+export function parentOf(pid: number): number {
+  return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
+
+/** Within one tick of the clock pids are given in turn. */
+export async function isBornBefore(id: string, one: Role, other: Role): Promise<boolean> {
+  const [pid, otherPid] = [await processOf(id, one), await processOf(id, other)];
+  const apart = startTicksOf(otherPid) - startTicksOf(pid);
+  return apart === 0 ? pid < otherPid : apart > 0;
+}
+
+function startTicksOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19]);
+}

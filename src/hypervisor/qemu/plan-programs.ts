@@ -17,6 +17,7 @@ import { type MachineFiles, requireFiles } from "./machine-files.ts";
 import type { QemuDriverOptions } from "./options.ts";
 import { capabilitiesOfQemu, type QemuUser, userOfQemu } from "./own-user.ts";
 import { daemonSocket, firstFileFd, hasScsi, inheritedFds, planMachine, qemuFd } from "./plan-machine.ts";
+import { firstCommands, firstText } from "./qmp/first-commands.ts";
 import { areFew, daemonProgram, filesOfDaemon, keepsRights, openFilesFor } from "./virtiofsd.ts";
 
 export interface PlannedProgram {
@@ -152,7 +153,7 @@ function planQemu(
   user: QemuUser,
 ): PlannedProgram {
   const descriptors: Record<number, Descriptor> = {
-    [qemuFd.monitor]: { kind: "stream" },
+    [qemuFd.monitor]: { kind: "stream", said: firstText(firstCommands(spec.restoreFrom !== undefined)) },
     [qemuFd.agent]: { kind: "stream" },
     [qemuFd.console]: { kind: "stream" },
   };

@@ -26,6 +26,7 @@ import { agentPortId, qemuFd } from "./plan-machine.ts";
 import { QmpClient } from "./qmp/client.ts";
 import type { QmpEvent } from "./qmp/commands.ts";
 import { DeviceEvents } from "./qmp/device-events.ts";
+import { firstCommands, migrationCapabilities } from "./qmp/first-commands.ts";
 
 /** QEMU greets within 50 ms of its start when the host is idle. */
 const greetingTimeoutMs = 30_000;
@@ -36,10 +37,6 @@ const migrationTimeoutMs = 30_000;
 /** Name of the socket that it is written to. */
 const stateFd = "state";
 const maxStateBytes = 64 * 1024 * 1024;
-/** Memory that is a file is left where it is. */
-const migrationCapabilities = {
-  capabilities: ["x-ignore-shared", "events"].map((capability) => ({ capability, state: true })),
-};
 /** How long the rest of what a dead QEMU wrote may take to arrive. */
 const restTimeoutMs = 2_000;
 /** A daemon ends in good order when QEMU goes; this long after, QEMU was not the first. */
@@ -118,16 +115,16 @@ export class QemuVm implements RunningVm {
   /** Resolves when QEMU takes commands. `hypervisor/start-failed` when it ends before, with what it said. */
   async ready(): Promise<void> {
     const { id, qemu, context, guest, restores } = this.#parts;
+    const { signal } = context;
     const connected = QmpClient.connect(
       qemu.stream(qemuFd.monitor),
+      firstCommands(restores),
       { onEvent: (event) => this.#take(event), log: (message, fields) => context.log("debug", message, fields) },
-      { timeoutMs: greetingTimeoutMs, signal: context.signal },
-      async (monitor) => {
-        if (restores) await this.#restore(monitor, context.signal);
-      },
+      { timeoutMs: greetingTimeoutMs, signal },
     );
     try {
-      this.#monitor = await connected;
+      const [monitor] = await Promise.all([connected, restores ? this.#restored(signal) : undefined]);
+      this.#monitor = monitor;
       if (this.#parts.grows) this.#plug = this.#plugOf(this.#monitor);
     } catch (cause) {
       if (context.signal.aborted) throw cause;
@@ -295,13 +292,9 @@ export class QemuVm implements RunningVm {
     return said.findLast((text) => text.includes("Kernel panic")) ?? said.at(-1) ?? "it said nothing";
   }
 
-  /** Sends everything at once; the guest runs by itself when its state is there. */
-  async #restore(monitor: QmpClient, signal: AbortSignal): Promise<void> {
-    await Promise.all([
-      monitor.execute("migrate-set-capabilities", migrationCapabilities, { signal }),
-      monitor.execute("migrate-incoming", { uri: `fd:${qemuFd.state}` }, { signal }),
-      this.#migration("restoring the machine", signal),
-    ]);
+  /** The guest runs by itself when its state is there. */
+  async #restored(signal: AbortSignal): Promise<void> {
+    await this.#migration("restoring the machine", signal);
     this.#agentListens.resolve();
   }
 

@@ -9,6 +9,7 @@ import type { Journal } from "../../persist/journal.ts";
 import type { Os } from "../../sys/os.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
+import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 import { runTool } from "../host-tool.ts";
 import { treeKey } from "./tree-key.ts";
 
@@ -25,6 +26,7 @@ export const layerDiskBytes = 64 * 1024 ** 3;
 /** One that was chosen this long ago is open by now in the machine it was chosen for: removing its name takes nothing. */
 const youngMs = 10 * 60_000;
 const makeTimeoutMs = 10 * 60_000;
+const digestTimeoutMs = 10_000;
 /** Another process may be making images. */
 const lockTimeoutMs = makeTimeoutMs;
 /** A tree that is changed while it is read gives another key. */
@@ -46,7 +48,7 @@ export async function imageOf(
   await using _lock = await lockCache(os, cache, signal);
   for (let attempt = 1; attempt <= attempts && key !== undefined; attempt++) {
     const image = `${cache.directory}/${key}.erofs`;
-    if ((await os.files.linkStatus(image))?.kind === "file") {
+    if (await isImage(os, image)) {
       await makeRoom(os, cache, key);
       return image;
     }
@@ -67,6 +69,43 @@ export async function imageOf(
   });
 }
 
+/** What whoever waits for nothing gives to the lock, in ms. */
+const momentMs = 50;
+/** Of the list of a tree's entries: some ten thousand. */
+const shortListBytes = 1024 * 1024;
+
+/**
+ * As `imageOf`, on the small engine: makes none, and waits for nobody who makes one. A tree with a great many entries has none.
+ * @throws KumiteError `storage/failed`, `timeout`, `aborted`
+ */
+export async function presentImage(
+  os: Os,
+  cache: ImageCache,
+  directory: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const digest = (text: string): Promise<string> => digestByTool(os, text, signal);
+  const key = await treeKey(os, directory, signal, { limitBytes: shortListBytes, digest });
+  const image = `${cache.directory}/${key}.erofs`;
+  if (key === undefined || !(await isImage(os, image))) return undefined;
+  await ensurePrivate(os, cache.directory);
+  await using _lock = await lockCache(os, cache, signal, momentMs);
+  if (!(await isImage(os, image))) return undefined;
+  await makeRoom(os, cache, key);
+  return image;
+}
+
+/** SHA-256 of bytes that are written as characters. */
+async function digestByTool(os: Os, text: string, signal: AbortSignal): Promise<string> {
+  const tool = { tool: "sha256sum", package: "coreutils", args: [], timeoutMs: digestTimeoutMs, signal };
+  const { output } = await runTool(os, { ...tool, input: encodeUtf8(text) });
+  return decodeUtf8(output).slice(0, 64);
+}
+
+async function isImage(os: Os, path: string): Promise<boolean> {
+  return (await os.files.linkStatus(path))?.kind === "file";
+}
+
 async function ensurePrivate(os: Os, directory: string): Promise<void> {
   await os.files.makeDirs(directory, 0o700);
   const status = await os.files.linkStatus(directory);
@@ -82,9 +121,14 @@ async function ensurePrivate(os: Os, directory: string): Promise<void> {
   );
 }
 
-function lockCache(os: Os, { directory }: ImageCache, signal: AbortSignal): Promise<AsyncDisposable> {
+function lockCache(
+  os: Os,
+  { directory }: ImageCache,
+  signal: AbortSignal,
+  timeoutMs = lockTimeoutMs,
+): Promise<AsyncDisposable> {
   const file = `${directory}/lock`;
-  return withDeadline(lockTimeoutMs, `waiting for ${file}`, (limit) => os.files.lock(file, limit), signal);
+  return withDeadline(timeoutMs, `waiting for ${file}`, (limit) => os.files.lock(file, limit), signal);
 }
 
 async function makeImage(

@@ -24,6 +24,14 @@ export interface RootfsWorkshop {
   readonly emptyUpper?: Promise<string | undefined> | undefined;
   /** An upper that is there already, empty, with somebody who undoes it. */
   readonly readyUpper?: string | undefined;
+  /** That was found before. */
+  readonly readyLower?: ReadyImage | undefined;
+}
+
+export interface ReadyImage {
+  readonly directory: string;
+  /** Of the image of what the directory held. */
+  readonly path: string;
 }
 
 /** Disks that a machine can be started with. */
@@ -76,7 +84,7 @@ function whole(disks: readonly Disk[]): MadeDisks {
 
 async function makeLower(
   os: Os,
-  { journal, images }: RootfsWorkshop,
+  { journal, images, readyLower }: RootfsWorkshop,
   containerId: string,
   lower: LowerLayer,
   signal: AbortSignal,
@@ -85,7 +93,9 @@ async function makeLower(
     case "shared":
       return [];
     case "image": {
-      const path = await imageOf(os, journal, images, lower.directory, signal);
+      const { directory } = lower;
+      const isReady = readyLower?.directory === directory;
+      const path = isReady ? readyLower.path : await imageOf(os, journal, images, directory, signal);
       return [diskOf(containerId, "lower", { path, readOnly: true }, layerBus)];
     }
     case "disk":

@@ -12,7 +12,13 @@ import { delay } from "../../util/abort.ts";
 import { sha256Hex } from "../../util/sha256.ts";
 import { runTool } from "../host-tool.ts";
 
-/** Of the tree's list of entries, about 100 bytes each. */
+export interface TreeKeyOptions {
+  /** Of the tree's list of entries, about 100 bytes each; one that is longer fails. Default 512 MiB. */
+  readonly limitBytes?: number;
+  /** SHA-256 in hex; default in JavaScript, which is fast under Node. */
+  readonly digest?: (text: string) => string | Promise<string>;
+}
+
 const maxListBytes = 512 * 1024 * 1024;
 const timeoutMs = 120_000;
 /** Within one tick of the kernel's clock two changes have the same time. */
@@ -24,9 +30,14 @@ const maxLooks = 10;
  * Undefined for a tree that is being changed all the time.
  * @throws KumiteError `storage/failed`, `timeout`, `aborted`
  */
-export async function treeKey(os: Os, directory: string, signal?: AbortSignal): Promise<string | undefined> {
+export async function treeKey(
+  os: Os,
+  directory: string,
+  signal?: AbortSignal,
+  options: TreeKeyOptions = {},
+): Promise<string | undefined> {
   for (let looks = 0; looks < maxLooks; looks++) {
-    const { key, newestMs } = await look(os, directory, signal);
+    const { key, newestMs } = await look(os, directory, signal, options);
     // A file that was changed just now could be changed again without showing it.
     const restMs = newestMs + tickMs - os.clock.now();
     if (restMs <= 0 || restMs > tickMs) return key;
@@ -46,14 +57,19 @@ const format = "%y %i %n %m %U %G %s %T@ %C@ %P\\0%l\\0";
 /** Places of the root's own in its record. */
 const [modeField, ownerField, groupField] = [3, 4, 5];
 
-async function look(os: Os, directory: string, signal: AbortSignal | undefined): Promise<Look> {
+async function look(
+  os: Os,
+  directory: string,
+  signal: AbortSignal | undefined,
+  { limitBytes = maxListBytes, digest = sha256Hex }: TreeKeyOptions,
+): Promise<Look> {
   const args = [directory, "-printf", format];
-  const request = { tool: "find", package: "findutils", timeoutMs, signal, args, limitBytes: maxListBytes };
+  const request = { tool: "find", package: "findutils", timeoutMs, signal, args, limitBytes };
   // It tells of a directory before it tells of what is in it.
   const [root = "", ...records] = pairs(fieldsOf((await runTool(os, request)).output));
   const fields = root.split(" ");
   const own = [modeField, ownerField, groupField].map((field) => fields[field]);
-  return { key: sha256Hex([...own, ...records.sort()].join("\n")), newestMs: newestOf(records) };
+  return { key: await digest([...own, ...records.sort()].join("\n")), newestMs: newestOf(records) };
 }
 
 /** One character for each byte: names need not be UTF-8, and different ones must stay different. */

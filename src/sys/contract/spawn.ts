@@ -137,6 +137,23 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
+    name: "what is said beforehand is the first that a program reads from a stream",
+    async run(os, assert) {
+      const child = await os.processes.spawn({
+        path: "/bin/cat",
+        argv: ["cat"],
+        env: {},
+        descriptors: { 0: { kind: "stream", said: "before, " }, 1: { kind: "stream" } },
+      });
+      const input = child.streams.get(0);
+      await input?.write(encodeUtf8("and after"));
+      await input?.end();
+      assert.equal(await textOf(child.streams.get(1)), "before, and after");
+      await child.exited;
+      input?.close();
+    },
+  },
+  {
     name: "a listening socket takes connections before the child looks at it",
     async run(os, assert) {
       await using dir = await scratch(os);

@@ -1,9 +1,10 @@
 /** The birth of a process, at the price of vfork(2): the child runs prepared system calls only. Knows no event loop. */
 import * as native from "kumite:native";
+import { encodeUtf8 } from "../../util/text.ts";
 import type { LaunchDescriptor } from "../launch/request.ts";
 import { planSetUp, type SetUp } from "../launch/set-up.ts";
 import { failure } from "../linux/check.ts";
-import { closeQuietly } from "../linux/file.ts";
+import { closeQuietly, writeAll } from "../linux/file.ts";
 import { SOCK_CLOEXEC, SOCK_STREAM, socketpair } from "../linux/socket.ts";
 import type { SpawnRequest } from "../os.ts";
 
@@ -17,8 +18,12 @@ export interface Born {
 export function bear(request: SpawnRequest): Born {
   const pairs = new Map<number, readonly [ours: number, theirs: number]>();
   try {
-    for (const [number, descriptor] of Object.entries(request.descriptors))
-      if (descriptor.kind === "stream") pairs.set(Number(number), socketpair(SOCK_STREAM | SOCK_CLOEXEC));
+    for (const [number, descriptor] of Object.entries(request.descriptors)) {
+      if (descriptor.kind !== "stream") continue;
+      const pair = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
+      pairs.set(Number(number), pair);
+      if (descriptor.said !== undefined) writeAll(pair[0], encodeUtf8(descriptor.said));
+    }
     const pid = spawnWith(request, pairs);
     return { pid, ends: new Map([...pairs].map(([number, [ours]]) => [number, ours])) };
   } catch (error) {

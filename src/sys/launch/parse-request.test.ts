@@ -92,6 +92,17 @@ describe("a launch request", () => {
       { ...least, companions: { at: 4, requests: [{ ...least, env: {} }] } },
       /^companions\.requests\[0\]\.status: no such member/,
     ],
+    [
+      "a stream of a companion that is to say a number",
+      {
+        ...least,
+        companions: {
+          at: 4,
+          requests: [{ path: "/a", argv: ["a"], env: {}, descriptors: { 3: { kind: "stream", said: 1 } } }],
+        },
+      },
+      /^companions\.requests\[0\]\.descriptors\.3\.said: expected a string/,
+    ],
     ["a truth that is text", { ...least, newSession: "yes" }, /^newSession: expected true or false/],
   ];
   for (const [what, request, message] of refused) {

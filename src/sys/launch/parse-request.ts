@@ -1,6 +1,6 @@
 /** Checks that a document is a launch request, and says where it is not. */
 import { isRecord, parseJson } from "../../util/json.ts";
-import type { TreeEntry } from "../os.ts";
+import type { Descriptor, TreeEntry } from "../os.ts";
 import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
 
 /** Why a request was refused; the message names the member. */
@@ -74,8 +74,14 @@ const launchMembers: Members = {
 /** What a `SpawnRequest` is, streams and an environment included. */
 function companion(value: unknown, where: string): Record<string, unknown> {
   const descriptors: Parse = (all, at) =>
-    mapped(all, at, (item, place) => (isRecord(item) && item.kind === "stream" ? item : descriptor(item, place)));
+    mapped(all, at, (item, place) =>
+      isRecord(item) && item.kind === "stream" ? stream(item, place) : descriptor(item, place),
+    );
   return parsed(record(value, where), `${where}.`, { ...members, descriptors }, [...required, "env"]);
+}
+
+function stream({ said }: Record<string, unknown>, where: string): Descriptor {
+  return said === undefined ? { kind: "stream" } : { kind: "stream", said: text(said, `${where}.said`) };
 }
 
 function descriptor(value: unknown, where: string): LaunchDescriptor {

@@ -7,6 +7,7 @@ import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { deferred } from "../../util/deferred.ts";
 import { SystemError } from "../../util/errors.ts";
+import { encodeUtf8 } from "../../util/text.ts";
 import { launched } from "../launch/outcome.ts";
 import { type LaunchDescriptor, type LaunchRequest, launcherName } from "../launch/request.ts";
 import type { ByteStream, ChildProcess, Descriptor, ExitStatus, SpawnRequest } from "../os.ts";
@@ -31,6 +32,7 @@ export async function spawn(launcher: string, request: SpawnRequest): Promise<Sp
   const startTicks = startTicksOf(pid);
   const streams = new Map<number, ByteStream>();
   for (const [number, at] of plan.streams) streams.set(number, new SocketStream(child.stdio[at] as Socket));
+  for (const [number, stream] of streams) void say(stream, request.descriptors[number]);
   try {
     await plan.send(child);
     await launched(new SocketStream(child.stdio[plan.status] as Socket));
@@ -49,6 +51,12 @@ export async function spawn(launcher: string, request: SpawnRequest): Promise<Sp
     killGroup: (signal) => kill(child, child.pid && -child.pid, signal),
     keepAlive: (on) => keepAlive(child, on),
   };
+}
+
+/** To a program that has ended it says nothing: that is found out elsewhere. */
+async function say(stream: ByteStream, descriptor: Descriptor | undefined): Promise<void> {
+  if (descriptor?.kind !== "stream" || descriptor.said === undefined) return;
+  await stream.write(encodeUtf8(descriptor.said)).catch(() => {});
 }
 
 interface LaunchPlan {

@@ -6,8 +6,11 @@ import { isKumiteError } from "../../../util/errors.ts";
 import { streamPair } from "../../../util/stream-pair.ts";
 import { QmpClient } from "./client.ts";
 import type { QmpEvent } from "./commands.ts";
+import { firstCommands, firstText } from "./first-commands.ts";
 
 const greeting = { QMP: { version: { qemu: { major: 7, minor: 2, micro: 22 } }, capabilities: ["oob"] } };
+
+const said = firstCommands(false);
 
 /** The other end: answers what the test says. */
 class FakeQemu {
@@ -39,11 +42,46 @@ class FakeQemu {
 async function connected(onEvent?: (event: QmpEvent) => void): Promise<[QmpClient, FakeQemu]> {
   const [ours, theirs] = streamPair();
   const qemu = new FakeQemu(theirs);
-  const [client] = await Promise.all([QmpClient.connect(ours, onEvent ? { onEvent } : {}), qemu.greet()]);
+  await ours.write(new TextEncoder().encode(firstText(said)));
+  const [client] = await Promise.all([QmpClient.connect(ours, said, onEvent ? { onEvent } : {}), qemu.greet()]);
   return [client, qemu];
 }
 
 describe("a QMP client", () => {
+  it("waits for all that was said before it was there, and for nothing else", async () => {
+    const [ours, theirs] = streamPair();
+    const qemu = new FakeQemu(theirs);
+    const all = firstCommands(true);
+    await ours.write(new TextEncoder().encode(firstText(all)));
+    await qemu.say(greeting);
+    const ids: number[] = [];
+    for (const { execute } of all) {
+      const command = await qemu.next();
+      assert.equal(command.execute, execute);
+      ids.push(command.id);
+    }
+    // What it answered while nobody read.
+    for (const id of ids.slice(1)) await qemu.say({ return: {}, id });
+    const connecting = QmpClient.connect(ours, all, {});
+    await qemu.say({ return: {}, id: ids[0] });
+    const client = await connecting;
+    const next = client.execute("cont", {});
+    const { id } = await qemu.next();
+    assert.ok(!ids.includes(id));
+    await qemu.say({ return: {}, id });
+    await next;
+  });
+
+  it("fails with QEMU's reason when something that was said before is refused", async () => {
+    const [ours, theirs] = streamPair();
+    const qemu = new FakeQemu(theirs);
+    await qemu.say(greeting);
+    const connecting = QmpClient.connect(ours, firstCommands(true), {});
+    for (const id of [1, 2]) await qemu.say({ return: {}, id });
+    await qemu.say({ error: { class: "GenericError", desc: "no such state" }, id: 3 });
+    await assert.rejects(connecting, /qemu refused the command: no such state/);
+  });
+
   it("matches answers to commands by id, in whatever order they come", async () => {
     const [client, qemu] = await connected();
     const status = client.execute("query-status", {});
@@ -118,7 +156,7 @@ describe("a QMP client", () => {
   it("ends with a peer that does not speak the protocol", async () => {
     for (const garbage of ["not json\n", "[]\n", `"${"x".repeat(2 * 1024 * 1024)}`]) {
       const [ours, theirs] = streamPair({ capacity: Number.POSITIVE_INFINITY });
-      const connecting = QmpClient.connect(ours, {});
+      const connecting = QmpClient.connect(ours, said, {});
       await theirs.write(new TextEncoder().encode(garbage));
       await assert.rejects(connecting, (error) => isKumiteError(error, "hypervisor/protocol"), garbage.slice(0, 20));
     }

@@ -10,6 +10,7 @@ import { KumiteError, messageOf } from "../../../util/errors.ts";
 import { isRecord } from "../../../util/json.ts";
 import { encodeUtf8, oneLine } from "../../../util/text.ts";
 import { eventOf, type QmpCommand, type QmpCommands, type QmpEvent, resultOf } from "./commands.ts";
+import { commandText, type FirstCommand } from "./first-commands.ts";
 
 /** No answer to a command of ours comes near it. */
 const maxMessageBytes = 1024 * 1024;
@@ -28,6 +29,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+interface Expected {
+  readonly id: number;
+  readonly answer: Deferred<unknown>;
+}
+
 export class QmpClient {
   /** Resolves with the reason when no more answers can come: the VMM closed the connection, broke the protocol, or we closed it. */
   readonly closed: Promise<string>;
@@ -42,19 +48,18 @@ export class QmpClient {
   #reason: string | undefined;
 
   /**
-   * Leaves the negotiation mode, in which QEMU takes no other command. What `first` sends travels along, so that QEMU
-   * finds it without another turn; it is waited for.
+   * Resolves when QEMU has done what it was told over this stream before.
+   * @param said what it was told; nothing else was
    */
   static async connect(
     stream: ByteStream,
+    said: readonly FirstCommand[],
     options: QmpOptions,
     call: CallOptions = {},
-    first: (client: QmpClient) => Promise<unknown> = async () => {},
   ): Promise<QmpClient> {
     const client = new QmpClient(stream, options);
     try {
-      // QEMU reads nothing before it has greeted: what is sent meanwhile waits for it.
-      await Promise.all([client.execute("qmp_capabilities", {}, call), first(client)]);
+      await Promise.all(said.map(({ execute }) => client.#answered(execute, client.#expect(execute), call)));
       return client;
     } catch (error) {
       client.close();
@@ -92,19 +97,35 @@ export class QmpClient {
   async #call<C extends QmpCommand>(
     command: C,
     parameters: QmpCommands[C]["arguments"],
-    { timeoutMs = defaultTimeoutMs, signal }: CallOptions,
+    options: CallOptions,
     send?: (text: string) => Promise<void>,
   ): Promise<QmpCommands[C]["result"]> {
     if (this.#reason !== undefined) throw lost(command, this.#reason);
+    const expected = this.#expect(command);
+    const text = commandText({ execute: command, arguments: parameters, id: expected.id });
+    const sent = this.#send(send === undefined ? undefined : () => send(text), text);
+    const before = send === undefined ? undefined : sent;
+    return this.#answered(command, expected, options, before);
+  }
+
+  /** The next command's. */
+  #expect(command: QmpCommand): Expected {
     this.#lastId += 1;
     const id = this.#lastId;
     const answer = deferred<unknown>();
     this.#pending.set(id, answer);
     this.#options.log?.(`qmp ${command}`, { id });
-    const text = `${JSON.stringify({ execute: command, arguments: parameters, id })}\n`;
-    const sent = this.#send(send === undefined ? undefined : () => send(text), text);
+    return { id, answer };
+  }
+
+  async #answered<C extends QmpCommand>(
+    command: C,
+    { id, answer }: Expected,
+    { timeoutMs = defaultTimeoutMs, signal }: CallOptions,
+    sent?: Promise<void>,
+  ): Promise<QmpCommands[C]["result"]> {
     try {
-      if (send !== undefined) await sent;
+      await sent;
       return resultOf[command](await withDeadline(timeoutMs, `qmp ${command}`, () => answer.promise, signal));
     } finally {
       this.#pending.delete(id);

@@ -1,0 +1,82 @@
+/** Which template a machine goes on from. Knows nothing of what is made of it. */
+import type { Config } from "../config/config.ts";
+import type { Os } from "../sys/os.ts";
+import { messageOf } from "../util/errors.ts";
+import type { BuildRequest } from "./build-template.ts";
+import { startBuilder } from "./builder/start-builder.ts";
+import { templateKey } from "./template-key.ts";
+import { findTemplate, type MachineShape, type Template, upperPath } from "./template-store.ts";
+import { markUsed } from "./template-use.ts";
+
+export interface TemplateWish {
+  readonly config: Config;
+  readonly shape: MachineShape;
+  /** Of `scopeOf`. */
+  readonly scope: string;
+}
+
+export interface NoTemplate {
+  readonly kind: "none";
+  readonly why: string;
+  /** What to make when the sandbox is there, so that the next one can be cloned. */
+  readonly build?: BuildRequest;
+}
+
+export interface ChosenTemplate {
+  readonly kind: "template";
+  readonly template: Template;
+  readonly store: string;
+  /** What the upper layer's disk of a clone has to be a copy of, where the shape has one. */
+  readonly emptyUpper: string | undefined;
+}
+
+export type TemplateChoice = ChosenTemplate | NoTemplate;
+
+/** Rejects only with `aborted`. */
+export async function chooseTemplate(
+  os: Os,
+  { config, shape, scope }: TemplateWish,
+  signal: AbortSignal,
+): Promise<TemplateChoice> {
+  const { template: wanted, templatePath: store } = config.factory;
+  try {
+    const key = await templateKey(os, config, shape, scope);
+    const build = { config, store, key, shape };
+    const found = await findTemplate(os, store, key);
+    if (found === undefined && wanted === "auto") return { kind: "none", why: "there is no template yet", build };
+    const template = found ?? (await builtNow(os, build));
+    await markUsed(os, store, key);
+    return chosen(store, template);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return { kind: "none", why: reasonOf(error) };
+  }
+}
+
+/** The one that `chooseTemplate` would choose, if it is there by now. @throws KumiteError of `templateKey` */
+export async function presentTemplate(
+  os: Os,
+  { config, shape, scope }: TemplateWish,
+): Promise<ChosenTemplate | undefined> {
+  const { templatePath: store } = config.factory;
+  const found = await findTemplate(os, store, await templateKey(os, config, shape, scope));
+  return found === undefined ? undefined : chosen(store, found);
+}
+
+function chosen(store: string, template: Template): ChosenTemplate {
+  return { kind: "template", template, store, emptyUpper: upperPath(template) };
+}
+
+/** As `enable_template = true` has it: the first sandbox waits for the template that all others will use. */
+async function builtNow(os: Os, build: BuildRequest): Promise<Template> {
+  const { made } = await startBuilder(os, build);
+  await made;
+  const template = await findTemplate(os, build.store, build.key);
+  if (template === undefined) throw new Error("the template was gone as soon as it was made");
+  return template;
+}
+
+export function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause === undefined ? messageOf(error) : `${messageOf(error)}: ${reasonOf(cause)}`;
+}

@@ -1,0 +1,177 @@
+/**
+ * A clone starts beside its shim, as a machine that boots does, whatever becomes of its template between the command's choice and
+ * the shim's. The command stands still at writes of the journal meanwhile.
+ */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { after, before, describe, it } from "node:test";
+import { Gate, type Stop } from "../crash/gate.ts";
+import { type Bundle, type OciConfig, shell } from "../support/bundle.ts";
+import { succeed } from "../support/command.ts";
+import { guardAgainstLeftOvers } from "../support/left-overs.ts";
+import { testQemuFlags } from "../support/qemu.ts";
+import { isBornBefore, parentOf, processOf, sandboxProcesses } from "../support/sandbox.ts";
+import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
+
+const lasting = shell("exec sleep 1000");
+
+const asLayers = (config: OciConfig): void => {
+  config.annotations = { "io.kumite.rootfs": "layers" };
+};
+
+const asImage = (config: OciConfig): void => {
+  config.annotations = { "io.kumite.rootfs": "image" };
+};
+
+describe("a clone", onlyKumite, () => {
+  let place: Workplace;
+  let store: string;
+  let image: Bundle;
+
+  before(async () => {
+    place = await Workplace.open("clone-ahead");
+    store = path.join(place.directory, "templates");
+    image = await place.bundle(lasting, asImage);
+    // It is there from now on.
+    await withTemplate(image, async () => {});
+  });
+  after(() => place[Symbol.asyncDispose]());
+  guardAgainstLeftOvers(() => ({ directories: [place.root, uppers(), store] }));
+
+  const uppers = () => path.join(place.directory, "uppers");
+  const configFile = () => path.join(place.directory, "configuration.toml");
+  const kumite = (...words: string[]) => [
+    ...[runtimePath, "--root", place.root, "--config", configFile(), ...testQemuFlags],
+    ...words,
+  ];
+
+  function configure(template: string): void {
+    const lines = [
+      ...["[hypervisor.qemu]", "default_memory = 256"],
+      ...["[factory]", `enable_template = ${template}`, `template_path = "${store}"`],
+      ...["[runtime]", 'rootfs_writes = "guest"', `rootfs_image_directory = "${place.directory}/images"`],
+      `rootfs_upper_directory = "${uppers()}"`,
+    ];
+    writeFileSync(configFile(), `${lines.join("\n")}\n`);
+  }
+
+  const runArgv = (bundle: Bundle, id: string) => {
+    const argv = kumite("run", "--detach", "--bundle", bundle.directory, id);
+    return ["sh", "-c", `exec "$@" >${outputOf(id)} 2>&1`, "sh", ...argv];
+  };
+  const outputOf = (id: string) => path.join(place.directory, `${id}.out`);
+
+  async function run(bundle: Bundle): Promise<string> {
+    const id = place.newId();
+    await succeed(runArgv(bundle, id));
+    return id;
+  }
+
+  async function remove(id: string): Promise<void> {
+    await succeed(kumite("delete", "--force", id));
+    if (existsSync(uppers())) assert.deepEqual(readdirSync(uppers()), []);
+  }
+
+  /** Of the shape that a first container of the bundle has. */
+  async function withTemplate(bundle: Bundle, action: () => Promise<void>): Promise<void> {
+    configure("true");
+    try {
+      await remove(await run(bundle));
+      await action();
+    } finally {
+      configure("true");
+      // After whoever makes one beside a machine that boots.
+      await succeed(kumite("factory", "init"));
+      await succeed(kumite("factory", "destroy"));
+    }
+  }
+
+  const logOf = (id: string) => readFileSync(path.join(place.root, id, "shim.log"), "utf8");
+  const wayOf = (id: string) => logOf(id).match(/the machine (is a clone of|boots).*$/gm) ?? [];
+
+  /** A container that is run, and removed; `meanwhile` comes when the journal is about to say what `when` looks for. */
+  async function runWith(when: RegExp, meanwhile: () => Promise<void>, then: (id: string) => void | Promise<void>) {
+    const id = place.newId();
+    let done = false;
+    const onStop = async (stop: Stop): Promise<void> => {
+      if (!done && stop.call === "rename" && stop.to.endsWith(`${id}/journal.json`)) {
+        done = when.test(readFileSync(stop.from, "utf8"));
+        if (done) await meanwhile();
+      }
+      stop.goOn();
+    };
+    let gate: Gate | undefined;
+    await withTemplate(image, async () => {
+      gate = await Gate.start(place.root, runArgv(image, id), (stop) => void onStop(stop));
+      assert.equal(await gate.exited, 0, gate.errors);
+      assert.ok(done, "the moment did not come");
+      await then(id);
+      await remove(id);
+    });
+    await gate?.closed;
+  }
+
+  const destroy = async (): Promise<void> => void (await succeed(kumite("factory", "destroy")));
+
+  function expectBoot(id: string): void {
+    assert.equal(sandboxProcesses(id).get("qemu")?.length, 1);
+    assert.equal(wayOf(id).length, 1);
+    assert.match(wayOf(id).join(""), /the machine boots: there is no template yet/);
+  }
+
+  const qemuPlanned = /"key":"qemu"/;
+  const shimStarted = /"key":"relay","pid"/;
+
+  for (const [name, shape] of Object.entries({ "an image": asImage, "a directory": asLayers })) {
+    it(`of ${name} starts before its shim has begun to read its code, as a child of it, once`, async () => {
+      const bundle = shape === asImage ? image : await place.bundle(lasting, shape);
+      await withTemplate(bundle, async () => {
+        const id = await run(bundle);
+        assert.equal(sandboxProcesses(id).get("qemu")?.length, 1);
+        // The relay is started as soon as there is a process to become the shim.
+        assert.ok(await isBornBefore(id, "qemu", "relay"), "the relay was there before");
+        assert.equal(parentOf(await processOf(id, "qemu")), await processOf(id, "shim"));
+        assert.match(wayOf(id).join("\n"), /^the machine is a clone of template [^\n]*$/);
+        assert.doesNotMatch(logOf(id), /level=(warn|error)/);
+        await remove(id);
+      });
+    });
+  }
+
+  it("boots, and says so on one line, when its template goes before it is started", () =>
+    runWith(
+      qemuPlanned,
+      async () => {
+        configure('"auto"');
+        await destroy();
+      },
+      expectBoot,
+    ));
+
+  it("boots, and says so on one line, when its template goes while it runs already", () =>
+    runWith(
+      shimStarted,
+      async () => {
+        configure('"auto"');
+        await destroy();
+      },
+      expectBoot,
+    ));
+
+  it("is one of the template that is there when another takes the place of its own while it runs already", () =>
+    runWith(
+      shimStarted,
+      async () => {
+        await destroy();
+        await succeed(kumite("factory", "init"));
+      },
+      async (id) => {
+        assert.equal(sandboxProcesses(id).get("qemu")?.length, 1);
+        assert.match(wayOf(id).join("\n"), /^the machine is a clone of template [^\n]*$/);
+        // Its layer is a copy of the new one's.
+        const { stdout } = await succeed(kumite("exec", id, "/bin/sh", "-c", "echo hello > /new && cat /new"));
+        assert.equal(stdout, "hello\n");
+      },
+    ));
+});
