@@ -28,6 +28,8 @@ describe("the kernel's parameters", () => {
       "initcall_blacklist=trace_eval_init,tracer_init_tracefs,ftrace_check_for_weak_functions,crypto_kdf108_init",
       "rodata=off",
       "init_on_alloc=0",
+      "lsm=landlock,yama",
+      "nowatchdog",
       "nf_conntrack.hashsize=8192",
       "lpj=26000000",
       "iommu=off",

@@ -65,6 +65,11 @@ function emulatedOnly({ tscKhz, machineType }: KernelParameterOptions): string[]
     "rodata=off",
     // For the same reason: each piece of memory that the kernel takes would be cleared, four KiB for every path of a call.
     "init_on_alloc=0",
+    // The security modules that decide something without a policy of their own, which nobody loads into a guest: the others
+    // (AppArmor, TOMOYO, BPF's) are asked at each call, and look at names and labels before they allow it.
+    "lsm=landlock,yama",
+    // A busy host looks like a locked-up processor from the inside: it would be told so, by a thread of its own.
+    "nowatchdog",
     // A kernel with its firewall built in makes a table by the size of the memory, and walks all of it a second after its
     // start: three million instructions. With this the table takes as many connections, and chains are longer.
     "nf_conntrack.hashsize=8192",
