@@ -28,6 +28,11 @@ export function limitMemory(mostBytes: number, leastBytes: number): void {
   native.limitMemory(mostBytes, leastBytes);
 }
 
+/** Now, and not again before so much more is in use. */
+export function collectGarbage(roomBytes: number): void {
+  native.collectGarbage(roomBytes);
+}
+
 export function sethostname(name: string): void {
   const bytes = new TextEncoder().encode(name);
   check(native.sethostname(bytes, 0, bytes.length), "sethostname", name);

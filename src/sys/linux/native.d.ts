@@ -257,7 +257,8 @@ declare module "kumite:native" {
   function epollControl(operation: number, fd: number, events: number, token: number): number;
 
   /* runtime.c, native-module.c */
-  function collectGarbage(): void;
+  /** @param room bytes that may be taken before it is done again; default: half as much as is in use, at least some */
+  function collectGarbage(room?: number): void;
   /**
    * What JavaScript may hold from here on: a quarter of the machine's memory, within these bounds. More is an exception, for
    * which there may be no memory either: then it is `null`.

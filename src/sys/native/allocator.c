@@ -132,27 +132,49 @@ static void *small_allocate(size_t size) {
 }
 
 /*
- * Buffers of bulk data come and go with each read, and are large enough that the C library maps and unmaps each of
- * them. The last one is kept for the next.
+ * Larger blocks come and go with each message and each read, and the C library maps and unmaps most of them. Some are kept
+ * for the next: the last one of bulk data, and of the smaller ones the last few.
  */
-#define SPARE_MIN (32u << 10)
-#define SPARE_MAX (128u << 10)
+#define BULK_MIN (32u << 10)
+#define BULK_MAX (128u << 10)
+#define MIDDLE_MAX (16u << 10)
+#define MIDDLES 8
 
-static void *spare;
+static void *spare_bulk;
+static void *spare_middles[MIDDLES];
+static size_t next_middle;
 
-static void *spare_take(size_t size) {
-  if (spare == NULL || header_of(spare)->size < size || header_of(spare)->size > 2 * size)
+static void *spare_take_from(void **place, size_t size) {
+  void *block = *place;
+  if (block == NULL || header_of(block)->size < size || header_of(block)->size > 2 * size)
     return NULL;
-  void *block = spare;
-  spare = NULL;
+  *place = NULL;
   return block;
 }
 
-static bool spare_keep(void *block, size_t size) {
-  if (spare != NULL || size < SPARE_MIN || size > SPARE_MAX)
-    return false;
-  spare = block;
-  return true;
+static void *spare_take(size_t size) {
+  if (size >= BULK_MIN / 2)
+    return spare_take_from(&spare_bulk, size);
+  void *block = NULL;
+  for (size_t i = 0; block == NULL && i < MIDDLES; i++)
+    block = spare_take_from(&spare_middles[i], size);
+  return block;
+}
+
+static void large_free(void *block) { free((char *)block - LARGE_OFFSET); }
+
+/* Keeps it, or gives it back. */
+static void spare_or_free(void *block, size_t size) {
+  if (size <= MIDDLE_MAX) {
+    void **place = &spare_middles[next_middle++ % MIDDLES];
+    if (*place != NULL)
+      large_free(*place);
+    *place = block;
+  } else if (spare_bulk == NULL && size >= BULK_MIN && size <= BULK_MAX) {
+    spare_bulk = block;
+  } else {
+    large_free(block);
+  }
 }
 
 static void *large_wrap(char *base, size_t size) {
@@ -226,8 +248,8 @@ static void release(JSMallocState *state, void *block) {
   if (size > SMALL_MAX) {
     if (is_image)
       image_keep(block);
-    else if (!spare_keep(block, size))
-      free((char *)block - LARGE_OFFSET);
+    else
+      spare_or_free(block, size);
     return;
   }
   if (is_fork && !((char *)block >= region_end - REGION && (char *)block < region_end))

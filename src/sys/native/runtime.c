@@ -134,9 +134,16 @@ void engine_print_error(JSContext *ctx, JSValueConst error) {
   JS_FreeValue(ctx, stack);
 }
 
+/* collectGarbage(bytes that may come before the next time) */
 JSValue native_collect_garbage(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
-  (void)self, (void)argc, (void)argv;
+  (void)self;
+  int64_t room = 0;
+  if (argc > 0 && JS_ToInt64(ctx, &room, argv[0]) < 0)
+    return JS_EXCEPTION;
   JS_RunGC(JS_GetRuntime(ctx));
+  engine_limit_garbage(ctx);
+  if (room > 0)
+    JS_SetGCThreshold(JS_GetRuntime(ctx), allocator_in_use() + (size_t)room);
   return JS_UNDEFINED;
 }
 
