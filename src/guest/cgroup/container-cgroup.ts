@@ -33,10 +33,13 @@ export class ContainerCgroup {
     { path, settings, owner }: Omit<CgroupPlan, "devices">,
     options: SettingOptions,
   ): ContainerCgroup {
-    const directory = `${cgroupRoot}${path}`;
+    // Its own tree is not empty.
+    if (hierarchy.ready.isBelow(path)) throw inUse(path);
+    const place = hierarchy.ready.placeFor(path);
+    const directory = `${cgroupRoot}${place.path}`;
     try {
       const fitting = fitToMachine(settings, options.notApplied);
-      const isNew = hierarchy.makeCgroup(path, controllersOf(settings));
+      const isNew = hierarchy.makeCgroup(place.path, controllersOf(settings)) || place.taken;
       if (!isNew && isUsed(directory)) throw inUse(path);
       for (const setting of fitting) applySetting(directory, setting, options);
       if (owner !== undefined) delegate(directory, owner);
@@ -101,6 +104,7 @@ export class ContainerCgroup {
     removeTree(this.directory);
     this.#removed = true;
     closeQuietly(this.fd);
+    this.#hierarchy.removed(this.directory);
     this.#hierarchy.removeEmpty(dirName(this.directory));
   }
 }

@@ -1,5 +1,6 @@
 /** Puts rules of devices on a cgroup: for everything in it and below, whatever rights it has. */
 import { BPF_CGROUP_DEVICE, BPF_PROG_TYPE_CGROUP_DEVICE, loadProgram, setCgroupProgram } from "../../sys/linux/bpf.ts";
+import { openDirectory } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import type { ContainerCgroup } from "./container-cgroup.ts";
@@ -21,10 +22,33 @@ export interface DeviceLimits {
 /** Programs that are there before a container asks for them: having one verified is most of what it costs. */
 export class DeviceFilters {
   readonly #programs = new Map<string, number>();
+  /** Of a cgroup that has one already, with nobody in it. */
+  #ahead: { readonly directory: string; readonly rules: string } | undefined;
 
   /** For ever. A kernel that refuses it will say so to the container. */
   prepare(limits: DeviceLimits): void {
     if (!this.#programs.has(limits.rules)) this.#programs.set(limits.rules, load(limits));
+  }
+
+  /** Puts one that is prepared on a cgroup that a container will get. */
+  limitAhead(directory: string, limits: DeviceLimits): void {
+    const program = this.prepared(limits);
+    if (program === undefined) return;
+    const fd = openDirectory(directory);
+    try {
+      setCgroupProgram(fd, program, BPF_CGROUP_DEVICE);
+      this.#ahead = { directory, rules: limits.rules };
+    } finally {
+      closeQuietly(fd);
+    }
+  }
+
+  /** Whether that has been done for these rules. Asked once for each cgroup: what is done next is the asker's. */
+  takeAhead(directory: string, { rules }: DeviceLimits): boolean {
+    const ahead = this.#ahead;
+    if (ahead?.directory !== directory) return false;
+    this.#ahead = undefined;
+    return ahead.rules === rules;
   }
 
   /** Of exactly these rules. */
@@ -42,6 +66,7 @@ function load({ program }: DeviceLimits): number {
  * @throws KumiteError `cgroup/failed`; under the process driver, on a host that keeps this to itself, it is only told
  */
 export function limitDevices(host: DeviceHost, id: string, cgroup: ContainerCgroup, limits: DeviceLimits): void {
+  if (host.deviceFilters.takeAhead(cgroup.directory, limits)) return;
   try {
     const prepared = host.deviceFilters.prepared(limits);
     const fd = prepared ?? load(limits);

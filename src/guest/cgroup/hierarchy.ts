@@ -6,7 +6,8 @@ import { mkdirIfMissing, rmdir } from "../../sys/linux/directory.ts";
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
 import { dirName } from "../../util/path.ts";
-import { agentCgroup } from "../spec/cgroup-path.ts";
+import { agentCgroup, readyCgroup } from "../spec/cgroup-path.ts";
+import { ReadyPlace } from "./ready-place.ts";
 
 /** Where the agent mounts the hierarchy, in a machine and in the namespaces of the process driver alike. */
 export const cgroupRoot = "/sys/fs/cgroup";
@@ -16,9 +17,12 @@ const always: readonly string[] = ["cpu", "memory", "pids"];
 
 const directoryMode = 0o755;
 
+const readyDirectory = `${cgroupRoot}${readyCgroup}`;
+
 export class Hierarchy {
   /** By directory: what it distributes. Only the agent changes that, so the kernel is not asked again. */
   readonly #distributed = new Map<string, Set<string>>();
+  readonly ready = new ReadyPlace();
 
   /** Moves the agent into its leaf; returns those of the usual controllers that containers cannot have. */
   prepare(): readonly string[] {
@@ -26,6 +30,19 @@ export class Hierarchy {
     writeKernelFile(`${cgroupRoot}${agentCgroup}/cgroup.procs`, "0");
     this.#distribute(cgroupRoot, always);
     return always.filter((name) => this.#distributed.get(cgroupRoot)?.has(name) !== true);
+  }
+
+  /** Makes the cgroup that the first container gets, with nobody in it and without limits. Returns its directory. */
+  makeReady(): string {
+    this.makeCgroup(readyCgroup, []);
+    this.ready.offer();
+    return readyDirectory;
+  }
+
+  /** A container's cgroup is removed. */
+  removed(directory: string): void {
+    this.#distributed.delete(directory);
+    if (directory === readyDirectory) this.ready.forget();
   }
 
   /**
@@ -54,7 +71,7 @@ export class Hierarchy {
         if (!isSystemError(error)) throw error;
         if (error.errno !== "ENOENT") return;
       }
-      this.#distributed.delete(at);
+      this.removed(at);
     }
   }
 

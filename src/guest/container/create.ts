@@ -190,7 +190,7 @@ function startFirstProcess(
       by: way(joined),
     });
     undo.add("processes", (limit) => endProcesses(cgroup, born, limit));
-    if (host.ownsKernel) mounts.hold(born.process.pid);
+    if (host.ownsKernel && host.storages.areServed) mounts.hold(born.process.pid);
     return born;
   } finally {
     closeNamespaces(namespaces);

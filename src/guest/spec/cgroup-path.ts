@@ -5,6 +5,9 @@ import { wrong } from "./wrong.ts";
 /** The agent's own cgroup, a leaf: a cgroup with controllers for its children can have no processes itself. */
 export const agentCgroup = "/agent";
 
+/** One that is there before its container, which gets it whatever the path is that it asks for. */
+export const readyCgroup = "/ready";
+
 /**
  * `linux.cgroupsPath`: absolute is from the root of the hierarchy, relative is below `/kumite`, missing is
  * `/kumite/<id>`; systemd's `slice:prefix:name` becomes `/<slice>/<prefix>-<name>.scope`.
@@ -16,7 +19,9 @@ export function readCgroupPath(cgroupsPath: string | undefined, containerId: str
   if (path.split("/").includes("..")) throw wrong(key, `must not contain "..": ${JSON.stringify(cgroupsPath)}`);
   const normal = normalizePath(path);
   if (normal === "/") throw wrong(key, "must not be the root of the hierarchy");
-  if (normal === agentCgroup || normal.startsWith(`${agentCgroup}/`)) throw wrong(key, "is the agent's own cgroup");
+  for (const own of [agentCgroup, readyCgroup]) {
+    if (normal === own || normal.startsWith(`${own}/`)) throw wrong(key, `is the agent's own cgroup: ${own}`);
+  }
   return normal;
 }
 

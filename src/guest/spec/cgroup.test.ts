@@ -32,8 +32,8 @@ describe("a container's place in the hierarchy", () => {
     assert.equal(readCgroupPath("::web", "web"), "/system.slice/web.scope");
   });
 
-  it("is never the root, the agent's own cgroup or outside", () => {
-    for (const path of ["/", "//", "/agent", "/agent/x", "/a/../b", "../x", "a/.."]) {
+  it("is never the root, a cgroup of the agent's own or outside", () => {
+    for (const path of ["/", "//", "/agent", "/agent/x", "/ready", "/ready/x", "/a/../b", "../x", "a/.."]) {
       assert.throws(() => readCgroupPath(path, "web"), invalid(/^linux\.cgroupsPath /), path);
     }
   });

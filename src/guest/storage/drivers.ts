@@ -47,8 +47,11 @@ export interface DetachedStorage {
 
 type Driver = (request: StorageRequest, options: MountOptions, context: StorageContext) => DetachedStorage;
 
+/** The one whose files a daemon of the host opens. */
+export const daemonDriver = "virtio-fs";
+
 const drivers: ReadonlyMap<string, Driver> = new Map<string, Driver>([
-  ["virtio-fs", mountVirtioFs],
+  [daemonDriver, mountVirtioFs],
   ["9p", mount9p],
   ["blk", mountDisk],
   // The same, found by the kernel's name for it.
@@ -149,10 +152,12 @@ function mountOverlay(
   };
 }
 
+/** Looking is cheaper than changing what is right already, as it mostly is. */
 function takeAfter(directory: string, model: string): void {
   const { uid, gid, mode } = stat(model);
-  chown(directory, uid, gid);
-  chmod(directory, mode & 0o7777);
+  const made = stat(directory);
+  if (made.uid !== uid || made.gid !== gid) chown(directory, uid, gid);
+  if (made.mode !== mode) chmod(directory, mode & 0o7777);
 }
 
 /** With everything mounted below the source, unless the options say `bind`. */

@@ -8,6 +8,14 @@ import type { ContainerPlan } from "../spec/plan.ts";
 import type { DeviceRequest } from "./disk-devices.ts";
 import { diskDrivers, type StorageRequest } from "./drivers.ts";
 
+let disks: typeof import("./disks.ts") | undefined;
+
+/** What finds disks: read with the first one, and kept, since asking for what is read already costs as much as a mount. */
+export async function diskFinder(): Promise<typeof import("./disks.ts")> {
+  disks ??= await import("./disks.ts");
+  return disks;
+}
+
 /**
  * The same storages with the names of this kernel.
  * @throws KumiteError `usage/invalid`, `agent/denied`; `storage/failed` for a disk that does not come
@@ -19,7 +27,7 @@ export async function readyStorages(
 ): Promise<readonly StorageRequest[]> {
   if (!storages.some(({ driver }) => diskDrivers.has(driver))) return storages;
   refuseWithoutKernel(agent, "use disks");
-  const { awaitDisk } = await import("./disks.ts");
+  const { awaitDisk } = await diskFinder();
   const ready: StorageRequest[] = [];
   for (const storage of storages) {
     const isDisk = diskDrivers.has(storage.driver);

@@ -2,13 +2,13 @@
  * What is mounted for the sandbox and its containers, by mount point. Several may ask for the same one: it is mounted
  * once, and unmounted when the last has given it back.
  */
-import { mkdir, rmdir, unlink } from "../../sys/linux/directory.ts";
+import { mkdirIfMissing, mkdirIfPossible, rmdir, unlink } from "../../sys/linux/directory.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";
 import { attachMount, MNT_DETACH, UMOUNT_NOFOLLOW, umount2 } from "../../sys/linux/mount.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from "../../sys/linux/open-flags.ts";
 import { isKumiteError, isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
 import { dirName, normalizePath } from "../../util/path.ts";
-import { makeStorage, type StorageContext, type StorageRequest } from "./drivers.ts";
+import { daemonDriver, makeStorage, type StorageContext, type StorageRequest } from "./drivers.ts";
 
 /** Held mount points, to be given back together. */
 export interface StorageHold {
@@ -19,6 +19,8 @@ export interface StorageHold {
 interface Mounted {
   holders: number;
   readonly isMount: boolean;
+  /** By a daemon of the host. */
+  readonly isServed: boolean;
   /** What was made for the mount point itself, and goes with it. */
   readonly made: "directory" | "file" | "nothing";
   readonly undo: (() => void) | undefined;
@@ -59,6 +61,11 @@ export class Storages {
   /** Everything that is mounted. */
   get points(): readonly string[] {
     return [...this.#mounted].filter(([, { isMount }]) => isMount).map(([point]) => point);
+  }
+
+  /** Something of it is served by a daemon of the host. */
+  get areServed(): boolean {
+    return [...this.#mounted.values()].some(({ isServed }) => isServed);
   }
 
   #acquire(point: string, request: StorageRequest): void {
@@ -103,12 +110,12 @@ function checkedMountPoint(mountPoint: string): string {
 
 function mountOnto(point: string, request: StorageRequest, context: StorageContext): Omit<Mounted, "holders"> {
   const { mount, directory, undo } = makeStorage(request, context);
-  if (mount === undefined) return { isMount: false, made: "nothing", undo };
+  if (mount === undefined) return { isMount: false, isServed: false, made: "nothing", undo };
   try {
     const made = directory ? makeDirectories(point) : makeFile(point);
     try {
       attachMount(mount, point);
-      return { isMount: true, made, undo };
+      return { isMount: true, isServed: request.driver === daemonDriver, made, undo };
     } catch (error) {
       removeMade(point, made);
       throw error;
@@ -127,16 +134,12 @@ function removeMade(point: string, made: Mounted["made"]): void {
 }
 
 function makeDirectories(path: string): Mounted["made"] {
-  try {
-    mkdir(path, 0o755);
-    return "directory";
-  } catch (error) {
-    if (isSystemError(error, "EEXIST")) return "nothing";
-    if (!isSystemError(error, "ENOENT") || path === "/") throw error;
+  let isNew = path === "/" ? false : mkdirIfPossible(path, 0o755);
+  if (isNew === undefined) {
+    makeDirectories(dirName(path));
+    isNew = mkdirIfMissing(path, 0o755);
   }
-  makeDirectories(dirName(path));
-  mkdir(path, 0o755);
-  return "directory";
+  return isNew ? "directory" : "nothing";
 }
 
 function makeFile(path: string): Mounted["made"] {

@@ -1,6 +1,6 @@
 /** Directories and names in them. */
 import * as native from "kumite:native";
-import { check, EEXIST, failure, type Path } from "./check.ts";
+import { check, EEXIST, ENOENT, failure, type Path } from "./check.ts";
 import { closeQuietly, openat } from "./file.ts";
 import { AT_FDCWD, AT_REMOVEDIR, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY } from "./open-flags.ts";
 
@@ -63,6 +63,13 @@ export function readdir(path: Path): DirectoryEntry[] {
 
 export function mkdir(path: Path, mode: number, directory = AT_FDCWD): void {
   check(native.mkdirat(directory, path, mode), "mkdir", path);
+}
+
+/** Like `mkdirIfMissing`, and `undefined` when the directory that it would be in is not there: no error either. */
+export function mkdirIfPossible(path: Path, mode: number): boolean | undefined {
+  const result = native.mkdirat(AT_FDCWD, path, mode);
+  if (result < 0 && result !== EEXIST && result !== ENOENT) throw failure(result, "mkdir", path);
+  return result === ENOENT ? undefined : result >= 0;
 }
 
 /** False when something has that name already; an error for it would cost more than the call. */

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ReadyPlace } from "./ready-place.ts";
+
+function offered(): ReadyPlace {
+  const ready = new ReadyPlace();
+  ready.offer();
+  return ready;
+}
+
+describe("the cgroup that is ready before its container", () => {
+  it("is the first one's, whatever it asks for, and nobody else's", () => {
+    const ready = offered();
+    assert.deepEqual(ready.placeFor("/kumite/one"), { path: "/ready", taken: true });
+    assert.deepEqual(ready.placeFor("/kumite/two"), { path: "/kumite/two", taken: false });
+    assert.deepEqual(ready.placeFor("/kumite/one.more"), { path: "/kumite/one.more", taken: false });
+  });
+
+  it("is found again by its container's path, and what lies below that lies below it", () => {
+    const ready = offered();
+    ready.placeFor("/pod/one");
+    assert.deepEqual(ready.placeFor("/pod/one"), { path: "/ready", taken: false });
+    assert.deepEqual(ready.placeFor("/pod/one/a/b"), { path: "/ready/a/b", taken: false });
+  });
+
+  it("is known to lie below the paths above its container's", () => {
+    const ready = offered();
+    assert.equal(ready.isBelow("/pod"), false);
+    ready.placeFor("/pod/one");
+    assert.deepEqual(
+      ["/pod", "/pod/one", "/po", "/pod/one/a"].map((path) => ready.isBelow(path)),
+      [true, false, false, false],
+    );
+  });
+
+  it("is gone with its container, and not there where nobody made it", () => {
+    const ready = offered();
+    ready.placeFor("/pod/one");
+    ready.forget();
+    for (const { isBelow, placeFor } of [ready, new ReadyPlace()].map((place) => ({
+      isBelow: place.isBelow("/pod"),
+      placeFor: place.placeFor("/pod/one"),
+    }))) {
+      assert.deepEqual([isBelow, placeFor], [false, { path: "/pod/one", taken: false }]);
+    }
+  });
+});
