@@ -57,7 +57,7 @@ const arrows = {
     "config/",
     "persist/",
     "cgroups/hierarchies",
-    "storage/(copy-file|guest-paths|host-tool|rootfs/(image-cache|upper-disk))",
+    "storage/(copy-file|disk-names|guest-paths|host-tool|rootfs/(image-cache|upper-disk))",
     "shim-client/(install|shim-command|boot-message)",
     "protocol/gen/",
     hypervisorTypes,

@@ -4,6 +4,7 @@
  */
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { Disk, MemoryBacking, SharedDirectory } from "../hypervisor/spec.ts";
+import { type DiskRole, templateDisks } from "../storage/disk-names.ts";
 import { sharedTag } from "../storage/guest-paths.ts";
 import type { VmRequest } from "../vm/vm-spec.ts";
 import { type MachineShape, memoryPath, statePath, type Template } from "./template-store.ts";
@@ -28,7 +29,7 @@ export function cloneShare(path: string): SharedDirectory {
 
 /** Behind the lower one is nothing yet; on the upper one is a file system without files. */
 export function placeholders({ lower, upper }: { readonly lower: string; readonly upper: string }): Disk[] {
-  const disk = (id: string, path: string, readOnly: boolean): Disk => {
+  const disk = (id: DiskRole, path: string, readOnly: boolean): Disk => {
     // Files in memory have no way past the page cache, whatever the configuration says.
     return { id, serial: id, path, readOnly, bus: "virtio-blk", cache: { direct: false, noFlush: true } };
   };
@@ -62,8 +63,10 @@ export function cloneRequest(
   template: Pick<Template, "keeper" | "memory" | "state"> & Partial<Template>,
   memory: MemoryBacking = { kind: "file", path: memoryPath(template), shared: false },
 ): VmRequest {
+  // Whoever asks the guest's kernel which disk is which hears what it was told in the template.
+  const disks = setting.disks.map((disk, index) => ({ ...disk, serial: templateDisks[index] ?? disk.id }));
   return {
-    ...common(config, shape, setting),
+    ...common(config, shape, { ...setting, disks }),
     agentVersion: template.agentVersion,
     memoryBacking: memory,
     restoreFrom: statePath(template),

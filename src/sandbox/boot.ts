@@ -194,6 +194,7 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
   const cloned = await tryClone(sandbox, needs, setting, { context, ...(saving && { ownMemory: copied }) });
   if (cloned.kind === "cloned") {
     timeline.mark("agent");
+    sandbox.hasTemplateDisks = true;
     return { vm: cloned.vm, directory: sharing ? cloneShare(view) : undefined };
   }
   // A kernel that boots looks at its disks; one that goes on has done so.

@@ -3,7 +3,7 @@ import { type Bundle, bundleOf } from "../oci/bundle.ts";
 import type { Journal } from "../persist/journal.ts";
 import { readRecord } from "../persist/record.ts";
 import { makeDisks, planStorage, type StoragePlan } from "../storage/container-storage.ts";
-import { onDisksOf } from "../storage/disk-names.ts";
+import { onTemplateDisks } from "../storage/disk-names.ts";
 import type { MadeDisks, RootfsWorkshop } from "../storage/rootfs/make-rootfs.ts";
 import { shareContainer } from "../storage/share-container.ts";
 import { sharedMemoryOf, withSharedMemory } from "../storage/shared-memory.ts";
@@ -191,7 +191,7 @@ async function createInGuest(
   signal: AbortSignal,
 ): Promise<void> {
   const { vm } = sandbox.running();
-  const [isOwn, { layersNamedAfter }] = [sandbox.isOwn({ id }), sandbox];
+  const isOnTemplate = sandbox.hasTemplateDisks && sandbox.isOwn({ id });
   const ports = takePorts(sandbox, process.terminal);
   process.ports = ports;
   const size = process.consoleSize;
@@ -203,7 +203,7 @@ async function createInGuest(
       execId: id,
       sandboxPidns: sharesPids,
       ...vm.agent.specFields(document),
-      storages: isOwn && layersNamedAfter !== undefined ? onDisksOf(storages, id, layersNamedAfter) : [...storages],
+      storages: isOnTemplate ? onTemplateDisks(storages, id) : [...storages],
       devices: [...devices],
       ...ports.fields,
     },

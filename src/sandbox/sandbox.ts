@@ -91,8 +91,8 @@ export class Sandbox {
   sharedMemory: SharedMemory | undefined;
   /** Set by `make-container.ts`: where the guest has the root of the container that it was made with. */
   guestRoot: string | undefined;
-  /** Set by `boot.ts`: what the disks of its layers are called after, where not after the container. */
-  layersNamedAfter: string | undefined;
+  /** Set by `boot.ts` and `use-warm.ts`: the disks of its layers are called as those of a template, not after the container. */
+  hasTemplateDisks = false;
   /** Set by `boot.ts`: keeps what the guest prints. */
   console: RingFile | undefined;
   /** Set by who finds out that the machine failed. */

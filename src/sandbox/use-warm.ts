@@ -58,7 +58,7 @@ async function insertImage(
   if (layers === undefined || plug === undefined) throw new KumiteError("internal", `machine ${vm.id} has no layers`);
   const { cache: _ofTheHole, ...lower } = layers.lower;
   await plug.exchangeDisk(withDiskDefaults(hypervisorConfigOf(sandbox.host.config), { ...lower, path }), signal);
-  sandbox.layersNamedAfter = layers.namedAfter;
+  sandbox.hasTemplateDisks = true;
 }
 
 function whyNot(warm: WarmMachine, sandbox: Sandbox, { cloning, rare, diskKinds }: BootRequest): string | undefined {

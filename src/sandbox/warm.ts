@@ -49,8 +49,6 @@ export interface WarmMachine {
 
 /** The disks of a root file system that is not known yet. */
 export interface WarmLayers {
-  /** In the place of a container's id. */
-  readonly namedAfter: string;
   /** Behind it is a hole, as large as any image. */
   readonly lower: Disk;
   /** Empty, as the kernel in the template's memory knows it. */
@@ -206,11 +204,11 @@ async function makeLayers(
   await os.files.resize(hole, layerDiskBytes);
   const upper = await newUpperFile(os, workshopOf(config, journal));
   await copySparse(os, emptyUpper, upper, signal);
+  // In the place of a container's id.
   const namedAfter = setting.id;
   const lowerImage = { path: hole, readOnly: true, cache: { direct: false, noFlush: false } };
   const upperImage = { path: upper, readOnly: false, cache: { direct: false, noFlush: true } };
   return {
-    namedAfter,
     lower: diskOf(namedAfter, "lower", lowerImage, layerBus),
     upper: diskOf(namedAfter, "upper", upperImage, layerBus),
   };

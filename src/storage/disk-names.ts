@@ -15,14 +15,15 @@ export function guestDiskSource(containerId: string, role: DiskRole): string {
   return `serial:${diskSerial(containerId, role)}`;
 }
 
-/** The same storages, on disks that are called as if they were of the container `to`. */
-export function onDisksOf<S extends { readonly source: string }>(
+/** Disks that a template has, in its order: what its kernel has seen of them, the serial numbers above all, is true of its clones. */
+export const templateDisks = ["lower", "upper"] as const satisfies readonly DiskRole[];
+
+/** The same storages, where the container's layers are on the disks of a template. */
+export function onTemplateDisks<S extends { readonly source: string }>(
   storages: readonly S[],
-  from: string,
-  to: string,
+  containerId: string,
 ): S[] {
-  const roles: readonly DiskRole[] = ["lower", "upper"];
-  const sources = new Map(roles.map((role) => [guestDiskSource(from, role), guestDiskSource(to, role)]));
+  const sources = new Map(templateDisks.map((role) => [guestDiskSource(containerId, role), `serial:${role}`]));
   return storages.map((storage) => ({ ...storage, source: sources.get(storage.source) ?? storage.source }));
 }
 

@@ -55,8 +55,9 @@ async function readUsualParts(): Promise<void> {
  * stays: it is in no directory. What it wrote is on the disk before anybody copies that.
  */
 async function openDisk({ modules }: Agent, disk: string): Promise<void> {
-  const { awaitDisk } = await diskFinder();
+  const { awaitDisk, rememberDisks } = await diskFinder();
   const { node } = await awaitDisk(disk, "blk", modules, new AbortController().signal);
+  rememberDisks();
   mountFileSystem("ext4", node, [{ key: "noinit_itable", value: undefined }], 0);
   sync();
 }

@@ -57,12 +57,23 @@ export async function awaitDisk(
   }
 }
 
+/** Those that were there before the machine was saved, by serial number: its clones have the same. */
+const known = new Map<string, Disk>();
+
+/** Asking a disk for its number takes the kernel as much as mounting a file system. */
+export function rememberDisks(): void {
+  for (const block of listed("/sys/block")) {
+    const [serial, disk] = [serialOf(`/sys/block/${block}`), diskAt(`/dev/${block}`)];
+    if (serial !== undefined && serial !== "" && disk !== undefined) known.set(serial, disk);
+  }
+}
+
 function findDisk(name: DiskName): Disk | undefined {
   switch (name.by) {
     case "node":
       return diskAt(name.node);
     case "serial":
-      return diskAt(withSerial(name.serial));
+      return known.get(name.serial) ?? diskAt(withSerial(name.serial));
     case "scsi":
       return diskAt(onScsi(name.target, name.unit));
     case "pci":
