@@ -7,8 +7,8 @@ import { runTool } from "../host-tool.ts";
 import { layerDiskBytes } from "./image-cache.ts";
 
 /**
- * `64bit` and lazily written inode tables let the file begin with less than a megabyte, whatever its size. No sums over all
- * that describes files: nothing on it is ever read back by another machine, and an emulated guest computes them for long.
+ * `64bit` and lazily written inode tables let the file begin with less than a megabyte, whatever its size. No checksums of
+ * what describes files: it goes with its machine and the copies of that, and an emulated guest computes them for long.
  */
 const features = "^has_journal,^resize_inode,^metadata_csum,uninit_bg";
 const extended = "lazy_itable_init=1,nodiscard,root_owner=0:0";
