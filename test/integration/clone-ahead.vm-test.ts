@@ -88,7 +88,7 @@ describe("a clone", onlyKumite, () => {
   }
 
   const logOf = (id: string) => readFileSync(path.join(place.root, id, "shim.log"), "utf8");
-  const wayOf = (id: string) => logOf(id).match(/the machine (is a clone of|boots).*$/gm) ?? [];
+  const wayOf = (id: string) => logOf(id).match(/the VM (is a clone of|boots).*$/gm) ?? [];
 
   /** A container that is run, and removed; `meanwhile` comes when the journal is about to say what `when` looks for. */
   async function runWith(when: RegExp, meanwhile: () => Promise<void>, then: (id: string) => void | Promise<void>) {
@@ -117,7 +117,7 @@ describe("a clone", onlyKumite, () => {
   function expectBoot(id: string): void {
     assert.equal(sandboxProcesses(id).get("qemu")?.length, 1);
     assert.equal(wayOf(id).length, 1);
-    assert.match(wayOf(id).join(""), /the machine boots: there is no template yet/);
+    assert.match(wayOf(id).join(""), /the VM boots: there is no template yet/);
   }
 
   const qemuPlanned = /"key":"qemu"/;
@@ -132,7 +132,7 @@ describe("a clone", onlyKumite, () => {
         // The relay is started as soon as there is a process to become the shim.
         assert.ok(await isBornBefore(id, "qemu", "relay"), "the relay was there before");
         assert.equal(parentOf(await processOf(id, "qemu")), await processOf(id, "shim"));
-        assert.match(wayOf(id).join("\n"), /^the machine is a clone of template [^\n]*$/);
+        assert.match(wayOf(id).join("\n"), /^the VM is a clone of template [^\n]*$/);
         assert.doesNotMatch(logOf(id), /level=(warn|error)/);
         await remove(id);
       });
@@ -168,7 +168,7 @@ describe("a clone", onlyKumite, () => {
       },
       async (id) => {
         assert.equal(sandboxProcesses(id).get("qemu")?.length, 1);
-        assert.match(wayOf(id).join("\n"), /^the machine is a clone of template [^\n]*$/);
+        assert.match(wayOf(id).join("\n"), /^the VM is a clone of template [^\n]*$/);
         // Its layer is a copy of the new one's.
         const { stdout } = await succeed(kumite("exec", id, "/bin/sh", "-c", "echo hello > /new && cat /new"));
         assert.equal(stdout, "hello\n");
