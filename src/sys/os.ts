@@ -130,10 +130,8 @@ export type Descriptor =
   | { readonly kind: "listen"; readonly path: string; readonly mode: number }
   /** A file opened for appending. */
   | { readonly kind: "append"; readonly path: string; readonly mode: number }
-  /** A file opened for reading. */
-  | { readonly kind: "read"; readonly path: string }
-  /** A file opened for reading and writing. */
-  | { readonly kind: "readWrite"; readonly path: string }
+  /** A file opened for reading, or for reading and writing; `direct` past the page cache (O_DIRECT), default false. */
+  | { readonly kind: "read" | "readWrite"; readonly path: string; readonly direct?: boolean }
   /** A connection to a unix socket that somebody listens on already. */
   | { readonly kind: "connect"; readonly path: string }
   /** The tap interface named `path` in this network namespace; created if missing, until it is closed. */

@@ -42,6 +42,7 @@ export function linesOf(qemu: Readonly<Record<string, unknown>>, circumstances: 
     maxVcpus: spec.maxVcpus ?? spec.vcpus,
     iommu: spec.iommu === true,
     scsi: hasScsi(spec),
+    filesByDaemon: spec.sharedDirectories.length > 0,
     image,
   });
   const boot = {

@@ -14,7 +14,18 @@ let directory: string | undefined;
 
 /** Path of the compiled helper. */
 export function nativeHelper(
-  name: "terminal" | "reaper" | "uncover" | "gate" | "inject" | "files" | "late" | "keyring" | "refuse" | "swapper",
+  name:
+    | "terminal"
+    | "reaper"
+    | "uncover"
+    | "gate"
+    | "inject"
+    | "files"
+    | "late"
+    | "keyring"
+    | "refuse"
+    | "swapper"
+    | "pages",
 ): Promise<string> {
   const known = built.get(name);
   if (known !== undefined) return known;

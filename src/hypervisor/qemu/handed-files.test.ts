@@ -17,7 +17,7 @@ const machine: QemuMachine = {
   files: [{ fd: 9, descriptor: { kind: "connect", path: "/vm/fs0.sock" } }],
   images: [
     { id: "a", path: "/a", isDevice: false, readOnly: true, cache, aio: "threads" },
-    { id: "b", path: "/dev/b", isDevice: true, readOnly: false, cache, aio: "threads" },
+    { id: "b", path: "/dev/b", isDevice: true, readOnly: false, cache: { ...cache, direct: true }, aio: "threads" },
   ],
   devices: [
     { kind: "nvdimm", id: "n", path: "/n", sizeBytes: 4096, readOnly: true },
@@ -34,7 +34,7 @@ describe("files that QEMU is given open", () => {
       { fd: 11, descriptor: { kind: "read", path: "/i" } },
       { fd: 12, descriptor: { kind: "read", path: "/own.rom" } },
       { fd: 13, descriptor: { kind: "read", path: "/a" }, set: 13 },
-      { fd: 14, descriptor: { kind: "readWrite", path: "/dev/b" }, set: 14 },
+      { fd: 14, descriptor: { kind: "readWrite", path: "/dev/b", direct: true }, set: 14 },
       { fd: 15, descriptor: { kind: "read", path: "/n" } },
       { fd: 16, descriptor: { kind: "read", path: "/dev/hwrng" }, set: 16 },
     ]);

@@ -28,10 +28,15 @@ class Files {
     this.#nextFd = firstFd;
   }
 
-  /** The name of a file that QEMU opens through a set. */
-  inSet(path: string, writable: boolean): string {
+  /** The name of a file that QEMU opens through a set: since version 9.1 only when it was opened as QEMU would open it. */
+  inSet(path: string, how: { readonly writable?: boolean; readonly direct?: boolean } = {}): string {
+    const { writable = false, direct = false } = how;
     const fd = this.#nextFd++;
-    this.handed.push({ fd, descriptor: { kind: writable ? "readWrite" : "read", path }, set: fd });
+    this.handed.push({
+      fd,
+      descriptor: { kind: writable ? "readWrite" : "read", path, ...(direct && { direct }) },
+      set: fd,
+    });
     return `/dev/fdset/${fd}`;
   }
 
@@ -56,12 +61,12 @@ function firmwareWith(files: Files, firmware: Firmware): Firmware {
     case "rom":
       return firmware.path.includes("/") ? { kind: "rom", path: files.byPath(firmware.path) } : firmware;
     case "flash":
-      return { kind: "flash", paths: firmware.paths.map((path) => files.inSet(path, false)) };
+      return { kind: "flash", paths: firmware.paths.map((path) => files.inSet(path)) };
   }
 }
 
 function imageWith(files: Files, image: DiskImage): DiskImage {
-  return { ...image, path: files.inSet(image.path, !image.readOnly) };
+  return { ...image, path: files.inSet(image.path, { writable: !image.readOnly, direct: image.cache.direct }) };
 }
 
 function deviceWith(files: Files, device: Device): Device {
@@ -69,7 +74,7 @@ function deviceWith(files: Files, device: Device): Device {
     case "nvdimm":
       return { ...device, path: files.byPath(device.path) };
     case "random":
-      return { ...device, source: files.inSet(device.source, false) };
+      return { ...device, source: files.inSet(device.source) };
     default:
       return device;
   }

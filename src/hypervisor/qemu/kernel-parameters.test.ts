@@ -10,6 +10,7 @@ const emulated: KernelParameterOptions = {
   maxVcpus: 8,
   iommu: false,
   scsi: false,
+  filesByDaemon: false,
   image: undefined,
 };
 const virtual: KernelParameterOptions = { ...emulated, accelerator: "kvm", tscKhz: undefined };
@@ -102,6 +103,10 @@ describe("the kernel's parameters", () => {
   it("leave a board without a second timer its first one, and always tell it the clock's frequency", () => {
     const parameters = kernelParameters({ ...emulated, machineType: "microvm" });
     assert.ok(!parameters.includes("nolapic_timer") && parameters.includes("tsc_early_khz=2600000"));
+  });
+
+  it("have pages cleared when they are taken where a daemon fills them, which an emulator does not see", () => {
+    assert.ok(kernelParameters({ ...emulated, filesByDaemon: true }).includes("init_on_alloc=1"));
   });
 
   it("have the short cuts that an emulator justifies nowhere else", () => {

@@ -16,6 +16,8 @@ export interface KernelParameterOptions {
   readonly iommu: boolean;
   /** There is a SCSI bus. */
   readonly scsi: boolean;
+  /** Another process than QEMU writes what is read from files into the guest's memory. */
+  readonly filesByDaemon: boolean;
   /** `undefined` for a guest whose root file system is an initrd. */
   readonly image: GuestImage | undefined;
 }
@@ -48,7 +50,7 @@ export function kernelParameters(options: KernelParameterOptions): string[] {
 const virtualOnly = ["tsc=reliable", "no_timer_check", "rcupdate.rcu_expedited=1", "noreplace-smp"];
 
 /** A real CPU calibrates and patches itself in no time; an emulated one takes a quarter of a second for it. */
-function emulatedOnly({ tscKhz, machineType }: KernelParameterOptions): string[] {
+function emulatedOnly({ tscKhz, machineType, filesByDaemon }: KernelParameterOptions): string[] {
   return [
     // On a board without any other clock to compare with, a calibration that fails would never end.
     ...(tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`]),
@@ -64,7 +66,9 @@ function emulatedOnly({ tscKhz, machineType }: KernelParameterOptions): string[]
     // of what is left of the boot. It hardens a guest that an emulator, which QEMU calls no security boundary, runs.
     "rodata=off",
     // For the same reason: each piece of memory that the kernel takes would be cleared, four KiB for every path of a call.
-    "init_on_alloc=0",
+    // But QEMU does not see what another process writes, and goes on with what it has translated of a page that has become one
+    // of another program. Of a page that was cleared when the kernel took it, nothing is left that was translated.
+    `init_on_alloc=${filesByDaemon ? 1 : 0}`,
     // The security modules that decide something without a policy of their own, which nobody loads into a guest: the others
     // (AppArmor, TOMOYO, BPF's) are asked at each call, and look at names and labels before they allow it.
     "lsm=landlock,yama",

@@ -47,9 +47,8 @@ export async function planPrograms(
   const files = await requireFiles(os, options, spec);
   const machine = await machineFor(os, options, spec, context, files);
   const user = await requireUser(os, options, spec, files, machine, context);
-  const served = [...spec.sharedDirectories.entries()].filter(([, { by }]) => by !== "9p");
   const planned = await Promise.all(
-    served.map(([index, directory]) => planDaemon(os, options, spec, files.daemon, directory, index)),
+    servedByDaemon(spec).map(([index, directory]) => planDaemon(os, options, spec, files.daemon, directory, index)),
   );
   return {
     machine,
@@ -83,6 +82,7 @@ async function machineFor(
     maxVcpus: spec.maxVcpus ?? spec.vcpus,
     iommu: spec.iommu === true,
     scsi: hasScsi(spec),
+    filesByDaemon: servedByDaemon(spec).length > 0,
     image: spec.guest.image,
   });
   const parameters = [...own, ...spec.kernelParameters];
@@ -93,6 +93,10 @@ async function machineFor(
   const nested = await isNested(os);
   const machine = planMachine(spec, options, { accelerator, boot, memoryIsDirectory, nested, files: images });
   return withFilesHanded(machine, firstFileFd(spec));
+}
+
+function servedByDaemon({ sharedDirectories }: VmSpec): [index: number, directory: SharedDirectory][] {
+  return [...sharedDirectories.entries()].filter(([, { by }]) => by !== "9p");
 }
 
 /** @throws KumiteError `hypervisor/unsupported` where it must not be root and cannot be another */

@@ -100,6 +100,11 @@ function descriptor(value: unknown, where: string): LaunchDescriptor {
       };
     case "read":
     case "readWrite":
+      return {
+        kind,
+        path: absolutePath(rest.path, `${where}.path`),
+        direct: rest.direct !== undefined && boolean(rest.direct, `${where}.direct`),
+      };
     case "connect":
       return { kind, path: absolutePath(rest.path, `${where}.path`) };
     case "tap":

@@ -7,16 +7,18 @@ import type { OpenedDescriptor } from "../os.ts";
 import { failure } from "./check.ts";
 import { closeQuietly, open } from "./file.ts";
 import { openTap } from "./interface.ts";
-import { O_CLOEXEC, O_DIRECTORY, O_NOCTTY, O_PATH, O_RDONLY, O_RDWR } from "./open-flags.ts";
+import { O_CLOEXEC, O_DIRECT, O_DIRECTORY, O_NOCTTY, O_PATH, O_RDONLY, O_RDWR } from "./open-flags.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket, unixAddress, unixPathMax } from "./socket.ts";
 
 /** Close-on-exec, and blocking, as programs expect what they inherit. */
-export function openDescriptor({ kind, path }: OpenedDescriptor): number {
+export function openDescriptor(descriptor: OpenedDescriptor): number {
+  const { kind, path } = descriptor;
   switch (kind) {
     case "read":
-      return open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
-    case "readWrite":
-      return open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    case "readWrite": {
+      const access = kind === "read" ? O_RDONLY : O_RDWR;
+      return open(path, access | (descriptor.direct === true ? O_DIRECT : 0) | O_NOCTTY | O_CLOEXEC);
+    }
     case "connect":
       return withShortPath(path, (short) => connectNow(short));
     case "tap":

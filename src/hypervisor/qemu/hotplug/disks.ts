@@ -44,7 +44,12 @@ async function addImage(
   const status = await os.files.status(path);
   if (status === undefined) throw plugFailed(`disk ${id}: ${path} does not exist`, { data: { path } });
   // QEMU cannot open it itself.
-  const set = await handOver(os, context, { kind: readOnly ? "read" : "readWrite", path }, signal);
+  const set = await handOver(
+    os,
+    context,
+    { kind: readOnly ? "read" : "readWrite", path, direct: cache.direct },
+    signal,
+  );
   try {
     await monitor.execute(
       "blockdev-add",

@@ -19,7 +19,7 @@ async function exchange(os: Os, context: PlugContext, disk: Disk, signal: AbortS
   const [image, file] = [`image-${id}`, `file-${id}`];
   const cache = { direct: asked?.direct ?? false, "no-flush": asked?.noFlush ?? false };
   // QEMU cannot open it itself.
-  const set = await handOver(os, context, { kind: "read", path }, signal);
+  const set = await handOver(os, context, { kind: "read", path, direct: cache.direct }, signal);
   try {
     const filename = `/dev/fdset/${set}`;
     await monitor.execute(
