@@ -9,7 +9,7 @@ import { killedStatus, livingOwner } from "../sandbox/observe.ts";
 import type { ShimConnection } from "../shim-client/connect.ts";
 import type { ExitStatus } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
-import { isKumiteError, KumiteError, messageOf } from "../util/errors.ts";
+import { isKumiteError, isSystemError, KumiteError, messageOf } from "../util/errors.ts";
 import { memoryKillIn } from "../util/memory-kills.ts";
 import type { VerbContext } from "./context.ts";
 import { shellStatus } from "./exit-status.ts";
@@ -33,6 +33,18 @@ export async function tellLostMachine(
   if (why !== undefined) await context.tellFailure(lostMachine(id, why));
   // A relay ends with a status, whatever became of its process.
   else if (relay.kind === "signalled") await context.tellFailure(relayKilled(`a process in ${id}`, relay));
+}
+
+/** The error to report when a process could not be reached: that the VM has ended, and why, if it has. Never rejects. */
+export async function orLostMachine(
+  context: VerbContext,
+  id: string,
+  shim: ShimConnection,
+  error: unknown,
+): Promise<unknown> {
+  const mayFollow = isSystemError(error) || isKumiteError(error, "shim/unreachable", "system/failed");
+  const why = mayFollow ? await lossOf(context, id, shim).catch(() => undefined) : undefined;
+  return why === undefined ? error : lostMachine(id, why);
 }
 
 function lostMachine(id: string, why: string): KumiteError {

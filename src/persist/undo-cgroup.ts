@@ -76,7 +76,8 @@ async function stillMember(os: Os, directory: string, pid: number): Promise<Proc
   return { pid, startTicks: process.startTicks };
 }
 
-async function membersOf(os: Os, directory: string): Promise<number[]> {
+/** Pids; none where there is no such cgroup. */
+export async function membersOf(os: Os, directory: string): Promise<number[]> {
   try {
     const text = await os.files.readText(`${directory}/cgroup.procs`, maxListBytes);
     // 0 stands for a process outside our pid namespace, which we could not kill either.

@@ -1,6 +1,7 @@
 /** `kumite-relay`, on the small engine. Prints nothing: its descriptors are the workload's. */
 import { parseRelayArguments, type RelayOptions } from "../shim-client/relay-arguments.ts";
 import { engineOs } from "../sys/engine/engine-os.ts";
+import { atStart } from "../sys/engine/loop.ts";
 import { chdir } from "../sys/linux/directory.ts";
 import { baseName, dirName } from "../util/path.ts";
 import { enterContainerRoot } from "./container-root.ts";
@@ -23,4 +24,4 @@ function fromItsDirectory(options: RelayOptions): RelayOptions {
   return { ...options, socket: baseName(options.socket) };
 }
 
-void main();
+atStart(main);

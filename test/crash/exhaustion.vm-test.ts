@@ -1,13 +1,13 @@
 /** A host that has no more of something: each time one clear error, and nothing stays. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
 import { execute, type Finished, describe as show, succeed } from "../support/command.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
-import { memoryCgroup, memoryLimitFile } from "../support/memory-cgroup.ts";
+import { memoryCgroup, memoryHierarchy, memoryLimitFile, memoryUsageFile } from "../support/memory-cgroup.ts";
 import { testCgroup } from "../support/test-cgroup.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
@@ -141,7 +141,7 @@ describe("a host that has no more", onlyKumite, () => {
       if (finished.status !== 0) {
         explained(
           finished,
-          /no space left on device|resource temporarily unavailable|too many open files|EMFILE|EAGAIN|room for/i,
+          /no space left on device|resource temporarily unavailable|too many open files|EMFILE|EAGAIN|room for|the memory of its cgroup|killed|ended/i,
         );
         assert.notEqual(verb, "delete --force", show(finished));
       }
@@ -186,6 +186,20 @@ describe("a host that has no more", onlyKumite, () => {
       );
     });
 
+    it(`memory in its cgroup does ${call[0]} all the same or says why not, and can be cleaned up`, async () => {
+      await withoutMore(
+        call,
+        (...words) => place.argv(...words),
+        async (id) => {
+          const group = path.join(memoryHierarchy, id);
+          const usage = await readFile(path.join(group, memoryUsageFile), "utf8");
+          // What is in use now may be more already, and cannot be taken back.
+          await writeFile(path.join(group, memoryLimitFile), usage.trim()).catch(() => {});
+          return (argv) => argv;
+        },
+      );
+    });
+
     it(`descriptors for ${call[0]} does it all the same or says why not, and can be cleaned up`, async () => {
       const few = (limit: number) => (argv: readonly string[]) => [
         "sh",
@@ -199,6 +213,51 @@ describe("a host that has no more", onlyKumite, () => {
         (...words) => place.argv(...words),
         async () => few(16),
       );
+    });
+  }
+
+  /** From the first with which the engine comes to its first words; in each step it gets a little further. */
+  async function* addressSpaces(): AsyncGenerator<number> {
+    const stepKib = 64;
+    let kib = 2048;
+    while ((await execute(["sh", "-c", `ulimit -v ${kib}; exec "$@"`, "sh", runtimePath, "--version"])).status !== 0) {
+      kib += stepKib;
+    }
+    for (; ; kib += stepKib) yield kib;
+  }
+
+  /** What is true of a container for which it was done. */
+  const done: Record<string, (id: string, stdout: string) => Promise<void>> = {
+    start: async (id) => assert.equal((await place.state(id)).status, "running"),
+    exec: async (_id, stdout) => assert.equal(stdout, "it was done\n"),
+    kill: async (id) => void (await place.untilStatus(id, "stopped")),
+    "delete --force": async (id) => assert.notEqual((await place.runtime(["state", id])).status, 0),
+  };
+
+  for (const [verb, words] of later) {
+    it(`memory for ${verb} does nothing and says so, or does it, from the first page that it has to the last it needs`, async () => {
+      const id = place.newId();
+      const waiting = await place.bundle(shell("while :; do sleep 1000; done"));
+      const made = verb === "start" ? ["create"] : ["run", "--detach"];
+      const argv = place.argv(...made, "--bundle", waiting.directory, id);
+      const created = await execute(["sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh", ...argv]);
+      assert.equal(created.status, 0, show(created));
+      try {
+        const asked = verb === "exec" ? ["exec", id, "echo", "it was done"] : words(id);
+        let failures = 0;
+        for await (const kib of addressSpaces()) {
+          const finished = await execute(["sh", "-c", `ulimit -v ${kib}; exec "$@"`, "sh", ...place.argv(...asked)]);
+          if (finished.status === 0) {
+            await done[verb]?.(id, finished.stdout);
+            break;
+          }
+          failures += 1;
+          assert.match(finished.stderr, /kumite: .*(out of memory|cannot allocate)/i, show(finished));
+        }
+        assert.ok(failures > 0, "with the least that it starts with it does all");
+      } finally {
+        await place.remove(id);
+      }
     });
   }
 });

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type TestCgroup, testCgroup } from "./test-cgroup.ts";
 
-const memoryHierarchy: string =
+export const memoryHierarchy: string =
   ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].find((one) => existsSync(`${one}/cgroup.procs`)) ?? "";
 
 const isVersion1 = memoryHierarchy.endsWith("/memory");

@@ -12,7 +12,7 @@ import type { VerbContext } from "../context.ts";
 import { withWindowSize } from "../exec-process.ts";
 import { type ExecRequest, readExecRequest } from "../exec-request.ts";
 import { shellStatus } from "../exit-status.ts";
-import { tellLostMachine } from "../lost-machine.ts";
+import { orLostMachine, tellLostMachine } from "../lost-machine.ts";
 import { connectTo } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
 import { writePidFile } from "../pid-file.ts";
@@ -32,8 +32,12 @@ export async function exec(context: VerbContext, invocation: Invocation<"exec">)
   // The shim drops a process whose relay is gone.
   scope.add(`relay of ${execId}`, () => relay.kill(signalNumbers.SIGKILL));
   const engineRelay = watchRelay(os, relay, execId);
-  await register(context, { request, execId, shim, relay, windowSize: terminal.size });
-  await relayReady(relay, execId, interruption.signal);
+  try {
+    await register(context, { request, execId, shim, relay, windowSize: terminal.size });
+    await relayReady(relay, execId, interruption.signal);
+  } catch (error) {
+    throw await orLostMachine(context, id, shim, error);
+  }
   terminal.makeRaw();
   if (!request.foreground) engineRelay.leave(scope);
   const passOn = (signal: number): void => relay.kill(signal);

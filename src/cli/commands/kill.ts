@@ -2,6 +2,7 @@
 import { KumiteError } from "../../util/errors.ts";
 import { parseSignal } from "../../util/signals.ts";
 import type { VerbContext } from "../context.ts";
+import { orLostMachine } from "../lost-machine.ts";
 import { connectTo, lookAt, wrongState } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
 
@@ -21,6 +22,8 @@ export async function kill(context: VerbContext, { args, flags }: Invocation<"ki
   const shim = await connectTo(context, container);
   try {
     await shim.task.kill({ id, signal, all: flags.all });
+  } catch (error) {
+    throw await orLostMachine(context, id, shim, error);
   } finally {
     shim.close();
   }

@@ -4,6 +4,7 @@ import { isKumiteError } from "../../util/errors.ts";
 import { retry } from "../../util/retry.ts";
 import type { VerbContext } from "../context.ts";
 import { forEachId } from "../each-id.ts";
+import { orLostMachine } from "../lost-machine.ts";
 import { connectTo, lookAt, wrongState } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
 
@@ -20,6 +21,8 @@ async function startOne(context: VerbContext, id: string): Promise<void> {
   const shim = await connectTo(context, container);
   try {
     await shim.task.start({ id }, { signal: context.interruption.signal });
+  } catch (error) {
+    throw await orLostMachine(context, id, shim, error);
   } finally {
     shim.close();
   }

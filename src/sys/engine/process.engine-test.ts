@@ -53,6 +53,11 @@ describe("the engine as a process", () => {
     assert.deepEqual(await fixture("unsettled"), { printed: "", failed: "", status: exited(13) });
   });
 
+  it("ends with 70 when what it is for came to no end, as without memory for the next step", async () => {
+    const failed = "kumite: ended before its work was done: out of memory\n";
+    assert.deepEqual(await fixture("lost"), { printed: "", failed, status: exited(70) });
+  });
+
   it("tells of an exception that nobody handles, with its place, and ends with 70", async () => {
     for (const [mode, message] of [
       ["throws", "at the top"],

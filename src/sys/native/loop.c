@@ -31,6 +31,7 @@ static struct {
   JSValue on_uncaught;
   /* What the process is for: called once, when its modules are evaluated. */
   JSValue main;
+  bool main_called;
   struct rejection *rejection;
   size_t rejection_count, rejection_room;
 } loop = {.epoll = -1};
@@ -45,7 +46,8 @@ static void report(JSContext *ctx, JSValue error, const char *origin) {
   if (JS_IsException(result)) {
     JSValue second = JS_GetException(ctx);
     engine_print_error(ctx, error);
-    engine_print_error(ctx, second);
+    if (!JS_IsNull(second))
+      engine_print_error(ctx, second);
     JS_FreeValue(ctx, second);
   }
   JS_FreeValue(ctx, result);
@@ -151,11 +153,20 @@ static void call_main(JSContext *ctx) {
   if (JS_IsUndefined(main))
     return;
   loop.main = JS_UNDEFINED;
+  loop.main_called = true;
   JSValue result = JS_Call(ctx, main, JS_UNDEFINED, 0, NULL);
   if (JS_IsException(result))
     report(ctx, JS_GetException(ctx), "job");
   JS_FreeValue(ctx, result);
   JS_FreeValue(ctx, main);
+}
+
+/* Nothing can happen any more. A `main` ends its process by itself: without memory its next step may have been lost. */
+static int end_of(JSPromiseStateEnum state) {
+  if (!loop.main_called)
+    return state == JS_PROMISE_FULFILLED ? 0 : STATUS_UNSETTLED;
+  dprintf(STDERR_FILENO, "kumite: ended before its work was done: out of memory\n");
+  return STATUS_INTERNAL;
 }
 
 void loop_disown(void) {
@@ -184,7 +195,7 @@ int loop_run(JSContext *ctx, JSValue evaluation) {
     if (state == JS_PROMISE_REJECTED)
       return STATUS_INTERNAL;
     if (loop.active == 0)
-      return state == JS_PROMISE_FULFILLED ? 0 : STATUS_UNSETTLED;
+      return end_of(state);
     int count = epoll_wait(loop.epoll, events, COUNT_OF(events), -1);
     if (count < 0 && errno != EINTR) {
       dprintf(STDERR_FILENO, "kumite: internal error: epoll_wait: %s\n", strerror(errno));

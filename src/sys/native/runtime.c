@@ -124,6 +124,11 @@ static void print_value(JSContext *ctx, JSValueConst value) {
 }
 
 void engine_print_error(JSContext *ctx, JSValueConst error) {
+  /* Thrown where there is no memory for an error. */
+  if (JS_IsNull(error)) {
+    dprintf(STDERR_FILENO, "kumite: internal error: out of memory\n");
+    return;
+  }
   dprintf(STDERR_FILENO, "kumite: internal error: ");
   print_value(ctx, error);
   if (!JS_IsObject(error))

@@ -4,7 +4,7 @@ import { messageOf } from "../../../util/errors.ts";
 import { encodeUtf8 } from "../../../util/text.ts";
 import { output } from "../../contract/scratch.ts";
 import { engineOs } from "../engine-os.ts";
-import { onUncaught } from "../loop.ts";
+import { atStart, onUncaught } from "../loop.ts";
 import { startReaper, whenExited } from "../reaper.ts";
 
 const os = engineOs();
@@ -38,6 +38,9 @@ switch (os.self.argv[1]) {
     break;
   case "unsettled":
     await new Promise(() => {});
+    break;
+  case "lost":
+    atStart(() => new Promise(() => {}));
     break;
   case "throws":
     throw new Error("at the top");
