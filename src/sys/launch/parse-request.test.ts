@@ -15,6 +15,7 @@ const whole: LaunchRequest = {
     4: { kind: "append", path: "/run/log", mode: 0o640 },
     5: { kind: "readWrite", path: "/run/disk" },
     6: { kind: "connect", path: "/run/s" },
+    7: { kind: "read", path: "/run/disk", direct: true },
   },
   status: 9,
   cgroups: ["/sys/fs/cgroup/a"],

@@ -103,7 +103,7 @@ function descriptor(value: unknown, where: string): LaunchDescriptor {
       return {
         kind,
         path: absolutePath(rest.path, `${where}.path`),
-        direct: rest.direct !== undefined && boolean(rest.direct, `${where}.direct`),
+        ...(rest.direct !== undefined && { direct: boolean(rest.direct, `${where}.direct`) }),
       };
     case "connect":
       return { kind, path: absolutePath(rest.path, `${where}.path`) };
