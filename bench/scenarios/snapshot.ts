@@ -16,6 +16,7 @@ export async function snapshot(context: BenchContext): Promise<Findings> {
     rootfs: path.join((await place.bundle()).directory, "rootfs"),
     memoryMiB: 256,
     root: place.path("root"),
+    set: ["factory.enable_template=false"],
   };
   const found = new Map<string, { readonly unit: Unit; readonly samples: number[] }>();
   const add = (name: string, unit: Unit, sample: number): void => {

@@ -85,7 +85,16 @@ async function inContainer({ place }: BenchContext, floor: DiskFloor, kind: Root
   const cache = place.path("cache");
   const own = `rootfs_image_directory = "${cache}/images"\nrootfs_upper_directory = "${cache}/uppers"\n`;
   await writeFile(toml, `[runtime]\n${own}${kind.toml}`);
-  const { stdout } = await place.must(["--config", toml, "run", "--bundle", bundle.directory, place.newId()]);
+  const { stdout } = await place.must([
+    "--config",
+    toml,
+    "--set",
+    "factory.enable_template=false",
+    "run",
+    "--bundle",
+    bundle.directory,
+    place.newId(),
+  ]);
   await rm(bundle.directory, { recursive: true });
   await rm(cache, { recursive: true, force: true });
   return timesOf(stdout);

@@ -36,8 +36,8 @@ export type KeySpec = KeyBase &
     | TextKey
     | { readonly kind: "list"; readonly default: readonly string[]; readonly items?: "glob" | "path" | "regex" }
     | { readonly kind: "tables"; readonly default: readonly TableEntry[]; readonly columns: readonly string[] }
-    /** true, false or one word. */
-    | { readonly kind: "boolean-or"; readonly word: string; readonly default: boolean | string }
+    /** true, false or one of the words. */
+    | { readonly kind: "boolean-or"; readonly words: readonly string[]; readonly default: boolean | string }
   );
 
 export interface NumberKey {
@@ -82,7 +82,7 @@ export type ValueOf<K extends KeySpec> = K extends { kind: "boolean" }
         ? readonly string[]
         : K extends { kind: "tables" }
           ? readonly TableEntry[]
-          : K extends { kind: "boolean-or"; word: infer Word extends string }
+          : K extends { kind: "boolean-or"; words: readonly (infer Word extends string)[] }
             ? boolean | Word
             : never;
 

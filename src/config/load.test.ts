@@ -324,6 +324,16 @@ describe("loading the configuration", () => {
     await wrong("hypervisor.qemu.default_memory=1e3", /must be a number/);
   });
 
+  it("clones machines where writes may stay in the guest, unless the file says otherwise", async () => {
+    const template = async (text: string) => (await load(text)).factory.template;
+    const guest = '[runtime]\nrootfs_writes = "guest"\n';
+    assert.equal(await template(""), false);
+    assert.equal(await template(guest), "auto");
+    assert.equal(await template(`${guest}[factory]\nenable_template = "default"\n`), "auto");
+    for (const said of [true, false])
+      assert.equal(await template(`${guest}[factory]\nenable_template = ${said}\n`), said);
+  });
+
   it("counts the CPUs that the process may use", async () => {
     assert.equal(countCpus("0-3,8"), 5);
     assert.ok((await hostCpus(os)) >= 1);

@@ -221,9 +221,10 @@ function runtimeConfig({ runtime, era }: EffectiveConfig): RuntimeConfig {
   };
 }
 
-function factoryConfig({ factory }: EffectiveConfig): FactoryConfig {
+function factoryConfig({ factory, runtime }: EffectiveConfig): FactoryConfig {
+  const template = factory.enable_template;
   return {
-    template: factory.enable_template,
+    template: template !== "default" ? template : runtime.rootfs_writes === "guest" ? "auto" : false,
     templatePath: factory.template_path,
     templateScope: factory.template_scope,
     templateLimitMiB: factory.template_limit,

@@ -20,9 +20,9 @@ export function faultOf(spec: KeySpec, value: unknown, era: ConfigEra = "3.x"): 
         ? undefined
         : mustBe("a list of texts", value);
     case "boolean-or":
-      return typeof value === "boolean" || value === spec.word
+      return typeof value === "boolean" || spec.words.some((word) => value === word)
         ? undefined
-        : mustBe(`true, false or ${JSON.stringify(spec.word)}`, value);
+        : mustBe(`true, false${spec.words.map((word) => ` or ${JSON.stringify(word)}`).join("")}`, value);
     case "tables":
       return entriesFault(spec.columns, value);
   }

@@ -30,7 +30,7 @@ export async function saveVm(
   if (!driver.capabilities.snapshots) {
     throw new KumiteError("hypervisor/unsupported", `VMs of the hypervisor ${driver.name} cannot be cloned`, {
       phase: "template.build",
-      hint: "remove enable_template from [factory], or use another hypervisor",
+      hint: "set enable_template = false in [factory], or use another hypervisor",
     });
   }
   const machine = await driver.start(specOf(config, request, driver.capabilities), context);

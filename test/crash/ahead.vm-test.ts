@@ -273,6 +273,7 @@ describe("a program with sandboxes", onlyKumite, () => {
       set: [
         `runtime.rootfs_image_directory=${place.directory}/images`,
         `runtime.rootfs_upper_directory=${place.directory}/uppers`,
+        "factory.enable_template=false",
         ...testQemuFlags.filter((word) => word !== "--set"),
       ],
     };

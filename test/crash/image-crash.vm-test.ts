@@ -23,7 +23,7 @@ describe("a root file system in the making", onlyKumite, () => {
     for (const directory of [images, uppers]) await mkdir(directory, { mode: 0o700 });
     config = place.path("configuration.toml");
     const keys = `rootfs_image_directory = "${images}"\nrootfs_upper_directory = "${uppers}"\n`;
-    await writeFile(config, `[runtime]\nrootfs_writes = "guest"\n${keys}`);
+    await writeFile(config, `[runtime]\nrootfs_writes = "guest"\n${keys}[factory]\nenable_template = false\n`);
     bundle = await place.bundle(shell("tail -c 4 /large; echo new >/new"));
     // It takes its time to be copied.
     const large = path.join(bundle.rootfs, "large");

@@ -47,7 +47,7 @@ describe("a container in a clone", onlyKumite, () => {
     place = await Workplace.open("clone");
     store = path.join(place.directory, "templates");
     config = place.path("configuration.toml");
-    writeFileSync(config, configuration("true"));
+    writeFileSync(config, configuration("enable_template = true"));
     // Made by the first container of each shape, and there for all tests.
     for (const shape of Object.values(shapes)) {
       const { stderr, status } = await run(await place.bundle(shell("true"), shape));
@@ -60,11 +60,11 @@ describe("a container in a clone", onlyKumite, () => {
   });
   guardAgainstLeftOvers(() => ({ directories: [place.root, store] }));
 
-  const configuration = (template: string) => `
+  const configuration = (...factoryLines: string[]) => `
 [hypervisor.qemu]
 default_memory = 256
 [factory]
-enable_template = ${template}
+${factoryLines.join("\n")}
 template_path = "${store}"
 [runtime]
 rootfs_writes = "guest"
@@ -272,7 +272,9 @@ rootfs_upper_directory = "${place.directory}/uppers"
     const other = place.path("other.toml");
     writeFileSync(
       other,
-      configuration("true").replace("= 256", "= 320").replace("[factory]", "[factory]\ntemplate_limit = 1"),
+      configuration("enable_template = true")
+        .replace("= 256", "= 320")
+        .replace("[factory]", "[factory]\ntemplate_limit = 1"),
     );
     const { stdout } = await succeed([runtimePath, "--config", other, "factory", "init", "--json"]);
     const { key } = (JSON.parse(stdout) as { template: { key: string } }).template;
@@ -317,9 +319,9 @@ rootfs_upper_directory = "${place.directory}/uppers"
     await factory("destroy");
   });
 
-  it('is made possible by a first one that boots, with enable_template = "auto"', async () => {
+  it("is made possible by a first one that boots, where writes stay in the guest and nothing else is asked for", async () => {
     await factory("destroy");
-    writeFileSync(config, configuration('"auto"'));
+    writeFileSync(config, configuration());
     const first = await started(shapes.directory);
     assert.match(first.log, /the VM boots: there is no template yet/);
     await eventually("the template", async () => ((await templateKeys()).length > 0 ? true : undefined));
@@ -327,6 +329,6 @@ rootfs_upper_directory = "${place.directory}/uppers"
     assert.match(second.log, /the VM is a clone of template/);
     for (const { id } of [first, second]) await place.must(["delete", "--force", id]);
     await factory("destroy");
-    writeFileSync(config, configuration("true"));
+    writeFileSync(config, configuration("enable_template = true"));
   });
 });

@@ -65,6 +65,7 @@ describe("a sandbox of the library", onlyKumite, () => {
     set: [
       `runtime.rootfs_image_directory=${place.directory}/images`,
       `runtime.rootfs_upper_directory=${place.directory}/uppers`,
+      "factory.enable_template=false",
     ],
   });
 
@@ -250,10 +251,13 @@ describe("a sandbox of the library", onlyKumite, () => {
     await symlink(repository, `${project}/node_modules/kumite`);
     await writeFile(`${project}/example.mjs`, program);
     const usedBefore = existsSync(libraryRoot);
+    const hadTemplates = (await templateCount()) > 0;
     const { stdout } = await succeed([process.execPath, `${project}/example.mjs`, rootfs]);
     // Fails when the program has left anything in it.
     if (!usedBefore) await rmdir(libraryRoot);
     assert.deepEqual(stdout.trim().split("\n").sort(), ["prepared, fork 0", "prepared, fork 1"]);
+    await eventually("the template that stays", async () => ((await templateCount()) > 0 ? true : undefined));
+    if (!hadTemplates) await succeed([runtimePath, "factory", "destroy"]);
     await writeFile(`${project}/example.ts`, program.replace("const [rootfs]", "const [rootfs = '']"));
     const checked = [
       "--noEmit",
@@ -278,6 +282,12 @@ function failsWith(code: ErrorCode, message: RegExp = /./) {
     assert.match(error.message, message);
     return true;
   };
+}
+
+/** Where programs that say nothing of it have them. */
+async function templateCount(): Promise<number> {
+  const { stdout } = await succeed([runtimePath, "factory", "status", "--json"]);
+  return (JSON.parse(stdout) as { readonly templates: readonly unknown[] }).templates.length;
 }
 
 async function countIn(sandbox: LiveSandbox): Promise<number> {

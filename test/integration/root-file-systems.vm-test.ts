@@ -61,7 +61,16 @@ describe("a root file system", onlyKumite, () => {
     const file = place.path("configuration.toml");
     await writeFile(file, `[runtime]\n${directories()}${toml}`);
     const timeoutMs = 300_000 + files * msForEach;
-    const words = ["--config", file, "run", "--bundle", bundle.directory, place.newId()];
+    const words = [
+      "--config",
+      file,
+      "--set",
+      "factory.enable_template=false",
+      "run",
+      "--bundle",
+      bundle.directory,
+      place.newId(),
+    ];
     const finished = await place.runtime(words, { timeoutMs });
     assert.equal(finished.status, 0, show(finished));
     return finished;

@@ -65,7 +65,7 @@ async function init(context: VerbContext, config: Config, json: boolean): Promis
   if (why !== undefined) {
     throw new KumiteError("config/invalid", `the configuration allows no template: ${why}`, {
       phase: "factory.init",
-      hint: "change that key, or remove enable_template from [factory]",
+      hint: "change that key, or set enable_template = false in [factory]",
     });
   }
   const shape = await usualShape(os);

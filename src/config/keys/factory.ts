@@ -4,9 +4,9 @@ import { count, type KeyTable, text } from "../key.ts";
 export const factoryKeys = {
   enable_template: {
     kind: "boolean-or",
-    word: "auto",
-    default: false,
-    doc: "VMs are cloned from a template. `true`: the first one waits until it is made; `auto`: it boots, and the template is made meanwhile.",
+    words: ["auto", "default"],
+    default: "default",
+    doc: "VMs are cloned from a template. `true`: the first one waits until it is made; `auto`: it boots, and the template is made meanwhile; `default`: `auto` if `rootfs_writes` is `guest`, otherwise `false`.",
     since: "1.2.0",
   },
   template_path: text("Directory for templates.", "1.7.0", { default: "/run/vc/vm/template", path: "made" }),
