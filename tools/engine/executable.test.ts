@@ -99,7 +99,7 @@ describe("an engine executable", () => {
     await writeFile(join(directory, "later.ts"), `export const later = () => "later";`);
     const imaged = await entry(
       "imaged",
-      `import { collectGarbage, processArguments, setMain, write } from "kumite:native";
+      `import { collectGarbage, exit, processArguments, setMain, write } from "kumite:native";
        const say = (text: string) => { const bytes = new TextEncoder().encode(text + "\\n"); write(1, bytes, 0, bytes.length); };
        const whenBuilt = processArguments()[0];
        const kept = Array.from({ length: 1000 }, (_, i) => ({ i, self: {} as unknown, text: "x".repeat(i) }));
@@ -117,7 +117,7 @@ describe("an engine executable", () => {
          say(kept.map(({ i, self, text }, at) => self === kept[at] && text.length === i + 1).every(Boolean) + " " + kept.length);
          try { fails(); } catch (error) { say(/fails \\(imaged.js:\\d+/.test((error as Error).stack ?? "") + " " + error); }
          say(new Set([Math.random(), Math.random()]).size + " " + Math.random());
-         void import("./later.ts").then(({ later }) => say(later()));
+         void import("./later.ts").then(({ later }) => { say(later()); exit(0); });
        });`,
     );
     const program = join(directory, "from-image");

@@ -1,10 +1,11 @@
 /** The last way to tell of an internal error: descriptor 2, when no log is there yet. */
-import { write } from "kumite:native";
+import { memoryHasRunOut, write } from "kumite:native";
 import { messageOf } from "../../util/errors.ts";
 
 /** Message and stack of the error and its causes. What descriptor 2 does not take is lost. */
 export function printInternalError(error: unknown): void {
-  const bytes = new TextEncoder().encode(`kumite: internal error: ${describeFailure(error)}\n`);
+  const cause = memoryHasRunOut() ? " after it was out of memory" : "";
+  const bytes = new TextEncoder().encode(`kumite: internal error${cause}: ${describeFailure(error)}\n`);
   write(2, bytes, 0, bytes.length);
 }
 

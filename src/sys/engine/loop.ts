@@ -28,8 +28,9 @@ export function startLoop(): void {
 }
 
 /**
- * What the program does until it ends its process; one that comes to its end in another way has failed. An executable may have been built with its modules evaluated already (`src/sys/native/image.c`), so
- * nothing that depends on the process belongs into what runs when a module is loaded.
+ * What the program does until it ends its process; one that comes to its end in another way has failed. An executable may have
+ * been built with its modules evaluated already (`src/sys/native/image.c`), so nothing that depends on the process belongs into
+ * what runs when a module is loaded.
  */
 export function atStart(main: () => Promise<void>): void {
   setMain(() => void main());

@@ -266,6 +266,8 @@ declare module "kumite:native" {
   function limitMemory(mostBytes: number, leastBytes: number): void;
   /** Bytes that JavaScript holds. */
   function memoryUsed(): number;
+  /** Whether JavaScript has ever been refused memory: an error that comes later, of any kind, is likely to come from that. */
+  function memoryHasRunOut(): boolean;
   function processArguments(): string[];
   function processEnvironment(): string[];
 }

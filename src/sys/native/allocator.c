@@ -227,12 +227,21 @@ static void count_out(JSMallocState *state, const void *block) {
 
 size_t allocator_in_use(void) { return bytes_in_use; }
 
+static bool has_run_out;
+
+bool allocator_has_run_out(void) { return has_run_out; }
+
+static void *run_out(void) {
+  has_run_out = true;
+  return NULL;
+}
+
 static void *allocate(JSMallocState *state, size_t size) {
   if (!is_allowed(state, size, 0))
-    return NULL;
+    return run_out();
   void *block = size <= SMALL_MAX ? small_allocate(rounded_size(size)) : large_allocate(size);
   if (block == NULL)
-    return NULL;
+    return run_out();
   count_in(state, block);
   return block;
 }
@@ -262,10 +271,11 @@ static void release(JSMallocState *state, void *block) {
 static void *large_reallocate(JSMallocState *state, void *block, size_t size) {
   size_t before = header_of(block)->size;
   if (!is_allowed(state, size, before))
-    return NULL;
+    return run_out();
   void *moved = large_wrap(realloc((char *)block - LARGE_OFFSET, size + LARGE_OFFSET), size);
-  if (moved != NULL)
-    state->malloc_size = state->malloc_size - before + size;
+  if (moved == NULL)
+    return run_out();
+  state->malloc_size = state->malloc_size - before + size;
   return moved;
 }
 

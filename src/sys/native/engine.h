@@ -67,6 +67,8 @@ void allocator_forked(void);
 void allocator_leave_behind(bool yes);
 /* Bytes that JavaScript holds beside an image, as of the last block that it got. */
 size_t allocator_in_use(void);
+/* Whether it has ever had no memory to give: an error that comes later is likely to be of that. */
+bool allocator_has_run_out(void);
 
 /* From here on every block lies between these, the large ones too. */
 void allocator_place(char *begin, char *end);
@@ -169,7 +171,8 @@ native_function native_bpf_load, native_bpf_attach, native_bpf_attached, native_
 native_function native_encode_utf8, native_decode_utf8;                                   /* text.c */
 native_function native_set_handlers, native_set_active, native_set_main;                   /* loop.c */
 native_function native_epoll_control;                                                     /* loop.c */
-native_function native_collect_garbage, native_limit_memory, native_memory_used;           /* runtime.c */
+native_function native_collect_garbage, native_limit_memory, native_memory_used,
+    native_memory_has_run_out; /* runtime.c */
 
 /* Every signal to its default and none blocked: what a new program expects to find. */
 void signals_reset(void);

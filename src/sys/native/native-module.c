@@ -65,6 +65,7 @@ static const JSCFunctionListEntry exports[] = {
     JS_CFUNC_DEF("collectGarbage", 0, native_collect_garbage),
     JS_CFUNC_DEF("limitMemory", 2, native_limit_memory),
     JS_CFUNC_DEF("memoryUsed", 0, native_memory_used),
+    JS_CFUNC_DEF("memoryHasRunOut", 0, native_memory_has_run_out),
     JS_PROP_INT32_DEF("O_DIRECT", O_DIRECT, 0),
     JS_PROP_INT32_DEF("O_DIRECTORY", O_DIRECTORY, 0),
     JS_PROP_INT32_DEF("O_NOFOLLOW", O_NOFOLLOW, 0),

@@ -129,7 +129,7 @@ void engine_print_error(JSContext *ctx, JSValueConst error) {
     dprintf(STDERR_FILENO, "kumite: internal error: out of memory\n");
     return;
   }
-  dprintf(STDERR_FILENO, "kumite: internal error: ");
+  dprintf(STDERR_FILENO, "kumite: internal error%s: ", allocator_has_run_out() ? " after it was out of memory" : "");
   print_value(ctx, error);
   if (!JS_IsObject(error))
     return;
@@ -171,4 +171,9 @@ JSValue native_memory_used(JSContext *ctx, JSValueConst self, int argc, JSValueC
   JSMemoryUsage usage;
   JS_ComputeMemoryUsage(JS_GetRuntime(ctx), &usage);
   return JS_NewInt64(ctx, usage.malloc_size);
+}
+
+JSValue native_memory_has_run_out(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)self, (void)argc, (void)argv;
+  return JS_NewBool(ctx, allocator_has_run_out());
 }
