@@ -128,7 +128,7 @@ export class Pool {
     // One that never was ready is replaced by who waits for it.
     if (this.#ready.delete(pooled) && !this.#closed) {
       this.#options.log.warn("a VM that was ready has ended unexpectedly");
-      this.#fillAfter("machines end as soon as they are ready");
+      this.#fillAfter("VMs end as soon as they are ready");
     }
   }
 }

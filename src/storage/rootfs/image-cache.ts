@@ -86,8 +86,9 @@ export async function presentImage(
 ): Promise<string | undefined> {
   const digest = (text: string): Promise<string> => digestByTool(os, text, signal);
   const key = await treeKey(os, directory, signal, { limitBytes: shortListBytes, digest });
+  if (key === undefined) return undefined;
   const image = `${cache.directory}/${key}.erofs`;
-  if (key === undefined || !(await isImage(os, image))) return undefined;
+  if (!(await isImage(os, image))) return undefined;
   await ensurePrivate(os, cache.directory);
   await using _lock = await lockCache(os, cache, signal, momentMs);
   if (!(await isImage(os, image))) return undefined;

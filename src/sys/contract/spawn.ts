@@ -18,6 +18,19 @@ async function makeCgroup(os: Os): Promise<{ readonly path: string } & AsyncDisp
   return { path, [Symbol.asyncDispose]: () => os.files.removeDir(path) };
 }
 
+/** What comes back of what is written to it, until its input ends. */
+async function throughCat(os: Os, stdin: SpawnRequest["descriptors"][number], written: string) {
+  const request = { path: "/bin/cat", argv: ["cat"], env: {} };
+  const child = await os.processes.spawn({ ...request, descriptors: { 0: stdin, 1: { kind: "stream" } } });
+  const input = child.streams.get(0);
+  await input?.write(encodeUtf8(written));
+  await input?.end();
+  const text = await textOf(child.streams.get(1));
+  const status = await child.exited;
+  input?.close();
+  return { text, status };
+}
+
 async function refused(os: Os, request: Partial<SpawnRequest>): Promise<unknown> {
   const child = await os.processes.spawn({ path: "/bin/true", argv: ["true"], env: {}, descriptors: {}, ...request });
   await child.exited;
@@ -122,35 +135,16 @@ export const spawnContract: readonly ContractCheck[] = [
   {
     name: "a stream goes both ways and ends each way by itself",
     async run(os, assert) {
-      const child = await os.processes.spawn({
-        path: "/bin/cat",
-        argv: ["cat"],
-        env: {},
-        descriptors: { 0: { kind: "stream" }, 1: { kind: "stream" } },
-      });
-      const input = child.streams.get(0);
-      await input?.write(encodeUtf8("through the cat"));
-      await input?.end();
-      assert.equal(await textOf(child.streams.get(1)), "through the cat");
-      assert.deepEqual(await child.exited, { kind: "exited", status: 0 });
-      input?.close();
+      const { text, status } = await throughCat(os, { kind: "stream" }, "through the cat");
+      assert.equal(text, "through the cat");
+      assert.deepEqual(status, { kind: "exited", status: 0 });
     },
   },
   {
     name: "what is said beforehand is the first that a program reads from a stream",
     async run(os, assert) {
-      const child = await os.processes.spawn({
-        path: "/bin/cat",
-        argv: ["cat"],
-        env: {},
-        descriptors: { 0: { kind: "stream", said: "before, " }, 1: { kind: "stream" } },
-      });
-      const input = child.streams.get(0);
-      await input?.write(encodeUtf8("and after"));
-      await input?.end();
-      assert.equal(await textOf(child.streams.get(1)), "before, and after");
-      await child.exited;
-      input?.close();
+      const { text } = await throughCat(os, { kind: "stream", said: "before, " }, "and after");
+      assert.equal(text, "before, and after");
     },
   },
   {
