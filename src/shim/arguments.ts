@@ -9,15 +9,15 @@ export interface ShimArguments {
   readonly bundle: string;
   /** `undefined` for the system's configuration. */
   readonly config: string | undefined;
-  /** `TABLE.KEY=VALUE` of the configuration. */
+  /** `TABLE.KEY=VALUE` settings of the configuration. */
   readonly overrides: readonly string[];
   readonly debug: boolean;
   readonly logFormat: "text" | "json";
-  /** Processes of the machine were started before, and the shared tree was made. */
+  /** The verb has already started processes of the VM and made the shared tree. */
   readonly ahead?: boolean;
 }
 
-/** Of a shim that has a machine before it has a sandbox, as the server of the cache writes it. */
+/** The command line of a shim for the VM cache, which has a VM before it has a sandbox; the cache server writes it. */
 export interface CachedArguments {
   readonly name: string;
   readonly cgroups: readonly string[];
@@ -25,7 +25,7 @@ export interface CachedArguments {
   readonly overrides: readonly string[];
 }
 
-/** `undefined` for a shim that is somebody's from its start. Fails with `usage/invalid`. */
+/** `undefined` for a shim that is started for a sandbox. @throws KumiteError `usage/invalid` */
 export function parseCachedArguments(words: readonly string[]): CachedArguments | undefined {
   if (words[0] !== "--cached") return undefined;
   const overrides: string[] = [];
@@ -44,7 +44,7 @@ export function parseCachedArguments(words: readonly string[]): CachedArguments 
 
 const valueFlags = ["--root", "--id", "--bundle", "--config", "--log-format", "--set"];
 
-/** `words` come after the program. Fails with `usage/invalid`, and `container/bad-id`. */
+/** `words` come after the program. @throws KumiteError `usage/invalid`, `container/bad-id` */
 export function parseShimArguments(words: readonly string[]): ShimArguments {
   const values = new Map<string, string>();
   const overrides: string[] = [];

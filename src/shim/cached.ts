@@ -1,6 +1,7 @@
 /**
- * The life of a shim before it has a sandbox: its machine comes up, it says so to the server that started it, and waits to
- * be told whose it is. Until then it ends with the server, and soon after it was promised to somebody who does not come.
+ * The life of a shim of the VM cache before it has a sandbox. The shim boots its VM, reports this to the cache server
+ * that started it, and waits until a verb adopts it. Until then it ends with the server, or soon after it was promised
+ * to a verb that does not come.
  */
 import { moveProcesses } from "../cgroups/move.ts";
 import type { Config } from "../config/config.ts";
@@ -17,7 +18,7 @@ import { isRecord, parseJson } from "../util/json.ts";
 import type { Logger } from "../util/log.ts";
 import { encodeUtf8 } from "../util/text.ts";
 
-/** From being promised to somebody to being told whose it is. */
+/** Time between the promise to a verb and the verb's adoption. */
 const adoptionTimeoutMs = 10_000;
 const helloTimeoutMs = 10_000;
 
@@ -26,10 +27,10 @@ export interface CachedOptions {
   readonly config: Config;
   readonly log: Logger;
   readonly listener: Listener;
-  /** To the server. */
+  /** The stream to the cache server. */
   readonly boot: ByteStream;
   readonly name: string;
-  /** Of its own, which it leaves when it is taken. */
+  /** Cgroups of the pool, which the shim leaves when it is adopted. */
   readonly cgroups: readonly string[];
 }
 
@@ -38,7 +39,7 @@ export interface Adopted {
   readonly warm: WarmMachine;
 }
 
-/** `undefined` when it is nobody's: everything of it is undone then. @throws KumiteError when its machine does not come up */
+/** `undefined` if nobody adopts the shim; its VM is then undone. @throws KumiteError if the VM does not come up */
 export async function waitForAdoption(options: CachedOptions): Promise<Adopted | undefined> {
   const { os, config, log, boot, name, cgroups } = options;
   const places = poolPlaces(name);
@@ -56,7 +57,7 @@ export async function waitForAdoption(options: CachedOptions): Promise<Adopted |
   return undefined;
 }
 
-/** What the server's end of the boot stream says: nothing until the shim is promised, and then that; its end is an end. */
+/** The server writes one line to the boot stream, when it promises the shim to a verb. Its end is the server's end. */
 interface Server {
   readonly promised: Promise<void>;
   readonly gone: Promise<void>;
@@ -96,7 +97,7 @@ async function adopted(
   ]);
   if (first !== "promised") return undefined;
   const callers = listener[Symbol.asyncIterator]();
-  // Whoever has begun to take it is not cut off half-way.
+  // The server's end is noticed only between requests, so a verb that has begun the adoption is not cut off.
   const asking = async (): Promise<Adoption | undefined> => {
     for (;;) {
       const caller = await Promise.race([callers.next(), server.gone]);
@@ -109,7 +110,7 @@ async function adopted(
   return withDeadline(adoptionTimeoutMs, "whoever took the machine", asking);
 }
 
-/** One attempt: whoever asks gets an answer, and may come again when it is not a good one. */
+/** One attempt. The caller gets an answer, and may try again after a failure. */
 async function ask(
   os: Os,
   stream: ByteStream,

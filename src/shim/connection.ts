@@ -1,6 +1,6 @@
 /**
  * One connection to the shim's socket: calls, or a stream of a process. The first byte tells which: a ttrpc frame
- * begins with the zero of its length, a stream with the C of its hello line.
+ * begins with a zero byte of its length, a stream with the C of its hello line.
  */
 import { serve } from "../protocol/ttrpc/server.ts";
 import type { TtrpcService } from "../protocol/ttrpc/service-table.ts";
@@ -24,9 +24,9 @@ import { KumiteError, messageOf, messageWithCauses } from "../util/errors.ts";
 import { withHostHint } from "../util/host-hint.ts";
 import type { Logger } from "../util/log.ts";
 
-/** From being connected to having said what it is. */
+/** Time for a new connection to say what it is. */
 const helloTimeoutMs = 30_000;
-/** Of the length of a frame, which is under 16 MiB. */
+/** First byte of a frame's length, which is under 16 MiB. */
 const ttrpcFirstByte = 0;
 
 export interface ConnectionOptions {
@@ -35,7 +35,7 @@ export interface ConnectionOptions {
   readonly log: Logger;
 }
 
-/** Serves the connection, which belongs to it from here on. Never rejects. */
+/** Serves the connection and takes ownership of it. Never rejects. */
 export async function serveConnection(stream: ByteStream, options: ConnectionOptions): Promise<void> {
   const { services, log } = options;
   try {
@@ -79,7 +79,7 @@ async function serveStream(stream: ByteStream, { sandbox, log }: ConnectionOptio
   }
 }
 
-/** `rest` is what comes behind the hello line. */
+/** `rest` is the stream after the hello line. */
 async function serveDebug(sandbox: Sandbox, stream: ByteStream, rest: ByteStream, hello: DebugHello): Promise<void> {
   const { log } = sandbox.host;
   log.warn(`a debug session begins: ${hello.target}`, { phase: "debug" });

@@ -1,7 +1,7 @@
-/** The shim's log: where it goes is given by its starter; how much of it there can be is bounded here. */
+/** The shim's log. The shim's starter decides where the log goes; its size is limited here. */
 import { createLogger, jsonSink, type Logger, textSink } from "../util/log.ts";
 
-/** A guest can make a shim write lines, but not fill the disk. */
+/** The guest can make the shim log lines, but must not fill the disk. */
 const maxLogBytes = 4 * 1024 * 1024;
 
 export interface ShimLogOptions {
@@ -22,7 +22,7 @@ export function shimLog({ write, now, format, debug, sandbox }: ShimLogOptions):
   });
 }
 
-/** Writes lines up to a limit; the first one beyond is replaced by a line that says so. Lengths are of characters. */
+/** Writes lines up to a limit, in characters. The first line beyond the limit is replaced by a line that says so. */
 export function boundedWrite(write: (line: string) => void, limit: number): (line: string) => void {
   let written = 0;
   let full = false;

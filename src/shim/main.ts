@@ -1,7 +1,7 @@
 /**
- * `kumite-shim`, on Node: the only process of a sandbox with state. Started by the verbs with its listening socket on
- * descriptor 3, the boot message's stream on 4 and its log on 2, perhaps with processes of its machine that run already, whose
- * list is on 5; it prints nothing else anywhere.
+ * `kumite-shim`, on Node: the only process of a sandbox with state. The verb that starts it passes its listening socket
+ * on descriptor 3, the stream for the boot message on 4, and its log on 2. If the verb has already started processes of
+ * the VM, their list is on 5. The shim writes nowhere else.
  */
 import { openSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -29,7 +29,7 @@ const listenDescriptor = 3;
 const bootDescriptor = 4;
 const companionsDescriptor = 5;
 
-/** A shim of the cache gets another when it has a sandbox. */
+/** A shim of the VM cache changes to another log when it gets a sandbox. */
 let logFile = logDescriptor;
 
 async function main(): Promise<number> {
@@ -42,7 +42,7 @@ async function main(): Promise<number> {
   let shim: Shim;
   try {
     shim = await prepare(os, installRoot, { starterGone: endOf(boot), companions });
-    // Whoever started us may be gone; then nobody will ask for a container, which is noticed.
+    // The verb may be gone. Then no create arrives, and the shim ends after a timeout.
     await boot.write(readyLine()).catch(() => {});
   } catch (error) {
     writeLog(`kumite-shim: ${messageOf(error)}\n`);
@@ -52,7 +52,7 @@ async function main(): Promise<number> {
   return await serve(shim);
 }
 
-/** Has its machine first and is told later whose it is. */
+/** A shim of the VM cache: it starts its VM first and learns its sandbox later. */
 async function mainOfCache(os: Os, installRoot: string, words: CachedArguments, boot: ByteStream): Promise<number> {
   const { name, cgroups } = words;
   const listener = await listenOnDescriptor(listenDescriptor);
@@ -64,7 +64,7 @@ async function mainOfCache(os: Os, installRoot: string, words: CachedArguments, 
     const log = logFor({ format: "text", debug: config.debug, sandbox: `cached-${name}` });
     const adopted = await waitForAdoption({ os, config, log, listener, boot, name, cgroups });
     if (adopted === undefined) return 0;
-    // It is the server's no more.
+    // The shim no longer depends on the cache server.
     boot.close();
     const { adoption, warm } = adopted;
     const { root, id, bundle, debug, logFormat } = adoption;
@@ -98,7 +98,7 @@ async function serve(shim: Shim): Promise<number> {
   return status;
 }
 
-/** Nobody writes to it: what it tells is the death of who started us. */
+/** The verb writes nothing to this stream. Its end means that the verb is dead. */
 async function endOf(boot: ByteStream): Promise<void> {
   while ((await boot.read().catch(() => undefined)) !== undefined);
 }
@@ -146,12 +146,12 @@ async function shimOf(os: Os, { installRoot, ...parts }: ShimParts): Promise<Shi
   return shim;
 }
 
-/** A disk that is full costs lines of the log, not the sandbox. */
+/** A full disk loses lines of the log, but does not end the sandbox. */
 function writeLog(line: string): void {
   try {
     writeSync(logFile, line);
   } catch {
-    // There is nobody else to tell.
+    // There is no other place to report this.
   }
 }
 

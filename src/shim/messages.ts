@@ -1,4 +1,4 @@
-/** Between the messages of the shim's services and the words of the sandbox. */
+/** Converts between the messages of the shim's services and the types of the sandbox. */
 import type { Any } from "../protocol/gen/google/protobuf/any.ts";
 import type { Timestamp } from "../protocol/gen/google/protobuf/timestamp.ts";
 import type { ConsoleSize as ConsoleSizeMessage, ProcessIdentity } from "../protocol/gen/kumite/oci/v1/oci.ts";
@@ -8,10 +8,10 @@ import { KumiteError } from "../util/errors.ts";
 import { dropNulls, JsonSyntaxError, parseJson } from "../util/json.ts";
 import { decodeUtf8 } from "../util/text.ts";
 
-/** What containerd calls `linux.resources` as JSON; some prefix it with a host. */
+/** containerd's type URL of `linux.resources` as JSON; some clients prefix it with a host. */
 const resourcesType = "opencontainers/runtime-spec/1/LinuxResources";
 
-/** An empty exec id is the container's own process. */
+/** An empty exec id stands for the container's own process. */
 export function processKey({ id, execId = "" }: { readonly id: string; readonly execId?: string }): ProcessKey {
   return { containerId: id, execId: execId === "" ? undefined : execId };
 }
@@ -21,19 +21,19 @@ export function timestamp(ms: number): Timestamp {
   return { seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1000) * 1e6) };
 }
 
-/** Fails with `usage/invalid` when there is none. */
+/** @throws KumiteError `usage/invalid` if there is none */
 export function relayOf(relay: ProcessIdentity | undefined): ProcessId {
   if (relay === undefined || relay.pid === 0) throw new KumiteError("usage/invalid", "the request names no relay");
   return { pid: relay.pid, startTicks: Number(relay.startTicks) };
 }
 
-/** A terminal that nobody gave a size has none. */
+/** `undefined` for a terminal without a size. */
 export function consoleSize(size: ConsoleSizeMessage | undefined): ConsoleSize | undefined {
   if (size === undefined || size.width === 0 || size.height === 0) return undefined;
   return { rows: size.height, columns: size.width };
 }
 
-/** The document of an update. Fails with `usage/invalid` for anything else. */
+/** The document of an update. @throws KumiteError `usage/invalid` for any other type */
 export function resourcesOf(resources: Any | undefined): unknown {
   if (resources?.typeUrl.endsWith(resourcesType) !== true) {
     throw new KumiteError("usage/invalid", `an update needs ${resourcesType}, not ${resources?.typeUrl ?? "nothing"}`);
@@ -41,7 +41,7 @@ export function resourcesOf(resources: Any | undefined): unknown {
   return dropNulls(documentOf(decodeUtf8(resources.value), "the new resources"));
 }
 
-/** `what` is for the error, `oci/spec-invalid`. */
+/** `what` names the document in the error. @throws KumiteError `oci/spec-invalid` */
 export function documentOf(json: string, what: string): unknown {
   try {
     return parseJson(json);

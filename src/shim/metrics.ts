@@ -1,4 +1,4 @@
-/** A container's statistics in containerd's message for version 2 hierarchies. Pure. */
+/** A container's statistics as containerd's message for cgroup version 2. Pure. */
 import { type IOEntry, type MemoryStat, Metrics } from "../protocol/gen/containerd/cgroups/v2/metrics.ts";
 import type { Any } from "../protocol/gen/google/protobuf/any.ts";
 import { encodeMessage } from "../protocol/ttrpc/service.ts";
@@ -22,7 +22,7 @@ export function metricsOf(stats: ContainerStats): Any {
     },
     memory: {
       ...Object.fromEntries(Object.entries(memoryNames).map(([field, name]) => [field, raw(name)])),
-      // Newer kernels count two kinds of it.
+      // Newer kernels split these into two counters.
       workingsetRefault: sum(raw, "workingset_refault"),
       workingsetActivate: sum(raw, "workingset_activate"),
       usage: memory.usage.usage,
@@ -38,7 +38,7 @@ export function metricsOf(stats: ContainerStats): Any {
   return { typeUrl, value };
 }
 
-/** Of a counter and its two kinds. A guest may say anything: a sum that is no number of 64 bits is the largest. */
+/** A counter plus the two it may be split into. Limited to 64 bits, because the guest controls the values. */
 function sum(raw: (name: string) => bigint, name: string): bigint {
   const total = raw(name) + raw(`${name}_anon`) + raw(`${name}_file`);
   return total > largest ? largest : total;
@@ -46,7 +46,7 @@ function sum(raw: (name: string) => bigint, name: string): bigint {
 
 const largest = 0xffff_ffff_ffff_ffffn;
 
-/** Fields whose value memory.stat has under one name. */
+/** Fields that correspond to one key of memory.stat. */
 const memoryNames = {
   anon: "anon",
   file: "file",
@@ -79,7 +79,7 @@ const memoryNames = {
   thpCollapseAlloc: "thp_collapse_alloc",
 } as const satisfies Partial<Record<keyof MemoryStat, string>>;
 
-/** One entry for each device, from one for each operation. */
+/** Merges the entries for each operation into one entry per device. */
 function ioEntries({ ioBytes, ioOperations }: ContainerStats): IOEntry[] {
   const devices = new Map<string, IOEntry>();
   const fields = [

@@ -1,4 +1,4 @@
-/** `kumite.oci.v1.Oci`: what the verbs and the relays ask beyond containerd's Task service. */
+/** `kumite.oci.v1.Oci`: the calls of verbs and relays beyond containerd's Task service. */
 import type { Timestamp } from "../protocol/gen/google/protobuf/timestamp.ts";
 import { type CreateContainerRequest, OciDefinition } from "../protocol/gen/kumite/oci/v1/oci.ts";
 import { type TtrpcService, ttrpcService } from "../protocol/ttrpc/service-table.ts";
@@ -22,14 +22,14 @@ import { statsJson } from "./stats-json.ts";
 
 export interface OciServiceOptions {
   readonly sandbox: Sandbox;
-  /** Of Kumite. */
+  /** Kumite's version. */
   readonly version: string;
-  /** Absolute. */
+  /** Absolute path. */
   readonly bundle: string;
   readonly startedMs: number;
-  /** Told when a create arrives. */
+  /** Called when a create arrives. */
   readonly onCreate: () => void;
-  /** Told when a create was undone because its caller is gone. */
+  /** Called when a create was undone because its caller is gone. */
   readonly onOrphaned: () => void;
 }
 
@@ -57,7 +57,7 @@ export function ociService(options: OciServiceOptions): TtrpcService {
           throw error;
         }
         if (orphaned) options.onOrphaned();
-        // Refused before it was begun: there will be no other.
+        // The request was refused before the sandbox was begun, and no other create will follow.
         if (sandbox.state.phase === "empty") void stopSandbox(sandbox);
         throw error;
       }
@@ -95,7 +95,7 @@ export function ociService(options: OciServiceOptions): TtrpcService {
     stats: async (request) => ({ json: statsJson(await containerStats(sandbox, request.id)) }),
     timeline: async ({ id: containerId }) => {
       const { timeline } = sandbox.container(containerId);
-      // A container that came later has not waited for the boot.
+      // Only the sandbox's first container has waited for the boot.
       const guest = containerId === id ? await guestTimeline(sandbox) : undefined;
       return { json: JSON.stringify({ nowMs: timeline.now(), marks: timeline.marks, guest }) };
     },

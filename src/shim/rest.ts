@@ -1,15 +1,15 @@
-/** Notices that nothing has been asked for a while after something was. */
+/** Notices when nothing has been asked for a while after some activity. */
 
 export interface RestOptions {
   readonly afterMs: number;
-  /** Called at rest; `true` asks for another call when the same time has passed again. */
+  /** Called at rest. Returning `true` requests another call after the same time. */
   readonly act: () => boolean;
 }
 
 export class Rest {
   readonly #options: RestOptions;
   #timer: unknown;
-  /** Work that is under way. */
+  /** Number of operations in progress. */
   #working = 0;
   #ended = false;
 
@@ -17,7 +17,7 @@ export class Rest {
     this.#options = options;
   }
 
-  /** There is no rest before it is over. Never rejects. */
+  /** There is no rest before `work` is done. Never rejects. */
   async during(work: Promise<unknown>): Promise<void> {
     this.#working += 1;
     clearTimeout(this.#timer as never);
@@ -26,7 +26,7 @@ export class Rest {
     this.disturbed();
   }
 
-  /** Something was done: the time begins anew. */
+  /** Reports activity: the time begins anew. */
   disturbed(): void {
     clearTimeout(this.#timer as never);
     if (this.#working > 0 || this.#ended) return;
@@ -35,7 +35,7 @@ export class Rest {
     }, this.#options.afterMs);
   }
 
-  /** It is not called any more. */
+  /** Prevents any further call. */
   end(): void {
     this.#ended = true;
     clearTimeout(this.#timer as never);

@@ -22,7 +22,7 @@ import { silentLogger } from "../util/log.ts";
 import { decodeUtf8, encodeUtf8 } from "../util/text.ts";
 import { Shim } from "./shim.ts";
 
-/** A shim in this process on a real socket, asked as verbs and relays ask. */
+/** A shim in this process, on a real socket, called the way verbs and relays call it. */
 class Served {
   readonly shim: Shim;
   readonly finished: Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * A shim's life: it serves its socket, makes one sandbox when it is asked to, and ends with it. Knows nothing of the
- * runtime it runs on; `main.ts` does.
+ * A shim's life: it serves its socket, makes one sandbox on request, and ends with it. Does not depend on Node;
+ * `main.ts` does.
  */
 import type { Config } from "../config/config.ts";
 import { sandboxPaths } from "../persist/paths.ts";
@@ -20,34 +20,34 @@ import { ociService } from "./oci-service.ts";
 import { Rest } from "./rest.ts";
 import { taskServices } from "./task-service.ts";
 
-/** The command that starts a shim asks for the container at once; without it the shim is nobody's. */
+/** The verb that starts a shim asks for the container at once. If no request comes, the verb is gone. */
 const defaultCreateTimeoutMs = 20_000;
-/** Without a request, until the shim counts as being at rest: not between two requests of one verb or engine. */
+/** Time without a request after which the shim is at rest. Longer than the gap between a verb's requests. */
 const restMs = 500;
-/** The call during which there is none. */
+/** While this call is in progress, the shim is never at rest. */
 const creating = "CreateContainer";
-/** For the last answers to leave. */
+/** Time for the last answers to be sent. */
 const answersTimeoutMs = 2000;
 
 export interface ShimOptions {
   readonly os: Os;
   readonly log: Logger;
   readonly config: Config;
-  /** The configuration as the annotations of a sandbox change it. */
+  /** The configuration with the changes that a sandbox's annotations request. */
   readonly configFor: (annotations: Readonly<Record<string, string>>) => Promise<Config>;
   readonly listener: Listener;
   readonly arguments: ShimArguments;
-  /** Of Kumite. */
+  /** Kumite's version. */
   readonly version: string;
   /** When this process was started, on the monotonic clock. */
   readonly startMs: number;
-  /** Resolves when the command is dead that started this process; default: it is not watched. */
+  /** Resolves when the verb that started this process is dead; default: its death is not watched. */
   readonly starterGone?: Promise<void> | undefined;
-  /** What the command has made ahead for the sandbox; default: nothing. */
+  /** What the verb has made ahead for the sandbox; default: nothing. */
   readonly ahead?: SandboxHost["ahead"];
-  /** For the request to create a container to arrive; default 20 000. */
+  /** Time for the request to create a container to arrive; default 20 000. */
   readonly createTimeoutMs?: number;
-  /** Called when nothing was asked for a while after something was; `true` asks for another call a while later. */
+  /** Called after a while without requests. Returning `true` requests another call a while later. */
   readonly atRest?: () => boolean;
 }
 
@@ -58,7 +58,7 @@ export class Shim {
   readonly #created: Deferred<void> = deferred();
   readonly #answers = new Set<Promise<void>>();
   readonly #rest: Rest | undefined;
-  /** Whoever wanted the sandbox is gone, and nobody will delete it. */
+  /** The verb that wanted the sandbox is gone, so nobody will delete it. */
   #orphaned = false;
 
   constructor(options: ShimOptions) {
@@ -83,7 +83,7 @@ export class Shim {
     this.#services = [oci, ...taskServices(this.sandbox, version)].map((service) => this.#counted(service));
   }
 
-  /** Resolves when the sandbox has ended and nothing is left to answer. Never rejects. */
+  /** Resolves when the sandbox has ended and all answers are sent. Never rejects. */
   async run(): Promise<void> {
     const { listener, log } = this.#options;
     void this.#accept();
@@ -95,12 +95,12 @@ export class Shim {
     await listener.close().catch((error: unknown) => log.warn(`the socket could not be removed: ${messageOf(error)}`));
   }
 
-  /** Undoes everything, whatever is going on. */
+  /** Undoes everything, whatever is in progress. */
   async stop(): Promise<void> {
     await stopSandbox(this.sandbox);
   }
 
-  /** After an internal fault: nothing is certain any more, but what was made can be undone. */
+  /** After an internal fault the state is uncertain, but everything that was made can still be undone. */
   fail(error: unknown): void {
     const stack = error instanceof Error ? error.stack : undefined;
     this.#options.log.error(`internal fault, the sandbox is stopped: ${messageOf(error)}`, { stack });
@@ -114,7 +114,7 @@ export class Shim {
     }
   }
 
-  /** Nobody came: whoever started us is dead or stuck. */
+  /** Stops the sandbox if no create arrives because the verb is dead or stuck. */
   async #expectCreate(): Promise<void> {
     const { log, createTimeoutMs = defaultCreateTimeoutMs } = this.#options;
     try {
@@ -127,7 +127,7 @@ export class Shim {
     }
   }
 
-  /** Its last request may still be on its way to us: nothing is lost then, since it would have no use for an answer. */
+  /** Rejects when the verb dies. A request of the verb may still be in transit, but nobody needs its answer. */
   async #starterDeath(): Promise<never> {
     await (this.#options.starterGone ?? new Promise(() => {}));
     throw new KumiteError("shim/unreachable", "the command that started this process is dead");
@@ -139,7 +139,7 @@ export class Shim {
     await abandonSandbox(this.sandbox.host).catch((error: unknown) => log.error(messageOf(error)));
   }
 
-  /** Its answers are waited for at the end. */
+  /** Records the answers in progress, which `run` waits for at the end. */
   #counted({ name, methods }: TtrpcService): TtrpcService {
     const counted = [...methods].map(([method, call]) => {
       const wrapped: typeof call = (payload, context) => {
@@ -149,7 +149,7 @@ export class Shim {
           this.#answers.delete(answered);
           this.#rest?.disturbed();
         });
-        // What waits for the guest is no rest: it goes on in a moment.
+        // During a create the shim often waits for the guest. That is not rest: work resumes in a moment.
         if (method === creating) void this.#rest?.during(answered);
         return call(payload, context);
       };

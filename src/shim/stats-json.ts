@@ -1,12 +1,12 @@
 /**
- * A container's statistics as the text that runc prints as `data`, key by key (types.Stats of runc 1.1 on version 2):
- * numbers of 64 bits are exact, and of most keys zero is left out. Pure.
+ * A container's statistics as the JSON that runc prints as `data`, key by key (types.Stats of runc 1.1 on cgroup
+ * version 2). 64-bit numbers are exact, and most keys are omitted if they are zero. Pure.
  */
 import type { ContainerStats, IoStats, UsageStats } from "../sandbox/stats.ts";
 
 const noLimit = 0xffff_ffff_ffff_ffffn;
 
-/** What is written: objects lose their undefined keys. */
+/** A JSON value. Keys with the value `undefined` are omitted. */
 type Json = bigint | string | null | readonly Json[] | { readonly [key: string]: Json | undefined };
 
 export function statsJson(stats: ContainerStats): string {
@@ -41,7 +41,7 @@ export function statsJson(stats: ContainerStats): string {
   });
 }
 
-/** Version 1 has these; a guest has version 2. */
+/** These exist only in cgroup version 1; a guest has version 2. */
 const emptyUsage: Json = { limit: 0n, failcnt: 0n };
 const emptyCpuset: Json = {
   cpu_exclusive: 0n,
@@ -59,7 +59,7 @@ function usage({ limit, usage: used, maxUsage }: UsageStats): Json {
   return { limit, usage: given(used), max: given(maxUsage), failcnt: 0n };
 }
 
-/** Readers count as version 1 does: swap and memory together. Their greatest uses were not at one time. */
+/** Readers expect the sum of swap and memory, as in version 1. The maxima are not summed: they differ in time. */
 function withMemory(swap: UsageStats, memory: UsageStats): UsageStats {
   const sum = (a: bigint, b: bigint): bigint => (a + b > noLimit ? noLimit : a + b);
   return {

@@ -1,4 +1,4 @@
-/** Whatever a guest says, no figure of ours is negative, wrapped or inexact. */
+/** Whatever values a guest reports, no figure that Kumite prints is negative, wrapped or inexact. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
@@ -11,7 +11,7 @@ import { statsJson } from "./stats-json.ts";
 
 const largest = 0xffff_ffff_ffff_ffffn;
 
-/** Small ones, large ones, and those at which something overflows. */
+/** Small values, large values, and values around overflows. */
 const counter = fc.oneof(
   fc.bigInt({ min: 0n, max: largest }),
   fc.constantFrom(0n, 1n, 2n ** 53n, 2n ** 63n - 1n, 2n ** 63n, largest - 1n, largest),
@@ -40,7 +40,7 @@ const answer = fc
     pages: usage,
   })
   .map(({ cpu, throttling, memory, swap, cache, raw, pids, io, pages }) =>
-    // As it comes over the wire.
+    // As received over the wire.
     StatsContainerResponse.decode(
       encodeMessage(StatsContainerResponse, {
         cgroupStats: {

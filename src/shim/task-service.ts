@@ -1,6 +1,6 @@
 /**
- * containerd's Task service, as far as the verbs and the relays need it. One implementation serves both versions, whose
- * messages are the same.
+ * containerd's Task service, as far as the verbs and the relays need it. One implementation serves both versions,
+ * because their messages are the same.
  */
 import { TaskDefinition } from "../protocol/gen/containerd/task/shim.ts";
 import { Status } from "../protocol/gen/containerd/types/task.ts";
@@ -45,7 +45,7 @@ function taskImplementation(sandbox: Sandbox, version: string): TtrpcImplementat
     },
     start: async (request, { signal }) => {
       const key = processKey(request);
-      // Asked for before: a process that ends at once may be forgotten when its start is answered.
+      // Read first: a process that ends at once may already be removed when its start is answered.
       const { pid } = sandbox.processes.get(key).relay;
       await startProcess(sandbox, key, signal);
       return { pid };
@@ -69,7 +69,7 @@ function taskImplementation(sandbox: Sandbox, version: string): TtrpcImplementat
       return {};
     },
     stats: async ({ id }) => ({ stats: metricsOf(await containerStats(sandbox, id)) }),
-    // What a host can look up: of each process the one that stands for it.
+    // The pids of the host processes that stand for the container's, since the host can look these up.
     pids: ({ id }) => ({ processes: sandbox.processes.of(id).map(({ relay }) => ({ pid: relay.pid })) }),
     kill: async (request) => {
       await killProcess(sandbox, { key: processKey(request), signal: request.signal, all: request.all });
@@ -93,7 +93,7 @@ function taskImplementation(sandbox: Sandbox, version: string): TtrpcImplementat
       version,
     }),
     shutdown: async ({ now }) => {
-      // While it has containers others may still need it, unless they insist.
+      // Without `now`, a sandbox that still has containers continues.
       if (now || sandbox.containers.size === 0) await stopSandbox(sandbox);
       return {};
     },
