@@ -1,5 +1,5 @@
 /**
- * The one line that a shim or relay writes to whoever started it, on an inherited stream: `{"ready":true}` or
+ * The one line that a shim or relay writes to its starter, on an inherited stream: `{"ready":true}` or
  * `{"error":{...}}`. Both ends are here.
  */
 import { decodeDetail, encodeDetail } from "../protocol/ttrpc/status.ts";
@@ -10,21 +10,21 @@ import { withHostHint } from "../util/host-hint.ts";
 import { isRecord } from "../util/json.ts";
 import { decodeUtf8, encodeUtf8, oneLine } from "../util/text.ts";
 
-/** Longest line, in bytes: an error detail and what is around it. */
+/** Longest line, in bytes: an encoded error and its wrapping. */
 const maxLineBytes = 65 * 1024;
 
 export function readyLine(): Uint8Array {
   return encodeUtf8('{"ready":true}\n');
 }
 
-/** Any error; one that is not ours becomes `system/failed` or `internal`. */
+/** Accepts any error. One that is not a KumiteError becomes `system/failed` or `internal`. */
 export function failureLine(error: unknown): Uint8Array {
   return encodeUtf8(`{"error":${decodeUtf8(encodeDetail(asKumiteError(withHostHint(error))))}}\n`);
 }
 
 /**
- * Resolves when the process says that it is ready, and fails with its error when it says that. `undefined`: it ended
- * without a word; the caller knows how to find out why.
+ * Resolves when the process reports that it is ready, and fails with the error that it reports otherwise. `undefined`
+ * if it ended without a message; the caller then has to find out why.
  */
 export async function awaitReady(stream: ByteStream, signal?: AbortSignal): Promise<"ready" | undefined> {
   const line = await readLine(new ByteReader(stream), signal);

@@ -21,7 +21,7 @@ describe("a connection to a shim", () => {
   after(() => rm(directory, { recursive: true }));
 
   let count = 0;
-  /** Runs `use` against a shim that answers so. */
+  /** Runs `use` against a shim that gives the given answer. */
   async function against(
     task: (connection: ByteStream) => TtrpcImplementation<typeof TaskDefinition>,
     use: (shim: ShimConnection) => Promise<void>,

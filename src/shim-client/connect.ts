@@ -1,6 +1,5 @@
 /**
- * A verb's connection to a shim: typed calls whose failures are told as the shim knew them.
- * Knows nothing of what the calls mean.
+ * A verb's connection to a shim: typed calls that fail with the shim's own errors. Does not know what the calls mean.
  */
 import { type TtrpcClient, ttrpcClient } from "../protocol/ttrpc/client.ts";
 import { type CallOptions, TtrpcConnection } from "../protocol/ttrpc/connection.ts";
@@ -11,7 +10,7 @@ import { withDeadline } from "../util/deadline.ts";
 import { isKumiteError, isSystemError, KumiteError } from "../util/errors.ts";
 import { ociCalls, taskCalls } from "./services.ts";
 
-/** Limit of a call that gives none of its own, in milliseconds. */
+/** Timeout of a call that sets none, in milliseconds. */
 const callTimeoutMs = 30_000;
 const connectTimeoutMs = 10_000;
 
@@ -24,8 +23,8 @@ export interface ShimConnection {
 }
 
 /**
- * Connects to the shim of a sandbox that exists.
- * @throws KumiteError `shim/unreachable` when nobody serves the socket: the shim is dead
+ * Connects to the shim of an existing sandbox.
+ * @throws KumiteError `shim/unreachable` if no process serves the socket: the shim is dead
  */
 export async function connectShim(os: Os, socket: string, id: string, signal?: AbortSignal): Promise<ShimConnection> {
   const connection = new TtrpcConnection(await dial(os, socket, id, signal));
@@ -51,7 +50,7 @@ async function dial(os: Os, socket: string, id: string, signal?: AbortSignal) {
   }
 }
 
-/** The client of a service, with the errors of its calls explained. */
+/** A service's client that converts the errors of its calls. */
 function explaining<Definition extends ServiceDefinition>(
   definition: Definition,
   connection: TtrpcConnection,

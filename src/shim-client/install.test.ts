@@ -38,7 +38,7 @@ describe("an installation", () => {
       join(root, "shim.cjs"),
       ..."--root /r --id web --bundle /b --log-format json --config /c --debug".split(" "),
     ]);
-    // Node refuses an option that it does not know, and the shim would not start.
+    // Node refuses an unknown option, and the shim would not start.
     execFileSync(command.path, [...rest.slice(0, script), "-e", "0"]);
     assert.deepEqual(Object.keys(command.env), ["PATH", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_"]);
   });

@@ -1,6 +1,6 @@
 /**
- * What is installed beside the running executable, from the `install.json` of its directory (the install root).
- * Only looks; a part that is missing is named.
+ * What is installed beside the running executable, from `install.json` in the executable's directory (the install
+ * root). Changes nothing; errors name the missing part.
  */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
@@ -10,22 +10,22 @@ import { dirName } from "../util/path.ts";
 const maxManifestBytes = 64 * 1024;
 
 export interface Install {
-  /** Directory of everything that runs. */
+  /** Directory of all installed programs. */
   readonly root: string;
   readonly version: string;
   readonly commit: string;
   /** Absolute path of the Node that runs the shim. */
   readonly node: string;
-  /** Size in bytes by file name in `root`, as it was installed. */
+  /** Size in bytes at installation, by file name in `root`. */
   readonly sizes: ReadonlyMap<string, number>;
-  /** SHA-256 in hexadecimal by file name. */
+  /** SHA-256 in hexadecimal, by file name. */
   readonly hashes: ReadonlyMap<string, string>;
-  /** Which kernel the guest has, and its `uname -r`; empty when the installation does not tell. */
+  /** Which kernel the guest has, and its `uname -r`; empty if install.json does not tell. */
   readonly kernel: string;
   readonly kernelVersion: string;
 }
 
-/** @throws KumiteError `install/incomplete` when install.json is missing or is none */
+/** @throws KumiteError `install/incomplete` if install.json is missing or invalid */
 export async function readInstall(os: Os, root = dirName(os.self.executable)): Promise<Install> {
   const file = `${root}/install.json`;
   const manifest = parseManifest(await readManifest(os, file));
@@ -34,8 +34,8 @@ export async function readInstall(os: Os, root = dirName(os.self.executable)): P
 }
 
 /**
- * A file of the install root, by name. A copy that was cut short is noticed by its size; its content is checked by who
- * loads it.
+ * The path of a file in the install root. Its size is compared, which detects a truncated copy; whoever loads the file
+ * checks its content.
  * @throws KumiteError `install/incomplete`
  */
 export async function installedFile(os: Os, install: Install, name: string): Promise<string> {

@@ -1,28 +1,28 @@
-/** The command line of a relay, written by the verb that starts it and read by its `main.ts`. */
+/** The command line of a relay, written by the verb that starts it and read by the relay's `main.ts`. */
 import { KumiteError } from "../util/errors.ts";
 
 /** Where the process's streams are on the host. */
 export type RelayStdio =
   /** Descriptors 0, 1 and 2, inherited. */
   | { readonly kind: "streams" }
-  /** The terminal on descriptors 0 and 1, inherited; its size is followed. */
+  /** The terminal on descriptors 0 and 1, inherited; changes of its size are passed on. */
   | { readonly kind: "terminal" }
-  /** A terminal made by the relay, whose master goes to this unix socket. */
+  /** A terminal made by the relay, whose master is sent to this unix socket. */
   | { readonly kind: "console-socket"; readonly path: string };
 
 /**
- * What an engine finds that enters the relay's mount namespace, as `podman cp` does: the container's files as the host has
- * them, and none of the host's own.
+ * What an engine finds when it enters the relay's mount namespace, as `podman cp` does: the container's files as the
+ * host sees them, and none of the host's own files.
  */
 export interface RootView {
   /** Absolute path of the root file system. */
   readonly root: string;
   readonly readOnly: boolean;
-  /** Who is root in the container, when that is somebody else on the host: mount points that are missing become its. */
+  /** The container's root user, if the host knows it by other ids. Missing mount points are created as this user. */
   readonly owner?: { readonly uid: number; readonly gid: number };
   /** Bind mounts, in their order: absolute path of the source on the host, path in the container. */
   readonly binds: readonly { readonly source: string; readonly destination: string; readonly readOnly: boolean }[];
-  /** A guest that runs may write above a source: one with a link in its path is left out. Default false. */
+  /** Omit sources with a symbolic link in their path, because a running guest may change it. Default false. */
   readonly withoutLinks?: boolean;
 }
 
@@ -33,11 +33,11 @@ export interface RelayOptions {
   /** `undefined` for the container's own process. */
   readonly execId: string | undefined;
   readonly stdio: RelayStdio;
-  /** Only for a container's own process, which is whose namespaces engines enter. */
+  /** Only for a container's own process, since engines enter its namespaces. */
   readonly view?: RootView;
 }
 
-/** argv of the relay, its name included; `ps` shows role and id. */
+/** argv of the relay, including its name. `ps` shows role and id. */
 export function formatRelayArguments({ socket, id, execId, stdio, view }: RelayOptions): string[] {
   const words = ["kumite-relay", "--socket", socket, "--id", id];
   if (execId !== undefined) words.push("--exec", execId);
@@ -52,7 +52,7 @@ export function formatRelayArguments({ socket, id, execId, stdio, view }: RelayO
   }
 }
 
-/** The inverse of `formatRelayArguments`. Fails with `usage/invalid`. */
+/** The inverse of `formatRelayArguments`. @throws KumiteError `usage/invalid` */
 export function parseRelayArguments(argv: readonly string[]): RelayOptions {
   const values = new Map<string, string>();
   let terminal = false;

@@ -1,6 +1,6 @@
 /**
- * The calls that the verbs make, of the services that a shim serves. A part of the generated definitions, so that the
- * messages of other calls stay out of the small executable; a test holds it to them.
+ * The calls of the shim's services that the verbs make. They are copied from the generated definitions, so that the
+ * messages of other calls stay out of the small executable. A test compares the two.
  */
 import {
   DeleteRequest,

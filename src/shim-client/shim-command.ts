@@ -1,31 +1,30 @@
-/**
- * The command line of a shim: how it is started, and with which environment.
- * The shim's own `main.ts` reads these flags.
- */
+/** How a shim is started: its command line and its environment. The shim's own `main.ts` reads these flags. */
 import type { Os, SpawnRequest } from "../sys/os.ts";
 import { type Install, installedFile, installedNode } from "./install.ts";
 
 export interface ShimOptions {
-  /** Absolute; of the verb's `--root`. */
+  /** Absolute path; the verb's `--root`. */
   readonly root: string;
   readonly id: string;
-  /** Absolute. */
+  /** Absolute path. */
   readonly bundle: string;
-  /** Absolute; `undefined` for the system's configuration. */
+  /** Absolute path; `undefined` for the system's configuration. */
   readonly config: string | undefined;
-  /** `TABLE.KEY=VALUE` of the configuration. */
+  /** `TABLE.KEY=VALUE` settings of the configuration. */
   readonly overrides?: readonly string[];
   readonly debug: boolean;
   readonly logFormat: "text" | "json";
-  /** Its machine's processes are its companions, and the shared tree is made. */
+  /** The VM's processes are companions of the shim, and the shared tree exists already. */
   readonly ahead?: boolean;
 }
 
 /**
- * A shim is idle most of its life, so its memory counts: V8 would grow its nursery with the traffic and keep it, tens of
- * megabytes after one large output, hold a second compiled form of all code that ran twice, and let garbage grow to
- * several times what is in use: tens of megabytes after some hundred execs. What is left of it is collected at rest. And it
- * would compile whatever a thousand execs have run often enough: only code that runs thirty times as long is worth its memory.
+ * A shim is idle most of its life, so its memory counts. These flags keep V8 from
+ * - growing its nursery with the traffic and keeping it, at tens of megabytes after one large output,
+ * - letting garbage grow to several times the live heap, at tens of megabytes after some hundred execs,
+ * - keeping a second compiled form of all code that ran twice, and
+ * - optimizing code that a thousand execs have run. Only code that runs thirty times as often is worth the memory. The
+ *   remaining garbage is collected at rest, hence `--expose-gc`.
  */
 export const shimNodeFlags: readonly string[] = [
   "--max-semi-space-size=1",
@@ -35,34 +34,34 @@ export const shimNodeFlags: readonly string[] = [
   "--expose-gc",
 ];
 
-/** What a shim's process is, without the descriptors and cgroups that its starter gives it. */
+/** A shim's process without the descriptors and cgroups that its starter adds. */
 export type ShimCommand = Pick<SpawnRequest, "path" | "argv" | "env" | "cwd">;
 
 export type ShimProgram = Pick<SpawnRequest, "path" | "argv" | "env">;
 
-/** `program` with the words of a verb. */
+/** `program` with the flags of a verb. */
 export function shimCommand(program: ShimProgram, options: ShimOptions): ShimCommand {
   const { root, id, bundle, config, overrides = [], debug, logFormat } = options;
   const flags = ["--root", root, "--id", id, "--bundle", bundle, "--log-format", logFormat];
   if (config !== undefined) flags.push("--config", config);
   for (const override of overrides) flags.push("--set", override);
   if (debug) flags.push("--debug");
-  // The first word, which is never a value: it is looked for before the others are read.
+  // The shim looks for this flag before it parses the others. As the first word it cannot be mistaken for a value.
   if (options.ahead === true) flags.unshift("--ahead");
   return { ...program, argv: [...program.argv, ...flags], cwd: "/" };
 }
 
 /**
- * The program without its words. The title in the process table begins with `kumite-shim`; Node takes nothing from it.
- * Nothing of the caller's environment is passed: NODE_OPTIONS would change the program, and PATH may be missing.
+ * The program without the verb's flags. Its title in the process table begins with `kumite-shim`. The caller's
+ * environment is not passed: NODE_OPTIONS would change the program, and PATH may be missing.
  * @throws KumiteError `install/incomplete`
  */
 export async function shimProgram(os: Os, install: Install): Promise<ShimProgram> {
   return {
     path: await installedNode(os, install),
     argv: ["kumite-shim", ...shimNodeFlags, await shimEntry(os, install)],
-    // One heap of the C library for all of Node's threads: with one for each, memory that one has given back is no use to
-    // the others, megabytes after some hundred execs. With a threshold that is given, it does not grow with the largest block.
+    // One malloc arena for all of Node's threads: memory freed in one arena is useless to the others, which costs
+    // megabytes after some hundred execs. An explicit trim threshold keeps it from growing with the largest block.
     env: {
       PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
       MALLOC_ARENA_MAX: "1",
@@ -71,7 +70,9 @@ export async function shimProgram(os: Os, install: Install): Promise<ShimProgram
   };
 }
 
-/** Of its files one is the entry, and one may be missing: the code that V8 made of the text, which it can make again. */
+/**
+ * The shim's entry, after a check of its code. The file with V8's compiled form may be missing: V8 can compile again.
+ */
 async function shimEntry(os: Os, install: Install): Promise<string> {
   await installedFile(os, install, "shim.js");
   return installedFile(os, install, "shim.cjs");

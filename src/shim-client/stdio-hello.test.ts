@@ -6,7 +6,7 @@ import { isKumiteError } from "../util/errors.ts";
 import { decodeUtf8, encodeUtf8 } from "../util/text.ts";
 import { helloFirstByte, parseHello, type StdioHello, sayHello } from "./stdio-hello.ts";
 
-/** A peer that has already answered; what was written to it is kept. */
+/** A peer that has already answered. Records what is written to it. */
 function answering(...chunks: string[]): ByteStream & { readonly written: string[] } {
   const written: string[] = [];
   return {

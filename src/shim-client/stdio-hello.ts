@@ -1,8 +1,8 @@
 /**
  * How a raw connection to a shim says which stream of which process it is: one line, `CONNECT stdio <id> <exec-id or ->
- * <stream>`, answered `OK` or `ERROR <text>`; from then on the connection carries nothing but the stream's bytes.
- * A ttrpc frame begins with a zero byte, its length being under 16 MiB, so the first byte tells the two apart.
- * Both ends are here; neither knows where the bytes come from or go to.
+ * <stream>`, answered by `OK` or `ERROR <text>`. After that the connection carries only the stream's bytes. A ttrpc
+ * frame begins with a zero byte, because its length is under 16 MiB. So the first byte tells the two apart. Both ends
+ * are here; neither knows where the bytes come from or go to.
  */
 import type { ByteStream } from "../sys/os.ts";
 import { ByteReader } from "../util/byte-reader.ts";
@@ -18,7 +18,7 @@ export interface StdioHello {
   readonly stream: StdioStream;
 }
 
-/** What people look for a fault with: the guest's console, or a port that its agent listens on. */
+/** Streams for debugging: the guest's console, or a port that its agent listens on. */
 export type DebugHello =
   | { readonly target: "console"; readonly id: string }
   | { readonly target: "port"; readonly id: string; readonly port: number };
@@ -26,14 +26,14 @@ export type DebugHello =
 /** First byte of every hello line. */
 export const helloFirstByte = 0x43;
 
-/** Longest line of either side, in bytes: two ids of 128 characters and what is around them. */
+/** Longest line of either side, in bytes: two ids of 128 characters and the rest of the line. */
 export const maxHelloBytes = 512;
 
 const ok = "OK";
 const refusal = "ERROR ";
 const ownProcess = "-";
 
-/** The server's half: what a client's line, without its newline, asks for. Fails with `protocol/violation`. */
+/** The server's half: parses a client's line, without its newline. @throws KumiteError `protocol/violation` */
 export function parseHello(line: string): StdioHello {
   const [connect, stdio, id, execId, stream, ...more] = line.split(" ");
   const known = stream === "stdin" || stream === "stdout" || stream === "stderr";
@@ -43,7 +43,10 @@ export function parseHello(line: string): StdioHello {
   return { id, execId: execId === ownProcess ? undefined : execId, stream };
 }
 
-/** The server's half: `undefined` for a line that asks for the stream of a process. Fails with `protocol/violation`. */
+/**
+ * The server's half: `undefined` for a line that asks for the stream of a process. @throws KumiteError
+ * `protocol/violation`
+ */
 export function parseDebugHello(line: string): DebugHello | undefined {
   const [connect, debug, target, id, port, ...more] = line.split(" ");
   if (connect !== "CONNECT" || debug !== "debug") return undefined;
@@ -54,7 +57,7 @@ export function parseDebugHello(line: string): DebugHello | undefined {
   throw new KumiteError("protocol/violation", `"${oneLine(line, 100)}" is not a hello line of a debug stream`);
 }
 
-/** The client's half, as `sayHello`. Fails with `shim/unreachable`. */
+/** The client's half, like `sayHello`. @throws KumiteError `shim/unreachable` */
 export async function sayDebugHello(stream: ByteStream, hello: DebugHello, signal?: AbortSignal): Promise<ByteStream> {
   const port = hello.target === "port" ? ` ${hello.port}` : "";
   await stream.write(encodeUtf8(`CONNECT debug ${hello.target} ${hello.id}${port}\n`));
@@ -78,9 +81,9 @@ export async function refuseHello(stream: ByteStream, why: string): Promise<void
 }
 
 /**
- * The client's half: sends the line and waits for the answer, as long as it takes. The bytes of the stream are read
- * through the result, since the first of them may have come with the answer.
- * Fails with `shim/unreachable` when the shim refuses or goes away.
+ * The client's half: sends the line and waits for the answer without a timeout. The stream must be read through the
+ * result, since the first bytes may have arrived together with the answer.
+ * @throws KumiteError `shim/unreachable` if the shim refuses or goes away
  */
 export async function sayHello(stream: ByteStream, hello: StdioHello, signal?: AbortSignal): Promise<ByteReader> {
   await stream.write(encodeUtf8(`CONNECT stdio ${hello.id} ${hello.execId ?? ownProcess} ${hello.stream}\n`));
