@@ -1,4 +1,4 @@
-/** The agent's methods with the protocol's request timeouts, and their failures in the host's words. */
+/** The agent's methods with the protocol's request timeouts and with Kumite's errors. */
 import { AgentServiceDefinition } from "../protocol/gen/kata/agent-service.ts";
 import { ttrpcClient } from "../protocol/ttrpc/client.ts";
 import type { CallOptions, TtrpcConnection } from "../protocol/ttrpc/connection.ts";
@@ -8,11 +8,11 @@ import { isKumiteError, KumiteError } from "../util/errors.ts";
 import type { AgentCalls } from "./agent-client.ts";
 
 const requestTimeoutMs = 60_000;
-/** Calls that end when something happens in the guest, which may be never. */
+/** Calls that return when something happens in the guest, which may be never. */
 const unlimited: ReadonlySet<string> = new Set(["waitProcess", "readStdout", "readStderr", "getOOMEvent"]);
-/** A decoded answer takes up to a hundred times its size: a hostile guest gets no more than the call needs. */
+/** A decoded answer can take a hundred times its size, so a hostile guest may send no more than the call needs. */
 const maxAnswerBytes = 64 * 1024;
-/** Calls whose answers hold data of a workload; they get what ttrpc allows. */
+/** Calls whose answers contain data of a workload. They may be as long as ttrpc allows. */
 const bulky: ReadonlySet<string> = new Set([
   "readStdout",
   "readStderr",

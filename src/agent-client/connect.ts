@@ -1,6 +1,6 @@
 /**
- * Connects to the agent behind a machine's channel: yamux over the channel, ttrpc on the agent's port, a first answer.
- * Knows nothing of what carries the channel, and of why a machine may not come up (see vm/start-vm.ts).
+ * Connects to the agent behind a VM's channel: yamux over the channel, ttrpc on the agent's port, a first answer. Does
+ * not know what carries the channel, nor why a VM may not come up (see vm/start-vm.ts).
  */
 import { HealthDefinition } from "../protocol/gen/kata/health.ts";
 import { dialPort } from "../protocol/port/dial-port.ts";
@@ -16,25 +16,25 @@ import { agentCalls, agentError } from "./calls.ts";
 import { processFields, resourcesFields, specFields } from "./fields.ts";
 import { agentSnapshots } from "./snapshots.ts";
 
-/** Where the agent serves ttrpc (agent-protocol, ports). */
+/** The port on which the agent serves ttrpc, given by the protocol. */
 const agentPort = 1024;
 const checkTimeoutMs = 30_000;
-/** A guest under load answers a dial late; one that never does must not hold a create. */
+/** A guest under load answers a dial late. A guest that never answers must not block a create. */
 const dialTimeoutMs = 30_000;
-/** Of each stream: enough that a guest's output does not wait for our window updates. */
+/** Per stream: large enough that a guest's output does not wait for our window updates. */
 const receiveWindowBytes = 1024 * 1024;
 
 export interface ConnectOptions {
   readonly signal: AbortSignal;
-  /** Until the agent's first answer; it may still have to boot. */
+  /** Time until the agent's first answer. The VM may still have to boot. */
   readonly timeoutMs: number;
-  /** The agent is in the middle of a session with a host that is not there, which has left this token. */
+  /** Token of the agent's previous session, if its host is gone. The new session replaces that one. */
   readonly replacing?: Uint8Array | undefined;
-  /** Of an agent whose like, from the same memory, has told it: its connection is answer enough. */
+  /** The agent's version if another VM with the same memory has reported it. Then no first call is needed. */
   readonly knownVersion?: string | undefined;
 }
 
-/** Owns the channel from here on, also when it fails. */
+/** Takes ownership of the channel, also on failure. */
 export async function connectAgent(
   channel: ByteStream,
   { signal, timeoutMs, replacing, knownVersion }: ConnectOptions,

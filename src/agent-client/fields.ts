@@ -1,7 +1,7 @@
 /**
- * A configuration in the forms the agent may read: the messages of the protocol, which every agent knows, the whole JSON
- * in field 1000, for what the messages lack (see design §2), and, for our own agent, what comes of reading that: an emulated
- * guest takes fifty times as long for it.
+ * A configuration in the forms that agents read: the messages of the protocol, which every agent knows; the whole JSON
+ * in field 1000, for what the messages lack; and for Kumite's own agent the result of interpreting the JSON, which
+ * takes an emulated guest fifty times as long.
  */
 
 import { deviceProgram, deviceRulesText } from "../guest/cgroup/device-program.ts";
@@ -47,7 +47,7 @@ export interface ResourcesFields {
 }
 
 /**
- * @param spec checked before, see oci/validate.ts
+ * @param spec already validated, see oci/validate.ts
  * @throws KumiteError `oci/spec-invalid`, `oci/unsupported` for `linux.seccomp`
  */
 export function specFields(spec: OciSpec): SpecFields {
@@ -56,15 +56,15 @@ export function specFields(spec: OciSpec): SpecFields {
   const plain = seccomp === undefined ? spec : { ...spec, linux };
   const fields = { OCI, kumiteOciJson: JSON.stringify(plain), ...readFields(plain) };
   if (seccomp === undefined) return fields;
-  // Compiled here: an emulated guest takes fifty times as long, and as long again to read the profile.
+  // Compiled here: an emulated guest takes fifty times as long, and as long again to parse the profile.
   const { program, flags } = compileSeccomp(seccomp);
   return { ...fields, kumiteSeccomp: program, kumiteSeccompFlags: flags };
 }
 
-/** Of a container. Stands for the id, which only errors and the path of a cgroup that is not given are made of. */
+/** Stands for the container's id, which matters only in errors and in the default cgroup path. */
 const anyId = "id";
 
-/** What the agent would make of it; nothing where it has to do that itself, or has something to say about it. */
+/** What the agent would derive from the specification. Empty if the agent must do that or report an error. */
 function readFields(spec: OciSpec): Partial<SpecFields> {
   try {
     const plan = readContainer(spec, anyId);
@@ -83,7 +83,7 @@ function readFields(spec: OciSpec): Partial<SpecFields> {
   }
 }
 
-/** @param process checked before, see oci/validate.ts */
+/** @param process already validated, see oci/validate.ts */
 export function processFields(process: OciProcess): ProcessFields {
   const message = encodeMessage(Process, processMessage(process));
   return { process: message, kumiteOciJson: JSON.stringify(process), ...readProcessFields(process) };
@@ -104,7 +104,7 @@ function readProcessFields(process: OciProcess): Partial<ProcessFields> {
   }
 }
 
-/** @param resources checked before, see oci/validate.ts */
+/** @param resources already validated, see oci/validate.ts */
 export function resourcesFields(resources: OciResources): ResourcesFields {
   const message = encodeMessage(LinuxResources, resourcesMessage(resources));
   return { resources: message, kumiteOciJson: JSON.stringify(resources) };

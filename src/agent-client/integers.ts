@@ -1,6 +1,7 @@
 /**
- * Integers of JSON, which are doubles, as 64-bit fields. A double at the edge of the range is beyond it: 2^64-1, "no
- * limit" in many keys, reads as 2^64. So values are clamped; whoever needs the exact one has the JSON.
+ * Converts numbers from JSON, which are doubles, to 64-bit fields. A double at the edge of the range lies beyond it:
+ * 2^64-1, which means "no limit" in many keys, reads as 2^64. So values are clamped. The exact value is in the JSON
+ * beside the message.
  */
 
 const maxUint64 = 2n ** 64n - 1n;

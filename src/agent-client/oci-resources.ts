@@ -12,7 +12,7 @@ export function resourcesMessage(resources: OciResources): MessageInit<LinuxReso
     Devices: devices?.map(({ allow, type, major, minor, access }) => ({
       Allow: allow,
       Type: type,
-      // Left out means every number, which the message says as -1.
+      // If omitted, the rule covers every number, which the message expresses as -1.
       Major: int64Of(major ?? -1),
       Minor: int64Of(minor ?? -1),
       Access: access,

@@ -5,7 +5,7 @@ import { Spec } from "../protocol/gen/kata/oci.ts";
 import { compileSeccomp } from "../seccomp/compile.ts";
 import { specFields } from "./fields.ts";
 
-/** As the agent reads it. */
+/** The message as the agent decodes it. */
 function received(spec: OciSpec): Spec {
   return Spec.decode(specFields(spec).OCI);
 }

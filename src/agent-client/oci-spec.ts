@@ -1,6 +1,6 @@
 /**
- * The OCI runtime specification as the protocol's message. Pure. What the message has no field for is in the JSON that
- * goes beside it (fields.ts).
+ * The OCI runtime specification as the protocol's message. Pure. Keys without a field in the message are in the JSON
+ * sent beside it (fields.ts).
  */
 import type { OciHook, OciHooks, OciLinux, OciSeccomp, OciSpec } from "../oci/spec.ts";
 import type { Hook, Hooks, Linux, LinuxSeccomp, Spec } from "../protocol/gen/kata/oci.ts";

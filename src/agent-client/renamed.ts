@@ -1,6 +1,6 @@
 /**
- * An agent that knows a container by another name than the host does: that of the container whose copy it has in memory.
- * Callers use the host's name.
+ * An agent that knows a container by another name than the host does: its memory is a copy of a VM in which the
+ * container had that name. Callers use the host's name.
  */
 import type { AgentClient } from "./agent-client.ts";
 
@@ -20,10 +20,10 @@ export function renamedAgent(agent: AgentClient, { onHost, inGuest }: ContainerN
   return Object.fromEntries(calls) as unknown as AgentClient;
 }
 
-/** What is no call of the agent's. */
+/** Members that are not calls of the agent. */
 const localMembers: ReadonlySet<string> = new Set(["dial", "specFields", "processFields", "resourcesFields", "close"]);
 
-/** A container's own process has its name too. */
+/** The exec id of a container's own process is the container's name, too. */
 function named(message: object, from: string, to: string): object {
   const { containerId, execId } = message as { readonly containerId?: string; readonly execId?: string };
   return {

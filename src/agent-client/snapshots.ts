@@ -1,4 +1,4 @@
-/** What our own agent has for machines that are saved while it works. */
+/** Calls of Kumite's own agent for VMs that are saved while they run. */
 import { SnapshotsDefinition } from "../protocol/gen/kumite/agent/v1/agent.ts";
 import { ttrpcClient } from "../protocol/ttrpc/client.ts";
 import type { TtrpcConnection } from "../protocol/ttrpc/connection.ts";
@@ -8,10 +8,10 @@ import { withDeadline } from "../util/deadline.ts";
 import type { AgentSnapshots } from "./agent-client.ts";
 import { agentError } from "./calls.ts";
 
-/** Of `hold`, in bytes. */
+/** The token of `hold`, in bytes. */
 export const snapshotTokenLength = sessionTokenLength;
 
-/** An emulated guest under load takes its time. */
+/** Long enough for an emulated guest under load. */
 const timeoutMs = 30_000;
 
 export function agentSnapshots(session: YamuxSession, connection: TtrpcConnection): AgentSnapshots {
