@@ -1,18 +1,18 @@
-/** Puts the caller's terminal into raw mode while a foreground process uses it, and always restores it. */
+/** The terminal of the verb's caller while a process in the foreground has it: raw, and always put back. */
 import type { RelayStdio } from "../shim-client/relay-arguments.ts";
 import type { Os, WindowSize } from "../sys/os.ts";
 import { isSystemError } from "../util/errors.ts";
 
 export interface CallerTerminal extends Disposable {
-  /** `undefined` when there is no terminal or its size is unknown. */
+  /** `undefined` when there is no terminal, or it has no size. */
   readonly size: WindowSize | undefined;
-  /** From now on keys are passed on unchanged; the terminal in the guest interprets them. */
+  /** Typed keys go through untouched from now on: the terminal in the guest gives them their meaning. */
   makeRaw(): void;
-  /** Restores the previous mode. Calling it twice is harmless. */
+  /** What it was before; twice is harmless. */
   restore(): void;
 }
 
-/** Does nothing if the process does not use the caller's terminal or the caller has none. */
+/** Does nothing where the process is not on the caller's terminal, or the caller has none. */
 export function callerTerminal(os: Os, stdio: RelayStdio): CallerTerminal {
   const terminal = stdio.kind === "terminal" ? [0, 1, 2].find((fd) => os.terminals.isTerminal(fd)) : undefined;
   const size = terminal === undefined ? undefined : os.terminals.windowSize(terminal);
@@ -21,14 +21,14 @@ export function callerTerminal(os: Os, stdio: RelayStdio): CallerTerminal {
     try {
       raw?.restore();
     } catch (error) {
-      // A terminal that has hung up needs no restoring.
+      // One that has hung up is nobody's any more.
       if (!isSystemError(error, "EIO", "ENOTTY")) throw error;
     }
   };
   return {
     size: size !== undefined && size.rows > 0 && size.columns > 0 ? size : undefined,
     makeRaw: () => {
-      // Only if standard input is the terminal. If it is a file, ^C still interrupts the verb.
+      // Only where keys come from it: with input from a file, ^C is still for the verb.
       if (terminal !== undefined && os.terminals.isTerminal(0)) raw ??= os.terminals.makeRaw(0);
     },
     restore,

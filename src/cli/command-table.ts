@@ -1,6 +1,6 @@
 /**
- * All verbs and their flags, as data. Together with `global-flags.ts` this is the only source for parsing, checking and
- * help. Does not know what the verbs do.
+ * Every verb and its flags, as data: parsing, checking and help come from here, from `global-flags.ts`, and from nowhere
+ * else. Knows nothing of what a verb does.
  */
 import {
   checkCommand,
@@ -66,13 +66,13 @@ export const commands = {
   help: helpCommand,
 } as const;
 
-/** The verbs' names in Kata Containers. */
+/** Kata Containers' names of verbs. */
 export const verbAliases: ReadonlyMap<string, Verb> = new Map([
   ["kata-check", "check"],
   ["kata-env", "env"],
 ]);
 
-/** Verbs of other runtimes that are refused without parsing their arguments. */
+/** Of other runtimes; nothing of them is parsed. */
 export const refusedVerbs: ReadonlyMap<string, Refusal> = new Map(
   (["checkpoint", "restore"] as const).map((verb) => [
     verb,

@@ -1,4 +1,4 @@
-/** The flags and the bundle of `create` and `run`, checked before anything is made. */
+/** What `create` and `run` have in common: their flags and bundle, checked before anything is made. */
 import { type Bundle, loadBundle } from "../oci/bundle.ts";
 import { checkContainerId } from "../oci/container-id.ts";
 import { containerRoleOf } from "../oci/container-role.ts";
@@ -15,12 +15,12 @@ type CreationFlags = Invocation<"create">["flags"];
 export interface ContainerRequest {
   readonly id: string;
   readonly bundle: Bundle;
-  /** The sandbox that the container is added to; `undefined` to create a new one. */
+  /** Whose machine it goes into; `undefined`: one is made for it. */
   readonly sandboxId: string | undefined;
   readonly stdio: RelayStdio;
-  /** Absolute path. */
+  /** Absolute. */
   readonly pidFile: string | undefined;
-  /** The container's processes share the VM's session keyring. */
+  /** Its processes share the session keyring of the machine. */
   readonly noNewKeyring: boolean;
   /** The verb stays until the program has ended. */
   readonly foreground: boolean;
@@ -50,7 +50,7 @@ export async function readContainerRequest(
   return { id, bundle, sandboxId, stdio, pidFile, noNewKeyring: flags["no-new-keyring"], foreground };
 }
 
-/** Engines that manage pods name the sandbox in annotations. */
+/** Engines that make pods say so by annotations. */
 function sandboxOf({ configFile, spec }: Bundle): string | undefined {
   try {
     const role = containerRoleOf(spec.annotations);
@@ -68,7 +68,7 @@ function sandboxOf({ configFile, spec }: Bundle): string | undefined {
   }
 }
 
-/** A host hook without `env` inherits its caller's environment, which the shim does not have, so fill it in here. */
+/** A hook of the host that names no environment has its caller's, which the shim is not given. */
 function inheritEnvironment({ spec: { hooks = {} } }: Bundle, env: Readonly<Record<string, string>>): void {
   const { prestart = [], createRuntime = [], poststart = [], poststop = [] } = hooks;
   for (const hook of [...prestart, ...createRuntime, ...poststart, ...poststop]) {

@@ -1,6 +1,4 @@
-/**
- * Creates a sandbox with its first container: claims the id, starts shim and relay, asks the shim for the container.
- */
+/** Makes a sandbox with its first container: claims its id, starts shim and relay, asks the shim for the container. */
 import { mountNamespace } from "../factory/cache/protocol.ts";
 import { takeFromCache } from "../factory/cache/take.ts";
 import { type Ahead, makeAhead, planAhead } from "../sandbox/ahead.ts";
@@ -21,10 +19,10 @@ import type { CreatedContainer, CreationPlace } from "./create-container.ts";
 import { relayReady } from "./start-relay.ts";
 import { type Shim, shimDied, shimReady, startShim } from "./start-shim.ts";
 
-/** How long the shim may take to undo what it made, before the verb kills it and works off its journal. */
+/** For a shim to undo by itself what it has made, before it is ended and its journal is worked off here. */
 const shimEndTimeoutMs = 10_000;
 
-/** @throws KumiteError `container/exists`, `install/incomplete`, `shim/start-failed`, `aborted`, or the shim's */
+/** @throws KumiteError `container/exists`, `install/incomplete`, `shim/start-failed`, `aborted`, and what the shim says */
 export async function createSandbox(
   context: VerbContext,
   request: ContainerRequest,
@@ -47,7 +45,7 @@ export async function createSandbox(
   await handToShim(prepared, { shim, relay });
   timeline.mark("spawned");
   const connection = await connectShim(os, socket, id, interruption.signal).catch(async (error: unknown) => {
-    // If the shim died before it served, its own error is the better one.
+    // A shim that died before it served has a reason of its own.
     await booted;
     throw error;
   });
@@ -55,7 +53,7 @@ export async function createSandbox(
   timeline.mark("ready");
   context.log.debug("shim and relay are up", { sandbox: id, shim: shim.pid, relay: relay.pid });
   scope.add(`shim of ${id}`, async (signal) => {
-    // The relay has asked for the exit status, which never comes; the shim would wait for it to take that answer.
+    // The relay asks for the container's end, which will not come: the shim would wait for the answer to be taken.
     relay.kill(signalNumbers.SIGKILL);
     connection.close();
     await Promise.race([shim.exited, delay(shimEndTimeoutMs, signal)]);
@@ -72,11 +70,11 @@ export async function createSandbox(
 
 interface GotShim {
   readonly shim: Shim;
-  /** Resolves when the shim serves requests. */
+  /** Resolves when it serves. */
   readonly booted: Promise<void>;
 }
 
-/** A shim of the VM cache, whose VM is already running, or a new one. */
+/** One of the cache, whose machine is up, or a new one. */
 async function getShim(
   context: VerbContext,
   request: ContainerRequest,
@@ -104,12 +102,12 @@ async function getShim(
   return { shim, booted: shimReady(os, shim, { id, log, cgroups }, interruption.signal) };
 }
 
-/** This shim is the child of another process, so its exit status is unknown. */
+/** Another process's child: how it ends is not told. */
 function foreignShim(os: Os, shim: ProcessId): Shim {
   return { ...shim, exited: os.processes.waitGone(shim).then(() => ({ kind: "exited", status: 0 })) };
 }
 
-/** Reads the installation first, so that an incomplete one is reported before anything is made. */
+/** An installation that is not whole is told before anything is made. */
 async function commandOf(
   { os, root, config, overrides, debug, logFormat }: VerbContext,
   { id, bundle }: ContainerRequest,
@@ -119,10 +117,7 @@ async function commandOf(
   return (ahead) => shimCommand(program, { ...options, ahead: ahead !== undefined });
 }
 
-/**
- * Makes as much of the VM as possible while its shim starts. A failure here is only logged: the shim will meet it too
- * and report it better.
- */
+/** Of the machine, beside the start of its shim. What the shim will have to say of a failure it says better. */
 async function makeWhatCan(
   { os, root, config, overrides, log, interruption }: VerbContext,
   { id, bundle }: ContainerRequest,
@@ -138,5 +133,5 @@ async function makeWhatCan(
   return plan && (await makeAhead(os, request, plan, { onFailure: leave, signal: interruption.signal }));
 }
 
-// For a promise that is awaited later, together with others.
+// It is awaited later, together with others.
 function ignore(): void {}

@@ -1,7 +1,7 @@
-/** For verbs that take several ids: tries each id and reports each failure. */
+/** Verbs that take several ids: each is tried, and each failure told. */
 import type { VerbContext } from "./context.ts";
 
-/** Returns exit status 0. If ids failed, the last failure is thrown and the ones before it are reported here. */
+/** Exit status 0; the last failure is thrown, those before it are told here. */
 export async function forEachId(
   { tellFailure }: VerbContext,
   ids: readonly string[],

@@ -1,4 +1,6 @@
-/** An existing container as the verbs see it: its state as observed from outside, and whether a verb may act on it. */
+/**
+ * A container that exists, as the verbs see it: what is observed of it from outside, and whether a verb may act on it.
+ */
 import { checkContainerId } from "../oci/container-id.ts";
 import type { OciStatus } from "../oci/state.ts";
 import { sandboxPaths } from "../persist/paths.ts";
@@ -14,7 +16,7 @@ export async function lookAt({ os, root }: VerbContext, id: string): Promise<Obs
   return observeContainer(os, root, id);
 }
 
-/** For verbs that need a running VM. @throws KumiteError as `lookAt`, `container/wrong-state` */
+/** For verbs that need a machine. @throws KumiteError as `lookAt`, `container/wrong-state` */
 export async function lookAtLiving(context: VerbContext, id: string): Promise<ObservedContainer> {
   const container = await lookAt(context, id);
   const { status } = container;
@@ -22,7 +24,7 @@ export async function lookAtLiving(context: VerbContext, id: string): Promise<Ob
   return container;
 }
 
-/** Connects to the shim of the container's sandbox. @throws KumiteError `shim/unreachable` */
+/** The shim of the sandbox that the container is in. @throws KumiteError `shim/unreachable` */
 export function connectTo(
   { os, root, interruption }: VerbContext,
   { id, sandboxId }: Pick<ObservedContainer, "id" | "sandboxId">,
@@ -30,10 +32,7 @@ export function connectTo(
   return connectShim(os, sandboxPaths(root, sandboxId).socket, id, interruption.signal);
 }
 
-/**
- * Looks and connects. If the container ends in between, the error says that it is not running.
- * @throws KumiteError as `lookAtLiving` and `connectTo`
- */
+/** Both at once: one that ends in between is one that does not run. @throws KumiteError as the two */
 export async function connectToLiving(
   context: VerbContext,
   id: string,
@@ -47,7 +46,7 @@ export async function connectToLiving(
   }
 }
 
-/** The error of a verb that the container's state does not allow. Engines look for some of these texts. */
+/** The refusal of a verb in the wrong state. Engines look for some of these texts. */
 export function wrongState(id: string, status: OciStatus, refusal: string): KumiteError {
   return new KumiteError("container/wrong-state", `container ${id}: ${refusal}`, {
     hint: `\`kumite state ${id}\` shows its state`,

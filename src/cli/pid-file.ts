@@ -4,7 +4,7 @@ import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
 import { baseName, dirName } from "../util/path.ts";
 
 /**
- * Refuses, before anything is made, a path where the file cannot be created.
+ * Refuses a place where the file cannot be made, before anything else is.
  * @throws KumiteError `usage/invalid`
  */
 export async function checkPidFile(os: Os, path: string): Promise<void> {
@@ -17,7 +17,7 @@ export async function checkPidFile(os: Os, path: string): Promise<void> {
   });
 }
 
-/** Writes the pid in decimal, without a newline. It appears complete: engines read it as soon as it exists. */
+/** Decimal, without a newline. Appears at once and whole: engines read it as soon as it is there. */
 export async function writePidFile(os: Os, path: string, pid: number): Promise<void> {
   const temporary = `${dirName(path)}/.${baseName(path)}.${os.self.pid}`;
   try {

@@ -8,11 +8,11 @@ import type { Scope } from "../util/scope.ts";
 import { signalName, signalNumbers } from "../util/signals.ts";
 
 const statusDescriptor = 3;
-/** How long the relay may take to start and connect. Generous, since the host may be busy with VMs. */
+/** For a process of the small engine to start and connect, on a machine that is busy with virtual machines. */
 const readyTimeoutMs = 30_000;
 
 export interface RelayRequest extends RelayOptions {
-  /** The verb stays until the process ends: the relay shares the verb's terminal and does not outlive it. */
+  /** The verb stays until the process ends: the relay shares its terminal and does not outlive it. */
   readonly foreground: boolean;
   readonly cgroups: readonly string[];
   readonly networkNamespace: SpawnRequest["networkNamespace"];
@@ -34,10 +34,7 @@ export function startRelay(os: Os, request: RelayRequest): Promise<ChildProcess>
   });
 }
 
-/**
- * Resolves when the relay has connected to the shim and handed over its terminal. Fails with the relay's own error
- * otherwise.
- */
+/** Resolves when it has connected to the shim and given its terminal away; fails with its own reason if it cannot. */
 export async function relayReady(relay: ChildProcess, id: string, signal: AbortSignal): Promise<void> {
   const status = relay.streams.get(statusDescriptor);
   if (status === undefined) throw new KumiteError("internal", "the relay was started without a status channel");
@@ -48,14 +45,14 @@ export async function relayReady(relay: ChildProcess, id: string, signal: AbortS
   throw new KumiteError("system/failed", `the relay of ${id} exited before it was ready`, { phase: "relay.start" });
 }
 
-/** A relay whose pid is given to an engine. */
+/** The relay of a process whose pid an engine will be told. */
 export interface EngineRelay {
-  /** Rejects when the relay has ended; never resolves. */
+  /** Rejects when it has ended; never resolves. */
   readonly ended: Promise<never>;
   /**
-   * Must be called before the process may end by itself. From then on the relay's exit status is left for the engine,
-   * which inherits the relay from this verb: no child is reaped any more, unless the scope is undone.
-   * @throws KumiteError `system/failed` if the relay has already ended
+   * Call it before the process may end by itself. From here its end is for the engine, which inherits it from this verb:
+   * nothing is reaped any more, unless the scope is undone.
+   * @throws KumiteError `system/failed` when it has ended before
    */
   readonly leave: (scope: Scope) => void;
 }
@@ -66,7 +63,7 @@ export function watchRelay(os: Os, relay: ChildProcess, id: string): EngineRelay
     failure = relayKilled(id, status);
     throw failure;
   });
-  // Prevents an unhandled rejection while nobody waits.
+  // Nobody may be waiting when it ends.
   ended.catch(() => {});
   return {
     ended,
@@ -78,7 +75,7 @@ export function watchRelay(os: Os, relay: ChildProcess, id: string): EngineRelay
   };
 }
 
-/** The error for a relay that ended although nothing asked it to. */
+/** It has ended though nobody asked it to. */
 export function relayKilled(of: string, status: ExitStatus): KumiteError {
   return new KumiteError("system/failed", `the relay of ${of} ${describeEnd(status)}`, {
     phase: "relay",

@@ -1,4 +1,4 @@
-/** What every method of the agent works on. */
+/** The parts of the agent that its methods work on. */
 import type { BootMarks } from "./boot/boot-marks.ts";
 import type { BootRest } from "./boot/rest.ts";
 import type { ContainerHost } from "./container/host.ts";
@@ -8,6 +8,6 @@ export interface Agent extends ContainerHost {
   readonly sandbox: Sandbox;
   readonly bootMarks: BootMarks;
   readonly bootRest: BootRest;
-  /** What leads to the host. */
+  /** The connection to the host. */
   readonly channel: { expectReplacement(token: Uint8Array): void };
 }

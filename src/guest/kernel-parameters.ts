@@ -1,6 +1,6 @@
 /**
- * The agent's part of the kernel command line: `agent.*` of /proc/cmdline.
- * Nothing in it may keep a machine from coming up: what is wrong becomes a warning and the default stays.
+ * The agent's part of the kernel command line: `agent.*` in /proc/cmdline.
+ * A mistake must not keep the VM from booting: it becomes a warning, and the default stays.
  */
 
 export type LogLevel = "error" | "warn" | "info" | "debug";
@@ -10,21 +10,23 @@ export interface KernelParameters {
   readonly logLevel: LogLevel;
   /** Capacity of a process's output pipes in bytes; 0 keeps the kernel's. Default `defaultPipeSizeBytes`. */
   readonly containerPipeSizeBytes: number;
-  /** `undefined`: nobody gets a shell beside the containers. */
+  /** `undefined`: there is no shell beside the containers. */
   readonly debugConsole: DebugConsole | undefined;
   /**
-   * Kernel modules to load before the host can reach the agent, together with whatever else most containers need; default
-   * none of it.
+   * Kernel modules to load before the host can reach the agent, together with everything else that most containers
+   * need. Default: none, and nothing is prepared.
    */
   readonly ahead: readonly string[];
-  /** A disk with an ext4, as the protocol names it, that the kernel is to know before; `undefined`: none. */
+  /**
+   * A disk with an ext4 file system that the kernel opens in advance, by its name in the protocol; `undefined`: none.
+   */
   readonly aheadDisk: string | undefined;
-  /** One line each, for the log. */
+  /** One line per warning, for the log. */
   readonly warnings: readonly string[];
 }
 
 export interface DebugConsole {
-  /** `undefined`: on the console. */
+  /** `undefined`: the shell runs on the console. */
   readonly port: number | undefined;
 }
 
@@ -38,19 +40,23 @@ interface Draft {
 }
 
 /**
- * With the kernel's 64 KiB writer and agent take turns for each of them, and turns are what emulation is slowest at: bulk
- * output is 1.7 times as fast with this. Only what nobody has read yet takes memory, of the writer's.
+ * With the kernel's 64 KiB, writer and agent must switch for every 64 KiB, and context switches are slow under
+ * emulation: bulk output is 1.7 times as fast with this size. Only data that has not been read takes memory, accounted
+ * to the writer.
  */
 export const defaultPipeSizeBytes = 512 * 1024;
 
-/** The largest pipe that an unprivileged process may ask for by default (pipe(7)); more is a mistake. */
+/** The largest pipe that an unprivileged process may ask for by default (pipe(7)). A larger value is a mistake. */
 const maxPipeSizeBytes = 1024 * 1024;
 
-/** The agent's own and its log's; from the second on the host numbers the streams of processes. */
+/**
+ * The highest port that is in use otherwise: the agent's methods and its log. The host numbers the streams of processes
+ * above.
+ */
 const agentPorts = 1025;
 const maxDebugPort = 0xffff;
 
-/** Known from other agents; harmless to give, without effect here. */
+/** Known from other agents; accepted, but without effect here. */
 const withoutEffect: ReadonlySet<string> = new Set([
   "cdh_api_timeout",
   "cdi_timeout",
@@ -82,7 +88,7 @@ export function readKernelParameters(commandLine: string): KernelParameters {
     aheadDisk: undefined,
     warnings: [],
   };
-  // An expression with white space in it costs more here than all of the rest.
+  // A regular expression for white space would take longer than all the rest.
   for (const word of commandLine.replaceAll("\n", " ").replaceAll("\t", " ").split(" ")) {
     if (!word.startsWith("agent.")) continue;
     const equals = word.indexOf("=");
@@ -94,7 +100,7 @@ export function readKernelParameters(commandLine: string): KernelParameters {
   return draft;
 }
 
-/** Returns what is wrong, if something is. */
+/** Returns what is wrong with the parameter, if anything. */
 function apply(draft: Draft, name: string, value: string): string | undefined {
   switch (name) {
     case "log": {
@@ -121,7 +127,7 @@ function apply(draft: Draft, name: string, value: string): string | undefined {
       return undefined;
     case "debug_console_vport": {
       const port = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
-      // The port after it is the debug console's, too.
+      // The port after it belongs to the debug console, too.
       if (!(port > agentPorts && port < maxDebugPort)) return `${JSON.stringify(value)} is no port of a debug console`;
       draft.debugConsole = { port };
       return undefined;
@@ -132,7 +138,7 @@ function apply(draft: Draft, name: string, value: string): string | undefined {
   }
 }
 
-/** The names of both families of agents; what is finer than ours is the next coarser one. */
+/** The names that both families of agents use. A level finer than the agent's own becomes the next coarser one. */
 const logLevels: ReadonlyMap<string, LogLevel> = new Map([
   ["trace", "debug"],
   ["debug", "debug"],

@@ -1,4 +1,4 @@
-/** The agent's log: JSON lines on standard error, which in a machine is its console. */
+/** The agent's log: JSON lines on standard error, which in a VM is the console. */
 import { write } from "../sys/linux/file.ts";
 import { CLOCK_REALTIME, clockMs } from "../sys/linux/time.ts";
 import { createLogger, jsonSink, type Logger, type LogLevel } from "../util/log.ts";
@@ -10,15 +10,15 @@ export function agentLog(level: LogLevel): Logger {
   return createLogger({ level, now: () => clockMs(CLOCK_REALTIME), sink: jsonSink(writeLine) });
 }
 
-/** Nothing that is worth knowing is longer, and a console is slow. In characters. */
+/** In characters. A console is slow, and no useful message is longer. */
 const longestLine = 4096;
 
-/** A line that cannot be written is lost: the agent goes on. */
+/** A line that cannot be written is lost; the agent goes on. */
 function writeLine(line: string): void {
   const shown = line.length > longestLine ? `${line.slice(0, longestLine - 2)}…\n` : line;
   try {
     write(standardError, encodeUtf8(shown));
   } catch {
-    // Nobody is left to tell.
+    // There is no other place to report the error.
   }
 }

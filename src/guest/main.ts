@@ -1,4 +1,4 @@
-/** The guest agent: first process of a virtual machine (`/init`), or of namespaces on a host for the process driver. */
+/** The guest agent: the first process of a VM (`/init`), or of namespaces on a host under the process driver. */
 import { describeFailure } from "../sys/engine/failure.ts";
 import { atStart, hold, onUncaught } from "../sys/engine/loop.ts";
 import { startReaper } from "../sys/engine/reaper.ts";
@@ -28,12 +28,12 @@ import { agentServices } from "./rpc/services.ts";
 import { Sandbox } from "./sandbox/sandbox.ts";
 import { Storages } from "./storage/storages.ts";
 
-/** Where the host finds the agent's methods. */
+/** The port of the agent's methods. */
 const agentPort = 1024;
 
 /**
- * What the agent itself may use: a quarter of the machine's memory, within these. A request that would need more fails,
- * before the kernel looks for somebody to kill.
+ * Limits of the agent's own memory: a quarter of the VM's, but within these bounds. A request that needs more fails
+ * instead of making the kernel look for a process to kill.
  */
 const [mostMemoryBytes, leastMemoryBytes] = [128 * 1024 * 1024, 32 * 1024 * 1024];
 
@@ -82,13 +82,13 @@ async function runMachine(): Promise<void> {
   }
 }
 
-/** Nobody could be served. */
+/** The agent cannot serve anybody, so the VM ends. */
 function giveUp(log: Logger, error: unknown): void {
   log.error("the agent cannot run", { error: messageOf(error) });
   powerOff();
 }
 
-/** Of a machine, in its time: see `BootRest`. */
+/** The postponed part of a VM's boot; see `BootRest`. */
 function finishBoot(agent: Agent): void {
   const { log, modules, bootMarks } = agent;
   try {
@@ -102,13 +102,13 @@ function finishBoot(agent: Agent): void {
   }
 }
 
-/** For ever: a host that went away may come back, to the same port. */
+/** Never ends: a host that disconnected may come back to the same port. */
 async function serveMachine(sessions: Sessions, port: number, log: Logger): Promise<never> {
-  // The end of the first process is the end of the machine.
+  // The kernel panics if the first process exits, so keep the event loop running.
   hold();
   for (;;) {
     await whenHostConnected(port);
-    // A copy for each session: the port itself is never closed.
+    // Each session gets a duplicate; the port itself is never closed.
     const reason = await sessions.run(ownStream(dupAbove(port, 0)));
     log.info("the session with the host is over", { reason: reason.message });
   }
@@ -143,12 +143,12 @@ async function runProcess(channelFd: number): Promise<void> {
   prepareForChildren();
   prepareHierarchy(agent);
   begin(agent, sessions);
-  // The other end belongs to one host, which is gone then.
+  // The other end belongs to one host, which has disconnected now.
   await sessions.run(ownStream(channelFd));
   exit(0);
 }
 
-/** What both do once they stand on their own. */
+/** The part that is the same in a VM and under the process driver. */
 function begin(agent: Agent, sessions: Sessions): void {
   const { log } = agent;
   onUncaught((error, origin) => log.error("internal error", { origin, error: describeFailure(error) }));
@@ -156,11 +156,12 @@ function begin(agent: Agent, sessions: Sessions): void {
   sessions.serve(agentPort, agentPortHandler(agentServices(agent), log));
 }
 
-/** Before the first child is born. */
+/** Must be called before the first child is started. */
 function prepareForChildren(): void {
   startReaper();
   raiseDescriptorLimit();
-  // Its forks carry its memory into containers until they execute something else: nobody there may look at it.
+  // A fork carries the agent's memory into a container until it executes the program. No process there may read that
+  // memory.
   prctl(PR_SET_DUMPABLE, 0);
 }
 

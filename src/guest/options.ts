@@ -1,18 +1,21 @@
 /**
- * The agent's command line. As PID 1 of a virtual machine it has none (the kernel passes what it does not know, which is
- * no business of ours); on a host, under the process driver, it is told which descriptor is its channel.
+ * The agent's command line. As PID 1 of a VM it takes no options: the arguments are kernel parameters that the kernel
+ * did not know. Under the process driver, options name the descriptor of its channel.
  */
 import { KumiteError } from "../util/errors.ts";
 
 export type AgentMode =
-  /** PID 1 of a virtual machine: owns the machine, its clock and its modules. */
+  /** PID 1 of a VM: owns the VM, its clock and its modules. */
   | { readonly kind: "machine" }
-  /** In fresh namespaces of a host's kernel: must not touch what belongs to the host. */
+  /** In fresh namespaces of a host's kernel: must not change anything that belongs to the host. */
   | { readonly kind: "process"; readonly channelFd: number };
 
-/** @param argv without argv[0]. Fails with `usage/invalid`. */
+/**
+ * @param argv without argv[0]
+ * @throws KumiteError `usage/invalid`
+ */
 export function readOptions(argv: readonly string[], pid: number): AgentMode {
-  // A kernel hands its unknown parameters to init: they are not options of ours.
+  // The kernel passes parameters it does not know to init; they are not the agent's options.
   if (pid === 1 && !argv.includes("--process")) return { kind: "machine" };
   let channelFd: number | undefined;
   let inProcess = false;

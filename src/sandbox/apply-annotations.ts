@@ -1,11 +1,8 @@
-/** Applies the annotations of a sandbox to its configuration, before anything is made with that configuration. */
+/** Lets the annotations of a sandbox change its configuration, before anything is made with it. */
 import { concernConfig } from "../config/annotations.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/**
- * @throws KumiteError `config/invalid` naming an annotation that is malformed, not allowed, or asks for something
- *   unsupported
- */
+/** @throws KumiteError `config/invalid` naming an annotation that is wrong, not allowed, or asks for what nobody can do */
 export async function applyAnnotations(
   sandbox: Sandbox,
   annotations: Readonly<Record<string, string>> = {},

@@ -1,6 +1,4 @@
-/**
- * A container of a sandbox: what it was made from, and its own process. The container's state is that of this process.
- */
+/** A container of a sandbox: what it was made from, and its own process. Its state is that of this process. */
 import type { PluggedDevice } from "../hypervisor/plug.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import type { OciResources } from "../oci/spec.ts";
@@ -13,13 +11,11 @@ import type { Sandbox } from "./sandbox.ts";
 import { type LifeState, type Operation, refusalOf } from "./state.ts";
 import type { Timeline } from "./timeline.ts";
 
-/** Where a container is made. */
+/** What a container is made in. */
 export interface ContainerPlace {
   readonly paths: ContainerPaths;
   readonly timeline: Timeline;
-  /**
-   * What was made for this container alone. `undefined` for the sandbox's first container, which ends with the sandbox.
-   */
+  /** What was made for it alone; `undefined` for the container that the sandbox was made with, which goes with it. */
   readonly onHost: HostResources | undefined;
 }
 
@@ -29,17 +25,17 @@ export interface Container extends ContainerPlace {
   /** Milliseconds since 1970. */
   readonly createdMs: number;
   readonly process: SandboxProcess;
-  /** The limits as of the last update, without the device rules. */
+  /** Its limits, as the last update left them; rules of devices are not among them. */
   resources: OciResources;
-  /** Set by `hooks.ts`: resolves when hooks that run next to the program have ended. Never rejects. */
+  /** Set by `hooks.ts`: hooks that run beside the program. Never rejects. */
   hooks: Promise<void> | undefined;
-  /** Set by `record.ts` at its first use. */
+  /** Set by `record.ts` with its first use. */
   saveRecord: (() => Promise<void>) | undefined;
-  /** Set by `leave.ts`: the one stop that everyone waits for. Only for a container that was added. */
+  /** Set by `leave.ts`: the one stop that everyone waits for. Only of a container that was added. */
   stopping: Promise<void> | undefined;
-  /** Disks that were plugged into the running VM for this container. */
+  /** Disks that the running machine was given for it. */
   readonly plugged: PluggedDevice[];
-  /** This process no longer writes the container's journal and record. */
+  /** Journal and record are no longer this process's to write. */
   released: boolean;
 }
 
@@ -57,20 +53,20 @@ export function statusOf({ process }: Container): OciStatus {
   }
 }
 
-/** @throws KumiteError `container/wrong-state` if the states of container and sandbox do not allow the operation */
+/** @throws KumiteError `container/wrong-state` when the states of container and sandbox do not allow it */
 export function requireState(sandbox: Sandbox, container: Container, operation: Operation): void {
   const refusal = refusalIn(sandbox, container, operation);
   if (refusal !== undefined) throw wrongState(container, refusal);
 }
 
-/** The reason why the operation is refused now; `undefined` if it is allowed. */
+/** Why the operation is refused now, if it is. */
 export function refusalIn(sandbox: Sandbox, container: Container, operation: Operation): string | undefined {
-  // The sandbox is started and ended by its first container, so its own state says nothing more for that one.
+  // The container that the sandbox was made with is what starts and ends it.
   const around = sandbox.isOwn(container) ? "running" : sandboxStateOf(sandbox);
   return refusalOf(operation, around, lifeOf(container.process.state));
 }
 
-/** While the VM runs, a sandbox has the state of its first container. */
+/** That of a sandbox is the state of the container that it was made with, while its machine runs. */
 export function sandboxStateOf(sandbox: Sandbox): LifeState {
   switch (sandbox.state.phase) {
     case "empty":
@@ -92,7 +88,7 @@ function stateByItsOwn(sandbox: Sandbox): LifeState {
       return "none";
     case "created":
       return "ready";
-    // A paused first container does not prevent work on the others, because the VM runs.
+    // A container that stands still is no reason for others to: the machine runs.
     case "starting":
     case "running":
     case "paused":

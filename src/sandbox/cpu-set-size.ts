@@ -1,14 +1,14 @@
-/** Parses a cpuset such as `0-3,7`. Pure. */
+/** Which processors a cpuset such as `0-3,7` names. Pure. */
 
-/** The largest number of CPUs that Linux supports. */
+/** The most that Linux numbers. */
 const mostCpus = 8192;
 
-/** The number of distinct CPUs; 0 for an empty set, `undefined` if the text is not a cpuset. */
+/** How many: each processor once; 0 for an empty set, `undefined` for what is no set. */
 export function sizeOfCpuSet(text: string): number | undefined {
   return cpusOfSet(text)?.length;
 }
 
-/** Distinct CPUs in ascending order; `undefined` if the text is not a cpuset. */
+/** In their order, each once. `undefined` for what is no set. */
 export function cpusOfSet(text: string): number[] | undefined {
   if (text.trim() === "") return [];
   const cpus = new Set<number>();

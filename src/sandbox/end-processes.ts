@@ -1,7 +1,4 @@
-/**
- * What happens to the processes of a container that ends: those that end by themselves report their status, the rest
- * count as killed.
- */
+/** What becomes of the processes of containers that go: those that end by themselves are heard, the others are told dead. */
 import { withDeadline } from "../util/deadline.ts";
 import { messageOf } from "../util/errors.ts";
 import { killedStatus } from "./observe.ts";
@@ -9,13 +6,10 @@ import type { SandboxProcess } from "./process.ts";
 import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** How long processes that end with their container have to report their own status. */
+/** For processes that end with their container to have their own status told. */
 const lastWordsMs = 5_000;
 
-/**
- * Processes from `exec` end with the container's own process. Waits for them, so that their waiters get the true
- * status.
- */
+/** What ran beside a container's own process ends with it; its waiters should hear the true status. */
 export async function lastWords(sandbox: Sandbox, id: string): Promise<void> {
   const processes = sandbox.processes.of(id);
   const ending = processes.filter((process) => process.state.phase === "running");
@@ -25,9 +19,7 @@ export async function lastWords(sandbox: Sandbox, id: string): Promise<void> {
   await withDeadline(lastWordsMs, "the end of all processes", () => ended).catch(() => {});
 }
 
-/**
- * Marks the container's processes as ended, answers everyone who waits for them, and writes the record. Never rejects.
- */
+/** Nothing of them runs any more: whoever waits is told so, and the record is written. Never rejects. */
 export async function endProcesses(sandbox: Sandbox, id: string): Promise<void> {
   for (const process of sandbox.processes.of(id)) await endProcess(sandbox, process);
 }
@@ -39,7 +31,7 @@ async function endProcess(sandbox: Sandbox, process: SandboxProcess): Promise<vo
   if (phase === "stopped") return;
   process.stop({ exitStatus: killedStatus, exitedMs: os.clock.now() });
   const container = sandbox.containers.get(process.key.containerId);
-  // A container that was never created has no status worth recording: its create fails and undoes everything.
+  // A container that was never created has no status to be kept: its create fails and takes everything back.
   if (process.key.execId === undefined && container !== undefined && phase !== "creating") {
     await recordContainer(sandbox, container).catch((error: unknown) => {
       log.error(`the record cannot be written: ${messageOf(error)}`, { container: container.id });

@@ -1,7 +1,6 @@
 /**
- * Swap for the guest, on files of the host (`enable_guest_swap`). Its size is what containers with a swappiness ask for
- * in addition to memory. Swap only grows: each increase is another file, in the directory of the containers' upper
- * layers.
+ * Swap of the guest on files of the host, as `enable_guest_swap` has it: as much as containers with a swappiness ask for
+ * beside their memory. Only grows: each increase is another file, which lies where the layers of containers lie.
  */
 import { hypervisorConfigOf } from "../config/config.ts";
 import type { MachinePlug } from "../hypervisor/plug.ts";
@@ -13,14 +12,14 @@ import type { Sandbox } from "./sandbox.ts";
 
 const mib = 1024 * 1024;
 const pageBytes = 4096;
-/** The minimum that mkswap accepts. */
+/** The least that mkswap takes. */
 const leastPages = 10;
-/** The kernel's value for "no limit" is close to 2^63. */
+/** The kernel's own word for no limit is close to 2^63. */
 const noLimitBytes = 2 ** 62;
 const toolTimeoutMs = 30_000;
 const callTimeoutMs = 60_000;
 
-/** A container without a memory limit gets as much swap as the VM has memory without any container. */
+/** One that limits no memory gets as much as the machine has without any. */
 export function swapBytesOf(baseMiB: number, containers: readonly OciResources[]): number {
   let bytes = 0;
   let hasUnlimited = false;
@@ -39,9 +38,8 @@ function limited(bytes = 0): number {
 }
 
 /**
- * Adds swap for the containers that are alive. Call in a turn of the sandbox's size changes.
- *
- * @throws KumiteError `storage/failed`, `hypervisor/plug-failed`, `agent/failed` and others
+ * For the containers that live. To be called in a turn of the sandbox's changes of size.
+ * @throws KumiteError `storage/failed`, `hypervisor/plug-failed`, `agent/failed` and the like
  */
 export async function growSwap(
   sandbox: Sandbox,
@@ -60,7 +58,7 @@ export async function growSwap(
     return;
   }
   const name = `swap${sandbox.swap.files}`;
-  // The file of a failed attempt keeps its name until the sandbox ends.
+  // What is left of one that fails keeps its name until the sandbox's end.
   sandbox.swap = { ...sandbox.swap, files: sandbox.swap.files + 1 };
   const directory = config.runtime.rootfsImages.upperDirectory;
   const path = joinPath(directory, `${id}-${name}`);
@@ -68,7 +66,7 @@ export async function growSwap(
   await os.files.makeDirs(directory, 0o700);
   await journal.record({ kind: "file", path });
   await os.files.write(path, "", { exclusive: true });
-  // One page more, for the header that mkswap writes.
+  // The first page says what the others are.
   await os.files.resize(path, (pages + 1) * pageBytes);
   await runTool(os, { tool: "mkswap", package: "util-linux", args: [path], timeoutMs: toolTimeoutMs, signal });
   await switchOn(sandbox, plug, { id: name, path }, signal);
@@ -76,9 +74,7 @@ export async function growSwap(
   log.info("the guest has more swap", { phase: "resize", bytes: sandbox.swap.bytes });
 }
 
-/**
- * Plugs the disk in as virtio-blk, whichever driver other disks use. It is unplugged again if the guest cannot use it.
- */
+/** Whatever the driver of other disks is. A guest that cannot do it does not keep the disk. */
 async function switchOn(
   sandbox: Sandbox,
   plug: MachinePlug,

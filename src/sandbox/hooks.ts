@@ -1,7 +1,7 @@
 /**
- * When the hooks of the host run: prestart and createRuntime before the VM is started, so that the VM sees what they do
- * to the container's network; poststart when the program runs. The hooks run in the runtime's namespaces and find the
- * container's namespaces by the relay's pid.
+ * The hooks of a container that the host runs, at their places in its life: prestart and createRuntime before there is
+ * a machine, so that what they do to the container's network is seen by it; poststart when the program runs. They run in
+ * the runtime's namespaces, and learn from the pid of the relay where the container's are.
  */
 import type { OciStatus } from "../oci/state.ts";
 import { withDeadline } from "../util/deadline.ts";
@@ -14,11 +14,11 @@ import { ociStateOf } from "./inspect.ts";
 import { signalInGuest } from "./kill.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** How long a killed container may take to be seen as ended. */
+/** For a container that was killed to be seen dead. */
 const endTimeoutMs = 10_000;
 
 /**
- * From this point on poststop hooks have something to undo, whatever happens to the create.
+ * From here on poststop hooks have something to take back, whatever becomes of the create.
  *
  * @throws KumiteError `hook/failed`, `aborted`
  */
@@ -32,8 +32,7 @@ export async function runCreationHooks(sandbox: Sandbox, container: Container, s
 }
 
 /**
- * If a hook fails, the container is killed. A hook goes on if the caller disappears, because the program is running
- * already.
+ * A failing hook ends the container. The caller's going away does not end a hook: the program runs already.
  *
  * @throws KumiteError `hook/failed`
  */
@@ -41,7 +40,7 @@ export async function runPoststartHooks(sandbox: Sandbox, container: Container):
   const { process } = container;
   try {
     const running = run(sandbox, container, "poststart", statusOf(container));
-    // The program may end while the hooks run, and the sandbox with it; `stop` waits for this.
+    // The program may end meanwhile, and the sandbox with it.
     container.hooks = running.then(
       () => {},
       () => {},
@@ -54,7 +53,7 @@ export async function runPoststartHooks(sandbox: Sandbox, container: Container):
   }
 }
 
-/** Resolves with whether there were any hooks. */
+/** Resolves with whether there were any. */
 async function run(
   sandbox: Sandbox,
   container: Container,

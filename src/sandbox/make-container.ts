@@ -1,7 +1,4 @@
-/**
- * Makes a container, either together with its sandbox or in one that runs. The caller undoes what was made after a
- * failure.
- */
+/** What making a container is, whether a sandbox is made with it or it is added to one. What fails is undone by the caller. */
 import { type Bundle, bundleOf } from "../oci/bundle.ts";
 import type { Journal } from "../persist/journal.ts";
 import { readRecord } from "../persist/record.ts";
@@ -30,37 +27,37 @@ import { watchProcess } from "./watch.ts";
 
 export interface CreateRequest {
   readonly id: string;
-  /** Absolute path. */
+  /** Absolute. */
   readonly bundle: string;
-  /** The parsed config.json. */
+  /** The configuration, parsed. */
   readonly document: unknown;
-  /** The file that the document was read from, for errors; default: config.json of the bundle. */
+  /** Where it was read from; default: config.json of the bundle. For errors. */
   readonly configFile?: string | undefined;
   readonly consoleSize?: ConsoleSize | undefined;
-  /** The container's processes keep the session keyring of the guest's agent. */
+  /** Its processes keep the session keyring of the guest's agent. */
   readonly noNewKeyring?: boolean | undefined;
   readonly relay: ProcessId;
 }
 
 export interface Created {
   readonly container: Container;
-  /** Requested features that are not applied, one sentence each. */
+  /** What was asked for and is not done; one sentence each. */
   readonly notices: readonly string[];
 }
 
-/** Puts the container's files into the shared tree. With a journal, they can be removed before the tree is. */
+/** Puts the container's files into the tree. With a journal they leave it before the tree goes. */
 export type Share = (tree: SharedTree, journal?: Journal) => Promise<void>;
 
-/** Makes the disks that the VM needs for the container. What it makes on the host is in the journal first. */
+/** Makes the disks that the machine is to have for the container; what it makes on the host is in the journal before. */
 export type MakeDisks = (
   journal: Journal,
   layers?: Pick<RootfsWorkshop, "emptyUpper" | "readyUpper" | "readyLower">,
 ) => Promise<MadeDisks>;
 
-/** Resolves when the VM is running and has the container's files and disks. */
+/** Resolves when the machine runs and the container's files and disks are in it. */
 export type Bring = (container: Container, share: Share, disks: MakeDisks, plan: StoragePlan) => Promise<void>;
 
-/** @throws KumiteError of the step that failed. The container is in `sandbox.containers` if it got that far. */
+/** @throws KumiteError of the part that failed; the container is among those of the sandbox if it came so far */
 export async function makeContainer(
   sandbox: Sandbox,
   request: CreateRequest,
@@ -72,7 +69,7 @@ export async function makeContainer(
   const { os, log } = sandbox.host;
   const { paths, timeline } = place;
   const bundle = await bundleOf(os, request.bundle, request.document, request.configFile);
-  // Annotations of further containers come too late to change the VM.
+  // Those of further containers come too late for the machine.
   if (sandbox.state.phase === "empty") await applyAnnotations(sandbox, bundle.spec.annotations);
   const around = sandbox.isOwn(request) ? surroundingsOfFirst(bundle) : surroundingsIn(sandbox);
   const { config } = sandbox.host;
@@ -90,7 +87,7 @@ export async function makeContainer(
 
   const container = addContainer(sandbox, request, bundle, place, await claimedMs(sandbox, place));
   timeline.mark("request");
-  // `exec` starts from this, even if the bundle has changed since.
+  // What `exec` starts from, also when the bundle has been changed since.
   await os.files.write(paths.process, JSON.stringify(bundle.spec.process));
   await runCreationHooks(sandbox, container, signal);
   const share: Share = async (tree, journal) => {
@@ -112,15 +109,15 @@ export async function makeContainer(
   timeline.mark("container");
   await recordContainer(sandbox, container);
   await catchUp(sandbox, container.process, sizeBefore);
-  // Up to this point the caller may disappear, and nothing is left.
+  // Until here whoever asked can go away, and nothing is left.
   throwIfAborted(signal);
   log.info("container created", { container: id, ms: timeline.marks.container ?? 0 });
   return { container, notices };
 }
 
 /**
- * Resizes the VM while the guest creates the container, since plugging vCPUs into an emulated VM takes time. A
- * container with a cpuset waits for the vCPUs, because the guest drops those that it does not have yet.
+ * Beside each other, since processors that are plugged into an emulated machine take their time; but the guest leaves out
+ * of a set what it does not have yet.
  */
 async function growAndCreate(
   sandbox: Sandbox,
@@ -129,7 +126,7 @@ async function growAndCreate(
   signal: AbortSignal,
 ): Promise<void> {
   const growing = growMachine(sandbox, signal);
-  // Nobody awaits this promise if the create fails.
+  // When the create fails nobody waits for it.
   growing.catch(() => {});
   if ((resources.cpu?.cpus ?? "") !== "") await growing;
   await create();
@@ -138,7 +135,7 @@ async function growAndCreate(
   await pinVcpus(sandbox);
 }
 
-/** A container's age counts from its claim. */
+/** A container is as old as its claim. */
 async function claimedMs({ host }: Sandbox, { paths }: ContainerPlace): Promise<number> {
   return (await readRecord(host.os, paths.state))?.createdMs ?? host.os.clock.now();
 }
@@ -181,7 +178,7 @@ function sizeIn({ spec }: Bundle): ConsoleSize | undefined {
   return size === undefined ? undefined : { rows: size.height, columns: size.width };
 }
 
-/** Not part of the OCI specification: a private field between this host and our agent. */
+/** No part of the OCI specification: a word between our host and our agent. */
 function withKeyring(guest: GuestSpec, { noNewKeyring = false }: CreateRequest): GuestSpec {
   return noNewKeyring ? { ...guest, spec: { ...guest.spec, ...{ kumiteNoNewKeyring: true } } } : guest;
 }

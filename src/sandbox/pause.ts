@@ -1,27 +1,23 @@
-/** Pauses and resumes a container. Waiting for its end and killing it work as before. */
+/** Pauses a container, and lets it go on. What waits for its end, and who kills it, need not know. */
 import { type Container, requireState } from "./container.ts";
 import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** Longer than the guest tries; if the guest gives up, nothing is paused. */
+/** The guest gives up before, and then nothing is paused. */
 const callTimeoutMs = 15_000;
 
-/**
- * Resolves when no process of the container runs any more.
- *
- * @throws KumiteError `container/wrong-state` if the container is not running
- */
+/** Resolves when nothing of it runs any more. @throws KumiteError `container/wrong-state` when it does not run */
 export async function pauseContainer(sandbox: Sandbox, id: string): Promise<void> {
   const container = sandbox.container(id);
   const { process } = container;
   requireState(sandbox, container, "pause");
   const { agent } = sandbox.running().vm;
   await agent.pauseContainer({ containerId: id }, { timeoutMs: callTimeoutMs });
-  // The container may have ended meanwhile.
+  // It may have ended meanwhile.
   if (process.state.phase === "running") await enter(sandbox, container, "paused", process.state.startedMs);
 }
 
-/** @throws KumiteError `container/wrong-state` if the container is not paused */
+/** @throws KumiteError `container/wrong-state` when it is not paused */
 export async function resumeContainer(sandbox: Sandbox, id: string): Promise<void> {
   const container = sandbox.container(id);
   const { process } = container;

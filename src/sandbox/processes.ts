@@ -1,4 +1,4 @@
-/** The processes of a container as the guest sees them. */
+/** The processes of a container, as the guest sees them. */
 import { KumiteError } from "../util/errors.ts";
 import { JsonSyntaxError, parseJson } from "../util/json.ts";
 import { decodeUtf8, stripControls } from "../util/text.ts";
@@ -6,14 +6,10 @@ import { requireState } from "./container.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const callTimeoutMs = 20_000;
-/** The kernel's limit. */
+/** Of the kernel. */
 const mostPid = 4_194_304;
 
-/**
- * The pids in the guest, ascending.
- *
- * @throws KumiteError `container/wrong-state`, `agent/failed` for an invalid answer
- */
+/** Their numbers in the guest, ascending. @throws KumiteError `container/wrong-state`, `agent/failed` for nonsense */
 export async function processIds(sandbox: Sandbox, id: string): Promise<number[]> {
   const text = await ask(sandbox, id, "json", []);
   const pids = parsed(text);
@@ -22,14 +18,14 @@ export async function processIds(sandbox: Sandbox, id: string): Promise<number[]
 }
 
 /**
- * The output that ps(1) would show in the guest.
+ * As ps(1) would show them in the guest.
  *
- * @param psArguments `-ef` if empty
- * @throws KumiteError also `usage/invalid` for unsupported arguments
+ * @param psArguments none means `-ef`
+ * @throws KumiteError also `usage/invalid` for arguments that are not understood
  */
 export async function processTable(sandbox: Sandbox, id: string, psArguments: readonly string[]): Promise<string> {
   const text = await ask(sandbox, id, "table", psArguments);
-  // The guest controls this text, which ends up on somebody's terminal.
+  // A guest can be made to say anything, and this ends on somebody's terminal.
   return text.split("\n").map(stripControls).join("\n");
 }
 

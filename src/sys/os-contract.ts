@@ -1,6 +1,6 @@
 /**
- * What every implementation of `Os` must do, as named checks. The engine's tests and Node's run the same list.
- * The checks need root, /proc, /dev and a shell; they make what they need below /tmp and remove it.
+ * What every implementation of `Os` must do, as named checks. The tests of the engine and of Node run the same list.
+ * The checks need root, /proc, /dev and a shell; they create what they need below /tmp and remove it.
  */
 import { filesContract } from "./contract/files.ts";
 import { mountsContract } from "./contract/mounts.ts";
@@ -15,12 +15,12 @@ export interface ContractAssert {
   ok(value: unknown, message?: string): void;
   equal(actual: unknown, expected: unknown, message?: string): void;
   deepEqual(actual: unknown, expected: unknown, message?: string): void;
-  /** Every member of the matcher is the error's. */
+  /** The error must have every member of the matcher, with the same value. */
   rejects(promise: Promise<unknown>, matcher: { readonly errno: string } | object, message?: string): Promise<void>;
 }
 
 export interface ContractCheck {
-  /** A fact about the product. */
+  /** What the check proves, as a fact about the product. */
   readonly name: string;
   run(os: Os, assert: ContractAssert): Promise<void>;
 }

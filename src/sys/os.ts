@@ -1,24 +1,24 @@
 /**
- * The operating system as the product sees it: the only way from portable code to the host.
- * Implemented over Node (`sys/node`) and over the small engine (`sys/engine`); a test that needs another answer
- * replaces a member. Nothing here names a runtime. Every failure of a call is a `SystemError`.
+ * The operating system as the product sees it: portable code reaches the host only through this interface. It is
+ * implemented over Node (`sys/node`) and over the small engine (`sys/engine`); a test that needs another answer
+ * replaces a member. Nothing here depends on a runtime. Every call that fails throws or rejects with a `SystemError`.
  */
 
-/** Bytes in a pipe of this process from which nobody else reads. */
+/** Bytes in a pipe of this process. Nobody else reads from the pipe. */
 export interface PipedBytes {
   /** The pipe's reading end. */
   readonly fd: number;
-  /** All that the pipe holds: a virtio port must not get a part. */
+  /** Everything the pipe holds; never a part of it, which a virtio port could not handle. */
   readonly length: number;
 }
 
-/** Zero-copy writing of bulk data (splice), on the small engine only. */
+/** Zero-copy writing of bulk data (splice). Only the small engine has it. */
 export interface PipedWriting {
-  /** How many bytes can be written now, at least one. Rejects as a write does. */
+  /** Resolves with the number of bytes that can be written now, at least one. Rejects as a write does. */
   room(): Promise<number>;
   /**
-   * Writes `head` and then the piped bytes, no more than there is room for, in line with other writes. Unlike these it
-   * settles only when the pipe is no longer used.
+   * Writes `head`, then the piped bytes; there must be room for all of them. Queued in order with other writes, but
+   * unlike those it settles only when the pipe is no longer in use.
    */
   write(bytes: PipedBytes, head?: Uint8Array): Promise<void>;
 }
@@ -26,17 +26,19 @@ export interface PipedWriting {
 /** A socket, pipe or terminal. Reads are pulled, so a slow reader slows the writer and nothing is buffered unasked. */
 export interface ByteStream {
   /**
-   * The next bytes, at least one; `undefined` at end of stream. One read at a time. The array belongs to the caller.
-   * An aborted read leaves the stream usable and loses no bytes.
+   * The next bytes, at least one; `undefined` at end of stream. Only one read at a time. The array belongs to the
+   * caller. An aborted read leaves the stream usable and loses no bytes.
    */
   read(signal?: AbortSignal): Promise<Uint8Array | undefined>;
-  /** Resolves when the kernel took all bytes. Writes are queued in order; the array must not be changed meanwhile. */
+  /**
+   * Resolves when the kernel has taken all bytes. Writes are queued in order; the array must not be changed meanwhile.
+   */
   write(bytes: Uint8Array): Promise<void>;
-  /** `write` of all parts in order, with one system call where possible; callers go through `writeParts`. */
+  /** Writes all parts in order, with one system call where possible. Callers use `writeParts`. */
   writeAll?(parts: readonly Uint8Array[]): Promise<void>;
-  /** Missing where the kernel has no such way. */
+  /** `undefined` where the kernel cannot splice into this stream. */
   readonly piped?: PipedWriting;
-  /** Closes the writing side after what is queued; reading goes on. */
+  /** Closes the writing side once all queued writes are done. Reading goes on. */
   end(): Promise<void>;
   /** Closes both sides at once; a pending read ends with `undefined`, a pending write fails with EPIPE. Idempotent. */
   close(): void;
@@ -51,7 +53,7 @@ export interface Listener extends AsyncIterable<ByteStream> {
 
 export interface FileStatus {
   readonly kind: "file" | "directory" | "symlink" | "fifo" | "socket" | "character" | "block";
-  /** Permission bits and setuid, setgid, sticky. */
+  /** Permission bits, setuid, setgid and sticky. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -60,7 +62,9 @@ export interface FileStatus {
   readonly inode: bigint;
   /** Device number of a device node, else 0. */
   readonly deviceNumber: bigint;
-  /** Milliseconds since 1970, with fractions down to what the file system keeps; the same under every engine. */
+  /**
+   * Milliseconds since 1970, with as many fractional digits as the file system keeps; the same in both implementations.
+   */
   readonly modifiedMs: number;
   /** ctime: the last change of content or metadata. Programs cannot set it. */
   readonly changedMs: number;
@@ -73,31 +77,40 @@ export interface Files {
   readBytes(path: string, limit?: number): Promise<Uint8Array>;
   /** The first bytes of a file, all of a shorter one. */
   readStart(path: string, length: number): Promise<Uint8Array>;
-  /** SHA-512 of the whole file, in hexadecimal digits. Only under Node, the small engine refuses with ENOSYS. */
+  /** SHA-512 of the whole file, in hexadecimal. Only under Node; the small engine refuses with ENOSYS. */
   sha512(path: string): Promise<string>;
-  /** Size of the file system that the path is on. Only under Node; the small engine refuses with ENOSYS. */
+  /** Size of the file system that holds the path. Only under Node; the small engine refuses with ENOSYS. */
   capacityBytes(path: string): Promise<number>;
   /** Whole file as UTF-8. */
   readText(path: string, limit?: number): Promise<string>;
-  /** Creates or truncates; with `exclusive` an existing file is EEXIST; with `append` adds at the end. Not durable. */
+  /**
+   * Creates or truncates the file. With `exclusive`, an existing file is EEXIST; with `append`, the data is added at
+   * the end. Not durable.
+   */
   write(path: string, data: string | Uint8Array, options?: WriteOptions): Promise<void>;
-  /** Truncates or extends an existing file to a length in bytes; the extension reads as zeros and takes no space. */
+  /**
+   * Truncates or extends an existing file to a length in bytes. The extension is a hole: it reads as zeros and takes no
+   * space.
+   */
   resize(path: string, length: number): Promise<void>;
   /** Durable replacement: temporary file, fsync, rename, fsync of the directory. Default mode 0600. */
   replace(path: string, data: string | Uint8Array, mode?: number): Promise<void>;
   makeDir(path: string, mode: number): Promise<void>;
-  /** Like `mkdir -p`; `mode` for every directory made. */
+  /** Like `mkdir -p`; every directory it creates gets `mode`. */
   makeDirs(path: string, mode: number): Promise<void>;
   /** Removes a file, socket or symlink. */
   removeFile(path: string): Promise<void>;
   removeDir(path: string): Promise<void>;
-  /** Removes a tree without following symlinks; refuses with EBUSY, before anything is removed, when a mount lies on or below it. */
+  /**
+   * Removes a tree without following symlinks. If a mount lies on or below the path, refuses with EBUSY and removes
+   * nothing.
+   */
   removeTree(path: string): Promise<void>;
-  /** Names in no order, without `.` and `..`. */
+  /** Names in no particular order, without `.` and `..`. */
   list(path: string): Promise<string[]>;
-  /** Follows symlinks; `undefined` when there is nothing. */
+  /** Follows symlinks; `undefined` when nothing exists there. */
   status(path: string): Promise<FileStatus | undefined>;
-  /** Of the path itself; `undefined` when there is nothing. */
+  /** The status of the path itself, even if it is a symlink; `undefined` when nothing exists there. */
   linkStatus(path: string): Promise<FileStatus | undefined>;
   rename(from: string, to: string): Promise<void>;
   symlink(target: string, path: string): Promise<void>;
@@ -105,7 +118,10 @@ export interface Files {
   realPath(path: string): Promise<string>;
   changeMode(path: string, mode: number): Promise<void>;
   changeOwner(path: string, uid: number, gid: number): Promise<void>;
-  /** Takes an exclusive flock(2) on the file, made if missing; held until disposed or the process ends. */
+  /**
+   * Takes an exclusive flock(2) on the file, which is created if missing. Held until disposed or until the process
+   * ends.
+   */
   lock(path: string, signal?: AbortSignal): Promise<AsyncDisposable>;
 }
 
@@ -120,21 +136,27 @@ export interface WriteOptions {
 export type Descriptor =
   | { readonly kind: "null" }
   /**
-   * Our end is in `ChildProcess.streams` under the same number: a connected unix stream socket pair. What is `said` is the first
-   * that the program reads from it: some hundred bytes, which need nobody who runs beside its start.
+   * This process's end is in `ChildProcess.streams` under the same number; the two ends are a connected unix stream
+   * socket pair. `said` is the first data the program reads from it, at most some hundred bytes. It is in the socket
+   * before the program starts.
    */
   | { readonly kind: "stream"; readonly said?: string }
-  /** A descriptor of ours. */
+  /** A descriptor of this process. */
   | { readonly kind: "inherit"; readonly fd: number }
-  /** A listening unix socket, bound before the program starts. The caller removes the file. */
+  /** A listening unix socket, bound before the program starts. The caller removes the socket file. */
   | { readonly kind: "listen"; readonly path: string; readonly mode: number }
   /** A file opened for appending. */
   | { readonly kind: "append"; readonly path: string; readonly mode: number }
-  /** A file opened for reading, or for reading and writing; `direct` past the page cache (O_DIRECT), default false. */
+  /**
+   * A file opened for reading, or for reading and writing. `direct` bypasses the page cache (O_DIRECT); default false.
+   */
   | { readonly kind: "read" | "readWrite"; readonly path: string; readonly direct?: boolean }
-  /** A connection to a unix socket that somebody listens on already. */
+  /** A connection to a unix socket that already has a listener. */
   | { readonly kind: "connect"; readonly path: string }
-  /** The tap interface named `path` in this network namespace; created if missing, until it is closed. */
+  /**
+   * The tap interface named `path` in this network namespace. If it does not exist, it is created and lives until it is
+   * closed.
+   */
   | { readonly kind: "tap"; readonly path: string };
 
 /** A descriptor that can be sent to a running process. */
@@ -148,45 +170,45 @@ export interface SpawnRequest {
   /** The whole environment; nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** By number; what is not listed is closed. 0, 1 and 2 default to null. */
+  /** By number. All others are closed. 0, 1 and 2 default to null. */
   readonly descriptors: Readonly<Record<number, Descriptor>>;
-  /** Cgroup directories the process is born in: it joins them before it runs the program. */
+  /** Cgroup directories that the process joins before it runs the program. */
   readonly cgroups?: readonly string[];
-  /** `new` makes one, a path joins it. */
+  /** `new` creates a namespace; a path joins that one. */
   readonly networkNamespace?: "new" | { readonly path: string };
-  /** Signal the process gets when its parent dies. */
+  /** Signal that the process gets when its parent dies. */
   readonly parentDeathSignal?: number;
   readonly newSession?: boolean;
   readonly noNewPrivileges?: boolean;
-  /** Disables transparent huge pages for it, so that only memory it has touched is resident. */
+  /** Disables transparent huge pages for the process, so that only memory it has touched is resident. */
   readonly smallPages?: boolean;
   /**
-   * The program has these capabilities, by number, and can get no other, whatever its user: for root what is left are its
-   * files. Default: those of this process, for root.
+   * The program has these capabilities, by number, and cannot gain others, whatever its user. Root keeps only what its
+   * file ownership gives. Default: if the user is root, the capabilities of this process.
    */
   readonly capabilities?: readonly number[];
   /**
-   * The program keeps its capabilities while it takes another user's number: what it makes for somebody is theirs, and made
-   * with its own rights. Takes CAP_SETPCAP.
+   * The program keeps its capabilities when it changes its user id, so that the files it creates for a user belong to
+   * that user. Needs CAP_SETPCAP.
    */
   readonly rightsAsAnyUser?: boolean;
   /**
-   * The program runs as a user and group that no other process has (`ownUserOf`): it may do what everybody may, and what the
-   * group may that is named, unless that is 0. Directory and descriptors are root's doing.
+   * The program runs as a user and group that no other process has (`ownUserOf`). It may do what everybody may, and
+   * what `group` may unless that is 0. The working directory and the descriptors are opened as root.
    */
   readonly ownUser?: { readonly group: number };
-  /** Default: it sees what this process sees. */
+  /** Default: the program sees the same files as this process. */
   readonly tree?: PrivateTree;
   readonly companions?: CompanionsRequest;
 }
 
-/** Processes that are started before a program, in this order, as its children. */
+/** Processes started before a program, in this order, as its children. */
 export interface CompanionsRequest {
-  /** If one cannot be started, those before it are ended, and the program starts without companions. */
+  /** If one cannot be started, those before it are killed and the program starts without companions. */
   readonly requests: readonly SpawnRequest[];
   /**
-   * Descriptor of the program, above all others of it: a file with a list of `CompanionReport` as JSON, of those that run.
-   * The numbers after it are the program's ends of their streams.
+   * A descriptor of the program, above all its others: a file with a JSON list of `CompanionReport`, one for each
+   * running companion. The descriptors that follow it are the program's ends of the companions' streams.
    */
   readonly at: number;
 }
@@ -194,25 +216,30 @@ export interface CompanionsRequest {
 export interface CompanionReport {
   readonly pid: number;
   readonly startTicks: number;
-  /** Descriptor of the program, by the stream's number in the companion. */
+  /** Maps a stream's number in the companion to a descriptor of the program. */
   readonly streams: Readonly<Record<number, number>>;
-  /** As it was asked for. */
+  /** The request as it was given. */
   readonly request: SpawnRequest;
 }
 
-/** The only files of the host that a program can see: the root of its own mount namespace, which ends with it. */
+/**
+ * The only files of the host that a program can see: the root of a mount namespace of its own, which ends with the
+ * program.
+ */
 export interface PrivateTree {
-  /** An existing directory on which the root is assembled, in the new mount namespace only. Its content is hidden. */
+  /**
+   * An existing directory on which the root is assembled, in the new mount namespace only. Its content is hidden there.
+   */
   readonly over: string;
   /** Paths to show; none lies below another. Their parent directories are otherwise empty. */
   readonly entries: readonly TreeEntry[];
 }
 
 export type TreeEntry =
-  /** The host's own, of the same path; of a directory with all that is mounted below it, also what comes later. */
+  /** The host's file of the same path. A directory comes with everything mounted below it, now or later. */
   | { readonly kind: "directory" | "file" | "device"; readonly path: string; readonly readOnly: boolean }
   | { readonly kind: "link"; readonly path: string; readonly target: string }
-  /** proc(5), with no process but those of the program's user. */
+  /** A procfs that shows only processes of the program's user. */
   | { readonly kind: "proc"; readonly path: string };
 
 /** How a process ended. */
@@ -226,9 +253,12 @@ export interface ChildProcess {
   readonly startTicks: number;
   readonly streams: ReadonlyMap<number, ByteStream>;
   readonly exited: Promise<ExitStatus>;
-  /** ESRCH is not an error. */
+  /** A process that has ended already (ESRCH) is not an error. */
   kill(signal: number): void;
-  /** As `kill`, of every process of its group; for one that was started with `newSession`, which leads a group. */
+  /**
+   * Like `kill`, for every process of the group. The process must have been started with `newSession`, which makes it a
+   * leader.
+   */
   killGroup(signal: number): void;
 }
 
@@ -236,9 +266,9 @@ export interface ProcessInfo {
   readonly pid: number;
   readonly parentPid: number;
   readonly startTicks: number;
-  /** One letter of proc(5) stat field 3. */
+  /** One letter: proc(5), stat field 3. */
   readonly state: string;
-  /** Empty for a zombie, and for a moment while a program starts, even after `spawn` has resolved. */
+  /** Empty for a zombie, and briefly while a program starts, even after `spawn` has resolved. */
   readonly argv: readonly string[];
 }
 
@@ -249,52 +279,56 @@ export interface ProcessId {
 
 export interface Processes {
   /**
-   * Starts a program; resolves when it runs (its exec succeeded). A failing step before (cgroup, namespace, exec)
-   * rejects with a SystemError that names it, and leaves no process.
+   * Starts a program; resolves when it runs (its exec succeeded). If a step before that fails (cgroup, namespace,
+   * exec), rejects with a SystemError that names the step, and leaves no process behind.
    */
   spawn(request: SpawnRequest): Promise<ChildProcess>;
-  /** `undefined` when there is no such process; a zombie is one. */
+  /** `undefined` when there is no such process. A zombie still counts as a process. */
   info(pid: number): Promise<ProcessInfo | undefined>;
-  /** Sends only if the process still is that one; false when it is gone. Race-free by pidfd where the kernel has it. */
+  /**
+   * Sends the signal only if the pid still belongs to that process; resolves with false when the process is gone. Free
+   * of races where the kernel has pidfds.
+   */
   signal(id: ProcessId, signal: number): Promise<boolean>;
-  /** Resolves when that process is gone or a zombie. */
+  /** Resolves when the process is gone or a zombie. */
   waitGone(id: ProcessId, signal?: AbortSignal): Promise<void>;
   /**
-   * Until it is disposed children that end are not reaped, and `exited` stays open: when this process ends meanwhile,
-   * their statuses are for whoever inherits them. Only the small engine can; Node reaps at once, and this does nothing.
+   * Until disposed, children that end are not reaped and their `exited` stays pending; if this process ends meanwhile,
+   * the process that inherits them gets their statuses. Only the small engine can do this. Node reaps at once; there it
+   * does nothing.
    */
   keepEnded(): Disposable;
 }
 
 export interface Sockets {
-  /** Connects to a unix stream socket; ECONNREFUSED and ENOENT as the kernel says. */
+  /** Connects to a unix stream socket; fails with the kernel's ECONNREFUSED or ENOENT. */
   connect(path: string, signal?: AbortSignal): Promise<ByteStream>;
-  /** Paths over 107 bytes are ENAMETOOLONG. */
+  /** A path longer than 107 bytes is ENAMETOOLONG. */
   listen(path: string, mode: number): Promise<Listener>;
   /**
-   * Writes `text` with a descriptor (SCM_RIGHTS) for whoever reads it. The stream is a connected unix socket of ours, from
-   * `connect` or of a child, to which nobody else writes meanwhile. EAGAIN when there is no room for all of the text.
+   * Sends `text` together with a descriptor (SCM_RIGHTS) to the peer. The stream is a connected unix socket, from
+   * `connect` or of a child, to which nobody else writes meanwhile. EAGAIN when there is no room for the whole text.
    */
   sendDescriptor(stream: ByteStream, text: string, descriptor: OpenedDescriptor): Promise<void>;
 }
 
 export interface MountRequest {
-  /** `undefined` for a pure change of an existing mount. */
+  /** `undefined` to change an existing mount only. */
   readonly source?: string;
   /**
-   * Of a bind: resolve `source` below this directory with openat2(2) RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS; EXDEV when a
-   * link leads out of it. For sources in a tree that a guest can write.
+   * For a bind: resolve `source` below this directory with openat2(2) RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS; EXDEV
+   * when a link leads out of it. Needed for sources in a tree that a guest can write to.
    */
   readonly sourceBeneath?: string;
   readonly target: string;
   readonly type?: string;
-  /** Of `bind rec remount private slave shared unbindable ro nosuid nodev noexec noatime relatime …`. */
+  /** Any of `bind rec remount private slave shared unbindable ro nosuid nodev noexec noatime relatime …`. */
   readonly flags: readonly string[];
-  /** File system specific text. */
+  /** Options specific to the file system. */
   readonly data?: string;
   /**
    * Resolve `target` below this directory with openat2(2) RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS and mount on the
-   * descriptor: for trees that a guest can write.
+   * descriptor. Needed for trees that a guest can write to.
    */
   readonly beneath?: string;
 }
@@ -312,7 +346,7 @@ export interface MountEntry {
 
 export interface Mounts {
   mount(request: MountRequest): Promise<void>;
-  /** umount2 with UMOUNT_NOFOLLOW; `lazy` adds MNT_DETACH. Not mounted is not an error. */
+  /** umount2 with UMOUNT_NOFOLLOW; `lazy` adds MNT_DETACH. A path where nothing is mounted is not an error. */
   unmount(target: string, options?: { lazy?: boolean }): Promise<void>;
   /** /proc/self/mountinfo, in its order. */
   table(): Promise<MountEntry[]>;
@@ -323,24 +357,26 @@ export interface WindowSize {
   readonly columns: number;
 }
 
-/** Terminals and descriptors; only the small engine has them, Node refuses with ENOSYS. */
+/** Terminals and descriptors. Only the small engine has them; Node refuses with ENOSYS. */
 export interface Terminals {
   isTerminal(fd: number): boolean;
-  /** Raw mode; the result restores what was before, twice is harmless. */
+  /** Switches to raw mode. `restore` brings back the previous mode; calling it twice is harmless. */
   makeRaw(fd: number): { restore(): void };
   windowSize(fd: number): WindowSize;
   setWindowSize(fd: number, size: WindowSize): void;
   openPty(): { readonly master: number; readonly slave: number };
-  /** Makes it the controlling terminal of this session, whose leader this process must be. */
+  /** Makes the terminal the controlling terminal of this process's session. This process must be the session leader. */
   setControllingTerminal(fd: number): void;
-  /** Connects to a unix socket and sends one descriptor with SCM_RIGHTS and `name` as the data. */
+  /** Connects to a unix socket and sends one descriptor with SCM_RIGHTS; the data is `name`. */
   sendDescriptor(socketPath: string, fd: number, name: string): Promise<void>;
 }
 
-/** A signal this process got. */
+/** A signal that this process received. */
 export interface SignalEvent {
   readonly signal: number;
-  /** `true` when the kernel made it for the whole foreground group (a terminal's ^C), not a process. */
+  /**
+   * `true` when the kernel sent it to the whole foreground group (^C on a terminal), `false` when a process sent it.
+   */
   readonly fromKernel: boolean;
   readonly senderPid: number;
 }
@@ -354,11 +390,12 @@ export interface Self {
   readonly executable: string;
   readonly startTicks: number;
   cwd(): string;
-  /** Takes over delivery of these signals for the life of the process. */
+  /** Handles these signals with `handler` for the rest of the process's life. */
   onSignals(signals: readonly number[], handler: (event: SignalEvent) => void): void;
   /**
-   * A stream over a descriptor of this process. Works for anything (files, /dev/null, terminals, pipes) and never sets
-   * O_NONBLOCK on it: descriptors are shared with whoever gave them. Closing the stream closes the descriptor.
+   * A stream over a descriptor of this process. Works for everything (files, /dev/null, terminals, pipes) and never
+   * sets O_NONBLOCK, because descriptors are shared with the processes they came from. Closing the stream closes the
+   * descriptor.
    */
   stream(fd: number): ByteStream;
   closeDescriptor(fd: number): void;
@@ -368,7 +405,7 @@ export interface Self {
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Milliseconds from an arbitrary point, never set back. */
+  /** Milliseconds since an arbitrary point; never goes back. */
   monotonic(): number;
 }
 

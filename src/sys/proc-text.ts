@@ -1,17 +1,17 @@
-/** The texts of proc(5), parsed: what every implementation of `Os` reads in its own way. Pure. */
+/** Parsers for the files of proc(5), shared by all implementations of `Os`. Pure. */
 import type { ExitStatus, MountEntry, ProcessInfo } from "./os.ts";
 
 export type ProcessStat = Pick<ProcessInfo, "parentPid" | "startTicks" | "state">;
 
-/** `/proc/<pid>/stat`. Field 2, the name in parentheses, may hold spaces and parentheses itself. */
+/** Parses `/proc/<pid>/stat`. Field 2, the name in parentheses, may itself contain spaces and parentheses. */
 export function parseProcessStat(text: string): ProcessStat {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return { state: fields[0] ?? "?", parentPid: Number(fields[1]), startTicks: Number(fields[19]) };
 }
 
 /**
- * How the process of a `/proc/<pid>/stat` ended, from field 52; `undefined` while it, or any thread of it, runs. Whoever must not
- * trace the process is told status 0.
+ * How a process ended, from field 52 of its `/proc/<pid>/stat`; `undefined` while any of its threads runs. The kernel
+ * shows status 0 to a reader that may not trace the process.
  */
 export function parseExit(text: string): ExitStatus | undefined {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
@@ -21,13 +21,13 @@ export function parseExit(text: string): ExitStatus | undefined {
   return signal === 0 ? { kind: "exited", status: (status >> 8) & 0xff } : { kind: "signalled", signal };
 }
 
-/** `/proc/<pid>/cmdline`. A process may end the list without a zero, and a zombie has none at all. */
+/** Parses `/proc/<pid>/cmdline`. The last argument may lack its zero byte, and a zombie has no arguments at all. */
 export function parseArguments(text: string): string[] {
   if (text === "") return [];
   return (text.endsWith("\0") ? text.slice(0, -1) : text).split("\0");
 }
 
-/** `/proc/<pid>/mountinfo`, in its order. */
+/** Parses `/proc/<pid>/mountinfo`, in its order. */
 export function parseMountTable(text: string): MountEntry[] {
   return text
     .split("\n")
@@ -37,7 +37,7 @@ export function parseMountTable(text: string): MountEntry[] {
 
 /** `36 35 98:0 /root /target rw,noatime master:1 - ext4 /dev/sda rw` */
 function parseMountLine(line: string): MountEntry {
-  // Only the first lone hyphen separates: a source may be one too.
+  // Only the first lone hyphen separates: the source may be a hyphen too.
   const separator = line.indexOf(" - ");
   const [id, parentId, , root, target, options = "", ...optionalFields] = line.slice(0, separator).split(" ");
   const [type, source, superOptions = ""] = line.slice(separator + 3).split(" ");
@@ -53,7 +53,7 @@ function parseMountLine(line: string): MountEntry {
   };
 }
 
-/** Space, tab, newline, backslash and `#` are written in octal. */
+/** The kernel writes space, tab, newline, backslash and `#` in octal. */
 function unescapeField(text = ""): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

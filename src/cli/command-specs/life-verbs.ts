@@ -1,4 +1,4 @@
-/** The verbs that make, change and end containers and processes. */
+/** The verbs that make containers and processes, change them and end them. */
 import type { CommandSpec, FlagSpec } from "../flag-spec.ts";
 import { resourceFlags } from "../resource-flags.ts";
 import { bundleFlag, containerId } from "./shared.ts";
@@ -38,7 +38,7 @@ const noSubreaperFlag = {
   help: "do not reap orphaned processes",
 } as const satisfies FlagSpec;
 
-/** The id of a container that does not exist yet. */
+/** Of a container that is to be. */
 const newId = { name: "ID" } as const;
 
 const configFileFlag = {

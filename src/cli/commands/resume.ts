@@ -1,4 +1,4 @@
-/** `kumite resume`: resumes a paused container. */
+/** `kumite resume`: a paused container goes on. */
 import type { VerbContext } from "../context.ts";
 import { connectTo, lookAt, wrongState } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";

@@ -1,4 +1,4 @@
-/** `kumite spec`: writes an example config.json. */
+/** `kumite spec`: a config.json to start from. */
 import { defaultSpec } from "../../oci/default-spec.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { joinPath, resolvePath } from "../../util/path.ts";

@@ -5,7 +5,7 @@ import type { ArgumentSpec, FlagSpec } from "../flag-spec.ts";
 
 export type Offer =
   | { readonly kind: "words"; readonly words: readonly string[] }
-  /** Ids, from `kumite list -q`. */
+  /** Ids, asked of `kumite list -q`. */
   | { readonly kind: "containers" }
   | { readonly kind: "files" }
   | { readonly kind: "directories" }
@@ -41,7 +41,7 @@ export function offerForArgument({ choices, completes }: ArgumentSpec): Offer {
   }
 }
 
-/** For example `--bundle`, `-b`. */
+/** `--bundle`, `-b`. */
 export function namesOf({ name, short }: FlagSpec): string[] {
   return short === undefined ? [`--${name}`] : [`--${name}`, `-${short}`];
 }

@@ -1,6 +1,6 @@
 /**
- * What an agent does before anybody has asked for it, in a machine that others will go on from: each of them is spared it.
- * It is what most containers need, whosever they are, and nothing of it is secret.
+ * What the agent of a template does before its first request, so that no clone has to do it again. It is what most
+ * containers need, and contains no secrets.
  */
 import { mountFileSystem } from "../../sys/linux/detached-mount.ts";
 import { readdir } from "../../sys/linux/directory.ts";
@@ -15,15 +15,18 @@ import { readDeviceRules } from "../spec/device-rules.ts";
 import { Fields } from "../spec/fields.ts";
 import { diskFinder } from "../storage/ready-storages.ts";
 
-/** What engines and people say about devices when they say nothing else. */
+/** The device rules of containers for which neither engine nor user asks for anything special. */
 const usualResources = { devices: [{ allow: false, access: "rwm" }] };
 
-/** What the agent's JavaScript takes for a container, twice: looking for garbage in the middle would be in each clone's way. */
+/**
+ * What the agent's JavaScript allocates for a container, times two. Garbage collection in the middle of a create would
+ * delay each clone.
+ */
 const containerBytes = 512 * 1024;
 
 type Wish = Pick<KernelParameters, "ahead" | "aheadDisk">;
 
-/** What cannot be done is left to who needs it, and will hear why. */
+/** A failure is only logged: the request that needs the missing part fails with the reason. */
 export async function workAhead(agent: Agent, { ahead, aheadDisk }: Wish): Promise<void> {
   const { modules, sandbox, hierarchy, deviceFilters, log } = agent;
   for (const name of ahead) modules.need(name);
@@ -42,7 +45,7 @@ export async function workAhead(agent: Agent, { ahead, aheadDisk }: Wish): Promi
   }
 }
 
-/** Of the agent: what makes the containers that have a terminal, hooks or a user namespace. */
+/** The parts of the agent that create containers with a terminal, hooks or a user namespace. */
 async function readUsualParts(): Promise<void> {
   await import("../rpc/specified-container.ts");
   await import("../rpc/specified-process.ts");
@@ -51,8 +54,9 @@ async function readUsualParts(): Promise<void> {
 }
 
 /**
- * A file system that the kernel has open is mounted by a fraction of what opening it takes. Nobody sees this mount, which
- * stays: it is in no directory. What it wrote is on the disk before anybody copies that.
+ * Mounts the disk, because mounting a file system that the kernel has open already takes a fraction of the time that
+ * opening it takes. The mount stays but is attached to no directory, so nobody sees it. `sync` writes everything to the
+ * disk before the disk is copied.
  */
 async function openDisk({ modules }: Agent, disk: string): Promise<void> {
   const { awaitDisk, rememberDisks } = await diskFinder();
@@ -65,8 +69,8 @@ async function openDisk({ modules }: Agent, disk: string): Promise<void> {
 const blockDevices = "/sys/block";
 
 /**
- * The host orders what disks are asked for, and sees how busy they are. A guest's kernel that does so too takes half as much
- * again of its own code for each request.
+ * Turns off the guest's I/O scheduling: the host schedules the requests and knows how busy its disks are. Scheduling in
+ * the guest too costs half as much code again for each request.
  */
 function leaveOrderToHost(): void {
   for (const { name } of readdir(blockDevices)) {
@@ -75,7 +79,7 @@ function leaveOrderToHost(): void {
   }
 }
 
-/** Not every kernel has each of these. */
+/** Not every kernel has each of these files. */
 function setQueue(device: string, key: string, value: string): void {
   try {
     writeKernelFile(`${blockDevices}/${device}/queue/${key}`, value);

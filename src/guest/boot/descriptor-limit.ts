@@ -1,12 +1,12 @@
-/** How many descriptors the agent may have, and what the kernel allows anybody. */
+/** The agent's limit of file descriptors, and the kernel's limit for all processes. */
 import { prlimit, RLIMIT_NOFILE } from "../../sys/linux/process.ts";
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
 
-/** The kernel's default for the highest that anybody may have (fs.nr_open). */
+/** The kernel's default for the highest limit that any process may have (fs.nr_open). */
 const most = 1_048_576n;
 
-/** Every process of every container costs the agent descriptors: it takes all it may have. */
+/** Raises the agent's limit as far as possible: every process of every container costs it descriptors. */
 export function raiseDescriptorLimit(): void {
   try {
     prlimit(0, RLIMIT_NOFILE, { soft: most, hard: most });
@@ -18,15 +18,19 @@ export function raiseDescriptorLimit(): void {
 }
 
 const mostOfKernel = "/proc/sys/fs/nr_open";
-/** What the kernel takes as that: an array of pointers has to be possible, in whole words of bits. */
+/**
+ * The highest fs.nr_open the kernel accepts: it must be able to allocate an array of that many pointers, rounded to
+ * whole words of bits.
+ */
 const mostPossible = 2n ** 31n - 64n;
 
 /**
- * Hosts allow more than a new kernel does, and specifications are written for them. For the whole machine, and never less
- * again: each process has its own limit below it. To be called only where the kernel is the agent's own.
+ * Raises fs.nr_open to `wanted`. Some hosts allow more descriptors than a freshly booted kernel, and specifications are
+ * written for them. This applies to the whole VM and is never lowered; each process still has its own limit below it.
+ * Call this only where the kernel is the agent's own.
  */
 export function allowDescriptors(wanted: bigint): void {
-  // More than is possible is refused by the kernel where it is set, as elsewhere.
+  // The kernel refuses an impossible limit when it is set for the process, as it does on any host.
   if (wanted <= most || wanted > mostPossible || wanted <= BigInt(readFileText(mostOfKernel).trim())) return;
   writeKernelFile(mostOfKernel, String(wanted));
 }

@@ -1,6 +1,7 @@
 /**
- * The kernel's file systems as the agent and containers need them; the same places in a machine and on a host.
- * One call for each: what containers ask for is read word by word, with code that a boot can do without.
+ * The kernel's file systems that the agent and containers need, at the same places in a VM and on a host. Each is
+ * mounted by a single mount(2) call. The code that reads mount options of a container is not used, so that a boot does
+ * not have to load it.
  */
 import { ENOENT } from "../../sys/linux/check.ts";
 import { makedev } from "../../sys/linux/device.ts";
@@ -14,7 +15,7 @@ interface FileSystem {
   readonly type: string;
   readonly path: string;
   readonly flags: number;
-  /** The file system's own options; default none. */
+  /** Options of the file system itself; default none. */
   readonly data?: string;
 }
 
@@ -31,17 +32,17 @@ const after: readonly FileSystem[] = [
   { type: "cgroup2", path: cgroupRoot, flags: MS_NOSUID | MS_NODEV | MS_NOEXEC },
 ];
 
-/** What a machine's kernel offers, with every device it has. */
+/** Mounts what the agent needs to find its devices in a VM: proc, sysfs and devtmpfs. */
 export function mountForMachine(): void {
   for (const fileSystem of [...before, kernelDevices]) mountOne(fileSystem);
 }
 
-/** The rest, without which the agent reaches its host. */
+/** Mounts the rest, which the agent does not need to reach its host. */
 export function mountForContainers(): void {
   for (const fileSystem of after) mountOne(fileSystem);
 }
 
-/** The same without the devices of the host, of which only those exist that do no harm. */
+/** The same under the process driver: /dev has none of the host's devices except some harmless ones. */
 export function mountForProcess(): void {
   for (const fileSystem of [...before, ownDevices]) mountOne(fileSystem);
   for (const [name, minor] of harmless) mknod(`/dev/${name}`, S_IFCHR | 0o666, makedev(1, minor));
@@ -49,7 +50,7 @@ export function mountForProcess(): void {
   symlink("pts/ptmx", "/dev/ptmx");
 }
 
-/** Of the memory devices, major 1. */
+/** Minor numbers of memory devices, whose major is 1. */
 const harmless: readonly (readonly [name: string, minor: number])[] = [
   ["null", 3],
   ["zero", 5],
@@ -58,7 +59,7 @@ const harmless: readonly (readonly [name: string, minor: number])[] = [
   ["urandom", 9],
 ];
 
-/** Most images have the directories. */
+/** Most images have the directories, so they are created only if the mount fails. */
 function mountOne({ type, path, flags, data = "" }: FileSystem): void {
   if (tryMount(type, path, type, flags, data) !== ENOENT) return;
   mkdir(path, 0o755);

@@ -1,5 +1,6 @@
 /**
- * The virtio port that leads to the host. It is opened once and never again: what the host sends around a close is lost.
+ * The virtio port to the host. The agent opens it once and never reopens it: data that the host sends around a close is
+ * lost.
  */
 import { Watch } from "../../sys/engine/loop.ts";
 import { readdir } from "../../sys/linux/directory.ts";
@@ -10,13 +11,16 @@ import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { retry } from "../../util/retry.ts";
 
-/** What the host calls it. */
+/** The name that the host gave the port. */
 const portName = "agent.channel.0";
-/** Ports are numbered in the order of devices, so a number says nothing. */
+/** Ports are numbered in the order of devices, so the agent looks for the name instead. */
 const portsDirectory = "/sys/class/virtio-ports";
-/** The kernel finds devices while we already run. */
+/** The kernel may still be probing devices when the agent starts. */
 const timeoutMs = 30_000;
-/** The name of a port comes as a message of the host's, of which nothing tells: looking costs less than being late. */
+/**
+ * The host sends the name of a port in a message, and nothing notifies the agent of it. Polling often costs less than
+ * finding the port late.
+ */
 const longestPauseMs = 4;
 
 /** Bit 31: a plain `|` would make the number negative. */
@@ -30,12 +34,12 @@ export async function openHostPort(): Promise<number> {
     return port;
   };
   const what = "finding the port to the host";
-  // A kernel with its drivers built in has found it by now.
+  // A kernel with built-in drivers has found the port by now.
   const port = portToHost() ?? (await retry(find, { what, timeoutMs, firstPauseMs: 1, longestPauseMs }));
   return open(`/dev/${port}`, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
-/** Resolves when somebody on the host has the other end open, at once if so. */
+/** Resolves when a process on the host has the other end open; at once if one has. */
 export function whenHostConnected(fd: number): Promise<void> {
   return new Promise((resolve) => {
     const watch = new Watch(fd, (events) => {
@@ -43,8 +47,8 @@ export function whenHostConnected(fd: number): Promise<void> {
       watch.close();
       resolve();
     });
-    // Only changes: while nobody is there the port reports that without end. Writable, because that is what a connected
-    // port is without a byte from the host.
+    // Edge-triggered: while the host's end is closed, the port reports EPOLLHUP all the time. EPOLLOUT: a connected
+    // port is writable even before the host has sent a byte.
     watch.set(EPOLLOUT + EPOLLET);
   });
 }
@@ -62,7 +66,7 @@ function ports(): string[] {
   }
 }
 
-/** A port may be there before its name is. */
+/** A port can exist before it has its name. */
 function nameOf(port: string): string | undefined {
   try {
     return readFileText(`${portsDirectory}/${port}/name`).trim();

@@ -1,4 +1,6 @@
-/** The agent as first process of a virtual machine: everything between the kernel and the first session with the host. */
+/**
+ * The agent as the first process of a VM: everything between the kernel's start and the first session with the host.
+ */
 import { readdir } from "../../sys/linux/directory.ts";
 import { closeQuietly, dup3, open } from "../../sys/linux/file.ts";
 import { bringUpLoopback } from "../../sys/linux/interface.ts";
@@ -12,7 +14,7 @@ import { mountForContainers, mountForMachine } from "./file-systems.ts";
 import { emptyInitramfs, isInitramfs, removeConsole } from "./initramfs.ts";
 import { makeRootMovable } from "./movable-root.ts";
 
-/** First of all: without it there is nobody to tell of an error. */
+/** Comes first, since no error can be reported without a console. */
 export function prepareMachine(): void {
   makeRootMovable();
   if (isInitramfs()) removeConsole();
@@ -20,14 +22,14 @@ export function prepareMachine(): void {
   useConsole();
 }
 
-/** Afterwards the way to the host is there. */
+/** After this the port to the host exists. */
 export function loadDrivers(): ModuleLoader {
   const modules = IndexedModules.fromImage();
   if (modules !== undefined) loadForDevices(modules);
   return modules ?? noModules;
 }
 
-/** What only containers need. */
+/** Prepares what only containers need. */
 export function finishMachine(modules: ModuleLoader): void {
   mountForContainers();
   if (modules instanceof IndexedModules) loadUnasked(modules);
@@ -38,13 +40,13 @@ export function finishMachine(modules: ModuleLoader): void {
   bringUpLoopback();
 }
 
-/** The way to the devices of this board, and the one to the host. */
+/** Loads the drivers of this board's buses and of the port to the host. */
 function loadForDevices(modules: IndexedModules): void {
   modules.need(namesIn("/sys/bus/pci/devices").length > 0 ? "virtio_pci" : "virtio_mmio");
   modules.loadEarly();
 }
 
-/** What nothing would ask for later. */
+/** Loads drivers that no request would ask for later. */
 function loadUnasked(modules: IndexedModules): void {
   if (namesIn(panicDevice).length > 0) modules.need("pvpanic_mmio");
   for (const name of namesIn(virtioDevices)) {
@@ -54,34 +56,34 @@ function loadUnasked(modules: IndexedModules): void {
   }
 }
 
-/** Of the board, in ACPI's tables. */
+/** The panic device of the board, from the ACPI tables. */
 const panicDevice = "/sys/bus/acpi/devices/QEMU0001:00";
 const virtioDevices = "/sys/bus/virtio/devices";
 
-/** Drivers that work by themselves, by the number of the device (Virtio 1.2, 5). */
+/** Drivers that work without being used by name, by the number of the device (Virtio 1.2, section 5). */
 const unaskedDrivers: ReadonlyMap<number, string> = new Map([
   [4, "virtio_rng"],
   [5, "virtio_balloon"],
 ]);
 
-/** Of a directory that a kernel without such devices lacks. */
+/** Empty for a directory that is missing because the kernel has no such devices. */
 function namesIn(path: string): string[] {
   return statIfExists(path) === undefined ? [] : readdir(path).map(({ name }) => name);
 }
 
-/** For a machine that cannot serve anybody: its driver sees it end and shows what was said. */
+/** For an agent that cannot serve anybody. The host's VM driver sees the VM end and shows its console. */
 export function powerOff(): void {
   sync();
   reboot(REBOOT_POWER_OFF);
 }
 
-/** The kernel opens it for us only when the image has the node. */
+/** The kernel opens the console for the first process only if the image has the node. */
 function useConsole(): void {
   let fd: number;
   try {
     fd = open("/dev/console", O_RDWR | O_NOCTTY);
   } catch (error) {
-    // A machine without a console is told nothing, and works.
+    // A VM without a console works, but shows no messages.
     if (isSystemError(error)) return;
     throw error;
   }

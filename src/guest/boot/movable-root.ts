@@ -1,6 +1,6 @@
 /**
- * Makes the root of an initramfs one that containers can pivot away from. The kernel refuses that for its very first
- * mount; so the same files are bound once more and become the root.
+ * Makes the root of an initramfs one that containers can pivot away from. The kernel refuses to pivot away from its
+ * very first mount, so this binds the same files once more and makes that mount the root.
  */
 import { chdir, chroot } from "../../sys/linux/directory.ts";
 import { mount } from "../../sys/linux/mount.ts";
@@ -9,7 +9,7 @@ import { MS_BIND, MS_MOVE } from "../../sys/linux/mount-flags.ts";
 /** An empty directory of the image. */
 const place = "/mnt";
 
-/** Before anything else is mounted. */
+/** Must be called before anything else is mounted. */
 export function makeRootMovable(): void {
   mount("/", place, null, MS_BIND, null);
   chdir(place);

@@ -1,6 +1,7 @@
 /**
- * Becoming the first process of a pid namespace: a child in the new one starts the agent again, and what was there
- * before waits for its end. When that is killed, the child is too, and with it everything in its namespace.
+ * Makes the agent the first process of a pid namespace: a child in the new namespace executes the agent again, and the
+ * original process waits for it to end. If the original process is killed, the child dies too, and with it everything
+ * in its namespace.
  */
 import { readlink } from "../../sys/linux/directory.ts";
 import { closeQuietly, pipe2, read, setCloseOnExec } from "../../sys/linux/file.ts";
@@ -34,7 +35,7 @@ export function restartInOwnPidNamespace(channelFd: number): never {
   exit(ended === undefined ? failedStatus : exitCode(ended.status));
 }
 
-/** The parent may have died before its death could be asked for: then the pipe has come to its end. */
+/** False if the parent died before the child could ask for its death signal: then the pipe is at its end. */
 function isHeldOpen(fd: number): boolean {
   try {
     return read(fd, new Uint8Array(1)) > 0;

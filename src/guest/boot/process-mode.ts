@@ -1,6 +1,6 @@
 /**
- * The agent on a host's own kernel, for the process driver: in namespaces of its own, in a root of its own below which
- * the host's files are at one place, and without the capabilities over what belongs to the host.
+ * The agent on a host's own kernel, for the process driver. It has its own namespaces and its own root, with the host's
+ * files below one directory, and lacks the capabilities that would affect the host itself.
  */
 import type { CapabilityName } from "../../oci/capabilities.ts";
 import { capget, capset } from "../../sys/linux/credentials.ts";
@@ -17,21 +17,24 @@ import { namespaceFlag } from "../spec/namespace-flags.ts";
 import { mountForProcess } from "./file-systems.ts";
 import { restartInOwnPidNamespace } from "./own-pid-namespace.ts";
 
-/** Where the agent finds the host's root. */
+/** The directory below which the agent sees the host's root. */
 export const hostRoot = "/host";
 
-/** A directory that every system has, covered for a moment. */
+/** A directory that exists on every system; it is covered only briefly. */
 const place = "/proc";
 
 const hostsOwn: readonly CapabilityName[] = ["CAP_SYS_MODULE", "CAP_SYS_BOOT", "CAP_SYS_TIME"];
 
-/** For the first process of a pid namespace, which somebody made together with the others; else it makes them itself. */
+/**
+ * The agent may already be the first process of a pid namespace that was made together with the others; otherwise it
+ * creates them here.
+ */
 export function prepareProcessMode(pid: number, channelFd: number): void {
   if (pid !== 1) {
     unshare(namespaceFlag.mount | namespaceFlag.uts | namespaceFlag.ipc | namespaceFlag.network);
     restartInOwnPidNamespace(channelFd);
   }
-  // Its root is the cgroup that the driver has put us into.
+  // The namespace's root is the cgroup that the driver has put the agent into.
   unshare(namespaceFlag.cgroup);
   dropCapabilities();
   enterOwnRoot();
@@ -47,7 +50,10 @@ function dropCapabilities(): void {
   capset({ effective: without(effective), permitted: without(permitted), inheritable: without(inheritable) });
 }
 
-/** What the host mounts later below a shared directory still arrives; nothing of ours reaches the host. */
+/**
+ * Mounts that the host makes later below a shared directory still propagate here; no mount of the agent propagates to
+ * the host.
+ */
 function enterOwnRoot(): void {
   setPropagation("/", propagation.slave | propagation.recursive);
   const root = mountFileSystem("tmpfs", "kumite-agent", [{ key: "mode", value: "755" }], 0);

@@ -1,25 +1,25 @@
 /**
- * What is left of the boot when the host gets its first answer: nothing that the answer takes, everything that a container
- * does. It is done while the host gets ready for its next call, at the latest when that arrives.
- * Knows nothing of what it consists of.
+ * The part of the boot that is postponed until the host has its first answer: the answer does not need it, but
+ * containers do. It is done while the host prepares its next call, at the latest when that call arrives.
+ * This class knows nothing of the work itself.
  */
 
 export class BootRest {
   #work: (() => void) | undefined;
 
-  /** @param work done once; does not return when it fails, or throws what the caller may be told */
+  /** @param work done once. On failure it does not return, or throws an error that may be reported to the caller */
   constructor(work: () => void = () => {}) {
     this.#work = work;
   }
 
-  /** Does it, unless it is done. */
+  /** Does the work unless it has been done. */
   finish(): void {
     const work = this.#work;
     this.#work = undefined;
     work?.();
   }
 
-  /** Does it when everything else that can be done now is: first of all, the answer is sent. */
+  /** Does the work once everything else that is ready to run has run, so that the answer is sent first. */
   finishSoon(): void {
     if (this.#work !== undefined) setTimeout(() => this.finish(), 0);
   }

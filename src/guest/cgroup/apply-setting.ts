@@ -1,4 +1,4 @@
-/** Writes one setting of a container's cgroup, and says in the words of the specification what went wrong. */
+/** Writes one setting of a container's cgroup. Errors use the terms of the specification. */
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import type { Logger } from "../../util/log.ts";
@@ -6,15 +6,15 @@ import type { CgroupSetting } from "../spec/plan.ts";
 
 export interface SettingOptions {
   /**
-   * Called for a setting whose file is not there, because the kernel lacks the controller, or the host has it
-   * elsewhere; may throw `why`.
+   * Called for a setting whose file does not exist, because the kernel lacks the controller or the host uses it in
+   * another hierarchy; may throw `why`.
    */
   readonly onMissing: (setting: CgroupSetting, why: KumiteError) => void;
-  /** Told of what is accepted and not applied. */
+  /** Called for a setting that is accepted but not applied. */
   readonly notApplied: (phrase: string) => void;
 }
 
-/** What of an agent decides about settings. */
+/** The parts of the agent that decide how settings are applied. */
 interface SettingHost {
   readonly log: Logger;
   readonly notices: { notApplied(container: string, phrases: readonly string[]): void };
@@ -31,7 +31,10 @@ export function settingOptions({ log, notices, missingController }: SettingHost,
   };
 }
 
-/** @returns what was written where; `undefined` when it is missing and may be. @throws KumiteError `cgroup/failed` */
+/**
+ * @returns what was written where; `undefined` when the file does not exist and need not
+ * @throws KumiteError `cgroup/failed`
+ */
 export function applySetting(
   directory: string,
   setting: CgroupSetting,
@@ -44,7 +47,7 @@ export function applySetting(
   return undefined;
 }
 
-/** False when there is no such file. */
+/** Returns false when there is no such file. */
 function write(directory: string, key: string, file: string, value: string): boolean {
   try {
     writeKernelFile(`${directory}/${file}`, value);

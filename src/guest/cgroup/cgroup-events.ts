@@ -1,4 +1,4 @@
-/** Waiting for what cgroup.events tells: whether processes are left, whether all are frozen. */
+/** Waits for changes in cgroup.events: no processes left, all processes frozen. */
 import { Watch } from "../../sys/engine/loop.ts";
 import { EPOLLPRI } from "../../sys/linux/epoll.ts";
 import { closeQuietly, lseek, open, SEEK_SET } from "../../sys/linux/file.ts";
@@ -20,17 +20,17 @@ export class CgroupEvents {
     return this.#when("populated 0", signal);
   }
 
-  /** Or not frozen any more. */
+  /** With `frozen` false, resolves when they are no longer frozen. */
   whenFrozen(frozen: boolean, signal: AbortSignal): Promise<void> {
     return this.#when(frozen ? "frozen 1" : "frozen 0", signal);
   }
 
-  /** One wait; the file is open for as long. */
+  /** Waits once; the file is open only during the wait. */
   async #when(line: string, signal: AbortSignal): Promise<void> {
     throwIfAborted(signal);
     const fd = open(this.#file, O_RDONLY | O_CLOEXEC);
-    // The kernel wakes who has read the file since the last change: so the look comes after the watch begins, and again
-    // with every event.
+    // The kernel notifies only a process that has read the file since the last change. So the file is read after the
+    // watch begins, and again on every event.
     let onChange = (): void => {};
     const watch = new Watch(fd, () => onChange());
     let forget = (): void => {};

@@ -1,4 +1,7 @@
-/** The cgroup of one container: made with its limits before anything runs in it, emptied and removed after. */
+/**
+ * The cgroup of one container: created with its limits before any process is in it, emptied and removed after the
+ * container.
+ */
 import { chown, DT_DIR, openDirectory, readdir, rmdir, rmdirIfPossible } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
@@ -10,13 +13,13 @@ import { CgroupEvents } from "./cgroup-events.ts";
 import { fitToMachine } from "./cpuset.ts";
 import { cgroupRoot, type Hierarchy } from "./hierarchy.ts";
 
-/** Controllers that not every cgroup has, by the beginning of their files' names. */
+/** Controllers that are enabled only for cgroups that use them, by the prefix of their files' names. */
 const onDemand: readonly string[] = ["cpuset", "hugetlb", "io", "misc", "rdma"];
 
 export class ContainerCgroup {
-  /** Absolute path of its directory. */
+  /** Absolute path of the cgroup's directory. */
   readonly directory: string;
-  /** Descriptor of its directory, for births into it. */
+  /** Descriptor of the cgroup's directory, for starting processes in it. */
   readonly fd: number;
   readonly #hierarchy: Hierarchy;
   #removed = false;
@@ -27,13 +30,13 @@ export class ContainerCgroup {
     this.fd = openDirectory(directory);
   }
 
-  /** @throws KumiteError `cgroup/failed`; nothing is left then */
+  /** @throws KumiteError `cgroup/failed`; then nothing is left behind */
   static create(
     hierarchy: Hierarchy,
     { path, settings, owner }: Omit<CgroupPlan, "devices">,
     options: SettingOptions,
   ): ContainerCgroup {
-    // Its own tree is not empty.
+    // The cgroup of the running container lies below this path, although it is elsewhere in the hierarchy.
     if (hierarchy.ready.isBelow(path)) throw inUse(path);
     const place = hierarchy.ready.placeFor(path);
     const directory = `${cgroupRoot}${place.path}`;
@@ -51,29 +54,32 @@ export class ContainerCgroup {
     }
   }
 
-  /** Distributes the controllers of these settings down to it. What cannot be had is missing where it is set. */
+  /**
+   * Enables the controllers of these settings in all cgroups down to this one. A controller that cannot be enabled is
+   * reported when its setting is written.
+   */
   enableControllersOf(settings: readonly CgroupSetting[]): void {
     this.#hierarchy.makeCgroup(this.directory.slice(cgroupRoot.length), controllersOf(settings));
   }
 
-  /** SIGKILL to every process in it and below. */
+  /** Sends SIGKILL to every process in this cgroup and below. */
   kill(): void {
     writeKernelFile(`${this.directory}/cgroup.kill`, "1");
   }
 
-  /** Of every process in it and below, in the agent's pid namespace. */
+  /** Every process in this cgroup and below, by pid in the agent's pid namespace. */
   pids(): number[] {
     return pidsBelow(this.directory);
   }
 
-  /** Resolves when no process is in it or below; those that are only waiting to be reaped do not count. */
+  /** Resolves when this cgroup and those below have no processes; zombies do not count. */
   whenEmpty(signal: AbortSignal): Promise<void> {
     return new CgroupEvents(this.directory).whenEmpty(signal);
   }
 
   /**
-   * Resolves when none of its processes runs; SIGKILL ends them all the same.
-   * @throws KumiteError `aborted`, `timeout`; they run again then
+   * Resolves when none of its processes runs. SIGKILL still ends frozen processes.
+   * @throws KumiteError `aborted`, `timeout`; then the processes run again
    */
   async freeze(signal: AbortSignal): Promise<void> {
     try {
@@ -96,7 +102,7 @@ export class ContainerCgroup {
   }
 
   /**
-   * Removes it, what the container made below, and directories above that are empty then. Idempotent.
+   * Removes this cgroup, those that the container made below it, and directories above that are empty then. Idempotent.
    * @throws SystemError EBUSY while processes are in it
    */
   remove(): void {
@@ -109,7 +115,10 @@ export class ContainerCgroup {
   }
 }
 
-/** What the kernel says that may be somebody's with the directory. Limits are not: they stay the agent's. */
+/**
+ * Lists the files that may be given away together with the directory (cgroups(7), delegation). Limits are not among
+ * them and stay the agent's.
+ */
 const delegated = "/sys/kernel/cgroup/delegate";
 
 function delegate(directory: string, owner: number): void {
@@ -119,7 +128,7 @@ function delegate(directory: string, owner: number): void {
   }
 }
 
-/** Not every cgroup has all of them. */
+/** Not every cgroup has all of these files. */
 function chownIfPresent(path: string, owner: number): void {
   try {
     chown(path, owner, -1);
@@ -128,7 +137,7 @@ function chownIfPresent(path: string, owner: number): void {
   }
 }
 
-/** One that is there already may be left over, or of a host that made it: then nothing is in it. */
+/** A directory that exists already may be left over, or made by the host. It is unused if nothing is in it. */
 function isUsed(directory: string): boolean {
   return childrenOf(directory).length > 0 || pidsBelow(directory).length > 0;
 }
@@ -158,7 +167,7 @@ function childrenOf(directory: string): string[] {
     .map(({ name }) => `${directory}/${name}`);
 }
 
-/** A cgroup's files go with it. Few have others below them, which have to go first. */
+/** Removing a cgroup removes its files. Cgroups below, which are rare, must be removed first. */
 function removeTree(directory: string): void {
   if (rmdirIfPossible(directory)) return;
   try {

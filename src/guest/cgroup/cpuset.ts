@@ -1,6 +1,6 @@
 /**
- * Processors and memory nodes that a container is bound to: only those that the machine has. A specification is often
- * written for a host with more of them.
+ * Restricts the CPUs and memory nodes that a container is bound to, to those that the VM has. Specifications are often
+ * written for a host that has more.
  */
 import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
@@ -8,14 +8,17 @@ import { splitByPresence } from "../spec/number-list.ts";
 import type { CgroupSetting } from "../spec/plan.ts";
 
 interface Kind {
-  /** Where the machine says what it has now. */
+  /** Kernel file that lists what is online now. */
   readonly online: string;
-  /** And what it can have: a processor of a set that is plugged in later belongs to it from then on. */
+  /**
+   * Kernel file that lists what can be online. A CPU of the set that is plugged in later belongs to the container from
+   * then on.
+   */
   readonly possible: string;
   readonly what: string;
 }
 
-/** Files of settings that are such sets. */
+/** Settings that are such sets, by file. */
 const sets: ReadonlyMap<string, Kind> = new Map([
   [
     "cpuset.cpus",
@@ -27,7 +30,10 @@ const sets: ReadonlyMap<string, Kind> = new Map([
   ],
 ]);
 
-/** A set of which nothing is there is left out: it is of another machine. @throws KumiteError `cgroup/failed` when it is no set */
+/**
+ * Leaves out a set of which the VM has nothing, since it was written for another machine.
+ * @throws KumiteError `cgroup/failed` for a value that is not a set
+ */
 export function fitToMachine(
   settings: readonly CgroupSetting[],
   notApplied: (phrase: string) => void,
@@ -55,7 +61,7 @@ function fit(setting: CgroupSetting, notApplied: (phrase: string) => void): Cgro
   return { ...setting, value: split.kept };
 }
 
-/** A kernel without memory nodes has them all in one. */
+/** A kernel without NUMA support has all memory in node 0. */
 function readSet(file: string): string {
   try {
     return readFileText(file).trim();

@@ -1,36 +1,36 @@
-/** Puts rules of devices on a cgroup: for everything in it and below, whatever rights it has. */
+/** Attaches device rules to a cgroup. They hold for every process in it and below, whatever its privileges. */
 import { BPF_CGROUP_DEVICE, BPF_PROG_TYPE_CGROUP_DEVICE, loadProgram, setCgroupProgram } from "../../sys/linux/bpf.ts";
 import { openDirectory } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import type { ContainerCgroup } from "./container-cgroup.ts";
 
-/** What of an agent decides about what cannot be done, and what it has done before. */
+/** The parts of the agent that decide about rules that cannot be applied, and the programs it has prepared. */
 interface DeviceHost {
   readonly deviceFilters: DeviceFilters;
   readonly notices: { notApplied(container: string, phrases: readonly string[]): void };
   readonly missingController: "refuse" | "tell";
 }
 
-/** Rules of devices, and eBPF that says the same. */
+/** Device rules and the eBPF program that implements them. */
 export interface DeviceLimits {
-  /** The same for the same rules. */
+  /** Equal for equal rules. */
   readonly rules: string;
   readonly program: Uint8Array;
 }
 
-/** Programs that are there before a container asks for them: having one verified is most of what it costs. */
+/** Programs that are loaded before a container needs them: the kernel's verifier takes most of the time. */
 export class DeviceFilters {
   readonly #programs = new Map<string, number>();
-  /** Of a cgroup that has one already, with nobody in it. */
+  /** A cgroup that has its program attached before any process is in it. */
   #ahead: { readonly directory: string; readonly rules: string } | undefined;
 
-  /** For ever. A kernel that refuses it will say so to the container. */
+  /** Loads the program and keeps it for good. If the kernel refuses it, the error is thrown. */
   prepare(limits: DeviceLimits): void {
     if (!this.#programs.has(limits.rules)) this.#programs.set(limits.rules, load(limits));
   }
 
-  /** Puts one that is prepared on a cgroup that a container will get. */
+  /** Attaches a prepared program to a cgroup that a container will get. */
   limitAhead(directory: string, limits: DeviceLimits): void {
     const program = this.prepared(limits);
     if (program === undefined) return;
@@ -43,7 +43,10 @@ export class DeviceFilters {
     }
   }
 
-  /** Whether that has been done for these rules. Asked once for each cgroup: what is done next is the asker's. */
+  /**
+   * Whether `limitAhead` has attached these rules to the cgroup. Can be asked only once for each cgroup, because the
+   * caller may replace the rules afterwards.
+   */
   takeAhead(directory: string, { rules }: DeviceLimits): boolean {
     const ahead = this.#ahead;
     if (ahead?.directory !== directory) return false;
@@ -51,7 +54,7 @@ export class DeviceFilters {
     return ahead.rules === rules;
   }
 
-  /** Of exactly these rules. */
+  /** The descriptor of the program prepared for exactly these rules. */
   prepared({ rules }: DeviceLimits): number | undefined {
     return this.#programs.get(rules);
   }
@@ -62,8 +65,9 @@ function load({ program }: DeviceLimits): number {
 }
 
 /**
- * Replaces what was there, without a moment in between.
- * @throws KumiteError `cgroup/failed`; under the process driver, on a host that keeps this to itself, it is only told
+ * Replaces the program that was attached before. There is no moment without rules.
+ * @throws KumiteError `cgroup/failed`; under the process driver, on a host that does not permit this, there is only a
+ * notice
  */
 export function limitDevices(host: DeviceHost, id: string, cgroup: ContainerCgroup, limits: DeviceLimits): void {
   if (host.deviceFilters.takeAhead(cgroup.directory, limits)) return;

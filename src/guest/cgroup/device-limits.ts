@@ -1,4 +1,7 @@
-/** Rules of devices that the agent has read, with their program. Hosts of ours send both. */
+/**
+ * Compiles device rules that the agent has read itself. A host running Kumite sends the rules together with their
+ * program.
+ */
 import type { DeviceRule } from "../spec/plan.ts";
 import type { DeviceLimits } from "./device-filter.ts";
 import { deviceProgram, deviceRulesText } from "./device-program.ts";

@@ -1,20 +1,21 @@
 /**
- * Rules of devices as an eBPF program for a cgroup, which the kernel asks at every open and mknod. The rules are tried from
- * the last to the first, each for those of the wanted accesses that none has decided yet: one that is refused refuses all.
- * Pure. Written to be quick to verify, which is most of what it costs: neighbours with one answer share it, and no register
- * is known on one way into an instruction and unknown on another for long.
+ * Compiles device rules to an eBPF program for a cgroup, which the kernel runs for every open and mknod. The rules are
+ * tried from last to first. Each rule decides those requested accesses that no rule before has decided; one refused
+ * access refuses the whole request.
+ * Pure. The program is written to be verified quickly, since that is most of its cost: neighbouring rules with the same
+ * answer share it, and paths that join an instruction rarely differ in which registers are known.
  */
 import { anyAccess } from "../spec/device-access.ts";
 import type { DeviceRule } from "../spec/plan.ts";
 
 /** BPF_DEVCG_DEV_*. */
 const kinds = { block: 1, character: 2 } as const;
-/** A device has 12 bits of major and 20 of minor number, on which the kernel's own numbers of devices are built. */
+/** A device number has 12 bits for the major and 20 for the minor, as in the kernel's internal dev_t. */
 const minorBits = 20;
 const maxMajor = 0xfff;
 const maxMinor = 0xf_ffff;
 
-/** Registers: what is returned, the context, and what is read of it. */
+/** Registers: the return value, the context, and the values read from the context. */
 const [result, context, wanted, kind, device, major, minor] = [0, 1, 2, 3, 4, 5, 6] as const;
 
 const operation = {
@@ -27,13 +28,13 @@ const operation = {
   shiftRight: 0x77,
   jump: 0x05,
   jumpIfAnyBit: 0x45,
-  /** Of the lower 32 bits: the constants of the others are signed. */
+  /** Compares the lower 32 bits, because the constants of the 64-bit comparisons are sign-extended. */
   jumpIfEqual: 0x16,
   jumpIfDifferent: 0x56,
   exit: 0x95,
 } as const;
 
-/** A place in the program, once it is known. */
+/** A place in the program; `at` is set once the place is known. */
 interface Label {
   at?: number;
 }
@@ -43,13 +44,16 @@ interface Instruction {
   readonly to?: number;
   readonly from?: number;
   readonly value?: number;
-  /** Of a load, in bytes. */
+  /** Offset of a load, in bytes. */
   readonly offset?: number;
-  /** Of a jump; further on. */
+  /** Target of a jump; jumps only go forward. */
   readonly target?: Label;
 }
 
-/** By which the agent finds a program that it has already: a comparison of these is cheaper than one of programs. */
+/**
+ * The key by which the agent finds a program that it has loaded already. Comparing these is cheaper than comparing
+ * programs.
+ */
 export function deviceRulesText(rules: readonly DeviceRule[]): string {
   return JSON.stringify(rules);
 }
@@ -61,7 +65,7 @@ export function deviceProgram(rules: readonly DeviceRule[]): Uint8Array {
   const groups = groupsOf(rules);
   for (const group of groups) writeGroup(program, group, group.allow ? allowed : refused);
   const last = groups.at(-1);
-  // The verifier refuses code that nothing leads to.
+  // The verifier refuses unreachable code, so an answer is written only if something leads to it.
   const isDecided = last !== undefined && last.kind === "any" && last.coversKind && last.access === anyAccess;
   const leadsTo = (label: Label): boolean => program.some(({ target }) => target === label);
   if (!isDecided || leadsTo(refused)) writeAnswer(program, refused, 0);
@@ -69,7 +73,7 @@ export function deviceProgram(rules: readonly DeviceRule[]): Uint8Array {
   return encode(program);
 }
 
-/** struct bpf_cgroup_dev_ctx: access and kind in one word, then the numbers. */
+/** Loads struct bpf_cgroup_dev_ctx: access and kind share one word, then major and minor follow. */
 const prologue: readonly Instruction[] = [
   { code: operation.loadWord, to: wanted, from: context, offset: 0 },
   { code: operation.copy, to: kind, from: wanted },
@@ -82,14 +86,14 @@ const prologue: readonly Instruction[] = [
   { code: operation.or, to: device, from: minor },
 ];
 
-/** Neighbouring rules that differ in their numbers only. */
+/** Neighbouring rules that differ only in their device numbers. */
 interface Group extends Pick<DeviceRule, "allow" | "kind" | "access"> {
   readonly numbers: { readonly register: number; readonly value: number }[];
-  /** One of them is about every device of the kind. */
+  /** One of the rules covers every device of the kind. */
   coversKind: boolean;
 }
 
-/** In the order in which they are tried; what lies behind one that decides everything is left out. */
+/** Groups in the order in which they are tried. Rules behind one that decides everything are left out. */
 function groupsOf(rules: readonly DeviceRule[]): Group[] {
   const groups: Group[] = [];
   for (const rule of [...rules].reverse()) {

@@ -1,6 +1,6 @@
 /**
- * The version 2 hierarchy as the agent uses it. A cgroup gets those controllers that its parent distributes; the agent
- * itself stays in a leaf, because a cgroup that distributes controllers cannot have processes.
+ * The cgroup v2 hierarchy as the agent uses it. A cgroup has the controllers that its parent enables for its children.
+ * The agent itself stays in a leaf, because a cgroup that enables controllers cannot have processes.
  */
 import { mkdirIfMissing, rmdir } from "../../sys/linux/directory.ts";
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
@@ -9,10 +9,13 @@ import { dirName } from "../../util/path.ts";
 import { agentCgroup, readyCgroup } from "../spec/cgroup-path.ts";
 import { ReadyPlace } from "./ready-place.ts";
 
-/** Where the agent mounts the hierarchy, in a machine and in the namespaces of the process driver alike. */
+/** Where the agent mounts the hierarchy, in a VM as well as in the namespaces of the process driver. */
 export const cgroupRoot = "/sys/fs/cgroup";
 
-/** What every container is limited and measured by. Others cost a container that does not use them its start. */
+/**
+ * Controllers that every container gets for limits and statistics. The others are enabled only on demand, since each
+ * makes the start of a container slower.
+ */
 const always: readonly string[] = ["cpu", "memory", "pids"];
 
 const directoryMode = 0o755;
@@ -20,11 +23,14 @@ const directoryMode = 0o755;
 const readyDirectory = `${cgroupRoot}${readyCgroup}`;
 
 export class Hierarchy {
-  /** By directory: what it distributes. Only the agent changes that, so the kernel is not asked again. */
+  /**
+   * The controllers each directory enables for its children. Only the agent changes that, so it need not ask the kernel
+   * again.
+   */
   readonly #distributed = new Map<string, Set<string>>();
   readonly ready = new ReadyPlace();
 
-  /** Moves the agent into its leaf; returns those of the usual controllers that containers cannot have. */
+  /** Moves the agent into its leaf. Returns those of the usual controllers that containers cannot have. */
   prepare(): readonly string[] {
     mkdirIfMissing(`${cgroupRoot}${agentCgroup}`, directoryMode);
     writeKernelFile(`${cgroupRoot}${agentCgroup}/cgroup.procs`, "0");
@@ -32,21 +38,21 @@ export class Hierarchy {
     return always.filter((name) => this.#distributed.get(cgroupRoot)?.has(name) !== true);
   }
 
-  /** Makes the cgroup that the first container gets, with nobody in it and without limits. Returns its directory. */
+  /** Creates the cgroup for the first container, without processes and without limits. Returns its directory. */
   makeReady(): string {
     this.makeCgroup(readyCgroup, []);
     this.ready.offer();
     return readyDirectory;
   }
 
-  /** A container's cgroup is removed. */
+  /** Must be called when a container's cgroup has been removed. */
   removed(directory: string): void {
     this.#distributed.delete(directory);
     if (directory === readyDirectory) this.ready.forget();
   }
 
   /**
-   * Makes the directory of a cgroup and those above it, with these controllers besides the usual ones.
+   * Creates the directory of a cgroup and its parents, with these controllers in addition to the usual ones.
    * @param path below the root, normalized, with a leading slash
    * @returns whether the last directory is new
    */
@@ -62,7 +68,7 @@ export class Hierarchy {
     return isNew;
   }
 
-  /** Removes directories from this one up to the first that somebody else still uses. */
+  /** Removes this directory and its parents, up to the first that is still in use. */
   removeEmpty(directory: string): void {
     for (let at = directory; at !== cgroupRoot; at = dirName(at)) {
       try {
@@ -75,13 +81,15 @@ export class Hierarchy {
     }
   }
 
-  /** What the kernel does not have, or refuses, is missing later where it is set. */
+  /**
+   * If the kernel lacks or refuses a controller, the error comes later, when a setting of that controller is written.
+   */
   #distribute(directory: string, names: readonly string[]): void {
     const present = this.#distributed.get(directory) ?? new Set();
     this.#distributed.set(directory, present);
     const missing = names.filter((name) => !present.has(name));
     if (missing.length === 0) return;
-    // Together when they can be had together: each change goes through the whole tree below.
+    // In one write if possible, because each change walks the whole tree below.
     const enabled = tryEnable(directory, missing) ? missing : missing.filter((name) => tryEnable(directory, [name]));
     for (const name of enabled) present.add(name);
   }
@@ -97,7 +105,7 @@ function tryEnable(directory: string, names: readonly string[]): boolean {
   }
 }
 
-/** Of a process, as the kernel names it: a path below the root. */
+/** The cgroup of a process as the kernel names it: a path below the root. */
 export function cgroupOf(pid: number): string {
   const line = readFileText(`/proc/${pid}/cgroup`)
     .split("\n")

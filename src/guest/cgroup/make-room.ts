@@ -1,15 +1,15 @@
 /**
- * Has a cgroup give memory back before its limit is lowered. Above what it then has in use a limit can be set; below, the
- * kernel of version 2 would end its processes for it, where that of version 1 refused.
+ * Reclaims memory from a cgroup before its limit is lowered. If more memory than the new limit stayed in use, the
+ * kernel would kill processes under cgroup v2, where v1 refused the limit.
  */
 import { writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import type { CgroupSetting } from "../spec/plan.ts";
 import { currentText } from "./update-settings.ts";
 
-/** @throws KumiteError `cgroup/failed` when more than the new limit is in use and stays so */
+/** @throws KumiteError `cgroup/failed` when more than the new limit is in use and cannot be reclaimed */
 export function makeRoom(directory: string, settings: readonly CgroupSetting[]): void {
-  // Of two settings for one file the later one holds.
+  // If there are two settings for the file, the later one holds.
   const setting = settings.findLast(({ file }) => file === "memory.max");
   if (setting === undefined || !/^\d+$/.test(setting.value)) return;
   const inUse = BigInt(currentText(directory, "memory.current") ?? "0");
@@ -18,7 +18,7 @@ export function makeRoom(directory: string, settings: readonly CgroupSetting[]):
   try {
     writeKernelFile(`${directory}/memory.reclaim`, String(excess));
   } catch (error) {
-    // Linux has the file since 5.19.
+    // The file exists since Linux 5.19.
     if (isSystemError(error, "ENOENT")) return;
     if (!isSystemError(error, "EAGAIN")) throw error;
     const { key, file, value } = setting;

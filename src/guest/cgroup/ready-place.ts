@@ -1,6 +1,6 @@
 /**
- * Whose a cgroup is that was made before there was a container for it. Its container and those that lie below it know it by
- * the path that they ask for. Pure: makes and removes nothing.
+ * Keeps track of which container owns the cgroup that was created before there was a container. Requests still name the
+ * paths they asked for; this maps them to where the cgroup is. Pure: creates and removes nothing.
  */
 import { readyCgroup } from "../spec/cgroup-path.ts";
 
@@ -9,19 +9,19 @@ type State = { readonly kind: "none" } | { readonly kind: "free" } | { readonly 
 export class ReadyPlace {
   #state: State = { kind: "none" };
 
-  /** It is there, with nobody in it. */
+  /** The cgroup exists and has no processes. */
   offer(): void {
     this.#state = { kind: "free" };
   }
 
-  /** It is gone: what asks for the same path again gets a cgroup there. */
+  /** The cgroup has been removed. Another request for the same path gets a cgroup at that path. */
   forget(): void {
     this.#state = { kind: "none" };
   }
 
   /**
-   * Where the cgroup for this path is. The first to ask takes the one that is ready.
-   * @returns `taken`: by this call
+   * Where the cgroup for this path is. The first caller takes the ready one.
+   * @returns `taken`: taken by this call
    */
   placeFor(path: string): { readonly path: string; readonly taken: boolean } {
     switch (this.#state.kind) {
@@ -38,7 +38,7 @@ export class ReadyPlace {
     }
   }
 
-  /** Whoever took it would lie below this path, were it not elsewhere. */
+  /** Whether the owner of the ready cgroup asked for a path below this one. */
   isBelow(path: string): boolean {
     return this.#state.kind === "taken" && this.#state.path.startsWith(`${path}/`);
   }

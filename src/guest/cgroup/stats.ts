@@ -1,6 +1,6 @@
 /**
- * What a cgroup of version 2 has used, in the protocol's message, which speaks version 1: times in nanoseconds, no limit
- * is the largest number (of processes 0), and memory.stat as the kernel has it.
+ * Resource usage of a cgroup v2, in the protocol's message, which has the semantics of v1: times are in nanoseconds, no
+ * limit is the largest number (for pids 0), and memory.stat is passed on as the kernel has it.
  */
 import type {
   BlkioStats,
@@ -16,7 +16,7 @@ import { currentText } from "./update-settings.ts";
 const noLimit = 0xffff_ffff_ffff_ffffn;
 const nsPerUs = 1000n;
 
-/** A controller that the cgroup does not have gives zeros. */
+/** A controller that the cgroup lacks reports zeros. */
 export function readCgroupStats(directory: string): MessageInit<CgroupStats> {
   const cpu = table(directory, "cpu.stat");
   const us = (name: string): bigint => (cpu.get(name) ?? 0n) * nsPerUs;
@@ -46,7 +46,7 @@ function memoryStats(directory: string): MessageInit<MemoryStats> {
   return {
     cache: stats.get("file") ?? 0n,
     usage: memoryData(directory, "memory"),
-    // Swap alone; version 1 would count memory in.
+    // Swap alone, while v1 reports the sum of memory and swap.
     swapUsage: memoryData(directory, "memory.swap"),
     kernelUsage: { usage: stats.get("kernel") ?? 0n, maxUsage: 0n, failcnt: 0n, limit: 0n },
     useHierarchy: true,
@@ -63,7 +63,7 @@ function memoryData(directory: string, prefix: string): MessageInit<MemoryData> 
   };
 }
 
-/** What version 2 counts, and what version 1 calls it. */
+/** The counters of v2, and the names that v1 has for them. */
 const ioCounters: Readonly<
   Record<string, { readonly list: "ioServiceBytesRecursive" | "ioServicedRecursive"; op: string }>
 > = {
@@ -107,13 +107,13 @@ function hugetlbStats(directory: string): Map<string, HugetlbStats> {
   );
 }
 
-/** Lines of a name and a number. */
+/** Parses lines that consist of a name and a number. */
 function table(directory: string, file: string): Map<string, bigint> {
   const lines = (currentText(directory, file) ?? "").split("\n").map((line) => line.split(" "));
   return new Map(lines.flatMap(([name = "", value = ""]) => (isNumber(value) ? [[name, BigInt(value)] as const] : [])));
 }
 
-/** A file that is not there has 0. */
+/** 0 if the file does not exist. */
 function number(directory: string, file: string, max = noLimit): bigint {
   const text = currentText(directory, file);
   if (text === "max") return max;

@@ -1,6 +1,5 @@
 /**
- * Changes the settings of a cgroup that is in use, all or none: what was written before a failure gets its old value
- * back.
+ * Changes the settings of a cgroup that is in use, all or none: if one fails, the values written before are restored.
  */
 import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError, messageOf } from "../../util/errors.ts";
@@ -10,12 +9,12 @@ import { applySetting, type SettingOptions } from "./apply-setting.ts";
 import type { ContainerCgroup } from "./container-cgroup.ts";
 import { fitToMachine } from "./cpuset.ts";
 
-/** What of a container's cgroup is needed. */
+/** The parts of a container's cgroup that are needed here. */
 type Changeable = Pick<ContainerCgroup, "directory" | "enableControllersOf">;
 
 interface Written {
   readonly file: string;
-  /** What to write to have it as it was. */
+  /** The text that restores the previous value. */
   readonly before: string;
 }
 
@@ -45,7 +44,7 @@ export function updateSettings(
   }
 }
 
-/** `undefined` when there is none. */
+/** `undefined` when there is no such file or it cannot be read. */
 export function currentText(directory: string, file: string): string | undefined {
   try {
     return readFileText(`${directory}/${file}`).trim();
@@ -59,7 +58,7 @@ function filesOf({ file, instead }: CgroupSetting): string[] {
   return instead === undefined ? [file] : [file, instead.file];
 }
 
-/** What a line for a device says when nobody has set one. */
+/** The line of a device for which nothing has been set. */
 const deviceDefaults: Readonly<Record<string, string>> = {
   "io.max": "rbps=max wbps=max riops=max wiops=max",
   "io.weight": "default",
@@ -67,7 +66,7 @@ const deviceDefaults: Readonly<Record<string, string>> = {
   "rdma.max": "hca_handle=max hca_object=max",
 };
 
-/** Some files have a line for each device: only that of the written one is to be put back. */
+/** Some files have one line for each device; only the line of the written device is restored. */
 function valueBefore(file: string, written: string, old: string): string {
   const [device = ""] = written.split(" ");
   const unset = deviceDefaults[file];
@@ -77,7 +76,7 @@ function valueBefore(file: string, written: string, old: string): string {
   return lines.find((line) => line.startsWith(`${device} `)) ?? `${device} ${unset}`;
 }
 
-/** The newline makes a text of an empty one. */
+/** The newline is needed because the kernel ignores a write of zero bytes. */
 function restore(directory: string, file: string, before: string, options: SettingOptions, log: Logger): void {
   try {
     applySetting(directory, { key: file, file, value: `${before}\n` }, options);

@@ -1,7 +1,7 @@
 /**
- * Sessions with the host, one after another on the same channel: yamux, and on its streams the ports. Listeners outlive
- * a session, so that a host that comes back finds everything where it left it.
- * Knows nothing of what is served on the ports.
+ * Sessions with the host, one after another on the same channel: yamux, with the ports on its streams. Listeners
+ * outlive a session, so a host that reconnects finds everything where it left it.
+ * This class does not know what is served on the ports.
  */
 import { PortAcceptor } from "../../protocol/port/port-acceptor.ts";
 import { YamuxSession } from "../../protocol/yamux/session.ts";
@@ -13,28 +13,28 @@ import type { PortSource, PortStream, Ports } from "../stdio/ports.ts";
 
 export class Sessions implements Ports {
   readonly #acceptor = new PortAcceptor();
-  /** Counts sessions; a stream belongs to the one that was current when it came. */
+  /** Number of sessions that have ended. A stream belongs to the session in which it was opened. */
   #current = 0;
-  /** Aborts with the current session. */
+  /** Aborts when the current session ends. */
   #life = new AbortController();
   #token: Uint8Array | undefined;
-  /** The last session was ended by a host that knows the token. */
+  /** Whether the last session was ended by a host that knows the token. */
   #replaced = false;
 
-  /** Gives every stream for the port to the handler, in every session. */
+  /** Passes every stream for the port to the handler, in every session. */
   serve(port: number, handler: (stream: ByteStream) => void): void {
     this.#acceptor.listen(port, handler);
   }
 
   /**
-   * A session that follows one which a host has replaced begins with these bytes: that host was not there before, and finds
-   * out by them what is of the old session and what is of its own.
+   * A session that follows a replaced one begins with these bytes. The new host was not connected before; it uses the
+   * token to tell data of the old session from data of its own.
    */
   expectReplacement(token: Uint8Array): void {
     this.#token = token;
   }
 
-  /** Runs one session to its end; resolves with why it ended. Takes the carrier over. */
+  /** Runs one session to its end; resolves with the reason. Takes over the carrier. */
   async run(carrier: ByteStream): Promise<KumiteError> {
     if (this.#replaced && this.#token !== undefined) await carrier.write(this.#token).catch(() => {});
     const session = new YamuxSession(carrier, { role: "server" });
@@ -54,7 +54,8 @@ export class Sessions implements Ports {
   #belonging(stream: ByteStream): PortStream {
     const session = this.#current;
     const sessionLost = async (): Promise<boolean> => {
-      // A session breaks its streams first and ends in the same turn of the loop: the next turn knows.
+      // A session breaks its streams first and ends in the same turn of the event loop, so this is known in the next
+      // turn.
       await new Promise<void>((resolve) => setTimeout(resolve, 0));
       return this.#current !== session;
     };
@@ -85,7 +86,7 @@ class AcceptorSource implements PortSource {
 
   close(): void {
     this.#stop();
-    // A dial that nobody took any more.
+    // Close a stream that was opened but that nobody waits for any more.
     this.#waiting?.promise.then(({ stream }) => stream.close());
     this.#waiting = undefined;
   }

@@ -1,6 +1,6 @@
 /**
- * What the first process of a container does between its birth and its program. It runs in a fork of the agent: it may
- * make calls and must not wait for events, and it ends with exec or with a report of what failed.
+ * What the first process of a container does between its fork and its program. It runs in a fork of the agent: it may
+ * make system calls but must not wait for events. It ends with exec, or with a report of what failed.
  */
 import { umask } from "../../sys/linux/directory.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";
@@ -30,15 +30,18 @@ import { enterNewUserNamespace, makeAsItsRoot } from "./user-namespace.ts";
 
 export interface ContainerInit {
   readonly plan: ContainerPlan;
-  /** Name of its session keyring; `undefined`: the agent's. */
+  /** Name of the session keyring to join; `undefined`: keeps the agent's. */
   readonly keyring: string | undefined;
-  /** The agent has something to do between its mounts and its root file system. */
+  /** Whether the agent has something to do after the mounts are made and before the root file system is entered. */
   readonly tellsOfMounts: boolean;
   /** Socket to the agent. */
   readonly control: number;
-  /** Standard input, output and error; with a terminal these are only there until it is. */
+  /** Standard input, output and error; with a terminal these are placeholders until the terminal is open. */
   readonly standard: readonly [number, number, number];
-  /** Opened namespaces, in the order of `plan.namespaces.join`; the pid namespace was joined by being born into it. */
+  /**
+   * Opened namespaces, in the order of `plan.namespaces.join`. The pid namespace is not among them: the process was
+   * created in it.
+   */
   readonly joined: readonly { readonly fd: number; readonly flag: number; readonly name: string }[];
 }
 
@@ -50,7 +53,7 @@ export function initContainer(init: ContainerInit): never {
     reportReady(init.control);
     awaitRelease(init.control);
     const { startContainer, state } = init.plan.hooks;
-    // Their files are the container's, and so is what they may do.
+    // These hooks run the container's own files, with the permissions of its program.
     if (startContainer.length > 0) runHooks(startContainer, "created", state, readyFilter(init.plan.process));
     runProgram(program, init.plan.process);
   } catch (error) {
@@ -74,7 +77,8 @@ function enterNamespaces({ plan, joined }: ContainerInit): void {
     step(`joining the ${name} namespace`, () => setns(fd, flag));
     closeQuietly(fd);
   }
-  // Its root is the cgroup we are in: now, not at birth, when we were in the agent's.
+  // The root of a cgroup namespace is the cgroup of the process that creates it. At the fork that was still the
+  // agent's.
   if (makes(namespaces, "cgroup")) step("making the cgroup namespace", () => unshare(namespaceFlag.cgroup));
   if (makes(namespaces, "network")) step("bringing up the loopback interface", bringUpLoopback);
   if (hostname !== undefined) step("setting the host name", () => sethostname(hostname));
@@ -86,11 +90,11 @@ function makes(namespaces: NamespacePlan, name: keyof typeof namespaceFlag): boo
   return (namespaces.create & namespaceFlag[name]) !== 0;
 }
 
-/** For programs that are not the container's. */
+/** The umask of programs that are not the container's. */
 const usualUmask = 0o022;
 
 function buildContainer({ plan, control, tellsOfMounts }: ContainerInit) {
-  // Modes are given as they are meant.
+  // Modes of created files are exactly those given.
   umask(0);
   const { user: userNamespace } = plan.namespaces;
   if (userNamespace !== undefined) makeAsItsRoot(userNamespace);

@@ -1,6 +1,6 @@
 /**
- * Copies what a directory holds into another one: files, directories, links and nodes with their owners and modes.
- * Follows no link and leaves neither tree; what it reads was filled by somebody else.
+ * Copies the content of a directory into another one: files, directories, symlinks and nodes, with their owners and
+ * modes. Follows no symlink and leaves neither tree, since the content comes from an untrusted source.
  */
 import {
   chown,
@@ -28,10 +28,10 @@ import {
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Status, statx } from "../../sys/linux/stat.ts";
 import { SystemError } from "../../util/errors.ts";
 
-/** Far deeper than anything that is copied on purpose; each level takes two descriptors. */
+/** Far deeper than any intended content; each level takes two descriptors. */
 const maxDepth = 100;
 
-/** @param from, to directories, O_PATH descriptors will do. `to` has nothing of the same names. */
+/** @param from, to directories; O_PATH descriptors suffice. `to` has no entries of the same names. */
 export function copyTree(from: number, to: number): void {
   const source = openDirectory(".", from);
   try {
@@ -53,7 +53,7 @@ function copyEntry(from: number, to: number, entry: DirectoryEntry, depth: numbe
   else copyNode(from, to, entry, status);
 }
 
-/** What has no content: links, devices, FIFOs and sockets. */
+/** Symlinks, devices, FIFOs and sockets, which have no content. */
 function copyNode(from: number, to: number, { path }: DirectoryEntry, { mode, deviceNumber, uid, gid }: Status): void {
   if ((mode & S_IFMT) === S_IFLNK) symlink(readlink(path, from), path, to);
   else mknod(path, mode, deviceNumber, to);
@@ -79,7 +79,7 @@ function copyDirectory(from: number, to: number, entry: DirectoryEntry, status: 
 }
 
 function copyFile(from: number, to: number, { path }: DirectoryEntry, status: Status): void {
-  // What was a file a moment ago may be a FIFO by now.
+  // The file may have been replaced by a FIFO meanwhile.
   const source = openat(from, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   try {
     const copy = openat(to, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600);
@@ -94,7 +94,7 @@ function copyFile(from: number, to: number, { path }: DirectoryEntry, status: St
   }
 }
 
-/** The owner first: a new one takes the set-user-id bits away. */
+/** Sets the owner first, since changing it clears the set-user-id bits. */
 function own(fd: number, { uid, gid, mode }: Status): void {
   fchown(fd, uid, gid);
   fchmod(fd, mode & 0o7777);

@@ -1,10 +1,13 @@
-/** Descriptors of a new process: what it was given stays, everything else of the agent's is gone before it goes anywhere. */
+/**
+ * Descriptors of a new process: it keeps those it was given, and closes everything else of the agent's before it enters
+ * the container.
+ */
 import { close_range, dup3, HIGHEST_DESCRIPTOR } from "../../sys/linux/file.ts";
 
-/** The first that is not standard input, output or error. */
+/** The first descriptor after standard input, output and error. */
 const firstOther = 3;
 
-/** Closes all but 0 to 2 and those listed. */
+/** Closes all descriptors except 0 to 2 and those listed. */
 export function closeAllBut(kept: readonly number[]): void {
   let from = firstOther;
   for (const fd of [...kept].sort((a, b) => a - b)) {

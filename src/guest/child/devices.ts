@@ -1,4 +1,4 @@
-/** What every container finds in /dev besides mounts: nodes and links. */
+/** The nodes and symlinks that every container has in /dev, besides mounts. */
 import { makedev } from "../../sys/linux/device.ts";
 import { chmod, chown, mknod, symlink, unlink } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
@@ -12,17 +12,17 @@ import type { ContainerPlan, DevicePlan, UserNamespacePlan } from "../spec/plan.
 import { directoryMode } from "./mount-target.ts";
 import { step } from "./step.ts";
 
-/** Links that programs rely on (runtime-spec, "Dev symbolic links"). */
+/** Symlinks that programs rely on (runtime-spec, "Dev symbolic links"). */
 const links: readonly (readonly [path: string, target: string])[] = [
   ["/dev/fd", "/proc/self/fd"],
   ["/dev/stdin", "/proc/self/fd/0"],
   ["/dev/stdout", "/proc/self/fd/1"],
   ["/dev/stderr", "/proc/self/fd/2"],
 ];
-/** An image's own node would open terminals of the guest's, whose names mean nothing to the container. */
+/** A node from the image would open terminals of the guest's devpts, whose names mean nothing in the container. */
 const multiplexer = ["/dev/ptmx", "pts/ptmx"] as const;
 
-/** A /dev that is bound from elsewhere belongs to others and is left as it is. */
+/** A /dev that is bound from elsewhere belongs to somebody else and is left as it is. */
 export function populateDev(rootFd: number, plan: ContainerPlan): void {
   if (plan.mounts.some(({ kind, destination }) => kind === "bind" && destination === "/dev")) return;
   const directories = new Directories(rootFd);
@@ -36,7 +36,7 @@ export function populateDev(rootFd: number, plan: ContainerPlan): void {
   }
 }
 
-/** The directories that nodes and links go into, mostly one, opened once and made if missing. */
+/** The directories for nodes and symlinks, usually a single one. Each is opened once, and created if missing. */
 class Directories {
   readonly #rootFd: number;
   readonly #opened = new Map<string, number>();
@@ -68,7 +68,7 @@ function makeDevice(directories: Directories, device: DevicePlan, user: UserName
     mknod(name, typeOf(device) | device.mode, number, parent);
   } catch (error) {
     if (!isSystemError(error, "EEXIST")) throw error;
-    // An image may bring its own nodes; one that is something else would be used in the good faith that it is not.
+    // An image may bring its own nodes. A different node of the same name must not pass for the requested one.
     const present = statIfExists(name, AT_SYMLINK_NOFOLLOW, parent);
     const same = present !== undefined && (present.mode & S_IFMT) === typeOf(device);
     if (!same || present.deviceNumber !== number) throw new SystemError("EEXIST", "mknod", device.path);
@@ -102,7 +102,7 @@ function makeLink(directories: Directories, path: string, target: string): void 
   try {
     symlink(target, baseName(path), directories.of(path));
   } catch (error) {
-    // What an image brings stays, as with runc.
+    // A file from the image stays, as with runc.
     if (!isSystemError(error, "EEXIST")) throw error;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What a further process of a container does between its birth and its program. Like container-init.ts, a fork of the
- * agent, born in the container's pid namespace and cgroup.
+ * What an exec process does between its fork and its program. As in container-init.ts, it is a fork of the agent,
+ * created in the container's pid namespace and cgroup.
  */
 import { closeQuietly, open } from "../../sys/linux/file.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../sys/linux/open-flags.ts";
@@ -20,17 +20,20 @@ import { joinUserNamespace } from "./user-namespace.ts";
 
 export interface ExecInit {
   readonly plan: ProcessPlan;
-  /** The container's. */
+  /** The container's personality. */
   readonly personality: number | undefined;
   /** Name of the container's session keyring; `undefined`: the agent's. */
   readonly keyring: string | undefined;
-  /** It is in a time namespace that is not the agent's: a kernel may have none. */
+  /**
+   * Whether the container has a time namespace other than the agent's. The flag is needed because a kernel may lack
+   * them.
+   */
   readonly hasOwnTime: boolean;
-  /** It is in a user namespace of its own. */
+  /** The container's own user namespace, if it has one. */
   readonly user: UserNamespacePlan | undefined;
   /** Socket to the agent. */
   readonly control: number;
-  /** Standard input, output and error; with a terminal these are only there until it is. */
+  /** Standard input, output and error; with a terminal these are placeholders until the terminal is open. */
   readonly standard: readonly [number, number, number];
   /** pidfd of the container's first process, whose namespaces are entered. */
   readonly firstProcess: number;

@@ -1,6 +1,6 @@
 /**
- * Which file a program's name stands for, seen with the eyes of the process that will run it: after it entered its root,
- * its directory and its user. The texts are those that engines look for to tell 126 and 127 from other failures.
+ * Finds the file of a program. Must be called in the process that will run the program, after it has entered its root
+ * and directory and has become its user. Engines recognise the messages, to tell 126 and 127 from other failures.
  */
 import { access, X_OK } from "../../sys/linux/directory.ts";
 import { S_IFDIR, S_IFMT, S_IFREG, stat } from "../../sys/linux/stat.ts";
@@ -20,7 +20,7 @@ export function findExecutable(name: string, env: readonly string[]): string {
   throw notExecutable(name, "executable file not found in $PATH");
 }
 
-/** The directories of the last PATH in the environment; none without one, as runc has it. */
+/** The directories of the last PATH in the environment; none if there is no PATH, as in runc. */
 function pathOf(env: readonly string[]): string[] {
   const entry = env.findLast((text) => text.startsWith("PATH="));
   const path = entry?.slice("PATH=".length) ?? "";

@@ -1,21 +1,21 @@
-/** HOME of a process that was given none: its user's, from /etc/passwd of the container. */
+/** Sets HOME if the process was given none: to its user's home directory in the container's /etc/passwd. */
 import { closeQuietly, tryOpen } from "../../sys/linux/file.ts";
 import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../../sys/linux/open-flags.ts";
 import { readToEnd } from "../../sys/linux/whole-file.ts";
 import { decodeUtf8 } from "../../util/text.ts";
 
 const file = "/etc/passwd";
-/** Far above any real one; the file is the container's, which may say what it likes. */
+/** Far larger than any real one. The container controls the file, so the size must be bounded. */
 const maxBytes = 1024 * 1024;
 
-/** The environment, with HOME if it lacks one or has an empty one. */
+/** The environment, with HOME added if it is missing or empty. */
 export function withHome(env: readonly string[], uid: number): string[] {
   const given = env.findLast((entry) => entry.startsWith("HOME="));
   if (given !== undefined && given !== "HOME=") return [...env];
   return [...env.filter((entry) => !entry.startsWith("HOME=")), `HOME=${homeOf(uid)}`];
 }
 
-/** `/` when the user is not listed, or there is no list that can be read. */
+/** `/` when the user is not listed, or the file cannot be read. */
 function homeOf(uid: number): string {
   for (const line of readPasswd().split("\n")) {
     const [, , id, , , home] = line.split(":");
@@ -24,7 +24,7 @@ function homeOf(uid: number): string {
   return "/";
 }
 
-/** Empty when there is none that can be read. */
+/** Empty when the file is missing or unreadable. */
 function readPasswd(): string {
   const fd = tryOpen(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (fd < 0) return "";

@@ -1,6 +1,6 @@
 /**
- * Runs hooks, one after the other, in a process that may not wait for events: the first process of a container before
- * it has a program. A hook gets the container's state as its input; what it prints is kept for the error.
+ * Runs hooks one after the other, in a process that may not wait for events: the first process of a container, before
+ * its program. A hook gets the container's state on standard input; its output is kept for error messages.
  */
 import { closeQuietly, lseek, MFD_CLOEXEC, memfd_create, read, SEEK_SET, writeAll } from "../../sys/linux/file.ts";
 import { getpid, type ProgramFilter, startProgram } from "../../sys/linux/process.ts";
@@ -12,12 +12,12 @@ import { KumiteError, messageOf } from "../../util/errors.ts";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 import type { HookPlan, HooksPlan } from "../spec/plan.ts";
 
-/** Of the output in an error's text. */
+/** How much of the output an error message quotes. */
 const maxOutputBytes = 1024;
 
 /**
- * @param filter of seccomp, which they run under
- * @throws KumiteError `hook/failed` for the first that fails; those after it are not run
+ * @param filter seccomp filter for the hooks
+ * @throws KumiteError `hook/failed` for the first hook that fails; those after it are not run
  */
 export function runHooks(
   list: readonly HookPlan[],
@@ -27,7 +27,7 @@ export function runHooks(
 ): void {
   if (list.length === 0) return;
   const input = encodeUtf8(JSON.stringify({ ...state, status, pid: getpid() }));
-  // So that the end of a hook is something that can be waited for with a limit.
+  // Blocked so that `awaitSignal` can wait for the end of a hook with a time limit.
   blockSignals([SIGCHLD]);
   try {
     for (const hook of list) runHook(hook, input, filter);
@@ -71,7 +71,7 @@ function awaitEnd(pid: number, hook: HookPlan): ExitStatus {
     const left = (deadline ?? 0) - clockMs(CLOCK_MONOTONIC);
     if (left > 0) awaitSignal([SIGCHLD], left);
     else {
-      // It leads its session: what it started in it goes with it.
+      // The hook leads its session, so this kills also the processes it started.
       killIfExists(-pid, SIGKILL);
       waitid(P_PID, pid, WEXITED);
       throw failed(hook, `did not end within ${(timeoutMs ?? 0) / 1000} s and was killed`);

@@ -1,6 +1,6 @@
 /**
- * Turns the process into its user: groups, ids and capabilities, in the order that leaves each step the rights
- * it needs. Nothing afterwards may need rights of the agent.
+ * Gives the process its user, groups and capabilities, in an order that leaves each step the privileges it needs.
+ * Nothing after that may need the agent's privileges.
  */
 import { capget, capset, dropBounding, setgid, setgroups, setuid } from "../../sys/linux/credentials.ts";
 import { umask } from "../../sys/linux/directory.ts";
@@ -25,7 +25,7 @@ export function setLimits({ rlimits }: Pick<ProcessPlan, "rlimits">): void {
 
 export function assumeIdentity(plan: ProcessPlan): void {
   if (plan.noNewPrivileges) step("setting no_new_privs", () => prctl(PR_SET_NO_NEW_PRIVS, 1));
-  // Only what the agent itself has can be given on: under the process driver that is less than everything.
+  // The process can keep only what the agent itself has; under the process driver that is not everything.
   const available = capget().permitted;
   step("dropping capabilities", () => dropBounding(allBits ^ (plan.capabilities.bounding & available)));
   step("keeping capabilities", () => prctl(PR_SET_KEEPCAPS, 1));
@@ -33,7 +33,9 @@ export function assumeIdentity(plan: ProcessPlan): void {
   step("setting capabilities", () => setCapabilities(plan.capabilities, available, keptForFilter(plan)));
 }
 
-/** What programs expect to find: the agent's own limit, which is inherited, is far above what select(2) can take. */
+/**
+ * The limit that programs expect. The agent's own, which they would inherit, is far above what select(2) can handle.
+ */
 const usualDescriptors = 1024n;
 
 function limitDescriptors(): void {
@@ -54,7 +56,10 @@ function becomeUser({ uid, gid, additionalGids, umask: mask }: UserPlan): void {
 
 const allBits = 2n ** 64n - 1n;
 
-/** The numbers of the bits that are set, lowest first; by halves, since 64-bit arithmetic is slow here. */
+/**
+ * The numbers of the bits that are set, lowest first. Works on 32-bit halves, since the engine's 64-bit arithmetic is
+ * slow.
+ */
 function numbersIn(set: bigint): number[] {
   const low = Number(set & 0xffff_ffffn);
   const high = Number(set >> 32n);
@@ -64,7 +69,7 @@ function numbersIn(set: bigint): number[] {
   return numbers;
 }
 
-/** @param kept permitted besides, until the program is executed */
+/** @param kept additional permitted capabilities, until the program is executed */
 function setCapabilities(sets: CapabilitySets, available: bigint, kept: bigint): void {
   const permitted = sets.permitted & available;
   const inheritable = sets.inheritable & available;

@@ -1,29 +1,32 @@
 /**
- * What a new process and the agent say to each other over their socket until the program runs.
- * The process speaks in JSON, one message per packet (src/sys/native/birth.c writes some of them, too); the agent answers those for which it waits with a single byte. When the
- * program has been executed, or the process has died, the socket ends.
+ * The messages between a new process and the agent, over their socket, until the program runs.
+ * The process sends JSON, one message per packet (some come from src/sys/native/birth.c). When it waits, the agent
+ * answers with a single byte. The socket ends when the program has been executed or the process has died.
  */
 import { type ErrorCode, errorCodes } from "../../util/errors.ts";
 import { isRecord } from "../../util/json.ts";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 
 export type ChildMessage =
-  /** With the master of the terminal as its descriptor. */
+  /** Carries the terminal's master as its descriptor. */
   | { readonly kind: "terminal" }
-  /** It has made its user namespace, and waits for the maps of ids. */
+  /** The process has created its user namespace and waits for the id maps. */
   | { readonly kind: "unmapped" }
-  /** It has its mounts, and waits before it enters its root file system. */
+  /** The process has made its mounts and waits before it enters its root file system. */
   | { readonly kind: "mounted" }
-  /** Everything is prepared; the process waits to be let go. */
+  /** Everything is prepared; the process waits for the start. */
   | { readonly kind: "ready" }
-  /** A step could not be done in the usual way: the process ends, another one has to be set up by the agent's own code. */
+  /** A step of the list failed. The process ends, and another one must be set up by the agent's own code. */
   | { readonly kind: "unusual"; readonly step: number; readonly errno: number }
-  /** By steps: the program was not executed, or could not have its filter. With the file after a NUL. */
+  /**
+   * From a process set up by steps: the program could not be executed, or its filter not be set. The path follows after
+   * a NUL.
+   */
   | { readonly kind: "refused"; readonly call: string; readonly errno: number; readonly path: string }
   /** The process is about to end. */
   | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string };
 
-/** Longest message in bytes; a failure's text is cut to fit. */
+/** Longest message in bytes; the text of a failure is cut to fit. */
 export const maxMessageBytes = 8192;
 const maxTextLength = 2000;
 
@@ -32,7 +35,10 @@ export function encodeChildMessage(message: ChildMessage): Uint8Array {
   return encodeUtf8(JSON.stringify({ ...message, message: message.message.slice(0, maxTextLength) }));
 }
 
-/** `undefined` for anything that is no message: the process was ours, but it may have been tampered with. */
+/**
+ * `undefined` for anything that is not a message. The process was forked from the agent, but may have been tampered
+ * with.
+ */
 export function decodeChildMessage(bytes: Uint8Array): ChildMessage | undefined {
   let value: unknown;
   const end = bytes.indexOf(0);

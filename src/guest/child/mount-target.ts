@@ -1,6 +1,6 @@
 /**
- * Where a mount of a container goes: its destination, resolved inside the container's root and made when missing, and
- * whether anything may be mounted there. Knows nothing of what will be.
+ * Finds the destination of a mount inside the container's root, creates it if missing, and checks whether it may be
+ * mounted on. It does not know what will be mounted, except as `Mountable` says.
  */
 import { pathOf } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
@@ -11,27 +11,30 @@ import { isSystemError, KumiteError, SystemError } from "../../util/errors.ts";
 import { normalizePath } from "../../util/path.ts";
 import { wrong } from "../spec/wrong.ts";
 
-/** Of mount points that have to be made, as runc makes them. */
+/** Mode of mount points that have to be created, as in runc. */
 export const directoryMode = 0o755;
 const fileMode = 0o755;
 
 export interface MountTarget {
   /** An O_PATH descriptor; the caller closes it. */
   readonly fd: number;
-  /** It was there already: what is mounted on it may take after it. */
+  /** Whether it existed before. A new mount may then copy its mode or content. */
   readonly existed: boolean;
 }
 
 /** What is to be mounted. */
 export interface Mountable {
   readonly directory: boolean;
-  /** Of a new file system; `undefined` for a bind. */
+  /** Type of a new file system; `undefined` for a bind. */
   readonly fstype: string | undefined;
-  /** Asked only where nothing else may be mounted. */
+  /** Called only where nothing but proc may be mounted. */
   isProc(): boolean;
 }
 
-/** What other file systems (lxcfs) may cover in /proc; anything else there would deceive programs about the kernel. */
+/**
+ * Files in /proc that other file systems (lxcfs) may cover. Anything else there would deceive programs about the
+ * kernel.
+ */
 const coverable: ReadonlySet<string> = new Set([
   "/proc/cpuinfo",
   "/proc/diskstats",
@@ -46,18 +49,21 @@ const coverable: ReadonlySet<string> = new Set([
   "/proc/uptime",
 ]);
 
-/** The root of a container and its name in the agent's tree. */
+/** The root of a container, with its path in the agent's tree. */
 export class MountRoot {
   readonly fd: number;
   readonly #path: string;
 
-  /** Does not own the descriptor. */
+  /** Does not take ownership of the descriptor. */
   constructor(fd: number) {
     this.fd = fd;
     this.#path = pathOf(fd);
   }
 
-  /** @throws KumiteError `oci/spec-invalid` for a place that must not be covered; SystemError */
+  /**
+   * @throws KumiteError `oci/spec-invalid` for a path that must not be covered
+   * @throws SystemError
+   */
   target(destination: string, what: Mountable): MountTarget {
     const present = this.#open(destination, what);
     const fd = present ?? this.#make(destination, what);
@@ -73,16 +79,19 @@ export class MountRoot {
     }
   }
 
-  /** What is there. @throws SystemError ENOENT */
+  /**
+   * Opens the existing destination.
+   * @throws SystemError ENOENT
+   */
   present(destination: string): number {
     return openInRoot(this.fd, destination, O_PATH);
   }
 
   #open(destination: string, { directory, fstype }: Mountable): number | undefined {
-    // A file in place of a directory is found by the attempt to make that.
+    // If there is a file instead of a directory, the attempt to create the directory fails.
     const flags = directory ? O_PATH | O_DIRECTORY : O_PATH;
     if (fstype !== "proc" && fstype !== "sysfs") return openInRootIfPresent(this.fd, destination, flags);
-    // A link of the image's would put what programs trust where nobody protects it.
+    // A symlink in the image could redirect proc or sysfs to a path that is neither masked nor read-only.
     try {
       return openInRootIfPresent(this.fd, destination, flags, RESOLVE_NO_SYMLINKS);
     } catch (error) {
@@ -96,7 +105,7 @@ export class MountRoot {
     return makeFileInRoot(this.fd, destination, fileMode, directoryMode);
   }
 
-  /** Where links have led decides, not what was written. */
+  /** Checks the resolved path, not the one that was given. */
   #check(fd: number, destination: string, what: Mountable): void {
     const place = normalizePath(pathOf(fd).slice(this.#path.length));
     if (place === "." || place === "/") throw wrong(`mount ${destination}`, "would cover the root file system");

@@ -1,6 +1,6 @@
 /**
- * The mounts of a container, made below its root. Each is complete before it is attached, and attached to the descriptor
- * of a destination that was resolved once.
+ * Makes the mounts of a container below its root. Each mount is complete before it is attached, and attached to the
+ * descriptor of a destination that was resolved once.
  */
 import { cloneMountOf, mountFileSystem, reconfigureFileSystem } from "../../sys/linux/detached-mount.ts";
 import { readlink, symlink } from "../../sys/linux/directory.ts";
@@ -34,8 +34,8 @@ type RealMountPlan = Exclude<MountPlan, SymlinkPlan>;
 const none: AttributeChange = { set: 0, clear: 0 };
 
 /**
- * Mounts that become read-only when all is in place: other mounts and nodes may still have to be made in them.
- * To be called once; it closes what it holds.
+ * Makes mounts read-only that had to stay writable until all other mounts and nodes in them existed. Must be called
+ * once; it closes the descriptors it holds.
  */
 export type Sealing = () => void;
 
@@ -63,7 +63,7 @@ function sealedLate(plan: RealMountPlan): boolean {
   return plan.kind === "new" && plan.fstype === "tmpfs" && (plan.attributes.set & mountAttribute.readonly) !== 0;
 }
 
-/** The descriptor of the mount; the caller closes it. */
+/** Returns the descriptor of the mount; the caller closes it. */
 function mountOne(root: MountRoot, plan: RealMountPlan, user: UserNamespacePlan | undefined): number {
   switch (plan.kind) {
     case "bind":
@@ -76,7 +76,7 @@ function mountOne(root: MountRoot, plan: RealMountPlan, user: UserNamespacePlan 
 }
 
 function mountBind(root: MountRoot, plan: BindMountPlan): number {
-  // A link in a directory that a container can write would lead to the guest's own files.
+  // A symlink in a directory that a container can write to would lead to the guest's own files.
   const source = openWithoutLinks(plan.source, O_PATH);
   try {
     const what = {
@@ -104,13 +104,15 @@ function mountNew(root: MountRoot, plan: NewMountPlan, user: UserNamespacePlan |
   });
 }
 
-/** A tmpfs takes after the directory that it covers, as under runc; one that covers nothing is open to all. */
+/**
+ * A tmpfs gets the mode of the directory that it covers, as under runc; a new directory keeps tmpfs's default, 1777.
+ */
 function parametersOf({ fstype, parameters }: NewMountPlan, target: MountTarget): readonly FsParameter[] {
   if (fstype !== "tmpfs" || !target.existed || parameters.some(({ key }) => key === "mode")) return parameters;
   return [...parameters, { key: "mode", value: (fstat(target.fd).mode & 0o7777).toString(8) }];
 }
 
-/** They are named as the container knows them, and the mount is made outside of its user namespace. */
+/** Ids are given as the container sees them, but the mount is made outside its user namespace. */
 function withIdsOutside(
   parameters: readonly FsParameter[],
   user: UserNamespacePlan | undefined,
@@ -119,13 +121,13 @@ function withIdsOutside(
   return parameters.map(({ key, value }) => {
     if ((key !== "uid" && key !== "gid") || value === undefined) return { key, value };
     const outside = idOutside(key === "uid" ? user.uids : user.gids, Number(value));
-    // As the kernel has it for a mount that is made inside.
+    // The error that the kernel gives for a mount made inside.
     if (outside === undefined) throw new SystemError("EINVAL", "mount", `${key}=${value}`);
     return { key, value: String(outside) };
   });
 }
 
-/** In a root that was used before the link may be there already. */
+/** In a root that was used before, the symlink may exist already. */
 function linkOnce(root: number, { destination, text }: SymlinkPlan): void {
   const parent = makeDirectoriesInRoot(root, dirName(destination), directoryMode);
   try {
@@ -137,7 +139,7 @@ function linkOnce(root: number, { destination, text }: SymlinkPlan): void {
   }
 }
 
-/** `undefined` for what is no link. */
+/** `undefined` for anything but a symlink. */
 function linkAt(directory: number, name: string): string | undefined {
   try {
     return readlink(name, directory);
@@ -157,13 +159,13 @@ function remount(root: MountRoot, plan: RemountPlan, user: UserNamespacePlan | u
   });
 }
 
-/** Attaches what `make` gives. Closes the target. */
+/** Attaches the mount that `make` returns, and closes the target. */
 function atTarget(target: MountTarget, propagation: readonly Propagation[], make: () => number): number {
   let mount: number | undefined;
   try {
     mount = make();
     attachMount(mount, target.fd);
-    // Only an attached mount can take part in propagation.
+    // Propagation can be set only on an attached mount.
     propagate(mount, propagation);
     return mount;
   } catch (error) {
@@ -179,7 +181,7 @@ interface Changes {
   readonly recursiveAttributes: AttributeChange;
 }
 
-/** The mount with its attributes. Closes it when that fails. */
+/** Returns the mount with its attributes changed; closes it on failure. */
 function changed(mount: number, { attributes, recursiveAttributes }: Changes, before?: () => void): number {
   try {
     before?.();

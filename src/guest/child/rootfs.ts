@@ -1,4 +1,4 @@
-/** The container's root file system: made a mount of its own, and later the root of its mount namespace. */
+/** The container's root file system: it becomes a mount of its own, and later the root of its mount namespace. */
 import { cloneMountOf } from "../../sys/linux/detached-mount.ts";
 import { chdir, fchdir } from "../../sys/linux/directory.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";
@@ -8,16 +8,18 @@ import { mountAttribute, propagation } from "../spec/mount-options.ts";
 import type { Propagation, RootfsPlan } from "../spec/plan.ts";
 import { step } from "./step.ts";
 
-/** Returns a descriptor of the root of the new mount. In a mount namespace of our own already. */
+/** Returns a descriptor of the new mount's root. The process must be in its own mount namespace already. */
 export function attachRootfs({ path, propagation: wanted }: RootfsPlan): number {
   return step(`using ${path} as root file system`, () => {
-    // Nothing that is mounted here may reach the agent, or the host behind it; unmounts there may reach us.
+    // Mounts made here must not propagate to the agent, or to the host behind it; unmounts there must propagate to
+    // here.
     setPropagation("/", propagation.slave | propagation.recursive);
     const directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     try {
       const rootFd = cloneMountOf(directory, true, path);
       attachMount(rootFd, directory);
-      // Before other mounts are made in it: those have their own. A shared one cannot be pivoted to.
+      // Set before other mounts are made in it, which have their own propagation. A shared mount cannot be pivoted to,
+      // so sharing comes later.
       if (!isShared(wanted)) setPropagation(rootFd, wanted);
       return rootFd;
     } finally {
@@ -26,11 +28,11 @@ export function attachRootfs({ path, propagation: wanted }: RootfsPlan): number 
   });
 }
 
-/** Makes it the root and lets go of everything outside it. */
+/** Makes it the root and detaches everything outside it. */
 export function enterRootfs(rootFd: number, { propagation: wanted, readonly }: RootfsPlan): void {
   step("entering the root file system", () => {
     fchdir(rootFd);
-    // Old and new root on one place: no directory of the container's is needed for the old one.
+    // Stacks the old root on the new one, so that no directory in the container is needed for it.
     pivot_root(".", ".");
     umount2(".", MNT_DETACH);
     chdir("/");
@@ -46,7 +48,7 @@ function isShared(wanted: Propagation): boolean {
   return (wanted & propagation.shared) !== 0;
 }
 
-/** Of a mount by path or descriptor, and of what lies below it when the bits say so. */
+/** Changes a mount, by path or descriptor, and those below it if `bits` is recursive. */
 export function setPropagation(mount: string | number, bits: Propagation): void {
   const recursive = (bits & propagation.recursive) !== 0;
   mount_setattr(mount, { set: 0, clear: 0, propagation: bits & ~propagation.recursive }, recursive);

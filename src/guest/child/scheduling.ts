@@ -1,4 +1,4 @@
-/** How a process competes for processor and disk. Needs rights that its user may not have. */
+/** CPU and I/O scheduling of a process. Needs privileges that its user may not have. */
 import { ioprio_set, sched_setaffinity, sched_setattr } from "../../sys/linux/scheduling.ts";
 import type { ProcessPlan } from "../spec/plan.ts";
 import { step } from "./step.ts";
@@ -8,7 +8,9 @@ export function setScheduling({ scheduler, ioPriority }: ProcessPlan): void {
   if (ioPriority !== undefined) step("setting process.ioPriority", () => ioprio_set(ioPriority));
 }
 
-/** Of a further process, which is in its container's cgroup already: of that the kernel takes what the set has in common. */
+/**
+ * For an exec process, which is in its container's cgroup already: the kernel restricts the set to the cgroup's CPUs.
+ */
 export function setAffinity({ affinity }: ProcessPlan): void {
   if (affinity !== undefined) step("setting process.execCPUAffinity.final", () => sched_setaffinity(affinity));
 }

@@ -1,9 +1,9 @@
 /**
- * The step from a new process to its program under a seccomp filter: the last one, so that a profile has to allow execve
- * and nothing of what the agent did before.
+ * Executes a program under a seccomp filter. Setting the filter is the last step before execve, so a profile must allow
+ * execve but none of the agent's calls before it.
  *
- * Without no_new_privs only CAP_SYS_ADMIN may set a filter. It is kept for that among the permitted capabilities, which do
- * not outlive execve: the program's are made of the bounding, inheritable and ambient sets (capabilities(7)).
+ * Without no_new_privs, only CAP_SYS_ADMIN may set a filter. The process keeps it among its permitted capabilities,
+ * which execve replaces by those computed from the bounding, inheritable and ambient sets (capabilities(7)).
  */
 import { capget, capset } from "../../sys/linux/credentials.ts";
 import { execveFiltered, type ProgramFilter } from "../../sys/linux/process.ts";
@@ -14,19 +14,19 @@ import { step } from "./step.ts";
 
 const CAP_SYS_ADMIN = 1n << 21n;
 
-/** Capabilities to keep permitted until then. */
+/** The capabilities to keep permitted until the filter is set. */
 export function keptForFilter({ seccomp, noNewPrivileges }: ProcessPlan): bigint {
   return seccomp === undefined || noNewPrivileges ? 0n : CAP_SYS_ADMIN;
 }
 
-/** The filter, which this process may set from now on. */
+/** Returns the filter, after making this process able to set it. */
 export function readyFilter({ seccomp, noNewPrivileges }: ProcessPlan): ProgramFilter | undefined {
   if (seccomp === undefined) return undefined;
   if (!noNewPrivileges) step("raising CAP_SYS_ADMIN for the seccomp filter", raiseAdmin);
   return seccomp;
 }
 
-/** Returns only by throwing: the error of execve when the filter was set. */
+/** Never returns; once the filter is set, it throws the error of execve. */
 export function executeFiltered({ path, argv, env }: Program, filter: ProgramFilter): never {
   try {
     execveFiltered(filter, path, argv, env);

@@ -1,4 +1,4 @@
-/** Settings of the kernel for a process and its namespaces, made through the guest's own /proc while it is in sight. */
+/** Kernel settings of a process and its namespaces, made through the guest's own /proc before the process leaves it. */
 import { joinSessionKeyring, personality, setKeyPermissions } from "../../sys/linux/process.ts";
 import { writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
@@ -14,26 +14,31 @@ export function setPersonality(persona: number | undefined): void {
   step("setting linux.personality", () => personality(persona));
 }
 
-/** All for who possesses it, and to be viewed, read, linked to and found by name for its user, which is the agent's. */
+/** The possessor has all permissions; the user, which is the agent's, may view, read, search and link. */
 const keyringPermissions = 0x3f1b_0000;
 
 /**
- * Containers share the keyring of a user otherwise. A further process finds its container's by the name. A kernel may be
- * built without keys.
+ * Joins the session keyring of the container, since otherwise containers would share the keyring of their user. An exec
+ * process finds the keyring by name. A kernel may be built without keyrings.
  *
- * @param name `undefined`: it keeps the agent's
+ * @param name `undefined`: keeps the agent's
  */
 export function joinKeyring(name: string | undefined): void {
   if (name === undefined) return;
   try {
-    // The one who makes it may set this; who joins it later sets the same, or is not allowed to.
+    // The process that creates the keyring may do this. One that joins it later sets the same permissions, or gets
+    // EACCES.
     setKeyPermissions(joinSessionKeyring(name), keyringPermissions);
   } catch (error) {
     if (!isSystemError(error, "ENOSYS", "EPERM", "EACCES")) throw error;
   }
 }
 
-/** @param pairs names as paths below /proc/sys. The process must be in the namespaces they belong to. */
+/**
+ * The process must be in the namespaces that the parameters belong to.
+ *
+ * @param pairs names as paths below /proc/sys
+ */
 export function setSysctls(pairs: readonly (readonly [name: string, value: string])[]): void {
   for (const [name, value] of pairs) {
     step(`setting ${name}`, () => {

@@ -1,7 +1,7 @@
-/** Names what a new process was doing when something failed, so that the caller learns more than an errno. */
+/** Adds to an error what the new process was doing, so that the caller learns more than an errno. */
 import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
 
-/** @param what e.g. `mounting /proc`; an error that already says what failed passes through. */
+/** @param what for example `mounting /proc`. A KumiteError, which says already what failed, passes unchanged. */
 export function step<T>(what: string, work: () => T): T {
   try {
     return work();

@@ -1,6 +1,6 @@
 /**
- * A terminal for the process, made in the container's own devpts so that its name is right inside. The master goes to the
- * agent, the slave becomes the controlling terminal.
+ * Opens a terminal for the process in the container's own devpts, so that its name is right inside. The agent gets the
+ * master; the slave becomes the controlling terminal.
  */
 import { cloneMountOf } from "../../sys/linux/detached-mount.ts";
 import { makedev } from "../../sys/linux/device.ts";
@@ -20,21 +20,21 @@ import { directoryMode } from "./mount-target.ts";
 import { step } from "./step.ts";
 
 export interface TerminalRequest {
-  /** Of the container. */
+  /** The container's root. */
   readonly rootFd: number;
-  /** Socket to the agent, for the master. */
+  /** Socket to the agent, over which the master is sent. */
   readonly control: number;
   readonly plan: TerminalPlan;
   /** User that will own the slave. */
   readonly uid: number;
-  /** Whether the slave is also to be /dev/console: for the first process of a container. */
+  /** Whether the slave also becomes /dev/console, as for the first process of a container. */
   readonly console: boolean;
 }
 
 const multiplexer = "/dev/pts/ptmx";
 const multiplexerNumber = makedev(5, 2);
 
-/** The process must lead a session. Standard input, output and error are the terminal afterwards. */
+/** The process must lead a session. Afterwards standard input, output and error are the terminal. */
 export function openTerminal(request: TerminalRequest): void {
   step("making a terminal", () => {
     const master = openMultiplexer(request.rootFd);
@@ -51,7 +51,7 @@ export function openTerminal(request: TerminalRequest): void {
 }
 
 function openMultiplexer(rootFd: number): number {
-  // Whatever lies there in an image must neither block us nor pass for a terminal.
+  // Another file at this path in the image must neither block the agent nor pass for a terminal.
   const master = openInRoot(rootFd, multiplexer, O_RDWR | O_NOCTTY | O_NONBLOCK);
   if (fstat(master).deviceNumber !== multiplexerNumber || ptyNumber(master) === undefined) {
     closeQuietly(master);

@@ -1,7 +1,7 @@
 /**
- * The user namespace of a container. Everything of the container is made with the agent's rights and the ids of the
- * container's root; then the process moves into the namespace, and its mounts with it: those that are there can no more be
- * taken apart by whoever is root inside.
+ * The user namespace of a container. Everything of the container is made with the agent's privileges and the ids of the
+ * container's root. Then the process moves into the namespace with a copy of its mounts. The kernel locks those, so
+ * root in the container cannot undo them.
  */
 import { SECBIT_NO_SETUID_FIXUP, setfsgid, setfsuid, setgid, setgroups, setuid } from "../../sys/linux/credentials.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
@@ -12,7 +12,7 @@ import type { UserNamespacePlan } from "../spec/plan.ts";
 import { awaitRelease, reportUnmapped } from "./control.ts";
 import { step } from "./step.ts";
 
-/** What is made on file systems from here on is the container's root's; the rights stay. */
+/** File system objects made from here on belong to the container's root; the process keeps its privileges. */
 export function makeAsItsRoot(user: UserNamespacePlan): void {
   step("taking the ids of the container's root", () => {
     const { uid, gid } = rootOutside(user);
@@ -22,7 +22,10 @@ export function makeAsItsRoot(user: UserNamespacePlan): void {
   });
 }
 
-/** With a copy of the mount namespace, and one of cgroups, that are the new namespace's. The agent writes the maps meanwhile. */
+/**
+ * Also creates a copy of the mount namespace and a cgroup namespace, which belong to the new user namespace. The agent
+ * writes the id maps meanwhile.
+ */
 export function enterNewUserNamespace(control: number): void {
   step("making the user namespace", () => {
     unshare(namespaceFlag.user | namespaceFlag.mount | namespaceFlag.cgroup);
@@ -32,7 +35,7 @@ export function enterNewUserNamespace(control: number): void {
   });
 }
 
-/** Of the process that the pidfd stands for. Takes the descriptor. */
+/** Enters the user namespace of the pidfd's process, and closes the descriptor. */
 export function joinUserNamespace(pidfd: number): void {
   step("entering the user namespace", () => {
     setns(pidfd, namespaceFlag.user);

@@ -1,6 +1,6 @@
 /**
- * The birth of a process: a fork of the agent in its namespaces and cgroup, with a socket over which it says how its
- * set-up goes. What the fork does is the caller's; what the agent sees of it is here.
+ * Forks a new process from the agent into its namespaces and cgroup, with a socket over which the process reports its
+ * set-up. The caller decides what the fork does; this is the agent's side.
  */
 import { whenExited } from "../../sys/engine/reaper.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
@@ -16,24 +16,27 @@ import { inPidNamespace } from "./pid-namespace.ts";
 import { inTimeNamespace } from "./time-namespace.ts";
 
 export interface BirthRequest {
-  /** CLONE_NEW* of the namespaces to be made at birth. */
+  /** CLONE_NEW* flags of the namespaces to create. */
   readonly newNamespaces: number;
-  /** Of a time namespace to be made for it; `undefined`: the agent's. */
+  /** Offsets of a time namespace to create; `undefined`: uses the agent's. */
   readonly timeOffsets?: readonly TimeOffset[] | undefined;
-  /** Namespace file or pidfd whose pid namespace the process is born into; `undefined`: the agent's, or a new one. */
+  /**
+   * Namespace file or pidfd of the pid namespace in which to create the process; `undefined`: the agent's, or a new
+   * one.
+   */
   readonly pidNamespace: number | undefined;
-  /** Directory of its cgroup. */
+  /** Descriptor of the cgroup's directory. */
   readonly cgroupFd: number;
   readonly by: BirthByCode | BirthBySteps;
 }
 
-/** A fork that is the agent itself, and can do what the agent can. */
+/** A full fork of the agent, which can do everything the agent can. */
 interface BirthByCode {
-  /** Runs in the new process, with its end of the socket. */
+  /** Runs in the new process, with that process's end of the socket. */
   readonly run: (control: number) => never;
 }
 
-/** One that does what is in a list, at a fraction of the price. */
+/** A process that carries out a list of steps, at a fraction of the cost. */
 export type BirthBySteps = Omit<StepsBirth, "control">;
 
 export interface NewProcess {
@@ -51,7 +54,7 @@ export function bear({ newNamespaces, timeOffsets, pidNamespace, cgroupFd, by }:
       return born === 0 ? runNewProcess(by.run, theirs) : born;
     };
     const pid = inPidNamespace(pidNamespace, () => inTimeNamespace(timeOffsets, birth));
-    // Before anything else can happen: an end that nobody waits for is reaped unseen.
+    // Must come first: an exit that nobody waits for is reaped unnoticed.
     const exited = whenExited(pid);
     const pidfd = pidfd_open(pid);
     if (pidfd === undefined) throw new KumiteError("internal", `process ${pid} was reaped before its time`);
@@ -64,7 +67,7 @@ export function bear({ newNamespaces, timeOffsets, pidNamespace, cgroupFd, by }:
   }
 }
 
-/** Nothing may lead a fork back into the agent's own work, whatever `run` does. */
+/** The fork must never return into the agent's own work, whatever `run` does. */
 function runNewProcess(run: (control: number) => never, control: number): never {
   try {
     run(control);

@@ -1,17 +1,17 @@
-/** A child of the agent: signalled through its pidfd, so that no number can come to mean another process. */
+/** A child of the agent. It is signalled through its pidfd, so a reused pid cannot be hit. */
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { pidfd_send_signal } from "../../sys/linux/signal.ts";
 import type { ExitStatus } from "../../sys/os.ts";
 
 export class BornProcess {
-  /** In the agent's pid namespace. */
+  /** Pid in the agent's pid namespace. */
   readonly pid: number;
-  /** Resolves when it has ended and was reaped. Never rejects. */
+  /** Resolves when the process has ended and been reaped. Never rejects. */
   readonly exited: Promise<ExitStatus>;
   #status: ExitStatus | undefined;
   readonly #pidfd: number;
 
-  /** Owns the pidfd. */
+  /** Takes ownership of the pidfd. */
   constructor(pid: number, pidfd: number, exited: Promise<ExitStatus>) {
     this.pid = pid;
     this.#pidfd = pidfd;
@@ -22,23 +22,23 @@ export class BornProcess {
     });
   }
 
-  /** `undefined` while it runs. */
+  /** `undefined` while the process runs. */
   get status(): ExitStatus | undefined {
     return this.#status;
   }
 
-  /** Stands for its namespaces in setns(2); `undefined` when it has ended. */
+  /** For setns(2) into its namespaces; `undefined` when the process has ended. */
   get pidfd(): number | undefined {
     return this.#status === undefined ? this.#pidfd : undefined;
   }
 
-  /** Only to this process. False when it has ended. */
+  /** Returns false when the process has ended. */
   signal(signal: number): boolean {
     return this.#status === undefined && pidfd_send_signal(this.#pidfd, signal);
   }
 }
 
-/** As a shell says it, and the protocol: 128 and the signal's number for a process that was killed. */
+/** As in a shell and in the protocol: 128 plus the signal's number for a killed process. */
 export function exitCode(status: ExitStatus): number {
   return status.kind === "exited" ? status.status : 128 + status.signal;
 }

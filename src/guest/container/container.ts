@@ -1,4 +1,4 @@
-/** A container while it exists: its state, its processes, and how everything of it is undone. */
+/** A container while it exists: its state, its processes, and the undo steps for everything made for it. */
 import type { SeccompFilter } from "../../seccomp/filter.ts";
 import { KumiteError } from "../../util/errors.ts";
 import type { Scope } from "../../util/scope.ts";
@@ -19,28 +19,30 @@ export type ContainerState =
 export class Container {
   readonly id: string;
   readonly cgroup: ContainerCgroup;
-  /** Its mount namespace. */
+  /** The container's mount namespace. */
   readonly mounts: HeldMounts;
   readonly first: ContainerProcess;
-  /** The first process leads a pid namespace of its own: the kernel keeps signals from it that it does not catch. */
+  /**
+   * Whether the first process leads its own pid namespace. The kernel then drops signals to it that it does not handle.
+   */
   readonly leadsPidNamespace: boolean;
-  /** It is in a time namespace that is not the agent's. */
+  /** Whether the container is in a time namespace other than the agent's. */
   readonly hasOwnTime: boolean;
-  /** Of every process in it, as personality(2) takes it. */
+  /** Personality of all its processes, as for personality(2). */
   readonly personality: number | undefined;
-  /** Name of the session keyring of every process in it; `undefined`: the agent's. */
+  /** Name of the session keyring of all its processes; `undefined`: the agent's. */
   readonly keyring: string | undefined;
-  /** Exec processes; the first one is not among them. */
+  /** Exec processes, without the first process. */
   readonly processes: ProcessTable;
-  /** Of every process in it. */
+  /** Filter of all its processes. */
   readonly seccomp: SeccompFilter | undefined;
-  /** Of its own user namespace. */
+  /** The container's own user namespace, if it has one. */
   readonly user: UserNamespacePlan | undefined;
-  /** That the guest runs for it. */
+  /** Hooks of the guest's own for this container. */
   readonly guestHooks: GuestHooks | undefined;
-  /** Undoes all that was made for it. */
+  /** Undoes everything that was made for the container. */
   readonly undo: Scope;
-  /** Nothing of it runs, and nothing can be added; whatever its state is otherwise. Set by `pause.ts`. */
+  /** All processes are frozen and none can be added, independently of `state`. Set by `pause.ts`. */
   isPaused = false;
   #state: ContainerState;
 
@@ -80,7 +82,7 @@ export class Container {
     return this.#state;
   }
 
-  /** Takes the socket of a created container: from here on it counts as running. */
+  /** Returns the socket of a created container, whose state becomes `running`. */
   leaveCreated(): ControlSocket {
     const state = this.#state;
     if (state.phase !== "created") throw this.wrongState("created");
@@ -95,12 +97,18 @@ export class Container {
     });
   }
 
-  /** The process of that id; empty, or the first one's, is the first. @throws KumiteError `process/not-found` */
+  /**
+   * Returns the process with that id; an empty id means the first process.
+   * @throws KumiteError `process/not-found`
+   */
   process(execId: string): ContainerProcess {
     return execId === "" || execId === this.first.execId ? this.first : this.processes.require(execId);
   }
 
-  /** Takes the id for a process that is being made, until the result is called. @throws KumiteError `process/exists` */
+  /**
+   * Reserves the id for a process that is being created, until the returned function is called.
+   * @throws KumiteError `process/exists`
+   */
   reserve(execId: string): () => void {
     if (execId !== this.first.execId) return this.processes.reserve(execId);
     throw new KumiteError("process/exists", `${execId} is the first process of container ${this.id}`);

@@ -1,4 +1,4 @@
-/** The agent's end of the socket to a process that is being set up. Messages come one at a time, as they are asked for. */
+/** The agent's end of the socket to a process that is being set up. Messages are received one at a time, on request. */
 import { Watch } from "../../sys/engine/loop.ts";
 import { EPOLLIN } from "../../sys/linux/epoll.ts";
 import { closeQuietly, write } from "../../sys/linux/file.ts";
@@ -9,7 +9,7 @@ import { type ChildMessage, decodeChildMessage, maxMessageBytes } from "../child
 
 export interface Received {
   readonly message: ChildMessage;
-  /** The caller's to close. */
+  /** The caller closes them. */
   readonly descriptors: readonly number[];
 }
 
@@ -24,13 +24,13 @@ export class ControlSocket {
     this.#watch = new Watch(fd, () => this.#onReadable?.());
   }
 
-  /** The next message; `undefined` when the process has executed its program, or is gone. */
+  /** The next message; `undefined` when the process has executed its program or has ended. */
   async next(signal: AbortSignal): Promise<Received | undefined> {
     await this.#readable(signal);
     return this.#receive();
   }
 
-  /** Lets the process go on. A process that is gone is seen by `next`. */
+  /** Lets the process go on. If the process has ended, the next call of `next` shows it. */
   release(): void {
     try {
       write(this.#fd, new Uint8Array(1));
@@ -39,7 +39,7 @@ export class ControlSocket {
     }
   }
 
-  /** A process that still waits then ends. Idempotent. */
+  /** A process that still waits at the socket exits then. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -76,7 +76,7 @@ export class ControlSocket {
     try {
       return recvmsg(this.#fd, buffer, MSG_DONTWAIT);
     } catch (error) {
-      // The process ended without having read that it may go on.
+      // The process ended without reading the byte that lets it go on.
       if (isSystemError(error, "ECONNRESET")) return { length: 0, descriptors: [], truncated: false };
       throw error;
     }

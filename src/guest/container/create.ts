@@ -1,6 +1,6 @@
 /**
- * CreateContainer: everything up to a first process that only waits to be let go. What fails on the way, in the agent or
- * in the process, is undone, and the error says what it was.
+ * CreateContainer: sets up everything until the first process waits for its start. If a step fails, in the agent or in
+ * the process, everything is undone and the error names the step.
  */
 
 import type { SeccompFilter } from "../../seccomp/filter.ts";
@@ -30,24 +30,27 @@ import { awaitReady, UnusualSetUp } from "./set-up.ts";
 
 export interface CreateRequest {
   readonly id: string;
-  /** Of the first process. */
+  /** Id of the first process. */
   readonly execId: string;
   readonly outline: ContainerOutline;
   readonly devices: DeviceLimits;
   readonly seccomp: SeccompFilter | undefined;
-  /** How its first process is set up; `undefined`: by the agent's own code. */
+  /** Steps that set up the first process; `undefined`: the agent's own code does. */
   readonly steps: Uint8Array | undefined;
-  /** All of the specification, for that code. Not asked for when the steps will do. */
+  /** The whole specification, for the agent's own code. Called only if the steps cannot be used. */
   readonly plan: () => Promise<ContainerPlan>;
   readonly storages: readonly StorageRequest[];
   readonly ports: StdioPorts;
-  /** pidfd of a process whose pid namespace it is born into; `undefined`: as the specification says. */
+  /** pidfd of a process whose pid namespace the container shares; `undefined`: as the specification says. */
   readonly sharedPid?: number | undefined;
-  /** Makes those that the guest runs for it; `undefined`: none. */
+  /** Creates the guest's own hooks for this container; `undefined`: there are none. */
   readonly guestHooks?: (() => GuestHooks) | undefined;
 }
 
-/** That of cgroups is made in the cgroup, the one of users when all is there; that of time is set up before the birth. */
+/**
+ * Namespaces not created by the fork: the process creates the cgroup namespace when it is in its cgroup, and the user
+ * namespace at the end; the time namespace is set up before the fork.
+ */
 const madeElsewhere = namespaceFlag.cgroup | namespaceFlag.time | namespaceFlag.user;
 
 export async function createContainer(
@@ -106,7 +109,10 @@ function makeCgroup(host: ContainerHost, { id, outline, devices }: CreateRequest
   return cgroup;
 }
 
-/** As under runc, and with an end that another container of the sandbox, which may have the same user, cannot foresee. */
+/**
+ * As in runc, but with a random suffix: another container of the sandbox, which may have the same user, cannot guess
+ * it.
+ */
 function keyringName(id: string): string {
   const suffix = toHex(getrandom(8));
   return `_ses.${id}.${suffix}`;
@@ -121,7 +127,7 @@ interface FirstProcess {
   readonly guestHooks: GuestHooks | undefined;
 }
 
-/** By its steps, if there are any; when they are not enough, once more by the agent's own code. */
+/** Uses the steps, if there are any; if they do not suffice, sets up another process with the agent's own code. */
 async function prepareFirst(first: FirstProcess, undo: Scope, signal: AbortSignal): Promise<PreparedProcess> {
   const { host, request, mounts } = first;
   if (request.steps === undefined) return prepareOnce(first, await byCode(first), undo, signal);
@@ -131,7 +137,7 @@ async function prepareFirst(first: FirstProcess, undo: Scope, signal: AbortSigna
     if (!(error instanceof UnusualSetUp)) throw error;
     host.log.debug("set up by steps: not this one", { container: request.id, why: error.message });
   }
-  // Nobody is in its mount namespace any more, which another one will not have.
+  // No process is left in this mount namespace; the next process gets another one.
   await mounts.release(host.storages.points);
   return prepareOnce(first, await byCode(first), undo, signal);
 }
@@ -143,7 +149,7 @@ function bySteps({ request, keyring }: FirstProcess, steps: Uint8Array): Way {
   return (standard) => ({ steps, standard, keyring, personality: outline.personality, filter });
 }
 
-/** That code, and what reads specifications, is read with the first container that needs it. */
+/** This code and that which reads specifications are loaded with the first container that needs them. */
 async function byCode({ request, keyring, guestHooks }: FirstProcess): Promise<Way> {
   const { initContainer } = await import("../child/container-init.ts");
   const plan = await request.plan();

@@ -1,4 +1,4 @@
-/** ExecProcess: one more process in a container, running when the call returns. */
+/** ExecProcess: starts another process in a container. It runs when the call returns. */
 import { openDirectory } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
 import { isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
@@ -14,22 +14,24 @@ import { type PreparedProcess, type ProcessRequest, prepareProcess } from "./pre
 import { awaitExecuted, UnusualSetUp } from "./set-up.ts";
 
 export interface ExecRequest extends ProcessRequest {
-  /** How it is set up; `undefined`: by the agent's own code. */
+  /** Steps that set up the process; `undefined`: the agent's own code does. */
   readonly steps: Uint8Array | undefined;
-  /** All of what is to be run, for that code. */
+  /** The whole process specification, for the agent's own code. */
   readonly plan: () => Promise<ProcessPlan>;
-  /** Below the container's own. */
+  /** Path below the container's own cgroup. */
   readonly cgroup?: string | undefined;
 }
 
-/** @throws KumiteError `container/wrong-state`, `cgroup/failed`, `process/exists`, and what the process reports of its set-up */
+/**
+ * @throws KumiteError `container/wrong-state`, `cgroup/failed`, `process/exists`, and errors reported by the process
+ */
 export async function execProcess(
   host: ContainerHost,
   container: Container,
   request: ExecRequest,
   signal: AbortSignal,
 ): Promise<void> {
-  // It would be born frozen, and never say that it is ready.
+  // The process would be frozen from the start and never report that it is ready.
   if (container.isPaused) throw container.wrongState("running");
   const release = container.reserve(request.execId);
   try {
@@ -51,7 +53,7 @@ async function prepareByEitherWay(
     const birth = (standard: ChildEnds["standard"]) => startProcess(container, way, standard, request.cgroup);
     return prepareProcess(host, { ...request, user: container.user }, birth, awaitExecuted, signal);
   };
-  // One of a container with a user namespace enters that as well.
+  // The steps cannot enter a user namespace.
   if (request.steps === undefined || container.user !== undefined) return prepare(await byCode(container, request));
   try {
     return await prepare(bySteps(container, request.steps));
@@ -92,7 +94,8 @@ function startProcess(
   try {
     return bear({ ...request, cgroupFd: container.cgroup.fd });
   } catch (error) {
-    // A container that has made cgroups of its own below its own one: no process can be in that any more.
+    // The container has enabled controllers in its cgroup, which can have no processes then. Use the first process's
+    // cgroup.
     if (!isSystemError(error, "EBUSY")) throw error;
     const cgroupFd = openDirectory(`${cgroupRoot}${cgroupOf(pid)}`);
     try {
@@ -103,7 +106,7 @@ function startProcess(
   }
 }
 
-/** No link is met on the way: there are none in this file system. */
+/** No symlink can be met on the way: a cgroup file system has none. */
 function startBelow({ id, cgroup }: Container, path: string, request: Omit<BirthRequest, "cgroupFd">): NewProcess {
   const below = normalizePath(`/${path}`);
   let cgroupFd: number | undefined;

@@ -1,7 +1,8 @@
 /**
- * Hooks that the guest itself has, for every container in it: the executables in `<guest_hook_path>/prestart`, `poststart`
- * and `poststop`, by name. Unlike those of a specification that run in the guest they run beside the containers, with the
- * agent's namespaces and rights. Read when the first sandbox names such a directory.
+ * Hooks that the guest itself has for all containers: the executables in `<guest_hook_path>/prestart`, `poststart` and
+ * `poststop`, in the order of their names. Unlike a specification's hooks that run in the guest, they run beside the
+ * containers, with the agent's namespaces and privileges. The code is loaded when a sandbox first names such a
+ * directory.
  */
 import { whenExited } from "../../sys/engine/reaper.ts";
 import { mkdir, readdir, rmdir, unlink } from "../../sys/linux/directory.ts";
@@ -19,21 +20,21 @@ import type { HooksPlan } from "../spec/plan.ts";
 
 export type GuestHookKind = "prestart" | "poststart" | "poststop";
 
-/** Of one hook: the host waits for all of them. */
+/** For one hook; the host waits for all of them. */
 const timeoutMs = 10_000;
-/** Of the output in an error's text. */
+/** How much of the output an error message quotes. */
 const maxOutputBytes = 1024;
 const environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
-/** Where hooks look for a container's specification, as they do elsewhere. */
+/** Where hooks look for a container's specification, as with other agents. */
 const bundles = "/run/libcontainer";
 
-/** Those for one container. */
+/** The hooks for one container. */
 export class GuestHooks {
   readonly #directory: string;
   readonly #log: Logger;
   readonly #state: HooksPlan["state"];
 
-  /** Writes down the specification where hooks find it, until `close`. */
+  /** Writes the specification where hooks look for it; `close` removes it. */
   constructor(directory: string, log: Logger, state: HooksPlan["state"], document: unknown) {
     this.#directory = directory;
     this.#log = log;
@@ -44,14 +45,14 @@ export class GuestHooks {
   }
 
   /**
-   * While the container has its mounts, and its root file system is not entered yet.
-   * @throws KumiteError `hook/failed` for the first that fails; those after it are not run
+   * Runs after the container's mounts are made and before its root file system is entered.
+   * @throws KumiteError `hook/failed` for the first hook that fails; those after it are not run
    */
   async prestart(pid: number, signal: AbortSignal): Promise<void> {
     for (const path of this.#of("prestart")) await this.#run(path, "prestart", { status: "creating", pid }, signal);
   }
 
-  /** What fails is told: the program runs already. */
+  /** Failures are only logged, since the program runs already. */
   async poststart(pid: number, signal: AbortSignal): Promise<void> {
     await this.#runAndTell("poststart", { status: "running", pid }, signal);
   }
@@ -65,7 +66,7 @@ export class GuestHooks {
     rmdir(this.#state.bundle);
   }
 
-  /** A container is not refused for what is missing or cannot be run there, as with Kata Containers. */
+  /** Missing or unusable hooks do not fail the container, as with Kata Containers. */
   #of(kind: GuestHookKind): string[] {
     const directory = `${this.#directory}/${kind}`;
     try {
@@ -131,7 +132,7 @@ async function ended(path: string, pid: number, signal: AbortSignal): Promise<Ex
   try {
     return await withDeadline(timeoutMs, `the hook ${path}`, () => exited, signal);
   } catch (error) {
-    // It leads its session: what it started in it goes with it.
+    // The hook leads its session, so this kills also the processes it started.
     killIfExists(-pid, SIGKILL);
     await exited;
     throw failed(path, messageOf(error));

@@ -1,4 +1,4 @@
-/** What the operations on containers need of the agent around them. */
+/** What the operations on containers need from the agent. */
 import type { Logger } from "../../util/log.ts";
 import type { DeviceFilters } from "../cgroup/device-filter.ts";
 import type { Hierarchy } from "../cgroup/hierarchy.ts";
@@ -9,8 +9,8 @@ import type { Notices } from "./notices.ts";
 
 export interface ContainerHost {
   /**
-   * Whether the kernel is the agent's own, to set its clock and feed its random generator; otherwise it is a host's,
-   * which the agent must leave alone.
+   * Whether the kernel is the agent's own, so that it may set the clock and feed the random generator. Otherwise the
+   * kernel is a host's, which the agent must leave alone.
    */
   readonly ownsKernel: boolean;
   readonly hierarchy: Hierarchy;
@@ -22,6 +22,6 @@ export interface ContainerHost {
   readonly storages: Storages;
   /** Capacity of output pipes in bytes; 0 is the kernel's default. */
   readonly pipeSizeBytes: number;
-  /** A limit that the hierarchy has no controller for: refused in a machine, told where the host decides. */
+  /** What to do about a limit whose controller is missing: refuse it in a VM, log it where the host decides. */
   readonly missingController: "refuse" | "tell";
 }

@@ -1,10 +1,10 @@
 /**
- * The mount namespace of a container, held beyond the end of its processes.
+ * Holds the mount namespace of a container beyond the end of its processes.
  *
- * What the host binds into the shared tree is a file system of its own in the guest, and belongs to the container's
- * namespace alone. A process that ends gives its files back without waiting for the daemon's answer. If it were the last
- * of the namespace the kernel would take these file systems down at once, find files in use, and stop that process for
- * good (Linux 6.1: "Busy inodes after unmount"): nobody would ever see its end.
+ * What the host binds into the shared tree is a file system of its own in the guest, and is mounted only in the
+ * container's namespace. A process that ends releases its files without waiting for the daemon's answer. If it were the
+ * last process of the namespace, the kernel would unmount these file systems at once, find files in use, and block the
+ * process for good (Linux 6.1: "Busy inodes after unmount"). Nobody would ever see it end.
  */
 import { openDirectory } from "../../sys/linux/directory.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";
@@ -15,28 +15,30 @@ import { cgroupOf, cgroupRoot } from "../cgroup/hierarchy.ts";
 import { StepWriter, step } from "../steps/writer.ts";
 import { bear } from "./birth.ts";
 
-/** For the daemon's answers. Who waits for the container's removal is not kept longer; the namespace is. In ms. */
+/**
+ * Time limit for the daemon's answers, in ms. It bounds how long RemoveContainer waits; the namespace may live longer.
+ */
 const answersTimeoutMs = 1000;
-/** Questions to the daemon. Behind each of them the kernel has sent at least a dozen more of what it gives back. */
+/** Number of requests to the daemon. With each of them the kernel sends at least a dozen queued releases. */
 const rounds = 32;
 
 export class HeldMounts {
   #fd: number | undefined;
 
-  /** Of a process that is there. */
+  /** Holds the namespace of a running process. */
   hold(pid: number): void {
     this.#fd = open(`/proc/${pid}/ns/mnt`, O_RDONLY | O_CLOEXEC);
   }
 
-  /** Until the machine ends, which then is soon. */
+  /** Holds it until the VM ends, which is about to happen. */
   keep(): void {
     this.#fd = undefined;
   }
 
   /**
-   * When no process is in it any more. A process of its own is the last to have it: should something be in use all the
-   * same it is that one which the kernel stops, and not the agent.
-   * @param points where file systems are mounted that may be shared by a daemon
+   * Must be called when no process is left in the namespace. A helper process is the last one in it: if something is
+   * still in use, the kernel blocks that process and not the agent.
+   * @param points mount points of file systems that a daemon may serve
    */
   async release(points: readonly string[]): Promise<void> {
     const fd = this.#fd;
@@ -55,7 +57,9 @@ export class HeldMounts {
   }
 }
 
-/** Daemons answer in order: when the last of these is answered, what was sent before is too. */
+/**
+ * A daemon answers in order: when it has answered the last of these, it has handled everything that was sent before.
+ */
 function answerSteps(points: readonly string[]): Uint8Array {
   const steps = new StepWriter();
   steps.add(step.ask, rounds, points);

@@ -1,4 +1,4 @@
-/** Namespaces that a container joins: opened and checked before anything is made. */
+/** Namespaces that a container joins: opened and checked before anything is created. */
 import { closeQuietly, open } from "../../sys/linux/file.ts";
 import { namespaceType } from "../../sys/linux/namespace.ts";
 import { O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "../../sys/linux/open-flags.ts";
@@ -7,12 +7,12 @@ import type { NamespaceJoin } from "../spec/plan.ts";
 
 export interface OpenedNamespace {
   readonly fd: number;
-  /** CLONE_NEW*. */
+  /** CLONE_NEW* flag. */
   readonly flag: number;
   readonly name: string;
 }
 
-/** @throws KumiteError `oci/spec-invalid` for a path that is no namespace of that kind; nothing is open then */
+/** @throws KumiteError `oci/spec-invalid` for a path that is not a namespace of that kind; then nothing is left open */
 export function openNamespaces(joins: readonly NamespaceJoin[]): OpenedNamespace[] {
   const opened: OpenedNamespace[] = [];
   try {

@@ -1,14 +1,14 @@
-/** What went through the interfaces that a process sees. */
+/** Traffic counters of the network interfaces that a process sees. */
 import type { NetworkStats } from "../../protocol/gen/kata/control.ts";
 import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
 
-/** Empty when the process is gone. */
+/** Empty when the process has ended. */
 export function readNetworkStats(pid: number): NetworkStats[] {
   return read(`/proc/${pid}/net/dev`).split("\n").flatMap(parseInterface);
 }
 
-/** `eth0: 1 2 3 …`: eight counters of what came in, then eight of what went out. Two lines above are titles. */
+/** `eth0: 1 2 3 …`: eight counters of received, then eight of transmitted traffic. The first two lines are titles. */
 function parseInterface(line: string): NetworkStats[] {
   const match = /^\s*([^\s:|]+):\s*(\d[\d\s]*)$/.exec(line);
   const [, name = "", numbers = ""] = match ?? [];

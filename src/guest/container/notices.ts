@@ -1,7 +1,9 @@
-/** What was asked for and is accepted, but not done: told in the log, once for each thing, because every container asks. */
+/**
+ * Logs settings that are accepted but not applied. Each is logged only once, since every container asks for the same.
+ */
 import type { Logger } from "../../util/log.ts";
 
-/** What a hostile host can make us remember. */
+/** Bounds the memory that a hostile host can make the agent use. */
 const most = 256;
 
 export class Notices {

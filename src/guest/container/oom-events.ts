@@ -1,6 +1,6 @@
 /**
- * Which containers lost processes for want of memory. The kernel says so the moment it happens, and how many they are: those
- * that nobody has fetched yet are one event with their number.
+ * Counts processes of containers that the kernel's OOM killer has ended. The kernel notifies the agent at once, with a
+ * count. Kills that have not been fetched yet are merged into one event.
  */
 import { Watch } from "../../sys/engine/loop.ts";
 import { EPOLLPRI } from "../../sys/linux/epoll.ts";
@@ -15,7 +15,7 @@ import { decodeUtf8 } from "../../util/text.ts";
 import type { Container } from "./container.ts";
 
 const maxBytes = 4096;
-/** More are told by further events: who asks need not believe any number. */
+/** Further kills are reported by further events, so that the caller need not trust a huge number. */
 const maxKillsPerEvent = 64;
 
 export interface OomEvent {
@@ -24,22 +24,22 @@ export interface OomEvent {
   readonly kills: number;
 }
 
-/** What tells of containers: the sandbox. */
+/** The source of containers: the sandbox. */
 interface Containers {
   observe(observer: (container: Container) => void): void;
 }
 
 export class OomEvents {
-  /** Kills that were not told yet, by container. */
+  /** Unreported kills, by container. */
   readonly #pending = new Map<string, number>();
   #arrival: Deferred<void> = deferred();
 
-  /** Watches the containers there are and those that will be. */
+  /** Watches existing and future containers. */
   constructor(containers: Containers, log: Logger) {
     containers.observe((container) => this.#watch(container, log));
   }
 
-  /** Each event goes to one who asks. */
+  /** Each event is delivered to one caller only. */
   async next(signal: AbortSignal): Promise<OomEvent> {
     for (;;) {
       const [oldest] = this.#pending;
@@ -52,15 +52,15 @@ export class OomEvents {
     try {
       const kills = new KillCounter(container.cgroup.directory, (more) => this.#add(container.id, more));
       container.undo.add("watch of memory", () => kills.close());
-      // The end must not overtake what was its reason.
+      // The exit of a process must not be reported before the kill that caused it.
       void container.first.exited.then(() => kills.look());
     } catch (error) {
-      // A hierarchy without memory, or a container that is just going.
+      // The hierarchy has no memory controller, or the container is being removed.
       log.warn("out-of-memory events are not reported", { container: container.id, error: messageOf(error) });
     }
   }
 
-  /** What is left goes to the end, so that no container keeps another one's events back. */
+  /** The rest goes to the end of the queue, so that no container delays the events of others. */
   #take(containerId: string, pending: number): OomEvent {
     const kills = Math.min(pending, maxKillsPerEvent);
     this.#pending.delete(containerId);
@@ -76,7 +76,7 @@ export class OomEvents {
   }
 }
 
-/** Follows the number of killed processes in a cgroup's memory.events. */
+/** Watches the number of killed processes in a cgroup's memory.events. */
 class KillCounter {
   readonly #fd: number;
   readonly #watch: Watch;
@@ -104,7 +104,7 @@ class KillCounter {
       if (count > this.#count) this.#onKill(Number(count - this.#count));
       this.#count = count;
     } catch (error) {
-      // The cgroup is gone.
+      // The cgroup has been removed.
       if (!isSystemError(error)) throw error;
       this.close();
     }

@@ -1,17 +1,18 @@
-/** PauseContainer and ResumeContainer: stops all processes of a container where they are, and lets them go on. */
+/** PauseContainer and ResumeContainer: freeze and thaw all processes of a container. */
 import { withDeadline } from "../../util/deadline.ts";
 import type { Container } from "./container.ts";
 
-/** A process that the kernel is busy for freezes when that is over. */
+/** A process inside a system call freezes only when the kernel is done with it. */
 const freezeTimeoutMs = 10_000;
 
 /**
- * Twice is harmless.
- * @throws KumiteError `container/wrong-state` when it has stopped; `timeout` when a process did not freeze: all run then
+ * Idempotent.
+ * @throws KumiteError `container/wrong-state` when the container has stopped
+ * @throws KumiteError `timeout` when a process did not freeze; then all run again
  */
 export async function pauseContainer(container: Container, signal: AbortSignal): Promise<void> {
   if (container.state.phase === "stopped") throw container.wrongState("running");
-  // From the first moment on: a process that is added while others freeze would freeze unfinished.
+  // Set before freezing: a process added meanwhile would freeze before its set-up is complete.
   container.isPaused = true;
   try {
     const freeze = (limit: AbortSignal) => container.cgroup.freeze(limit);
@@ -22,7 +23,10 @@ export async function pauseContainer(container: Container, signal: AbortSignal):
   }
 }
 
-/** Twice is harmless. @throws KumiteError `container/wrong-state` when it has stopped */
+/**
+ * Idempotent.
+ * @throws KumiteError `container/wrong-state` when the container has stopped
+ */
 export async function resumeContainer(container: Container, signal: AbortSignal): Promise<void> {
   if (container.state.phase === "stopped") throw container.wrongState("paused");
   const thaw = (limit: AbortSignal) => container.cgroup.thaw(limit);

@@ -1,6 +1,7 @@
 /**
- * Births into a pid namespace that exists. A process cannot enter one itself, only be born there: so the agent chooses
- * the namespace of its next child, and takes the choice back. Synchronous, so that nothing else is born in between.
+ * Creates a process in an existing pid namespace. A process cannot enter one, only be created in it. So the agent sets
+ * the namespace of its next child, and resets it afterwards. Synchronous, so that no other process is created in
+ * between.
  */
 import { closeQuietly, open } from "../../sys/linux/file.ts";
 import { O_CLOEXEC, O_RDONLY } from "../../sys/linux/open-flags.ts";

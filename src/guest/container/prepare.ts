@@ -1,6 +1,6 @@
 /**
- * A new process, first or further, with its streams: up to where it only waits to be let go, or runs already. Its ports
- * are listened on when that is told to the host; what it writes before fills pipes.
+ * Creates a first or exec process with its streams, until it waits for its start or runs. The agent listens on the
+ * ports of the streams before the host learns of the process; output written earlier stays in pipes.
  */
 import { SIGKILL } from "../../sys/linux/signal.ts";
 import { KumiteError } from "../../util/errors.ts";
@@ -26,7 +26,7 @@ export interface ProcessRequest {
   readonly execId: string;
   readonly outline: ProcessOutline;
   readonly ports: StdioPorts;
-  /** Of the container, when it has one. */
+  /** The container's own user namespace, if it has one. */
   readonly user?: UserNamespacePlan | undefined;
   readonly onMounted?: SetUpHelp["onMounted"];
 }
@@ -38,9 +38,9 @@ export interface PreparedProcess {
 }
 
 /**
- * @param birth makes the process, with these descriptors as its standard ones
- * @param awaited when it counts as prepared: `awaitReady` or `awaitExecuted`
- * @throws KumiteError, UnusualSetUp as `awaited`; `usage/invalid` for a port; no process is left then
+ * @param birth creates the process, with these descriptors as its standard streams
+ * @param awaited when the process counts as prepared: `awaitReady` or `awaitExecuted`
+ * @throws KumiteError, UnusualSetUp as `awaited`; `usage/invalid` for a port. Then no process is left.
  */
 export async function prepareProcess(
   host: ContainerHost,
@@ -62,7 +62,7 @@ export async function prepareProcess(
     born?.process.signal(SIGKILL);
     born?.control.close();
     if (pipes !== undefined) closeStreams(pipes.streams);
-    // Whoever takes its place may be the only one that a limit allows.
+    // A pids limit may have room for only one process, and another one is about to take its place.
     if (error instanceof UnusualSetUp) await born?.process.exited;
     throw error;
   }

@@ -1,21 +1,21 @@
 /**
- * The processes of one container by the ids that the host gave them, and how those ended that are gone. What a
- * container can make the agent remember is bounded: the oldest are forgotten first.
+ * The processes of one container by the ids that the host gave them, and the exit statuses of those that are gone. The
+ * memory this takes is bounded: the oldest are forgotten first.
  */
 import type { ExitStatus } from "../../sys/os.ts";
 import { KumiteError } from "../../util/errors.ts";
 import type { ContainerProcess } from "./process.ts";
 
-/** Processes that have ended but whose output was not read to its end. */
+/** Processes that have ended but whose output has not been read completely. */
 const maxUndrained = 64;
-/** Statuses of processes that are gone otherwise. */
+/** Statuses of processes that are gone completely. */
 const maxStatuses = 256;
 
 export class ProcessTable {
   readonly #containerId: string;
   readonly #processes = new Map<string, ContainerProcess>();
   readonly #reserved = new Set<string>();
-  /** For a host that lost the answer to its wait and asks again. */
+  /** Kept for a host that lost the answer to its wait and asks again. */
   readonly #statuses = new Map<string, ExitStatus>();
 
   constructor(containerId: string) {
@@ -23,8 +23,8 @@ export class ProcessTable {
   }
 
   /**
-   * Takes the id for a process that is being made, until the result is called.
-   * @throws KumiteError `process/exists` while a process of that id is made or runs
+   * Reserves the id for a process that is being created, until the returned function is called.
+   * @throws KumiteError `process/exists` while a process of that id is being created or runs
    */
   reserve(execId: string): () => void {
     const present = this.#processes.get(execId);
@@ -58,19 +58,19 @@ export class ProcessTable {
     });
   }
 
-  /** Of a process that is gone. */
+  /** The exit status of a process that is gone. */
   statusOf(execId: string): ExitStatus | undefined {
     return this.#statuses.get(execId);
   }
 
-  /** Streams of all, read or not. */
+  /** Closes the streams of all processes, whether read or not. */
   close(): void {
     for (const process of this.#processes.values()) process.io.close();
   }
 
   #forget(process: ContainerProcess): void {
     const { execId, io, born } = process;
-    // Its id may have been given to another since.
+    // The id may belong to another process by now.
     if (this.#processes.get(execId) !== process || born.status === undefined) return;
     this.#processes.delete(execId);
     io.close();
@@ -79,7 +79,7 @@ export class ProcessTable {
     if (this.#statuses.size > maxStatuses && oldest !== undefined) this.#statuses.delete(oldest);
   }
 
-  /** Nobody may be left who would read them. */
+  /** Forgets the oldest ended processes: perhaps nobody is left to read their output. */
   #limit(): void {
     const ended = [...this.#processes.values()].filter(({ hasEnded }) => hasEnded);
     for (const process of ended.slice(0, Math.max(0, ended.length - maxUndrained))) this.#forget(process);

@@ -1,14 +1,14 @@
-/** One process of a container under the id that the host knows it by, with its standard streams. */
+/** A process of a container with its standard streams, under the id that the host gave it. */
 import type { ExitStatus } from "../../sys/os.ts";
 import type { ProcessIo } from "../stdio/process-io.ts";
 import type { BornProcess } from "./born-process.ts";
 
 export class ContainerProcess {
-  /** Chosen by the host; of the first process usually the container's id. */
+  /** Chosen by the host; for the first process usually the container's id. */
   readonly execId: string;
   readonly born: BornProcess;
   readonly io: ProcessIo;
-  /** Resolves when it has ended; by then its streams know it. */
+  /** Resolves when the process has ended and its streams have been told. */
   readonly exited: Promise<ExitStatus>;
 
   constructor(execId: string, born: BornProcess, io: ProcessIo) {

@@ -1,4 +1,4 @@
-/** The agent's part while a new process sets itself up: it listens, and turns what goes wrong into an error. */
+/** The agent's side while a new process sets itself up: it receives messages and turns failures into errors. */
 
 import { failure } from "../../sys/linux/check.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
@@ -10,25 +10,29 @@ import type { NewProcess } from "./birth.ts";
 import { type BornProcess, exitCode } from "./born-process.ts";
 import type { ControlSocket } from "./control-socket.ts";
 
-/** A process that is set up by steps met something that is none. Nothing of it is left but what another one would make. */
+/**
+ * A process that is set up by steps could not do one of them. It leaves behind only what another process would make as
+ * well.
+ */
 export class UnusualSetUp extends KumiteError {
   constructor(step: number, errno: number) {
     super("agent/failed", `step ${step} of the set-up cannot be done: ${failure(-errno, "step").message}`);
   }
 }
 
-/** What a new process waits for on its way. */
+/** What a new process waits for during its set-up. */
 export interface SetUpHelp {
-  /** Of its own user namespace. */
+  /** The container's own user namespace. */
   readonly user?: UserNamespacePlan | undefined;
-  /** When it has its mounts, and not entered its root file system. */
+  /** Called when the process has made its mounts and not yet entered its root file system. */
   readonly onMounted?: ((process: BornProcess, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 /**
- * Until the process waits to be let go. Returns the master of the terminal if it opened one; the caller closes it.
- * @throws KumiteError what the process reported; `agent/failed` when it died without a word; `aborted`
- * @throws UnusualSetUp of a process that is set up by steps
+ * Waits until the process is ready for its start. Returns the master of the terminal if the process opened one; the
+ * caller closes it.
+ * @throws KumiteError the error that the process reported; `agent/failed` when it died without a report; `aborted`
+ * @throws UnusualSetUp for a process that is set up by steps
  */
 export async function awaitReady(
   born: NewProcess,
@@ -46,8 +50,8 @@ export async function awaitReady(
 }
 
 /**
- * Until the process, which was let go or never waits, has executed its program. Otherwise as `awaitReady`, but one that
- * is killed before that looks the same: whoever waits for its end learns it.
+ * Waits until the process has executed its program; it was let go before, or never waits. Otherwise like `awaitReady`,
+ * except that a process killed before exec looks the same: its exit status tells.
  */
 export async function awaitExecuted(
   { control }: Pick<NewProcess, "control">,
@@ -94,7 +98,7 @@ async function listen(
   }
 }
 
-/** In the words of child/program.ts and child/seccomp.ts. */
+/** Uses the messages of child/program.ts and child/seccomp.ts. */
 function refusal(call: string, errno: number, path: string): KumiteError {
   if (call === "seccomp") {
     return new KumiteError("agent/failed", `setting the seccomp filter: ${failure(-errno, call).message}`);
@@ -102,7 +106,7 @@ function refusal(call: string, errno: number, path: string): KumiteError {
   return new KumiteError("process/executable-not-found", failure(-errno, call, path).message);
 }
 
-/** Only who is outside may write all of them. */
+/** Only a process outside the namespace may write maps of more than one id. */
 function writeMaps({ pid }: BornProcess, user: UserNamespacePlan | undefined): void {
   if (user === undefined)
     throw new KumiteError("agent/failed", "a process asked for maps of ids that it should not have");

@@ -1,18 +1,19 @@
-/** SignalProcess: one process of a container, or all of them. */
+/** SignalProcess: signals one process of a container, or all of them. */
 import { killIfExists, SIGKILL, SIGRTMAX, SIGTERM } from "../../sys/linux/signal.ts";
 import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import type { Container } from "./container.ts";
 
 /**
- * @param execId empty: every process of the container. A process or container that has ended is not an error.
+ * A process or container that has ended is not an error.
+ * @param execId empty: every process of the container
  * @throws KumiteError `usage/invalid`, `process/not-found`
  */
 export function signalProcess(container: Container, execId: string, signal: number): void {
   if (!Number.isInteger(signal) || signal < 1 || signal > SIGRTMAX) {
     throw new KumiteError("usage/invalid", `${signal} is no signal`);
   }
-  // What shares a pid namespace with others outlives the first process.
+  // Processes that share a pid namespace with other containers outlive their first process.
   if (container.state.phase === "stopped" && !(execId === "" && signal === SIGKILL)) return;
   if (execId === "") signalAll(container, signal);
   else if (execId === container.first.execId) signalFirst(container, signal);
@@ -34,7 +35,9 @@ function signalFirst({ first, leadsPidNamespace }: Container, signal: number): v
   first.born.signal(ignored ? SIGKILL : signal);
 }
 
-/** The kernel drops what the first process of a pid namespace does not catch: it would never end. */
+/**
+ * The kernel drops signals that the first process of a pid namespace does not handle, so SIGTERM would never end it.
+ */
 function catches(pid: number, signal: number): boolean {
   try {
     const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileText(`/proc/${pid}/status`))?.[1];

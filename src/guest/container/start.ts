@@ -1,4 +1,4 @@
-/** StartContainer: lets the first process go. */
+/** StartContainer: lets the first process execute its program. */
 import type { Container } from "./container.ts";
 import { awaitExecuted } from "./set-up.ts";
 

@@ -1,6 +1,7 @@
 /**
- * Births into a new time namespace. Its offsets can be written only while no process is in it: so the agent makes one for
- * its next child, sets it up, and takes the choice back. Synchronous, so that nothing else is born in between.
+ * Creates a process in a new time namespace. Offsets can be written only while the namespace has no process. So the
+ * agent makes one for its next child, sets the offsets, and resets its choice afterwards. Synchronous, so that no other
+ * process is created in between.
  */
 import { closeQuietly, open } from "../../sys/linux/file.ts";
 import { O_CLOEXEC, O_RDONLY } from "../../sys/linux/open-flags.ts";
@@ -13,7 +14,7 @@ import type { TimeOffset } from "../spec/plan.ts";
 /**
  * @param offsets `undefined` for the agent's own namespace
  * @param birth returns in the agent only
- * @throws KumiteError `oci/unsupported` when the kernel has no such namespaces or refuses an offset
+ * @throws KumiteError `oci/unsupported` when the kernel has no time namespaces or refuses an offset
  */
 export function inTimeNamespace(offsets: readonly TimeOffset[] | undefined, birth: () => number): number {
   if (offsets === undefined) return birth();

@@ -1,4 +1,4 @@
-/** UpdateContainer: new limits for a container that exists. */
+/** UpdateContainer: changes the limits of an existing container. */
 import { settingOptions } from "../cgroup/apply-setting.ts";
 import { limitDevices } from "../cgroup/device-filter.ts";
 import { deviceLimits } from "../cgroup/device-limits.ts";
@@ -11,8 +11,8 @@ import type { Container } from "./container.ts";
 import type { ContainerHost } from "./host.ts";
 
 /**
- * @param resources as in `linux.resources`; what it does not name, or names as zero, stays
- * @throws KumiteError `container/wrong-state`, `oci/spec-invalid`, `cgroup/failed`; everything is as before then
+ * @param resources as in `linux.resources`; a value that is missing or zero stays as it is
+ * @throws KumiteError `container/wrong-state`, `oci/spec-invalid`, `cgroup/failed`; then nothing has changed
  */
 export function updateContainer(host: ContainerHost, container: Container, resources: Fields): void {
   if (container.state.phase === "stopped") throw container.wrongState("running");

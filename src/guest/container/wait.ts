@@ -1,4 +1,4 @@
-/** WaitProcess: how a process ends. Any number may wait for the same one, also after its end. */
+/** WaitProcess: how a process ended. Any number of callers may wait for a process, also after its end. */
 import type { ExitStatus } from "../../sys/os.ts";
 import { raceAbort } from "../../util/abort.ts";
 import type { Container } from "./container.ts";

@@ -1,6 +1,7 @@
 /**
- * The debug console: a shell beside the containers, for people who look for a fault of the guest itself. Offered only when
- * the kernel's command line asks for it, which containers cannot change, and on ports that only the host reaches.
+ * The debug console: a shell beside the containers, for people who look for a fault in the guest itself. It exists only
+ * if the kernel command line asks for it, which containers cannot change, and only on ports that the host alone can
+ * reach.
  */
 import { whenExited } from "../../sys/engine/reaper.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";
@@ -16,17 +17,17 @@ import { runOnStream, type ShellProgram, startOn } from "./shell.ts";
 
 export interface DebugConsoleHost {
   readonly log: Logger;
-  /** Gives every stream for the port to the handler. */
+  /** Passes every stream for the port to the handler. */
   readonly serve: (port: number, handler: (stream: ByteStream) => void) => void;
 }
 
-/** Of the guest's image; our own has none. */
+/** Shells of the guest's image; Kumite's own image has none. */
 const imageShells = ["/bin/bash", "/bin/sh"];
 const noShell = "there is no shell in the guest's image";
 
 /**
- * On the port: the image's shell at once, as other agents have it. On the port after it: a program that the host brings.
- * Without a port: the image's shell on the console.
+ * Serves the image's shell on the port, as other agents do, and on the next port a program that the host sends. Without
+ * a port, runs the image's shell on the console.
  */
 export function offerDebugConsole(host: DebugConsoleHost, { port }: DebugConsole): void {
   host.log.warn("the debug console is enabled: root on the host can open a shell in this guest");
@@ -39,7 +40,7 @@ export function offerDebugConsole(host: DebugConsoleHost, { port }: DebugConsole
 }
 
 interface Session {
-  /** The rest of the stream. */
+  /** The rest of the stream, after the announcement. */
   readonly stream: ByteStream;
   readonly program: ShellProgram;
 }

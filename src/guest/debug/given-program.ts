@@ -1,7 +1,7 @@
 /**
- * The beginning of a debug session in which the host brings the program: one line of JSON, then the bytes of a static
- * executable, which from then on is a sealed file in memory without a name. Answered by one line; what follows is the
- * terminal of the program.
+ * The start of a debug session with a program that the host sends: one line of JSON, then the bytes of a static
+ * executable, which becomes a sealed file in memory without a name. The agent answers with one line; after that the
+ * stream is the program's terminal.
  */
 import { closeQuietly, write } from "../../sys/linux/file.ts";
 import { addSeals, makeMemoryFile, seal } from "../../sys/linux/memory-file.ts";
@@ -16,7 +16,7 @@ import type { ShellProgram } from "./shell.ts";
 
 const maxLineBytes = 4096;
 const maxProgramBytes = 32 * 1024 * 1024;
-/** An emulated guest takes some seconds for two megabytes. */
+/** An emulated guest needs some seconds for two megabytes. */
 const receiveTimeoutMs = 120_000;
 const maxArguments = 64;
 
@@ -26,7 +26,10 @@ interface Announcement {
   readonly size: WindowSize | undefined;
 }
 
-/** Takes the stream over. @throws KumiteError `protocol/violation`, `timeout`; nothing is kept of the program then */
+/**
+ * Takes over the stream.
+ * @throws KumiteError `protocol/violation`, `timeout`; then nothing of the program is kept
+ */
 export function receiveProgram(
   stream: ByteStream,
 ): Promise<{ readonly stream: ByteStream; readonly program: ShellProgram }> {
@@ -46,7 +49,7 @@ export function receiveProgram(
   });
 }
 
-/** The result is the stream behind the program. */
+/** Returns the stream that follows the program's bytes. */
 async function store(stream: ByteStream, fd: number, bytes: number, signal: AbortSignal): Promise<ByteStream> {
   let left = bytes;
   let behind = new Uint8Array();

@@ -1,4 +1,6 @@
-/** A program on a terminal of its own, outside of any container: with the agent's rights, namespaces and cgroup. */
+/**
+ * Runs a program on a terminal of its own, outside any container: with the agent's privileges, namespaces and cgroup.
+ */
 import { whenExited } from "../../sys/engine/reaper.ts";
 import { ownStream } from "../../sys/engine/stream.ts";
 import { closeQuietly, write } from "../../sys/linux/file.ts";
@@ -12,21 +14,21 @@ import { encodeUtf8 } from "../../util/text.ts";
 import { closeAllBut, setStandard } from "../child/descriptors.ts";
 
 export interface ShellProgram {
-  /** Absolute; may be of a descriptor of this process. */
+  /** Absolute; may name a descriptor of this process. */
   readonly path: string;
   readonly argv: readonly string[];
-  /** Of its terminal. */
+  /** Size of the terminal. */
   readonly size: WindowSize | undefined;
-  /** When it has been started. */
+  /** Called when the program has been started. */
   readonly close: () => void;
 }
 
 const environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=linux", "HOME=/"];
-/** What a terminal takes for the end of the input. */
+/** ^D, which a terminal takes as the end of input. */
 const endOfInput = Uint8Array.of(4);
 const typeAgainMs = 250;
 
-/** Runs it to its end, or to the end of the stream: then its terminal hangs up. */
+/** Runs the program until it ends, or until the stream ends: then its terminal hangs up. */
 export async function runOnStream(stream: ByteStream, program: ShellProgram): Promise<void> {
   const { master, slave } = openPty();
   const terminal = ownStream(master);
@@ -49,20 +51,20 @@ export async function runOnStream(stream: ByteStream, program: ShellProgram): Pr
   }
 }
 
-/** Its pid; the terminal becomes its controlling one. */
+/** Returns the pid. The terminal becomes the controlling terminal. */
 export function startOn(terminal: number, { path, argv }: ShellProgram): number {
   const pid = fork();
   return pid === 0 ? become(terminal, path, argv) : pid;
 }
 
-/** In the new process. Nothing may lead it back into the agent's own work. */
+/** Runs in the new process, which must never return into the agent's own work. */
 function become(terminal: number, path: string, argv: readonly string[]): never {
   try {
     resetSignals();
     setsid();
     setControllingTerminal(terminal);
     setStandard([terminal, terminal, terminal]);
-    // The program itself may be one of the descriptors: it is closed by the execution.
+    // The program itself may be one of the descriptors; exec closes it.
     const [, own] = /^\/proc\/self\/fd\/(\d+)$/.exec(path) ?? [];
     closeAllBut(own === undefined ? [] : [Number(own)]);
     execve(path, argv, environment);
@@ -73,15 +75,15 @@ function become(terminal: number, path: string, argv: readonly string[]): never 
   }
 }
 
-/** When the host is gone the terminal hangs up. */
+/** Copies input to the terminal. When the host has disconnected, the terminal hangs up. */
 async function copyInput(stream: ByteStream, terminal: ByteStream, exited: Promise<unknown>): Promise<void> {
   if ((await copy(stream, terminal)) === "broken") terminal.close();
   else await typeEnd(terminal, exited);
 }
 
 /**
- * Again and again: a shell changes the terminal's mode for each line that it lets be edited, and a key that was typed in
- * the other mode is lost then.
+ * Types ^D until the program ends. Once is not enough: a shell changes the terminal's mode for each line it edits, and
+ * discards what was typed in the other mode.
  */
 async function typeEnd(terminal: ByteStream, exited: Promise<unknown>): Promise<void> {
   let over = false;
@@ -98,7 +100,7 @@ async function typeEnd(terminal: ByteStream, exited: Promise<unknown>): Promise<
   }
 }
 
-/** To the end of either; a terminal that nobody has open any more gives EIO. */
+/** Copies until either side ends. Reading the master of a terminal that no process has open fails with EIO. */
 async function copy(from: ByteStream, to: Pick<ByteStream, "write">): Promise<"ended" | "broken"> {
   try {
     for (let bytes = await from.read(); bytes !== undefined; bytes = await from.read()) await to.write(bytes);

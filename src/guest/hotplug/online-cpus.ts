@@ -1,4 +1,4 @@
-/** Takes processors into use that were plugged into the machine: the kernel finds them by itself and leaves them off. */
+/** Takes CPUs online that were plugged into the VM: the kernel detects them but leaves them offline. */
 import { readdir } from "../../sys/linux/directory.ts";
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
@@ -6,11 +6,12 @@ import { retry } from "../../util/retry.ts";
 
 export const systemDirectory = "/sys/devices/system";
 
-/** As long as the protocol says: a hundred attempts, a tenth of a second each. */
+/** The total time that the protocol specifies: a hundred attempts at intervals of 100 ms. */
 const timeoutMs = 10_000;
 
 /**
- * Resolves when that many processors are on, counting those that were on before. More than that stay as they are.
+ * Resolves when that many CPUs are online, including those that were before. If there are more already, they stay
+ * online.
  * @throws KumiteError `timeout`
  */
 export async function onlineCpus(total: number, signal: AbortSignal, system = systemDirectory): Promise<void> {
@@ -23,7 +24,7 @@ export async function onlineCpus(total: number, signal: AbortSignal, system = sy
   });
 }
 
-/** One attempt: what was plugged in a moment ago may not have been found yet. */
+/** Makes one attempt: the kernel may not have detected a new CPU yet. */
 function switchOn(total: number, system: string): void {
   const cpus = cpusIn(system);
   const off = cpus.filter((name) => stateOf(`${system}/cpu/${name}/online`) === "0");
@@ -39,8 +40,8 @@ function switchOn(total: number, system: string): void {
 }
 
 /**
- * Switches off what is on beyond the total, the last first: where a processor cannot be plugged out, it rests.
- * @throws SystemError EBUSY for a processor that something needs
+ * Takes CPUs beyond the total offline, the last ones first, since some hypervisors cannot unplug them.
+ * @throws SystemError EBUSY for a CPU that is needed
  */
 export function offlineCpus(total: number, system = systemDirectory): void {
   const on = cpusIn(system).filter((name) => stateOf(`${system}/cpu/${name}/online`) !== "0");
@@ -53,7 +54,7 @@ function cpusIn(system: string): string[] {
     .filter((name) => /^cpu\d+$/.test(name));
 }
 
-/** The first processor of many machines has no such file: it cannot be switched off. */
+/** The first CPU often has no such file, since it cannot be taken offline. */
 function stateOf(file: string): string {
   try {
     return readFileText(file).trim();

@@ -1,25 +1,25 @@
-/** Takes memory into use that was plugged into the machine. */
+/** Takes memory online that was plugged into the VM. */
 import { readdir } from "../../sys/linux/directory.ts";
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
 import { systemDirectory } from "./online-cpus.ts";
 
 /**
- * Every block of memory that is off. What is found later comes into use by itself: a virtio-mem device gives its memory
- * in many parts, and stops when too much of it lies unused.
+ * Takes every offline block online, and has the kernel do this for blocks that it detects later: a virtio-mem device
+ * adds its memory in many parts, and stops if too much of it stays offline.
  */
 export function onlineMemory(system = systemDirectory): void {
   const memory = `${system}/memory`;
   ifThere(() => writeKernelFile(`${memory}/auto_online_blocks`, "online"));
   for (const block of blocksIn(memory)) {
     ifThere(() => {
-      // Whatever kept it off, another block may do: what the guest has in the end is what counts.
+      // A block that refuses is skipped; what counts is how much memory the guest gets in the end.
       if (readFileText(`${memory}/${block}/online`).trim() === "0") writeKernelFile(`${memory}/${block}/online`, "1");
     });
   }
 }
 
-/** For kernels that find no memory by themselves: an address of each new block. */
+/** For kernels that do not detect new memory: takes an address of each new block. */
 export function probeMemory(addresses: readonly bigint[], system = systemDirectory): void {
   for (const address of addresses) writeKernelFile(`${system}/memory/probe`, `0x${address.toString(16)}`);
 }
@@ -35,7 +35,7 @@ function blocksIn(memory: string): string[] {
   }
 }
 
-/** A kernel without memory hotplug has none of it; a block may be plugged out, or refuse. */
+/** Ignores errors of kernels without memory hotplug, and of blocks that were unplugged or refuse. */
 function ifThere(action: () => void): void {
   try {
     action();

@@ -1,6 +1,6 @@
 /**
- * Kernel modules from the image, each loaded when it is first needed. The kernel has most things built in or not at all:
- * asking for a name that the image does not have is not an error.
+ * Loads kernel modules from the image when they are first needed. Since a kernel may have a driver built in, a name
+ * that the image lacks is not an error.
  */
 import { unlink } from "../../sys/linux/directory.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";
@@ -12,18 +12,19 @@ import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { isRecord, parseJson } from "../../util/json.ts";
 import { type ModuleEntry, type ModuleIndex, moduleIndexPath } from "./index-format.ts";
 
-/** Loads what a name needs; a name that is unknown, or already loaded, is nothing to do. */
+/** Loads a module and what it needs; does nothing if the name is unknown or the module is loaded already. */
 export interface ModuleLoader {
   need(name: string): void;
   /**
-   * For somebody who asked for just this one, with its parameters as for modprobe(8). One that is there already, or built
-   * in, stays as it is.
-   * @throws KumiteError `agent/failed` for one that is not there; SystemError
+   * Loads a module that the configuration names, with parameters as for modprobe(8). A module that is loaded already or
+   * built in stays as it is.
+   * @throws KumiteError `agent/failed` for a module that does not exist
+   * @throws SystemError
    */
   load(name: string, parameters: readonly string[]): void;
 }
 
-/** For agents that have no kernel of their own, and kernels that have everything built in. */
+/** For agents without a kernel of their own, and for kernels with everything built in. */
 export const noModules: ModuleLoader = { need: () => {}, load: (name) => requireLoaded(kernelName(name)) };
 
 const maxIndexBytes = 4 * 1024 * 1024;
@@ -31,14 +32,17 @@ const maxIndexBytes = 4 * 1024 * 1024;
 export class IndexedModules implements ModuleLoader {
   readonly #index: ModuleIndex;
   readonly #loaded = new Set<string>();
-  /** Of files that have no name any more. */
+  /** Open descriptors of module files, whose names have been removed. */
   readonly #taken = new Map<string, number>();
 
   constructor(index: ModuleIndex) {
     this.#index = index;
   }
 
-  /** @throws KumiteError `install/incomplete` for an index that is not for this kernel; `undefined` without an index */
+  /**
+   * `undefined` without an index.
+   * @throws KumiteError `install/incomplete` for an index that is not for this kernel
+   */
   static fromImage(): IndexedModules | undefined {
     if (statIfExists(moduleIndexPath) === undefined) return undefined;
     const index = parseJson(readFileText(moduleIndexPath, maxIndexBytes));
@@ -48,12 +52,12 @@ export class IndexedModules implements ModuleLoader {
     return new IndexedModules(index);
   }
 
-  /** What reaching the host takes. */
+  /** Loads what reaching the host takes. */
   loadEarly(): void {
     for (const name of this.#index.early) this.need(name);
   }
 
-  /** From here on the files of the image belong to this object alone: nobody else can find or change them. */
+  /** Opens all module files and removes their names, so that no container can find or change them. */
   takeFiles(): void {
     for (const [name, { file }] of Object.entries(this.#index.modules)) {
       if (!this.#loaded.has(name)) this.#taken.set(name, open(file, O_RDONLY | O_CLOEXEC));
@@ -95,7 +99,7 @@ export class IndexedModules implements ModuleLoader {
   }
 }
 
-/** As in /proc/modules; people write dashes, too. */
+/** The name as in /proc/modules; people write dashes, too. */
 function kernelName(name: string): string {
   return name.replaceAll("-", "_");
 }
@@ -107,7 +111,7 @@ function requireLoaded(name: string): void {
   });
 }
 
-/** The image is ours and was built with its index: what is checked is that it is one, not every entry. */
+/** The image is trusted and was built with its index, so this checks the format but not every entry. */
 function isIndex(value: unknown): value is ModuleIndex {
   return (
     isRecord(value) &&

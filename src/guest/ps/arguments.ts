@@ -1,6 +1,6 @@
 /**
- * Arguments of ps(1), as far as they ask for columns: `-ef`, `aux`, `-o pid,args` and their kin. Which processes are
- * shown is not theirs to say: those of the container. Pure.
+ * The arguments of ps(1) that choose columns: `-ef`, `aux`, `-o pid,args` and the like. The processes shown are always
+ * those of the container, whatever the arguments say. Pure.
  */
 import { KumiteError } from "../../util/errors.ts";
 import { type Column, columns } from "./columns.ts";
@@ -19,7 +19,9 @@ const formats = {
 
 type Format = keyof typeof formats;
 
-/** Letters behind a dash, and without one: which format they choose; `undefined` for those that choose processes. */
+/**
+ * Letters behind a dash, and without one, by the format that they choose; `undefined` for those that choose processes.
+ */
 const unixLetters: Readonly<Record<string, Format | undefined>> = {
   e: undefined,
   A: undefined,
@@ -36,14 +38,17 @@ interface Reading {
   titles: boolean;
 }
 
-/** None at all is `-ef`. @throws KumiteError `usage/invalid` for what is not understood */
+/**
+ * Without any arguments, as for `-ef`.
+ * @throws KumiteError `usage/invalid` for an unknown argument
+ */
 export function parsePsArguments(args: readonly string[]): PsView {
   const reading: Reading = { format: args.length === 0 ? "full" : "basic", wanted: [], titles: true };
   const words = [...args];
   for (let word = words.shift(); word !== undefined; word = words.shift()) readWord(reading, word, words);
   const wanted = reading.wanted.length > 0 ? reading.wanted : formats[reading.format];
   const chosen = wanted.map(columnOf);
-  // Titles that were all taken away leave no line for them.
+  // If all titles are empty, there is no title line.
   return { columns: chosen, titles: reading.titles && chosen.some(({ title }) => title !== "") };
 }
 
@@ -54,7 +59,7 @@ function readWord(reading: Reading, word: string, rest: string[]): void {
     return;
   }
   const [, dash = "", letters = ""] = /^(-?)(.*)$/s.exec(word) ?? [];
-  // `-aux` is an old habit, and not four options.
+  // `-aux` is an old habit for `aux`, not separate options.
   const table = dash === "" || /^a?u?x$|^aux+w*$/.test(letters) ? bsdLetters : unixLetters;
   if (letters === "") throw refused(word);
   for (let index = 0; index < letters.length; index++) {
@@ -85,19 +90,19 @@ function readLong(reading: Reading, word: string, name: string, value: string | 
   }
 }
 
-/** `ax` and `u` may come in any order. */
+/** Letters such as `ax` and `u` may come in any order, so the more detailed format wins. */
 function stronger(now: Format, next: Format | undefined): Format {
   const rank: readonly Format[] = ["basic", "bsd", "full", "user"];
   return next !== undefined && rank.indexOf(next) > rank.indexOf(now) ? next : now;
 }
 
-/** `pid,args` or `pid args`; after `name=` the rest is a title, with all its commas. */
+/** Parses `pid,args` or `pid args`. What follows `name=` is a title, including its commas. */
 function addColumns(reading: Reading, list: string | undefined, word: string): void {
   if (list === undefined || list === "") throw new KumiteError("usage/invalid", `ps: ${word} needs a list of columns`);
   const titled = /^(.*?)([^,\s=]+=.*)$/s.exec(list);
   const plain = titled === null ? list : (titled[1] ?? "");
   reading.wanted.push(...plain.split(/[,\s]+/).filter((name) => name !== ""));
-  // Titles without text may be followed by more columns: `pid=,args=`.
+  // Empty titles may be followed by more columns: `pid=,args=`.
   if (titled === null) return;
   const text = titled[2] ?? "";
   if (/^([^,\s=]+=[,\s]?)+$/.test(text)) reading.wanted.push(...text.split(/[,\s]+/).filter((name) => name !== ""));

@@ -1,9 +1,9 @@
-/** The columns of ps(1): how each is called and how it shows a process. Pure. */
+/** The columns of ps(1): their names and how each shows a process. Pure. */
 import type { MachineFacts, ProcessFacts } from "./facts.ts";
 
 export interface Column {
   readonly title: string;
-  /** Numbers stand below each other's last digit. */
+  /** Numbers are aligned right. */
   readonly align: "left" | "right";
   readonly show: (process: ProcessFacts, machine: MachineFacts) => string;
 }
@@ -11,7 +11,7 @@ export interface Column {
 const left = (title: string, show: Column["show"]): Column => ({ title, align: "left", show });
 const right = (title: string, show: Column["show"]): Column => ({ title, align: "right", show });
 
-/** By the words of `-o`. */
+/** By the names that `-o` takes. */
 export const columns: ReadonlyMap<string, Column> = new Map<string, Column>([
   ...named(
     ["pid", "tgid"],
@@ -120,7 +120,7 @@ function named(names: readonly string[], column: Column): [string, Column][] {
   return names.map((name) => [name, column]);
 }
 
-/** The machine has no list of users; the containers' own are not to be trusted with it. */
+/** The guest has no list of users, and the containers' own are not trusted. */
 function userName(uid: number): string {
   return uid === 0 ? "root" : `${uid}`;
 }
@@ -150,7 +150,7 @@ function stateWord(process: ProcessFacts): string {
   return state + marks.join("");
 }
 
-/** The number has twelve bits of major, and twenty of minor in two pieces. */
+/** The number contains 12 bits of major, and 20 bits of minor in two pieces. */
 function terminalName(device: number): string {
   const major = (device >> 8) & 0xfff;
   const minor = (device & 0xff) | ((device >> 12) & 0xfff00);
@@ -163,7 +163,7 @@ function terminalName(device: number): string {
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/** Of the day when it is today's, in the machine's time, which is UTC. */
+/** Time of day for a process started less than a day ago, else the date; in UTC, the guest's time zone. */
 function startTime(process: ProcessFacts, machine: MachineFacts): string {
   const start = new Date(machine.nowMs - elapsed(process, machine) * 1000);
   if (machine.nowMs - start.getTime() < 24 * 3600_000) {
@@ -206,7 +206,7 @@ function commandLine({ args, name, state }: ProcessFacts): string {
   return state === "Z" ? `[${printable(name)}] <defunct>` : `[${printable(name)}]`;
 }
 
-/** A process can call itself anything, also what a terminal obeys. */
+/** A process can set its name to anything, including control sequences of a terminal. */
 function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");

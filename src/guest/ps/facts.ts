@@ -1,14 +1,14 @@
-/** What /proc says of one process, as far as ps(1) shows it, and what of the machine that takes. */
+/** Reads what ps(1) shows of a process from /proc, and the facts about the VM that it needs for that. */
 import { closeQuietly, open, read as readBytes } from "../../sys/linux/file.ts";
 import { O_CLOEXEC, O_RDONLY } from "../../sys/linux/open-flags.ts";
 import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError } from "../../util/errors.ts";
 import { decodeUtf8 } from "../../util/text.ts";
 
-/** The kernel's unit of processor and start times; the same on every architecture. */
+/** The kernel's unit of CPU and start times; the same on every architecture. */
 const ticksPerSecond = 100;
 const kibPerPage = 4;
-/** Arguments may be megabytes, of each of thousands of processes, and an answer has a limit. */
+/** Each of thousands of processes may have megabytes of arguments, but an answer has a size limit. */
 const maxArgumentBytes = 4096;
 const maxAllArgumentBytes = 1024 * 1024;
 
@@ -29,7 +29,7 @@ export interface ProcessFacts {
   readonly priority: number;
   readonly threads: number;
   readonly lockedMemory: boolean;
-  /** Device number; 0 for none. */
+  /** Device number of the terminal; 0 for none. */
   readonly terminal: number;
   readonly foreground: boolean;
   readonly cpuSeconds: number;
@@ -46,7 +46,7 @@ export interface MachineFacts {
   readonly memoryKib: number;
 }
 
-/** Of each that has not ended meanwhile. */
+/** Leaves out processes that have ended meanwhile. */
 export function readAllFacts(pids: readonly number[]): ProcessFacts[] {
   const argumentBytes = Math.min(maxArgumentBytes, Math.ceil(maxAllArgumentBytes / Math.max(1, pids.length)));
   return pids.flatMap((pid) => readFacts(pid, argumentBytes) ?? []);
@@ -69,11 +69,11 @@ export function readMachineFacts(): MachineFacts {
   };
 }
 
-/** `stat` and `status` of proc(5). */
+/** Parses `stat` and `status` of proc(5). */
 function parseFacts(pid: number, stat: string, status: string, args: readonly string[]): ProcessFacts {
-  // The name may hold blanks and parentheses itself.
+  // The name itself may contain spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  /** By the number that proc(5) gives it. */
+  /** Takes the field number of proc(5). */
   const at = (number: number): number => Number(fields[number - 3] ?? 0);
   const numbers = (of: RegExp): number[] => (of.exec(status)?.[1] ?? "").split(/\s+/).map(Number);
   const [realUid = 0, uid = 0] = numbers(/^Uid:\s+(.+)$/m);
@@ -112,7 +112,7 @@ function read(pid: number, name: string): string | undefined {
   }
 }
 
-/** Of very many only the first. */
+/** Reads at most `limit` bytes of arguments. */
 function readArguments(pid: number, limit: number): string[] | undefined {
   try {
     const fd = open(`/proc/${pid}/cmdline`, O_RDONLY | O_CLOEXEC);

@@ -1,4 +1,4 @@
-/** Processes as a table in the form of ps(1). Pure. */
+/** Renders processes as a table in the form of ps(1). Pure. */
 import type { PsView } from "./arguments.ts";
 import type { MachineFacts, ProcessFacts } from "./facts.ts";
 
@@ -15,7 +15,7 @@ function renderLine({ columns }: PsView, cells: readonly string[], widths: reado
   const padded = cells.map((cell, index) => {
     const width = widths[index] ?? 0;
     if (columns[index]?.align === "right") return cell.padStart(width);
-    // Nothing stands behind the last one.
+    // The last column needs no padding.
     return index === cells.length - 1 ? cell : cell.padEnd(width);
   });
   return padded.join(" ");

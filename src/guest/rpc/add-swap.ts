@@ -1,4 +1,4 @@
-/** AddSwap: a disk of the machine, made for it by the host, takes what does not fit into memory. */
+/** AddSwap: swaps to a disk that the host has attached to the VM for this purpose. */
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { AddSwapRequest } from "../../protocol/gen/kata/agent.ts";
 import { swapOn } from "../../sys/linux/machine.ts";

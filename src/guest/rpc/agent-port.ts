@@ -1,6 +1,6 @@
 /**
- * The agent's port. A host has one connection to it, and another while it finds its way back; what any number of them can
- * make the agent hold is bounded all the same, by how many are served and by what each may have under way.
+ * The agent's port. A host has one connection to it, and a second one while it reconnects. However many there are, the
+ * memory they can take is bounded: by the number of connections served, and by what each may have in progress.
  */
 import { type ServerLimits, serve } from "../../protocol/ttrpc/server.ts";
 import type { TtrpcService } from "../../protocol/ttrpc/service-table.ts";
@@ -9,13 +9,16 @@ import { messageOf } from "../../util/errors.ts";
 import type { Logger } from "../../util/log.ts";
 import { oneLine } from "../../util/text.ts";
 
-/** Served at a time; one more is hung up on. */
+/** Connections served at the same time; another one is closed. */
 const maxConnections = 4;
 
-/** Of each connection: two requests of the largest length. Its host has one container made at a time, or a few small ones. */
+/**
+ * Limits of each connection: two requests of the largest size. A host creates one container at a time, or a few small
+ * ones.
+ */
 const limits: ServerLimits = { maxRequestBytes: 8 * 1024 * 1024, maxUnsentBytes: 1024 * 1024 };
 
-/** Takes the streams of the port, one by one. */
+/** Handles the streams of the port, one by one. */
 export function agentPortHandler(services: readonly TtrpcService[], log: Logger): (stream: ByteStream) => void {
   let connections = 0;
   return (stream) => {

@@ -1,4 +1,4 @@
-/** Health.Check: an agent that answers is well. */
+/** Health.Check: an agent that answers is healthy. */
 import {
   CheckRequest,
   HealthCheckResponse,

@@ -11,19 +11,20 @@ import { rpc } from "./rpc.ts";
 import type { What } from "./specified-container.ts";
 
 /**
- * What the host has computed of a container of the usual kind. `undefined`: the specification has to be read, since the
- * host computes nothing or means another version, or for something that only this guest knows.
+ * The outline that the host has computed for an ordinary container. `undefined`: the agent must read the specification
+ * itself, because the host computes no outline, has another version, or cannot know something that only this guest
+ * knows.
  */
 function usableOutline({ sandbox }: Agent, request: CreateContainerRequest): ContainerOutline | undefined {
   if (request.devices.length > 0 || sandbox.hookPath !== "") return undefined;
   return decodeOutline<ContainerOutline>(request.kumiteOutline);
 }
 
-/** Reading specifications is read itself when one has to be. */
+/** The code that reads specifications is loaded only when one has to be read. */
 const specifications = () => import("./specified-container.ts");
 
 function outlined(request: CreateContainerRequest, outline: ContainerOutline, id: string): What {
-  // Copies: the request's buffer is large, and the container keeps its filter.
+  // A copy: the request's buffer is large, and the container keeps its filter.
   const seccomp = givenSeccomp(request);
   return {
     outline,

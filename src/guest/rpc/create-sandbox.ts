@@ -1,4 +1,4 @@
-/** CreateSandbox: its name, and what the host shares with it. */
+/** CreateSandbox: begins a sandbox with its name and the storages that the host shares with it. */
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { CreateSandboxRequest } from "../../protocol/gen/kata/agent.ts";
 import { sethostname } from "../../sys/linux/machine.ts";
@@ -11,7 +11,7 @@ export const createSandbox = rpc("CreateSandbox", CreateSandboxRequest, Empty, a
   if (request.dns.length > 0) agent.log.warn("name servers of the sandbox are accepted, but not applied");
   for (const { name, parameters } of request.kernelModules) agent.modules.load(name, parameters);
   const ready = await readyStorages(agent, request.storages, context.signal);
-  // Others may have been faster while it waited for a disk.
+  // Another call may have created one while this one waited for a disk.
   agent.sandbox.checkAbsent();
   const storages = agent.storages.acquire(ready);
   try {

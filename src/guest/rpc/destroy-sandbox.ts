@@ -1,4 +1,4 @@
-/** DestroySandbox: everything of it goes, the machine stays. Without a sandbox there is nothing to do. */
+/** DestroySandbox: removes the sandbox and its containers; the VM stays. Without a sandbox there is nothing to do. */
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { DestroySandboxRequest } from "../../protocol/gen/kata/agent.ts";
 import { sync } from "../../sys/linux/machine.ts";
@@ -15,7 +15,7 @@ export const destroySandbox = rpc("DestroySandbox", DestroySandboxRequest, Empty
       return removeContainer(container, log, context.signal);
     }),
   );
-  // Each as far as it goes; the first that failed is told when all are done.
+  // All removals are tried; the first failure is reported when all are done.
   const failed = (await Promise.allSettled(removals)).find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
   const details = sandbox.end();

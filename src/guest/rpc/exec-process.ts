@@ -8,12 +8,12 @@ import { checkId, jsonDocument, refuseUsed, stdioPorts } from "./request.ts";
 import { rpc } from "./rpc.ts";
 import type { What } from "./specified-process.ts";
 
-/** As that of create-container.ts. */
+/** Loaded on demand, as in create-container.ts. */
 const specifications = () => import("./specified-process.ts");
 
-/** As that of create-container.ts: what the host has computed of a process of the usual kind. */
+/** The outline that the host has computed for an ordinary process, as in create-container.ts. */
 function outlined(request: ExecProcessRequest, container: Container): What | undefined {
-  // Whose ids are not those of the agent.
+  // The ids in the outline are not translated to those outside the container's user namespace.
   if (container.user !== undefined) return undefined;
   const outline = decodeOutline<ProcessOutline>(request.kumiteOutline);
   if (outline === undefined) return undefined;

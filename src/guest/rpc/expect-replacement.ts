@@ -1,4 +1,4 @@
-/** ExpectReplacement: the machine is about to be saved, and whoever goes on from there will have this token. */
+/** ExpectReplacement: the VM is about to be saved. The agent hands this token to the host of each copy. */
 import { ExpectReplacementRequest, ExpectReplacementResponse } from "../../protocol/gen/kumite/agent/v1/agent.ts";
 import { sessionTokenLength } from "../../protocol/yamux/session-token.ts";
 import { KumiteError } from "../../util/errors.ts";

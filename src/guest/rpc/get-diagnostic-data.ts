@@ -1,4 +1,4 @@
-/** GetDiagnosticData: what people want to know of the guest. There is one kind of it: the time-line of its boot. */
+/** GetDiagnosticData: diagnostics of the guest. There is one kind: the timeline of its boot. */
 import { GetDiagnosticDataRequest, GetDiagnosticDataResponse } from "../../protocol/gen/kata/agent.ts";
 import { grpcCode } from "../../protocol/ttrpc/grpc-code.ts";
 import { TtrpcError } from "../../protocol/ttrpc/status.ts";

@@ -1,4 +1,4 @@
-/** GetGuestDetails: what this agent and its kernel can do. */
+/** GetGuestDetails: the features of this agent and its kernel. */
 import { GuestDetailsRequest, GuestDetailsResponse } from "../../protocol/gen/kata/agent.ts";
 import { statIfExists } from "../../sys/linux/stat.ts";
 import { readFileText } from "../../sys/linux/whole-file.ts";
@@ -23,13 +23,13 @@ export const getGuestDetails = rpc("GetGuestDetails", GuestDetailsRequest, Guest
   },
 }));
 
-/** In bytes; 0 when the kernel has no such thing. */
+/** In bytes; 0 when the kernel has no memory blocks. */
 function memoryBlockSize(): bigint {
   const text = read(`${memoryDirectory}/block_size_bytes`);
   return text !== undefined && /^[0-9a-f]{1,16}$/.test(text) ? BigInt(`0x${text}`) : 0n;
 }
 
-/** By writing an address; where ACPI adds memory the kernel finds it itself. */
+/** Whether memory is added by writing its address. Where ACPI adds memory, the kernel detects it. */
 function canProbe(): boolean {
   return statIfExists(`${memoryDirectory}/probe`) !== undefined && read(acpiHotplug) !== "1";
 }

@@ -1,13 +1,13 @@
 /**
- * GetOOMEvent: blocks until the kernel has killed something of a container for want of memory. The first call begins the
- * watch; what was before is not told.
+ * GetOOMEvent: blocks until the kernel's OOM killer has killed a process of a container. The first call begins the
+ * watch; earlier kills are not reported.
  */
 import { GetOOMEventRequest, OOMEvent } from "../../protocol/gen/kata/control.ts";
 import { OomEvents } from "../container/oom-events.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { rpc } from "./rpc.ts";
 
-/** One watch for all who ask. */
+/** One watch for all callers. */
 const watches = new WeakMap<Sandbox, OomEvents>();
 
 export const getOomEvent = rpc("GetOOMEvent", GetOOMEventRequest, OOMEvent, async ({ sandbox, log }, _, context) => {

@@ -1,4 +1,7 @@
-/** ListProcesses: `json` is an array of pids, `table` what ps(1) would print. Pids are those of the machine. */
+/**
+ * ListProcesses: `json` is an array of pids, `table` the output of ps(1). Pids are those of the VM, not of the
+ * container.
+ */
 import { ListProcessesRequest, ListProcessesResponse } from "../../protocol/gen/kata/control.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { encodeUtf8 } from "../../util/text.ts";

@@ -1,4 +1,4 @@
-/** MemHotplugByProbe: where memory was plugged in, for kernels that do not find it themselves. */
+/** MemHotplugByProbe: the addresses of new memory, for kernels that do not detect it. */
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { MemHotplugByProbeRequest } from "../../protocol/gen/kata/agent.ts";
 import { probeMemory } from "../hotplug/online-memory.ts";

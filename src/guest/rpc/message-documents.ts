@@ -1,8 +1,11 @@
-/** The protocol's messages of specifications as documents: a part of the agent of its own, see `messageDocument`. */
+/**
+ * Converts the protocol's messages of specifications to documents. A part of the agent's code that is loaded on demand,
+ * see `messageDocument`.
+ */
 import { LinuxResources, Process, Spec } from "../../protocol/gen/kata/oci.ts";
 import { processDocument, resourcesDocument, specDocument } from "../spec/from-messages.ts";
 
-/** Of encoded messages. Each fails with whatever the decoder throws for what is none. */
+/** Each takes an encoded message, and throws the decoder's error for a malformed one. */
 export const documents = {
   spec: (message: Uint8Array): unknown => specDocument(Spec.decode(message)),
   process: (message: Uint8Array): unknown => processDocument(Process.decode(message)),

@@ -1,4 +1,4 @@
-/** The methods that are read with their first call: a part of the agent of its own, see `onDemand`. */
+/** The methods that are loaded with their first call. A part of the agent's code of its own, see `onDemand`. */
 import { addSwap } from "./add-swap.ts";
 import { expectReplacement } from "./expect-replacement.ts";
 import { getDiagnosticData } from "./get-diagnostic-data.ts";

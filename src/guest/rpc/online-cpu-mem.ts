@@ -1,6 +1,6 @@
 /**
- * OnlineCPUMem: what was plugged into the machine comes into use. `nbCpus` is the total that is to be on, at least or, as
- * our host may ask, exactly.
+ * OnlineCPUMem: takes CPUs and memory online that were plugged into the VM. `nbCpus` is the total number of CPUs to be
+ * online: at least, or exactly if a Kumite host asks for it.
  */
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { OnlineCPUMemRequest } from "../../protocol/gen/kata/agent.ts";
@@ -19,7 +19,7 @@ export const onlineCpuMem = rpc("OnlineCPUMem", OnlineCPUMemRequest, Empty, asyn
     if (nbCpus > 0) await onlineCpus(nbCpus, within);
     if (nbCpus > 0 && request.kumiteExact) offlineCpus(nbCpus);
     if (cpuOnly) return;
-    // Memory that comes through a device waits for its driver.
+    // The memory of a virtio-mem device needs its driver.
     agent.modules.need("virtio_mem");
     onlineMemory();
   };
@@ -27,7 +27,7 @@ export const onlineCpuMem = rpc("OnlineCPUMem", OnlineCPUMemRequest, Empty, asyn
     await online(signal);
     return undefined;
   }
-  // The answer does not wait: this call's signal ends with it.
+  // The work continues after the answer, and the call's signal ends with the call, so it gets another one.
   void online(new AbortController().signal).catch((error: unknown) => {
     agent.log.error("processors or memory could not be switched on", { error: messageOf(error) });
   });

@@ -1,4 +1,4 @@
-/** PauseContainer: nothing of it runs when the call returns. */
+/** PauseContainer: no process of the container runs when the call returns. */
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { PauseContainerRequest } from "../../protocol/gen/kata/control.ts";
 import { pauseContainer as pause } from "../container/pause.ts";

@@ -1,4 +1,4 @@
-/** ReadStderr: as ReadStdout; with a terminal it is at its end from the beginning. */
+/** ReadStderr: as ReadStdout. With a terminal, stderr is at its end from the beginning. */
 import { ReadStreamRequest, ReadStreamResponse } from "../../protocol/gen/kata/agent.ts";
 import { rpc } from "./rpc.ts";
 

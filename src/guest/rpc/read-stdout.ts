@@ -1,4 +1,4 @@
-/** ReadStdout: blocks until there is something; empty data is the end. */
+/** ReadStdout: blocks until there is data; empty data means the end. */
 import { ReadStreamRequest, ReadStreamResponse } from "../../protocol/gen/kata/agent.ts";
 import { rpc } from "./rpc.ts";
 

@@ -1,4 +1,4 @@
-/** RemoveContainer. `timeout` is in seconds; 0 waits as long as the call may take. */
+/** RemoveContainer. `timeout` is in seconds; 0 means no limit other than the call's own. */
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { RemoveContainerRequest } from "../../protocol/gen/kata/agent.ts";
 import { withDeadline } from "../../util/deadline.ts";

@@ -1,4 +1,4 @@
-/** What several methods check of their requests. */
+/** Checks of requests that several methods share. */
 import { isOutOfMemory, KumiteError, messageOf } from "../../util/errors.ts";
 import { parseJson } from "../../util/json.ts";
 import type { Agent } from "../agent.ts";
@@ -15,7 +15,7 @@ export function checkId(id: string, kind: "container" | "exec"): string {
   });
 }
 
-/** The specification as the host read it; `undefined` from a host that sends messages only. */
+/** The specification as JSON; `undefined` from a host that sends only messages. */
 export function jsonDocument(text: string): unknown {
   if (text === "") return undefined;
   try {
@@ -27,8 +27,8 @@ export function jsonDocument(text: string): unknown {
 }
 
 /**
- * The same from a host that sends messages only. Decoding them is read when such a host comes: ours sends JSON, and these
- * messages are the largest part of the protocol.
+ * The same from a host that sends only messages. The code that decodes them is loaded on demand: a Kumite host sends
+ * JSON, and these messages are the largest part of the protocol.
  *
  * @throws KumiteError `usage/invalid` when there is none; `oci/spec-invalid`
  */
@@ -50,7 +50,10 @@ export function stdioPorts(request: { stdinPort: number; stdoutPort: number; std
   return { stdin: request.stdinPort, stdout: request.stdoutPort, stderr: request.stderrPort };
 }
 
-/** What would be ignored silently otherwise. @throws KumiteError `oci/unsupported` */
+/**
+ * Refuses fields that would otherwise be ignored silently.
+ * @throws KumiteError `oci/unsupported`
+ */
 export function refuseUsed(fields: Readonly<Record<string, boolean>>): void {
   const used = Object.keys(fields).find((name) => fields[name] === true);
   if (used !== undefined) throw new KumiteError("oci/unsupported", `${used} of the request is not supported`);

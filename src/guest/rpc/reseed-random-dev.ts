@@ -1,4 +1,4 @@
-/** ReseedRandomDev: bytes of the host's, for a guest that woke up with the memory of another. */
+/** ReseedRandomDev: feeds random bytes from the host, for a guest whose memory is a copy of another's. */
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { ReseedRandomDevRequest } from "../../protocol/gen/kata/agent.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";

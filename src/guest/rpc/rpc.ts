@@ -1,4 +1,4 @@
-/** How one method of the agent is written down: its name, its messages and what it does. */
+/** How a method of the agent is declared: its name, its messages and its implementation. */
 import type { CallContext } from "../../protocol/ttrpc/call-context.ts";
 import { grpcCode } from "../../protocol/ttrpc/grpc-code.ts";
 import { MessageReader } from "../../protocol/ttrpc/message-reader.ts";
@@ -9,12 +9,12 @@ import { isOutOfMemory, messageOf } from "../../util/errors.ts";
 import type { Agent } from "../agent.ts";
 
 export interface Rpc {
-  /** As on the wire, e.g. `CreateContainer`. */
+  /** As on the wire, for example `CreateContainer`. */
   readonly name: string;
   readonly serve: (agent: Agent) => RawMethod;
 }
 
-/** A message that arrives: only what is used of it, so that the bundle has no more. */
+/** The type of a request: only its decoder, so that the bundle contains nothing else of it. */
 interface Decoder<Request> {
   decode(reader: MessageReader): Request;
 }
@@ -34,7 +34,7 @@ export function rpc<Request, Response extends object>(
     serve: (agent) => async (payload, context) => {
       try {
         const request = decode(requestType, payload, name);
-        // An empty answer needs not be written down.
+        // A method without a result sends an empty message.
         return encodeMessage(responseType, (await handle(agent, request, context)) ?? {});
       } catch (error) {
         if (!isOutOfMemory(error)) throw error;
@@ -47,7 +47,7 @@ export function rpc<Request, Response extends object>(
   };
 }
 
-/** A method whose code is read with its first call: few containers need it, and all would pay for it in memory. */
+/** A method whose code is loaded with its first call. Few containers need it, and all would pay for it in memory. */
 export function onDemand(name: string, load: () => Promise<readonly Rpc[]>): Rpc {
   return {
     name,
@@ -62,7 +62,7 @@ export function onDemand(name: string, load: () => Promise<readonly Rpc[]>): Rpc
   };
 }
 
-/** A method for which the agent has to be all there. */
+/** A method that needs the postponed part of the boot. */
 export function afterBoot({ name, serve }: Rpc): Rpc {
   return {
     name,

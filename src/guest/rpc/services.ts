@@ -1,4 +1,4 @@
-/** The services of the agent: every method it has. */
+/** The agent's services with all their methods. */
 import type { TtrpcService } from "../../protocol/ttrpc/service-table.ts";
 import type { Agent } from "../agent.ts";
 import { check } from "./check.ts";
@@ -34,7 +34,7 @@ const onDemandNames: readonly string[] = [
   "UpdateContainer",
 ];
 
-/** Of our own, for our own host. */
+/** Kumite's own methods, for Kumite hosts. */
 const snapshotNames: readonly string[] = ["ExpectReplacement", "Rename"];
 
 const loaded = (name: string): Rpc => onDemand(name, async () => (await import("./on-demand.ts")).onDemandMethods);

@@ -1,6 +1,6 @@
 /**
- * A container that is not of the usual kind, or whose host computes nothing: its specification is read here. A part of the
- * agent of its own, which is read when there is one.
+ * Reads the specification of a container that is not ordinary, or whose host computes no outline. A part of the agent's
+ * code that is loaded on demand.
  */
 import type { CreateContainerRequest } from "../../protocol/gen/kata/agent.ts";
 import type { SeccompFilter } from "../../seccomp/filter.ts";
@@ -15,7 +15,7 @@ import { readyDevices } from "../storage/ready-storages.ts";
 
 export type What = Pick<CreateRequest, "outline" | "devices" | "seccomp" | "steps" | "plan" | "guestHooks">;
 
-/** What the specification says. */
+/** Everything that the specification says. */
 export async function specified(
   agent: Agent,
   request: CreateContainerRequest,
@@ -42,7 +42,7 @@ export function planOf(document: unknown, id: string, seccomp: SeccompFilter | u
   return { ...rest, process: { ...process, seccomp } };
 }
 
-/** Few sandboxes name any: what runs them is read with the first that does. */
+/** Few sandboxes have such hooks, so the code that runs them is loaded on demand. */
 async function guestHooksFor({ sandbox, log }: Agent, { hooks }: ContainerPlan, document: unknown) {
   const { hookPath } = sandbox;
   if (hookPath === "") return undefined;

@@ -1,4 +1,4 @@
-/** A further process whose specification is read here, as that of a container in specified-container.ts. */
+/** Reads the specification of an exec process, as specified-container.ts does for a container. */
 import type { ExecProcessRequest } from "../../protocol/gen/kata/agent.ts";
 import type { Container } from "../container/container.ts";
 import type { ExecRequest } from "../container/exec.ts";

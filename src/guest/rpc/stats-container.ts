@@ -1,4 +1,4 @@
-/** StatsContainer: what the container uses, and its interfaces. */
+/** StatsContainer: resource usage of the container and traffic of its network interfaces. */
 import { StatsContainerRequest, StatsContainerResponse } from "../../protocol/gen/kata/control.ts";
 import { readCgroupStats } from "../cgroup/stats.ts";
 import { readNetworkStats } from "../container/network-stats.ts";

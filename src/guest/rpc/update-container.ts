@@ -1,4 +1,4 @@
-/** UpdateContainer: what the resources name changes, all of it or nothing; the rest stays. */
+/** UpdateContainer: changes the limits that the resources name, all or none; the others stay. */
 import { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import { UpdateContainerRequest } from "../../protocol/gen/kata/control.ts";
 import { updateContainer as update } from "../container/update.ts";

@@ -1,4 +1,4 @@
-/** WaitProcess: blocks; the status is 128 and the signal's number for a process that was killed. */
+/** WaitProcess: blocks until the process ends. For a killed process, the status is 128 plus the signal's number. */
 import { WaitProcessRequest, WaitProcessResponse } from "../../protocol/gen/kata/agent.ts";
 import { exitCode } from "../container/born-process.ts";
 import { waitProcess as wait } from "../container/wait.ts";

@@ -1,4 +1,4 @@
-/** WriteStdin: `len` is 0, without an error, when nobody reads the input any more. */
+/** WriteStdin: `len` is 0, without an error, when no process reads the input any more. */
 import { WriteStreamRequest, WriteStreamResponse } from "../../protocol/gen/kata/agent.ts";
 import { rpc } from "./rpc.ts";
 

@@ -1,6 +1,6 @@
 /**
- * The first process of a pid namespace that all containers of a sandbox share: it reaps what is orphaned there, and does
- * nothing else. With it everything in the namespace ends.
+ * The first process of a pid namespace that all containers of a sandbox share. It reaps orphans there and does nothing
+ * else. When it ends, every process in the namespace ends.
  */
 import { openDirectory } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
@@ -13,7 +13,7 @@ import { bear } from "../container/birth.ts";
 import type { BornProcess } from "../container/born-process.ts";
 import { namespaceFlag } from "../spec/namespace-flags.ts";
 
-/** It is woken by every child; this is only for the call to have a limit. */
+/** The end of a child wakes the process; the call only needs some limit. */
 const longMs = 3_600_000;
 
 export function startPauseProcess(): BornProcess {
@@ -32,7 +32,7 @@ export function startPauseProcess(): BornProcess {
   }
 }
 
-/** Resolves when it is gone. */
+/** Resolves when the process has ended. */
 export async function endPauseProcess(process: BornProcess): Promise<void> {
   process.signal(SIGKILL);
   await process.exited;

@@ -1,6 +1,6 @@
 /**
- * The sandbox: its name, what is mounted for it, and its containers. One at a time; what an operation is doing to a
- * container keeps others from it.
+ * The sandbox: its name, its storages and its containers. There is one at a time. While an operation creates or removes
+ * a container, other operations on it are refused.
  */
 import { unshare } from "../../sys/linux/process.ts";
 import { KumiteError } from "../../util/errors.ts";
@@ -9,19 +9,21 @@ import type { Container } from "../container/container.ts";
 import { namespaceFlag } from "../spec/namespace-flags.ts";
 import type { StorageHold } from "../storage/storages.ts";
 
-/** What an id stands for. */
+/** The state of a container id. */
 type Entry =
   | { readonly kind: "creating" }
   | { readonly kind: "container"; readonly container: Container }
   | { readonly kind: "removing"; readonly container: Container };
 
-/** Of a sandbox that exists. */
+/** The parts of an existing sandbox. */
 export interface SandboxDetails {
   readonly id: string;
   readonly storages: StorageHold;
-  /** Directory with hooks of the guest's own; empty: there are none. */
+  /** Directory with the guest's own hooks; empty: there are none. */
   readonly hookPath: string;
-  /** First of a pid namespace for all containers; `undefined`: that of the first container is the one they may share. */
+  /**
+   * First process of a pid namespace for all containers; `undefined`: containers can share that of the first container.
+   */
   readonly pause: BornProcess | undefined;
 }
 
@@ -29,12 +31,12 @@ export class Sandbox {
   readonly #entries = new Map<string, Entry>();
   readonly #observers: ((container: Container) => void)[] = [];
   #details: SandboxDetails | undefined;
-  /** The agent's namespaces of names and IPC are fresh. */
+  /** Whether the agent's UTS and IPC namespaces are fresh. */
   #isApart = false;
-  /** The first one that was made. */
+  /** The container that was created first. */
   #first: Container | undefined;
 
-  /** @throws KumiteError `container/exists` when there is one */
+  /** @throws KumiteError `container/exists` when there is a sandbox */
   checkAbsent(): void {
     if (this.#details !== undefined)
       throw new KumiteError("container/exists", `sandbox ${this.#details.id} exists already`);
@@ -45,19 +47,22 @@ export class Sandbox {
     this.#details = details;
   }
 
-  /** Spares the next sandbox what takes longest about its namespaces. */
+  /** Creates the namespaces of the next sandbox in advance. */
   makeNamespaces(): void {
     unshare(namespaceFlag.uts | namespaceFlag.ipc);
     this.#isApart = true;
   }
 
-  /** The agent is in them itself, so that all of its children are: they have nothing of its own. */
+  /**
+   * Gives the sandbox UTS and IPC namespaces of its own. The agent itself is in them, so all its children are; nothing
+   * of the agent's depends on them.
+   */
   takeNamespaces(): void {
     if (!this.#isApart) this.makeNamespaces();
     this.#isApart = false;
   }
 
-  /** What was given to `begin`, once; `undefined` when there is no sandbox. */
+  /** Returns what `begin` was given, and forgets it; `undefined` when there is no sandbox. */
   end(): SandboxDetails | undefined {
     const details = this.#details;
     this.#details = undefined;
@@ -65,12 +70,18 @@ export class Sandbox {
     return details;
   }
 
-  /** Containers can be made only in a sandbox. @throws KumiteError `container/wrong-state` */
+  /**
+   * Containers can be created only in a sandbox.
+   * @throws KumiteError `container/wrong-state`
+   */
   checkRunning(): void {
     if (this.#details === undefined) throw new KumiteError("container/wrong-state", "there is no sandbox");
   }
 
-  /** Takes the id while the container is made, and keeps it when that succeeds. @throws KumiteError `container/exists` */
+  /**
+   * Reserves the id while the container is being created, and keeps it if that succeeds.
+   * @throws KumiteError `container/exists`
+   */
   async add(id: string, create: () => Promise<Container>): Promise<void> {
     if (this.#entries.has(id)) {
       throw new KumiteError("container/exists", `container ${id} exists already`, { data: { container: id } });
@@ -88,7 +99,10 @@ export class Sandbox {
     for (const observer of this.#observers) observer(container);
   }
 
-  /** pidfd of a process in the pid namespace that its containers share. @throws KumiteError `container/wrong-state` */
+  /**
+   * pidfd of a process in the pid namespace that the sandbox's containers share.
+   * @throws KumiteError `container/wrong-state`
+   */
   get sharedPidNamespace(): number {
     const holder = this.#details?.pause ?? this.#first?.first.born;
     if (holder === undefined) {
@@ -98,23 +112,25 @@ export class Sandbox {
     throw new KumiteError("container/wrong-state", "the process whose pid namespace is shared has ended");
   }
 
-  /** Without being asked for it, its containers share the pid namespace of the pause process. */
+  /** Whether containers share the pid namespace of the pause process even if they do not ask for it. */
   get sharesPids(): boolean {
     return this.#details?.pause !== undefined;
   }
 
-  /** As its details have it; empty without a sandbox. */
+  /** From the sandbox's details; empty without a sandbox. */
   get hookPath(): string {
     return this.#details?.hookPath ?? "";
   }
 
-  /** Tells of every container, of those there are at once and of others when they have been created. */
+  /**
+   * Calls the observer with every container: at once with existing ones, and with others when they have been created.
+   */
   observe(observer: (container: Container) => void): void {
     this.#observers.push(observer);
     for (const entry of this.#entries.values()) if (entry.kind === "container") observer(entry.container);
   }
 
-  /** @throws KumiteError `container/not-found`, `container/wrong-state` while it is being made */
+  /** @throws KumiteError `container/not-found`; `container/wrong-state` while the container is being created */
   container(id: string): Container {
     const entry = this.#entries.get(id);
     if (entry === undefined) {
@@ -124,7 +140,10 @@ export class Sandbox {
     return entry.container;
   }
 
-  /** Frees the id when `remove` succeeds; otherwise the container stays. @throws KumiteError as `container` */
+  /**
+   * Frees the id when `remove` succeeds; otherwise the container stays.
+   * @throws KumiteError as `container`
+   */
   async remove(id: string, remove: (container: Container) => Promise<void>): Promise<void> {
     const container = this.container(id);
     if (this.#entries.get(id)?.kind === "removing") throw wrongState(id, "removed");

@@ -1,6 +1,6 @@
 /**
- * Names of capabilities to the masks the kernel takes (capabilities(7)).
- * Pure; which of them the running kernel knows is found out where they are applied.
+ * Converts names of capabilities to the kernel's masks (capabilities(7)).
+ * Pure; which of them the running kernel knows is determined where they are applied.
  */
 import { type CapabilityName, capabilityNames } from "../../oci/capabilities.ts";
 import type { Fields } from "./fields.ts";
@@ -17,8 +17,8 @@ const bitByName: ReadonlyMap<string, bigint> = new Map(
 const noCapabilities: CapabilitySets = { bounding: 0n, effective: 0n, inheritable: 0n, permitted: 0n, ambient: 0n };
 
 /**
- * `process.capabilities`; without it a process has none. An unknown name grants nothing, so it is told through
- * `ignored` instead of failing the container: engines know newer kernels than guests run.
+ * Reads `process.capabilities`; without it, a process has none. An unknown name grants nothing, so it is reported to
+ * `ignored` instead of failing the container: engines know newer kernels than the guest's.
  */
 export function readCapabilities(process: Fields, ignored: (phrase: string) => void): CapabilitySets {
   const fields = process.object("capabilities");
@@ -45,7 +45,7 @@ export function readCapabilities(process: Fields, ignored: (phrase: string) => v
   return sets;
 }
 
-/** What the kernel grants to nobody is told as well (runtime-spec, "Linux Process"). */
+/** Reports also capabilities that the kernel would not grant (runtime-spec, "Linux Process"). */
 function tellLeftOut(key: string, bits: bigint, wanted: string, ignored: (phrase: string) => void): void {
   if (bits === 0n) return;
   const names = capabilityNames.filter((_, number) => ((bits >> BigInt(number)) & 1n) === 1n);

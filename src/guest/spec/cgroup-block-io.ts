@@ -1,14 +1,14 @@
-/** `linux.resources.blockIO` as settings of a version 2 hierarchy. Pure. */
+/** Converts `linux.resources.blockIO` to cgroup v2 settings. Pure. */
 import type { Fields } from "./fields.ts";
 import type { CgroupSetting } from "./plan.ts";
 import { wrong } from "./wrong.ts";
 
-/** Of version 1, which is what the specification means by a weight. */
+/** Bounds of a weight in cgroup v1, which is what the specification means. */
 const leastWeight = 10;
 const mostWeight = 1000;
 const maxDeviceNumber = 0xffff_ffff;
 
-/** Throttles by the list of the specification, and what they are called in `io.max`. */
+/** The specification's lists of throttles, and their names in `io.max`. */
 const throttles = {
   throttleReadBpsDevice: "rbps",
   throttleWriteBpsDevice: "wbps",
@@ -37,7 +37,7 @@ export function blockIoSettings(io: Fields | undefined, notApplied: (phrase: str
   return settings;
 }
 
-/** The scheduler BFQ has the weights of version 1; otherwise they are spread evenly over 1 to 10000. */
+/** The BFQ scheduler takes the weights of v1. Otherwise they are mapped linearly to 1 to 10000. */
 function weightSetting(key: string, device: string, weight: number): CgroupSetting {
   const spread = 1 + Math.floor(((weight - leastWeight) * 9999) / (mostWeight - leastWeight));
   return {

@@ -1,4 +1,6 @@
-/** Resources whose names are part of the specification: huge pages by size, RDMA by device, anything by file. Pure. */
+/**
+ * Resources whose names are data in the specification: huge pages by size, RDMA by device, and any file by name. Pure.
+ */
 import type { Fields } from "./fields.ts";
 import type { CgroupSetting } from "./plan.ts";
 import { wrong } from "./wrong.ts";
@@ -14,7 +16,7 @@ export function hugepageSettings(resources: Fields): CgroupSetting[] {
     const key = item.key("limit");
     return [
       { key, file: `hugetlb.${size}.max`, value: String(limit) },
-      // What is reserved and not yet used counts too, where the kernel counts it.
+      // Limits also memory that is reserved and not yet used, if the kernel accounts for that.
       { key, file: `hugetlb.${size}.rsvd.max`, value: String(limit), optional: true },
     ];
   });
@@ -23,7 +25,7 @@ export function hugepageSettings(resources: Fields): CgroupSetting[] {
 export function rdmaSettings(rdma: Fields | undefined): CgroupSetting[] {
   return (rdma?.names() ?? []).flatMap((device): CgroupSetting[] => {
     const limits = rdma?.object(device);
-    // It becomes a word of a line.
+    // The name becomes a word in a line.
     if (!/^[A-Za-z0-9_.-]{1,64}$/.test(device))
       throw wrong(rdma?.where ?? "", `has no device ${JSON.stringify(device)}`);
     const words = [
@@ -35,7 +37,7 @@ export function rdmaSettings(rdma: Fields | undefined): CgroupSetting[] {
   });
 }
 
-/** Each line of a value is a setting of its own, as the kernel takes them. */
+/** Each line of a value becomes a setting of its own, since the kernel takes one line per write. */
 export function unifiedSettings(resources: Fields): CgroupSetting[] {
   return resources.pairs("unified").flatMap(([file, value]) => {
     const key = `${resources.key("unified")}[${JSON.stringify(file)}]`;
@@ -44,7 +46,7 @@ export function unifiedSettings(resources: Fields): CgroupSetting[] {
     if (!/^[a-z0-9_]+\.[A-Za-z0-9_.]+$/.test(file)) {
       throw wrong(key, `is no resource: the specified key has not the form CONTROLLER.VALUE \`${file}\``);
     }
-    // Not resources: where processes are, and what becomes of them.
+    // Files of cgroup.* control processes and structure, not resources.
     if (file.startsWith("cgroup.")) throw wrong(key, "is no resource: cgroup is no controller");
     return value.split("\n").flatMap((line) => (line === "" ? [] : [{ key, file, value: line }]));
   });

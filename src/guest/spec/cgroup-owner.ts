@@ -1,10 +1,13 @@
-/** Whose a container's cgroup is (runtime-spec, "Cgroup ownership"): its user's, if it was given one to write to. Pure. */
+/**
+ * The owner of a container's cgroup (runtime-spec, "Cgroup ownership"): the container's user, if it has a writable
+ * cgroup mount. Pure.
+ */
 import { uidOutside } from "./ids-outside.ts";
 import { mountAttribute } from "./mount-options.ts";
 import { namespaceFlag } from "./namespace-flags.ts";
 import type { MountPlan, NamespacePlan, UserPlan } from "./plan.ts";
 
-/** `undefined`: the agent's, which is root. */
+/** `undefined`: the cgroup stays root's, like the agent. */
 export function readCgroupOwner(
   { create, user }: NamespacePlan,
   mounts: readonly MountPlan[],

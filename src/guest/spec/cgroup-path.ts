@@ -1,16 +1,19 @@
-/** Where a container's cgroup lies in the guest's hierarchy. Pure. */
+/** Computes the path of a container's cgroup in the guest's hierarchy. Pure. */
 import { normalizePath } from "../../util/path.ts";
 import { wrong } from "./wrong.ts";
 
-/** The agent's own cgroup, a leaf: a cgroup with controllers for its children can have no processes itself. */
+/**
+ * The agent's own cgroup. It is a leaf, because a cgroup with controllers for its children cannot have processes
+ * itself.
+ */
 export const agentCgroup = "/agent";
 
-/** One that is there before its container, which gets it whatever the path is that it asks for. */
+/** A cgroup created in advance. The first container gets it, whatever path it asks for. */
 export const readyCgroup = "/ready";
 
 /**
- * `linux.cgroupsPath`: absolute is from the root of the hierarchy, relative is below `/kumite`, missing is
- * `/kumite/<id>`; systemd's `slice:prefix:name` becomes `/<slice>/<prefix>-<name>.scope`.
+ * Reads `linux.cgroupsPath`. An absolute path starts at the root of the hierarchy, a relative one at `/kumite`; the
+ * default is `/kumite/<id>`. systemd's `slice:prefix:name` becomes `/<slice>/<prefix>-<name>.scope`.
  */
 export function readCgroupPath(cgroupsPath: string | undefined, containerId: string): string {
   const key = "linux.cgroupsPath";

@@ -1,6 +1,6 @@
 /**
- * `linux.resources` as settings of a version 2 hierarchy, the only one in the guest. Pure.
- * The specification speaks version 1; the conversions are those that runc and crun share. Zero means "not given".
+ * Converts `linux.resources` to settings of cgroup v2, the only version in the guest. Pure.
+ * The specification has the semantics of v1; the conversions are those of runc and crun. Zero means "not given".
  */
 import { blockIoSettings } from "./cgroup-block-io.ts";
 import { hugepageSettings, rdmaSettings, unifiedSettings } from "./cgroup-by-name.ts";
@@ -9,18 +9,18 @@ import type { CgroupSetting } from "./plan.ts";
 import { wrong } from "./wrong.ts";
 
 export interface SettingsContext {
-  /** Told of what is accepted and not applied, one phrase each. */
+  /** Called with one phrase for each setting that is accepted but not applied. */
   readonly notApplied: (phrase: string) => void;
   /**
-   * What a file of the cgroup holds: an update keeps what it does not name. Default: nothing, as in a new cgroup.
+   * Content of a file of the cgroup, since an update keeps what it does not name. Default: none, as for a new cgroup.
    */
   readonly current?: (file: string) => string | undefined;
 }
 
-/** Limits first, then what `unified` says, which wins by being written later. */
+/** Limits come first, then `unified`, which takes precedence because it is written later. */
 export function readCgroupSettings(resources: Fields | undefined, context: SettingsContext): CgroupSetting[] {
   if (resources === undefined) return [];
-  // Version 2 marks packets by other means, which no specification speaks of.
+  // v2 has no such controller; packets are marked by other means, which the specification does not cover.
   if (resources.has("network")) context.notApplied("linux.resources.network");
   return [
     ...memorySettings(resources.object("memory"), context),
@@ -40,7 +40,7 @@ function memorySettings(memory: Fields | undefined, context: SettingsContext): C
   const reservation = memory.int64("reservation") ?? 0n;
   const swap = swapText(memory, limit, context);
   if (memory.flag("checkBeforeUpdate")) checkUsage(memory, limit, context);
-  // Before the limit, as long as what is in use may still be swapped out.
+  // Comes before the memory limit, so that swap is already available when lowering that limit reclaims memory.
   if (swap !== undefined) settings.push({ key: memory.key("swap"), file: "memory.swap.max", value: swap });
   if (limit !== 0n) settings.push({ key: memory.key("limit"), file: "memory.max", value: limitText(limit) });
   if (reservation !== 0n) {
@@ -50,14 +50,14 @@ function memorySettings(memory: Fields | undefined, context: SettingsContext): C
   return settings;
 }
 
-/** Version 1 counts memory and swap together, version 2 swap alone. */
+/** v1 counts memory and swap together, v2 counts swap alone. */
 function swapText(memory: Fields, limit: bigint, { current }: SettingsContext): string | undefined {
   const swap = memory.int64("swap") ?? 0n;
   if (swap < 0n) return "max";
   if (swap === 0n) {
-    // Who takes the limit of memory away does not want to be stopped by the one of swap.
+    // Removing the memory limit removes the swap limit, too.
     if (limit < 0n) return "max";
-    // Alone in a specification, zero cannot be a total: it takes the swap away. In an update it is "not given".
+    // In a new specification, zero cannot be a total, so it disables swap. In an update, it means "not given".
     return limit === 0n && current === undefined && memory.has("swap") ? "0" : undefined;
   }
   const memoryLimit = limit === 0n ? currentLimit(current?.("memory.max")) : limit;
@@ -82,7 +82,7 @@ function checkUsage(memory: Fields, limit: bigint, { current }: SettingsContext)
   }
 }
 
-/** What version 2 does not have; the kernel counts its own memory with the rest. */
+/** Reports settings that v2 lacks; the kernel accounts its own memory together with the rest. */
 function noteMemory(memory: Fields, { notApplied }: SettingsContext): void {
   for (const name of ["kernel", "kernelTCP"]) {
     if ((memory.int64(name) ?? 0n) !== 0n) notApplied(memory.key(name));
@@ -99,7 +99,7 @@ function cpuSettings(cpu: Fields | undefined, context: SettingsContext): CgroupS
   };
   const shares = cpu.uint64("shares") ?? 0n;
   const idle = cpu.integer("idle", 0, 1);
-  // An idle cgroup has no weight that could be set.
+  // The weight of an idle cgroup cannot be set.
   if (idle === 0) add("idle", "cpu.idle", "0");
   if (shares !== 0n) add("shares", "cpu.weight", String(cpuWeight(shares)));
   if (idle === 1) add("idle", "cpu.idle", "1");
@@ -108,14 +108,14 @@ function cpuSettings(cpu: Fields | undefined, context: SettingsContext): CgroupS
   const mems = cpu.text("mems") ?? "";
   if (cpus !== "") add("cpus", "cpuset.cpus", cpus);
   if (mems !== "") add("mems", "cpuset.mems", mems);
-  // Version 2 has no limit of realtime processes.
+  // v2 has no limit for realtime processes.
   for (const name of ["realtimeRuntime", "realtimePeriod"]) {
     if ((cpu.int64(name) ?? 0n) !== 0n) context.notApplied(cpu.key(name));
   }
   return settings;
 }
 
-/** Quota and period share a file: what is not given stays. */
+/** Quota and period share a file, so the one that is not given keeps its value. */
 function bandwidth(cpu: Fields, { current }: SettingsContext): CgroupSetting[] {
   const quotaUs = cpu.int64("quota") ?? 0n;
   const periodUs = cpu.uint64("period") ?? 0n;
@@ -127,7 +127,7 @@ function bandwidth(cpu: Fields, { current }: SettingsContext): CgroupSetting[] {
       .filter((word) => word !== "");
     const quota = quotaUs === 0n ? oldQuota : limitText(quotaUs);
     const value = `${quota} ${periodUs === 0n ? oldPeriod : periodUs}`;
-    // A burst beyond the quota is refused, also while both are being changed.
+    // The kernel refuses a burst above the quota, even while both are being changed.
     if (burstUs !== undefined) settings.push({ key: cpu.key("burst"), file: "cpu.max.burst", value: "0" });
     settings.push({ key: cpu.key(quotaUs === 0n ? "period" : "quota"), file: "cpu.max", value });
   }
@@ -141,12 +141,12 @@ function pidsSettings(pids: Fields | undefined): CgroupSetting[] {
   return [{ key: pids.key("limit"), file: "pids.max", value: limitText(limit) }];
 }
 
-/** Not positive is how version 1 says "no limit". */
+/** In v1, zero and negative values mean "no limit". */
 function limitText(limit: bigint): string {
   return limit > 0n ? String(limit) : "max";
 }
 
-/** Shares of version 1, 2 to 262144, spread evenly over the weights 1 to 10000. */
+/** Maps the shares of v1, 2 to 262144, linearly to the weights 1 to 10000. */
 function cpuWeight(shares: bigint): bigint {
   const clamped = shares < 2n ? 2n : shares > 262_144n ? 262_144n : shares;
   return 1n + ((clamped - 2n) * 9999n) / 262_142n;

@@ -1,4 +1,4 @@
-/** Small configurations for the tests of this folder, and what reading them gives. */
+/** Small configurations for the tests in this folder, and helpers that read them. */
 import assert from "node:assert/strict";
 import { isKumiteError } from "../../util/errors.ts";
 import { readContainer } from "./container.ts";

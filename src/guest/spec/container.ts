@@ -1,4 +1,4 @@
-/** The OCI specification as a whole: from a parsed document to a plan. Pure. */
+/** Reads the whole OCI specification, from a parsed document to a plan. Pure. */
 import { isAbsolutePath, normalizePath } from "../../util/path.ts";
 import { readCgroupOwner } from "./cgroup-owner.ts";
 import { readCgroupPath } from "./cgroup-path.ts";
@@ -17,13 +17,13 @@ import { readProcess } from "./process.ts";
 import { readSysctl } from "./sysctl.ts";
 import { wrong } from "./wrong.ts";
 
-/** The kernel's limit of host and domain names. */
+/** The kernel's limit for host and domain names. */
 const maxNameBytes = 64;
 
 /**
- * @param document the OCI configuration; paths in it are paths of the guest.
- * @throws KumiteError `oci/spec-invalid` (what it says is wrong), `oci/unsupported` (right, but not something we do);
- *   both name the key
+ * @param document the OCI configuration; its paths are paths in the guest
+ * @throws KumiteError `oci/spec-invalid` for an invalid specification, `oci/unsupported` for a valid one that asks for
+ * something unsupported; both name the key
  */
 export function readContainer(document: unknown, containerId: string): ContainerPlan {
   const spec = new Fields(document, "");
@@ -55,7 +55,7 @@ export function readContainer(document: unknown, containerId: string): Container
       owner: readCgroupOwner(namespaces, mounts, plan.user),
     },
     personality: readPersonality(linux),
-    // No part of the OCI specification: a word between our host and our agent, for `--no-new-keyring`.
+    // Not part of the OCI specification: the host sends this to the agent for `--no-new-keyring`.
     ownKeyring: !spec.flag("kumiteNoNewKeyring"),
     process: plan,
     hooks: readHooks(spec, containerId, rootfs.path),
@@ -64,7 +64,7 @@ export function readContainer(document: unknown, containerId: string): Container
 }
 
 function noteUnapplied(linux: Fields | undefined, note: (phrase: string) => void): void {
-  // The last two are of later versions of the specification.
+  // The last two are from later versions of the specification.
   for (const name of ["intelRdt", "netDevices", "memoryPolicy"]) if (linux?.has(name)) note(`linux.${name}`);
   if (linux?.text("mountLabel")) note("linux.mountLabel");
 }
@@ -85,7 +85,7 @@ function readPropagation(linux: Fields | undefined): Propagation {
   return bits;
 }
 
-/** A name can be set only in a namespace of the container's own: elsewhere it would rename others. */
+/** A name can be set only in the container's own namespace; elsewhere it would rename other containers. */
 function readName(spec: Fields, key: string, namespaces: NamespacePlan): string | undefined {
   const name = spec.text(key) ?? "";
   if (name === "") return undefined;

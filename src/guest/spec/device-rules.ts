@@ -1,13 +1,16 @@
-/** Which devices a container may use: `linux.resources.devices`, and what every container may. Pure. */
+/**
+ * Reads the devices that a container may use: those of `linux.resources.devices` and those that every container may
+ * use. Pure.
+ */
 import { accessBits, anyAccess } from "./device-access.ts";
 import type { Fields } from "./fields.ts";
 import type { DeviceRule } from "./plan.ts";
 import { wrong } from "./wrong.ts";
 
 /**
- * As runc has them, behind all others, so that no rule can take them away. Nodes of all devices can be made; opening them
- * is another matter. Of the specification's default devices /dev/console is missing: a container's is a terminal of its
- * own, and by this number would be the machine's.
+ * The rules that runc has, too. They come last, so that no other rule can override them. Any node may be created with
+ * mknod, but not opened. Of the specification's default devices, /dev/console is missing: a container's console is its
+ * own terminal, while that device number is the VM's console.
  */
 const defaults: readonly DeviceRule[] = [
   ...[3, 5, 7, 8, 9].map((minor) => character(1, minor)),
@@ -21,7 +24,7 @@ function character(major: number, minor: number | undefined): DeviceRule {
   return { allow: true, kind: "character", major, minor, access: anyAccess };
 }
 
-/** In order: of those about one device and access the last one counts. What none is about is refused. */
+/** In order: the last rule that matches a device and access decides. Without a match, access is refused. */
 export function readDeviceRules(resources: Fields | undefined): DeviceRule[] {
   return [...(resources?.objects("devices") ?? []).map(readRule), ...defaults];
 }
@@ -51,7 +54,7 @@ function kindOf(fields: Fields): DeviceRule["kind"] {
   }
 }
 
-/** Negative and missing both mean all. */
+/** A missing or negative number means all. */
 function numberOf(fields: Fields, name: string): number | undefined {
   const value = fields.integer(name, -(2 ** 63), 0xffff_ffff);
   return value === undefined || value < 0 ? undefined : value;

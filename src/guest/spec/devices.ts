@@ -1,10 +1,13 @@
-/** Device nodes of a container: those every container has, and those of `linux.devices`. Pure. */
+/** Device nodes of a container: the default ones and those of `linux.devices`. Pure. */
 import { normalizePath } from "../../util/path.ts";
 import type { Fields } from "./fields.ts";
 import type { DevicePlan } from "./plan.ts";
 import { wrong } from "./wrong.ts";
 
-/** What the specification promises every container (runtime-spec, "Default Devices"); the terminal's two are not nodes. */
+/**
+ * The specification's default devices (runtime-spec, "Default Devices"), without /dev/console and /dev/ptmx, which are
+ * not created as nodes.
+ */
 const defaultDevices: readonly DevicePlan[] = [
   character("/dev/null", 1, 3),
   character("/dev/zero", 1, 5),
@@ -18,11 +21,11 @@ function character(path: string, major: number, minor: number): DevicePlan {
   return { path, kind: "character", major, minor, mode: 0o666, uid: 0, gid: 0 };
 }
 
-/** The largest numbers of the kernel: 12 and 20 bits. */
+/** The largest numbers that the kernel has: 12 and 20 bits. */
 const maxMajor = 0xfff;
 const maxMinor = 0xf_ffff;
 
-/** The default devices, replaced or followed by those given. */
+/** The default devices, overridden or extended by those given. */
 export function readDevices(linux: Fields | undefined): DevicePlan[] {
   const devices = new Map(defaultDevices.map((device) => [device.path, device]));
   for (const fields of linux?.objects("devices") ?? []) {

@@ -1,6 +1,6 @@
 /**
- * Typed reading of a JSON document that came over the wire: every value is checked where it is read, and the error
- * names its key. Knows nothing of what the document means.
+ * Typed reading of a JSON document from the wire: every value is checked when it is read, and errors name its key.
+ * Knows nothing of the document's meaning.
  */
 import { KumiteError } from "../../util/errors.ts";
 import { isRecord } from "../../util/json.ts";
@@ -8,7 +8,7 @@ import { wrong } from "./wrong.ts";
 
 export const maxId = 0xffff_fffe;
 
-/** One object of the document and where it stands. */
+/** One object of the document, with its position. */
 export class Fields {
   readonly #values: Readonly<Record<string, unknown>>;
   readonly where: string;
@@ -23,7 +23,7 @@ export class Fields {
     return this.where === "" ? name : `${this.where}.${name}`;
   }
 
-  /** Of all its values, for objects whose keys are data. */
+  /** Keys of the object, for objects whose keys are data. */
   names(): string[] {
     return Object.keys(this.#values);
   }
@@ -81,7 +81,10 @@ export class Fields {
     return this.integer(name, 0, 0xffff_ffff);
   }
 
-  /** Of a user or a group. The last number means "leave as it is" to the kernel: who asked for it would stay root. */
+  /**
+   * Reads a user or group id. The largest number means "unchanged" to the kernel: a process asking for it would stay
+   * root.
+   */
   id(name: string): number | undefined {
     return this.integer(name, 0, maxId);
   }
@@ -90,7 +93,7 @@ export class Fields {
     return this.integers(name, 0, maxId);
   }
 
-  /** JSON's numbers are doubles: what lies at or above 2^64 - 1 is the largest value, which the kernel reads as "no limit". */
+  /** JSON numbers are doubles: values from 2^64 - 1 up become the largest one, which the kernel takes as "no limit". */
   uint64(name: string): bigint | undefined {
     const value = this.integer(name, 0, 2 ** 64);
     if (value === undefined) return undefined;
@@ -103,7 +106,7 @@ export class Fields {
     return value >= 2 ** 63 ? 0x7fff_ffff_ffff_ffffn : BigInt(value);
   }
 
-  /** The pairs of an object whose values are all texts. */
+  /** The entries of an object whose values are all strings. */
   pairs(name: string): [string, string][] {
     const value = this.#get(name);
     if (value === undefined) return [];
@@ -111,7 +114,7 @@ export class Fields {
     return Object.entries(value).map(([key, item]) => [key, text(item, `${this.key(name)}[${JSON.stringify(key)}]`)]);
   }
 
-  /** `null` is how many writers say "not given". */
+  /** Many writers use `null` for "not given". */
   #get(name: string): unknown {
     return Object.hasOwn(this.#values, name) ? (this.#values[name] ?? undefined) : undefined;
   }
@@ -124,14 +127,14 @@ export class Fields {
   }
 }
 
-/** Understood, but not something this agent does. */
+/** The error for a value that is valid but asks for something that this agent does not do. */
 export function unsupported(key: string, what: string): KumiteError {
   return new KumiteError("oci/unsupported", `${key} ${what}`, { data: { key } });
 }
 
 function text(value: unknown, key: string): string {
   if (typeof value !== "string") throw wrong(key, "must be a text");
-  // The kernel would cut it there, and mean something else than what was written.
+  // The kernel would end the string there, and do something else than what was written.
   if (value.includes("\0")) throw wrong(key, "must not contain a NUL character");
   return value;
 }

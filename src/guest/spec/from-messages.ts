@@ -1,6 +1,7 @@
 /**
- * The protocol's messages as the OCI document that they were made from, so that one reader serves both forms.
- * In a message zero and empty mean "not given". Pure.
+ * Converts the protocol's messages back to the OCI document that they were made from, so that one reader serves both
+ * forms.
+ * In a message, zero and empty mean "not given". Pure.
  */
 import type * as oci from "../../protocol/gen/kata/oci.ts";
 
@@ -44,7 +45,7 @@ export function processDocument(process: oci.Process): Document {
 }
 
 function linuxDocument(linux: oci.Linux): Document {
-  // Hosts leave maps behind when they take the namespace out.
+  // Some hosts remove the user namespace but leave its mappings.
   const hasUsers = linux.Namespaces.some(({ Type }) => Type === "user");
   const mappings = (list: readonly oci.LinuxIDMapping[]) =>
     (hasUsers ? list : []).map(({ HostID, ContainerID, Size }) => ({
@@ -71,7 +72,7 @@ function linuxDocument(linux: oci.Linux): Document {
       }),
     ),
     seccomp: linux.Seccomp && seccompDocument(linux.Seccomp),
-    // Presence is all that is read of it so far.
+    // The reader checks only whether it is present.
     intelRdt: linux.IntelRdt && {},
     rootfsPropagation: linux.RootfsPropagation,
     maskedPaths: linux.MaskedPaths,
@@ -100,8 +101,8 @@ function seccompDocument({ DefaultAction, Architectures, Flags, Syscalls }: oci.
 }
 
 /**
- * The message cannot tell 0 from "all". No device has major number 0; a minor number of 0 is read so that less is allowed
- * and more is refused.
+ * The message cannot tell 0 from "all". No device has the major number 0. A minor number of 0 is read so that less is
+ * allowed and more is refused.
  */
 function deviceRuleDocument({ Allow, Type, Major, Minor, Access }: oci.LinuxDeviceCgroup): Document {
   const isAll = Minor === 0n && (Major === 0n || !Allow);
@@ -109,7 +110,7 @@ function deviceRuleDocument({ Allow, Type, Major, Minor, Access }: oci.LinuxDevi
   return given({ allow: Allow, type: Type, access: Access, ...numbers });
 }
 
-/** `linux.resources`. */
+/** The document of `linux.resources`. */
 export function resourcesDocument(resources: oci.LinuxResources): Document {
   const { Memory, CPU, Pids, BlockIO, Network } = resources;
   return given({
@@ -177,7 +178,7 @@ function zeroIsNone(value: bigint): number | undefined {
   return value === 0n ? undefined : Number(value);
 }
 
-/** Without the keys that have no value. */
+/** Leaves out keys without a value. */
 function given(document: Document): Document {
   return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== undefined));
 }

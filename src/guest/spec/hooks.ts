@@ -1,6 +1,6 @@
 /**
- * The hooks that run in the guest: `createContainer` with paths of the guest, `startContainer` with paths of the
- * container. The others run on the host, where the runtime is. Pure.
+ * The hooks that run in the guest: `createContainer` with paths in the guest, `startContainer` with paths in the
+ * container. All other hooks run on the host, with the runtime. Pure.
  */
 import type { Fields } from "./fields.ts";
 import type { HookPlan, HooksPlan } from "./plan.ts";
@@ -16,7 +16,8 @@ export function readHooks(spec: Fields, containerId: string, rootfs: string): Ho
     state: {
       ociVersion: spec.text("ociVersion") ?? "1.0.0",
       id: containerId,
-      // The host's bundle means nothing here; what the guest has of it lies around the root file system.
+      // The host's bundle does not exist here; the closest thing in the guest is the directory around the root file
+      // system.
       bundle: rootfs.slice(0, rootfs.lastIndexOf("/")) || "/",
       annotations: Object.fromEntries(spec.pairs("annotations")),
     },
@@ -33,7 +34,7 @@ function readHook(fields: Fields): HookPlan {
   return {
     key: fields.where,
     path,
-    // The first is what the program is told to be; without any it is told its path.
+    // The first argument is argv[0]; without any arguments, that is the path.
     args: args.length === 0 ? [path] : args,
     env: fields.texts("env"),
     timeoutMs: seconds === undefined ? undefined : seconds * 1000,

@@ -1,16 +1,19 @@
-/** `linux.uidMappings` and `linux.gidMappings`: what the ids of a container are outside of its user namespace. Pure. */
+/**
+ * Reads `linux.uidMappings` and `linux.gidMappings`, which map ids of a container to ids outside its user namespace.
+ * Pure.
+ */
 import { type Fields, maxId } from "./fields.ts";
 import { idOutside } from "./ids-outside.ts";
 import type { IdMapping, UserNamespacePlan, UserPlan } from "./plan.ts";
 import { wrong } from "./wrong.ts";
 
-/** user_namespaces(7). */
+/** The kernel's limit, user_namespaces(7). */
 const maxMappings = 340;
 
 /**
- * `undefined` without a user namespace of its own.
- * @throws KumiteError `oci/spec-invalid` for mappings without such a namespace, or none of the id 0: what is
- *   made for the container belongs to its root
+ * `undefined` without a user namespace of the container's own.
+ * @throws KumiteError `oci/spec-invalid` for mappings without such a namespace, or if id 0 is not mapped: what is made
+ * for the container belongs to its root
  */
 export function readUserNamespace(linux: Fields | undefined, isOwn: boolean): UserNamespacePlan | undefined {
   const uids = readMappings(linux, "uidMappings");
@@ -40,10 +43,10 @@ function readMappings(linux: Fields | undefined, name: string): IdMapping[] {
   return mappings;
 }
 
-/** Of a namespace for which none are given, as with crun: the same ids, without rights outside. */
+/** The mappings of a user namespace without any, as with crun: the same ids, but without privileges outside. */
 const everyId: readonly IdMapping[] = [{ inside: 0, outside: 0, size: maxId + 1 }];
 
-/** @throws KumiteError `oci/spec-invalid` for a user that there is not in the namespace */
+/** @throws KumiteError `oci/spec-invalid` for a user that is not mapped in the namespace */
 export function checkMapped({ uid, gid, additionalGids }: UserPlan, user: UserNamespacePlan | undefined): void {
   if (user === undefined) return;
   if (idOutside(user.uids, uid) === undefined)

@@ -1,6 +1,6 @@
 /**
- * Mount options of the OCI specification, sorted by what the kernel takes them as. The words are those of
- * `oci/mount-options.ts`, each of which has to have its meaning here. Pure: a table and a fold.
+ * Mount options of the OCI specification, sorted by how the kernel takes them. The words are those of
+ * `oci/mount-options.ts`; each must have its meaning here. Pure.
  */
 import {
   type MountAttributeWord,
@@ -18,13 +18,13 @@ export interface MountOptions {
   readonly attributes: AttributeChange;
   readonly recursiveAttributes: AttributeChange;
   readonly propagation: readonly Propagation[];
-  /** For the file system: its own words, and the generic ones that it handles (`sync`, `lazytime` …). */
+  /** Options for the file system: its own words, and the generic ones that it handles (`sync`, `lazytime` …). */
   readonly parameters: readonly FsParameter[];
-  /** Words that ask for something only the runtime can do, e.g. `tmpcopyup`. */
+  /** Words for something that only the runtime can do, for example `tmpcopyup`. */
   readonly extensions: readonly string[];
 }
 
-/** MOUNT_ATTR_* of mount_setattr(2). */
+/** MOUNT_ATTR_* flags of mount_setattr(2). */
 export const mountAttribute = {
   readonly: 0x1,
   nosuid: 0x2,
@@ -37,7 +37,7 @@ export const mountAttribute = {
   nosymfollow: 0x20_0000,
 } as const;
 
-/** MS_* of mount(2) that mount_setattr(2) takes as propagation. */
+/** MS_* flags of mount(2) that mount_setattr(2) takes as propagation. */
 export const propagation = {
   recursive: 0x4000,
   unbindable: 0x2_0000,
@@ -50,10 +50,12 @@ const a = mountAttribute;
 const nothing: AttributeChange = { set: 0, clear: 0 };
 const on = (bits: number): AttributeChange => ({ set: bits, clear: 0 });
 const off = (bits: number): AttributeChange => ({ set: 0, clear: bits });
-/** The ways of keeping access times exclude each other: the kernel wants the whole field cleared with each. */
+/**
+ * The modes of access times exclude each other. The kernel requires that the whole field is cleared when one is set.
+ */
 const atime = (bits: number): AttributeChange => ({ set: bits, clear: a.atimeMask });
 
-/** With an `r` before the name: the same for the whole tree. */
+/** With an `r` before the name, the word applies to the whole tree. */
 const attributeWords: Readonly<Record<MountAttributeWord, AttributeChange>> = {
   ro: on(a.readonly),
   rw: off(a.readonly),
@@ -94,7 +96,7 @@ type Meaning =
   | { readonly kind: "propagation"; readonly bits: Propagation }
   | { readonly kind: "bind" | "rbind" | "remount" | "extension" | "nothing" };
 
-/** Every word in one table, which is asked once for each: a map, because what a host writes may be `constructor`. */
+/** All words in one table, so each is looked up once. It is a Map because a host may send a word like `constructor`. */
 const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ...Object.entries(attributeWords).map(
     ([word, change]) => [`r${word}`, { kind: "recursive attribute", change }] as const,
@@ -106,13 +108,13 @@ const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ...mountPlainWords.map((word) => [word, { kind: "nothing" }] as const),
 ]);
 
-/** What a word of rootfsPropagation means; `undefined` for an unknown one. */
+/** The meaning of a word of rootfsPropagation; `undefined` for an unknown one. */
 export function propagationOf(word: string): Propagation | undefined {
   const meaning = meanings.get(word);
   return meaning?.kind === "propagation" ? meaning.bits : undefined;
 }
 
-/** Whether a parameter is one of the generic words that mean nothing for a bind. */
+/** Whether a parameter is one of the generic words that have no effect on a bind. */
 export function isSuperblockWord(word: string): boolean {
   return superblockWords.has(word);
 }
@@ -144,9 +146,10 @@ export function readMountOptions(words: readonly string[]): MountOptions {
 function apply(draft: Draft, word: string): void {
   const equals = word.indexOf("=");
   const meaning = meanings.get(equals < 0 ? word : word.slice(0, equals));
-  // A value makes a word the file system's own: `ro=1` is not `ro`.
+  // A word with a value belongs to the file system: `ro=1` is not `ro`.
   if (meaning === undefined || (equals >= 0 && meaning.kind !== "extension")) {
-    // Other runtimes hand all words on as one text, in which the kernel sees several; overlay escapes what is none.
+    // Other runtimes pass all words as one string, which the kernel splits at commas; overlay escapes commas that do
+    // not separate.
     const parts = word.includes("\\") ? word.split(/(?<!\\),/) : word.split(",");
     for (const part of parts) if (part !== "") draft.parameters.push(parameter(part, part.indexOf("=")));
     return;
@@ -178,7 +181,7 @@ function apply(draft: Draft, word: string): void {
   }
 }
 
-/** The later word wins: `ro,rw` is writable. */
+/** The later word takes precedence: `ro,rw` is writable. */
 function merge(before: AttributeChange, next: AttributeChange): AttributeChange {
   return { set: (before.set & ~next.clear) | next.set, clear: (before.clear & ~next.set) | next.clear };
 }

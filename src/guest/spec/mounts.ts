@@ -1,4 +1,4 @@
-/** `mounts` of the OCI specification. Pure; destinations are resolved where they are mounted. */
+/** Reads `mounts` of the OCI specification. Pure; destinations are resolved when they are mounted. */
 import { copySymlink } from "../../oci/mount-options.ts";
 import { normalizePath } from "../../util/path.ts";
 import { type Fields, unsupported } from "./fields.ts";
@@ -16,7 +16,7 @@ function readMount(fields: Fields, notApplied: (phrase: string) => void): MountP
   const type = fields.text("type") ?? "";
   const source = fields.text("source") ?? "";
   const isBind = options.bind !== "none" || type === "bind";
-  // The host asks for it where it has a link, whose text the source is then.
+  // The host sends this for a source that is a symlink; `source` is then the link's text.
   if (isBind && !options.remount && options.extensions.includes(copySymlink)) {
     if (source === "") throw wrong(fields.key("source"), "is missing: it is what the link says");
     return { kind: "symlink", destination, text: source };
@@ -27,7 +27,7 @@ function readMount(fields: Fields, notApplied: (phrase: string) => void): MountP
   const { attributes, recursiveAttributes, propagation } = options;
   const base = { destination, attributes, recursiveAttributes, propagation };
   if (isBind) {
-    // A bind has no file system of its own to take them: as under other runtimes they mean nothing, but are told.
+    // A bind has no file system of its own for these: other runtimes ignore them silently, here they are reported.
     for (const { key } of options.parameters)
       if (!isSuperblockWord(key)) notApplied(`mount option ${key} on ${destination}`);
   }
@@ -39,13 +39,16 @@ function readMount(fields: Fields, notApplied: (phrase: string) => void): MountP
     return { ...base, kind: "bind", source: normalizePath(source), recursive: options.bind === "rbind" };
   }
   if (type === "") throw wrong(fields.key("type"), "is missing");
-  // The guest has the version 2 hierarchy only; inside a cgroup namespace it shows the container's own part.
+  // The guest has only cgroup v2. Inside a cgroup namespace, a mount of it shows the container's own part.
   const fstype = type === "cgroup" ? "cgroup2" : type;
   const parameters = forNew(options.parameters, fstype);
   return { ...base, kind: "new", fstype, source: source === "" ? type : source, parameters, copyUp };
 }
 
-/** fsconfig(2) refuses what mount(2) passes over: this is a word of ext4's own, elsewhere it is always so, or never. */
+/**
+ * mount(2) ignores `iversion`, but fsconfig(2) refuses it. ext4 has its own word for it; other file systems have it
+ * always or never.
+ */
 function forNew(parameters: readonly FsParameter[], fstype: string): readonly FsParameter[] {
   return parameters.flatMap((parameter) => {
     if (parameter.key !== "iversion") return parameter;
@@ -53,19 +56,19 @@ function forNew(parameters: readonly FsParameter[], fstype: string): readonly Fs
   });
 }
 
-/** What cannot change any more is passed over as well. */
+/** Leaves out words that a remount cannot change. */
 function forRemount(parameters: readonly FsParameter[]): readonly FsParameter[] {
   return parameters.filter(({ key }) => key !== "iversion" && key !== "dirsync");
 }
 
-/** Old configurations have relative ones, which runtimes take as relative to the root. */
+/** Old configurations have relative paths; runtimes take them as relative to the root. */
 function readDestination(fields: Fields): string {
   const destination = normalizePath(`/${fields.requiredText("destination")}`);
   if (destination === "/") throw wrong(fields.key("destination"), "must lie below the root file system");
   return destination;
 }
 
-/** Whether the mount begins with a copy of what it covers. */
+/** Returns whether the mount begins with a copy of what it covers. */
 function readExtensions(
   fields: Fields,
   extensions: readonly string[],

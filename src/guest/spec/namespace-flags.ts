@@ -1,4 +1,4 @@
-/** Namespaces as the kernel names them. */
+/** The kernel's flags of namespaces. */
 
 /** CLONE_NEW* of clone(2). */
 export const namespaceFlag = {

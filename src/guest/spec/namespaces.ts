@@ -1,4 +1,4 @@
-/** Namespaces of the OCI specification: which are made, which are joined. Pure. */
+/** Namespaces of the OCI specification: which are created, and which are joined. Pure. */
 import { type Fields, unsupported } from "./fields.ts";
 import { readUserNamespace } from "./id-mappings.ts";
 import { namespaceFlag } from "./namespace-flags.ts";
@@ -7,13 +7,16 @@ import { wrong } from "./wrong.ts";
 
 export type NamespaceName = keyof typeof namespaceFlag;
 
-/** Of a sandbox, one for all its containers (agent protocol, CreateContainer): the agent is in them itself. */
+/**
+ * Namespaces that the sandbox has once for all its containers (agent protocol, CreateContainer). The agent itself is in
+ * them.
+ */
 const ofSandbox = namespaceFlag.ipc | namespaceFlag.uts;
 
 /**
- * `linux.namespaces`. What is not listed is shared with the agent, except mounts and the view of cgroups: those are
- * always the container's own. Engines on hosts with version 1 hierarchies never ask for a cgroup namespace, and what they
- * would share is the guest's hierarchy, which means nothing to a container.
+ * Reads `linux.namespaces`. A namespace that is not listed is shared with the agent, except the mount and cgroup
+ * namespaces, which are always the container's own. Engines on cgroup v1 hosts never ask for a cgroup namespace;
+ * without one the container would see the guest's hierarchy, which means nothing to it.
  */
 export function readNamespaces(linux: Fields | undefined): NamespacePlan {
   let create: number = namespaceFlag.mount | namespaceFlag.cgroup;
@@ -33,7 +36,7 @@ export function readNamespaces(linux: Fields | undefined): NamespacePlan {
       continue;
     }
     if (!path.startsWith("/")) throw wrong(fields.key("path"), "must be an absolute path");
-    // Building a root file system in somebody else's mount namespace would change what they see.
+    // Building a root file system in another mount namespace would change what the processes there see.
     if (name === "mount")
       throw unsupported(fields.key("path"), "asks to join a mount namespace, which is not supported");
     if (name === "user") throw unsupported(fields.key("path"), "asks to join a user namespace, which is not supported");
@@ -45,7 +48,7 @@ export function readNamespaces(linux: Fields | undefined): NamespacePlan {
   return { create, join, shared, user, timeOffsets: readTimeOffsets(linux, makes("time")) };
 }
 
-/** What `linux.timeOffsets` may name, and the kernel's numbers of the clocks. */
+/** The clocks that `linux.timeOffsets` may name, with their numbers in the kernel. */
 const clocks = { monotonic: 1, boottime: 7 } as const;
 const maxSeconds = 2 ** 53;
 
@@ -67,7 +70,7 @@ function isNamespaceName(name: string): name is NamespaceName {
   return Object.hasOwn(namespaceFlag, name);
 }
 
-/** Whether the container is in a namespace of that kind that is not the guest's own. */
+/** Whether the container is in a namespace of that kind other than the guest's own. */
 export function hasOwnNamespace(plan: NamespacePlan, name: NamespaceName): boolean {
   const flag = namespaceFlag[name];
   return ((plan.create | plan.shared) & flag) !== 0 || plan.join.some((join) => join.flag === flag);

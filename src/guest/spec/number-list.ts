@@ -1,11 +1,11 @@
-/** Sets of numbers as the kernel writes them, `0-3,7`: processors and memory nodes. Pure. */
+/** Sets of numbers as the kernel writes them, `0-3,7`: CPUs and memory nodes. Pure. */
 
 interface Range {
   readonly first: number;
   readonly last: number;
 }
 
-/** Of `list` what is in `present`, and what is not; as lists again. `undefined` when `list` is no list. */
+/** Splits `list` into what is in `present` and what is not, both as lists. `undefined` when `list` is malformed. */
 export function splitByPresence(list: string, present: string): { kept: string; missing: string } | undefined {
   const asked = parse(list);
   const there = parse(present);
@@ -15,14 +15,14 @@ export function splitByPresence(list: string, present: string): { kept: string; 
   return { kept: format(kept), missing: format(missing) };
 }
 
-/** The numbers of a list, ascending. `undefined` when it is none, or names one above `most`. */
+/** The numbers of a list, ascending. `undefined` when it is malformed, or contains a number above `most`. */
 export function numbersOf(list: string, most: number): number[] | undefined {
   const ranges = parse(list);
   if (ranges === undefined || (ranges.at(-1)?.last ?? 0) > most) return undefined;
   return ranges.flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, index) => first + index));
 }
 
-/** In ascending order, none touching another. */
+/** Returns ranges in ascending order that neither overlap nor touch. */
 function parse(list: string): Range[] | undefined {
   const words = list.trim().split(",");
   const ranges: Range[] = [];

@@ -1,4 +1,4 @@
-/** `linux.personality`: the execution domain of every process of a container (personality(2)). Pure. */
+/** Reads `linux.personality`: the execution domain of all processes of a container (personality(2)). Pure. */
 import { type Fields, unsupported } from "./fields.ts";
 import { wrong } from "./wrong.ts";
 

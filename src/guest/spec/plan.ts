@@ -1,6 +1,6 @@
 /**
- * What is to be made for a container: the OCI specification after reading, with every name turned into what the kernel
- * takes and nothing left to interpret. Types only.
+ * The plan of a container: the OCI specification after reading, with every name translated to what the kernel takes and
+ * nothing left to interpret. Types only.
  */
 import type { SeccompFilter } from "../../seccomp/filter.ts";
 
@@ -9,30 +9,30 @@ export interface ContainerPlan {
   readonly namespaces: NamespacePlan;
   readonly hostname: string | undefined;
   readonly domainname: string | undefined;
-  /** In the order they are to be mounted. */
+  /** In the order of mounting. */
   readonly mounts: readonly MountPlan[];
   readonly devices: readonly DevicePlan[];
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
-  /** Names as paths below /proc/sys, and values. */
+  /** Names, as paths below /proc/sys, and values. */
   readonly sysctl: readonly (readonly [name: string, value: string])[];
   readonly cgroup: CgroupPlan;
-  /** Of every process of the container, as personality(2) takes it. */
+  /** Personality of all processes of the container, as for personality(2). */
   readonly personality: number | undefined;
-  /** It gets a session keyring, which all its processes share; else they keep the agent's. */
+  /** Whether all its processes share a session keyring of their own; otherwise they keep the agent's. */
   readonly ownKeyring: boolean;
   readonly process: ProcessPlan;
   readonly hooks: HooksPlan;
-  /** What was asked for and is accepted, but not done: one phrase each, for the log. */
+  /** Settings that are accepted but not applied: one phrase each, for the log. */
   readonly notApplied: readonly string[];
 }
 
 export interface HooksPlan {
-  /** With all mounts made, before the root file system is entered: paths are the guest's. */
+  /** Run when all mounts are made, before the root file system is entered; paths are the guest's. */
   readonly createContainer: readonly HookPlan[];
-  /** As the last thing before the program, with its user and rights: paths are the container's. */
+  /** Run as the last thing before the program, with its user and privileges; paths are the container's. */
   readonly startContainer: readonly HookPlan[];
-  /** What they are told, without `status` and `pid`. */
+  /** The state that the hooks get, without `status` and `pid`. */
   readonly state: {
     readonly ociVersion: string;
     readonly id: string;
@@ -42,13 +42,13 @@ export interface HooksPlan {
 }
 
 export interface HookPlan {
-  /** Its place in the specification, e.g. `hooks.startContainer[0]`. */
+  /** Position in the specification, for example `hooks.startContainer[0]`. */
   readonly key: string;
   readonly path: string;
   /** At least one. */
   readonly args: readonly string[];
   readonly env: readonly string[];
-  /** `undefined`: none. */
+  /** `undefined`: no limit. */
   readonly timeoutMs: number | undefined;
 }
 
@@ -59,35 +59,35 @@ export interface RootfsPlan {
   readonly propagation: Propagation;
 }
 
-/** MS_* propagation bits, with MS_REC when it holds for the whole tree. */
+/** MS_* propagation flags, with MS_REC if they apply to the whole tree. */
 export type Propagation = number;
 
 export interface NamespacePlan {
-  /** CLONE_NEW* of all that are made new; always has the mount namespace. */
+  /** CLONE_NEW* flags of the namespaces to create; the mount namespace is always among them. */
   readonly create: number;
   readonly join: readonly NamespaceJoin[];
-  /** CLONE_NEW* of those that it was asked to have and that are the sandbox's, for all its containers. */
+  /** CLONE_NEW* flags of the requested namespaces that the sandbox has once for all its containers. */
   readonly shared: number;
-  /** Of its own user namespace; `undefined`: the agent's. */
+  /** The container's own user namespace; `undefined`: the agent's. */
   readonly user: UserNamespacePlan | undefined;
-  /** Of a new time namespace. */
+  /** Offsets of a new time namespace. */
   readonly timeOffsets: readonly TimeOffset[];
 }
 
-/** Both have an entry for the id 0. */
+/** Both map the id 0. */
 export interface UserNamespacePlan {
   readonly uids: readonly IdMapping[];
   readonly gids: readonly IdMapping[];
 }
 
-/** `size` ids from `inside` on are `outside` and the following ones in the agent's namespace. */
+/** Maps `size` ids from `inside` on to the ids from `outside` on in the agent's namespace. */
 export interface IdMapping {
   readonly inside: number;
   readonly outside: number;
   readonly size: number;
 }
 
-/** How far a clock is ahead of the machine's. */
+/** How far a clock is ahead of the VM's. */
 export interface TimeOffset {
   /** CLOCK_* number. */
   readonly clock: number;
@@ -96,9 +96,9 @@ export interface TimeOffset {
 }
 
 export interface NamespaceJoin {
-  /** As the specification calls it, e.g. `network`. */
+  /** Name in the specification, for example `network`. */
   readonly name: string;
-  /** CLONE_NEW*. */
+  /** CLONE_NEW* flag. */
   readonly flag: number;
   /** Absolute, in the guest. */
   readonly path: string;
@@ -109,9 +109,9 @@ export type MountPlan = BindMountPlan | NewMountPlan | RemountPlan | SymlinkPlan
 interface MountPlanBase {
   /** Absolute, inside the container. */
   readonly destination: string;
-  /** Of the mount itself. */
+  /** Attributes of the mount itself. */
   readonly attributes: AttributeChange;
-  /** Of the mount and everything below it. */
+  /** Attributes of the mount and everything below it. */
   readonly recursiveAttributes: AttributeChange;
   /** Applied in order. */
   readonly propagation: readonly Propagation[];
@@ -121,7 +121,7 @@ export interface BindMountPlan extends MountPlanBase {
   readonly kind: "bind";
   /** Absolute, in the guest. */
   readonly source: string;
-  /** With the mounts below the source. */
+  /** Includes the mounts below the source. */
   readonly recursive: boolean;
 }
 
@@ -130,26 +130,26 @@ export interface NewMountPlan extends MountPlanBase {
   readonly fstype: string;
   readonly source: string;
   readonly parameters: readonly FsParameter[];
-  /** Begins with a copy of what lies at the destination. */
+  /** Begin with a copy of the content of the destination. */
   readonly copyUp: boolean;
 }
 
-/** New attributes for what is mounted at the destination already, and new parameters for its file system. */
+/** Changes the attributes of an existing mount, and the parameters of its file system. */
 export interface RemountPlan extends MountPlanBase {
   readonly kind: "remount";
   readonly parameters: readonly FsParameter[];
 }
 
-/** No mount: a link of the host, with its text, at a mount's place and in its turn. */
+/** Not a mount, but a symlink of the host with its text, created in the place and order of a mount. */
 export interface SymlinkPlan {
   readonly kind: "symlink";
   /** Absolute, inside the container. */
   readonly destination: string;
-  /** What the link says; whoever follows it finds it in the container. */
+  /** The text of the symlink, which is resolved in the container. */
   readonly text: string;
 }
 
-/** MOUNT_ATTR_* to be set and cleared, as mount_setattr(2) takes them. */
+/** MOUNT_ATTR_* flags to set and to clear, as for mount_setattr(2). */
 export interface AttributeChange {
   readonly set: number;
   readonly clear: number;
@@ -176,33 +176,33 @@ export interface DevicePlan {
 export interface CgroupPlan {
   /** Below the root of the hierarchy: normalized, with a leading slash, never the root itself. */
   readonly path: string;
-  /** In the order they are to be written. */
+  /** In the order of writing. */
   readonly settings: readonly CgroupSetting[];
-  /** Who may make cgroups below it, by the agent's ids; `undefined`: root. */
+  /** The user, by the agent's ids, who may create cgroups below; `undefined`: root. */
   readonly owner: number | undefined;
-  /** In order: of those about one device and access the last one counts. */
+  /** In order: the last rule that matches a device and access decides. */
   readonly devices: readonly DeviceRule[];
 }
 
 export interface DeviceRule {
   readonly allow: boolean;
   readonly kind: "character" | "block" | "any";
-  /** `undefined`: every number. */
+  /** `undefined`: all numbers. */
   readonly major: number | undefined;
   readonly minor: number | undefined;
-  /** BPF_DEVCG_ACC_* bits. */
+  /** BPF_DEVCG_ACC_* flags. */
   readonly access: number;
 }
 
 export interface CgroupSetting {
-  /** What of the specification asks for it, for messages: `linux.resources.pids.limit`. */
+  /** The key of the specification, for messages: `linux.resources.pids.limit`. */
   readonly key: string;
-  /** File in the cgroup's directory, e.g. `pids.max`. */
+  /** File in the cgroup's directory, for example `pids.max`. */
   readonly file: string;
   readonly value: string;
-  /** Written when that file is not there: kernels have one or the other. */
+  /** Written if `file` does not exist: a kernel has one or the other. */
   readonly instead?: { readonly file: string; readonly value: string };
-  /** A kernel that has no such file has nothing to limit there either. */
+  /** Set if a kernel without the file has nothing to limit there. */
   readonly optional?: true;
 }
 
@@ -218,21 +218,21 @@ export interface ProcessPlan {
   readonly user: UserPlan;
   readonly capabilities: CapabilitySets;
   readonly noNewPrivileges: boolean;
-  /** Of the container; not a part of `process` in the specification. */
+  /** The container's filter; not part of `process` in the specification. */
   readonly seccomp?: SeccompFilter | undefined;
   readonly rlimits: readonly RlimitPlan[];
-  /** `undefined` leaves what is inherited. */
+  /** `undefined`: keeps the inherited value. */
   readonly oomScoreAdj: number | undefined;
   readonly scheduler: SchedulerPlan | undefined;
   readonly ioPriority: IoPriorityPlan | undefined;
-  /** Processors that a further process is held to; the first one has those of its cgroup. */
+  /** CPUs that an exec process is bound to; the first process has those of its cgroup. */
   readonly affinity: readonly number[] | undefined;
 }
 
 export interface SchedulerPlan {
   /** SCHED_* number. */
   readonly policy: number;
-  /** SCHED_FLAG_* bits. */
+  /** SCHED_FLAG_* flags. */
   readonly flags: number;
   readonly nice: number;
   readonly priority: number;
@@ -249,7 +249,7 @@ export interface IoPriorityPlan {
 }
 
 export interface TerminalPlan {
-  /** 0 means not known yet. */
+  /** 0: not known yet. */
   readonly rows: number;
   readonly columns: number;
 }
@@ -271,7 +271,7 @@ export interface CapabilitySets {
 }
 
 export interface RlimitPlan {
-  /** As the specification calls it, e.g. `RLIMIT_NOFILE`. */
+  /** Name in the specification, for example `RLIMIT_NOFILE`. */
   readonly name: string;
   /** RLIMIT_* number. */
   readonly resource: number;

@@ -1,4 +1,4 @@
-/** `process` of the OCI specification, for the first process of a container and for every exec. Pure. */
+/** Reads `process` of the OCI specification, for the first process of a container and for every exec process. Pure. */
 import { normalizePath } from "../../util/path.ts";
 import { readCapabilities } from "./capabilities.ts";
 import type { Fields } from "./fields.ts";
@@ -7,7 +7,7 @@ import { readRlimits } from "./rlimits.ts";
 import { readAffinity, readIoPriority, readScheduler } from "./scheduling.ts";
 import { wrong } from "./wrong.ts";
 
-/** What a shell would have; runc leaves it at this value too. */
+/** The usual umask of a shell, and runc's default, too. */
 const defaultUmask = 0o022;
 /** The kernel's struct winsize has 16 bits. */
 const maxWindow = 0xffff;
@@ -40,7 +40,7 @@ function readTerminal(process: Fields): TerminalPlan {
   };
 }
 
-/** Of two values for one name the later counts; a C library would take the first. */
+/** If a name occurs twice, the later value is kept; a C library would use the first. */
 function readEnv(process: Fields): string[] {
   const byName = new Map<string, string>();
   process.texts("env").forEach((entry, index) => {

@@ -1,9 +1,9 @@
-/** Resource limits of the OCI specification: names to numbers (getrlimit(2)). Pure. */
+/** Translates resource limits of the OCI specification to the numbers of getrlimit(2). Pure. */
 import type { Fields } from "./fields.ts";
 import type { RlimitPlan } from "./plan.ts";
 import { wrong } from "./wrong.ts";
 
-/** The same on every architecture that the engine runs on. */
+/** The same on every architecture that the engine supports. */
 const resources: Readonly<Record<string, number>> = {
   RLIMIT_CPU: 0,
   RLIMIT_FSIZE: 1,

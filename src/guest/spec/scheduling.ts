@@ -1,6 +1,6 @@
 /**
- * `process.scheduler`, `process.ioPriority` and `process.execCPUAffinity`: names to what the kernel takes. Pure; the kernel
- * checks ranges.
+ * Translates `process.scheduler`, `process.ioPriority` and `process.execCPUAffinity` to what the kernel takes. Pure;
+ * the kernel checks ranges.
  */
 import type { Fields } from "./fields.ts";
 import { numbersOf } from "./number-list.ts";
@@ -62,12 +62,12 @@ export function readIoPriority(process: Fields): IoPriorityPlan | undefined {
   };
 }
 
-/** Of the sets of sched_setaffinity(2) as it is called here. */
+/** The highest CPU number in the masks that are passed to sched_setaffinity(2). */
 const maxProcessor = 1023;
 
 /**
- * Where a further process runs, `undefined`: wherever its cgroup lets it. It is born in that: there is no time before in
- * which it could be held to `initial`.
+ * CPUs that an exec process is bound to; `undefined`: those of its cgroup. `initial` has no effect, because the process
+ * is created in the cgroup: there is no time before it joins.
  */
 export function readAffinity(process: Fields): readonly number[] | undefined {
   const fields = process.object("execCPUAffinity");

@@ -1,16 +1,19 @@
-/** The seccomp filter of a container: what the host has compiled, or what its specification asks for. */
+/** The seccomp filter of a container: compiled by the host, or from the profile in its specification. */
 import type { SeccompFilter } from "../../seccomp/filter.ts";
 import { instructionBytes, maxInstructions } from "../../seccomp/filter.ts";
 import { isRecord } from "../../util/json.ts";
 import { wrong } from "./wrong.ts";
 
-/** Of a request; an empty program means that the host compiles none. */
+/** The fields of a request; an empty program means that the host has compiled none. */
 export interface CompiledSeccomp {
   readonly kumiteSeccomp: Uint8Array;
   readonly kumiteSeccompFlags: number;
 }
 
-/** What the host has compiled. @throws KumiteError `oci/spec-invalid` */
+/**
+ * Returns the filter that the host has compiled.
+ * @throws KumiteError `oci/spec-invalid`
+ */
 export function givenSeccomp({ kumiteSeccomp, kumiteSeccompFlags }: CompiledSeccomp): SeccompFilter | undefined {
   const { length } = kumiteSeccomp;
   if (length === 0) return undefined;
@@ -31,7 +34,7 @@ export async function readSeccomp(given: CompiledSeccomp, document: unknown): Pr
   const linux = isRecord(document) ? document.linux : undefined;
   const seccomp = isRecord(linux) ? linux.seccomp : undefined;
   if (seccomp === undefined || seccomp === null) return undefined;
-  // Compiler and tables are read by those agents only whose host does not compile.
+  // The compiler and its tables are loaded only if the host does not compile.
   const { compileSeccomp } = await import("../../seccomp/compile.ts");
   return compileSeccomp(seccomp);
 }

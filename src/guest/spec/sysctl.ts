@@ -1,6 +1,6 @@
 /**
- * `linux.sysctl`. Only what the kernel keeps per namespace is taken: anything else would change every container of the
- * sandbox and the agent. Pure.
+ * Reads `linux.sysctl`. Accepts only parameters that the kernel keeps per namespace, since any other would change all
+ * containers of the sandbox and the agent. Pure.
  */
 import type { Fields } from "./fields.ts";
 import { hasOwnNamespace } from "./namespaces.ts";
@@ -20,7 +20,7 @@ const ofIpcNamespace: ReadonlySet<string> = new Set([
 
 export function readSysctl(linux: Fields | undefined, namespaces: NamespacePlan): (readonly [string, string])[] {
   return (linux?.pairs("sysctl") ?? []).map(([given, value]) => {
-    // Both forms are in use: net.ipv4.ip_forward and net/ipv4/ip_forward, the latter for names that contain dots.
+    // Both forms are in use: net.ipv4.ip_forward and net/ipv4/ip_forward. The latter is for names that contain dots.
     const name = given.includes("/") ? given : given.replaceAll(".", "/");
     const fault = faultOf(name, namespaces);
     if (fault !== undefined) throw wrong(`linux.sysctl[${JSON.stringify(given)}]`, fault);
@@ -36,7 +36,7 @@ function faultOf(name: string, namespaces: NamespacePlan): string | undefined {
   }
   if (dotted === "kernel.domainname") return hasOwnNamespace(namespaces, "uts") ? undefined : "needs a uts namespace";
   if (dotted === "kernel.hostname") return "conflicts with hostname, which is to be used instead";
-  // Without a network namespace of its own the container uses the sandbox's network, and may set it.
+  // Without its own network namespace, the container uses the sandbox's network, and may configure it.
   if (dotted.startsWith("net.")) return undefined;
   return "is not kept per container by the kernel";
 }

@@ -1,6 +1,6 @@
 /**
- * `kumite-send TEXT`: writes the text to descriptor 3 together with descriptor 4 (SCM_RIGHTS), for Node, which cannot.
- * Its status is 0 or the errno.
+ * `kumite-send TEXT`: sends the text to descriptor 3 together with descriptor 4 (SCM_RIGHTS), which Node cannot do.
+ * Exits with 0 or the errno.
  */
 import * as native from "kumite:native";
 import { encodeUtf8 } from "../../util/text.ts";
@@ -14,6 +14,6 @@ onUncaught(() => exit(statusOfFault));
 const [, text = ""] = processArguments();
 const bytes = encodeUtf8(text);
 const sent = native.sendmsg(sendSocket, [bytes], [sentDescriptor], MSG_NOSIGNAL, null);
-// Half a text is of no use to its reader: as if nobody read.
+// The reader cannot use half a text, so treat a partial write like a full socket.
 if (sent >= 0) exit(sent === bytes.length ? 0 : -EAGAIN);
 exit(-sent);

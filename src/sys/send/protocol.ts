@@ -1,6 +1,6 @@
-/** What `kumite-send` and who starts it have to agree on. */
+/** What `kumite-send` and the process that starts it agree on. */
 
 export const sendSocket = 3;
 export const sentDescriptor = 4;
-/** No errno. */
+/** Not a valid errno. */
 export const statusOfFault = 255;
