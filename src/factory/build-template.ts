@@ -1,6 +1,7 @@
 /**
- * Makes a template: boots a machine whose memory a keeper holds, saves it, seals both, and tries a clone before anybody
- * else can find it. Whatever fails or is killed on the way leaves nothing that runs; files of it go with the next attempt.
+ * Makes a template: boots a VM whose memory is held by a keeper, saves the VM, seals memory and state, and tries a
+ * clone before anybody else can find the template. If a build fails or is killed, no process is left, and the next
+ * build removes its files.
  */
 import type { Config } from "../config/config.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
@@ -31,15 +32,16 @@ import { makeRoom, markUsed } from "./template-use.ts";
 
 export interface BuildRequest {
   readonly config: Config;
-  /** Of the template store. */
+  /** Directory of the template store. */
   readonly store: string;
   readonly key: string;
   readonly shape: MachineShape;
 }
 
 /**
- * The template of that key, whoever made it: of several who want it at once one builds, and the others wait.
- * @throws KumiteError `hypervisor/unsupported`, `storage/failed`, and what a start of a machine throws
+ * Returns the template with this key, whoever built it: if several processes want it at once, one builds and the others
+ * wait.
+ * @throws KumiteError `hypervisor/unsupported`, `storage/failed`, or an error of a VM's start
  */
 export async function buildTemplate(
   os: Os,
@@ -51,7 +53,7 @@ export async function buildTemplate(
   await using _lock = await lockStore(os, store, signal);
   const present = await findTemplate(os, store, key);
   if (present !== undefined) return present;
-  // Halves of this one and of others, and those whose keeper or description is gone: nobody but us makes one now.
+  // The lock excludes other builders, so whatever is incomplete or has lost its keeper or description is a leftover.
   await removeTemplates(os, store, "broken");
   try {
     return await build(os, request, log, signal);
@@ -116,7 +118,7 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
   return template;
 }
 
-/** Of the machine that becomes the template; the upper one is the keeper's, and empty. */
+/** The disks of the VM that becomes the template. The upper one is held by the keeper and empty. */
 async function makeDisks(
   os: Os,
   { lower, upper }: { readonly lower: string; readonly upper: string },
@@ -130,7 +132,9 @@ async function makeDisks(
   return placeholders({ lower, upper });
 }
 
-/** As clones have them: the one that is written to is a copy, and what the trial writes is in no template. */
+/**
+ * The disks as clones have them: the upper one is a copy, so that nothing that the trial writes gets into the template.
+ */
 async function trialDisks(
   os: Os,
   { trial, lower }: TemplatePlaces,
@@ -142,12 +146,12 @@ async function trialDisks(
   return placeholders({ lower, upper: copy });
 }
 
-/** Of a file that has holes. */
+/** The space that a sparse file takes. */
 async function allocatedBytes(os: Os, path: string | undefined): Promise<number> {
   return path === undefined ? 0 : ((await os.files.status(path))?.allocatedBytes ?? 0);
 }
 
-/** What answers once answers every time: all clones begin with the same memory and state. Returns the agent's version. */
+/** A single trial is enough, because all clones begin with the same memory and state. Returns the agent's version. */
 async function tryClone(
   os: Os,
   { config, shape }: Pick<BuildRequest, "config" | "shape">,
@@ -160,7 +164,7 @@ async function tryClone(
   return vm.agent.version;
 }
 
-/** Its processes die with the builder, so nothing of them needs to be written down. */
+/** The VM's processes die with the builder, so no journal is needed. */
 function contextOf(log: Logger, signal: AbortSignal): StartContext {
   return {
     willMake: async () => {},

@@ -1,4 +1,4 @@
-/** Which template a machine goes on from. Knows nothing of what is made of it. */
+/** Chooses the template for a VM. Knows nothing of how the VM is made from it. */
 import type { Config } from "../config/config.ts";
 import type { Os } from "../sys/os.ts";
 import { messageOf } from "../util/errors.ts";
@@ -11,14 +11,14 @@ import { markUsed } from "./template-use.ts";
 export interface TemplateWish {
   readonly config: Config;
   readonly shape: MachineShape;
-  /** Of `scopeOf`. */
+  /** The result of `scopeOf`. */
   readonly scope: string;
 }
 
 export interface NoTemplate {
   readonly kind: "none";
   readonly why: string;
-  /** What to make when the sandbox is there, so that the next one can be cloned. */
+  /** The template to make once the sandbox runs, so that the next one can be cloned. */
   readonly build?: BuildRequest;
 }
 
@@ -26,7 +26,7 @@ export interface ChosenTemplate {
   readonly kind: "template";
   readonly template: Template;
   readonly store: string;
-  /** What the upper layer's disk of a clone has to be a copy of, where the shape has one. */
+  /** The file that the disk of a clone's upper layer must be a copy of, if the shape has disks. */
   readonly emptyUpper: string | undefined;
 }
 
@@ -53,7 +53,7 @@ export async function chooseTemplate(
   }
 }
 
-/** The one that `chooseTemplate` would choose, if it is there by now. @throws KumiteError of `templateKey` */
+/** The template that `chooseTemplate` would choose, if it exists already. @throws KumiteError of `templateKey` */
 export async function presentTemplate(
   os: Os,
   { config, shape, scope }: TemplateWish,
@@ -67,7 +67,7 @@ function chosen(store: string, template: Template): ChosenTemplate {
   return { kind: "template", template, store, emptyUpper: upperPath(template) };
 }
 
-/** As `enable_template = true` has it: the first sandbox waits for the template that all others will use. */
+/** With `enable_template = true` the first sandbox waits for the template that all others use. */
 async function builtNow(os: Os, build: BuildRequest): Promise<Template> {
   const { made } = await startBuilder(os, build);
   await made;

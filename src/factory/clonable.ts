@@ -1,9 +1,9 @@
-/** What of a configuration rules templates out, whatever container comes. */
+/** Reasons in the configuration that rule out templates, whatever the container is. */
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { Os } from "../sys/os.ts";
 import { driverFor } from "../vm/driver-for.ts";
 
-/** `undefined`: its machines can be saved and cloned. */
+/** `undefined` if VMs of this configuration can be saved and cloned. */
 export function whyNoTemplate(os: Os, config: Config): string | undefined {
   const { memory } = hypervisorConfigOf(config);
   if (!driverFor(os, config).capabilities.snapshots) return "the hypervisor's machines cannot be saved";

@@ -1,6 +1,6 @@
 /**
- * Gives a sandbox a machine that goes on from a template. What cannot be cloned is no error: the caller boots instead, and
- * says why.
+ * Makes a VM for a sandbox by cloning a template. A failure is not an error: the caller boots a VM instead, and logs
+ * the reason.
  */
 import type { Config } from "../config/config.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
@@ -18,11 +18,11 @@ export type CloneOutcome = { readonly kind: "cloned"; readonly vm: Vm; readonly 
 export interface CloneRequest {
   readonly config: Config;
   readonly setting: CloneSetting;
-  /** Makes memory of its own, a copy of the file at `template`; default: it has the template's in common with others. */
+  /** Makes private memory with a copy of the file `template`; default: unchanged pages are shared with the template. */
   readonly ownMemory?: (template: string) => Promise<MemoryBacking>;
 }
 
-/** Rejects only with `aborted`. Nothing of a clone that failed is left, but for memory of its own. */
+/** Rejects only with `aborted`. A failed clone leaves nothing but memory made by `ownMemory`. */
 export async function cloneVm(
   os: Os,
   choice: TemplateChoice,
@@ -42,7 +42,10 @@ export async function cloneVm(
   }
 }
 
-/** A template that gives no machine would go on doing so. One that was removed meanwhile is no reason for more. */
+/**
+ * Removes a template that failed to produce a VM, because it would fail again. Does nothing if it has been replaced or
+ * removed meanwhile.
+ */
 async function distrust(
   os: Os,
   store: string,

@@ -1,6 +1,6 @@
 /**
- * The cgroup of what belongs to no sandbox: keepers of templates, machines that are made ahead. Shared by all of them and
- * left when it is empty; what a sandbox takes over moves to the sandbox's own.
+ * The cgroup of processes that belong to no sandbox: keepers of templates, and VMs that are made in advance. All share
+ * it, and it is removed when it is empty. What a sandbox takes over moves to the sandbox's cgroup.
  */
 import { hierarchiesIn } from "../cgroups/hierarchies.ts";
 import { membersOf } from "../persist/undo-cgroup.ts";
@@ -10,18 +10,21 @@ import { retry } from "../util/retry.ts";
 import { keeperName } from "./keeper/protocol.ts";
 
 const path = "/kumite-factory";
-/** By the names that they are started with. */
+/** Names (argv[0]) of the processes that stay in the cgroup. */
 const stays: readonly string[] = [keeperName, "kumite-cache"];
 const endTimeoutMs = 5000;
 
-/** Directories to be born in, one for each hierarchy; made if missing. */
+/** Directories for processes to be born in, one for each hierarchy; made if missing. */
 export async function factoryCgroups(os: Os): Promise<string[]> {
   const directories = hierarchiesIn(await os.mounts.table()).map(({ directory }) => `${directory}${path}`);
   for (const directory of directories) await os.files.makeDirs(directory, 0o755);
   return directories;
 }
 
-/** When nothing is in them. Who is about to end there, like the helper of a server that has ended, is waited for. */
+/**
+ * Removes the cgroup unless it is in use. Waits for processes that are about to end, such as the helper of a server
+ * that has ended.
+ */
 export async function removeFactoryCgroups(os: Os): Promise<void> {
   for (const { directory } of hierarchiesIn(await os.mounts.table())) {
     const group = `${directory}${path}`;

@@ -1,6 +1,6 @@
 /**
- * What files are made of, as SHA-256. A file of which the file system says what it said when it was read is not read again:
- * the results are kept in the template store, where only root can write. Readers take no lock: the list is replaced as a whole.
+ * SHA-256 hashes of files. A file is not read again while its metadata is unchanged. The hashes are kept in the
+ * template store, which only root can write. Readers take no lock, because the list is replaced atomically.
  */
 import { runTool } from "../storage/host-tool.ts";
 import type { FileStatus, Os } from "../sys/os.ts";
@@ -11,25 +11,25 @@ import { decodeUtf8 } from "../util/text.ts";
 
 const version = 1;
 const maxListBytes = 256 * 1024;
-/** Files of older configurations; the oldest go. */
+/** Old configurations leave entries behind; the oldest are dropped. */
 const maxKept = 64;
 const hashTimeoutMs = 60_000;
-/** Held while one small file is read and written. */
+/** The lock is held while one small file is read and written. */
 const lockTimeoutMs = 10_000;
-/** Beside the list; not the store's own, which is held for as long as a template is made. */
+/** Not the store's own lock, which is held for as long as a template is being made. */
 const hashesLock = "hashes.lock";
 
 interface Known {
   readonly path: string;
-  /** As `identityOf` has it. */
+  /** The result of `identityOf`. */
   readonly identity: string;
   readonly sha256: string;
 }
 
 /**
- * In the order of `paths`.
- * @throws KumiteError `hypervisor/not-found` naming a file that is missing; `storage/failed` for one that cannot be read, or
- *   that is being written
+ * Hashes in the order of `paths`.
+ * @throws KumiteError `hypervisor/not-found` naming a missing file; `storage/failed` for a file that cannot be read or
+ *   is being written
  */
 export async function fileHashes(os: Os, store: string, paths: readonly string[]): Promise<string[]> {
   const list = `${store}/hashes.json`;
@@ -51,7 +51,7 @@ export async function fileHashes(os: Os, store: string, paths: readonly string[]
   return paths.map((path, index) => found[index] ?? read.get(path) ?? "");
 }
 
-/** Beside what others have found out meanwhile. */
+/** Adds to the list what was found out here, and keeps what others have added meanwhile. */
 async function remember(os: Os, store: string, list: string, fresh: readonly Known[]): Promise<void> {
   await os.files.makeDirs(store, 0o700);
   const lock = `${store}/${hashesLock}`;
@@ -61,7 +61,8 @@ async function remember(os: Os, store: string, list: string, fresh: readonly Kno
 }
 
 /**
- * The same as long as the file is: nobody can set a time of change, and one that is replaced has another inode.
+ * Identifies the content of a file by its metadata: a file that is written gets a new ctime, which nobody can set, and
+ * one that is replaced gets a new inode.
  * @throws KumiteError `hypervisor/not-found`
  */
 export async function identityOf(os: Os, path: string): Promise<string> {
@@ -74,7 +75,7 @@ export async function identityOf(os: Os, path: string): Promise<string> {
 }
 
 async function hash(os: Os, paths: readonly string[]): Promise<Map<string, string>> {
-  // Lines end with zeros, so that nothing in a name is taken for something else.
+  // With NUL-terminated lines sha256sum does not escape special characters in file names.
   const args = ["--zero", "--", ...paths];
   const { output } = await runTool(os, { tool: "sha256sum", package: "coreutils", args, timeoutMs: hashTimeoutMs });
   const lines = decodeUtf8(output).split("\0");
@@ -89,7 +90,7 @@ async function readList(os: Os, list: string): Promise<Known[]> {
     if (!isRecord(value) || value.version !== version || !Array.isArray(value.files)) return [];
     return value.files.filter(isKnown);
   } catch {
-    // Whatever is wrong with it: the files are read again.
+    // Whatever is wrong with the list, the files are read again.
     return [];
   }
 }

@@ -1,17 +1,17 @@
-/** What a saved machine needs of the host that goes on with it: two hosts with one key have the same machine. */
+/** Identifies the VM that a host makes: a saved VM can be restored on every host with the same key. */
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { Os } from "../sys/os.ts";
 import { sha256Hex } from "../util/sha256.ts";
 import { ownFirmware } from "../vm/own-firmware.ts";
 import { identityOf } from "./file-hash.ts";
 
-/** Changes with what this program makes of a configuration. */
+/** Increase when this program makes a different VM from the same configuration. */
 const version = 2;
 const keyLength = 16;
 
 /**
- * Of the configuration and QEMU. Kernel and initrd are in the memory by then.
- * @throws KumiteError `hypervisor/not-found` naming the file that is missing
+ * Computed from the configuration and QEMU. Kernel and initrd do not matter, because they are in the saved memory.
+ * @throws KumiteError `hypervisor/not-found` naming the missing file
  */
 export async function machineKey(os: Os, config: Config): Promise<string> {
   const machine = hypervisorConfigOf(config);

@@ -1,6 +1,6 @@
 /**
- * The shapes of templates and their clones. A clone has the very devices of its template; what differs is whose the memory
- * is, what is behind the devices, and whether a kernel boots or a state goes on.
+ * The requests for templates and their clones, by shape. A clone has exactly the devices of its template. It differs in
+ * where the memory is, in the files behind the devices, and in that it resumes a state instead of booting a kernel.
  */
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { Disk, MemoryBacking, SharedDirectory } from "../hypervisor/spec.ts";
@@ -10,40 +10,49 @@ import type { VmRequest } from "../vm/vm-spec.ts";
 import { type MachineShape, memoryPath, statePath, type Template } from "./template-store.ts";
 
 export interface CloneSetting extends Pick<VmRequest, "id" | "directory" | "cgroups"> {
-  /** Directory that the guest sees, where the shape has one. */
+  /** The directory that the guest sees, if the shape has one. */
   readonly shared: string;
   /** As many as the shape has, in its order. */
   readonly disks: readonly Disk[];
 }
 
-/** The file system of the upper layer, that the kernel is to have open: a clone's disk is a copy of what it was then. */
+/**
+ * Makes the agent mount the upper layer's file system in the template. A clone's disk is a copy of the disk as it was
+ * then.
+ */
 const aheadDisk = "agent.ahead_disk=serial:upper";
 
-/** A clone answers in a tenth of a second, or in some when many start on a busy host; a cold start would be slower than this. */
+/**
+ * A clone answers within a tenth of a second, or a few if many start on a busy host, where a boot would take even
+ * longer.
+ */
 const cloneDialTimeoutMs = 15_000;
 
-/** By 9p: a daemon could not reach memory that is private to each clone. */
+/** Uses 9p, because virtiofsd could not access memory that is private to each clone. */
 export function cloneShare(path: string): SharedDirectory {
   return { tag: sharedTag, path, by: "9p" };
 }
 
-/** Behind the lower one is nothing yet; on the upper one is a file system without files. */
+/** The lower disk has no content yet; the upper one has an empty file system. */
 export function placeholders({ lower, upper }: { readonly lower: string; readonly upper: string }): Disk[] {
   const disk = (id: DiskRole, path: string, readOnly: boolean): Disk => {
-    // Files in memory have no way past the page cache, whatever the configuration says.
+    // Files in memory cannot bypass the page cache, whatever the configuration says.
     return { id, serial: id, path, readOnly, bus: "virtio-blk", cache: { direct: false, noFlush: true } };
   };
   return [disk("lower", lower, true), disk("upper", upper, false)];
 }
 
-/** What a container of the shape will ask for: loading it once saves each clone a tenth of a second under emulation. */
+/**
+ * Drivers that every container of the shape needs. Loading them in the template saves each clone a tenth of a second
+ * under emulation.
+ */
 const modules: Readonly<Record<MachineShape, readonly string[]>> = {
   directory: ["9pnet_virtio", "9p", "overlay"],
   layers: ["9pnet_virtio", "9p", "virtio_blk", "erofs", "ext4", "overlay"],
   disks: ["virtio_blk", "erofs", "ext4", "overlay"],
 };
 
-/** @param memory path of a file that the machine becomes the content of */
+/** @param memory path of the file that becomes the VM's memory */
 export function templateRequest(config: Config, shape: MachineShape, setting: CloneSetting, memory: string): VmRequest {
   return {
     ...common(config, shape, setting),
@@ -53,8 +62,8 @@ export function templateRequest(config: Config, shape: MachineShape, setting: Cl
 }
 
 /**
- * @param template without a version it is asked for
- * @param memory of its own, which has the template's content; default: the template's, a page for itself where it writes
+ * @param template without `agentVersion` the agent is asked for it
+ * @param memory private memory with the template's content; default: the template's memory, copied on write
  */
 export function cloneRequest(
   config: Config,
@@ -63,7 +72,7 @@ export function cloneRequest(
   template: Pick<Template, "keeper" | "memory" | "state"> & Partial<Template>,
   memory: MemoryBacking = { kind: "file", path: memoryPath(template), shared: false },
 ): VmRequest {
-  // Whoever asks the guest's kernel which disk is which hears what it was told in the template.
+  // The guest's kernel keeps the serial numbers that the disks had in the template.
   const disks = setting.disks.map((disk, index) => ({ ...disk, serial: templateDisks[index] ?? disk.id }));
   return {
     ...common(config, shape, { ...setting, disks }),
@@ -78,11 +87,11 @@ function common(config: Config, shape: MachineShape, { shared, ...setting }: Clo
   switch (shape) {
     case "directory":
     case "layers":
-      // What its container brings is there from the start.
+      // Everything that the container needs is there from the start.
       return { ...setting, sharedDirectories: [cloneShare(shared)], takesDevices: false, smallState: true };
     case "disks": {
       const { vcpus, memoryMiB } = hypervisorConfigOf(config);
-      // As one that boots, is saved and is restored, whose requests say no more.
+      // Like the requests for a VM that boots, is saved and is restored.
       const size = { vcpus, allVcpus: vcpus, memoryMiB, grows: false };
       return { ...setting, sharedDirectories: [], size };
     }

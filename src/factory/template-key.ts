@@ -1,6 +1,6 @@
 /**
- * What a template is of: two requests with one key get clones of one machine, wherever the files are that it is made of and
- * whichever program asks.
+ * Identifies a template by everything that goes into its VM. Requests with the same key get clones of the same VM,
+ * wherever its files are and whichever program asks.
  */
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { Os } from "../sys/os.ts";
@@ -10,17 +10,18 @@ import { hasOwnKernel } from "../vm/vm-spec.ts";
 import { fileHashes, identityOf } from "./file-hash.ts";
 import type { MachineShape } from "./template-store.ts";
 
-/** Changes with what a template has to be like, so that one of another version of this program is none. */
+/** Increase when templates change, so that templates of other versions of this program are not used. */
 const version = 5;
 const keyLength = 16;
 
 /**
- * @param scope only requests of one scope share a template; empty for all of the host
+ * @param scope only requests of one scope share a template; empty for the whole host
  * @throws KumiteError of `fileHashes`
  */
 export async function templateKey(os: Os, config: Config, shape: MachineShape, scope: string): Promise<string> {
   const { agent, runtime } = config;
-  // Of these the content counts, not where they are. The VMM keeps its path: it finds firmware by that.
+  // For these files the content counts and not the path. The VMM's path counts, too, because it determines where the
+  // VMM finds firmware.
   const {
     kernel: _1,
     initrd: _2,
@@ -35,7 +36,7 @@ export async function templateKey(os: Os, config: Config, shape: MachineShape, s
   const content = Object.fromEntries(names.map((name, index) => [name, hashes[index]]));
   const { path: _agentPath, ...agentWay } = agent;
   const upperMiB = shape === "directory" ? 0 : runtime.rootfsImages.upperMiB;
-  // Decides what its devices are.
+  // It determines the VM's devices.
   const ownKernel = hasOwnKernel(config);
   const { hypervisor } = config;
   const parts = { version, scope, shape, upperMiB, hypervisor, content, ownKernel, machine, agent: agentWay };
@@ -43,8 +44,8 @@ export async function templateKey(os: Os, config: Config, shape: MachineShape, s
 }
 
 /**
- * The files of a machine as the file system names them: another text as soon as one is replaced or written to. Reads none.
- * @throws KumiteError `hypervisor/not-found` naming a file that is missing
+ * The VM's files with their metadata, as a text that changes when a file is replaced or written. Reads no contents.
+ * @throws KumiteError `hypervisor/not-found` naming a missing file
  */
 export async function machineFiles(os: Os, config: Config): Promise<string> {
   const paths = Object.values(await partsOf(os, config));

@@ -1,17 +1,16 @@
-/** Who shares a template with whom. */
+/** Determines which requests share a template. */
 import type { FactoryConfig } from "../config/config.ts";
 
-/** What pod engines call the namespace of a pod: containerd, CRI-O. */
+/** Annotations with which containerd and CRI-O name a pod's namespace. */
 export const namespaceAnnotations: readonly string[] = [
   "io.kubernetes.cri.sandbox-namespace",
   "io.kubernetes.cri-o.Namespace",
 ];
 
 /**
- * What goes into a template's key: requests with another one get another template.
- *
+ * The part of a template's key that separates requests that must not share a template.
  * @param root the state directory
- * @param annotations of the container, which name the namespace of Kubernetes
+ * @param annotations of the container, which name the Kubernetes namespace
  */
 export function scopeOf(
   { templateScope }: FactoryConfig,

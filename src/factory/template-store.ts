@@ -1,7 +1,7 @@
 /**
- * Where templates are: a directory of root's alone with one directory for each key. Only the description is a file; memory,
- * state and disk are descriptors of a keeper, and gone with it. A description that is not whole, or whose keeper is gone, is no
- * template. Knows nothing of how one is made.
+ * The store of templates: a directory that only root can write, with one directory for each key. Only the description
+ * is a file. Memory, state and disk are descriptors of a keeper and disappear with it. An incomplete description, or
+ * one whose keeper is gone, is not a template. Knows nothing of how a template is made.
  */
 import { listOrNothing } from "../persist/list-directory.ts";
 import { layerDiskBytes } from "../storage/rootfs/image-cache.ts";
@@ -13,13 +13,15 @@ import { signalNumbers } from "../util/signals.ts";
 import { descriptorPath, memoryBytesOf } from "./keeper/keeper.ts";
 import { keeperName, keyKeptBy } from "./keeper/protocol.ts";
 
-/** What a machine has beside memory and processors. */
+/** What a VM has besides memory and CPUs. */
 export const machineShapes = [
-  /** The shared directory alone. */
+  /** Only the shared directory. */
   "directory",
-  /** And two disks of one size for the layers of a root file system, the lower of them read-only. */
+  /**
+   * The shared directory, and two disks of one size for the layers of a root file system; the lower disk is read-only.
+   */
   "layers",
-  /** The disks alone, and a size that stays: a machine that can be saved while it works, since nothing of it is the host's. */
+  /** Only the disks, and a fixed size: a VM that can be saved while it runs, since nothing of it is on the host. */
   "disks",
 ] as const;
 
@@ -29,21 +31,21 @@ export interface Template {
   readonly key: string;
   readonly shape: MachineShape;
   readonly keeper: ProcessId;
-  /** Descriptors of the keeper. */
+  /** Descriptors in the keeper. */
   readonly memory: number;
   readonly state: number;
-  /** The disk that every clone's upper layer begins as a copy of; missing where machines have none. */
+  /** The disk that every clone's upper layer starts as a copy of; missing if the VMs have no disks. */
   readonly upper?: number;
   readonly memoryMiB: number;
   readonly vcpus: number;
   readonly stateBytes: number;
-  /** What it takes of the host's memory. */
+  /** How much of the host's memory it takes. */
   readonly takesBytes: number;
   /** Milliseconds since 1970. */
   readonly createdMs: number;
-  /** How long it took. */
+  /** How long the build took. */
   readonly buildMs: number;
-  /** What the agent in it is. */
+  /** Version of the agent in the template. */
   readonly agentVersion: string;
 }
 
@@ -54,15 +56,15 @@ const endTimeoutMs = 10_000;
 export interface TemplatePlaces {
   readonly directory: string;
   readonly description: string;
-  /** As old as its last use. */
+  /** Its mtime is the time of the last use. */
   readonly used: string;
-  /** What a template's shared directory is: empty. */
+  /** The template's shared directory, which is empty. */
   readonly empty: string;
-  /** What the disk of its lower layer is until it is saved: a hole. */
+  /** The disk of the lower layer until the VM is saved: a sparse file. */
   readonly lower: string;
-  /** Of the machine that becomes the template. */
+  /** For the VM that becomes the template. */
   readonly machine: string;
-  /** Of the clone that tries it. */
+  /** For the clone that is tried. */
   readonly trial: string;
 }
 
@@ -79,7 +81,7 @@ export function templatePlaces(store: string, key: string): TemplatePlaces {
   };
 }
 
-/** Held by whoever makes or removes templates in the store, which is made if missing. */
+/** Must be held to make or remove templates in the store. Makes the store if it is missing. */
 export async function lockStore(os: Os, store: string, signal?: AbortSignal): Promise<AsyncDisposable> {
   await os.files.makeDirs(store, 0o700);
   if (!(await isRootsAlone(os, store))) {
@@ -97,14 +99,14 @@ async function isRootsAlone(os: Os, store: string): Promise<boolean> {
   return status?.kind === "directory" && status.uid === 0 && (status.mode & 0o022) === 0;
 }
 
-/** `undefined` when there is none that can be used; what others than root could have written is none. */
+/** `undefined` if there is no usable template. A template that another user could have written is not usable. */
 export async function findTemplate(os: Os, store: string, key: string): Promise<Template | undefined> {
   if (!(await isRootsAlone(os, store))) return undefined;
   const template = await readDescription(os, templatePlaces(store, key).description);
   return template?.key === key && (await isWhole(os, template)) ? template : undefined;
 }
 
-/** All in the store, whole or not. */
+/** All templates in the store, usable or not. */
 export async function listTemplates(os: Os, store: string): Promise<{ readonly key: string; template?: Template }[]> {
   const keys = (await listOrNothing(os, store)).filter(isKey);
   return Promise.all(
@@ -116,8 +118,8 @@ export async function listTemplates(os: Os, store: string): Promise<{ readonly k
 }
 
 /**
- * With the lock. Removes whatever of templates is in the store, or kept by a process for it, and can be used by nobody;
- * with `all` the others as well. Returns the keys.
+ * Call with the lock. Removes every unusable template in the store, and every keeper without one; with `all` the usable
+ * ones, too. Returns the keys.
  */
 export async function removeTemplates(os: Os, store: string, which: "broken" | "all"): Promise<string[]> {
   const entries = await listTemplates(os, store);
@@ -129,10 +131,13 @@ export async function removeTemplates(os: Os, store: string, which: "broken" | "
   return removed;
 }
 
-/** Beside the templates; with what a process left that was killed while it replaced one. */
+/** Our files next to the templates, including those of a process that was killed while it replaced one. */
 const ours = /^(log|log\.1|lock|hashes\.lock|hashes\.json(\.[0-9a-f]{12,16}\.tmp)?)$/;
 
-/** With the lock, without templates. What is not ours stays, and the directory with it: anybody may have named it. */
+/**
+ * Call with the lock and without templates. Files that are not ours stay, and so does the directory: the path comes
+ * from the configuration.
+ */
 export async function removeEmptied(os: Os, store: string): Promise<void> {
   for (const name of await listOrNothing(os, store)) {
     if (ours.test(name)) await os.files.removeFile(`${store}/${name}`);
@@ -144,16 +149,16 @@ export async function removeEmptied(os: Os, store: string): Promise<void> {
   }
 }
 
-/** From here on others find it. */
+/** From here on other processes find the template. */
 export async function publishTemplate(os: Os, store: string, template: Template): Promise<void> {
   const { description } = templatePlaces(store, template.key);
   await os.files.replace(description, `${JSON.stringify({ version, ...template })}\n`);
 }
 
-/** With the lock. Whatever there is under the key: machines that run on its memory keep it. */
+/** Call with the lock. Removes everything under the key. VMs that run on the template's memory keep it. */
 export async function removeTemplate(os: Os, store: string, key: string): Promise<void> {
   const { directory, description } = templatePlaces(store, key);
-  // Also of a description that another version of this program wrote: its keeper holds memory as ours do.
+  // Other versions of this program write other descriptions, but their keepers hold memory, too.
   const described = keeperIn(await readJson(os, description));
   const keepers = (await keepersOf(os, store)).filter((keeper) => keeper.key === key).map(({ process }) => process);
   if (described !== undefined && (await keeperLives(os, { keeper: described }))) keepers.push(described);
@@ -178,7 +183,7 @@ export function statePath({ keeper, state }: Pick<Template, "keeper" | "state">)
   return descriptorPath(keeper, state);
 }
 
-/** `undefined` where the template has none. */
+/** `undefined` if the template has no disk. */
 export function upperPath({ keeper, upper }: Pick<Template, "keeper" | "upper">): string | undefined {
   return upper === undefined ? undefined : descriptorPath(keeper, upper);
 }
@@ -195,13 +200,13 @@ async function isWhole(os: Os, template: Template): Promise<boolean> {
   return (await Promise.all(right)).every((is) => is);
 }
 
-/** Of the store, as the process table knows them: a description may be damaged or gone. */
+/** The keepers of the store's templates, from the process table, because a description may be damaged or gone. */
 async function keepersOf(os: Os, store: string): Promise<{ readonly key: string; readonly process: ProcessId }[]> {
   const pids = (await os.files.list("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
   const processes = await Promise.all(pids.map((pid) => os.processes.info(pid)));
   return processes.flatMap((process) => {
     const key = process === undefined ? undefined : keyKeptBy(process.argv, store);
-    // It becomes the name of a directory that is removed.
+    // The key becomes the name of a directory that is removed.
     if (process === undefined || key === undefined || !isKey(key)) return [];
     return [{ key, process: { pid: process.pid, startTicks: process.startTicks } }];
   });
@@ -209,7 +214,7 @@ async function keepersOf(os: Os, store: string): Promise<{ readonly key: string;
 
 const isKey = (name: string): boolean => /^[0-9a-f]+$/.test(name);
 
-/** The pid may be another's by now. */
+/** Compares more than the pid, which may have been reused. */
 async function keeperLives(os: Os, { keeper }: Pick<Template, "keeper">): Promise<boolean> {
   const process = await os.processes.info(keeper.pid);
   return process?.startTicks === keeper.startTicks && process.argv[0] === keeperName;
@@ -224,7 +229,7 @@ async function readJson(os: Os, file: string): Promise<unknown> {
   try {
     return parseJson(await os.files.readText(file, maxDescriptionBytes));
   } catch {
-    // Whatever is wrong with it: it is made anew.
+    // Whatever is wrong with the description, the template is made again.
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Which templates are used, and which have to go when all of them take more than they may: the one that was not used for
- * longest, of those that no machine runs on. The memory of the others would not come back before their machines end.
+ * Tracks which templates are used, and removes the least recently used when all of them take more memory than allowed.
+ * A template that VMs run on stays, because removing it would not free its memory.
  */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, messageOf } from "../util/errors.ts";
@@ -10,12 +10,12 @@ import { listTemplates, removeTemplate, type Template, templatePlaces } from "./
 
 export interface RoomRequest {
   readonly limitBytes: number;
-  /** Key of the one that stays in any case. */
+  /** Key of the template that is kept in any case. */
   readonly spare: string;
   readonly log: Logger;
 }
 
-/** From now on it is the youngest. It may be gone: that is found out elsewhere. */
+/** Marks the template as the most recently used. Fails silently if it is gone; others find out. */
 export async function markUsed(os: Os, store: string, key: string): Promise<void> {
   try {
     await os.files.write(templatePlaces(store, key).used, "\n", { mode: 0o600 });
@@ -24,7 +24,7 @@ export async function markUsed(os: Os, store: string, key: string): Promise<void
   }
 }
 
-/** With the lock of the store. Never fails for a template that cannot be removed: what is wanted is there. */
+/** Call with the store's lock. A template that cannot be removed is only logged, since the new one exists already. */
 export async function makeRoom(os: Os, store: string, { limitBytes, spare, log }: RoomRequest): Promise<void> {
   const templates = (await listTemplates(os, store)).flatMap(({ template }) =>
     template === undefined ? [] : [template],
@@ -56,7 +56,7 @@ async function oldestFirst(os: Os, store: string, templates: readonly Template[]
   return aged.sort((a, b) => a.usedMs - b.usedMs).map(({ template }) => template);
 }
 
-/** Whoever runs on its memory has it open. */
+/** A VM that runs on the template's memory has the file open. */
 async function isInUse(os: Os, { key, keeper }: Template): Promise<boolean> {
   const name = `/memfd:${memoryName(key)} (deleted)`;
   for (const pid of await os.files.list("/proc")) {
@@ -70,7 +70,7 @@ async function isInUse(os: Os, { key, keeper }: Template): Promise<boolean> {
   return false;
 }
 
-/** Processes and descriptors end while they are looked at. */
+/** Processes end and descriptors are closed during the search. */
 async function goneIsNothing<T>(looking: Promise<T>, nothing: T): Promise<T> {
   try {
     return await looking;

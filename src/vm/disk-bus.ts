@@ -1,9 +1,9 @@
-/** The bus that the configuration wants block devices of the host on. */
+/** The bus for block devices of the host, as configured. */
 import { type BlockDriver, type Config, type HypervisorConfig, hypervisorConfigOf } from "../config/config.ts";
 import type { DiskBus } from "../hypervisor/spec.ts";
 import { KumiteError } from "../util/errors.ts";
 
-/** @throws KumiteError `hypervisor/unsupported` for a device that the board has not, or that a disk cannot be */
+/** @throws KumiteError `hypervisor/unsupported` for a bus that the board does not have or that disks cannot use */
 export function diskBusOf(config: Config): DiskBus {
   const machine = hypervisorConfigOf(config);
   return busOf(machine.block.driver, machine);
@@ -15,7 +15,7 @@ function busOf(driver: BlockDriver, { machineType }: HypervisorConfig): DiskBus 
     case "virtio-scsi":
       return driver;
     case "virtio-mmio":
-      // What microvm's transport is.
+      // On microvm, virtio-blk uses the transport virtio-mmio.
       if (machineType === "microvm") return "virtio-blk";
       throw refused(driver, `${machineType} has no virtio-mmio`);
     case "nvdimm":

@@ -1,11 +1,11 @@
-/** What the configuration says of all disks of containers, where the disk itself says nothing. Pure. */
+/** Applies the configuration to disks that do not specify the setting themselves. Pure. */
 import type { HypervisorConfig } from "../config/config.ts";
 import type { Disk } from "../hypervisor/spec.ts";
 
-/** Every machine with the disk has it so, templates and their clones alike. */
+/** Applies to every VM with the disk, so templates and clones match. */
 export function withDiskDefaults({ block }: HypervisorConfig, disk: Disk): Disk {
   const cache = disk.cache ?? block.cache;
-  // Past the page cache or not at all: a layer that is nobody's to keep stays with what every image can.
+  // Native AIO requires direct I/O. A disk that uses the page cache gets QEMU's default instead.
   const aio = disk.aio ?? (block.aio === "native" && cache?.direct !== true ? "" : block.aio);
   return {
     ...(block.logicalSectorBytes > 0 && { logicalSectorBytes: block.logicalSectorBytes }),

@@ -1,4 +1,4 @@
-/** Which driver the configuration asks for: the only place that names them. */
+/** Returns the driver for the configured hypervisor. Only this file names the drivers. */
 import type { Config } from "../config/config.ts";
 import type { Driver } from "../hypervisor/driver.ts";
 import { processDriver } from "../hypervisor/process/process-driver.ts";

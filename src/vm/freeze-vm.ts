@@ -1,6 +1,6 @@
 /**
- * Saves a machine whose agent is at work, and lets it go on: whoever has its memory and the state of its devices as they are
- * in between has a copy of it.
+ * Saves a VM whose agent is in a session, and lets the VM go on. In between, its memory and the state of its devices
+ * can be copied.
  */
 import { snapshotTokenLength } from "../agent-client/snapshots.ts";
 import type { Os } from "../sys/os.ts";
@@ -11,19 +11,18 @@ import type { Vm } from "./vm.ts";
 const saveTimeoutMs = 60_000;
 
 export interface FrozenVm {
-  /** Of its devices. */
+  /** State of the devices. */
   readonly state: Uint8Array;
   /** For `VmRequest.takesOver`. */
   readonly token: Uint8Array;
-  /** Lets it run again. Once; must be called. */
+  /** Resumes the VM. Must be called exactly once. */
   thaw(): Promise<void>;
 }
 
 /**
- * The machine stands still when this resolves. Its memory is in the file that it was given.
- *
- * @param socket where the driver may listen meanwhile; at most 107 bytes, nothing is there
- * @throws KumiteError `hypervisor/unsupported`, `hypervisor/protocol`, `timeout`, `agent/failed`; it runs on then
+ * Resolves when the VM is frozen. Its memory is in the file that it was started with.
+ * @param socket path that the driver may listen on meanwhile; at most 107 bytes, and nothing may exist there
+ * @throws KumiteError `hypervisor/unsupported`, `hypervisor/protocol`, `timeout`, `agent/failed`; the VM then runs on
  */
 export async function freezeVm(os: Os, vm: Vm, socket: string, signal: AbortSignal): Promise<FrozenVm> {
   const { snapshots } = vm.machine;
@@ -40,7 +39,7 @@ export async function freezeVm(os: Os, vm: Vm, socket: string, signal: AbortSign
     }
   };
   try {
-    // Not to be given up half-way: what is left then is neither a machine nor a copy of one.
+    // Ignores the caller's signal: a save that is interrupted leaves neither a VM nor a copy.
     const state = await withDeadline(saveTimeoutMs, "saving", (within) => snapshots.save(socket, within));
     return { state, token, thaw };
   } catch (error) {

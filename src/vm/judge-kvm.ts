@@ -1,4 +1,4 @@
-/** Whether machines of a configuration run under KVM on this host, for who asks without starting one. */
+/** Whether VMs of a configuration would run under KVM on this host, without starting one of them. */
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
 import { judgeKvm, type KvmVerdict } from "../hypervisor/qemu/accelerator.ts";
@@ -7,13 +7,13 @@ import type { Logger } from "../util/log.ts";
 
 export interface KvmQuestion {
   readonly config: Config;
-  /** Boots the probe whatever is known already. */
+  /** Boots the probe even if the result is known already. */
   readonly anew: boolean;
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
 
-/** Its QEMU and its kernel must be there. The probe dies with this process, and leaves nothing. */
+/** QEMU and the kernel of the configuration must exist. The probe dies with this process and leaves nothing. */
 export function kvmVerdict(os: Os, { config, anew, log, signal }: KvmQuestion): Promise<KvmVerdict> {
   const { path, kernel } = hypervisorConfigOf(config);
   const context: StartContext = {

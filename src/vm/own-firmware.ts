@@ -1,16 +1,16 @@
 /**
- * The firmware that a machine has when the configuration names none: files of QEMU's, which another package can bring anew
- * without a change of QEMU itself.
+ * The firmware that a VM has if the configuration names none. The files belong to QEMU, but another package may update
+ * them while QEMU stays the same.
  */
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import { firmwareForBridges, smallFirmware } from "../hypervisor/qemu/machine.ts";
 import type { Os } from "../sys/os.ts";
 import { dirName } from "../util/path.ts";
 
-/** Where QEMU looks, as it is built by default and by Debian, beside its program first. */
+/** Where QEMU looks, as built by default and by Debian; first relative to its program, then in /usr. */
 const directories = ["share/qemu", "share/seabios"];
 
-/** Paths of what is there, by name. */
+/** Paths of the files that exist, by name. */
 export async function ownFirmware(os: Os, config: Config): Promise<Record<string, string>> {
   const { path, firmware } = hypervisorConfigOf(config);
   if (config.hypervisor !== "qemu" || firmware !== undefined) return {};

@@ -1,4 +1,7 @@
-/** How the configuration wants QEMU used. The only other place that knows of the driver is `driver-for.ts`. */
+/**
+ * Translates the configuration into options of the QEMU driver. Apart from `driver-for.ts`, only this file knows the
+ * driver.
+ */
 import type { Config, HypervisorConfig } from "../config/config.ts";
 import { type Firmware, type MachineType, machineTypes } from "../hypervisor/qemu/machine.ts";
 import { parseProperties } from "../hypervisor/qemu/option.ts";
@@ -6,7 +9,7 @@ import type { QemuDriverOptions } from "../hypervisor/qemu/options.ts";
 import type { HotplugPorts } from "../hypervisor/spec.ts";
 import { KumiteError } from "../util/errors.ts";
 
-/** @throws KumiteError `hypervisor/unsupported` for a board that is not there */
+/** @throws KumiteError `hypervisor/unsupported` for an unknown board */
 export function qemuOptions({ qemu }: Config): QemuDriverOptions {
   const machineType = boardOf(qemu);
   const firmware = firmwareOf(qemu);
@@ -34,7 +37,7 @@ export function qemuOptions({ qemu }: Config): QemuDriverOptions {
   };
 }
 
-/** What files say that were written for kernels of 2018; the driver's own is several times faster. */
+/** The value in configuration files written for kernels of 2018; the driver's own default is several times faster. */
 const unaskedMessageBytes = 8192;
 
 function boardOf({ machineType }: HypervisorConfig): MachineType {
@@ -54,8 +57,8 @@ function firmwareOf({ firmware, firmwareVolume, pflashes }: HypervisorConfig): F
 }
 
 /**
- * One bridge is what every file says. Where it would be the only place for what comes later there is a better one: a
- * board with bridges takes longer to start.
+ * `default_bridges = 1` is in every configuration file, so it does not count as a wish. q35 then gets root ports
+ * instead, because a board with bridges takes longer to start.
  */
 function portsOf({ bridges, pcieRootPorts }: HypervisorConfig, machineType: MachineType): HotplugPorts {
   switch (machineType) {
@@ -63,17 +66,17 @@ function portsOf({ bridges, pcieRootPorts }: HypervisorConfig, machineType: Mach
       if (bridges > 1 || pcieRootPorts > 0) return { bridges, rootPorts: pcieRootPorts };
       return { bridges: 0, rootPorts: unaskedRootPorts };
     case "pc":
-      // Its root bus takes devices at any time.
+      // The root bus of this board supports hotplug.
       return { bridges: bridges > 1 ? bridges : 0, rootPorts: 0 };
     case "microvm":
       return { bridges: 0, rootPorts: 0 };
   }
 }
 
-/** Each costs an emulated boot a hundredth: machines into which nothing is plugged later have none (`takesDevices`). */
+/** Each port makes an emulated boot about 1 % slower. VMs that take no devices later have none (`takesDevices`). */
 const unaskedRootPorts = 4;
 
-/** Older files have another word for it. */
+/** Older configuration files use another word. */
 function modeOf(cache: NonNullable<HypervisorConfig["sharing"]["virtioFsCache"]>) {
   return cache === "none" ? "never" : cache;
 }

@@ -1,6 +1,6 @@
 /**
- * Boots a machine up to where its agent listens and saves it there. Nobody has spoken to its agent, and it has no sandbox:
- * whatever goes on from there begins with its first request.
+ * Boots a VM until its agent listens, and saves it there. Nobody has spoken to the agent, and it has no sandbox: every
+ * clone begins with its first request.
  */
 import type { Config } from "../config/config.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
@@ -13,11 +13,11 @@ import { specOf, type VmRequest } from "./vm-spec.ts";
 const consoleLines = 30;
 
 /**
- * The state of its devices; its memory is in the file of `request.memoryBacking`. The machine is gone when this resolves.
- *
- * @param socket for the state's way, at most 107 bytes
- * @throws KumiteError `hypervisor/unsupported` when the driver's machines cannot be saved; of the driver;
- *   `agent/unreachable` when the guest does not come up
+ * Returns the state of the devices; the memory is in the file of `request.memoryBacking`. The VM is gone when this
+ * resolves.
+ * @param socket path for transferring the state, at most 107 bytes
+ * @throws KumiteError `hypervisor/unsupported` if the driver cannot save VMs; errors of the driver; `agent/unreachable`
+ *   if the guest does not come up
  */
 export async function saveVm(
   os: Os,

@@ -1,6 +1,6 @@
 /**
- * Starts a machine and waits for its agent: the part of a start that is the same whatever the machine is made of.
- * When the guest does not come up, the error says how far it came.
+ * Starts a VM and waits for its agent. This part of a start is the same for all drivers. If the guest does not come up,
+ * the error says how far it got.
  */
 import { type ConnectOptions, connectAgent } from "../agent-client/connect.ts";
 import { renamedAgent } from "../agent-client/renamed.ts";
@@ -14,13 +14,12 @@ import { Vm } from "./vm.ts";
 import { specOf, type VmRequest } from "./vm-spec.ts";
 
 const consoleLines = 30;
-/** For the end of a machine whose channel broke to be known. */
+/** How long the end of a VM may take to become known after its channel broke. */
 const endMs = 2_000;
 
 /**
- * Resolves when the agent has answered. A failed start has left nothing behind.
- *
- * @throws KumiteError of the driver; `agent/unreachable` when the guest does not answer or ends before, with the last
+ * Resolves when the agent has answered. A failed start leaves nothing behind.
+ * @throws KumiteError of the driver; `agent/unreachable` if the guest does not answer or ends before, with the last
  *   lines of its console
  */
 export async function startVm(os: Os, config: Config, request: VmRequest, context: StartContext): Promise<Vm> {
@@ -46,7 +45,7 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
   }
 }
 
-/** A machine that ends will never answer: that is known long before the time limit. */
+/** Fails as soon as the VM ends, long before the time limit. */
 async function connectOrEnd(machine: RunningVm, { signal, ...options }: ConnectOptions) {
   const life = new AbortController();
   const stop = (): void => life.abort(signal.reason);
@@ -57,12 +56,12 @@ async function connectOrEnd(machine: RunningVm, { signal, ...options }: ConnectO
     life.abort(error);
     throw error;
   });
-  // It loses the race whenever the agent answers, and rejects much later.
+  // If the agent answers, this promise loses the race and rejects much later.
   ended.catch(() => {});
   try {
     return await Promise.race([connectAgent(machine.agentChannel, { ...options, signal: life.signal }), ended]);
   } catch (error) {
-    // The channel of a machine that ends breaks a moment before its end is known, and the end says more.
+    // When a VM ends, its channel breaks a moment before the end is known. The reason for the end is the better error.
     if (!life.signal.aborted && !isKumiteError(error, "timeout")) await failSoon(ended);
     throw error;
   } finally {
@@ -70,7 +69,7 @@ async function connectOrEnd(machine: RunningVm, { signal, ...options }: ConnectO
   }
 }
 
-/** Rejects as the promise does, if it does so within a moment. */
+/** Throws the promise's rejection if it happens within a moment. */
 async function failSoon(promise: Promise<never>): Promise<void> {
   try {
     await withDeadline(endMs, "the machine's end", () => promise);

@@ -1,4 +1,4 @@
-/** The processes that a machine would be, for whoever can start them ahead of it. */
+/** The processes that a VM would consist of, for a caller that starts them ahead of the VM. */
 import type { Config } from "../config/config.ts";
 import type { DriverProgram, StartContext } from "../hypervisor/driver.ts";
 import type { Os } from "../sys/os.ts";
@@ -6,8 +6,9 @@ import { driverFor } from "./driver-for.ts";
 import { specOf, type VmRequest } from "./vm-spec.ts";
 
 /**
- * What `startVm` would start for the same request; `undefined` where its driver does not tell. Starts and makes nothing.
- * @throws KumiteError as `startVm`, and where something would have to be tried out first
+ * The programs that `startVm` would start for the same request; `undefined` if the driver does not support this. Starts
+ * and makes nothing.
+ * @throws KumiteError as `startVm`, or if something would have to be tried out first
  */
 export async function vmPrograms(
   os: Os,

@@ -1,4 +1,6 @@
-/** What machine the configuration asks for, as far as the driver's capabilities allow. Names no driver. */
+/**
+ * Derives the VM's specification from the configuration, as far as the driver's capabilities allow. Names no driver.
+ */
 import type { ContainerName } from "../agent-client/renamed.ts";
 import { type Config, type HypervisorConfig, hypervisorConfigOf } from "../config/config.ts";
 import type { DriverCapabilities } from "../hypervisor/driver.ts";
@@ -6,47 +8,48 @@ import type { GuestFiles, MemoryBacking, VmSpec } from "../hypervisor/spec.ts";
 import { dirName } from "../util/path.ts";
 import { withDiskDefaults } from "./disk-defaults.ts";
 
-/** What the configuration does not say. */
+/** What the configuration does not say about a VM. */
 export interface VmRequest
   extends Pick<
     VmSpec,
     "id" | "directory" | "sharedDirectories" | "disks" | "scsiController" | "cgroups" | "memoryBacking" | "restoreFrom"
   > {
-  /** Default: that of the configuration. */
+  /** Default: as configured. */
   readonly size?: BootSize;
   /**
-   * Something may be plugged in later that needs a place on a bus, and memory may be more often. Without it the machine has
-   * such places only where the configuration asks for them: each costs an emulated boot a hundredth. Default true.
+   * Devices may be plugged in later, and memory more often. Without it the VM has free places only if the configuration
+   * asks for them, because each makes an emulated boot about 1 % slower. Default true.
    */
   readonly takesDevices?: boolean;
   /**
-   * It is saved, or goes on from what was: its devices have little state where the guest's drivers are ours. Default false.
+   * The VM will be saved or is restored: if the guest's drivers are ours, it gets devices with little state. Default
+   * false.
    */
   readonly smallState?: boolean;
-  /** The guest may need drivers that few machines need: it gets the larger of our images. Default false. */
+  /** The guest may need rarely used drivers, so it gets the larger of our images. Default false. */
   readonly rareDrivers?: boolean;
   /** Added to those of the configuration. */
   readonly kernelParameters?: readonly string[];
-  /** Instead of the configuration's limit for the agent's first answer. */
+  /** Replaces the configured limit for the agent's first answer. */
   readonly dialTimeoutMs?: number;
-  /** Of the agent in the memory that it goes on from, which is not asked again then. */
+  /** Version of the agent in the restored memory, which is then not asked for it. */
   readonly agentVersion?: string | undefined;
-  /** It goes on from a machine whose agent was at work. */
+  /** The VM continues one whose agent was in a session. */
   readonly takesOver?: TakenOver;
 }
 
 export interface TakenOver {
-  /** That its host has left with the agent. */
+  /** The token that the previous host left with the agent. */
   readonly token: Uint8Array;
   readonly container: ContainerName;
 }
 
 export interface BootSize {
   readonly vcpus: number;
-  /** Instead, where none can be plugged in later. */
+  /** Used instead of `vcpus` if no vCPUs can be plugged in later. */
   readonly allVcpus: number;
   readonly memoryMiB: number;
-  /** It may become larger while it runs. */
+  /** The VM may become larger while it runs. */
   readonly grows: boolean;
 }
 
@@ -70,24 +73,27 @@ export function specOf(config: Config, request: VmRequest, capabilities: DriverC
     ...(smallState && hasOwnKernel(config) ? { legacyDevices: true } : {}),
     ...(takesDevices || asksForPlaces(machine) ? {} : { hotplugPorts: { bridges: 0, rootPorts: 0 } }),
     guest: guestOf(config, machine, rareDrivers),
-    // The user's come last, so that they win.
+    // The user's parameters come last, so that they win.
     kernelParameters: [...agentParameters(config), ...kernelParameters, ...machine.kernelParameters],
     ...rest,
     disks: disks.map((disk) => withDiskDefaults(machine, disk)),
   };
 }
 
-/** One bridge is what every file says. Memory that grows and shrinks comes as a device, and swap as disks. */
+/** One bridge is in every configuration file and does not count. virtio-mem is a device, and swap is a disk. */
 function asksForPlaces({ bridges, pcieRootPorts, memory }: HypervisorConfig): boolean {
   return bridges > 1 || pcieRootPorts > 0 || memory.virtioMem || memory.guestSwap;
 }
 
 type SizeSpec = Pick<VmSpec, "vcpus" | "maxVcpus" | "memoryMiB" | "memoryGrowth">;
 
-/** Each place costs an emulated boot 650 000 instructions of the guest: nearly a hundredth of the tuned kernel's. */
+/** Each memory slot costs an emulated boot 650 000 instructions, nearly 1 % with the tuned kernel. */
 const slotsAlone = 4;
 
-/** Whoever nobody joins grows when its own limit does. Memory that grows and shrinks needs no places, and QEMU wants one. */
+/**
+ * Without containers that join, a VM grows only when its own limit does. virtio-mem needs no slots, but QEMU requires
+ * one.
+ */
 function memorySlotsOf({ memory, memorySlots, memorySlotsGiven }: HypervisorConfig, takesDevices: boolean): number {
   if (memorySlotsGiven) return memorySlots;
   if (memory.virtioMem) return 1;
@@ -150,13 +156,13 @@ function guestOf({ agent }: Config, machine: HypervisorConfig, rareDrivers: bool
   };
 }
 
-/** Built with this program, from either source: what drivers it has is known. */
+/** The kernel was built by us from either source, so its drivers are known. */
 export function hasOwnKernel(config: Config): boolean {
   const { kernel } = hypervisorConfigOf(config);
   return ["vmlinux", "vmlinux-debian"].some((name) => kernel === `${config.installRoot}/${name}`);
 }
 
-/** Ours has a larger one beside it; somebody else's is what it is. */
+/** Our initrd has a larger variant next to it; any other initrd is used as it is. */
 function fullInitrd(initrd: string, installRoot: string): string {
   const own = ["initrd", "initrd-debian"].find((name) => initrd === `${installRoot}/${name}.img`);
   return own === undefined ? initrd : `${installRoot}/${own}-full.img`;
@@ -170,5 +176,5 @@ function agentParameters({ agent }: Config): string[] {
   ];
 }
 
-/** Where the guest's shell listens, as elsewhere. */
+/** The port on which the guest's debug shell listens, as in Kata Containers. */
 const debugConsolePort = 1026;

@@ -1,6 +1,6 @@
 /**
- * What the object that sandboxes and factories work with must do, whatever its machine is made of: a difference is a
- * capability of the driver. Run on each driver.
+ * The contract of `Vm`, the object that sandboxes and the factory work with. It holds for every driver; differences are
+ * capabilities. Run on each driver.
  */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -89,7 +89,7 @@ export function vmSuite(name: string, config: () => Config): void {
       assert.equal(vm.vcpusToOnline, 0);
       const { vcpus, memoryMiB } = vm.status();
       assert.equal(vcpus, most);
-      // By the blocks of the guest.
+      // Memory grows by whole blocks of the guest.
       assert.ok(memoryMiB > 512 && memoryMiB <= 512 + 2048, String(memoryMiB));
       assert.equal((await vm.machine.plug?.size())?.memoryMiB, memoryMiB);
       await vm.removeCpus(most);

@@ -12,7 +12,7 @@ import { isKumiteError, KumiteError, messageOf } from "../util/errors.ts";
 
 /** Bytes for the guest's random generator. */
 const seedBytes = 512;
-/** Of one call to an agent that has answered before. An emulated processor takes its time to start. */
+/** For one call to an agent that has answered before. Under emulation a plugged vCPU takes time to start. */
 const callTimeoutMs = 60_000;
 const mib = 1024n * 1024n;
 
@@ -22,17 +22,17 @@ export interface VmParts {
   readonly machine: RunningVm;
   readonly capabilities: DriverCapabilities;
   readonly agent: AgentClient;
-  /** What it has now. */
+  /** What the VM has now. */
   readonly spec: Pick<VmSpec, "vcpus" | "memoryMiB">;
-  /** Default: what it has now. */
+  /** Default: what the VM has now. */
   readonly bootVcpus?: number;
   readonly log: StartContext["log"];
 }
 
 export interface VmStatus {
-  /** Of the process that is the machine. */
+  /** Pid of the VMM process. */
   readonly pid: number;
-  /** That the guest has in use, or will have with `onlineCpusAndMemory`. */
+  /** In use by the guest, or added and about to be brought online by `onlineCpusAndMemory`. */
   readonly vcpus: number;
   readonly memoryMiB: number;
 }
@@ -43,11 +43,11 @@ export class Vm {
   readonly capabilities: DriverCapabilities;
   readonly agent: AgentClient;
   readonly #parts: VmParts;
-  /** With which the machine was started. */
+  /** The vCPUs that the VM was started with. */
   readonly bootVcpus: number;
   #vcpus: number;
   #memoryMiB: number;
-  /** vCPUs that were added and are not in use yet. */
+  /** vCPUs that were added and are not online yet. */
   #vcpusToOnline = 0;
   #guestMemory: Promise<{ readonly blockMiB: number; readonly probes: boolean }> | undefined;
   #handedOver = false;
@@ -67,14 +67,15 @@ export class Vm {
     return { pid: this.machine.pid, vcpus: this.#vcpus, memoryMiB: this.#memoryMiB };
   }
 
-  /** Added since the guest was last told. */
+  /** vCPUs that were added and not yet brought online. */
   get vcpusToOnline(): number {
     return this.#vcpusToOnline;
   }
 
   /**
-   * No more than the machine can have; those that the guest has switched off come first.
-   * @returns how many were added. @throws KumiteError `hypervisor/plug-failed`; those that were added count
+   * Adds at most what the VM can have. vCPUs that the guest has switched off are used first.
+   * @returns how many were added
+   * @throws KumiteError `hypervisor/plug-failed`; vCPUs added by then count
    */
   async addCpus(count: number, signal?: AbortSignal): Promise<number> {
     if (count <= 0) return 0;
@@ -96,8 +97,8 @@ export class Vm {
   }
 
   /**
-   * Out of the machine where that is safe; otherwise the guest switches them off, which an agent other than ours does not.
-   * @throws KumiteError `hypervisor/plug-failed`; those that were removed count
+   * Unplugs vCPUs if that is safe. Otherwise the guest takes them offline, which only our agent does.
+   * @throws KumiteError `hypervisor/plug-failed`; vCPUs removed by then count
    */
   async removeCpus(count: number, signal?: AbortSignal): Promise<void> {
     if (count <= 0) return;
@@ -124,8 +125,8 @@ export class Vm {
   }
 
   /**
-   * Grows by whole blocks of the guest, and shrinks where the machine can.
-   * @throws KumiteError `hypervisor/plug-failed`; what was added counts
+   * Grows by whole blocks of the guest; shrinks if the VM can.
+   * @throws KumiteError `hypervisor/plug-failed`; memory added by then counts
    */
   async resizeMemory(memoryMiB: number, signal?: AbortSignal): Promise<void> {
     const plug = this.#plug("memory");
@@ -189,13 +190,13 @@ export class Vm {
     await this.machine.resume(signal);
   }
 
-  /** The agent listens for somebody else. Never fails. */
+  /** Frees the agent for another client. Never fails. */
   disconnect(): void {
     this.agent.close();
   }
 
   /**
-   * Transfers the VM to a new owner, who has to stop it: `close` of this object does nothing any more.
+   * Transfers the VM to a new owner, who has to stop it: `stop` on this object then does nothing.
    * @throws KumiteError `internal` the second time
    */
   handOver(): Vm {
@@ -207,7 +208,7 @@ export class Vm {
     return heir;
   }
 
-  /** Disconnects the agent and stops the machine; runs to its end whatever fails on the way. */
+  /** Disconnects the agent and stops the VM. Runs to its end even if a step fails. */
   async stop(signal?: AbortSignal): Promise<void> {
     if (this.#handedOver) return;
     this.disconnect();
@@ -224,7 +225,7 @@ export class Vm {
     return new KumiteError("hypervisor/unsupported", `VM ${this.id} cannot ${what}`, { phase: "vm" });
   }
 
-  /** Asked once: it does not change while a guest runs. */
+  /** Asked once, because the answer does not change while a guest runs. */
   #guestMemoryFacts(signal?: AbortSignal) {
     const ask = async () => {
       const request = { memBlockSize: true, memHotplugProbe: true };
@@ -239,7 +240,7 @@ export class Vm {
   }
 }
 
-/** More than any kernel has: a larger answer of the guest is not trusted. */
+/** Larger than on any kernel: a larger answer is not trusted. */
 const mostBlockMiB = 2048;
 
 function blockSizeOf(bytes: bigint): number {

@@ -1,6 +1,6 @@
 /**
- * A machine in the form in which the VM cache passes it on (`GrpcVM` of the older architecture), and back. What it says is
- * plain data; who has it reaches the machine through its shim.
+ * A VM in the form in which the VM cache passes it on (`GrpcVM` of the older Kata architecture), and back. It is plain
+ * data; the receiver reaches the VM through its shim.
  */
 import { KumiteError } from "../util/errors.ts";
 import { isRecord, parseJson } from "../util/json.ts";
@@ -9,19 +9,19 @@ import type { Vm } from "./vm.ts";
 /** Fields as on the wire, without those of a proxy. */
 export interface WireVm {
   readonly id: string;
-  /** JSON of the hypervisor's own state. */
+  /** The hypervisor's own state as JSON. */
   readonly hypervisor: string;
   readonly cpu: number;
   /** In MiB. */
   readonly memory: number;
-  /** vCPUs that the guest has not been told of. */
+  /** vCPUs that the guest has not been told about. */
   readonly cpuDelta: number;
 }
 
-/** What the receiver needs of the hypervisor, with the names that it has on the wire. */
+/** The part of the hypervisor's state that the receiver needs, under the names on the wire. */
 export interface WireHypervisor {
   readonly ID: string;
-  /** Empty where the monitor is a descriptor of the shim. */
+  /** Empty if the monitor is a descriptor of the shim. */
   readonly QmpChannelpath: string;
   readonly State: { readonly Pid: number; readonly HotpluggedVCPUs: readonly { readonly ID: string }[] };
   readonly NvdimmCount: number;
@@ -36,7 +36,7 @@ export interface ReceivedVm {
   readonly vcpusToOnline: number;
 }
 
-/** @param monitor path of the socket that the machine's monitor listens on; default none */
+/** @param monitor path of the socket that the VM's monitor listens on; default none */
 export async function toWire(vm: Vm, monitor = ""): Promise<WireVm> {
   const { pid, vcpus, memoryMiB } = vm.status();
   const size = await vm.machine.plug?.size();
@@ -57,7 +57,7 @@ export async function toWire(vm: Vm, monitor = ""): Promise<WireVm> {
   };
 }
 
-/** @throws KumiteError `protocol/violation` for what no machine can be */
+/** @throws KumiteError `protocol/violation` for a VM that cannot exist */
 export function fromWire(wire: unknown): ReceivedVm {
   if (!isRecord(wire)) throw bad("it is no object");
   const { id, hypervisor, cpu, memory, cpuDelta } = wire;

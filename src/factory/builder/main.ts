@@ -1,6 +1,6 @@
 /**
- * `kumite-template`, on the small engine: makes one template for whoever started it, who need not wait: it reads what to
- * make from descriptor 3 and answers there. Its log is standard error.
+ * `kumite-template`, on the small engine: makes one template. It reads the request from descriptor 3 and answers there;
+ * the process that started it need not wait for the answer. Logs to standard error.
  */
 import type { Config } from "../../config/config.ts";
 import { engineOs } from "../../sys/engine/engine-os.ts";
@@ -15,7 +15,7 @@ import { type BuildRequest, buildTemplate } from "../build-template.ts";
 import { type BuildAnswer, builderDescriptor, maxBuildLine } from "./protocol.ts";
 
 const statusFailed = 1;
-/** For a boot on a busy host that emulates, twice. */
+/** Enough for two boots on a busy host that emulates. */
 const timeoutMs = 180_000;
 
 async function main(): Promise<number> {
@@ -31,12 +31,12 @@ async function main(): Promise<number> {
     answer = { made: false, error: chainOf(error) };
     log.error(`the template could not be made: ${answer.error}`);
   }
-  // Nobody may be waiting.
+  // There may be no reader.
   await stream.write(encodeUtf8(`${JSON.stringify(answer)}\n`)).catch(() => {});
   return answer.made ? 0 : statusFailed;
 }
 
-/** From a program of ours that has made it of a checked configuration. */
+/** Checks only the structure: the request comes from our own code, which has checked the configuration. */
 function isRequest(value: unknown): value is BuildRequest & { readonly config: Config } {
   return isRecord(value) && isRecord(value.config) && typeof value.store === "string" && typeof value.key === "string";
 }

@@ -1,10 +1,13 @@
-/** What a builder and whoever started it say to each other: one line of JSON each way, a `BuildRequest` and an answer. */
+/**
+ * The protocol between a builder and the process that started it: one line of JSON each way, a `BuildRequest` and a
+ * `BuildAnswer`.
+ */
 import { isRecord, parseJson } from "../../util/json.ts";
 
-/** Descriptor of the stream in the builder. */
+/** The stream's descriptor in the builder. */
 export const builderDescriptor = 3;
 export const builderName = "kumite-template";
-/** A configuration is some kilobytes. */
+/** A configuration takes a few kilobytes. */
 export const maxBuildLine = 1024 * 1024;
 
 export type BuildAnswer =
@@ -12,7 +15,7 @@ export type BuildAnswer =
   /** What failed and why, on one line. */
   | { readonly made: false; readonly error: string };
 
-/** `undefined` for anything else, as from a builder that was killed. */
+/** `undefined` for anything else, e.g. if the builder was killed. */
 export function parseAnswer(line: string | undefined): BuildAnswer | undefined {
   const value = line === undefined ? undefined : parseJson(line);
   if (!isRecord(value)) return undefined;

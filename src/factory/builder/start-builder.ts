@@ -1,4 +1,4 @@
-/** Starts the program that makes a template. It belongs to nobody: it ends by itself, whatever becomes of its starter. */
+/** Starts the program that makes a template. The program ends by itself and outlives the process that started it. */
 import type { Os } from "../../sys/os.ts";
 import { ByteReader } from "../../util/byte-reader.ts";
 import { KumiteError } from "../../util/errors.ts";
@@ -10,21 +10,24 @@ import { type BuildAnswer, builderDescriptor, builderName, maxBuildLine, parseAn
 const maxLogBytes = 128 * 1024;
 
 export interface RunningBuilder {
-  /** Resolves when there is a template, made by this or by another. @throws KumiteError `system/failed` with the reason */
+  /**
+   * Resolves when the template exists, whichever builder made it.
+   * @throws KumiteError `system/failed` with the reason
+   */
   readonly made: Promise<void>;
 }
 
-/** @throws SystemError when it cannot be started */
+/** @throws SystemError if the builder cannot be started */
 export async function startBuilder(os: Os, request: BuildRequest): Promise<RunningBuilder> {
   const { installRoot } = request.config;
   await os.files.makeDirs(request.store, 0o700);
   const log = `${request.store}/log`;
-  // Some lines for each template.
+  // Each template adds a few lines.
   if (((await os.files.status(log))?.size ?? 0) > maxLogBytes) await os.files.rename(log, `${log}.1`);
   const child = await os.processes.spawn({
     path: `${installRoot}/kumite`,
     argv: [builderName, request.key],
-    // What it starts looks for its libraries itself; tools are found here.
+    // Programs that need libraries find them without the environment; PATH is for tools.
     env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
     cwd: "/",
     newSession: true,
@@ -47,7 +50,7 @@ export async function startBuilder(os: Os, request: BuildRequest): Promise<Runni
       });
   };
   const made = answered();
-  // Who does not wait is not told.
+  // A caller that does not wait for `made` must not get an unhandled rejection.
   made.catch(() => {});
   return { made };
 }

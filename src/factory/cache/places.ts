@@ -1,6 +1,6 @@
 /**
- * Where machines of the cache are while they are nobody's: a directory for each, with a journal of what it is made of. What
- * a dead shim has left there is undone from it, like a sandbox.
+ * Where the cache's VMs are until they are taken: one directory for each, with a journal of what it is made of. What a
+ * dead shim leaves there is undone from that journal, as for a sandbox.
  */
 import { readJournal } from "../../persist/journal.ts";
 import { listOrNothing } from "../../persist/list-directory.ts";
@@ -12,11 +12,11 @@ import type { Os } from "../../sys/os.ts";
 import { isSystemError, messageOf } from "../../util/errors.ts";
 import type { Logger } from "../../util/log.ts";
 
-/** Of the server: what it says, which is bounded, and why it could not start or died. */
+/** The server's log, limited in size. It also says why the server could not start or died. */
 export const cacheLog = "/run/kumite-cache/log";
 export const cacheLogs: readonly string[] = [cacheLog, olderOf(cacheLog)];
 
-/** Not below a state directory: any name there is a container's. */
+/** Not below a state directory, where every name is a container's. */
 export const poolDirectory = "/run/kumite-cache";
 
 export interface PoolPlaces {
@@ -54,7 +54,7 @@ export async function sweepPool(os: Os, cgroups: readonly string[], log: Logger)
   }
 }
 
-/** Of directories, groups and sockets: whoever was killed may have left any of them. */
+/** Collected from directories, cgroups and sockets, since a killed process may have left any of them. */
 async function knownNames(os: Os, cgroups: readonly string[]): Promise<Set<string>> {
   const found = await Promise.all([poolDirectory, ...cgroups].map((directory) => listOrNothing(os, directory)));
   const sockets = (await listOrNothing(os, socketDirectory)).map((name) => name.replace(/^cache-/, ""));

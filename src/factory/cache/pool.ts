@@ -1,6 +1,6 @@
 /**
- * Keeps a number of machines ready: each in a shim of its own that waits to be told whose it is. One that is taken or ends
- * is replaced; one that cannot be made, or does not stay, again and again ends the pool.
+ * Keeps a number of VMs ready, each in a shim of its own that waits to be told which container it is for. A VM that is
+ * taken or ends is replaced. If VMs repeatedly fail to start, or end soon after, the pool fails.
  */
 import { delay } from "../../util/abort.ts";
 import { deferred } from "../../util/deferred.ts";
@@ -8,15 +8,18 @@ import { messageOf } from "../../util/errors.ts";
 import type { Logger } from "../../util/log.ts";
 import type { CachedShim } from "./protocol.ts";
 
-/** A shim that was started and is not the caller's yet. */
+/** A shim that was started and is not yet the caller's. */
 export interface PooledShim {
-  /** Resolves when its machine is up. */
+  /** Resolves when its VM is running. */
   readonly ready: Promise<CachedShim>;
-  /** Resolves when it has ended. Never rejects. */
+  /** Resolves when the shim has ended. Never rejects. */
   readonly ended: Promise<void>;
-  /** It will be told whose it is, soon; and ends when it is not. Resolves with either. Never rejects. */
+  /**
+   * Tells the shim that it will be claimed soon. Resolves when it was claimed, or has ended because nobody did. Never
+   * rejects.
+   */
   release(): Promise<void>;
-  /** Ends it. */
+  /** Ends the shim. */
   stop(): void;
 }
 
@@ -27,21 +30,21 @@ export interface PoolOptions {
 }
 
 const failuresInARow = 3;
-/** One that has lived as long ready ended for a reason of its own. */
+/** A VM that has been ready for this long did not end because it was made wrongly. */
 const settledMs = 60_000;
-/** A container is being started on the machine that was taken, and has the processor first. */
+/** A new VM must not compete for the CPU with the container that is being started on the one just taken. */
 const restMs = 500;
 
 export class Pool {
-  /** Resolves when the pool can go on no more, with the reason. */
+  /** Resolves with the reason when the pool gives up. */
   readonly failed: Promise<string>;
   readonly #failed = deferred<string>();
   readonly #options: PoolOptions;
   readonly #ready = new Map<PooledShim, CachedShim>();
   readonly #living = new Set<PooledShim>();
-  /** Somebody's soon, and nobody's yet. */
+  /** Given out, but not claimed yet. */
   readonly #promised = new Map<PooledShim, Promise<void>>();
-  /** Shims that are just being started. */
+  /** Shims whose start is under way. */
   readonly #starting = new Set<Promise<unknown>>();
   readonly #life = new AbortController();
   #failures = 0;
@@ -57,7 +60,7 @@ export class Pool {
     return [...this.#ready.values()];
   }
 
-  /** One that is ready, which is the caller's then; `undefined` when there is none. */
+  /** Returns a VM that is ready and then belongs to the caller; `undefined` if there is none. */
   take(): CachedShim | undefined {
     for (const [pooled, machine] of this.#ready) {
       this.#ready.delete(pooled);
@@ -71,7 +74,7 @@ export class Pool {
     return undefined;
   }
 
-  /** Ends all that nobody has taken, and resolves when they are gone. */
+  /** Ends every VM that was not taken, and resolves when they are gone. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#life.abort();
@@ -85,7 +88,7 @@ export class Pool {
     try {
       await delay(restMs, this.#life.signal);
     } catch {
-      // Nobody needs another one.
+      // The pool was closed, so no replacement is needed.
       return;
     }
     await this.#fill();
@@ -122,10 +125,10 @@ export class Pool {
     if (this.#ready.has(pooled)) this.#failures = 0;
   }
 
-  /** It was nobody's and has ended by itself. */
+  /** The VM had not been taken and has ended by itself. */
   #gone(pooled: PooledShim): void {
     if (!this.#living.delete(pooled)) return;
-    // One that never was ready is replaced by who waits for it.
+    // A VM that was never ready is replaced by `#fill`, which waits for it.
     if (this.#ready.delete(pooled) && !this.#closed) {
       this.#options.log.warn("a VM that was ready has ended unexpectedly");
       this.#fillAfter("VMs end as soon as they are ready");

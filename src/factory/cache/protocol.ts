@@ -1,7 +1,7 @@
 /**
- * How programs of ours speak to the server of the VM cache and to what it keeps: one line of JSON each way, on a unix
- * socket of root's alone. Verbs run on the small engine, which has no HTTP/2; the gRPC service has the same under the names
- * of Kata Containers. Both ends are here.
+ * How our programs speak to the server of the VM cache and to its shims: one line of JSON each way, on a Unix socket
+ * that only root can open. The verbs run on the small engine, which has no HTTP/2; the gRPC service offers the same
+ * under Kata's names. Both ends are here.
  */
 import { socketDirectory } from "../../persist/paths.ts";
 import type { Os, ProcessId } from "../../sys/os.ts";
@@ -12,27 +12,27 @@ import { isRecord, parseJson } from "../../util/json.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { fromWire, type WireVm } from "../../vm/wire.ts";
 
-/** One server on a host: who wants a machine finds it without reading a configuration. */
+/** There is one server per host, so that callers find it without reading a configuration. */
 export const cacheSocket = `${socketDirectory}/cache`;
 
 export const maxCacheLine = 256 * 1024;
 
 export type CacheRequest =
-  /** `config` is the file of `--config`; the machine must be what that file says now. */
+  /** `config` is the file given with `--config`. The VM must match what that file says now. */
   | { readonly ask: "take"; readonly config: string | null; readonly overrides: readonly string[] }
   | { readonly ask: "status" }
   | { readonly ask: "quit" };
 
-/** A shim whose machine is up and that has no sandbox yet. */
+/** A shim whose VM is running and has no sandbox yet. */
 export interface CachedShim {
   readonly name: string;
   readonly shim: ProcessId;
-  /** Where it waits to be told whose it is. */
+  /** The socket on which the shim waits to be told which container it is for. */
   readonly socket: string;
   readonly vm: WireVm;
 }
 
-/** A machine that is ready, as it is shown. `pid` is the VMM's. */
+/** A VM that is ready, as it is shown to users. `pid` is that of the VMM. */
 export interface ReadyMachine {
   readonly pid: number;
   readonly vcpus: number;
@@ -40,11 +40,11 @@ export interface ReadyMachine {
 }
 
 export interface CacheStatus {
-  /** Of the server. */
+  /** Pid of the server. */
   readonly pid: number;
-  /** How many it is to keep. */
+  /** The number of VMs that the server keeps ready. */
   readonly wanted: number;
-  /** Those that are ready. */
+  /** The VMs that are ready now. */
   readonly machines: readonly ReadyMachine[];
 }
 
@@ -54,17 +54,17 @@ export type CacheAnswer =
   | { readonly status: CacheStatus }
   | { readonly quitting: true };
 
-/** What a cached shim becomes. */
+/** The sandbox that a cached shim becomes. */
 export interface Adoption {
   readonly root: string;
   readonly id: string;
-  /** Absolute. */
+  /** Absolute path. */
   readonly bundle: string;
   readonly debug: boolean;
   readonly logFormat: "text" | "json";
-  /** Of the sandbox, for the shim and its machine. */
+  /** Cgroups of the sandbox for the shim and its VM. */
   readonly cgroups: readonly string[];
-  /** Of who asks, as /proc names it: what is mounted there, the shim has to see. */
+  /** The caller's mount namespace, as /proc names it. The shim must see the same mounts. */
   readonly mountNamespace: string;
 }
 
@@ -72,7 +72,10 @@ export function mountNamespace(os: Os): Promise<string> {
   return os.files.readLink("/proc/self/ns/mnt");
 }
 
-/** Asks once. `undefined` when nobody listens there. @throws KumiteError `protocol/violation`, `timeout`; SystemError */
+/**
+ * Sends one request and returns the answer.
+ * @throws KumiteError `protocol/violation`, `timeout`; SystemError, e.g. `ENOENT` if there is no socket
+ */
 export async function askOnce(
   os: Os,
   socket: string,
@@ -99,7 +102,7 @@ export async function askOnce(
   );
 }
 
-/** @throws KumiteError `protocol/violation` for a machine that cannot be */
+/** @throws KumiteError `protocol/violation` for a VM that cannot exist */
 export function isCachedShim(value: unknown): value is CachedShim {
   if (!isRecord(value) || typeof value.name !== "string" || typeof value.socket !== "string") return false;
   const { shim, vm } = value;

@@ -12,17 +12,17 @@ import type { PooledShim } from "./pool.ts";
 import { isCachedShim, maxCacheLine } from "./protocol.ts";
 
 export interface CachedShimRequest {
-  /** The shim's program with the words before its own. */
+  /** The program of the shim, with the arguments that precede the shim's own. */
   readonly path: string;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly config: string | undefined;
   readonly overrides: readonly string[];
-  /** Of the factory. */
+  /** Cgroups of the factory. */
   readonly cgroups: readonly string[];
 }
 
-/** Contract with the shim's `main.ts`, the same as for a verb. */
+/** Agreed with the shim's `main.ts`, and the same as for a verb. */
 const listenDescriptor = 3;
 const bootDescriptor = 4;
 const readyTimeoutMs = 120_000;
@@ -53,7 +53,7 @@ export async function startCachedShim(os: Os, request: CachedShimRequest): Promi
   if (boot === undefined) throw new KumiteError("internal", "a shim was started without a boot channel");
   const ended = deferred();
   void child.exited.then(async () => {
-    // Those of one that was taken are gone already.
+    // If the VM was taken, its cgroups are gone already.
     for (const cgroup of cgroups) await removeQuietly(os, cgroup);
     ended.resolve();
   });
@@ -69,13 +69,13 @@ export async function startCachedShim(os: Os, request: CachedShimRequest): Promi
     ended: ended.promise,
     release: async () => {
       await boot.write(encodeUtf8('{"promised":true}\n')).catch(() => {});
-      // It hangs up when it is somebody's, and when it ends.
+      // The shim closes the channel when it is claimed and when it ends.
       while ((await boot.read().catch(() => undefined)) !== undefined);
       boot.close();
       const groups = await Promise.all(cgroups.map((cgroup) => os.files.status(cgroup)));
       if (groups.some((group) => group !== undefined)) await ended.promise;
     },
-    // It undoes what it is made of when it is left alone.
+    // A shim that loses its boot channel undoes what it made, and ends.
     stop: () => void boot.end().catch(() => {}),
   };
 }
@@ -84,7 +84,7 @@ async function removeQuietly(os: Os, directory: string): Promise<void> {
   try {
     await os.files.removeDir(directory);
   } catch (error) {
-    // What is still in it is swept later.
+    // What is still in the cgroup is removed by `sweepPool`.
     if (!isSystemError(error)) throw error;
   }
 }

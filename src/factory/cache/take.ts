@@ -1,27 +1,27 @@
-/** The client of the VM cache: takes a machine with its shim and tells it whose it is. */
+/** The client of the VM cache: takes a VM with its shim and tells the shim which container it is for. */
 import type { Os, ProcessId } from "../../sys/os.ts";
 import { isSystemError, messageOf } from "../../util/errors.ts";
 import { type Adoption, askOnce, type CachedShim, cacheSocket, isCachedShim } from "./protocol.ts";
 
-/** The server compares configurations, which are files. */
+/** The server compares the contents of configurations, so it must read files. */
 const takeTimeoutMs = 5_000;
-/** The shim moves itself and its machine. */
+/** The shim moves itself and its VM to other cgroups. */
 const adoptTimeoutMs = 10_000;
 
 export type Taken =
-  /** Nobody runs a cache. */
+  /** No cache is running. */
   | { readonly kind: "no-cache" }
   | { readonly kind: "none"; readonly why: string }
   | { readonly kind: "taken"; readonly shim: ProcessId };
 
 export interface TakeRequest {
-  /** Of `--config`, absolute. */
+  /** The file given with `--config`, absolute. */
   readonly config: string | undefined;
   readonly overrides: readonly string[];
   readonly adoption: Adoption;
 }
 
-/** Rejects only with `aborted`: without a machine of the cache another one is made. */
+/** Rejects only with `aborted`: if no VM can be had from the cache, the caller starts one. */
 export async function takeFromCache(os: Os, request: TakeRequest, signal: AbortSignal): Promise<Taken> {
   try {
     const machine = await take(os, request, signal);

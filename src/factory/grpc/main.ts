@@ -1,6 +1,7 @@
 /**
- * `kumite-cache`, on Node: the server of the VM cache. Keeps machines ready and gives them out, over gRPC and over a socket
- * for our own verbs. Started by `kumite factory init` with the boot message's stream on descriptor 4 and its log on 2.
+ * `kumite-cache`, on Node: the server of the VM cache. Keeps VMs ready and gives them out, over gRPC and over a socket
+ * for our own verbs. Started by `kumite factory init`, with the stream of the boot message on descriptor 4 and the log
+ * on descriptor 2.
  */
 import { writeSync } from "node:fs";
 import { dirname } from "node:path";
@@ -31,9 +32,9 @@ import { serveCache } from "./service.ts";
 
 const bootDescriptor = 4;
 const helloTimeoutMs = 10_000;
-/** It may run for months. */
+/** Limited because the server may run for months. */
 const maxLogBytes = 256 * 1024;
-/** For the answer to `quit` to leave. */
+/** Time for the answer to `quit` to be sent. */
 const quitMs = 100;
 
 interface Words {
@@ -61,7 +62,9 @@ class CacheServer {
     this.#stopping.resolve(why);
   }
 
-  /** Calls `ready` when it serves; resolves when it has ended and nothing of it is left but what was taken. */
+  /**
+   * Calls `ready` when the server is listening. Resolves when it has ended and nothing is left but VMs that were taken.
+   */
   async run(ready: () => Promise<void>): Promise<void> {
     const os = this.#os;
     const config = await this.#config();
@@ -106,7 +109,7 @@ class CacheServer {
     await pool.close();
     await sweepPool(os, cgroups, this.#log);
     await removeQuietly(os, cacheEndpoint);
-    // Nothing went wrong that somebody would want to read of.
+    // After a normal end there is nothing worth reading in the logs.
     await this.#flushed();
     for (const log of cacheLogs) await removeQuietly(os, log);
     await os.files.removeDir(poolDirectory).catch(() => {});
@@ -118,13 +121,13 @@ class CacheServer {
     return loadConfig(this.#os, { installRoot: this.#installRoot, path, overrides });
   }
 
-  /** What a machine is made of, as a text that is the same exactly when two machines are. */
+  /** A text that is equal for two configurations exactly if they make the same VM from the same files. */
   async #essence(config: Config): Promise<string> {
     const { factory: _ours, notices: _words, ...rest } = config;
     return `${await machineFiles(this.#os, config)} ${JSON.stringify(rest)}`;
   }
 
-  /** A server that is killed leaves its sockets; one that lives answers on them. */
+  /** A killed server leaves its sockets behind; a living one accepts connections on them. */
   async #refuseSecond(endpoint: string): Promise<void> {
     for (const socket of [cacheSocket, endpoint]) {
       try {
@@ -169,7 +172,7 @@ class CacheServer {
     const { config, overrides } = this.#words;
     if (question.config !== (config ?? null) || JSON.stringify(question.overrides) !== JSON.stringify(overrides))
       return false;
-    // The files may have been changed since.
+    // The files may have changed since the server started.
     return (await this.#essence(await this.#config())) === what;
   }
 
@@ -241,7 +244,7 @@ function writeLog(line: string): void {
   try {
     writeSync(2, line);
   } catch {
-    // There is nobody else to tell.
+    // The error cannot be reported anywhere else.
   }
 }
 

@@ -1,4 +1,7 @@
-/** The gRPC service of the VM cache, with the methods and messages of Kata Containers, on a unix socket of root's alone. */
+/**
+ * The gRPC service of the VM cache, with the methods and messages of Kata Containers, on a Unix socket that only root
+ * can open.
+ */
 import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import * as grpc from "@grpc/grpc-js";
@@ -12,11 +15,11 @@ import {
 import { messageOf } from "../../util/errors.ts";
 import { type CachedShim, readyMachine } from "../cache/protocol.ts";
 
-/** What the service gives out. */
+/** What the service needs of the server. */
 export interface CacheHost {
-  /** JSON of what machines are made of, and of their agent's part. */
+  /** The configuration of the VMs and of their agents, as JSON. */
   config(): { readonly machine: string; readonly agent: string };
-  /** @throws KumiteError when none is ready */
+  /** @throws KumiteError if no VM is ready */
   take(): CachedShim;
   machines(): readonly CachedShim[];
   quit(): void;
@@ -29,7 +32,7 @@ interface MessageType<T> {
 
 type Handler<T> = () => T;
 
-/** Resolves when it listens. The result stops it. */
+/** Resolves when the service listens. The result stops it. */
 export async function serveCache(host: CacheHost, socket: string): Promise<() => void> {
   const server = new grpc.Server();
   const { methods, fullName } = CacheServiceDefinition;
@@ -64,7 +67,7 @@ export async function serveCache(host: CacheHost, socket: string): Promise<() =>
   }
   server.addService(definition as grpc.ServiceDefinition, implementation);
   mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
-  // Bound before anybody could find it with wider permissions.
+  // Bound with a restrictive umask, so that the socket never exists with wider permissions.
   const umask = process.umask(0o177);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -107,7 +110,7 @@ function unary<T extends object>(handler: Handler<T>): grpc.handleUnaryCall<obje
   };
 }
 
-/** Who takes a machine reaches it through its shim, which is told there whose it is: that is beside the usual state. */
+/** The client reaches the VM through its shim, so the usual state is extended by the shim's pid and socket. */
 function vmOf({ vm, shim, socket }: CachedShim): GrpcVM {
   const hypervisor = { ...(JSON.parse(vm.hypervisor) as object), Shim: { pid: shim.pid, socket } };
   return { ...vm, hypervisor: Buffer.from(JSON.stringify(hypervisor)), proxyPid: 0n, proxyURL: "" };

@@ -1,6 +1,6 @@
 /**
- * The builder's side of the process that keeps a template: starts it, fills it, lets it go. Until it is let go it ends with
- * its builder, so a template that was never published leaves nothing.
+ * Controls a keeper, the process that holds a template's memory: starts it, fills it, seals it and releases it. Until
+ * it is released, it ends together with its builder, so a template that was never published leaves nothing.
  */
 import type { ChildProcess, Os, ProcessId } from "../../sys/os.ts";
 import { ByteReader } from "../../util/byte-reader.ts";
@@ -11,34 +11,34 @@ import { encodeUtf8 } from "../../util/text.ts";
 import { type KeeperPlace, keeperDescriptor, keeperWords, maxKeeperLine, parsePlace } from "./protocol.ts";
 
 export interface KeeperRequest {
-  /** Of the executable `kumite`. */
+  /** Path of the executable `kumite`. */
   readonly program: string;
   readonly key: string;
   readonly memoryBytes: number;
-  /** It outlives its builder there. */
+  /** Where the keeper outlives its builder. */
   readonly cgroups: readonly string[];
-  /** Of a template: the store that it belongs to, which is how it is found whatever has become of the description. */
+  /** For a template: its store. It allows the keeper to be found even if the template's description is damaged. */
   readonly store?: string;
-  /** Of a template: the disk of the upper layer, if it has one. */
+  /** For a template: size of the upper layer's disk, if it has one. */
   readonly upperBytes?: number;
-  /** The memory is a copy of another's: `fill` makes it before a machine has it. */
+  /** The memory is a copy, which `fill` makes before a VM uses it. */
   readonly filled?: boolean;
 }
 
-/** Of one answer; copying and sealing take milliseconds. */
+/** For one answer; copying and sealing take milliseconds. */
 const answerTimeoutMs = 10_000;
 const megabyte = 1024 * 1024;
 
 export class Keeper implements AsyncDisposable {
   readonly process: ProcessId;
   readonly memory: number;
-  /** As `KeeperPlace`. */
+  /** As in `KeeperPlace`. */
   readonly upper: number | undefined;
   readonly #child: ChildProcess;
   readonly #reader: ByteReader;
   #kept = false;
 
-  /** @throws KumiteError `system/failed`, `timeout`, `aborted`; SystemError when it cannot be started */
+  /** @throws KumiteError `system/failed`, `timeout`, `aborted`; SystemError if the keeper cannot be started */
   static async start(
     os: Os,
     { program, key, memoryBytes, cgroups, store, upperBytes, filled }: KeeperRequest,
@@ -72,8 +72,8 @@ export class Keeper implements AsyncDisposable {
   }
 
   /**
-   * Makes the memory what the file is that `copy` is given the way to; from then on its size is what it is.
-   * @throws what `copy` does, and as `start`
+   * Fills the memory: `copy` gets its path and must write the content. Afterwards its size is fixed.
+   * @throws as `copy` and `start`
    */
   async fill(copy: (memory: string) => Promise<void>, signal: AbortSignal): Promise<void> {
     await copy(descriptorPath(this.process, this.memory));
@@ -81,7 +81,10 @@ export class Keeper implements AsyncDisposable {
     await nextPlace(this.#reader, signal);
   }
 
-  /** Nobody may have any of it mapped or open for writing any more. Returns the descriptor of the state. */
+  /**
+   * Stores the state and seals everything. No process may still have any of it mapped or open for writing. Returns the
+   * state's descriptor.
+   */
   async seal(state: Uint8Array, signal: AbortSignal): Promise<number> {
     const stream = streamOf(this.#child);
     await stream.write(encodeUtf8(`${JSON.stringify({ state: state.length })}\n`));
@@ -91,7 +94,7 @@ export class Keeper implements AsyncDisposable {
     return place.state;
   }
 
-  /** It stays from here on until somebody ends it. */
+  /** The keeper stays from now on until somebody ends it. */
   async keep(): Promise<void> {
     await streamOf(this.#child).write(encodeUtf8(`${JSON.stringify({ keep: true })}\n`));
     this.#kept = true;

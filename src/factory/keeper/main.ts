@@ -1,7 +1,7 @@
 /**
- * `kumite-keeper`, on the small engine: holds the memory, the state and the empty disk of one template for as long as the
- * template is to exist. All are files in memory without a name; once sealed nobody can write to them, not even a clone's VMM
- * that its guest has taken over. Called with what `keeperWords` says.
+ * `kumite-keeper`, on the small engine: holds the memory, the state and the empty upper disk of one template for as
+ * long as the template exists. All three are unnamed files in memory. Once they are sealed nobody can write to them,
+ * not even a clone's VMM that its guest has taken over. The arguments are those of `keeperWords`.
  */
 import { engineOs } from "../../sys/engine/engine-os.ts";
 import { hold, onUncaught } from "../../sys/engine/loop.ts";
@@ -14,7 +14,7 @@ import { encodeUtf8 } from "../../util/text.ts";
 import { filledWord, type KeeperPlace, keeperDescriptor, maxKeeperLine, memoryName } from "./protocol.ts";
 
 const statusBroken = 2;
-/** A state that is larger is none of ours. */
+/** A larger state is not from our builder. */
 const maxStateBytes = 64 * 1024 * 1024;
 const unchanging = seal.writing | seal.futureWriting | seal.growing | seal.shrinking | seal.sealing;
 
@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   }
   const upper = Number(upperSize) > 0 ? { upper: makeMemoryFile(`kumite-upper-${key}`, Number(upperSize)) } : {};
   const files: KeeperPlace = { memory, ...upper };
-  // The VMM that makes the template writes to them and has no reason to do more.
+  // Until then the VMM that makes the template may write to the files, but has no reason to resize them.
   for (const fd of descriptorsIn(files)) addSeals(fd, seal.growing | seal.shrinking);
   await tell(stream, files);
   const asked = await nextLine(reader);

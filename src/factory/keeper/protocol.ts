@@ -1,23 +1,24 @@
 /**
- * What the builder of a template and the process that keeps it say to each other: lines of JSON on one stream.
- * builder: `{"state": <bytes>}` and that many bytes, then `{"keep": true}`; keeper: a `KeeperPlace` at its start and after
- * the state. With `filledWord` at the end of its command line the builder says `{"filled": true}` first, when the memory has
- * its content, and is answered too. A keeper whose stream ends before `keep` ends too: what nobody has published is of no use.
+ * The protocol between the builder of a template and its keeper: lines of JSON on one stream. The builder sends
+ * `{"state": <bytes>}` followed by that many bytes, then `{"keep": true}`. The keeper sends a `KeeperPlace` at its
+ * start and after the state. With `filledWord` at the end of the command line the builder first sends `{"filled":
+ * true}` when it has written the memory, and gets an answer to that, too. If the stream ends before `keep`, the keeper
+ * ends, because nobody has published the template.
  */
 import { isRecord, parseJson } from "../../util/json.ts";
 
-/** Descriptor of the stream in the keeper. */
+/** The stream's descriptor in the keeper. */
 export const keeperDescriptor = 3;
 
-/** The builder writes the memory before a machine has it. */
+/** The builder writes the memory before a VM uses it. */
 export const filledWord = "filled";
 
-/** Name of the program, which it has in the process table. */
+/** The keeper's name in the process table. */
 export const keeperName = "kumite-keeper";
 
 /**
- * Its command line: key, size of the memory in bytes, and whether it is filled first or which store it is a template of; in
- * that case with the size of the disk of the upper layer, if there is one.
+ * The keeper's command line: key, size of the memory in bytes, and then either `filledWord`, or the template's store
+ * and the size of the upper layer's disk, if there is one.
  */
 export function keeperWords(keeper: {
   readonly key: string;
@@ -31,23 +32,23 @@ export function keeperWords(keeper: {
   return [keeperName, key, String(memoryBytes), ...(filled === true ? [filledWord] : template)];
 }
 
-/** The key of the template that a process keeps in that store; `undefined` when it keeps none of it. */
+/** The key of the template that a process keeps for that store; `undefined` if it keeps none. */
 export function keyKeptBy(argv: readonly string[], store: string): string | undefined {
   const [name, key, , last] = argv;
   return name === keeperName && last === store ? key : undefined;
 }
 
-/** What the memory of a template is called where the kernel shows it. */
+/** The name that the kernel shows for the memory of a template. */
 export function memoryName(key: string): string {
   return `kumite-template-${key}`;
 }
 
-/** Descriptors of the keeper. */
+/** Descriptors in the keeper. */
 export interface KeeperPlace {
   readonly memory: number;
-  /** The disk of the upper layer, where it was asked for one. */
+  /** The upper layer's disk, if it was requested. */
   readonly upper?: number;
-  /** Once it was given; from then on nobody can change any of them. */
+  /** Set once the state was stored. From then on nobody can change any of the files. */
   readonly state?: number;
 }
 
