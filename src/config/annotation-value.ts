@@ -1,4 +1,4 @@
-/** The text of an annotation as the value of its key, by the rules that annotations have of their own. Pure. */
+/** Converts the text of an annotation to its key's value, by rules that apply to annotations only. Pure. */
 import { oneLine } from "../util/text.ts";
 import { mostVcpus } from "./clamps.ts";
 import type { ConfigSurroundings } from "./config.ts";
@@ -64,7 +64,7 @@ function split(text: string, at: string | RegExp): string[] {
     .filter((item) => item !== "");
 }
 
-/** A file's numbers are brought into their limits; who annotates a sandbox is told. */
+/** A number from a file is brought into its limits. A number from an annotation beyond them is an error. */
 function limitFault(key: string, value: number, { era, surroundings }: AnnotationContext): string | undefined {
   const { hostCpus } = surroundings;
   switch (key) {

@@ -1,7 +1,7 @@
 /**
- * What the annotations of a sandbox change in its configuration. Whoever may write annotations may be less trusted than
- * who wrote the configuration, which says what they may change. What they ask for in vain is told; it is an error where
- * they would think themselves safer than they are.
+ * Applies the annotations of a sandbox to its configuration. Whoever writes annotations may be less trusted than the
+ * administrator, whose configuration says what annotations may change. Requests without effect are reported. They are
+ * errors if the sandbox would be less safe than its author believes.
  */
 import type { Os } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
@@ -20,15 +20,15 @@ import { annotatedKeys, hypervisorKeys } from "./tables.ts";
 
 export type Annotations = Readonly<Record<string, string>>;
 
-/** Ends in a dot: all that begin so. */
+/** A prefix, hence the dot at the end. */
 export const configAnnotations = "io.katacontainers.";
 const prefix = configAnnotations;
 const hypervisorPrefix = `${prefix}config.hypervisor.`;
 const configPath = `${prefix}config_path`;
-/** They say something to others, or what they say is found out otherwise. */
+/** Annotations that set nothing and are not reported: they are for others, or are handled elsewhere. */
 const silent = [`${prefix}pkg.oci.`, `${prefix}asset_hash_type`, configPath];
 
-/** They set no key of a file: without them something would be less safe, or missing, than they say. */
+/** These set no key of a file. Ignoring them would leave out a protection or a device that the author asks for. */
 const refused: ReadonlyMap<string, string> = new Map([
   ["config.agent.policy", "this agent enforces no policy"],
   ["config.hypervisor.cc_init_data", "no driver supports confidential VMs"],
@@ -36,14 +36,14 @@ const refused: ReadonlyMap<string, string> = new Map([
   ["config.hypervisor.default_gpu_model", "devices of the host cannot be attached to a VM yet"],
 ]);
 
-/** Whether there is anything for `addAnnotations` among them. */
+/** Whether any annotation concerns `addAnnotations`. */
 export function concernConfig(annotations: Annotations): boolean {
   return Object.keys(annotations).some((name) => name.startsWith(prefix) && !name.startsWith(`${prefix}pkg.oci.`));
 }
 
 /**
- * The file that an annotation names instead of the one in use, `undefined` when none does.
- * Fails with `config/invalid` when the file in use does not allow it.
+ * The file that an annotation names instead of the one in use; `undefined` if none does.
+ * @throws KumiteError `config/invalid` if the file in use does not allow it
  */
 export async function otherConfigFile(
   os: Os,
@@ -61,7 +61,7 @@ export async function otherConfigFile(
   });
 }
 
-/** Lays them over the settings; what is refused is reported. */
+/** Applies annotations on top of the settings. Refused annotations are reported. */
 export async function addAnnotations(
   os: Os,
   settings: Settings,
@@ -78,7 +78,7 @@ export async function addAnnotations(
 }
 
 class AnnotationReader {
-  /** Of the hypervisor. */
+  /** The hypervisor's table. */
   readonly table: string;
   readonly #os: Os;
   readonly #settings: Settings;
@@ -130,7 +130,7 @@ class AnnotationReader {
     }
     const origin = originOf(name);
     this.#settings.set(table, key, { value: merged(key, before, value), origin: () => origin });
-    // One of the two guests: whoever asks for one does not want the other.
+    // A VM has either an image or an initrd. An annotation for one removes the file's value for the other.
     const other = key === "image" ? "initrd" : key === "initrd" ? "image" : undefined;
     if (other !== undefined && this.#settings.origin(table, other).kind !== "annotation") {
       this.#settings.set(table, other, { value: "", origin: () => origin });
@@ -186,17 +186,17 @@ function meant(name: string): string | undefined {
   return close === undefined ? "remove it" : `did you mean ${prefix}${close}?`;
 }
 
-/** Users' parameters come after the administrator's, and win. */
+/** The user's kernel parameters follow the administrator's, so the user's take effect. */
 function merged(key: string, before: KeyValue, value: KeyValue): KeyValue {
   return key === "kernel_params" && before !== "" ? `${before} ${value}` : value;
 }
 
-/** A pattern for a part of a name would enable what nobody thought of: `path` is not `jailer_path`. */
+/** A pattern must match the whole name. Otherwise `path` would also enable `jailer_path`. */
 function wholeName(pattern: string): RegExp[] {
   try {
     return [new RegExp(`^(?:${pattern})$`)];
   } catch {
-    // Told by the checks.
+    // Invalid patterns are reported by the checks.
     return [];
   }
 }

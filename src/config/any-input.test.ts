@@ -1,4 +1,4 @@
-/** Whatever a file, an annotation or the command line says: a configuration, or an error with its place. */
+/** Any file, annotation or command line gives a configuration, or errors with their places. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
@@ -34,7 +34,7 @@ function load(text: string, options: Partial<LoadConfigOptions> = {}): Promise<L
   return loadSettings(hostWith(text), { installRoot: "/i", path: file, ...options });
 }
 
-/** A configuration, or an error of ours with a place. */
+/** Asserts that the result is a configuration, or errors of Kumite with places. */
 async function isAnswered(text: string, options: Partial<LoadConfigOptions> = {}): Promise<void> {
   const { problems } = await load(text, options);
   for (const { origin, reason } of problems) {
@@ -170,7 +170,7 @@ describe("any input of the configuration", () => {
       `[hypervisor.qemu]\nenable_annotations = [${fill('"(",')}]`,
       `[agent.kata]\nkernel_modules = [${fill('"a b",')}]`,
     ];
-    // A minute is for a host that is busy; what it costs is measured by the benchmark `config`.
+    // The minute is for a busy host. The benchmark `config` measures the cost.
     for (const text of hostile) await isAnswered(text);
   });
 });

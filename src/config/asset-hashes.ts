@@ -1,4 +1,4 @@
-/** Annotations that say what the content of a machine's files is. */
+/** Annotations with the expected hashes of the VM's files. */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, messageOf } from "../util/errors.ts";
 import { oneLine } from "../util/text.ts";
@@ -9,7 +9,7 @@ import type { Settings } from "./settings.ts";
 const prefix = "io.katacontainers.";
 const hashType = `${prefix}asset_hash_type`;
 
-/** Names below the prefix, and the key of the file. */
+/** From the name below the prefix to the key of the file. */
 const hashes: ReadonlyMap<string, string> = new Map([
   ["config.hypervisor.kernel_hash", "kernel"],
   ["config.hypervisor.image_hash", "image"],
@@ -26,7 +26,7 @@ export function isHashName(name: string): boolean {
   return hashes.has(name);
 }
 
-/** Compares each with the file that will be used. */
+/** Compares each hash with the file that will be used. */
 export async function checkHashes(
   os: Os,
   settings: Settings,

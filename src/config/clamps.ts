@@ -1,4 +1,4 @@
-/** The limits within which a hypervisor's numbers are, and what one of its keys says about others. Pure. */
+/** Brings a hypervisor's numbers into their limits, and applies keys that affect other keys. Pure. */
 import type { ConfigSurroundings } from "./config.ts";
 import type { EffectiveHypervisor } from "./effective.ts";
 import type { ConfigEra, HypervisorTable } from "./key.ts";
@@ -14,9 +14,9 @@ export interface ClampContext {
 }
 
 const defaultMemoryMiB = 2048;
-/** What QEMU's boards take. */
+/** The most that QEMU's boards support. */
 export const mostVcpus = 240;
-/** What a host that did not say has. */
+/** Stands for the host's memory if that is unknown. */
 const unknownMemoryMiB = 16 * 1024 * 1024;
 
 export function clampHypervisor(values: EffectiveHypervisor, context: ClampContext): EffectiveHypervisor {
@@ -93,7 +93,7 @@ const limiters = [
   "net_rate_limiter_ops",
 ] as const;
 
-/** A burst belongs to a rate. */
+/** A burst without a rate has no effect. */
 function bursts(values: EffectiveHypervisor, tell: Tell): Partial<EffectiveHypervisor> {
   const changed: Record<string, number> = {};
   for (const limiter of limiters) {
@@ -110,7 +110,7 @@ function forcedOutsideOfQemu(
   table: "firecracker" | "clh",
   { era, surroundings, settings, report }: ClampContext,
 ): Partial<EffectiveHypervisor> {
-  // Their Firecracker took a device of the host for it; today's has a socket of its own.
+  // The Firecracker of old releases needed the host's vsock device. Today's uses its own unix socket.
   if (table === "firecracker" && era !== "3.x" && surroundings.hasVsock === false) {
     const reason = "No vsock support, firecracker cannot be used";
     const origin = settings.tables.get("hypervisor.firecracker")?.() ?? { kind: "built-in" };
@@ -125,7 +125,7 @@ function forcedOutsideOfQemu(
   };
 }
 
-/** Old releases fall back to a serial line where the host has no vsock. */
+/** Old releases use a serial line if the host has no vsock. */
 function qemuVsock(asked: boolean, { surroundings }: ClampContext, tell: Tell): boolean {
   if (!asked || surroundings.hasVsock === true) return asked;
   tell("use_vsock", "use_vsock is set, but the host has no /dev/vhost-vsock: a serial line is used");

@@ -1,6 +1,6 @@
 /**
- * The configuration as the product uses it: every value decided, units in the names.
- * Types alone; `resolve.ts` makes it. What a key means is in `keys/`.
+ * The configuration as the product uses it: every value decided, units in the names. Types only; `resolve.ts` creates
+ * the values. What a key means is in `keys/`.
  */
 import type { ConfigEra, HypervisorTable, TableEntry, ValueOf } from "./key.ts";
 import type { bootKeys } from "./keys/boot.ts";
@@ -19,11 +19,11 @@ export type VirtioFsCache = Exclude<ValueOf<typeof storageKeys.virtio_fs_cache>,
 export type VfioPort = ValueOf<typeof deviceKeys.hot_plug_vfio>;
 
 export interface Config {
-  /** Directory of everything that runs, absolute. */
+  /** Directory of all installed programs, absolute. */
   readonly installRoot: string;
   readonly era: ConfigEra;
   readonly hypervisor: HypervisorName;
-  /** By the tables of these names; what is not the chosen hypervisor's has the defaults or what the files say. */
+  /** By table. The tables of hypervisors that are not chosen have their defaults or the files' values. */
   readonly qemu: HypervisorConfig;
   readonly firecracker: HypervisorConfig;
   readonly clh: HypervisorConfig;
@@ -33,22 +33,25 @@ export interface Config {
   readonly proxy: ProxyConfig;
   readonly shim: ShimConfig;
   readonly netmon: NetmonConfig;
-  /** Whether the seccomp profiles of containers hold in the guest. */
+  /** Whether the guest applies the seccomp profiles of containers. */
   readonly guestSeccomp: boolean;
   /** Debug lines in the logs. */
   readonly debug: boolean;
-  /** The file that was read; `undefined` when there is none. */
+  /** The file that was read; `undefined` if there is none. */
   readonly file: string | undefined;
-  /** What a reader of the file should know, e.g. values that were replaced. One sentence each, with its place. */
+  /** Notes for the author of the file, e.g. replaced values. One sentence each, with its place. */
   readonly notices: readonly string[];
 }
 
-/** The chosen hypervisor's, that of QEMU under the process driver. */
+/** The table of the chosen hypervisor. The process driver uses QEMU's. */
 export function hypervisorConfigOf(config: Config): HypervisorConfig {
   return config.hypervisor === "process" ? config.qemu : config[config.hypervisor];
 }
 
-/** Paths are absolute. Those that a file gave exist and are without symlinks; of the others the driver names one that is missing. */
+/**
+ * Paths are absolute. Paths from a file exist and have their symlinks resolved. Other paths are defaults; the driver
+ * reports a missing one.
+ */
 export interface HypervisorConfig {
   readonly table: HypervisorTable;
   readonly path: string;
@@ -58,21 +61,21 @@ export interface HypervisorConfig {
   readonly initrd: string | undefined;
   readonly image: string | undefined;
   readonly rootfsType: ValueOf<typeof bootKeys.rootfs_type>;
-  /** Of `image`; `undefined`: it is taken as it is. */
+  /** For `image`; `undefined`: the image is not verified. */
   readonly verity: VerityParameters | undefined;
   /** `undefined`: the driver's choice. */
   readonly firmware: string | undefined;
   readonly firmwareVolume: string | undefined;
   readonly pflashes: readonly string[];
   readonly guestExtensionImages: readonly TableEntry[];
-  /** Of the user; they come last, and before them what the host prescribes. */
+  /** The user's parameters. They come last, after those that the host prescribes. */
   readonly kernelParameters: readonly string[];
   readonly machineType: MachineType;
   /** Properties separated by commas, without blanks. */
   readonly machineAccelerators: string;
   readonly cpuFeatures: string;
   readonly accelerator: AcceleratorChoice;
-  /** `undefined`: as confined as can be. */
+  /** `undefined`: confined as far as possible. */
   readonly seccompSandbox: string | undefined;
   readonly nestingChecks: boolean;
   readonly iommu: boolean;
@@ -81,7 +84,7 @@ export interface HypervisorConfig {
   readonly rootless: boolean;
   /** Directory in the guest; empty: none. */
   readonly guestHookPath: string;
-  /** Of `defaultVcpus`, rounded up: what boots when no container asks for more. */
+  /** `defaultVcpus` rounded up: what the VM boots with if no container asks for more. */
   readonly vcpus: number;
   /** May have a fraction. */
   readonly defaultVcpus: number;
@@ -89,7 +92,7 @@ export interface HypervisorConfig {
   readonly memoryMiB: number;
   readonly maxMemoryMiB: number;
   readonly memorySlots: number;
-  /** Somebody has said how many. */
+  /** Whether a file, an annotation or the command line sets the number. */
   readonly memorySlotsGiven: boolean;
   readonly memoryOffsetMiB: number;
   readonly memory: MemoryConfig;
@@ -109,7 +112,7 @@ export interface HypervisorConfig {
   readonly receiveBitsPerS: number;
   readonly sendBitsPerS: number;
   readonly memoryDump: { readonly directory: string; readonly paging: boolean } | undefined;
-  /** With `debug` only. */
+  /** Only together with `debug`. */
   readonly extraMonitor: "hmp" | "qmp" | "qmp-pretty" | undefined;
   readonly debug: boolean;
 }
@@ -119,7 +122,7 @@ export interface MemoryConfig {
   readonly hugePages: boolean;
   /** Locked into the host's memory. */
   readonly locked: boolean;
-  /** Directory of the file that is the guest's memory. */
+  /** Directory of the file that backs the guest's memory. */
   readonly fileBackend: string | undefined;
   readonly virtioMem: boolean;
   readonly reclaimFreed: boolean;
@@ -131,23 +134,23 @@ export interface BlockConfig {
   readonly driver: BlockDriver;
   /** Root file systems on block devices are shared as directories instead. */
   readonly disabled: boolean;
-  /** `undefined`: the VMM's own. */
+  /** `undefined`: the VMM's default. */
   readonly cache: { readonly direct: boolean; readonly noFlush: boolean } | undefined;
   readonly aio: ValueOf<typeof storageKeys.block_device_aio>;
-  /** 0: the VMM's own. */
+  /** 0: the VMM's default. */
   readonly logicalSectorBytes: number;
   readonly physicalSectorBytes: number;
   readonly ioThread: boolean;
   readonly independentIoThreads: number;
-  /** `image` as a memory device, where the board has them. */
+  /** `image` is attached as a memory device (NVDIMM), if the board has them. */
   readonly imageAsNvdimm: boolean;
 }
 
 export interface SharingConfig {
   readonly fileSystem: SharedFileSystem;
-  /** Of one message of 9p. */
+  /** Largest 9p message. */
   readonly msize9pBytes: number;
-  /** `undefined`: what the driver thinks best. */
+  /** `undefined`: the driver's choice. */
   readonly virtioFsCache: VirtioFsCache | undefined;
   /** 0: no window. */
   readonly daxWindowMiB: number;
@@ -157,13 +160,13 @@ export interface SharingConfig {
 
 export interface AgentConfig {
   readonly kind: "kata" | "hyperstart";
-  /** The guest's executable, for the driver that boots no kernel. */
+  /** The guest agent's executable, for the process driver, which boots no kernel. */
   readonly path: string;
-  /** Limit from the start of the VM to the agent's first answer. */
+  /** Time from the start of the VM to the agent's first answer. */
   readonly dialTimeoutMs: number;
   readonly debug: boolean;
   readonly debugConsole: boolean;
-  /** Each with its parameters, as modprobe(8) has them. */
+  /** Each with its parameters, in the form of modprobe(8). */
   readonly kernelModules: readonly { readonly name: string; readonly parameters: readonly string[] }[];
   /** 0: the guest's default. */
   readonly containerPipeBytes: number;
@@ -175,7 +178,7 @@ export interface RuntimeConfig {
   readonly rootfsImages: RootfsImagesConfig;
   /** `default` is resolved. */
   readonly networkModel: Exclude<ValueOf<typeof runtimeKeys.internetworking_model>, "default">;
-  /** The machine stays in the host's network namespace. */
+  /** The VM stays in the host's network namespace. */
   readonly hostNetwork: boolean;
   readonly sandboxCgroupOnly: boolean;
   readonly staticResources: boolean;
@@ -188,7 +191,7 @@ export interface RuntimeConfig {
   readonly kubeletRoot: string;
 }
 
-/** Where layers of root file systems are. */
+/** Directories and sizes for the layers of root file systems. */
 export interface RootfsImagesConfig {
   readonly imageDirectory: string;
   readonly imageLimitMiB: number;
@@ -207,7 +210,7 @@ export interface FactoryConfig {
   readonly cacheEndpoint: string;
 }
 
-/** Who multiplexes the agent's channel in the older architecture; Kumite does it in the shim. */
+/** The process that multiplexes the agent's channel in Kata's older architecture. Kumite's shim does this itself. */
 export interface ProxyConfig {
   readonly kind: "none" | "built-in";
   readonly path: string;
@@ -226,18 +229,18 @@ export interface NetmonConfig {
   readonly debug: boolean;
 }
 
-/** What the defaults depend on. */
+/** Facts about the host on which the defaults depend. */
 export interface ConfigSurroundings {
   readonly installRoot: string;
   /** CPUs that this process may use. */
   readonly hostCpus: number;
-  /** Default: enough. */
+  /** Default: unlimited. */
   readonly hostMemoryMiB?: number;
-  /** The file-sharing daemon that is there. */
+  /** An installed virtiofsd. */
   readonly virtioFsDaemon?: string;
-  /** The host is one where only approved cryptography may be used (FIPS 140); default not. */
+  /** Whether the host allows only approved cryptography (FIPS 140); default false. */
   readonly fips?: boolean;
-  /** Whether the host can give machines vsock devices; default false. */
+  /** Whether the host can give VMs vsock devices; default false. */
   readonly hasVsock?: boolean;
 }
 

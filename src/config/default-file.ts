@@ -1,4 +1,6 @@
-/** A file with every key: what it means and its default. Made from the schema; read, it gives the defaults. Pure. */
+/**
+ * Generates a file with every key, its meaning and its default, from the schema. Loading it gives the defaults. Pure.
+ */
 import type { KeySpec } from "./key.ts";
 import { whyNotHonoured } from "./not-honoured.ts";
 import { belongsTo, tomlValue } from "./shown.ts";
@@ -23,7 +25,7 @@ function tableText(table: string): string {
 function keyText(table: string, key: string, spec: KeySpec): string {
   const without = whyNotHonoured(table, key);
   const value = defaultOf(table, spec);
-  // What depends on the host, or must exist, is not said.
+  // Values that depend on the host, or paths that must exist, are commented out.
   const silent = without !== undefined || value === "" || (spec.kind === "text" && spec.path === "resolved");
   const said = without === undefined ? "" : ` Without effect here: ${without}.`;
   const choices = spec.kind === "text" ? choicesText(spec.choices) : "";
@@ -32,7 +34,7 @@ function keyText(table: string, key: string, spec: KeySpec): string {
   return `\n${comment(text)}${silent ? "# " : ""}${key} = ${tomlValue(value)}\n`;
 }
 
-/** Of this table. */
+/** The key's default in this table. */
 export function defaultOf(table: string, spec: KeySpec) {
   if (spec.kind !== "text") return spec.default;
   const own = Object.entries(spec.defaults ?? {}).find(([name]) => table === `hypervisor.${name}`);

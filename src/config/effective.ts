@@ -1,6 +1,6 @@
 /**
- * Every key decided: what was said of it, else its default, within its limits. Still with the names and units of files,
- * which is what `kumite config show` prints. Pure.
+ * Decides every key: the value that was set, otherwise its default, brought into its limits. Keeps the names and units
+ * of files, which is what `kumite config show` prints. Pure.
  */
 import { clampHypervisor } from "./clamps.ts";
 import type { ConfigSurroundings, HypervisorName } from "./config.ts";
@@ -25,7 +25,7 @@ export type EffectiveHypervisor = Effective<HypervisorKeys>;
 export interface EffectiveConfig {
   readonly era: ConfigEra;
   readonly hypervisor: HypervisorName;
-  /** The table that the chosen hypervisor reads. */
+  /** The table of the chosen hypervisor. */
   readonly chosen: HypervisorTable;
   readonly hypervisors: Readonly<Record<HypervisorTable, EffectiveHypervisor>>;
   readonly agentTable: string;
@@ -61,7 +61,7 @@ export function effectiveConfig(settings: Settings, surroundings: ConfigSurround
     chosen,
     hypervisors: decidedWhenAsked(ofHypervisor),
     agentTable,
-    // Annotations and the command line say `agent.kata`, whatever the file has.
+    // Annotations and the command line use `agent.kata`, whatever agent table the file has.
     agent: clampAgent({ ...decide(agentTable, agentKeys, settings), ...settings.given("agent.kata", agentKeys) }),
     runtime: {
       ...runtime,
@@ -79,7 +79,7 @@ export function effectiveConfig(settings: Settings, surroundings: ConfigSurround
   };
 }
 
-/** Mostly one of them is all that anybody looks at. */
+/** Decides a hypervisor's table on first access, since usually only one is needed. */
 function decidedWhenAsked(
   ofHypervisor: (table: HypervisorTable) => EffectiveHypervisor,
 ): Readonly<Record<HypervisorTable, EffectiveHypervisor>> {
@@ -93,7 +93,7 @@ function decidedWhenAsked(
   return Object.defineProperties({}, Object.fromEntries(getters)) as Record<HypervisorTable, EffectiveHypervisor>;
 }
 
-/** What is none is the default. */
+/** The era with this name; the default for anything else. */
 export function eraNamed(value: unknown): ConfigEra {
   return runtimeKeys.config_era.choices.find((era) => era === value) ?? "3.x";
 }
@@ -104,7 +104,7 @@ export function decide<T extends KeyTable>(table: string, keys: T, settings: Set
   for (const [key, spec] of Object.entries(keys)) {
     values[key] = settings.get(table, key)?.value ?? spec.default;
   }
-  // What settings hold was checked against the same declarations.
+  // The type holds because the settings were checked against the same declarations.
   return values as Effective<T>;
 }
 
@@ -132,7 +132,7 @@ function decideHypervisor(
 
 let defaultsByTable: [key: string, defaults: Readonly<Partial<Record<HypervisorTable, string>>>][] | undefined;
 
-/** Of the few keys whose default is not the same in every table. */
+/** The few keys whose default differs between tables. */
 function ownDefaults() {
   defaultsByTable ??= Object.entries(hypervisorKeys()).flatMap(([key, spec]) =>
     "defaults" in spec ? [[key, spec.defaults]] : [],
@@ -144,7 +144,7 @@ function clampAgent(agent: Effective<typeof agentKeys>): Effective<typeof agentK
   return { ...agent, dial_timeout: agent.dial_timeout || agentKeys.dial_timeout.default };
 }
 
-/** The kind of which a file has a table; the first one when it has none. */
+/** The group's table that the file has; the first known one if it has none. */
 function presentTable(settings: Settings, group: "agent" | "proxy" | "shim"): string {
   const known = kindsOf(group).map((kind) => `${group}.${kind}`);
   const others = [...settings.tables.keys()].filter((table) => table.startsWith(`${group}.`));
@@ -157,7 +157,7 @@ export function chosenHypervisor(settings: Settings, asked: string, report: Repo
   const present = [...settings.tables.keys()].filter((table) => table.startsWith("hypervisor."));
   const [first, second] = present;
   if (first === undefined) return "qemu";
-  // Places are looked for when there is something to tell: that takes as long as reading the file.
+  // Positions are computed only for a report, because that takes as long as parsing the file.
   const placeOf = (name: string) => settings.tables.get(name)?.() ?? ({ kind: "built-in" } as const);
   if (second !== undefined) {
     report({

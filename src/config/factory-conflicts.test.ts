@@ -1,4 +1,4 @@
-/** What template and cache exclude, in each era: all of spec and releases in one table, old and new. */
+/** What templates and cache exclude, in each era: old and new rules in one table. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ const installRoot = "/opt/kumite";
 const plainOs = nodeOs({ installRoot });
 const eras: readonly ConfigEra[] = ["1.0", "1.4", "1.6", "3.x"];
 
-/** Any file does for the device. */
+/** Any existing file can stand for the vsock device. */
 const hostWith = (vsock: boolean): Os => ({
   ...plainOs,
   files: {
@@ -28,17 +28,17 @@ const nothing = Promise.resolve(undefined);
 
 interface Row {
   readonly what: string;
-  /** Of the table of the hypervisor; default: an initrd. */
+  /** Content of the hypervisor's table; default: an initrd. */
   readonly machine?: (directory: string) => string;
-  /** Default: qemu. */
+  /** The hypervisor; default: qemu. */
   readonly table?: string;
   readonly factory: string;
   readonly more?: string;
-  /** The host has it; default: yes. */
+  /** Whether the host has vsock; default: yes. */
   readonly vsock?: boolean;
-  /** What is told; default: nothing. */
+  /** The expected error; default: none. */
   readonly told?: RegExp;
-  /** Where. */
+  /** The eras in which the error occurs. */
   readonly eras?: readonly ConfigEra[];
 }
 
@@ -112,7 +112,7 @@ const rows: readonly Row[] = [
   { what: "a template alone", factory: "enable_template = true\n" },
   { what: "a cache alone", factory: "vm_cache_number = 2\n" },
   { what: "no cache and another hypervisor", table: "clh", machine: image, factory: "vm_cache_number = 0\n" },
-  // Where it cannot be done a sandbox boots, and says so.
+  // With "auto", a sandbox that cannot use a template boots, and the shim reports why.
   {
     what: 'a template that is "auto", with all that excludes others',
     machine: (directory) => `${image(directory)}use_vsock = true\n`,

@@ -1,11 +1,11 @@
-/** Where the configuration is looked for. */
+/** Finds the configuration file. */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
 
-/** Names the file, as in Kata Containers. */
+/** Environment variable with the file's path, as in Kata Containers. */
 export const configFileVariable = "KATA_CONF_FILE";
 
-/** The first that is there is used: the host's, then the packages', ours before those of Kata Containers. */
+/** The first that exists is used: the host's before the package's, Kumite's before Kata Containers'. */
 export const defaultConfigPaths = [
   "/etc/kumite/configuration.toml",
   "/usr/share/defaults/kumite/configuration.toml",
@@ -14,8 +14,8 @@ export const defaultConfigPaths = [
 ] as const;
 
 /**
- * Without symlinks; `undefined` when there is no file, and the defaults hold. `path` is used alone.
- * A file that is there and cannot be used is an error, never a reason to take the next one.
+ * The path without symlinks; `undefined` if there is no file and the defaults apply. If `path` is given, nothing else
+ * is tried. A file that exists but cannot be used is an error; the next candidate is not tried.
  */
 export async function findConfigFile(
   os: Os,
@@ -24,7 +24,7 @@ export async function findConfigFile(
 ): Promise<string | undefined> {
   if (path !== undefined) return await resolved(os, path);
   for (const candidate of candidates) {
-    // A link that leads nowhere is there, too.
+    // A dangling link counts as existing.
     if ((await os.files.linkStatus(candidate).catch(absent)) !== undefined) return await resolved(os, candidate);
   }
   return undefined;

@@ -1,10 +1,10 @@
-/** Shell patterns over paths, with the rules of Go's filepath.Glob: what Kata Containers judges annotated paths by. */
+/** Shell patterns for paths, by the rules of Go's filepath.Glob, which Kata Containers applies to annotated paths. */
 import type { Os } from "../sys/os.ts";
 import { isSystemError } from "../util/errors.ts";
 
 const longestPath = 4096;
 
-/** Whether `path` is, as it is written, one of the existing files that the patterns give. */
+/** Whether `path`, exactly as written, is one of the existing files that the patterns match. */
 export async function isGlobbed(os: Os, patterns: readonly string[], path: string): Promise<boolean> {
   if (path.length > longestPath || !patterns.some((pattern) => matchesGlob(pattern, path))) return false;
   try {
@@ -15,7 +15,7 @@ export async function isGlobbed(os: Os, patterns: readonly string[], path: strin
   }
 }
 
-/** `*` and `?` stop at a slash, and a name that has them is never `.` or `..`; a pattern that is none matches nothing. */
+/** `*` and `?` match no slash, and a name with wildcards never matches `.` or `..`. Invalid patterns match nothing. */
 export function matchesGlob(pattern: string, path: string): boolean {
   const [wanted, given] = [pattern.split("/"), path.split("/")];
   return wanted.length === given.length && wanted.every((part, index) => matchesName(part, given[index] ?? ""));

@@ -1,7 +1,7 @@
 /** The number of CPUs that this process may use. */
 import type { Os } from "../sys/os.ts";
 
-/** By the affinity mask of proc(5), which cpusets and taskset(1) narrow; at least 1. */
+/** From the affinity mask in proc(5), which cpusets and taskset(1) narrow; at least 1. */
 export async function hostCpus(os: Os): Promise<number> {
   const status = await os.files.readText("/proc/self/status");
   const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? "0";

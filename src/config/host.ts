@@ -1,4 +1,4 @@
-/** What of the host the configuration's defaults depend on. */
+/** The facts about the host on which the configuration's defaults depend. */
 import type { Os } from "../sys/os.ts";
 import type { ConfigSurroundings } from "./config.ts";
 import { hostCpus } from "./host-cpus.ts";
@@ -10,7 +10,7 @@ export async function surroundingsOf(os: Os, installRoot: string): Promise<Confi
     os.files.readText("/proc/meminfo"),
     os.files.status("/dev/vhost-vsock"),
     firstThere(os, virtioFsDaemons),
-    // Not there on kernels without the choice.
+    // Missing on kernels without FIPS support.
     os.files.readText("/proc/sys/crypto/fips_enabled").catch(() => "0"),
   ]);
   const totalKiB = Number(/^MemTotal:\s*(\d+) kB$/m.exec(memory)?.[1]);

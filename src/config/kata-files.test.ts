@@ -1,4 +1,4 @@
-/** Files of Kata Containers, of old and new releases, are used as they are, each by the rules of its time. */
+/** Files of old and new releases of Kata Containers are used unchanged, each by the rules of its time. */
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ import { loadConfig, loadSettings } from "./load.ts";
 const fixtures = join(import.meta.dirname, "../../test/fixtures/configuration");
 const installRoot = "/opt/kumite";
 const plainOs = nodeOs({ installRoot });
-/** The same on every host. */
+/** Hides the differences between hosts. */
 const os: Os = {
   ...plainOs,
   files: {
@@ -31,14 +31,14 @@ before(() => {
 });
 after(() => rmSync(directory, { recursive: true }));
 
-/** An asset that is there. */
+/** Creates an asset. */
 function made(name: string, content = mappedImage): string {
   const path = join(directory, name);
   writeFileSync(path, content);
   return path;
 }
 
-/** A fixture with all files that it names. */
+/** A fixture, with all files that it names. */
 function fixture(name: string): string {
   const text = readFileSync(join(fixtures, name), "utf8");
   for (const [, asset = ""] of text.matchAll(/"@DIR@\/([^"]+)"/g)) made(asset);
@@ -213,7 +213,7 @@ describe("the rules of an era", () => {
 });
 
 describe("of several errors", () => {
-  /** In the order in which release 1.6 comes upon them; each line has a right form, too. */
+  /** In the order in which release 1.6 finds them. Each line also has a correct form. */
   const steps: readonly [table: string, wrong: string, right: string, message: RegExp][] = [
     ["runtime", 'enable_debug = "x"', "", /enable_debug must be true or false/],
     ["runtime", 'internetworking_model = "wire"', 'internetworking_model = "macvtap"', /Unknown type wire/],

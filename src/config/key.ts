@@ -1,17 +1,17 @@
 /**
- * The vocabulary of the configuration's schema: what a key can be, and the types that follow from a declaration.
- * Knows no key; the keys are in `keys/`, one file for a subject, and `tables.ts` says where in a file they stand.
+ * The vocabulary of the configuration's schema: what a key can be, and the types derived from a declaration. Knows no
+ * key. The keys are in `keys/`, one file per subject; `tables.ts` says which table of a file contains them.
  */
 
 export const eras = ["1.0", "1.4", "1.6", "3.x"] as const;
-/** Which releases of Kata Containers the rules are of that changed over time. */
+/** The releases of Kata Containers whose rules apply, where the rules changed over time. */
 export type ConfigEra = (typeof eras)[number];
 
-/** Hypervisors that a driver is or will be here for, by the names of their tables. */
+/** Hypervisors that have a driver now or will have one, by the names of their tables. */
 export const hypervisorTables = ["qemu", "firecracker", "clh"] as const;
 export type HypervisorTable = (typeof hypervisorTables)[number];
 
-/** One of a list of tables, as `[[…guest_extension_images]]`. */
+/** One entry of a list of tables, such as `[[…guest_extension_images]]`. */
 export type TableEntry = Readonly<Record<string, string>>;
 
 export type KeyValue = boolean | number | string | readonly string[] | readonly TableEntry[];
@@ -19,10 +19,10 @@ export type KeyValue = boolean | number | string | readonly string[] | readonly 
 interface KeyBase {
   /** One or two sentences for the reference page. */
   readonly doc: string;
-  /** First and last release of Kata Containers that read it; `ours` when none does. */
+  /** First and last release of Kata Containers that reads the key; `ours` if none does. */
   readonly since: string;
   readonly until?: string;
-  /** Tables that Kata's own files have it in; absent: all. It is accepted in every table. */
+  /** Tables that have the key in Kata's own files; absent: all. Every table accepts it. */
   readonly of?: readonly HypervisorTable[];
   /** The annotation that sets it, below `io.katacontainers.`; absent: none does. */
   readonly annotation?: string;
@@ -31,7 +31,7 @@ interface KeyBase {
 export type KeySpec = KeyBase &
   (
     | { readonly kind: "boolean"; readonly default: boolean }
-    /** `min` and `max` are those of the type; what is clamped or refused beyond it is in `effective.ts` and `checks/`. */
+    /** `min` and `max` are the limits of the type. Narrower limits are applied in `clamps.ts` and `checks/`. */
     | NumberKey
     | TextKey
     | { readonly kind: "list"; readonly default: readonly string[]; readonly items?: "glob" | "path" | "regex" }
@@ -50,17 +50,17 @@ export interface NumberKey {
 
 export interface TextKey {
   readonly kind: "text";
-  /** Empty: not set, or decided by what else is set; `defaultText` says by what. */
+  /** Empty: not set, or derived from other keys; `defaultText` describes how. */
   readonly default: string;
   readonly defaultText?: string;
-  /** Where it is not the same in every table. */
+  /** Defaults that differ between tables. */
   readonly defaults?: Readonly<Partial<Record<HypervisorTable, string>>>;
   readonly choices?: readonly string[];
-  /** Kata's word for a value that is none of the choices. */
+  /** Kata's error text for a value that is not one of the choices. */
   readonly fault?: string;
   /**
-   * A path of the host: absolute. `resolved`: it must exist, and what it links to is used; `absolute`: not looked at;
-   * `made`: made by whoever uses it.
+   * An absolute path on the host. `resolved`: it must exist, and its symlinks are resolved; `absolute`: it is not
+   * examined; `made`: its user creates it.
    */
   readonly path?: "resolved" | "absolute" | "made";
   /** The key with the globs that an annotation's value has to match. */
@@ -69,7 +69,7 @@ export interface TextKey {
 
 export type KeyTable = Readonly<Record<string, KeySpec>>;
 
-/** The value that a declaration allows. */
+/** The type of a declaration's values. */
 export type ValueOf<K extends KeySpec> = K extends { kind: "boolean" }
   ? boolean
   : K extends { kind: "integer" | "number" }
@@ -86,14 +86,14 @@ export type ValueOf<K extends KeySpec> = K extends { kind: "boolean" }
             ? boolean | Word
             : never;
 
-/** What a file says of a table. */
+/** The values that a file sets in a table. */
 export type Given<T extends KeyTable> = { readonly [K in keyof T]?: ValueOf<T[K]> };
 
 /** Every key of a table decided. */
 export type Effective<T extends KeyTable> = { readonly [K in keyof T]: ValueOf<T[K]> };
 
 const uint32Max = 0xffff_ffff;
-/** The largest number that every reader of JSON and TOML has exactly. */
+/** The largest integer that every JSON and TOML parser reads exactly. */
 export const exactMax = Number.MAX_SAFE_INTEGER;
 
 export function bool(

@@ -1,6 +1,6 @@
 /**
- * Finds and reads the configuration: the file, its drop-ins, annotations and the command line, one over the other.
- * Fails with the first error there is; `checkFile` finds them all.
+ * Finds and reads the configuration: the file, its drop-ins, annotations and the command line, each on top of the
+ * previous. `loadConfig` fails with the first error; `loadSettings` returns all of them.
  */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, messageOf } from "../util/errors.ts";
@@ -25,13 +25,13 @@ import { noticeWithoutEffect } from "./without-effect.ts";
 
 export interface LoadConfigOptions {
   readonly installRoot: string;
-  /** Used alone, and must exist; default: the first that there is of `find.ts`. */
+  /** The only file to try, which must exist; default: the first of `find.ts` that exists. */
   readonly path?: string | undefined;
-  /** In the place of the system's; an empty one stays as it is. For programs that embed this. */
+  /** Replaces the system's paths one by one; an empty entry keeps the system's. For programs that embed Kumite. */
   readonly defaultPaths?: readonly string[];
-  /** Of the sandbox's specification. */
+  /** From the sandbox's specification. */
   readonly annotations?: Annotations;
-  /** `TABLE.KEY=VALUE`, of the command line. */
+  /** `TABLE.KEY=VALUE` from the command line. */
   readonly overrides?: readonly string[];
 }
 
@@ -39,13 +39,13 @@ export interface Loaded {
   readonly settings: Settings;
   readonly effective: EffectiveConfig;
   readonly surroundings: ConfigSurroundings;
-  /** Without symlinks; `undefined` when there is no file. */
+  /** Without symlinks; `undefined` if there is no file. */
   readonly file: string | undefined;
   /** In the order in which they were found. */
   readonly problems: readonly Problem[];
 }
 
-/** Fails with `config/invalid`, naming the file, its line and the key. */
+/** @throws KumiteError `config/invalid`, naming the file, its line and the key */
 export async function loadConfig(os: Os, options: LoadConfigOptions): Promise<Config> {
   const loaded = await loadSettings(os, options);
   const errors = errorsIn(loaded.problems);
@@ -53,7 +53,7 @@ export async function loadConfig(os: Os, options: LoadConfigOptions): Promise<Co
   return configOf(loaded.effective, loaded);
 }
 
-/** As `loadConfig` with all errors as data. Fails only where there is nothing that could be looked at. */
+/** Like `loadConfig`, but returns errors as data. Fails only if there is nothing to examine. */
 export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<Loaded> {
   const problems: Problem[] = [];
   const report: Report = (problem) => problems.push(problem);
@@ -73,7 +73,7 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
     layers = await readLayers(os, file, report);
   }
   const settings = new Settings();
-  // Read with the era that they ask for, which the last layer decides.
+  // The era decides how layers are read, so it is determined first; the last layer that names one counts.
   const era = askedEra(layers, overrides);
   for (const layer of layers) addDocument(settings, layer, era, report);
   await addAnnotations(os, settings, annotations, { era, surroundings, report });
@@ -88,7 +88,7 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   return { settings, effective, surroundings, file, problems };
 }
 
-/** Of the last layer that says one. Whether there is such an era is found out later. */
+/** The era that the last layer names. Whether that era exists is checked later. */
 function askedEra(layers: readonly FileLayer[], overrides: readonly string[]): ConfigEra {
   const key = "runtime.config_era=";
   const inFiles = layers.map(({ document }) => (isRecord(document.runtime) ? document.runtime.config_era : undefined));
@@ -103,7 +103,7 @@ function peek(layers: readonly FileLayer[], overrides: readonly string[]): Setti
   return settings;
 }
 
-/** The file and its drop-ins. A drop-in that cannot be read is an error: it would be missing without a word. */
+/** The file and its drop-ins. An unreadable drop-in is an error, so that its settings are never silently missing. */
 async function readLayers(os: Os, file: string, report: Report): Promise<FileLayer[]> {
   const further = await dropIns(os, file, report);
   const reading = [readLayer(os, file, "file"), ...further.map((path) => readLayer(os, path, "drop-in"))];

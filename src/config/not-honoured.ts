@@ -1,6 +1,6 @@
 /**
- * Keys that are accepted and have no effect, with the reason: a value other than the default is told with its place, once
- * for each key. Whoever makes a key effective removes its line; the reference page is made from here too.
+ * Keys that are accepted without effect, and why. A value other than the default is reported once per key, with its
+ * place. Whoever makes a key effective removes its line. The reference page is generated from this list too.
  */
 
 const confidential = "no driver supports confidential VMs";
@@ -100,14 +100,14 @@ const groups: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   ...older,
 };
 
-/** Why a key has no effect; `undefined` when it has one. */
+/** Why a key has no effect; `undefined` if it has one. */
 export function whyNotHonoured(table: string, key: string): string | undefined {
   const [group = ""] = table.split(".", 1);
   const keys = groups[group];
   return keys !== undefined && Object.hasOwn(keys, key) ? keys[key] : undefined;
 }
 
-/** A promise to whoever asks: to go on without it would be less safe than they think. */
+/** Keys that promise a protection: ignoring them would be less safe than the user believes. */
 const promises: ReadonlySet<string> = new Set([
   "guest_selinux_label",
   "experimental_force_guest_pull",

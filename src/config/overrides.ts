@@ -1,4 +1,4 @@
-/** `--set TABLE.KEY=VALUE` of the command line, for one call. */
+/** `--set TABLE.KEY=VALUE` on the command line, for one call. */
 import { nearest } from "../util/nearest.ts";
 import { oneLine } from "../util/text.ts";
 import type { ConfigEra, KeyValue } from "./key.ts";
@@ -7,7 +7,7 @@ import type { Settings } from "./settings.ts";
 import { keysOf, tableNames } from "./tables.ts";
 import { faultOf, valueFromText } from "./value.ts";
 
-/** Lays them over the settings, in their order. A value is read as its key's type; a wrong one is reported. */
+/** Applies them on top of the settings, in order. Values are parsed as their key's type; invalid ones are reported. */
 export function addOverrides(settings: Settings, words: readonly string[], era: ConfigEra, report: Report): void {
   for (const word of words) addOverride(settings, word, era, report);
 }

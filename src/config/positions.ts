@@ -1,11 +1,11 @@
 /**
- * Where in a TOML document its keys stand. The parser gives values without places, so the text is walked once more, which
- * is easy for a text that has been parsed: only strings and brackets have to be understood, not values.
- * For a text that is not TOML the result is incomplete, and nothing worse.
+ * The positions of keys in a TOML document. The parser returns values without positions, so the text is scanned again.
+ * This is simple for a text that has been parsed: only strings and brackets have to be recognized, not values. For a
+ * text that is not TOML the result is incomplete, which does no harm.
  */
 
 export interface Position {
-  /** Both from 1. */
+  /** Both count from 1. */
   readonly line: number;
   readonly column: number;
 }
@@ -22,7 +22,7 @@ export class Positions {
     this.#offsets = new Walk(text).document();
   }
 
-  /** Of a key or of a table's header, and else of the nearest one around it. */
+  /** The position of a key or of a table's header, otherwise that of the nearest enclosing one. */
   of(path: Path): Position | undefined {
     for (let length = path.length; length > 0; length--) {
       const offset = this.#offsets.get(idOf(path.slice(0, length)));
@@ -54,13 +54,13 @@ function idOf(path: Path): string {
   return path.join("\0");
 }
 
-/** Thrown where the text is none that the parser would have taken. */
+/** Thrown for a text that the parser would have refused. */
 class Lost extends Error {}
 
 class Walk {
   readonly #text: string;
   readonly #offsets = new Map<string, number>();
-  /** How many entries a list of tables has. */
+  /** Number of entries in each list of tables. */
   readonly #entries = new Map<string, number>();
   #at = 0;
 
@@ -98,7 +98,7 @@ class Walk {
     return this.#note([...list, count], start);
   }
 
-  /** A name on the way that is a list of tables means its last entry. */
+  /** A list of tables in the middle of a name stands for its last entry. */
   #inEntries(names: readonly string[]): Path {
     const path: (string | number)[] = [];
     for (const name of names) {
@@ -118,11 +118,11 @@ class Walk {
     this.#value(path, depth);
   }
 
-  /** A key with dots, up to what follows it. */
+  /** Reads a dotted key and the blanks after it. */
   #key(): string[] {
     const parts: string[] = [];
     for (;;) {
-      // No key of a configuration has so many, and each prefix is looked up.
+      // No key of a configuration has that many parts. The limit bounds the work, as each prefix is looked up.
       if (parts.length > 100) throw new Lost();
       this.#skip(/[ \t]*/y);
       const quote = this.#next();
@@ -137,7 +137,7 @@ class Walk {
   #quoted(quote: string): string {
     const word = this.#match(quote === '"' ? /"(?:[^"\\\n]|\\.)*"/y : /'[^'\n]*'/y);
     if (quote === "'") return word.slice(1, -1);
-    // TOML's escapes are those of JSON, and some that JSON has not: then the key's place is not found by its name.
+    // Some escapes of TOML are not valid in JSON. Then the key's position is not found by its name.
     try {
       return JSON.parse(word) as string;
     } catch {
@@ -146,7 +146,7 @@ class Walk {
   }
 
   #value(path: Path, depth: number): void {
-    // As deep as the parser goes.
+    // The parser's limit.
     if (depth > 1000) throw new Lost();
     switch (this.#next()) {
       case '"':
@@ -191,7 +191,7 @@ class Walk {
       if (end < 0) throw new Lost();
       if (quote === "'" || !escaped(this.#text, end)) {
         this.#at = end + 3;
-        // Up to two quotes may stand before the closing three.
+        // Up to two quotes may precede the closing three.
         while (this.#next() === quote) this.#at++;
         return;
       }
@@ -214,7 +214,7 @@ class Walk {
     if (pattern.test(this.#text)) this.#at = pattern.lastIndex;
   }
 
-  /** At least one character. */
+  /** Matches at least one character. */
   #match(pattern: RegExp): string {
     pattern.lastIndex = this.#at;
     const [word = ""] = pattern.exec(this.#text) ?? [];

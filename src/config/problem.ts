@@ -1,4 +1,4 @@
-/** Where a value comes from, and what is wrong with one. Plain data, and their texts. */
+/** The origin of a value, and what is wrong with it. Plain data and its texts. */
 import { KumiteError } from "../util/errors.ts";
 import { oneLine } from "../util/text.ts";
 
@@ -7,15 +7,15 @@ export type Origin =
   | {
       readonly kind: "file" | "drop-in";
       readonly file: string;
-      /** From 1; missing where the place is not known. */
+      /** Counts from 1; missing if the position is unknown. */
       readonly line?: number;
       readonly column?: number;
     }
-  /** `name` in full. */
+  /** The full `name`. */
   | { readonly kind: "annotation"; readonly name: string }
   | { readonly kind: "command-line"; readonly word: string };
 
-/** `/etc/k.toml:3:1`, and so on. */
+/** For example `/etc/k.toml:3:1`. */
 export function originText(origin: Origin): string {
   switch (origin.kind) {
     case "built-in":
@@ -32,22 +32,22 @@ export function originText(origin: Origin): string {
 
 export interface Problem {
   /**
-   * `error`: nothing starts with it. `unknown`: a key that nobody reads, which is a typing error or of another release:
-   * told, and an error for who asks for a check. `notice`: what a reader of the file should know.
+   * `error`: nothing can start. `unknown`: a key that nobody reads, perhaps misspelled or from another release; it is
+   * reported, and an error for `config check`. `notice`: information for the author of the file.
    */
   readonly severity: "error" | "unknown" | "notice";
   readonly origin: Origin;
   /** With its table, e.g. `hypervisor.qemu.path`. */
   readonly key?: string;
-  /** A sentence that goes on from the place, and names the key. */
+  /** A sentence that names the key and follows the place. */
   readonly reason: string;
   /** What to do. */
   readonly hint?: string;
-  /** Orders errors as Kata Containers comes upon them; the first one is what a start fails with. */
+  /** Orders errors the way Kata Containers encounters them. A start fails with the first one. */
   readonly rank?: number;
 }
 
-/** The order of Kata Containers, with room between. */
+/** The order of Kata Containers, with gaps. */
 export const rank = {
   decoding: 0,
   network: 10,
@@ -71,20 +71,20 @@ export const rank = {
 
 export type Report = (problem: Problem) => void;
 
-/** Where it is and what is wrong; a reason that begins with the place, as some of Kata's do, is not given it twice. */
+/** The place and what is wrong. Some of Kata's reasons begin with the place, which is not repeated then. */
 export function problemText({ origin, reason }: Problem): string {
   if (origin.kind === "built-in") return reason;
   const place = originText(origin);
   return reason.startsWith(place) ? reason : `${place}: ${reason}`;
 }
 
-/** The errors among them, the first one first. */
+/** The errors among the problems, ordered by rank. */
 export function errorsIn(problems: readonly Problem[]): Problem[] {
   const errors = problems.filter(({ severity }) => severity === "error");
   return errors.sort((a, b) => (a.rank ?? rank.other) - (b.rank ?? rank.other));
 }
 
-/** The first error, and how many there are besides. */
+/** The first error, and the number of others. */
 export function configError([first, ...others]: readonly Problem[]): KumiteError {
   if (first === undefined) return new KumiteError("internal", "a configuration failed without an error");
   const { origin, key, hint = "correct the key, or remove it to use the default" } = first;

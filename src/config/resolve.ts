@@ -1,4 +1,4 @@
-/** From keys with the names and units of files to what the product uses. Pure. */
+/** Converts keys with the names and units of files to the types that the product uses. Pure. */
 import type {
   AgentConfig,
   BlockConfig,
@@ -16,10 +16,10 @@ import { type Problem, problemText } from "./problem.ts";
 import { Settings } from "./settings.ts";
 import { parseVerity } from "./verity.ts";
 
-/** Keys as a file would have them, below their tables' full names. */
+/** Keys as in a file, below the full names of their tables. */
 export type ConfigDocument = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
-/** A configuration without files: for tests, and for programs that have one of their own. Nothing is checked. */
+/** A configuration without files, unchecked: for tests, and for programs that have their own configuration. */
 export function resolveConfig(document: ConfigDocument, surroundings: ConfigSurroundings): Config {
   const settings = new Settings();
   const add = (table: string, keys: Readonly<Record<string, unknown>>): void => {
@@ -77,7 +77,7 @@ function noticeText(problem: Problem): string {
   return hint === undefined ? problemText(problem) : `${problemText(problem)}; ${hint}`;
 }
 
-/** QEMU 7.2's own in Debian 12, the separate package after it. */
+/** The daemon of QEMU 7.2 in Debian 12, then that of the separate package in later releases. */
 export const virtioFsDaemons = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"];
 
 function hypervisorConfig(
@@ -99,7 +99,7 @@ function hypervisorConfig(
     firmwareVolume: orNothing(values.firmware_volume),
     pflashes: values.pflashes,
     guestExtensionImages: values.guest_extension_images,
-    // The guest's cryptography is what the host's has to be.
+    // On a host in FIPS mode the guest runs in FIPS mode too.
     kernelParameters: [...(surroundings.fips === true ? ["fips=1"] : []), ...words(values.kernel_params)],
     machineType: values.machine_type,
     machineAccelerators: values.machine_accelerators,
@@ -233,7 +233,7 @@ function factoryConfig({ factory, runtime }: EffectiveConfig): FactoryConfig {
   };
 }
 
-/** What is wrong with one was told by the checks. */
+/** The checks have reported invalid parameters already. */
 function verityOf(text: string): HypervisorConfig["verity"] {
   const parsed = parseVerity(text);
   return typeof parsed === "string" ? undefined : parsed;

@@ -1,6 +1,6 @@
 /**
- * What was said about keys, by whom: the layers of a configuration one over the other. A later layer replaces single keys,
- * lists as a whole.
+ * The values that were set, and where: the layers of a configuration on top of each other. A later layer replaces
+ * single keys; lists are replaced as a whole.
  */
 import { isRecord } from "../util/json.ts";
 import { nearest } from "../util/nearest.ts";
@@ -23,14 +23,14 @@ import { faultOf, show } from "./value.ts";
 
 export interface Setting {
   readonly value: KeyValue;
-  /** Computed when asked for: most places are never needed. */
+  /** Computed on demand, since most origins are never needed. */
   readonly origin: () => Origin;
 }
 
 export class Settings {
   /** By table and key, e.g. `hypervisor.qemu.path`. */
   readonly #settings = new Map<string, Setting>();
-  /** Tables that a file has, though they may be empty, and where the first of each is. */
+  /** Tables that a file contains, even if empty, and where each occurs first. */
   readonly tables = new Map<string, () => Origin>();
 
   get(table: string, key: string): Setting | undefined {
@@ -49,24 +49,24 @@ export class Settings {
     return this.get(table, key)?.origin() ?? { kind: "built-in" };
   }
 
-  /** Full names of keys that are set. */
+  /** Full names of the keys that are set. */
   names(): Iterable<string> {
     return this.#settings.keys();
   }
 
-  /** What was said of a table. */
+  /** The keys of a table that are set. */
   given<T extends KeyTable>(table: string, keys: T): Given<T> {
     const given: Record<string, KeyValue> = {};
     for (const key of Object.keys(keys)) {
       const setting = this.get(table, key);
       if (setting !== undefined) given[key] = setting.value;
     }
-    // `addDocument` and its like let in only what the keys' declarations allow.
+    // The type holds because `addDocument` and the others accept only values that the declarations allow.
     return given as Given<T>;
   }
 }
 
-/** A file, as it is laid over what was there before. */
+/** A file, as one layer of the configuration. */
 export interface FileLayer {
   readonly kind: "file" | "drop-in";
   readonly file: string;
@@ -74,7 +74,7 @@ export interface FileLayer {
   readonly document: TomlTable;
 }
 
-/** Lays a file over the settings; what is wrong with it is reported and left out. */
+/** Adds a file on top of the settings. Invalid values are reported and omitted. */
 export function addDocument(settings: Settings, layer: FileLayer, era: ConfigEra, report: Report): void {
   new DocumentReader(settings, layer, era, report).read();
 }
@@ -125,7 +125,7 @@ class DocumentReader {
     }
   }
 
-  /** Whether the table is left out. */
+  /** Returns whether the table is omitted. */
   #unknownKind(group: "hypervisor" | "agent" | "proxy" | "shim", kind: string, path: readonly string[]): boolean {
     const word = oneLine(kind, 60);
     const known = kindsOf(group);
@@ -176,7 +176,7 @@ class DocumentReader {
     }
   }
 
-  /** A drop-in changes single keys of hypervisors and agents, and fails there for one that is not known. */
+  /** A drop-in changes single keys of hypervisors and agents. An unknown key of these is an error there. */
   #unknownKey(full: string, key: string, keys: KeyTable, path: readonly string[]): void {
     const strict = this.#layer.kind === "drop-in" && /^(hypervisor|agent)\./.test(full);
     if (strict) {
@@ -211,7 +211,7 @@ class DocumentReader {
   }
 }
 
-/** Nothing, where one of several words is wanted, is as if the key were not there. A network's model is none of these. */
+/** An empty text counts as not set if the key requires one of several words; except for `internetworking_model`. */
 function isUnsaid(key: string, spec: KeySpec, value: unknown): spec is KeySpec & TextKey {
   if (value !== "" || spec.kind !== "text" || spec.choices === undefined || key === "internetworking_model")
     return false;
@@ -223,7 +223,7 @@ function defaultIn(table: string, spec: TextKey): string {
   return (own && spec.defaults?.[own]) ?? spec.default;
 }
 
-/** Of one file; what has more is no configuration, and each takes a search. */
+/** Per file. A file with more is not a configuration, and each unknown key costs a search for similar names. */
 const unknownLimit = 50;
 
 function keyText(path: readonly string[]): string {

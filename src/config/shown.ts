@@ -1,11 +1,11 @@
-/** The configuration in force, for people and programs: the names of files, and where each value comes from. Pure. */
+/** The configuration in effect, for people and programs, with the files' names and each value's origin. Pure. */
 import { hypervisorTables, type KeyTable, type KeyValue } from "./key.ts";
 import type { Loaded } from "./load.ts";
 import { type Origin, originText } from "./problem.ts";
 import { keysOf } from "./tables.ts";
 
 export interface ShownTable {
-  /** In full, e.g. `hypervisor.qemu`. */
+  /** Full name, e.g. `hypervisor.qemu`. */
   readonly name: string;
   readonly keys: readonly ShownKey[];
 }
@@ -16,7 +16,7 @@ export interface ShownKey {
   readonly origin: Origin;
 }
 
-/** Of tables that only old releases have, those that a file has. */
+/** Tables that only old releases have are included if a file has them. */
 export function shownTables({ effective, settings }: Loaded): ShownTable[] {
   const { chosen, hypervisors, agentTable, proxyTable, shimTable } = effective;
   const tables: [name: string, values: Readonly<Record<string, KeyValue>>][] = [
@@ -55,7 +55,7 @@ export function shownAsToml(tables: readonly ShownTable[], withOrigin: boolean):
     .join("\n");
 }
 
-/** The file's own shape; with origins each value is an object. */
+/** In the structure of the file. With origins, each value is an object. */
 export function shownAsJson(tables: readonly ShownTable[], withOrigin: boolean): string {
   const document: Record<string, unknown> = {};
   for (const { name, keys } of tables) {

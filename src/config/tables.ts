@@ -1,4 +1,4 @@
-/** Which tables a configuration has and which keys stand in them. Built on first use; knows nothing of files. */
+/** The tables of a configuration and the keys in them. Built on first use; knows nothing of files. */
 import type { KeySpec, KeyTable } from "./key.ts";
 import { hypervisorTables } from "./key.ts";
 import { agentKeys } from "./keys/agent.ts";
@@ -19,9 +19,9 @@ export function hypervisorKeys(): HypervisorKeys {
   return keysOfHypervisor;
 }
 
-/** Tables whose second name says which kind it is, and the kinds that are known. */
+/** Tables whose second name says which kind it is, and the known kinds. */
 const kinds = {
-  /** Those that no driver is here for are accepted: a file may have them beside the one that is used. */
+  /** Hypervisors without a driver are accepted, since a file may have their tables beside the one in use. */
   hypervisor: [...hypervisorTables, "acrn", "stratovirt", "dragonball", "remote"],
   agent: ["kata", "hyperstart"],
   proxy: ["kata", "cc"],
@@ -40,10 +40,10 @@ export function kindsOf(group: GroupName): readonly string[] {
 
 const plainTables = ["runtime", "factory", "netmon", "image"] as const;
 
-/** The names that may stand at the top of a file. */
+/** The names allowed at the top level of a file. */
 export const topNames: readonly string[] = [...Object.keys(kinds), ...plainTables];
 
-/** Full names of the tables, in the order of the reference page; those of hypervisors without a driver are left out. */
+/** Full names of the tables, in the order of the reference page, without hypervisors that have no driver. */
 export const tableNames: readonly string[] = [
   ...hypervisorTables.map((name) => `hypervisor.${name}`),
   "agent.kata",
@@ -55,7 +55,7 @@ export const tableNames: readonly string[] = [
   "image",
 ];
 
-/** The keys of a table by its full name, e.g. `hypervisor.qemu`; any kind of a group has the same. */
+/** The keys of a table by its full name, e.g. `hypervisor.qemu`. All kinds of a group have the same keys. */
 export function keysOf(table: string): KeyTable | undefined {
   const [group] = table.split(".", 1);
   switch (group) {

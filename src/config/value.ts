@@ -1,10 +1,10 @@
-/** Whether a value is what a key takes, in words; and values that come as text. Pure. */
+/** Checks whether a value fits its key, and parses values given as text. Pure. */
 import { parse, TomlError } from "smol-toml";
 import { isRecord } from "../util/json.ts";
 import { oneLine } from "../util/text.ts";
 import type { ConfigEra, KeySpec, KeyValue, NumberKey, TextKey } from "./key.ts";
 
-/** What is wrong with a value of a document; goes on from the key's name. `undefined` when nothing is. */
+/** What is wrong with a value of a document, as text to follow the key's name. `undefined` if nothing is. */
 export function faultOf(spec: KeySpec, value: unknown, era: ConfigEra = "3.x"): string | undefined {
   switch (spec.kind) {
     case "boolean":
@@ -48,7 +48,7 @@ function entriesFault(columns: readonly string[], value: unknown): string | unde
   return undefined;
 }
 
-/** What is wrong with a text that has the right type: none of the choices, or no path. */
+/** What is wrong with a text of the right type: it is not one of the choices, or not a path. */
 export function textFault(key: string, spec: TextKey, value: string): string | undefined {
   if (spec.choices !== undefined && !spec.choices.includes(value)) {
     const names = spec.choices.filter((choice) => choice !== "").map((choice) => JSON.stringify(choice));
@@ -73,14 +73,14 @@ export function show(value: unknown): string {
   return oneLine(JSON.stringify(value) ?? String(value), 80);
 }
 
-/** As Go's strconv.ParseBool, which Kata Containers reads annotations with. */
+/** Like Go's strconv.ParseBool, with which Kata Containers parses annotations. */
 export function parseBoolean(word: string): boolean | undefined {
   if (["1", "t", "T", "TRUE", "true", "True"].includes(word)) return true;
   if (["0", "f", "F", "FALSE", "false", "False"].includes(word)) return false;
   return undefined;
 }
 
-/** The value of a key from a text of the command line; a wrong one is given back as it is, for `faultOf` to tell. */
+/** Parses a key's value from the command line. An invalid text is returned unchanged, so that `faultOf` reports it. */
 export function valueFromText(spec: KeySpec, text: string): KeyValue {
   switch (spec.kind) {
     case "boolean":

@@ -1,6 +1,6 @@
 /**
- * `kernel_verity_params`: how the guest's kernel verifies its root file system, as names and values. Pure.
- * What is written there ends up in the kernel's command line, so nothing but digits gets through.
+ * Parses `kernel_verity_params`, which says how the guest's kernel verifies its root file system. Pure. The values end
+ * up on the kernel's command line, so only digits are accepted.
  */
 
 export interface VerityParameters {
@@ -16,7 +16,7 @@ export interface VerityParameters {
 const names = ["root_hash", "salt", "data_blocks", "data_block_size", "hash_block_size"] as const;
 type Name = (typeof names)[number];
 
-/** `undefined` for an empty text; a text that says what is wrong with any other that is not complete. */
+/** `undefined` for an empty text; a message for a text that is invalid or incomplete. */
 export function parseVerity(text: string): VerityParameters | string | undefined {
   if (text.trim() === "") return undefined;
   const found = new Map<Name, string>();

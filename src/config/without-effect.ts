@@ -1,11 +1,11 @@
-/** Tells of keys that are set and have no effect, once for each, with the place. */
+/** Reports keys that are set without effect, once per key, with the place. */
 import type { EffectiveConfig } from "./effective.ts";
 import { whyNotHonoured } from "./not-honoured.ts";
 import type { Report } from "./problem.ts";
 import type { Settings } from "./settings.ts";
 import { keyOf } from "./tables.ts";
 
-/** A value that is the default says nothing: files spell many of them out. */
+/** Default values are not reported, since files spell many of them out. */
 export function noticeWithoutEffect(effective: EffectiveConfig, settings: Settings, report: Report): void {
   for (const name of settings.names()) {
     const dot = name.lastIndexOf(".");
@@ -24,7 +24,7 @@ function isDefault(table: string, key: string, value: unknown): boolean {
   const same = (other: unknown) =>
     other === value || (typeof value === "object" && JSON.stringify(other) === JSON.stringify(value));
   if (value === "" || same(spec.default) || (Array.isArray(value) && value.length === 0)) return true;
-  // 0 is the word for a number's default.
+  // For numbers, 0 stands for the default.
   if ((spec.kind === "integer" || spec.kind === "number") && value === 0) return true;
   const table2 = table.slice("hypervisor.".length);
   return spec.kind === "text" && Object.entries(spec.defaults ?? {}).some(([of, text]) => of === table2 && same(text));

@@ -1,4 +1,4 @@
-/** What of a configuration contradicts itself, in the words of Kata Containers. Pure: the files were looked at before. */
+/** Finds contradictions in a configuration and reports them in Kata's words. Pure; files were examined before. */
 import type { EffectiveConfig } from "../effective.ts";
 import { rank } from "../problem.ts";
 import { keysOf } from "../tables.ts";
@@ -13,14 +13,14 @@ export function checkConfig(context: CheckContext): void {
   checkGuest(context);
   checkHypervisor(context);
   checkRuntime(context);
-  // The first releases check nothing beyond this.
+  // The first releases check nothing more.
   if (context.effective.era === "1.0") return;
   checkNetwork(context);
   checkMachine(context);
   checkFactory(context);
 }
 
-/** Choices and paths of everything that is set. */
+/** The choices and paths of everything that is set. */
 function checkTexts(context: CheckContext): void {
   const { settings, effective } = context;
   for (const name of settings.names()) {
@@ -30,7 +30,7 @@ function checkTexts(context: CheckContext): void {
     const value = settings.get(table, key)?.value;
     if (typeof value !== "string" || spec?.kind !== "text") continue;
     if (key.startsWith("trace_") && !effective.agent.enable_tracing) continue;
-    // The choice of an era that does not exist was told before anything was read with its rules.
+    // An unknown era was already reported when the files were read.
     const fault = oldDriverFault(effective, table, key, value) ?? textFault(name, spec, value);
     if (fault !== undefined) wrong(context, table, key, fault, rankOfText(table, key));
   }

@@ -1,4 +1,4 @@
-/** What the checks look at, and how they tell what is wrong. */
+/** What the checks examine, and how they report errors. */
 import type { EffectiveConfig } from "../effective.ts";
 import type { Origin, Report } from "../problem.ts";
 import type { Settings } from "../settings.ts";
@@ -11,7 +11,7 @@ export interface CheckContext {
   readonly report: Report;
 }
 
-/** One error about one key, told with its place. */
+/** Reports one error about one key, with its place. */
 export function wrong(
   { settings, report }: CheckContext,
   table: string,

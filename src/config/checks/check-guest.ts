@@ -1,11 +1,11 @@
-/** `image` and `initrd`: which of them, and whether the machine has room for it. Pure: the files were looked at before. */
+/** Checks `image` and `initrd`. Pure; the files were examined before. */
 import { oneLine } from "../../util/text.ts";
 import { rank } from "../problem.ts";
 import { type CheckContext, wrong } from "./check-context.ts";
 
 const mib = 1024 * 1024;
 
-/** `image` and `initrd`: one of them, and how large it may be. */
+/** Only one of `image` and `initrd` may be set, and it must fit into the VM's memory. */
 export function checkGuest(context: CheckContext): void {
   const { effective, settings, files } = context;
   const { era, chosen } = effective;
@@ -37,7 +37,7 @@ function neither(initrd: string, image: string): string {
   return `Either initrd or image must be set to a valid path (initrd: ${initrd}) (image: ${image})`;
 }
 
-/** A guest whose memory its own file system fills cannot start; files of a MiB at most are never compared. */
+/** A guest whose memory is filled by its own file system cannot start. Files of at most 1 MiB are not compared. */
 function checkSize(context: CheckContext, key: "image" | "initrd", memoryMiB: number): void {
   const { effective, settings, files, report } = context;
   const table = `hypervisor.${effective.chosen}`;

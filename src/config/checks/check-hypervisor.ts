@@ -1,4 +1,4 @@
-/** What the table of a hypervisor must not say together. Pure. */
+/** Checks for contradictions within a hypervisor's table. Pure. */
 import { oneLine } from "../../util/text.ts";
 import type { EffectiveHypervisor } from "../effective.ts";
 import { rank } from "../problem.ts";

@@ -1,4 +1,4 @@
-/** The runtime's table, and what no table may say without a look at the others: network, memory, factory. Pure. */
+/** Checks the runtime's table, and contradictions between tables: network, memory, factory. Pure. */
 import { oneLine } from "../../util/text.ts";
 import { rank } from "../problem.ts";
 import { type CheckContext, wrong } from "./check-context.ts";
@@ -73,17 +73,17 @@ export function checkMachine(context: CheckContext): void {
   }
 }
 
-/** In the order of release 1.6. What `auto` asks for is done where it can be, so it excludes nothing. */
+/** In the order of release 1.6. With "auto", a template is used where possible, so it excludes nothing. */
 export function checkFactory(context: CheckContext): void {
   const { factory, hypervisors, chosen, era, agentTable } = context.effective;
   const fails = (key: string, reason: string): void =>
     wrong(context, "factory", key, `factory.${key}: ${reason}`, rank.factory);
   const template = factory.enable_template === true;
   const cache = factory.vm_cache_number > 0;
-  // What the machine gets: vsock is not in force where the host has none.
+  // The value in effect: without vsock on the host it is off.
   const { use_vsock: vsock, initrd } = hypervisors[chosen];
   const old = era !== "3.x";
-  // Of the release that brought the cache alone: the next ones let go of both.
+  // Only the release that introduced the cache excludes these two; later ones allow them.
   const first = era === "1.6";
   if (template && cache && first) fails("enable_template", "VM factory cannot work together with VM cache");
   if (template && initrd === "" && old) {

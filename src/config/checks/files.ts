@@ -1,6 +1,6 @@
 /**
- * The files that a configuration names: whether they are there, what they link to, how large they are. Files that nobody
- * named are the product's own, which the driver looks at.
+ * Examines the files that a configuration names: whether they exist, where links lead, how large they are. Files that
+ * are not named are Kumite's own, which the driver examines.
  */
 import type { FileStatus, Os } from "../../sys/os.ts";
 import { isSystemError, messageOf } from "../../util/errors.ts";
@@ -57,7 +57,7 @@ async function lookAt(os: Os, path: string): Promise<FileFact> {
   }
 }
 
-/** Puts what links lead to in the place of the paths, and reports those that lead nowhere. */
+/** Replaces paths by the targets of their links, and reports paths that lead nowhere. */
 export function resolveFiles(
   effective: EffectiveConfig,
   { byKey, pflashes, bindMounts }: NamedFiles,
@@ -87,14 +87,14 @@ export function resolveFiles(
   const swallowed = guestOfOldRelease(effective, byKey);
   const real = pflashes.map((fact, index) => (fact.found ? fact.real : (values.pflashes[index] ?? "")));
   const resolved = { ...values, ...changed, ...swallowed, pflashes: real };
-  // Those that nobody has asked for yet stay undecided.
+  // The getters of the other tables are inherited, so those tables stay undecided until they are used.
   const hypervisors = Object.create(effective.hypervisors, {
     [effective.chosen]: { value: resolved, enumerable: true },
   });
   return { ...effective, hypervisors: hypervisors as EffectiveConfig["hypervisors"] };
 }
 
-/** Releases from 1.4 on look for both and are content with one. */
+/** Releases from 1.4 on check both `image` and `initrd` and need only one of them. */
 function isSwallowed(key: string, { era }: EffectiveConfig, byKey: NamedFiles["byKey"]): boolean {
   if (era === "1.0" || era === "3.x" || (key !== "image" && key !== "initrd")) return false;
   return byKey.has("image") && byKey.has("initrd");

@@ -1,6 +1,6 @@
 /**
- * Whether an image can be a memory device whose pages the guest maps: its kernel wants to be told so at the image's beginning,
- * as Kata's image builder writes it. Told before a machine panics over it.
+ * Checks whether an image can be a memory device whose pages the guest maps. The guest's kernel requires a header at
+ * the image's beginning, as Kata's image builder writes it. Without this check the guest would panic.
  */
 import type { Os } from "../../sys/os.ts";
 import { isSystemError } from "../../util/errors.ts";
@@ -10,7 +10,7 @@ import { type Report, rank } from "../problem.ts";
 import type { Settings } from "../settings.ts";
 import type { NamedFiles } from "./files.ts";
 
-/** Of `struct nd_pfn_sb` of Linux, and where it looks for one. */
+/** From Linux's `struct nd_pfn_sb`, and the offset at which Linux looks for it. */
 const signature = "NVDIMM_PFN_INFO";
 const signatureOffset = 4096;
 
@@ -25,7 +25,7 @@ export async function checkImageHeader(
   const { image, disable_image_nvdimm, machine_type, kernel_verity_params } = hypervisors[chosen];
   const fact = byKey.get("image");
   if (hypervisor !== "qemu" || image === "" || fact?.found !== true || fact.status.kind !== "file") return;
-  // As a disk it needs none, and what is verified is not mapped.
+  // An image attached as a disk needs no header, and a verified image is not mapped.
   if (disable_image_nvdimm || machine_type === "microvm" || kernel_verity_params !== "") return;
   if (fact.status.size === 0 || (await isMarked(os, fact.real))) return;
   report({
@@ -38,7 +38,7 @@ export async function checkImageHeader(
   });
 }
 
-/** What cannot be read is told by who starts the machine. */
+/** If the image cannot be read, the start of the VM reports that. */
 async function isMarked(os: Os, path: string): Promise<boolean> {
   try {
     const bytes = await os.files.readStart(path, signatureOffset + signature.length);

@@ -1,4 +1,4 @@
-/** Whether the kernel that Kumite was installed with can have an image as its root: Debian's has its drivers in an initrd. */
+/** Checks whether Kumite's own kernel can use an image as its root: Debian's kernel has its drivers in an initrd. */
 import type { Os } from "../../sys/os.ts";
 import { isSystemError } from "../../util/errors.ts";
 import { isRecord, JsonSyntaxError, parseJson } from "../../util/json.ts";
@@ -8,7 +8,7 @@ import type { Settings } from "../settings.ts";
 
 const maxManifestBytes = 64 * 1024;
 
-/** Told before a machine panics over it. An installation that does not say what its kernel is may have any. */
+/** Reported here, since the guest would panic. An installation that does not name its kernel may have any. */
 export async function checkOwnKernel(
   os: Os,
   installRoot: string,
@@ -25,7 +25,7 @@ export async function checkOwnKernel(
     key: `${table}.image`,
     reason: `${table}.image: the kernel that Kumite was installed with has its drivers in an initrd, and cannot reach an image`,
     hint: "set kernel to one with drivers of its own, or compile one with `npm run guest:kernel`",
-    // After everything that Kata Containers would say of the same file.
+    // Ranked after everything that Kata Containers would report about the same file.
     rank: rank.machine,
   });
 }

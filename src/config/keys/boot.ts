@@ -1,4 +1,4 @@
-/** Keys of `[hypervisor.*]`: the programs and files that a machine is started with, and who may change them. */
+/** Keys of `[hypervisor.*]`: the programs and files that a VM is started with, and who may change them. */
 import { bool, type KeyTable, list, text } from "../key.ts";
 
 const hypervisor = (name: string) => `config.hypervisor.${name}`;

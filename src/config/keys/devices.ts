@@ -1,4 +1,4 @@
-/** Keys of `[hypervisor.*]`: buses, devices, network, and machines whose host is not trusted. */
+/** Keys of `[hypervisor.*]`: buses, devices, network, and confidential VMs. */
 import { bool, count, exactMax, type KeyTable, list, text } from "../key.ts";
 
 const hypervisor = (name: string) => `config.hypervisor.${name}`;

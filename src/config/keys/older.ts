@@ -1,4 +1,4 @@
-/** Keys of tables that releases before 2.0 have: `[proxy.*]`, `[shim.*]`, `[netmon]`; and `[image]` of some later ones. */
+/** Keys of tables from releases before 2.0: `[proxy.*]`, `[shim.*]`, `[netmon]`; and `[image]` of some later ones. */
 import { bool, type KeyTable, text } from "../key.ts";
 
 const until = "1.13.0-alpha0";
