@@ -1,4 +1,4 @@
-/** Whatever config.json says: a bundle and a specification for the guest, or one error of ours. */
+/** Any config.json gives a bundle and a specification for the guest, or one error of Kumite. */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +28,7 @@ describe("any config.json", () => {
     try {
       const bundle = await loadBundle(os, directory);
       const { spec } = bundle;
-      // What goes on to the shim.
+      // The text that is sent to the shim.
       JSON.stringify(spec);
       containerRoleOf(spec.annotations);
       guestSpecOf(bundle, "/in/the/guest", spec.mounts ?? [], { guestSeccomp: true }, surroundingsOfFirst(bundle));

@@ -1,6 +1,6 @@
 /**
- * A bundle: the directory an engine prepares, with config.json and usually the root file system.
- * Read and checked before anything is made; never written to.
+ * A bundle: the directory that an engine prepares, with config.json and usually the root file system. It is read and
+ * checked before anything is made, and never written to.
  */
 import type { FileStatus, Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
@@ -8,7 +8,7 @@ import { resolvePath } from "../util/path.ts";
 import type { OciLinux, OciProcess, OciSpec } from "./spec.ts";
 import { readDocument, validateSpec } from "./validate.ts";
 
-/** What `create` needs of a specification beyond its being well-formed. */
+/** A specification with the parts that `create` requires beyond being well-formed. */
 export interface BundleSpec extends OciSpec {
   process: OciProcess;
   root: { path: string; readonly?: boolean };
@@ -18,11 +18,11 @@ export interface BundleSpec extends OciSpec {
 export interface Bundle {
   /** Absolute, without symlinks. */
   readonly path: string;
-  /** Of the configuration, for errors. */
+  /** Path of the configuration, for errors. */
   readonly configFile: string;
   /** Absolute, without symlinks. */
   readonly rootfs: string;
-  /** A directory; or a disk with the root file system on it: a block device, or a file with the bytes of one. */
+  /** A directory, or a disk with the root file system: a block device or a disk image file. */
   readonly rootfsKind: "directory" | "file" | "block";
   readonly spec: BundleSpec;
 }
@@ -30,8 +30,8 @@ export interface Bundle {
 /**
  * `configFile` is absolute; without it the configuration is the bundle's config.json.
  *
- * Fails with `oci/bundle-invalid` (the directory, its config.json or root file system cannot be used) or
- * `oci/spec-invalid` (the content of config.json), naming file and key.
+ * @throws KumiteError `oci/bundle-invalid` (the directory, its config.json or root file system cannot be used),
+ * `oci/spec-invalid` (the content of config.json); both name file and key
  */
 export async function loadBundle(os: Os, path: string, configFile?: string): Promise<Bundle> {
   const directory = await bundleAt(os, path);
@@ -44,7 +44,7 @@ export async function loadBundle(os: Os, path: string, configFile?: string): Pro
   );
 }
 
-/** A bundle whose configuration is at hand already. The same checks and errors as `loadBundle`. */
+/** A bundle whose configuration has been read already. The same checks and errors as `loadBundle`. */
 export async function bundleOf(os: Os, path: string, document: unknown, file?: string): Promise<Bundle> {
   const directory = await bundleAt(os, path);
   const configFile = file ?? configFileOf(directory);
@@ -101,7 +101,7 @@ async function lookAt(
   }
 }
 
-/** The rules that no schema can say. */
+/** Rules that the schema cannot express. */
 function completeSpec(spec: OciSpec, file: string): BundleSpec {
   const { process, root, linux } = spec;
   if (process === undefined) throw invalid(file, "process", "is missing: there is nothing to run");

@@ -1,4 +1,4 @@
-/** Names of Linux's capabilities (capabilities(7)). Pure; which of them a running kernel knows is found out there. */
+/** Names of Linux's capabilities (capabilities(7)). Pure; knows nothing of the running kernel. */
 
 /** The position is the number. */
 export const capabilityNames = [

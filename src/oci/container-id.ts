@@ -1,11 +1,9 @@
-/**
- * Container ids. They become names of directories, cgroups and processes, so the alphabet is narrow.
- */
+/** Checks container ids. They become names of directories, cgroups and processes, so few characters are allowed. */
 import { KumiteError } from "../util/errors.ts";
 
 const pattern = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}$/;
 
-/** Fails with `container/bad-id`. */
+/** @throws KumiteError `container/bad-id` */
 export function checkContainerId(id: string): void {
   if (pattern.test(id)) return;
   throw new KumiteError("container/bad-id", `container id ${quote(id)} is not valid${reason(id)}`, {
@@ -14,7 +12,7 @@ export function checkContainerId(id: string): void {
   });
 }
 
-/** An exec id names one more process of a container; the same alphabet. */
+/** Like `checkContainerId`, for the id of a further process of a container. @throws KumiteError `container/bad-id` */
 export function checkExecId(id: string): void {
   if (pattern.test(id)) return;
   throw new KumiteError("container/bad-id", `exec id ${quote(id)} is not valid${reason(id)}`, {
@@ -23,14 +21,14 @@ export function checkExecId(id: string): void {
   });
 }
 
-/** In words that callers of other runtimes know. */
+/** In the words of other runtimes. */
 function reason(id: string): string {
   const bad = /[^A-Za-z0-9_.+-]/.exec(id)?.[0];
   if (bad === undefined && id.length > 128) return `: it has ${id.length} characters`;
   return bad === undefined || bad < " " ? "" : `: invalid character \`${bad}\` in the ID`;
 }
 
-/** Shown in errors: bounded, control characters visible. */
+/** For errors: limited in length, control characters escaped. */
 function quote(id: string): string {
   return JSON.stringify(id.length > 140 ? `${id.slice(0, 140)}…` : id);
 }

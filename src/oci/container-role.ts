@@ -1,28 +1,28 @@
 /**
- * What a container is to its sandbox, by the annotations of the engines that make pods: containerd's CRI plugin, CRI-O and
- * dockershim. Pure; which sandbox an id names, and whether it is a good one, is the caller's affair.
+ * A container's role in its sandbox, from the annotations of the engines that manage pods: containerd's CRI plugin,
+ * CRI-O and dockershim. Pure; the caller looks up the sandbox and checks its id.
  */
 import { KumiteError } from "../util/errors.ts";
 
 type Annotations = Readonly<Record<string, string>>;
 
-/** The names that Kata Containers has for them. */
+/** Kata Containers' names for the roles. */
 export type ContainerType = "pod_sandbox" | "pod_container" | "single_container";
 
-/** `sandboxId` may be any text, an empty one included, as the engine wrote it. */
+/** `sandboxId` is any text as the engine wrote it, perhaps empty. */
 export type ContainerRole =
-  /** No engine said anything: a machine of its own, sized by the container itself. */
+  /** No annotation: the container gets its own VM, sized for it alone. */
   | { readonly type: "single_container" }
-  /** The pod's first ("pause") container: a machine for what will follow. */
+  /** The pod's first ("pause") container: its VM is for the containers that follow. */
   | { readonly type: "pod_sandbox" }
-  /** Belongs into the machine of this sandbox. */
+  /** Belongs in the VM of this sandbox. */
   | { readonly type: "pod_container"; readonly sandboxId: string };
 
-/** In the order in which they are asked: the first that is there decides, whatever engine its value is of. */
+/** In this order. The first key that is present decides, whichever engine its value belongs to. */
 const typeKeys = ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType", "io.kubernetes.docker.type"];
 const sandboxIdKeys = ["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID", "io.kubernetes.sandbox.id"];
 
-/** What is asked for here. */
+/** All keys read here. */
 export const roleAnnotations: readonly string[] = [...typeKeys, ...sandboxIdKeys];
 
 const typeValues: ReadonlyMap<string, "pod_sandbox" | "pod_container"> = new Map([
@@ -31,13 +31,13 @@ const typeValues: ReadonlyMap<string, "pod_sandbox" | "pod_container"> = new Map
   ["container", "pod_container"],
 ]);
 
-/** Fails with `oci/spec-invalid`. */
+/** @throws KumiteError `oci/spec-invalid` */
 export function containerRoleOf(annotations: Annotations = {}): ContainerRole {
   const type = containerTypeOf(annotations);
   return type === "pod_container" ? { type, sandboxId: sandboxIdOf(annotations) } : { type };
 }
 
-/** Fails with `oci/spec-invalid` for a type that no engine has. */
+/** @throws KumiteError `oci/spec-invalid` for an unknown type */
 export function containerTypeOf(annotations: Annotations = {}): ContainerType {
   const key = firstOf(typeKeys, annotations);
   if (key === undefined) return "single_container";
@@ -51,7 +51,7 @@ export function containerTypeOf(annotations: Annotations = {}): ContainerType {
   });
 }
 
-/** Fails with `oci/spec-invalid` when no engine's key is there. */
+/** @throws KumiteError `oci/spec-invalid` if no key is present */
 export function sandboxIdOf(annotations: Annotations = {}): string {
   const key = firstOf(sandboxIdKeys, annotations);
   if (key !== undefined) return annotations[key] ?? "";

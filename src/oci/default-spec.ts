@@ -1,10 +1,8 @@
-/**
- * What `kumite spec` writes: a shell on a read-only root with the usual mounts and a small set of capabilities.
- */
+/** The example that `kumite spec` writes: a shell on a read-only root with the usual mounts and few capabilities. */
 import type { BundleSpec } from "./bundle.ts";
 import { ociVersion } from "./state.ts";
 
-/** A fresh copy at every call. */
+/** Returns a fresh copy at every call. */
 export function defaultSpec(): BundleSpec {
   return {
     ociVersion,

@@ -1,9 +1,11 @@
-/** What an update does to `linux.resources`: what it names replaces, what it leaves out, or names as zero, stays. Pure. */
+/**
+ * Applies an update to `linux.resources`: given values replace the old ones; missing values and zeros keep them. Pure.
+ */
 import type { OciResources } from "./spec.ts";
 
 type BlockIO = NonNullable<OciResources["blockIO"]>;
 
-/** Values where zero is one, and not the same as none. */
+/** Keys for which zero is a value of its own and does not mean "not given". */
 const zeroCounts: ReadonlySet<string> = new Set(["burst", "idle", "swappiness", "rate"]);
 
 export function mergeResources(old: OciResources, update: OciResources): OciResources {

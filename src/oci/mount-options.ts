@@ -1,10 +1,10 @@
 /**
- * The words of a mount's `options` that the runtime knows, the same as those of mount(8), by kind. What they do is the
- * guest's affair (`guest/spec/mount-options.ts`), which has to have a meaning for each; `features` lists them.
- * Any other word is left to the file system.
+ * The words of a mount's `options` that the runtime knows, by kind; the same as those of mount(8). The guest implements
+ * them (`guest/spec/mount-options.ts`) and needs a meaning for each; `features` lists them. Any other word is passed to
+ * the file system.
  */
 
-/** Flags of a mount. With an `r` before it, each is one for the whole tree. */
+/** Flags of a mount. With the prefix `r` they apply to the whole tree. */
 export const mountAttributeWords = [
   "ro",
   "rw",
@@ -41,15 +41,15 @@ export const mountPropagationWords = [
 
 export type MountPropagationWord = (typeof mountPropagationWords)[number];
 
-/** What kind of mount it is. */
+/** The kind of mount. */
 export const mountBindWords = ["bind", "rbind", "remount"] as const;
 
-/** What a file system handles itself; the other half of each pair is the default. */
+/** Options that the kernel handles per file system; the opposite of each is the default. */
 export const mountSuperblockWords = ["sync", "dirsync", "lazytime", "mand", "iversion"] as const;
 
 /**
- * They ask for what is the case anyway; `copy` and `nocopy` tell podman how to fill a volume, which it has done by then, `acl`
- * and `noacl` are flags of other runtimes that Linux leaves to file systems.
+ * Words that ask for what is the case anyway. `copy` and `nocopy` tell podman how to fill a volume, which it has done
+ * already. `acl` and `noacl` are flags of other runtimes that Linux leaves to file systems.
  */
 export const mountPlainWords = [
   "acl",
@@ -65,21 +65,21 @@ export const mountPlainWords = [
   "silent",
 ] as const;
 
-/** Of a bind: where its source is a link, the container gets a link with the same text. */
+/** For a bind whose source is a symbolic link: the container gets a link with the same text. */
 export const copySymlink = "copy-symlink";
 
-/** What only the runtime can do; they may have a value. */
+/** Words that only the runtime can implement; they may have a value. */
 export const mountExtensionWords = ["tmpcopyup", "notmpcopyup", copySymlink, "idmap", "ridmap"] as const;
 
-/** Known in order to be refused with their name. */
+/** Known, so that they are refused by name. */
 const notImplemented: ReadonlySet<string> = new Set(["idmap", "ridmap"]);
 
-/** Whether the runtime knows the word; any other is the file system's. */
+/** Whether the runtime knows the word. Other words are passed to the file system. */
 export function isKnownMountOption(word: string): boolean {
   return allWords().includes(word);
 }
 
-/** Every word that has an effect or asks for what is so anyway, sorted. */
+/** Every word that has an effect or asks for what is the case anyway, sorted. */
 export function supportedMountOptions(): string[] {
   return allWords()
     .filter((word) => !notImplemented.has(word))

@@ -1,2 +1,5 @@
-/** The annotation that chooses the way to the root file system. It names no path of the host: whoever may run a container may set it. */
+/**
+ * The annotation that chooses how the root file system reaches the guest. It contains no host path, because anyone who
+ * may run a container may set it.
+ */
 export const rootfsAnnotation = "io.kumite.rootfs";

@@ -1,4 +1,4 @@
-/** Our reading of config.json against the runtime specification's own JSON schema. */
+/** Compares Kumite's schema of config.json with the runtime specification's own JSON schema. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

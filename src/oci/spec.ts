@@ -1,14 +1,14 @@
 /**
- * The shape of an OCI runtime configuration (runtime-spec 1.x, Linux), as one schema: the source of both types and checks.
- * Says what is well-formed, nothing of what Kumite supports (`bundle.ts`) or does with it.
- * Keys that are not listed are allowed and kept. The schema is built on first use, since verbs that need no bundle import this.
+ * The shape of an OCI runtime configuration (runtime-spec 1.x, Linux), as one schema that gives both types and checks.
+ * Defines what is well-formed, not what Kumite supports (`bundle.ts`) or does. Keys that are not listed are allowed and
+ * kept. The schema is built on first use, since verbs that need no bundle import this file.
  */
 import * as v from "valibot";
 import { isRecord } from "../util/json.ts";
 import { encodeUtf8 } from "../util/text.ts";
 import { isLongValue } from "./exact-values.ts";
 
-/** JSON has one number type: above 2^53 a value is the nearest double, which for limits is as good as the exact one. */
+/** JSON numbers are doubles: a value above 2^53 is the nearest double, which is good enough for limits. */
 function integer(what: string, min: number, max: number) {
   return v.pipe(
     v.number(),
@@ -16,7 +16,7 @@ function integer(what: string, min: number, max: number) {
   );
 }
 const uint32 = () => integer("an integer from 0 to 4294967295", 0, 0xffff_ffff);
-/** The last number means "leave as it is" to the kernel: who asked for it would stay root. */
+/** To the kernel, 2^32-1 means "leave as it is". A process that asked for it would stay root. */
 const userOrGroup = () => integer("an id from 0 to 4294967294", 0, 0xffff_fffe);
 const uint64 = () => integer("an integer from 0 to 2^64-1", 0, 2 ** 64);
 const int64 = () => integer("an integer of 64 bits", -(2 ** 63), 2 ** 63);
@@ -40,7 +40,7 @@ function absolutePath() {
     v.check((s) => s.startsWith("/"), "must be an absolute path"),
   );
 }
-/** valibot takes an array for an object. */
+/** valibot accepts an array as an object, so this is checked first. */
 function object<const Entries extends v.ObjectEntries>(entries: Entries) {
   return v.pipe(
     v.custom<v.InferInput<v.ObjectSchema<Entries, undefined>>>(isRecord, "expected an object"),
@@ -50,7 +50,7 @@ function object<const Entries extends v.ObjectEntries>(entries: Entries) {
 function map() {
   return v.pipe(v.custom<Record<string, string>>(isRecord, "expected an object"), v.record(v.string(), text()));
 }
-/** Of struct utsname. */
+/** The length limit of struct utsname. */
 function nameOfKernel() {
   return v.pipe(
     text(),
@@ -113,7 +113,7 @@ function schedulerSchema() {
 
 function mountSchema() {
   return object({
-    // A relative one is taken from the root, as other runtimes do with a warning.
+    // A relative path is resolved from the root. Other runtimes do the same with a warning.
     destination: nonEmpty(),
     type: opt(text()),
     source: opt(text()),
@@ -216,7 +216,7 @@ export function resourcesSchema() {
   });
 }
 
-/** Longer than a double holds exactly, it is a text (`exact-values.ts`). */
+/** A number longer than a double can hold is a text (`exact-values.ts`). */
 function exactUint64() {
   return v.union([uint64(), v.pipe(v.string(), v.check(isLongValue, "expected an integer from 0 to 2^64-1"))]);
 }

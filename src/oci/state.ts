@@ -12,9 +12,9 @@ export interface OciState {
   readonly ociVersion: string;
   readonly id: string;
   readonly status: OciStatus;
-  /** Of the relay; 0 when stopped. */
+  /** The relay's pid; 0 when stopped. */
   readonly pid: number;
-  /** Absolute. */
+  /** Absolute path. */
   readonly bundle: string;
   readonly annotations?: Readonly<Record<string, string>>;
 }

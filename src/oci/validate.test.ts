@@ -51,7 +51,7 @@ describe("a specification", () => {
     ["process.terminal", "yes", 'process.terminal is wrong: expected true or false, got "yes"'],
     ["process.user.uid", -1, "process.user.uid is wrong: expected an id from 0 to 4294967294"],
     ["process.user.uid", 1.5, "process.user.uid is wrong: expected an id from 0 to 4294967294"],
-    // To the kernel it means "leave as it is": the process would stay root.
+    // To the kernel this means "leave as it is": the process would stay root.
     ["process.user.uid", 4294967295, "process.user.uid is wrong: expected an id from 0 to 4294967294"],
     ["process.user.gid", 4294967295, "process.user.gid is wrong: expected an id from 0 to 4294967294"],
     ["process.user.additionalGids", [0, "x"], 'process.user.additionalGids[1] is wrong: expected a number, got "x"'],

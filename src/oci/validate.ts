@@ -1,6 +1,4 @@
-/**
- * Checks a parsed document against the schema and says in one line what is wrong with it.
- */
+/** Checks a parsed document against the schema and describes the first error in one line. */
 import * as v from "valibot";
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
@@ -15,17 +13,17 @@ import {
   specSchema,
 } from "./spec.ts";
 
-/** What the agent protocol can carry: a message has 4 MiB at most and the document travels in it in two forms. */
+/** Limited by the agent protocol: a message has at most 4 MiB and contains the document in two forms. */
 const maxDocumentBytes = 1024 * 1024;
 
 const phase = "bundle.load";
 const hint = "`kumite spec` writes a correct config.json to compare with";
 
-/** `file` is for errors only. Fails with `oci/spec-invalid` naming file and key. */
+/** `file` is for errors only. @throws KumiteError `oci/spec-invalid`, naming file and key */
 export function validateSpec(document: unknown, file: string): OciSpec {
   if (isRecord(document)) spreadCapabilities(document.process);
   checkDocument(specSchema(), document, file);
-  // The schema copies only what it lists; the document itself also has the keys of other versions, for the agent.
+  // The schema's output contains only known keys. The document also has the keys of other versions, for the agent.
   return document as OciSpec;
 }
 
@@ -36,14 +34,14 @@ function spreadCapabilities(process: unknown): void {
   process.capabilities = { bounding: list, effective: list, inheritable: list, ambient: list, permitted: list };
 }
 
-/** As `validateSpec`, for `process` alone. */
+/** Like `validateSpec`, for `process` alone. */
 export function validateProcess(document: unknown, file: string): OciProcess {
   spreadCapabilities(document);
   checkDocument(processSchema(), document, file);
   return document as OciProcess;
 }
 
-/** As `validateSpec`, for `linux.resources` alone. */
+/** Like `validateSpec`, for `linux.resources` alone. */
 export function validateResources(document: unknown, file: string): OciResources {
   checkDocument(resourcesSchema(), document, file);
   return document as OciResources;
@@ -56,8 +54,8 @@ export async function loadProcess(os: Os, file: string): Promise<OciProcess> {
 }
 
 /**
- * Fails with `oci/bundle-invalid` when the file cannot be read, with `oci/spec-invalid` when it is not JSON.
- * `unreadableHint` is what to do in the first case.
+ * @param unreadableHint what to do if the file cannot be read
+ * @throws KumiteError `oci/bundle-invalid` if the file cannot be read, `oci/spec-invalid` if it is not JSON
  */
 export async function readDocument(os: Os, file: string, unreadableHint: string): Promise<unknown> {
   try {
@@ -70,7 +68,7 @@ export async function readDocument(os: Os, file: string, unreadableHint: string)
   }
 }
 
-/** Fails with `oci/spec-invalid` naming file and key. */
+/** @throws KumiteError `oci/spec-invalid`, naming file and key */
 export function checkDocument(schema: v.GenericSchema, document: unknown, file: string): void {
   const result = v.safeParse(schema, document, { abortEarly: true });
   if (result.success) return;
@@ -87,7 +85,7 @@ function invalid(file: string, what: string, key?: string): KumiteError {
   });
 }
 
-/** `process.args[0]`; names that are no identifiers are quoted. */
+/** For example `process.args[0]`. Names that are not identifiers are quoted. */
 function keyPath(path: readonly { readonly key?: unknown }[] | undefined): string {
   let text = "";
   for (const { key } of path ?? []) {
