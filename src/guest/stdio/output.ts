@@ -1,7 +1,7 @@
 /**
- * The agent's end of a process's standard output or error: a pipe or the master of a terminal.
- * Its end is when every writer has closed it, or when the process has ended and what it wrote is read: a daemon that it
- * left behind keeps the descriptor open, but nobody waits for that.
+ * The agent's end of a process's standard output or error: a pipe, or the master of a terminal. It is at its end when
+ * all writers have closed it, or when the process has ended and its output has been read. A daemon that the process
+ * left behind may keep the descriptor open, but nobody waits for that.
  */
 import { type Channel, ownChannel } from "../../sys/engine/channel.ts";
 import { Watch } from "../../sys/engine/loop.ts";
@@ -12,14 +12,14 @@ import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
 import { deferred } from "../../util/deferred.ts";
 
 interface PendingRead {
-  /** Gets some of the bytes; as a native result. */
+  /** Reads some of the bytes; returns a native result. */
   take(): number;
   resolve(count: number): void;
   reject(reason: unknown): void;
 }
 
 export class Output {
-  /** Resolves when nothing more can be read, because it ended or was closed. */
+  /** Resolves when the output has ended or been closed, so that nothing more can be read. */
   readonly ended: Promise<void>;
   readonly #ended = deferred();
   readonly #channel: Channel;
@@ -28,7 +28,7 @@ export class Output {
   #processEnded = false;
   #closed = false;
 
-  /** Owns the descriptor, which nobody else reads. */
+  /** Takes ownership of the descriptor, which nobody else reads. */
   constructor(fd: number) {
     this.ended = this.#ended.promise;
     this.#channel = ownChannel(fd);
@@ -39,17 +39,20 @@ export class Output {
     return this.#closed;
   }
 
-  /** A pipe: `move` works. */
+  /** Whether this is a pipe, so that `move` works. */
   get movable(): boolean {
     return !this.#channel.isMaster;
   }
 
-  /** The number of bytes put into the buffer, 0 at the end. One read at a time; an aborted one loses no bytes. */
+  /**
+   * Resolves with the number of bytes read into the buffer, 0 at the end. Only one read at a time; an aborted read
+   * loses no bytes.
+   */
   read(buffer: Uint8Array, signal?: AbortSignal): Promise<number> {
     return this.#get(() => this.#channel.read(buffer), signal);
   }
 
-  /** Like `read`, up to `length` bytes into a pipe, which must be empty. Nothing is copied. */
+  /** Like `read`, but moves up to `length` bytes into a pipe, which must be empty. Nothing is copied. */
   move(pipe: number, length: number, signal?: AbortSignal): Promise<number> {
     return this.#get(() => movePiped(this.#channel.fd, pipe, length), signal);
   }
@@ -74,20 +77,20 @@ export class Output {
           reject(reason);
         },
       };
-      // By way of the loop even if bytes are there, so that a busy process does not keep the others waiting; but after
-      // the process's end no event may ever come.
+      // Waits for the event loop even if there are bytes already, so that a busy process does not starve the others.
+      // After the process's end there may be no more events.
       if (this.#processEnded) this.#onReadable();
       else this.#watch.set(EPOLLIN);
     });
   }
 
-  /** The process has ended: from now on an empty pipe is a finished one. */
+  /** The process has ended: from now on an empty pipe means the end. */
   processEnded(): void {
     this.#processEnded = true;
     if (this.#reading !== undefined) this.#onReadable();
   }
 
-  /** Who still writes gets EPIPE. A pending read ends. Idempotent. */
+  /** A process that still writes gets EPIPE. A pending read ends. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -106,7 +109,7 @@ export class Output {
     if (count === EINTR || (count === EAGAIN && !this.#processEnded)) return;
     const reading = this.#take();
     if (count > 0) reading?.resolve(count);
-    // A terminal's master says EIO when nobody has the other side open.
+    // Reading a terminal's master fails with EIO when no process has the other side open.
     else if (count === 0 || count === EAGAIN || count === EIO) this.#finish(reading);
     else reading?.reject(failure(count, "read", "output of a process"));
   }

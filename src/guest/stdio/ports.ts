@@ -1,23 +1,35 @@
-/** What standard streams need of the channel to the host: byte streams by port, and to know when the channel breaks. */
+/**
+ * What the standard streams need from the channel to the host: byte streams by port, and to be told when the channel
+ * breaks.
+ */
 import type { ByteStream } from "../../sys/os.ts";
 
 export interface PortStream {
   readonly stream: ByteStream;
-  /** After the stream broke: whether the whole session with the host did, so that a new one may ask for the port again. */
+  /**
+   * Call after the stream broke: whether the whole session with the host was lost, so that a new session may open the
+   * port again.
+   */
   sessionLost(): Promise<boolean>;
-  /** Aborts when it does, also while nothing moves on the stream. */
+  /** Aborts when the session is lost, even while nothing moves on the stream. */
   readonly session: AbortSignal;
 }
 
-/** One port, taken. It listens from the beginning, and again with each `next`; in between dials are refused. */
+/**
+ * A reserved port. It listens from the beginning, and again with each call of `next`; in between, the host's attempts
+ * are refused.
+ */
 export interface PortSource {
-  /** The next stream that the host opens. @throws KumiteError `aborted` */
+  /**
+   * The next stream that the host opens.
+   * @throws KumiteError `aborted`
+   */
   next(signal: AbortSignal): Promise<PortStream>;
-  /** Gives the port back. Idempotent. */
+  /** Releases the port. Idempotent. */
   close(): void;
 }
 
 export interface Ports {
-  /** @throws KumiteError `usage/invalid` when the port is taken or is none */
+  /** @throws KumiteError `usage/invalid` when the port is in use or invalid */
   listen(port: number): PortSource;
 }

@@ -1,6 +1,6 @@
 /**
- * The standard streams of one process as the host uses them: each either on a port of its own, as a byte stream, or by
- * calls (ReadStdout, WriteStdin …). A slow or absent reader of one stream holds up nothing else.
+ * The standard streams of one process. The host uses each either as a byte stream on a port of its own, or by calls
+ * (ReadStdout, WriteStdin …). A slow or missing reader of one stream does not delay the others.
  */
 import { setWindowSize } from "../../sys/linux/terminal.ts";
 import type { ByteStream, WindowSize } from "../../sys/os.ts";
@@ -11,7 +11,7 @@ import type { PortSource, PortStream, Ports } from "./ports.ts";
 import { type PumpEnd, pumpInput, pumpOutput } from "./pump.ts";
 import { closeStreams, type ProcessStreams } from "./streams.ts";
 
-/** Ports as the host gave them; 0 is none. */
+/** Ports that the host gave; 0 means none. */
 export interface StdioPorts {
   readonly stdin: number;
   readonly stdout: number;
@@ -20,21 +20,23 @@ export interface StdioPorts {
 
 export type OutputName = "stdout" | "stderr";
 
-/** Most that one call reads, in bytes: what a pipe holds. */
+/** The most that one call reads, in bytes: the default capacity of a pipe. */
 const longestRead = 65536;
 
 export class ProcessIo {
-  /** Resolves when the host has had everything: outputs were read to their ends, and ports that it was given were used. */
+  /**
+   * Resolves when the host has received everything: all outputs were read to their ends, and all given ports were used.
+   */
   readonly drained: Promise<void>;
   readonly #streams: ProcessStreams;
   readonly #onPorts: Readonly<Record<OutputName, boolean>>;
   readonly #life = linked();
-  /** Of the input: over with the process, or before. */
+  /** Lifetime of the input: ends with the process, or earlier. */
   readonly #inputLife = linked(this.#life.signal);
 
   /**
-   * Owns the streams, and listens on the ports when it returns.
-   * @throws KumiteError `usage/invalid` for a port that is taken; everything is closed then
+   * Takes ownership of the streams. When it returns, it listens on the ports.
+   * @throws KumiteError `usage/invalid` for a port that is in use; then everything is closed
    */
   constructor(streams: ProcessStreams, wanted: StdioPorts, ports: Ports) {
     this.#streams = streams;
@@ -55,7 +57,7 @@ export class ProcessIo {
     this.drained = Promise.all([output.ended, error?.ended, ...served]).then(() => undefined);
   }
 
-  /** Some bytes, or none at the end. One read of each stream at a time. */
+  /** Resolves with some bytes, or none at the end. One read of each stream at a time. */
   async read(name: OutputName, length: number, signal: AbortSignal): Promise<Uint8Array> {
     if (this.#onPorts[name]) throw wrongState(`${name} of this process is on a port of its own`);
     const output = name === "stdout" ? this.#streams.output : this.#streams.error;
@@ -76,21 +78,24 @@ export class ProcessIo {
     }
   }
 
-  /** The process reads its end of input after what was written. A terminal's input has no end. */
+  /** The process reads the end of its input after everything written so far. The input of a terminal has no end. */
   async closeInput(): Promise<void> {
     if (this.#streams.terminal !== undefined) return;
     this.#inputLife.abort();
     await this.#streams.input.end();
   }
 
-  /** @throws KumiteError `container/wrong-state` without a terminal; after the process's end it is ignored */
+  /**
+   * Ignored after the process's end.
+   * @throws KumiteError `container/wrong-state` without a terminal
+   */
   resize(size: WindowSize): void {
     const { terminal, output } = this.#streams;
     if (terminal === undefined) throw wrongState("this process has no terminal");
     if (!output.closed) setWindowSize(terminal, size);
   }
 
-  /** What the process wrote can still be read; what a left-over child of it writes later cannot. */
+  /** Output of the process can still be read; what its remaining children write later cannot. */
   processEnded(): void {
     this.#inputLife.abort();
     this.#streams.input.close();
@@ -98,7 +103,7 @@ export class ProcessIo {
     this.#streams.error?.processEnded();
   }
 
-  /** Everything at once, read or not. Idempotent. */
+  /** Closes all streams, read or not. Idempotent. */
   close(): void {
     this.#life.abort(new KumiteError("protocol/closed", "the process is gone"));
     closeStreams(this.#streams);
@@ -116,7 +121,10 @@ export class ProcessIo {
     }
   }
 
-  /** A process may have ended before the host comes to its port: it is let in all the same, to see the end. */
+  /**
+   * The process may have ended before the host opens the port. The stream is accepted all the same, so that the host
+   * sees the end.
+   */
   async #serveInput(source: PortSource): Promise<void> {
     await serveStreams(source, this.#life.signal, (stream) =>
       pumpInput(stream, this.#streams.input, this.#inputLife.signal),
@@ -124,7 +132,7 @@ export class ProcessIo {
     await this.closeInput();
   }
 
-  /** Without an output, as for the errors of a terminal, the stream ends at once. */
+  /** If there is no output, as for stderr with a terminal, the stream ends at once. */
   async #serveOutput(source: PortSource, output: Output | undefined): Promise<void> {
     const { signal } = this.#life;
     await serveStreams(source, signal, async (stream, within) => {
@@ -132,14 +140,15 @@ export class ProcessIo {
       if (end === "complete") await stream.end();
       return end;
     });
-    // Complete, or a reader that went away: the process learns it from EPIPE, as on any host.
+    // Either everything was sent or the reader has disconnected. In the latter case the process gets EPIPE, as on any
+    // host.
     output?.close();
   }
 }
 
 type PortSources = { readonly [Name in keyof StdioPorts]: PortSource | undefined };
 
-/** All or none. */
+/** Reserves all ports or none. */
 function listenOn(ports: Ports, wanted: StdioPorts): PortSources {
   const taken: PortSource[] = [];
   const listen = (port: number): PortSource | undefined => {
@@ -156,7 +165,7 @@ function listenOn(ports: Ports, wanted: StdioPorts): PortSources {
   }
 }
 
-/** Serves one stream; a further one only when the session with the host was lost in the middle. */
+/** Serves one stream, and another one only if the session with the host was lost in between. */
 async function serveStreams(
   source: PortSource,
   signal: AbortSignal,
@@ -166,7 +175,7 @@ async function serveStreams(
     const dialled = await nextUnlessAborted(source, signal);
     if (dialled === undefined) return;
     const { stream, sessionLost, session } = dialled;
-    // A transfer that waits for the host ends with the process.
+    // A transfer that waits for the host ends when the streams are closed.
     const forget = onAbort(signal, () => stream.close());
     const end = await transferWithin(session, signal, (within) => transfer(stream, within)).finally(forget);
     if (end === "peer-gone" && (await sessionLost())) continue;
@@ -175,7 +184,10 @@ async function serveStreams(
   }
 }
 
-/** One that waits for the process ends with the session: the next host is heard at once, not after the next output. */
+/**
+ * A transfer that waits for the process ends with the session, so that the next host is served at once and not only
+ * after the next output.
+ */
 async function transferWithin(
   session: AbortSignal,
   signal: AbortSignal,

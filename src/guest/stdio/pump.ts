@@ -1,4 +1,4 @@
-/** Moves bytes between a process and a stream of the host: bulk data, so nothing is copied or looked at on the way. */
+/** Moves bytes between a process and a stream to the host. For bulk data, nothing is copied or looked at on the way. */
 import { closeQuietly, pipe2 } from "../../sys/linux/file.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "../../sys/linux/open-flags.ts";
 import { setPipeSize } from "../../sys/linux/pipe.ts";
@@ -7,17 +7,17 @@ import { onAbort } from "../../util/abort.ts";
 import { isSystemError } from "../../util/errors.ts";
 import type { Output } from "./output.ts";
 
-/** Most processes say little; who fills its buffer gets a larger one. In bytes. */
+/** In bytes. Most processes write little; one that fills the buffer gets a larger one. */
 const firstBufferBytes = 2048;
 const largestBufferBytes = 64 * 1024;
 
-/** What is on its way from one process at most, in bytes. Another stream waits for so much at most. */
+/** The most data in transit from one process, in bytes. Other streams wait for at most that much. */
 const wayBytes = 512 * 1024;
 
-/** What ended a transfer: the source, with everything delivered, or the other side. */
+/** What ended a transfer: the source, with everything delivered, or the peer. */
 export type PumpEnd = "complete" | "peer-gone";
 
-/** Until the output ends, or the stream takes no more. The next read waits until the stream took the bytes. */
+/** Runs until the output ends, or the stream accepts no more. Reads again only when the stream has taken the bytes. */
 export async function pumpOutput(output: Output, stream: ByteStream, signal: AbortSignal): Promise<PumpEnd> {
   let buffer = new Uint8Array(firstBufferBytes);
   for (let count = await output.read(buffer, signal); count > 0; count = await output.read(buffer, signal)) {
@@ -34,17 +34,17 @@ export async function pumpOutput(output: Output, stream: ByteStream, signal: Abo
   return "complete";
 }
 
-/** The way of bulk output: from the process's pipe to one of ours, and from there into the stream, by page. */
+/** The path of bulk output: from the process's pipe to one of the agent's, and from there into the stream, by page. */
 interface Way {
   /**
-   * Of ours, because it must be certain how much is in it before the stream announces that: the process could read its
-   * own pipe.
+   * A pipe of the agent's: the stream announces the number of bytes first, and only here that number cannot change. The
+   * process could read from its own pipe.
    */
   readonly pipe: { readonly read: number; readonly write: number };
   readonly stream: PipedWriting;
 }
 
-/** `undefined` when there is none, or no descriptors or memory for it. */
+/** `undefined` when the stream does not support it, or descriptors or memory are short. */
 function openWay(output: Output, stream: ByteStream): Way | undefined {
   if (!output.movable || stream.piped === undefined) return undefined;
   try {
@@ -86,8 +86,8 @@ function closePipe(pipe: Way["pipe"]): void {
 }
 
 /**
- * Until the stream ends, which closes the process's input, or breaks; an abort closes it.
- * A process that has closed its input makes the stream close, so that the host stops sending.
+ * Runs until the stream ends, which closes the process's input, or breaks. An abort closes the stream. If the process
+ * has closed its input, the stream is closed, too, so that the host stops sending.
  */
 export async function pumpInput(stream: ByteStream, input: ByteStream, signal: AbortSignal): Promise<PumpEnd> {
   const forget = onAbort(signal, () => stream.close());

@@ -1,4 +1,4 @@
-/** Where the standard streams of a process come from: pipes, or the terminal that the process itself has opened. */
+/** Makes the standard streams of a process: pipes, or a terminal that the process itself has opened. */
 import { ownStream } from "../../sys/engine/stream.ts";
 import { fchown } from "../../sys/linux/directory.ts";
 import { closeQuietly, dupAbove, open, pipe2 } from "../../sys/linux/file.ts";
@@ -7,26 +7,26 @@ import { setPipeSize } from "../../sys/linux/pipe.ts";
 import type { ByteStream } from "../../sys/os.ts";
 import { Output } from "./output.ts";
 
-/** The agent's ends. */
+/** The agent's ends of the streams. */
 export interface ProcessStreams {
   readonly input: ByteStream;
   readonly output: Output;
-  /** `undefined` with a terminal, where errors come with the output. */
+  /** `undefined` with a terminal, where stderr is part of the output. */
   readonly error: Output | undefined;
-  /** The master, for its size; it belongs to `output`. */
+  /** The terminal's master, for its size; owned by `output`. */
   readonly terminal: number | undefined;
 }
 
 /** The new process's ends: standard input, output and error. */
 export interface ChildEnds {
   readonly standard: readonly [number, number, number];
-  /** Closes them in the agent, once the process has its copies. */
+  /** Closes them in the agent, once the process has its duplicates. */
   close(): void;
 }
 
 /**
  * @param uid user that will own the process's ends, so that it can open them again by name (/dev/stdout)
- * @param pipeSizeBytes capacity for output; 0 keeps the kernel's default
+ * @param pipeSizeBytes capacity of the output pipes; 0 keeps the kernel's default
  */
 export function openPipes(uid: number, pipeSizeBytes: number): { streams: ProcessStreams; child: ChildEnds } {
   const opened: number[] = [];
@@ -55,15 +55,15 @@ export function openPipes(uid: number, pipeSizeBytes: number): { streams: Proces
   }
 }
 
-/** For a process that will open a terminal: until then it reads nothing and writes nowhere. */
+/** For a process that will open a terminal: until then it reads and writes /dev/null. */
 export function openPlaceholders(): ChildEnds {
   const fd = open("/dev/null", O_RDWR | O_CLOEXEC);
   return ends([fd, fd, fd]);
 }
 
-/** Takes the master over. */
+/** Takes ownership of the master. */
 export function streamsOfTerminal(master: number): ProcessStreams {
-  // Input and output are waited for apart from each other, and one descriptor can be watched once.
+  // Input and output are watched independently, but one descriptor can be watched only once.
   const writing = dupAbove(master, 0);
   return { input: ownStream(writing), output: new Output(master), error: undefined, terminal: master };
 }

@@ -1,6 +1,6 @@
 /**
- * The steps of a container's first process; `undefined` where the agent has to do something that is no step: terminals, hooks,
- * user namespaces, mounts of rarer kinds. The order, and why it is so, is that of child/container-init.ts. Pure.
+ * The steps of a container's first process. `undefined` if something is needed for which there is no step: terminals,
+ * hooks, user namespaces, rarer kinds of mounts. The order is that of child/container-init.ts, which explains it. Pure.
  */
 
 import { mountAttribute } from "../spec/mount-options.ts";
@@ -11,7 +11,7 @@ import { StepWriter, step } from "./writer.ts";
 
 type UsualMount = BindMountPlan | NewMountPlan;
 
-/** Links of every container's /dev, and whether one replaces what is there: child/devices.ts. */
+/** Symlinks in the /dev of every container, and whether each replaces an existing file; see child/devices.ts. */
 const links: readonly (readonly [path: string, target: string, replaces: boolean])[] = [
   ["/dev/fd", "/proc/self/fd", false],
   ["/dev/stdin", "/proc/self/fd/0", false],
@@ -20,14 +20,14 @@ const links: readonly (readonly [path: string, target: string, replaces: boolean
   ["/dev/ptmx", "pts/ptmx", true],
 ];
 
-/** S_IF*. */
+/** S_IF* values. */
 const fileTypes: Readonly<Record<DevicePlan["kind"], number>> = {
   character: 0o020000,
   block: 0o060000,
   fifo: 0o010000,
 };
 
-/** For programs that are not the container's. */
+/** The umask of programs that are not the container's. */
 const usualUmask = 0o022;
 
 export function containerSteps(plan: ContainerPlan): Uint8Array | undefined {
@@ -54,7 +54,7 @@ export function containerSteps(plan: ContainerPlan): Uint8Array | undefined {
   return bytes.length > maxStepsBytes ? undefined : bytes;
 }
 
-/** Besides mounts and process. */
+/** Whether everything except mounts and process is ordinary. */
 function isUsual({ namespaces, hooks }: ContainerPlan): boolean {
   const { create, join, user } = namespaces;
   if (user !== undefined || join.length > 0) return false;
@@ -62,7 +62,7 @@ function isUsual({ namespaces, hooks }: ContainerPlan): boolean {
   return hooks.createContainer.length === 0 && hooks.startContainer.length === 0;
 }
 
-/** What may cover something of /proc is judged by the agent. */
+/** Mounts that may cover something in /proc are left to the agent's own code, which checks them. */
 function isUsualMount(mount: MountPlan): boolean {
   const { kind, destination } = mount;
   if (kind !== "bind" && kind !== "new") return false;
@@ -86,7 +86,7 @@ function addMount(steps: StepWriter, mount: UsualMount): void {
     return;
   }
   const { fstype, source, parameters } = mount;
-  // A tmpfs gets its devices first, and takes after the directory that it covers.
+  // A tmpfs becomes read-only only after its devices are made. It gets the mode of the directory that it covers.
   const isTmpfs = fstype === "tmpfs";
   const isSealed = isTmpfs && (own.set & mountAttribute.readonly) !== 0;
   const attributes = isSealed ? own.set & ~mountAttribute.readonly : own.set;

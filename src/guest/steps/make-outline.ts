@@ -1,9 +1,12 @@
-/** The outline of a specification that was read: by the host, and by the agent when it has read one itself. Pure. */
+/**
+ * Computes the outline of a specification. The host does this, and so does the agent when it has read a specification
+ * itself. Pure.
+ */
 import { uidOutside } from "../spec/ids-outside.ts";
 import type { ContainerPlan, ProcessPlan, UserNamespacePlan } from "../spec/plan.ts";
 import type { ContainerOutline, ProcessOutline } from "./outline.ts";
 
-/** The kernel's default for the highest that anybody may have (fs.nr_open). */
+/** The kernel's default for the highest limit that any process may have (fs.nr_open). */
 const usualMostDescriptors = 1_048_576n;
 const RLIMIT_NOFILE = 7;
 

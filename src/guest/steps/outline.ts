@@ -1,6 +1,6 @@
 /**
- * What the agent needs to know of a container or of a further process whose set-up is a list of steps. The host computes it,
- * and sends it beside the specification, which then nobody has to read in the guest. Pure.
+ * What the agent must know of a container or exec process whose set-up is a list of steps. The host computes this
+ * outline and sends it beside the specification, so that the guest need not read the specification. Pure.
  */
 import { isOutOfMemory } from "../../util/errors.ts";
 import { isRecord } from "../../util/json.ts";
@@ -9,42 +9,42 @@ import { wrong } from "../spec/wrong.ts";
 import { stepsVersion } from "./writer.ts";
 
 export interface ProcessOutline {
-  /** Who owns the process's ends of its pipes, by the agent's ids. */
+  /** Owner of the process's ends of its pipes, by the agent's ids. */
   readonly pipeOwner: number;
-  /** Hard limit of descriptors above what a new kernel allows anybody, as text. */
+  /** Hard limit of descriptors, as text, if it is above what a freshly booted kernel allows. */
   readonly descriptors?: string | undefined;
   readonly terminal: boolean;
-  /** Of a further process: below the container's own. */
+  /** For an exec process: path below the container's own cgroup. */
   readonly cgroup?: string | undefined;
-  /** What was asked for and is not done: one phrase each, for the log. */
+  /** Settings that are accepted but not applied: one phrase each, for the log. */
   readonly notApplied: readonly string[];
 }
 
 export interface ContainerOutline {
   readonly process: ProcessOutline;
-  /** As the specification has it; the agent knows the container's id. */
+  /** As in the specification; the agent knows the container's id. */
   readonly cgroupsPath: string;
   readonly cgroupSettings: readonly CgroupSetting[];
   readonly cgroupOwner?: number | undefined;
-  /** From the host: see device-program.ts. */
+  /** Set only by the host: see device-program.ts. */
   readonly deviceRules?: string;
   readonly namespaces: Pick<NamespacePlan, "create" | "join" | "shared" | "timeOffsets">;
   readonly user?: UserNamespacePlan | undefined;
   readonly personality?: number | undefined;
   readonly ownKeyring: boolean;
-  /** Of the file systems that are mounted anew. */
+  /** Types of the file systems that are newly mounted. */
   readonly fileSystems: readonly string[];
 }
 
-/** As text for the agent, with the version of the steps that go with it. */
+/** The outline as text for the agent, with the version of its steps. */
 export function encodeOutline(outline: ContainerOutline | ProcessOutline): string {
   return JSON.stringify([stepsVersion, outline]);
 }
 
 /**
- * `undefined` for none, and for one of another version. Of ours nothing else is checked: our own host has made it, and what it
- * says is only what a specification could say.
- * @throws KumiteError `oci/spec-invalid` for what is no outline at all
+ * `undefined` if there is none, or one of another version. Nothing else is checked: a Kumite host has computed it, and
+ * it can only ask for what a specification could ask for.
+ * @throws KumiteError `oci/spec-invalid` for a malformed outline
  */
 export function decodeOutline<Outline extends ContainerOutline | ProcessOutline>(text: string): Outline | undefined {
   if (text === "") return undefined;

@@ -1,13 +1,13 @@
 /**
- * The steps of a process from its limits to its program, and all those of a further process in a container; `undefined`
- * where the agent has to do something that is no step (child/program.ts, child/exec-init.ts). Pure.
+ * The steps of a process from its limits to its program, and all steps of an exec process. `undefined` if something is
+ * needed for which there is no step (child/program.ts, child/exec-init.ts). Pure.
  */
 import type { ProcessPlan } from "../spec/plan.ts";
 import { StepWriter, step } from "./writer.ts";
 
-/** As the C host has room for. */
+/** Limits of the C host's arrays. */
 const [maxGroups, maxTexts] = [64, 4096];
-/** Further ones are copied for nothing, should the agent's own way be the one. */
+/** A larger list would be copied in vain if the agent's own code has to do the set-up after all. */
 export const maxStepsBytes = 128 * 1024;
 
 const RLIMIT_NOFILE = 7;
@@ -19,7 +19,7 @@ export function isUsualProcess(plan: ProcessPlan): boolean {
   return candidates(plan).length > 0;
 }
 
-/** Of a further process; it never waits. */
+/** Steps of an exec process, which never waits for a start. */
 export function execSteps(plan: ProcessPlan): Uint8Array | undefined {
   if (!isUsualProcess(plan) || plan.affinity !== undefined) return undefined;
   const steps = new StepWriter();
@@ -32,7 +32,7 @@ export function execSteps(plan: ProcessPlan): Uint8Array | undefined {
   return bytes.length > maxStepsBytes ? undefined : bytes;
 }
 
-/** While the guest's own /proc is in sight. */
+/** Must come while the guest's own /proc is visible. */
 export function addOomScore(steps: StepWriter, { oomScoreAdj }: ProcessPlan): void {
   if (oomScoreAdj !== undefined) steps.add(step.write, "/proc/self/oom_score_adj", String(oomScoreAdj));
 }
@@ -42,7 +42,7 @@ export function addLimits(steps: StepWriter, { rlimits }: ProcessPlan): void {
   for (const { resource, soft, hard } of rlimits) steps.add(step.limit, resource, soft, hard);
 }
 
-/** In the container's root; what is read there is read with the agent's rights. */
+/** Runs in the container's root. Files there are read with the agent's privileges. */
 export function addProgram(steps: StepWriter, plan: ProcessPlan): void {
   const { user, capabilities, cwd } = plan;
   if (!hasHome(plan)) steps.add(step.home, user.uid);
@@ -58,13 +58,13 @@ export function addExecution(steps: StepWriter, plan: ProcessPlan): void {
   steps.add(step.execute, args, hasHome(plan) ? env : env.filter((entry) => !entry.startsWith("HOME=")));
 }
 
-/** As child/home.ts: an empty one is none. */
+/** As in child/home.ts: an empty HOME counts as missing. */
 function hasHome({ env }: ProcessPlan): boolean {
   const given = env.findLast((entry) => entry.startsWith("HOME="));
   return given !== undefined && given !== "HOME=";
 }
 
-/** As child/executable.ts: the files that its name may stand for. */
+/** As in child/executable.ts: the files that the program's name may stand for. */
 function candidates({ args, env }: ProcessPlan): string[] {
   const name = args[0] ?? "";
   if (name.includes("/")) return [name];

@@ -1,13 +1,13 @@
 /**
- * What a new process does until it becomes its program, as a list of steps for the C host (src/sys/native/birth.c), which
- * has the same numbers. A step is its number and what it takes: numbers of 64 bits and texts. Pure.
+ * Encodes the set-up of a new process as a list of steps for the C host (src/sys/native/birth.c), which has the same
+ * numbers. A step consists of its number and its arguments: 64-bit numbers and strings. Pure.
  */
 import { encodeUtf8 } from "../../util/text.ts";
 
-/** Of the numbers below and what each step takes. Lists of another version are not for us. */
+/** Version of the numbers below and of the arguments of each step. The agent does not use lists of another version. */
 export const stepsVersion = 1;
 
-/** As `enum birth_step`. */
+/** Must match `enum birth_step`. */
 export const step = {
   write: 1,
   unshare: 2,
@@ -37,7 +37,7 @@ export const step = {
   exit: 26,
 } as const;
 
-/** A number of 64 bits, a yes or no, a text, or several with their number before them. */
+/** A 64-bit number, a boolean, a string, or an array, which is preceded by its length. */
 type Item = number | bigint | boolean | string | readonly (number | bigint | string)[];
 
 const integerBytes = 8;
@@ -50,7 +50,7 @@ export class StepWriter {
     for (const item of items) this.#item(item);
   }
 
-  /** All of them, one behind the other. */
+  /** All steps so far, concatenated. */
   bytes(): Uint8Array {
     const whole = new Uint8Array(this.#pieces.reduce((sum, { length }) => sum + length, 0));
     let at = 0;

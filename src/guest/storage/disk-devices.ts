@@ -1,6 +1,6 @@
 /**
- * Disks that a container sees as devices: nodes and device rules of the specification have the host's numbers, and get
- * those that the disks have here. Read with the first request that has one.
+ * Disks that a container sees as devices: nodes and device rules in the specification have the host's device numbers,
+ * which are replaced by the guest's. Loaded with the first request that has a disk.
  */
 import { KumiteError } from "../../util/errors.ts";
 import type { ModuleLoader } from "../modules/module-loader.ts";
@@ -9,20 +9,20 @@ import type { ContainerPlan, DevicePlan, DeviceRule } from "../spec/plan.ts";
 import { awaitDisk, type Disk } from "./disks.ts";
 import { diskDrivers } from "./drivers.ts";
 
-/** As the protocol's message has it. */
+/** As in the protocol's message. */
 export interface DeviceRequest {
   readonly id: string;
   readonly type: string;
   readonly vmPath: string;
-  /** Of the node in the specification. */
+  /** Path of the node in the specification. */
   readonly containerPath: string;
   readonly options: readonly string[];
 }
 
-/** A disk that is shown by a mount has no node in the specification: this option of the message asks for its rule alone. */
+/** A disk that a mount shows has no node in the specification. This option asks only for its device rule. */
 const mountedOption = "kumite.mounted";
 
-/** @throws KumiteError `oci/unsupported`, `usage/invalid`; `storage/failed` for a disk that does not come */
+/** @throws KumiteError `oci/unsupported`, `usage/invalid`; `storage/failed` for a disk that does not appear */
 export async function withDisks(
   plan: ContainerPlan,
   requests: readonly DeviceRequest[],
@@ -54,7 +54,7 @@ export async function withDisks(
     const match = translated.find(({ host }) => isAbout(rule, host));
     return match === undefined ? rule : { ...rule, major: match.disk.major, minor: match.disk.minor };
   });
-  // Before the defaults, which nothing may take away, an order among allowed ones means nothing.
+  // Since the added rules only allow, their position among the others does not matter.
   return { ...plan, devices, cgroup: { ...plan.cgroup, devices: [...rules, ...added] } };
 }
 

@@ -1,12 +1,12 @@
-/** How the agent protocol names a disk. Pure. */
+/** How the agent protocol names disks. Pure. */
 import { KumiteError } from "../../util/errors.ts";
 
-/** What the host calls a disk. */
+/** The host's name of a disk. */
 export type DiskName =
-  /** Slots and functions from the root bus down, each as sysfs ends its names: `02.0`. */
+  /** Slots and functions from the root bus down, each in the form of a sysfs name's end: `02.0`. */
   | { readonly by: "pci"; readonly path: readonly string[] }
   | { readonly by: "serial"; readonly serial: string }
-  /** Of the first SCSI controller. */
+  /** On the first SCSI controller. */
   | { readonly by: "scsi"; readonly target: number; readonly unit: number }
   | { readonly by: "node"; readonly node: string };
 
@@ -14,7 +14,7 @@ const serialPrefix = "serial:";
 /** @throws KumiteError `usage/invalid` */
 export function readDiskName(text: string): DiskName {
   if (/^\/dev\/[A-Za-z0-9_-]+$/.test(text)) return { by: "node", node: text };
-  // As QEMU and the kernel limit it.
+  // QEMU and the kernel limit serial numbers to this.
   const serial = text.startsWith(serialPrefix) ? text.slice(serialPrefix.length) : "";
   if (/^[A-Za-z0-9_.-]{1,20}$/.test(serial)) return { by: "serial", serial };
   const scsi = /^(\d{1,3}):(\d{1,5})$/.exec(text);
@@ -26,7 +26,7 @@ export function readDiskName(text: string): DiskName {
   });
 }
 
-/** `02` or `02.1`, hexadecimal; PCI has 32 slots of 8 functions. */
+/** `02` or `02.1`, hexadecimal. PCI has 32 slots with 8 functions each. */
 function readSlot(text: string): string | undefined {
   const match = /^([01]?[0-9a-f])(?:\.([0-7]))?$/.exec(text);
   return match === null ? undefined : `${(match[1] ?? "").padStart(2, "0")}.${match[2] ?? "0"}`;

@@ -1,7 +1,7 @@
 /**
- * Disks of the machine as the agent protocol names them: by their place on the PCI bus, by the number that the host wrote
- * into them, or by the kernel's own name. One that was plugged a moment ago may still be on its way: it is waited for.
- * Read with the first request that has a disk.
+ * Finds disks of the VM by their names in the agent protocol: a position on the PCI bus, the serial number that the
+ * host gave them, or the kernel's own name. A disk that was just plugged may not have appeared yet, so this waits.
+ * Loaded with the first request that has a disk.
  */
 import { major, minor } from "../../sys/linux/device.ts";
 import { readdir } from "../../sys/linux/directory.ts";
@@ -12,9 +12,9 @@ import { retry } from "../../util/retry.ts";
 import type { ModuleLoader } from "../modules/module-loader.ts";
 import { type DiskName, readDiskName } from "./disk-name.ts";
 
-/** A disk of the machine. */
+/** A disk of the VM. */
 export interface Disk {
-  /** Below /dev. */
+  /** Path below /dev. */
   readonly node: string;
   readonly major: number;
   readonly minor: number;
@@ -22,13 +22,13 @@ export interface Disk {
 
 const waitMs = 10_000;
 
-/** What a driver of the protocol takes. With SCSI nothing tells the guest of a disk: it has to look. */
+/** The protocol's name of the SCSI driver. The guest is not notified of a new SCSI disk and has to scan for it. */
 const scsiDriver = "scsi";
 
 /**
- * Resolves when the machine has the disk.
- * @param driver as the protocol calls it
- * @throws KumiteError `usage/invalid`; `storage/failed` when it does not come
+ * Resolves when the VM has the disk.
+ * @param driver the protocol's name of the driver
+ * @throws KumiteError `usage/invalid`; `storage/failed` when the disk does not appear
  */
 export async function awaitDisk(
   text: string,
@@ -57,10 +57,10 @@ export async function awaitDisk(
   }
 }
 
-/** Those that were there before the machine was saved, by serial number: its clones have the same. */
+/** Disks that existed before the VM was saved, by serial number. Clones have the same disks. */
 const known = new Map<string, Disk>();
 
-/** Asking a disk for its number takes the kernel as much as mounting a file system. */
+/** Reading the serial number of a disk takes the kernel as long as mounting a file system. */
 export function rememberDisks(): void {
   for (const block of listed("/sys/block")) {
     const [serial, disk] = [serialOf(`/sys/block/${block}`), diskAt(`/dev/${block}`)];
@@ -86,7 +86,7 @@ function withSerial(serial: string): string | undefined {
   return block === undefined ? undefined : `/dev/${block}`;
 }
 
-/** A SCSI disk tells it in its page 0x80, after a header of four bytes. */
+/** A SCSI disk has it in VPD page 0x80, after a header of four bytes. */
 function serialOf(block: string): string | undefined {
   return contentOf(`${block}/serial`) ?? contentOf(`${block}/device/vpd_pg80`)?.slice(4);
 }
@@ -94,7 +94,7 @@ function serialOf(block: string): string | undefined {
 const scsiHosts = "/sys/class/scsi_host";
 const noScsi = "this guest has no SCSI controller, or its image no driver for one";
 
-/** Looks for the disk alone where its place is known, else for all of the first target, where ours are. */
+/** Scans only for this disk if its address is known, else for all disks of the first target, where Kumite puts them. */
 function scanScsi(name: DiskName): void {
   const place = name.by === "scsi" ? `0 ${name.target} ${name.unit}` : "0 0 -";
   for (const host of listed(scsiHosts)) writeKernelFile(`${scsiHosts}/${host}/scan`, place);
@@ -108,7 +108,9 @@ function onScsi(target: number, unit: number): string | undefined {
   return block === undefined ? undefined : `/dev/${block}`;
 }
 
-/** Each bridge has its devices as directories below its own; the bus number in their names is the kernel's choice. */
+/**
+ * The devices behind a bridge are directories below the bridge's own. The kernel chooses the bus number in their names.
+ */
 function onBus(path: readonly string[]): string | undefined {
   let directory = "/sys/devices/pci0000:00";
   for (const slot of path) {
@@ -127,7 +129,7 @@ function diskAt(node: string | undefined): Disk | undefined {
   return { node, major: major(status.deviceNumber), minor: minor(status.deviceNumber) };
 }
 
-/** Names in a directory of sysfs; what is not there has none. */
+/** Names in a sysfs directory; none if it does not exist. */
 function listed(directory: string): string[] {
   try {
     return readdir(directory).map(({ name }) => name);

@@ -1,6 +1,6 @@
 /**
- * What the host can have mounted in the guest, by the name of its driver. Each driver makes a detached mount; where it
- * goes and for how long is decided in storages.ts.
+ * The storage drivers: what the host can have mounted in the guest. Each driver makes a detached mount; storages.ts
+ * decides where it is attached and for how long.
  */
 import { cloneMountOf, mountFileSystem } from "../../sys/linux/detached-mount.ts";
 import { chmod, chown, fchmod, mkdir } from "../../sys/linux/directory.ts";
@@ -18,7 +18,7 @@ import type { FsParameter } from "../spec/plan.ts";
 import { reserveHugePages } from "./huge-pages.ts";
 import { limitNames, namesLimitIn } from "./known-names.ts";
 
-/** As the protocol's message has it. */
+/** As in the protocol's message. */
 export interface StorageRequest {
   readonly driver: string;
   readonly source: string;
@@ -30,31 +30,31 @@ export interface StorageRequest {
 
 export interface StorageContext {
   readonly modules: ModuleLoader;
-  /** The kernel is a machine's own. */
+  /** Whether the kernel is a VM's own. */
   readonly ownsKernel: boolean;
   readonly log: Logger;
-  /** Directory in which sources that are paths are looked up: `/` in a machine. */
+  /** Directory in which source paths are looked up: `/` in a VM. */
   readonly hostRoot: string;
 }
 
 export interface DetachedStorage {
-  /** The caller closes it. `undefined`: the storage is a directory of the guest, made where it is wanted. */
+  /** The caller closes it. `undefined`: the storage is a directory of the guest, created where it is needed. */
   readonly mount: number | undefined;
   readonly directory: boolean;
-  /** What is to be done when it is unmounted. */
+  /** Called when the storage is unmounted. */
   readonly undo?: () => void;
 }
 
 type Driver = (request: StorageRequest, options: MountOptions, context: StorageContext) => DetachedStorage;
 
-/** The one whose files a daemon of the host opens. */
+/** The driver whose files a daemon on the host serves. */
 export const daemonDriver = "virtio-fs";
 
 const drivers: ReadonlyMap<string, Driver> = new Map<string, Driver>([
   [daemonDriver, mountVirtioFs],
   ["9p", mount9p],
   ["blk", mountDisk],
-  // The same, found by the kernel's name for it.
+  // The same, but found by the kernel's name.
   ["mmioblk", mountDisk],
   ["scsi", mountDisk],
   ["overlayfs", mountOverlay],
@@ -63,12 +63,15 @@ const drivers: ReadonlyMap<string, Driver> = new Map<string, Driver>([
   ["local", makeLocal],
 ]);
 
-/** Those whose source is a disk of the machine. */
+/** Drivers whose source is a disk of the VM. */
 export const diskDrivers: ReadonlySet<string> = new Set(["blk", "mmioblk", "scsi"]);
 
 export const storageDrivers: readonly string[] = [...drivers.keys()];
 
-/** @throws KumiteError `usage/invalid` for an unknown driver; SystemError */
+/**
+ * @throws KumiteError `usage/invalid` for an unknown driver
+ * @throws SystemError
+ */
 export function makeStorage(request: StorageRequest, context: StorageContext): DetachedStorage {
   const driver = drivers.get(request.driver);
   if (driver === undefined) {
@@ -98,7 +101,9 @@ function mount9p({ source }: StorageRequest, options: MountOptions, { modules }:
   return { mount: mountFileSystem("9p", source, options.parameters, options.attributes.set), directory: true };
 }
 
-/** The source is a node in /dev by now (`disks.ts`). With `bind` the disk itself is shown, else its file system. */
+/**
+ * The source is a node in /dev by now (`disks.ts`). With `bind`, the disk itself is mounted, otherwise its file system.
+ */
 function mountDisk(request: StorageRequest, options: MountOptions, context: StorageContext): DetachedStorage {
   const { fstype, source } = request;
   if (fstype === "bind") return mountBind(request, { ...options, bind: "bind" }, { ...context, hostRoot: "/" });
@@ -107,7 +112,8 @@ function mountDisk(request: StorageRequest, options: MountOptions, context: Stor
   }
   context.modules.need(fstype);
   const readonly = (options.attributes.set & mountAttribute.readonly) !== 0;
-  // Of the file system itself: a mount that is read-only alone would replay a journal, and fails on a read-only disk.
+  // The file system itself must be read-only: with a merely read-only mount, it would replay its journal and fail on a
+  // read-only disk.
   const parameters: readonly FsParameter[] = readonly
     ? [...options.parameters, { key: "ro", value: undefined }]
     : options.parameters;
@@ -127,7 +133,10 @@ function mountDisk(request: StorageRequest, options: MountOptions, context: Stor
 
 const createDirectory = "io.katacontainers.volume.overlayfs.create_directory=";
 
-/** Layers that other storages have mounted; directories for the upper one are made first, as the driver's options say. */
+/**
+ * The layers have been mounted by other storages. Directories for the upper layer are created first, as the driver's
+ * options say.
+ */
 function mountOverlay(
   { source, driverOptions = [] }: StorageRequest,
   options: MountOptions,
@@ -136,14 +145,15 @@ function mountOverlay(
   modules.need("overlay");
   const value = (key: string) => options.parameters.find((parameter) => parameter.key === key)?.value;
   const lowers = (value("lowerdir") ?? "").split(":").filter((path) => path !== "");
-  // What is mounted there by itself, as a shared directory's own mounts are, has to be there before the overlay looks.
+  // A layer may be mounted only on access, as mounts below a shared directory are. This triggers the mount before the
+  // overlay looks.
   for (const path of lowers) closeQuietly(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
   const [lower] = lowers;
   for (const option of driverOptions) {
     if (!option.startsWith(createDirectory)) continue;
     const directory = option.slice(createDirectory.length);
     mkdir(directory, 0o755);
-    // The root of an overlay is the upper directory's.
+    // The root of an overlay has the attributes of its upper directory.
     if (directory === value("upperdir") && lower !== undefined) takeAfter(directory, lower);
   }
   return {
@@ -152,7 +162,7 @@ function mountOverlay(
   };
 }
 
-/** Looking is cheaper than changing what is right already, as it mostly is. */
+/** Usually everything is right already, and looking is cheaper than changing. */
 function takeAfter(directory: string, model: string): void {
   const { uid, gid, mode } = stat(model);
   const made = stat(directory);
@@ -160,7 +170,7 @@ function takeAfter(directory: string, model: string): void {
   if (made.mode !== mode) chmod(directory, mode & 0o7777);
 }
 
-/** With everything mounted below the source, unless the options say `bind`. */
+/** Includes the mounts below the source, unless the options say `bind`. */
 function mountBind({ source }: StorageRequest, options: MountOptions, { hostRoot }: StorageContext): DetachedStorage {
   if (!source.startsWith("/")) {
     throw new KumiteError(
@@ -171,7 +181,7 @@ function mountBind({ source }: StorageRequest, options: MountOptions, { hostRoot
   const rootFd = open(hostRoot, O_PATH | O_DIRECTORY | O_CLOEXEC);
   let fd: number | undefined;
   try {
-    // Links in the host's path mean the host's root, not ours.
+    // Symlinks in the host's path are relative to the host's root, not to the agent's.
     fd = openInRoot(rootFd, source, O_PATH);
     const mount = cloneMountOf(fd, options.bind !== "bind", source);
     const { set, clear } = options.attributes;
@@ -191,7 +201,7 @@ function mountEphemeral(
   if (fstype !== "tmpfs" && fstype !== "hugetlbfs") {
     throw new KumiteError("usage/invalid", `ephemeral storage is tmpfs or hugetlbfs, not ${JSON.stringify(fstype)}`);
   }
-  // Pages of a host's kernel are not ours to set aside.
+  // Under the process driver, huge pages belong to the host's kernel and are not reserved.
   const undo = fstype === "hugetlbfs" && ownsKernel ? reserveHugePages(options.parameters) : undefined;
   try {
     const mount = mountFileSystem(fstype, source, options.parameters, options.attributes.set);
@@ -203,8 +213,8 @@ function mountEphemeral(
 }
 
 /**
- * A directory that containers of a sandbox share, in the root file system of one of them: no link of that may lead elsewhere.
- * It stays when the containers go that have it: another that begins anew finds what they have left.
+ * A directory that containers of a sandbox share. It lies in the root file system of one of them, so no symlink there
+ * may be followed. It stays when its containers are removed; a later container finds its content.
  */
 function makeLocal({ mountPoint }: StorageRequest, { parameters }: MountOptions): DetachedStorage {
   const mode = parameters.find(({ key }) => key === "mode")?.value ?? "0777";

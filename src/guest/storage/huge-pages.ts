@@ -1,13 +1,13 @@
-/** Huge pages of the guest, set aside for a file system on them and given back with it. */
+/** Reserves huge pages of the guest for a file system, and releases them with it. */
 import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import type { FsParameter } from "../spec/plan.ts";
 
 /**
- * As many as the parameters `pagesize` and `size` say, in bytes; without them nothing is set aside.
+ * Reserves as many as the parameters `pagesize` and `size` say, in bytes; without these, none.
  *
- * @returns gives them back
- * @throws KumiteError `usage/invalid`; `storage/failed` when the guest has not so many, and then none is set aside
+ * @returns a function that releases them
+ * @throws KumiteError `usage/invalid`; `storage/failed` when the guest has too few, and then none is reserved
  */
 export function reserveHugePages(parameters: readonly FsParameter[]): () => void {
   const value = (key: string) => parameters.find((parameter) => parameter.key === key)?.value ?? "";

@@ -1,7 +1,8 @@
 /**
- * Lets the guest forget files of a shared directory in time. Its kernel keeps the name of each file that was looked at as long as
- * there is memory, and for each the host's daemon keeps a descriptor, of which it may have too few: the next file could not be
- * opened. The kernel tells nobody how many they are, so one looks.
+ * Makes the guest forget files of a shared directory in time. As long as there is memory, its kernel caches the name of
+ * each file that was looked up, and for each cached name the host's daemon keeps a descriptor. When the daemon runs out
+ * of descriptors, it cannot open the next file. The kernel gives no notice of the number of names, so the agent polls
+ * it.
  */
 import { openDirectory } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
@@ -15,15 +16,15 @@ import { closeAllBut } from "../child/descriptors.ts";
 import { bear } from "../container/birth.ts";
 
 export interface NamesLimit {
-  /** When so many are kept that nobody uses, all of them are forgotten. */
+  /** When this many cached names are unused, all of them are dropped. */
   readonly names: number;
-  /** How long it takes at least until there are so many more. */
+  /** How long it takes at least until there are that many again, in ms. */
   readonly everyMs: number;
 }
 
 const [namesOption, everyOption] = ["kumite.names=", "kumite.every_ms="];
 
-/** Of a storage's driver options, as our host has them; `undefined` without. */
+/** Reads the limit from a storage's driver options, as a Kumite host sets them; `undefined` if there is none. */
 export function namesLimitIn(options: readonly string[]): NamesLimit | undefined {
   const value = (name: string): number =>
     Number(options.find((option) => option.startsWith(name))?.slice(name.length) ?? Number.NaN);
@@ -34,15 +35,15 @@ export function namesLimitIn(options: readonly string[]): NamesLimit | undefined
 }
 
 /**
- * Of all file systems: the second number is nr_unused. A directory that has names in it counts as used; without them it goes as
- * well. Those of a tmpfs are in use.
+ * For all file systems; the second number is nr_unused. A directory with cached names in it counts as used, and is
+ * dropped when these are. Names in a tmpfs count as used.
  */
 const namesFile = "/proc/sys/fs/dentry-state";
 const dropFile = "/proc/sys/vm/drop_caches";
-/** Names and inodes; what they have cached goes with those of a shared directory. */
+/** Drops names and inodes; the inodes of a shared directory take their cached data along. */
 const dropNames = "2";
 
-/** Looks until the result is called. */
+/** Polls until the returned function is called. */
 export function limitNames({ names, everyMs }: NamesLimit, log: Logger): () => void {
   let timer: unknown;
   let over = false;
@@ -72,7 +73,10 @@ function unusedNames(): number {
   return Number(readFileText(namesFile).split("\t")[1]) || 0;
 }
 
-/** By a process of its own: the daemon is told of each, which takes tenths of a second, and the agent has others to serve. */
+/**
+ * Uses a separate process: the daemon is told of each name, which takes tenths of a second, and the agent must serve
+ * other requests.
+ */
 async function forgetNames(): Promise<void> {
   const cgroupFd = openDirectory(`${cgroupRoot}${cgroupOf(getpid())}`);
   try {
@@ -89,7 +93,7 @@ function dropAndEnd(): never {
   resetSignals();
   closeAllBut([]);
   setsid();
-  // The first time what was looked at more than once is only marked.
+  // The first round only marks names that were looked up more than once.
   for (let round = 0; round < 2; round++) writeKernelFile(dropFile, dropNames);
   exit(0);
 }

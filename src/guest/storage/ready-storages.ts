@@ -1,6 +1,6 @@
 /**
- * What has to be true before storages can be mounted and devices be made: the disks they name are there, under the names
- * that this kernel gives them. What is about disks is read when there is one.
+ * Waits until the disks that storages and devices need exist, and translates their names to this kernel's. The code for
+ * disks is loaded only when there is one.
  */
 import type { Agent } from "../agent.ts";
 import { refuseWithoutKernel } from "../rpc/request.ts";
@@ -10,15 +10,18 @@ import { diskDrivers, type StorageRequest } from "./drivers.ts";
 
 let disks: typeof import("./disks.ts") | undefined;
 
-/** What finds disks: read with the first one, and kept, since asking for what is read already costs as much as a mount. */
+/**
+ * The code that finds disks. It is loaded with the first disk and kept, since even a repeated import takes as long as a
+ * mount.
+ */
 export async function diskFinder(): Promise<typeof import("./disks.ts")> {
   disks ??= await import("./disks.ts");
   return disks;
 }
 
 /**
- * The same storages with the names of this kernel.
- * @throws KumiteError `usage/invalid`, `agent/denied`; `storage/failed` for a disk that does not come
+ * The same storages with this kernel's names of disks.
+ * @throws KumiteError `usage/invalid`, `agent/denied`; `storage/failed` for a disk that does not appear
  */
 export async function readyStorages(
   agent: Agent,
@@ -39,7 +42,10 @@ export async function readyStorages(
   return ready;
 }
 
-/** The plan with this kernel's numbers. @throws as `readyStorages`; `oci/unsupported` for other kinds of devices */
+/**
+ * The plan with this kernel's device numbers.
+ * @throws KumiteError as `readyStorages`; `oci/unsupported` for other kinds of devices
+ */
 export async function readyDevices(
   agent: Agent,
   plan: ContainerPlan,

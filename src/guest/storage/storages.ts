@@ -1,6 +1,6 @@
 /**
- * What is mounted for the sandbox and its containers, by mount point. Several may ask for the same one: it is mounted
- * once, and unmounted when the last has given it back.
+ * The storages mounted for the sandbox and its containers, by mount point. Several requests may ask for the same mount
+ * point: it is mounted once, and unmounted when the last one has released it.
  */
 import { mkdirIfMissing, mkdirIfPossible, rmdir, unlink } from "../../sys/linux/directory.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";
@@ -10,18 +10,18 @@ import { isKumiteError, isSystemError, KumiteError, messageOf } from "../../util
 import { dirName, normalizePath } from "../../util/path.ts";
 import { daemonDriver, makeStorage, type StorageContext, type StorageRequest } from "./drivers.ts";
 
-/** Held mount points, to be given back together. */
+/** Mount points that are held and released together. */
 export interface StorageHold {
-  /** Newest first. Idempotent. Runs through; returns what could not be unmounted. */
+  /** Releases all, newest first, and does not stop at a failure. Returns the failures. Idempotent. */
   release(): KumiteError[];
 }
 
 interface Mounted {
   holders: number;
   readonly isMount: boolean;
-  /** By a daemon of the host. */
+  /** Whether a daemon on the host serves it. */
   readonly isServed: boolean;
-  /** What was made for the mount point itself, and goes with it. */
+  /** What was created as the mount point, and is removed with it. */
   readonly made: "directory" | "file" | "nothing";
   readonly undo: (() => void) | undefined;
 }
@@ -35,8 +35,8 @@ export class Storages {
   }
 
   /**
-   * Mounts in order what is not mounted yet.
-   * @throws KumiteError `usage/invalid`, `storage/failed`; nothing that it mounted is left then
+   * Mounts, in order, what is not mounted yet.
+   * @throws KumiteError `usage/invalid`, `storage/failed`; then nothing that it mounted is left
    */
   acquire(requests: readonly StorageRequest[]): StorageHold {
     const held: string[] = [];
@@ -58,12 +58,12 @@ export class Storages {
     return { release };
   }
 
-  /** Everything that is mounted. */
+  /** All mount points. */
   get points(): readonly string[] {
     return [...this.#mounted].filter(([, { isMount }]) => isMount).map(([point]) => point);
   }
 
-  /** Something of it is served by a daemon of the host. */
+  /** Whether a daemon on the host serves any of them. */
   get areServed(): boolean {
     return [...this.#mounted.values()].some(({ isServed }) => isServed);
   }
@@ -88,7 +88,7 @@ export class Storages {
     if (mounted === undefined || --mounted.holders > 0) return [];
     this.#mounted.delete(point);
     try {
-      // Lazily: what still uses it keeps it, but nobody finds it any more.
+      // Lazily: a process that still uses the mount keeps it, but nobody can reach it any more.
       if (mounted.isMount) umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW);
       removeMade(point, mounted.made);
       mounted.undo?.();

@@ -1,6 +1,6 @@
 /**
- * A real agent for tests inside the small engine: in namespaces of its own, as the process driver starts it, with the
- * host's end of its channel and a root file system of busybox. Only root can use it.
+ * A real agent for tests on the small engine: in namespaces of its own, as the process driver starts it, with the
+ * host's end of its channel and a root file system of busybox. Needs root.
  */
 import type { AgentClient } from "../../agent-client/agent-client.ts";
 import { connectAgent } from "../../agent-client/connect.ts";
@@ -17,10 +17,10 @@ const never = new AbortController().signal;
 
 export interface TestAgent extends AsyncDisposable {
   readonly client: AgentClient;
-  /** What the containers see as their root, below `guestShared`, from the host's side. */
+  /** Directory on the host that the containers' root file systems are in; the agent sees it as `guestShared`. */
   readonly shared: string;
   readonly child: ChildProcess;
-  /** What the agent has that a container could leave behind: mounts, cgroups, processes, descriptors, directories. */
+  /** Everything that a container could leave behind: mounts, cgroups, processes, descriptors, directories. */
   state(): Promise<AgentState>;
   log(): Promise<string>;
 }
@@ -34,13 +34,13 @@ export interface AgentState {
   readonly directories: readonly string[];
 }
 
-/** With a sandbox, and the root file system of busybox at `<guestShared>/box/rootfs`. */
+/** Starts an agent with a sandbox, and the root file system of busybox at `<guestShared>/box/rootfs`. */
 export async function startAgent({ guestHookPath = "" } = {}): Promise<TestAgent> {
   const directory = await scratch(os);
   const cgroup = await testCgroup();
   await os.files.makeDirs(`${directory.path}/shared/box/rootfs`, 0o755);
   await makeRootfs(`${directory.path}/shared/box/rootfs`);
-  // As the host does it, so that what is mounted below later reaches the agent.
+  // Shared, as on the host, so that later mounts below propagate to the agent.
   await os.mounts.mount({ source: `${directory.path}/shared`, target: `${directory.path}/shared`, flags: ["bind"] });
   await os.mounts.mount({ target: `${directory.path}/shared`, flags: ["shared"] });
   const child = await os.processes.spawn({

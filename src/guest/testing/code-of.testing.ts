@@ -1,7 +1,7 @@
-/** What became of a call, in one word. */
+/** The result of a call, in one word. */
 import { isKumiteError, messageOf } from "../../util/errors.ts";
 
-/** `ok`, the error's code, or the text of an error that has none. */
+/** `ok`, the error's code, or the message of an error without a code. */
 export async function codeOf(answer: Promise<unknown>): Promise<string> {
   try {
     await answer;

@@ -17,12 +17,12 @@ export function freshPorts(): { stdinPort: number; stdoutPort: number; stderrPor
   return { stdinPort: nextPort++, stdoutPort: nextPort++, stderrPort: nextPort++ };
 }
 
-/** A terminal brings its errors with its output. */
+/** With a terminal, errors come with the output. */
 function portsFor(terminal: boolean | undefined): ReturnType<typeof freshPorts> {
   return terminal === true ? { ...freshPorts(), stderrPort: 0 } : freshPorts();
 }
 
-/** One process and the host's ends of its streams; with a terminal the one for errors is closed. */
+/** One process and the host's ends of its streams. With a terminal, stderr is closed. */
 export class TestProcess {
   readonly #agent: TestAgent;
   readonly containerId: string;
@@ -46,7 +46,7 @@ export class TestProcess {
     return (await this.#agent.client.waitProcess({ containerId, execId })).status;
   }
 
-  /** Everything it prints until both streams end, and its status. */
+  /** Everything the process prints until both streams end, and its exit status. */
   async finish(input = ""): Promise<{ out: string; err: string; status: number }> {
     if (input !== "") await this.stdin.write(encodeUtf8(input));
     await this.stdin.end();
@@ -82,7 +82,7 @@ export async function removeContainer(agent: TestAgent, containerId: string): Pr
   await agent.client.removeContainer({ containerId });
 }
 
-/** Runs a container of its own to its end and removes it. */
+/** Runs a new container until it ends, and removes it. */
 export async function run(agent: TestAgent, script: string, changes: SpecChanges = {}, input = "") {
   const process = await startContainer(agent, specOf(["sh", "-c", script], changes));
   const result = await process.finish(input);

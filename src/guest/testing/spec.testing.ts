@@ -1,4 +1,4 @@
-/** OCI configurations for tests: what `runc spec` writes, with what a test wants changed. */
+/** OCI configurations for tests: that of `runc spec`, with the changes that a test wants. */
 import { defaultSpec } from "../../oci/default-spec.ts";
 import type { OciProcess, OciSpec } from "../../oci/spec.ts";
 
