@@ -1,15 +1,15 @@
-/** AbortController and AbortSignal: the part of the DOM standard that portable code relies on. */
+/** AbortController and AbortSignal: the part of the DOM standard that portable code uses. */
 
-/** What `abort()` without a reason gives; named as in the standard, where it is a DOMException. */
+/** The default reason of `abort()`. It has the name that the standard gives it, where it is a DOMException. */
 class AbortError extends Error {
   override readonly name = "AbortError";
 }
 
-/** Made by controllers only. */
+/** Created by controllers only. */
 export class EngineAbortSignal {
   #aborted = false;
   #reason: unknown;
-  /** Listeners, and whether each is called once only; made when the first one comes. */
+  /** Listeners, and whether each is called only once. Created with the first listener. */
   #listeners: Map<() => void, boolean> | undefined;
 
   get aborted(): boolean {
@@ -45,7 +45,7 @@ export class EngineAbortSignal {
   }
 }
 
-/** One listener's failure must not keep the others from hearing; it is reported as an unhandled rejection. */
+/** A listener's exception must not keep the others from being called. It is reported as an unhandled rejection. */
 function callListener(listener: () => void): void {
   try {
     listener();

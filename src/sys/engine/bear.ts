@@ -1,4 +1,6 @@
-/** The birth of a process, at the price of vfork(2): the child runs prepared system calls only. Knows no event loop. */
+/**
+ * Starts a process at the cost of vfork(2): the child makes prepared system calls only. Independent of the event loop.
+ */
 import * as native from "kumite:native";
 import { encodeUtf8 } from "../../util/text.ts";
 import type { LaunchDescriptor } from "../launch/request.ts";
@@ -10,11 +12,14 @@ import type { SpawnRequest } from "../os.ts";
 
 export interface Born {
   readonly pid: number;
-  /** Our ends of its streams, by their numbers in it. */
+  /** This process's ends of the child's streams, by their numbers in the child. */
   readonly ends: ReadonlyMap<number, number>;
 }
 
-/** Resolves what `Processes.spawn` asks for; fails with a SystemError that names the step, and has left nothing then. */
+/**
+ * Starts what `Processes.spawn` asks for. On failure throws a SystemError that names the step, and leaves nothing
+ * behind.
+ */
 export function bear(request: SpawnRequest): Born {
   const pairs = new Map<number, readonly [ours: number, theirs: number]>();
   try {

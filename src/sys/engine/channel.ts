@@ -1,6 +1,6 @@
 /**
- * How bytes get in and out of one descriptor without ever blocking the event loop. Which way works depends on what the
- * descriptor is and on who else has it: O_NONBLOCK belongs to the open file, so on an inherited one it is never set.
+ * Reads and writes one descriptor without blocking the event loop. The method depends on what the descriptor is, and on
+ * who else has it. O_NONBLOCK belongs to the open file description, so it is never set on an inherited descriptor.
  */
 import * as native from "kumite:native";
 import { concat } from "../../util/bytes.ts";
@@ -13,31 +13,31 @@ import { MSG_DONTWAIT, SHUT_WR } from "../linux/socket.ts";
 import { fileType, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG, S_IFSOCK } from "../linux/stat.ts";
 import { isTerminal, ptyNumber } from "../linux/terminal.ts";
 
-/** Results of calls are as native ones: a count, or the negated errno. */
+/** Methods return native results: a count, or the negated errno. */
 export interface Channel {
-  /** What the event loop watches. */
+  /** The descriptor that the event loop watches. */
   readonly fd: number;
   /**
-   * `nonblocking`: a call that cannot go on is EAGAIN. `ready`: a call is made only after the loop said that it can
-   * go on. `always`: epoll refuses the descriptor, and calls never wait.
+   * `nonblocking`: a call that would block returns EAGAIN. `ready`: a call may be made only after the loop has reported
+   * that it will not block. `always`: epoll refuses the descriptor, and calls never block.
    */
   readonly mode: "nonblocking" | "ready" | "always";
-  /** A terminal's master, which answers EIO when the other side is closed: its end. */
+  /** Whether this is a terminal's master, which returns EIO at its end, when the other side has been closed. */
   readonly isMaster: boolean;
   read(buffer: Uint8Array): number;
-  /** Some of the bytes, from the first part on; `offset` bytes of it are already written. */
+  /** Writes some of the bytes, beginning with the first part, of which `offset` bytes have been written already. */
   write(parts: readonly Uint8Array[], offset: number): number;
-  /** Moves bytes out of a pipe without copying them; missing where the kernel cannot, or might wait. */
+  /** Moves bytes out of a pipe without copying them; `undefined` where the kernel cannot do this, or might block. */
   readonly moveFrom?: (pipe: number, length: number) => number;
-  /** Ending the writing is closing it. */
+  /** Whether ending the writing side means closing the descriptor. */
   readonly writeOnly: boolean;
-  /** Only sockets have sides; of other descriptors nothing ends. */
+  /** Only sockets have a writing side that can be shut down; for other descriptors this does nothing. */
   endWriting(): void;
   /** Idempotent. */
   close(): void;
 }
 
-/** A descriptor that nobody else has: set to nonblocking. Closing the channel closes it. */
+/** A descriptor that no other process has: sets it to nonblocking. Closing the channel closes the descriptor. */
 export function ownChannel(fd: number): Channel {
   const type = fileType(fd);
   const flags = statusFlags(fd);
@@ -48,21 +48,23 @@ export function ownChannel(fd: number): Channel {
   return { ...channel, moveFrom: (pipe, length) => movePiped(pipe, fd, length) };
 }
 
-/** A descriptor that others may have too: its flags stay as they are. Closing the channel closes it. */
+/**
+ * A descriptor that other processes may have too: leaves its flags alone. Closing the channel closes the descriptor.
+ */
 export function sharedChannel(fd: number): Channel {
   const type = fileType(fd);
   if (type === S_IFSOCK) return socketChannel(fd);
   if (isAlwaysReady(fd, type)) return plainChannel(fd, "always", type, [fd]);
-  // Even if it is nonblocking now: whoever made it so may take that back.
+  // Even if the descriptor is nonblocking now, whoever set that may undo it.
   const reopened = reopen(fd, type);
   if (reopened !== undefined) return plainChannel(reopened, "nonblocking", type, [reopened, fd]);
   return cautiousChannel(fd, type);
 }
 
-/** What epoll refuses. */
+/** Whether epoll refuses the descriptor. */
 function isAlwaysReady(fd: number, type: number): boolean {
   if (type === S_IFREG || type === S_IFDIR || type === S_IFBLK) return true;
-  // Terminals and ports can be waited for; /dev/null, zero, full and their like cannot, and need no waiting.
+  // Terminals and virtio ports can be watched. /dev/null, zero, full and the like cannot, and never block.
   return type === S_IFCHR && !isTerminal(fd) && !canBeWatched(fd);
 }
 
@@ -72,9 +74,9 @@ function canBeWatched(fd: number): boolean {
   return probe !== EPERM;
 }
 
-/** An open file of our own for the same pipe or terminal, where the kernel gives one. */
+/** Opens the same pipe or terminal again, for an open file description of its own, where the kernel permits that. */
 function reopen(fd: number, type: number): number | undefined {
-  // Opening a terminal's master again would make another terminal; other devices may count their openers.
+  // Opening a terminal's master again would create another terminal, and other devices may allow only one opener.
   if (type !== S_IFIFO && (type !== S_IFCHR || !isTerminal(fd) || ptyNumber(fd) !== undefined)) return undefined;
   const flags = (statusFlags(fd) & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   const result = native.openat(-1, `/proc/self/fd/${fd}`, flags, 0);
@@ -96,7 +98,7 @@ function plainChannel(fd: number, mode: Channel["mode"], type: number, owned: re
   };
 }
 
-/** Vectors are bounded by the native call; what is left comes with the next call. */
+/** The native call takes a bounded number of parts; the rest follows with the next call. */
 const partsMax = 64;
 
 function writeParts(fd: number, parts: readonly Uint8Array[], offset: number): number {
@@ -106,12 +108,12 @@ function writeParts(fd: number, parts: readonly Uint8Array[], offset: number): n
   return native.writev(fd, [first.subarray(offset), ...parts.slice(1, partsMax)]);
 }
 
-/** A virtio port gives one of the guest's buffers, a page, with each read. */
+/** Each read of a virtio port returns at most one of the guest's buffers, a page. */
 const portPiece = 4096;
-/** Most that is copied to save a message, in bytes. */
+/** Up to this many bytes, copying is cheaper than another message. */
 const smallMessage = 4096;
 
-/** A port to the machine's host: each read and each write is a message, and messages are what costs. */
+/** A port to the VM's host. Each read and each write is a message, and messages are expensive. */
 function portChannel(channel: Channel): Channel {
   const { fd } = channel;
   return {
@@ -124,7 +126,7 @@ function portChannel(channel: Channel): Channel {
         if (length > smallMessage) break;
         count += 1;
       }
-      // What follows comes with the next call.
+      // The remaining parts follow with the next call.
       return channel.write([concat(parts.slice(0, Math.max(count, 1)))], offset);
     },
     moveFrom: (pipe, length) => movePiped(pipe, fd, length),
@@ -150,12 +152,12 @@ function socketChannel(fd: number): Channel {
   };
 }
 
-/** A pipe that is ready has room for this much (PIPE_BUF). */
+/** A pipe that is ready has room for this many bytes (PIPE_BUF). */
 const pipeChunk = 4096;
-/** Other devices promise little more than one byte; less than a terminal's low-water mark is safe. */
+/** Other devices guarantee little more than one byte; this is safely below a terminal's low-water mark. */
 const deviceChunk = 128;
 
-/** Only after the loop said so, and no more than then fits. */
+/** Reads and writes only after the loop has reported that it is possible, and no more than fits then. */
 function cautiousChannel(fd: number, type: number): Channel {
   const chunk = type === S_IFIFO ? pipeChunk : deviceChunk;
   return {
@@ -165,7 +167,7 @@ function cautiousChannel(fd: number, type: number): Channel {
   };
 }
 
-/** A number that was closed may be somebody else's by now. */
+/** The number of a closed descriptor may belong to another file by now, so each is closed only once. */
 function closeOnce(fds: readonly number[]): () => void {
   const open = [...fds];
   return () => open.splice(0).forEach(closeQuietly);

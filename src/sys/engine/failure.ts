@@ -1,8 +1,8 @@
-/** The last way to tell of an internal error: descriptor 2, when no log is there yet. */
+/** The last resort for reporting an internal error: descriptor 2, when there is no log yet. */
 import { memoryHasRunOut, write } from "kumite:native";
 import { messageOf } from "../../util/errors.ts";
 
-/** Message and stack of the error and its causes. What descriptor 2 does not take is lost. */
+/** Prints message and stack of the error and its causes. If descriptor 2 does not take the text, it is lost. */
 export function printInternalError(error: unknown): void {
   const cause = memoryHasRunOut() ? " after it was out of memory" : "";
   const bytes = new TextEncoder().encode(`kumite: internal error${cause}: ${describeFailure(error)}\n`);

@@ -1,4 +1,4 @@
-/** `Files` of the engine. The calls are synchronous: local file systems answer in microseconds. */
+/** `Files` of the engine. The calls are synchronous, since local file systems answer in microseconds. */
 import { isSystemError, SystemError } from "../../util/errors.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import {
@@ -77,7 +77,7 @@ function bytesOf(data: string | Uint8Array): Uint8Array {
 
 function write(path: string, data: string | Uint8Array, options: WriteOptions = {}): void {
   const how = (options.append === true ? O_APPEND : O_TRUNC) | (options.exclusive === true ? O_EXCL : 0);
-  // Nonblocking: a FIFO that nobody reads is ENXIO, not a wait.
+  // Nonblocking: opening a FIFO without a reader fails with ENXIO instead of blocking.
   const flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | how;
   const fd = open(path, flags, options.mode ?? 0o600);
   try {
@@ -96,13 +96,16 @@ function resize(path: string, length: number): void {
   }
 }
 
-/** The mode as asked for, whatever the umask. */
+/** Creates the directory with exactly this mode, whatever the umask is. */
 function makeDir(path: string, mode: number): void {
   mkdir(path, mode);
   chmod(path, mode);
 }
 
-/** From the top, as most of it exists: one failing mkdir per component costs less than finding out where to begin. */
+/**
+ * Tries from the top, although most of the path usually exists: a failing mkdir for each component costs less than
+ * finding out where to begin.
+ */
 function makeDirs(path: string, mode: number): void {
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   let made = path.startsWith("/") ? "" : ".";
@@ -111,7 +114,7 @@ function makeDirs(path: string, mode: number): void {
     try {
       makeDir(made, mode);
     } catch (error) {
-      // A read-only or forbidden place is no failure where the directory is there already.
+      // A read-only or inaccessible parent is no failure if the directory exists already.
       const status = isSystemError(error, "EEXIST", "EROFS", "EACCES", "EPERM") ? statIfExists(made) : undefined;
       if (status === undefined) throw error;
       if (!isDirectory(status)) throw new SystemError("ENOTDIR", "mkdir", made);

@@ -1,7 +1,8 @@
 /**
- * The engine shares the layout of objects that were given the same properties in the same order, as long as one of them
- * exists. Every function that is made gets two properties; one that has only the first never exists for long, so each time
- * that layout was made anew, which was a quarter of making a function. Here one is kept.
+ * Keeps two object layouts alive. The engine shares a layout among objects that got the same properties in the same
+ * order, but only as long as such an object exists. Every new function gets two properties. Objects with only the first
+ * one never live long, so this intermediate layout was created for each function again, which was a quarter of the cost
+ * of creating a function.
  */
 
 const kept: object[] = [];

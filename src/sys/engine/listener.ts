@@ -1,4 +1,4 @@
-/** Connections that arrive on a listening socket, one at a time, as somebody asks for them. */
+/** Accepts connections on a listening socket, one at a time and on request. */
 import { accept4 } from "kumite:native";
 import { EAGAIN, EINTR, failure } from "../linux/check.ts";
 import { EPOLLIN } from "../linux/epoll.ts";
@@ -9,17 +9,20 @@ import type { ByteStream } from "../os.ts";
 import { Watch } from "./loop.ts";
 import { ownStream } from "./stream.ts";
 
-/** The peer gave up before we came to it. */
+/** The peer closed the connection before it was accepted. */
 const ECONNABORTED = -103;
 
 export interface Acceptor extends AsyncIterable<ByteStream> {
-  /** The next connection; `undefined` once closed. One call at a time. */
+  /** The next connection; `undefined` once closed. Only one call at a time. */
   next(): Promise<ByteStream | undefined>;
-  /** Closes the descriptor; a waiting `next` ends. Connections live on. Idempotent. */
+  /**
+   * Closes the listening socket; a pending `next` resolves with `undefined`. Accepted connections stay open.
+   * Idempotent.
+   */
   close(): void;
 }
 
-/** Takes over a listening socket of any family. */
+/** Takes ownership of a listening socket of any family. */
 export function acceptor(fd: number): Acceptor {
   return new SocketAcceptor(fd);
 }

@@ -9,7 +9,7 @@ import { exit, fork, getpid, getppid, PR_SET_PDEATHSIG, prctl } from "../linux/p
 import { killIfExists, resetSignals, SIGKILL } from "../linux/signal.ts";
 import { startReaper, whenExited } from "./reaper.ts";
 
-/** As `Files.lock`. */
+/** Implements `Files.lock`. */
 export async function lockFile(path: string, signal?: AbortSignal): Promise<AsyncDisposable> {
   throwIfAborted(signal);
   const fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o600);
@@ -31,7 +31,8 @@ export async function lockFile(path: string, signal?: AbortSignal): Promise<Asyn
 }
 
 /**
- * The lock belongs to the open file, so a child that shares it can do the waiting: its lock is ours. It dies with us.
+ * Waits in a child process. The lock belongs to the open file description, which the child shares, so a lock that the
+ * child gets is the parent's, too. The child dies with its parent.
  */
 async function waitForLock(fd: number, path: string, signal: AbortSignal | undefined): Promise<void> {
   startReaper();
@@ -52,12 +53,12 @@ async function waitForLock(fd: number, path: string, signal: AbortSignal | undef
   throw new SystemError("ENOLCK", "flock", path);
 }
 
-/** Nothing else of ours may stay open here: peers would not see us close it. */
+/** The child must not keep other descriptors open: peers would not notice when the parent closes them. */
 function waitAsChild(fd: number, parent: number): never {
   try {
     resetSignals();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    // A parent that was gone before that would never be noticed.
+    // If the parent died before prctl, the child would never get the signal.
     if (getppid() !== parent) return exit(1);
     if (fd > 0) close_range(0, fd - 1);
     close_range(fd + 1, HIGHEST_DESCRIPTOR);

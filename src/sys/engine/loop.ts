@@ -1,13 +1,13 @@
 /**
- * The event loop as TypeScript sees it: descriptors to watch, and what to do with failures nobody caught.
- * Knows nothing of streams, timers or processes. The C host waits and calls back (`src/sys/native/loop.c`).
+ * The event loop as TypeScript sees it: watches on descriptors, and the handling of uncaught failures. It knows nothing
+ * of streams, timers or processes. The C host waits for events and calls back (`src/sys/native/loop.c`).
  */
 import { epollControl, exit, type FailureOrigin, setActive, setHandlers, setMain } from "kumite:native";
 import { check, EBADF, ENOENT } from "../linux/check.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from "../linux/epoll.ts";
 import { printInternalError } from "./failure.ts";
 
-/** Gets the ready events, a set of EPOLL bits. */
+/** Called with the ready events, a set of EPOLL* bits. */
 export type EventHandler = (events: number) => void;
 
 const handlers = new Map<number, EventHandler>();
@@ -21,32 +21,32 @@ let uncaughtHandler: (error: unknown, origin: FailureOrigin) => void = (error) =
 /** Called once, by the prelude. */
 export function startLoop(): void {
   setHandlers(
-    // An event of a watch that a handler before it in the same round has closed finds no handler.
+    // If an earlier handler in the same round has closed the watch, its event finds no handler.
     (token, events) => handlers.get(token)?.(events),
     (error, origin) => uncaughtHandler(error, origin),
   );
 }
 
 /**
- * What the program does until it ends its process; one that comes to its end in another way has failed. An executable may have
- * been built with its modules evaluated already (`src/sys/native/image.c`), so nothing that depends on the process belongs into
- * what runs when a module is loaded.
+ * Sets the main function, which must end the process itself: returning without that is a failure. Modules may have been
+ * evaluated when the executable was built (`src/sys/native/image.c`), so nothing that depends on the process may run
+ * when a module is loaded.
  */
 export function atStart(main: () => Promise<void>): void {
   setMain(() => void main());
 }
 
 /**
- * What happens with exceptions of event handlers and rejections that nobody handles. The default prints the error and
- * ends the process with status 70; a handler that returns keeps it running. It must not throw.
+ * Sets the handler of exceptions in event handlers and of unhandled rejections. The default prints the error and ends
+ * the process with status 70. If the handler returns, the process goes on. It must not throw.
  */
 export function onUncaught(handler: (error: unknown, origin: FailureOrigin) => void): void {
   uncaughtHandler = handler;
 }
 
 /**
- * Keeps the process running until the result is called, once or more often. Without such holds the loop ends: what is
- * still awaited then can never come.
+ * Keeps the process running until the returned function is called; calling that again is harmless. When there are no
+ * holds left the loop ends: nothing that is still awaited could happen any more.
  */
 export function hold(): () => void {
   setActive(++active);
@@ -59,8 +59,8 @@ export function hold(): () => void {
 }
 
 /**
- * Interest in one descriptor. A descriptor has at most one watch; close it before the descriptor.
- * Interest keeps the process running, unless the watch was made otherwise.
+ * Interest in the events of one descriptor. A descriptor can have only one watch, which must be closed before the
+ * descriptor. Interest keeps the process running, unless `keepsRunning` is false.
  */
 export class Watch {
   readonly #fd: number;
@@ -80,8 +80,8 @@ export class Watch {
   }
 
   /**
-   * Level-triggered interest; 0 takes the descriptor out of the loop, so that not even EPOLLHUP is reported.
-   * Fails with EPERM for what epoll refuses: regular files, /dev/null.
+   * Sets level-triggered interest; 0 removes the descriptor from the loop, so that not even EPOLLHUP is reported. Fails
+   * with EPERM for descriptors that epoll refuses: regular files, /dev/null.
    */
   set(events: number): void {
     if (events === this.#events) return;
@@ -96,13 +96,13 @@ export class Watch {
 
   #remove(): void {
     const result = epollControl(EPOLL_CTL_DEL, this.#fd, 0, this.#token);
-    // A descriptor that was closed too early has left the instance by itself.
+    // A descriptor that was closed too early has been removed from the epoll instance by the kernel.
     if (result !== ENOENT && result !== EBADF) check(result, "epoll_ctl", `descriptor ${this.#fd}`);
     this.#release?.();
     this.#release = undefined;
   }
 
-  /** No event comes after this. Idempotent. */
+  /** After this the handler is not called any more. Idempotent. */
   close(): void {
     this.set(0);
     handlers.delete(this.#token);

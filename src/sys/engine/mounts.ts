@@ -1,4 +1,4 @@
-/** `Mounts` of the engine; also what `kumite-helper` does for Node. */
+/** `Mounts` of the engine. `kumite-helper` uses it for Node, too. */
 import { isSystemError, SystemError } from "../../util/errors.ts";
 import { cloneMountOf } from "../linux/detached-mount.ts";
 import { closeQuietly, open, openat2 } from "../linux/file.ts";
@@ -37,7 +37,10 @@ export const engineMounts: Mounts = {
   table: async () => mountTable(),
 };
 
-/** As `Mounts.mount`. With `rec` the attributes of a bind (`ro`, `nosuid`, …) hold for the mounts below it too. */
+/**
+ * Implements `Mounts.mount`. With `rec`, the attributes of a bind (`ro`, `nosuid`, …) also apply to the mounts below
+ * it.
+ */
 export function mount(request: MountRequest): void {
   const options = parseMountOptions(request.flags);
   if (options.rest.length > 0) throw new SystemError("EINVAL", "mount", `${request.target}: flag ${options.rest[0]}`);
@@ -56,7 +59,7 @@ export function mount(request: MountRequest): void {
   }
 }
 
-/** The directory or file itself: nobody can exchange what a descriptor stands for. */
+/** A descriptor stands for the directory or file itself, which nobody can exchange any more. */
 function openBeneath(directory: string, target: string): number {
   return openResolved(directory, target, RESOLVE_IN_ROOT);
 }
@@ -84,7 +87,7 @@ function mountOn(target: Target, request: MountRequest, options: MountOptions): 
   if (propagation !== 0 && (flags & MS_BIND) === 0) changePropagation(request, propagation);
 }
 
-/** Of the mount that is there now: a new one lies over what a descriptor of the target stands for. */
+/** Resolves the target again to get the new mount: the old descriptor refers to what the mount covers. */
 function changePropagation({ target, beneath }: MountRequest, propagation: number): void {
   const fd = beneath === undefined ? undefined : openBeneath(beneath, target);
   try {
@@ -94,7 +97,10 @@ function changePropagation({ target, beneath }: MountRequest, propagation: numbe
   }
 }
 
-/** Copied, changed while nobody can see it, then attached: at no moment is there a bind without its attributes. */
+/**
+ * The copy of the mount is changed while it is detached, then attached. So the bind is never visible without its
+ * attributes.
+ */
 function bind(target: Target, request: MountRequest, options: MountOptions): void {
   const recursive = (options.flags & MS_REC) !== 0;
   const { set, clear } = attributesOf(options);
@@ -125,7 +131,7 @@ function sourceOf(request: MountRequest): string {
   return request.source;
 }
 
-/** Descriptor paths mean nothing to the reader. */
+/** Replaces the path of a descriptor in the error by the target, which means something to the reader. */
 function naming(error: unknown, target: string): unknown {
   if (!isSystemError(error)) return error;
   const { subject } = error;
@@ -133,12 +139,12 @@ function naming(error: unknown, target: string): unknown {
   return new SystemError(error.errno, error.call, target);
 }
 
-/** As `Mounts.unmount`. */
+/** Implements `Mounts.unmount`. */
 export function unmount(target: string, lazy: boolean): void {
   try {
     umount2(target, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0));
   } catch (error) {
-    // EINVAL is also what the kernel says of a path that is no mount point.
+    // The kernel also says EINVAL for a path that is not a mount point.
     if (!isSystemError(error, "EINVAL", "ENOENT")) throw error;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Gives the small engine the globals that portable code may use (`src/util/globals.d.ts`) and starts its event loop.
- * The build imports it before the entry of every module; the only file of the product that works at import time.
+ * Defines the globals that portable code may use (`src/util/globals.d.ts`) and starts the event loop. The build imports
+ * this file before the entry point of every module. It is the product's only file with effects at import time.
  */
 import { EngineAbortController, EngineAbortSignal } from "./abort.ts";
 import { keepLayouts } from "./layouts.ts";
@@ -8,7 +8,7 @@ import { startLoop } from "./loop.ts";
 import { EngineTextDecoder, EngineTextEncoder } from "./text.ts";
 import { clearEngineTimeout, setEngineTimeout } from "./timers.ts";
 
-// What lowered `using` looks for, and what classes are declared with.
+// Used by the compiled form of `using`, and by classes that declare these methods.
 for (const name of ["dispose", "asyncDispose"])
   if (!(name in Symbol)) Object.defineProperty(Symbol, name, { value: Symbol(`Symbol.${name}`) });
 

@@ -17,7 +17,7 @@ export const engineProcesses: Processes = {
   keepEnded,
 };
 
-/** A descriptor of exactly that process; `undefined` when it is gone. The number is looked at after it is held. */
+/** A pidfd of exactly that process; `undefined` when it is gone. The start time is checked after the pidfd is open. */
 function openProcess({ pid, startTicks }: ProcessId): number | undefined {
   const pidfd = pidfd_open(pid);
   if (pidfd === undefined) return undefined;
@@ -26,7 +26,7 @@ function openProcess({ pid, startTicks }: ProcessId): number | undefined {
   return undefined;
 }
 
-/** As `Processes.signal`. */
+/** Implements `Processes.signal`. */
 export function signalProcess(id: ProcessId, signal: number): boolean {
   const pidfd = openProcess(id);
   if (pidfd === undefined) return false;
@@ -37,7 +37,7 @@ export function signalProcess(id: ProcessId, signal: number): boolean {
   }
 }
 
-/** As `Processes.waitGone`. */
+/** Implements `Processes.waitGone`. */
 export async function waitGone(id: ProcessId, signal?: AbortSignal): Promise<void> {
   throwIfAborted(signal);
   const pidfd = openProcess(id);
@@ -46,7 +46,7 @@ export async function waitGone(id: ProcessId, signal?: AbortSignal): Promise<voi
   let forget = (): void => {};
   try {
     await new Promise<void>((resolve, reject) => {
-      // Readable when the process has ended, also as a zombie.
+      // Readable when the process has ended, even if it is still a zombie.
       watch = new Watch(pidfd, () => resolve());
       watch.set(EPOLLIN);
       forget = onAbort(signal, () => reject(abortError(signal as AbortSignal)));

@@ -1,6 +1,6 @@
 /**
- * Reaps every child, whoever started it: as first process of a machine this one inherits the orphans.
- * Nobody else in the process may call waitid(2) for children of its own.
+ * Reaps every child, no matter which code started it: as the first process of a VM, this process inherits orphans. No
+ * other code in the process may call waitid(2) for its children.
  */
 import { deferred } from "../../util/deferred.ts";
 import { SIGCHLD } from "../linux/signal.ts";
@@ -11,21 +11,21 @@ import { handleSignals } from "./signals.ts";
 
 const waiting = new Map<number, (status: ExitStatus) => void>();
 let started = false;
-/** How many want what has ended to stay. */
+/** How many callers of `keepEnded` there are. */
 let kept = 0;
 
-/** Call it before the first child is born: SIGCHLD must be blocked by then. Idempotent. */
+/** Must be called before the first child is started, since SIGCHLD must be blocked by then. Idempotent. */
 export function startReaper(): void {
   if (started) return;
   started = true;
   handleSignals([SIGCHLD], reap);
-  // Children of the program that ran here before us may have ended already.
+  // Children of the program that this process executed before may have ended already.
   reap();
 }
 
 /**
- * How a child of ours ends. Call it in the turn of the event loop in which the child was born, else it may have been
- * reaped unseen, and once: the promise can be shared. Keeps the process running until then.
+ * Resolves with how a child ended. Must be called in the same turn of the event loop in which the child was started,
+ * since it may be reaped after that; and only once, but the promise can be shared. Keeps the process running.
  */
 export function whenExited(pid: number): Promise<ExitStatus> {
   startReaper();
@@ -39,7 +39,7 @@ export function whenExited(pid: number): Promise<ExitStatus> {
   return exited.promise;
 }
 
-/** As `Processes.keepEnded`. */
+/** Implements `Processes.keepEnded`. */
 export function keepEnded(): Disposable {
   let keeping = true;
   kept += 1;
@@ -53,7 +53,7 @@ export function keepEnded(): Disposable {
   };
 }
 
-/** One SIGCHLD may stand for many. */
+/** One SIGCHLD may stand for several children. */
 function reap(): void {
   if (kept > 0) return;
   for (

@@ -1,6 +1,6 @@
 /**
- * Removal of a directory tree that a guest may have filled. Every directory is opened without following links and
- * worked on through its descriptor; other mounts are never entered; a tree of any depth takes a bounded number of
+ * Removes a directory tree whose content may come from a guest. Every directory is opened without following symlinks
+ * and used through its descriptor. Other mounts are never entered. A tree of any depth needs a bounded number of
  * descriptors.
  */
 import * as native from "kumite:native";
@@ -15,14 +15,14 @@ import { mountTable } from "../linux/proc.ts";
 import { fstat } from "../linux/stat.ts";
 import { CLOCK_MONOTONIC, clockMs } from "../linux/time.ts";
 
-/** Deeper directories are first moved up to the top of the tree. */
+/** Directories below this depth are first moved up to the top of the tree. */
 const maxDepth = 64;
-/** How long the loop may be kept from other work. */
+/** How long the event loop may be blocked. */
 const turnMs = 4;
 
-/** As `Files.removeTree`. The path itself may be a file or a link, which is removed. */
+/** Implements `Files.removeTree`. If the path is a file or a symlink, that is removed. */
 export async function removeTree(path: string): Promise<void> {
-  // The name itself may be a link, which is not followed; what is above it may.
+  // Symlinks above the last component are followed, the last component is not.
   const target = joinPath(realpath(dirName(path)), baseName(path));
   const mounted = mountTable().find((entry) => isBelow(target, entry.target));
   if (mounted !== undefined) throw new SystemError("EBUSY", "rmtree", mounted.target);
@@ -54,7 +54,7 @@ class TreeRemoval {
     let movedBefore: number;
     do {
       movedBefore = this.#moved;
-      // Entries that were moved up may be behind the position that was read.
+      // Directories that were moved up may be before the current read position.
       check(native.lseek(this.#top, 0, 0), "lseek");
       await this.#empty(this.#top, 0);
     } while (this.#moved > movedBefore);
@@ -69,7 +69,7 @@ class TreeRemoval {
   }
 
   async #removeEntry(parent: number, name: Path, depth: number): Promise<void> {
-    // Most directories of a deep tree are not empty, most of a wide one are.
+    // Try rmdir first: most directories of a wide tree are empty.
     if (native.unlinkat(parent, name, AT_REMOVEDIR) === 0) return;
     const directory = openIfDirectory(name, parent);
     if (directory === undefined) {
@@ -77,7 +77,7 @@ class TreeRemoval {
       return;
     }
     try {
-      // Mounted since the table was read. Files that are mount points need no check: unlink refuses them.
+      // The mount is newer than the table that was read. Files need no check, since unlink refuses mount points.
       if (fstat(directory).mountId !== this.#mountId) throw new SystemError("EBUSY", "rmtree", pathText(name));
       if (depth > maxDepth) {
         this.#moveToTop(parent, name);
@@ -102,12 +102,12 @@ class TreeRemoval {
   }
 }
 
-/** Somebody else may have removed it first. */
+/** Another process may have removed the entry first. */
 function removed(result: number, call: string, name: Path): void {
   if (result < 0 && result !== ENOENT) throw failure(result, call, name);
 }
 
-/** `undefined` for what is no directory. */
+/** `undefined` for anything but a directory. */
 function openIfDirectory(path: Path, parent: number): number | undefined {
   try {
     return openDirectory(path, parent, true);

@@ -1,4 +1,4 @@
-/** Replacing a file so that after a crash the old or the new content is there, never a mixture. */
+/** Replaces a file so that after a crash it has either the old or the new content, never a mixture. */
 import { toHex } from "../../util/hex.ts";
 import { dirName } from "../../util/path.ts";
 import { fchmod, openDirectory, rename, unlinkQuietly } from "../linux/directory.ts";
@@ -6,7 +6,7 @@ import { closeQuietly, fsync, open, writeAll } from "../linux/file.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../linux/open-flags.ts";
 import { getrandom } from "../linux/random.ts";
 
-/** As `Files.replace`. A failure leaves the old file and no temporary one. */
+/** Implements `Files.replace`. A failure leaves the old file and no temporary file. */
 export function replaceFile(path: string, data: Uint8Array, mode: number): void {
   const suffix = toHex(getrandom(8));
   const temporary = `${path}.${suffix}.tmp`;
@@ -23,7 +23,7 @@ export function replaceFile(path: string, data: Uint8Array, mode: number): void 
 function writeDurably(path: string, data: Uint8Array, mode: number): void {
   const fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
   try {
-    // Without what the umask took away.
+    // Sets the mode regardless of the umask.
     fchmod(fd, mode);
     writeAll(fd, data, path);
     fsync(fd, path);

@@ -13,7 +13,7 @@ export function engineSelf(): Self {
     pid: getpid(),
     argv: processArguments(),
     env: parseEnvironment(processEnvironment()),
-    // Both cost a trip to /proc, which the shortest-lived programs do not need.
+    // Both need /proc, which short-lived programs can do without.
     get executable() {
       return readlink("/proc/self/exe");
     },
@@ -31,7 +31,7 @@ export function engineSelf(): Self {
   };
 }
 
-/** Of a name that occurs twice the first counts, as for getenv(3). */
+/** If a name occurs twice, the first entry counts, as in getenv(3). */
 function parseEnvironment(entries: readonly string[]): Readonly<Record<string, string>> {
   const env: Record<string, string> = {};
   for (const entry of entries) {

@@ -24,9 +24,9 @@ import type { ByteStream, Listener, OpenedDescriptor, Sockets } from "../os.ts";
 import { type Acceptor, acceptor } from "./listener.ts";
 import { descriptorOf, ownStream } from "./stream.ts";
 
-/** As many as may wait; the kernel cuts it to net.core.somaxconn. */
+/** Length of the accept queue; the kernel limits it to net.core.somaxconn. */
 export const backlog = 4096;
-/** Between attempts while the listener's queue is full, which nothing else tells of. */
+/** Pauses between attempts while the listener's queue is full: the kernel does not report when there is room again. */
 const retryMs: readonly number[] = [1, 2, 5, 10, 20, 50];
 
 export const engineSockets: Sockets = {
@@ -35,7 +35,7 @@ export const engineSockets: Sockets = {
   sendDescriptor,
 };
 
-/** As `Sockets.sendDescriptor`. */
+/** Implements `Sockets.sendDescriptor`. */
 async function sendDescriptor(stream: ByteStream, text: string, descriptor: OpenedDescriptor): Promise<void> {
   const opened = openDescriptor(descriptor);
   try {
@@ -47,7 +47,7 @@ async function sendDescriptor(stream: ByteStream, text: string, descriptor: Open
   }
 }
 
-/** A connected nonblocking descriptor. */
+/** Returns a connected nonblocking descriptor. */
 export async function connectUnix(path: string, signal?: AbortSignal): Promise<number> {
   throwIfAborted(signal);
   const address = unixAddress(path);
@@ -67,12 +67,12 @@ export async function connectUnix(path: string, signal?: AbortSignal): Promise<n
   }
 }
 
-/** A listening socket; the file has its mode from the first moment. `typeFlags`: SOCK_NONBLOCK or 0. */
+/** Returns a listening socket, whose file has its mode from the beginning. `typeFlags`: SOCK_NONBLOCK or 0. */
 export function bindUnix(path: string, mode: number, typeFlags: number): number {
   const address = unixAddress(path);
   const fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | typeFlags);
   try {
-    // The file gets what the socket has, less the umask; never more than asked for.
+    // The file gets the mode of the socket without the bits of the umask, so never more than requested.
     fchmod(fd, mode);
     bind(fd, address, path);
   } catch (error) {

@@ -1,4 +1,4 @@
-/** `Processes.spawn` of the engine, at the price of vfork(2): the child runs prepared system calls only. */
+/** `Processes.spawn` of the engine, at the cost of vfork(2): the child makes prepared system calls only. */
 import { getpid } from "kumite:native";
 import { launched } from "../launch/outcome.ts";
 import { type LaunchRequest, launcherName } from "../launch/request.ts";
@@ -9,7 +9,7 @@ import { bear } from "./bear.ts";
 import { startReaper, whenExited } from "./reaper.ts";
 import { ownStream } from "./stream.ts";
 
-/** As `Processes.spawn`. */
+/** Implements `Processes.spawn`. */
 export async function spawn(request: SpawnRequest): Promise<ChildProcess> {
   startReaper();
   if (request.companions !== undefined) return spawnWithCompanions(request);
@@ -17,7 +17,7 @@ export async function spawn(request: SpawnRequest): Promise<ChildProcess> {
   return childProcess(pid, ends);
 }
 
-/** By the launcher, which starts them before it becomes the program. */
+/** Uses the launcher, which starts the companions before it becomes the program. */
 async function spawnWithCompanions(request: SpawnRequest): Promise<ChildProcess> {
   const { cgroups, networkNamespace, newSession, descriptors, ...program } = request;
   const numbers = Object.keys(descriptors).map(Number);
@@ -46,15 +46,15 @@ async function spawnWithCompanions(request: SpawnRequest): Promise<ChildProcess>
   }
 }
 
-/** Of one of execve(2), with room for what is not ASCII. */
+/** The limit of one argument of execve(2), with a margin for text that is not ASCII. */
 const maxArgumentLength = 32 * 1024;
 
-/** It starts them itself then, as if they had failed. */
+/** Leaves out the companions: the program then starts them itself, as if they had failed. */
 function withoutCompanions({ companions, ...launch }: LaunchRequest): string {
   return JSON.stringify({ ...launch, companions: { at: companions?.at, requests: [] } });
 }
 
-/** No event is handled between the birth and `whenExited`, so the child cannot be reaped unseen. */
+/** No event is handled between the fork and `whenExited`, so the child cannot have been reaped. */
 function childProcess(pid: number, ends: ReadonlyMap<number, number>): ChildProcess {
   let running = true;
   const exited = whenExited(pid).then((status) => {
@@ -65,12 +65,12 @@ function childProcess(pid: number, ends: ReadonlyMap<number, number>): ChildProc
   for (const [number, end] of ends) streams.set(number, ownStream(end));
   return {
     pid,
-    // A zombie at least, until the next event.
+    // Until the next event is handled, the child exists at least as a zombie.
     startTicks: processStat(pid)?.startTicks ?? 0,
     streams,
     exited,
     kill: (signal) => {
-      // Once reaped, the number may be somebody else's.
+      // Once the child has been reaped, its pid may belong to another process.
       if (running) killIfExists(pid, signal);
     },
     killGroup: (signal) => {

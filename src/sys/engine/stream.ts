@@ -1,4 +1,4 @@
-/** `ByteStream` over a channel: when to read and write. How is the channel's business. */
+/** `ByteStream` over a channel. This decides when to read and write, the channel does it. */
 import { abortError, onAbort } from "../../util/abort.ts";
 import { SystemError } from "../../util/errors.ts";
 import { EAGAIN, EINTR, EINVAL, EIO, failure } from "../linux/check.ts";
@@ -7,27 +7,27 @@ import type { ByteStream, PipedBytes, PipedWriting } from "../os.ts";
 import { type Channel, ownChannel, sharedChannel } from "./channel.ts";
 import { Watch } from "./loop.ts";
 
-/** A stream over a descriptor that nobody else has; closing the stream closes it. */
+/** A stream over a descriptor that no other process has; closing the stream closes it. */
 export function ownStream(fd: number): ByteStream {
   return new ChannelStream(ownChannel(fd));
 }
 
-/** Of a stream of this file; it stays the stream's. */
+/** The descriptor of a stream of this file, which the stream keeps owning. */
 export function descriptorOf(stream: ByteStream): number {
   if (stream instanceof ChannelStream) return stream.descriptor;
   throw new SystemError("EBADF", "sendmsg");
 }
 
-/** A stream over any descriptor; O_NONBLOCK is never set on it. Closing the stream closes the descriptor. */
+/** A stream over any descriptor; never sets O_NONBLOCK. Closing the stream closes the descriptor. */
 export function sharedStream(fd: number): ByteStream {
   return new ChannelStream(sharedChannel(fd));
 }
 
-/** Reads are this long; a result that fills less than a quarter is copied, so that it does not hold all of it. */
+/** Size of a read. A result of less than a quarter of it is copied, so that it does not keep the whole buffer alive. */
 const readSize = 65536;
 const copyBelow = readSize / 4;
 
-/** Serves all streams: only what is handed out is replaced. */
+/** One buffer serves all streams; it is replaced only when it is handed out. */
 let buffer = new Uint8Array(readSize);
 
 function takeFromBuffer(count: number): Uint8Array {
@@ -45,7 +45,7 @@ interface PendingRead {
 
 interface PendingWrite {
   readonly parts: readonly Uint8Array[];
-  /** After the parts. */
+  /** Written after the parts. */
   readonly piped?: PipedBytes;
   resolve(): void;
   reject(reason: unknown): void;
@@ -56,15 +56,18 @@ class ChannelStream implements ByteStream {
   readonly #channel: Channel;
   readonly #watch: Watch;
   #reading: PendingRead | undefined;
-  /** No more bytes will come: end of stream, or closed. */
+  /** No more bytes will come: at the end of the stream, or closed. */
   #ended = false;
   readonly #writing: PendingWrite[] = [];
-  /** Parts of the first pending write that are written, and bytes of the one after. */
+  /** Progress of the first pending write: the number of parts written, and the bytes written of the next part. */
   #partsDone = 0;
   #offset = 0;
-  /** Of its piped bytes. */
+  /** The number of piped bytes written. */
   #moved = 0;
-  /** Makes the error of why nothing can be written any more; its text costs too much to be made for nobody. */
+  /**
+   * Creates the error that says why writing is over. A function, since an error is too expensive to create unless it is
+   * needed.
+   */
   #writeEnd: (() => SystemError) | undefined;
   #closed = false;
 
@@ -73,7 +76,7 @@ class ChannelStream implements ByteStream {
     this.#watch = new Watch(channel.fd, (events) => this.#onEvents(events));
     if (channel.moveFrom === undefined) return;
     this.piped = {
-      // What the kernel does not take at once it takes later.
+      // What the kernel does not take at once, it takes later.
       room: async () => Number.POSITIVE_INFINITY,
       write: (bytes, head) => this.#writePiped(bytes, head),
     };
@@ -87,7 +90,7 @@ class ChannelStream implements ByteStream {
     if (signal?.aborted) return Promise.reject(abortError(signal));
     if (this.#ended) return Promise.resolve(undefined);
     if (this.#reading !== undefined) return Promise.reject(new Error("a stream has one read at a time"));
-    // Always by way of the loop, even if bytes are there: a busy stream must not keep the others waiting.
+    // Waits for the event loop even if bytes are available: a busy stream must not starve the others.
     return new Promise((resolve, reject) => {
       if (this.#channel.mode === "always") {
         resolve(this.#readNow());
@@ -127,7 +130,7 @@ class ChannelStream implements ByteStream {
 
   async end(): Promise<void> {
     if (this.#writeEnd !== undefined) return;
-    // In line after what is queued: a write of nothing, which never reaches the kernel.
+    // Waits for queued writes by queueing an empty one, which never reaches the kernel.
     if (this.#writing.length > 0)
       await new Promise<void>((resolve, reject) => this.#writing.push({ parts: [], resolve, reject }));
     if (this.#writeEnd !== undefined) return;
@@ -153,8 +156,8 @@ class ChannelStream implements ByteStream {
   }
 
   /**
-   * Interest in reading stays after a read: most often the next one comes before the next event. An event that finds
-   * no reader ends it.
+   * Interest in reading stays after a read, because the next read usually comes before the next event. An event without
+   * a pending read ends the interest.
    */
   #onReadable(): void {
     if (this.#reading === undefined) {
@@ -197,11 +200,11 @@ class ChannelStream implements ByteStream {
       return;
     }
     this.#flush();
-    // A terminal whose other side is closed takes no more, and would report that for ever.
+    // A terminal whose other side is closed takes no more bytes, and would report that all the time.
     if (gone && this.#writing.length > 0) this.#failWrites(() => new SystemError("EIO", "write"));
   }
 
-  /** Writes what the kernel takes now, and asks to be told when it takes more. */
+  /** Writes what the kernel takes now, and waits for an event to write more. */
   #flush(): void {
     let calls = 0;
     for (let first = this.#writing[0]; first !== undefined; first = this.#writing[0]) {
@@ -212,7 +215,7 @@ class ChannelStream implements ByteStream {
         first.resolve();
         continue;
       }
-      // Being ready is good for one call.
+      // Being ready is good for one call only.
       const result = this.#channel.mode === "ready" && calls++ > 0 ? EAGAIN : this.#writeSome(first);
       if (result === EAGAIN || result === EINTR) {
         this.#watch.set(this.#watch.events | EPOLLOUT);
@@ -231,7 +234,7 @@ class ChannelStream implements ByteStream {
   #writeSome({ parts, piped }: PendingWrite): number {
     if (piped !== undefined && this.#partsDone === parts.length) {
       const moved = this.#channel.moveFrom?.(piped.fd, piped.length - this.#moved) ?? EINVAL;
-      // A pipe that holds less than was said: the rest would never come.
+      // The pipe holds less than announced; the rest would never come.
       return moved === 0 ? EIO : moved;
     }
     return this.#channel.write(this.#partsDone === 0 ? parts : parts.slice(this.#partsDone), this.#offset);

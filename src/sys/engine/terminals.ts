@@ -37,7 +37,7 @@ function makeRaw(fd: number): { restore(): void } {
   };
 }
 
-/** A fresh connection takes a message of this size at once. */
+/** A new connection takes a message of this size at once. */
 async function sendDescriptor(socketPath: string, fd: number, name: string): Promise<void> {
   const socket = await connectUnix(socketPath);
   try {

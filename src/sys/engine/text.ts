@@ -1,4 +1,4 @@
-/** TextEncoder and TextDecoder of the Encoding standard, UTF-8 only, without streaming. */
+/** TextEncoder and TextDecoder of the Encoding standard, for UTF-8 only and without streaming. */
 import { decodeUtf8, encodeUtf8 } from "kumite:native";
 
 export class EngineTextEncoder {

@@ -1,4 +1,4 @@
-/** setTimeout and clearTimeout over one timerfd, which always has the earliest deadline. */
+/** setTimeout and clearTimeout over one timerfd, which is armed for the earliest deadline. */
 import { read, timerfd_create, timerfd_settime } from "kumite:native";
 import { check } from "../linux/check.ts";
 import { EPOLLIN } from "../linux/epoll.ts";
@@ -7,22 +7,22 @@ import { hold, Watch } from "./loop.ts";
 
 interface Timer {
   readonly deadlineMs: number;
-  /** Of two timers with one deadline the older fires first. */
+  /** Of two timers with the same deadline, the older one fires first. */
   readonly order: number;
   readonly callback: () => void;
   readonly release: () => void;
-  /** Place in the heap, -1 when it is not there. */
+  /** Index in the heap, -1 when the timer is not in it. */
   at: number;
 }
 
-/** As in the other engines, where a longer one would fire at once: 2^31 - 1 ms. */
+/** 2^31 - 1 ms, as in other engines. There a longer timeout would fire at once; here it is shortened. */
 const longestMs = 2147483647;
 
 const heap: Timer[] = [];
 let nextOrder = 0;
 let clock: { readonly fd: number; armedMs: number } | undefined;
 
-/** Fires once, not before `ms` milliseconds. Keeps the process running. */
+/** Fires once, not before `ms` milliseconds have passed. Keeps the process running. */
 export function setEngineTimeout(callback: () => void, ms: number): unknown {
   const delay = Math.min(Math.max(Number.isNaN(ms) ? 0 : ms, 0), longestMs);
   const timer: Timer = {
@@ -38,7 +38,7 @@ export function setEngineTimeout(callback: () => void, ms: number): unknown {
   return timer;
 }
 
-/** A timer that fired or was cleared before is ignored. */
+/** Ignores a timer that has fired or been cleared already. */
 export function clearEngineTimeout(handle: unknown): void {
   const timer = handle as Timer | undefined;
   if (timer === undefined || timer === null || heap[timer.at] !== timer) return;
@@ -57,11 +57,11 @@ function fire(): void {
     due.push(first);
   }
   arm();
-  // One callback's exception must not lose the others: each runs as a job of its own, whose failure is reported.
+  // Each callback runs as a job of its own, so that its exception is reported and does not affect the others.
   for (const timer of due) void Promise.resolve().then(() => timer.callback());
 }
 
-/** A deadline that is too early costs one empty round; so a cleared timer does not disarm. */
+/** Clearing a timer does not disarm the timerfd: waking up too early only costs one round without a callback. */
 function arm(): void {
   const first = heap[0];
   if (first === undefined) return;
@@ -77,7 +77,7 @@ function open(): { readonly fd: number; armedMs: number } {
   return { fd, armedMs: Number.POSITIVE_INFINITY };
 }
 
-/* A binary heap by deadline. */
+/** A binary heap ordered by deadline. */
 
 function before(a: Timer, b: Timer): boolean {
   return a.deadlineMs < b.deadlineMs || (a.deadlineMs === b.deadlineMs && a.order < b.order);

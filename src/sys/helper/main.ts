@@ -1,4 +1,6 @@
-/** `kumite-helper`: makes system calls for a Node process over a socket, and ends with it. See protocol.ts. */
+/**
+ * `kumite-helper`: makes system calls for a Node process over a socket, and ends with that process. See protocol.ts.
+ */
 import { ByteReader } from "../../util/byte-reader.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { engineOs } from "../engine/engine-os.ts";
@@ -8,7 +10,7 @@ import { parseHelperRequest } from "./parse-request.ts";
 import { type HelperRequest, type HelperResponse, helperDescriptor, maxLineBytes } from "./protocol.ts";
 import { asSystemError, HelperService } from "./service.ts";
 
-/** A line that is no request: the caller is broken. */
+/** The line is not a valid request, so the caller has a bug. */
 const statusBadRequest = 2;
 
 async function serve(stream: ByteStream): Promise<void> {
@@ -17,14 +19,14 @@ async function serve(stream: ByteStream): Promise<void> {
   for (;;) {
     const line = await reader.readLine(maxLineBytes);
     if (line === undefined) return;
-    // Not awaited: a lock that waits must not keep its own cancellation from being read.
+    // Not awaited, so that the cancellation of a waiting request can be read.
     void answer(service, stream, parseHelperRequest(line));
   }
 }
 
 async function answer(service: HelperService, stream: ByteStream, request: HelperRequest): Promise<void> {
   const response = await respond(service, request);
-  // A caller that is gone also ends the reading, which ends us.
+  // If the caller is gone, reading ends as well, which ends the helper.
   await stream.write(encodeUtf8(`${JSON.stringify(response)}\n`)).catch(() => {});
 }
 

@@ -1,9 +1,9 @@
-/** Checks that a line is a request to the helper, and says where it is not. */
+/** Checks that a line is a valid request to the helper. */
 import { isRecord, parseJson } from "../../util/json.ts";
 import type { MountRequest, ProcessId } from "../os.ts";
 import type { HelperCall, HelperRequest } from "./protocol.ts";
 
-/** Why a line was refused; the message names the member. */
+/** Why a request was refused; the message names the member. */
 export class BadRequest extends Error {
   override readonly name = "BadRequest";
 }

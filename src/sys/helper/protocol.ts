@@ -1,34 +1,34 @@
 /**
- * What Node asks of `kumite-helper`, the process that makes the system calls Node lacks.
- * Data only; both ends import it.
+ * The protocol between Node and `kumite-helper`, the process that makes the system calls that Node lacks. Data only;
+ * both sides import it.
  *
- * The contract of the executable, for its caller:
- * - started as `kumite-helper`, with one end of a unix stream socket pair on descriptor 3;
- * - both directions carry one JSON document per line, UTF-8, at most `maxLineBytes` with the newline;
- * - requests run concurrently and are answered out of order, each exactly once, by `id`;
- * - a line that is not a request ends the helper with status 2: the caller has a bug, guessing would hide it;
- * - when the socket ends, so does the helper, and every lock it holds is released.
+ * The contract of the executable with its caller:
+ * - The caller starts it as `kumite-helper`, with one end of a unix stream socket pair as descriptor 3.
+ * - Both directions carry one JSON document per line, in UTF-8, of at most `maxLineBytes` including the newline.
+ * - Requests run concurrently and are answered in any order, each exactly once, by `id`.
+ * - A line that is not a valid request ends the helper with status 2: the caller has a bug, and guessing would hide it.
+ * - When the socket ends, the helper ends and releases all its locks.
  */
 import type { MountRequest, ProcessId } from "../os.ts";
 
 export type HelperRequest = { readonly id: number } & HelperCall;
 
 export type HelperCall =
-  /** As `Mounts.mount`. Result `null`. */
+  /** Like `Mounts.mount`. Result `null`. */
   | { readonly kind: "mount"; readonly request: MountRequest }
-  /** As `Mounts.unmount`. Result `null`. */
+  /** Like `Mounts.unmount`. Result `null`. */
   | { readonly kind: "unmount"; readonly target: string; readonly lazy: boolean }
-  /** As `Files.lock`: waits. Result: the handle for `unlock`, a number. */
+  /** Like `Files.lock`: waits. The result is a number, the handle for `unlock`. */
   | { readonly kind: "lock"; readonly path: string }
   /** Result `null`; an unknown handle is EINVAL. */
   | { readonly kind: "unlock"; readonly handle: number }
-  /** As `Processes.signal`. Result: whether it was sent. */
+  /** Like `Processes.signal`. Result: whether the signal was sent. */
   | { readonly kind: "signal"; readonly process: ProcessId; readonly signal: number }
-  /** As `Processes.waitGone`: waits. Result `null`. */
+  /** Like `Processes.waitGone`: waits. Result `null`. */
   | { readonly kind: "waitGone"; readonly process: ProcessId }
   /**
-   * Gives up a waiting `lock` or `waitGone`, which then fails with ECANCELED; a lock already got is kept and its
-   * handle was or will be answered. Result `null`, also when there is nothing to give up.
+   * Cancels a waiting `lock` or `waitGone`, which then fails with ECANCELED. A lock that has been acquired already is
+   * kept, and its handle is answered as usual. Result `null`, even if there was nothing to cancel.
    */
   | { readonly kind: "cancel"; readonly request: number };
 

@@ -1,4 +1,6 @@
-/** The calls of the helper over an `Os`: what Node cannot do itself. Knows nothing of the wire. */
+/**
+ * Serves the helper's requests, the calls that Node cannot make itself, with an `Os`. Knows nothing of the wire format.
+ */
 import { SystemError } from "../../util/errors.ts";
 import type { Os } from "../os.ts";
 import type { HelperCall, HelperRequest } from "./protocol.ts";
@@ -53,7 +55,7 @@ export class HelperService {
     await lock[Symbol.asyncDispose]();
   }
 
-  /** A wait that `cancel` can end. */
+  /** Runs a wait that `cancel` can end. */
   async #waitingFor<T>(id: number, wait: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController();
     this.#waiting.set(id, controller);
@@ -67,7 +69,7 @@ export class HelperService {
   }
 }
 
-/** What is sent for a failure that is none of the system's. */
+/** The SystemError to send; a failure of another kind becomes EINVAL. */
 export function asSystemError(error: unknown, call: HelperCall["kind"]): SystemError {
   return error instanceof SystemError ? error : new SystemError("EINVAL", call, String(error));
 }

@@ -1,4 +1,4 @@
-/** Starts the companions of a program that this process is about to become, and says what there is of them. */
+/** Starts the companions of the program that this process is about to become, and reports them to it. */
 import * as native from "kumite:native";
 import { signalNumbers } from "../../util/signals.ts";
 import { encodeUtf8 } from "../../util/text.ts";
@@ -14,7 +14,10 @@ import { P_PID, WEXITED, waitid } from "../linux/wait.ts";
 import type { CompanionReport, SpawnRequest } from "../os.ts";
 import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
 
-/** The request with what the program gets besides. Never throws: the program is told what there is, were it nothing. */
+/**
+ * Returns the request extended by the descriptors that the companions add. Never throws: without companions the report
+ * is empty.
+ */
 export function withCompanions({ companions, ...request }: LaunchRequest): LaunchRequest {
   if (companions === undefined) return request;
   const descriptors: Record<number, LaunchDescriptor> = { ...request.descriptors };
@@ -28,7 +31,8 @@ export function withCompanions({ companions, ...request }: LaunchRequest): Launc
     }
     reports.push({ pid: born.pid, startTicks: processStat(born.pid)?.startTicks ?? 0, streams, request: companion });
   }
-  // That of a companion goes with the memory of this process while it is born, and would stay.
+  // A companion's setting of transparent huge pages also affects this process while the companion still shares its
+  // memory, and would stay, so it is reset.
   check(native.prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0), "prctl");
   descriptors[companions.at] = { kind: "inherit", fd: fileOf(JSON.stringify(reports)) };
   return { ...request, descriptors };
@@ -40,8 +44,8 @@ interface Companion {
 }
 
 /**
- * All of them, or none: one may have met what is left of another that failed, a daemon its only client. Whoever needs them starts
- * them again, and meets what was in the way.
+ * Starts all of them or none. When one fails, the others may have been affected already: a daemon may have lost its
+ * only client. The program then starts them itself, and meets the error.
  */
 function bearAll(requests: readonly SpawnRequest[]): readonly Companion[] {
   const companions: Companion[] = [];
@@ -54,7 +58,7 @@ function bearAll(requests: readonly SpawnRequest[]): readonly Companion[] {
   }
 }
 
-/** With what it had bound. */
+/** Ends a companion and removes the sockets it had bound. */
 function end({ companion, born }: Companion): void {
   kill(born.pid, signalNumbers.SIGKILL);
   waitid(P_PID, born.pid, WEXITED);
@@ -63,7 +67,7 @@ function end({ companion, born }: Companion): void {
     if (descriptor.kind === "listen") unlinkQuietly(descriptor.path);
 }
 
-/** At its beginning. */
+/** A memory-backed file with this content, positioned at its beginning. */
 function fileOf(text: string): number {
   const fd = makeMemoryFile("companions", 0);
   writeAll(fd, encodeUtf8(text));

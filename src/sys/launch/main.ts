@@ -1,6 +1,6 @@
 /**
- * `kumite-launch`: prepares this process as a request says and becomes another program. See request.ts.
- * Prints nothing: its descriptors already belong to the program.
+ * `kumite-launch`: prepares this process as a request says, and becomes another program. See request.ts. It prints
+ * nothing, since its standard descriptors already belong to the program.
  */
 import * as native from "kumite:native";
 import { messageOf, SystemError } from "../../util/errors.ts";
@@ -16,10 +16,10 @@ import { parseLaunchRequest } from "./parse-request.ts";
 import { type LaunchFailure, type LaunchRequest, launchFailedStatus } from "./request.ts";
 import { firstFreeNumber, planSetUp, type SetUpStep } from "./set-up.ts";
 
-/** The set-up of a program with a large environment is a few hundred KiB at most. */
+/** A program with a large environment needs a few hundred KiB at most. */
 const maxRequestBytes = 8 << 20;
 
-/** Descriptor for the outcome, once the request named it. */
+/** Descriptor on which to report failures, once the request has named it. */
 let status: number | undefined;
 
 function requestText(argument: string | undefined): string {
@@ -29,7 +29,7 @@ function requestText(argument: string | undefined): string {
   return new TextDecoder().decode(readToEnd(Number(fd), maxRequestBytes, "launch request"));
 }
 
-/** Above all numbers of the program, where nothing is put over it. */
+/** Moves the status descriptor above all numbers of the program, so that none of these overwrites it. */
 function claimStatus(request: LaunchRequest): void {
   status = request.status;
   status = dupAbove(request.status, firstFreeNumber(request.descriptors));

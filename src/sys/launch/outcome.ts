@@ -1,14 +1,17 @@
-/** What a launcher's caller learns from its `status`. */
+/** Reads the result of a launch from the descriptor `status`. */
 import { concat } from "../../util/bytes.ts";
 import { SystemError } from "../../util/errors.ts";
 import { decodeUtf8 } from "../../util/text.ts";
 import type { ByteStream } from "../os.ts";
 import type { LaunchFailure } from "./request.ts";
 
-/** A launch that says more than this is broken. */
+/** A launcher that sends more than this is broken. */
 const maxStatusBytes = 64 * 1024;
 
-/** Resolves when the program runs: the status ends without a byte at the moment of the exec. Closes it. @throws SystemError */
+/**
+ * Resolves when the program runs: at its exec, the stream ends without a byte. Closes the stream.
+ * @throws SystemError the launcher's failure
+ */
 export async function launched(status: ByteStream): Promise<void> {
   const parts: Uint8Array[] = [];
   let length = 0;

@@ -1,4 +1,4 @@
-/** Checks that a document is a launch request, and says where it is not. */
+/** Checks that a document is a valid launch request. */
 import { isRecord, parseJson } from "../../util/json.ts";
 import type { Descriptor, TreeEntry } from "../os.ts";
 import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
@@ -71,7 +71,7 @@ const launchMembers: Members = {
   },
 };
 
-/** What a `SpawnRequest` is, streams and an environment included. */
+/** A companion is a whole `SpawnRequest`, including streams and an environment. */
 function companion(value: unknown, where: string): Record<string, unknown> {
   const descriptors: Parse = (all, at) =>
     mapped(all, at, (item, place) =>

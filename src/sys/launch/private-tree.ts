@@ -1,6 +1,6 @@
 /**
- * The steps by which a process gets a root of its own, of a few paths of the host. Pure. The namespace and all that is mounted
- * in it go with the process: nothing of it is anywhere else, so nothing has to be undone.
+ * The steps that give a process its own root with a few paths of the host. Pure. The mounts exist only in the process's
+ * mount namespace and end with it, so nothing has to be undone.
  */
 import { dirName } from "../../util/path.ts";
 import { encodeMountAttributes, MNT_DETACH } from "../linux/mount.ts";
@@ -22,7 +22,7 @@ import type { SetUpStep } from "./set-up.ts";
 
 const S_IFREG = 0o100000;
 const plain = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-/** Of what leads to the entries: some directories, links and mount points. */
+/** The tmpfs holds only what leads to the entries: some directories, symlinks and mount points. */
 const rootOptions = "mode=755,size=256k";
 const ownProcesses = "subset=pid,hidepid=invisible";
 
@@ -30,13 +30,13 @@ export function privateTreeSteps({ over, entries }: PrivateTree): SetUpStep[] {
   const made = new Set([over]);
   return [
     step("mount namespace", "unshare", CLONE_NEWNS),
-    // What the host mounts below an entry later arrives; nothing goes the other way.
+    // Mounts that the host makes later below an entry propagate to here, but not the other way.
     step("/", "mount", null, "/", null, MS_REC | MS_SLAVE, null),
     step("the umask", "umask", 0o022),
     step(over, "mount", "tmpfs", over, "tmpfs", plain, rootOptions),
     ...entries.flatMap((entry) => entrySteps(entry, `${over}${entry.path}`, made)),
     step(over, "chdir", over),
-    // The old root comes to lie on the new one, and is taken away.
+    // Stacks the old root on the new one, and then detaches it.
     step(over, "pivot_root", ".", "."),
     step("the old root", "umount2", ".", MNT_DETACH),
     step("/", "chdir", "/"),
@@ -48,7 +48,7 @@ function step(subject: string, call: string, ...args: readonly (number | string 
   return { native: [call, ...args], call, subject };
 }
 
-/** @param made directories that are there; these are added */
+/** @param made directories that exist already; new ones are added */
 function entrySteps(entry: TreeEntry, place: string, made: Set<string>): SetUpStep[] {
   const { kind, path } = entry;
   switch (kind) {

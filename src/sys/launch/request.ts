@@ -1,32 +1,33 @@
 /**
- * What `kumite-launch` is told: the set-up of one process between its birth and its exec.
- * Shared by whoever starts it (Node, through a child process) and by the engine's own `spawn`. Data and checks only.
+ * The request to `kumite-launch`: the set-up of a process between its fork and its exec. Node sends it to a child
+ * process; the engine's `spawn` uses it directly. Data and checks only.
  *
- * The contract of the executable, for its caller:
- * - started as `kumite-launch <request as JSON>`, or `kumite-launch fd:N` to read the JSON from descriptor N up to its
- *   end (for requests that outgrow an argument, 128 KiB, or hold secrets: arguments are world-readable);
- * - starts the companions, if there are any;
- * - does the steps in this order: descriptors are opened, bound and connected, cgroups joined, namespace joined, session,
- *   directory, bounding set, user, capabilities, parent-death signal, no_new_privs, descriptors put in place and all
- *   others closed, exec;
- * - on failure it writes one line of JSON, a `LaunchFailure`, to the descriptor `status` and exits with 127;
- * - when the exec succeeds, `status` reaches its end without a byte (it is close-on-exec).
+ * The contract of the executable with its caller:
+ * - The caller starts it as `kumite-launch <request as JSON>`, or as `kumite-launch fd:N` to have it read the JSON from
+ *   descriptor N up to its end. The latter is for requests that are too large for an argument (128 KiB) or contain
+ *   secrets, since arguments are world-readable.
+ * - It starts the companions, if there are any.
+ * - It does the steps in this order: open, bind and connect descriptors; join cgroups; join the namespace; session;
+ *   working directory; bounding set; user; capabilities; parent-death signal; no_new_privs; put descriptors in place
+ *   and close all others; exec.
+ * - On failure, it writes one line of JSON, a `LaunchFailure`, to the descriptor `status`, and exits with 127.
+ * - When the exec succeeds, `status` ends without a byte, since it is close-on-exec.
  */
 import type { Descriptor, SpawnRequest } from "../os.ts";
 
-/** Like `Descriptor`; a stream arrives as an inherited end of a socket pair. `inherit.fd` may equal its own number. */
+/** Like `Descriptor`, but a stream is an inherited end of a socket pair. `inherit.fd` may equal its own number. */
 export type LaunchDescriptor = Exclude<Descriptor, { readonly kind: "stream" }>;
 
 export interface LaunchRequest extends Omit<SpawnRequest, "descriptors" | "env"> {
-  /** The whole environment; without it the program gets the one `kumite-launch` was started with. */
+  /** The whole environment; by default, the program gets the one that `kumite-launch` was started with. */
   readonly env?: Readonly<Record<string, string>>;
-  /** By number in the new program; what is not listed is closed. 0, 1 and 2 default to null. */
+  /** By number in the new program. All others are closed. 0, 1 and 2 default to null. */
   readonly descriptors: Readonly<Record<number, LaunchDescriptor>>;
-  /** Descriptor for the outcome. It never reaches the program. */
+  /** Descriptor for reporting failures. The program does not get it. */
   readonly status: number;
   /**
-   * Pid that the parent must have when the parent-death signal is armed: a parent that died earlier would go
-   * unnoticed. Obligatory with `parentDeathSignal`; a mismatch fails with ESRCH in step `prctl`.
+   * The parent's expected pid, checked after the parent-death signal is armed: if the parent died before, there would
+   * be no signal. Required with `parentDeathSignal`; a mismatch fails with ESRCH in step `prctl`.
    */
   readonly parentPid?: number;
 }
@@ -38,7 +39,7 @@ export interface LaunchFailure {
   readonly subject?: string;
 }
 
-/** The name that the executable is called by. */
+/** The name under which the executable acts as the launcher. */
 export const launcherName = "kumite-launch";
 
 /** Exit status of `kumite-launch` after a failed step. */

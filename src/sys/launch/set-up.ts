@@ -1,7 +1,7 @@
 /**
- * The set-up of a child between its birth and its exec, as a list of system calls.
- * What can fail with a name or needs paths is done here, in the process that plans: files are opened, sockets bound.
- * What must happen in the child is a step. `spawn` runs the steps in a new process, `kumite-launch` in its own.
+ * Plans the set-up of a child between its fork and its exec, as a list of system calls. Whatever needs paths or may
+ * fail for a named file is done in the planning process: opening files, binding sockets. Whatever must happen in the
+ * child becomes a step. `spawn` runs the steps in a new process, `kumite-launch` in its own.
  */
 import type { SpawnStep } from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
@@ -25,7 +25,7 @@ import {
 import { privateTreeSteps } from "./private-tree.ts";
 import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
 
-/** One step and what an error of it is about. */
+/** One step, with the subject that its errors name. */
 export interface SetUpStep {
   readonly native: SpawnStep;
   readonly call: string;
@@ -34,21 +34,21 @@ export interface SetUpStep {
 
 export interface SetUp {
   readonly steps: readonly SetUpStep[];
-  /** Closes what was opened for the child; call it once the child has run or failed. */
+  /** Closes what was opened for the child; call it when the child has executed its program or failed. */
   close(): void;
-  /** Also removes the sockets that were bound: for a child that did not come to run. */
+  /** Also removes the sockets that were bound; call it when the child has failed. */
   undo(): void;
 }
 
 export type SetUpRequest = Omit<LaunchRequest, "status" | "env" | "companions">;
 
-/** Of one half of a set of capabilities. */
+/** All bits of one half of a capability set. */
 const allBits = 0xffff_ffffn;
 
-/** Highest number a descriptor of the new program may have. */
+/** The highest descriptor number that the program may have. */
 const descriptorMax = 1023;
 
-/** Fails with a SystemError that names the file or number; nothing is left open or bound then. */
+/** Throws a SystemError that names the file or number; then nothing is left open or bound. */
 export function planSetUp(request: SetUpRequest): SetUp {
   const planning = new Planning(request);
   try {
@@ -63,7 +63,7 @@ class Planning implements SetUp {
   readonly steps: SetUpStep[] = [];
   readonly #request: SetUpRequest;
   readonly #descriptors: ReadonlyMap<number, LaunchDescriptor>;
-  /** Above every number that the program gets, so that putting one in place never overwrites another. */
+  /** Above all numbers that the program gets, so that putting one in place never overwrites another. */
   readonly #base: number;
   #opened: number[] = [];
   #bound: string[] = [];
@@ -88,7 +88,8 @@ class Planning implements SetUp {
     this.#loseRights();
     this.#armParentDeath();
     if (this.#request.noNewPrivileges === true) this.#step(["prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], "prctl");
-    // It goes with the memory, which is a parent's too until the exec of a child of `spawn`: a small engine, and no loss there.
+    // The setting belongs to the memory, which a child of `spawn` shares with its parent until the exec. The parent is
+    // a small engine then, for which the setting does not matter.
     if (this.#request.smallPages === true) this.#step(["prctl", PR_SET_THP_DISABLE, 1, 0, 0, 0], "prctl");
     this.#step(["close_range", 0, HIGHEST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC], "close_range");
     for (const [number, source] of sources) this.#step(["dup3", source, number, 0], "dup3", `descriptor ${number}`);
@@ -108,7 +109,7 @@ class Planning implements SetUp {
     this.steps.push(subject === undefined ? { native, call } : { native, call, subject });
   }
 
-  /** A descriptor of ours, out of the way, for the child to put in place. */
+  /** Returns a descriptor of this process above all the program's numbers, for the child to put in place. */
   #source(descriptor: LaunchDescriptor): number {
     switch (descriptor.kind) {
       case "null":
@@ -142,7 +143,10 @@ class Planning implements SetUp {
     return moved;
   }
 
-  /** "0" is the process that writes. The file is opened with our view of the tree, before any namespace is entered. */
+  /**
+   * "0" is the process that writes. The file is opened here, before the child enters any namespace, so the path is this
+   * process's.
+   */
   #joinCgroup(directory: string): void {
     const path = `${directory}/cgroup.procs`;
     const fd = this.#keep(open(path, O_WRONLY | O_CLOEXEC));
@@ -161,8 +165,8 @@ class Planning implements SetUp {
   }
 
   /**
-   * What root would get at its exec is what the bounding set has. Emptying it takes a capability. Another user keeps what it
-   * has by being ambient (capabilities(7)).
+   * At exec, root gets the capabilities of the bounding set, and reducing that set needs a capability. Another user
+   * keeps only ambient capabilities (capabilities(7)).
    */
   #loseRights(): void {
     const { capabilities: kept, ownUser } = this.#request;
@@ -179,7 +183,10 @@ class Planning implements SetUp {
       this.#step(["prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0], "prctl", `capability ${number}`);
   }
 
-  /** After a change of user, which takes the signal back. A parent that died before it was armed goes unnoticed. */
+  /**
+   * Must come after a change of user, which clears the signal. If the parent died before the signal was armed, there
+   * would be no signal, so the parent is checked.
+   */
   #armParentDeath(): void {
     const { parentDeathSignal, parentPid } = this.#request;
     if (parentDeathSignal === undefined) return;
@@ -189,14 +196,14 @@ class Planning implements SetUp {
   }
 }
 
-/** Above all numbers of the program; fails with EBADF when one of them is none. */
+/** A number above all numbers of the program; fails with EBADF if one of them is invalid. */
 export function firstFreeNumber(descriptors: Readonly<Record<number, LaunchDescriptor>>): number {
   return Math.max(...completeDescriptors(descriptors).keys()) + 1;
 }
 
 const zero = new Uint8Array([0x30]);
 
-/** By number, ascending; the standard three are always there. */
+/** By number, ascending; 0, 1 and 2 are always among them. */
 function completeDescriptors(
   descriptors: Readonly<Record<number, LaunchDescriptor>>,
 ): ReadonlyMap<number, LaunchDescriptor> {

@@ -1,4 +1,4 @@
-/** eBPF programs on cgroups (version 2). */
+/** eBPF programs on cgroups (v2). */
 import * as native from "kumite:native";
 import { decodeUtf8 } from "kumite:native";
 import { KumiteError } from "../../util/errors.ts";
@@ -13,19 +13,22 @@ const BPF_F_REPLACE = 4;
 
 const E2BIG = -7;
 const EACCES = -13;
-/** Enough for what is wrong with a program, which stands at its end. */
+/** Large enough for the reasons, which are at the end of the verifier's log. */
 const logBytes = 64 * 1024;
-/** Of a kind on one cgroup; the kernel's limit. */
+/** The kernel's limit of programs of one kind on a cgroup. */
 const mostPrograms = 64;
 
-/** `instructions`: `struct bpf_insn`, 8 bytes each. Returns a descriptor; what is attached lives without it. */
+/**
+ * Returns a descriptor; an attached program lives on when it is closed.
+ * @param instructions `struct bpf_insn`, 8 bytes each
+ */
 export function loadProgram(type: number, attachType: number, instructions: Uint8Array): number {
   const result = native.bpfLoad(type, attachType, instructions, null);
   if (result === EINVAL || result === EACCES || result === E2BIG) throw refused(type, attachType, instructions, result);
   return check(result, "bpf");
 }
 
-/** Asks again for the verifier's reasons. */
+/** Loads the program again to get the verifier's log. */
 function refused(type: number, attachType: number, instructions: Uint8Array, errno: number): KumiteError {
   const log = new Uint8Array(logBytes);
   const again = native.bpfLoad(type, attachType, instructions, log);
@@ -37,7 +40,7 @@ function refused(type: number, attachType: number, instructions: Uint8Array, err
   });
 }
 
-/** Makes it the only program of its kind that is attached to this cgroup itself; at no time there is none. */
+/** Makes it the only program of its kind attached to this cgroup itself. There is no moment without a program. */
 export function setCgroupProgram(cgroupFd: number, program: number, attachType: number): void {
   const ids = new Uint32Array(mostPrograms);
   const count = check(native.bpfAttached(cgroupFd, attachType, ids), "bpf");

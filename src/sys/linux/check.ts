@@ -1,4 +1,4 @@
-/** From the result of a native call to a value or a `SystemError`. */
+/** Converts the result of a native call to a value or a `SystemError`. */
 import type { Path } from "kumite:native";
 import { decodeUtf8 } from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
@@ -6,7 +6,7 @@ import { errnoName } from "./errno.ts";
 
 export type { Path };
 
-/** Error numbers that callers compare with, as native calls return them: negated. */
+/** Error numbers as native calls return them: negated. */
 export const EPERM = -1;
 export const ENOENT = -2;
 export const ESRCH = -3;
@@ -23,13 +23,13 @@ export const EPIPE = -32;
 export const ENOSYS = -38;
 export const EINPROGRESS = -115;
 
-/** The result, or a SystemError when it is a negated errno. */
+/** Returns the result, or throws a SystemError when it is a negated errno. */
 export function check(result: number, call: string, subject?: Path): number {
   if (result < 0) throw failure(result, call, subject);
   return result;
 }
 
-/** `errno` is negated, as native calls return it. */
+/** The error for a native result. `errno` is negated. */
 export function failure(errno: number, call: string, subject?: Path): SystemError {
   return new SystemError(errnoName(-errno), call, subject === undefined ? undefined : pathText(subject));
 }

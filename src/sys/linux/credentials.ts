@@ -20,7 +20,7 @@ export function setgid(gid: number): void {
   check(native.setresgid(gid, gid, gid), "setgid");
 }
 
-/** Whose files this process makes and may open; the call does not say whether it was allowed to. */
+/** Sets the user whose rights apply to file access and who owns new files. The call does not report a refusal. */
 export function setfsuid(uid: number): void {
   native.setfsuid(uid);
 }
@@ -29,14 +29,14 @@ export function setfsgid(gid: number): void {
   native.setfsgid(gid);
 }
 
-/** securebits: capabilities stay whatever id the process takes. */
+/** securebits: changing user ids does not change capabilities. */
 export const SECBIT_NO_SETUID_FIXUP = 1 << 2;
 
 export function setgroups(groups: readonly number[]): void {
   check(native.setgroups(Uint32Array.from(groups)), "setgroups");
 }
 
-/** Sets of capabilities as bits, bit n for capability n. */
+/** Sets of capabilities as bit masks, bit n for capability n. */
 export interface CapabilitySets {
   readonly effective: bigint;
   readonly permitted: bigint;
@@ -52,7 +52,7 @@ function header(): Uint8Array {
   return bytes;
 }
 
-/** Twice struct __user_cap_data_struct {u32 effective, permitted, inheritable}: the low and the high 32 bits. */
+/** Two struct __user_cap_data_struct {u32 effective, permitted, inheritable}: the low and the high 32 bits. */
 export function encodeCapabilities(sets: CapabilitySets): Uint8Array {
   const bytes = new Uint8Array(24);
   const view = new DataView(bytes.buffer);
@@ -70,14 +70,14 @@ export function decodeCapabilities(bytes: Uint8Array): CapabilitySets {
   return { effective: at(0), permitted: at(1), inheritable: at(2) };
 }
 
-/** Of this process. */
+/** The capabilities of this process. */
 export function capget(): CapabilitySets {
   const data = new Uint8Array(24);
   check(native.capget(header(), data), "capget");
   return decodeCapabilities(data);
 }
 
-/** `capset` as a step between the birth of a child and its exec. */
+/** `capset` as a step between a child's fork and its exec. */
 export function capsetStep(sets: CapabilitySets): native.SpawnStep {
   return ["capset", header(), encodeCapabilities(sets)];
 }
@@ -86,7 +86,10 @@ export function capset(sets: CapabilitySets): void {
   check(native.capset(header(), encodeCapabilities(sets)), "capset");
 }
 
-/** Takes capabilities, as bits, from the bounding set. In one call: there are some forty, and it is done at each birth. */
+/**
+ * Removes capabilities, a bit mask, from the bounding set. One native call, since there are some forty of them and
+ * every process needs it.
+ */
 export function dropBounding(capabilities: bigint): void {
   check(native.dropBounding(Number(capabilities & low), Number((capabilities >> 32n) & low)), "prctl");
 }

@@ -1,6 +1,6 @@
 /**
- * Mounts that are attached nowhere yet: new file systems, and copies of what a descriptor stands for. They are changed
- * in peace and attached to an open directory or file (`attachMount`), so that no path is looked up a second time.
+ * Detached mounts: new file systems, and copies of existing mounts. They are changed while nobody can see them, and
+ * then attached to an open directory or file (`attachMount`), so that no path is resolved a second time.
  */
 import { fsconfig, fsmount, fsopen, fspick, open_tree, read } from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
@@ -26,7 +26,8 @@ export interface FileSystemParameter {
 }
 
 /**
- * A detached copy of the mount that the descriptor lies in, beginning at what it stands for: what a bind mount attaches.
+ * A detached copy of the mount that the descriptor is in, with the descriptor's file as its root: what a bind mount
+ * attaches.
  * @param subject for errors
  */
 export function cloneMountOf(fd: number, recursive: boolean, subject: string): number {
@@ -35,9 +36,9 @@ export function cloneMountOf(fd: number, recursive: boolean, subject: string): n
 }
 
 /**
- * A new mount of a file system, detached.
- * @param attributes MOUNT_ATTR bits to set
- * @throws SystemError with what the file system itself said
+ * A new, detached mount of a file system.
+ * @param attributes MOUNT_ATTR_* bits to set
+ * @throws SystemError with the file system's own message
  */
 export function mountFileSystem(
   type: string,
@@ -57,9 +58,9 @@ export function mountFileSystem(
 }
 
 /**
- * Other parameters for the file system that the descriptor of a mount's root stands for, wherever else it is mounted.
+ * Changes the parameters of the file system that is mounted at the descriptor. All its mounts are affected.
  * @param subject for errors
- * @throws SystemError with what the file system itself said
+ * @throws SystemError with the file system's own message
  */
 export function reconfigureFileSystem(fd: number, parameters: readonly FileSystemParameter[], subject: string): void {
   const context = check(fspick(fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH), "fspick", subject);
@@ -85,7 +86,10 @@ function configure(context: number, type: string, command: number, key: string |
   throw new SystemError(failure(result, "fsconfig").errno, "mount", said === "" ? what : `${what} (${said})`);
 }
 
-/** What the kernel logged for this context: a letter for the level, a space and text in each message. Bounded. */
+/**
+ * What the kernel has logged for this context. Each message consists of a letter for the level, a space and text.
+ * Bounded.
+ */
 function messages(context: number): string {
   const buffer = new Uint8Array(1024);
   const lines: string[] = [];

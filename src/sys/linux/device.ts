@@ -1,4 +1,7 @@
-/** Device numbers as user space has them: 12 bits of major and 20 of minor, interleaved, and more above (makedev(3)). */
+/**
+ * Device numbers in user space's format: 12 bits of major and 20 bits of minor, interleaved, and more above
+ * (makedev(3)).
+ */
 
 export function makedev(major: number, minor: number): bigint {
   const a = BigInt(major);

@@ -8,11 +8,11 @@ export const DT_UNKNOWN = 0;
 export const DT_DIR = 4;
 
 export interface DirectoryEntry {
-  /** As text; replacement characters where the name is not UTF-8. */
+  /** As text, with replacement characters where the name is not UTF-8. */
   readonly name: string;
   /** The exact name, for calls. */
   readonly path: Path;
-  /** DT_UNKNOWN where the file system does not tell. */
+  /** DT_UNKNOWN if the file system does not report it. */
   readonly type: number;
 }
 
@@ -47,7 +47,7 @@ function lossy(buffer: Uint8Array, start: number, end: number): string {
   return native.decodeUtf8(buffer, start, end - start, false) ?? "";
 }
 
-/** An O_DIRECTORY descriptor for reading entries; `nofollow` refuses a symlink with ENOTDIR or ELOOP. */
+/** Opens a directory for reading its entries; with `nofollow`, fails with ENOTDIR or ELOOP for a symlink. */
 export function openDirectory(path: Path, directory = AT_FDCWD, nofollow = false): number {
   return openat(directory, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (nofollow ? O_NOFOLLOW : 0));
 }
@@ -65,14 +65,14 @@ export function mkdir(path: Path, mode: number, directory = AT_FDCWD): void {
   check(native.mkdirat(directory, path, mode), "mkdir", path);
 }
 
-/** Like `mkdirIfMissing`, and `undefined` when the directory that it would be in is not there: no error either. */
+/** Like `mkdirIfMissing`, but returns `undefined` if the parent directory does not exist. */
 export function mkdirIfPossible(path: Path, mode: number): boolean | undefined {
   const result = native.mkdirat(AT_FDCWD, path, mode);
   if (result < 0 && result !== EEXIST && result !== ENOENT) throw failure(result, "mkdir", path);
   return result === ENOENT ? undefined : result >= 0;
 }
 
-/** False when something has that name already; an error for it would cost more than the call. */
+/** Returns false if the name exists already; throwing an error for that would cost more than the call. */
 export function mkdirIfMissing(path: Path, mode: number): boolean {
   const result = native.mkdirat(AT_FDCWD, path, mode);
   if (result < 0 && result !== EEXIST) throw failure(result, "mkdir", path);
@@ -87,7 +87,7 @@ export function unlink(path: Path, directory = AT_FDCWD): void {
   check(native.unlinkat(directory, path, 0), "unlink", path);
 }
 
-/** For clean-up paths: the failure that leads there is the one to tell of. */
+/** For clean-up after a failure, which is the one to report. */
 export function unlinkQuietly(path: Path): void {
   native.unlinkat(AT_FDCWD, path, 0);
 }
@@ -96,7 +96,7 @@ export function rmdir(path: Path, directory = AT_FDCWD): void {
   check(native.unlinkat(directory, path, AT_REMOVEDIR), "rmdir", path);
 }
 
-/** Whether it went; without an error, which would cost more than the call, when something keeps it. */
+/** Returns whether the directory was removed. Does not throw, which would cost more than the call. */
 export function rmdirIfPossible(path: Path): boolean {
   return native.unlinkat(AT_FDCWD, path, AT_REMOVEDIR) >= 0;
 }
@@ -121,12 +121,12 @@ export function readlink(path: Path, directory = AT_FDCWD): string {
   return native.decodeUtf8(buffer, 0, count, false) ?? "";
 }
 
-/** The path of an open file as the kernel names it now. */
+/** The current path of an open file. */
 export function pathOf(fd: number): string {
   return readlink(`/proc/self/fd/${fd}`);
 }
 
-/** The path without symlinks, `.` and `..`. Needs /proc. */
+/** Resolves symlinks, `.` and `..`. Needs /proc. */
 export function realpath(path: Path): string {
   const fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
   try {
@@ -144,7 +144,7 @@ export function fchmod(fd: number, mode: number): void {
   check(native.fchmod(fd, mode), "chmod", `descriptor ${fd}`);
 }
 
-/** `flags`: AT_SYMLINK_NOFOLLOW for the link itself. An id of -1 is left as it is. */
+/** `flags`: AT_SYMLINK_NOFOLLOW for the symlink itself. An id of -1 stays unchanged. */
 export function chown(path: Path, uid: number, gid: number, flags = 0, directory = AT_FDCWD): void {
   check(native.fchownat(directory, path, uid, gid, flags), "chown", path);
 }
@@ -153,7 +153,7 @@ export function fchown(fd: number, uid: number, gid: number): void {
   check(native.fchown(fd, uid, gid), "chown", `descriptor ${fd}`);
 }
 
-/** Returns the mask before. */
+/** Returns the previous mask. */
 export function umask(mask: number): number {
   return native.umask(mask);
 }
@@ -178,7 +178,7 @@ export function getcwd(): string {
 
 export const X_OK = 1;
 
-/** With the real user id; fails with EACCES or ENOENT. */
+/** Checks with the real user id; fails with EACCES or ENOENT. */
 export function access(path: Path, mode: number, directory = AT_FDCWD): void {
   check(native.faccessat(directory, path, mode), "access", path);
 }

@@ -133,7 +133,7 @@ const names: Readonly<Record<number, string>> = {
   133: "EHWPOISON",
 };
 
-/** `ENOENT` for 2; a number the table lacks is shown as such. */
+/** `ENOENT` for 2; `errno N` for an unknown number. */
 export function errnoName(errno: number): string {
   return names[errno] ?? `errno ${errno}`;
 }

@@ -1,4 +1,4 @@
-/** Descriptors of files: opening, reading, writing. Named as the system calls; failures are SystemErrors. */
+/** Opening, reading and writing files. Functions have the names of the system calls and throw SystemErrors. */
 import * as native from "kumite:native";
 import { check, EAGAIN, EINTR, type Path } from "./check.ts";
 import { AT_FDCWD } from "./open-flags.ts";
@@ -7,7 +7,7 @@ export function open(path: Path, flags: number, mode = 0): number {
   return openat(AT_FDCWD, path, flags, mode);
 }
 
-/** The descriptor, or a negated errno: for files that often are not there, since an exception costs far more. */
+/** Returns the descriptor, or a negated errno: for files that are often missing, since an exception costs far more. */
 export function tryOpen(path: Path, flags: number): number {
   return native.openat(AT_FDCWD, path, flags, 0);
 }
@@ -20,7 +20,7 @@ export interface OpenHow {
   readonly flags: number;
   /** Only with O_CREAT. */
   readonly mode?: number;
-  /** RESOLVE bits. */
+  /** RESOLVE_* bits. */
   readonly resolve: number;
 }
 
@@ -34,7 +34,7 @@ export function encodeOpenHow(how: OpenHow): Uint8Array {
   return bytes;
 }
 
-/** Retries when a rename or mount elsewhere disturbed the resolution (EAGAIN), as the manual page asks. */
+/** Retries when a rename or mount elsewhere has disturbed the resolution (EAGAIN), as the manual page recommends. */
 export function openat2(directory: number, path: Path, how: OpenHow): number {
   const encoded = encodeOpenHow(how);
   let result = EAGAIN;
@@ -45,32 +45,32 @@ export function openat2(directory: number, path: Path, how: OpenHow): number {
 
 export function close(fd: number): void {
   const result = native.close(fd);
-  // The descriptor is gone even when the kernel says EINTR.
+  // The descriptor is closed even if the kernel returns EINTR.
   if (result !== EINTR) check(result, "close");
 }
 
-/** For clean-up paths: a descriptor that is no longer open is not an error. */
+/** For clean-up: does not fail if the descriptor is closed already. */
 export function closeQuietly(fd: number): void {
   native.close(fd);
 }
 
-/** Number of bytes read, 0 at the end. */
+/** Returns the number of bytes read, 0 at the end. */
 export function read(fd: number, buffer: Uint8Array, offset = 0, length = buffer.length - offset): number {
   return check(native.read(fd, buffer, offset, length), "read");
 }
 
-/** Number of bytes written. */
+/** Returns the number of bytes written. */
 export function write(fd: number, buffer: Uint8Array, offset = 0, length = buffer.length - offset): number {
   return check(native.write(fd, buffer, offset, length), "write");
 }
 
-/** Writes everything; for descriptors that do not block. */
+/** Writes everything; for blocking descriptors only. */
 export function writeAll(fd: number, bytes: Uint8Array, subject?: Path): void {
   for (let done = 0; done < bytes.length; )
     done += check(native.write(fd, bytes, done, bytes.length - done), "write", subject);
 }
 
-/** Copies up to `length` bytes from the position of one file to that of the other, in the kernel; 0 at the end. */
+/** Copies up to `length` bytes between the current positions of two files, in the kernel. Returns 0 at the end. */
 export function sendfile(to: number, from: number, length = 1 << 30): number {
   return check(native.sendfile(to, from, null, length), "sendfile");
 }
@@ -103,7 +103,7 @@ export function pipe2(flags: number): { readonly read: number; readonly write: n
   return { read: view.getInt32(0, true), write: view.getInt32(4, true) };
 }
 
-/** The lowest free number, not close-on-exec. */
+/** Returns the lowest free number, not close-on-exec. */
 export function dup(fd: number): number {
   return check(native.dup(fd), "dup", `descriptor ${fd}`);
 }
@@ -119,7 +119,7 @@ const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
 const FD_CLOEXEC = 1;
 
-/** A close-on-exec duplicate with a number of at least `lowest`. */
+/** Returns a close-on-exec duplicate with a number of at least `lowest`. */
 export function dupAbove(fd: number, lowest: number): number {
   return check(native.fcntl(fd, F_DUPFD_CLOEXEC, lowest), "dup", `descriptor ${fd}`);
 }
@@ -129,17 +129,19 @@ export function setCloseOnExec(fd: number, on: boolean): void {
   check(native.fcntl(fd, F_SETFD, on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC), "fcntl", `descriptor ${fd}`);
 }
 
-/** Status flags of the open file: access mode, O_NONBLOCK, O_APPEND. */
+/** Status flags of the open file description: access mode, O_NONBLOCK, O_APPEND. */
 export function statusFlags(fd: number): number {
   return check(native.fcntl(fd, F_GETFL, 0), "fcntl", `descriptor ${fd}`);
 }
 
-/** For descriptors of our own only: the flags belong to the open file, which an inherited descriptor shares. */
+/**
+ * Only for descriptors that are not inherited: the flags belong to the open file description, which others may share.
+ */
 export function setStatusFlags(fd: number, flags: number): void {
   check(native.fcntl(fd, F_SETFL, flags), "fcntl", `descriptor ${fd}`);
 }
 
-/** Flag of close_range(2): mark instead of close. */
+/** Flag of close_range(2): set close-on-exec instead of closing. */
 export const CLOSE_RANGE_CLOEXEC = 4;
 export const HIGHEST_DESCRIPTOR = 0x7fffffff;
 

@@ -1,9 +1,9 @@
-/** Births into a cgroup. */
+/** Forks into a cgroup. */
 import * as native from "kumite:native";
 import { check } from "./check.ts";
 import type { ProgramFilter } from "./process.ts";
 
-/** As `fork` of process.ts; the child is born in the cgroup (version 2) whose directory this descriptor is. */
+/** Like `fork` of process.ts, but the child starts in the cgroup (v2) whose directory the descriptor is. */
 export function forkInto(flags: number, cgroupDirectory: number): number {
   return check(native.forkInto(flags, cgroupDirectory), "clone");
 }
@@ -14,16 +14,18 @@ export interface StepsBirth {
   readonly control: number;
   /** Standard input, output and error. */
   readonly standard: readonly [number, number, number];
-  /** pidfd of a process, or what else is held in its place, and which of its namespaces the step `enterContainer` enters. */
+  /**
+   * pidfd of a process, or a descriptor of a namespace, and the namespaces of it that the step `enterContainer` enters.
+   */
   readonly container?: { readonly pidfd: number; readonly entered: number };
-  /** Name of its session keyring; `undefined`: the one of before. */
+  /** Name of the session keyring to join; `undefined`: keeps the current one. */
   readonly keyring?: string | undefined;
   readonly personality?: number | undefined;
-  /** It is set when the program is executed. */
+  /** Set when the program is executed. */
   readonly filter?: ProgramFilter | undefined;
 }
 
-/** The same, of a process that has no JavaScript and does what is in a list (src/sys/native/birth.h). */
+/** Like `forkInto`, for a process that has no JavaScript and carries out a list of steps (src/sys/native/birth.h). */
 export function forkBySteps(flags: number, cgroupDirectory: number, birth: StepsBirth): number {
   const { steps, control, standard, container, keyring = null, personality = -1, filter } = birth;
   const descriptors = [control, ...standard];

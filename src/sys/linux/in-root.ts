@@ -1,7 +1,7 @@
 /**
- * Files below a directory that somebody else fills: every path is resolved as if that directory were the root, by the
- * kernel (openat2(2) with RESOLVE_IN_ROOT), so that no symbolic link leads out of it. What is missing is made one
- * component at a time, each in the directory that was just opened.
+ * Files below a directory whose content is untrusted. The kernel resolves every path as if that directory were the root
+ * (openat2(2) with RESOLVE_IN_ROOT), so no symlink leads out of it. Missing components are created one at a time, each
+ * in the directory that was just opened.
  */
 import * as native from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
@@ -21,39 +21,45 @@ import {
 import { fileType, S_IFLNK, S_IFREG } from "./stat.ts";
 
 const ENOTDIR = -20;
-/** The kernel's own limit of links in one path. */
+/** The kernel's limit of symlinks in one path. */
 const maxLinks = 40;
 
-/** `path` is taken from the root, with or without leading slash. O_CLOEXEC is added. */
+/** `path` is relative to the root, with or without a leading slash. Adds O_CLOEXEC. */
 export function openInRoot(rootFd: number, path: string, flags: number): number {
   return check(tryOpenInRoot(rootFd, path, flags), "openat2", path);
 }
 
-/** As `openInRoot`; `undefined` when there is nothing. @param resolve further RESOLVE bits */
+/**
+ * Like `openInRoot`; `undefined` when nothing exists there.
+ * @param resolve additional RESOLVE_* bits
+ */
 export function openInRootIfPresent(rootFd: number, path: string, flags: number, resolve = 0): number | undefined {
   const fd = tryOpenInRoot(rootFd, path, flags, resolve);
   return fd === ENOENT || fd === ENOTDIR ? undefined : check(fd, "openat2", path);
 }
 
-/** The descriptor or the negated errno: half of the paths of a container are looked up to find that they are missing. */
+/**
+ * Returns the descriptor or the negated errno, since half of a container's paths are looked up only to find that they
+ * are missing.
+ */
 function tryOpenInRoot(rootFd: number, path: string, flags: number, resolve = 0): number {
   let start = 0;
   while (path[start] === "/") start++;
   const relative = path.slice(start);
   const how = howInRoot(flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve);
   let result = EAGAIN;
-  // A rename or mount elsewhere disturbs the resolution of "..".
+  // A rename or mount elsewhere can disturb the resolution of "..".
   for (let attempt = 0; result === EAGAIN && attempt < 128; attempt++) {
     result = native.openat2(rootFd, relative === "" ? "." : relative, how);
   }
   return result;
 }
 
-/** struct open_how by flags and RESOLVE bits, of which there are few. */
+/** struct open_how by flags and RESOLVE_* bits. There are few combinations. */
 const hows = new Map<number, Uint8Array>();
 
 function howInRoot(flags: number, resolve: number): Uint8Array {
-  // RESOLVE bits take five.
+  // RESOLVE_* bits take five bits.
   const key = flags * 32 + resolve;
   const known = hows.get(key);
   if (known !== undefined) return known;
@@ -63,14 +69,14 @@ function howInRoot(flags: number, resolve: number): Uint8Array {
 }
 
 /**
- * Opens a path in which no symbolic link is allowed: for sources in a tree that somebody else may write.
+ * Opens a path that must not contain a symlink: for sources in a tree that an untrusted process can write to.
  * @throws SystemError ELOOP when there is one
  */
 export function openWithoutLinks(path: string, flags: number): number {
   return openat2(AT_FDCWD, path, { flags: flags | O_CLOEXEC, resolve: RESOLVE_NO_SYMLINKS });
 }
 
-/** The directory, with everything above it made if missing, as an O_PATH descriptor. */
+/** Returns an O_PATH descriptor of the directory, which is created if missing, together with its parents. */
 export function makeDirectoriesInRoot(rootFd: number, path: string, mode: number): number {
   const present = tryOpenInRoot(rootFd, path, O_PATH | O_DIRECTORY);
   if (present !== ENOENT) return check(present, "openat2", path);
@@ -84,8 +90,8 @@ export function makeDirectoriesInRoot(rootFd: number, path: string, mode: number
 }
 
 /**
- * The file, made empty if missing in directories made if missing, as an O_PATH descriptor. A link that leads to nothing
- * gets its file there, still below the root.
+ * Returns an O_PATH descriptor of the file, which is created empty if missing, together with its parents. For a
+ * dangling symlink the file is created where it points to, still below the root.
  */
 export function makeFileInRoot(rootFd: number, path: string, mode: number, directoryMode: number): number {
   const present = openInRootIfPresent(rootFd, path, O_PATH);
@@ -106,11 +112,11 @@ function componentsOf(path: string): string[] {
   return path.split("/").filter((part) => part !== "" && part !== ".");
 }
 
-/** A walk down from the root that makes what is missing and follows links itself, never above the root. */
+/** Walks down from the root, creates what is missing, and follows symlinks itself, but never above the root. */
 class Walk {
   readonly #rootFd: number;
   readonly #path: string;
-  /** The opened directories below the root. */
+  /** The open directories below the root. */
   readonly #trail: number[] = [];
   #rest: string[];
   #links = 0;
@@ -129,17 +135,17 @@ class Walk {
     return this.#rest.length === 1;
   }
 
-  /** Into a directory, made if missing, or on along a link. */
+  /** Enters a directory, which is created if missing, or follows a symlink. */
   enter(mode: number): void {
     this.#enter((name) => {
       const made = native.mkdirat(this.#here(), name, mode);
-      // Somebody else may have made it since; whatever is there now must be a directory.
+      // Another process may have created it meanwhile; whatever is there must be a directory.
       if (made < 0 && made !== EEXIST) throw failure(made, "mkdir", this.#path);
       return openat(this.#here(), name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
     });
   }
 
-  /** The same for a file. */
+  /** Does the same for a file. */
   enterFile(mode: number): void {
     this.#enter((name) => {
       check(native.mknodat(this.#here(), name, S_IFREG | mode, 0), "mknod", this.#path);
@@ -159,7 +165,7 @@ class Walk {
     else this.#descend(check(opened, "open", this.#path));
   }
 
-  /** What was reached; the caller closes it. */
+  /** Returns the descriptor that was reached; the caller closes it. */
   take(): number {
     const last = this.#trail.pop();
     if (last !== undefined) return last;
@@ -174,7 +180,7 @@ class Walk {
     return this.#trail[this.#trail.length - 1] ?? this.#rootFd;
   }
 
-  /** Into a directory, or on along a link. Takes the descriptor over. */
+  /** Enters a directory or follows a symlink. Takes ownership of the descriptor. */
   #descend(fd: number): void {
     if (fileType(fd) !== S_IFLNK) {
       this.#trail.push(fd);

@@ -1,4 +1,4 @@
-/** Network interfaces, as far as a fresh network namespace needs them: its loopback. */
+/** Network interfaces: the loopback of a new network namespace, and taps. */
 import { ioctl } from "kumite:native";
 import { check } from "./check.ts";
 import { closeQuietly, open } from "./file.ts";
@@ -10,7 +10,7 @@ const SIOCGIFFLAGS = 0x8913;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 0x1;
 
-/** Of the network namespace that the process is in. */
+/** Enables the loopback of the network namespace that the process is in. */
 export function bringUpLoopback(): void {
   const fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC);
   try {
@@ -27,10 +27,10 @@ export function bringUpLoopback(): void {
 const TUNSETIFF = 0x400454ca;
 const IFF_TAP = 0x2;
 const IFF_NO_PI = 0x1000;
-/** Packets come with a header of virtio-net, for offloading. */
+/** Packets have a virtio-net header, for offloading. */
 const IFF_VNET_HDR = 0x4000;
 
-/** The one queue of a tap. EINVAL for what is no name of an interface. */
+/** Opens a tap with a single queue. EINVAL for an invalid name. */
 export function openTap(name: string): number {
   const fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
   try {
@@ -44,7 +44,7 @@ export function openTap(name: string): number {
   }
 }
 
-/** struct ifreq: 16 bytes of name, then 24 of a union; flags are its first 16 bits. */
+/** struct ifreq: 16 bytes of name, then a union of 24 bytes, which begins with 16 bits of flags. */
 function interfaceRequest(name: string): Uint8Array<ArrayBuffer> {
   const request = new Uint8Array(40);
   request.set(new TextEncoder().encode(name).subarray(0, 15));

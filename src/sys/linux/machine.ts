@@ -1,4 +1,4 @@
-/** The machine as a whole: names, kernel modules, power. */
+/** Calls that affect the whole system: names, kernel modules, power. */
 import * as native from "kumite:native";
 import { check } from "./check.ts";
 import { closeQuietly, open } from "./file.ts";
@@ -12,7 +12,7 @@ export interface KernelNames {
   readonly machine: string;
 }
 
-/** struct new_utsname: six texts of 65 bytes. */
+/** struct new_utsname: six strings of 65 bytes. */
 export function uname(): KernelNames {
   const bytes = new Uint8Array(6 * 65);
   check(native.uname(bytes), "uname");
@@ -23,12 +23,12 @@ export function uname(): KernelNames {
   return { system: text(0), host: text(1), release: text(2), version: text(3), machine: text(4) };
 }
 
-/** What this program's JavaScript may hold: a quarter of the machine's memory, within these bounds. */
+/** Limits the memory of this program's JavaScript to a quarter of the system's, but within these bounds. */
 export function limitMemory(mostBytes: number, leastBytes: number): void {
   native.limitMemory(mostBytes, leastBytes);
 }
 
-/** Now, and not again before so much more is in use. */
+/** Collects garbage now, and not again before `roomBytes` more are in use. */
 export function collectGarbage(roomBytes: number): void {
   native.collectGarbage(roomBytes);
 }
@@ -43,7 +43,7 @@ export function setdomainname(name: string): void {
   check(native.setdomainname(bytes, 0, bytes.length), "setdomainname", name);
 }
 
-/** Loads a kernel module; EEXIST when it is there already. */
+/** Loads a kernel module; EEXIST when it is loaded already. */
 export function loadModule(path: string, parameters = ""): void {
   const fd = open(path, O_RDONLY | O_CLOEXEC);
   try {
@@ -62,17 +62,20 @@ const REBOOT_MAGIC1 = 0xfee1dead;
 const REBOOT_MAGIC2 = 672274793;
 export const REBOOT_POWER_OFF = 0x4321fedc;
 
-/** Ends the machine at once: nothing is written back, call `sync` before. */
+/** Ends the system at once. Nothing is written back, so call `sync` first. */
 export function reboot(command: number): void {
   check(native.reboot(REBOOT_MAGIC1, REBOOT_MAGIC2, command, null), "reboot");
 }
 
-/** The kernel moves pages there that memory has no room for. @param path of a disk that mkswap has made ready */
+/**
+ * Swaps to a disk.
+ * @param path a disk prepared by mkswap
+ */
 export function swapOn(path: string): void {
   check(native.swapon(path, 0), "swapon", path);
 }
 
-/** Writes all file systems back. */
+/** Writes back all file systems. */
 export function sync(): void {
   native.sync();
 }

@@ -1,4 +1,4 @@
-/** The words of mount options (mount(8), OCI) and what they are in the two interfaces of the kernel. */
+/** The words of mount options (mount(8), OCI), and their flags in the kernel's two interfaces. */
 
 export const MS_RDONLY = 0x1;
 export const MS_NOSUID = 0x2;
@@ -33,7 +33,7 @@ const MOUNT_ATTR_STRICTATIME = 0x20;
 const MOUNT_ATTR_NODIRATIME = 0x80;
 const MOUNT_ATTR_NOSYMFOLLOW = 0x200000;
 
-/** How a word changes the flags: bits that go, then bits that come. */
+/** How a word changes the flags: `clear` is applied first, then `set`. */
 interface Word {
   readonly set: number;
   readonly clear: number;
@@ -89,17 +89,17 @@ const propagations: Readonly<Record<string, number>> = {
 };
 
 export interface MountOptions {
-  /** MS bits, without propagation. */
+  /** MS_* bits, without propagation. */
   readonly flags: number;
-  /** Bits that a word named in order to clear them: for a remount they differ from bits never named. */
+  /** Bits that a word has cleared explicitly: a remount treats them differently from bits that no word names. */
   readonly cleared: number;
-  /** MS bit of the last propagation word, perhaps with MS_REC; 0 without one. */
+  /** MS_* bit of the last propagation word, possibly with MS_REC; 0 without one. */
   readonly propagation: number;
-  /** Words that are none of the kernel's: file system data such as `size=64m`, or unknown. In their order. */
+  /** Words that the kernel does not know, in their order: file system data such as `size=64m`, or unknown ones. */
   readonly rest: readonly string[];
 }
 
-/** A later word overrides an earlier one. `rec` belongs to the bind, and to the propagation when there is no bind. */
+/** A later word overrides an earlier one. `rec` applies to the bind, or to the propagation if there is no bind. */
 export function parseMountOptions(options: readonly string[]): MountOptions {
   let flags = 0;
   let cleared = 0;
@@ -118,7 +118,7 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   return { flags, cleared, propagation, rest };
 }
 
-/** The same for mount_setattr(2): bits to set and to clear. Flags it does not have belong to a file system, not a mount. */
+/** The bits to set and to clear for mount_setattr(2). Flags that it lacks belong to a file system, not to a mount. */
 export function attributesOf(options: Pick<MountOptions, "flags" | "cleared">): { set: number; clear: number } {
   const pairs: readonly (readonly [number, number])[] = [
     [MS_RDONLY, MOUNT_ATTR_RDONLY],

@@ -1,4 +1,4 @@
-/** Mounts: mount(2) and its successors. What option words mean is in mount-flags.ts. */
+/** mount(2) and its successors. Option words are parsed in mount-flags.ts. */
 import * as native from "kumite:native";
 import { check, ENOENT, type Path } from "./check.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE } from "./open-flags.ts";
@@ -12,7 +12,7 @@ const MOVE_MOUNT_F_EMPTY_PATH = 0x04;
 const MOVE_MOUNT_T_SYMLINKS = 0x10;
 const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
-/** `flags`: MS bits of mount-flags.ts. */
+/** `flags`: MS_* bits of mount-flags.ts. */
 export function mount(
   source: Path | null,
   target: Path,
@@ -23,7 +23,7 @@ export function mount(
   check(native.mount(source, target, type, flags, data), "mount", target);
 }
 
-/** As `mount`, but a target that is not there is an answer: `ENOENT`, else 0. */
+/** Like `mount`, but returns `ENOENT` if the target does not exist, else 0. */
 export function tryMount(source: Path, target: Path, type: string, flags: number, data: string): number {
   const result = native.mount(source, target, type, flags, data);
   return result === ENOENT ? result : check(result, "mount", target);
@@ -37,7 +37,10 @@ export function pivot_root(root: Path, old: Path): void {
   check(native.pivot_root(root, old), "pivot_root", root);
 }
 
-/** A detached copy of the mount that `path` is on, as a descriptor: attached nowhere, gone when it is closed. */
+/**
+ * A descriptor of a detached copy of the mount at `path`, which disappears when the descriptor is closed unless it is
+ * attached.
+ */
 export function cloneMount(path: Path, recursive: boolean): number {
   const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
   return check(native.open_tree(AT_FDCWD, path, flags), "open_tree", path);
@@ -53,9 +56,9 @@ export function attachMount(detached: number, target: Path | number): void {
 }
 
 export interface MountAttributes {
-  /** MOUNT_ATTR bits to set. */
+  /** MOUNT_ATTR_* bits to set. */
   readonly set: number;
-  /** MOUNT_ATTR bits to clear; MOUNT_ATTR__ATIME when `set` changes access times. */
+  /** MOUNT_ATTR_* bits to clear; includes MOUNT_ATTR__ATIME when `set` changes access times. */
   readonly clear: number;
   /** One of MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE, or 0. */
   readonly propagation: number;
@@ -71,7 +74,7 @@ export function encodeMountAttributes(attributes: MountAttributes): Uint8Array {
   return bytes;
 }
 
-/** Of the mount at a path or behind a descriptor of it. */
+/** Changes the mount at a path or of a descriptor. */
 export function mount_setattr(mount: Path | number, attributes: MountAttributes, recursive: boolean): void {
   const directory = typeof mount === "number" ? mount : AT_FDCWD;
   const path = typeof mount === "number" ? "" : mount;
@@ -80,7 +83,7 @@ export function mount_setattr(mount: Path | number, attributes: MountAttributes,
   check(result, "mount_setattr", typeof mount === "number" ? undefined : mount);
 }
 
-/** Types of file systems as statfs(2) has them. */
+/** File system types of statfs(2). */
 export const PROC_SUPER_MAGIC = 0x9fa0;
 export const RAMFS_MAGIC = 0x858458f6;
 export const TMPFS_MAGIC = 0x01021994;
@@ -99,7 +102,7 @@ export function fileSystemTypeOf(fd: number): number {
 
 const statfsBytes = 120;
 
-/** struct statfs: the type at 0. */
+/** struct statfs has the type at offset 0. */
 function typeIn(bytes: Uint8Array): number {
   return Number(new DataView(bytes.buffer).getBigUint64(0, true) & 0xffffffffn);
 }

@@ -1,8 +1,8 @@
 /**
- * What the C host (`src/sys/native`) gives to TypeScript. Only `sys/linux` and `sys/engine` import it.
+ * The interface of the C host (`src/sys/native`) to TypeScript. Only `sys/linux` and `sys/engine` import it.
  *
- * Every call returns its result or the negated errno. Where several values stand for one buffer (`buffer, offset,
- * length`), the range is checked; a fixed structure is checked to be large enough. A wrong type or range throws.
+ * Every call returns its result or the negated errno. Where several arguments describe one buffer (`buffer, offset,
+ * length`), the range is checked; a fixed structure is checked for its size. A wrong type or range throws.
  */
 declare module "kumite:native" {
   /** A string, or bytes with exactly one NUL, at the end, for names that are not UTF-8. An embedded NUL is EINVAL. */
@@ -144,12 +144,12 @@ declare module "kumite:native" {
   function finit_module(fd: number, parameters: string, flags: number): number;
   function delete_module(name: string, flags: number): number;
 
-  /* vectors.c, messages.c: at most 64 buffers, 253 descriptors */
+  /* vectors.c, messages.c: at most 64 buffers and 253 descriptors */
   function readv(fd: number, buffers: readonly Bytes[]): number;
   function writev(fd: number, buffers: readonly Bytes[]): number;
   /**
-   * Reads again until the buffer is full or a read gave less than `piece` bytes: what the descriptor has, when it gives
-   * at most a piece at a time.
+   * Reads repeatedly until the buffer is full or a read returns less than `piece` bytes: for a descriptor that returns
+   * at most a piece per read.
    */
   function readPieces(fd: number, buffer: Bytes, offset: number, length: number, piece: number): number;
   function sendmsg(
@@ -159,27 +159,26 @@ declare module "kumite:native" {
     flags: number,
     address: Bytes | null,
   ): number;
-  /** The result, message flags, and descriptors (close-on-exec). */
+  /** Returns the result, the message flags, and the descriptors (close-on-exec). */
   function recvmsg(fd: number, buffers: readonly Bytes[], flags: number): [number, number, number[]];
 
   /* control.c */
-  /** A buffer is checked against the size that the request implies. */
+  /** A buffer is checked for the size that the request implies. */
   function ioctl(fd: number, request: number, argument: Integer | Bytes): number;
-  /** Returns the option's length. */
   function setgroups(groups: Uint32Array): number;
 
   /* process.c */
   /**
-   * Like fork(2) with flags of clone(2): CLONE_NEW* and CLONE_PARENT. Returns 0 in the child, which has a copy of
-   * everything, may make calls, must not wait for events, and ends with `execve` or `exit`.
+   * Like fork(2), with flags of clone(2): CLONE_NEW* and CLONE_PARENT. Returns 0 in the child, which has a copy of
+   * everything. The child may make system calls, must not wait for events, and must end with `execve` or `exit`.
    */
   function fork(flags: number): number;
-  /** As `fork`; the child is born in the cgroup (version 2) whose directory this descriptor is. */
+  /** Like `fork`, but the child starts in the cgroup (v2) whose directory the descriptor is. */
   function forkInto(flags: number, cgroupDirectory: number): number;
   /**
-   * A fork without JavaScript, born in that cgroup, that does what the steps say (birth.h) and never returns here.
-   * `descriptors`: the socket to the agent, standard input, output and error, and maybe a pidfd of the container's first
-   * process, of which the namespaces `entered` are entered. A personality below 0 is none.
+   * A fork without JavaScript, in that cgroup, which carries out the steps (birth.h) and never returns here.
+   * `descriptors`: the socket to the agent, standard input, output and error, and optionally a pidfd of the container's
+   * first process, whose namespaces `entered` are entered. A negative personality means none.
    */
   function bear(
     flags: number,
@@ -193,14 +192,15 @@ declare module "kumite:native" {
     filter: Bytes | null,
   ): number;
   /**
-   * A call of the table above by name; `["requireParent", pid]`, which fails with ESRCH when the parent is another;
-   * `["seccomp", flags, filter]`, as with `execveFiltered`; or
-   * `["dropBounding", low, high]`, as the function.
+   * A step: a call of the table above by name; or `["requireParent", pid]`, which fails with ESRCH if the parent is
+   * another; or `["seccomp", flags, filter]`, as in `execveFiltered`; or `dropBounding` or `ownUser`, with the arguments
+   * of these functions.
    */
   type SpawnStep = readonly [name: string, ...args: readonly (Integer | Path | null)[]];
   /**
-   * A child at the price of vfork(2): resets signals, makes the calls in order, executes the program. At most 160 steps.
-   * Returns pid or negated errno, and the failed step: -1 none or the birth, `steps.length` the program.
+   * Starts a child at the cost of vfork(2). The child resets signals, makes the calls in order, and executes the
+   * program. At most 160 steps. Returns the pid or negated errno, and the failed step: -1 for none or the fork itself,
+   * `steps.length` for the exec.
    */
   function spawn(
     flags: number,
@@ -212,8 +212,8 @@ declare module "kumite:native" {
   /** Returns only on failure. */
   function execve(path: Path, argv: readonly string[], env: readonly string[]): number;
   /**
-   * As `execve`, under a seccomp filter of `struct sock_filter` that is set right before. Returns the negated errno and
-   * whether the filter was set: if so, not every call may be left to report it.
+   * Like `execve`, under a seccomp filter of `struct sock_filter` that is set immediately before. Returns the negated
+   * errno and whether the filter was set; if so, the filter may refuse calls needed to report the error.
    */
   function execveFiltered(
     flags: number,
@@ -223,24 +223,30 @@ declare module "kumite:native" {
     env: readonly string[],
   ): [number, boolean];
   function exit(status: number): never;
-  /** Takes the capabilities of these 64 bits from the bounding set; bits beyond the kernel's last one are ignored. */
+  /**
+   * Removes these capabilities, given as 64 bits, from the bounding set. Bits beyond the kernel's last capability are
+   * ignored.
+   */
   function dropBounding(low: number, high: number): number;
-  /** Becomes the user and the group `first` plus pid, with no other group but `group`, unless that is 0. */
+  /** Sets user and group id to `first` plus the pid, with `group` as the only additional group, or none if it is 0. */
   function ownUser(first: number, group: number): number;
-  /** All signals to their default, none blocked. */
+  /** Resets all signals to their defaults and unblocks them. */
   function resetSignals(): void;
 
   /* filters.c */
-  /** `instructions`: `struct bpf_insn`; the verifier writes to `log`. Returns a descriptor, close-on-exec. */
+  /** `instructions` are `struct bpf_insn`; the verifier writes to `log`. Returns a close-on-exec descriptor. */
   function bpfLoad(type: number, attachType: number, instructions: Bytes, log: Bytes | null): number;
   function bpfAttach(target: number, program: number, attachType: number, flags: number, replaced: number): number;
-  /** Fills in the ids of programs; returns how many there are. */
+  /** Fills in the ids of attached programs; returns their number. */
   function bpfAttached(target: number, attachType: number, ids: Uint32Array): number;
   function bpfById(id: number): number;
 
   /* text.c */
   function encodeUtf8(text: string): ArrayBuffer;
-  /** `null` for ill-formed text when `fatal`; else it is replaced as the Encoding standard says. */
+  /**
+   * With `fatal`, returns `null` for ill-formed text; otherwise replaces ill-formed bytes as the Encoding standard
+   * says.
+   */
   function decodeUtf8(buffer: Bytes, offset: number, length: number, fatal: boolean): string | null;
 
   /* loop.c */
@@ -249,24 +255,30 @@ declare module "kumite:native" {
     onEvent: (token: number, events: number) => void,
     onUncaught: (error: unknown, origin: FailureOrigin) => void,
   ): void;
-  /** The loop ends the process when this is 0 and no job is pending: status 0, or 13 if the module still awaits. */
+  /**
+   * When this is 0 and no job is pending, the loop ends the process: with status 0, or 13 if the module still awaits
+   * something.
+   */
   function setActive(count: number): void;
-  /** Called once, when all modules are evaluated; that may have been when the executable was built. */
+  /** Called once, when all modules have been evaluated, which may happen when the executable is built. */
   function setMain(main: () => void): void;
   /** epoll_ctl(2) on the loop's instance. */
   function epollControl(operation: number, fd: number, events: number, token: number): number;
 
   /* runtime.c, native-module.c */
-  /** @param room bytes that may be taken before it is done again; default: half as much as is in use, at least some */
+  /**
+   * @param room bytes that may be allocated before the next collection; default: half as much as is in use, but a
+   * minimum
+   */
   function collectGarbage(room?: number): void;
   /**
-   * What JavaScript may hold from here on: a quarter of the machine's memory, within these bounds. More is an exception, for
-   * which there may be no memory either: then it is `null`.
+   * Limits JavaScript's memory to a quarter of the system's, but within these bounds. Allocating more throws an
+   * exception; if there is no memory even for that, `null` is thrown.
    */
   function limitMemory(mostBytes: number, leastBytes: number): void;
-  /** Bytes that JavaScript holds. */
+  /** Bytes in use by JavaScript. */
   function memoryUsed(): number;
-  /** Whether JavaScript has ever been refused memory: an error that comes later, of any kind, is likely to come from that. */
+  /** Whether an allocation of JavaScript has ever failed: any later error is probably a consequence of that. */
   function memoryHasRunOut(): boolean;
   function processArguments(): string[];
   function processEnvironment(): string[];

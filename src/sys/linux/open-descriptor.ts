@@ -1,4 +1,4 @@
-/** Opens what a process is to be given. */
+/** Opens the descriptors that a process is given. */
 import * as native from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
 import { baseName, dirName } from "../../util/path.ts";
@@ -10,7 +10,7 @@ import { openTap } from "./interface.ts";
 import { O_CLOEXEC, O_DIRECT, O_DIRECTORY, O_NOCTTY, O_PATH, O_RDONLY, O_RDWR } from "./open-flags.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket, unixAddress, unixPathMax } from "./socket.ts";
 
-/** Close-on-exec, and blocking, as programs expect what they inherit. */
+/** Close-on-exec, and blocking, as programs expect inherited descriptors to be. */
 export function openDescriptor(descriptor: OpenedDescriptor): number {
   const { kind, path } = descriptor;
   switch (kind) {
@@ -35,7 +35,7 @@ function connectNow(path: string): number {
   throw failure(result, "connect", path);
 }
 
-/** A path too long for an address is reached by way of its directory. */
+/** Accesses a path that is too long for a socket address through its directory. */
 export function withShortPath(path: string, act: (path: string) => number): number {
   if (encodeUtf8(path).length <= unixPathMax) return act(path);
   const directory = open(dirName(path), O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -1,4 +1,4 @@
-/** Flags of openat(2), openat2(2) and the other calls that take a directory descriptor. */
+/** Flags of openat(2), openat2(2) and other calls that take a directory descriptor. */
 export { O_DIRECT, O_DIRECTORY, O_NOFOLLOW } from "kumite:native";
 
 export const O_RDONLY = 0;
@@ -14,17 +14,17 @@ export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 
-/** The current directory, where a directory descriptor is wanted. */
+/** The current directory, in place of a directory descriptor. */
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
 export const AT_EMPTY_PATH = 0x1000;
 export const AT_RECURSIVE = 0x8000;
 
-/** No links as in /proc/self/fd, which lead anywhere. */
+/** Refuses magic links such as those in /proc/self/fd, which may lead anywhere. */
 export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_NO_SYMLINKS = 0x04;
-/** Leaving the directory fails. */
+/** Leaving the directory is an error. */
 export const RESOLVE_BENEATH = 0x08;
-/** The directory is `/` for this call. */
+/** The directory is treated as `/`. */
 export const RESOLVE_IN_ROOT = 0x10;

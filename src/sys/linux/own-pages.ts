@@ -1,4 +1,4 @@
-/** The pages of this process that it may write to: whether they are its own already, or are copied when it first does. */
+/** Copies the pages of this process that are still shared copy-on-write, before the process writes to them. */
 import * as native from "kumite:native";
 import { check } from "./check.ts";
 import { readFileText } from "./whole-file.ts";
@@ -9,23 +9,23 @@ export interface MemoryRange {
 }
 
 const ENOMEM = -12;
-/** Linux 5.14: as a write to each page would. */
+/** Since Linux 5.14. Has the effect of writing to each page. */
 const MADV_POPULATE_WRITE = 23;
 
 /**
- * Makes all of them its own, its whole heap among them. For a process whose memory others will go on from: what it copies
- * now none of them has to.
+ * Makes all writable pages, including the heap, the process's own. For the agent of a template: pages that it copies
+ * now need not be copied in any clone.
  * @throws SystemError
  */
 export function takeOwnPages(): void {
   for (const { address, length } of writableRanges(readFileText("/proc/self/maps"))) {
     const result = native.madvise(address, length, MADV_POPULATE_WRITE);
-    // Making the list has taken memory and given some back: a mapping may be gone.
+    // Reading the list has allocated and freed memory, so a mapping may be gone by now.
     if (result !== ENOMEM) check(result, "madvise");
   }
 }
 
-/** Of the text of a /proc/PID/maps: a line is `from-to perms …`, in hexadecimal. Exported for tests. */
+/** Parses /proc/PID/maps, where a line is `from-to perms …` in hexadecimal. Exported for tests. */
 export function writableRanges(maps: string): MemoryRange[] {
   const ranges: MemoryRange[] = [];
   for (const line of maps.split("\n")) {

@@ -1,4 +1,4 @@
-/** Processes and mounts as proc(5) shows them. */
+/** Processes and mounts from proc(5). */
 import { isSystemError } from "../../util/errors.ts";
 import type { MountEntry, ProcessInfo } from "../os.ts";
 import { type ProcessStat, parseArguments, parseMountTable, parseProcessStat } from "../proc-text.ts";
@@ -10,14 +10,14 @@ export function processStat(pid: number | "self"): ProcessStat | undefined {
   return text === undefined ? undefined : parseProcessStat(text);
 }
 
-/** `undefined` when there is no such process; a zombie is one. */
+/** `undefined` when there is no such process. A zombie still counts as a process. */
 export function processInfo(pid: number): ProcessInfo | undefined {
   const stat = processStat(pid);
   const argv = readProcess(pid, "cmdline");
   return stat === undefined || argv === undefined ? undefined : { pid, ...stat, argv: parseArguments(argv) };
 }
 
-/** Arguments of a process may be megabytes. */
+/** The arguments of a process may take megabytes. */
 const processFileLimit = 8 << 20;
 
 function readProcess(pid: number | "self", name: string): string | undefined {

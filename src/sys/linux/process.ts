@@ -1,4 +1,4 @@
-/** Processes: birth, programs, sessions, ends. */
+/** Processes: forking, executing programs, sessions, exiting. */
 import * as native from "kumite:native";
 import { check, failure, type Path } from "./check.ts";
 
@@ -7,14 +7,14 @@ export const CLONE_NEWNET = 0x40000000;
 export const CLONE_PARENT = 0x00008000;
 
 /**
- * A copy of this process, in new namespaces as `flags` say: 0 in the child. The child may make calls but must not
- * await anything, and ends with `execve` or `exit`: the event loop is its parent's.
+ * A copy of this process, in new namespaces according to `flags`. Returns 0 in the child, which may make system calls
+ * but must not await anything, since the event loop is the parent's. The child must end with `execve` or `exit`.
  */
 export function fork(flags = 0): number {
   return check(native.fork(flags), "clone");
 }
 
-/** Replaces the program; returns only by throwing. */
+/** Replaces the program. Returns only by throwing. */
 export function execve(path: Path, argv: readonly string[], env: readonly string[]): never {
   throw failureOf(native.execve(path, argv, env), path);
 }
@@ -28,15 +28,15 @@ function failureOf(result: number, path: Path): unknown {
   return new Error("execve returned without an error");
 }
 
-/** SECCOMP_FILTER_FLAG_* and `struct sock_filter`, 8 bytes each. */
+/** SECCOMP_FILTER_FLAG_* bits, and `struct sock_filter` of 8 bytes each. */
 export interface ProgramFilter {
   readonly flags: number;
   readonly program: Uint8Array;
 }
 
 /**
- * As `execve`, under a seccomp filter, which needs no_new_privs or CAP_SYS_ADMIN. When the program cannot be executed the
- * process is left under it.
+ * Like `execve`, under a seccomp filter, which needs no_new_privs or CAP_SYS_ADMIN. If the program cannot be executed,
+ * the process stays under the filter.
  */
 export function execveFiltered(
   { flags, program }: ProgramFilter,
@@ -48,14 +48,14 @@ export function execveFiltered(
   throw isSet ? failureOf(result, path) : failure(result, "seccomp");
 }
 
-/** Ends the process at once, nothing is flushed or cleaned up. */
+/** Ends the process at once, without flushing or clean-up. */
 export function exit(status: number): never {
   return native.exit(status);
 }
 
 /**
- * A child that runs a program with these standard descriptors, as the leader of a session of its own, at the price of
- * vfork(2). What is not marked close-on-exec stays open in it. Returns its pid.
+ * Starts a child that runs a program with these standard descriptors in a session of its own, at the cost of vfork(2).
+ * Descriptors that are not close-on-exec stay open in it. Returns the pid.
  */
 export function startProgram(
   [stdin, stdout, stderr]: readonly [number, number, number],
@@ -83,7 +83,7 @@ export function getppid(): number {
   return native.getppid();
 }
 
-/** Makes the process leader of a new session without a terminal. */
+/** Makes the process the leader of a new session without a terminal. */
 export function setsid(): number {
   return check(native.setsid(), "setsid");
 }
@@ -92,7 +92,7 @@ export function setpgid(pid: number, group: number): void {
   check(native.setpgid(pid, group), "setpgid");
 }
 
-/** `fd`: a namespace or a pidfd; `type`: CLONE_NEW bits, 0 for any. */
+/** `fd`: a namespace or a pidfd; `type`: CLONE_NEW* bits, 0 for any. */
 export function setns(fd: number, type: number, subject?: string): void {
   check(native.setns(fd, type), "setns", subject);
 }
@@ -117,14 +117,14 @@ export function prctl(option: number, a = 0, b = 0, c = 0, d = 0): number {
 }
 
 /**
- * KEYCTL_JOIN_SESSION_KEYRING: the session keyring of that name, made if there is none, becomes this process's. Its
- * number.
+ * KEYCTL_JOIN_SESSION_KEYRING: makes the keyring of that name, created if missing, this process's session keyring.
+ * Returns its number.
  */
 export function joinSessionKeyring(name: string): number {
   return check(native.keyctl(1, name), "keyctl");
 }
 
-/** KEYCTL_SETPERM: a set of `KEY_*` bits. */
+/** KEYCTL_SETPERM, with a set of `KEY_*` bits. */
 export function setKeyPermissions(key: number, permissions: number): void {
   check(native.keyctl_numbers(5, key, permissions), "keyctl");
 }
@@ -136,7 +136,7 @@ export interface ResourceLimit {
 
 export const RLIMIT_NOFILE = 7;
 
-/** Returns the limit before; with `limit` sets it. `pid` 0 is this process. */
+/** Returns the previous limit, and sets it if `limit` is given. `pid` 0 is this process. */
 export function prlimit(pid: number, resource: number, limit?: ResourceLimit): ResourceLimit {
   const before = new Uint8Array(16);
   const wanted = limit === undefined ? null : encodeLimit(limit);

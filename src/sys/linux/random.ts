@@ -1,12 +1,12 @@
-/** The kernel's random generator. */
+/** The kernel's random number generator. */
 import { ioctl, getrandom as nativeGetrandom } from "kumite:native";
 import { check, EINTR } from "./check.ts";
 
-/** `_IOW('R', 3, int[2])`; its tail is not in the number. */
+/** `_IOW('R', 3, int[2])`; the number does not include the size of the seed that follows. */
 const RNDADDENTROPY = 0x40085203;
 const RNDRESEEDCRNG = 0x5207;
 
-/** Cryptographically strong bytes; waits for the generator only right after boot. */
+/** Cryptographically strong bytes. Blocks only until the generator is initialized after boot. */
 export function getrandom(length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length; ) {
@@ -16,7 +16,7 @@ export function getrandom(length: number): Uint8Array {
   return bytes;
 }
 
-/** Adds to the pool behind `fd` (/dev/random) and credits all of its bits; needs CAP_SYS_ADMIN. */
+/** Adds a seed through `fd` (/dev/random) and credits all of its bits; needs CAP_SYS_ADMIN. */
 export function addEntropy(fd: number, seed: Uint8Array): void {
   check(ioctl(fd, RNDADDENTROPY, encodeEntropy(seed)), "RNDADDENTROPY");
 }
@@ -31,7 +31,7 @@ export function encodeEntropy(seed: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Makes the generator take new keys from the pool now. */
+/** Makes the generator take a new key from its pool now. */
 export function reseedGenerator(fd: number): void {
   check(ioctl(fd, RNDRESEEDCRNG, 0), "RNDRESEEDCRNG");
 }

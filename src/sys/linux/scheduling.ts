@@ -3,9 +3,9 @@ import * as native from "kumite:native";
 import { check } from "./check.ts";
 
 export interface SchedulerAttributes {
-  /** SCHED_*. */
+  /** SCHED_* number. */
   readonly policy: number;
-  /** SCHED_FLAG_*. */
+  /** SCHED_FLAG_* bits. */
   readonly flags: number;
   readonly nice: number;
   readonly priority: number;
@@ -33,10 +33,13 @@ export function sched_setattr(attributes: SchedulerAttributes): void {
   check(native.sched_setattr(0, encodeSchedulerAttributes(attributes)), "sched_setattr");
 }
 
-/** Of the kernel's call as it is made here: processors up to 1023. */
+/** Size of the mask that is passed to the kernel: CPUs up to 1023. */
 const affinityBytes = 128;
 
-/** @param processors their numbers; those that the machine, or the cgroup, does not have are left out, not all of them */
+/**
+ * @param processors CPU numbers. The kernel ignores those that the system or the cgroup lacks, but fails if none is
+ * left
+ */
 export function sched_setaffinity(processors: readonly number[]): void {
   const set = new Uint8Array(affinityBytes);
   for (const number of processors) set[number >> 3] = (set[number >> 3] ?? 0) | (1 << (number & 7));
@@ -46,7 +49,7 @@ export function sched_setaffinity(processors: readonly number[]): void {
 const IOPRIO_WHO_PROCESS = 1;
 const IOPRIO_CLASS_SHIFT = 13;
 
-/** `class`: IOPRIO_CLASS_*; `level` 0 is the highest, 7 the lowest. */
+/** `class`: IOPRIO_CLASS_* number; `level`: 0 is the highest, 7 the lowest. */
 export function ioprio_set(priority: { readonly class: number; readonly level: number }): void {
   const value = (priority.class << IOPRIO_CLASS_SHIFT) | priority.level;
   check(native.ioprio_set(IOPRIO_WHO_PROCESS, 0, value), "ioprio_set");

@@ -16,7 +16,7 @@ export const SIGCONT = 18;
 export const SIGSTOP = 19;
 export const SIGTSTP = 20;
 export const SIGWINCH = 28;
-/** Highest number. */
+/** The highest signal number. */
 export const SIGRTMAX = 64;
 
 const SIG_BLOCK = 0;
@@ -24,7 +24,7 @@ const SFD_NONBLOCK = 0o4000;
 const SFD_CLOEXEC = 0o2000000;
 const SIGNALFD_INFO_SIZE = 128;
 
-/** sigset_t of the kernel: bit n-1 for signal n. */
+/** The kernel's sigset_t: bit n-1 for signal n. */
 export function encodeSignalSet(signals: Iterable<number>): Uint8Array {
   const set = new Uint8Array(8);
   for (const signal of signals) {
@@ -35,14 +35,14 @@ export function encodeSignalSet(signals: Iterable<number>): Uint8Array {
   return set;
 }
 
-/** Adds to what this process blocks; a blocked signal waits, for signalfd to read it. */
+/** Adds to the blocked signals of this process. A blocked signal stays pending until signalfd reads it. */
 export function blockSignals(signals: Iterable<number>): void {
   check(native.rt_sigprocmask(SIG_BLOCK, encodeSignalSet(signals), null), "sigprocmask");
 }
 
 const TIMESPEC_SIZE = 16;
 
-/** Takes one of these blocked signals when it comes; false when none came within `ms`. */
+/** Waits for one of these blocked signals and consumes it; returns false when none came within `ms`. */
 export function awaitSignal(signals: Iterable<number>, ms: number): boolean {
   const limit = new Uint8Array(TIMESPEC_SIZE);
   const view = new DataView(limit.buffer);
@@ -55,17 +55,17 @@ export function awaitSignal(signals: Iterable<number>, ms: number): boolean {
   return true;
 }
 
-/** All signals to their default and none blocked, as a new program expects it. */
+/** Resets all signals to their defaults and unblocks them, as a new program expects. */
 export function resetSignals(): void {
   native.resetSignals();
 }
 
-/** A new nonblocking descriptor with `fd` -1, else the set of that one is replaced. */
+/** Returns a new nonblocking descriptor if `fd` is -1, else replaces the set of that descriptor. */
 export function signalfd(fd: number, signals: Iterable<number>): number {
   return check(native.signalfd4(fd, encodeSignalSet(signals), SFD_NONBLOCK | SFD_CLOEXEC), "signalfd");
 }
 
-/** The kernel made the signal itself, e.g. for a terminal's ^C (siginfo si_code). */
+/** The kernel itself sent the signal, for example for ^C on a terminal (siginfo si_code). */
 export const SI_KERNEL = 0x80;
 
 export interface SignalInfo {
@@ -86,7 +86,7 @@ function decodeSignalInfo(view: DataView, offset: number): SignalInfo {
   };
 }
 
-/** What has arrived on a signalfd, at most 16; empty when nothing has. */
+/** The signals that a signalfd has received, at most 16; empty if none. */
 export function readSignals(fd: number): SignalInfo[] {
   const buffer = new Uint8Array(16 * SIGNALFD_INFO_SIZE);
   const count = native.read(fd, buffer, 0, buffer.length);
@@ -100,7 +100,7 @@ export function kill(pid: number, signal: number): void {
   check(native.kill(pid, signal), "kill", String(pid));
 }
 
-/** False when there is no such process. */
+/** Returns false when there is no such process. */
 export function killIfExists(pid: number, signal: number): boolean {
   const result = native.kill(pid, signal);
   if (result === ESRCH) return false;
@@ -108,13 +108,13 @@ export function killIfExists(pid: number, signal: number): boolean {
   return true;
 }
 
-/** A descriptor that stands for that process, readable when it has ended; `undefined` when there is none. */
+/** A descriptor for that process, readable when the process has ended; `undefined` when there is no such process. */
 export function pidfd_open(pid: number): number | undefined {
   const result = native.pidfd_open(pid, 0);
   return result === ESRCH ? undefined : check(result, "pidfd_open", String(pid));
 }
 
-/** False when the process is gone. */
+/** Returns false when the process has ended. */
 export function pidfd_send_signal(pidfd: number, signal: number): boolean {
   const result = native.pidfd_send_signal(pidfd, signal, 0);
   if (result === ESRCH) return false;

@@ -63,16 +63,16 @@ export function shutdown(fd: number, how: number): void {
   check(native.shutdown(fd, how), "shutdown");
 }
 
-/** Sends data and descriptors; the number of bytes taken. */
+/** Sends data and descriptors; returns the number of bytes sent. */
 export function sendmsg(fd: number, data: Uint8Array, descriptors: readonly number[], flags = 0): number {
   return check(native.sendmsg(fd, [data], descriptors, flags, null), "sendmsg");
 }
 
 export interface Message {
   readonly length: number;
-  /** Close-on-exec, the caller's to close. */
+  /** Close-on-exec; the caller closes them. */
   readonly descriptors: readonly number[];
-  /** Descriptors were lost: more were sent than fit or may be open. */
+  /** Descriptors were lost: more were sent than fit, or than this process may have open. */
   readonly truncated: boolean;
 }
 

@@ -4,7 +4,7 @@ import { check, ENOENT, failure, type Path } from "./check.ts";
 import { makedev } from "./device.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "./open-flags.ts";
 
-/** The file system asks who serves it, whatever it remembers. */
+/** A network file system asks its server instead of using its cache. */
 export const AT_STATX_FORCE_SYNC = 0x2000;
 
 export const S_IFMT = 0o170000;
@@ -30,22 +30,22 @@ export interface Status {
   readonly gid: number;
   readonly size: number;
   readonly inode: bigint;
-  /** Of the file system. */
+  /** Device number of the file system. */
   readonly device: bigint;
-  /** Of a device node, else 0. */
+  /** Device number of a device node, else 0. */
   readonly deviceNumber: bigint;
   readonly modifiedMs: number;
   readonly changedMs: number;
   readonly allocatedBytes: number;
   readonly mountId: bigint;
-  /** It is the root of a mount. */
+  /** Whether this is the root of a mount. */
   readonly mountRoot: boolean;
 }
 
 const scratch = new Uint8Array(256);
 const view = new DataView(scratch.buffer);
 
-/** Of `stx_blocks`, whatever the file system's own are. */
+/** Unit of `stx_blocks`, whatever the block size of the file system. */
 const blockBytes = 512;
 
 /** struct statx_timestamp. */
@@ -95,13 +95,13 @@ export function fstat(fd: number): Status {
   return decodeStatx(view);
 }
 
-/** S_IF… of a descriptor; twenty times cheaper than its whole status. */
+/** S_IF* type of a descriptor's file; twenty times cheaper than its whole status. */
 export function fileType(fd: number): number {
   check(call(fd, "", AT_EMPTY_PATH), "stat", `descriptor ${fd}`);
   return view.getUint16(28, true) & S_IFMT;
 }
 
-/** `undefined` when there is nothing under that name. */
+/** `undefined` when nothing exists under that name. */
 export function statIfExists(path: Path, flags = 0, directory = AT_FDCWD): Status | undefined {
   const result = call(directory, path, flags);
   if (result === ENOENT || result === ENOTDIR) return undefined;

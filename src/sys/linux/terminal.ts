@@ -1,4 +1,4 @@
-/** Terminals: their modes, sizes, and pseudo-terminal pairs. */
+/** Terminals: modes, sizes, and pseudo-terminal pairs. */
 import { ioctl } from "kumite:native";
 import type { WindowSize } from "../os.ts";
 import { check } from "./check.ts";
@@ -6,7 +6,7 @@ import { closeQuietly, open } from "./file.ts";
 import { O_CLOEXEC, O_NOCTTY, O_RDWR } from "./open-flags.ts";
 
 const TCGETS = 0x5401;
-/** Takes effect at once; what is written but not sent keeps the old modes. */
+/** Takes effect at once, without waiting for pending output. */
 const TCSETS = 0x5402;
 const TIOCSCTTY = 0x540e;
 const TIOCGWINSZ = 0x5413;
@@ -15,7 +15,7 @@ const TIOCGPTN = 0x80045430;
 const TIOCSPTLCK = 0x40045431;
 const TIOCGPTPEER = 0x5441;
 
-/** struct termios of the kernel: four u32 of flags, line discipline, 19 control characters. */
+/** The kernel's struct termios: four u32 of flags, line discipline, 19 control characters. */
 const TERMIOS_SIZE = 36;
 
 export type Termios = Uint8Array;
@@ -34,7 +34,7 @@ export function tcsetattr(fd: number, termios: Termios): void {
   check(ioctl(fd, TCSETS, termios), "tcsetattr", `descriptor ${fd}`);
 }
 
-/* Bits of the four flag words, as cfmakeraw(3) needs them. */
+/** Bits of the four flag words that cfmakeraw(3) changes. */
 const rawInputOff = 0o1 | 0o2 | 0o10 | 0o40 | 0o100 | 0o200 | 0o400 | 0o2000; // IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON
 const OPOST = 0o1;
 const rawLocalOff = 0o1 | 0o2 | 0o10 | 0o100 | 0o100000; // ISIG ICANON ECHO ECHONL IEXTEN
@@ -44,7 +44,7 @@ const controlCharactersAt = 17;
 const VTIME = 5;
 const VMIN = 6;
 
-/** As cfmakeraw(3): bytes go through untouched, one at a time. */
+/** As cfmakeraw(3): bytes pass unchanged, one at a time. */
 export function rawTermios(from: Termios): Termios {
   const raw = from.slice();
   const view = new DataView(raw.buffer);
@@ -57,7 +57,7 @@ export function rawTermios(from: Termios): Termios {
   return raw;
 }
 
-/** struct winsize: u16 rows, columns, and pixels that nobody fills in. */
+/** struct winsize: u16 rows, columns, and two for pixels, which are not used. */
 export function getWindowSize(fd: number): WindowSize {
   const size = new Uint8Array(8);
   check(ioctl(fd, TIOCGWINSZ, size), "TIOCGWINSZ", `descriptor ${fd}`);
@@ -79,8 +79,8 @@ export function setControllingTerminal(fd: number): void {
 }
 
 /**
- * A new pair from that multiplexer: `/dev/ptmx`, or the `ptmx` of another devpts instance. The slave is opened through
- * the master, so that no path has to be right. Both close-on-exec.
+ * Opens a new pair through the multiplexer: `/dev/ptmx`, or the `ptmx` of another devpts instance. The slave is opened
+ * through the master, so that no path has to be right. Both are close-on-exec.
  */
 export function openPty(multiplexer = "/dev/ptmx"): { readonly master: number; readonly slave: number } {
   const master = open(multiplexer, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -93,12 +93,12 @@ export function openPty(multiplexer = "/dev/ptmx"): { readonly master: number; r
   }
 }
 
-/** A new pair is locked: its slave cannot be opened. */
+/** A new pair is locked, and its slave cannot be opened. */
 export function unlockPty(master: number): void {
   check(ioctl(master, TIOCSPTLCK, new Uint8Array(4)), "unlockpt");
 }
 
-/** A further descriptor of the slave. */
+/** Opens another descriptor of the slave. */
 export function openPtyPeer(master: number): number {
   return check(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC), "TIOCGPTPEER");
 }

@@ -15,13 +15,13 @@ export const TIMESPEC_SIZE = 16;
 const scratch = new Uint8Array(TIMESPEC_SIZE);
 const scratchView = new DataView(scratch.buffer);
 
-/** The clock's time in milliseconds, with microseconds as the fraction. */
+/** The clock's time in milliseconds, with a fraction. */
 export function clockMs(clock: number): number {
   check(clock_gettime(clock, scratch), "clock_gettime");
   return decodeMs(scratchView, 0);
 }
 
-/** Sets a clock; needs CAP_SYS_TIME. `nanoseconds` below 1e9. */
+/** Sets a clock; needs CAP_SYS_TIME. `nanoseconds` must be below 1e9. */
 export function clock_settime(clock: number, seconds: bigint, nanoseconds: number): void {
   const time = new Uint8Array(TIMESPEC_SIZE);
   const view = new DataView(time.buffer);
@@ -30,7 +30,7 @@ export function clock_settime(clock: number, seconds: bigint, nanoseconds: numbe
   check(nativeClockSettime(clock, time), "clock_settime");
 }
 
-/** A struct itimerspec that fires once, at or after `ms`; 0 would disarm, so the earliest is 1 ns. */
+/** A struct itimerspec that fires once, at `ms` or later. Since 0 would disarm the timer, the earliest time is 1 ns. */
 export function encodeTimer(ms: number): Uint8Array {
   const timer = new Uint8Array(2 * TIMESPEC_SIZE);
   const view = new DataView(timer.buffer);

@@ -25,7 +25,7 @@ function decodeChildInfo(view: DataView): Ended | undefined {
   return { pid, status: exited ? { kind: "exited", status } : { kind: "signalled", signal: status } };
 }
 
-/** `undefined` when no such child has ended yet, or (with P_ALL) there is none at all. */
+/** `undefined` when no such child has ended yet, or, with P_ALL, when there are no children. */
 export function waitid(idType: number, id: number, options: number): Ended | undefined {
   const info = new Uint8Array(128);
   const result = nativeWaitid(idType, id, info, options);

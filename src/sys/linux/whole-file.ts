@@ -1,4 +1,7 @@
-/** Small files at once, as /proc, /sys and cgroups have them. Synchronous: not for files that can block or are large. */
+/**
+ * Reads and writes small files at once, such as those of /proc, /sys and cgroups. Synchronous: not for files that are
+ * large or can block.
+ */
 import * as native from "kumite:native";
 import { SystemError } from "../../util/errors.ts";
 import { check, type Path, pathText } from "./check.ts";
@@ -7,7 +10,7 @@ import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_NOCTTY, O_NONBLOCK, O_RDONLY, O_TRUNC, 
 
 const firstSize = 4096;
 
-/** Everything up to the end; EFBIG beyond `limit` bytes. `subject` is for messages. */
+/** Reads up to the end; EFBIG beyond `limit` bytes. `subject` is for messages. */
 export function readToEnd(fd: number, limit: number, subject: Path): Uint8Array {
   let buffer = new Uint8Array(Math.min(firstSize, limit + 1));
   let used = 0;
@@ -24,7 +27,7 @@ export function readToEnd(fd: number, limit: number, subject: Path): Uint8Array 
   }
 }
 
-/** The whole file; a FIFO without data is EAGAIN rather than a wait. */
+/** Reads a whole file; a FIFO without data fails with EAGAIN instead of blocking. */
 export function readFileBytes(path: Path, limit = 1 << 20, directory = AT_FDCWD): Uint8Array {
   const fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   try {
@@ -34,7 +37,7 @@ export function readFileBytes(path: Path, limit = 1 << 20, directory = AT_FDCWD)
   }
 }
 
-/** The first bytes; all of a shorter file. */
+/** Reads the first bytes, or all of a shorter file. */
 export function readFileStart(path: Path, length: number): Uint8Array {
   const fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   try {
@@ -54,7 +57,7 @@ export function readFileText(path: Path, limit = 1 << 20, directory = AT_FDCWD):
   return new TextDecoder().decode(readFileBytes(path, limit, directory));
 }
 
-/** Writes an existing file of the kernel's in one call, as /proc, /sys and cgroup files want it. */
+/** Writes an existing kernel file in one call, as files of /proc, /sys and cgroups require. */
 export function writeKernelFile(path: Path, text: string, directory = AT_FDCWD): void {
   const fd = openat(directory, path, O_WRONLY | O_CLOEXEC);
   try {
@@ -64,7 +67,7 @@ export function writeKernelFile(path: Path, text: string, directory = AT_FDCWD):
   }
 }
 
-/** Creates or truncates. */
+/** Creates or truncates the file. */
 export function writeFile(path: Path, data: string | Uint8Array, mode = 0o600, directory = AT_FDCWD): void {
   const fd = openat(directory, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
   try {

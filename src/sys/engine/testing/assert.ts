@@ -1,4 +1,4 @@
-/** Assertions for tests inside the small engine: the part of node:assert/strict that the suites share. */
+/** Assertions for tests on the small engine: the part of node:assert/strict that the suites use. */
 import type { ContractAssert } from "../../os-contract.ts";
 
 class AssertionError extends Error {
@@ -9,7 +9,7 @@ function fail(message: string | undefined, what: string): never {
   throw new AssertionError(message === undefined ? what : `${message}: ${what}`);
 }
 
-/** For messages: bytes and bigints too, which JSON has not. */
+/** Formats a value for messages; also bytes and bigints, which JSON lacks. */
 function show(value: unknown): string {
   if (typeof value === "bigint") return `${value}n`;
   if (value instanceof Uint8Array) return `Uint8Array [${value.join(", ").slice(0, 200)}]`;
@@ -31,7 +31,7 @@ function same(a: unknown, b: unknown): boolean {
   );
 }
 
-/** Every member of the matcher is the error's, or matches it; a class is its class. */
+/** Compares every member of the matcher with the error's; a class as matcher tests for an instance. */
 function matches(error: unknown, matcher: object): boolean {
   if (typeof matcher === "function") return error instanceof (matcher as new () => unknown);
   return Object.entries(matcher).every(([key, wanted]) => {

@@ -1,4 +1,4 @@
-/** A program for the tests of how the engine ends and survives; its first argument says what it does. */
+/** A program for tests of how the engine ends or goes on; its first argument chooses what it does. */
 import { fork } from "kumite:native";
 import { messageOf } from "../../../util/errors.ts";
 import { encodeUtf8 } from "../../../util/text.ts";
@@ -14,12 +14,12 @@ async function print(text: string): Promise<void> {
   await stream.write(encodeUtf8(`${text}\n`));
 }
 
-/** As first process of a machine: orphans, failures and signals come, and it goes on. */
+/** Acts as the first process of a VM: it must survive orphans, failures and signals. */
 async function beInit(): Promise<never> {
   const reported: string[] = [];
   onUncaught((error) => reported.push(messageOf(error)));
   startReaper();
-  // Both are orphans of shells that leave at once.
+  // Both become orphans, since their shells exit at once.
   await output(os, "(sleep 0.01 & exit 0) & (exit 3 & exit 0) & exit 0");
   void Promise.reject(new Error("nobody caught this"));
   setTimeout(() => {

@@ -1,4 +1,4 @@
-/** Last import of the test executable: runs what the others defined. */
+/** The last import of the test executable: runs the tests that the others have defined. */
 import { exit, processArguments } from "../../linux/process.ts";
 import { runTests } from "./suite.ts";
 

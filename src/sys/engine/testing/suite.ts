@@ -1,5 +1,5 @@
 /**
- * The tests that run inside the small engine: describe, it and a report on standard output. Files named
+ * `describe` and `it` for tests that run on the small engine, with a report on standard output. Files named
  * `*.engine-test.ts` use it; `tools/engine/run-tests.ts` bundles and runs them.
  */
 import { write } from "kumite:native";
@@ -14,7 +14,7 @@ interface Test {
 
 const tests: Test[] = [];
 const groups: string[] = [];
-/** Of one test: a machine that hangs, not one that is slow. */
+/** Time limit of one test. It catches a test that hangs, not a slow host. */
 const limitMs = 120_000;
 
 export function describe(group: string, define: () => void): void {
@@ -23,12 +23,12 @@ export function describe(group: string, define: () => void): void {
   groups.pop();
 }
 
-/** The title is a fact about the product. */
+/** The title states a fact about the product. */
 export function it(title: string, run: () => void | Promise<void>): void {
   tests.push({ title: [...groups, title].join(": "), run });
 }
 
-/** Runs what was defined, one after the other; the result is the exit status. No test at all is a failure. */
+/** Runs all tests, one after the other, and returns the exit status. Running no test at all is a failure. */
 export async function runTests(filter?: string): Promise<number> {
   const chosen = tests.filter(({ title }) => filter === undefined || title.includes(filter));
   let failed = 0;
@@ -52,7 +52,7 @@ async function failureOf(test: Test): Promise<unknown> {
   });
   try {
     await limited(test.run);
-    // What was thrown beside the test belongs to it.
+    // An uncaught error during the test counts as its failure.
     await new Promise<void>((resolve) => setTimeout(resolve, 0));
     return strayed;
   } catch (error) {
