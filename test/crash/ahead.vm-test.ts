@@ -1,8 +1,8 @@
 /**
- * The crash walk of what is made ahead and of what is saved: whoever is killed while a template is made, while the cache
- * fills, and while a program of the library opens, saves, restores and forks, nothing stays that `factory destroy` or
- * `recover` does not remove, and the next attempt works. `npm run crash-walk` kills everybody at every moment; the default
- * is a few, others with each commit.
+ * The crash walk for templates, the VM cache and the library: a process is killed while a template is made, while the
+ * cache is filled, or while a program opens, saves, restores or forks a sandbox. `factory destroy` or `recover` must
+ * remove everything that is left, and the next attempt must work. `npm run crash-walk` kills every process at every
+ * moment; by default each commit tests a different small sample.
  */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
@@ -60,7 +60,7 @@ const programs = {
     } finally { await snapshot.close(); }`,
 } as const;
 
-/** Each cut that this run takes. `afterwards` sees to what has to be true then. */
+/** Runs each cut of the sample. `afterwards` checks what has to be true after it. */
 async function walk(test: TestContext, scene: Scene, count: number, afterwards: () => Promise<void>): Promise<void> {
   const cuts = await cutsOf(scene);
   await afterwards();
@@ -79,7 +79,7 @@ async function walk(test: TestContext, scene: Scene, count: number, afterwards: 
   }
 }
 
-describe("what is made ahead", onlyKumite, () => {
+describe("after a crash", onlyKumite, () => {
   let place: Workplace;
   let store: string;
 
@@ -100,7 +100,7 @@ describe("what is made ahead", onlyKumite, () => {
     return (...words) => [runtimePath, "--root", place.root, "--config", file, ...testQemuFlags, "factory", ...words];
   }
 
-  it("as a template is whole or none, whoever is killed while it is made, and the next one is made", async (test) => {
+  it("a template is complete or absent, whichever process was killed while it was made, and the next one is made", async (test) => {
     const argv = configured("enable_template = true", `template_path = "${store}"`);
     const scene: Scene = {
       directory: store,
@@ -136,7 +136,7 @@ describe("what is made ahead", onlyKumite, () => {
       programTimeoutMs,
     );
 
-  /** The cache fills; what it is over may be made for it. */
+  /** Fills the cache; the template below it may be made as part of this. */
   async function walkOfCache(test: TestContext, argv: Argv, names: readonly RegExp[]): Promise<void> {
     const scene: Scene = {
       directory: "/run/kumite-cache",
@@ -148,7 +148,7 @@ describe("what is made ahead", onlyKumite, () => {
       },
     };
     await walk(test, scene, 1, async () => {
-      // One whose machine was killed has made another; one that was killed is followed by another.
+      // A server whose VM was killed has made another one; a server that was killed itself is replaced here.
       if ((await cacheOf(argv)) === undefined) await succeed(argv("init"));
       await ready(argv);
       assert.equal((await cacheOf(argv))?.machines.length, 1);
@@ -157,14 +157,14 @@ describe("what is made ahead", onlyKumite, () => {
     });
   }
 
-  it("as a machine of the cache is gone with the factory, whoever is killed while it is made", async (test) => {
+  it("no VM of the cache survives factory destroy, whichever process was killed while it was made", async (test) => {
     await walkOfCache(test, configured(...cached()), [/^virtiofsd/]);
   });
 
-  it("as a machine of the cache over a template leaves no disk either, whoever is killed while both are made", async (test) => {
+  it("no disk of a cached VM over a template is left, whichever process was killed while both were made", async (test) => {
     const lines = [
       "enable_template = true",
-      // Where its writes are moments too.
+      // A directory in which writes count as moments too.
       'template_path = "/run/kumite-cache/templates"',
       "[runtime]",
       'rootfs_writes = "guest"',
@@ -173,7 +173,7 @@ describe("what is made ahead", onlyKumite, () => {
     await walkOfCache(test, configured(...cached(), ...lines), [/^kumite-template/, /^kumite-keeper/]);
   });
 
-  it("as a container that takes a machine of the cache is deleted, whoever is killed while it does", async (test) => {
+  it("a container that was taking a VM of the cache can be deleted, whichever process was killed", async (test) => {
     const bundle = await place.bundle(shell("while :; do sleep 1; done"));
     const argv = configured(...cached());
     let id = "";
@@ -202,14 +202,14 @@ describe("what is made ahead", onlyKumite, () => {
       await execute(verb("delete", "--force", id));
       assert.deepEqual([...sandboxProcesses(id)], []);
       await eventually("nothing of it", () => (existsSync(path.join(place.root, id)) ? undefined : true));
-      // It goes on serving.
+      // The cache continues to serve.
       await ready(argv);
       assert.equal((await cacheOf(argv))?.machines.length, 1);
       await succeed(argv("destroy"));
     });
   });
 
-  it("as a container in a clone that starts beside its shim leaves no disk either, whoever is killed while it does", async (test) => {
+  it("no disk of a container is left whose clone was starting beside its shim, whichever process was killed", async (test) => {
     const uppers = path.join(place.directory, "uppers");
     const bundle = await place.bundle(shell("while :; do sleep 1; done"));
     const argv = configured(
@@ -230,7 +230,7 @@ describe("what is made ahead", onlyKumite, () => {
       assert.deepEqual([...sandboxProcesses(id)], []);
       await eventually("nothing of it", () => (existsSync(path.join(place.root, id)) ? undefined : true));
       assert.deepEqual(readdirSync(uppers), []);
-      // One whose machine was killed is not trusted, and made anew: it is made for each.
+      // A template whose VM was killed is not trusted and is replaced, so each run gets a new one.
       await succeed(argv("destroy"));
     };
     const scene: Scene = {
@@ -240,7 +240,7 @@ describe("what is made ahead", onlyKumite, () => {
       names: [/^kumite(?= .*run --detach)/, /^kumite-launch/, /^kumite-shim/, /^kumite-relay/, /^qemu-system[^ ]*/],
       settled: async (gate) => void (await within("the verb", programTimeoutMs, gate.exited)),
     };
-    // The image is made once.
+    // Makes the image, which every run then shares.
     await succeed(run());
     await gone();
     await walk(test, scene, 2, gone);
@@ -256,7 +256,7 @@ describe("a program with sandboxes", onlyKumite, () => {
     place = await Workplace.open("program");
     root = place.path("root");
     rootfs = path.join((await place.bundle()).directory, "rootfs");
-    // The image is made once.
+    // Makes the image, which every run then shares.
     await succeed(program("open"));
   });
   after(() => place[Symbol.asyncDispose]());
@@ -264,7 +264,7 @@ describe("a program with sandboxes", onlyKumite, () => {
     directories: [root, path.join(place.directory, "uppers"), path.join(place.directory, "saved"), "/run/kumite/s"],
   }));
 
-  /** Says `ready` when what is to be cut begins. */
+  /** The program prints `ready` when the part begins in which processes are killed. */
   function program(what: keyof typeof programs): string[] {
     const options = {
       root,
@@ -290,7 +290,7 @@ describe("a program with sandboxes", onlyKumite, () => {
   }
 
   for (const what of ["open", "save", "restore", "fork"] as const) {
-    it(`leaves nothing when somebody is killed while it ${verbs[what]}`, async (test) => {
+    it(`leaves nothing when a process is killed while it ${verbs[what]}`, async (test) => {
       mkdirSync(path.join(place.directory, "saved"), { recursive: true });
       const scene: Scene = {
         directory: place.directory,
@@ -303,7 +303,7 @@ describe("a program with sandboxes", onlyKumite, () => {
         await succeed([runtimePath, "--root", root, "recover"]);
         assert.deepEqual(readdirSync(root), []);
         for (const name of readdirSync(`${place.directory}/saved`)) {
-          // One that has its name is whole: it can be gone on from.
+          // A snapshot under its final name is complete: a sandbox can be restored from it.
           assert.equal(name, "snapshot");
           const finished: Finished = await execute(program("again"));
           assert.equal(finished.status, 0, finished.stderr);

@@ -1,7 +1,7 @@
 /**
- * The crash walk of what is no verb of a container: a program is run once to learn when it makes something durable, when
- * processes of its come to be, and who lives then; and again, once for each, when that process is killed. Moments are
- * found, not listed. What is to be true afterwards is the caller's to see.
+ * The crash walk for programs other than a container's verbs. A first run records when the program writes something
+ * durable, when its processes appear, and which processes are alive then. Each further run kills one of these processes
+ * at one of these moments. Moments are found, not listed. The caller checks what has to be true afterwards.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -9,13 +9,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "../support/eventually.ts";
 import { Gate, type Stop } from "./gate.ts";
 
-/** A process that may be killed, by its name and which of that name, from 0. */
+/** A process that may be killed: its name, and its index among those of this name, from 0. */
 export interface Victim {
   readonly name: string;
   readonly index: number;
 }
 
-/** The so-many-th durable write (the process stands still there), or that process's coming to be. */
+/** The n-th durable write, at which the writing process is stopped, or the appearance of this process. */
 export type Moment =
   | { readonly kind: "write"; readonly index: number; readonly words: string }
   | { readonly kind: "birth" };
@@ -26,21 +26,21 @@ export interface Cut {
 }
 
 export interface Scene {
-  /** Below it writes are moments. */
+  /** Writes below this directory are moments. */
   readonly directory: string;
-  /** What has to be there before each run; who lives by then is not killed. */
+  /** Prepares each run. Processes that are alive afterwards are not killed. */
   readonly prepare?: () => Promise<void>;
-  /** New for each run. */
+  /** Called for each run. */
   readonly argv: () => readonly string[];
-  /** Programs that may die, by the name that they have in the process table. */
+  /** Names in the process table of the programs that may be killed. */
   readonly names: readonly RegExp[];
-  /** It counts from where the program says this; default from the beginning. */
+  /** Moments count from when the program prints this; default: from the beginning. */
   readonly from?: string;
-  /** Resolves when all has been done that follows from the program, whatever became of it. */
+  /** Resolves when everything that the program caused is done, whatever happened to the program. */
   readonly settled: (gate: Gate) => Promise<void>;
 }
 
-/** Everybody who can be killed, at every moment. Nobody is. */
+/** Every process that can be killed, at every moment. Kills nothing. */
 export async function cutsOf(scene: Scene): Promise<Cut[]> {
   const cuts: Cut[] = [];
   const births = new Set<string>();
@@ -57,13 +57,13 @@ export async function cutsOf(scene: Scene): Promise<Cut[]> {
 }
 
 /**
- * The victim is dead when this resolves, and so is what died of it.
- * @returns whether the moment came: processes that do their work beside each other may do it in another order
+ * When this resolves, the victim is dead, and so is everything that ended because of it.
+ * @returns whether the moment was reached: processes that work in parallel may do so in another order
  */
 export async function runWithCut(scene: Scene, { at, victim }: Cut): Promise<boolean> {
   let killed = false;
   const kill = async (living: readonly Living[]): Promise<void> => {
-    // In another order than the first time the same one may not live yet, or not any more.
+    // In another order than in the first run, the same process may not be alive yet or any more.
     const one = living.find((each) => wordsOf(each.victim) === wordsOf(victim)) ?? living[0];
     if (killed || one === undefined) return;
     killed = true;
@@ -105,7 +105,7 @@ async function run(scene: Scene, watcher: Watcher): Promise<void> {
   const living = (): Living[] => {
     for (const pid of pids()) {
       const name = before.has(pid) || seen.has(pid) ? undefined : nameOf(pid, scene.names);
-      // A child is called as its parent is until it runs its own program, whether or not that one was seen.
+      // A child has its parent's name until it runs its own program, even if the parent itself was not seen.
       const parent = parentOf(pid);
       const ofParent = seen.get(parent)?.name ?? (before.has(parent) ? undefined : nameOf(parent, scene.names));
       if (name === undefined || ofParent === name) continue;
@@ -145,7 +145,7 @@ async function run(scene: Scene, watcher: Watcher): Promise<void> {
   } finally {
     over = true;
     await looking;
-    // What lives on goes on without us: calls that nobody listens to any more would fail.
+    // The surviving processes go on without the gate: calls that nobody answers would fail.
     gate.onStop = (stop) => stop.goOn();
   }
 }
@@ -174,7 +174,7 @@ function isAlive(pid: number): boolean {
   return /^State:\s[^ZX]/m.test(read(`/proc/${pid}/status`));
 }
 
-/** Empty for what is gone. */
+/** Empty if the file is gone. */
 function read(file: string): string {
   try {
     return readFileSync(file, "utf8");

@@ -1,4 +1,7 @@
-/** What a stopped process is making durable, in words: the same in each run, so that a walk finds its place again. */
+/**
+ * Describes what a stopped process is about to make durable, with the same words in each run, so that a walk recognises
+ * the place.
+ */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import type { JournalContent } from "../../src/persist/journal.ts";
@@ -10,11 +13,11 @@ import type { Stop } from "./gate.ts";
 export interface DurableWrite {
   /** E.g. `journal: mount added, before`. */
   readonly label: string;
-  /** Kinds of the steps that are written down, made known, or struck out. */
+  /** Kinds of the steps that the write adds, completes or removes. */
   readonly kinds: readonly StepKind[];
 }
 
-/** Gives each stop of one sandbox its words. A `sync` is named after the rename of the same process before it. */
+/** Labels each stop of one sandbox. A `sync` is labelled after the preceding rename of the same process. */
 export class DurableWrites {
   readonly #paths: ReturnType<typeof containerPaths>;
   readonly #last = new Map<number, DurableWrite>();
@@ -23,7 +26,7 @@ export class DurableWrites {
     this.#paths = containerPaths(root, id);
   }
 
-  /** `undefined` for what is another sandbox's, or a second sync after one rename. */
+  /** `undefined` for a write of another sandbox, and for a second sync after one rename. */
   nameOf(stop: Stop): DurableWrite | undefined {
     if (stop.call === "sync") {
       const last = this.#last.get(stop.pid);
@@ -71,7 +74,7 @@ function wordsOf(what: string, steps: readonly Step[]): string[] {
   return names.length === 0 ? [] : [`${what} ${names.join(" ")}`];
 }
 
-/** Without what differs from run to run. */
+/** Omits what differs from run to run. */
 function shortName(step: Step): string {
   switch (step.kind) {
     case "process":

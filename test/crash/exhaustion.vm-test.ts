@@ -1,4 +1,4 @@
-/** A host that has no more of something: each time one clear error, and nothing stays. */
+/** On a host that runs out of something, each command gives one clear error, and nothing is left. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
 const pidsHierarchy = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].find((one) => existsSync(`${one}/cgroup.procs`)) ?? "";
 
-describe("a host that has no more", onlyKumite, () => {
+describe("a host that runs out of", onlyKumite, () => {
   let place: Workplace;
   let bundle: Bundle;
   before(async () => {
@@ -35,7 +35,7 @@ describe("a host that has no more", onlyKumite, () => {
     assert.notEqual((await execute([runtimePath, "--root", place.root, "state", id])).status, 0);
   }
 
-  /** Of a run whose state is on such a disk nothing stays, without any help. */
+  /** Nothing is left of a `run` whose state is on such a disk, without any clean-up. */
   async function onDisk(options: string): Promise<void> {
     const root = place.path("small");
     await mkdir(root);
@@ -45,7 +45,7 @@ describe("a host that has no more", onlyKumite, () => {
       const argv = place.argv("run", "--bundle", bundle.directory, id);
       argv[argv.indexOf(place.root)] = root;
       const finished = await execute(argv);
-      // With a few more than it needs it is enough after all.
+      // With a few pages more than needed, the run succeeds.
       if (finished.status !== 0) explained(finished, /no space left on device/);
       assert.deepEqual(await readdir(root), [], show(finished));
     } finally {
@@ -55,24 +55,24 @@ describe("a host that has no more", onlyKumite, () => {
   }
 
   for (const pages of [1, 2, 3, 4, 6, 8]) {
-    it(`disk, with ${pages} pages left, fails with its reason, and leaves nothing`, async () => {
+    it(`disk space, with ${pages} pages left, gives the reason, and nothing is left`, async () => {
       await onDisk(`size=${pages * 4096}`);
     });
   }
 
   for (const files of [4, 5, 6, 8, 12]) {
-    it(`files, with ${files} left on the disk, fails with its reason, and leaves nothing`, async () => {
+    it(`inodes, with ${files} left on the disk, gives the reason, and nothing is left`, async () => {
       await onDisk(`nr_inodes=${files}`);
     });
   }
 
   for (const limit of [4, 8, 12, 16, 20, 24, 28]) {
-    it(`descriptors, with ${limit} for each process, fails with its reason, and leaves nothing`, async () => {
+    it(`descriptors, with ${limit} for each process, gives the reason, and nothing is left`, async () => {
       const id = place.newId();
       const argv = place.argv("run", "--bundle", bundle.directory, id);
       const finished = await execute(["sh", "-c", `ulimit -n ${limit}; exec "$@"`, "sh", ...argv]);
       if (finished.status !== 0 && !/^kumite: /.test(finished.stderr)) {
-        // So few that the engine itself cannot start.
+        // Too few for the engine itself to start.
         assert.ok(limit < 12 && finished.stderr !== "", show(finished));
       } else if (finished.status !== 0) explained(finished, /too many open files|ended|Too many open files|EMFILE/);
       await nothingStays(id);
@@ -80,7 +80,7 @@ describe("a host that has no more", onlyKumite, () => {
   }
 
   for (const limitMiB of [4, 12, 32, 48, 64]) {
-    it(`memory, with ${limitMiB} MiB for all of its processes, fails with its reason, and leaves nothing`, async () => {
+    it(`memory, with ${limitMiB} MiB for all processes of a container, gives the reason, and nothing is left`, async () => {
       await using group = await memoryCgroup(`kumite-memory-${place.newId()}`);
       await writeFile(path.join(group.path, memoryLimitFile), `${limitMiB * 1024 * 1024}`);
       const small = await place.bundle(shell("true"), (config) => {
@@ -88,14 +88,14 @@ describe("a host that has no more", onlyKumite, () => {
       });
       const id = place.newId();
       const finished = await execute(place.argv("run", "--bundle", small.directory, id));
-      // The kernel kills whichever process has most: the error names it, and why.
+      // The kernel kills the process with the most memory: the error names it, and the reason.
       if (finished.status !== 0) explained(finished, /the memory of its cgroup was used up/);
       await nothingStays(id);
     });
   }
 
   for (const limit of [2, 13, 14, 18]) {
-    it(`processes, with ${limit} in its cgroup, fails with its reason, and leaves nothing`, async () => {
+    it(`processes, with ${limit} in its cgroup, gives the reason, and nothing is left`, async () => {
       await using group = await testCgroup(pidsHierarchy, `kumite-pids-${place.newId()}`);
       await writeFile(path.join(group.path, "pids.max"), `${limit}`);
       const small = await place.bundle(shell("true"), (config) => {
@@ -109,7 +109,7 @@ describe("a host that has no more", onlyKumite, () => {
     });
   }
 
-  /** What is asked of a container once its host has no more, and whether that may fail. */
+  /** Verbs that are called once the host has run out, and whether they may fail. */
   const later: readonly (readonly [verb: string, words: (id: string) => string[]])[] = [
     ["start", (id) => ["start", id]],
     ["exec", (id) => ["exec", id, "true"]],
@@ -118,8 +118,8 @@ describe("a host that has no more", onlyKumite, () => {
   ];
 
   /**
-   * A container that runs, or is only created, on a host that then has no more: the verb does its work or says why not, what can
-   * be asked tells the truth, and the container can be removed while there still is none.
+   * A running or created container on a host that then runs out of something: the verb does its work or reports why
+   * not, state and list are correct, and the container can be removed while the shortage lasts.
    */
   async function withoutMore(
     [verb, words]: (typeof later)[number],
@@ -158,7 +158,7 @@ describe("a host that has no more", onlyKumite, () => {
   }
 
   for (const call of later) {
-    it(`disk does ${call[0]} all the same or says why not, and can be cleaned up without any`, async () => {
+    it(`disk space lets ${call[0]} succeed or say why not, and its container can be cleaned up meanwhile`, async () => {
       const root = place.path("filled");
       await mkdir(root);
       await succeed(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", root]);
@@ -175,7 +175,7 @@ describe("a host that has no more", onlyKumite, () => {
       }
     });
 
-    it(`processes in its cgroup does ${call[0]} all the same or says why not, and can be cleaned up`, async () => {
+    it(`processes in the cgroup lets ${call[0]} succeed or say why not, and its container can be cleaned up`, async () => {
       await withoutMore(
         call,
         (...words) => place.argv(...words),
@@ -186,21 +186,21 @@ describe("a host that has no more", onlyKumite, () => {
       );
     });
 
-    it(`memory in its cgroup does ${call[0]} all the same or says why not, and can be cleaned up`, async () => {
+    it(`memory in the cgroup lets ${call[0]} succeed or say why not, and its container can be cleaned up`, async () => {
       await withoutMore(
         call,
         (...words) => place.argv(...words),
         async (id) => {
           const group = path.join(memoryHierarchy, id);
           const usage = await readFile(path.join(group, memoryUsageFile), "utf8");
-          // What is in use now may be more already, and cannot be taken back.
+          // By now more than this may be in use, and the limit cannot be lowered below that.
           await writeFile(path.join(group, memoryLimitFile), usage.trim()).catch(() => {});
           return (argv) => argv;
         },
       );
     });
 
-    it(`descriptors for ${call[0]} does it all the same or says why not, and can be cleaned up`, async () => {
+    it(`descriptors lets ${call[0]} succeed or say why not, and its container can be cleaned up`, async () => {
       const few = (limit: number) => (argv: readonly string[]) => [
         "sh",
         "-c",
@@ -216,7 +216,9 @@ describe("a host that has no more", onlyKumite, () => {
     });
   }
 
-  /** From the first with which the engine comes to its first words; in each step it gets a little further. */
+  /**
+   * Starts with the first size at which the engine can print an error; with each step the verb gets a little further.
+   */
   async function* addressSpaces(): AsyncGenerator<number> {
     const stepKib = 64;
     let kib = 2048;
@@ -226,16 +228,16 @@ describe("a host that has no more", onlyKumite, () => {
     for (; ; kib += stepKib) yield kib;
   }
 
-  /** What is true of a container for which it was done. */
+  /** What is true of a container after the verb has done its work. */
   const done: Record<string, (id: string) => Promise<void>> = {
     start: async (id) => assert.equal((await place.state(id)).status, "running"),
     kill: async (id) => void (await place.untilStatus(id, "stopped")),
     "delete --force": async (id) => assert.notEqual((await place.runtime(["state", id])).status, 0),
   };
 
-  // An exec goes on without an end where its streams have no memory left: docs/limitations.md.
+  // An exec whose streams have no memory left does not end: docs/limitations.md.
   for (const [verb, words] of later.filter(([verb]) => verb !== "exec")) {
-    it(`memory for ${verb} does nothing and says so, or does it, from the first page that it has to the last it needs`, async () => {
+    it(`address space for ${verb} either does it or says so, at every size from the first page to enough`, async () => {
       const id = place.newId();
       const waiting = await place.bundle(shell("while :; do sleep 1000; done"));
       const made = verb === "start" ? ["create"] : ["run", "--detach"];

@@ -1,35 +1,35 @@
 /**
- * Programs that stand still at each durable write below a directory until the test lets them go on (`native/gate.c`).
- * Knows nothing of what is written.
+ * Runs programs that are stopped at each durable write below a directory until the test lets them go on
+ * (`native/gate.c`). Knows nothing about what is written.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex } from "node:stream";
 import { nativeHelper } from "../support/native.ts";
 
-/** A process that is about to make something durable, or has just done so and is about to say it to the disk. */
+/** A process that is about to make something durable by a rename, or has done so and is about to sync it. */
 export type Stop = {
   readonly pid: number;
-  /** Lets it go on; nothing when it was killed meanwhile. */
+  /** Lets the process go on; does nothing if it was killed meanwhile. */
   readonly goOn: () => void;
 } & (
   | { readonly call: "rename"; readonly from: string; readonly to: string }
   | { readonly call: "sync"; readonly directory: string }
 );
 
-/** Takes every stop in the order of arrival. A process stands still until it calls `goOn`. */
+/** Called for every stop in order of arrival. The process is stopped until the callee calls `goOn`. */
 export type OnStop = (stop: Stop) => void;
 
 /** Lets everything pass. */
 export const pass: OnStop = (stop) => stop.goOn();
 
 export class Gate {
-  /** Of the program. */
+  /** The program's. */
   readonly pid: Promise<number>;
-  /** Like a shell's. */
+  /** As a shell reports it. */
   readonly exited: Promise<number>;
-  /** Resolves when everything is gone that was started through it. */
+  /** Resolves when every process that was started through this gate is gone. */
   readonly closed: Promise<void>;
-  /** What program and descendants wrote to stderr. */
+  /** What the program and its descendants wrote to stderr. */
   errors = "";
   output = "";
   onStop: OnStop;
@@ -62,7 +62,7 @@ export class Gate {
     this.#control.on("data", (chunk: Buffer) => this.#take(chunk));
   }
 
-  /** Ends the gate; whatever stands still in it then fails. For after the test. */
+  /** Ends the gate; calls of processes that are stopped in it then fail. To be called after the test. */
   close(): void {
     this.#child.kill("SIGKILL");
   }

@@ -1,4 +1,4 @@
-/** Processes are killed while an image or a layer of a root file system is made: nothing half-made stays, or is used. */
+/** Processes are killed while an image or layer of a root file system is made: nothing incomplete is left or used. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, watch } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { processOf } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
-describe("a root file system in the making", onlyKumite, () => {
+describe("a root file system that is being made", onlyKumite, () => {
   let place: Workplace;
   let bundle: Bundle;
   let images: string;
@@ -25,14 +25,14 @@ describe("a root file system in the making", onlyKumite, () => {
     const keys = `rootfs_image_directory = "${images}"\nrootfs_upper_directory = "${uppers}"\n`;
     await writeFile(config, `[runtime]\nrootfs_writes = "guest"\n${keys}[factory]\nenable_template = false\n`);
     bundle = await place.bundle(shell("tail -c 4 /large; echo new >/new"));
-    // It takes its time to be copied.
+    // Large enough that copying it takes a while.
     const large = path.join(bundle.rootfs, "large");
     await succeed(["sh", "-c", `head -c 200000000 /dev/urandom >${large}; printf end. >>${large}`]);
   });
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  /** Creates, and strikes when the file is there; then nothing of the container may be left. */
+  /** Creates a container and strikes when the file appears; afterwards nothing of the container may be left. */
   async function struck(directory: string, file: RegExp, strike: (id: string) => Promise<void>): Promise<string> {
     const id = place.newId();
     const watcher = watch(directory);
@@ -59,7 +59,7 @@ describe("a root file system in the making", onlyKumite, () => {
 
   const killShim = async (id: string): Promise<void> => void process.kill(await processOf(id, "shim"), "SIGKILL");
 
-  it("is not left half-made by whoever is killed, and the next container has all of it", async () => {
+  it("is not left incomplete, whichever process is killed, and the next container has all of it", async () => {
     await struck(images, /\.unfinished$/, killShim);
     const told = await struck(images, /\.unfinished$/, async () => {
       for (const pid of processesNamed("mkfs.erofs")) process.kill(pid, "SIGKILL");
@@ -72,7 +72,7 @@ describe("a root file system in the making", onlyKumite, () => {
     assert.deepEqual(readdirSync(uppers), []);
     const made = readdirSync(images).filter((name) => name.endsWith(".erofs"));
     assert.equal(made.length, 1);
-    // An image is made beside the layer: whoever was killed at the layer may have made it for the next one.
+    // Image and layer are made in parallel: a process that was killed at the layer may have finished the image.
     for (const name of before.filter((name) => name.endsWith(".erofs"))) assert.deepEqual(made, [name]);
   });
 });

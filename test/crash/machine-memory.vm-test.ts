@@ -1,4 +1,4 @@
-/** A machine whose cgroup on the host has no more memory: whoever waits for it is told that, and nothing stays. */
+/** A VM whose cgroup on the host runs out of memory: callers that wait for it get that reason, and nothing is left. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -15,7 +15,7 @@ const mebibyte = 1024 * 1024;
 const usedUp = /the memory of its cgroup was used up \(\/sys\/fs\/cgroup\//;
 const endless = shell("while :; do sleep 1000; done");
 
-describe("a machine whose host has no more memory for it", onlyKumite, () => {
+describe("a VM whose cgroup runs out of memory", onlyKumite, () => {
   let place: Workplace;
   let memory: TestCgroup;
   let group: string;
@@ -33,11 +33,11 @@ describe("a machine whose host has no more memory for it", onlyKumite, () => {
   const limit = (bytes: number): Promise<void> => writeFile(path.join(group, memoryLimitFile), `${bytes}`);
   const used = async (): Promise<number> => Number(await readFile(path.join(group, memoryUsageFile), "utf8"));
   /**
-   * Memory of the group that is no process's: a score of 1000 counts as much as the limit, which then is more than QEMU has,
-   * whose own counts pages of files of other groups too.
+   * Uses memory of the group without a process: a score of 1000 counts as much as the limit. With this, the score of
+   * the program is higher than QEMU's, whose own score includes file pages that are charged to other groups.
    */
   const ballast = async (): Promise<AsyncDisposable> => {
-    // The host's own may be small.
+    // The host's own tmpfs may be small.
     const disk = place.path("ballast");
     await mkdir(disk);
     await succeed(["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", disk]);
@@ -51,7 +51,10 @@ describe("a machine whose host has no more memory for it", onlyKumite, () => {
       },
     };
   };
-  /** Runs already, and takes the guest's memory when it is told to: what starting it takes is none of the limit's. */
+  /**
+   * Is already running, and fills the guest's memory when it is told to, so its own start does not count against the
+   * limit.
+   */
   const eater = async (id: string): Promise<Running> => {
     const script = "echo ready; read go; exec dd if=/dev/zero of=/dev/shm/much bs=1M count=60";
     const exec = place.begin(["exec", id, "sh", "-c", script], { stdin: "" });
@@ -65,19 +68,19 @@ describe("a machine whose host has no more memory for it", onlyKumite, () => {
       config.linux.cgroupsPath = `/${path.basename(group)}/${id}`;
     };
 
-  it("at its start fails by that reason, and leaves nothing", async () => {
+  it("at its start fails with that reason, and leaves nothing", async () => {
     const id = place.newId();
     const bundle = await place.bundle(inGroup(id), shell("true"));
     await limit(100 * mebibyte);
     const finished = await place.runtime(["run", "--bundle", bundle.directory, id]);
     assert.equal(finished.status, 1, show(finished));
     assert.match(finished.stderr, usedUp, show(finished));
-    // They start together, and the kernel chooses.
+    // Both start at the same time, and the kernel chooses one.
     assert.match(finished.stderr, /qemu was killed by signal 9|the shim of \S+ was ended by SIGKILL/);
     assert.notEqual((await place.runtime(["state", id])).status, 0);
   });
 
-  it("in the host's address space fails by QEMU's own words, and leaves nothing", async () => {
+  it("because of an address space limit fails with QEMU's own message, and leaves nothing", async () => {
     const bundle = await place.bundle(shell("true"));
     const run = place.argv("run", "--bundle", bundle.directory, place.newId());
     const finished = await execute(["sh", "-c", `ulimit -v ${1500 * 1024}; exec "$@"`, "sh", ...run]);
@@ -85,7 +88,7 @@ describe("a machine whose host has no more memory for it", onlyKumite, () => {
     assert.match(finished.stderr, /qemu ended with status 1: .*Cannot allocate memory/, show(finished));
   });
 
-  it("by what an exec does ends as killed, and tells exec, run and log why", async () => {
+  it("because of what an exec does is killed, and exec, run and log say why", async () => {
     const id = place.newId();
     const bundle = await place.bundle(inGroup(id), endless);
     const running = place.begin(["run", "--keep", "--bundle", bundle.directory, id]);
@@ -103,7 +106,7 @@ describe("a machine whose host has no more memory for it", onlyKumite, () => {
     await place.must(["delete", id]);
   });
 
-  it("ends with its shim, if that is what the kernel chose, and says so", async () => {
+  it("ends with its shim if the kernel kills the shim, and says so", async () => {
     const id = place.newId();
     await using _ballast = await ballast();
     const bundle = await place.bundle(inGroup(id), endless);
@@ -113,7 +116,7 @@ describe("a machine whose host has no more memory for it", onlyKumite, () => {
     const exec = await eater(id);
     await limit((await used()) + 8 * mebibyte);
     eat(exec);
-    // The exec may find that `run` has removed the container, and tell that instead.
+    // The exec may find that `run` has removed the container, and report that instead.
     const [execEnd, runEnd] = await Promise.all([exec.finished, running.finished]);
     for (const finished of [execEnd, runEnd]) assert.equal(finished.status, 137, show(finished));
     const told = /its VM has ended \(\w+\)\n {2}because: its shim died: the memory of its cgroup/;

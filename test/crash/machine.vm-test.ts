@@ -1,7 +1,7 @@
 /**
- * The crash walk with a real machine: QEMU and virtiofsd are among those that are killed. `npm run crash-walk` kills
- * everyone at every place of every verb, which takes some minutes; the default is a few of these, others with each commit.
- * What a machine adds nothing to is walked at every place each time (`walk.vm-test.ts`).
+ * The crash walk with a real VM: QEMU and virtiofsd are killed too. `npm run crash-walk` kills every process at every
+ * place of every verb, which takes some minutes; by default each commit tests a different small sample.
+ * `walk.vm-test.ts` tests without a VM, at every place each time, what does not depend on one.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -14,7 +14,7 @@ import { type Victim, type WalkedVerb, walkedVerbs } from "./subject.ts";
 import { type CleanUp, type Place, Walk } from "./walk.ts";
 
 const full = process.env.KUMITE_CRASH_WALK === "full";
-/** Of the default: how many cuts of a create, in which the machine is made, and of one other verb. */
+/** The sample's size: cuts of a create, which starts the VM, and of one other verb. */
 const [cutsOfCreate, cutsOfOther] = [4, 2];
 
 interface Cut {
@@ -23,7 +23,7 @@ interface Cut {
   readonly cleanUp: CleanUp;
 }
 
-describe("a machine that loses a process", onlyKumite, () => {
+describe("a VM that loses a process", onlyKumite, () => {
   const seed = sampleSeed();
   const met = new Set<StepKind>();
   let place: Workplace;
@@ -38,7 +38,7 @@ describe("a machine that loses a process", onlyKumite, () => {
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
   for (const verb of walkedVerbs.filter((verb) => countFor(verb) > 0)) {
-    it(`at any write of ${verb} tells the truth, and is removed without a rest`, async (test) => {
+    it(`at any write of ${verb} reports its true state, and can be removed completely`, async (test) => {
       const places = await walk.placesOf(verb);
       for (const { kinds } of places) for (const kind of kinds) met.add(kind);
       const cuts = places.flatMap((at) => at.victims.map((victim) => ({ at, victim }))).map(withCleanUp);
@@ -50,7 +50,7 @@ describe("a machine that loses a process", onlyKumite, () => {
     });
   }
 
-  it("has every kind of step that the journal knows among its places", () => {
+  it("is killed at every kind of step that the journal knows", () => {
     assert.deepEqual([...met].sort(), [...stepKinds].sort());
   });
 

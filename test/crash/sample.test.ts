@@ -5,7 +5,7 @@ import { sample } from "./sample.ts";
 describe("a sample", () => {
   const all = Array.from({ length: 40 }, (_, index) => index);
 
-  it("is the same for the same seed, in the order of the whole, and has nothing twice", () => {
+  it("is the same for the same seed, in the original order, and without duplicates", () => {
     const chosen = sample(all, 7, "0123456789ab");
     assert.deepEqual(sample(all, 7, "0123456789ab"), chosen);
     assert.equal(new Set(chosen).size, 7);
@@ -15,12 +15,12 @@ describe("a sample", () => {
     );
   });
 
-  it("meets everything in time", () => {
+  it("includes everything in the course of time", () => {
     const met = new Set(Array.from({ length: 100 }, (_, commit) => sample(all, 7, `commit ${commit}`)).flat());
     assert.equal(met.size, all.length);
   });
 
-  it("is the whole where there is no more than was asked for", () => {
+  it("is everything when no more was requested", () => {
     assert.deepEqual(sample(all, 100, "a"), all);
     assert.deepEqual(sample([], 1, "a"), []);
   });

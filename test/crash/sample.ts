@@ -1,11 +1,11 @@
 /**
- * Which of many things a run takes when all would take too long: others with each commit, so that all are met in time,
- * and the same ones again with the same commit. `KUMITE_TEST_SEED` names another choice.
+ * Chooses a sample of many cases when all of them would take too long: another one for each commit, so that all cases
+ * are tested over time, and the same one for the same commit. `KUMITE_TEST_SEED` overrides the seed.
  */
 import { execFileSync, type StdioOptions } from "node:child_process";
 import { createHash } from "node:crypto";
 
-/** What the choice comes from; it is to be printed. */
+/** Determines the sample; the caller prints it. */
 export function sampleSeed(): string {
   const given = process.env.KUMITE_TEST_SEED;
   if (given !== undefined && given !== "") return given;
@@ -17,12 +17,12 @@ export function sampleSeed(): string {
       stdio,
     }).trim();
   } catch {
-    // A tree that was unpacked from an archive has no commits.
+    // A tree unpacked from an archive has no commits.
     return new Date().toISOString().slice(0, 10);
   }
 }
 
-/** So many of them, all when there are no more, in their order. */
+/** `count` of the items in their original order, or all if there are no more. */
 export function sample<T>(all: readonly T[], count: number, seed: string): T[] {
   const drawn = all.map((_, index) => ({ index, lot: createHash("sha256").update(`${seed} ${index}`).digest("hex") }));
   const chosen = new Set(

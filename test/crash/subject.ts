@@ -1,6 +1,6 @@
 /**
- * A container whose processes, and the verbs that are called on it, stand still at each durable write. What a crash walk
- * kills, and what it asks afterwards.
+ * A container whose processes, and the verbs called on it, are stopped at each durable write. The crash walk kills
+ * these processes, and queries the container afterwards.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -13,34 +13,34 @@ import { type DurableWrite, DurableWrites } from "./durable-write.ts";
 import { Gate, type Stop } from "./gate.ts";
 
 /**
- * Whoever may die: a process of the sandbox, or the verb. `exec-relay` stands for the further process, `virtiofsd-worker`
- * for the half of the daemon that serves while the first one waits for it.
+ * A process that may be killed: one of the sandbox, or the verb. `exec-relay` is the relay of an exec process,
+ * `virtiofsd-worker` the half of the daemon that serves while the first half waits for it.
  */
 export type Victim = Role | "verb" | keyof typeof seconds;
 
-/** Second processes of a role. */
+/** The second process of a role. */
 const seconds = { "exec-relay": "relay", "virtiofsd-worker": "virtiofsd" } as const satisfies Record<string, Role>;
 
 export const walkedVerbs = ["create", "start", "exec", "kill", "delete", "delete --force"] as const;
 export type WalkedVerb = (typeof walkedVerbs)[number];
 
-/** Takes what stands still; `goOn` is its duty. */
+/** Called at each stop; has to call `goOn`. */
 export type OnWrite = (write: DurableWrite, stop: Stop) => void | Promise<void>;
 
 const verbTimeoutMs = 120_000;
 
-/** A verb under way. */
+/** A running verb. */
 export interface VerbRun {
-  /** Of the verb itself. */
+  /** The verb's own exit status. */
   readonly status: Promise<number>;
-  /** Of the process in the pid file; only for verbs that write one, and only when they end with 0. */
+  /** Exit status of the process in the pid file; only for verbs that write one, and only if they exit with 0. */
   readonly processStatus: Promise<number>;
   readonly errors: () => string;
 }
 
 export class Subject implements AsyncDisposable {
   readonly id: string;
-  /** What is done at a durable write; default: nothing. */
+  /** Called at each durable write; by default lets the process go on. */
   onWrite: OnWrite = (_write, stop) => stop.goOn();
   readonly #place: Workplace;
   readonly #bundle: Bundle;
@@ -55,7 +55,7 @@ export class Subject implements AsyncDisposable {
     this.#writes = new DurableWrites(place.root, this.id);
   }
 
-  /** Brings the container to where the verb can be called. */
+  /** Brings the container into a state in which the verb can be called. */
   async prepareFor(verb: WalkedVerb): Promise<void> {
     if (verb === "create") return;
     await this.#succeed("create");
@@ -85,7 +85,7 @@ export class Subject implements AsyncDisposable {
     }
   }
 
-  /** Who lives. */
+  /** The processes that are alive. */
   victims(): Victim[] {
     const living = sandboxProcesses(this.id);
     return [
@@ -108,17 +108,17 @@ export class Subject implements AsyncDisposable {
     }
   }
 
-  /** Resolves when it is dead, reaped or not. A helper may have ended by itself. */
+  /** Resolves when the process is dead, reaped or not. A helper may have ended by itself. */
   async kill(victim: Victim): Promise<void> {
     const pid = this.pidOf(victim);
-    // Nobody misses it while there is nothing for it to do.
+    // While the helper has nothing to do, nothing depends on it.
     if (pid === undefined && victim === "helper") return;
     if (pid === undefined) throw new Error(`there is no ${victim} to kill`);
     process.kill(pid, "SIGKILL");
     await eventually(`the death of the ${victim}`, () => (isAlive(pid) ? undefined : true));
   }
 
-  /** Resolves when everything is done that follows from the verb: what has ended is gone. */
+  /** Resolves when everything that the verb caused is done, and ended processes are gone. */
   async settled(verb: WalkedVerb): Promise<void> {
     const ends = verb === "kill" || verb.startsWith("delete");
     await eventually("the end of the sandbox", () =>
@@ -127,7 +127,7 @@ export class Subject implements AsyncDisposable {
     await this.truth();
   }
 
-  /** Resolves when state, list and process table agree; the status, or `undefined` when the container is unknown. */
+  /** Resolves when state, list and process table agree: the status, or `undefined` if the container is unknown. */
   truth(): Promise<OciState["status"] | undefined> {
     return eventually("state, list and the process table agree", async () => {
       const agreed = await this.#look();
@@ -135,14 +135,14 @@ export class Subject implements AsyncDisposable {
     }).then(({ status }) => status);
   }
 
-  /** Resolves when the end of each process was seen by whoever waits for the pid in its pid file. */
+  /** Resolves when each process in a pid file has been reaped by the process that waits for it. */
   async allReaped(): Promise<void> {
     for (const { status, processStatus } of this.#reaped) {
       if ((await status) === 0) await within("the status of a process", verbTimeoutMs, processStatus);
     }
   }
 
-  /** Resolves when nothing lives that was started through a gate. */
+  /** Resolves when no process that was started through a gate is alive. */
   async allGone(): Promise<void> {
     for (const gate of this.#gates) await within("the end of all that was started", verbTimeoutMs, gate.closed);
   }
@@ -224,7 +224,7 @@ export class Subject implements AsyncDisposable {
   }
 }
 
-/** Whether what lives is what this status says. */
+/** Whether the living processes fit this status. */
 function fits(status: OciState["status"] | undefined, living: ReadonlyMap<Role, unknown>): boolean {
   const machine = living.has("qemu") || living.has("agent");
   switch (status) {
@@ -232,7 +232,7 @@ function fits(status: OciState["status"] | undefined, living: ReadonlyMap<Role, 
     case "stopped":
       return living.size === 0;
     case "creating":
-      // Its shim waits for a verb that is gone, and gives up after a while.
+      // Its shim waits for a verb that is dead, and gives up after a while.
       return living.has("shim") && !machine;
     case "created":
     case "running":

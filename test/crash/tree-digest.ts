@@ -1,4 +1,4 @@
-/** A directory tree as a map from path to what lies there, to see that nothing of it was changed. */
+/** A directory tree as a map from path to content, to check that nothing in it was changed. */
 import { createHash } from "node:crypto";
 import { lstat, readdir, readFile, readlink } from "node:fs/promises";
 import path from "node:path";
@@ -16,14 +16,14 @@ export async function digestTree(root: string): Promise<TreeDigest> {
   return found;
 }
 
-/** What differs, apart from empty files and directories that were added: the mount points that a root lacks. */
+/** The differences, except for added empty files and directories: mount points that the root file system lacked. */
 export function changesOf(before: TreeDigest, after: TreeDigest): string[] {
   const lost = [...before].filter(([name, what]) => after.get(name) !== what).map(([name]) => `changed: ${name}`);
   const added = [...after].filter(([name, what]) => !before.has(name) && !what.endsWith(" empty"));
   return [...lost, ...added.map(([name]) => `added: ${name}`)];
 }
 
-/** Of hard links the content is read once. */
+/** Reads the content of hard links once. */
 async function contentOf(
   file: string,
   mode: number,

@@ -1,7 +1,7 @@
 /**
- * The crash walk: a verb is run once to learn where it and its sandbox make something durable, then once more for each
- * such place and each process that lives there, which is killed. Places are found, not listed: a new step, record or
- * process is walked without anyone adding it.
+ * The crash walk: a first run of a verb records where it and its sandbox make something durable. Then, for each such
+ * place and each process that is alive there, another run kills that process. Places are found, not listed: new steps,
+ * records and processes are included without any change here.
  */
 import assert from "node:assert/strict";
 import type { StepKind } from "../../src/persist/step.ts";
@@ -11,16 +11,16 @@ import type { Workplace } from "../support/workplace.ts";
 import { Subject, type Victim, type WalkedVerb } from "./subject.ts";
 import { changesOf, digestTree } from "./tree-digest.ts";
 
-/** After the verb, when everything is done that follows from it. */
+/** After the verb, when everything that it caused is done. */
 export const atRest = "at rest";
 
 export interface Place {
-  /** Words of `DurableWrite.label`, or `at rest`. */
+  /** A `DurableWrite.label`, or `at rest`. */
   readonly label: string;
-  /** Which of those with the same label, from 0. */
+  /** Index among places with the same label, from 0. */
   readonly occurrence: number;
   readonly kinds: readonly StepKind[];
-  /** Who lives then; the writer is the first. */
+  /** The processes that are alive at this place; the writer is the first. */
   readonly victims: readonly Victim[];
 }
 
@@ -35,7 +35,7 @@ export class Walk {
     this.#bundle = bundle;
   }
 
-  /** Where the verb can be cut, in order. Nothing is killed. */
+  /** The places of the verb, in order. Kills nothing. */
   async placesOf(verb: WalkedVerb): Promise<Place[]> {
     const places: Place[] = [];
     await using subject = new Subject(this.#place, this.#bundle);
@@ -56,8 +56,8 @@ export class Walk {
   }
 
   /**
-   * Runs the verb, kills the victim at that place, and sees to what design and documents promise. That nothing is left
-   * is the caller's to see (`guardAgainstLeftOvers`).
+   * Runs the verb, kills the victim at this place, and checks what design and documents promise. The caller checks that
+   * nothing is left (`guardAgainstLeftOvers`).
    */
   async killAt(verb: WalkedVerb, place: Place, victim: Victim, cleanUp: CleanUp): Promise<void> {
     const treeBefore = await digestTree(this.#bundle.directory);
@@ -82,7 +82,7 @@ export class Walk {
         await subject.settled(verb);
         await subject.kill(victim);
       } else {
-        // What the sandbox writes by itself may come after the verb's end.
+        // The sandbox's own writes may come after the verb has ended.
         await eventually(`"${place.label}" is met`, () => killed || undefined);
       }
       await subject.truth();
@@ -99,7 +99,7 @@ export class Walk {
       const { stdout } = await this.#place.must(["recover", "--json"]);
       const { living, stopped, failed } = JSON.parse(stdout) as Record<string, readonly string[]>;
       assert.deepEqual(failed, []);
-      // One that has stopped in order keeps its id, one that lives is left alone.
+      // A container that stopped in order keeps its id, and a running one is left alone.
       if (stopped?.includes(id)) await this.#place.must(["delete", id]);
       if (!living?.includes(id)) return;
     }

@@ -1,6 +1,7 @@
 /**
- * Every process is killed at every durable write of every verb: what can be asked tells the truth, and what is removed
- * leaves nothing. `npm run crash-walk` kills each process at each place; the default is one of them at each, in turn.
+ * Every process is killed at every durable write of every verb: state and list are correct, and a removal leaves
+ * nothing. `npm run crash-walk` kills each process at each place; by default one of them is killed at each place, in
+ * turn.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -27,7 +28,7 @@ describe("a sandbox that loses a process", onlyKumite, () => {
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
   for (const verb of walkedVerbs) {
-    it(`at any write of ${verb} tells the truth, and is removed without a rest`, async (test) => {
+    it(`at any write of ${verb} reports its true state, and can be removed completely`, async (test) => {
       const places = await walk.placesOf(verb);
       assert.ok(places.length > 0);
       for (const at of places) {
@@ -41,11 +42,11 @@ describe("a sandbox that loses a process", onlyKumite, () => {
     });
   }
 
-  it("was cut at every kind of step that the journal knows", () => {
+  it("is killed at every kind of step that the journal knows", () => {
     assert.deepEqual([...met].sort(), [...stepKinds].sort());
   });
 
-  /** Each is killed where a crash is most likely to be met, and where an engine has just been promised a status. */
+  /** All of them where a crash is most likely, and where an engine has just been promised a status. */
   function chosen({ label, victims }: Place): readonly Victim[] {
     if (full || label === atRest || label.startsWith("pid file")) return victims;
     const victim = victims[turn % victims.length];

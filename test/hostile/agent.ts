@@ -1,6 +1,6 @@
 /**
- * An agent that lies: the program in the place of the real one, bundled and started by the tests of this folder. It
- * speaks the protocols with the product's own code as far as it is honest, and beside it where it is not.
+ * An agent that lies: a program that replaces the real agent, bundled and started by the tests of this directory. Where
+ * it is honest it speaks the protocols with the product's own code.
  */
 import { Socket } from "node:net";
 import { CreateContainerRequest, ExecProcessRequest, WaitProcessResponse } from "../../src/protocol/gen/kata/agent.ts";
@@ -18,12 +18,12 @@ import { type Lie, lies } from "./lies.ts";
 const channelDescriptor = 3;
 const agentPort = 1024;
 
-/** What a lie is given to tell it with. */
+/** What a lie may use. */
 export interface Honest {
-  /** Everything that the agent has written goes through it. */
+  /** Carries everything that the agent writes. */
   readonly socket: Socket;
   readonly carrier: ByteStream;
-  /** Of the container's first process; each resolves when the host has dialled it. */
+  /** Streams of the container's first process; each resolves when the host has dialled it. */
   readonly streams: Readonly<Record<"stdin" | "stdout" | "stderr", Promise<ByteStream>>>;
 }
 
@@ -34,7 +34,7 @@ class Agent {
   readonly #lie: Lie;
   readonly #socket = new Socket({ fd: channelDescriptor });
   readonly #carrier = new SocketStream(this.#socket);
-  /** Resolves when the container is asked to start: before that it does not end. */
+  /** Resolves when the host asks for the container's start; the container does not end before that. */
   readonly #started = deferred();
   #resolveStreams: ((ports: readonly number[]) => void) | undefined;
   readonly #streams: Honest["streams"];
@@ -91,7 +91,7 @@ class Agent {
     return { name: "grpc.AgentService", methods: new Map(methods) };
   }
 
-  /** As that of a process that has ended. */
+  /** As for a process that has ended. */
   async #endOutput(): Promise<void> {
     for (const stream of [await this.#streams.stdout, await this.#streams.stderr]) await stream.end();
   }
@@ -111,7 +111,7 @@ const healthService: TtrpcService = {
 
 const lie = lies[process.env.KUMITE_TEST_LIE ?? ""];
 if (lie === undefined) throw new Error("no such lie");
-// Whatever the host does to it, it goes on until it is killed.
+// Whatever the host does, the agent runs until it is killed.
 process.on("uncaughtException", () => {});
 process.on("unhandledRejection", () => {});
 setInterval(() => {}, 1000);

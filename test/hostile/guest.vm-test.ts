@@ -1,6 +1,7 @@
 /**
- * A guest that was taken over attacks the shim and the verbs: they name the fault, keep their memory, and leave nothing.
- * The agent is a program of this folder, under the driver without a machine; all else is the real thing.
+ * A guest under an attacker's control attacks the shim and the verbs: they name the fault, use a bounded amount of
+ * memory, and leave nothing. The agent is a program of this directory and runs under the driver without a VM;
+ * everything else is the real product.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -15,11 +16,14 @@ import { onlyKumite, Workplace } from "../support/workplace.ts";
 import { HostileInstall } from "./hostile-install.ts";
 import { ShimMemory } from "./shim-memory.ts";
 
-/** Of a shim whatever its guest does; a fresh one has some 50, of which 40 are the pages of Node's program. */
+/**
+ * The limit for a shim, whatever its guest does; a fresh shim has some 50 MiB, of which 40 are the pages of Node's
+ * program.
+ */
 const memoryLimitMiB = 110;
-/** An error with what was said last, for people. */
+/** The size of an error that includes the guest's last messages, so that people can still read it. */
 const errorLimitBytes = 64 * 1024;
-/** What a host can only stop waiting for. */
+/** Lies that a host can only answer with a timeout. */
 const silent = ["no answer to anything", "a flood of openings", "an answer that stops in the middle"];
 
 describe("a guest that lies", onlyKumite, () => {
@@ -41,7 +45,7 @@ describe("a guest that lies", onlyKumite, () => {
   /** Runs the test with a shim whose memory is watched. */
   async function withLie(lie: string, act: (id: string) => Promise<void>): Promise<number> {
     await install.tell(lie);
-    // Only where nothing else ends the wait: a host that is slow needs a while to hear the lie.
+    // Short only where nothing else ends the wait: a slow host needs a while to hear the lie.
     const seconds = silent.includes(lie) ? 2 : 60;
     await writeFile(config, `[runtime]\nhypervisor = "process"\n[agent.kata]\ndial_timeout = ${seconds}\n`);
     const id = place.newId();
@@ -55,14 +59,14 @@ describe("a guest that lies", onlyKumite, () => {
     return memory.peakMiB;
   }
 
-  /** Running in the background; its streams are nobody's. */
+  /** Runs the container in the background without its streams. */
   async function runDetached(id: string): Promise<void> {
     const quiet = ["sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh"];
     const finished = await execute([...quiet, ...argv("run", "--detach", "--bundle", bundle.directory, id)]);
     assert.equal(finished.status, 0, show(finished));
   }
 
-  /** In words, without what could drive a terminal, and not without end. */
+  /** The error has words, a limited size, and no characters that could control a terminal. */
   function explained(finished: Finished, about: RegExp): void {
     assert.equal(finished.status, 1, show(finished));
     assert.match(finished.stderr, /^kumite: /, show(finished));
@@ -94,7 +98,7 @@ describe("a guest that lies", onlyKumite, () => {
     "noise as the answer to a create": /./,
   };
   for (const [lie, about] of Object.entries(failing)) {
-    it(`(${lie}) is named, and its create leaves nothing`, async () => {
+    it(`(${lie}) is named in the error, and its create leaves nothing`, async () => {
       await withLie(lie, async (id) => {
         explained(await execute(argv("run", "--bundle", bundle.directory, id)), about);
         assert.notEqual((await place.runtime(["state", id])).status, 0, "nothing is known of it");
@@ -103,7 +107,7 @@ describe("a guest that lies", onlyKumite, () => {
   }
 
   for (const lie of ["no answer to a create", "no answer to a start"]) {
-    it(`(${lie}) keeps nobody from ending it`, async () => {
+    it(`(${lie}) cannot prevent its own end`, async () => {
       await withLie(lie, async (id) => {
         const running = begin(argv("run", "--bundle", bundle.directory, id));
         await processOf(id, "agent");
@@ -126,7 +130,7 @@ describe("a guest that lies", onlyKumite, () => {
   const statuses: Readonly<Record<string, number>> = {
     "an exit status beyond what there is": 255,
     "a negative exit status": 255,
-    // An answer that cannot be read ends the machine, as its death would.
+    // An unreadable answer ends the VM, like the death of the agent.
     "noise as the exit status": 137,
   };
   for (const [lie, status] of Object.entries(statuses)) {
@@ -139,7 +143,7 @@ describe("a guest that lies", onlyKumite, () => {
     });
   }
 
-  it("(absurd statistics) is told of in bounded words", async () => {
+  it("(absurd statistics) is reported with a bounded message", async () => {
     await withLie("absurd statistics", async (id) => {
       await runDetached(id);
       const events = await place.must(["events", "--stats", id]);
@@ -151,7 +155,7 @@ describe("a guest that lies", onlyKumite, () => {
     });
   });
 
-  it("(a gibibyte of output) gets through to who reads it", async () => {
+  it("(a gibibyte of output) reaches a caller that reads it", async () => {
     const peak = await withLie("a gibibyte of output", async (id) => {
       const running = begin(argv("run", "--bundle", bundle.directory, id), { timeoutMs: 300_000 });
       let length = 0;
@@ -163,7 +167,7 @@ describe("a guest that lies", onlyKumite, () => {
     process.stdout.write(`the shim under a gibibyte of output: ${peak.toFixed(0)} MiB at most\n`);
   });
 
-  it("(a gibibyte of output) is held up by who does not read it, and so is nothing else", async () => {
+  it("(a gibibyte of output) is held up by a caller that does not read it, and nothing else is", async () => {
     await withLie("a gibibyte of output", async (id) => {
       const running = begin(argv("run", "--bundle", bundle.directory, id), { timeoutMs: 300_000 });
       running.child.stdout?.removeAllListeners("data");
@@ -195,7 +199,7 @@ describe("a guest that lies", onlyKumite, () => {
   });
 });
 
-/** All that a process has read so far, from whatever. */
+/** The number of characters that a process has read so far, from any file. */
 function charactersRead(pid: number): number {
   return Number(/^rchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1]);
 }

@@ -1,7 +1,7 @@
 /**
- * A hostile host against the agent of a real machine, where the agent's death would be the machine's: it outlives sessions
- * that break every rule and requests that would take all of its memory, refuses what means nothing, and goes on to serve.
- * What needs no machine is asked in `src/guest/rpc` (`hostile-requests`, `flood`).
+ * A hostile host attacks the agent of a real VM, whose death would end the VM. The agent survives sessions that break
+ * every rule and requests that would take all of its memory, refuses meaningless requests, and continues to serve.
+ * Attacks that need no VM are in `src/guest/rpc` (`hostile-requests`, `flood`).
  */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -27,12 +27,12 @@ import { testInstallRoot, testOs } from "../support/node-os.ts";
 import { testQemu } from "../support/qemu.ts";
 import { onlyKumite } from "../support/workplace.ts";
 
-/** As small as machines are: what the agent took too much would be missed. */
+/** Small, so that memory that the agent takes in excess would soon be missing. */
 const memoryMiB = 128;
 const token = new Uint8Array(snapshotTokenLength).fill(7);
 const never = new AbortController().signal;
 
-describe("a host that is hostile to its machine", onlyKumite, () => {
+describe("a host that attacks its VM", onlyKumite, () => {
   let directory: string;
   let vm: RunningVm;
   let agent: AgentClient;
@@ -99,7 +99,7 @@ describe("a host that is hostile to its machine", onlyKumite, () => {
     ),
   };
 
-  it("loses its session by what breaks the rules, and finds all where it was in the next one", async () => {
+  it("loses its session when it breaks the rules, and finds the agent's state unchanged in the next one", async () => {
     for (const [name, bytes] of Object.entries(sessions)) {
       await agent.snapshots.hold(token);
       agent.close();
@@ -114,7 +114,7 @@ describe("a host that is hostile to its machine", onlyKumite, () => {
     await works();
   });
 
-  it("gets no answer to what would need more memory than the agent has, and then is served as before", async () => {
+  it("gets no answer to a request that needs more memory than the agent has, and is served as before afterwards", async () => {
     const { client, close } = await raw(agent);
     const payload = new Uint8Array(1_000_000).map((_, at) => (at % 2 === 0 ? 0x22 : 0));
     for (let round = 0; round < 2; round++) {
@@ -128,7 +128,7 @@ describe("a host that is hostile to its machine", onlyKumite, () => {
     await works();
   });
 
-  it("is refused what its machine has not, or what means nothing", async () => {
+  it("is refused what its VM lacks, and what makes no sense", async () => {
     const cases: readonly (readonly [() => Promise<unknown>, RegExp])[] = [
       [() => agent.setGuestDateTime({ Sec: -1n, Usec: 0n }), /-1 seconds and 0 microseconds are no time/],
       [() => agent.setGuestDateTime({ Sec: 0n, Usec: 1_000_000n }), /are no time/],
@@ -157,7 +157,7 @@ describe("a host that is hostile to its machine", onlyKumite, () => {
       );
       assert.match(error.message, about);
     }
-    // It waits for processors that may still be on their way.
+    // It waits for vCPUs that may still appear.
     const absent = agent.onlineCPUMem({ nbCpus: 0xffff_ffff, cpuOnly: true, wait: true }, { timeoutMs: 300 });
     assert.equal(await codeOf(absent), "agent/timeout");
     await works();
@@ -178,7 +178,7 @@ describe("a host that is hostile to its machine", onlyKumite, () => {
   });
 });
 
-/** None of them is anywhere in the machine. */
+/** None of these exists in the VM. */
 const storages: readonly object[] = [
   { driver: "blk", source: "../../etc/passwd", mountPoint: "/run/x", fstype: "ext4" },
   { driver: "blk", source: "/dev/../etc/passwd", mountPoint: "/run/x", fstype: "ext4" },
@@ -196,7 +196,7 @@ const storages: readonly object[] = [
   { driver: "ephemeral", fstype: "hugetlbfs", source: "h", mountPoint: "/run/x", options: ["pagesize=1", "size=-1"] },
 ];
 
-/** Of a container that ends with 42. */
+/** A container that exits with 42. */
 function ending(): OciSpec {
   const { process, ...rest } = defaultSpec();
   const args: [string, ...string[]] = ["/bin/sh", "-c", "exit 42"];
@@ -209,7 +209,7 @@ async function raw(agent: AgentClient): Promise<{ client: TtrpcConnection; close
   return { client, close: () => client.close() };
 }
 
-/** The channel for one session: what closes it leaves it to the next one. */
+/** The channel for one session: closing it does not close the channel for the next one. */
 function keptOpen(channel: ByteStream): ByteStream {
   const over = new AbortController();
   return {
@@ -221,7 +221,7 @@ function keptOpen(channel: ByteStream): ByteStream {
   };
 }
 
-/** Until the agent has ended the session because of us. */
+/** Resolves when the agent has ended the session because of an attack. */
 async function untilFarewell(carrier: ByteStream): Promise<void> {
   const farewell = Buffer.from(encodeHeader(frameType.goAway, 0, 0, goAwayCode.protocolError));
   let said = Buffer.alloc(0);

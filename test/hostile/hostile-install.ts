@@ -1,11 +1,11 @@
-/** An installation of the product whose agent lies: everything else is the real thing. */
+/** An installation of the product whose agent lies; everything else is the real product. */
 import { copyFile, mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
 import { testInstallRoot } from "../support/node-os.ts";
 
 export class HostileInstall {
-  /** The command line. */
+  /** Path of the command line. */
   readonly program: string;
   readonly #directory: string;
 
@@ -16,7 +16,7 @@ export class HostileInstall {
 
   static async make(directory: string): Promise<HostileInstall> {
     await mkdir(directory);
-    // Each finds the others beside itself.
+    // Each program looks for the others in its own directory.
     for (const name of ["kumite", "shim.cjs", "shim.js", "install.json"]) {
       await copyFile(path.join(testInstallRoot, name), path.join(directory, name));
     }
@@ -34,7 +34,7 @@ export class HostileInstall {
     return new HostileInstall(directory);
   }
 
-  /** From now on the agent tells this lie. */
+  /** The agent tells this lie from now on. */
   async tell(lie: string): Promise<void> {
     const agent = path.join(this.#directory, "agent");
     const bundle = JSON.stringify(path.join(this.#directory, "agent.mjs"));

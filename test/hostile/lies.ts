@@ -1,4 +1,4 @@
-/** What the lying agent does, by name. Each is one way in which a guest that was taken over may attack its host. */
+/** The lies of the agent, by name. Each is one way in which a guest under an attacker's control may attack its host. */
 import { ListProcessesResponse, StatsContainerResponse } from "../../src/protocol/gen/kata/control.ts";
 import { encodeHeader as ttrpcHeader, frameType as ttrpcType } from "../../src/protocol/ttrpc/frame.ts";
 import type { RawMethod } from "../../src/protocol/ttrpc/service-table.ts";
@@ -7,15 +7,15 @@ import type { ByteStream } from "../../src/sys/os.ts";
 import type { Honest } from "./agent.ts";
 
 export interface Lie {
-  /** In the place of everything. */
+  /** Replaces everything. */
   readonly instead?: (honest: Honest) => Promise<void>;
-  /** In the place of ttrpc. */
+  /** Replaces ttrpc. */
   readonly onAgentPort?: (stream: ByteStream) => Promise<void>;
-  /** Beside an honest session. */
+  /** Runs beside an honest session. */
   readonly beside?: (honest: Honest) => Promise<void>;
-  /** In the place of honest answers, by method. */
+  /** Replace honest answers, by method. */
   readonly answers?: Readonly<Record<string, RawMethod>>;
-  /** Before the container's end is told; default: it ends at once. */
+  /** Runs before the container's end is reported; default: the container ends at once. */
   readonly beforeExit?: (honest: Honest) => Promise<unknown>;
   /** Exit status; default 0. */
   readonly status?: number;
@@ -109,7 +109,7 @@ export const lies: Readonly<Record<string, Lie>> = {
   "a gibibyte of output": { beforeExit: flood("stdout") },
   "more output than any window allows": {
     beforeExit: ({ carrier }) => {
-      // On the stream that the host opened first of all, the agent's own port.
+      // On the first stream that the host opened, the agent's own port.
       const length = 8 * mebibyte;
       return carrier.write(joined(encodeHeader(frameType.data, 0, 1, length), new Uint8Array(length)));
     },
@@ -123,7 +123,7 @@ export const lies: Readonly<Record<string, Lie>> = {
   },
 };
 
-/** While it does not read what comes in. */
+/** Writes while it does not read what arrives. */
 function flood(name: "stdout" | "stderr"): NonNullable<Lie["beforeExit"]> {
   return async ({ streams }) => {
     const stream = await streams[name];

@@ -1,8 +1,8 @@
 /**
- * A guest that swaps directories with symbolic links to the host's files, as fast as it can, while containers are made,
- * run and deleted in its machine: the host follows none of them. Once the writer runs beside the product, where it is
- * fastest, as what a guest writes through its file-sharing daemon is written on the host by root; and once in the machine,
- * where the links are made as a guest makes them.
+ * A guest swaps directories with symbolic links to the host's files, as fast as it can, while containers are created,
+ * run and deleted in its VM: the host follows none of them. In one part the writer runs on the host next to the
+ * product, where it is fastest; this is realistic, because what a guest writes through its file-sharing daemon is
+ * written on the host by root. In the other part it runs in the VM, where the links are made as a guest makes them.
  */
 import assert from "node:assert/strict";
 import { copyFile, lstat, mkdir, readFile, writeFile } from "node:fs/promises";
@@ -29,7 +29,7 @@ const ways = {
 for (const [how, { rounds, inMachine }] of Object.entries(ways)) {
   describe(`a guest that swaps links in${how}`, onlyKumite, () => {
     let place: Workplace;
-    /** All that the guest can write to, which it finds in the same place. */
+    /** Everything that the guest can write to; it has the same path for the writer. */
     let shared: string;
     let secret: string;
     let secretBefore: TreeDigest;
@@ -56,7 +56,7 @@ for (const [how, { rounds, inMachine }] of Object.entries(ways)) {
       pod = await place.runDetached(bundle);
     });
     afterEach(async () => {
-      // It swaps until the end of its machine, or of the container that has it.
+      // The writer swaps until its VM or its container ends.
       await place.remove(pod);
       swapper.child.kill("SIGKILL");
       await swapper.finished;
@@ -77,18 +77,21 @@ for (const [how, { rounds, inMachine }] of Object.entries(ways)) {
       });
     }
 
-    /** A container of the pod, whose root the guest can write to as it likes. */
+    /** A container of the pod, to whose root file system the guest can write. */
     function memberBundle(...patches: Patch[]): Promise<Bundle> {
       if (!inMachine) return place.bundle(inSandbox(pod), ...patches);
       const directory = path.join(shared, path.basename(place.path("bundle")));
       return makeBundle(directory, [runtimePath], inSandbox(pod), ...patches);
     }
 
-    /** Runs and deletes a container of the pod, whatever comes of it; the host's files are mounted nowhere meanwhile. */
+    /**
+     * Runs and deletes a container of the pod, whether or not it succeeds; meanwhile the host's files are never mounted
+     * anywhere.
+     */
     async function member(bundle: Bundle): Promise<Created> {
       const id = place.newId();
       const errors = place.path("errors");
-      // The container keeps the verb's streams: pipes would stay open as long as it is there.
+      // The container keeps the verb's streams, and pipes would stay open as long as it lives.
       const apart = ["sh", "-c", 'exec "$@" >/dev/null 2>"$0"', errors];
       const { status } = await execute([...apart, ...place.argv("create", "--bundle", bundle.directory, id)]);
       const created: Created = { status, stderr: await readFile(errors, "utf8") };
@@ -98,7 +101,7 @@ for (const [how, { rounds, inMachine }] of Object.entries(ways)) {
       return created;
     }
 
-    /** Neither on the host's files, nor they on something. */
+    /** The host's files are neither a source nor a target of a mount. */
     async function nothingIsMounted(): Promise<void> {
       for (const line of (await readFile("/proc/self/mountinfo", "utf8")).split("\n")) {
         const [, , , root = "", target = ""] = line.split(" ");
@@ -106,7 +109,7 @@ for (const [how, { rounds, inMachine }] of Object.entries(ways)) {
       }
     }
 
-    it("in the source of a volume gets what it can write itself, or an error that says why", async () => {
+    it("in the source of a volume gets only what it can write itself, or an error that says why", async () => {
       await swap(data, "sub");
       const output = place.path("output");
       await mkdir(output);
@@ -130,7 +133,7 @@ for (const [how, { rounds, inMachine }] of Object.entries(ways)) {
       assert.ok(!seen.includes(canary), seen);
     });
 
-    it("on the way to where something is mounted has it mounted below its own root, or nowhere", async () => {
+    it("on the way to a mount point has the mount below its own root, or nowhere", async () => {
       const bundle = await memberBundle(
         bind(data, "/mnt/inner/volume"),
         bind(path.join(data, "sub", "canary"), "/mnt/inner/file"),
@@ -141,7 +144,7 @@ for (const [how, { rounds, inMachine }] of Object.entries(ways)) {
       for (let round = 0; round < rounds; round++) await member(bundle);
     });
 
-    it("in the root file system has nothing but that deleted", async () => {
+    it("in the root file system has only its own files deleted", async () => {
       const bundle = await memberBundle(bind(data, "/tmp/volume"), shell("while :; do sleep 1000; done"));
       await mkdir(path.join(bundle.rootfs, "tmp/volume"), { recursive: true });
       await swap(path.join(bundle.rootfs, "tmp"), "volume");

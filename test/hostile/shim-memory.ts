@@ -1,9 +1,9 @@
-/** The most memory that a sandbox's shim had at any time, as its kernel counts it. */
+/** The peak memory of a sandbox's shim, as the kernel counts it. */
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { sandboxProcesses } from "../support/sandbox.ts";
 
-/** The kernel's mark only rises, so the last look before the end is what counts. */
+/** The kernel's peak value only rises, so the last sample before the end counts. */
 const lookMs = 20;
 
 export class ShimMemory implements AsyncDisposable {
