@@ -1,4 +1,6 @@
-/** Each wrong input and each part that is missing or broken: one clear error, status 1, nothing left behind. */
+/**
+ * Each wrong input, and each part that is missing or broken, gives one clear error and status 1, and leaves nothing.
+ */
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
@@ -16,7 +18,7 @@ describe("bad input", onlyKumite, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  /** One error of a few lines, on stderr only, that names what it is about. */
+  /** One error of a few lines, only on stderr, that names its subject. */
   function explained(finished: Finished, ...about: (string | RegExp)[]): void {
     assert.equal(finished.status, 1, show(finished));
     assert.equal(finished.stdout, "");
@@ -30,7 +32,7 @@ describe("bad input", onlyKumite, () => {
     explained(await place.runtime(["create", "--bundle", bundle, place.newId()]), ...about);
   }
 
-  it("of the bundle is named with the path: no directory, not a directory, no configuration", async () => {
+  it("in the bundle is named with the path: no directory, not a directory, no configuration", async () => {
     const missing = place.path("missing");
     await createFails(missing, missing);
     const file = place.path("file");
@@ -41,7 +43,7 @@ describe("bad input", onlyKumite, () => {
     await createFails(empty, "config.json", /no such file/);
   });
 
-  it("of config.json is named with the place in it", async () => {
+  it("in config.json is named with its place in the file", async () => {
     const bundle = await place.bundle();
     const good = JSON.parse(await readFile(bundle.configFile, "utf8")) as OciConfig;
     const broken: [unknown, RegExp][] = [
@@ -63,7 +65,7 @@ describe("bad input", onlyKumite, () => {
     await createFails(bundle.directory, "config.json", /line 1/);
   });
 
-  it("of the command line names the word and what is known", async () => {
+  it("on the command line is named, with what would be valid", async () => {
     explained(await place.runtime(["frobnicate"]), "frobnicate");
     explained(await place.runtime(["crate", "x"]), /create/);
     explained(await place.runtime(["create", "--bundel", "/x", "id"]), "--bundel", "--bundle");
@@ -72,14 +74,14 @@ describe("bad input", onlyKumite, () => {
     explained(await place.runtime(["kill", "a", "NOSUCH"]), /NOSUCH|does not exist/);
   });
 
-  it("of an id is refused before anything is made", async () => {
+  it("in an id is refused before anything is created", async () => {
     const { directory } = await place.bundle();
     for (const id of ["../up", "a/b", ".hidden", "a b", "x".repeat(200), ""]) {
       explained(await place.runtime(["create", "--bundle", directory, id]));
     }
   });
 
-  it("of an id that is in use touches nothing of its owner", async () => {
+  it("such as an id in use does not affect the container that has it", async () => {
     const bundle = await place.bundle(shell("while :; do sleep 1; done"));
     const id = await place.runDetached(bundle);
     explained(await place.runtime(["create", "--bundle", bundle.directory, id]), id, /exists|in use/);
@@ -87,7 +89,7 @@ describe("bad input", onlyKumite, () => {
     await place.remove(id);
   });
 
-  it("of a console socket that does not exist names it", async () => {
+  it("such as a console socket that does not exist is named", async () => {
     const bundle = await place.bundle((config) => {
       config.process.terminal = true;
     });
@@ -98,7 +100,7 @@ describe("bad input", onlyKumite, () => {
     );
   });
 
-  it("goes to the log too, in the form that engines read", async () => {
+  it("is also in the log, in the form that engines read", async () => {
     const log = place.path("log");
     const missing = place.path("missing");
     await place.runtime(["--log", log, "--log-format", "json", "create", "--bundle", missing, "x"]);
@@ -109,7 +111,7 @@ describe("bad input", onlyKumite, () => {
   });
 });
 
-describe("a configuration that is wrong", onlyKumite, () => {
+describe("a wrong configuration", onlyKumite, () => {
   let place: Workplace;
   let file: string;
   before(async () => {
@@ -127,7 +129,7 @@ describe("a configuration that is wrong", onlyKumite, () => {
     readonly flags?: readonly string[];
   }
 
-  /** One error with its place and a remedy; nothing was made. */
+  /** One error with its place and a remedy; nothing is created. */
   async function refuses(wrong: Wrong, ...about: RegExp[]): Promise<void> {
     const directory = place.path("configuration");
     const bundle = await place.bundle(shell("true"), (config: OciConfig) => {
@@ -175,7 +177,7 @@ describe("a configuration that is wrong", onlyKumite, () => {
     await refuses({ text: `a = ${"[".repeat(40_000)}` }, /k\.toml:1:\d+: /);
   });
 
-  it("is refused for what annotations ask for: not enabled, not allowed, another file than was meant, no value", async () => {
+  it("is refused because of an annotation that is not enabled, not allowed, for another file, or empty", async () => {
     const kernel = { [`${hypervisor}kernel`]: file };
     await refuses(
       { annotations: kernel },
@@ -197,7 +199,7 @@ describe("a configuration that is wrong", onlyKumite, () => {
     await refuses({ text: anything, annotations: { [`${hypervisor}default_vcpus`]: "many" } }, /default_vcpus must be/);
   });
 
-  it("is told by config check with an unknown key, which a start only mentions", async () => {
+  it("is an error for config check if a key is unknown; a start only warns", async () => {
     const toml = place.path("unknown.toml");
     await writeFile(toml, "[hypervisor.qemu]\ndefault_vcpu = 1\n");
     const finished = await place.runtime(["config", "check", toml]);
@@ -209,7 +211,7 @@ describe("a configuration that is wrong", onlyKumite, () => {
   });
 });
 
-describe("a machine that cannot come up", onlyKumite, () => {
+describe("a VM that cannot start", onlyKumite, () => {
   let place: Workplace;
   let bundle: Bundle;
   before(async () => {
@@ -235,36 +237,36 @@ describe("a machine that cannot come up", onlyKumite, () => {
     return file;
   }
 
-  it("because QEMU is not there names the path", async () => {
+  it("because QEMU is missing names the path", async () => {
     assert.match((await runWith('[hypervisor.qemu]\npath = "/nowhere/qemu"\n')).stderr, /\/nowhere\/qemu/);
   });
 
-  it("because the kernel or the initrd is not there names the path", async () => {
+  it("because the kernel or the initrd is missing names the path", async () => {
     assert.match((await runWith('[hypervisor.qemu]\nkernel = "/nowhere/vmlinux"\n')).stderr, /\/nowhere\/vmlinux/);
     assert.match((await runWith('[hypervisor.qemu]\ninitrd = "/nowhere/initrd"\n')).stderr, /\/nowhere\/initrd/);
   });
 
-  it("because the virtio-fs daemon is not there names the path", async () => {
+  it("because the virtio-fs daemon is missing names the path", async () => {
     assert.match(
       (await runWith('[hypervisor.qemu]\nvirtio_fs_daemon = "/nowhere/virtiofsd"\n')).stderr,
       /\/nowhere\/virtiofsd/,
     );
   });
 
-  it("because the virtio-fs daemon ends at once says what it said", async () => {
+  it("because the virtio-fs daemon exits at once shows the daemon's output", async () => {
     const daemon = place.path("virtiofsd");
     await writeFile(daemon, "#!/bin/sh\necho no rights for this >&2\nexit 1\n", { mode: 0o755 });
     const { stderr } = await runWith(`[hypervisor.qemu]\nvirtio_fs_daemon = "${daemon}"\n`);
     assert.match(stderr, /\n {2}because: virtiofsd ended with status 1: no rights for this\n/);
   });
 
-  it("because the kernel is no kernel says so", async () => {
+  it("because the kernel file is no kernel says so", async () => {
     const kernel = place.path("vmlinux");
     await writeFile(kernel, "not a kernel\n");
     assert.match((await runWith(`[hypervisor.qemu]\nkernel = "${kernel}"\n`)).stderr, new RegExp(literal(kernel)));
   });
 
-  it("because the configuration is wrong names file, key and what is allowed", async () => {
+  it("because the configuration is wrong names file, key and the allowed values", async () => {
     const { stderr } = await runWith('[hypervisor.qemu]\nmachine_type = "toaster"\n');
     assert.match(stderr, /configuration\.toml/);
     assert.match(stderr, /machine_type/);
@@ -283,7 +285,7 @@ describe("a machine that cannot come up", onlyKumite, () => {
     assert.match(kept.stdout, /^\S+Z shim .*the container was not created/m);
   });
 
-  it("because the agent does not answer says how long was waited and shows the console", async () => {
+  it("because the agent does not answer shows how long it waited, and the console", async () => {
     const asleep = await initrd(
       { kind: "directory", path: "bin", mode: 0o755 },
       { kind: "directory", path: "dev", mode: 0o755 },
@@ -304,7 +306,7 @@ describe("a machine that cannot come up", onlyKumite, () => {
     };
     const said = /console:.*asleep/s;
     const first = await waiting(6);
-    // A slow host has not booted it by then.
+    // A slow host has not booted the VM by then.
     assert.match(said.test(first) ? first : await waiting(60), said);
   });
 });

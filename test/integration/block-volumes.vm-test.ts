@@ -1,4 +1,6 @@
-/** Disks of the host in a container, and as its root. Loop devices stand for all block devices. */
+/**
+ * Disks of the host as a container's volumes, devices and root file system. Loop devices represent all block devices.
+ */
 import assert from "node:assert/strict";
 import { mkdir, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -49,7 +51,7 @@ describe("a block device", onlyKumite, () => {
     }
   }
 
-  it("is shown where it is mounted or listed, with the number it has in the machine, as the configuration wants disks", async () => {
+  it("appears where it is mounted or listed, with its number in the VM, configured as the configuration says", async () => {
     await using writable = await loop("writable");
     await using readable = await loop("readable");
     await using listed = await loop("listed__");
@@ -92,7 +94,7 @@ describe("a block device", onlyKumite, () => {
     assert.equal(await textOn(listed, 8), "changed_");
   });
 
-  it("that only a rule for everything allows is not given to the machine", async () => {
+  it("that only a rule for all devices allows is not attached to the VM", async () => {
     await using disk = await loop("secret");
     const minor = Number(((await stat(disk.path)).rdev ?? 0) & 0xff);
     const bundle = await place.bundle(shell("head -c 6 /dev/disk; ls /sys/block | grep -v ^loop"), (config) => {
@@ -125,7 +127,7 @@ describe("a block device", onlyKumite, () => {
     }
   });
 
-  /** A container that is added has to bring everything on disks. */
+  /** A container that is added has to have all of its files on disks. */
   async function refusesFiles(sandbox: string): Promise<void> {
     const directory = await place.bundle(inSandbox(sandbox), shell("true"));
     const refused = await place.runtime(["create", "--bundle", directory.directory, place.newId()]);
@@ -136,7 +138,7 @@ describe("a block device", onlyKumite, () => {
     );
   }
 
-  it("that a storage driver hands over is mounted in the guest, and by nobody else", async () => {
+  it("provided by a storage driver is mounted in the guest, and nowhere else", async () => {
     const [file, tree, source] = [place.path("volume.ext4"), place.path("tree"), place.path("volume")];
     for (const directory of [tree, source]) await mkdir(directory);
     await writeFile(path.join(tree, "here"), "kept\n");
@@ -170,7 +172,7 @@ describe("a block device", onlyKumite, () => {
     await succeed(["umount", target]);
   });
 
-  it("may be the root file system, mounted on the host or not, for one machine at a time", async () => {
+  it("may be the root file system, mounted on the host or not, of one VM at a time", async () => {
     const file = place.path("root.ext4");
     const bundle = await place.bundle(shell("cat /here; echo more >>/here; sleep 1000"));
     await writeFile(path.join(bundle.rootfs, "here"), "one\n");
@@ -184,7 +186,7 @@ describe("a block device", onlyKumite, () => {
     };
     await onDevice(loopDevice.path);
     const first = await place.runDetached(bundle);
-    // Nothing of the host is shared with it, so nobody has to serve that.
+    // The VM shares nothing of the host, so it needs no daemon.
     assert.ok(!sandboxProcesses(first).has("virtiofsd"));
     await refusesFiles(first);
     const second = await place.run(bundle);

@@ -1,4 +1,4 @@
-/** The host's part of CPU limits where the host has cgroup version 2: this host may not, a guest always has. */
+/** The host's part of CPU limits with cgroup version 2. The test host may lack it; a guest always has it. */
 import assert from "node:assert/strict";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -15,7 +15,7 @@ describe("CPU limits on a host with cgroup version 2", onlyKumite, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("hold for the threads of a threaded group, which goes with its machine", async () => {
+  it("apply to the threads of a threaded group, which is removed with its VM", async () => {
     const program = path.join(place.directory, "program");
     const entry = path.join(import.meta.dirname, "../support/cgroup-v2-program.ts");
     await buildExecutable({ output: program, modules: [{ name: "cgroup-v2-program", entry }] });

@@ -1,6 +1,6 @@
 /**
- * A clone starts beside its shim, as a machine that boots does, whatever becomes of its template between the command's choice and
- * the shim's. The command stands still at writes of the journal meanwhile.
+ * A clone starts beside its shim, like a VM that boots, whatever happens to its template between the verb's choice and
+ * the shim's. Meanwhile the tests stop the verb at its writes to the journal.
  */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -33,7 +33,7 @@ describe("a clone", onlyKumite, () => {
     place = await Workplace.open("clone-ahead");
     store = path.join(place.directory, "templates");
     image = await place.bundle(lasting, asImage);
-    // It is there from now on.
+    // The template exists from now on.
     await withTemplate(image, async () => {});
   });
   after(() => place[Symbol.asyncDispose]());
@@ -73,7 +73,7 @@ describe("a clone", onlyKumite, () => {
     if (existsSync(uppers())) assert.deepEqual(readdirSync(uppers()), []);
   }
 
-  /** Of the shape that a first container of the bundle has. */
+  /** A template of the shape that the first container of the bundle needs. */
   async function withTemplate(bundle: Bundle, action: () => Promise<void>): Promise<void> {
     configure("true");
     try {
@@ -81,7 +81,7 @@ describe("a clone", onlyKumite, () => {
       await action();
     } finally {
       configure("true");
-      // After whoever makes one beside a machine that boots.
+      // Waits for any process that is making one beside a VM that boots.
       await succeed(kumite("factory", "init"));
       await succeed(kumite("factory", "destroy"));
     }
@@ -90,7 +90,9 @@ describe("a clone", onlyKumite, () => {
   const logOf = (id: string) => readFileSync(path.join(place.root, id, "shim.log"), "utf8");
   const wayOf = (id: string) => logOf(id).match(/the VM (is a clone of|boots).*$/gm) ?? [];
 
-  /** A container that is run, and removed; `meanwhile` comes when the journal is about to say what `when` looks for. */
+  /**
+   * Runs a container and removes it; `meanwhile` is called when the journal is about to contain what matches `when`.
+   */
   async function runWith(when: RegExp, meanwhile: () => Promise<void>, then: (id: string) => void | Promise<void>) {
     const id = place.newId();
     let done = false;
@@ -124,12 +126,12 @@ describe("a clone", onlyKumite, () => {
   const shimStarted = /"key":"relay","pid"/;
 
   for (const [name, shape] of Object.entries({ "an image": asImage, "a directory": asLayers })) {
-    it(`of ${name} starts before its shim has begun to read its code, as a child of it, once`, async () => {
+    it(`of ${name} starts before its shim loads its code, as its child, and only once`, async () => {
       const bundle = shape === asImage ? image : await place.bundle(lasting, shape);
       await withTemplate(bundle, async () => {
         const id = await run(bundle);
         assert.equal(sandboxProcesses(id).get("qemu")?.length, 1);
-        // The relay is started as soon as there is a process to become the shim.
+        // The relay is started as soon as the process that becomes the shim exists.
         assert.ok(await isBornBefore(id, "qemu", "relay"), "the relay was there before");
         assert.equal(parentOf(await processOf(id, "qemu")), await processOf(id, "shim"));
         assert.match(wayOf(id).join("\n"), /^the VM is a clone of template [^\n]*$/);
@@ -139,7 +141,7 @@ describe("a clone", onlyKumite, () => {
     });
   }
 
-  it("boots, and says so on one line, when its template goes before it is started", () =>
+  it("is replaced by a VM that boots, with one log line, when its template is removed before it starts", () =>
     runWith(
       qemuPlanned,
       async () => {
@@ -149,7 +151,7 @@ describe("a clone", onlyKumite, () => {
       expectBoot,
     ));
 
-  it("boots, and says so on one line, when its template goes while it runs already", () =>
+  it("is replaced by a VM that boots, with one log line, when its template is removed while it starts", () =>
     runWith(
       shimStarted,
       async () => {
@@ -159,7 +161,7 @@ describe("a clone", onlyKumite, () => {
       expectBoot,
     ));
 
-  it("is one of the template that is there when another takes the place of its own while it runs already", () =>
+  it("is replaced by a clone of the new template when its own is made anew while it starts", () =>
     runWith(
       shimStarted,
       async () => {
@@ -169,7 +171,7 @@ describe("a clone", onlyKumite, () => {
       async (id) => {
         assert.equal(sandboxProcesses(id).get("qemu")?.length, 1);
         assert.match(wayOf(id).join("\n"), /^the VM is a clone of template [^\n]*$/);
-        // Its layer is a copy of the new one's.
+        // The clone's layer is a copy of the new template's.
         const { stdout } = await succeed(kumite("exec", id, "/bin/sh", "-c", "echo hello > /new && cat /new"));
         assert.equal(stdout, "hello\n");
       },

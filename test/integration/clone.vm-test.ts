@@ -1,4 +1,4 @@
-/** Containers in machines that go on from a template: what they share, what they must not, and when there is no clone. */
+/** Containers in clones of a template: what they share, what they must not share, and when there is no clone. */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -11,7 +11,7 @@ import { testQemuFlags } from "../support/qemu.ts";
 import { processOf, sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
-/** How the root file system comes: the host's directory below a layer in the guest, or an image on a disk. */
+/** The kind of root file system: the host's directory below a layer in the guest, or an image on a disk. */
 const shapes = {
   directory: (config) => {
     config.annotations = { "io.kumite.rootfs": "layers" };
@@ -22,7 +22,7 @@ const shapes = {
 } satisfies Record<string, Patch>;
 
 const mib = 1024 * 1024;
-/** Of twenty on a busy host that emulates. */
+/** For twenty clones on a busy host without KVM. */
 const allTimeoutMs = 180_000;
 
 interface FactoryStatus {
@@ -32,7 +32,7 @@ interface FactoryStatus {
 interface Identity {
   readonly id: string;
   readonly template: string;
-  /** What nobody else may have. */
+  /** What must differ from all others. */
   readonly own: readonly string[];
   readonly begunMs: number;
   readonly endedMs: number;
@@ -48,7 +48,7 @@ describe("a container in a clone", onlyKumite, () => {
     store = path.join(place.directory, "templates");
     config = place.path("configuration.toml");
     writeFileSync(config, configuration("enable_template = true"));
-    // Made by the first container of each shape, and there for all tests.
+    // The first container of each shape makes the template; it exists during all tests.
     for (const shape of Object.values(shapes)) {
       const { stderr, status } = await run(await place.bundle(shell("true"), shape));
       assert.equal(status, 0, stderr);
@@ -87,7 +87,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
   const run = (bundle: Bundle, id = place.newId(), options?: CommandOptions): Promise<Finished> =>
     execute(withConfig("run", "--bundle", bundle.directory, id), options);
 
-  /** Running in the background; with what its shim said so far. */
+  /** Starts a container in the background; also returns what its shim has logged so far. */
   async function started(...patches: Patch[]): Promise<{ id: string; log: string }> {
     const bundle = await place.bundle(shell("while :; do sleep 1; done"), ...patches);
     const id = place.newId();
@@ -96,7 +96,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     return { id, log: readFileSync(path.join(place.root, id, "shim.log"), "utf8") };
   }
 
-  /** What the shim of one said that was started and deleted. */
+  /** The shim's log of a container that was started and deleted. */
   async function gone(...patches: Patch[]): Promise<{ log: string }> {
     const { id, log } = await started(...patches);
     await place.must(["delete", "--force", id]);
@@ -104,7 +104,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
   }
 
   for (const [shape, patch] of Object.entries(shapes)) {
-    it(`of the shape ${shape} has its files, and what it writes to them is seen by nobody else`, async () => {
+    it(`of the shape ${shape} has its files, and nobody else sees what it writes to them`, async () => {
       const bundle = await place.bundle(shell("cat /etc/passwd | head -1; echo mine > /etc/new; cat /etc/new"), patch);
       for (const _ of [1, 2]) {
         const { stdout, stderr } = await run(bundle);
@@ -113,7 +113,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
       assert.ok(!existsSync(path.join(bundle.rootfs, "etc/new")));
     });
 
-    it(`of the shape ${shape} says in its shim's log which template it goes on from, and runs without a daemon`, async () => {
+    it(`of the shape ${shape} names its template in the shim's log, and runs without a daemon`, async () => {
       const { id, log } = await started(patch);
       assert.match(log, /the VM is a clone of template [0-9a-f]+/);
       assert.ok(!sandboxProcesses(id).has("virtiofsd"));
@@ -125,7 +125,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     });
   }
 
-  it("opens the devices of its rules only, be they the usual ones, which a template has ready, or others", async () => {
+  it("can open only the devices that its rules allow, with the template's prepared rules and with others", async () => {
     const script =
       "IFS=: read major minor < /sys/class/block/vda/dev; mknod /d b $major $minor; true < /d && echo open";
     const inClone = async (...rules: object[]): Promise<Finished> => {
@@ -143,7 +143,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     assert.equal(stdout, "open\n", stderr);
   });
 
-  /** What a clone says of itself in a file of the host's, with when it was asked. */
+  /** What a clone writes about itself into a file of the host, and when it was asked. */
   async function identityOf(name: string): Promise<Identity> {
     const file = place.path(`${name}.facts`);
     writeFileSync(file, "");
@@ -153,10 +153,10 @@ rootfs_upper_directory = "${place.directory}/uppers"
       "cat /proc/sys/kernel/random/uuid",
       "hostname",
       "date +%s",
-      // Machines have no id unless the host gives one.
+      // VMs have no id unless the host provides one.
       "cat /sys/class/dmi/id/product_uuid 2>/dev/null || echo none",
       "cat /etc/machine-id 2>/dev/null || echo none",
-      // And no network device but the loopback, so no address of one.
+      // They also have no network device except the loopback, so no MAC address.
       "ls /sys/class/net",
       "echo end",
     ];
@@ -181,13 +181,13 @@ rootfs_upper_directory = "${place.directory}/uppers"
     assert.match(random, /^( [0-9a-f]{2}){16}$/);
     for (const kind of [bootId, uuid]) assert.match(kind, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     assert.deepEqual([hostname, productId, machineId, networks], [name, "none", "none", "lo"]);
-    // A clock that went on from the template's would be behind by the template's age.
+    // A clock that continued from the template's time would be slow by the template's age.
     const [from, to] = [Math.floor(begunMs / 1000), Math.ceil(endedMs / 1000)];
     assert.ok(Number(seconds) >= from && Number(seconds) <= to, `${from} <= ${seconds} <= ${to}`);
     return { id, template, own: [random, bootId, uuid], begunMs, endedMs };
   }
 
-  it("has random bytes, a boot id, a clock and a name of its own, also when twenty start at once", async () => {
+  it("has random bytes, a boot id, a clock and a name of its own, even if twenty start at once", async () => {
     const names = Array.from({ length: 20 }, (_, index) => `clone-${index}`);
     const clones = await Promise.all(names.map(identityOf));
     assert.equal(new Set(clones.map(({ template }) => template)).size, 1, "all go on from one template");
@@ -195,8 +195,8 @@ rootfs_upper_directory = "${place.directory}/uppers"
     await Promise.all(clones.map(({ id }) => place.must(["delete", "--force", id])));
   });
 
-  it("has the host's time, and not the time at which its template was saved", async () => {
-    // What it said could be both when it took longer than its template is old.
+  it("has the host's time, not the time at which its template was saved", async () => {
+    // Its time could be taken for either if it took longer to start than its template is old.
     const clone = await eventually("a clone that is younger than its template", async () => {
       const { id, begunMs, endedMs, template } = await identityOf("young");
       await place.must(["delete", "--force", id]);
@@ -207,7 +207,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     assert.ok(clone);
   });
 
-  it("gets the processor and the memory that its container asks for beyond the template's", async () => {
+  it("gets the vCPUs and the memory that its container needs beyond the template's", async () => {
     const script = "grep -c ^processor /proc/cpuinfo; sed -n 's/MemTotal: *//p' /proc/meminfo";
     const bundle = await place.bundle(shell(script), shapes.directory, (spec) => {
       const cpu = { quota: 100_000, period: 100_000 };
@@ -215,7 +215,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     });
     const { stdout, stderr } = await run(bundle);
     const [processors, memoryKiB] = stdout.split("\n").map((line) => Number.parseInt(line, 10));
-    // The template's machine has one, and 256 MiB.
+    // The template's VM has one vCPU, and 256 MiB.
     assert.equal(processors, 2, stderr);
     assert.ok((memoryKiB ?? 0) > 600 * 1024, `${stdout}${stderr}`);
   });
@@ -238,7 +238,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     assert.equal(readFileSync(file, "utf8"), "after\n");
   });
 
-  it("is none when a volume has to be written to: the machine boots, and one line says why", async () => {
+  it("is not used when a volume has to be writable: the VM boots, and one line says why", async () => {
     const directory = place.path("volume");
     mkdirSync(directory);
     const { id, log } = await started(shapes.directory, ({ mounts }) => {
@@ -251,7 +251,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     await place.must(["delete", "--force", id]);
   });
 
-  it("is stopped and can be deleted when its machine is killed, and the next one is as good", async () => {
+  it("is stopped and can be deleted when its VM is killed, and the next one works", async () => {
     const { id } = await started(shapes.directory);
     process.kill(await processOf(id, "qemu"), "SIGKILL");
     await place.untilStatus(id, "stopped");
@@ -259,7 +259,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     assert.equal((await run(await place.bundle(shell("echo again"), shapes.directory))).stdout, "again\n");
   });
 
-  it("keeps its template, when others have to go because all take more than template_limit", async () => {
+  it("keeps its template when others are removed because of template_limit", async () => {
     const { id, log } = await started(shapes.directory);
     const used = /clone of template ([0-9a-f]+)/.exec(log)?.[1];
     const { templates } = await statusDocument();
@@ -283,7 +283,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     await factory("destroy");
   });
 
-  it("goes on when the template is destroyed, and the next container makes it anew", async () => {
+  it("continues when the template is destroyed, and the next container makes it anew", async () => {
     const { id } = await started(shapes.directory);
     await factory("destroy");
     assert.equal((await place.must(["exec", id, "echo", "alive"])).stdout, "alive\n");
@@ -293,7 +293,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     await factory("destroy");
   });
 
-  it("boots when its template gives no machine, which is removed then with all who keep it", async () => {
+  it("boots when its template produces no VM; the template is then removed with its processes", async () => {
     const key = /clone of template ([0-9a-f]+)/.exec((await gone(shapes.directory)).log)?.[1] ?? "";
     const description = path.join(store, key, "template.json");
     const said = JSON.parse(readFileSync(description, "utf8")) as { keeper: { pid: number }; stateBytes: number };
@@ -319,7 +319,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     await factory("destroy");
   });
 
-  it("is made possible by a first one that boots, where writes stay in the guest and nothing else is asked for", async () => {
+  it("is possible after a first container that boots, where writes stay in the guest and nothing else is configured", async () => {
     await factory("destroy");
     writeFileSync(config, configuration());
     const first = await started(shapes.directory);

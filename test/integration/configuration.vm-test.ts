@@ -1,4 +1,4 @@
-/** What the configuration, the command line and annotations say reaches the machine. */
+/** The settings of configuration file, command line and annotations reach the VM. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
@@ -16,7 +16,7 @@ function annotated(annotations: Record<string, string>) {
   };
 }
 
-describe("a configured machine", () => {
+describe("a configured VM", () => {
   let place: Workplace;
   before(async () => {
     place = await Workplace.open("configuration");
@@ -24,7 +24,7 @@ describe("a configured machine", () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("is made by the file, the annotations of its bundle and the command line, the last of them first", async () => {
+  it("follows the file, the annotations of its bundle and the command line, which has the highest precedence", async () => {
     const file = place.path("configuration.toml");
     await writeFile(
       file,
@@ -53,11 +53,11 @@ describe("a configured machine", () => {
     assert.match(finished.stdout, /kumite\.from=file kumite\.more=annotation\n/);
     assert.match(finished.stdout, /^N$/m);
     const kiB = Number(/MemTotal:\s*(\d+) kB/.exec(finished.stdout)?.[1]);
-    // What the kernel leaves of it depends on how much may be added.
+    // How much of its memory the kernel leaves depends on how much may be added.
     assert.ok(kiB > 100 * 1024 && kiB < 300 * 1024, `${kiB}`);
   });
 
-  it("is not made without a kernel module that it is to have, and nothing stays", async () => {
+  it("is not started without a kernel module that is configured, and nothing is left", async () => {
     const bundle = await place.bundle(shell("true"));
     const words = ["--set", "agent.kata.kernel_modules=no_such_module", "run", "--bundle", bundle.directory];
     const finished = await place.runtime([...words, place.newId()]);
@@ -66,7 +66,7 @@ describe("a configured machine", () => {
     assert.match(finished.stderr, /try: correct kernel_modules/);
   });
 
-  it("is not made for an annotation that is not enabled, and nothing stays", async () => {
+  it("is not started because of an annotation that is not enabled, and nothing is left", async () => {
     const bundle = await place.bundle(shell("true"), annotated({ [memory]: "2000" }));
     const finished = await place.runtime(["run", "--bundle", bundle.directory, place.newId()]);
     assert.equal(finished.status, 1, show(finished));

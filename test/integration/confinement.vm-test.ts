@@ -1,4 +1,4 @@
-/** What a container may not do in its machine, whatever rights it has there. */
+/** What a container may not do in its VM, whatever its capabilities. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
@@ -10,7 +10,9 @@ import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
-/** Makes a node of every device that the machine has, and one of a disk that it may get; says which can be opened. */
+/**
+ * Makes a node for every device of the VM, and one for a disk that may be added; prints which of them can be opened.
+ */
 const openEverything = `
   try() {
     rm -f /tmp/$$ && mknod /tmp/$$ $2 \${3%:*} \${3#*:} || echo "$1 cannot be made"
@@ -47,7 +49,7 @@ function answers(output: string): Map<string, string> {
   );
 }
 
-describe("a container with rights in its machine", onlyKumite, () => {
+describe("a container with all capabilities", onlyKumite, () => {
   let place: Workplace;
   before(async () => {
     place = await Workplace.open("confined");
@@ -55,7 +57,7 @@ describe("a container with rights in its machine", onlyKumite, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("opens none of its devices but those that every container may, first and further processes alike", async () => {
+  it("can open only the devices that every container may, in its first process and in others", async () => {
     const bundle = await place.bundle(shell(`${openEverything}; sleep 1000`), withMknod);
     const id = await place.runDetached(bundle);
     const further = await place.must(["exec", "--cap", "CAP_MKNOD", id, "sh", "-c", openEverything]);
@@ -76,7 +78,7 @@ describe("a container with rights in its machine", onlyKumite, () => {
     }
   });
 
-  it("reaches those that a rule allows", async () => {
+  it("can open the devices that a rule allows", async () => {
     const bundle = await place.bundle(shell(openEverything), withMknod, (config) => {
       config.linux.resources = {
         devices: [
@@ -89,12 +91,12 @@ describe("a container with rights in its machine", onlyKumite, () => {
     const result = await place.run(bundle);
     const found = answers(result.stdout);
     const [port = "none"] = [...found.keys()].filter((name) => name.startsWith("vport"));
-    // The agent holds its port open.
+    // The port is busy, because the agent has it open.
     assert.equal(found.get(port), "reached", show(result));
     assert.equal(found.get("disk"), "reached", show(result));
   });
 
-  it("is refused at once when its profile is wrong", async () => {
+  it("is refused at once when its seccomp profile is invalid", async () => {
     const bundle = await place.bundle(shell("true"), (config) => {
       config.linux.seccomp = { defaultAction: "SCMP_ACT_NOTIFY", listenerPath: "/run/listener" };
     });
@@ -115,9 +117,9 @@ describe("a container with a seccomp profile", () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("is under it from its first instruction on, and so is what is executed into it", async () => {
+  it("is under it from its first instruction on, and so are exec processes", async () => {
     const seccomp = podmanProfile();
-    // $$: the container's own process runs it at the same time.
+    // $$ makes the name unique: the container's first process runs the same script at the same time.
     const script = "grep ^Seccomp: /proc/self/status; mkdir /tmp/x; touch /tmp/$$ && rm /tmp/$$ && echo fine";
     const refused = { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 28 };
     const syscalls = (seccomp.syscalls as { names: string[] }[]).map((rule) => ({

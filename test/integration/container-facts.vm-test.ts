@@ -1,4 +1,4 @@
-/** What a container finds inside: one container states its facts, each test is about one of them. */
+/** What a container finds inside: one container prints its facts, and each test checks one of them. */
 import assert from "node:assert/strict";
 import os from "node:os";
 import { after, before, describe, it } from "node:test";
@@ -8,7 +8,7 @@ import { describe as show } from "../support/command.ts";
 import { expectNothingNew, lookAtMachine, type Machine } from "../support/left-overs.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
-/** Prints `key=value` lines; a value of several lines is joined by `;`. */
+/** Prints `key=value` lines; the lines of a longer value are joined by `;`. */
 const script = `
 say() { echo "$1=$(echo "$2" | tr '\\n' ';')"; }
 say args "$0 $# $1"
@@ -107,7 +107,7 @@ describe("a container", () => {
       .map((line) => line.split("=")[0]);
     assert.match(fact("env"), /(^|;)GREETING=hello world(;|$)/);
     assert.match(fact("env"), /(^|;)EMPTY=(;|$)/);
-    // The shell adds these itself; HOME comes from the runtime, as under others.
+    // The shell adds these itself; HOME comes from the runtime, as with other runtimes.
     assert.deepEqual(
       names.filter((name) => !["HOME", "PWD", "OLDPWD", "SHLVL", "_"].includes(name ?? "")),
       ["EMPTY", "GREETING", "PATH"],
@@ -150,7 +150,7 @@ describe("a container", () => {
 
   it("runs on a kernel of its own", onlyKumite, () => assert.notEqual(fact("kernel"), os.release()));
 
-  it("has the default devices and links, and no device of the machine", () => {
+  it("has the default devices and links, and no device of the VM", () => {
     const devices = fact("devices").split(";");
     const wanted = [
       "fd",
@@ -181,9 +181,9 @@ describe("a container", () => {
     assert.equal(fact("links"), "/proc/self/fd /proc/self/fd/0 pts/ptmx");
   });
 
-  it("has a shared-memory mount of the asked size", () => assert.match(fact("shm"), /tmpfs .*size=65536k/));
+  it("has a /dev/shm of the requested size", () => assert.match(fact("shm"), /tmpfs .*size=65536k/));
 
-  it("has a tmpfs with the asked options", () => {
+  it("has a tmpfs with the requested options", () => {
     assert.match(fact("tmpfs"), /nosuid/);
     assert.match(fact("tmpfs"), /nodev/);
     assert.match(fact("tmpfs"), /size=64k/);
@@ -201,7 +201,7 @@ describe("a container", () => {
 
   it("sees its limit of memory", () => assert.equal(fact("memorylimit"), String(96 * 1024 * 1024)));
 
-  it("sees its limit of processor time", () => assert.equal(fact("cpulimit"), "30000 100000"));
+  it("sees its limit of CPU time", () => assert.equal(fact("cpulimit"), "30000 100000"));
 
   it("sees its cgroup as the root", onlyKumite, () => assert.equal(fact("cgroup"), "0::/"));
 });

@@ -37,7 +37,7 @@ describe("after SIGKILL", onlyKumite, () => {
     });
   }
 
-  it("of a foreground run its container goes on and can be deleted by force", async () => {
+  it("of a foreground run its container continues, and can be deleted by force", async () => {
     const id = place.newId();
     const running = place.begin(["run", "--bundle", bundle.directory, id]);
     await running.untilOutput("up");
@@ -47,7 +47,7 @@ describe("after SIGKILL", onlyKumite, () => {
     await running.finished;
   });
 
-  it("of a create that is waiting for its machine, nothing stays", async () => {
+  it("of a create that waits for its VM nothing is left", async () => {
     const id = place.newId();
     const running = place.begin(["create", "--bundle", bundle.directory, id]);
     await processOf(id, "qemu");
@@ -58,13 +58,13 @@ describe("after SIGKILL", onlyKumite, () => {
     );
   });
 
-  it("of everything at once, deleting works", async () => {
+  it("of all processes at once deleting works", async () => {
     const id = await place.runDetached(bundle);
     for (const pid of [...sandboxProcesses(id).values()].flat()) {
       try {
         process.kill(pid, "SIGKILL");
       } catch (error) {
-        // It died with another one.
+        // This one died because of another one's death.
         assert.equal((error as NodeJS.ErrnoException).code, "ESRCH");
       }
     }

@@ -1,4 +1,4 @@
-/** Looking into a guest from the host: its console, and a shell beside its containers. */
+/** Access to a guest from the host: its console, and a shell beside its containers. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
@@ -23,13 +23,13 @@ describe("the guest of a container", onlyKumite, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  /** The container keeps the verb's streams, so they must not be pipes that somebody waits to see closed. */
+  /** The container keeps the verb's streams, so they must not be pipes whose end a caller waits for. */
   async function create(id: string, bundle: Bundle, flags: readonly string[]): Promise<void> {
     const words = place.argv(...flags, "create", "--bundle", bundle.directory, id);
     await succeed(["sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh", ...words]);
   }
 
-  it("is entered by a shell beside the container when the configuration allows it", async () => {
+  it("can be entered by a shell beside the container when the configuration allows it", async () => {
     const script =
       'echo "first: $(cat /proc/1/comm)"\ntty\nls /proc/self/exe /bin 2>&1\nps | grep -c "[s]leep"\nexit\n';
     const { stdout } = await place.must(["debug", "shell", withConsole], { stdin: script });
@@ -41,14 +41,14 @@ describe("the guest of a container", onlyKumite, () => {
     assert.match(lines, /a debug shell has ended/);
   });
 
-  it("is left when the input of its shell ends, without a word typed too", async () => {
+  it("ends its shell when the shell's input ends, even without any input", async () => {
     for (const stdin of ["", "tty\n"]) {
       const { stdout } = await place.must(["debug", "shell", withConsole], { stdin });
       assert.equal(/\/dev\/pts\/\d+\r\n/.test(stdout), stdin !== "", stdout);
     }
   });
 
-  it("says on its console what is written there, to who looks, and who looks goes as he came", async () => {
+  it("shows new console output to a viewer, who can come and go", async () => {
     const looking = place.begin(["debug", "console", withConsole], { stdin: "" });
     await looking.untilOutput("sandbox created");
     const typed = 'printf "\\033[31mto the %s\\033[0m\\n" console >/dev/console\nexit\n';
@@ -60,7 +60,7 @@ describe("the guest of a container", onlyKumite, () => {
     assert.equal((await place.state(withConsole)).status, "created");
   });
 
-  it("is entered by nobody otherwise, and the refusal says how", async () => {
+  it("cannot be entered otherwise, and the refusal says what to configure", async () => {
     const refused = await place.runtime(["debug", "shell", without], { stdin: "exit\n" });
     assert.equal(refused.status, 1, show(refused));
     assert.match(refused.stderr, /its guest has no debug shell/);

@@ -1,4 +1,4 @@
-/** What is told of a container that runs: processes, statistics, lack of memory. */
+/** What is reported about a running container: processes, statistics, lack of memory. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { shell } from "../support/bundle.ts";
@@ -23,7 +23,7 @@ interface Event {
 
 const parse = (line: string): Event => JSON.parse(line) as Event;
 
-describe("what is told of a container", () => {
+describe("a running container", () => {
   let place: Workplace;
   before(async () => {
     place = await Workplace.open("events");
@@ -31,7 +31,7 @@ describe("what is told of a container", () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("has its processes, as pids of the host and as a table", async () => {
+  it("reports its processes, as pids of the host and as a table", async () => {
     const id = await place.runDetached(await place.bundle(shell("sleep 1000 & sleep 1001 & wait")));
     const pids = JSON.parse((await place.must(["ps", "--format", "json", id])).stdout) as number[];
     assert.ok(pids.includes((await place.state(id)).pid ?? 0));
@@ -48,7 +48,7 @@ describe("what is told of a container", () => {
     assert.match((await place.runtime(["ps", id])).stderr, /does not exist/);
   });
 
-  it("has statistics with the limits that it was given", onlyKumite, async () => {
+  it("reports statistics with the limits that it was given", onlyKumite, async () => {
     const bundle = await place.bundle(shell("dd if=/dev/zero of=/dev/null bs=1M count=50; sleep 1000"), (config) => {
       config.linux.resources = { ...config.linux.resources, memory: { limit: 64 * mib }, pids: { limit: 20 } };
     });
@@ -75,13 +75,13 @@ describe("what is told of a container", () => {
     await place.remove(id);
   });
 
-  it("has its lack of memory at once, also that which ends it, and then ends", onlyKumite, async () => {
+  it("reports each lack of memory at once, including the one that ends it", onlyKumite, async () => {
     const bundle = await place.bundle(shell(`awk '${eater}'; read line; exec awk '${eater}'`), (config) => {
       config.linux.resources = { ...config.linux.resources, memory: { limit: 32 * mib, swap: 32 * mib } };
     });
     const id = place.newId();
     const fifo = place.path("input");
-    // The container's input stays open until the test lets it go on.
+    // The container's input stays open until the test lets the container continue.
     const container = begin(
       [
         "sh",
@@ -98,7 +98,7 @@ describe("what is told of a container", () => {
     await eventually("the first one is over", async () => ((await inContainer(kills)) === 1 ? true : undefined));
     const events = place.begin(["events", "--interval", "1s", id]);
     await events.untilOutput('"type":"stats"');
-    // Within a moment of each other: none is lost.
+    // The processes are killed within a moment of each other: no event is lost.
     const killed = await inContainer(`for i in 1 2 3 4 5 6; do awk '${eater}' & done; wait; ${kills}`);
     assert.ok(killed >= 7, `${killed} processes were killed`);
     const soFar = async () => (await events.untilOutput("")).split('"type":"oom"').length - 1;
@@ -116,11 +116,11 @@ describe("what is told of a container", () => {
     assert.deepEqual(told.at(-1), { type: "oom", id });
   });
 
-  it("ends with the container, within the interval too", async () => {
+  it("ends the stream of events when it ends, even within the interval", async () => {
     const id = await place.runDetached(await place.bundle(shell("read line")));
     const id2 = await place.runDetached(await place.bundle(shell("sleep 1000")));
     const events = place.begin(["events", "--interval", "1h", id2]);
-    // Who comes after the end is told that there is nothing to follow.
+    // A caller that connects after the end is told that there is nothing to follow.
     await untilConnected(events.pid);
     await place.must(["kill", id2, "KILL"]);
     assert.equal((await events.finished).status, 0);

@@ -43,17 +43,17 @@ describe("exec", () => {
     assert.deepEqual([finished.stdout, finished.stderr, finished.status], ["out\n", "err\n", 42]);
   });
 
-  it("passes its input and the end of it", async () => {
+  it("passes its input and the end of its input", async () => {
     const bytes = randomBytes(200_000);
     const finished = await exec([id, "cat"], { stdin: bytes });
     assert.ok(finished.stdoutBytes.equals(bytes), show({ ...finished, stdout: "" }));
   });
 
-  it("takes the flags of the process behind the id as arguments", async () => {
+  it("passes flags after the id as arguments of the process", async () => {
     assert.equal((await exec([id, "echo", "-n", "--tty", "-d"])).stdout, "--tty -d");
   });
 
-  it("shares the session keyring of the container, which is its own unless it is to have none", async () => {
+  it("shares the container's session keyring, or has none, as configured", async () => {
     const programs = await nativeHelper("keyring");
     const ofNew = async (...flags: string[]): Promise<readonly string[]> => {
       const other = await place.bundle(shell("keyring; read line"));
@@ -77,7 +77,7 @@ describe("exec", () => {
     assert.equal((await exec(sh("echo $FROM; pwd"))).stdout, "container\n/tmp\n");
   });
 
-  it("adds --env and takes --cwd", async () => {
+  it("adds --env and uses --cwd", async () => {
     const finished = await exec([
       "--env",
       "A=1",
@@ -90,12 +90,12 @@ describe("exec", () => {
     assert.equal(finished.stdout, "1 exec\n/var/www\n", show(finished));
   });
 
-  it("takes --user by numbers", async () => {
+  it("accepts numbers for --user", async () => {
     assert.equal((await exec(["--user", "1000:33", ...sh("id -u; id -g")])).stdout, "1000\n33\n");
     assert.equal((await exec(["-u", "1000", ...sh("id -u")])).stdout, "1000\n");
   });
 
-  it("takes a whole process from --process", async () => {
+  it("reads a whole process from --process", async () => {
     const file = place.path("process.json");
     const process = {
       args: ["sh", "-c", "id -u; pwd; echo $ONLY; grep CapEff /proc/self/status"],
@@ -109,7 +109,7 @@ describe("exec", () => {
     assert.equal(finished.stdout, "1000\n/home/user\nthis\nCapEff:\t0000000000000000\n", show(finished));
   });
 
-  it("leaves with --detach a process whose pid is in the pid file and whose end is seen by the engine", async () => {
+  it("with --detach leaves a process whose pid is in the pid file and whose end the engine sees", async () => {
     const pidFile = place.path("pid");
     const engine = await asEngine(
       place.argv("exec", "--detach", "--pid-file", pidFile, ...sh("read line; echo got $line; exit 5")),
@@ -140,13 +140,13 @@ describe("exec", () => {
     assert.match(finished.stderr, /nowhere/);
   });
 
-  it("ends when its process ends, though a child keeps the output open", async () => {
+  it("ends when its process ends, even if a child keeps the output open", async () => {
     const finished = await exec(sh("sleep 1000 >/dev/null 2>&1 & echo done"));
     assert.deepEqual([finished.stdout, finished.status], ["done\n", 0], show(finished));
     await exec([id, "killall", "sleep"]);
   });
 
-  it("passes a signal to the process only", async () => {
+  it("passes a signal to its process only", async () => {
     const running = place.begin([
       "exec",
       ...sh("trap 'echo asked; exit 6' TERM; echo ready; while :; do sleep 0.1; done"),
@@ -158,7 +158,7 @@ describe("exec", () => {
     assert.equal((await place.state(id)).status, "running");
   });
 
-  it("ends its process in the container when its relay is killed, and nothing else", onlyKumite, async () => {
+  it("ends only its own process in the container when its relay is killed", onlyKumite, async () => {
     const container = (await place.state(id)).pid;
     const running = place.begin(["exec", ...sh("echo ready; exec sleep 4321")]);
     await running.untilOutput("ready");
@@ -192,14 +192,14 @@ describe("exec", () => {
     );
   });
 
-  it("twenty times in a row leaves no process and no descriptor behind on the host", onlyKumite, async () => {
+  it("twenty times in a row leaves no process and no descriptor on the host", onlyKumite, async () => {
     const look = async () => footprint((await place.state(id)).pid ?? -1, id);
     for (let round = 0; round < 5; round++) assert.equal((await exec([id, "true"])).status, 0);
     const first = await eventually("the footprint at rest", look);
     for (let round = 0; round < 20; round++) assert.equal((await exec([id, "true"])).status, 0);
     await eventually("the same footprint", async () => {
       const now = await look();
-      // The helper comes and goes.
+      // The helper process may start and end at any time.
       return now !== undefined && now.processes <= first.processes && now.descriptors <= first.descriptors
         ? true
         : undefined;
@@ -212,12 +212,12 @@ describe("exec", () => {
     assert.match(finished.stderr, /does not exist/);
   });
 
-  it("refuses to run nothing", async () => {
+  it("refuses a missing command", async () => {
     assert.notEqual((await exec([id])).status, 0);
   });
 });
 
-/** Number of processes of the sandbox and of the descriptors they hold. */
+/** The number of the sandbox's processes, and of the descriptors they hold. */
 async function footprint(
   relayPid: number,
   id: string,
@@ -232,7 +232,7 @@ async function footprint(
     .split("\n")
     .map((line) => line.split(" ").map(Number));
   if (!rows.some(([pid]) => pid === relayPid)) return undefined;
-  // The shell that looks names the id too; it is gone by now, and so are its rows without descriptors.
+  // The shell that searches also names the id; it has ended by now, so its rows have no descriptors.
   const alive = rows.filter(([, count]) => (count ?? 0) > 0);
   return { processes: alive.length, descriptors: alive.reduce((sum, [, count]) => sum + (count ?? 0), 0) };
 }

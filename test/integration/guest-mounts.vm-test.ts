@@ -1,4 +1,7 @@
-/** What mounts of every kind look like from inside, and what they keep a container from. Each test is about one container. */
+/**
+ * What mounts of every kind look like from inside, and what they deny a container. Each test checks one fact of one
+ * container.
+ */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -9,7 +12,7 @@ import { expectNothingNew, lookAtMachine, type Machine } from "../support/left-o
 import { nativeHelper } from "../support/native.ts";
 import { isKumite, onlyKumite, Workplace } from "../support/workplace.ts";
 
-/** `key=value` lines; a value of several lines is joined by `;`. */
+/** Prints `key=value` lines; the lines of a longer value are joined by `;`. */
 const say = 'say() { echo "$1=$(echo "$2" | tr "\\n" ";")"; }\n';
 const script = `${say}
 options() { awk -v p="$1" '$5 == p {print $6}' /proc/self/mountinfo; }
@@ -32,7 +35,7 @@ say hook "$(cat /data/hook)"
 say sealed "$(for p in /proc/sys /sys; do awk -v p=$p '$5 == p {print $6}' /proc/self/mountinfo | cut -d, -f1; done | sort -u)"
 `;
 
-describe("the mounts of a container", () => {
+describe("a container with mounts of every kind", () => {
   let place: Workplace;
   let start: Machine;
   let facts: Map<string, string>;
@@ -82,7 +85,7 @@ describe("the mounts of a container", () => {
       });
       const overlay = ["lower", "upper", "work"].map((name) => `${name}dir=${path.join(layers, name)}`);
       config.process.cwd = "/secret";
-      // More than a host may allow itself, and what runc 1.1 does not have.
+      // Higher than a host may allow itself, and not supported by runc 1.1.
       if (isKumite) {
         config.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 64, hard: 2 ** 22 }];
         config.linux.namespaces.push({ type: "time" });
@@ -118,30 +121,32 @@ describe("the mounts of a container", () => {
     return value;
   }
 
-  it("of tmpfs begin with a copy when asked to", () => assert.equal(fact("copied"), "was here;755 0;640 0"));
-  it("of tmpfs have the mode of what they cover", () => assert.equal(fact("kept"), "751"));
-  it("of tmpfs have the mode and owner they are given", () => assert.equal(fact("given"), "1750 7 8"));
-  it("are of every type of the specification, and others of the kernel", () => {
+  it("copies what a tmpfs covers if tmpcopyup asks for it", () => assert.equal(fact("copied"), "was here;755 0;640 0"));
+  it("gives a tmpfs the mode of the directory that it covers", () => assert.equal(fact("kept"), "751"));
+  it("gives a tmpfs the mode and owner of its options", () => assert.equal(fact("given"), "1750 7 8"));
+  it("has every file system type of the specification, and others of the kernel", () => {
     assert.equal(fact("types"), "proc sysfs devpts mqueue hugetlbfs ramfs ");
   });
-  it("of tmpfs have the size that a remount gives them", () => assert.equal(fact("resized"), "192"));
-  it("of tmpfs are read-only after mount points were made in them", () => {
+  it("resizes a tmpfs by a remount", () => assert.equal(fact("resized"), "192"));
+  it("has a tmpfs that becomes read-only after mount points were created in it", () => {
     assert.match(fact("closed"), /Read-only file system;one$/);
   });
-  it("are taken from the root when they are relative", () => assert.match(fact("relative"), /noexec/));
-  it("follow a link to nothing inside", () => assert.equal(fact("dangling"), "one"));
-  it("may be /dev/null, which hides a file", () => assert.equal(fact("hidden"), "0;taken"));
-  it("may be directories laid over each other", async () => {
+  it("resolves a relative destination from its root", () => assert.match(fact("relative"), /noexec/));
+  it("follows a dangling link within its root", () => assert.equal(fact("dangling"), "one"));
+  it("hides a file by a bind of /dev/null", () => assert.equal(fact("hidden"), "0;taken"));
+  it("overlays directories", async () => {
     assert.equal(fact("laid"), "below;changed");
     assert.equal(await readFile(path.join(lower, "below"), "utf8"), "below\n");
   });
-  it("have their attributes", () => assert.match(fact("attributes"), /^ro,nosuid,nodev,noexec,noatime/));
-  it("are made read-only where they should be", () => assert.equal(fact("sealed"), "ro"));
+  it("applies mount attributes", () => assert.match(fact("attributes"), /^ro,nosuid,nodev,noexec,noatime/));
+  it("has read-only mounts where the configuration says so", () => assert.equal(fact("sealed"), "ro"));
 
-  it("come with a directory that its user may be kept from", () => assert.match(fact("cwd"), /^\/secret;/));
-  it("come with limits that may be high", onlyKumite, () => assert.equal(fact("rlimit"), String(2 ** 22)));
-  it("come with a clock of its own", onlyKumite, () => assert.ok(Number(fact("uptime")) >= 1_000_000));
-  it("come with hooks that are told the state", () => {
+  it("starts in a working directory that its user may not enter", () => assert.match(fact("cwd"), /^\/secret;/));
+  it("can have resource limits above the kernel's default maximum", onlyKumite, () =>
+    assert.equal(fact("rlimit"), String(2 ** 22)),
+  );
+  it("has the clock of its time namespace", onlyKumite, () => assert.ok(Number(fact("uptime")) >= 1_000_000));
+  it("tells its hooks the state", () => {
     const [json, word] = fact("hook").split(/(?<=\})(?=b)/);
     assert.equal(word, "b");
     const state = JSON.parse(json ?? "") as Record<string, unknown>;
@@ -149,7 +154,7 @@ describe("the mounts of a container", () => {
   });
 });
 
-describe("a container that may administer its machine", () => {
+describe("a container with CAP_SYS_ADMIN", () => {
   it("finds nothing below its root, and nothing above it by a file handle", onlyKumite, async () => {
     await using place = await Workplace.open("uncover");
     const helper = await nativeHelper("uncover");

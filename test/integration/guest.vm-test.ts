@@ -1,4 +1,4 @@
-/** What is true because each container has a machine of its own. */
+/** What holds because each container has a VM of its own. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
@@ -9,7 +9,7 @@ import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
-describe("the machine of a container", onlyKumite, () => {
+describe("the VM of a container", onlyKumite, () => {
   let place: Workplace;
   before(async () => {
     place = await Workplace.open("guest");
@@ -17,8 +17,8 @@ describe("the machine of a container", onlyKumite, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("reaps every orphan, also of processes that were executed into it", async () => {
-    // Without a pid namespace the container sees the machine's processes, the agent among them.
+  it("reaps every orphan, including those of exec processes", async () => {
+    // Without a pid namespace the container sees the VM's processes, including the agent.
     const bundle = await place.bundle(shell("while :; do sleep 0.2; done"), (config) => {
       config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== "pid");
     });
@@ -39,10 +39,10 @@ describe("the machine of a container", onlyKumite, () => {
     await place.remove(id);
   });
 
-  it("is as confined as its container: every process of it is in a cgroup of the sandbox", async () => {
+  it("is confined like its container: every process of it is in a cgroup of the sandbox", async () => {
     const id = await place.runDetached(await place.bundle(shell("while :; do sleep 1; done")));
     const found = sandboxProcesses(id);
-    // Which comes and goes.
+    // The helper may start and end at any time.
     found.delete("helper");
     assert.deepEqual([...found.keys()].sort(), ["qemu", "relay", "shim", "virtiofsd"]);
     const qemu = found.get("qemu")?.[0];
@@ -52,7 +52,7 @@ describe("the machine of a container", onlyKumite, () => {
     await place.remove(id);
   });
 
-  it("has no interface, and the log says so, when the bundle wants a network", async () => {
+  it("has no network interface, and the log says so, when the bundle asks for a network", async () => {
     const name = `kumite-test-${process.pid}`;
     await succeed(["ip", "netns", "add", name]);
     try {
@@ -73,7 +73,7 @@ describe("the machine of a container", onlyKumite, () => {
     }
   });
 
-  it("costs nothing when its container has stopped", async () => {
+  it("has no process after its container has stopped", async () => {
     const id = await place.runDetached(await place.bundle(shell("true")));
     await place.untilStatus(id, "stopped");
     await eventually("no process is left", () => (sandboxProcesses(id).size === 0 ? true : undefined));

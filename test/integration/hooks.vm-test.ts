@@ -1,4 +1,4 @@
-/** Hooks that run on the host, as engines give them, at every place of a container's life. */
+/** Hooks that run on the host, as engines configure them, at every point of a container's life. */
 import assert from "node:assert/strict";
 import { readFile, readlink, rename } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
@@ -11,13 +11,13 @@ import { onlyKumite, Workplace } from "../support/workplace.ts";
 const forever = shell("while :; do sleep 0.1; done");
 const kinds = ["prestart", "createRuntime", "poststart", "poststop"] as const;
 
-/** What a hook of these tests has written of itself. */
+/** What a hook of these tests has written about itself. */
 interface Traced {
   readonly kind: string;
-  /** Network namespace of the hook, and of the pid that it was told. */
+  /** Network namespaces of the hook, and of the pid that it was told. */
   readonly own: string;
   readonly container: string;
-  /** Whether the engine could have read a pid by then. */
+  /** Whether an engine could have read the pid by then. */
   readonly pidFile: string;
   readonly state: { id: string; status: string; pid?: number; bundle: string; annotations?: Record<string, string> };
 }
@@ -30,7 +30,7 @@ describe("hooks of the host", onlyKumite, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  /** One hook of each kind that appends a line of JSON. */
+  /** One hook of each kind, which appends a line of JSON. */
   function tracing(trace: string, pidFile: string): Patch {
     const script = (kind: string): string => `
       state=$(cat /dev/stdin)
@@ -62,7 +62,7 @@ describe("hooks of the host", onlyKumite, () => {
     return engine;
   }
 
-  it("see the container where the specification says, from the runtime's namespaces", async () => {
+  it("see the container as the specification says, from the runtime's namespaces", async () => {
     const [trace, pidFile, id] = [place.path("trace"), place.path("pid"), place.newId()];
     const bundle = await place.bundle(forever, tracing(trace, pidFile));
     const engine = await created(bundle, id, pidFile);
@@ -96,7 +96,7 @@ describe("hooks of the host", onlyKumite, () => {
     assert.deepEqual([inCreate?.pidFile, inStart?.pidFile], ["", String(pid)]);
   });
 
-  it("make the create fail with what they wrote, and nothing stays but what poststop hooks leave", async () => {
+  it("fail the create with their output, and nothing is left except what poststop hooks leave", async () => {
     const [trace, log] = [place.path("trace"), place.path("log.json")];
     const bundle = await place.bundle(forever, (config) => {
       config.hooks = {
@@ -119,7 +119,7 @@ describe("hooks of the host", onlyKumite, () => {
     assert.equal(await readFile(trace, "utf8"), "undone\n");
   });
 
-  it("of poststop run after the shim was killed too, without the bundle, and their failure is only told", async () => {
+  it("of kind poststop run even after the shim was killed and without the bundle, and failures are only reported", async () => {
     const [trace, log, id] = [place.path("trace"), place.path("log"), place.newId()];
     const bundle = await place.bundle(forever, (config) => {
       config.hooks = {
@@ -144,7 +144,7 @@ describe("hooks of the host", onlyKumite, () => {
     assert.match(await readFile(log, "utf8"), /hooks\.poststop\[0\] \(\/bin\/sh\) ended with status 1: no/);
   });
 
-  it("of poststart that fail end the container", async () => {
+  it("of kind poststart end the container when they fail", async () => {
     const bundle = await place.bundle(forever, (config) => {
       config.hooks = { poststart: [{ path: "/bin/false" }] };
     });

@@ -1,4 +1,4 @@
-/** What is plugged into a machine while it runs, as its guest sees it, and taken away again. */
+/** Devices plugged into a running VM, as its guest sees them, and their removal. */
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -31,7 +31,7 @@ const boards: readonly Board[] = [
 ];
 
 for (const { machineType, ports, by } of boards) {
-  describe(`a running machine of the board ${machineType}`, () => {
+  describe(`a running VM of machine type ${machineType}`, () => {
     let directory: string;
     let guest: Guest;
 
@@ -56,7 +56,7 @@ for (const { machineType, ports, by } of boards) {
     const onlineCpus = () => guest.sh("cat /sys/devices/system/cpu/online");
     const memoryMiB = async () => Number(/MemTotal:\s+(\d+)/.exec(await guest.sh("cat /proc/meminfo"))?.[1]) / 1024;
 
-    it(`gets memory (${by}) in blocks of its guest`, async () => {
+    it(`gets memory (${by}) in blocks, which its guest uses`, async () => {
       const details = await guest.agent.getGuestDetails({ memBlockSize: true, memHotplugProbe: true });
       assert.equal(details.supportMemHotplugProbe, false);
       const blockMiB = Number(details.memBlockSizeBytes) / mib;
@@ -69,7 +69,7 @@ for (const { machineType, ports, by } of boards) {
       assert.equal((await guest.plug.size()).memoryMiB, resized.memoryMiB);
       assert.ok((await memoryMiB()) >= before + 180, `${await memoryMiB()}`);
       if (by === "virtio-mem") {
-        // Some of it may have come into use: then that stays.
+        // The guest may already use some of it, which then stays.
         const shrunk = await guest.plug.resizeMemory({ memoryMiB: 512, blockMiB, onDevice: online });
         assert.ok(shrunk.memoryMiB < resized.memoryMiB, `${shrunk.memoryMiB}`);
         assert.equal((await guest.plug.size()).memoryMiB, shrunk.memoryMiB);
@@ -102,7 +102,7 @@ for (const { machineType, ports, by } of boards) {
         const found = await guest.sh("ls /sys/block 2>/dev/null || true");
         return found === "" ? undefined : found;
       });
-      // The way from the root bus is that of the address.
+      // The guest's path from the root bus is the address that it was told.
       const slots = (await guest.sh(`readlink /sys/block/${block}`)).match(/:(\d\d)\.0/g) ?? [];
       const address = plugged.address.kind === "pci" ? plugged.address.path : "";
       assert.deepEqual(slots.map((slot) => slot.slice(1, 3)).join("/"), address);
@@ -113,7 +113,7 @@ for (const { machineType, ports, by } of boards) {
       await plugged.remove();
       await plugged.remove();
       await eventually("the disk is gone", async () => ((await guest.sh("ls /sys/block")) === "" ? true : undefined));
-      // Its name and its place are free again.
+      // Its name and its slot are free again.
       await (await guest.plug.addDisk(disk)).remove();
       const missing = { ...disk, path: "/nonexistent" };
       await assert.rejects(guest.plug.addDisk(missing), /disk data: \/nonexistent does not exist/);
@@ -148,7 +148,7 @@ for (const { machineType, ports, by } of boards) {
       assert.equal((await guest.plug.size()).vcpus, 1);
       await assert.rejects(guest.plug.removeVcpus(1), (error) => isKumiteError(error, "hypervisor/plug-failed"));
       if (guest.plug.removesVcpus) return;
-      // QEMU's emulator would crash with the next change of its memory.
+      // QEMU's emulator would crash at the next change of its memory map.
       const target = { memoryMiB: 2000, blockMiB: 128 };
       await assert.rejects(guest.plug.resizeMemory(target), (error) => isKumiteError(error, "hypervisor/plug-failed"));
     });

@@ -24,7 +24,7 @@ describe("a volume of huge pages", onlyKumite, () => {
   });
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("has pages of the guest, as many as the container may use, and none is kept when it goes", async () => {
+  it("has pages of the guest, as many as the container may use, and releases them with the container", async () => {
     const pod = await place.runDetached(await place.bundle(asSandbox(), shell("while :; do sleep 1; done")));
     try {
       const pages = "cat /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";

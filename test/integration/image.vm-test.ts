@@ -1,4 +1,4 @@
-/** Machines whose root file system is an image: as a memory device that the guest maps, and as a disk. */
+/** VMs whose root file system is an image: as a memory device that the guest maps, and as a disk. */
 import assert from "node:assert/strict";
 import { open, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -11,7 +11,7 @@ import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testInstallRoot } from "../support/node-os.ts";
 import { isKumite, Workplace } from "../support/workplace.ts";
 
-/** As guests of Kata Containers have it: all of its drivers are built in. */
+/** A kernel like those of Kata's guests, with all drivers built in. */
 const kernel = isKumite ? (await builtTunedKernel())?.vmlinux : undefined;
 const skip = !isKumite
   ? "about this product only"
@@ -45,14 +45,14 @@ describe("a guest with an image", { skip }, () => {
     return finished.stdout;
   }
 
-  it("maps the host's pages of it, which it cannot write to", async () => {
+  it("maps the image from the host's pages, which it cannot write to", async () => {
     const seen = await look("");
-    // A kernel that cannot do what `dax` says does not mount its root file system.
+    // A kernel that does not support what `dax` asks for does not mount its root file system.
     assert.match(seen, / root=\/dev\/pmem0p1 rootflags=dax,.* ro rootfstype=ext4 /);
     assert.match(seen, /\n1\n1\n$/);
   });
 
-  it("is verified by its kernel, in either form, and one that was changed does not start", async () => {
+  it("has its image verified by its kernel, in either form, and does not start with a modified one", async () => {
     const verified = place.path("verified.img");
     const parameters = await makeVerifiedGuestImage(verified, path.join(testInstallRoot, "agent"));
     const keys = `kernel_verity_params = "${parameters}"`;
@@ -65,7 +65,7 @@ describe("a guest with an image", { skip }, () => {
       assert.match(seen, /\nroot\n/);
     }
     const file = await open(verified, "r+");
-    // The name of the file system, in its superblock.
+    // The file system's name, in its superblock.
     await file.write("changed", 3 * 1024 * 1024 + 1024 + 120);
     await file.close();
     const finished = await run(keys, verified, "true");
@@ -75,7 +75,7 @@ describe("a guest with an image", { skip }, () => {
   });
 
   for (const machineType of ["q35", "microvm"]) {
-    it(`has it as a disk, on ${machineType}`, async () => {
+    it(`has its image as a disk, on ${machineType}`, async () => {
       const seen = await look(`machine_type = "${machineType}"\ndisable_image_nvdimm = true`);
       assert.match(seen, / root=\/dev\/vda1 rootflags=data=ordered,/);
       assert.match(seen, /\n0\n1\n$/);

@@ -1,4 +1,4 @@
-/** What `make install` puts into its place works from there, and `make uninstall` takes all of it away. */
+/** An installation by `make install` works, and `make uninstall` removes all of it. */
 import assert from "node:assert/strict";
 import { mkdir, readdir } from "node:fs/promises";
 import path from "node:path";

@@ -1,4 +1,4 @@
-/** Sandboxes of programs on machines that go on from a template: saved and forked like those that have booted. */
+/** Library sandboxes whose VMs are clones of a template: they are saved and forked like sandboxes that booted. */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -11,7 +11,7 @@ import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
 interface Opened {
   readonly sandbox: LiveSandbox;
-  /** What its log said. */
+  /** The sandbox's log. */
   readonly log: string;
 }
 
@@ -67,7 +67,7 @@ describe("a sandbox of the library on a template", onlyKumite, () => {
   };
   const facts = "hostname; head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/boot_id";
 
-  it("is a clone, has memory of its own that it can be saved from, and a machine that is not root's", async () => {
+  it("is a clone, has memory of its own so that it can be saved, and a QEMU that is not root", async () => {
     assert.match(first.log, /the VM is a clone of template [0-9a-f]+/);
     assert.deepEqual(first.sandbox.saving, { kind: "possible" });
     const maps = readFileSync(`/proc/${first.sandbox.machinePid}/maps`, "utf8");
@@ -76,7 +76,7 @@ describe("a sandbox of the library on a template", onlyKumite, () => {
     assert.notEqual(uid, "0");
   });
 
-  it("is forked and saved, and each copy goes on with what it had and an identity of its own", async () => {
+  it("is forked and saved, and each copy continues with the state it had and an identity of its own", async () => {
     await said(first.sandbox, "echo prepared > /state");
     const forks = await first.sandbox.forkMany(2, { savable: true });
     const directory = place.path("saved");
@@ -103,7 +103,7 @@ describe("a sandbox of the library on a template", onlyKumite, () => {
     }
   });
 
-  it("does not change what others begin with", async () => {
+  it("does not change what others start with", async () => {
     await said(first.sandbox, "echo mine > /mine");
     const second = await open({ savable: true });
     try {
@@ -117,7 +117,7 @@ describe("a sandbox of the library on a template", onlyKumite, () => {
     }
   });
 
-  it("has the template's memory in common with others when it need not be saved", async () => {
+  it("shares the template's memory with others when it need not be savable", async () => {
     const { sandbox, log } = await open({ savable: false });
     try {
       assert.match(log, /the VM is a clone of template/);
@@ -129,7 +129,7 @@ describe("a sandbox of the library on a template", onlyKumite, () => {
     }
   });
 
-  it("is as good when the template is gone", async () => {
+  it("works after the template is gone", async () => {
     const config = place.path("configuration.toml");
     writeFileSync(config, `[factory]\ntemplate_path = "${store}"\n`);
     const { stdout } = await execute([runtimePath, "--config", config, "factory", "destroy", "--json"]);

@@ -1,4 +1,4 @@
-/** Sandboxes of programs: run in, saved, restored and forked while they work. */
+/** Library sandboxes: they run processes, and are saved, restored and forked while they run. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -24,7 +24,7 @@ import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
 const repository = path.resolve(import.meta.dirname, "../..");
 
-/** Counts in a variable and in a file, and says every number. */
+/** Counts in a variable and in a file, and prints every number. */
 const counter = "trap 'exit 3' TERM; i=0; while :; do i=$((i+1)); echo $i > /count; echo $i; sleep 0.1; done";
 
 describe("a sandbox of the library", onlyKumite, () => {
@@ -34,7 +34,7 @@ describe("a sandbox of the library", onlyKumite, () => {
   let sandbox: LiveSandbox;
   let snapshot: Snapshot;
   let saved: string;
-  /** The last number that was written before it was saved, at least. */
+  /** At least the last number that was written before the sandbox was saved. */
   let countBefore: number;
 
   before(async () => {
@@ -55,7 +55,7 @@ describe("a sandbox of the library", onlyKumite, () => {
   });
   guardAgainstLeftOvers(() => ({
     directories: [root, `${place.directory}/uppers`, "/run/kumite/s"],
-    // Its journal is written anew each time.
+    // Its journal is rewritten each time.
     ignored: [`${root}/${sandbox.id}/`],
   }));
 
@@ -87,7 +87,7 @@ describe("a sandbox of the library", onlyKumite, () => {
     });
   });
 
-  it("goes on from one point each time that it is restored, and on its own from there", async () => {
+  it("continues from the same point each time it is restored, independently of the others", async () => {
     await using one = await snapshot.restore();
     const first = await nextLine(one);
     assert.ok(first > countBefore, `${first} comes after ${countBefore}`);
@@ -105,7 +105,7 @@ describe("a sandbox of the library", onlyKumite, () => {
     assert.equal((await drained(one)).exitStatus, 3);
   });
 
-  it("is forked while it works: the copies and the original go on, each with a name, a time and secrets of its own", async () => {
+  it("is forked while it runs: the copies and the original continue, each with its own name, time and secrets", async () => {
     const script = "hostname; head -c 16 /dev/urandom | od -An -tx1; date +%s";
     const forks = await sandbox.forkMany(2);
     try {
@@ -126,7 +126,7 @@ describe("a sandbox of the library", onlyKumite, () => {
     }
   });
 
-  it("is forked and saved when the image of its root file system is not in the cache any more", async () => {
+  it("is forked and saved after the image of its root file system was removed from the cache", async () => {
     const images = path.join(place.directory, "images");
     for (const name of readdirSync(images)) if (name.endsWith(".erofs")) await rm(path.join(images, name));
     await using parent = await sandbox.fork({ savable: true });
@@ -139,7 +139,7 @@ describe("a sandbox of the library", onlyKumite, () => {
     assert.equal((await restored.run(["ls", "/bin/busybox"])).stdout, "/bin/busybox\n");
   });
 
-  it("gives the streams of all its processes to whoever has the copy", async () => {
+  it("gives the streams of all its processes to the owner of the copy", async () => {
     await using copy = await snapshot.restore();
     const [other] = copy.others;
     assert.ok(other !== undefined, "the process beside its own is there");
@@ -151,7 +151,7 @@ describe("a sandbox of the library", onlyKumite, () => {
     assert.ok((await nextLine(copy)) > countBefore);
   });
 
-  it("can be saved again only when that was asked for, with a memory of its own", async () => {
+  it("can be saved again only on request, with a memory of its own", async () => {
     await using shared = await snapshot.restore();
     assert.equal(shared.saving.kind, "impossible");
     await assert.rejects(shared.fork(), failsWith("snapshot/impossible", /in common/));
@@ -173,7 +173,7 @@ describe("a sandbox of the library", onlyKumite, () => {
     assert.equal(statSync(saved).mode & 0o777, 0o700);
   });
 
-  it("is refused before anything is made when it has to be savable and files of the host are shared with it", async () => {
+  it("is refused before anything is created when it has to be savable and files of the host are shared with it", async () => {
     const source = place.path("volume");
     await mkdir(source);
     const bundle = await place.bundle(shell("true"), (config) => {
@@ -184,7 +184,7 @@ describe("a sandbox of the library", onlyKumite, () => {
     await assert.rejects(openSandbox({ ...options() }), failsWith("usage/invalid"));
   });
 
-  it("is not made of a snapshot that is damaged, was not finished, or that others can reach", async () => {
+  it("is not created from a snapshot that is damaged, incomplete, or accessible to others", async () => {
     const copy = place.path("copy");
     const damages: [RegExp, () => Promise<void>][] = [
       [/never finished/, () => rm(`${copy}/snapshot.json`)],
@@ -214,7 +214,7 @@ describe("a sandbox of the library", onlyKumite, () => {
     assert.ok(existsSync(`${saved}/snapshot.json`), "what was there is left alone");
   });
 
-  it("leaves what `kumite recover` removes when its program is killed, in the middle of saving too", async () => {
+  it("leaves only what `kumite recover` removes when its program is killed, even while saving", async () => {
     const target = place.path("half");
     const program = `
       import { openSnapshot } from ${JSON.stringify(path.join(repository, "src/index.ts"))};
@@ -242,7 +242,7 @@ describe("a sandbox of the library", onlyKumite, () => {
     }
   });
 
-  it("is what the page about the library shows, in a program that has the package", async () => {
+  it("works as the library's documentation shows, in a program that has the package installed", async () => {
     const page = await readFile(path.join(repository, "docs/library.md"), "utf8");
     const program = /```js\n(.*?)```/s.exec(page)?.[1];
     assert.ok(program !== undefined, "the page has a program");
@@ -253,7 +253,7 @@ describe("a sandbox of the library", onlyKumite, () => {
     const usedBefore = existsSync(libraryRoot);
     const hadTemplates = (await templateCount()) > 0;
     const { stdout } = await succeed([process.execPath, `${project}/example.mjs`, rootfs]);
-    // Fails when the program has left anything in it.
+    // Fails if the program has left anything in the directory.
     if (!usedBefore) await rmdir(libraryRoot);
     assert.deepEqual(stdout.trim().split("\n").sort(), ["prepared, fork 0", "prepared, fork 1"]);
     await eventually("the template that stays", async () => ((await templateCount()) > 0 ? true : undefined));
@@ -284,7 +284,7 @@ function failsWith(code: ErrorCode, message: RegExp = /./) {
   };
 }
 
-/** Where programs that say nothing of it have them. */
+/** In the directory that programs use by default. */
 async function templateCount(): Promise<number> {
   const { stdout } = await succeed([runtimePath, "factory", "status", "--json"]);
   return (JSON.parse(stdout) as { readonly templates: readonly unknown[] }).templates.length;
@@ -297,7 +297,7 @@ async function countIn(sandbox: LiveSandbox): Promise<number> {
   });
 }
 
-/** The next number that its own process says. */
+/** The next number that the sandbox's own process prints. */
 async function nextLine(sandbox: LiveSandbox): Promise<number> {
   const reading = sandbox.main.stdout[Symbol.asyncIterator]();
   const piece = await reading.next();
@@ -316,7 +316,7 @@ async function drained({ main }: LiveSandbox) {
   return main.exited;
 }
 
-/** Nothing of its length changes. */
+/** Damages a file, without changing its length unless `longer` is set. */
 async function appendTo(file: string, longer = false): Promise<void> {
   await chmod(file, 0o600);
   if (longer)

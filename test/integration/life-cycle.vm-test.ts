@@ -13,7 +13,7 @@ import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 const forever = shell("trap 'exit 3' TERM; while :; do sleep 0.1; done");
 
-/** Until its shell has come to the trap: SIGTERM (bit 14) is among what the first process catches. */
+/** Resolves when the shell has set its trap: SIGTERM (bit 14) is among the signals that the first process catches. */
 async function catches(id: string, place: Workplace): Promise<void> {
   const look = ["exec", id, "grep", "-qE", "^SigCgt:.*[4567cdef][0-9a-f]{3}$", "/proc/1/status"];
   await eventually("the trap", async () => ((await place.runtime(look)).status === 0 ? true : undefined));
@@ -36,7 +36,7 @@ describe("the life cycle of a container", () => {
     return (await place.must(["list", "--quiet"])).stdout.split("\n").includes(id);
   }
 
-  it("goes from created over running to stopped, and each verb refuses the wrong state", async () => {
+  it("goes from created through running to stopped, and each verb refuses the wrong state", async () => {
     const bundle = await place.bundle(forever);
     const id = place.newId();
     const pidFile = place.path("pid");
@@ -92,7 +92,7 @@ describe("the life cycle of a container", () => {
     );
   });
 
-  it("is deleted by force from every state", async () => {
+  it("ends by a forced delete from every state", async () => {
     const bundle = await place.bundle(forever);
     const created = place.newId();
     const pidFile = place.path("pid");
@@ -118,7 +118,7 @@ describe("the life cycle of a container", () => {
     for (const id of [created, running, paused, stopped]) assert.ok(!(await listed(id)));
   });
 
-  it("is made from a configuration elsewhere, which exec starts from even when it is gone", onlyKumite, async () => {
+  it("can use a configuration file outside of the bundle, which exec no longer needs", onlyKumite, async () => {
     const bundle = await place.bundle(forever);
     const config = JSON.parse(await readFile(bundle.configFile, "utf8")) as { process: { env: string[] } };
     config.process.env.push("FROM=elsewhere");
@@ -137,7 +137,7 @@ describe("the life cycle of a container", () => {
     await place.must(["delete", "--force", id]);
   });
 
-  it("takes signals by name, with and without prefix, and by number", async () => {
+  it("includes signals by name, with and without prefix, and by number", async () => {
     const marker =
       "trap 'echo usr1' USR1; trap 'echo usr2' USR2; trap 'echo hup' HUP; trap 'exit 0' INT; echo ready; while :; do sleep 0.05; done";
     const id = place.newId();
@@ -156,7 +156,7 @@ describe("the life cycle of a container", () => {
     assert.equal((await running.finished).status, 0);
   });
 
-  it("is ended by SIGTERM even when it does not catch it", onlyKumite, async () => {
+  it("ends with SIGTERM even if the program does not catch it", onlyKumite, async () => {
     const id = place.newId();
     const bundle = await place.bundle((config) => {
       config.process.args = ["/bin/sleep", "1000"];
@@ -171,7 +171,7 @@ describe("the life cycle of a container", () => {
     );
   });
 
-  it("shows a container that is ended by SIGKILL with status 137", async () => {
+  it("ends with status 137 after SIGKILL", async () => {
     const id = place.newId();
     const running = place.begin(["run", "--bundle", (await place.bundle(forever)).directory, id]);
     await place.untilStatusOf(id, "running");
@@ -179,7 +179,7 @@ describe("the life cycle of a container", () => {
     assert.equal((await running.finished).status, 137);
   });
 
-  it("exists beside others, each with its own bundle, and one's end does not touch the other", async () => {
+  it("is independent of other containers, each with its own bundle", async () => {
     const say = (word: string) =>
       shell(`trap 'exit 0' TERM; hostname; echo ${word} >/word; while :; do sleep 0.1; done`);
     const first = await place.runDetached(await place.bundle(say("one")));
@@ -200,7 +200,7 @@ describe("the life cycle of a container", () => {
     const before = await fingerprint(bundle);
     assert.equal((await place.run(bundle)).status, 0);
     const after = await fingerprint(bundle);
-    // Mount points that are missing in the tree are made by every runtime, also below a read-only root.
+    // Every runtime creates missing mount points in the tree, even below a read-only root.
     const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
       (name) => before.get(name) !== after.get(name),
     );
@@ -210,7 +210,7 @@ describe("the life cycle of a container", () => {
     );
   });
 
-  it("takes a relative bundle and the working directory as the default bundle", async () => {
+  it("can begin with a relative bundle, or with the working directory as the default bundle", async () => {
     const bundle = await place.bundle(shell("echo here"));
     const byDefault = await place.runtime(["run", place.newId()], { cwd: bundle.directory });
     assert.equal(byDefault.stdout, "here\n", show(byDefault));

@@ -1,4 +1,4 @@
-/** Limits that bite: processes and memory. That they are visible inside is in container-facts. */
+/** Limits that are reached: processes and memory. container-facts tests that they are visible inside. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Patch, shell } from "../support/bundle.ts";
@@ -22,13 +22,13 @@ describe("a limit", () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("of processes stops the container from making more", async () => {
+  it("of processes prevents the container from creating more", async () => {
     const script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1000 & done; sleep 0.1; echo survived";
     const finished = await place.run(await place.bundle(shell(script), limited({ pids: { limit: 6 } })));
     assert.match(finished.stderr, /fork/, show(finished));
   });
 
-  it("of memory kills who exceeds it, and only that", async () => {
+  it("of memory kills the process that exceeds it, and no other", async () => {
     // A string that doubles is memory of the process itself, unlike a file in a tmpfs.
     const script = `awk '${eater}'; echo status $?`;
     const finished = await place.run(
@@ -37,7 +37,7 @@ describe("a limit", () => {
     assert.match(finished.stdout, /status 137/, show(finished));
   });
 
-  it("of memory ends a container whose only process exceeds it with 137", async () => {
+  it("of memory ends a container with 137 when its only process exceeds it", async () => {
     const bundle = await place.bundle(
       limited({ memory: { limit: 32 * 1024 * 1024, swap: 32 * 1024 * 1024 } }),
       (config) => {

@@ -1,4 +1,4 @@
-/** What `kumite logs` shows of a container that runs, of one that failed, and of one that is gone in good order. */
+/** What `kumite logs` shows of a running container, of one that failed, and of one that ended in order. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
@@ -31,10 +31,10 @@ describe("the logs of a container", onlyKumite, () => {
       .map((line) => JSON.parse(line) as Line);
   }
 
-  it("are there while it runs and after its machine died, also when it is deleted", async () => {
+  it("exist while it runs, after its VM died, and after it was deleted", async () => {
     const bundle = await place.bundle(shell("echo to the program; while :; do sleep 1; done"));
     const id = await place.runDetached(bundle);
-    // What the guest says takes its own way.
+    // The guest's messages arrive separately.
     const lines = await eventually("all that is said of the start", async () => {
       const [before, now] = [await linesOf(id), await linesOf(id)];
       return before.length === now.length && now.some(({ text }) => text.includes("sandbox created")) ? now : undefined;
@@ -62,7 +62,7 @@ describe("the logs of a container", onlyKumite, () => {
     assert.match(kept.stdout, /^\S+Z agent .*sandbox created/m);
   });
 
-  it("go with a container that ended in good order; of its start a time-line can stay", async () => {
+  it("are removed with a container that ended in order; a time-line of its start can stay", async () => {
     const id = place.newId();
     const picture = place.path("start.svg");
     const bundle = await place.bundle(shell("echo out; echo err >&2"));

@@ -1,4 +1,4 @@
-/** A machine starts beside its shim, not after it, where what comes before it can be known so early. */
+/** A VM starts beside its shim, not after it, if everything that comes before it is known early enough. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -13,7 +13,7 @@ function lasting(config: OciConfig): void {
   config.process.args = ["/bin/sleep", "1000"];
 }
 
-describe("the machine of a new sandbox", onlyKumite, () => {
+describe("the VM of a new sandbox", onlyKumite, () => {
   let place: Workplace;
   let bundle: Bundle;
   before(async () => {
@@ -23,9 +23,9 @@ describe("the machine of a new sandbox", onlyKumite, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("starts before its shim has begun to read its code, as a child of it, once", async () => {
+  it("starts before its shim loads its code, as its child, and only once", async () => {
     const id = await place.runDetached(bundle);
-    // The relay is started as soon as there is a process to become the shim.
+    // The relay is started as soon as the process that becomes the shim exists.
     for (const role of ["virtiofsd", "qemu"] as const) {
       assert.ok(await isBornBefore(id, role, "relay"), `${role} was started later`);
       assert.equal(parentOf(await processOf(id, role)), await processOf(id, "shim"));
@@ -35,7 +35,7 @@ describe("the machine of a new sandbox", onlyKumite, () => {
     await place.remove(id);
   });
 
-  it("waits for hooks that come before it", async () => {
+  it("starts after the hooks that have to run before it", async () => {
     const withHook = await place.bundle(lasting, (config) => {
       config.hooks = { createRuntime: [{ path: "/bin/true", args: ["true"] }] };
     });
@@ -44,7 +44,7 @@ describe("the machine of a new sandbox", onlyKumite, () => {
     await place.remove(id);
   });
 
-  it("waits for a shim that could not see how it ends", async () => {
+  it("starts after its shim if the shim could not read its exit status otherwise", async () => {
     const id = place.newId();
     const words = place.argv("create", "--bundle", bundle.directory, id);
     const without = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"];
@@ -55,7 +55,7 @@ describe("the machine of a new sandbox", onlyKumite, () => {
     await place.remove(id);
   });
 
-  it("leaves nothing when the container cannot be made in it", async () => {
+  it("leaves nothing when the container cannot be created in it", async () => {
     const broken = await place.bundle((config) => {
       config.process.args = ["/no/such/program"];
     });

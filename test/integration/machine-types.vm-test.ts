@@ -1,4 +1,4 @@
-/** A container's life on each board of QEMU, with a configuration that asks for everything the board has. */
+/** A container's life on each machine type of QEMU, with a configuration that asks for everything the type has. */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -11,7 +11,7 @@ import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 const memoryMiB = 384;
 
-/** As Kata's files have them; kept short of what takes a special host. */
+/** Like Kata's files, without what needs a special host. */
 const common = `
 default_vcpus = 1
 default_maxvcpus = 2
@@ -63,10 +63,10 @@ describe("a container", onlyKumite, () => {
     return file;
   }
 
-  /** Runs in the foreground's place: its streams are files, so that nobody waits for them. */
+  /** Creates a container in the background; its streams are files, so that nothing waits for their end. */
   async function created(config: string, id: string, script: string): Promise<void> {
     const bundle = await place.bundle(shell(script), ({ linux }) => {
-      // For the panic below, and to see what the machine has.
+      // For the panic below, and to see the VM's devices.
       Object.assign(linux, { maskedPaths: [], readonlyPaths: [] });
     });
     const words = place.argv("--config", config, "create", "--bundle", bundle.directory, id);
@@ -77,7 +77,7 @@ describe("a container", onlyKumite, () => {
   }
 
   for (const { machineType, keys, pci, ...board } of boards) {
-    it(`lives on ${machineType} with all that the configuration asks for, and its guest's panic leaves its memory`, async () => {
+    it(`runs on ${machineType} with everything that the configuration asks for, and a panic leaves a dump of the memory`, async () => {
       const id = place.newId();
       const huge = board.hugePages === true && hugePages !== undefined;
       await created(configuration(machineType, `${keys}\nenable_hugepages = ${huge}`), id, "while :; do sleep 1; done");
@@ -88,7 +88,7 @@ describe("a container", onlyKumite, () => {
       const parameters = (await look("cat /proc/cmdline")).split(" ");
       assert.equal(parameters.at(-2), "kumite.mark=1");
       assert.equal(parameters.filter((word) => word.startsWith("panic=")).at(-1), "panic=-2");
-      // Nothing can be plugged into a board without PCI: room for it would be memory lost.
+      // Nothing can be plugged into a VM without PCI, so room for vCPUs would only cost memory.
       assert.ok(parameters.includes(pci ? "nr_cpus=2" : "nr_cpus=1"), parameters.join(" "));
       assert.equal(await look("ls /sys/bus/pci/devices | wc -l").then((count) => Number(count) > 0), pci);
       assert.match(await look("cat /sys/class/misc/hw_random/rng_available"), /virtio_rng/);

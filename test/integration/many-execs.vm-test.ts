@@ -1,6 +1,6 @@
 /**
- * Many processes in one container, one after another and at once: what stays, and what a bad one does to the others.
- * `KUMITE_MANY_EXECS` says how many; the default keeps it under a minute.
+ * Many processes in one container, one after another and at once: what they leave, and how a misbehaving one affects
+ * the others. `KUMITE_MANY_EXECS` sets their number; the default takes less than a minute.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -14,11 +14,13 @@ import { processOf, sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 const many = Number(process.env.KUMITE_MANY_EXECS ?? 200);
-/** In KiB. The shim's garbage is collected at rest, so that only a large leak of it shows here; the others hold little. */
+/** In KiB. The shim collects its garbage when idle, so only a large leak shows here; the others use little memory. */
 const tolerated = (name: string): number => (name === "shim KiB" ? 16 * 1024 : 512);
-/** Of its own, after any number of them: without the collection at rest it has five more after two hundred. */
+/**
+ * Private memory after any number of execs. Without the collection when idle, it has five MiB more after two hundred.
+ */
 const restingShimMiB = 16;
-/** Of each kind, before the first look: the agent reaches its size within some fifty processes, and then stays. */
+/** Of each kind, before the first measurement: the agent stops growing after some fifty processes. */
 const warmUp = 15;
 
 describe("many execs", onlyKumite, () => {
@@ -41,14 +43,14 @@ describe("many execs", onlyKumite, () => {
   const expectNoGrowth = async (since: Footprint): Promise<void> =>
     assert.deepEqual(growth(since, await footprint(place, id), tolerated), []);
 
-  /** Of every kind, in turn; each answers what it must. */
+  /** Used in turn; each checks its own output. */
   const kinds: readonly (() => Promise<void>)[] = [
     async () => expect(await place.runtime(["exec", id, "true"]), 0, ""),
     async () => expect(await place.runtime(["exec", id, "cat"], { stdin: "word" }), 0, "word"),
     async () => expect(await place.runtime(sh("seq 3000; exit 7")), 7, lines(3000)),
     async () => assert.notEqual((await place.runtime(["exec", id, "no-such-program"])).status, 0),
     async () => expect(await place.runtime(sh("echo gone; kill -9 $$")), 137, "gone\n"),
-    // The child lives on after the process: nobody but the machine's first process is there to wait for it.
+    // The child outlives its parent, so the guest's process 1 has to reap it.
     async () => expect(await place.runtime(sh("(sleep 0.05; exit 3) >/dev/null 2>&1 & echo left")), 0, "left\n"),
   ];
 
@@ -60,16 +62,16 @@ describe("many execs", onlyKumite, () => {
     await expectNoGrowth(atRest);
   });
 
-  it("leave nothing of what they cost the shim when it is at rest", async () => {
+  it("leave no memory in use in the shim once it is idle", async () => {
     const shim = await processOf(id, "shim");
     await eventually("a shim as small as before", () => (privateDirtyMiB(shim) <= restingShimMiB ? true : undefined));
   });
 
-  it("of which one has a reader that does not read hold up neither the others nor the container", async () => {
+  it("of which one has a reader that does not read delay neither the others nor the container", async () => {
     const before = await footprint(place, id);
     const slow = place.begin(sh("yes"));
     slow.child.stdout?.pause();
-    // Until every buffer on the way is full: then the writer waits.
+    // The writer waits when every buffer on the way is full.
     await eventually("the writer waits", async () =>
       (await place.runtime(sh("cat /proc/$(pidof yes)/wchan"))).stdout.includes("pipe") ? true : undefined,
     );
@@ -85,7 +87,7 @@ describe("many execs", onlyKumite, () => {
     await expectNoGrowth(before);
   });
 
-  it("of which one has lost its reader ends like on any pipe", async () => {
+  it("of which one has lost its reader end as with any pipe", async () => {
     const before = await footprint(place, id);
     const gone = place.begin(sh("yes; echo $? >&2"));
     gone.child.stdout?.once("data", () => gone.child.stdout?.destroy());
@@ -94,7 +96,7 @@ describe("many execs", onlyKumite, () => {
     await expectNoGrowth(before);
   });
 
-  it("at once are ended one by one, and the others go on", async () => {
+  it("at once are ended one by one, and the others continue", async () => {
     const before = await footprint(place, id);
     const names = ["one", "two", "three", "four"];
     const running = names.map((name) => place.begin(sh(`echo ${name}; read line; echo got $line`), { stdin: "" }));
@@ -112,7 +114,7 @@ describe("many execs", onlyKumite, () => {
     await expectNoGrowth(before);
   });
 
-  it("leave their output complete, though nobody reads it before they have ended", async () => {
+  it("leave their output complete, even if nobody reads it before they have ended", async () => {
     const before = await footprint(place, id);
     const script = `exec "$@" | (sleep 1; cat)`;
     const late = begin(["sh", "-c", script, "sh", ...place.argv(...sh("seq 20000"))]);
@@ -120,7 +122,7 @@ describe("many execs", onlyKumite, () => {
     await expectNoGrowth(before);
   });
 
-  it("end with their container, those that nobody reads too", async () => {
+  it("end with their container, even those whose output nobody reads", async () => {
     const other = await place.runDetached(await place.bundle(shell("while :; do sleep 1000 & wait; done")));
     const running = ["sleep 1000", "yes", "cat"].map((script) =>
       place.begin(["exec", other, "sh", "-c", script], { stdin: "" }),

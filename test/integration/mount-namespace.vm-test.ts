@@ -1,4 +1,4 @@
-/** What an engine finds in the mount namespace of the pid in the pid file: `podman cp` copies files by way of it. */
+/** What an engine finds in the mount namespace of the pid in the pid file, through which `podman cp` copies files. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";

@@ -48,14 +48,14 @@ describe("a mount", () => {
 
   const sh = (script: string): Promise<Finished> => place.runtime(["exec", id, "sh", "-c", script]);
 
-  it("shows what the host has, and the host sees what the container writes", async () => {
+  it("shows the host's files, and the host sees what the container writes", async () => {
     assert.equal((await sh("cat /rw/here; echo from inside >/rw/inner/new")).stdout, "from the host\n");
     assert.equal(await readFile(path.join(writable, "inner/new"), "utf8"), "from inside\n");
     await writeFile(path.join(writable, "later"), "later\n");
     assert.equal((await sh("cat /rw/later")).stdout, "later\n");
   });
 
-  it("lets who may write to a directory by a group or by a capability make files in it, as their own", async () => {
+  it("lets members of a directory's group and processes with the capability create files in it, as their own", async () => {
     const shared = path.join(writable, "shared");
     await mkdir(shared);
     await chown(shared, 0, 4000);
@@ -71,7 +71,7 @@ describe("a mount", () => {
     assert.match(stranger.stderr, /Permission denied/, show(stranger));
   });
 
-  it("shows what the host changes in a file that the container has read", async () => {
+  it("shows the host's changes to a file that the container has read", async () => {
     const changing = path.join(writable, "changing");
     const replace = async (text: string): Promise<void> => {
       await writeFile(`${changing}.new`, text);
@@ -90,7 +90,7 @@ describe("a mount", () => {
     }
   });
 
-  it("keeps owner and mode of what the container makes", async () => {
+  it("keeps owner and mode of the container's files", async () => {
     const finished = await sh(
       "cd /rw && touch owned && chown 1000:33 owned && chmod 2750 owned && mkfifo fifo && ln -s /nowhere link",
     );
@@ -111,8 +111,8 @@ describe("a mount", () => {
     assert.equal(await readFile(path.join(readable, "here"), "utf8"), "from the host\n");
   });
 
-  it("that is read-only is so on the host's side too", onlyKumite, async () => {
-    // The guest's kernel is not trusted with it: what virtiofsd serves must refuse, whatever the guest believes.
+  it("that is read-only refuses writing on the host's side too", onlyKumite, async () => {
+    // The guest's kernel is not trusted: virtiofsd must refuse the write, whatever the guest does.
     const daemon = await processOf(id, "virtiofsd");
     const mounts = await readFile(`/proc/${daemon}/mountinfo`, "utf8");
     const inItsFileSystem = (host: string) => path.join(path.basename(place.directory), path.basename(host));
@@ -126,19 +126,19 @@ describe("a mount", () => {
     assert.equal((await sh("cat /etc/one; stat -c %a /etc/one")).stdout, "one file\n640\n");
   });
 
-  it("of type tmpfs has its size and mode, also at a place that the tree lacks", async () => {
+  it("of type tmpfs has its size and mode, even where the tree lacks the directory", async () => {
     assert.match((await sh("stat -c %a /deep/er; grep /deep/er /proc/mounts")).stdout, /^700\n.*size=1024k/);
     assert.notEqual((await sh("head -c 2000000 /dev/zero >/deep/er/big")).status, 0);
   });
 
-  it("as the root shows the host what the container writes, and takes special files", async () => {
+  it("as the root shows the host what the container writes, and supports special files", async () => {
     assert.equal((await sh("echo root >/root/written; mkfifo /root/pipe")).status, 0);
     assert.equal(await readFile(path.join(bundle.rootfs, "root/written"), "utf8"), "root\n");
   });
 });
 
 describe("a read-only root", () => {
-  it("refuses writing and leaves mounts writable", async () => {
+  it("refuses writing, and leaves mounts writable", async () => {
     await using place = await Workplace.open("roroot");
     const start = lookAtMachine({ directories: [place.root] });
     const bundle = await place.bundle(

@@ -1,4 +1,4 @@
-/** pause, resume, and what is possible in between. */
+/** pause and resume, and what is possible in between. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
@@ -10,7 +10,7 @@ import { Workplace } from "../support/workplace.ts";
 
 const endless = "while :; do sleep 1; done";
 
-describe("a container that is paused", () => {
+describe("a paused container", () => {
   let place: Workplace;
   before(async () => {
     place = await Workplace.open("pause");
@@ -24,7 +24,7 @@ describe("a container that is paused", () => {
     assert.match(finished.stderr, message);
   };
 
-  it("says so, runs nothing, and goes on where it was", async () => {
+  it("is reported as paused, runs nothing, and continues where it was", async () => {
     const bundle = await place.bundle(shell("trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done"));
     const id = place.newId();
     const running = place.begin(["run", "--keep", "--bundle", bundle.directory, id]);
@@ -35,7 +35,7 @@ describe("a container that is paused", () => {
     await fails(/cannot exec in a paused container/i, "exec", id, "true");
     await fails(/running|paused/, "start", id);
     await fails(/not stopped|still running|paused/i, "delete", id);
-    // It is delivered when the container goes on.
+    // The signal is delivered when the container continues.
     await place.must(["kill", id, "TERM"]);
     assert.equal((await place.state(id)).status, "paused");
     await place.must(["resume", id]);
@@ -61,7 +61,7 @@ describe("a container that is paused", () => {
     assert.notEqual((await place.runtime(["state", id])).status, 0);
   });
 
-  it("keeps its other processes until it goes on", async () => {
+  it("keeps its other processes, which continue with it", async () => {
     const id = await place.runDetached(await place.bundle(shell(endless)));
     const running = place.begin(["exec", id, "sh", "-c", "echo up; read line; echo got $line"], { stdin: "" });
     await running.untilOutput("up");
@@ -73,7 +73,7 @@ describe("a container that is paused", () => {
   });
 });
 
-describe("a signal for all", () => {
+describe("kill --all", () => {
   let place: Workplace;
   before(async () => {
     place = await Workplace.open("kill-all");
@@ -81,14 +81,14 @@ describe("a signal for all", () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("reaches every process, and nobody is no error", async () => {
+  it("reaches every process, and is no error if there is none", async () => {
     const mark = "trap 'echo $name >> /marks; exit 0' TERM; while :; do sleep 0.1; done";
     const script = `name=child sh -c '${mark.replaceAll("'", "'\\''")}' & name=first; ${mark}`;
     const bundle = await place.bundle(shell(script), (config) => {
       config.root.readonly = false;
     });
     const id = await place.runDetached(bundle);
-    // Both have their traps when both have slept.
+    // When both have slept, both have set their traps.
     await eventually("both processes are there", async () => {
       const { stdout } = await place.must(["exec", id, "sh", "-c", "ps | grep -c '[s]leep 0.1'"]);
       return Number(stdout) >= 2 ? true : undefined;

@@ -1,4 +1,4 @@
-/** Disks that a container brings along when it is added to a machine that runs: plugged in for it, and out with it. */
+/** Disks of a container that is added to a running VM: they are plugged in for it, and removed with it. */
 import assert from "node:assert/strict";
 import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -14,7 +14,7 @@ import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 const forever = shell("while :; do sleep 1; done");
 
-describe("a container that is added to a machine", onlyKumite, () => {
+describe("a container that is added to a VM", onlyKumite, () => {
   let place: Workplace;
   let pod: string;
   const members: string[] = [];
@@ -38,7 +38,7 @@ describe("a container that is added to a machine", onlyKumite, () => {
     return id;
   }
 
-  /** What the machine has, as its guest and its monitor see it. */
+  /** The VM's disks, according to its guest and its monitor. */
   async function machineNow(): Promise<object> {
     const script =
       "ls /sys/block; ls /sys/bus/pci/devices | wc -l; ls /sys/bus/virtio/devices; grep -c /dev/ /proc/self/mounts";
@@ -57,7 +57,7 @@ describe("a container that is added to a machine", onlyKumite, () => {
     return LoopDevice.attach(file);
   }
 
-  /** Its root is an ext4 in a file. */
+  /** Its root file system is an ext4 in a file. */
   async function bundleOnDisk(...patches: Patch[]): Promise<{ readonly bundle: Bundle; readonly image: string }> {
     const bundle = await place.bundle(inSandbox(pod), ...patches, (config) => {
       config.root.path = "root.ext4";
@@ -68,10 +68,10 @@ describe("a container that is added to a machine", onlyKumite, () => {
     return { bundle, image };
   }
 
-  it("has its root and its volumes on disks of its own, which are gone with it, again and again", async () => {
+  it("has its root and its volumes on disks of its own, which are removed with it, again and again", async () => {
     await using volume = await deviceWith("volume__");
     const before = await machineNow();
-    // More often than the machine has places.
+    // More often than the VM has slots.
     for (let round = 0; round < 3; round++) {
       const { bundle, image } = await bundleOnDisk(forever, (config) => {
         config.mounts.push({ destination: "/mnt/volume", type: "bind", source: volume.path, options: ["bind"] });
@@ -91,7 +91,7 @@ describe("a container that is added to a machine", onlyKumite, () => {
     await file.close();
   });
 
-  it("that ends by itself gives its disks back at once, before it is deleted", async () => {
+  it("that ends by itself returns its disks at once, before it is deleted", async () => {
     const before = await machineNow();
     const { bundle, image } = await bundleOnDisk(shell("echo written >/here"));
     const id = newMember();
@@ -105,7 +105,7 @@ describe("a container that is added to a machine", onlyKumite, () => {
     await succeed(["umount", target]);
   });
 
-  it("gets none when its create fails, and the reason when there is no place left", async () => {
+  it("keeps none when its create fails, and gets the reason when there is no slot left", async () => {
     const before = await machineNow();
     const { bundle } = await bundleOnDisk((config) => {
       config.process.args = ["/no/such/program"];
@@ -133,7 +133,7 @@ describe("a container that is added to a machine", onlyKumite, () => {
   });
 });
 
-describe("a machine whose configuration asks for SCSI disks", onlyKumite, () => {
+describe("a VM with SCSI disks", onlyKumite, () => {
   let place: Workplace;
   let config: string;
   const running: string[] = [];
@@ -164,7 +164,7 @@ describe("a machine whose configuration asks for SCSI disks", onlyKumite, () => 
     return id;
   }
 
-  it("has them from the start and later, more than it has places for others, and on xfs", async () => {
+  it("has them from the start and later, more than it has slots for others, and on xfs", async () => {
     const devices: LoopDevice[] = [];
     try {
       for (let index = 0; index < 7; index++) {
@@ -200,7 +200,7 @@ describe("a machine whose configuration asks for SCSI disks", onlyKumite, () => 
       assert.equal(seen.stdout, "disk 1\ndisk 2\ndisk 3\ndisk 4\ndisk 5\ndisk 6\n1\n", show(seen));
       await place.must(["delete", "--force", member]);
       running.pop();
-      // QEMU has them no more; the guest hears of it a moment later.
+      // QEMU has removed them; the guest notices a moment later.
       await eventually("the disks are gone", async () => {
         const left = await place.must(["exec", pod, "sh", "-c", "ls /sys/block"]);
         return left.stdout === "sda\n" ? true : undefined;
@@ -212,7 +212,7 @@ describe("a machine whose configuration asks for SCSI disks", onlyKumite, () => 
     }
   });
 
-  it("refuses what a disk cannot be there, and says what it can be", async () => {
+  it("refuses what its SCSI disks cannot be, and says what they can be", async () => {
     const file = place.path("disk");
     await writeFile(file, Buffer.alloc(1024 * 1024));
     await using device = await LoopDevice.attach(file);

@@ -1,4 +1,4 @@
-/** Several containers in one machine, as the engines of pods ask for them. */
+/** Several containers in one VM, as pod engines ask for them. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
@@ -30,7 +30,7 @@ describe("a pod", onlyKumite, () => {
   afterEach(async () => {
     for (const id of members.splice(0)) await place.remove(id);
   });
-  // After that: a container is no left-over while its test runs.
+  // Installed after the pod was created, which may stay while its tests run.
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
   function newMember(): string {
@@ -44,7 +44,7 @@ describe("a pod", onlyKumite, () => {
     assert.match(finished.stderr, reason);
   }
 
-  /** Created and started, with this test as its engine. */
+  /** Creates and starts a container, with this test as its engine. */
   async function startMember(script: string, id = newMember()): Promise<{ id: string; engine: EngineCall }> {
     const bundle = await place.bundle(inSandbox(pod), shell(script));
     const pidFile = place.path("pid");
@@ -57,7 +57,7 @@ describe("a pod", onlyKumite, () => {
     return { id, engine };
   }
 
-  it("runs all of its containers in one machine, each with its own state, streams and status", async () => {
+  it("runs all of its containers in one VM, each with its own state, streams and status", async () => {
     const first = await startMember("read line; echo got $line; exit 3");
     const second = await startMember("echo beside; while :; do sleep 1; done");
     await eventually("the output", () => (second.engine.output().includes("beside") ? true : undefined));
@@ -94,7 +94,7 @@ describe("a pod", onlyKumite, () => {
     refused(await place.runtime(["state", second.id]), /does not exist/);
   });
 
-  it("has one /dev/shm, IPC and UTS namespace, and one of pids for those that ask for it", async () => {
+  it("has one /dev/shm, IPC and UTS namespace, and one pid namespace for those that ask for it", async () => {
     const { pid } = await place.state(pod);
     await place.must(["exec", pod, "sh", "-c", "echo note > /dev/shm/note"]);
     const script = "cat /dev/shm/note; hostname; cat /proc/1/cmdline | tr '\\0' ' '; readlink /proc/self/ns/ipc";
@@ -121,7 +121,7 @@ describe("a pod", onlyKumite, () => {
     assert.deepEqual(seen[0], seen[1]);
   });
 
-  it("is told from its containers by the annotations of each engine", async () => {
+  it("is distinguished from its containers by the annotations of each engine", async () => {
     for (const engine of Object.keys(podEngines) as PodEngine[]) {
       const bundle = await place.bundle(inSandbox(pod, engine), shell("echo $0; exit 5"));
       const ran = await place.runtime(["run", "--bundle", bundle.directory, newMember()]);
@@ -161,7 +161,7 @@ describe("a pod", onlyKumite, () => {
     assert.equal((await place.state(member)).status, "running");
   });
 
-  it("takes back a container whose create or relay is killed, and goes on", async () => {
+  it("removes a container whose create or relay is killed, and continues", async () => {
     const { id, engine } = await startMember("while :; do sleep 1; done");
     process.kill(await processOf(id, "relay"), "SIGKILL");
     assert.equal(await engine.processStatus, 137);
@@ -213,7 +213,7 @@ describe("the end of a pod", onlyKumite, () => {
     assert.deepEqual([...sandboxProcesses(pod), ...sandboxProcesses(member)], []);
   });
 
-  it("by the death of its shim leaves containers that can be deleted", async () => {
+  it("caused by the death of its shim leaves containers that can be deleted", async () => {
     const { pod, member } = await podWithMember();
     process.kill(await processOf(pod, "shim"), "SIGKILL");
     await place.untilStatus(member, "stopped");

@@ -1,6 +1,6 @@
 /**
- * The process driver against the contract of all drivers. Here and not beside its source: the look for left-overs sees
- * the whole machine, so nothing else may run meanwhile.
+ * Tests the process driver against the contract of all drivers. The test is here instead of next to its source because
+ * the guard against left-overs sees the whole host, so nothing else may run at the same time.
  */
 import path from "node:path";
 import { driverSuite } from "../../src/hypervisor/driver-suite.ts";

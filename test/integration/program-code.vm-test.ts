@@ -1,6 +1,6 @@
 /**
- * Code of programs in shared files, which the kernel reads anew when it needs the memory for something else. An emulator
- * translates code, and does not see what a daemon writes into the guest's memory.
+ * Code of programs in shared files, which the kernel reads again after it needed the memory for something else. An
+ * emulator translates code, and does not notice what a daemon writes into the guest's memory.
  */
 import assert from "node:assert/strict";
 import { chmod, readFile, writeFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { nativeHelper } from "../support/native.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
-/** Of `pages.c`, and of a program of the same length. */
+/** Code bytes of `pages.c`, and those of another program of the same length. */
 const [number, other] = [Buffer.from([0x44, 0x33, 0x22, 0x11]), Buffer.from([0x55, 0x66, 0x77, 0x08])];
 
 const takesTurns = `

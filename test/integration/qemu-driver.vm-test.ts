@@ -1,4 +1,7 @@
-/** The QEMU driver: the contract of all drivers, and what only machines made of several processes can do wrong. */
+/**
+ * Tests the QEMU driver against the contract of all drivers, and for errors that only VMs with several processes can
+ * have.
+ */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -30,7 +33,7 @@ for (const machineType of machineTypes) {
   driverSuite(`qemu-${machineType}`, () => ({ os, guest, driver: qemuDriver(os, { ...options, machineType }) }));
 }
 
-describe("a machine of QEMU", () => {
+describe("a VM of the QEMU driver", () => {
   let directory: string;
   let pids: Map<string, number>;
 
@@ -63,7 +66,7 @@ describe("a machine of QEMU", () => {
     return driver.start(spec, context);
   }
 
-  it("ends with its file-sharing daemon, whichever process of it dies", async () => {
+  it("ends with its file-sharing daemon, whichever of its processes dies", async () => {
     const victims: ((daemon: number) => number)[] = [(daemon) => daemon, (daemon) => childOf(daemon)];
     for (const victim of victims) {
       const vm = await start();
@@ -73,14 +76,14 @@ describe("a machine of QEMU", () => {
     }
   });
 
-  it("that panics is gone at once, and its last words are the reason", async () => {
+  it("that panics ends at once, and its last console lines are the reason", async () => {
     const vm = await start({ kernelParameters: ["rdinit=/nowhere", "init=/nowhere"] });
     const exit = await vm.exited;
     assert.ok(exit.reason === "died" && exit.process === "guest", JSON.stringify(exit));
     assert.match(exit.detail, /Kernel panic/);
   });
 
-  it("does not start when QEMU refuses it, and says why in QEMU's words", async () => {
+  it("does not start when QEMU refuses it, and repeats QEMU's error", async () => {
     const kernel = "/etc/passwd";
     await assert.rejects(start({ guest: { ...guest, kernel } }), (error) => {
       assert.ok(isKumiteError(error, "hypervisor/start-failed"), String(error));
@@ -89,7 +92,7 @@ describe("a machine of QEMU", () => {
     });
   });
 
-  it("does not outlive who started it", async () => {
+  it("does not outlive its starter", async () => {
     const starter = path.join(import.meta.dirname, "../support/start-and-wait.ts");
     const args = ["--import", "tsx", starter, path.join(directory, "vm"), path.join(directory, "shared")];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
@@ -99,7 +102,7 @@ describe("a machine of QEMU", () => {
     });
     child.removeAllListeners("exit");
     child.kill("SIGKILL");
-    // The guard waits for the processes to go. The socket is a file: the journal of a sandbox removes it.
+    // The guard waits until the processes are gone. The socket is a file, which a sandbox's journal would remove.
   });
 });
 

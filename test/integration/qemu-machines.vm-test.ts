@@ -1,6 +1,6 @@
 /**
- * Every kind of machine that the types allow, started with the real QEMU and not run: QEMU builds all of its devices
- * before it takes a command, and refuses then what it does not have.
+ * Starts every kind of VM that the types allow with the real QEMU, without running it: QEMU creates all of its devices
+ * before it accepts a command, and refuses those that it does not have.
  */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
@@ -39,7 +39,7 @@ const os = testOs();
 const machineMiB = 64;
 let directory = "";
 
-/** For one machine at a time. */
+/** Enough for one VM at a time. */
 let hugePages: HugePages | undefined;
 
 function disksOf(choice: string): readonly Disk[] {
@@ -187,13 +187,13 @@ function isSupported(machineType: MachineType, choice: Combination): boolean {
 }
 
 async function startAndStop(machineType: MachineType, choice: Combination): Promise<void> {
-  // A saved machine's memory has its size already.
+  // A saved VM's memory file already has its size.
   truncateSync(path.join(directory, "memory"), machineMiB * 1024 * 1024);
   const vm = await qemuDriver(os, optionsOf(machineType, choice)).start(specOf(choice), context);
   await vm.stop();
 }
 
-describe("a machine of QEMU", () => {
+describe("a VM configuration", () => {
   before(() => {
     hugePages = HugePages.reserve(machineMiB / 2);
     directory = mkdtempSync(path.join(tmpdir(), "kumite-machines-"));
@@ -210,7 +210,7 @@ describe("a machine of QEMU", () => {
   guardAgainstLeftOvers(() => ({ directories: [directory] }));
 
   for (const machineType of machineTypes) {
-    it(`is taken by QEMU with any two settings together, on ${machineType}`, async () => {
+    it(`is accepted by QEMU with any two settings together, on ${machineType}`, async () => {
       const choices = allPairs(settings, (choice) => isSupported(machineType, choice));
       const faults: string[] = [];
       for (const choice of choices) {

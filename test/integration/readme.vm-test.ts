@@ -1,4 +1,4 @@
-/** The commands of the README do what it says. */
+/** The commands in the README do what it says. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, symlink } from "node:fs/promises";
 import path from "node:path";
@@ -15,7 +15,7 @@ describe("the README", onlyKumite, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers();
 
-  it("shows commands that make a bundle and run its shell", async () => {
+  it("shows commands that create a bundle and run its shell", async () => {
     const text = await readFile(path.join(import.meta.dirname, "../../README.md"), "utf8");
     const commands = /```sh\n(.*?)```/s.exec(text)?.[1];
     assert.ok(commands !== undefined, "the README has a block of commands");

@@ -1,19 +1,19 @@
-/** The kinds of root file systems, how a test asks for each, and what each cannot do. */
+/** The kinds of root file systems, how a test selects each, and what each cannot do. */
 
 export interface RootKind {
-  /** As docs/root-file-systems.md calls it. */
+  /** Its name in docs/root-file-systems.md. */
   readonly name: string;
   readonly annotations?: Record<string, string>;
-  /** Of the configuration, after its `[runtime]`. */
+  /** Lines that the configuration has after `[runtime]`. */
   readonly toml: string;
-  /** The root is an image instead of a directory. */
+  /** The root file system is a disk image instead of a directory. */
   readonly disk?: true;
   readonly hostSees: boolean;
-  /** By the name of the check; the others say "yes". */
+  /** Results by the name of the check; those of the other checks are "yes". */
   readonly exceptions: Readonly<Record<string, string>>;
 }
 
-/** Of the program of the checks, `support/native/files.c`. */
+/** Names of the checks in `support/native/files.c`. */
 export const checkNames: readonly string[] = [
   "fifo",
   "socket",
@@ -47,7 +47,7 @@ export const checkNames: readonly string[] = [
 
 const by9p = '[hypervisor.qemu]\nshared_fs = "virtio-9p"\n';
 const noNamelessFile = { "nameless file": "no, open: Operation not supported" };
-/** Of the guest's kernel, before Linux 6.6. */
+/** The guest's kernel does not have it before Linux 6.6. */
 const noUserAttribute = { "user attribute": "no, setxattr: Operation not supported" };
 const noNode = "No such device or address";
 

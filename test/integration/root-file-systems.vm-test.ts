@@ -1,6 +1,6 @@
 /**
- * What each kind of root file system can do, by one list of checks (`support/native/files.c`) that runs in a container on
- * it, and what the host sees of it. The table below is that of docs/root-file-systems.md.
+ * What each kind of root file system can do, by one list of checks (`support/native/files.c`) that runs in a container
+ * on it, and what the host sees of it. The expected results are the table in docs/root-file-systems.md.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -15,10 +15,13 @@ import { nativeHelper } from "../support/native.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 import { checkNames, kinds } from "./root-file-systems.ts";
 
-/** How many the check `many files` makes. Of a hundred thousand each kind takes minutes, and 9p half an hour. */
+/**
+ * The number of files that the check `many files` creates. For a hundred thousand each kind takes minutes, and 9p half
+ * an hour.
+ */
 const files = Number(process.env.KUMITE_TEST_FILES ?? 500);
 if (files < 100_000) process.stdout.write(`root file systems: ${files} files each; 100000 by \`npm run many-files\`\n`);
-/** Nobody takes longer for one of them, with much else on an emulated guest's host. */
+/** No kind takes longer per file, even on a busy host without KVM. */
 const msForEach = 60;
 
 describe("a root file system", onlyKumite, () => {
@@ -36,7 +39,7 @@ describe("a root file system", onlyKumite, () => {
     await expectNothingNew(start, { directories: [place.root] });
   });
 
-  /** A bundle whose root has the program of the checks and files that are there before. */
+  /** A bundle whose root contains the program of the checks, and the files that exist in advance. */
   async function prepared(annotations: Record<string, string> = {}): Promise<Bundle> {
     const bundle = await place.bundle((spec) => {
       spec.process.args = ["/files", "/check"];
@@ -76,7 +79,7 @@ describe("a root file system", onlyKumite, () => {
     return finished;
   }
 
-  /** Nothing of these tests lies where other containers' files are. */
+  /** These tests use directories that no other container uses. */
   function directories(): string {
     return `rootfs_image_directory = "${config}/images"\nrootfs_upper_directory = "${config}/uppers"\n`;
   }
@@ -86,7 +89,7 @@ describe("a root file system", onlyKumite, () => {
       const bundle = await prepared(kind.annotations);
       const disk = kind.disk === true ? `${bundle.directory}/root.ext4` : undefined;
       if (disk !== undefined) {
-        // An inode for every 16 KiB.
+        // mkfs makes an inode for every 16 KiB.
         await makeDiskImage(disk, "ext4", bundle.rootfs, 512 + Math.ceil(files / 50));
         await rm(bundle.rootfs, { recursive: true });
         await patch(bundle, (spec) => (spec.root.path = "root.ext4"));
@@ -106,12 +109,12 @@ describe("a root file system", onlyKumite, () => {
       if (disk !== undefined) await checkDisk(disk);
       else if (kind.hostSees)
         assert.equal(await readFile(path.join(bundle.rootfs, "check/moved/file"), "utf8"), "in it");
-      // Not so much as a mount point.
+      // Not even a mount point was added.
       else assert.equal(await digest(bundle.rootfs), before);
     });
   }
 
-  it("of a hundred thousand files is an image in seconds, and shows them all", async () => {
+  it("of a hundred thousand files becomes an image in seconds, with all of them", async () => {
     const bundle = await prepared({ "io.kumite.rootfs": "image" });
     const many = path.join(bundle.rootfs, "many");
     await mkdir(many);
@@ -121,7 +124,7 @@ describe("a root file system", onlyKumite, () => {
     assert.equal((await readdir(many)).length, 100_000);
   });
 
-  it("by virtio-fs has more files than its daemon may have open", async () => {
+  it("by virtio-fs can use more files than its daemon may have open", async () => {
     const [count, limit] = [5000, 3000];
     const bundle = await prepared();
     const many = path.join(bundle.rootfs, "many");
@@ -133,7 +136,7 @@ describe("a root file system", onlyKumite, () => {
     assert.equal(stdout, `${count}\n${count}\n`, stderr);
   });
 
-  it("is refused as a directory where nothing is to be shared, and an image then", async () => {
+  it("is refused as a directory if nothing may be shared; then it can be an image", async () => {
     const toml = '[hypervisor.qemu]\nshared_fs = "none"\n';
     const bundle = await prepared();
     await patch(
@@ -168,7 +171,7 @@ describe("a root file system", onlyKumite, () => {
     assert.deepEqual(await readdir(readable), []);
   });
 
-  /** Unmounted in order, and with what the container wrote. */
+  /** The file system was unmounted cleanly, and contains what the container wrote. */
   async function checkDisk(file: string): Promise<void> {
     await succeed(["e2fsck", "-f", "-n", file]);
     await using loop = await LoopDevice.attach(file);
@@ -191,7 +194,7 @@ describe("a root file system", onlyKumite, () => {
 
 const needed = ["CAP_CHOWN", "CAP_FOWNER", "CAP_FSETID", "CAP_MKNOD", "CAP_SETFCAP", "CAP_DAC_OVERRIDE"];
 
-/** Of names, kinds, modes, owners, times, links and content. */
+/** Covers names, kinds, modes, owners, times, links and content. */
 async function digest(directory: string): Promise<string> {
   const hash = createHash("sha256");
   const pending = [directory];

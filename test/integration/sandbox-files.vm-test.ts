@@ -1,4 +1,7 @@
-/** What the configuration gives every sandbox of the host's files, and the guest every container: one pod has all of it. */
+/**
+ * Files of the host that the configuration gives to every sandbox, and those that the guest gives to every container.
+ * One pod has them all.
+ */
 import assert from "node:assert/strict";
 import { chmod, copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -11,7 +14,7 @@ import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 const mounts = "/run/kata-containers/shared/containers/sandbox-mounts";
 
-describe("a sandbox with files of the host and hooks of its guest", onlyKumite, () => {
+describe("a sandbox with files of the host and hooks of the guest", onlyKumite, () => {
   let place: Workplace;
   let file: string;
   let pod: string;
@@ -52,7 +55,7 @@ describe("a sandbox with files of the host and hooks of its guest", onlyKumite, 
   after(() => place[Symbol.asyncDispose]());
   const at = (name: string): string => path.join(place.directory, name);
 
-  // The pod's own files change while it lives; that they go with it is looked at in the end.
+  // The pod's own files change while it runs; that they are removed with it is checked at the end.
   guardAgainstLeftOvers(() => ({ directories: [] }));
 
   async function member(script: string, patch: Patch = () => {}): Promise<string> {
@@ -85,12 +88,12 @@ describe("a sandbox with files of the host and hooks of its guest", onlyKumite, 
     assert.equal(await readFile(`${podRoot}/local/${local}/note`, "utf8"), "kept\n");
   });
 
-  it("has directories of the host, which it can write to where the configuration says so", async () => {
+  it("has directories of the host, which are writable where the configuration says so", async () => {
     assert.match(await readFile(at("trace/errors"), "utf8"), /hooks\/new: Read-only file system/);
     assert.deepEqual((await readdir(at("hooks"))).sort(), ["busybox", "poststart", "poststop", "prestart"]);
   });
 
-  it("runs the guest's hooks around each of its containers, that of the sandbox at its end", async () => {
+  it("runs the guest's hooks around each of its containers, those of the sandbox's own container at its end", async () => {
     const members = (await told()).filter(({ state }) => state.id !== pod);
     assert.deepEqual(
       members.map(({ kind, state }) => [kind, state.status]),

@@ -1,4 +1,6 @@
-/** A machine is as large as its container asks for, from the start and after every update, and limited on the host too. */
+/**
+ * A VM is as large as its container asks for, from the start and after every update, and is limited on the host too.
+ */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
@@ -26,7 +28,7 @@ const cpuHierarchy = ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpu"].find((
 );
 const skip = availableParallelism() < 2 ? "this host has one processor" : onlyKumite.skip;
 
-describe("the machine of a container with limits", { skip }, () => {
+describe("the VM of a container with limits", { skip }, () => {
   let place: Workplace;
   before(async () => {
     place = await Workplace.open("sizing");
@@ -40,7 +42,7 @@ describe("the machine of a container with limits", { skip }, () => {
   const memoryMiB = async (id: string) => Number(await inside(id, "awk '/MemTotal/ {print $2}' /proc/meminfo")) / 1024;
   const report = async (id: string) => JSON.parse((await place.must(["sizing", "--json", id])).stdout);
 
-  it("has what the limits ask for at its start, and what an update asks for", async () => {
+  it("has the size of the container's limits at its start, and after an update", async () => {
     const bundle = await place.bundle(
       shell(endless),
       limited({ cpu: { quota: 100_000, period: 100_000 }, memory: { limit: 64 * mib } }),
@@ -71,7 +73,7 @@ describe("the machine of a container with limits", { skip }, () => {
     await place.remove(id);
   });
 
-  it("is as before when an update is refused", async () => {
+  it("is unchanged when an update is refused", async () => {
     const id = await place.runDetached(await place.bundle(shell(endless)));
     assert.equal(await processors(id), "0");
     const impossible = { cpu: { quota: 100_000, period: 100_000 }, unified: { "cpu.max": "1 1" } };
@@ -83,13 +85,13 @@ describe("the machine of a container with limits", { skip }, () => {
     await place.remove(id);
   });
 
-  it("keeps the size of its start, and the host limits nothing by itself, where the configuration says so", async () => {
+  it("keeps its initial size, and the host adds no limits, if the configuration says so", async () => {
     const file = place.path("configuration.toml");
     await writeFile(file, "[runtime]\nstatic_sandbox_resource_mgmt = true\nsandbox_cgroup_only = true\n");
     const quota = { cpu: { quota: 100_000, period: 100_000 }, memory: { limit: 64 * mib } };
     const bundle = await place.bundle(shell(endless), limited(quota));
     const id = place.newId();
-    // Detached: the container keeps the streams of the verb.
+    // The container runs in the background and keeps the streams of the verb.
     const quiet = ["sh", "-c", 'exec "$@" >/dev/null 2>&1'];
     const argv = place.argv("--config", file, "run", "--detach", "--bundle", bundle.directory, id);
     assert.equal((await execute([...quiet, "sh", ...argv])).status, 0);
@@ -102,12 +104,12 @@ describe("the machine of a container with limits", { skip }, () => {
     await place.remove(id);
   });
 
-  it("has its vCPUs limited on the host, those that come later too", async (t) => {
+  it("has its vCPUs limited on the host, including those added later", async (t) => {
     if (cpuHierarchy === undefined) {
       t.skip("this host has no version 1 hierarchy with the cpu controller");
       return;
     }
-    // Little: a busy host gives no more than half of a CPU by itself.
+    // Low, because a busy host may give a vCPU no more than half of a CPU anyway.
     const quota = { cpu: { quota: 12_000, period: 100_000 } };
     const id = await place.runDetached(await place.bundle(shell("while :; do :; done"), limited(quota)));
     const group = path.join(cpuHierarchy, "kumite", id, "vm", "vcpu");
@@ -127,10 +129,10 @@ describe("the machine of a container with limits", { skip }, () => {
     assert.equal(existsSync(group), false);
   });
 
-  it("has each vCPU on a processor of the host of its own, while the sets name as many", async () => {
+  it("has each vCPU on a host CPU of its own, while the containers' sets name as many", async () => {
     const file = place.path("configuration.toml");
     await writeFile(file, "[runtime]\nenable_vcpus_pinning = true\n");
-    // Those that this test may use itself: a host may keep the first ones for others.
+    // CPUs that this test may use itself: a host may reserve the first ones.
     const own = allowed(readFileSync("/proc/self/status", "utf8")).slice(0, 2);
     const cpu = { quota: 100_000, period: 100_000, cpus: own.join(",") };
     const bundle = await place.bundle(shell(endless), limited({ cpu }));
@@ -145,14 +147,14 @@ describe("the machine of a container with limits", { skip }, () => {
       return sets.filter((set) => /^\d+$/.test(set)).sort();
     };
     assert.deepEqual(pinned(), own.map(String).sort());
-    // Of a host with more processors than the machine has: it says how many, and binds nothing in the guest.
+    // A set of a host with more CPUs than the VM: only its number counts, and the guest pins nothing.
     await place.must(["update", "--cpuset-cpus", "7", id]);
     assert.deepEqual(pinned(), []);
     assert.equal(await inside(id, "cat /sys/fs/cgroup/cpuset.cpus.effective"), "0-1");
     await place.remove(id);
   });
 
-  it("has the swap that its container asks for, which only grows, and whose files go with it", async () => {
+  it("has the swap that its container asks for, which only grows, and whose files are removed with it", async () => {
     const file = place.path("configuration.toml");
     const uppers = place.path("uppers");
     const lines = [
@@ -179,7 +181,7 @@ describe("the machine of a container with limits", { skip }, () => {
   });
 });
 
-/** Numbers of processors in the status of a process. */
+/** CPU numbers in the status of a process. */
 function allowed(status: string): number[] {
   const list = /^Cpus_allowed_list:\s*(.*)$/m.exec(status)?.[1] ?? "";
   return list.split(",").flatMap((range) => {

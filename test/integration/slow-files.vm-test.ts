@@ -1,4 +1,4 @@
-/** A container whose files answer late: the daemon that serves them stands still while it ends. */
+/** A container that ends while the daemon that serves its files is stopped. */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -9,7 +9,7 @@ import { nativeHelper } from "../support/native.ts";
 import { sandboxProcesses, untilConnected } from "../support/sandbox.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
-describe("a container whose files answer late", onlyKumite, () => {
+describe("a container whose file-sharing daemon does not answer", onlyKumite, () => {
   let place: Workplace;
   before(async () => {
     place = await Workplace.open("slow-files");
@@ -18,12 +18,12 @@ describe("a container whose files answer late", onlyKumite, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("ends when it is killed, and so does what waits for its end", async () => {
+  it("ends when it is killed, and so do the processes that wait for it", async () => {
     const volume = place.path("volume");
     await mkdir(volume);
     await writeFile(path.join(volume, "file"), "");
     await truncate(path.join(volume, "file"), 64 * 1024 * 1024);
-    // The kernel waits for the daemon when a program's own file is given back: that one is in memory.
+    // The kernel waits for the daemon when it releases a program's file, so the program itself is in memory.
     const bundle = await place.bundle(shell("cp /late /own/late && exec /own/late /tmp/file"), ({ mounts }) => {
       mounts.push({ destination: "/tmp", type: "bind", source: volume, options: ["bind"] });
       mounts.push({ destination: "/own", type: "tmpfs", source: "tmpfs", options: ["nosuid"] });
@@ -57,6 +57,6 @@ function goOn(pid: number): void {
   try {
     process.kill(pid, "SIGCONT");
   } catch {
-    // It has ended with its sandbox.
+    // The daemon has ended with its sandbox.
   }
 }

@@ -1,4 +1,4 @@
-/** What goes in and out of a foreground container, and its exit status. */
+/** Input and output of a foreground container, and its exit status. */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -19,20 +19,20 @@ describe("a foreground run", () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("passes output, errors and the exit status, each on its own way", async () => {
+  it("passes output, errors and the exit status separately", async () => {
     const finished = await place.run(await place.bundle(shell("echo out; echo err >&2; exit 42")));
     assert.equal(finished.stdout, "out\n");
     assert.equal(finished.stderr, "err\n");
     assert.equal(finished.status, 42);
   });
 
-  it("passes all of its input and ends it", async () => {
+  it("passes all of its input and the end of it", async () => {
     const bytes = randomBytes(3 * 1024 * 1024 + 17);
     const finished = await place.run(await place.bundle(shell("sha256sum; echo after the end")), { stdin: bytes });
     assert.equal(finished.stdout, `${createHash("sha256").update(bytes).digest("hex")}  -\nafter the end\n`);
   });
 
-  it("passes a big output completely", async () => {
+  it("passes large output completely", async () => {
     const amount = 16 * 1024 * 1024 + 3;
     const bundle = await place.bundle(shell(`head -c ${amount} /dev/zero | tr '\\0' x; echo -n y`));
     const finished = await place.run(bundle);
@@ -42,13 +42,13 @@ describe("a foreground run", () => {
     assert.ok(finished.stdoutBytes.subarray(0, amount).every((byte) => byte === "x".charCodeAt(0)));
   });
 
-  it("passes what nobody had begun to read when the program ended", async () => {
-    // More than a pipe holds, so that some of it is still in the machine.
+  it("passes output that nobody had begun to read when the program ended", async () => {
+    // More than a pipe holds, so that some of it is still in the guest.
     const amount = 200_000;
     const bundle = await place.bundle(shell(`head -c ${amount} /dev/zero | tr '\\0' x; echo -n y; echo over > /over`));
     const go = place.path("go");
     await succeed(["mkfifo", go]);
-    // The status is that of the reader, which takes nothing before it is told.
+    // The reader reads nothing before it is told to. The status is the reader's.
     const script = `"$@" | { read _ <"$0"; cat; }`;
     const argv = place.argv("run", "--bundle", bundle.directory, place.newId());
     const running = begin(["sh", "-c", script, go, ...argv]);
@@ -59,7 +59,7 @@ describe("a foreground run", () => {
     assert.equal(stdout, `${"x".repeat(amount)}y`);
   });
 
-  it("passes bytes unchanged through the container and back, in blocks of any size", async () => {
+  it("passes bytes unchanged to the container and back, in blocks of any size", async () => {
     const bytes = randomBytes(4 * 1024 * 1024 + 5);
     for (const copy of ["cat", "dd bs=777 2>/dev/null", "dd bs=64k 2>/dev/null | tee /dev/stderr"]) {
       const finished = await place.run(await place.bundle(shell(copy)), { stdin: bytes });
@@ -68,11 +68,11 @@ describe("a foreground run", () => {
     }
   });
 
-  it("passes the highest status", async () => {
+  it("passes the highest exit status", async () => {
     assert.equal((await place.run(await place.bundle(shell("exit 255")))).status, 255);
   });
 
-  it("works with closed input and output that goes nowhere", async () => {
+  it("works with closed input and with output to nowhere", async () => {
     const bundle = await place.bundle(shell("cat; echo lost; exit 7"));
     const { status } = await execute([
       "sh",
@@ -84,7 +84,7 @@ describe("a foreground run", () => {
     assert.equal(status, 7);
   });
 
-  it("writes to a regular file what the container writes", async () => {
+  it("writes the container's output to a regular file", async () => {
     const bundle = await place.bundle(shell("echo one; echo two"));
     const file = place.path("output");
     const into = ["sh", "-c", 'exec "$@" >"$0"', file];
@@ -95,7 +95,7 @@ describe("a foreground run", () => {
     assert.equal((await execute(["cat", file])).stdout, "one\ntwo\n");
   });
 
-  it("ends by SIGTERM to the verb when the container obeys it", async () => {
+  it("ends by SIGTERM to the verb when the container ends by it", async () => {
     const bundle = await place.bundle(shell("trap 'echo asked; exit 9' TERM; echo ready; while :; do sleep 0.1; done"));
     const running = place.begin(["run", "--bundle", bundle.directory, place.newId()]);
     await running.untilOutput("ready");
@@ -123,7 +123,7 @@ describe("a foreground run", () => {
     assert.match(finished.stderr, /\/nowhere\/program.*no such file or directory/);
   });
 
-  it("names a command that may not be executed", async () => {
+  it("names a command that is not executable", async () => {
     const bundle = await place.bundle((config) => {
       config.process.args = ["/etc/passwd"];
     });
@@ -141,7 +141,7 @@ describe("a foreground run", () => {
     assert.equal((await place.must(["list", "--quiet"])).stdout.trim(), "");
   });
 
-  it("says nothing of its own when it is not on a terminal", onlyKumite, async () => {
+  it("prints nothing of its own without a terminal", onlyKumite, async () => {
     assert.ok(isKumite);
     const finished = await place.run(await place.bundle(shell("true")));
     assert.deepEqual([finished.stdout, finished.stderr, finished.status], ["", "", 0]);

@@ -1,6 +1,7 @@
 /**
- * What a template does not hold: anything that its maker and its maker's host know, and anything that belongs to one sandbox.
- * All that many machines begin with is searched, byte by byte; that such a search finds what is there is shown each time.
+ * What a template does not contain: anything that its maker or its maker's host knows, and anything that belongs to one
+ * sandbox. Everything that clones start with is searched, byte by byte; each time a search for something that is there
+ * shows that the search works.
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -28,7 +29,7 @@ interface MadeTemplate {
   readonly keeper: number;
 }
 
-/** Unlike anything else on the host. */
+/** Occurs nowhere else on the host. */
 const marker = (): string => `k${randomBytes(12).toString("hex")}`;
 
 describe("what a template holds", onlyKumite, () => {
@@ -36,7 +37,7 @@ describe("what a template holds", onlyKumite, () => {
   let store: string;
   let config: string;
   let template: MadeTemplate;
-  /** Of who makes the template: its host's name, its environment, its words, its files. */
+  /** Belongs to the maker of the template: its host's name, its environment, its arguments, its files. */
   const maker = {
     "the host's name": marker(),
     "a variable of the maker's environment": marker(),
@@ -44,7 +45,7 @@ describe("what a template holds", onlyKumite, () => {
     "a file of the host's root alone": marker(),
     "a comment in the configuration": marker(),
   };
-  /** Of a sandbox that is a clone. */
+  /** Belongs to a sandbox that is a clone. */
   const sandbox = {
     "the sandbox's name": marker(),
     "a variable of the container": marker(),
@@ -71,7 +72,7 @@ rootfs_image_directory = "${place.directory}/images"
 rootfs_upper_directory = "${place.directory}/uppers"
 `,
     );
-    // Where whoever looks for keys would look.
+    // A typical place for keys.
     mkdirSync(path.join(place.directory, ".ssh"));
     writeFileSync(path.join(place.directory, ".ssh/id_rsa"), maker["a file of the host's root alone"], { mode: 0o600 });
     template = await made();
@@ -103,7 +104,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     return (JSON.parse(stdout) as { template: MadeTemplate }).template;
   }
 
-  /** All that a clone begins with. */
+  /** Searches everything that a clone starts with. */
   async function searched(needles: ReadonlyMap<string, Buffer>): Promise<string[]> {
     const { stdout } = await succeed(["find", `/proc/${template.keeper}/fd`, "-lname", "/memfd:kumite-*"]);
     const files = stdout.trim().split("\n");
@@ -115,11 +116,11 @@ rootfs_upper_directory = "${place.directory}/uppers"
   const named = (texts: Record<string, string>): Map<string, Buffer> =>
     new Map(Object.entries(texts).map(([name, text]) => [name, Buffer.from(text)]));
 
-  /** Guest memory of a clone. */
+  /** Searches the guest memory of a clone. */
   const inClone = (pid: number, needles: ReadonlyMap<string, Buffer>): string[] =>
     namesInProcess(pid, `memfd:kumite-template-${template.key}`, needles).sort();
 
-  it("is nothing of its maker or its host", async () => {
+  it("is nothing of its maker or its maker's host", async () => {
     const host = {
       "the host's boot id": readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
       "a path of the host": place.directory,
@@ -141,7 +142,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     assert.deepEqual([...found].sort(), expected.sort());
   });
 
-  it("is nothing of the sandboxes that go on from it, whose own memory does", async () => {
+  it("is nothing of the sandboxes cloned from it, whose own memory contains it", async () => {
     const shared = place.path("shared");
     writeFileSync(shared, sandbox["a file of the host that is shared"]);
     const bundle = await place.bundle(
@@ -156,7 +157,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     const id = place.newId();
     const quiet = ["sh", "-c", 'exec "$@" >/dev/null 2>"$0"', place.path("errors")];
     await succeed([...quiet, ...withConfig("run", "--detach", "--bundle", bundle.directory, id)]);
-    // It has read its files.
+    // Makes the clone read its files.
     await place.must(["exec", id, "cat", "/own", "/shared"]);
     const pid = sandboxProcesses(id).get("qemu")?.[0] ?? 0;
     assert.deepEqual(inClone(pid, named(sandbox)), Object.keys(sandbox).sort());
@@ -182,7 +183,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
       const seeds = given.slice(before).filter(({ length }) => length === 512);
       assert.equal(seeds.length, 2);
       assert.notDeepEqual(seeds[0], seeds[1]);
-      // Pieces: the guest may have used some of the memory again.
+      // Searches for pieces, since the guest may have reused some of the memory.
       const pieces = seeds.map(
         (seed, of) =>
           new Map(
@@ -203,7 +204,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     }
   });
 
-  /** A machine without a sandbox. */
+  /** A VM without a sandbox. */
   async function cloneOf(os: Os, name: string): Promise<Vm> {
     const overrides = testQemuFlags.filter((word) => word !== "--set");
     const loaded = await loadConfig(os, { installRoot: testInstallRoot, path: config, overrides });

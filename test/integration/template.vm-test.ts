@@ -1,4 +1,4 @@
-/** Templates of virtual machines, through `kumite factory`: made once, changed by nobody, gone without a trace. */
+/** VM templates by `kumite factory`: each is made once, cannot be changed, and is removed completely. */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -17,7 +17,7 @@ import { testInstallRoot, testOs } from "../support/node-os.ts";
 import { testQemuFlags } from "../support/qemu.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
-/** As `factory init --json` and `factory status --json` show it. */
+/** As in the output of `factory init --json` and `factory status --json`. */
 interface TemplateDocument {
   readonly key: string;
   readonly shape: string;
@@ -62,7 +62,7 @@ describe("a template", onlyKumite, () => {
     return (JSON.parse((await factory("status", "--json")).stdout) as { templates: TemplateDocument[] }).templates;
   }
 
-  /** A machine without a sandbox. */
+  /** A VM without a sandbox. */
   async function clone(name: string): Promise<Vm> {
     const os = testOs();
     const overrides = testQemuFlags.filter((word) => word !== "--set");
@@ -84,7 +84,7 @@ describe("a template", onlyKumite, () => {
     return (outcome as { vm: Vm }).vm;
   }
 
-  it("is made once, however many want it at the same time, and destroy removes all of it", async () => {
+  it("is made once, however many need it at the same time, and destroy removes all of it", async () => {
     assert.equal((await factory("status")).stdout, "vm factory is off\n");
     const [first, second] = await Promise.all([made(), made()]);
     assert.deepEqual(first, second);
@@ -97,7 +97,7 @@ describe("a template", onlyKumite, () => {
     assert.ok(!existsSync(store) && !existsSync(`/proc/${first.keeper}/fd/0`));
   });
 
-  it("is shown as JSON, and so is that there is none", async () => {
+  it("is shown as JSON, and so is its absence", async () => {
     const json = async (action: string): Promise<unknown> => {
       const { stdout, stderr, status } = await factory(action, "--json");
       assert.equal(status, 0, stderr);
@@ -121,7 +121,7 @@ describe("a template", onlyKumite, () => {
     assert.deepEqual(await json("status"), { state: "off", templates: [] });
   });
 
-  it("cannot be written to by anybody, root included", async () => {
+  it("cannot be written to by anyone, not even root", async () => {
     const { keeper } = await made();
     const files = await memoryFiles(keeper);
     // Memory, state of the devices, and the empty disk where mkfs.erofs makes images.
@@ -137,13 +137,13 @@ describe("a template", onlyKumite, () => {
     }
   });
 
-  it("costs each further machine at most 32 MiB, of which 3 are the guest's own, when its agent has answered", async () => {
+  it("costs each further VM at most 32 MiB, of which 3 are the guest's own, when its agent has answered", async () => {
     await made();
     const clones: Vm[] = [];
     try {
       for (const name of ["first", "second"]) clones.push(await clone(name));
       for (const { machine } of clones) {
-        // What both have counts for neither: pages of the template, of programs and libraries.
+        // What several processes share is not counted: pages of the template, of programs and libraries.
         const [all, own] = [privateDirtyMiB(machine.pid), privateMiBOf(machine.pid, "memfd:kumite-template")];
         assert.ok(all < 32 && own < 3, `${all} MiB, ${own} MiB of it the guest's`);
       }
@@ -152,7 +152,7 @@ describe("a template", onlyKumite, () => {
     }
   });
 
-  it("is made anew when its keeper was killed, and when its description is not whole", async () => {
+  it("is made again when its keeper was killed, and when its description is damaged", async () => {
     const first = await made();
     process.kill(first.keeper, "SIGKILL");
     await eventually("the keeper is gone", () => (existsSync(`/proc/${first.keeper}/fd/0`) ? undefined : true));
@@ -171,7 +171,7 @@ describe("a template", onlyKumite, () => {
     assert.ok(!existsSync(`/proc/${third.keeper}/fd/0`) && !existsSync(store));
   });
 
-  it("of another version of the program is made anew, and its keeper does not stay", async () => {
+  it("of another version of the program is made again, and the old keeper ends", async () => {
     const first = await made();
     const description = path.join(store, first.key, "template.json");
     writeFileSync(description, readFileSync(description, "utf8").replace(/"version":\d+/, '"version":0'));
@@ -181,7 +181,7 @@ describe("a template", onlyKumite, () => {
     assert.ok(!existsSync(`/proc/${first.keeper}/fd/0`));
   });
 
-  it("whose builder is killed on the way leaves nothing that runs, and the next one is made", async () => {
+  it("whose builder is killed leaves no process, and the next one is made", async () => {
     const keepers = async () => (await execute(["pgrep", "--full", "^kumite-keeper"])).stdout;
     const before = await keepers();
     const builder = begin(argv("init"));
@@ -197,7 +197,7 @@ describe("a template", onlyKumite, () => {
     assert.equal((await made()).memoryMiB, 256);
   });
 
-  it("is not made where the configuration rules it out, and why is told", async () => {
+  it("is not made where the configuration excludes it, and the reason is given", async () => {
     const pages = place.path("pages.toml");
     writeFileSync(pages, `[hypervisor.qemu]\nenable_hugepages = true\n[factory]\nenable_template = true\n`);
     const refused = await execute([runtimePath, "--config", pages, "factory", "init"]);
@@ -205,7 +205,7 @@ describe("a template", onlyKumite, () => {
     assert.match(refused.stderr, /the configuration allows no template: .*enable_hugepages/);
   });
 
-  it("needs to be asked for", async () => {
+  it("is only made on request", async () => {
     const plain = place.path("plain.toml");
     writeFileSync(plain, `[factory]\ntemplate_path = "${store}"\n`);
     const refused = await execute([runtimePath, "--config", plain, "factory", "init"]);
@@ -218,7 +218,7 @@ describe("a template", onlyKumite, () => {
   });
 });
 
-/** Those without a name that the process holds. */
+/** Files without a name that the process holds. */
 async function memoryFiles(pid: number): Promise<string[]> {
   const { stdout } = await execute(["find", `/proc/${pid}/fd`, "-lname", "/memfd:kumite-*"]);
   const files = stdout.trim().split("\n");

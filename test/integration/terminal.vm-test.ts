@@ -1,4 +1,4 @@
-/** Containers and exec processes on a terminal: in the foreground, and over a console socket as an engine asks for it. */
+/** Containers and exec processes on a terminal: in the foreground, and over a console socket as engines ask for it. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
@@ -21,7 +21,7 @@ describe("a terminal", () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  it("of a foreground run has the caller's size, follows it, takes ^C, and is restored", async () => {
+  it("of a foreground run has the caller's size, follows it, passes ^C, and is restored", async () => {
     const script = `stty size; tty; trap 'echo changed $(stty size)' WINCH; trap 'echo interrupted; exit 17' INT
       echo ready; while :; do sleep 0.1; done`;
     const bundle = await place.bundle(onATerminal, shell(script));
@@ -51,7 +51,7 @@ describe("a terminal", () => {
     await terminal.until("at> ");
     terminal.type("echo interrupted with $?\r");
     await terminal.until("interrupted with 130");
-    // An end of input typed before the prompt meets a terminal that is between two modes, and is lost.
+    // An end of input that is typed before the prompt, while the terminal changes its mode, is lost.
     await terminal.until("at> ");
     terminal.type("\x04"); // ^D
     const end = await terminal.ended;
@@ -83,7 +83,7 @@ describe("a terminal", () => {
     assert.match(end.reports, /terminal restored/);
   });
 
-  it("that is gone, with the shell that was its session's leader, ends a foreground run", onlyKumite, async () => {
+  it("that disappears with the shell that led its session ends a foreground run", onlyKumite, async () => {
     const bundle = await place.bundle(onATerminal, shell("trap '' HUP; echo ready; while :; do sleep 0.1; done"));
     const id = place.newId();
     const run = place.argv("run", "--bundle", bundle.directory, id).map((word) => `'${word}'`);
@@ -100,7 +100,7 @@ describe("a terminal", () => {
     );
   });
 
-  it("reaches an engine over the console socket and hangs up at the end", async () => {
+  it("reaches an engine over the console socket, and hangs up at the end", async () => {
     const bundle = await place.bundle(onATerminal, shell("read line; echo got $line; stty size; tty; exit 12"));
     const [socket, pidFile, id] = [place.path("s"), place.path("pid"), place.newId()];
     const terminal = await consoleSocket(socket);
@@ -163,7 +163,7 @@ describe("a terminal", () => {
     await place.remove(id);
   });
 
-  it("that nobody has is refused: without a console socket, and in the foreground of who has none", async () => {
+  it("that does not exist is refused: without a console socket, and in the foreground of a caller without one", async () => {
     const { directory } = await place.bundle(onATerminal);
     const detached = await place.runtime(["run", "--detach", "--bundle", directory, place.newId()]);
     assert.notEqual(detached.status, 0);

@@ -1,4 +1,4 @@
-/** Resources as the kernel of the machine has them, and their change while the container runs. */
+/** Resource limits as the guest's kernel has them, and their change while the container runs. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -18,7 +18,7 @@ const limited =
     config.linux.resources = { ...config.linux.resources, ...resources };
   };
 
-// The hierarchy of version 2 is that of the guest; a host may have another.
+// The guest has cgroup version 2; a host may have version 1.
 describe("resources", onlyKumite, () => {
   let place: Workplace;
   before(async () => {
@@ -27,7 +27,7 @@ describe("resources", onlyKumite, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
-  /** Files of the container's cgroup, as it sees them itself. */
+  /** Contents of files in the container's cgroup, as the container sees them. */
   const look = async (id: string, ...files: string[]): Promise<Record<string, string>> => {
     const script = 'cd /sys/fs/cgroup; for f; do echo "$f $(cat $f)"; done';
     const { stdout } = await place.must(["exec", id, "sh", "-c", script, "sh", ...files]);
@@ -39,7 +39,7 @@ describe("resources", onlyKumite, () => {
     );
   };
 
-  it("of every kind become those of the guest's kernel", async () => {
+  it("of every kind reach the guest's kernel", async () => {
     const id = await place.runDetached(
       await place.bundle(
         shell(endless),
@@ -62,7 +62,7 @@ describe("resources", onlyKumite, () => {
       "cpu.max": "50000 200000",
       "cpu.max.burst": "1000",
       "cpu.weight.nice": "5",
-      // A quarter beside the machine's own: two, where the host has two.
+      // A quarter of a CPU, in addition to the VM's own: two vCPUs, if the host has two.
       "cpuset.cpus.effective": availableParallelism() > 1 ? "0-1" : "0",
       "pids.max": "32",
       "io.weight": "default 4950",
@@ -72,7 +72,7 @@ describe("resources", onlyKumite, () => {
     await place.remove(id);
   });
 
-  it("that no kernel could give are refused at the create, by the key that asks for them", async () => {
+  it("that no kernel accepts are refused at the create, with the key that asks for them", async () => {
     const refusals: [Record<string, unknown>, RegExp][] = [
       [
         { unified: { "foo.bar": "1" } },
@@ -95,7 +95,7 @@ describe("resources", onlyKumite, () => {
     }
   });
 
-  it("change by an update, only those that it names, and all or none of them", async () => {
+  it("are changed by an update: all of those that it names, or none", async () => {
     const id = await place.runDetached(
       await place.bundle(
         shell(endless),
@@ -125,7 +125,7 @@ describe("resources", onlyKumite, () => {
     const checked = { memory: { limit: 4096, checkBeforeUpdate: true } };
     const tooSmall = await place.runtime(["update", "-r", "-", id], { stdin: JSON.stringify(checked) });
     assert.match(tooSmall.stderr, /linux\.resources\.memory\.limit is not above what is in use/, show(tooSmall));
-    // Unasked, what can be given back does not count; the program's own memory cannot.
+    // Memory that can be reclaimed does not count; the program's own memory cannot be.
     const deadly = await place.runtime(["update", "--memory", "4K", id]);
     assert.equal(deadly.status, 1, show(deadly));
     assert.match(deadly.stderr, /memory\.limit: 4096 is below what is in use and cannot be given back: \d+/);
@@ -139,7 +139,7 @@ describe("resources", onlyKumite, () => {
     await place.remove(id);
   });
 
-  it("of a container that has stopped cannot change", async () => {
+  it("of a stopped container cannot change", async () => {
     const id = await place.runDetached(await place.bundle(shell("true")));
     await place.untilStatus(id, "stopped");
     const finished = await place.runtime(["update", "--memory", "64M", id]);

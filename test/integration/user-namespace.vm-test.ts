@@ -1,4 +1,4 @@
-/** A container whose users are others outside, as engines ask for it with a root file system that belongs to them. */
+/** A container with mapped users, as engines ask for it, with a root file system that belongs to those. */
 import assert from "node:assert/strict";
 import { chmod, chown, mkdir, readdir, stat } from "node:fs/promises";
 import path from "node:path";

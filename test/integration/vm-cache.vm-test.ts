@@ -1,4 +1,4 @@
-/** The VM cache: machines that are up before anybody wants them, handed out once, and gone with their server. */
+/** The VM cache: VMs that are ready before they are needed, are given out once, and end with their server. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
@@ -69,7 +69,7 @@ describe("the VM cache", onlyKumite, () => {
     return (JSON.parse((await factory("status", "--json")).stdout) as { cache?: CacheDocument }).cache;
   }
 
-  /** Serves, and has a machine. */
+  /** Resolves when the server has a VM ready. */
   async function served(): Promise<CacheDocument> {
     const { status: code, stdout, stderr } = await factory("init", "--json");
     assert.equal(code, 0, stderr);
@@ -93,7 +93,7 @@ describe("the VM cache", onlyKumite, () => {
     return { id, log: readFileSync(path.join(place.root, id, "shim.log"), "utf8") };
   }
 
-  it("gives a container a machine that was up before, and makes another one", async () => {
+  it("gives a container a VM that was ready before, and starts another one", async () => {
     const { machines } = await served();
     const { id, log } = await started();
     assert.match(log, /the VM is from the cache/);
@@ -105,7 +105,7 @@ describe("the VM cache", onlyKumite, () => {
     assert.deepEqual([...sandboxProcesses(id)], []);
   });
 
-  it("answers the gRPC service of Kata Containers, on a socket of root's alone", async () => {
+  it("answers the gRPC service of Kata Containers, on a socket that only root may use", async () => {
     const { pid, machines } = await served();
     assert.equal(statSync(endpoint).mode & 0o777, 0o600);
     const said = GrpcStatus.decode(await call(endpoint, "Status"));
@@ -128,7 +128,7 @@ describe("the VM cache", onlyKumite, () => {
     assert.ok(!existsSync(endpoint));
   });
 
-  it("serves others when clients end in the middle of a word, or say what is none", async () => {
+  it("serves others when clients disconnect in the middle of a request, or send invalid ones", async () => {
     const { pid, machines } = await served();
     const own = "/run/kumite/s/cache";
     const { config: file, overrides } = { config, overrides: testQemuFlags.filter((word) => word !== "--set") };
@@ -138,7 +138,7 @@ describe("the VM cache", onlyKumite, () => {
     for (const socket of [own, endpoint]) for (const word of words) await said(socket, word);
     const shown = await status();
     assert.deepEqual([shown?.pid, shown?.machines], [pid, machines]);
-    // One that has got a machine and goes before it has said whose it is, and another that says it wrongly.
+    // One client that gets a VM and disconnects in the middle of claiming it, and another that claims it wrongly.
     const { machine } = JSON.parse(await said(own, `${take}\n`)) as { machine: { socket: string } };
     await said(machine.socket, '{"adopt":{"root":"/');
     assert.match(await said(machine.socket, '{"adopt":{"root":7}}\n'), /that is no request for a machine/);
@@ -147,7 +147,7 @@ describe("the VM cache", onlyKumite, () => {
     await place.must(["delete", "--force", id]);
   });
 
-  it("hands out no machine of another configuration: the container boots, with one warning", async () => {
+  it("gives out no VM of another configuration: the container boots, with one warning", async () => {
     await served();
     writeConfig(512);
     try {
@@ -172,7 +172,7 @@ describe("the VM cache", onlyKumite, () => {
     }
   });
 
-  it("makes its machines without a template that only some may share", async () => {
+  it("starts its VMs without a template if only some sandboxes may share it", async () => {
     const store = path.join(place.directory, "scoped");
     const lines = ["enable_template = true", `template_path = "${store}"`, 'template_scope = "root"'];
     writeConfig(256, [...lines, "[runtime]", 'rootfs_writes = "guest"']);
@@ -192,11 +192,11 @@ describe("the VM cache", onlyKumite, () => {
     }
   });
 
-  it("leaves what was taken when it is destroyed", async () => {
+  it("leaves VMs that were taken alone when it is destroyed", async () => {
     const { pid, wanted, machines } = await served();
     assert.deepEqual([wanted, machines], [1, [{ pid: machines[0]?.pid, vcpus: 1, memoryMiB: 256 }]]);
     const { id } = await started();
-    // In use it is a sandbox like others, and none of the cache's.
+    // A VM in use is a sandbox like others, and no longer the cache's.
     const used = machines[0]?.pid;
     assert.ok(!(await status())?.machines.some((machine) => machine.pid === used));
     const { stdout } = await factory("destroy", "--json");
@@ -206,7 +206,7 @@ describe("the VM cache", onlyKumite, () => {
     await place.must(["delete", "--force", id]);
   });
 
-  it("goes with a client that takes a machine and is never heard of again", async () => {
+  it("ends a VM that a client takes and never uses", async () => {
     const { machines } = await served();
     const taken = GrpcVM.decode(await call(endpoint, "GetBaseVM"));
     const wire = { ...taken, hypervisor: Buffer.from(taken.hypervisor).toString() };
@@ -217,7 +217,7 @@ describe("the VM cache", onlyKumite, () => {
     await eventually("the machine of nobody", () => (existsSync(`/proc/${machines[0]?.pid}/fd/0`) ? undefined : true));
   });
 
-  it("leaves nothing of a machine that was taken by nobody yet, when it is destroyed", async () => {
+  it("leaves nothing of a VM that was given out but not claimed when it is destroyed", async () => {
     const { machines } = await served();
     const qemu = machines[0]?.pid ?? 0;
     await call(endpoint, "GetBaseVM");
@@ -230,7 +230,7 @@ describe("the VM cache", onlyKumite, () => {
     assert.equal(stdout, "");
   });
 
-  it("whose server is killed leaves no machine, and the next one begins anew", async () => {
+  it("whose server is killed leaves no VM, and the next server starts anew", async () => {
     const { pid, machines } = await served();
     process.kill(pid, "SIGKILL");
     await eventually("no machine", () => (existsSync(`/proc/${machines[0]?.pid}/fd/0`) ? undefined : true));
@@ -247,7 +247,7 @@ describe("the VM cache", onlyKumite, () => {
     await served();
   });
 
-  it("makes its machines of a template where writes may stay in them, and they are used like others", async () => {
+  it("clones its VMs from a template where writes may stay in them, and they are used like others", async () => {
     const store = path.join(place.directory, "templates");
     const lines = ["enable_template = true", `template_path = "${store}"`, "[runtime]", 'rootfs_writes = "guest"'];
     const directories = ["image", "upper"].map((what) => `rootfs_${what}_directory = "${place.directory}/${what}s"`);
@@ -259,7 +259,7 @@ describe("the VM cache", onlyKumite, () => {
       const [name] = readdirSync("/run/kumite-cache").filter((entry) => /^[0-9a-f]{12}$/.test(entry));
       const log = readFileSync(`/run/kumite-cache/${name}/log`, "utf8");
       assert.ok(log.includes(`the VM is a clone of template ${templates[0]?.key}`), log);
-      // A directory below a layer in memory, and an image below one on a disk, of which the machine knew nothing.
+      // A directory below a layer in memory, and an image below one on a disk, both unknown when the VM was made.
       for (const kind of [layered, imaged]) {
         const bundle = await place.bundle(shell("echo up; while :; do sleep 1; done"), kind);
         writeFileSync(path.join(bundle.rootfs, "etc/whose"), `${bundle.directory}\n`);
@@ -287,7 +287,7 @@ describe("the VM cache", onlyKumite, () => {
     for (const left of [endpoint, "/run/kumite/s/cache", "/run/kumite-cache"]) assert.ok(!existsSync(left), left);
   });
 
-  it("gives a container that is stopped with 137 when its shim is killed, and can be deleted", async () => {
+  it("gives out a VM whose container is stopped with 137 when its shim is killed, and can be deleted", async () => {
     await served();
     const { id } = await started();
     process.kill(await processOf(id, "shim"), "SIGKILL");
@@ -297,17 +297,17 @@ describe("the VM cache", onlyKumite, () => {
   });
 });
 
-/** Its root needs no disk. */
+/** Its root file system needs no disk. */
 const layered: Patch = (spec) => {
   spec.annotations = { "io.kumite.rootfs": "layers" };
 };
 
-/** Its root is an image. */
+/** Its root file system is an image. */
 const imaged: Patch = (spec) => {
   spec.annotations = { "io.kumite.rootfs": "image" };
 };
 
-/** Says it, hangs up, and hears what is answered; nothing where the other side hangs up first. */
+/** Sends the word, closes its side and returns the answer; empty if the server closes first. */
 function said(socket: string, word: string): Promise<string> {
   return new Promise((resolve) => {
     let heard = "";
@@ -321,7 +321,7 @@ function said(socket: string, word: string): Promise<string> {
   });
 }
 
-/** One call of the service. */
+/** Makes one call of the service. */
 function call(endpoint: string, method: string): Promise<Uint8Array> {
   const client = new grpc.Client(`unix:${endpoint}`, grpc.credentials.createInsecure());
   const bytes = (value: Uint8Array) => Buffer.from(value);

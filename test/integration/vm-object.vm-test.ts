@@ -1,4 +1,4 @@
-/** The object that sandboxes and factories work with, on QEMU. */
+/** The VM object that sandboxes and factories use, on QEMU. */
 import { resolveConfig } from "../../src/config/config.ts";
 import { vmSuite } from "../../src/vm/vm-suite.ts";
 import { testInstallRoot } from "../support/node-os.ts";

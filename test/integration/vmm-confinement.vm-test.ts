@@ -1,6 +1,6 @@
 /**
- * What a guest gets that has taken QEMU over: system calls are made in the real, confined process. Those that its filter
- * does not know end it, and with it the machine; the others fail for want of a right.
+ * What an attacker gets who has taken QEMU over: the tests make system calls in the real, confined process. Calls that
+ * its filter does not allow end QEMU, and with it the VM; the others fail for lack of permission.
  */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
@@ -19,7 +19,7 @@ import { nativeHelper } from "../support/native.ts";
 import { testInstallRoot, testOs } from "../support/node-os.ts";
 import { testQemu } from "../support/qemu.ts";
 
-/** Of x86-64. */
+/** Numbers for x86-64. */
 const callNumbers = {
   open: 2,
   kill: 62,
@@ -54,8 +54,8 @@ const EROFS = -30;
 const ENOSYS = -38;
 
 const titles = {
-  "virtio-fs": "a QEMU that was taken over",
-  "9p": "a QEMU that serves files and was taken over",
+  "virtio-fs": "a QEMU under an attacker's control",
+  "9p": "a QEMU that serves files, under an attacker's control",
 } as const;
 /** capabilities(7): CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID. */
 const rightsOverFiles = (1n << 0n) | (1n << 1n) | (1n << 3n) | (1n << 4n);
@@ -64,7 +64,10 @@ const mayLockMemory = 1n << 14n;
 
 for (const by of ["virtio-fs", "9p"] as const)
   describe(titles[by], () => {
-    /** What it may not open: one that serves files itself has a tree of its own, where nothing else is. */
+    /**
+     * The result of opening a forbidden file: a QEMU that serves files itself has a file tree of its own, which lacks
+     * the file.
+     */
     const closed = `result ${by === "9p" ? ENOENT : EACCES}`;
     const os = testOs();
     const driver = qemuDriver(os, {
@@ -84,7 +87,7 @@ for (const by of ["virtio-fs", "9p"] as const)
     after(() => rmSync(directory, { recursive: true }));
     guardAgainstLeftOvers(() => ({ directories: [directory] }));
 
-    /** The machine runs, its guest need not have come up: it is QEMU that counts. */
+    /** The VM runs, but its guest need not have booted: only QEMU matters here. */
     async function withMachine(
       act: (machine: RunningVm, place: string) => Promise<void>,
       changes: Partial<VmSpec> = {},
@@ -123,8 +126,8 @@ for (const by of ["virtio-fs", "9p"] as const)
 
     const rights =
       by === "9p"
-        ? "is a user that no other process is, with no capability but those over files or a way to others, under a filter"
-        : "is a user that no other process is, without capabilities or a way to them, under a filter";
+        ? "runs as a user that no other process has, with the capabilities over files only, under a filter"
+        : "runs as a user that no other process has, without capabilities or a way to gain them, under a filter";
     it(rights, () =>
       withMachine(async ({ pid }) => {
         const status = readFileSync(`/proc/${pid}/status`, "utf8");
@@ -138,7 +141,7 @@ for (const by of ["virtio-fs", "9p"] as const)
       }),
     );
 
-    it("has its memory locked with the one capability more that this takes", () =>
+    it("has its memory locked, with the only additional capability that this needs", () =>
       withMachine(
         async ({ pid }) => {
           const status = readFileSync(`/proc/${pid}/status`, "utf8");
@@ -150,7 +153,7 @@ for (const by of ["virtio-fs", "9p"] as const)
         { memoryLocked: true },
       ));
 
-    it("holds no file of the host but its own", () =>
+    it("holds no file of the host except its own", () =>
       withMachine(async ({ pid }, place) => {
         const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
         const own = /^(\/dev\/null|\/dev\/kvm|socket:|pipe:|anon_inode:|\/memfd:)/;
@@ -164,7 +167,7 @@ for (const by of ["virtio-fs", "9p"] as const)
       ["setuid", 1000],
     ];
     for (const [call, ...args] of fatal) {
-      it(`is ended, and its machine with it, by ${call}`, () =>
+      it(`is ended, and its VM with it, by ${call}`, () =>
         withMachine(async (machine) => {
           assert.equal(await attempt(machine, call, ...args), killed);
           const exit = await machine.exited;
@@ -173,8 +176,8 @@ for (const by of ["virtio-fs", "9p"] as const)
     }
 
     const spawning: readonly (readonly [what: string, Call, ...(number | string)[]])[] = [
-      ["runs no program: it is ended by trying, or refused by QEMU 10", "execve", "/bin/true", 0, 0],
-      ["makes no process: it is ended by trying, or refused by QEMU 10", "fork"],
+      ["runs no program: the attempt ends it, or QEMU 10 refuses it", "execve", "/bin/true", 0, 0],
+      ["creates no process: the attempt ends it, or QEMU 10 refuses it", "fork"],
     ];
     for (const [what, call, ...args] of spawning) {
       it(what, () =>
@@ -187,16 +190,16 @@ for (const by of ["virtio-fs", "9p"] as const)
     }
 
     const refused: readonly (readonly [what: string, Call, ...(number | string)[]])[] = [
-      ["copies no mount", "open_tree", AT_FDCWD, "/", OPEN_TREE_CLONE],
-      ["makes no file system", "fsopen", "tmpfs", 0],
-      ["makes no namespace", "unshare", CLONE_NEWNS],
-      ["makes no namespace of users, where it would have rights", "unshare", CLONE_NEWUSER],
-      ["has no other root", "chroot", "/"],
-      ["loads nothing into the kernel", "init_module", 0, 0, ""],
-      ["loads no program into the kernel", "bpf", BPF_PROG_LOAD, 0, 0],
-      ["traces nobody", "ptrace", PTRACE_ATTACH, 1, 0, 0],
+      ["clones no mount", "open_tree", AT_FDCWD, "/", OPEN_TREE_CLONE],
+      ["creates no file system", "fsopen", "tmpfs", 0],
+      ["creates no mount namespace", "unshare", CLONE_NEWNS],
+      ["creates no user namespace, in which it would have rights", "unshare", CLONE_NEWUSER],
+      ["cannot change its root", "chroot", "/"],
+      ["loads no kernel module", "init_module", 0, 0, ""],
+      ["loads no BPF program", "bpf", BPF_PROG_LOAD, 0, 0],
+      ["traces no process", "ptrace", PTRACE_ATTACH, 1, 0, 0],
     ];
-    // Those take seconds, and are refused by what both have in common.
+    // unshare takes seconds, and is refused by what both kinds have in common.
     const tried = by === "9p" ? refused.filter(([, call]) => call !== "unshare") : refused;
     for (const [what, call, ...args] of tried) {
       it(what, () =>
@@ -236,7 +239,7 @@ for (const by of ["virtio-fs", "9p"] as const)
         }
       }));
 
-    it("sees nothing of its machine's directory, nor of another machine", () =>
+    it("sees nothing of its VM's directory, nor of another VM", () =>
       withMachine((first, place) =>
         withMachine(async (second) => {
           assert.equal(await attempt(first, "open", path.join(place, "vm"), 0), closed);
@@ -247,7 +250,7 @@ for (const by of ["virtio-fs", "9p"] as const)
 
     if (by !== "9p") return;
 
-    it("has all of what it serves, programs that it cannot change, its own part of /proc, and nothing else of the host", () =>
+    it("has all of the files it serves, programs that it cannot change, its own part of /proc, and nothing else of the host", () =>
       withMachine(async (machine, place) => {
         const secret = path.join(place, "shared", "secret");
         await writeFile(secret, "", { mode: 0o600 });
@@ -268,7 +271,7 @@ for (const by of ["virtio-fs", "9p"] as const)
       }));
   });
 
-/** Of this process. */
+/** A child of this process. */
 function childNamed(name: string): number {
   const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ");
   const found = children.find((pid) => readFileSync(`/proc/${pid}/comm`, "utf8").trim() === name);
