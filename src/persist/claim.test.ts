@@ -43,7 +43,7 @@ describe("claiming an id", () => {
   });
 
   it("leaves nothing under the id when it is interrupted, and the next claim removes what it left elsewhere", async () => {
-    // As a process that died between its first and its last step left it; nobody has that start time.
+    // The remains of a process that died between its first and its last step. No process has that start time.
     await mkdir(path.join(root, `.claim-${process.pid}-1-00ff`), { recursive: true });
     await mkdir(path.join(root, ".gone-1-2-00ff/shared"), { recursive: true });
     await claim("web");

@@ -1,6 +1,6 @@
 /**
- * Claiming an id: the directory of a container appears under its name at once with journal and record in it, or not at
- * all, and it goes the same way. So whatever is found under an id can be recovered.
+ * Claiming an id. A container's directory appears under its name at once, with journal and record in it, or not at all,
+ * and disappears the same way. So everything found under an id can be recovered.
  */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
@@ -12,15 +12,15 @@ import { type ContainerPaths, containerPaths, socketDirectory } from "./paths.ts
 import { type ContainerRecord, serializeRecord } from "./record.ts";
 
 export interface ClaimRequest {
-  /** Absolute; made when missing. */
+  /** Absolute path; created if it is missing. */
   readonly root: string;
-  /** Checked by `checkContainerId` before. */
+  /** Already checked by `checkContainerId`. */
   readonly id: string;
-  /** That it is added to; `undefined` for a container that makes its own. */
+  /** The sandbox that the container is added to; `undefined` for a container that creates its own. */
   readonly sandbox?: string | undefined;
-  /** Absolute. */
+  /** Absolute path. */
   readonly bundle: string;
-  /** Absolute. */
+  /** Absolute path. */
   readonly rootfs: string;
   readonly annotations: Readonly<Record<string, string>>;
 }
@@ -31,7 +31,7 @@ export interface Claim {
   readonly journal: Journal;
 }
 
-/** Fails with `container/exists` when the id is in use. */
+/** @throws KumiteError `container/exists` if the id is in use */
 export async function claimContainer(os: Os, request: ClaimRequest): Promise<Claim> {
   const { root, id, sandbox } = request;
   const paths = containerPaths(root, id);
@@ -56,9 +56,9 @@ export async function claimContainer(os: Os, request: ClaimRequest): Promise<Cla
   try {
     await os.files.replace(`${staged}/journal.json`, serializeJournal(content));
     await os.files.replace(`${staged}/state.json`, serializeRecord(firstRecord(os, request)));
-    // On a disk that fills up from here on a recovery could not make it.
+    // Created now, because recovery could not create it on a disk that has filled up.
     await os.files.write(`${staged}/${baseName(paths.lock)}`, "");
-    // Takes the name only if nothing or an empty directory has it.
+    // Fails if the name is taken, except by an empty directory.
     await os.files.rename(staged, paths.directory);
   } catch (error) {
     await os.files.removeTree(staged);
@@ -69,8 +69,8 @@ export async function claimContainer(os: Os, request: ClaimRequest): Promise<Cla
 }
 
 /**
- * Gives the id back: the directory goes in one step, then its content. Nothing may be mounted in it any more. Between the
- * two `whenGone` is run with the place where the content is then; when it fails the content goes all the same.
+ * Releases the id: the directory disappears in one step and its content afterwards. Nothing may be mounted in it any
+ * more. In between, `whenGone` is called with the content's new path. If it fails, the content is removed all the same.
  */
 export async function releaseClaim(
   os: Os,
@@ -92,7 +92,7 @@ export async function releaseClaim(
   }
 }
 
-/** Ids of the containers under `root`, in no order; empty when there is no root. */
+/** Ids of the containers under `root`, unordered; empty if `root` does not exist. */
 export async function listClaims(os: Os, root: string): Promise<string[]> {
   const names = (await listOrNothing(os, root)).filter((name) => !name.startsWith("."));
   const found = await Promise.all(names.map((name) => os.files.status(containerPaths(root, name).journal)));
@@ -104,12 +104,12 @@ function firstRecord(os: Os, { id, bundle, rootfs, annotations }: ClaimRequest):
   return { id, bundle, rootfs, annotations, createdMs, status: { phase: "creating" }, timeline: {} };
 }
 
-// Ids never begin with a dot. The name says who works on it, so that others leave it alone while that process lives.
+// Ids never begin with a dot. The name identifies its owner; others leave it alone while that process lives.
 function transientPath(os: Os, root: string, kind: "claim" | "gone"): string {
   return joinPath(root, `.${kind}-${os.self.pid}-${os.self.startTicks}-${toHex(os.random(6))}`);
 }
 
-/** Removes what a claim or release left that was killed half-way. @returns the names of what is gone */
+/** Removes the remains of a claim or release that was killed half-way. @returns the names that were removed */
 export async function sweepTransient(os: Os, root: string): Promise<string[]> {
   const swept: string[] = [];
   for (const name of await listOrNothing(os, root)) {
@@ -121,7 +121,7 @@ export async function sweepTransient(os: Os, root: string): Promise<string[]> {
       await os.files.removeTree(joinPath(root, name));
       swept.push(name);
     } catch (error) {
-      // Another sweep may be at it; and a claim does not fail because of what somebody else left.
+      // Another sweep may be removing it too. A claim must not fail because of another process's remains.
       if (!isSystemError(error)) throw error;
     }
   }

@@ -17,7 +17,7 @@ export interface JournalContent {
   readonly id: string;
   /** The sandbox that the container joined; absent if it created its own, which has its id and lives as long. */
   readonly sandbox?: string;
-  /** Random: tells two containers apart that had the same id one after the other. */
+  /** Random: distinguishes two containers that had the same id one after the other. */
   readonly token: string;
   /** The only process that may write the journal. */
   readonly owner: ProcessId;
@@ -37,17 +37,17 @@ export class Journal {
     this.#save = coalesced(() => os.files.replace(file, serializeJournal(this.#content)));
   }
 
-  /** As last written or about to be. */
+  /** The last content that was written or is about to be. */
   get content(): JournalContent {
     return this.#content;
   }
 
-  /** Writes the steps down; those that are there already keep their place. Resolves when they are durable. */
+  /** Writes the steps; those already in the journal keep their place. Resolves when they are durable. */
   async record(...steps: readonly Step[]): Promise<void> {
     const known = new Set(this.#content.steps.map(stepKey));
     const added = steps.filter((step) => !known.has(stepKey(step)));
     if (added.length > 0) this.#content = { ...this.#content, steps: [...this.#content.steps, ...added] };
-    // Also without a new step: the same one may still be on its way to the disk.
+    // Needed even without a new step: a known one may still be on its way to the disk.
     await this.#save();
   }
 
@@ -84,7 +84,7 @@ export function serializeJournal(content: JournalContent): string {
   return serializeVersioned(content);
 }
 
-/** `undefined` when there is none; `journal/corrupt` when it cannot be read. Reading is open to everyone. */
+/** `undefined` if there is no journal. Any process may read it. @throws KumiteError `journal/corrupt` */
 export async function readJournal(os: Os, file: string): Promise<JournalContent | undefined> {
   const document = await readVersioned(os, file, phase);
   return document === undefined ? undefined : journalIn(document, file);

@@ -16,7 +16,7 @@ describe("logs of a sandbox that failed", () => {
   });
   afterEach(() => rmSync(place, { recursive: true }));
 
-  /** The directory of a sandbox that said this. */
+  /** The directory of a sandbox that has written these logs. */
   function said(id: string, texts: Readonly<Record<string, string>>): string {
     const directory = join(place, id);
     mkdirSync(directory);

@@ -1,6 +1,6 @@
 /**
- * Logs of sandboxes that failed and are gone: what the guest and the shim said last, kept so that `kumite logs` can show
- * why. Bounded in number and size, and lost with the host's next start, as everything below /run.
+ * Logs of failed sandboxes that are gone: the last lines of guest and shim, kept so that `kumite logs` can show the
+ * reason. Limited in number and size, and lost when the host restarts, like everything below /run.
  */
 import type { Os } from "../sys/os.ts";
 import { isSystemError } from "../util/errors.ts";
@@ -9,19 +9,19 @@ import { joinPath } from "../util/path.ts";
 import { sha256Hex } from "../util/sha256.ts";
 import { type SandboxPaths, sandboxPaths } from "./paths.ts";
 
-/** Of all roots; an id never begins with a dot. */
+/** Shared by all roots; the dot prevents a clash with an id. */
 const keptLogsDirectory = "/run/kumite/.kept";
 
-/** Of the newest failures. */
+/** Number of failures kept, the newest ones. */
 const maxKept = 16;
-/** Of one file; its end is kept. */
+/** Limit of one file; its end is kept. */
 const maxFileBytes = 256 * 1024;
 const readLimitBytes = 16 * 1024 * 1024;
 const description = "kept.json";
 
 export interface KeptLogs {
   readonly id: string;
-  /** Why they were kept; the rest of a sentence about the container. */
+  /** Why they were kept; completes a sentence about the container. */
   readonly reason: string;
   /** Milliseconds since 1970. */
   readonly keptMs: number;
@@ -34,14 +34,14 @@ export type LogPaths = Pick<SandboxPaths, "console" | "log">;
 export interface KeepRequest {
   readonly root: string;
   readonly id: string;
-  /** Where the sandbox's files are now. */
+  /** Current directory of the sandbox's files. */
   readonly directory: string;
   readonly reason: string;
   /** For tests. */
   readonly into?: string;
 }
 
-/** A sandbox that has said nothing leaves nothing. What an earlier one of the same id left is replaced. */
+/** Keeps nothing for a sandbox without output. Replaces the logs of an earlier sandbox with the same id. */
 export async function keepLogs(os: Os, request: KeepRequest): Promise<void> {
   const { root, id, directory, reason, into = keptLogsDirectory } = request;
   const texts = await textsBelow(os, directory, sandboxPaths(root, id));
@@ -62,7 +62,7 @@ export async function keepLogs(os: Os, request: KeepRequest): Promise<void> {
   await removeOldest(os, into);
 }
 
-/** `undefined` when nothing was kept of this container. */
+/** `undefined` if no logs of this container were kept. */
 export async function findKeptLogs(
   os: Os,
   root: string,
@@ -95,7 +95,7 @@ async function textsBelow(os: Os, directory: string, { console, log }: LogPaths)
   return texts;
 }
 
-/** From the beginning of a line on. */
+/** Starts at the beginning of a line. */
 function endOf(bytes: Uint8Array): Uint8Array {
   if (bytes.length <= maxFileBytes) return bytes;
   const end = bytes.subarray(bytes.length - maxFileBytes);

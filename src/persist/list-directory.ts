@@ -1,8 +1,8 @@
-/** The names in a directory that may not be there. */
+/** Lists a directory that may be missing. */
 import type { Os } from "../sys/os.ts";
 import { isSystemError } from "../util/errors.ts";
 
-/** Names in no order; none when there is no such directory. */
+/** Names, unordered; empty if the directory does not exist. */
 export async function listOrNothing(os: Os, path: string): Promise<string[]> {
   try {
     return await os.files.list(path);

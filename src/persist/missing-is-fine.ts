@@ -1,8 +1,8 @@
-/** A removal of what is not there: a success, however the kernel puts it. */
+/** Treats the removal of something missing as a success. */
 import type { Os } from "../sys/os.ts";
 import { isSystemError } from "../util/errors.ts";
 
-/** Where nothing can be written the kernel refuses a removal (EROFS) before it looks whether there is something. */
+/** On a read-only file system the kernel returns EROFS before it checks whether the file exists. */
 export async function missingIsFine(os: Os, path: string, removal: Promise<void>): Promise<void> {
   try {
     await removal;

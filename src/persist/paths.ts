@@ -1,45 +1,43 @@
-/**
- * Where containers and sandboxes keep what they have on the host. Names only; nothing here is made or looked at.
- */
+/** The paths of containers and sandboxes on the host. Names only: nothing is created or examined here. */
 import { joinPath } from "../util/path.ts";
 import { sha256Hex } from "../util/sha256.ts";
 
 /** Default of `--root`. */
 export const defaultRoot = "/run/kumite";
 
-/** Directory of the shims' sockets, the same for every root: a unix socket's path has 107 bytes at most. */
+/** Directory of the shims' sockets, shared by all roots, because a unix socket's path has at most 107 bytes. */
 export const socketDirectory = "/run/kumite/s";
 
-/** Of every container, whichever sandbox it is in. All of it lies in `directory`, which is 0700. */
+/** The files of a container, in whichever sandbox it is. All of them are in `directory`, which has mode 0700. */
 export interface ContainerPaths {
   readonly directory: string;
   /** What has to be undone. */
   readonly journal: string;
-  /** What is known to callers: bundle, status, exit status. */
+  /** What callers may know: bundle, status, exit status. */
   readonly state: string;
-  /** `process` of the configuration that the container was made from. */
+  /** `process` of the configuration that the container was created from. */
   readonly process: string;
-  /** What is to be run when the container has been deleted; only when there is something. */
+  /** The hooks to run after the container's deletion; missing if there are none. */
   readonly poststop: string;
-  /** Held by whoever recovers the container. */
+  /** Locked by the process that recovers the container. */
   readonly lock: string;
-  /** Stands for a root file system that the host has no directory of; only when there is none. */
+  /** Stands for a root file system without a directory on the host; otherwise missing. */
   readonly emptyRoot: string;
 }
 
-/** Of a sandbox: also those of the container that it was made with, whose id it has. Only the socket lies elsewhere. */
+/** The files of a sandbox and of its first container, whose id it has. Only the socket is in another directory. */
 export interface SandboxPaths extends ContainerPaths {
-  /** Log of the shim. */
+  /** The shim's log. */
   readonly log: string;
-  /** What the guest printed last, as a ring file. */
+  /** The last lines of the guest's console, as a ring file. */
   readonly console: string;
   /** Parent of the tree that the guest mounts; a mount point. */
   readonly shared: string;
   /** The driver's sockets and logs. */
   readonly vm: string;
-  /** Which disks the command has made for the shim; only when it has. */
+  /** The disks that the verb made for the shim; missing if it made none. */
   readonly layers: string;
-  /** Where the shim listens. */
+  /** The shim's socket. */
   readonly socket: string;
 }
 
@@ -56,7 +54,7 @@ export function containerPaths(root: string, id: string): ContainerPaths {
   };
 }
 
-/** `root` must be absolute and the same text for every verb, since the socket's name is made of it. */
+/** `root` must be absolute and the same text for every verb, since the socket's name is derived from it. */
 export function sandboxPaths(root: string, id: string): SandboxPaths {
   const paths = containerPaths(root, id);
   const { directory } = paths;

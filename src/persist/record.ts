@@ -1,6 +1,6 @@
 /**
- * What is known of a container to those who ask: bundle, status, exit status. A hint, not the truth: a record that says
- * "running" after its shim died is corrected by the reader (`sandbox/observe.ts`). Written by the journal's owner only.
+ * What callers may know about a container: bundle, status, exit status. The record is a hint, not the truth: readers
+ * correct one that says "running" after its shim has died (`sandbox/observe.ts`). Only the journal's owner writes it.
  */
 import type { Os, ProcessId } from "../sys/os.ts";
 import { isRecord } from "../util/json.ts";
@@ -14,25 +14,25 @@ export type RecordedStatus =
   | { readonly phase: "running" | "paused"; readonly startedMs: number }
   | { readonly phase: "stopped"; readonly exitStatus: number; readonly exitedMs: number };
 
-/** Times in milliseconds since 1970. */
+/** Times are in milliseconds since 1970. */
 export interface ContainerRecord {
   readonly id: string;
-  /** Absolute. */
+  /** Absolute path. */
   readonly bundle: string;
-  /** Absolute. */
+  /** Absolute path. */
   readonly rootfs: string;
   readonly annotations: Readonly<Record<string, string>>;
   readonly createdMs: number;
   readonly status: RecordedStatus;
-  /** `linux.resources` of its specification, as the last update left them. */
+  /** `linux.resources` of the specification, with all updates applied. */
   readonly resources?: object;
   /** The process that engines wait for. */
   readonly relay?: ProcessId;
-  /** When each phase of the create was over, in milliseconds since the shim was started. */
+  /** The end of each phase of the create, in milliseconds since the shim was started. */
   readonly timeline: Readonly<Record<string, number>>;
-  /** What went wrong with the sandbox itself, when something did. */
+  /** What went wrong with the sandbox itself, if anything did. */
   readonly failure?: string;
-  /** One of a library: nobody but the program that has it asks how it ended, so it does not outlast that one. */
+  /** Made by the library. Only the calling program can ask for its exit status, so the record does not outlive that. */
   readonly ofProgram?: true;
 }
 
@@ -44,7 +44,7 @@ export function serializeRecord(record: ContainerRecord): string {
   return serializeVersioned(record);
 }
 
-/** `undefined` when there is none; `journal/corrupt` when it cannot be read. */
+/** `undefined` if there is none. @throws KumiteError `journal/corrupt` if it cannot be read */
 export async function readRecord(os: Os, file: string): Promise<ContainerRecord | undefined> {
   const document = await readVersioned(os, file, phase);
   if (document === undefined || isContainerRecord(document)) return document;

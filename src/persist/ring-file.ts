@@ -1,18 +1,18 @@
 /**
- * The last lines of something that may write for ever, on disk, so that they are there when the process that wrote them is
- * not. Two files of half the size each: the older one goes when the newer one is full. Who adds lines never waits.
+ * The last lines of an endless output, on disk, so that they survive the process that wrote them. There are two files,
+ * each limited to half the size. When the newer one is full, it replaces the older one. Adding a line never waits.
  */
 import type { Os } from "../sys/os.ts";
 import { isSystemError } from "../util/errors.ts";
 import { encodeUtf8 } from "../util/text.ts";
 
-/** What may wait for a slow disk, in characters; the oldest lines give way. */
+/** Limit of the lines that wait for a slow disk, in characters; the oldest lines are dropped. */
 const maxWaiting = 64 * 1024;
 
 export interface RingFileOptions {
-  /** Of both files together. */
+  /** Limit of both files together. */
   readonly maxBytes: number;
-  /** Told once, with the first line that could not be written. */
+  /** Called once, with the first error of writing. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -33,7 +33,7 @@ export class RingFile {
     this.#options = options;
   }
 
-  /** A line without its newline. */
+  /** `line` has no newline. */
   add(line: string): void {
     this.#waiting.push(line);
     this.#waitingSize += line.length;
@@ -44,13 +44,13 @@ export class RingFile {
     this.#writing ??= this.#write();
   }
 
-  /** Resolves when every line so far is in the file, or lost. Never rejects. */
+  /** Resolves when every line so far is in the file or lost. Never rejects. */
   async flushed(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
   }
 
   async #write(): Promise<void> {
-    // The lines of one turn of the loop go together.
+    // Lines added in the same turn of the event loop are written together.
     await undefined;
     while (this.#waiting.length > 0) {
       const note = this.#dropped === 0 ? [] : [`(${this.#dropped} lines came faster than they could be written)`];
@@ -75,7 +75,7 @@ export class RingFile {
   }
 }
 
-/** Both files as one text, oldest line first; empty when there is none. */
+/** Both files as one text, oldest line first; empty if there are none. */
 export async function readRingFile(os: Os, path: string): Promise<string> {
   const [older, newer] = [await textOf(os, olderOf(path)), await textOf(os, path)];
   return older + newer;

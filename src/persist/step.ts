@@ -7,20 +7,20 @@ import type { ProcessId } from "../sys/os.ts";
 
 /** A step is written before its resource exists; pid and start time of a process are added afterwards. */
 export type Step =
-  /** A directory of Kumite's own with all that lies in it. */
+  /** A directory of Kumite's own, with everything in it. */
   | { readonly kind: "directory"; readonly path: string }
   | { readonly kind: "file"; readonly path: string }
-  /** With everything that is mounted below it. */
+  /** With everything mounted below it. */
   | { readonly kind: "mount"; readonly target: string }
-  /** Made by Kumite for one sandbox: whatever runs in it is killed. */
+  /** Created by Kumite for one sandbox: every process in it is killed. */
   | { readonly kind: "cgroup"; readonly path: string }
-  /** A directory on the way to a cgroup, made by Kumite, that others may use since: removed only when it is empty. */
+  /** A parent of a cgroup, created by Kumite but perhaps used by others since: removed only if it is empty. */
   | { readonly kind: "cgroup-parent"; readonly path: string }
   | { readonly kind: "process"; readonly key: string; readonly pid?: number; readonly startTicks?: number };
 
 export type StepKind = Step["kind"];
 
-/** Every kind of step, for crash tests that have to cover all; the type ensures that none is missing. */
+/** Every kind of step, for crash tests that cover them all. The type ensures that none is missing. */
 export const stepKinds = Object.keys({
   directory: true,
   file: true,
@@ -30,7 +30,7 @@ export const stepKinds = Object.keys({
   process: true,
 } satisfies Record<StepKind, true>) as readonly StepKind[];
 
-/** Two steps with the same key are about the same thing. */
+/** Steps with the same key stand for the same resource. */
 export function stepKey(step: Step): string {
   switch (step.kind) {
     case "directory":
@@ -45,7 +45,7 @@ export function stepKey(step: Step): string {
   }
 }
 
-/** The process of a step, once it was added. */
+/** The process of a step, once it has been added. */
 export function processOf(step: Step): ProcessId | undefined {
   if (step.kind !== "process" || step.pid === undefined || step.startTicks === undefined) return undefined;
   return { pid: step.pid, startTicks: step.startTicks };

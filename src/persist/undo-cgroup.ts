@@ -1,6 +1,6 @@
 /**
- * Killing and removing cgroup directories. Works on any hierarchy: `cgroup.kill` where the kernel has it (v2), one
- * process after the other where it has not (v1).
+ * Kills the processes of cgroups and removes the cgroups, in any hierarchy: by `cgroup.kill` where the kernel has it
+ * (v2), otherwise one process after the other (v1).
  */
 import type { Os, ProcessId } from "../sys/os.ts";
 import { isSystemError } from "../util/errors.ts";
@@ -11,21 +11,21 @@ import { missingIsFine } from "./missing-is-fine.ts";
 
 const maxListBytes = 4 * 1024 * 1024;
 
-/** Kills everything in the cgroup and those below it, and removes them. A missing one is a success. */
+/** Kills everything in the cgroup and below it, and removes both. A missing cgroup is a success. */
 export async function removeCgroup(os: Os, path: string, signal: AbortSignal): Promise<void> {
   await retry(
     async () => {
       const directories = await deepestFirst(os, path);
-      // All of them before the first is removed: the threads of one may belong to processes of another.
+      // Kill in all of them before removing the first: threads in one may belong to processes in another.
       for (const directory of directories) await killMembers(os, directory, signal);
       for (const directory of directories) await removeEmpty(os, directory);
     },
-    // A process that ends stays a member until it let go of its memory.
+    // An exiting process stays a member until it has released its memory.
     { what: `emptying ${path}`, timeoutMs: 8000, signal, retryIf: (error) => isSystemError(error, "EBUSY") },
   );
 }
 
-/** Removes a cgroup that others may use: only when nothing is in it and nothing below, and where groups can be removed. */
+/** Removes a cgroup that others may use, only if it is empty and the file system is writable. */
 export async function removeCgroupParent(os: Os, path: string): Promise<void> {
   try {
     await removeEmpty(os, path);
@@ -59,15 +59,15 @@ async function killMembers(os: Os, directory: string, signal: AbortSignal): Prom
   for (const id of killed) await os.processes.waitGone(id, signal);
 }
 
-/** Also catches processes that are being forked; kernels before 5.14 and v1 hierarchies have no such file. */
+/** Also catches processes that are being forked. Kernels before 5.14 and v1 hierarchies do not have the file. */
 async function killAtOnce(os: Os, directory: string): Promise<void> {
   const file = `${directory}/cgroup.kill`;
   if ((await os.files.status(file)) !== undefined) await os.files.write(file, "1");
 }
 
 /**
- * The identity of a member. Its pid is looked for in the cgroup once more after its start time is known: a pid that
- * was used again for a process elsewhere in between must not be killed.
+ * The identity of a member. The cgroup is read again after the process's start time is known, because a pid that was
+ * reused elsewhere in between must not be killed.
  */
 async function stillMember(os: Os, directory: string, pid: number): Promise<ProcessId | undefined> {
   const process = await os.processes.info(pid);
@@ -76,17 +76,17 @@ async function stillMember(os: Os, directory: string, pid: number): Promise<Proc
   return { pid, startTicks: process.startTicks };
 }
 
-/** Pids; none where there is no such cgroup. */
+/** Pids; empty if the cgroup does not exist. */
 export async function membersOf(os: Os, directory: string): Promise<number[]> {
   try {
     const text = await os.files.readText(`${directory}/cgroup.procs`, maxListBytes);
-    // 0 stands for a process outside our pid namespace, which we could not kill either.
+    // 0 stands for a process outside our pid namespace, which we cannot kill either.
     return text
       .split("\n")
       .map(Number)
       .filter((pid) => pid > 0);
   } catch (error) {
-    // A threaded group has threads only, of processes that are members above.
+    // A threaded cgroup contains only threads; their processes are members of a cgroup above.
     if (isSystemError(error, "ENOENT", "ENODEV", "EOPNOTSUPP")) return [];
     throw error;
   }

@@ -25,7 +25,7 @@ describe("undoing a step", () => {
     await rm(place, { recursive: true });
   });
 
-  /** Undoes and undoes again: the second time must find nothing to complain of. */
+  /** Undoes the steps twice; the second time must find nothing to do. */
   async function undoTwice(...steps: Step[]): Promise<void> {
     assert.deepEqual(await undoAll(os, steps), []);
     assert.deepEqual(await undoAll(os, steps), []);

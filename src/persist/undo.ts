@@ -1,6 +1,6 @@
 /**
- * The only place that knows how to undo a step; clean-up after a failure and recovery after a crash both come here.
- * Undoing twice is harmless: a thing that is gone is a success.
+ * The only code that knows how to undo a step. Both clean-up after a failure and recovery after a crash use it. Undoing
+ * twice is harmless: a resource that is gone is a success.
  */
 import type { Os } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
@@ -11,7 +11,7 @@ import { missingIsFine } from "./missing-is-fine.ts";
 import { processOf, type Step, stepKey } from "./step.ts";
 import { removeCgroup, removeCgroupParent } from "./undo-cgroup.ts";
 
-/** Of one step. Generous: a VMM with gigabytes of memory takes seconds to go on a busy host. */
+/** Timeout of one step. On a busy host a VMM with gigabytes of memory takes seconds to exit. */
 const stepTimeoutMs = 10_000;
 
 export interface UndoFailure {
@@ -20,10 +20,10 @@ export interface UndoFailure {
 }
 
 /**
- * Undoes the steps, newest first, each within its own time limit and whatever happened to the one before. Takes no
- * signal on purpose: the caller's abort is often why this runs.
+ * Undoes the steps, newest first. Each has its own timeout, and all are tried even if some fail. Takes no signal on
+ * purpose: the caller's abort is often why this runs.
  *
- * @returns the steps that failed; what they stand for may still exist
+ * @returns the steps that failed; their resources may still exist
  */
 export async function undoAll(os: Os, steps: readonly Step[]): Promise<UndoFailure[]> {
   const failures: UndoFailure[] = [];
@@ -54,7 +54,7 @@ async function undo(os: Os, step: Step, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Somebody who is just going may still hold a mount in it or add a file: EBUSY and ENOTEMPTY are tried again. */
+/** An exiting process may still hold a mount in the tree or add a file, so EBUSY and ENOTEMPTY are retried. */
 async function removeTree(os: Os, path: string, signal: AbortSignal): Promise<void> {
   await retry(() => missingIsFine(os, path, os.files.removeTree(path)), {
     what: `removing ${path}`,
@@ -64,17 +64,17 @@ async function removeTree(os: Os, path: string, signal: AbortSignal): Promise<vo
   });
 }
 
-/** Detaches what is mounted at the target, however often, with everything below. Never follows a link of the guest. */
+/** Detaches all mounts stacked on the target, with everything below. Never follows a link of the guest. */
 async function unmountAll(os: Os, target: string): Promise<void> {
   const layers = (await os.mounts.table()).filter((mount) => mount.target === target).length;
   for (let layer = 0; layer < layers; layer++)
     await missingIsFine(os, target, os.mounts.unmount(target, { lazy: true }));
 }
 
-/** A step without pid is a process that never was, or one that its cgroup kills. */
+/** A step without a pid stands for a process that never started, or that its cgroup kills. */
 async function killProcess(os: Os, step: Step, signal: AbortSignal): Promise<void> {
   const id = processOf(step);
-  // A sandbox in this process, as in the library, ends before its journal is worked off.
+  // A sandbox inside this process, as in the library, has ended before its journal is worked off.
   if (id?.pid === os.self.pid) return;
   if (id !== undefined && (await os.processes.signal(id, signalNumbers.SIGKILL)))
     await os.processes.waitGone(id, signal);

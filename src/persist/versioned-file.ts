@@ -1,4 +1,4 @@
-/** Files of one JSON object with a version, as the journal and the record are. Knows nothing of what else is in them. */
+/** Files with one versioned JSON object, such as journal and record. Knows nothing of the other content. */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
 import { isRecord, JsonSyntaxError, parseJson } from "../util/json.ts";
@@ -11,9 +11,9 @@ export function serializeVersioned(content: object): string {
 }
 
 /**
- * The object; `undefined` when there is no file.
+ * The object; `undefined` if there is no file.
  * @param phase for the error
- * @throws KumiteError `journal/corrupt` when it is not JSON, no object, or of another version
+ * @throws KumiteError `journal/corrupt` if it is not JSON, not an object, or of another version
  */
 export async function readVersioned(os: Os, file: string, phase: string): Promise<Record<string, unknown> | undefined> {
   const document = await readJson(os, file, phase);
