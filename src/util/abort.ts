@@ -1,6 +1,6 @@
 /**
- * What every waiting function needs of an AbortSignal. An aborted wait always ends with a KumiteError: the signal's
- * reason if it is one, else code `aborted` with the reason as its cause.
+ * Helpers for functions that wait with an AbortSignal. An aborted wait always ends with a KumiteError: the signal's
+ * reason if that is one, otherwise code `aborted` with the reason as its cause.
  */
 import { KumiteError } from "./errors.ts";
 import { timerMs } from "./timer.ts";
@@ -18,7 +18,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 
 function nothing(): void {}
 
-/** Calls back when the signal aborts, at once if it has; the result takes the callback back. */
+/** Calls back when the signal aborts, at once if it already has. The returned function removes the callback. */
 export function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
   if (signal === undefined) return nothing;
   if (signal.aborted) {
@@ -30,8 +30,8 @@ export function onAbort(signal: AbortSignal | undefined, callback: () => void): 
 }
 
 /**
- * The promise, or a rejection as soon as the signal aborts. The work behind the promise goes on: use it where that is
- * harmless, and give the work itself the signal where it is not.
+ * The promise, or a rejection as soon as the signal aborts. The work behind the promise continues. If that is not
+ * harmless, pass the signal to the work itself.
  */
 export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
@@ -50,7 +50,7 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
-/** A signal that never aborts, for one piece of work: who waits on one for all leaves listeners on it. */
+/** A signal that never aborts, for one piece of work. Waits on a shared signal would accumulate listeners. */
 export function unlimited(): AbortSignal {
   return new AbortController().signal;
 }
@@ -59,7 +59,7 @@ export function unlimited(): AbortSignal {
 export interface LinkedController {
   readonly signal: AbortSignal;
   abort(reason?: unknown): void;
-  /** Lets go of the parents, which may live longer. Call it when the work is over; it does not abort. */
+  /** Removes its listeners from the parents, which may live longer. Call it after the work; it does not abort. */
   unlink(): void;
 }
 
@@ -78,7 +78,7 @@ export function linked(...parents: readonly (AbortSignal | undefined)[]): Linked
   };
 }
 
-/** Resolves after `ms`; rejects when the signal aborts before. */
+/** Resolves after `ms`; rejects if the signal aborts before. */
 export function delay(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     throwIfAborted(signal);

@@ -1,4 +1,4 @@
-/** Base64 with the alphabet for names of files and URLs, padded (RFC 4648, 5). */
+/** Base64 with the alphabet for file names and URLs, padded (RFC 4648, 5). */
 import { encodeUtf8 } from "./text.ts";
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

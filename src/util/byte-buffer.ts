@@ -1,9 +1,9 @@
-/** Bytes that arrived and were not taken yet, in one array of at most twice what was asked for. Knows no stream. */
+/** Bytes that have arrived and not been taken, in one array of at most twice the requested length. Knows no stream. */
 
 const none = new Uint8Array(0) as Uint8Array;
 
 export class ByteBuffer {
-  /** What is there lies in `#bytes` from `#start` to `#end`. */
+  /** The content is in `#bytes` from `#start` to `#end`. */
   #bytes = none;
   #start = 0;
   #end = 0;
@@ -12,7 +12,7 @@ export class ByteBuffer {
     return this.#end - this.#start;
   }
 
-  /** Adds a chunk, which may be kept as it is. `wanted` is how many bytes will be taken at once; 0 when unknown. */
+  /** Adds a chunk, which may be kept without a copy. `wanted` is how many bytes will be taken at once; 0 if unknown. */
   push(chunk: Uint8Array, wanted = 0): void {
     if (this.#start === this.#end) {
       this.#bytes = chunk;
@@ -26,22 +26,22 @@ export class ByteBuffer {
     this.#end += chunk.length;
   }
 
-  /** Exactly `length` bytes, maybe a view on a larger array; `undefined`, and nothing is taken, when there are fewer. */
+  /** Exactly `length` bytes, perhaps a view of a larger array; `undefined` if there are fewer, and nothing is taken. */
   take(length: number): Uint8Array | undefined {
     return length <= this.#end - this.#start ? this.#cut(length) : undefined;
   }
 
-  /** Everything that is there. */
+  /** The whole content. */
   takeAll(): Uint8Array {
     return this.#cut(this.length);
   }
 
-  /** Forgets up to `length` bytes; returns how many. */
+  /** Drops up to `length` bytes; returns how many. */
   drop(length: number): number {
     return this.#cut(Math.min(length, this.length)).length;
   }
 
-  /** How many bytes there are before the first `byte` of the first `limit`; -1 when it is not among them. */
+  /** The index of the first `byte` among the first `limit` bytes; -1 if there is none. */
   indexOf(byte: number, limit: number): number {
     return this.#bytes.subarray(this.#start, Math.min(this.#end, this.#start + limit)).indexOf(byte);
   }

@@ -1,6 +1,4 @@
-/**
- * Cuts a byte stream into records. Knows no protocol: callers say how much they expect, after checking it.
- */
+/** Cuts a byte stream into records. Knows no protocol: callers pass the expected length, which they have checked. */
 import type { ByteStream } from "../sys/os.ts";
 import { ByteBuffer } from "./byte-buffer.ts";
 import { writeParts } from "./bytes.ts";
@@ -8,8 +6,8 @@ import { KumiteError } from "./errors.ts";
 import { decodeUtf8 } from "./text.ts";
 
 /**
- * One read at a time. An aborted read loses no bytes: what had arrived is given to the next one. Holds one array of at
- * most twice what was asked for, however small the pieces are in which it arrives.
+ * One read at a time. An aborted read loses no bytes: the next read gets them. Holds one array of at most twice the
+ * requested length, however small the chunks are that arrive.
  */
 export class ByteReader {
   readonly #stream: ByteStream;
@@ -19,15 +17,15 @@ export class ByteReader {
     this.#stream = stream;
   }
 
-  /** Number of bytes that arrived and were not taken. */
+  /** Number of bytes that have arrived and not been taken. */
   get buffered(): number {
     return this.#arrived.length;
   }
 
   /**
-   * Exactly `length` bytes, or `undefined` when the stream ends before the first one. The result may be a view on a
+   * Exactly `length` bytes, or `undefined` if the stream ends before the first one. The result may be a view of a
    * larger array.
-   * @throws KumiteError `protocol/violation` when the stream ends in between
+   * @throws KumiteError `protocol/violation` if the stream ends in between
    */
   async readExactlyOrEnd(length: number, signal?: AbortSignal): Promise<Uint8Array | undefined> {
     while (this.buffered < length) {
@@ -41,7 +39,7 @@ export class ByteReader {
     return this.#arrived.take(length);
   }
 
-  /** Like `readExactlyOrEnd`, where an end is never expected. */
+  /** Like `readExactlyOrEnd`, but any end of the stream is an error. */
   async readExactly(length: number, signal?: AbortSignal): Promise<Uint8Array> {
     const bytes = await this.readExactlyOrEnd(length, signal);
     if (bytes !== undefined) return bytes;
@@ -49,8 +47,8 @@ export class ByteReader {
   }
 
   /**
-   * Text up to a newline, without it; `undefined` when the stream ends before the first byte.
-   * @throws KumiteError `protocol/violation` when the first `limit` bytes hold no newline
+   * Text up to a newline, without it; `undefined` if the stream ends before the first byte.
+   * @throws KumiteError `protocol/violation` if the first `limit` bytes contain no newline
    */
   async readLine(limit: number, signal?: AbortSignal): Promise<string | undefined> {
     for (;;) {
@@ -65,12 +63,12 @@ export class ByteReader {
     }
   }
 
-  /** What is there, at least one byte; `undefined` at the end of the stream. */
+  /** Whatever has arrived, at least one byte; `undefined` at the end of the stream. */
   readSome(signal?: AbortSignal): Promise<Uint8Array | undefined> {
     return this.buffered > 0 ? Promise.resolve(this.#arrived.takeAll()) : this.#stream.read(signal);
   }
 
-  /** The stream from here on, beginning with what was read ahead. The reader must not be used afterwards. */
+  /** The stream from here on, beginning with the bytes read ahead. The reader must not be used afterwards. */
   rest(): ByteStream {
     const stream = this.#stream;
     if (this.buffered === 0) return stream;

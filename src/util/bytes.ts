@@ -1,8 +1,8 @@
-/** Small helpers over byte arrays and streams of them. */
+/** Small helpers for byte arrays and streams of them. */
 import type { ByteStream } from "../sys/os.ts";
 import { KumiteError } from "./errors.ts";
 
-/** Below this a copy costs less than a second system call. In bytes. */
+/** Up to this length a copy costs less than a second system call. In bytes. */
 const smallWrite = 4096;
 
 /** One array of all parts; a single part is not copied. */
@@ -17,7 +17,7 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** Reads a stream to its end; more than `limit` bytes is `protocol/violation`. */
+/** Reads a stream to its end. @throws KumiteError `protocol/violation` for more than `limit` bytes */
 export async function readAll(stream: ByteStream, limit: number, signal?: AbortSignal): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
@@ -29,7 +29,7 @@ export async function readAll(stream: ByteStream, limit: number, signal?: AbortS
   return concat(parts);
 }
 
-/** Writes the parts in order, in one system call where the stream can, without copying large ones. */
+/** Writes the parts in order, in one system call if the stream can, and without copying large ones. */
 export function writeParts(stream: ByteStream, parts: readonly Uint8Array[]): Promise<void> {
   if (stream.writeAll !== undefined) return stream.writeAll(parts);
   const length = parts.reduce((sum, part) => sum + part.length, 0);
@@ -37,7 +37,7 @@ export function writeParts(stream: ByteStream, parts: readonly Uint8Array[]): Pr
   return Promise.all(parts.map((part) => stream.write(part))).then(() => {});
 }
 
-/** The stream with bytes put back that were read from it. The other stream must not be read any more. */
+/** A stream with bytes put back that were read from it. The original stream must not be read any more. */
 export function pushBack(stream: ByteStream, bytes: Uint8Array): ByteStream {
   let first: Uint8Array | undefined = bytes;
   return {

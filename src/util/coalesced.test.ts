@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { coalesced } from "./coalesced.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 
-/** Writes that end when the test says so. */
+/** Writes that end when the test ends them. */
 function slowWrites() {
   const writes: Deferred<void>[] = [];
   const write = (): Promise<void> => {

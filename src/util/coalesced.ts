@@ -1,14 +1,14 @@
-/** Repeated writing of a changing thing: one write at a time, and callers that come meanwhile share the next one. */
+/** Repeated writing of changing content: one write at a time; calls during a write share the next one. */
 
 /**
- * @param write writes the thing as it is when it is called
+ * @param write writes the content as it is at the time of the call
  * @returns a function whose result resolves when everything up to its call is written
  */
 export function coalesced(write: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> = Promise.resolve();
   let next: Promise<void> | undefined;
   return () => {
-    // Whoever waited for the running write was told of its failure; it does not stop the next one.
+    // The failure of the running write is reported to its own callers and does not stop the next write.
     next ??= running
       .catch(() => {})
       .then(() => {

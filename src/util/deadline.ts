@@ -4,11 +4,11 @@ import { KumiteError } from "./errors.ts";
 import { timerMs } from "./timer.ts";
 
 /**
- * Runs the work with a signal that aborts after `timeoutMs` or with `parent`, and rejects at that moment even when the
- * work ignores it. What the work returns later is dropped: it must release what it holds when its signal aborts.
+ * Runs the work with a signal that aborts after `timeoutMs` or with `parent`, and rejects at that moment even if the
+ * work ignores the signal. A later result is dropped, so the work must release what it holds when its signal aborts.
  *
  * @param what names the work in the error, e.g. "connecting to the agent"
- * @throws KumiteError `timeout`; `aborted` when it was the parent
+ * @throws KumiteError `timeout`; `aborted` if the parent aborted
  */
 export function withDeadline<T>(
   timeoutMs: number,
@@ -39,7 +39,7 @@ export function withDeadline<T>(
   });
 }
 
-/** Work that throws before it waits fails as all work does. */
+/** Turns a synchronous exception of the work into a rejection. */
 function begin<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
   try {
     return work(signal);

@@ -1,8 +1,8 @@
-/** A promise that is settled from outside; neither engine of ours has `Promise.withResolvers`. */
+/** A promise that is settled from outside; neither engine has `Promise.withResolvers`. */
 
 export interface Deferred<T = void> {
   readonly promise: Promise<T>;
-  /** The first call of either wins, later ones do nothing. */
+  /** The first call of either wins; later calls do nothing. */
   resolve(value: T): void;
   reject(reason: unknown): void;
 }

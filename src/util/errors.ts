@@ -1,9 +1,9 @@
 /**
- * The one error class of the product and how it is shown.
- * A code is for programs, the message and hint are for people, data is for both.
+ * The product's only error class, and how errors are shown. The code is for programs, message and hint are for people,
+ * data is for both.
  */
 
-/** Closed list: a new failure gets a new code here, so that callers can see them all. */
+/** A closed list. A new failure gets a new code here, so that callers can see them all. */
 export const errorCodes = [
   "usage/invalid",
   "oci/bundle-invalid",
@@ -47,7 +47,7 @@ export const errorCodes = [
 
 export type ErrorCode = (typeof errorCodes)[number];
 
-/** What a failing step knows beyond its message. */
+/** What the code that raises an error knows beyond the message. */
 export interface ErrorDetail {
   /** The phase that failed, e.g. `hypervisor.start`. */
   readonly phase?: string;
@@ -81,7 +81,7 @@ export class SystemError extends Error {
   readonly errno: string;
   /** The call that failed, e.g. `open`. */
   readonly call: string;
-  /** The path or other object it was about, when there is one. */
+  /** The path or other object of the call, if there is one. */
   readonly subject: string | undefined;
 
   constructor(errno: string, call: string, subject?: string) {
@@ -100,7 +100,10 @@ export function isKumiteError(error: unknown, ...codes: ErrorCode[]): error is K
   return error instanceof KumiteError && (codes.length === 0 || codes.includes(error.code));
 }
 
-/** A program of the small engine has all the memory it may have. Without any for an error, the engine throws `null`. */
+/**
+ * Whether a program on the small engine has reached its memory limit. The engine throws `null` if there is no memory
+ * left for an error object.
+ */
 export function isOutOfMemory(error: unknown): boolean {
   return (
     error === null || (error instanceof Error && error.name === "InternalError" && error.message === "out of memory")
@@ -116,14 +119,14 @@ export function messageOf(error: unknown): string {
 /** Longest chain of causes that is followed. */
 const maxCauses = 8;
 
-/** The error, then what caused it, the nearest first. */
+/** The error followed by its causes, the nearest first. */
 export function errorChain(error: unknown): Error[] {
   const chain: Error[] = [];
   for (let at = error; at instanceof Error && chain.length <= maxCauses; at = at.cause) chain.push(at);
   return chain;
 }
 
-/** The causes, nearest first, without those that only repeat what was said before. */
+/** The causes, nearest first, without those whose text the error before already contains. */
 export function causesOf(error: unknown): Error[] {
   const chain = errorChain(error);
   return chain.slice(1).filter((cause, index) => !messageOf(chain[index]).endsWith(cause.message));

@@ -1,9 +1,9 @@
-/** Where programs of the host are, whatever PATH says. */
+/** Finds programs of the host, independently of PATH. */
 import type { Os } from "../sys/os.ts";
 
 const directories = ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin"];
 
-/** Its path; `undefined` when this host has no such program. */
+/** The program's path; `undefined` if this host does not have it. */
 export async function findTool(os: Os, tool: string): Promise<string | undefined> {
   for (const directory of directories) {
     const path = `${directory}/${tool}`;

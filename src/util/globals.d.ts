@@ -1,6 +1,6 @@
 /**
- * The globals that both engines have: Node by itself, the small engine through `sys/engine/prelude.ts`.
- * Portable code may use these and the language, nothing else; `tsconfig.portable.json` holds it to that.
+ * The globals that both engines have: Node natively, the small engine through `sys/engine/prelude.ts`. Portable code
+ * may use only these and the language itself; `tsconfig.portable.json` enforces that.
  */
 declare function setTimeout(callback: () => void, ms: number): unknown;
 declare function clearTimeout(timer: unknown): void;
@@ -14,7 +14,7 @@ declare class TextDecoder {
   decode(bytes?: Uint8Array): string;
 }
 
-/** The part of the standard AbortSignal that portable code may rely on. */
+/** The part of the standard AbortSignal that portable code may use. */
 interface AbortSignal {
   readonly aborted: boolean;
   readonly reason: unknown;

@@ -1,13 +1,13 @@
 /**
- * What to do about an answer of the host's kernel that tells what is wrong with the host. Errors of a guest come without such
- * answers: their causes are texts.
+ * Hints for errors of the host's kernel that point to a problem with the host. Errors from a guest never match, since
+ * their causes are texts.
  */
 import { errorChain, KumiteError, SystemError } from "./errors.ts";
 
 const asRoot = "run it as root on the host; `kumite check` shows which capabilities are missing";
 
 const hints: Readonly<Record<string, string>> = {
-  // Whoever is root there, with all capabilities, hardly meets one of these two.
+  // Root on the host, with all capabilities, rarely gets one of these two.
   EACCES: asRoot,
   EPERM: asRoot,
   EROFS: "use a path on a writable file system; `kumite check` shows what else is missing",
@@ -17,13 +17,13 @@ const hints: Readonly<Record<string, string>> = {
   ENFILE: "raise fs.file-max with sysctl(8), or stop programs that have many files open",
 };
 
-/** `undefined` when the error, with its causes, has no such answer in it. */
+/** `undefined` if neither the error nor its causes contain such an error. */
 export function hostHint(error: unknown): string | undefined {
   const known = errorChain(error).find((at) => at instanceof SystemError && at.errno in hints);
   return known instanceof SystemError ? hints[known.errno] : undefined;
 }
 
-/** The same error with that hint, unless it has one: for where an error leaves the process, and its causes become texts. */
+/** The same error with that hint, unless it has one. For errors that leave the process, where causes become texts. */
 export function withHostHint(error: unknown): unknown {
   const hint = hostHint(error);
   if (hint === undefined) return error;

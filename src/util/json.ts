@@ -1,10 +1,10 @@
 /**
- * JSON with errors that say where. The engines' own messages differ and some have no position, so a text that does not
- * parse is scanned once more, slowly, for the place. Knows nothing of what the text should contain.
+ * JSON parsing with error positions. The engines' own messages differ and some have no position, so a text that does
+ * not parse is scanned again, slowly, for the position. Knows nothing of the expected content.
  */
 import { isOutOfMemory } from "./errors.ts";
 
-/** 1-based place of the first character that cannot be part of the document. */
+/** The position of the first character that cannot be part of the document, counted from 1. */
 export class JsonSyntaxError extends Error {
   override readonly name = "JsonSyntaxError";
   readonly line: number;
@@ -17,10 +17,10 @@ export class JsonSyntaxError extends Error {
   }
 }
 
-/** Deeper than any document that means something, and far from what exhausts a stack: values are walked recursively. */
+/** Deeper than any real document, and far from exhausting the stack: values are walked recursively. */
 const deepestNesting = 100;
 
-/** Fails with a `JsonSyntaxError`, also for a text that is nested deeper than 100. */
+/** @throws JsonSyntaxError, also for a text that is nested deeper than 100 */
 export function parseJson(text: string): unknown {
   let document: unknown;
   try {
@@ -84,7 +84,7 @@ function skipSpace(text: string, at: number): number {
   return at;
 }
 
-/** Each scanner takes the place of its first character and gives the place after its last. */
+/** Each scanner takes the position of its first character and returns the position after its last. */
 function value(text: string, at: number, depth = 0): number {
   if (depth > deepestNesting) throw new Fault(at, tooDeep);
   switch (text.charAt(at)) {

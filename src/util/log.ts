@@ -1,11 +1,9 @@
-/**
- * Structured logging. Makes lines; where they go is the caller's affair, and nothing here does input or output.
- */
+/** Structured logging. Produces lines; the caller writes them. Nothing here does input or output. */
 import { stripControls } from "./text.ts";
 
 /**
- * error: what was asked for did not happen. warn: odd but harmless. info: a change in a life cycle. debug: one line per
- * contact with kernel, VMM or agent.
+ * error: a request failed. warn: unexpected but harmless. info: a change in a life cycle. debug: one line per
+ * interaction with kernel, VMM or agent.
  */
 export type LogLevel = "error" | "warn" | "info" | "debug";
 
@@ -13,7 +11,7 @@ export interface LogFields {
   readonly sandbox?: string;
   readonly container?: string;
   readonly phase?: string;
-  /** How long it took, in milliseconds. */
+  /** Duration in milliseconds. */
   readonly ms?: number;
   readonly [name: string]: unknown;
 }
@@ -60,7 +58,7 @@ export function createLogger({ sink, now, level = "info", fields = {} }: LoggerO
   };
 }
 
-/** For callers that do not care. */
+/** Discards every entry. */
 export const silentLogger: Logger = {
   error: () => {},
   warn: () => {},
@@ -69,10 +67,10 @@ export const silentLogger: Logger = {
   with: () => silentLogger,
 };
 
-/** One JSON object per line with `level`, `msg` and `time`, which engines read, and the fields. */
+/** One JSON object per line: `level`, `msg` and `time`, which engines read, and the fields. */
 export function jsonSink(write: (line: string) => void): LogSink {
   return ({ level, msg, timeMs, fields }) => {
-    // Ours come last, so that no field can pass for them.
+    // These three come last, so that no field can replace them.
     const line = { ...fields, level: levelNames[level], msg, time: new Date(timeMs).toISOString() };
     write(`${JSON.stringify(line, plain)}\n`);
   };
@@ -91,7 +89,7 @@ export function textSink(write: (line: string) => void): LogSink {
 
 const order: readonly LogLevel[] = ["error", "warn", "info", "debug"];
 
-/** Engines know the level names of runc. */
+/** runc's names for the levels, which engines know. */
 const levelNames: Readonly<Record<LogLevel, string>> = {
   error: "error",
   warn: "warning",

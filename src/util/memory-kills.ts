@@ -1,9 +1,9 @@
-/** Whether the kernel has killed in a cgroup because its memory was used up: the reason of a SIGKILL that nobody sent. */
+/** Whether the kernel killed a process of a cgroup for lack of memory. Explains a SIGKILL without a sender. */
 
-/** Of version 1 and of version 2; both count the kills of the group's own processes. */
+/** The files of version 1 and version 2; both count the kills of the cgroup's own processes. */
 const files = ["memory.oom_control", "memory.events"];
 
-/** `undefined`, or the words to be added to how a process ended. What cannot be read has killed nobody. */
+/** `undefined`, or text to append to how a process ended. Unreadable files are taken as no kill. */
 export async function memoryKillIn(
   readText: (path: string) => Promise<string>,
   cgroups: readonly string[],

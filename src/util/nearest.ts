@@ -1,6 +1,6 @@
-/** The word a mistyped one was probably meant to be. */
+/** Finds the word that was probably meant by a mistyped one. */
 
-/** The candidate with the fewest edits from `word`; `undefined` when none is close enough to be worth suggesting. */
+/** The candidate with the fewest edits from `word`; `undefined` if none is close enough to suggest. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.floor(word.length / 3));
   let best: string | undefined;
@@ -15,7 +15,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`. */
+/** The number of insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, column) => column);

@@ -1,12 +1,10 @@
-/**
- * POSIX paths as text. Looks at no file system: `..` is resolved lexically and symlinks are not known here.
- */
+/** POSIX paths as text. Accesses no file system: `..` is resolved lexically, and symlinks are unknown here. */
 
 export function isAbsolutePath(path: string): boolean {
   return path.startsWith("/");
 }
 
-/** Without `.`, `..`, empty components and trailing slash; an absolute path never climbs above `/`. */
+/** Removes `.`, `..`, empty components and the trailing slash. An absolute path never climbs above `/`. */
 export function normalizePath(path: string): string {
   if (isNormal(path)) return path;
   const absolute = isAbsolutePath(path);
@@ -21,17 +19,17 @@ export function normalizePath(path: string): string {
   return absolute ? `/${joined}` : joined === "" ? "." : joined;
 }
 
-/** Nearly all absolute paths are as they should be, which is seen a hundred times faster than made. */
+/** Nearly all absolute paths are normal, and checking that is a hundred times faster than normalizing. */
 function isNormal(path: string): boolean {
   return path.startsWith("/") && !path.includes("//") && !path.includes("/.") && !path.endsWith("/");
 }
 
-/** Joins and normalizes; a later absolute part does not restart: `joinPath("/a", "/b")` is `/a/b`. */
+/** Joins and normalizes. A later absolute part does not start anew: `joinPath("/a", "/b")` is `/a/b`. */
 export function joinPath(first: string, ...rest: string[]): string {
   return normalizePath([first, ...rest].join("/"));
 }
 
-/** `path` itself when it is absolute, else below `base`. */
+/** `path` itself if it is absolute, otherwise `path` below `base`. */
 export function resolvePath(base: string, path: string): string {
   return isAbsolutePath(path) ? normalizePath(path) : joinPath(base, path);
 }
@@ -49,7 +47,7 @@ export function baseName(path: string): string {
   return normal.slice(normal.lastIndexOf("/") + 1);
 }
 
-/** `path` is `directory` or lies below it; both normalized. */
+/** Whether `path` is `directory` or lies below it; both are normalized. */
 export function isBelow(directory: string, path: string): boolean {
   return path === directory || path.startsWith(directory === "/" ? "/" : `${directory}/`);
 }

@@ -1,7 +1,7 @@
-/** Items from a producer to one or more waiting consumers, in order. */
+/** Passes items from a producer to one or more waiting consumers, in order. */
 import { abortError, onAbort, throwIfAborted } from "./abort.ts";
 
-/** Unbounded: the producer bounds what it puts in. */
+/** Unbounded: the producer has to limit what it adds. */
 export class Queue<T> {
   #items: T[] = [];
   #waiting: ((item: T | undefined) => void)[] = [];
@@ -11,7 +11,7 @@ export class Queue<T> {
     return this.#items.length;
   }
 
-  /** False when the queue is closed: the item was not taken and stays the caller's to release. */
+  /** False if the queue is closed. The caller then still owns the item and has to release it. */
   push(item: T): boolean {
     if (this.#closed) return false;
     const consumer = this.#waiting.shift();
@@ -38,13 +38,13 @@ export class Queue<T> {
     });
   }
 
-  /** Takes no more items; consumers get what is there and then `undefined`. */
+  /** Accepts no more items. Consumers get the remaining ones, then `undefined`. */
   close(): void {
     this.#closed = true;
     for (const consumer of this.#waiting.splice(0)) consumer(undefined);
   }
 
-  /** Closes and gives back what nobody took, for the caller to release. */
+  /** Closes the queue and returns the remaining items, for the caller to release. */
   drain(): T[] {
     this.close();
     return this.#items.splice(0);

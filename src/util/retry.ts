@@ -1,4 +1,4 @@
-/** The one way to try again. */
+/** The only implementation of retries. */
 import { delay, throwIfAborted } from "./abort.ts";
 import { withDeadline } from "./deadline.ts";
 import { KumiteError, messageOf } from "./errors.ts";
@@ -6,10 +6,10 @@ import { KumiteError, messageOf } from "./errors.ts";
 export interface RetryOptions {
   /** Names the work in the error, e.g. "connecting to the agent". */
   readonly what: string;
-  /** Limit of all attempts and pauses together. */
+  /** Timeout of all attempts and pauses together. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** First pause; default 5 ms. Each pause is twice the one before. */
+  /** First pause; default 5 ms. Each pause is twice the previous one. */
   readonly firstPauseMs?: number;
   /** Longest pause; default 200 ms. */
   readonly longestPauseMs?: number;
@@ -19,7 +19,7 @@ export interface RetryOptions {
 
 /**
  * Runs the attempt until it succeeds.
- * @throws the attempt's error when `retryIf` refuses it; KumiteError `timeout` whose cause is the last error; `aborted`
+ * @throws the attempt's error if `retryIf` refuses it; KumiteError `timeout` whose cause is the last error; `aborted`
  */
 export async function retry<T>(
   attempt: (signal: AbortSignal) => Promise<T>,

@@ -1,6 +1,6 @@
 /**
- * An undo stack for things that live in this process: connections, timers, child objects. What must survive a crash
- * belongs in the journal instead.
+ * An undo stack for things inside this process: connections, timers, child objects. What must survive a crash belongs
+ * in the journal instead.
  */
 import { withDeadline } from "./deadline.ts";
 import { KumiteError } from "./errors.ts";
@@ -14,9 +14,9 @@ export interface UndoFailure {
 }
 
 export interface ScopeOptions {
-  /** Told of every step that fails when the scope is disposed; an exception here would hide the error being thrown. */
+  /** Called with every step that fails when the scope is disposed. Throwing instead would hide the original error. */
   readonly onFailure: (failure: UndoFailure) => void;
-  /** Limit of one step; default 10 s. A step that takes longer is reported and left behind. */
+  /** Timeout of one step; default 10 s. A step that takes longer is reported and abandoned. */
   readonly stepTimeoutMs?: number;
 }
 
@@ -35,7 +35,7 @@ export class Scope implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Registers how to undo what the caller makes next. Call it before making, so that nothing falls between. */
+  /** Registers how to undo what the caller makes next. Call it before making it, so that nothing is missed. */
   add(name: string, undo: Undo): void {
     if (this.#closing !== undefined) {
       throw new KumiteError("internal", `${name} cannot be registered for undoing: its scope is closed`);
@@ -43,7 +43,7 @@ export class Scope implements AsyncDisposable {
     this.#steps.push({ name, undo });
   }
 
-  /** Moves all steps to a new scope; this one has nothing left to undo and can be used on. */
+  /** Moves all steps to a new scope. This one then has nothing to undo and can be used further. */
   handOver(): Scope {
     const owner = new Scope(this.#options);
     owner.#steps = this.#steps;
@@ -51,7 +51,7 @@ export class Scope implements AsyncDisposable {
     return owner;
   }
 
-  /** Runs every step once, whatever fails on the way. Calling it again gives the same result. Never rejects. */
+  /** Runs every step once, even if others fail. Calling it again gives the same result. Never rejects. */
   close(): Promise<UndoFailure[]> {
     this.#closing ??= this.#undoAll();
     return this.#closing;

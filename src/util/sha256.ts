@@ -58,7 +58,7 @@ function compress(state: Uint32Array, block: DataView, offset: number, k: Uint32
   });
 }
 
-/** 64 lower-case hexadecimal digits. Text is taken as UTF-8. */
+/** 64 lower-case hexadecimal digits. Text is encoded as UTF-8. */
 export function sha256Hex(message: string | Uint8Array): string {
   const block = pad(typeof message === "string" ? new TextEncoder().encode(message) : message);
   const state = initialState();

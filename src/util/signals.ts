@@ -37,13 +37,13 @@ export const signalNumbers = {
 /** Other names of the same signals. */
 const aliases: Readonly<Record<string, number>> = { SIGIOT: 6, SIGCLD: 17, SIGPOLL: 29 };
 
-/** Real-time signals as the C library numbers them: the kernel's first two are its own. */
+/** Real-time signals as the C library numbers them; it reserves the kernel's first two. */
 const realTimeMin = 34;
 const realTimeMax = 64;
 
 /**
- * The number of a signal given as a name, with or without `SIG`, in either case, as `RTMIN+1`, or as a number;
- * 0, which asks whether the process is there, included. `undefined` when there is no such signal.
+ * The number of a signal given as a name, with or without `SIG`, in either case, as `RTMIN+1`, or as a number. Includes
+ * 0, which asks whether the process exists. `undefined` if there is no such signal.
  */
 export function parseSignal(text: string): number | undefined {
   if (/^\d{1,2}$/.test(text)) {
@@ -65,15 +65,15 @@ function parseRealTime(name: string): number | undefined {
   return number >= realTimeMin && number <= realTimeMax ? number : undefined;
 }
 
-/** `SIGTERM`, or `signal 40` for one without a name. */
+/** `SIGTERM`, or `signal 40` for a signal without a name. */
 export function signalName(number: number): string {
   const found = Object.entries(signalNumbers).find(([, value]) => value === number);
   return found?.[0] ?? `signal ${number}`;
 }
 
 /**
- * What a process that stands for another passes on to it. Not: what cannot be caught, what is about the process itself
- * (its children, its pipes, its faults, its place in a terminal's job control), and a change of window size.
+ * Signals that a process standing for another passes on to it. Excludes those that cannot be caught, those about the
+ * process itself (its children, pipes, faults, and job control), and a change of window size.
  */
 export const passedOnSignals: readonly number[] = [
   signalNumbers.SIGHUP,

@@ -1,6 +1,4 @@
-/**
- * Two connected byte streams in memory: the rules of a unix socket pair without a kernel.
- */
+/** Two connected byte streams in memory. They behave like a unix socket pair, without a kernel. */
 import type { ByteStream } from "../sys/os.ts";
 import { abortError, onAbort, throwIfAborted } from "./abort.ts";
 import { concat } from "./bytes.ts";
@@ -8,9 +6,9 @@ import { type Deferred, deferred } from "./deferred.ts";
 import { SystemError } from "./errors.ts";
 
 export interface StreamPairOptions {
-  /** Bytes one direction holds before writes wait for the reader; default 65536. */
+  /** Bytes that one direction holds before writes wait for the reader; default 65536. */
   readonly capacity?: number;
-  /** Length of the next read, at least 1; default: all that is there. For tests of how records are cut. */
+  /** Length of the next read, at least 1; default: everything. For tests of how records are cut. */
   readonly nextReadLength?: () => number;
 }
 
@@ -103,7 +101,7 @@ class Pipe {
     this.#wakeReader();
   }
 
-  /** The reading side closed. */
+  /** The reading side has closed. */
   abandon(): void {
     this.#abandoned = true;
     this.#chunks = [];

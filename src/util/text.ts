@@ -1,4 +1,4 @@
-/** UTF-8, and text from sources that are not trusted made fit to be shown. */
+/** UTF-8, and cleaning of untrusted text for display. */
 
 let encoder: InstanceType<typeof TextEncoder> | undefined;
 let decoder: InstanceType<typeof TextDecoder> | undefined;
@@ -8,7 +8,7 @@ export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
 }
 
-/** What is not UTF-8 becomes U+FFFD. */
+/** Invalid UTF-8 becomes U+FFFD. */
 export function decodeUtf8(bytes: Uint8Array): string {
   decoder ??= new TextDecoder();
   return decoder.decode(bytes);
@@ -21,13 +21,13 @@ const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u2
 
 /**
  * Removes terminal escape sequences, control characters except newline and tab, and characters that reorder text, so
- * that a guest cannot drive the terminal of who reads its console or its error messages.
+ * that a guest cannot control the terminal of someone who reads its console or its error messages.
  */
 export function stripControls(text: string): string {
   return text.replace(escapeSequences, "").replace(controls, "");
 }
 
-/** Stripped, on one line and at most `limit` characters long. */
+/** Cleaned, on one line and at most `limit` characters long. */
 export function oneLine(text: string, limit = 500): string {
   // Cut first: the text may be megabytes of one escape sequence.
   const line = stripControls(text.slice(0, limit * 4))

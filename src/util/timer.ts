@@ -1,9 +1,9 @@
-/** What timers of the engines can do. */
+/** The limits of the engines' timers. */
 
-/** Longest timer that both engines have, in milliseconds (24 days); Node runs a longer one at once. */
+/** Longest timer of both engines, in milliseconds (24 days). Node fires a longer one at once. */
 const longestTimerMs = 0x7fff_ffff;
 
-/** The time as a timer takes it; a wait longer than the longest timer is as good as one without end. */
+/** A time limited to what a timer supports. A wait beyond the longest timer is practically endless anyway. */
 export function timerMs(ms: number): number {
   return Math.min(ms, longestTimerMs);
 }

@@ -1,6 +1,6 @@
 /**
- * Work that is done at the same time. Waits for all of it whatever happens to one: what the others make must not appear
- * after it was undone. Rejects with the first failure in the order of the arguments.
+ * Waits for all work that is done at the same time, even if some of it fails: what the rest makes must not appear after
+ * it was undone. Rejects with the first failure, in the order of the arguments.
  */
 export async function together<T extends readonly unknown[]>(
   ...work: {

@@ -1,4 +1,4 @@
-/** Work that must not overlap: each waits for the one before, whether that succeeded or not. */
+/** Runs pieces of work without overlap: each waits for the previous one, whether that succeeded or failed. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve();
 
