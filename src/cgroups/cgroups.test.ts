@@ -71,7 +71,7 @@ describe("the hierarchies of a host", () => {
 
 describe("the cgroups of a sandbox", () => {
   let place: string;
-  /** No other run of this suite has it. */
+  /** Unique to this run of the suite. */
   let name: string;
   let journal: Journal;
 
@@ -137,7 +137,7 @@ describe("the cgroups of a sandbox", () => {
     let ends = 2;
     const makeDirs: Os["files"]["makeDirs"] = async (directory, mode) => {
       await os.files.makeDirs(directory, mode);
-      // As it looks when another sandbox's end removes the parent between the two looks at it.
+      // This happens when the end of another sandbox removes the parent between the two checks.
       if (ends-- > 0) throw new SystemError("EEXIST", "mkdir", path.dirname(directory));
     };
     const racing: Os = { ...os, files: { ...os.files, makeDirs } };

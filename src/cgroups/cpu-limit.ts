@@ -1,4 +1,4 @@
-/** How much of the host's processors the vCPUs of a sandbox may use: what its containers may use together. Pure. */
+/** How much CPU time a sandbox's vCPUs may use on the host: as much as its containers together. Pure. */
 
 /** A share of CPU time: that much of each period, in `µs`. May be more than one CPU. */
 export interface CpuLimit {
@@ -6,15 +6,15 @@ export interface CpuLimit {
   readonly periodUs: number;
 }
 
-/** Quota and period of one container; 0, less and `undefined` mean no limit. */
+/** Quota and period of one container; a value of 0 or less, or `undefined`, means no limit. */
 export interface CpuDemand {
   readonly quota?: number | undefined;
   readonly period?: number | undefined;
 }
 
 /**
- * The first limit gives the period, and what the others may use is counted in it: 5000 of 10000 and 40 of 100 are 9000 of
- * 10000. Containers without a limit add nothing. `undefined` when none has one.
+ * The first limit sets the period, and the other limits are converted to it: 5000 of 10000 and 40 of 100 are 9000 of
+ * 10000. Containers without a limit add nothing. `undefined` if none has a limit.
  */
 export function mergeCpuLimits(demands: readonly CpuDemand[]): CpuLimit | undefined {
   let merged: CpuLimit | undefined;
@@ -29,12 +29,12 @@ export function mergeCpuLimits(demands: readonly CpuDemand[]): CpuLimit | undefi
   return merged;
 }
 
-/** The kernel's least quota. */
+/** The kernel's smallest quota. */
 const leastQuotaUs = 1000;
-/** Of one CPU: with less the guest's kernel and agent do not answer in time. In the guest the container's own limit holds. */
+/** Share of one CPU: with less, kernel and agent respond too late. The guest still enforces the container's limit. */
 const leastShare = 0.1;
 
-/** The limit that the kernel gets. */
+/** The limit that is set on the host. */
 export function enforceable({ quotaUs, periodUs }: CpuLimit): CpuLimit {
   return { quotaUs: Math.max(quotaUs, leastQuotaUs, Math.ceil(periodUs * leastShare)), periodUs };
 }

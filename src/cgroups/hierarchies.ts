@@ -1,15 +1,13 @@
-/**
- * Which cgroup hierarchies this host has in use, read from its mount table. Pure: makes and looks at nothing.
- */
+/** The cgroup hierarchies that this host uses, from its mount table. Pure: creates and examines nothing. */
 import type { MountEntry } from "../sys/os.ts";
 
 export interface Hierarchy {
-  /** Where it is mounted. */
+  /** Its mount point. */
   readonly directory: string;
   readonly version: 1 | 2;
 }
 
-/** The v1 controllers that account or limit processes of a sandbox. cpuset is not: a new group there takes no process. */
+/** The v1 controllers that account or limit a sandbox's processes. Not cpuset, whose new cgroups accept no process. */
 const controllersInUse = ["memory", "cpu", "cpuacct", "pids", "blkio", "freezer"];
 
 /** Each hierarchy once, however often it is mounted. On a hybrid host the unified one comes last. */

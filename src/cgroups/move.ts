@@ -1,15 +1,15 @@
-/** Moves everything that runs in one cgroup into another of the same hierarchy. */
+/** Moves all processes of one cgroup to another of the same hierarchy. */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
 import { isBelow } from "../util/path.ts";
 import { hierarchiesIn } from "./hierarchies.ts";
 
-/** Processes may be born while others are moved, in the old group still. */
+/** While processes are moved, new ones may be forked in the old cgroup. */
 const maxRounds = 50;
 
 /**
- * Directories of the same hierarchies in both lists; a group whose hierarchy is not in `to` stays as it is.
- * @throws KumiteError `cgroup/failed` when the groups do not become empty
+ * Moves the processes between cgroups of the same hierarchy. A cgroup whose hierarchy is not in `to` is left alone.
+ * @throws KumiteError `cgroup/failed` if a cgroup does not become empty
  */
 export async function moveProcesses(os: Os, from: readonly string[], to: readonly string[]): Promise<void> {
   const roots = hierarchiesIn(await os.mounts.table()).map(({ directory }) => directory);
@@ -28,7 +28,7 @@ async function moveAll(os: Os, source: string, target: string): Promise<void> {
       try {
         await os.files.write(`${target}/cgroup.procs`, pid);
       } catch (error) {
-        // It has ended meanwhile.
+        // The process has ended meanwhile.
         if (!isSystemError(error, "ESRCH")) throw error;
       }
     }

@@ -1,16 +1,16 @@
-/** Whether a cgroup lets a number of processes start: what runs out of them half-way hangs or fails without a reason. */
+/** Checks that a cgroup allows enough processes, since a program that reaches the limit hangs or fails obscurely. */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
 import { dirName } from "../util/path.ts";
 import { hierarchiesIn } from "./hierarchies.ts";
 
-/** The engine of a shim starts as many threads, and waits without end for one that it cannot start. */
+/** The shim's Node starts this many threads, and waits forever for a thread that it cannot start. */
 export const shimProcesses = 12;
 
 /**
- * Looks at the groups and all above them, whose limits (`pids.max`) hold for what is below.
+ * Checks the cgroups and all above them, whose limits (`pids.max`) apply to everything below.
  *
- * @param directories one per hierarchy; those without a limit for processes are passed over
+ * @param directories one per hierarchy; those without a limit for processes are skipped
  * @throws KumiteError `cgroup/failed`
  */
 export async function expectRoomForProcesses(os: Os, directories: readonly string[], needed: number): Promise<void> {
@@ -25,7 +25,7 @@ export async function expectRoomForProcesses(os: Os, directories: readonly strin
   }
 }
 
-/** Undefined where there is no such file; `max` is infinite. */
+/** `undefined` if the file does not exist; `max` is infinite. */
 async function numberIn(os: Os, file: string): Promise<number | undefined> {
   try {
     const text = (await os.files.readText(file)).trim();

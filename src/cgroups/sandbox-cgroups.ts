@@ -1,7 +1,7 @@
 /**
- * The cgroups of containers and sandboxes: `relay` for what engines see of a container, and `vm` for everything else of its
- * sandbox, which is below the container that the sandbox was made with. Both lie below the specification's path in every
- * hierarchy. Each process is born in one of them, so they are the last authority on what must be killed.
+ * The cgroups of containers and sandboxes: `relay` for a container's processes that engines see, and `vm` for
+ * everything else of the sandbox, which is below the sandbox's first container. Both are below the specification's path
+ * in every hierarchy. Every process is born in one of them, so they are the final authority on what must be killed.
  */
 import type { Journal } from "../persist/journal.ts";
 import type { Step } from "../persist/step.ts";
@@ -14,26 +14,26 @@ import { hierarchiesIn } from "./hierarchies.ts";
 const relayName = "relay";
 const machineName = "vm";
 
-/** Directories to be born in, one per hierarchy. */
+/** Directories for new processes, one per hierarchy. */
 export interface ContainerCgroups {
   readonly relay: readonly string[];
 }
 
-/** Those of the container that a sandbox is made with. */
+/** The cgroups of a sandbox's first container. */
 export interface SandboxCgroups extends ContainerCgroups {
   readonly vm: readonly string[];
 }
 
 /**
- * @param path from the root of a hierarchy, of `cgroupPathOf`
- * @throws KumiteError `cgroup/failed`, also when another container has this path. What was made by then is in the journal.
+ * @param path from the root of a hierarchy, as from `cgroupPathOf`
+ * @throws KumiteError `cgroup/failed`, also if another container has this path; what was made by then is in the journal
  */
 export async function makeSandboxCgroups(os: Os, journal: Journal, path: string): Promise<SandboxCgroups> {
   const [relay = [], vm = []] = await makeGroups(os, journal, path, [relayName, machineName]);
   return { relay, vm };
 }
 
-/** Of a container that is added to a sandbox: nothing of it runs on the host but relays. Otherwise the same. */
+/** Like `makeSandboxCgroups`, for a container that is added to a sandbox. Only relays run on the host for it. */
 export async function makeContainerCgroups(os: Os, journal: Journal, path: string): Promise<ContainerCgroups> {
   const [relay = []] = await makeGroups(os, journal, path, [relayName]);
   return { relay };
@@ -53,7 +53,7 @@ async function makeGroups(os: Os, journal: Journal, path: string, names: readonl
   const groups = names.map((name) => directories.map((directory) => `${directory}/${name}`));
   const leaves = groups.flat();
 
-  // Looked at before anything is written down: a step for somebody else's cgroup would get it killed by a recovery.
+  // Checked before it is in the journal: recovery would kill everything in a cgroup of another container.
   for (const leaf of leaves) if ((await os.files.status(leaf)) !== undefined) throw inUse(leaf);
   const parents = await parentSteps(os, roots, directories);
   await journal.record(...parents, ...leaves.map((leaf): Step => ({ kind: "cgroup", path: leaf })));
@@ -66,7 +66,7 @@ export function machineCgroupsIn(steps: readonly Step[]): string[] {
   return steps.flatMap((step) => (step.kind === "cgroup" && baseName(step.path) === machineName ? [step.path] : []));
 }
 
-/** The directories on the way that are ours to remove: those that are missing, and the parent all sandboxes share. */
+/** The parents that Kumite has to remove: those that are missing now, and the default parent of all sandboxes. */
 async function parentSteps(os: Os, roots: readonly string[], directories: readonly string[]): Promise<Step[]> {
   const steps: Step[] = [];
   for (const [index, directory] of directories.entries()) {
@@ -81,8 +81,8 @@ async function parentSteps(os: Os, roots: readonly string[], directories: readon
 }
 
 /**
- * A shared parent may be removed by another sandbox's end while we make it or use it: then once more. What was there and
- * is gone when it is looked at (EEXIST) was such a parent too.
+ * Another sandbox's end may remove a shared parent while it is made or used here; then try again. EEXIST for a
+ * directory that is gone by the next check has the same cause.
  */
 async function makeLeaf(os: Os, leaf: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {

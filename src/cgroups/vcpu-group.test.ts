@@ -1,4 +1,4 @@
-/** With cgroups of this host; version 2 is tested in a guest (test/integration/cgroup-v2.vm-test.ts). */
+/** Uses this host's cgroups; version 2 is tested in a guest (test/integration/cgroup-v2.vm-test.ts). */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -26,7 +26,7 @@ describe("the cgroup of a machine's vCPUs, version 1", { skip }, () => {
     place = await mkdtemp(path.join(tmpdir(), "kumite-vcpus-"));
     machine = hierarchies.map(({ directory }) => `${directory}/${path.basename(place)}`);
     for (const directory of machine) await mkdir(directory);
-    // Some threads besides the first.
+    // A process with several threads.
     vmm = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000); console.log()"], {
       stdio: ["ignore", "pipe", "inherit"],
     });

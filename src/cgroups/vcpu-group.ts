@@ -1,7 +1,7 @@
 /**
- * The cgroup of the threads that run vCPUs, below that of the machine: what limits the CPU time of a guest on the host.
- * Threads of the VMM that move data are not in it. In version 1 threads are in groups of their own; in version 2 the
- * group is threaded, and the machine's own becomes the domain of both.
+ * The cgroup of the vCPU threads, below that of the VM. It limits a guest's CPU time on the host. It does not contain
+ * the VMM's I/O threads. In version 1, threads can be in cgroups of their own. In version 2 the cgroup is threaded, and
+ * the VM's cgroup becomes the domain of both.
  */
 import type { Os } from "../sys/os.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
@@ -11,7 +11,7 @@ import { hierarchiesIn } from "./hierarchies.ts";
 
 const groupName = "vcpu";
 
-/** Where the kernel wants what, in each version. */
+/** The files of the cgroup, which differ between versions. */
 interface Group {
   readonly version: 1 | 2;
   readonly directory: string;
@@ -21,14 +21,14 @@ interface Group {
 export type LimitResult =
   | { readonly kind: "limited"; readonly directory: string }
   | { readonly kind: "unlimited" }
-  /** The limit holds in the guest alone. `why` goes on: "this host has no cpu controller". */
+  /** Only the guest enforces the limit. `why` is a phrase such as "this host has no cpu controller". */
   | { readonly kind: "not-enforced"; readonly why: string };
 
 /**
- * Puts the threads into their group and gives it the limit; without one, takes an earlier limit away.
+ * Moves the threads into the cgroup and sets the limit; without a limit, removes an earlier one.
  *
- * @param machine cgroups of the machine, one per hierarchy, of `machineCgroupsIn`
- * @param threads asked for a moment ago: those that have ended since are passed over
+ * @param machine cgroups of the VM, one per hierarchy, from `machineCgroupsIn`
+ * @param threads read shortly before; threads that have ended since are skipped
  * @throws KumiteError `cgroup/failed`
  */
 export async function limitVcpus(
@@ -50,7 +50,7 @@ export async function limitVcpus(
     await setLimit(os, place, enforceable(limit));
     for (const thread of threads) if (thread > 0) await addThread(os, place, thread);
   } catch (error) {
-    // A group above allows less than this one would: then that is the limit.
+    // A cgroup above allows less than this limit, so that one applies.
     if (isSystemError(error, "EINVAL")) return { kind: "not-enforced", why: "a cgroup above it is limited to less" };
     if (!isSystemError(error)) throw error;
     throw new KumiteError("cgroup/failed", `cgroup ${place.directory}: the VM's CPU time cannot be limited`, {
@@ -62,7 +62,7 @@ export async function limitVcpus(
   return { kind: "limited", directory: place.directory };
 }
 
-/** In the hierarchy that has the controller: with version 1 it is nowhere else. */
+/** Uses the hierarchy that has the controller. If that is version 1, version 2 does not have it. */
 async function placeFor(os: Os, machine: readonly string[]): Promise<Group | undefined> {
   for (const parent of machine) {
     if ((await os.files.status(`${parent}/cpu.cfs_quota_us`)) === undefined) continue;
@@ -79,7 +79,7 @@ async function placeFor(os: Os, machine: readonly string[]): Promise<Group | und
   return undefined;
 }
 
-/** @returns false when the controller stops somewhere above */
+/** @returns false if the controller is not available this far down */
 async function make(os: Os, group: Group): Promise<boolean> {
   if ((await os.files.status(group.directory)) !== undefined) return true;
   const parent = dirName(group.directory);
@@ -92,7 +92,10 @@ async function make(os: Os, group: Group): Promise<boolean> {
   return true;
 }
 
-/** From the root down to this directory. A group that has processes of its own cannot, nor one of somebody else's. */
+/**
+ * Enables the controller from the root down to this directory. A cgroup that has processes of its own cannot enable it,
+ * nor one that Kumite may not change.
+ */
 async function passOn(os: Os, directory: string): Promise<boolean> {
   if (await hasCpu(os, `${directory}/cgroup.controllers`)) return true;
   const above = dirName(directory);
@@ -107,7 +110,10 @@ async function passOn(os: Os, directory: string): Promise<boolean> {
   return hasCpu(os, `${directory}/cgroup.controllers`);
 }
 
-/** The root may have them all the same. The kernel would let this controller through, and what is below be unusable. */
+/**
+ * The root may have processes. For other cgroups the kernel would accept this controller, but then cgroups below would
+ * be unusable.
+ */
 async function hasOwnProcesses(os: Os, directory: string): Promise<boolean> {
   if ((await os.files.status(`${directory}/cgroup.type`)) === undefined) return false;
   return (await os.files.readText(`${directory}/cgroup.procs`)).trim() !== "";
@@ -127,7 +133,7 @@ async function setLimit(os: Os, { version, directory }: Group, limit: CpuLimit |
     await os.files.write(`${directory}/cpu.max`, limit === undefined ? "max" : `${limit.quotaUs} ${limit.periodUs}`);
     return;
   }
-  // The kernel checks each value with the other one as it is: no limit goes with every period.
+  // The kernel checks each value against the current other one; "no limit" is valid with every period.
   await os.files.write(`${directory}/cpu.cfs_quota_us`, "-1");
   if (limit === undefined) return;
   await os.files.write(`${directory}/cpu.cfs_period_us`, String(limit.periodUs));
