@@ -1,4 +1,4 @@
-/** Sandboxes that go on from a copy, each with a place of its own. Of several all come to be, or none does. */
+/** Starts sandboxes that continue from a copy, each with its own state directory: all of them or none. */
 import type { Config } from "../config/config.ts";
 import { type CopiedDisks, copyDisks, type RestoreOptions, restoreSandbox } from "../sandbox/restore.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -16,7 +16,7 @@ export interface CopyRequest {
   readonly savable: boolean;
 }
 
-/** Claims the places. @throws as `prepare` */
+/** Claims ids and state directories for the copies. @throws as `prepare` */
 export async function placesFor(
   os: Os,
   { ids, config, options, savable }: CopyRequest,
@@ -29,7 +29,7 @@ export async function placesFor(
   );
 }
 
-/** Waits for all whatever happens to one: a copy must not appear after it was undone. @throws as `copyDisks` */
+/** Waits for all copies even if one fails: a copy must not appear after it was undone. @throws as `copyDisks` */
 export async function disksFor(
   places: readonly Sandbox[],
   from: CopiedDisks,
@@ -42,7 +42,7 @@ export async function disksFor(
   });
 }
 
-/** Each goes on. @throws as `restoreSandbox` */
+/** Starts all copies. @throws as `restoreSandbox` */
 export async function startCopies(
   os: Os,
   places: readonly Sandbox[],
@@ -63,7 +63,7 @@ export async function startCopies(
   const starts = places.map(async (place, index) => {
     const options: RestoreOptions = { hostname: place.host.id.slice(0, 64), relay: selfOf(os), savable };
     const copied = { saved, memory: ram, state, disks: disks[index] as CopiedDisks };
-    // Each its own: many listen to the signal while a machine starts.
+    // One signal per copy, because many listeners are added while a VM starts.
     const own = linked(signal);
     await restoreSandbox(place, copied, options, own.signal).finally(() => own.unlink());
   });
@@ -82,7 +82,7 @@ async function allOrNone(ids: readonly string[], make: (id: string) => Promise<S
   }
 }
 
-/** Never rejects: what stays is in the journals. */
+/** Never rejects: what could not be removed stays in the journals. */
 export async function removeAll(places: readonly Sandbox[]): Promise<void> {
   await Promise.allSettled(places.map(removeSandbox));
 }

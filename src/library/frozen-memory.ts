@@ -1,6 +1,6 @@
 /**
- * The memory and device state of a saved machine, held by a process that nobody can make change them any more: every machine
- * that goes on from there maps them for itself. Ends with this process, and leaves nothing.
+ * The memory and device state of a saved VM, held unchangeable by a keeper process. Every VM that continues from them
+ * maps them privately. The keeper ends with this process and leaves nothing behind.
  */
 import type { Config } from "../config/config.ts";
 import { descriptorPath, Keeper, memoryBytesOf } from "../factory/keeper/keeper.ts";
@@ -8,7 +8,7 @@ import { copySparse } from "../storage/copy-file.ts";
 import type { Os } from "../sys/os.ts";
 
 export interface FrozenMemory extends AsyncDisposable {
-  /** Paths, for as long as it is not disposed. */
+  /** Paths, valid until this object is disposed. */
   readonly memory: string;
   readonly state: string;
 }

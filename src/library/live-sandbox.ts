@@ -90,11 +90,11 @@ export class LiveSandbox implements AsyncDisposable {
     const { consoleSize: _none, ...own } = sandbox.container(id).bundle.spec.process;
     const document = { ...processWith(own, options), args: [...args], terminal: false };
     this.#execs += 1;
-    // Unique across copies, which have the processes of their original.
+    // Unique across copies, which still have the processes of their original.
     const execId = `exec-${id}-${this.#execs}`.slice(-128);
     const process = execProcess(sandbox, { containerId: id, execId, document, terminal: false, relay: selfOf(os) });
     const running = await attachProcess(sandbox, process);
-    // Not while the container is frozen for a snapshot.
+    // Waits while the container is frozen for a snapshot.
     await sandbox.snapshots.take(() => startProcess(sandbox, process.key, options.signal ?? unlimited()));
     return running;
   }

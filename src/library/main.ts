@@ -74,7 +74,7 @@ function host(): { readonly os: Os; readonly installRoot: string } {
   return known;
 }
 
-/** The bundle lies in the install root; the sources beside one that `npm run setup` makes. */
+/** The bundled library is in the install root. The sources use the one that `npm run setup` builds beside them. */
 function installRootOf(file: string): string {
   const directory = dirName(file);
   return directory.endsWith("/src/library") ? `${dirName(dirName(directory))}/build/libexec/kumite` : directory;

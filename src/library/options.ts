@@ -1,4 +1,4 @@
-/** The options of the library, and the bundle and configuration that they mean. Creates nothing on the host. */
+/** The options of the library, and the bundle and configuration derived from them. Creates nothing on the host. */
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Bundle, bundleOf, loadBundle } from "../oci/bundle.ts";
@@ -46,7 +46,7 @@ export interface SandboxOptions extends HostOptions, ProcessOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Ends on any signal that ends a process, and uses no CPU time. */
+/** Ends on SIGTERM and uses no CPU time while it waits. */
 const waiting = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 86400 & wait; done"] as const;
 
 /** @internal @throws KumiteError `usage/invalid`, `oci/bundle-invalid`, `oci/spec-invalid` */
@@ -69,7 +69,7 @@ export async function bundleFor(os: Os, id: string, options: SandboxOptions): Pr
   return adapt(await bundleOf(os, dirName(path), document), options);
 }
 
-/** The streams of a process of the library are pipes. */
+/** A process of the library has pipes as its streams, never a terminal. */
 function adapt(bundle: Bundle, options: SandboxOptions): Bundle {
   const { process } = bundle.spec;
   const { args = process.args } = options;

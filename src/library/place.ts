@@ -1,6 +1,6 @@
 /**
- * A sandbox in this process, in the part that the shim has for the verbs: its claim, its log and the object that holds it.
- * Whatever becomes of it, `removeSandbox` leaves nothing; when this process is killed, `kumite recover` does the same.
+ * A sandbox inside this process, which takes the part of the shim: its claim, its log and its object. `removeSandbox`
+ * leaves nothing behind, whatever state the sandbox is in. If this process is killed, `kumite recover` does the same.
  */
 import type { Config } from "../config/config.ts";
 import type { Bundle } from "../oci/bundle.ts";
@@ -33,12 +33,12 @@ export function newId(os: Os): string {
   return `sandbox-${toHex(os.random(6))}`;
 }
 
-/** Nothing runs yet. @throws KumiteError `container/exists`, `container/bad-id`, `cgroup/failed`; nothing is left then */
+/** Starts nothing. @throws KumiteError `container/exists`, `container/bad-id`, `cgroup/failed`; nothing is left then */
 export async function prepare(os: Os, { id, bundle, config, options, saves }: PlaceRequest): Promise<Sandbox> {
   const { root = libraryRoot, log } = options;
   checkContainerId(id);
   const startedMs = os.clock.monotonic();
-  // What programs left that were killed.
+  // Remains of programs that were killed.
   const unrecovered = await recoverKilled(os, root);
   const { paths, journal } = await prepareSandbox(os, root, id, bundle);
   await journal.made("shim", selfOf(os));
@@ -59,7 +59,7 @@ export async function prepare(os: Os, { id, bundle, config, options, saves }: Pl
   });
 }
 
-/** Why something of them stays: no reason to refuse a new sandbox. */
+/** Returns what could not be recovered and why. Such remains do not prevent a new sandbox. */
 async function recoverKilled(os: Os, root: string): Promise<string[]> {
   try {
     const { failed } = await recoverAll(os, root);
@@ -69,7 +69,7 @@ async function recoverKilled(os: Os, root: string): Promise<string[]> {
   }
 }
 
-/** Resolves when nothing is left, whatever it was doing. @throws KumiteError `cleanup/incomplete` */
+/** Resolves when nothing is left, whatever the sandbox was doing. @throws KumiteError `cleanup/incomplete` */
 export async function removeSandbox(sandbox: Sandbox): Promise<void> {
   await stopSandbox(sandbox);
   const { os, root, id, log } = sandbox.host;

@@ -53,7 +53,7 @@ export async function attachProcess(sandbox: Sandbox, process: SandboxProcess): 
   };
   const [stdin, stdout, stderr] = [connect("stdin"), connect("stdout"), connect("stderr")];
   const exited = process.exited.then((exit) => {
-    // As a relay that has nothing left to do: the process is forgotten.
+    // Like the end of a relay: the sandbox may now forget the process.
     connection.abort();
     return exit;
   });

@@ -1,6 +1,7 @@
 /**
- * A snapshot on disk: a directory of root's alone with memory, device state, both layers of the root file system and, written
- * last, what they are. It has its name when it is whole: one that was not finished has another name and no description.
+ * A snapshot on disk: a directory that only root can access, with memory, device state, both layers of the root file
+ * system and a description, which is written last. The directory gets its name when it is complete. An unfinished one
+ * has another name and no description.
  */
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { freezeSandbox, requireSavable, type SavedSandbox } from "../sandbox/snapshot.ts";
@@ -20,7 +21,7 @@ const maxDescriptionBytes = 8 * 1024 * 1024;
 const maxStateBytes = 64 * 1024 * 1024;
 const checksumTimeoutMs = 300_000;
 
-/** Which machine it is, as its maker was asked for it. */
+/** The options with which the VM was created. */
 export type MachineOptions = Pick<HostOptions, "config" | "set" | "vcpus" | "memoryMiB">;
 
 export interface SnapshotFiles {
@@ -41,7 +42,7 @@ export interface SnapshotContent {
   readonly savedMs: number;
 }
 
-/** Of one file: its size in bytes, and the checksum of `cksum` where it is to be read as a whole. */
+/** Size of a file in bytes, and its checksum by `cksum` if the whole file is read. */
 interface FileFacts {
   readonly bytes: number;
   readonly checksum?: string;
@@ -96,7 +97,7 @@ export async function writeSnapshot(
     await fill(sandbox, snapshotFiles(unfinished), options, signal);
     await os.files.rename(unfinished, directory);
   } catch (error) {
-    // What cannot be removed now stays in the journal, for `recover`.
+    // A directory that cannot be removed now stays in the journal, for `recover`.
     await os.files.removeTree(unfinished).then(
       () => journal?.forget([step]),
       () => {},
@@ -110,7 +111,7 @@ export async function writeSnapshot(
     }
     throw error;
   }
-  // The name is gone: a step that stays says nothing any more, and the snapshot is there.
+  // The snapshot is complete. A step that stays is harmless, because its path no longer exists.
   await journal?.forget([step]).catch(() => {});
 }
 
@@ -124,7 +125,7 @@ async function fill(sandbox: Sandbox, files: SnapshotFiles, options: HostOptions
         copySparse(os, frozen.upper, files.upper, signal),
         os.files.write(files.state, frozen.state),
       ]);
-      // Never changes; one image may serve many snapshots.
+      // The lower layer never changes, and one image may serve many snapshots.
       await linkOrCopy(os, frozen.lower, files.lower, signal);
       return frozen.saved;
     },
@@ -160,7 +161,7 @@ async function fill(sandbox: Sandbox, files: SnapshotFiles, options: HostOptions
   await os.files.replace(files.description, `${sha256Hex(text)}\n${text}\n`, 0o400);
 }
 
-/** @throws KumiteError `snapshot/invalid` for a directory that is none, or is damaged, naming the file */
+/** @throws KumiteError `snapshot/invalid`, naming the file, for a directory that is not a snapshot or is damaged */
 export async function readSnapshot(os: Os, directory: string, signal: AbortSignal): Promise<SnapshotContent> {
   const files = snapshotFiles(directory);
   const status = await os.files.linkStatus(directory);
@@ -204,7 +205,7 @@ async function factsOf(os: Os, file: string, whole: boolean, signal: AbortSignal
   return { bytes: status?.size ?? 0, ...(whole && { checksum: await checksumOf(os, file, signal) }) };
 }
 
-/** Against accidents: whoever can write to the directory is root. */
+/** Detects accidents, not attacks: only root can write to the directory. */
 async function checksumOf(os: Os, file: string, signal: AbortSignal): Promise<string> {
   const request = { tool: "cksum", package: "coreutils", args: [file], timeoutMs: checksumTimeoutMs, signal };
   return decodeUtf8((await runTool(os, request)).output).split(" ", 1)[0] ?? "";
@@ -220,7 +221,7 @@ async function linkOrCopy(os: Os, from: string, to: string, signal: AbortSignal)
   }
 }
 
-/** Of programs that were killed while they saved to the same name. */
+/** Removes the remains of programs that were killed while they saved to the same name. */
 async function sweepUnfinished(os: Os, directory: string): Promise<void> {
   const parent = dirName(directory);
   const prefix = `${directory.slice(parent === "/" ? 1 : parent.length + 1)}.unfinished-`;
