@@ -1,6 +1,6 @@
 /**
- * All of one container's storage: root file system, volumes and disks, as one plan that is decided before anything is
- * made. The parts are in files of their own; this one brings them together for who creates containers.
+ * The storage of one container, planned before anything is made: root file system, volumes and disks. The parts have
+ * files of their own; this file combines them for the code that creates containers.
  */
 import type { DiskBus } from "../hypervisor/spec.ts";
 import type { Bundle } from "../oci/bundle.ts";
@@ -17,30 +17,33 @@ import { type MadeDisks, makeRootfs, type RootfsWorkshop } from "./rootfs/make-r
 import type { RootfsPlan } from "./rootfs/rootfs-plan.ts";
 
 export interface StorageChoices extends RootfsChoices {
-  /** Where in the guest emptyDir volumes are, by where the container's root is; absent: on the host. */
+  /**
+   * Returns the guest directory for emptyDir volumes, given the path of the container's root; missing: they stay on the
+   * host.
+   */
   readonly emptyDirs?: (guestRootfs: string) => string;
 }
 
 export interface StoragePlan {
   readonly rootfs: RootfsPlan;
-  /** Of its disk, if it is one. */
+  /** The bus of the root's disk, if the root is a disk. */
   readonly rootBus: DiskBus;
   readonly mounts: MountPlan;
   readonly volumes: DiskVolumes;
-  /** What the agent and the specification in the guest are told. */
+  /** What the agent and the specification in the guest contain. */
   readonly guest: {
     readonly rootfs: string;
     readonly mounts: readonly OciMount[];
     readonly storages: readonly GuestStorage[];
     readonly devices: readonly GuestDevice[];
   };
-  /** What is done otherwise than asked for; one sentence each. */
+  /** What is done differently from what was requested, one sentence each. */
   readonly notes: readonly string[];
 }
 
 /**
- * @throws KumiteError `storage/failed` for a source that is missing or cannot be used; `oci/unsupported`,
- *   `oci/spec-invalid`; all name the key
+ * @throws KumiteError `storage/failed` for a source that is missing or unusable; `oci/unsupported`, `oci/spec-invalid`.
+ *   All of them name the key.
  */
 export async function planStorage(
   os: Os,
@@ -70,13 +73,13 @@ export async function planStorage(
   };
 }
 
-/** Whether the guest gets files of the host: a machine without any has no use for a daemon that serves them. */
+/** Whether the guest needs files of the host. If not, the VM needs no virtiofsd. */
 export function sharesFiles({ rootfs, mounts }: Pick<StoragePlan, "rootfs" | "mounts">): boolean {
   if (mounts.volumes.length > 0 || rootfs.kind === "shared") return true;
   return rootfs.kind === "layers" && rootfs.lower.kind === "shared";
 }
 
-/** What kinds of disks a container brings: none, those of an image and the layer above it, or others. */
+/** The kind of disks that a container brings: none, an image with an upper layer, or others. */
 export function disksOf({ rootfs, volumes }: Pick<StoragePlan, "rootfs" | "volumes">): "none" | "layers" | "others" {
   if (volumes.disks.length > 0 || rootfs.kind === "disk") return "others";
   if (rootfs.kind === "shared") return "none";
@@ -85,7 +88,7 @@ export function disksOf({ rootfs, volumes }: Pick<StoragePlan, "rootfs" | "volum
   return lower.kind === "shared" && upper.kind === "memory" ? "none" : "others";
 }
 
-/** The disks that the machine gets for the container. @throws KumiteError `storage/failed`, `timeout`, `aborted` */
+/** Makes the VM's disks for the container. @throws KumiteError `storage/failed`, `timeout`, `aborted` */
 export async function makeDisks(
   os: Os,
   workshop: RootfsWorkshop,

@@ -1,4 +1,7 @@
-/** Device numbers as user space has them: 12 bits of major and 20 of minor, interleaved, and more above (makedev(3)). */
+/**
+ * Splits a device number in user space's encoding: 12 bits of major and 20 of minor, interleaved, and more above
+ * (makedev(3)).
+ */
 export function numbersOf(device: bigint): { readonly major: number; readonly minor: number } {
   return {
     major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xffff_f000n)),

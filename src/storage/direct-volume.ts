@@ -1,6 +1,6 @@
 /**
- * Volumes that storage drivers of Kubernetes hand over as devices, unmounted (Kata Containers' direct volumes): a file in a
- * directory that is named after the path of the volume tells which device it is and how it is to be mounted. Looks only.
+ * Volumes that Kubernetes storage drivers pass as unmounted block devices ("direct volumes" of Kata Containers). A file
+ * in a directory named after the volume's path says which device it is and how to mount it. Changes nothing.
  */
 import type { Bundle } from "../oci/bundle.ts";
 import type { Os } from "../sys/os.ts";
@@ -14,14 +14,17 @@ export interface DirectVolume {
   readonly deviceNumber: bigint;
   readonly fstype: string;
   readonly options: readonly string[];
-  /** It asks for an owner's group, which the guest does not set. */
+  /** The volume asks for an owner group, which the guest does not set. */
   readonly wantsGroup: boolean;
 }
 
-/** Where storage drivers write, by the name that Kata Containers has for it. */
+/** Where storage drivers write, defined by Kata Containers. */
 const directVolumes = "/run/kata-containers/shared/direct-volumes";
 
-/** @throws KumiteError `storage/failed` for a file that does not say what is needed, or names no block device */
+/**
+ * `undefined` if the source is no direct volume.
+ * @throws KumiteError `storage/failed` for a file that lacks something or names no block device
+ */
 export async function directVolumeAt(
   os: Os,
   { configFile }: Bundle,
@@ -57,7 +60,7 @@ export async function directVolumeAt(
   return { device, deviceNumber: status.deviceNumber, fstype, options, wantsGroup };
 }
 
-/** Also a name that is too long for a directory: nobody can have written there. */
+/** If the name is too long for a directory, no driver can have written there. */
 async function contentOf(os: Os, file: string): Promise<string | undefined> {
   try {
     return await os.files.readText(file);

@@ -1,24 +1,27 @@
-/** How disks of containers are called, on the host's side and the guest's: by what they are for and whose they are. */
+/** Names of the containers' disks on the host and in the guest, made from the disk's role and the container's id. */
 import type { Disk, DiskBus } from "../hypervisor/spec.ts";
 import { sha256Hex } from "../util/sha256.ts";
 
-/** Numbers are places in the specification. */
+/** A number is an index in the specification. */
 export type DiskRole = "root" | "lower" | "upper" | `mount${number}` | `device${number}`;
 
-/** Unique among the containers of a machine, in the 20 characters that a serial number may have. */
+/** Unique among the containers of a VM, and at most 20 characters long, as a serial number must be. */
 function diskSerial(containerId: string, role: DiskRole): string {
   return `${role}-${sha256Hex(containerId).slice(0, 8)}`;
 }
 
-/** As the agent finds it. */
+/** The name by which the agent finds the disk. */
 export function guestDiskSource(containerId: string, role: DiskRole): string {
   return `serial:${diskSerial(containerId, role)}`;
 }
 
-/** Disks that a template has, in its order: what its kernel has seen of them, the serial numbers above all, is true of its clones. */
+/**
+ * The disks of a template, in order. Clones keep what the template's kernel knows of them, in particular the serial
+ * numbers.
+ */
 export const templateDisks = ["lower", "upper"] as const satisfies readonly DiskRole[];
 
-/** The same storages, where the container's layers are on the disks of a template. */
+/** The same storages for a container whose layers are on a template's disks. */
 export function onTemplateDisks<S extends { readonly source: string }>(
   storages: readonly S[],
   containerId: string,
@@ -27,10 +30,10 @@ export function onTemplateDisks<S extends { readonly source: string }>(
   return storages.map((storage) => ({ ...storage, source: sources.get(storage.source) ?? storage.source }));
 }
 
-/** Of layers, whatever those of the host are on: machines are saved with them. */
+/** The bus of layers, whatever the bus for disks of the host is, because VMs are saved with them. */
 export const layerBus: DiskBus = "virtio-blk";
 
-/** What the agent protocol calls disks of a bus. */
+/** The driver's name in the agent protocol for disks on a bus. */
 export function guestDriver(bus: DiskBus): "blk" | "scsi" {
   return bus === "virtio-scsi" ? "scsi" : "blk";
 }

@@ -1,6 +1,6 @@
 /**
- * Block devices of the host that a container is to have: as a bind mount of their node, or in `linux.devices`. The machine
- * gets each as a disk, and the container sees that with the number it has there. Looks only.
+ * Block devices of the host for a container, given as a bind mount of a device node or in `linux.devices`. The VM gets
+ * each as a disk, and the container sees that disk under the guest's device number. Changes nothing.
  */
 import type { Disk, DiskBus } from "../hypervisor/spec.ts";
 import type { Bundle } from "../oci/bundle.ts";
@@ -14,16 +14,16 @@ import type { GuestDevice, GuestStorage } from "./guest-storage.ts";
 type OciDevice = NonNullable<OciLinux["devices"]>[number];
 type OciDeviceRule = NonNullable<OciResources["devices"]>[number];
 
-/** What a bind mount of a device's node becomes. */
+/** A bind mount of a block device's node. */
 export interface MountedDisk {
-  /** Of the mount in the specification. */
+  /** Index of the mount in the specification. */
   readonly index: number;
-  /** Of the node on the host. */
+  /** Path of the node on the host. */
   readonly source: string;
   readonly deviceNumber: bigint;
   readonly destination: string;
   readonly readOnly: boolean;
-  /** What is on it is mounted, instead of showing the disk itself. */
+  /** If set, the disk's file system is mounted instead of the node. */
   readonly fileSystem?: { readonly type: string; readonly options: readonly string[] };
 }
 
@@ -33,7 +33,7 @@ export interface DiskVolumes {
   readonly devices: readonly GuestDevice[];
 }
 
-/** Where the guest shows a disk whose node is mounted into a container. */
+/** Where the guest has the disk of a bind mount, as a node or mounted. */
 export function guestDiskNode(containerId: string, index: number): string {
   return `/run/kata-containers/sandbox/storage/${containerId}-mount${index}`;
 }
@@ -70,7 +70,7 @@ export async function planDiskVolumes(
   return { disks: table.disks, storages, devices };
 }
 
-/** One disk for each device, however often the container has it: two would not see each other's writes. */
+/** One disk per device, however often the container uses it: two disks would not see each other's writes. */
 class DiskTable {
   readonly #containerId: string;
   readonly #busOf: () => DiskBus;
@@ -85,7 +85,7 @@ class DiskTable {
     return [...this.#known.values()].map(({ disk }) => disk);
   }
 
-  /** What the guest finds it by. */
+  /** Returns the name by which the guest finds the disk. */
   add(role: DiskRole, deviceNumber: bigint, path: string, readOnly: boolean, exclusive = false): string {
     const known = this.#known.get(deviceNumber);
     if (known === undefined) {
@@ -93,7 +93,7 @@ class DiskTable {
       this.#known.set(deviceNumber, { role, disk });
       return guestDiskSource(this.#containerId, role);
     }
-    // Who has it only for reading is held to that in the container.
+    // A use that is read-only is enforced inside the container.
     if (!readOnly) known.disk = { ...known.disk, readOnly: false };
     if (exclusive) known.disk = { ...known.disk, exclusive };
     return guestDiskSource(this.#containerId, known.role);
@@ -101,8 +101,8 @@ class DiskTable {
 }
 
 /**
- * The last rule that allows just this device. Where everything is allowed, as in privileged containers, engines list every
- * device of the host: its disks are nobody's wish.
+ * The last rule that allows exactly this device. A rule that allows everything does not count: engines then list every
+ * device of the host, as in privileged containers, and nobody asked for those disks.
  */
 function ruleFor({ major, minor }: OciDevice, rules: readonly OciDeviceRule[]): OciDeviceRule | undefined {
   return rules.findLast(
@@ -110,10 +110,12 @@ function ruleFor({ major, minor }: OciDevice, rules: readonly OciDeviceRule[]): 
   );
 }
 
-/** Major numbers of floppy and CD-ROM drives of Linux, whose media come and go. */
+/** Major numbers of floppy and CD-ROM drives, whose media are removable. */
 const removable: ReadonlySet<number> = new Set([2, 11, 15, 16, 17, 18, 20, 23, 24, 25, 26, 27, 28, 29, 32]);
 
-/** On the host: mostly under the same name as in the container, else as the kernel calls it. */
+/**
+ * The device's node on the host: usually under the same path as in the container, otherwise under the kernel's name.
+ */
 async function nodeOf(
   os: Os,
   { path, major, minor }: OciDevice,

@@ -1,6 +1,7 @@
 /**
- * emptyDir volumes of Kubernetes' pods, which the kubelet keeps in directories of the host: those in memory (medium Memory or
- * HugePages, a tmpfs or hugetlbfs of the host) are memory of the machine; the others are too where the configuration says so.
+ * Kubernetes emptyDir volumes, which the kubelet keeps in directories of the host. A volume in memory (medium Memory or
+ * HugePages, a tmpfs or hugetlbfs on the host) becomes memory of the VM. Other emptyDirs move to the guest, too, if the
+ * configuration says so.
  */
 import type { Bundle } from "../oci/bundle.ts";
 import type { MountEntry, Os } from "../sys/os.ts";
@@ -10,8 +11,9 @@ import { sha256Hex } from "../util/sha256.ts";
 import type { GuestStorage } from "./guest-storage.ts";
 
 /**
- * The first container that mounts it makes it. `undefined` for any other directory, and for an emptyDir that is on the host.
- * @param emptyDirs directory of the guest for those that are on a disk of the host otherwise
+ * The volume is made by the first container that mounts it. `undefined` for any other directory, and for an emptyDir
+ * that stays on the host.
+ * @param emptyDirs guest directory for emptyDirs that would otherwise be on a disk of the host
  */
 export async function emptyDirectory(
   os: Os,
@@ -41,12 +43,12 @@ export async function emptyDirectory(
   }
 }
 
-/** Everybody may write there, as the kubelet has it. */
+/** World-writable, like the kubelet's. */
 function localDirectory(mountPoint: string): GuestStorage {
   return { driver: "local", source: "local", fstype: "local", options: ["mode=0777"], mountPoint };
 }
 
-/** As many as the container may use: they are set aside in the guest. */
+/** As many huge pages as the container may use, because the guest reserves them. */
 function hugePagesOf({ spec, configFile }: Bundle, index: number, { options }: MountEntry): string[] {
   const pageBytes = bytesIn(options.find((option) => option.startsWith("pagesize="))?.slice("pagesize=".length));
   const limits = spec.linux.resources?.hugepageLimits ?? [];
@@ -61,7 +63,7 @@ function hugePagesOf({ spec, configFile }: Bundle, index: number, { options }: M
   });
 }
 
-/** `2M` as the kernel writes it, `2MB` as the specification does. */
+/** Accepts `2M` (the kernel's notation) and `2MB` (the specification's). */
 function bytesIn(text = ""): number | undefined {
   const match = /^(\d+)([KMG])B?$/.exec(text);
   const [, number, unit = ""] = match ?? [];

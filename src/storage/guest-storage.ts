@@ -1,6 +1,6 @@
-/** Messages of the agent protocol about storage, as far as they are used: types only. */
+/** The fields used of the agent protocol's storage messages; types only. */
 
-/** Something to be mounted in the guest. */
+/** Something that the guest mounts. */
 export interface GuestStorage {
   readonly driver: string;
   readonly source: string;
@@ -10,7 +10,7 @@ export interface GuestStorage {
   readonly driverOptions?: string[];
 }
 
-/** A device of the machine that a container sees. */
+/** A device of the VM that a container sees. */
 export interface GuestDevice {
   readonly id: string;
   readonly type: string;

@@ -1,12 +1,12 @@
 /**
- * Directories of the host that the guest of a running machine writes to by now. What lies in them is whatever it makes of
- * it, links to elsewhere and device nodes among it, and may be exchanged at any moment.
+ * Directories of the host to which the guest of a running VM can write. Their content is not trusted: it can include
+ * links to other places and device nodes, and can be replaced at any moment.
  */
 import type { Bundle } from "../oci/bundle.ts";
 import { isBindMount, isReadOnlyMount } from "../oci/mount.ts";
 import { isBelow, resolvePath } from "../util/path.ts";
 
-/** @param bundles of the machine's containers */
+/** @param bundles of the VM's containers */
 export function guestWritten(bundles: readonly Bundle[]): readonly string[] {
   return bundles.flatMap(({ path, rootfs, spec }) => [
     rootfs,
@@ -16,7 +16,7 @@ export function guestWritten(bundles: readonly Bundle[]): readonly string[] {
   ]);
 }
 
-/** The outermost of these directories that is above the path: nothing above it is the guest's. */
+/** The outermost of these directories above the path. The guest controls nothing above that directory. */
 export function writtenAbove(directories: readonly string[], path: string): string | undefined {
   const above = directories.filter((directory) => directory !== path && isBelow(directory, path));
   return above.sort((a, b) => a.length - b.length)[0];

@@ -1,6 +1,6 @@
 /**
- * Runs a small program of the host to its end: file system tools, which say what they have to say in a few lines.
- * It is born in the cgroup of whoever calls, and dies with it.
+ * Runs a program of the host to its end, such as a file system tool whose output is short. The program is born in the
+ * caller's cgroup and dies with the caller.
  */
 import type { ChildProcess, Os } from "../sys/os.ts";
 import { readAll } from "../util/bytes.ts";
@@ -11,18 +11,18 @@ import { signalName, signalNumbers } from "../util/signals.ts";
 import { decodeUtf8, oneLine } from "../util/text.ts";
 
 export interface ToolRequest {
-  /** A name, looked up in the system's directories: PATH may be missing, or somebody else's. */
+  /** The program's name. It is looked up in system directories, because PATH may be missing or set by somebody else. */
   readonly tool: string;
   readonly args: readonly string[];
-  /** The Debian package that has it, for the error. */
+  /** The Debian package with the program, for the error. */
   readonly package: string;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Of its output; default 1 MiB. */
+  /** Limit on the output; default 1 MiB. */
   readonly limitBytes?: number;
-  /** What it reads; default nothing. */
+  /** Standard input; default empty. */
   readonly input?: Uint8Array | undefined;
-  /** Exit statuses that are answers; default 0 alone. */
+  /** Exit statuses that count as success; default only 0. */
   readonly statuses?: readonly number[];
 }
 
@@ -34,7 +34,10 @@ export interface ToolResult {
 const maxErrorBytes = 64 * 1024;
 const killTimeoutMs = 10_000;
 
-/** @throws KumiteError `storage/failed` with what the program said; `timeout`, `aborted`: it is gone then */
+/**
+ * @throws KumiteError `storage/failed` with the program's error output; `timeout`, `aborted`. The program is gone in
+ *   each case.
+ */
 export async function runTool(os: Os, request: ToolRequest): Promise<ToolResult> {
   const { tool, args, input, limitBytes = 1024 * 1024, statuses = [0] } = request;
   const path = await findTool(os, tool);
@@ -76,7 +79,7 @@ export async function runTool(os: Os, request: ToolRequest): Promise<ToolResult>
   }
 }
 
-/** To one that ends without reading it, that is its answer. */
+/** A program may end without reading its input; its exit status then says why. */
 async function feed(child: ChildProcess, input: Uint8Array | undefined): Promise<void> {
   const stream = child.streams.get(0);
   if (stream === undefined || input === undefined) return;

@@ -1,6 +1,6 @@
 /**
- * Which mounts of a specification need something of the host, and what the guest is told instead.
- * Decides only; `share-container.ts` makes the binds, the agent mounts the rest.
+ * Decides which mounts of a specification need something from the host, and what the guest gets instead. Only plans:
+ * `share-container.ts` makes the binds, and the agent mounts the rest.
  */
 import type { Bundle } from "../oci/bundle.ts";
 import { isBindMount, isReadOnlyMount } from "../oci/mount.ts";
@@ -18,17 +18,17 @@ import { writtenAbove } from "./guest-written.ts";
 
 /** A file or directory of the host that the container sees at one of its mounts. */
 export interface Volume {
-  /** Of the mount in the specification. */
+  /** Index of the mount in the specification. */
   readonly index: number;
-  /** Absolute, on the host. */
+  /** Absolute path on the host. */
   readonly source: string;
   readonly kind: "file" | "directory";
   readonly readonly: boolean;
-  /** With the mounts below the source. */
+  /** Includes the mounts below the source. */
   readonly recursive: boolean;
-  /** A directory above the source that the guest writes already; default none. */
+  /** A directory above the source to which the guest can already write; default none. */
   readonly beneath?: string;
-  /** Layers of the host to be laid over each other, as the options of an overlay name them; `source` is only a name then. */
+  /** Options of an overlay that the host mounts; `source` is then only a name. */
   readonly overlay?: string;
 }
 
@@ -36,15 +36,15 @@ export interface MountPlan {
   readonly volumes: readonly Volume[];
   /** Block devices of the host whose nodes are mounted. */
   readonly disks: readonly MountedDisk[];
-  /** File systems of the guest that containers of a machine share. */
+  /** File systems of the guest that the containers of a VM share. */
   readonly storages: readonly GuestStorage[];
-  /** The specification's mounts with paths of the guest, in their order. */
+  /** The specification's mounts in order, with paths of the guest. */
   readonly guestMounts: readonly OciMount[];
-  /** What was left out or done otherwise; one sentence each. */
+  /** What is omitted or done differently, one sentence each. */
   readonly notes: readonly string[];
 }
 
-/** What a guest's kernel has without anything of the host. */
+/** File systems that the guest's kernel provides without anything from the host. */
 const guestFileSystems = new Set([
   "cgroup",
   "cgroup2",
@@ -61,7 +61,7 @@ const guestFileSystems = new Set([
   "tracefs",
 ]);
 
-/** Devices that are the same in every kernel, by number (character devices with major 1): the guest has its own. */
+/** Character devices (major 1) that are the same in every kernel, so the guest uses its own. */
 const commonDevices: ReadonlyMap<bigint, string> = new Map([
   [0x103n, "/dev/null"],
   [0x105n, "/dev/zero"],
@@ -72,7 +72,7 @@ const commonDevices: ReadonlyMap<bigint, string> = new Map([
 
 const cgroupRoot = "/sys/fs/cgroup";
 
-/** Of /dev/shm where nothing says otherwise, in bytes, as other runtimes have it. */
+/** Default size of /dev/shm in bytes, as in other runtimes. */
 const defaultShmSize = `${64 * 1024 * 1024}`;
 
 type Placement =
@@ -82,19 +82,19 @@ type Placement =
   | { readonly kind: "storage"; readonly mount: OciMount; readonly storage: GuestStorage }
   | { readonly kind: "left-out"; readonly note: string };
 
-/** What a guest can have beside files. */
+/** What a guest can have besides files. */
 export interface MountAbilities {
-  /** Block devices of the host as disks. */
+  /** Block devices of the host can be attached as disks. */
   readonly disks: boolean;
-  /** Directories of the host that the guest writes to already (`guestWritten`); default none. */
+  /** Directories of the host to which the guest can already write (`guestWritten`); default none. */
   readonly guestWritten?: readonly string[];
-  /** Where in the guest emptyDir volumes of a pod are; default: on the host. */
+  /** Guest directory for a pod's emptyDir volumes; default: they stay on the host. */
   readonly emptyDirs?: string | undefined;
 }
 
 /**
- * @throws KumiteError `storage/failed` for a source that is missing, `oci/unsupported` for a mount that a virtual
- *   machine cannot have; both name the key
+ * @throws KumiteError `storage/failed` for a missing source, `oci/unsupported` for a mount that a VM cannot have; both
+ *   name the key
  */
 export async function planMounts(
   os: Os,
@@ -132,15 +132,15 @@ async function place(
   const source = resolvePath(bundle.path, requireSource(bundle, mount, index));
   const destination = normalizePath(`/${mount.destination}`);
   const beneath = writtenAbove(abilities.guestWritten ?? [], source);
-  // What a guest can write says nothing about other files of the host: it is shared with care, or not at all.
+  // A link that the guest can write must not decide which other files of the host are shared.
   const link = beneath === undefined && options.includes(copySymlink) ? await linkTextOf(os, source) : undefined;
   if (link !== undefined) return { kind: "guest", mount: { ...mount, type: "bind", source: link } };
   if (isBelow(cgroupRoot, source) && source !== cgroupRoot) return placeHierarchy(mount, source, destination);
-  // The guest's own: what the host has there says nothing about the virtual machine.
+  // The guest has its own; the host's would say nothing about the VM.
   if (isBelow("/proc", source) || isBelow("/sys", source)) return { kind: "guest", mount: bindOf(mount, source) };
   const { kind, deviceNumber } = await lookAt(os, bundle, index, source);
   if (destination === "/dev/shm") return placeSharedMemory(os, bundle, mount, index, source);
-  // The guest may have made it itself, for any device of the host.
+  // The guest may have created this node itself, for any device of the host.
   if (beneath !== undefined && (kind === "disk" || kind === "device")) throw notTrusted(bundle, index, source, beneath);
   if (kind === "disk" && abilities.disks) {
     const disk: MountedDisk = { index, source, deviceNumber, destination, readOnly: isReadOnlyMount(mount) };
@@ -167,7 +167,7 @@ async function place(
   return { kind: "volume", volume, mount: bindOf(mount, guestVolume(id, index)) };
 }
 
-/** Its file system is mounted in the guest: two kernels must not have it. */
+/** The volume's file system is mounted in the guest, because two kernels must not use it. */
 function placeDirect(
   { configFile }: Bundle,
   id: string,
@@ -198,8 +198,8 @@ function placeDirect(
 }
 
 /**
- * One of the host's hierarchies of version 1, or a group of it: the guest has neither. What systemd needs to write to, which
- * engines give it this way, is in the guest the only hierarchy there is.
+ * A cgroup hierarchy of version 1, or a cgroup in one; the guest has neither. Engines use such a mount to give systemd
+ * the hierarchy that it must write to. In the guest the only hierarchy takes its place.
  */
 function placeHierarchy(mount: OciMount, source: string, destination: string): Placement {
   if (source !== `${cgroupRoot}/systemd` || destination !== source) {
@@ -225,7 +225,7 @@ function placeNewMount(bundle: Bundle, id: string, mount: OciMount, index: numbe
   );
 }
 
-/** Made on the host, where its layers are: a shared directory cannot be the upper one. */
+/** The overlay is mounted on the host, where its layers are, because a shared directory cannot be an upper layer. */
 function placeOverlay(id: string, mount: OciMount, index: number): Placement {
   const options = mount.options ?? [];
   const layers = options.filter((word) => !isKnownMountOption(word));
@@ -242,8 +242,9 @@ function placeOverlay(id: string, mount: OciMount, index: number): Placement {
 }
 
 /**
- * Shared memory must be the guest's: what lies in a tmpfs of the host could not be mapped by two processes alike. It is as
- * large as what an engine has made for it; the host's own says nothing about a container.
+ * Shared memory must be a tmpfs of the guest, because two processes could not map a file of a host's tmpfs coherently.
+ * Its size is that of the engine's tmpfs. The size of the host's own /dev/shm is ignored, because it says nothing about
+ * a container.
  */
 async function placeSharedMemory(
   os: Os,
@@ -274,7 +275,7 @@ function bindOf(mount: OciMount, source: string): OciMount {
   return { ...mount, type: "bind", source, options: isMarked ? options : ["rbind", ...options] };
 }
 
-/** `undefined` for what is no link. */
+/** `undefined` if the path is no link. */
 async function linkTextOf(os: Os, path: string): Promise<string | undefined> {
   const status = await os.files.linkStatus(path).catch(() => undefined);
   return status?.kind === "symlink" ? os.files.readLink(path) : undefined;
@@ -289,7 +290,7 @@ function requireSource(bundle: Bundle, mount: OciMount, index: number): string {
 
 interface Source {
   readonly kind: "file" | "directory" | "device" | "disk";
-  /** Of a device node, else 0. */
+  /** The number of a device node; 0 for other files. */
   readonly deviceNumber: bigint;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Puts a container's root file system and volumes into the shared tree. Works before and after the daemon that serves
- * the tree was started: binds reach it by propagation.
+ * Puts a container's root file system and volumes into the shared tree. It does not matter whether virtiofsd is running
+ * already, because binds reach it by propagation.
  */
 import type { Journal } from "../persist/journal.ts";
 import type { Step } from "../persist/step.ts";
@@ -28,9 +28,8 @@ interface Bind {
 }
 
 /**
- * `root.readonly` is not applied here: mount points may have to be made in the root first, which the agent does.
- *
- * @param journal of a container that goes before its tree does; else the binds need no steps of their own
+ * `root.readonly` is not applied here, because the agent may first have to make mount points in the root.
+ * @param journal of a container that leaves before the tree is removed; otherwise the binds need no steps of their own
  * @throws KumiteError `storage/failed` naming the source
  */
 export async function shareContainer(
@@ -59,7 +58,7 @@ export async function shareContainer(
   for (const bind of binds) await shareOrTell(os, placesOf(bind), bind);
 }
 
-/** Every sandbox may have such a directory beside those of its containers. */
+/** Every sandbox may have a directory of this name next to those of its containers. */
 function refuseReserved(containerId: string): void {
   if (containerId !== sandboxMounts) return;
   throw new KumiteError("container/bad-id", `container id ${containerId} is reserved`, {
@@ -69,7 +68,7 @@ function refuseReserved(containerId: string): void {
   });
 }
 
-/** What every sandbox has of the host, beside its containers. The guest finds it in `sandbox-mounts`. */
+/** Shares what every sandbox gets (`sandbox_bind_mounts`). The guest finds it in `sandbox-mounts`. */
 export async function shareSandboxMounts(
   os: Os,
   tree: SharedTree,
@@ -102,7 +101,7 @@ async function shareOrTell(os: Os, places: Places, bind: Bind): Promise<void> {
 
 const leadsOut = "a link on its path leads out of a directory that the guest can write";
 
-/** A layer that is not to be written to cannot be, whatever the guest does. */
+/** A lower layer is mounted read-only on the host, so that no guest can write to it. */
 function rootBinds(plan: RootfsPlan): Bind[] {
   const bind = (source: string, readonly: boolean): Bind[] => [
     { source, name: "rootfs", kind: "directory", readonly, recursive: true },
@@ -112,7 +111,7 @@ function rootBinds(plan: RootfsPlan): Bind[] {
   return [];
 }
 
-/** Undone the last first: what is mounted goes before the directories. */
+/** Steps are undone in reverse order: mounts before directories. */
 function stepsOf({ stage, place }: Places, { kind }: Bind): Step[] {
   return [
     { kind, path: stage },
@@ -122,14 +121,14 @@ function stepsOf({ stage, place }: Places, { kind }: Bind): Step[] {
 }
 
 /**
- * The host never follows set-user-id bits or device nodes of a tree that a guest writes. Inside the guest they work:
+ * The host ignores set-user-id bits and device nodes in a tree that a guest writes. They work inside the guest, because
  * these are flags of the host's mount.
  */
 const hostFlags = ["nosuid", "nodev"];
 
 /**
- * A bind first exists on the private stage, and only then in its place, where the guest sees it. It has its flags, and so
- * has all that is mounted below it, before it is anywhere: nobody sees it writable for a moment, and there is no path below
+ * A bind first exists on the private stage, and then in its place, where the guest sees it. It gets its flags, also for
+ * the mounts below it, before it appears anywhere. It is thus never writable for a moment, and there is no path below
  * it that somebody could exchange meanwhile.
  */
 async function share(os: Os, { stage, place }: Places, bind: Bind): Promise<void> {
@@ -150,7 +149,7 @@ async function share(os: Os, { stage, place }: Places, bind: Bind): Promise<void
   else await os.files.removeFile(stage);
 }
 
-/** What lies in a tree that the guest writes is looked for there, wherever links lead by now. */
+/** A source in a tree that the guest writes is resolved beneath that tree, wherever links point by now. */
 function sourceOf({ source, beneath }: Bind): Pick<MountRequest, "source" | "sourceBeneath"> {
   if (beneath === undefined) return { source };
   return { source: source.slice(beneath.length + 1), sourceBeneath: beneath };

@@ -1,17 +1,17 @@
 /**
- * /dev/shm of a sandbox: one file system of the guest that its containers see alike, as large as that of the container which
- * the sandbox was made with. Pure; whether there is one is decided by that container.
+ * /dev/shm of a sandbox: one tmpfs in the guest that all of its containers share. The sandbox's first container decides
+ * its size and whether it exists. Pure.
  */
 import { mountAttributeWords, mountPlainWords, mountPropagationWords } from "../oci/mount-options.ts";
 import type { OciMount } from "../oci/spec.ts";
 import { normalizePath } from "../util/path.ts";
 
-/** Where the guest has it: fixed by the agent protocol. */
+/** The guest's path of it, as defined by the agent protocol. */
 export const guestSharedMemory = "/run/kata-containers/sandbox/shm";
 
 const place = "/dev/shm";
 
-/** As the agent gets it, a storage of the sandbox. */
+/** A storage of the sandbox, as the agent gets it. */
 export interface SharedMemory {
   readonly driver: "ephemeral";
   readonly source: "shm";
@@ -20,17 +20,17 @@ export interface SharedMemory {
   readonly options: string[];
 }
 
-/** `undefined` for a container without a tmpfs there: then its sandbox has none to be shared. */
+/** `undefined` if the container has no tmpfs on /dev/shm; its sandbox then has no shared memory. */
 export function sharedMemoryOf(mounts: readonly OciMount[]): SharedMemory | undefined {
   const mount = mounts.find(isSharedMemory);
   if (mount === undefined) return undefined;
-  // What it is to one container, read-only or seen by others, is a matter of its own mount.
+  // Read-only and propagation are properties of the container's own mount, not of the shared tmpfs.
   const options = (mount.options ?? []).filter((word) => word !== "ro" && word !== "rw" && !isOfMountsOnly(word));
   if (!options.some((word) => word.startsWith("mode="))) options.push("mode=1777");
   return { driver: "ephemeral", source: "shm", fstype: "tmpfs", mountPoint: guestSharedMemory, options };
 }
 
-/** The mounts of any container of a sandbox that has one, with binds of it instead of a tmpfs of their own. */
+/** The mounts of any container in a sandbox with shared memory: binds of it replace the container's own tmpfs. */
 export function withSharedMemory(mounts: readonly OciMount[]): OciMount[] {
   return mounts.map((mount) => {
     if (!isSharedMemory(mount)) return mount;

@@ -1,10 +1,11 @@
 /**
- * The tree of the host that the guest mounts. Three directories of one parent, which only root can enter:
+ * The directory tree that the host shares with the guest. It has three directories in one parent, which only root can
+ * enter:
  *   `mounts`  what is shared, as the host arranges it; a mount with shared propagation
- *   `view`    the same, as the guest gets it: follows `mounts`, but its own directories are read-only, so that a guest
- *             can write inside what is shared and nowhere else, and can never put a link where the host will mount
+ *   `view`    the same as the guest sees it: it follows `mounts`, but its own directories are read-only, so that a guest
+ *             can write only inside what is shared, and can never put a link where the host will mount something
  *   `stage`   where a bind gets its flags before it appears in the other two
- * The parent is a private mount: unmounting it takes everything along.
+ * The parent is a private mount, and unmounting it removes everything.
  */
 import type { Journal } from "../persist/journal.ts";
 import type { Step } from "../persist/step.ts";
@@ -13,7 +14,7 @@ import { isSystemError, KumiteError } from "../util/errors.ts";
 
 export interface SharedTree {
   readonly mounts: string;
-  /** What a `SharedDirectory` gets as its path. */
+  /** The path for a `SharedDirectory`. */
   readonly view: string;
   readonly stage: string;
 }
@@ -22,7 +23,7 @@ export function treeAt(parent: string): SharedTree {
   return { mounts: `${parent}/mounts`, view: `${parent}/view`, stage: `${parent}/stage` };
 }
 
-/** What undoes it. */
+/** The steps that undo the tree. */
 export function treeSteps(parent: string): Step[] {
   return [
     { kind: "directory", path: parent },
@@ -30,7 +31,7 @@ export function treeSteps(parent: string): Step[] {
   ];
 }
 
-/** @throws KumiteError `storage/failed`; what was made by then is in the journal */
+/** @throws KumiteError `storage/failed`; what exists by then is in the journal */
 export async function makeSharedTree(os: Os, journal: Journal, parent: string): Promise<SharedTree> {
   const tree = treeAt(parent);
   await journal.record(...treeSteps(parent));

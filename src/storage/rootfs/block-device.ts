@@ -1,6 +1,6 @@
 /**
- * Whether a directory is the root file system on a block device that the host has mounted, as engines with a device for
- * each container have it; and what a block device or an image holds. Looks only.
+ * Finds out whether a directory is the root of a block device that the host has mounted, as with engines that give each
+ * container a device; and which file system a block device or image has. Changes nothing.
  */
 import type { MountEntry, Os } from "../../sys/os.ts";
 import { KumiteError } from "../../util/errors.ts";
@@ -10,16 +10,18 @@ import { numbersOf } from "../device-numbers.ts";
 import { runTool } from "../host-tool.ts";
 import type { DiskSource } from "./rootfs-plan.ts";
 
-/** Which mounted devices may be taken from the host: none, those of device mapper (Kata Containers 1.x), or all. */
+/**
+ * Which mounted devices may be taken from the host: none, those of device mapper (as in Kata Containers 1.x), or all.
+ */
 export type BlockDeviceUse = "never" | "device-mapper" | "any";
 
 const probeTimeoutMs = 30_000;
-/** What a guest of ours has drivers for. */
+/** The file systems for which our guest has drivers. */
 export const guestFileSystems: ReadonlySet<string> = new Set(["ext2", "ext3", "ext4", "erofs", "xfs"]);
 
 /**
- * The device that holds the directory, when that is its root or the directory `rootfs` in it; `undefined` when it lies
- * on a file system that the host uses for more, or that is no block device's.
+ * The device that holds the directory, if the directory is the device's root or its subdirectory `rootfs`; `undefined`
+ * if it is on a file system that the host uses for more, or that is not on a block device.
  */
 export async function mountedDevice(os: Os, directory: string, use: BlockDeviceUse): Promise<DiskSource | undefined> {
   if (use === "never") return undefined;
@@ -28,14 +30,14 @@ export async function mountedDevice(os: Os, directory: string, use: BlockDeviceU
   const below = directory.slice(mountPoint.length);
   if (below !== "" && below !== "/rootfs") return undefined;
   const entry = (await os.mounts.table()).findLast(({ target }) => target === mountPoint);
-  // A bind of something inside the device is not its root.
+  // A bind mount of a subdirectory is not the device's root.
   if (entry === undefined || entry.root !== "/" || !guestFileSystems.has(entry.type)) return undefined;
   const path = await deviceNode(os, entry);
   if (path === undefined || !(await mayUse(os, path, use))) return undefined;
   return { path, fstype: entry.type, directory: below, hostMount: mountPoint };
 }
 
-/** Up from the directory until another file system begins. `/` is nobody's root file system but the host's. */
+/** Walks up until the file system changes. `/` is excluded, because it is the host's own root. */
 async function mountPointOf(os: Os, directory: string): Promise<string | undefined> {
   const device = (await os.files.status(directory))?.device;
   for (let at = directory; at !== "/"; at = dirName(at)) {
@@ -60,8 +62,8 @@ async function mayUse(os: Os, node: string, use: BlockDeviceUse): Promise<boolea
 
 /**
  * The file system on a block device or in a file.
- * @param subject what names it in the configuration, for errors
- * @throws KumiteError `storage/failed` when there is none, or none that the guest can mount
+ * @param subject what names the path in the configuration, for errors
+ * @throws KumiteError `storage/failed` if there is none, or one that the guest cannot mount
  */
 export async function fileSystemOn(os: Os, path: string, subject: string, signal?: AbortSignal): Promise<string> {
   const { status, output } = await runTool(os, {
@@ -70,7 +72,7 @@ export async function fileSystemOn(os: Os, path: string, subject: string, signal
     args: ["--probe", "--match-tag", "TYPE", "--output", "value", "--", path],
     timeoutMs: probeTimeoutMs,
     signal,
-    // 2: nothing was found; 8: more than one thing was.
+    // 2: nothing was found; 8: the result is ambiguous.
     statuses: [0, 2, 8],
   });
   const found = decodeUtf8(output).trim();

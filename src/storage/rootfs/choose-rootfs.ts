@@ -1,6 +1,6 @@
 /**
- * Decides how a container gets its root file system: from what the bundle has, what the configuration says, and what the
- * bundle's own annotation wants. Looks only; nothing is made.
+ * Chooses the kind of root file system for a container, from the bundle's content, the configuration, and the bundle's
+ * annotation. Changes nothing.
  */
 import type { DiskBus } from "../../hypervisor/spec.ts";
 import type { Bundle } from "../../oci/bundle.ts";
@@ -12,32 +12,32 @@ import { isBelow } from "../../util/path.ts";
 import { type BlockDeviceUse, fileSystemOn, mountedDevice } from "./block-device.ts";
 import type { DiskSource, RootfsPlan } from "./rootfs-plan.ts";
 
-/** Where what a container writes to its root file system is. */
+/** Where a container's writes to its root file system go. */
 export type RootfsWrites = "host" | "guest";
 
 export interface RootfsChoices {
   readonly writes: RootfsWrites;
   readonly blockDevices: BlockDeviceUse;
-  /** The machine can have disks for the container. */
+  /** Whether the VM can have disks for the container. */
   readonly disks: boolean;
   /**
-   * What those of the host are on.
-   * @throws KumiteError `hypervisor/unsupported` where the configuration asks for what the machine has not
+   * Returns the bus for disks of the host.
+   * @throws KumiteError `hypervisor/unsupported` if the VM cannot have the configured bus
    */
   readonly diskBus: () => DiskBus;
-  /** What is written may be kept from the host by an image and a layer, which take two of them. */
+  /** Whether an image and an upper layer, which take two disks, may be used to keep writes off the host. */
   readonly images: boolean;
-  /** Directories of the host that the guest writes to already; default none. */
+  /** Directories of the host to which the guest can already write; default none. */
   readonly guestWritten?: readonly string[];
 }
 
-/** What the annotation may say. */
+/** Values of the annotation. */
 const ways = ["shared", "image", "layers"] as const;
 type Way = (typeof ways)[number];
 
 export interface RootfsChoice {
   readonly plan: RootfsPlan;
-  /** What is done otherwise than one would think; one sentence each. */
+  /** Results that may surprise the user, one sentence each. */
   readonly notes: readonly string[];
 }
 
@@ -77,7 +77,7 @@ async function chooseDirectory(os: Os, bundle: Bundle, choices: RootfsChoices): 
   return just(disk === undefined ? { kind: "shared", directory: rootfs } : { kind: "disk", disk });
 }
 
-/** `root.path` itself is a block device or an image. */
+/** For a `root.path` that is itself a block device or an image. */
 async function chooseDisk(
   os: Os,
   bundle: Bundle,
@@ -91,7 +91,7 @@ async function chooseDisk(
   await refuseMounted(os, bundle);
   const fstype = await fileSystemOn(os, path, `${configFile}: root.path`, signal);
   const disk: DiskSource = { path, fstype, directory: "" };
-  // Nothing can be written to these, not even the mount points that a container needs.
+  // On erofs not even the mount points that a container needs can be made, so it always gets an upper layer.
   const isReadOnly = fstype === "erofs";
   if (way !== "layers" && choices.writes === "host" && !isReadOnly) return just({ kind: "disk", disk });
   return just({ kind: "layers", lower: { kind: "disk", disk }, upper: { kind: "disk" } });
@@ -111,7 +111,7 @@ function imageLayers({ rootfs }: Bundle): RootfsPlan {
   return { kind: "layers", lower: { kind: "image", directory: rootfs }, upper: { kind: "disk" } };
 }
 
-/** Why there can be no image of a directory. */
+/** The reason why no image can be made of a directory; `undefined` if one can. */
 async function noImage(os: Os, directory: string): Promise<string | undefined> {
   if ((await findTool(os, "mkfs.erofs")) === undefined) {
     return "there is no mkfs.erofs on this host (package erofs-utils)";
@@ -149,7 +149,7 @@ function cannot({ configFile }: Bundle, why: string): KumiteError {
   );
 }
 
-/** Two kernels with one file system destroy it. */
+/** Two kernels that use one file system destroy it. */
 async function refuseMounted(os: Os, bundle: Bundle): Promise<void> {
   const { rootfs, configFile } = bundle;
   const status = await os.files.status(rootfs);
@@ -165,7 +165,7 @@ async function refuseMounted(os: Os, bundle: Bundle): Promise<void> {
   }
 }
 
-/** What is written to an image by way of its loop device is not what a machine reads, and the other way round. */
+/** Writes through a loop device are not visible to a VM that reads the image, and vice versa. */
 async function refuseLoopDevice(os: Os, { rootfs, configFile }: Bundle): Promise<void> {
   for (const name of (await os.files.list("/sys/block")).filter((block) => block.startsWith("loop"))) {
     const file = await os.files.readText(`/sys/block/${name}/loop/backing_file`).catch(() => "");

@@ -1,4 +1,4 @@
-/** What the agent is told to mount for a root file system. Pure. */
+/** The mounts that the agent makes for a root file system. Pure. */
 import { type DiskRole, guestDiskSource, guestDriver, layerBus } from "../disk-names.ts";
 import type { GuestStorage } from "../guest-storage.ts";
 import type { DiskSource, LowerLayer, RootfsPlan } from "./rootfs-plan.ts";
@@ -7,7 +7,7 @@ import { upperMountOptions } from "./upper-disk.ts";
 export interface GuestRootfs {
   /** Path of the root file system in the guest. */
   readonly path: string;
-  /** In the order in which they are to be mounted. */
+  /** In the order of mounting. */
   readonly storages: readonly GuestStorage[];
 }
 
@@ -15,14 +15,14 @@ type DiskDriver = ReturnType<typeof guestDriver>;
 
 const createDirectory = "io.katacontainers.volume.overlayfs.create_directory=";
 /**
- * A rename of a directory works, and a change of owner or mode copies no content. What is flushed need not be on the
- * upper layer's disk: nothing of it outlives the machine.
+ * With these options a directory can be renamed, and a change of owner or mode copies no content. `volatile` skips
+ * flushes to the upper layer, which does not outlive the VM.
  */
 const overlayOptions = ["index=on", "metacopy=on", "redirect_dir=on", "volatile"];
 
 /**
- * @param sharedPath where the guest has the bundle's directory, if it is shared
- * @param driver of the disk that is all of the root, if it is one
+ * @param sharedPath the guest's path of the bundle's directory, if it is shared
+ * @param driver of the root's disk, if the root is a disk
  */
 export function guestRootfsOf(
   containerId: string,
@@ -30,7 +30,7 @@ export function guestRootfsOf(
   sharedPath: string,
   driver: DiskDriver,
 ): GuestRootfs {
-  // Not in the shared directory: nothing can be made there.
+  // Outside the shared directory, in which the guest cannot create anything.
   const directory = `/run/kata-containers/${containerId}`;
   switch (plan.kind) {
     case "shared":
@@ -84,11 +84,11 @@ function lowerOf(id: string, lower: LowerLayer, mountPoint: string, sharedPath: 
   }
 }
 
-/** A disk that is read-only cannot have its journal replayed. */
+/** A journal cannot be replayed on a read-only disk. */
 const withoutReplay: Readonly<Record<string, string>> = { ext3: "noload", ext4: "noload", xfs: "norecovery" };
 
 function mountOptions({ fstype }: DiskSource, readOnly: boolean): readonly string[] {
-  // Its identity may be a copy's: two of one image in a machine are no mistake.
+  // Disks made from one image have the same UUID, which is no mistake here.
   const own = fstype === "xfs" ? ["nouuid"] : [];
   if (!readOnly) return own;
   const replay = withoutReplay[fstype];

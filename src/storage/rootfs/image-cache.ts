@@ -1,9 +1,10 @@
 /**
- * Images of root file systems, made once for each content and kept: a directory of root's alone with, for each image,
- *   KEY.erofs   the image, extended to the size that every disk of a layer has, as a hole
- *   KEY.size    how many bytes it takes; its time of change is when the image was used last
- * One process at a time changes it, with the lock. When images take more than the limit, those that were not used for
- * longest go; a machine that has one open keeps it.
+ * Images of root file systems, made once per content and kept in a directory that only root can write. Each image has
+ * two files:
+ *   KEY.erofs   the image, extended as a sparse file to the size that every layer's disk has
+ *   KEY.size    how many bytes it takes; its mtime is the time of the last use
+ * Changes are made under a lock. When the images take more than the limit, the least recently used ones are removed; a
+ * VM that has one open keeps it.
  */
 import type { Journal } from "../../persist/journal.ts";
 import type { Os } from "../../sys/os.ts";
@@ -14,27 +15,27 @@ import { runTool } from "../host-tool.ts";
 import { treeKey } from "./tree-key.ts";
 
 export interface ImageCache {
-  /** Absolute; made if missing. */
+  /** Absolute path; made if missing. */
   readonly directory: string;
-  /** What all images together may take before the oldest go. */
+  /** What all images together may take before the oldest are removed. */
   readonly limitBytes: number;
 }
 
-/** Of every disk that a layer is on: the same, so that machines differ in nothing but the content. */
+/** The size of every layer's disk. It is the same for all, so that VMs differ only in content. */
 export const layerDiskBytes = 64 * 1024 ** 3;
 
-/** One that was chosen this long ago is open by now in the machine it was chosen for: removing its name takes nothing. */
+/** An image that was chosen this long ago has been opened by its VM, so its name can be removed. */
 const youngMs = 10 * 60_000;
 const makeTimeoutMs = 10 * 60_000;
 const digestTimeoutMs = 10_000;
-/** Another process may be making images. */
+/** Another process may be making an image. */
 const lockTimeoutMs = makeTimeoutMs;
-/** A tree that is changed while it is read gives another key. */
+/** If the tree changes during a read, its key changes, and the image is made again. */
 const attempts = 3;
 
 /**
- * Path of the image of what the directory holds now.
- * @throws KumiteError `storage/failed`, `timeout`, `aborted`; nothing but whole images is left then
+ * The path of an image of the directory's current content.
+ * @throws KumiteError `storage/failed`, `timeout`, `aborted`; only complete images are left then
  */
 export async function imageOf(
   os: Os,
@@ -58,7 +59,7 @@ export async function imageOf(
       await makeRoom(os, cache, key);
       return image;
     }
-    // What was made may be of neither state.
+    // The image may match neither the old nor the new state.
     await removeImage(os, cache, key);
     key = now;
   }
@@ -69,13 +70,14 @@ export async function imageOf(
   });
 }
 
-/** What whoever waits for nothing gives to the lock, in ms. */
+/** How long a caller that does not want to wait tries to get the lock, in ms. */
 const momentMs = 50;
-/** Of the list of a tree's entries: some ten thousand. */
+/** Limit on the list of a tree's entries: about ten thousand. */
 const shortListBytes = 1024 * 1024;
 
 /**
- * As `imageOf`, on the small engine: makes none, and waits for nobody who makes one. A tree with a great many entries has none.
+ * As `imageOf`, but on the small engine, without making an image or waiting for one. `undefined` also for a tree with
+ * too many entries.
  * @throws KumiteError `storage/failed`, `timeout`, `aborted`
  */
 export async function presentImage(
@@ -96,7 +98,7 @@ export async function presentImage(
   return image;
 }
 
-/** SHA-256 of bytes that are written as characters. */
+/** SHA-256 of bytes given as one character each. */
 async function digestByTool(os: Os, text: string, signal: AbortSignal): Promise<string> {
   const tool = { tool: "sha256sum", package: "coreutils", args: [], timeoutMs: digestTimeoutMs, signal };
   const { output } = await runTool(os, { ...tool, input: encodeUtf8(text) });
@@ -157,13 +159,13 @@ async function makeImage(
   }
   await os.files.resize(unfinished, layerDiskBytes);
   await os.files.changeMode(unfinished, 0o400);
-  // Complete on the disk before it has a name: an image is believed for as long as it has one.
+  // The content must be on the disk before the image gets its name, because a named image is trusted.
   await runTool(os, { ...within, tool: "sync", package: "coreutils", args: [unfinished] });
   await os.files.write(`${cache}/${key}.size`, `${size}\n`);
   await os.files.rename(unfinished, `${cache}/${key}.erofs`);
 }
 
-/** Of whoever was killed while it held the lock. */
+/** Removes the file of a process that was killed while it held the lock. */
 async function removeUnfinished(os: Os, cache: string): Promise<void> {
   for (const name of await os.files.list(cache)) {
     if (name.endsWith(".unfinished")) await os.files.removeFile(`${cache}/${name}`);
@@ -180,7 +182,7 @@ interface CachedImage {
   readonly usedMs: number;
 }
 
-/** The image `used` is the youngest from now on. */
+/** Marks the image `used` as the most recently used one and removes others if necessary. */
 async function makeRoom(os: Os, cache: ImageCache, used: string): Promise<void> {
   const sizeFile = `${cache.directory}/${used}.size`;
   const size = await os.files.readText(sizeFile).catch(() => `${layerDiskBytes}\n`);
@@ -203,7 +205,7 @@ async function imagesIn(os: Os, { directory }: ImageCache): Promise<CachedImage[
     const key = name.slice(0, -".erofs".length);
     const status = await os.files.status(`${directory}/${key}.size`);
     const text = status === undefined ? "" : await os.files.readText(`${directory}/${key}.size`);
-    // One whose size is not known is the first to go.
+    // An image of unknown size is removed first.
     images.push({ key, bytes: Number(text) || layerDiskBytes, usedMs: status?.modifiedMs ?? 0 });
   }
   return images;

@@ -1,6 +1,6 @@
 /**
- * Makes on the host what a plan of a root file system needs there. Everything is in the journal before it exists;
- * images stay, for the next container.
+ * Makes what a root file system plan needs on the host. Everything is in the journal before it exists. Images stay for
+ * further containers.
  */
 import type { Disk, DiskBus } from "../../hypervisor/spec.ts";
 import type { Journal } from "../../persist/journal.ts";
@@ -17,37 +17,36 @@ import { formatUpperDisk, placeUpperDisk } from "./upper-disk.ts";
 export interface RootfsWorkshop {
   readonly journal: Pick<Journal, "record">;
   readonly images: ImageCache;
-  /** Of uppers on disks. Absolute; made if missing. */
+  /** Directory for upper layers on disks. Absolute path; made if missing. */
   readonly upperDirectory: string;
   readonly upperMiB: number;
-  /** A file whose copies are uppers; without one they are formatted. */
+  /** An empty upper layer to copy; without it new ones are formatted. */
   readonly emptyUpper?: Promise<string | undefined> | undefined;
-  /** An upper that is there already, empty, with somebody who undoes it. */
+  /** An empty upper layer that exists already and that somebody else undoes. */
   readonly readyUpper?: string | undefined;
-  /** That was found before. */
+  /** A lower layer's image that was found before. */
   readonly readyLower?: ReadyImage | undefined;
 }
 
 export interface ReadyImage {
   readonly directory: string;
-  /** Of the image of what the directory held. */
+  /** The image of the directory's content. */
   readonly path: string;
 }
 
-/** Disks that a machine can be started with. */
+/** Disks with which a VM can be started. */
 export interface MadeDisks {
-  /** In the order of the machine's. */
+  /** In the order in which the VM has them. */
   readonly disks: readonly Disk[];
-  /** Until it resolves nobody may read or write them, in the guest neither. */
+  /** Until this resolves, neither the host nor the guest may use the disks. */
   readonly filled: Promise<void>;
-  /** The upper one is a copy of `emptyUpper`. */
+  /** The upper layer is a copy of `emptyUpper`. */
   readonly isCopy: boolean;
 }
 
 /**
- * What the machine gets for it.
- * @param bus of a disk that is all of it
- * @throws KumiteError `storage/failed`, `timeout`, `aborted`; `filled` too
+ * @param bus for a root that is one disk
+ * @throws KumiteError `storage/failed`, `timeout`, `aborted`; `filled` rejects with the same
  */
 export async function makeRootfs(
   os: Os,
@@ -116,7 +115,7 @@ async function makeUpper(
   const { readyUpper } = workshop;
   const path = readyUpper ?? (await newUpperPath(os, workshop));
   const made = readyUpper === undefined ? await fillUpper(os, workshop, path, signal) : asItIs;
-  // It goes with the machine: what the guest flushes need not reach the medium.
+  // The disk is discarded with the VM, so the guest's flushes need not reach the medium.
   const cache = { direct: false, noFlush: true };
   return { disk: diskOf(containerId, "upper", { path, readOnly: false, cache }, layerBus), ...made };
 }
@@ -137,12 +136,12 @@ async function fillUpper(
   }
   await placeUpperDisk(os, path);
   const filled = formatUpperDisk(os, { path, sizeMiB: upperMiB }, signal);
-  // Whoever has the disk waits for it later.
+  // The owner of the disk awaits this promise later.
   filled.catch(() => {});
   return { filled, isCopy: false };
 }
 
-/** Not of a template that was removed meanwhile. Nothing is left of a copy that failed. */
+/** Fails if the template was removed meanwhile. A failed copy leaves nothing. */
 async function copied(os: Os, from: string, to: string, signal: AbortSignal): Promise<boolean> {
   try {
     await copySparse(os, from, to, signal);
@@ -156,11 +155,11 @@ async function copied(os: Os, from: string, to: string, signal: AbortSignal): Pr
 
 async function newUpperPath(os: Os, { upperDirectory }: RootfsWorkshop): Promise<string> {
   await os.files.makeDirs(upperDirectory, 0o700);
-  // Sandboxes of several roots may have the same ids.
+  // The name is random, because sandboxes in different state directories may have the same id.
   return `${upperDirectory}/${toHex(os.random(8))}.ext4`;
 }
 
-/** An empty file for the copy of an upper layer, in the journal. */
+/** Makes an empty file for a copy of an upper layer, with a step in the journal. */
 export async function newUpperFile(os: Os, workshop: RootfsWorkshop): Promise<string> {
   const path = await newUpperPath(os, workshop);
   await workshop.journal.record({ kind: "file", path });
@@ -169,8 +168,8 @@ export async function newUpperFile(os: Os, workshop: RootfsWorkshop): Promise<st
 }
 
 /**
- * From here on the file system is the guest's. It stays mounted on the host, read-only: unmounting it is for whoever has
- * mounted it, and so is mounting it anew, which is what shows what the guest has written.
+ * From here on the file system belongs to the guest. It stays mounted on the host, but read-only. Whoever mounted it
+ * has to unmount it, and must mount it again to see what the guest has written.
  */
 async function releaseFromHost(os: Os, { hostMount, path }: DiskSource): Promise<void> {
   if (hostMount === undefined) return;

@@ -1,11 +1,11 @@
 /**
- * A name for what a directory tree holds, from what its file system says of each entry: two trees with one key have the
- * same content, without any of it being read.
+ * Computes a key for the content of a directory tree from the metadata of its entries. Trees with the same key have the
+ * same content, and no content is read.
  *
- * The kernel changes an entry's time of change (ctime) with each change of content, owner, mode, links and attributes, and
- * nobody can set it. What this misses: a clock of the host that was set back to the very nanosecond; extended attributes
- * of the tree's own root; and a file system that was changed below the kernel, as a disk. Of the root itself only owner
- * and mode count: an engine's overlay of the same image has another root each time.
+ * The kernel updates an entry's ctime with every change of content, owner, mode, links or attributes, and nobody can
+ * set a ctime. Three changes are missed: a host clock set back to the same nanosecond; extended attributes of the
+ * tree's root; and changes below the kernel, on the disk itself. Of the root only owner and mode count, because an
+ * engine's overlay of the same image has a new root each time.
  */
 import type { Os } from "../../sys/os.ts";
 import { delay } from "../../util/abort.ts";
@@ -13,23 +13,22 @@ import { sha256Hex } from "../../util/sha256.ts";
 import { runTool } from "../host-tool.ts";
 
 export interface TreeKeyOptions {
-  /** Of the tree's list of entries, about 100 bytes each; one that is longer fails. Default 512 MiB. */
+  /** Limit on the list of entries, at about 100 bytes each; a longer list fails. Default 512 MiB. */
   readonly limitBytes?: number;
-  /** SHA-256 in hex; default in JavaScript, which is fast under Node. */
+  /** SHA-256 in hex; the default is written in JavaScript, which is fast on Node. */
   readonly digest?: (text: string) => string | Promise<string>;
 }
 
 const maxListBytes = 512 * 1024 * 1024;
 const timeoutMs = 120_000;
-/** Within one tick of the kernel's clock two changes have the same time. */
+/** Two changes within one tick of the kernel's clock get the same time. */
 const tickMs = 20;
-/** A tree that has just been unpacked rests after one tick; one that still moves after these many does not rest soon. */
+/**
+ * A freshly unpacked tree settles after one tick. One that still changes after this many looks will not settle soon.
+ */
 const maxLooks = 10;
 
-/**
- * Undefined for a tree that is being changed all the time.
- * @throws KumiteError `storage/failed`, `timeout`, `aborted`
- */
+/** `undefined` if the tree keeps changing. @throws KumiteError `storage/failed`, `timeout`, `aborted` */
 export async function treeKey(
   os: Os,
   directory: string,
@@ -38,7 +37,7 @@ export async function treeKey(
 ): Promise<string | undefined> {
   for (let looks = 0; looks < maxLooks; looks++) {
     const { key, newestMs } = await look(os, directory, signal, options);
-    // A file that was changed just now could be changed again without showing it.
+    // A file that has just changed could change again within the same tick, unnoticed.
     const restMs = newestMs + tickMs - os.clock.now();
     if (restMs <= 0 || restMs > tickMs) return key;
     await delay(restMs, signal);
@@ -48,13 +47,13 @@ export async function treeKey(
 
 interface Look {
   readonly key: string;
-  /** Of the last change of an entry. */
+  /** Time of the latest change of an entry. */
   readonly newestMs: number;
 }
 
-/** Type, inode, links, mode, owner, size, times of change of content and entry, path below the root, target of a link. */
+/** Type, inode, links, mode, owner, size, mtime, ctime, path below the root, target of a link. */
 const format = "%y %i %n %m %U %G %s %T@ %C@ %P\\0%l\\0";
-/** Places of the root's own in its record. */
+/** Positions of these fields in the root's record. */
 const [modeField, ownerField, groupField] = [3, 4, 5];
 
 async function look(
@@ -65,14 +64,14 @@ async function look(
 ): Promise<Look> {
   const args = [directory, "-printf", format];
   const request = { tool: "find", package: "findutils", timeoutMs, signal, args, limitBytes };
-  // It tells of a directory before it tells of what is in it.
+  // find prints a directory before its entries.
   const [root = "", ...records] = pairs(fieldsOf((await runTool(os, request)).output));
   const fields = root.split(" ");
   const own = [modeField, ownerField, groupField].map((field) => fields[field]);
   return { key: await digest([...own, ...records.sort()].join("\n")), newestMs: newestOf(records) };
 }
 
-/** One character for each byte: names need not be UTF-8, and different ones must stay different. */
+/** One character per byte: names need not be UTF-8, and different names must stay different. */
 function fieldsOf(output: Uint8Array): string[] {
   let text = "";
   for (let at = 0; at < output.length; at += 8192) text += String.fromCharCode(...output.subarray(at, at + 8192));
