@@ -1,6 +1,6 @@
 /**
- * What every driver must do, whatever its machines are made of. Run by a test of each driver; a difference between
- * drivers is a capability, never an exception here.
+ * The contract that every driver must keep. Each driver has a test that runs this suite; a difference between drivers
+ * is a capability, never an exception here.
  */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -30,10 +30,10 @@ export interface DriverUnderTest {
 }
 
 const sigkill = signalNumbers.SIGKILL;
-/** An emulated guest on a busy host. */
+/** Enough for an emulated guest on a busy host. */
 const bootTimeoutMs = 180_000;
 
-/** One thing that the driver told its caller. */
+/** A call that the driver made to its caller. */
 type Told =
   | DriverStep
   | { readonly kind: "made"; readonly key: string; readonly pid: number; readonly startTicks: number };
@@ -52,9 +52,9 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       cgroups = makeCgroups();
     });
     afterEach(async () => {
-      // Fails where something is still mounted.
+      // Fails if something is still mounted.
       await subject().os.files.removeTree(directory);
-      // What a guest on our kernel made below them goes with them.
+      // Also removes cgroups that a guest on the host's kernel made below them.
       for (const cgroup of cgroups) await removeCgroup(subject().os, cgroup, new AbortController().signal);
     });
     guardAgainstLeftOvers(() => ({ directories: [directory] }));
@@ -84,7 +84,7 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       };
     }
 
-    /** A machine for the length of a test. */
+    /** A VM that runs until the end of a test. */
     async function started(): Promise<RunningVm & AsyncDisposable> {
       const vm = await subject().driver.start(spec(), context());
       return Object.assign(vm, { [Symbol.asyncDispose]: () => vm.stop() });
@@ -187,7 +187,7 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       for (const hostname of ["first", "second"]) {
         const vm = await driver.start(clone, context());
         const agent = await agentOf(vm);
-        // A sandbox that another one had made would be in the way.
+        // This would fail if the sandbox of another clone were visible here.
         await agent.createSandbox({ sandboxId: hostname, hostname });
         agent.close();
         await vm.stop();
@@ -232,7 +232,7 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
   });
 }
 
-/** That of version 2, where guests make their cgroups, and one that every host has something like. */
+/** The version 2 hierarchy, where guests make their cgroups, and the one with pids of version 1, if there is one. */
 function hierarchies(): string[] {
   const mounts = readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
@@ -256,13 +256,13 @@ function membersOf(cgroup: string): number[] {
     .map(Number);
 }
 
-/** A process that has ended stays a member until the kernel has taken it apart. */
+/** A process that has ended stays a member until the kernel has cleaned it up. */
 async function allEmpty(cgroups: readonly string[]): Promise<void> {
   const members = () => cgroups.flatMap(membersOf);
   await eventually(`${cgroups.join()} are empty`, () => (members().length === 0 ? true : undefined));
 }
 
-/** Its memory is a file that stays; it is gone. */
+/** Saves the VM, whose memory stays in its file, and stops it. */
 async function save(vm: RunningVm, socket: string): Promise<Uint8Array> {
   const { signal } = new AbortController();
   const { snapshots } = vm;
@@ -287,7 +287,7 @@ async function agentOf(vm: RunningVm): Promise<AgentClient> {
   }
 }
 
-/** Runs a container on `rootfs` below the shared directory. */
+/** Runs a container on `rootfs` in the shared directory. */
 async function statusOfShell(vm: RunningVm, shared: SharedDirectory, script: string): Promise<number> {
   const agent = await agentOf(vm);
   const { driverOptions: _, ...share } = vm.guestShare(shared);
@@ -310,7 +310,7 @@ async function statusOfShell(vm: RunningVm, shared: SharedDirectory, script: str
 
 const placePrefix = "kumite-driver-";
 
-/** Mounts, directories and cgroups of suites that were killed. */
+/** Removes mounts, directories and cgroups of suites that were killed. */
 async function sweepDeadSuites(os: Os): Promise<void> {
   for (const cgroup of hierarchies().flatMap(ofDeadSuites)) await removeCgroup(os, cgroup, AbortSignal.timeout(10_000));
   for (const directory of ofDeadSuites(tmpdir())) {
@@ -320,7 +320,7 @@ async function sweepDeadSuites(os: Os): Promise<void> {
   }
 }
 
-/** Their names say whose they were. */
+/** The names contain the pid of their suite. */
 function ofDeadSuites(parent: string): string[] {
   const dead = readdirSync(parent).filter((name) => {
     const owner = name.startsWith(placePrefix) ? /^\d+/.exec(name.slice(placePrefix.length))?.[0] : undefined;
@@ -329,7 +329,7 @@ function ofDeadSuites(parent: string): string[] {
   return dead.map((name) => join(parent, name));
 }
 
-/** A bind mount until disposed. */
+/** A bind mount that lasts until it is disposed. */
 async function bind(source: string, target: string, propagation: "shared" | "private"): Promise<AsyncDisposable> {
   await succeed(["mount", "--bind", source, target]);
   await succeed(["mount", `--make-${propagation}`, target]);

@@ -1,6 +1,6 @@
 /**
- * The seam between sandboxes and virtual machine monitors.
- * Callers ask a driver's capabilities, never its name. Each driver passes `driver-suite.ts`.
+ * The interface between sandboxes and virtual machine monitors (VMMs). Callers query a driver's capabilities, never its
+ * name. Each driver passes `driver-suite.ts`.
  */
 import type { ByteStream, SpawnRequest } from "../sys/os.ts";
 import type { MachinePlug } from "./plug.ts";
@@ -9,17 +9,17 @@ import type { DiskBus, SharedDirectory, SharingWay, VmSpec } from "./spec.ts";
 export interface DriverCapabilities {
   /** The workload is behind a hardware-like boundary; `false` means: for tests only. */
   readonly isolates: boolean;
-  /** Setting the guest's clock and seeding its random generator make sense. */
+  /** The guest has its own clock and random generator, which the host can set and seed. */
   readonly ownClock: boolean;
-  /** The guest has a kernel and memory of its own: what a specification says of hardware means something. */
+  /** The guest has its own kernel and memory, so hardware settings in a specification have a meaning. */
   readonly ownKernel: boolean;
   /** How the guest can reach shared directories; the first is the default. */
   readonly sharing: readonly SharingWay[];
-  /** What disks can be on; none for a driver without disks. */
+  /** Buses for disks; empty for a driver without disks. */
   readonly disks: readonly DiskBus[];
-  /** What a running machine of this driver can be given. */
+  /** What can be plugged into a running VM. */
   readonly hotplug: readonly Hotplug[];
-  /** Machines can be saved, and others go on from what was saved (`RunningVm.snapshots`, `VmSpec.restoreFrom`). */
+  /** VMs can be saved, and others restored from them (`RunningVm.snapshots`, `VmSpec.restoreFrom`). */
   readonly snapshots: boolean;
 }
 
@@ -39,9 +39,9 @@ export interface StartContext {
   readonly signal: AbortSignal;
   /** Called when a phase of the start is over. */
   phase?(name: "accelerator" | "virtiofsd" | "qemu"): void;
-  /** Called with every line of the guest's console, control characters removed. */
+  /** Called with each line of the guest's console, without control characters. */
   onConsoleLine?(line: string): void;
-  /** One line per contact with the VMM at debug level. */
+  /** At debug level there is one line for each exchange with the VMM. */
   log(level: "debug" | "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
 }
 
@@ -49,7 +49,7 @@ export interface StartContext {
 export type VmExit =
   | { readonly reason: "stopped" }
   | { readonly reason: "guest-shutdown" }
-  /** `process` is the one that died first, e.g. `qemu` or `virtiofsd`; `detail` goes on: "was killed by signal 9". */
+  /** `process` died first, e.g. `qemu` or `virtiofsd`; `detail` completes the sentence: "was killed by signal 9". */
   | { readonly reason: "died"; readonly process: string; readonly detail: string };
 
 /** Fields of a storage of the agent protocol. */
@@ -58,7 +58,7 @@ export interface GuestShare {
   readonly source: string;
   readonly fstype: string;
   readonly options: readonly string[];
-  /** For our agent alone; default none. */
+  /** Options only for our agent; default none. */
   readonly driverOptions?: readonly string[];
 }
 
@@ -89,38 +89,40 @@ export interface GuestConsole {
 }
 
 export interface RunningVm {
-  /** Pid of the process that is the VM. */
+  /** Pid of the VMM process. */
   readonly pid: number;
   /**
-   * The byte channel to the agent, carrying yamux with the host as client. One for the life of the VM.
-   * It may carry nothing until the agent is up.
+   * The byte channel to the agent, which carries yamux with the host as client. There is one for the life of the VM. It
+   * carries nothing until the agent has started.
    */
   readonly agentChannel: ByteStream;
-  /** Resolves once, with the first cause. Never rejects. */
+  /** Resolves once, with the first cause of the end. Never rejects. */
   readonly exited: Promise<VmExit>;
-  /** Missing where there is no terminal to type into. */
+  /** Missing if there is no terminal to type into. */
   readonly console?: GuestConsole;
-  /** The last lines of the guest's console, control characters removed, bounded. */
+  /**
+   * The last lines of the guest's console, without control characters. The number of lines that are kept is bounded.
+   */
   consoleTail(lines: number): string[];
-  /** How the guest sees the directory given in the spec: what to put in an agent storage. */
+  /** How the guest sees a directory of the spec, as fields of an agent storage. */
   guestShare(directory: SharedDirectory): GuestShare;
-  /** Of a driver with the capability. */
+  /** Present if the driver has the capability `snapshots`. */
   readonly snapshots?: VmSnapshots;
   /** Pause and resume the guest; missing if the driver cannot. Both are idempotent. */
   readonly pause?: (signal?: AbortSignal) => Promise<void>;
   readonly resume?: (signal?: AbortSignal) => Promise<void>;
-  /** Of a driver with a capability of `hotplug`. */
+  /** Present if the driver has a `hotplug` capability. */
   readonly plug?: MachinePlug | undefined;
-  /** Ends the VM and waits until every process of it is gone. Idempotent, never fails for a VM that is gone. */
+  /** Ends the VM and waits until all of its processes are gone. Idempotent; succeeds for a VM that is gone. */
   stop(signal?: AbortSignal): Promise<void>;
 }
 
-/** A process that a start would start, before anything of it exists. */
+/** A process that a start would start. */
 export interface DriverProgram {
-  /** Of its step in the journal. */
+  /** Key of its step in the journal. */
   readonly key: string;
   readonly request: SpawnRequest;
-  /** Paths that are bound with it: files to be written down before and removed after. */
+  /** Paths of sockets that are bound for it. They must be in the journal before the start and be removed afterwards. */
   readonly sockets: readonly string[];
 }
 
@@ -134,8 +136,9 @@ export interface Driver {
    */
   start(spec: VmSpec, context: StartContext): Promise<RunningVm>;
   /**
-   * The processes that `start` would start, in order, for a caller that can start them earlier; creates nothing that the
-   * context does not allow. Missing if this would gain nothing. @throws KumiteError as `start`
+   * The processes that `start` would start, in order, for a caller that can start them earlier. Makes nothing that the
+   * context does not allow. Missing if a driver gains nothing from this.
+   * @throws KumiteError as `start`
    */
   programs?(spec: VmSpec, context: StartContext): Promise<readonly DriverProgram[]>;
 }

@@ -1,17 +1,17 @@
 /**
- * The last lines of what a guest or a program prints, fit to be shown to a person.
- * Reads as fast as it is written, so that the writer never waits for us, and keeps a bounded part.
+ * Keeps the last lines that a guest or a program prints, made safe to show to a person. It reads as fast as the writer
+ * writes, so that the writer never blocks, and keeps a bounded amount.
  */
 import type { ByteStream } from "../sys/os.ts";
 import { deferred } from "../util/deferred.ts";
 import { decodeUtf8, stripControls } from "../util/text.ts";
 
 const maxLines = 200;
-/** What a longer line has beyond this is dropped; in characters. */
+/** In characters; the rest of a longer line is dropped. */
 const maxLineLength = 1000;
 
 export class LineTail {
-  /** Resolves at the first byte; stays pending when the stream ends without one. */
+  /** Resolves at the first byte; never resolves if the stream ends without one. */
   readonly begun: Promise<void>;
   /** Resolves when the stream has ended. */
   readonly ended: Promise<void>;
@@ -19,23 +19,23 @@ export class LineTail {
   readonly #onLine: (line: string) => void;
   readonly #lines: string[] = [];
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
-  /** The line that is not complete yet, as it came. */
+  /** The incomplete last line, as received. */
   #rest = "";
 
-  /** `onLine` is told every complete line. */
+  /** `onLine` is called with each complete line. */
   constructor(stream: ByteStream, onLine: (line: string) => void = () => {}) {
     this.begun = this.#begun.promise;
     this.#onLine = onLine;
     this.ended = this.#follow(stream);
   }
 
-  /** Told every piece as it comes, from now on, until the result is called. */
+  /** Calls `listener` with each piece of output from now on, until the returned function is called. */
   listen(listener: (bytes: Uint8Array) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** The last `count` lines that are not empty, without control characters, oldest first. */
+  /** The last `count` non-empty lines, oldest first, without control characters. */
   last(count: number): string[] {
     const lines = [...this.#lines, shown(this.#rest)].filter((line) => line !== "");
     return lines.slice(Math.max(0, lines.length - count));
@@ -49,7 +49,7 @@ export class LineTail {
         this.#add(decodeUtf8(bytes));
       }
     } catch {
-      // A broken stream ends the text like any other end.
+      // A broken stream counts as an end.
     }
   }
 
@@ -65,7 +65,7 @@ export class LineTail {
   }
 
   #extend(text: string): void {
-    // Escape sequences take room too: leave some for them before the line is cut.
+    // Leaves room for escape sequences, which are removed before the line is cut to its final length.
     this.#rest = (this.#rest + text).slice(0, 4 * maxLineLength);
   }
 

@@ -1,39 +1,39 @@
 /**
- * Changing a machine while it runs: part of the seam between sandboxes and virtual machine monitors. What a driver's
- * capabilities deny is refused with `hypervisor/unsupported`.
+ * Changes of a running VM: part of the interface between sandboxes and VMMs. Operations that a driver's capabilities
+ * exclude are refused with `hypervisor/unsupported`.
  */
 import type { Disk, NetworkTap } from "./spec.ts";
 
-/** What the machine has now, whoever asked for it. */
+/** The current size of the VM, whoever asked for it. */
 export interface MachineSize {
   readonly vcpus: number;
   readonly maxVcpus: number;
   readonly memoryMiB: number;
 }
 
-/** Memory after a change. */
+/** The result of a change of memory. */
 export interface ResizedMemory {
-  /** What the machine has now: more than was asked for when it grows by whole blocks, as before when it cannot shrink. */
+  /** The current size: larger than requested if the VM grows by whole blocks, unchanged if it cannot shrink. */
   readonly memoryMiB: number;
-  /** What was added, for guests that do not find it by themselves. In bytes. */
+  /** The ranges added, in bytes, for guests that do not detect them by themselves. */
   readonly added: readonly { readonly address: bigint; readonly size: bigint }[];
 }
 
 export interface MemoryTarget {
-  /** Of all memory. */
+  /** Total memory. */
   readonly memoryMiB: number;
-  /** The guest takes memory in blocks of this size; 0 when that is not known. */
+  /** The guest adds memory in blocks of this size; 0 if unknown. */
   readonly blockMiB: number;
   /**
-   * Called when the machine has got a device that gives and takes memory, before it does: the guest may have to make
-   * itself ready.
+   * Called when the VM has a device that adds and removes memory, before the device is used: the guest may have to
+   * prepare.
    */
   readonly onDevice?: () => Promise<void>;
 }
 
-/** How the guest finds a device. */
+/** The address by which the guest finds a device. */
 export type GuestAddress =
-  /** The slots on the way from the root bus, two hexadecimal digits each: `03/00`. */
+  /** The slots on the path from the root bus, two hexadecimal digits each: `03/00`. */
   | { readonly kind: "pci"; readonly path: string }
   /** Target and unit: `0:3`. */
   | { readonly kind: "scsi"; readonly address: string };
@@ -42,39 +42,39 @@ export interface PluggedDevice {
   readonly id: string;
   readonly address: GuestAddress;
   /**
-   * Resolves when the guest has let go of it and the host needs it no more. Idempotent.
-   * @throws KumiteError `hypervisor/plug-failed` when the guest keeps it; it works as before then
+   * Resolves when the guest has released the device and the host no longer needs it. Idempotent.
+   * @throws KumiteError `hypervisor/plug-failed` if the guest keeps the device, which then works as before
    */
   remove(signal?: AbortSignal): Promise<void>;
 }
 
-/** Each fails with `hypervisor/plug-failed`, or `hypervisor/exited` and the like when the machine is gone. */
+/** Each operation fails with `hypervisor/plug-failed`, or e.g. `hypervisor/exited` if the VM is gone. */
 export interface MachinePlug {
   /**
-   * A machine whose vCPUs were removed goes on as before. Otherwise it takes nothing more afterwards: better have the
-   * guest switch off what it does not need.
+   * Whether vCPUs can be removed safely. If not, a VM whose vCPUs were removed accepts no further devices, and it is
+   * better to have the guest take vCPUs offline.
    */
   readonly removesVcpus: boolean;
   size(signal?: AbortSignal): Promise<MachineSize>;
-  /** Threads of the host that run vCPUs; other ones after each change of their number. */
+  /** The host's threads that run vCPUs. They change with the number of vCPUs. */
   vcpuThreads(signal?: AbortSignal): Promise<readonly number[]>;
   /**
-   * No more than the machine can have; 0 when it is full. The guest has to switch them on.
-   * @returns how many were added. An error says in `data.added` how many of those that were asked for.
+   * Adds at most what the VM can have; 0 if it is full. The guest has to bring the vCPUs online.
+   * @returns how many were added. An error has the number in `data.added`.
    */
   addVcpus(count: number, signal?: AbortSignal): Promise<number>;
   /**
-   * The last first, and only those that were added to the running machine.
-   * @returns how many were removed. An error says in `data.removed` how many of those that were asked for.
+   * Removes the most recently added first, and only vCPUs that were added to the running VM.
+   * @returns how many were removed. An error has the number in `data.removed`.
    */
   removeVcpus(count: number, signal?: AbortSignal): Promise<number>;
-  /** No more than the machine can have. An error says in `data.memoryMiB` what there is now. */
+  /** Adds at most what the VM can have. An error has the current size in `data.memoryMiB`. */
   resizeMemory(target: MemoryTarget, signal?: AbortSignal): Promise<ResizedMemory>;
-  /** The guest finds it a moment later. A failed one has left nothing. */
+  /** The guest detects the disk a moment later. A failure leaves nothing. */
   addDisk(disk: Disk, signal?: AbortSignal): Promise<PluggedDevice>;
   /**
-   * What is behind a read-only disk that the machine was started with, known by its id, is from now on the file of this one,
-   * which has to be as large. The guest is not told: it must not have read from it yet.
+   * Replaces the file behind a read-only disk that the VM was started with, identified by its id. The new file must
+   * have the same size. The guest is not notified, so it must not have read from the disk yet.
    */
   exchangeDisk(disk: Disk, signal?: AbortSignal): Promise<void>;
   addNetwork(network: NetworkTap, signal?: AbortSignal): Promise<PluggedDevice>;

@@ -1,6 +1,6 @@
 /**
- * One process of a VM: announced before it exists, what it says on stderr kept, its end known with a reason.
- * Knows nothing of what the program does.
+ * One process of a VM: announced before it exists, its stderr kept, its end known with a reason. Knows nothing of what
+ * the program does.
  */
 import type { ByteStream, ChildProcess, ExitStatus, Os, ProcessInfo, SpawnRequest } from "../sys/os.ts";
 import { throwIfAborted } from "../util/abort.ts";
@@ -14,15 +14,15 @@ import { LineTail } from "./line-tail.ts";
 const sigkill = signalNumbers.SIGKILL;
 const stderr = 2;
 const shownLines = 5;
-/** How long the last words of a dead program may take to arrive where a child of it has its stderr open. */
+/** How long the last output of a dead program may take to arrive if a child of it still has stderr open. */
 const lastWordsMs = 2_000;
 const orphanMs = 5_000;
 
-/** What differs between the processes of a VM. `noNewPrivileges` is the default here. */
+/** Options that differ between the processes of a VM. `noNewPrivileges` is on by default. */
 export type ProgramRequest = Omit<SpawnRequest, "parentDeathSignal" | "newSession">;
 
 export interface ProgramOptions {
-  /** Told every line of stderr, control characters removed. */
+  /** Called with each line of stderr, without control characters. */
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
@@ -30,12 +30,12 @@ export class Program {
   /** Its name in the journal, in errors and in `VmExit`. */
   readonly key: string;
   readonly child: ChildProcess;
-  /** What it says on stderr. */
+  /** The program's stderr. */
   readonly output: LineTail;
   readonly #os: Os;
   readonly #cgroups: readonly string[];
 
-  /** Rejects with `hypervisor/start-failed`, `aborted` or what `context` throws, and has left no process then. */
+  /** @throws KumiteError `hypervisor/start-failed`, `aborted`, or what `context` throws; no process is left then */
   static async start(
     os: Os,
     context: StartContext,
@@ -60,7 +60,7 @@ export class Program {
     return program;
   }
 
-  /** What is asked of the system for such a program. */
+  /** The spawn request for such a program. */
   static spawnRequest(request: ProgramRequest): SpawnRequest {
     return {
       noNewPrivileges: true,
@@ -84,17 +84,17 @@ export class Program {
     this.output = new LineTail(this.stream(stderr), onLine);
   }
 
-  /** The stream that the request asked for under this number. */
+  /** The stream that was requested with this descriptor number. */
   stream(descriptor: number): ByteStream {
     const stream = this.child.streams.get(descriptor);
     if (stream === undefined) throw new KumiteError("internal", `${this.key} has no stream ${descriptor}`);
     return stream;
   }
 
-  /** Resolves when the program has ended: how, and its last words, on one line. Never rejects. */
+  /** Resolves when the program has ended, with the reason and the program's last output on one line. Never rejects. */
   async death(): Promise<string> {
     const status = await this.child.exited;
-    // A child of the program may hold stderr open: then its end says nothing about the program's own words.
+    // A child of the program may still have stderr open, so the wait for its end is limited.
     await withDeadline(lastWordsMs, `the last words of ${this.key}`, () => this.output.ended).catch(() => {});
     const said = this.output.last(shownLines).join("; ");
     const forMemory = isKill(status)
@@ -103,16 +103,19 @@ export class Program {
     return [describeExit(status), forMemory ?? "", said].filter((part) => part !== "").join(": ");
   }
 
-  /** Gives the program `graceMs` to end by itself, then ends it and its children; resolves when they are gone. Idempotent. */
+  /**
+   * Gives the program `graceMs` to end by itself, then kills it and its children. Resolves when they are gone.
+   * Idempotent.
+   */
   async kill(graceMs = 0): Promise<void> {
     if (graceMs > 0) await this.#ends(graceMs);
-    // Children first: one whose parent is gone cannot be found any more. What fails here shows when it is waited for.
+    // Children first: they cannot be found once their parent is gone. A failed signal shows in the wait below.
     const children = await childrenOf(this.#os, this.child.pid);
     await Promise.allSettled(children.map((child) => this.#os.processes.signal(child, sigkill)));
     this.child.kill(sigkill);
     await this.child.exited;
     for (const child of children) await this.#os.processes.waitGone(child);
-    // A child that was born meanwhile dies of its parent's death: its copy of stderr tells when.
+    // A child born meanwhile dies of its parent-death signal; stderr ends when it does.
     await withDeadline(orphanMs, `the end of ${this.key}'s children`, () => this.output.ended);
     for (const stream of this.child.streams.values()) stream.close();
   }
@@ -135,7 +138,7 @@ async function spawnProgram(os: Os, key: string, request: ProgramRequest): Promi
 }
 
 async function childrenOf(os: Os, pid: number): Promise<ProcessInfo[]> {
-  // The kernel may lack the file, and the program may be gone: then there is nobody to find.
+  // The kernel may lack this file, or the program may be gone. Then there are no children to find.
   const list = await os.files.readText(`/proc/${pid}/task/${pid}/children`).catch(() => "");
   const pids = list.split(" ").filter((word) => word !== "");
   const infos = await Promise.all(pids.map((child) => os.processes.info(Number(child))));

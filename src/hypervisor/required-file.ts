@@ -1,16 +1,16 @@
-/** Looks for a file that a driver cannot do without, and says how to get it. */
+/** Finds a file that a driver requires, or fails with a hint on how to get it. */
 import type { Os } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
 
 export interface RequiredFile {
-  /** What it is, e.g. "the guest kernel". */
+  /** What the file is, e.g. "the guest kernel". */
   readonly what: string;
   /** Tried in this order. */
   readonly paths: readonly string[];
   readonly hint: string;
 }
 
-/** The first path with a regular file behind it; `hypervisor/not-found` names them all. */
+/** Returns the first path of a regular file. @throws KumiteError `hypervisor/not-found` naming all paths */
 export async function requireFile(os: Os, { what, paths, hint }: RequiredFile): Promise<string> {
   for (const path of paths) {
     if ((await os.files.status(path))?.kind === "file") return path;

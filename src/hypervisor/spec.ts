@@ -1,36 +1,35 @@
 /**
- * The specification of a VM: plain data, the same for every driver.
- * Knows nothing of containers, agents or a driver's command line. What a driver cannot make of it, it refuses before
- * anything is made.
+ * The specification of a VM: plain data, the same for every driver. Knows nothing of containers, agents or a driver's
+ * command line. A driver refuses what it does not support before it makes anything.
  */
 
 export interface VmSpec {
-  /** Of the sandbox; appears in process titles and errors. */
+  /** The sandbox's id; appears in process titles and errors. */
   readonly id: string;
-  /** Directory for the VM's sockets and logs; exists, 0700, removed by its owner. */
+  /** Directory for the VM's sockets and logs. It exists with mode 0700, and its owner removes it. */
   readonly directory: string;
   readonly vcpus: number;
-  /** How many it can grow to; default `vcpus`. Each costs the guest some memory from the start. */
+  /** How many vCPUs the VM can grow to; default `vcpus`. Each costs the guest some memory from the start. */
   readonly maxVcpus?: number;
   readonly memoryMiB: number;
-  /** What can be plugged in later; default nothing. */
+  /** How much memory can be added later; default none. */
   readonly memoryGrowth?: MemoryGrowth;
-  /** Default: what the shared directories need. */
+  /** Default: what the shared directories require. */
   readonly memoryBacking?: MemoryBacking;
-  /** The host never swaps it out; default false. */
+  /** The memory is never swapped out on the host; default false. */
   readonly memoryLocked?: boolean;
   readonly guest: GuestFiles;
   /** Appended to the driver's own kernel parameters. */
   readonly kernelParameters: readonly string[];
   readonly sharedDirectories: readonly SharedDirectory[];
-  /** In the order in which the guest finds those of one bus. */
+  /** In the order in which the guest finds the disks of one bus. */
   readonly disks?: readonly Disk[];
-  /** SCSI disks can be plugged in later; default: where it has some from the start. */
+  /** SCSI disks can be plugged in later; default: if the VM starts with any. */
   readonly scsiController?: boolean;
   readonly networks?: readonly NetworkDevice[];
-  /** Where devices can be plugged in later; default what the driver's configuration says. */
+  /** Places for devices that are plugged in later; default as in the driver's configuration. */
   readonly hotplugPorts?: HotplugPorts;
-  /** File on the host whose bytes a random number device gives the guest; default no such device. */
+  /** A file on the host from which a virtio-rng device feeds the guest; default no such device. */
   readonly entropySource?: string;
   /** Memory that the guest frees is returned to the host; default false. */
   readonly reclaimsFreeMemory?: boolean;
@@ -49,30 +48,30 @@ export interface VmSpec {
   readonly cgroups: readonly string[];
 }
 
-/** Absolute paths; the driver checks that they exist and names the missing one. */
+/** Absolute paths. The driver checks that the files exist, and names a missing one. */
 export interface GuestFiles {
   /** Uncompressed ELF with a PVH entry. */
   readonly kernel: string;
-  /** Exactly one of this and `image`. */
+  /** Exactly one of this and `image` must be given. */
   readonly initrd?: string;
   readonly image?: GuestImage;
   /** The agent's executable, for drivers that boot no kernel. */
   readonly agent: string;
 }
 
-/** A disk image whose first partition is the guest's root file system, never written to. */
+/** A disk image whose first partition is the guest's root file system. It is never written. */
 export interface GuestImage {
   readonly path: string;
   /** Default `ext4`. */
   readonly fileSystem?: "ext4" | "xfs" | "erofs";
   /** Default `virtio-blk`. With `nvdimm` the guest maps the host's pages instead of copying them. */
   readonly bus?: "virtio-blk" | "nvdimm";
-  /** The second partition has dm-verity hashes of the first, without a superblock; default: no verification. */
+  /** The second partition has dm-verity hashes of the first, without a superblock; default no verification. */
   readonly verity?: Verity;
 }
 
 export interface Verity {
-  /** SHA-256, in hexadecimal digits, like the salt, which may be empty. */
+  /** SHA-256 in hexadecimal, as is the salt, which may be empty. */
   readonly rootHash: string;
   readonly salt: string;
   readonly dataBlocks: number;
@@ -81,93 +80,95 @@ export interface Verity {
 }
 
 export interface MemoryGrowth {
-  /** Of all memory, what the machine starts with included. */
+  /** Total memory, including what the VM starts with. */
   readonly maxMiB: number;
   /** How many times memory can be added. */
   readonly slots: number;
-  /** As modules, which stay, or through a device that gives and takes; default `dimm`. */
+  /** As DIMMs, which cannot be removed, or through a virtio-mem device, which can also shrink; default `dimm`. */
   readonly by?: "dimm" | "virtio-mem";
 }
 
 /**
- * Where the guest's memory is. `shared`: another process can map it, and what the guest writes is in the file; else a file
- * is only read.
+ * Where the guest's memory is. `shared`: other processes can map the memory, and a file gets the guest's writes;
+ * otherwise a file is only read.
  */
 export type MemoryBacking =
   | { readonly kind: "ram"; readonly preallocated?: boolean }
   | { readonly kind: "memfd"; readonly shared: boolean; readonly preallocated?: boolean }
-  /** `path` is a file of the memory's size, or a directory, where a file without a name is made. */
+  /** `path` is a file of the memory's size, or a directory in which an unnamed file is made. */
   | { readonly kind: "file"; readonly path: string; readonly shared: boolean; readonly preallocated?: boolean }
   /** Always preallocated: otherwise a guest would be killed if no huge page is left when it first uses one. */
   | { readonly kind: "hugepages"; readonly shared: boolean };
 
-/** A directory of the host that the guest mounts by tag; changes of the host below it show in the guest. */
+/** A directory of the host that the guest mounts by its tag. The guest sees the host's changes below it. */
 export interface SharedDirectory {
   readonly tag: string;
   readonly path: string;
-  /** Default: the first way that the driver's capabilities name. By 9p the machine can be saved, while it is not mounted. */
+  /**
+   * Default: the first way in the driver's capabilities. A VM with 9p can be saved while the directory is not mounted.
+   */
   readonly by?: SharingWay;
-  /** The guest cannot write to it, whatever it mounts; by 9p only. */
+  /** The guest cannot write to the directory, however it mounts it; only with 9p. */
   readonly readOnly?: boolean;
 }
 
 /** `bind` is for drivers without a kernel of their own. */
 export type SharingWay = "virtio-fs" | "9p" | "bind";
 
-/** An image that the guest sees as a disk. Its format is never guessed: the bytes of the file are those of the disk. */
+/** An image that the guest sees as a disk. Its format is always raw, never guessed. */
 export interface Disk {
-  /** Of letters, digits and `-`, unique in the machine. */
+  /** Letters, digits and `-`; unique in the VM. */
   readonly id: string;
-  /** A regular file or a block device. */
+  /** Path of a regular file or block device. */
   readonly path: string;
   readonly bus: DiskBus;
   readonly readOnly: boolean;
-  /** What the guest finds it by; at most 20 bytes. Default none. */
+  /** The guest finds the disk by this; at most 20 bytes. Default none. */
   readonly serial?: string;
-  /** No other machine may write to the image meanwhile: the one that comes second is not started. Default false. */
+  /** No other VM may write to the image at the same time; a second VM with it does not start. Default false. */
   readonly exclusive?: boolean;
-  /** Default: the host's page cache, and what the guest flushes is on the medium. */
+  /** Default: the host's page cache is used, and the guest's flushes reach the medium. */
   readonly cache?: DiskCache;
   /** Default `threads`. `native` needs `cache.direct`. */
   readonly aio?: "threads" | "native" | "io_uring";
   /** Served by an I/O thread of its own; default false. */
   readonly ownThread?: boolean;
-  /** Powers of two from 512 to 65536; default 512 each. */
+  /** Powers of two from 512 to 65536; default 512 for both. */
   readonly logicalSectorBytes?: number;
   readonly physicalSectorBytes?: number;
 }
 
-/** On a machine without PCI `virtio-blk` is a device on virtio-mmio. */
+/** On a VM without PCI, `virtio-blk` uses virtio-mmio. */
 export type DiskBus = "virtio-blk" | "virtio-scsi" | "nvdimm";
 
 export interface DiskCache {
-  /** Past the host's page cache (O_DIRECT). */
+  /** Bypasses the host's page cache (O_DIRECT). */
   readonly direct: boolean;
   /** Flush requests of the guest are ignored: fast, but data is lost if the host crashes. */
   readonly noFlush: boolean;
 }
 
-/** A network interface on tap devices, given as descriptors of this process; one of each list for each queue. */
+/** A network interface on tap devices, given as descriptors of this process. Each list has one entry per queue. */
 export interface NetworkDevice {
   readonly id: string;
   readonly macAddress: string;
   readonly tapFds: readonly number[];
-  /** Of /dev/vhost-net; none to let the VMM move the packets itself. */
+  /** Descriptors of /dev/vhost-net; empty to let the VMM move the packets itself. */
   readonly vhostFds: readonly number[];
 }
 
-/** A network interface for a machine that runs. */
+/** A network interface that is plugged into a running VM. */
 export interface NetworkTap {
   readonly id: string;
   readonly macAddress: string;
-  /** Name of a tap in the network namespace of the VMM. */
+  /** Name of a tap device in the VMM's network namespace. */
   readonly tap: string;
   /** The host's kernel moves the packets (/dev/vhost-net); default false. */
   readonly vhost?: boolean;
 }
 
 export interface HotplugPorts {
-  /** Bridges of 30 slots each. */
+  /** Bridges with 30 slots each. */
   readonly bridges: number;
   /** PCI Express root ports, each for one device. */
   readonly rootPorts: number;

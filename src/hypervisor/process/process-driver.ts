@@ -1,6 +1,6 @@
 /**
- * Runs the real agent in fresh namespaces of the host's kernel instead of a VM: starts in milliseconds, for tests.
- * It is no boundary, and says so in its capabilities. Shared directories are bind mounts; the agent has not the
+ * Runs the real agent in fresh namespaces of the host's kernel instead of a VM. It starts in milliseconds and is meant
+ * for tests. It isolates nothing, and its capabilities say so. Shared directories are bind mounts. The agent lacks the
  * capabilities to set the clock, load modules or restart the host.
  */
 import type { Os } from "../../sys/os.ts";
@@ -40,13 +40,13 @@ async function start(os: Os, spec: VmSpec, context: StartContext): Promise<Runni
   });
   const request = {
     path: agent,
-    // It makes its namespaces itself and stays as the parent of their first process, with this name.
+    // The agent makes its namespaces itself, and stays under this name as the parent of their first process.
     argv: [`kumite-agent-${spec.id}`, "--process", "--channel-fd", String(processFd.agent)],
     env: {},
     cwd: "/",
     descriptors: { [processFd.agent]: { kind: "stream" } as const },
     cgroups: spec.cgroups,
-    // Programs in the guest may have set-user-ID.
+    // Programs in the guest may be set-user-ID.
     noNewPrivileges: false,
   };
   const onLine = (line: string): void => context.onConsoleLine?.(line);

@@ -1,4 +1,4 @@
-/** An agent in its own namespaces, in the place of a VM. */
+/** An agent in its own namespaces, used in place of a VM. */
 import type { ByteStream } from "../../sys/os.ts";
 import { raceAbort } from "../../util/abort.ts";
 import { deferred } from "../../util/deferred.ts";
@@ -6,7 +6,7 @@ import type { GuestShare, RunningVm, StartContext, VmExit } from "../driver.ts";
 import type { Program } from "../program.ts";
 import type { SharedDirectory } from "../spec.ts";
 
-/** Descriptors of the agent that we hold the other end of. */
+/** Descriptors of the agent whose other ends we hold. */
 export const processFd = { agent: 3 } as const;
 
 export class ProcessVm implements RunningVm {
@@ -47,7 +47,7 @@ export class ProcessVm implements RunningVm {
     await this.#end(orderly ? { reason: "guest-shutdown" } : { reason: "died", process: "agent", detail });
   }
 
-  /** The first cause counts; everything is gone when it resolves. */
+  /** The first cause counts. Resolves when everything is gone. */
   #end(cause: VmExit): Promise<void> {
     this.#cause ??= cause;
     this.#ending ??= this.#endAll(this.#cause);

@@ -1,7 +1,7 @@
 /**
- * Decides between KVM and emulation.
- * A `/dev/kvm` that opens proves nothing: nested and para-virtual modules exist that cannot run an ordinary kernel. So a
- * kernel is booted once, and the answer kept for as long as the host runs.
+ * Decides between KVM and emulation. A `/dev/kvm` that can be opened proves nothing: there are nested and paravirtual
+ * implementations that cannot run an ordinary kernel. Therefore a kernel is booted once, and the result is kept until
+ * the host restarts.
  */
 import type { Os } from "../../sys/os.ts";
 import { withDeadline } from "../../util/deadline.ts";
@@ -16,26 +16,26 @@ import type { Accelerator } from "./machine.ts";
 export interface AcceleratorRequest {
   readonly choice: "auto" | Accelerator;
   readonly qemu: string;
-  /** The kernel that will run: what another one would do says little. */
+  /** The kernel that will run, because the result for another kernel says little. */
   readonly kernel: string;
   readonly cgroups: readonly string[];
-  /** Where the answer is kept, a directory that is lost when the host restarts; default `/run/kumite`. */
+  /** Where the result is kept. The directory must not survive a restart of the host; default `/run/kumite`. */
   readonly cacheDirectory?: string;
-  /** Of the probe; default 10 000. */
+  /** Timeout of the probe; default 10 000. */
   readonly timeoutMs?: number;
-  /** Default `/dev/kvm`; without it there is nothing to probe. */
+  /** Default `/dev/kvm`. If it does not exist, nothing is probed. */
   readonly device?: string;
-  /** Boots the probe whatever is known already. */
+  /** Boots the probe even if the result is known already. */
   readonly anew?: boolean;
 }
 
 export interface KvmVerdict {
   readonly works: boolean;
-  /** Why it does not work; empty when it does. */
+  /** Why KVM does not work; empty if it does. */
   readonly reason: string;
 }
 
-/** What is known of KVM on this host since its last start. */
+/** The kept result, valid until the host restarts. */
 interface Verdict extends KvmVerdict {
   readonly bootId: string;
   readonly qemu: string;
@@ -44,11 +44,13 @@ interface Verdict extends KvmVerdict {
 
 const defaultDevice = "/dev/kvm";
 const defaultCacheDirectory = "/run/kumite";
-/** The answer is kept: a host that is busy when it is first asked must not be emulated until its next start. */
+/**
+ * Generous, because the result is kept: a host that was busy during the probe must not use emulation until it restarts.
+ */
 const defaultTimeoutMs = 10_000;
 const consoleFd = 3;
 
-/** `hypervisor/unsupported` when KVM was asked for and cannot run a kernel. */
+/** @throws KumiteError `hypervisor/unsupported` if KVM was requested and cannot run a kernel */
 export async function chooseAccelerator(
   os: Os,
   context: StartContext,
@@ -67,7 +69,7 @@ export async function chooseAccelerator(
   return "tcg";
 }
 
-/** Whether KVM runs that kernel here, from what is known or by booting it. */
+/** Whether KVM can run that kernel here, from the kept result or by booting the kernel. */
 export async function judgeKvm(os: Os, context: StartContext, request: AcceleratorRequest): Promise<KvmVerdict> {
   const { qemu, kernel, cacheDirectory = defaultCacheDirectory, device = defaultDevice } = request;
   if ((await os.files.status(device)) === undefined) {
@@ -83,7 +85,7 @@ export async function judgeKvm(os: Os, context: StartContext, request: Accelerat
   return verdict;
 }
 
-/** Boots the kernel without a root file system: its first byte on the serial line is all it takes. */
+/** Boots the kernel without a root file system. The first byte on the serial line proves that it runs. */
 async function probe(os: Os, context: StartContext, request: AcceleratorRequest): Promise<string> {
   const { qemu, kernel, cgroups, timeoutMs = defaultTimeoutMs } = request;
   const argv = qemuArguments({
@@ -128,7 +130,7 @@ async function readVerdict(os: Os, file: string): Promise<Verdict | undefined> {
   try {
     return asVerdict(parseJson(text));
   } catch {
-    // What cannot be read is found out again.
+    // The probe is repeated if the file is unreadable.
     return undefined;
   }
 }
@@ -146,7 +148,7 @@ async function keep(os: Os, context: StartContext, directory: string, file: stri
     await os.files.makeDirs(directory, 0o700);
     await os.files.replace(file, `${JSON.stringify(verdict)}\n`);
   } catch (error) {
-    // The next start asks again: slower, and nothing else.
+    // Without the file the next start repeats the probe, which only costs time.
     context.log("warn", "the answer of the KVM probe could not be kept", { file, reason: messageOf(error) });
   }
 }

@@ -1,4 +1,4 @@
-/** What a board can do, and the refusal of what it cannot before anything is made. */
+/** The capabilities of each board, and the check that refuses unsupported specifications before anything is made. */
 import { KumiteError } from "../../util/errors.ts";
 import type { DriverCapabilities } from "../driver.ts";
 import type { Disk, SharedDirectory, VmSpec } from "../spec.ts";
@@ -17,12 +17,12 @@ export function capabilitiesOf(type: MachineType): DriverCapabilities {
         snapshots: true,
       };
     case "microvm":
-      // No ACPI tables for memory modules, no bus that devices can be added to; its second clone hangs.
+      // There are no ACPI tables for DIMMs and no hotplug bus. Snapshots: a second clone hangs.
       return { ...common, disks: ["virtio-blk", "virtio-scsi"], hotplug: [], snapshots: false };
   }
 }
 
-/** @throws KumiteError `hypervisor/unsupported`, which names the field and what to do */
+/** @throws KumiteError `hypervisor/unsupported` naming the field and the remedy */
 export function refuseUnsupported(spec: VmSpec, options: QemuDriverOptions): void {
   const type = options.machineType ?? "q35";
   const fault = faultOf(spec, type) ?? firmwareFault(options, type);
@@ -105,7 +105,7 @@ function diskFault({ id, aio, cache, serial = "" }: Disk): Fault | undefined {
   return undefined;
 }
 
-/** What a virtio-blk device can tell. */
+/** Limit of virtio-blk. */
 const maxSerialLength = 20;
 
 function shareFault({ tag, by = "virtio-fs", readOnly }: SharedDirectory, spec: VmSpec): Fault | undefined {

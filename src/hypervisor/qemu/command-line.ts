@@ -1,4 +1,4 @@
-/** The QEMU command line of a machine. Pure; every option is made by `renderOption`. */
+/** The QEMU command line of a VM. Pure; every option is rendered by `renderOption`. */
 import { deviceOptions } from "./device-options.ts";
 import {
   type Accelerator,
@@ -31,7 +31,7 @@ export function qemuArguments(machine: QemuMachine): string[] {
     ...option("-machine", machine.type, boardOf(machine)),
     ...acceleratorOf(machine.accelerator),
     ...clockOf(machine.accelerator),
-    // Left to itself QEMU speaks there as before virtio 1, which a file-sharing daemon does not understand.
+    // QEMU's default is the legacy interface, which virtiofsd does not support.
     ...(machine.type === "microvm" ? ["-global", "virtio-mmio.force-legacy=off"] : []),
     ...option("-cpu", ...cpuOf(machine)),
     ...option("-smp", String(machine.vcpus), growthOf(machine)),
@@ -53,7 +53,7 @@ export function qemuArguments(machine: QemuMachine): string[] {
 function bootOptions(boot: Boot): string[] {
   switch (boot.kind) {
     case "incoming":
-      // What the kernel was started with is in the memory. The state is named later, over the monitor.
+      // The kernel's parameters are in the restored memory. The state is passed later, over the monitor.
       return ["-incoming", "defer"];
     case "kernel": {
       const initrd = boot.initrd === undefined ? [] : ["-initrd", boot.initrd];
@@ -62,7 +62,7 @@ function bootOptions(boot: Boot): string[] {
   }
 }
 
-/** A VMM that a guest broke into can do little more than compute. */
+/** Limits what a VMM can do that its guest has taken over. */
 const confinement: Properties = {
   obsolete: "deny",
   elevateprivileges: "deny",
@@ -74,7 +74,7 @@ function boardOf(machine: QemuMachine): Properties {
   const { type, accelerator, memory, firmware, devices } = machine;
   return {
     ...unusedParts[type],
-    // What translates interrupts must see them before the kernel's own interrupt controller.
+    // The IOMMU must see interrupts before the kernel's interrupt controller does.
     "kernel-irqchip": accelerator === "kvm" && devices.some(({ kind }) => kind === "iommu") ? "split" : undefined,
     nvdimm: devices.some(({ kind }) => kind === "nvdimm") ? true : undefined,
     "memory-backend": backendProperties(memory) === undefined ? undefined : memoryId,
@@ -83,11 +83,11 @@ function boardOf(machine: QemuMachine): Properties {
   };
 }
 
-/** Parts of the board that a guest would find, probe and never use. */
+/** Parts of the board that a guest would probe and never use. */
 const unusedParts: { readonly [T in MachineType]: Properties } = {
   q35: { usb: false, sata: false, smbus: false, i8042: false, vmport: false, graphics: false },
   pc: { usb: false, sata: false, smbus: false, i8042: false, vmport: false, graphics: false },
-  // Its own serial line cannot be given a name; ours is a device like any other.
+  // microvm's built-in serial line cannot have an id; ours is an ordinary device.
   microvm: { "isa-serial": false, "x-option-roms": false, usb: false, graphics: false },
 };
 
@@ -96,12 +96,12 @@ function acceleratorOf(accelerator: Accelerator): string[] {
     case "kvm":
       return option("-accel", "kvm", {});
     case "tcg":
-      // In MiB, of translated code; QEMU's own limit is a gigabyte, which a guest that lives long would fill.
+      // In MiB, for translated code. QEMU's default is 1 GiB, which a long-lived guest would fill.
       return option("-accel", "tcg", { thread: "multi", "tb-size": 256 });
   }
 }
 
-/** A guest that did not run for a while gets its time from the host, not every tick that it missed. */
+/** After a pause the guest takes the time from the host instead of catching up on missed ticks. */
 function clockOf(accelerator: Accelerator): string[] {
   if (accelerator === "tcg") return [];
   return [
@@ -113,19 +113,19 @@ function clockOf(accelerator: Accelerator): string[] {
 
 function cpuOf({ accelerator, cpuFeatures }: QemuMachine): [string, Properties] {
   if (accelerator === "kvm") return ["host", { ...cpuFeatures }];
-  // TCG runs `rep movsb` byte by byte: a guest that believes in fast strings copies five times slower.
-  // Linux 6.1 takes "fast short" (QEMU 10 has it) for a promise of fast ones, and is never done with its first memmove.
-  // A fifth level of page tables makes every miss of the TLB one access slower.
+  // Under TCG, `rep movsb` works byte by byte, so a guest that uses fast strings copies five times slower. Linux 6.1
+  // takes FSRM (in QEMU 10) as a promise of fast strings, and practically never finishes its first memmove. Five-level
+  // page tables add a memory access to each TLB miss.
   return ["max", { erms: false, fsrm: false, la57: false, ...cpuFeatures }];
 }
 
-/** Processors that are plugged in later are sockets. */
+/** vCPUs that are plugged in later are sockets. */
 function growthOf({ vcpus, maxVcpus = vcpus }: QemuMachine): Properties {
   if (maxVcpus <= vcpus) return {};
   return { cores: 1, threads: 1, sockets: maxVcpus, maxcpus: maxVcpus };
 }
 
-/** Starts the kernel by its PVH entry, without the 45 ms of a full BIOS. */
+/** Starts the kernel by its PVH entry and saves the 45 ms of a full BIOS. */
 const defaultFirmware: Firmware = { kind: "rom", path: smallFirmware };
 
 function firmwareOptions(firmware: Firmware): string[] {
@@ -134,7 +134,7 @@ function firmwareOptions(firmware: Firmware): string[] {
       return option("-bios", firmware.path, {});
     case "flash":
       return firmware.paths.flatMap((path, index) =>
-        // Nobody's settings are to survive a machine: all of it is read-only.
+        // Firmware settings must not outlive a VM, so the flash is read-only.
         option("-blockdev", undefined, {
           driver: "raw",
           "node-name": flashId(index),
@@ -178,7 +178,7 @@ function setOption({ fd, set }: HandedFile): string[] {
   return set === undefined ? [] : option("-add-fd", undefined, { fd, set });
 }
 
-/** The format is always said: one that QEMU guesses from the content is one that the guest chooses. */
+/** The format is always explicit: if QEMU guessed it from the content, the guest could choose it. */
 function imageOption({ id, path, isDevice, readOnly, cache, aio }: DiskImage): string[] {
   const flags = (prefix: string): Properties => ({
     [`${prefix}cache.direct`]: cache.direct ? true : undefined,

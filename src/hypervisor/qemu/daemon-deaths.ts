@@ -1,15 +1,15 @@
 /**
- * What file-sharing daemons said that ended before their QEMU could use them: QEMU itself, or who connects it, complains of a
- * socket only.
+ * Finds out whether a virtiofsd ended before its QEMU could use it. QEMU, or the process that connects it, reports only
+ * a socket error.
  */
 import { withDeadline } from "../../util/deadline.ts";
 import { errorChain, isSystemError, KumiteError } from "../../util/errors.ts";
 import type { Program } from "../program.ts";
 
-/** A daemon that lives has said nothing; the last words of one that does not take a moment. */
+/** A dead daemon's last output arrives within a moment; a living daemon has none. */
 const deathMs = 3_000;
 
-/** `undefined` when all of them live. */
+/** `undefined` if all daemons are alive. */
 export async function deathsOf(daemons: readonly Program[]): Promise<Error | undefined> {
   const deaths = await Promise.all(
     daemons.map(async (daemon) => {
@@ -21,7 +21,7 @@ export async function deathsOf(daemons: readonly Program[]): Promise<Error | und
   return told.length === 0 ? undefined : new Error(told.join("; "));
 }
 
-/** The error of a QEMU that could not be started, with the deaths of daemons that it could not be connected to. */
+/** Replaces the error of a failed QEMU start if the reason was a daemon that had died. */
 export async function explainDaemons(error: unknown, daemons: readonly Program[]): Promise<unknown> {
   if (!errorChain(error).some((at) => isSystemError(at, "ECONNREFUSED", "ECONNRESET"))) return error;
   const cause = await deathsOf(daemons);

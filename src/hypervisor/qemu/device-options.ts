@@ -1,4 +1,4 @@
-/** The devices of a machine as options of QEMU: on PCI, or on virtio-mmio where the board has no PCI. */
+/** Renders the devices of a VM as QEMU options, on PCI, or on virtio-mmio if the board has no PCI. */
 import type { Device, DiskFacts, MachineType, QemuMachine } from "./machine.ts";
 import { rootBusOf } from "./machine.ts";
 import { option, type Properties } from "./option.ts";
@@ -6,7 +6,7 @@ import { option, type Properties } from "./option.ts";
 type Board = Pick<QemuMachine, "type" | "legacyOnly" | "throughIommu">;
 
 export function deviceOptions(device: Device, board: Board): string[] {
-  /** A virtio device; the name is without its transport. */
+  /** A virtio device; `name` omits the transport. */
   const virtio = (name: string, properties: Properties): string[] => virtioDevice(board, name, properties);
   switch (device.kind) {
     case "serial":
@@ -32,7 +32,7 @@ export function deviceOptions(device: Device, board: Board): string[] {
           id: device.id,
           path: device.path,
           security_model: "none",
-          // Files of several file systems below one directory keep numbers of their own.
+          // Keeps inode numbers unique if several file systems are mounted below one directory.
           multidevs: "remap",
           readonly: device.readOnly ? true : undefined,
         }),
@@ -56,7 +56,7 @@ export function deviceOptions(device: Device, board: Board): string[] {
           id: `${device.id}-file`,
           "mem-path": device.path,
           size: device.sizeBytes,
-          // A private mapping of a file that cannot be written to either.
+          // A read-only file is mapped privately and as read-only.
           share: !device.readOnly,
           readonly: device.readOnly,
         }),
@@ -106,10 +106,10 @@ export function deviceOptions(device: Device, board: Board): string[] {
   }
 }
 
-/** Logical units that a target of a SCSI bus has here. */
+/** Logical units per SCSI target, as used here. */
 const unitsOfTarget = 256;
 
-/** No option ROM: nothing boots from our devices. */
+/** Without option ROM, because nothing boots from our devices. */
 const noRom: Properties = { romfile: "" };
 
 function virtioDevice({ type, legacyOnly, throughIommu }: Board, name: string, properties: Properties): string[] {
@@ -118,15 +118,15 @@ function virtioDevice({ type, legacyOnly, throughIommu }: Board, name: string, p
   return option("-device", `${name}-pci`, { ...properties, ...choice, ...noRom });
 }
 
-/** What speaks as before virtio 1 cannot go through an IOMMU. */
+/** The legacy virtio interface does not work through an IOMMU. */
 function dialectOf(legacyOnly = false, throughIommu = false): Properties {
   if (throughIommu) return { "disable-legacy": true, iommu_platform: true };
   return legacyOnly ? { "disable-modern": true } : {};
 }
 
-/** By another process, which knows virtio 1 only and no IOMMU. */
+/** This device is served by another process, which supports only virtio 1 and no IOMMU. */
 const served = "vhost-user-fs";
-/** It tells of pages of the machine, not of addresses that an IOMMU gives them: its driver refuses to go through one. */
+/** The balloon reports physical pages, not IOMMU addresses, so its driver refuses an IOMMU. */
 const pageTeller = "virtio-balloon";
 
 function diskProperties({ image, serial, exclusive, logicalSectorBytes, physicalSectorBytes }: DiskFacts): Properties {
@@ -139,7 +139,7 @@ function diskProperties({ image, serial, exclusive, logicalSectorBytes, physical
   };
 }
 
-/** Each queue has an interrupt for either direction, and the device two more; virtio-mmio has one for all. */
+/** One interrupt for each direction of each queue, and two for the device. virtio-mmio has a single interrupt. */
 function queuesOf({ tapFds }: { readonly tapFds: readonly number[] }, type: MachineType): Properties {
   if (rootBusOf(type) === undefined) return { mq: tapFds.length > 1 ? true : undefined };
   return { mq: true, vectors: 2 * tapFds.length + 2 };

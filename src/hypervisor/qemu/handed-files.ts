@@ -1,12 +1,12 @@
 /**
- * Files of a machine that QEMU is given open, so that it can run as somebody who may open nothing of root's. Pure.
+ * Passes a VM's files to QEMU as open descriptors, so that QEMU can run as a user who may not open root's files. Pure.
  *
- * A disk it opens by the number of a set of descriptors, whatever its mode. What else QEMU reads it opens by a path of its
- * own: `/proc/self/fd` leads there past every directory, and only the mode of the file itself counts.
+ * Disks are opened through descriptor sets, whatever the files' modes. QEMU opens other files by path: `/proc/self/fd`
+ * bypasses the permissions of the directories, so that only the mode of the file itself matters.
  */
 import type { Boot, Device, DiskImage, Firmware, HandedFile, QemuMachine } from "./machine.ts";
 
-/** @param firstFd the first number that is free in the QEMU process */
+/** @param firstFd the first descriptor number that is free in the QEMU process */
 export function withFilesHanded(machine: QemuMachine, firstFd: number): QemuMachine {
   const files = new Files(firstFd);
   const { boot, firmware, images, devices } = machine;
@@ -28,7 +28,10 @@ class Files {
     this.#nextFd = firstFd;
   }
 
-  /** The name of a file that QEMU opens through a set: since version 9.1 only when it was opened as QEMU would open it. */
+  /**
+   * A path by which QEMU opens the file through a descriptor set. Since QEMU 9.1 the descriptor must have been opened
+   * with the same access.
+   */
   inSet(path: string, how: { readonly writable?: boolean; readonly direct?: boolean } = {}): string {
     const { writable = false, direct = false } = how;
     const fd = this.#nextFd++;
@@ -40,7 +43,7 @@ class Files {
     return `/dev/fdset/${fd}`;
   }
 
-  /** The name of a file that QEMU opens anew. */
+  /** A path by which QEMU opens the file again. */
   byPath(path: string): string {
     const fd = this.#nextFd++;
     this.handed.push({ fd, descriptor: { kind: "read", path } });
@@ -55,7 +58,7 @@ function bootWith(files: Files, boot: Boot): Boot {
   return { ...boot, kernel: first, ...(initrd === undefined ? {} : { initrd: files.byPath(initrd) }) };
 }
 
-/** A name without a slash is one of QEMU's own. */
+/** A name without a slash is one of QEMU's own files. */
 function firmwareWith(files: Files, firmware: Firmware): Firmware {
   switch (firmware.kind) {
     case "rom":

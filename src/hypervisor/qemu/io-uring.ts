@@ -1,20 +1,20 @@
 /**
- * Disks that QEMU is to reach through io_uring: hosts forbid it to programs without privileges, or to all, by a kernel parameter
- * or by the seccomp profile that everything here runs under. The first is found out before QEMU is asked, the other by asking.
- * Then QEMU's threads serve the disks, which every host allows: a guest sees no difference but in speed.
+ * Handles hosts that forbid io_uring, either by a kernel parameter (for unprivileged programs or for all), or by the
+ * seccomp profile that we run under. The parameter is read beforehand; the profile shows only when QEMU fails. The
+ * disks are then served by QEMU's threads, which every host allows, and the guest sees only a difference in speed.
  */
 import type { Os } from "../../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
 import type { Disk } from "../spec.ts";
 
-/** Since Linux 6.6: 0 allows it, 1 to programs with CAP_SYS_ADMIN, 2 to none. QEMU has no such capability. */
+/** Since Linux 6.6. 0: allowed; 1: only with CAP_SYS_ADMIN, which QEMU does not have; 2: never. */
 const control = "/proc/sys/kernel/io_uring_disabled";
 
 type Log = (level: "warn", message: string, fields?: Record<string, unknown>) => void;
 
 /**
- * What `attempt` gives with these disks, or with the same served by threads where io_uring is forbidden, of which one line is
- * logged. An attempt that fails must have left nothing.
+ * Calls `attempt` with these disks, or with threads in place of io_uring if the host forbids it, which is logged once.
+ * A failed attempt must leave nothing behind.
  */
 export async function orWithThreads<D extends Pick<Disk, "aio">, T>(
   os: Os,
@@ -38,7 +38,7 @@ export async function orWithThreads<D extends Pick<Disk, "aio">, T>(
   }
 }
 
-/** In QEMU's words. Its errors begin with the option that they are about, which may name io_uring whatever the fault is. */
+/** QEMU's messages. Its errors start with the option concerned, which may contain io_uring whatever the error is. */
 const refusal = /Unable to use io_uring|failed to init linux io_uring|io_uring was specified/;
 
 function refusalIn(error: unknown): string | undefined {

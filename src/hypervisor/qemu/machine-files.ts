@@ -1,4 +1,4 @@
-/** Looks for the files of a machine, so that a missing one is named before anything is made. */
+/** Checks that a VM's files exist, so that a missing one is reported before anything is made. */
 import type { Os } from "../../sys/os.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { requireFile } from "../required-file.ts";
@@ -10,15 +10,15 @@ export interface MachineFiles {
   readonly qemu: string;
   readonly kernel: string;
   readonly initrd: string | undefined;
-  /** Empty when nothing is shared by virtio-fs. */
+  /** Empty if no directory is shared by virtio-fs. */
   readonly daemon: string;
-  /** The memory is to be made in a directory; else, if it is a file, it is there. */
+  /** The memory is made in a directory; if false, a file for the memory exists already. */
   readonly memoryIsDirectory: boolean;
-  /** By the path of each image. */
+  /** By the image's path. */
   readonly images: ReadonlyMap<string, ImageFile>;
 }
 
-/** @throws KumiteError `hypervisor/not-found` or `hypervisor/unsupported` */
+/** @throws KumiteError `hypervisor/not-found`, `hypervisor/unsupported` */
 export async function requireFiles(os: Os, options: QemuDriverOptions, spec: VmSpec): Promise<MachineFiles> {
   const built = "run `npm run setup` in the source tree, or install Kumite again";
   const file = (what: string, paths: readonly string[], hint: string) => requireFile(os, { what, paths, hint });

@@ -1,6 +1,6 @@
 /**
- * A machine for QEMU as data: what it consists of, not how a command line says it.
- * Descriptor numbers are those of the QEMU process.
+ * A VM for QEMU as data: its parts, not their syntax on the command line. Descriptor numbers are those of the QEMU
+ * process.
  */
 import type { OpenedDescriptor } from "../../sys/os.ts";
 import type { DiskCache, MemoryBacking, MemoryGrowth } from "../spec.ts";
@@ -8,11 +8,11 @@ import type { Properties } from "./option.ts";
 
 export type Accelerator = "kvm" | "tcg";
 
-/** Boards. `microvm` has no PCI: its devices are on virtio-mmio, and nothing can be plugged in later. */
+/** Boards. `microvm` has no PCI: its devices are on virtio-mmio, and it supports no hotplug. */
 export const machineTypes = ["q35", "pc", "microvm"] as const;
 export type MachineType = (typeof machineTypes)[number];
 
-/** Names by which QEMU finds its own. */
+/** Names of firmware that QEMU finds itself. */
 export const smallFirmware = "qboot.rom";
 export const firmwareForBridges = "bios-256k.bin";
 
@@ -20,17 +20,17 @@ export interface QemuMachine {
   /** Shown in the process list. */
   readonly name: string;
   readonly type: MachineType;
-  /** More properties of the board, which win over ours; default none. */
+  /** Further properties of the board, which override ours; default none. */
   readonly typeProperties?: Properties;
   readonly accelerator: Accelerator;
-  /** More properties of the CPU model, which win over ours; default none. */
+  /** Further properties of the CPU model, which override ours; default none. */
   readonly cpuFeatures?: Properties;
   readonly vcpus: number;
   /** Default `vcpus`. */
   readonly maxVcpus?: number;
   readonly memory: {
     readonly sizeMiB: number;
-    /** Default anonymous memory. */
+    /** Default: anonymous memory. */
     readonly backing?: MemoryBacking;
     /** Default none. */
     readonly growth?: MemoryGrowth;
@@ -39,24 +39,24 @@ export interface QemuMachine {
   readonly boot: Boot;
   /** Default: the small firmware that starts a kernel by its PVH entry and does nothing else. */
   readonly firmware?: Firmware;
-  /** Virtio devices speak as before virtio 1, where they can; default false. */
+  /** Virtio devices use the legacy interface (before version 1) if they can; default false. */
   readonly legacyOnly?: boolean;
-  /** Virtio devices reach the memory through the IOMMU, where they can; default false. */
+  /** Virtio devices access memory through the IOMMU if they can; default false. */
   readonly throughIommu?: boolean;
-  /** Descriptor of the connected QMP stream; none for a machine nobody talks to. */
+  /** Descriptor of the connected QMP stream; none for a VM that is not controlled. */
   readonly monitor?: number;
-  /** For a person who looks for a fault; default none. */
+  /** A further monitor for debugging by a person; default none. */
   readonly extraMonitor?: { readonly fd: number; readonly protocol: MonitorProtocol };
   /** The guest starts paused; default false. */
   readonly startsPaused?: boolean;
-  /** Stops where it is when the guest panics, instead of ending; default false. */
+  /** The VM pauses when the guest panics, instead of ending; default false. */
   readonly pausesOnPanic?: boolean;
   readonly chardevs: readonly Chardev[];
   /** Default none. */
   readonly files?: readonly HandedFile[];
-  /** Threads that serve devices, by id. */
+  /** Ids of I/O threads that serve devices. */
   readonly threads?: readonly string[];
-  /** Images that disks have their bytes from. */
+  /** Images behind the disks. */
   readonly images?: readonly DiskImage[];
   readonly devices: readonly Device[];
 }
@@ -69,28 +69,28 @@ export type Boot =
       readonly initrd?: string;
       readonly parameters: readonly string[];
     }
-  /** Waits for the state of another machine. */
+  /** Waits for the saved state of another VM. */
   | { readonly kind: "incoming" };
 
 export type MonitorProtocol = "hmp" | "qmp" | "qmp-pretty";
 
 export type Firmware =
-  /** Loaded like a BIOS; a name without a slash is one of QEMU's own. */
+  /** Loaded like a BIOS; a name without a slash is one of QEMU's own files. */
   | { readonly kind: "rom"; readonly path: string }
-  /** Flash memories of the board: code, then variables. */
+  /** Flash devices of the board: code, then variables. */
   | { readonly kind: "flash"; readonly paths: readonly string[] };
 
-/** Where the bytes of a character device go: a connected stream socket that QEMU was started with. */
+/** Where the bytes of a character device go: a connected stream socket that QEMU inherits. */
 export interface Chardev {
   readonly id: string;
   readonly fd: number;
 }
 
-/** What QEMU is given open, and how its options call it: it need not be able to open it itself. */
+/** An open descriptor that QEMU inherits because it may not be able to open the file itself. */
 export interface HandedFile {
   readonly fd: number;
   readonly descriptor: OpenedDescriptor;
-  /** Of a set of descriptors, of which QEMU takes a copy when it opens `/dev/fdset/<set>`; default none. */
+  /** Number of a descriptor set, which QEMU duplicates when it opens `/dev/fdset/<set>`; default none. */
   readonly set?: number;
 }
 
@@ -104,10 +104,10 @@ export interface DiskImage {
   readonly aio: "threads" | "native" | "io_uring";
 }
 
-/** What all kinds of disks on an image have. */
+/** What all kinds of disks on an image have in common. */
 export interface DiskFacts {
   readonly id: string;
-  /** Of a `DiskImage`. */
+  /** Id of a `DiskImage`. */
   readonly image: string;
   readonly serial?: string | undefined;
   readonly exclusive?: boolean | undefined;
@@ -116,10 +116,10 @@ export interface DiskFacts {
 }
 
 export type Device =
-  /** `ttyS0`, there from the first line of the kernel. */
+  /** `ttyS0`, which works from the kernel's first line on. */
   | { readonly kind: "serial"; readonly chardev: string }
   | { readonly kind: "virtio-serial"; readonly id: string; readonly ports: number }
-  /** A port of a virtio-serial device; the guest finds it by its name, events name it by its id. */
+  /** A port of a virtio-serial device. The guest finds it by name; events contain its id. */
   | {
       readonly kind: "port";
       readonly id: string;
@@ -127,7 +127,7 @@ export type Device =
       readonly chardev: string;
       readonly name: string;
     }
-  /** A shared directory served by a daemon behind `chardev`; the guest mounts it by its tag. */
+  /** A shared directory served by the daemon behind `chardev`; the guest mounts it by its tag. */
   | {
       readonly kind: "virtio-fs";
       readonly chardev: string;
@@ -145,7 +145,7 @@ export type Device =
   | ({ readonly kind: "virtio-blk"; readonly thread?: string | undefined } & DiskFacts)
   | { readonly kind: "scsi-controller"; readonly id: string; readonly thread?: string | undefined }
   | ({ readonly kind: "scsi-disk"; readonly controller: string; readonly unit: number } & DiskFacts)
-  /** The file is the memory: what the guest maps are its pages. */
+  /** The file is the device's memory: the guest maps its pages. */
   | {
       readonly kind: "nvdimm";
       readonly id: string;
@@ -153,7 +153,7 @@ export type Device =
       readonly sizeBytes: number;
       readonly readOnly: boolean;
     }
-  /** `address` is its slot on the root bus. */
+  /** `address` is the slot on the root bus. */
   | { readonly kind: "bridge"; readonly id: string; readonly chassis: number; readonly address: number }
   | { readonly kind: "root-port"; readonly id: string; readonly chassis: number }
   | {
@@ -164,19 +164,19 @@ export type Device =
       readonly vhostFds: readonly number[];
     }
   | { readonly kind: "random"; readonly id: string; readonly source: string }
-  /** Tells the host which pages are free. */
+  /** Reports free pages to the host. */
   | { readonly kind: "balloon"; readonly id: string }
-  /** Must come before the devices that it translates for. */
+  /** Must precede the devices that it translates for. */
   | { readonly kind: "iommu" }
-  /** Tells the host of a panic. */
+  /** Reports a panic to the host. */
   | { readonly kind: "panic" };
 
-/** Names that other parts of the driver find a bus by, for instance to plug a device into it. */
+/** Names by which other parts of the driver find a bus, e.g. to plug a device into it. */
 export const bridgeId = (index: number): string => `pci-bridge-${index}`;
 export const rootPortId = (index: number): string => `rp${index}`;
 export const scsiControllerId = "scsi0";
 
-/** The bus that everything is on that names no other; none on a board without PCI. */
+/** The bus of all devices that name no other; none on a board without PCI. */
 export function rootBusOf(type: MachineType): string | undefined {
   switch (type) {
     case "q35":

@@ -1,14 +1,16 @@
-/** Keeps the memory of a guest that panicked, for whoever looks for the reason with crash(8) or gdb. */
+/** Dumps the memory of a guest that panicked, for analysis with crash(8) or gdb. */
 import type { Os } from "../../sys/os.ts";
 import type { MemoryDumpOptions } from "./options.ts";
 import type { QmpClient } from "./qmp/client.ts";
 
-/** A large guest's memory on a slow disk. */
+/** Enough for a large guest on a slow disk. */
 const timeoutMs = 600_000;
 
 const fdname = "dump";
 
-/** Path of the file, which nobody removes: `<directory>/<id>/vmcore-<time>.elf`. The guest must not run. */
+/**
+ * Returns the path of the dump, `<directory>/<id>/vmcore-<time>.elf`, which is never removed. The guest must be paused.
+ */
 export async function dumpMemory(
   os: Os,
   monitor: QmpClient,
@@ -20,7 +22,7 @@ export async function dumpMemory(
   const time = new Date(os.clock.now()).toISOString().replaceAll(/[-:]|\.\d+/g, "");
   const path = `${own}/vmcore-${time}.elf`;
   await os.files.write(path, "", { exclusive: true });
-  // QEMU cannot open it itself.
+  // QEMU cannot open the file itself.
   await monitor.executeWith(os.sockets, { kind: "readWrite", path }, "getfd", { fdname });
   await monitor.execute("dump-guest-memory", { paging, protocol: `fd:${fdname}` }, { timeoutMs });
   return path;

@@ -1,14 +1,14 @@
-/** The memory of a machine as options of QEMU. */
+/** Renders the memory of a VM as QEMU options. */
 import type { MemoryBacking } from "../spec.ts";
 import type { Device, QemuMachine } from "./machine.ts";
 import { option, type Properties } from "./option.ts";
 
-/** Of the object that the board's memory is. */
+/** Id of the object for the board's memory. */
 export const memoryId = "ram";
 
 const bytesOfMiB = 1024 * 1024;
 
-/** `devices` are those that need room beside the memory. */
+/** `devices` includes NVDIMMs, which need address space beside the memory. */
 export function memoryOptions(memory: QemuMachine["memory"], devices: readonly Device[]): string[] {
   const backend = backendProperties(memory);
   return [
@@ -18,17 +18,17 @@ export function memoryOptions(memory: QemuMachine["memory"], devices: readonly D
   ];
 }
 
-/** Memory modules live above the board's own memory: what is kept free for them is decided at the start. */
+/** DIMMs are above the board's own memory. The space for them is fixed at the start. */
 function roomOf({ sizeMiB, growth }: QemuMachine["memory"], devices: readonly Device[]): Properties {
   const modules = devices.filter((device) => device.kind === "nvdimm");
   const moduleMiB = modules.reduce((sum, { sizeBytes }) => sum + Math.ceil(sizeBytes / bytesOfMiB), 0);
   const slots = (growth?.slots ?? 0) + modules.length;
   const maxMiB = Math.max(growth?.maxMiB ?? 0, sizeMiB) + moduleMiB;
-  // QEMU refuses room without slots, and slots without room.
+  // QEMU refuses `maxmem` without slots, and slots without `maxmem`.
   return slots > 0 && maxMiB > sizeMiB ? { slots, maxmem: `${maxMiB}M` } : {};
 }
 
-/** An object that the memory is made of; `undefined` for memory that nobody else needs and nothing is to be said of. */
+/** The object for the memory; `undefined` for private memory without special settings. */
 export function backendProperties({
   sizeMiB,
   backing,
@@ -37,7 +37,7 @@ export function backendProperties({
   return memoryBackend(backing, `${sizeMiB}M`);
 }
 
-/** Also for memory that is plugged in later, which has to be of the same kind. */
+/** Also used for memory that is plugged in later, which must be of the same kind. */
 export function memoryBackend(
   backing: MemoryBacking,
   size: string | number,
@@ -56,7 +56,7 @@ export function memoryBackend(
         properties: { size, "mem-path": backing.path, share: backing.shared, ...preallocation(backing.preallocated) },
       };
     case "hugepages":
-      // Not by /dev/hugepages: where nothing is mounted there, a file in it has ordinary pages, without a word.
+      // Not a file in /dev/hugepages: if nothing is mounted there, the file would silently get ordinary pages.
       return {
         type: "memory-backend-memfd",
         properties: { size, hugetlb: true, share: backing.shared, prealloc: true },

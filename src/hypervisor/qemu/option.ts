@@ -1,13 +1,13 @@
 /**
- * The one place that turns data into QEMU's option syntax: `name=value` pairs separated by commas, a comma inside a
- * value doubled.
+ * Renders data in QEMU's option syntax: `name=value` pairs separated by commas, with commas in values doubled. This is
+ * the only place that does so.
  */
 import { KumiteError } from "../../util/errors.ts";
 
-/** A value that is `undefined` leaves the property to QEMU's default. Booleans are written `on` and `off`. */
+/** An `undefined` value leaves the property at QEMU's default. Booleans are written `on` and `off`. */
 export type Properties = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** `driver` is the first word of the option, which needs no name; none for options without one. */
+/** `driver` is the first word of the option, which has no name; some options have none. */
 export function renderOption(driver: string | undefined, properties: Properties): string {
   const words = driver === undefined ? [] : [escapeValue(driver)];
   for (const [name, value] of Object.entries(properties)) {
@@ -26,7 +26,7 @@ function escapeValue(value: string): string {
   return value.replaceAll(",", ",,");
 }
 
-/** What a person wrote as properties separated by commas; a name without a value is one that is on. */
+/** Parses properties that a person wrote, separated by commas. A name without a value means `on`. */
 export function parseProperties(text: string): Properties {
   const parts = text.split(",").filter((part) => part !== "");
   return Object.fromEntries(
@@ -37,7 +37,7 @@ export function parseProperties(text: string): Properties {
   );
 }
 
-/** A flag and its option, as two words of a command line. */
+/** A flag and its option, as two arguments. */
 export function option(flag: string, driver: string | undefined, properties: Properties): string[] {
   return [flag, renderOption(driver, properties)];
 }

@@ -1,55 +1,55 @@
-/** How QEMU is to be used on this host: what is the same for every machine of a configuration. */
+/** How QEMU is used on this host: the options that all VMs of a configuration share. */
 import type { HotplugPorts } from "../spec.ts";
 import type { Accelerator, Firmware, MachineType, MonitorProtocol } from "./machine.ts";
 import type { Properties } from "./option.ts";
 
 export interface QemuDriverOptions {
-  /** Of the program `qemu-system-x86_64`. */
+  /** Path of the program `qemu-system-x86_64`. */
   readonly path: string;
-  /** File-sharing daemons; the first that exists is used. */
+  /** Paths of virtiofsd; the first that exists is used. */
   readonly virtioFsDaemons: readonly string[];
   readonly accelerator: "auto" | Accelerator;
   /** Default `q35`. */
   readonly machineType?: MachineType;
-  /** Of the board, beside ours, over which they win. */
+  /** Further properties of the board, which override ours. */
   readonly machineProperties?: Properties;
-  /** Of the CPU model, beside ours, over which they win. */
+  /** Further properties of the CPU model, which override ours. */
   readonly cpuFeatures?: Properties;
   /** Default: QEMU's small firmware that starts a kernel by its PVH entry. */
   readonly firmware?: Firmware;
-  /** Where devices can be plugged in later, when the specification does not say; default nowhere. */
+  /** Places for hotplug if the specification has none; default none. */
   readonly hotplugPorts?: HotplugPorts;
-  /** On a host that is a guest itself, KVM's guests speak to their devices in the old way; default true. */
+  /** On a host that is itself a VM, KVM guests use the legacy interface of virtio; default true. */
   readonly nestingChecks?: boolean;
-  /** Devices reach the guest's memory through its IOMMU, those that can; default false. */
+  /** Virtio devices access memory through the guest's IOMMU if they can; default false. */
   readonly throughIommu?: boolean;
   readonly virtioFs?: VirtioFsOptions;
-  /** Longest message of 9p (`msize`); default 512 KiB. */
+  /** Maximum message size of 9p (`msize`); default 500 KiB. */
   readonly messageBytes?: number;
-  /** QEMU must not be root; default: it is not where that is possible. */
+  /** QEMU must not run as root; default: it runs as another user if that is possible. */
   readonly rootless?: boolean;
-  /** The guest's kernel says everything, and its console and what QEMU says go to the log. */
+  /** The guest's kernel logs everything, and its console and QEMU's output go to the log. */
   readonly debug?: boolean;
-  /** Where the memory of a guest that panics is kept, for good; default nowhere. */
+  /** Where the memory of a guest that panicked is kept permanently; default nowhere. */
   readonly memoryDump?: MemoryDumpOptions;
-  /** A second monitor in the machine's directory, for a person; default none. */
+  /** A second monitor in the VM's directory, for a person; default none. */
   readonly extraMonitor?: MonitorProtocol;
-  /** Where the answer of the KVM probe is kept; default `/run/kumite`. */
+  /** Where the result of the KVM probe is kept; default `/run/kumite`. */
   readonly cacheDirectory?: string;
 }
 
 export interface MemoryDumpOptions {
-  /** Made when it is missing; a guest's is in a directory of its id. */
+  /** Made if missing; each guest has a subdirectory named after its id. */
   readonly directory: string;
-  /** The memory as the guest's programs see it, which takes far longer. */
+  /** Dumps memory as the guest's programs see it, which takes far longer. */
   readonly paging: boolean;
 }
 
 export interface VirtioFsOptions {
-  /** What the guest may keep of files that it has read; default: almost everything, looked after again at once. */
+  /** What the guest caches; default: almost everything, but revalidated almost at once. */
   readonly cache?: "never" | "metadata" | "auto" | "always";
-  /** Requests under way at a time, a power of two; default QEMU's. */
+  /** Maximum number of concurrent requests, a power of two; default QEMU's. */
   readonly queueSize?: number;
-  /** Appended to the daemon's own. */
+  /** Appended to our own arguments for the daemon. */
   readonly extraArguments?: readonly string[];
 }

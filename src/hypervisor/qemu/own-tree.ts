@@ -1,6 +1,6 @@
 /**
- * What a QEMU that serves files by 9p sees of the host: as it acts on files itself it has rights over them, which must not reach
- * beyond what it serves. Nothing is made here.
+ * The file system that a QEMU sees if it serves files by 9p. Such a QEMU accesses files itself and has privileges for
+ * that, which must not extend beyond the served directories. This file only plans the tree.
  */
 import type { Os, PrivateTree, TreeEntry } from "../../sys/os.ts";
 import { isBelow } from "../../util/path.ts";
@@ -8,20 +8,20 @@ import type { VmSpec } from "../spec.ts";
 import type { Accelerator } from "./machine.ts";
 import type { MachineFiles } from "./machine-files.ts";
 
-/** Programs, with their libraries and what belongs to them. Nobody writes there, and nothing there is a secret. */
+/** Programs with their libraries and data. Nobody writes there, and nothing there is secret. */
 const programs = "/usr";
-/** Where a program's loader is looked for; mostly links into the first. */
+/** Where a program's loader is searched; mostly links into /usr. */
 const loaders = ["/lib", "/lib32", "/lib64"];
 const libraryIndex = "/etc/ld.so.cache";
 const kvmDevice = "/dev/kvm";
-/** The whole of 32 bits: the map of the first user namespace. */
+/** The mapping of all 32-bit ids, as in the initial user namespace. */
 const allUsers = /^\s*0\s+0\s+4294967295\s*$/;
 
 export function servesFiles({ sharedDirectories }: VmSpec): boolean {
   return sharedDirectories.some(({ by }) => by === "9p");
 }
 
-/** Why it cannot have a tree of its own; `undefined` when it can. */
+/** The reason why QEMU cannot have its own tree; `undefined` if it can. */
 export async function reasonAgainstTree(os: Os, spec: VmSpec, files: MachineFiles): Promise<string | undefined> {
   const serves = "it serves files by 9p, for which it needs a tree of its own, but";
   if (!isBelow(programs, await os.files.realPath(files.qemu)))
@@ -35,7 +35,7 @@ export async function reasonAgainstTree(os: Os, spec: VmSpec, files: MachineFile
   return undefined;
 }
 
-/** Of the machine whose tree has nothing against it. */
+/** Plans the tree; call only if `reasonAgainstTree` found no reason. */
 export async function ownTree(
   os: Os,
   spec: VmSpec,
@@ -46,7 +46,7 @@ export async function ownTree(
   const entries: TreeEntry[] = [
     { kind: "directory", path: programs, readOnly: true },
     ...(await loaderEntries(os)),
-    // By it QEMU opens what it was given, and changes modes and attributes of what it serves.
+    // Through /proc QEMU opens its inherited descriptors, and changes modes and attributes of served files.
     { kind: "proc", path: "/proc" },
     ...(accelerator === "kvm" ? [{ kind: "device", path: kvmDevice, readOnly: false } as const] : []),
     ...shown(spec, files).map((path): TreeEntry => {
@@ -57,7 +57,7 @@ export async function ownTree(
   return { over: spec.directory, entries };
 }
 
-/** What it serves, and where its memory is made. */
+/** The served directories, and the directory in which the memory is made. */
 function shown({ sharedDirectories, memoryBacking }: VmSpec, { memoryIsDirectory }: MachineFiles): string[] {
   const served = sharedDirectories.filter(({ by }) => by === "9p").map(({ path }) => path);
   return memoryBacking?.kind === "file" && memoryIsDirectory ? [...served, memoryBacking.path] : served;

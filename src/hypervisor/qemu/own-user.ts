@@ -1,6 +1,6 @@
 /**
- * Whether QEMU can run as a user of its own, who may open, write and signal nothing of root's. What it needs of root's it is
- * given open; here is what that does not do for.
+ * Decides whether QEMU can run as a user of its own, which may not open, write or signal anything of root's. QEMU
+ * inherits open descriptors for root's files; the checks here concern what descriptors cannot provide.
  */
 import type { FileStatus, Os, PrivateTree } from "../../sys/os.ts";
 import { hasOwnUsers } from "../../util/own-user.ts";
@@ -13,7 +13,9 @@ import { ownTree, reasonAgainstTree, servesFiles } from "./own-tree.ts";
 import { allDisks } from "./plan-machine.ts";
 
 export type QemuUser =
-  /** With a group beside its own, unless that is 0; `tree`: all that it sees of the host's files, default everything. */
+  /**
+   * `group`: a group besides the user's own, or 0. `tree`: all that QEMU sees of the host's files; default everything.
+   */
   | { readonly kind: "own"; readonly group: number; readonly tree?: PrivateTree }
   | { readonly kind: "root"; readonly reason: string };
 
@@ -39,12 +41,13 @@ export async function userOfQemu(
   return { ...user, tree: await ownTree(os, spec, files, accelerator) };
 }
 
-/** capabilities(7): CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_IPC_LOCK. */
+/** See capabilities(7): CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_IPC_LOCK. */
 const [giveAway, passModes, actAsOwner, keepSetIds, lockMemory] = [0, 1, 3, 4, 14];
 
 /**
- * What QEMU may do beyond its user, by number. As whom a program of the guest acts by 9p its kernel has decided: QEMU only has
- * to be able to do it. Not CAP_DAC_READ_SEARCH, which opens any file of a file system by its handle, whatever tree one is in.
+ * The capabilities (by number) that QEMU keeps as its own user. The guest's kernel decides as whom a program accesses
+ * files by 9p, and QEMU must be able to act accordingly. CAP_DAC_READ_SEARCH is excluded, because with it any file can
+ * be opened by its handle, even outside the tree.
  */
 export function capabilitiesOfQemu(spec: VmSpec): number[] {
   const serves = servesFiles(spec);
@@ -63,7 +66,7 @@ async function reasonOfHost(os: Os): Promise<string | undefined> {
   return undefined;
 }
 
-/** It is executed as that user already, by its name. */
+/** QEMU is executed by path as that user. */
 async function reasonOfProgram(os: Os, program: string): Promise<string | undefined> {
   const path = await os.files.realPath(program);
   for (let at = path; at !== "/"; at = dirName(at)) {
@@ -95,7 +98,7 @@ async function reasonOfFiles(
   return undefined;
 }
 
-/** Where it is for a group only, QEMU is of that group too. */
+/** If only a group may use KVM, QEMU gets that group. */
 async function userOfKvm(os: Os): Promise<QemuUser> {
   const status = await os.files.status(kvmDevice);
   if (allows(status, otherMayReadAndWrite)) return { kind: "own", group: 0 };

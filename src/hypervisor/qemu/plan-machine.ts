@@ -1,4 +1,4 @@
-/** Turns a specification and the driver's options into a machine for QEMU. Pure: files were looked at before. */
+/** Plans a VM for QEMU from a specification and the driver's options. Pure: files were checked before. */
 import type { OpenedDescriptor } from "../../sys/os.ts";
 import type { Disk, HotplugPorts, MemoryBacking, SharedDirectory, VmSpec } from "../spec.ts";
 import {
@@ -18,29 +18,29 @@ import {
 } from "./machine.ts";
 import type { QemuDriverOptions } from "./options.ts";
 
-/** Name of the port that the agent looks for in the guest. */
+/** Name of the port that the agent opens in the guest. */
 const agentPort = "agent.channel.0";
 const serialId = "serial";
-/** Slot of the first bridge: the first after the board's own parts and what always was at one. */
+/** The first slots belong to the board. */
 const firstBridgeAddress = 2;
 
 /**
- * Descriptors of the QEMU process: streams that we hold the other end of, and files that it was given. Those of network
- * interfaces come after them, then the sockets of file-sharing daemons, then what `withFilesHanded` adds.
+ * Descriptors of the QEMU process: streams whose other ends we hold, and files that it inherits. They are followed by
+ * those of network interfaces, the sockets of virtiofsd, and the files of `withFilesHanded`.
  */
 export const qemuFd = { monitor: 3, agent: 4, console: 5, memory: 6, state: 7, extraMonitor: 8, first: 9 } as const;
-/** What QEMU's events call the port of the agent's channel. */
+/** The port's id in QEMU's events. */
 export const agentPortId = "agent-port";
 
-/** What was found out before: how it runs, and what its files are. */
+/** Facts about the host and the files, determined before. */
 export interface MachineFacts {
   readonly accelerator: Accelerator;
   readonly boot: Boot;
-  /** `path` of a memory that is a directory, where QEMU makes a file; a file is a descriptor. */
+  /** The memory's path is a directory, in which QEMU makes a file; if false, the file is passed as a descriptor. */
   readonly memoryIsDirectory: boolean;
-  /** The processor is itself a guest's. */
+  /** The host is itself a VM. */
   readonly nested: boolean;
-  /** By the path of each image. */
+  /** By the image's path. */
   readonly files: ReadonlyMap<string, ImageFile>;
 }
 
@@ -114,14 +114,17 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
 
 function backingOf({ memoryBacking }: VmSpec, { memoryIsDirectory }: MachineFacts): MemoryBacking | undefined {
   if (memoryBacking?.kind !== "file" || memoryIsDirectory) return memoryBacking;
-  // QEMU opens it anew, and needs to be able to write: a file that must not be written to is sealed.
+  // QEMU opens the file again and must be able to write. A file that must not be written is sealed.
   return { ...memoryBacking, path: `/proc/self/fd/${qemuFd.memory}` };
 }
 
-/** The small firmware sets no memory aside behind a bridge, and the guest's kernel has none left for what comes there. */
+/**
+ * The small firmware reserves no memory windows behind bridges, and the guest's kernel would have none left for devices
+ * there.
+ */
 const romForBridges: Firmware = { kind: "rom", path: firmwareForBridges };
 
-/** What a daemon that serves the guest from another process needs. */
+/** A daemon in another process needs memory that it can map. */
 const sharedMemory: MemoryBacking = { kind: "memfd", shared: true };
 
 /** The guest's image is its first disk: `/dev/vda` or `/dev/pmem0`. */
@@ -131,7 +134,7 @@ export function allDisks({ guest, disks = [] }: VmSpec): readonly Disk[] {
   return [image, ...disks];
 }
 
-/** Of a file-sharing daemon. */
+/** Path of a virtiofsd's socket. */
 export function daemonSocket(spec: VmSpec, index: number): string {
   return `${spec.directory}/fs${index}.sock`;
 }
@@ -159,13 +162,13 @@ function shareOf(spec: VmSpec, index: number, options: QemuDriverOptions): Share
   return { device: { kind: "virtio-fs", chardev: id, tag, queueSize }, daemon: { id, fd, socket } };
 }
 
-/** Above those of the network interfaces and of what is shared. */
+/** After the descriptors of network interfaces and shared directories. */
 export function firstFileFd(spec: VmSpec): number {
   return qemuFd.first + inheritedFds(spec).length + spec.sharedDirectories.length;
 }
 
 function portsOf({ bridges, rootPorts }: HotplugPorts): Device[] {
-  // Numbers of chassis are unique on a board.
+  // Chassis numbers are unique on a board.
   return [
     ...Array.from({ length: bridges }, (_, index) => {
       const address = firstBridgeAddress + index;
@@ -177,12 +180,12 @@ function portsOf({ bridges, rootPorts }: HotplugPorts): Device[] {
   ];
 }
 
-/** On virtio-mmio nothing but a processor's thread hears of the guest's requests. */
+/** I/O threads need PCI: on virtio-mmio only the vCPU's thread is notified of requests. */
 function hasThreads({ bus }: Disk, type: MachineType): boolean {
   return bus !== "nvdimm" && rootBusOf(type) !== undefined;
 }
 
-/** The disks of a SCSI bus are served by one thread: that of their controller. */
+/** The disks of a SCSI bus share the thread of their controller. */
 const threadOf = ({ id, bus }: Disk): string => (bus === "virtio-scsi" ? scsiThread : `thread-${id}`);
 const scsiThread = "thread-scsi";
 
@@ -197,7 +200,7 @@ function imageOf({ id, path, readOnly, cache, aio }: Disk, { files }: MachineFac
   };
 }
 
-/** There is a SCSI bus. */
+/** Whether the VM has a SCSI bus. */
 export function hasScsi(spec: VmSpec): boolean {
   return spec.scsiController === true || allDisks(spec).some(({ bus }) => bus === "virtio-scsi");
 }
@@ -211,7 +214,7 @@ function diskDevices(disks: readonly Disk[], scsiController: boolean, facts: Mac
   ];
 }
 
-/** `unit` is its number on the SCSI bus, if it is on that. */
+/** `unit` is the number on the SCSI bus, for disks on that bus. */
 function diskDevice(disk: Disk, unit: number, { files }: MachineFacts): Device {
   switch (disk.bus) {
     case "virtio-blk":
@@ -237,7 +240,7 @@ function networksOf({ networks = [] }: VmSpec): Device[] {
   });
 }
 
-/** Our descriptors behind those that the devices of the machine name, in the same order. */
+/** Our descriptors for those in `networksOf`, in the same order. */
 export function inheritedFds({ networks = [] }: VmSpec): readonly number[] {
   return networks.flatMap(({ tapFds, vhostFds }) => [...tapFds, ...vhostFds]);
 }

@@ -1,6 +1,6 @@
 /**
- * The processes of a machine, planned before any of them exists: the same specification on the same host gives the same
- * requests, whichever engine plans. Makes nothing, unless it has to find out whether KVM works.
+ * Plans the processes of a VM before any of them exists. The same specification on the same host yields the same
+ * requests on both engines. Makes nothing, except for a probe if it is not known yet whether KVM works.
  */
 import type { Descriptor, Os } from "../../sys/os.ts";
 import { KumiteError } from "../../util/errors.ts";
@@ -24,20 +24,20 @@ export interface PlannedProgram {
   /** Its name in the journal and in errors. */
   readonly key: string;
   readonly request: ProgramRequest;
-  /** Paths that are bound with it, for whoever starts it to write down before and to remove after. */
+  /** Paths of sockets that are bound for it. They must be in the journal before the start and be removed afterwards. */
   readonly sockets: readonly string[];
 }
 
 export interface MachinePrograms {
   readonly machine: QemuMachine;
-  /** In this order: QEMU connects to sockets that are bound with the daemons. */
+  /** The order of starting: QEMU connects to the sockets of the daemons. */
   readonly daemons: readonly PlannedProgram[];
-  /** How many files one of them may have open; 0 without any. */
+  /** How many files a daemon may have open; 0 without daemons. */
   readonly daemonFiles: number;
   readonly qemu: PlannedProgram;
 }
 
-/** @throws KumiteError of what the host or the specification cannot have */
+/** @throws KumiteError if the host or the specification rules something out */
 export async function planPrograms(
   os: Os,
   options: QemuDriverOptions,
@@ -99,7 +99,7 @@ function servedByDaemon({ sharedDirectories }: VmSpec): [index: number, director
   return [...sharedDirectories.entries()].filter(([, { by }]) => by !== "9p");
 }
 
-/** @throws KumiteError `hypervisor/unsupported` where it must not be root and cannot be another */
+/** @throws KumiteError `hypervisor/unsupported` if QEMU must not run as root but has to */
 async function requireUser(
   os: Os,
   options: QemuDriverOptions,
@@ -120,7 +120,7 @@ async function requireUser(
   return user;
 }
 
-/** A board without another clock stops for ever when it has to find the frequency out by itself and fails. */
+/** A board without another clock hangs if it has to determine the frequency itself and fails. */
 async function clockOf(os: Os, machineType: MachineType): Promise<number | undefined> {
   const frequency = await tscFrequencyKhz(os);
   if (frequency !== undefined || machineType !== "microvm") return frequency;
@@ -177,7 +177,8 @@ function planQemu(
     cwd: "/",
     descriptors,
     cgroups: spec.cgroups,
-    // What it needs is open; a guest that takes it over must not mount, load or enter anything.
+    // Everything that QEMU needs is open. A guest that takes QEMU over must not be able to mount, load or enter
+    // anything.
     capabilities: capabilitiesOfQemu(spec),
     smallPages: wantsSmallPages(machine),
     ...(user.kind === "own" ? { ownUser: { group: user.group } } : {}),
@@ -187,9 +188,9 @@ function planQemu(
 }
 
 /**
- * An emulator that goes on from a state touches a little of much: whole huge pages cost three MiB more. One that boots
- * fills most of them with code that it translates, and is spared a fifth of its page faults; but memory that a guest has
- * to itself would be taken in huge pages too.
+ * Whether huge pages are disabled. A restored VM under emulation touches few bytes in many places, where huge pages
+ * would cost 3 MiB more. A booting one fills most of them with translated code and has a fifth fewer page faults with
+ * them; but private guest memory would then use huge pages, too.
  */
 function wantsSmallPages({ accelerator, boot, memory }: QemuMachine): boolean {
   const { kind = "ram" } = memory.backing ?? {};

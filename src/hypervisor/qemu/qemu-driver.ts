@@ -1,6 +1,6 @@
 /**
- * The QEMU driver: one VM is one QEMU process and one file-sharing daemon per directory shared by virtio-fs.
- * QEMU talks to us through descriptors that are connected before it runs: no paths, no retries.
+ * The QEMU driver: a VM is one QEMU process and one virtiofsd for each directory shared by virtio-fs. We talk to QEMU
+ * through descriptors that are connected before it runs, so there are no paths and no retries.
  */
 import type { Os } from "../../sys/os.ts";
 import { Scope } from "../../util/scope.ts";
@@ -15,7 +15,7 @@ import { type PlannedProgram, planPrograms } from "./plan-programs.ts";
 import { QemuVm } from "./qemu-vm.ts";
 import { namesOptions } from "./virtiofsd.ts";
 
-/** A daemon ends by itself when QEMU hangs up; one that QEMU never called does not. */
+/** A daemon ends by itself when QEMU disconnects, but not if QEMU never connected. */
 const daemonGraceMs = 300;
 const defaultMessageBytes = 512_000;
 
@@ -42,7 +42,7 @@ export function qemuDriver(os: Os, options: QemuDriverOptions): Driver {
   };
 }
 
-/** What every step of one start needs. */
+/** What every step of a start needs. */
 interface Starting {
   readonly os: Os;
   readonly context: StartContext;
@@ -105,7 +105,9 @@ async function startProgram(
   return program;
 }
 
-/** What a program warns of is nothing to bother anybody with while everything works; what it dies of is in the error. */
+/**
+ * Logged at debug level, because warnings do not matter while everything works; after a failure they are in the error.
+ */
 function saying({ log }: StartContext, key: string): ProgramOptions {
   return { onLine: (line) => log("debug", `${key} says`, { line }) };
 }

@@ -1,6 +1,6 @@
 /**
- * A running QEMU with its daemons: watches all of them, and ends them together.
- * The first one to go decides why the VM is gone.
+ * A running QEMU with its daemons. Watches all of them and ends them together; the first one to end determines why the
+ * VM ended.
  */
 import type { ByteStream, Listener, Os } from "../../sys/os.ts";
 import { raceAbort } from "../../util/abort.ts";
@@ -30,42 +30,42 @@ import { firstCommands, migrationCapabilities } from "./qmp/first-commands.ts";
 
 /** QEMU greets within 50 ms of its start when the host is idle. */
 const greetingTimeoutMs = 30_000;
-/** What writing back the guest's disks may take before QEMU is killed. */
+/** How long QEMU may take to write back the guest's disks before it is killed. */
 const quitTimeoutMs = 5_000;
-/** Of a state, which has some hundred kilobytes. Memory is not in it. */
+/** For transferring the state of a few hundred kilobytes; memory is not included. */
 const migrationTimeoutMs = 30_000;
-/** Name of the socket that it is written to. */
+/** QEMU's name for the socket to which it writes the state. */
 const stateFd = "state";
 const maxStateBytes = 64 * 1024 * 1024;
-/** How long the rest of what a dead QEMU wrote may take to arrive. */
+/** How long the remaining output of a dead QEMU may take to arrive. */
 const restTimeoutMs = 2_000;
-/** A daemon ends in good order when QEMU goes; this long after, QEMU was not the first. */
+/** A daemon ends normally after QEMU. If QEMU is still alive after this time, the daemon ended first. */
 const qemuFirstMs = 5_000;
 
 export interface QemuVmParts {
   readonly os: Os;
   readonly id: string;
-  /** What QEMU was told to start, for errors: it names no files in its own. */
+  /** For errors, because QEMU's own messages do not name the files. */
   readonly guest: Pick<GuestFiles, "kernel" | "initrd" | "image">;
   readonly machine: QemuMachine;
-  /** The board can be saved. */
+  /** The board supports snapshots. */
   readonly saves: boolean;
-  /** The board takes devices while it runs. */
+  /** The board supports hotplug. */
   readonly grows: boolean;
-  /** It goes on from the state behind `qemuFd.state`. */
+  /** The VM is restored from the state in `qemuFd.state`. */
   readonly restores: boolean;
   readonly qemu: Program;
   readonly daemons: readonly Program[];
   /** Ends the processes and removes the files. */
   readonly resources: Scope;
   readonly context: StartContext;
-  /** Of 9p: what one read or write moves at most. */
+  /** Maximum message size of 9p. */
   readonly messageBytes: number;
-  /** Of virtio-fs: what the agent is told of the daemon. */
+  /** Options about virtiofsd for the agent. */
   readonly namesOptions: readonly string[];
-  /** `undefined`: a guest that panics ends at once. */
+  /** If `undefined`, a guest that panics ends at once. */
   readonly memoryDump: MemoryDumpOptions | undefined;
-  /** The guest's console goes to the log. */
+  /** Copies the guest's console to the log. */
   readonly debug: boolean;
 }
 
@@ -79,7 +79,7 @@ export class QemuVm implements RunningVm {
   readonly #console: LineTail;
   readonly #exited = deferred<VmExit>();
   readonly #agentListens = deferred();
-  /** Of the one migration that is under way, or the last one. */
+  /** The result of the current or last migration. */
   #migrated = deferred<string>();
   readonly #devices = new DeviceEvents();
   #monitor: QmpClient | undefined;
@@ -112,7 +112,10 @@ export class QemuVm implements RunningVm {
     for (const daemon of daemons) void this.#watchDaemon(daemon);
   }
 
-  /** Resolves when QEMU takes commands. `hypervisor/start-failed` when it ends before, with what it said. */
+  /**
+   * Resolves when QEMU accepts commands.
+   * @throws KumiteError `hypervisor/start-failed` with QEMU's output if it ends before
+   */
   async ready(): Promise<void> {
     const { id, qemu, context, guest, restores } = this.#parts;
     const { signal } = context;
@@ -128,7 +131,7 @@ export class QemuVm implements RunningVm {
       if (this.#parts.grows) this.#plug = this.#plugOf(this.#monitor);
     } catch (cause) {
       if (context.signal.aborted) throw cause;
-      // A QEMU that refuses its arguments hangs up: why is in its last words.
+      // If QEMU rejects its arguments, it disconnects; the reason is in its last output.
       const exit = this.#cause ?? (await this.#soon(this.exited));
       const detail = exit?.reason === "died" ? await this.#reasonOf(`${exit.process} ${exit.detail}`) : cause;
       const files = `${guest.kernel} and ${guest.initrd ?? guest.image?.path}`;
@@ -146,7 +149,7 @@ export class QemuVm implements RunningVm {
     return new Error(said, { cause: deaths });
   }
 
-  /** From when it is ready. */
+  /** `undefined` until `ready` has resolved. */
   get plug(): MachinePlug | undefined {
     return this.#plug;
   }
@@ -160,7 +163,7 @@ export class QemuVm implements RunningVm {
       const driverOptions = this.#parts.namesOptions;
       return { driver: "virtio-fs", source: tag, fstype: "virtiofs", options: [], driverOptions };
     }
-    // Nothing is cached, since another machine or the host may change the files, but what a program maps writable.
+    // No caching, because another VM or the host may change the files. `mmap` caches only writable mappings.
     const options = ["trans=virtio", "version=9p2000.L", "cache=mmap", `msize=${this.#parts.messageBytes}`];
     return { driver: "9p", source: tag, fstype: "9p", options };
   }
@@ -182,7 +185,7 @@ export class QemuVm implements RunningVm {
     await raceAbort(this.#end({ reason: "stopped" }), signal);
   }
 
-  /** The first cause counts; everything is gone when it resolves. */
+  /** The first cause counts. Resolves when everything is gone. */
   #end(cause: VmExit): Promise<void> {
     this.#cause ??= cause;
     this.#ending ??= this.#endAll(this.#cause);
@@ -198,7 +201,7 @@ export class QemuVm implements RunningVm {
     this.#exited.resolve(cause);
   }
 
-  /** The orderly way, which writes back disks; whatever is left of it is killed after. */
+  /** Shuts down in order, so that disks are written back. Whatever remains is killed afterwards. */
   async #quit(qemu: Program): Promise<void> {
     const ended = async (): Promise<void> => {
       // QEMU may end before it answers.
@@ -212,7 +215,7 @@ export class QemuVm implements RunningVm {
 
   async #watchQemu(): Promise<void> {
     const detail = await this.#parts.qemu.death();
-    // Both streams end with the process; a SHUTDOWN event or the kernel's last words may still be on their way.
+    // Both streams end with the process, but a SHUTDOWN event or the kernel's last output may still be in flight.
     await this.#soon(Promise.all([this.#monitor?.closed, this.#console.ended]));
     await this.#end(this.#causeOfExit(detail));
   }
@@ -220,13 +223,13 @@ export class QemuVm implements RunningVm {
   #causeOfExit(detail: string): VmExit {
     if (this.#shutdown?.guest !== true) return { reason: "died", process: "qemu", detail };
     if (this.#shutdown.reason === "guest-shutdown") return { reason: "guest-shutdown" };
-    // A kernel that panics resets the machine.
+    // A kernel that panics resets the VM.
     return { reason: "died", process: "guest", detail: `reset itself: ${this.#lastWords()}` };
   }
 
   async #watchDaemon(daemon: Program): Promise<void> {
     const detail = await daemon.death();
-    // A guest that gets no answers from its file system hangs: the VM ends with its daemon. But QEMU may be why.
+    // Without its file system a guest hangs, so the VM ends with its daemon, unless the daemon ended because QEMU did.
     if ((await daemon.child.exited).kind === "exited" && (await this.#qemuEndsSoon())) return;
     await this.#end({ reason: "died", process: daemon.key, detail });
   }
@@ -265,7 +268,7 @@ export class QemuVm implements RunningVm {
       monitor,
       accelerator: machine.accelerator,
       events: this.#devices,
-      // The root bus of PCI Express takes nothing while it runs.
+      // The root bus of PCI Express does not support hotplug.
       places: new PciPlaces(monitor, machine.type === "pc" ? rootBusOf(machine.type) : undefined),
       scsiUnits: new ScsiUnits(machine.devices.filter(({ kind }) => kind === "scsi-disk").length),
       memory: { backing, growth },
@@ -273,7 +276,7 @@ export class QemuVm implements RunningVm {
     });
   }
 
-  /** QEMU has stopped the guest where it is. */
+  /** QEMU has paused the guest at the panic. */
   async #endAfterPanic(options: MemoryDumpOptions): Promise<void> {
     const { os, id, context } = this.#parts;
     try {
@@ -286,13 +289,13 @@ export class QemuVm implements RunningVm {
     await this.#end({ reason: "died", process: "guest", detail: `panicked: ${this.#lastWords()}` });
   }
 
-  /** A kernel that panics goes on with a long trace: the line that says why comes first. */
+  /** A panicking kernel prints a long trace after the line with the reason. */
   #lastWords(): string {
     const said = this.consoleTail(100);
     return said.findLast((text) => text.includes("Kernel panic")) ?? said.at(-1) ?? "it said nothing";
   }
 
-  /** The guest runs by itself when its state is there. */
+  /** The guest runs by itself once its state is loaded. */
   async #restored(signal: AbortSignal): Promise<void> {
     await this.#migration("restoring the machine", signal);
     this.#agentListens.resolve();
@@ -322,7 +325,7 @@ export class QemuVm implements RunningVm {
         { signal },
       );
       const state = collect(listener, signal);
-      // A migration that fails ends it too, and says more.
+      // If the migration fails, this fails too, but with a less specific error.
       state.catch(() => {});
       await Promise.all([
         monitor.execute("migrate-set-capabilities", migrationCapabilities, { signal }),
@@ -337,7 +340,7 @@ export class QemuVm implements RunningVm {
     }
   }
 
-  /** QEMU tells of the completion before it has done everything, and would refuse to let the guest go on. */
+  /** QEMU reports the completion before it is finished, and would refuse to resume the guest. */
   async #migrationOver(monitor: QmpClient): Promise<void> {
     const look = async (): Promise<void> => {
       const { status } = await monitor.execute("query-status", {});
@@ -352,7 +355,7 @@ export class QemuVm implements RunningVm {
     if (status !== "completed") throw new KumiteError("hypervisor/protocol", `${what} ${status}`);
   }
 
-  /** Rejects when the machine has ended. */
+  /** Rejects when the VM has ended. */
   async #gone(): Promise<never> {
     const exit = await this.exited;
     const how = exit.reason === "died" ? `${exit.process} ${exit.detail}` : exit.reason;
@@ -364,7 +367,7 @@ export class QemuVm implements RunningVm {
   }
 }
 
-/** All bytes of the one connection that comes. */
+/** All bytes of the single expected connection. */
 async function collect(listener: Listener, signal: AbortSignal): Promise<Uint8Array> {
   for await (const stream of listener) {
     try {

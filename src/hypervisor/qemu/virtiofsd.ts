@@ -1,6 +1,6 @@
 /**
- * The daemon behind a virtio-fs device: the one of QEMU 7.2, written in C, and its successor, written in Rust.
- * Both listen on a descriptor and serve the one QEMU that connects; they end when it hangs up.
+ * Command lines for virtiofsd: the one of QEMU 7.2, written in C, and its successor in Rust. Both listen on a
+ * descriptor, serve the one QEMU that connects, and end when it disconnects.
  */
 import { baseName, dirName } from "../../util/path.ts";
 import type { ProgramRequest } from "../program.ts";
@@ -11,33 +11,36 @@ export interface DaemonRequest extends Pick<VirtioFsOptions, "cache" | "extraArg
   /** Path of the program. */
   readonly program: string;
   readonly directory: SharedDirectory;
-  /** Where QEMU will connect. */
+  /** The socket to which QEMU connects. */
   readonly socket: string;
   readonly cgroups: readonly string[];
-  /** How many files it may have open: one for each that the guest knows of. 0: as many as whoever starts it. */
+  /**
+   * Limit on open files; one is needed for each file that the guest knows. 0: the limit of the process that starts the
+   * daemon.
+   */
   readonly openFiles: number;
-  /** Whether it may keep its capabilities while it makes files for others (`keepsRights`); default false. */
+  /** The daemon keeps its capabilities while it creates files for other users (`keepsRights`); default false. */
   readonly keepsRights?: boolean;
-  /** So few that the guest is not to come to know of whole directories by listing them; default false. */
+  /** The limit is so low that listing a directory must not make the guest know all of its files; default false. */
   readonly fewFiles?: boolean;
 }
 
 const listenFd = 3;
 
 /**
- * How the guest caches. With `auto` each open of a file drops what the guest holds of it, so that each start of a program
- * reads it anew: half of the time of an exec. `always` keeps it, and the guest drops it when it sees that size or time
- * have changed; it looks again after this many seconds, in which a change on the host does not show.
+ * The guest's caching. With `auto` each open of a file drops its cached content, so that each start of a program reads
+ * it again: half of the time of an exec. `always` keeps the content until size or mtime change. The guest checks that
+ * after this many seconds, during which a change on the host is not visible.
  */
 const qemuCache = "cache=always,timeout=0.02";
-/** This one has no option for the time, and `always` alone means a day. */
+/** The Rust daemon has no option for the time, and `always` alone means a day. */
 const rustCache = "auto";
 
 export function daemonProgram(request: DaemonRequest): ProgramRequest {
   const { program, directory, socket, cgroups, openFiles, extraArguments = [] } = request;
   const dialect = dialectOf(program) === "qemu" ? qemuDialect : rustDialect;
   const own = [...dialect(directory.path, request), `${limitArgument}${openFiles}`];
-  // Written for the daemon in Rust, where it is a word of its own; ours have it already.
+  // This argument is meant for the Rust daemon, and `rustDialect` has it already.
   const extra = extraArguments.filter((argument) => argument !== "--announce-submounts");
   return {
     path: program,
@@ -49,13 +52,15 @@ export function daemonProgram(request: DaemonRequest): ProgramRequest {
   };
 }
 
-/** CAP_SETPCAP, as a bit of the line `CapEff` of /proc/PID/status. */
+/** CAP_SETPCAP as a bit of `CapEff` in /proc/PID/status. */
 const changesRights = 1n << 8n;
 
 /**
- * The daemon makes a file as the user who wants it, of whose groups and capabilities it knows nothing: the host would refuse
- * what the guest's kernel has allowed by one of these. With its own capabilities it does not ask again.
- * @param status of /proc/self/status; the daemon has the capabilities of this process
+ * Whether the daemon keeps its capabilities when it creates a file as the guest's user. It knows only the user, not the
+ * user's groups and capabilities, so the host would refuse what the guest's kernel allowed because of these. With its
+ * capabilities the daemon is not checked again.
+ *
+ * @param status content of /proc/self/status; the daemon has this process's capabilities
  */
 export function keepsRights(status: string): boolean {
   return (capabilitiesIn(status) & changesRights) !== 0n;
@@ -66,13 +71,13 @@ function capabilitiesIn(status: string): bigint {
 }
 
 const wantedFiles = 1_000_000;
-/** CAP_SYS_RESOURCE, as a bit of the line `CapEff` of /proc/PID/status. */
+/** CAP_SYS_RESOURCE as a bit of `CapEff` in /proc/PID/status. */
 const raisesLimits = 1n << 24n;
 
 /**
- * Raising the limit takes a capability that a container's host may lack: then it is what there is.
- * @param status of /proc/self/status; the daemon has the capabilities of this process
- * @param most of /proc/sys/fs/nr_open
+ * The limit on open files for the daemon; 0 if this process may not raise it, e.g. because the host is a container.
+ * @param status content of /proc/self/status; the daemon has this process's capabilities
+ * @param most content of /proc/sys/fs/nr_open
  */
 export function openFilesFor(status: string, most: string): number {
   if ((capabilitiesIn(status) & raisesLimits) === 0n) return 0;
@@ -80,9 +85,9 @@ export function openFilesFor(status: string, most: string): number {
 }
 
 /**
- * How many files the daemon can have open. An argument of the configuration wins: the daemon takes the last one.
- * @param openFiles as it was told
- * @param limits of /proc/self/limits, which are the daemon's where it was told nothing
+ * How many files the daemon can have open. A configured argument wins, because the daemon uses the last one.
+ * @param openFiles the limit that we pass
+ * @param limits content of /proc/self/limits, which apply to the daemon if we pass 0
  */
 export function filesOfDaemon(openFiles: number, extraArguments: readonly string[], limits: string): number {
   const told = extraArguments.findLast((argument) => argument.startsWith(limitArgument))?.slice(limitArgument.length);
@@ -92,15 +97,15 @@ export function filesOfDaemon(openFiles: number, extraArguments: readonly string
 
 const limitArgument = "--rlimit-nofile=";
 
-/** Bytes of the guest's memory that a file takes which it knows of, at least: its inode and its name. */
+/** The minimum that a known file takes in the guest's memory, for its inode and name. */
 const bytesOfFile = 1024;
-/** Fewer are soon used up by a guest that lists directories. */
+/** A guest that lists directories soon uses up a lower limit. */
 const fewFiles = 100_000;
-/** How many files a guest comes to know of in a millisecond when it looks at one after the other and does nothing else. */
+/** How many files a guest can get to know per millisecond by looking them up one after the other. */
 const lookedAtPerMs = { tcg: 20, kvm: 100 } as const;
-/** The same when it lists directories, and is told of all that is in them. */
+/** The same by listing directories. */
 const listedPerMs = { tcg: 100, kvm: 300 } as const;
-/** Nobody knows of so many in less. */
+/** Upper limit on the interval, so that a large number of names is checked often enough. */
 const longestMs = 10_000;
 
 export function areFew(files: number): boolean {
@@ -108,9 +113,9 @@ export function areFew(files: number): boolean {
 }
 
 /**
- * What the agent is told, so that the guest forgets files before the daemon can open no more: none where its memory would be
- * used up first. As many names again may be directories that lead to these, and half of all may be in use, or come upon before
- * the others are forgotten.
+ * Options that make our agent drop cached names before the daemon runs out of descriptors; empty if the guest's memory
+ * would run out first. The agent may cache a quarter of the files: as many again may be directories on the paths to
+ * them, and half of all may be in use or be found before the others are dropped.
  */
 export function namesOptions(files: number, memoryMiB: number, accelerator: keyof typeof listedPerMs): string[] {
   if (files * bytesOfFile > memoryMiB * 1024 * 1024) return [];
@@ -120,13 +125,13 @@ export function namesOptions(files: number, memoryMiB: number, accelerator: keyo
   return [`kumite.names=${names}`, `kumite.every_ms=${everyMs}`];
 }
 
-/** QEMU keeps private helpers in `lib/qemu`; the Rust daemon never lived there. */
+/** QEMU's own daemon is in `lib/qemu`, where the Rust daemon never was. */
 function dialectOf(program: string): "qemu" | "rust" {
   return baseName(dirName(program)) === "qemu" ? "qemu" : "rust";
 }
 
 function qemuDialect(source: string, { cache, fewFiles }: DaemonRequest): string[] {
-  // In an option a comma ends a value and a backslash keeps it from doing so.
+  // In an option a comma ends a value, and a backslash escapes.
   const escaped = source.replace(/[\\,]/g, "\\$&");
   const options = [
     `source=${escaped}`,
@@ -140,7 +145,7 @@ function qemuDialect(source: string, { cache, fewFiles }: DaemonRequest): string
   return [`--fd=${listenFd}`, "-f", "-o", options.join(",")];
 }
 
-/** It has one word for the two modes in which no content is kept. */
+/** The C daemon has one mode for the two in which no content is cached. */
 const qemuModes = { never: "none", metadata: "none", auto: "auto", always: "always" } as const;
 
 function rustDialect(source: string, { cache = rustCache }: DaemonRequest): string[] {

@@ -1,4 +1,4 @@
-/** What every change of a running machine needs. */
+/** What every change of a running VM needs. */
 import { withDeadline } from "../../../util/deadline.ts";
 import { isKumiteError } from "../../../util/errors.ts";
 import type { MemoryBacking, MemoryGrowth } from "../../spec.ts";
@@ -17,7 +17,7 @@ export interface PlugContext {
   readonly events: DeviceEvents;
   readonly places: PciPlaces;
   readonly scsiUnits: ScsiUnits;
-  /** How the machine's memory was made: what is added is made in the same way. */
+  /** How the VM's memory was made; added memory is made the same way. */
   readonly memory: {
     readonly backing: MemoryBacking | undefined;
     readonly growth: MemoryGrowth | undefined;
@@ -25,10 +25,13 @@ export interface PlugContext {
   readonly log: (level: "debug" | "warn", message: string, fields?: Record<string, unknown>) => void;
 }
 
-/** For a guest that is busy, or emulated, to let go of a device. */
+/** How long a busy or emulated guest may take to release a device. */
 export const removalTimeoutMs = 15_000;
 
-/** `device_del`, and the guest's consent. `part` as of `removalOf`. @throws KumiteError `hypervisor/plug-failed` */
+/**
+ * Sends `device_del` and waits until the guest has released the device. `part` is that of `removalOf`.
+ * @throws KumiteError `hypervisor/plug-failed`
+ */
 export async function removeDevice(
   { monitor, events }: PlugContext,
   id: string,
@@ -40,7 +43,7 @@ export async function removeDevice(
     await monitor.execute("device_del", { id }, { signal });
     await withDeadline(removalTimeoutMs, `the guest's giving ${id} back`, () => removal.promise, signal);
   } catch (error) {
-    // The guest let go of it after an earlier attempt was given up.
+    // The guest released the device after an earlier attempt had timed out.
     if (isKumiteError(error) && error.data.class === "DeviceNotFound") return;
     if (!isKumiteError(error, "timeout")) throw error;
     throw plugFailed(`the guest does not give ${id} back`, { data: { device: id }, cause: error });

@@ -1,4 +1,4 @@
-/** Memory that comes as modules: added only, in whole blocks of the guest, each in a slot of its own. */
+/** Adds memory as DIMMs. It cannot be removed, grows by whole blocks of the guest, and each DIMM takes a slot. */
 import { withDeadline } from "../../../util/deadline.ts";
 import { isKumiteError, type KumiteError } from "../../../util/errors.ts";
 import type { MemoryTarget, ResizedMemory } from "../../plug.ts";
@@ -8,9 +8,12 @@ import { plugFailed } from "./failure.ts";
 import { addedMemory } from "./memory-backend.ts";
 
 const mib = 1024 * 1024;
-/** The guest needs room for the descriptions of new pages before it has the new pages. */
+/**
+ * Limit of one step, as a multiple of the current size: the guest needs memory for the page descriptors before it has
+ * the new pages.
+ */
 const mostGrowth = 48;
-/** For the guest's ACPI to take a module. One that is still booting takes it without a word. */
+/** How long the guest's ACPI may take to accept a DIMM. A guest that is still booting does not report it. */
 const acceptanceTimeoutMs = 5_000;
 
 /** As `MachinePlug.resizeMemory`. */
@@ -45,7 +48,7 @@ export async function resizeByDimms(
   }
 }
 
-/** 0 when there is nothing to add. Exported for tests. */
+/** 0 if there is nothing to add. Exported for tests. */
 export function stepMiB(nowMiB: number, targetMiB: number, mostMiB: number, blockMiB: number): number {
   const block = Math.max(1, blockMiB);
   if (targetMiB <= nowMiB) return 0;
@@ -60,7 +63,7 @@ export async function currentMiB({ monitor }: PlugContext, signal?: AbortSignal)
   return Math.floor(Number(base + plugged) / mib);
 }
 
-/** Both are asked for at once. */
+/** Queried concurrently. */
 export async function memoryNow(
   context: PlugContext,
   signal?: AbortSignal,
@@ -82,7 +85,7 @@ function slotsInUse(slots: number): KumiteError {
   });
 }
 
-/** QEMU does in turn what it is sent at once: the memory, the module that it is in, and where that came to lie. */
+/** QEMU executes commands in order, so the memory, the DIMM and the query for its address are sent together. */
 async function addDimm(
   context: PlugContext,
   slot: number,

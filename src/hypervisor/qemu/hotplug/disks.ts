@@ -1,4 +1,4 @@
-/** Disks of a running machine. */
+/** Plugs disks into a running VM. */
 import type { OpenedDescriptor, Os } from "../../../sys/os.ts";
 import { isSystemError, KumiteError } from "../../../util/errors.ts";
 import type { GuestAddress, PluggedDevice } from "../../plug.ts";
@@ -8,7 +8,7 @@ import { type PlugContext, removeDevice } from "./context.ts";
 import { plugFailed } from "./failure.ts";
 import { removableOnce } from "./removable.ts";
 
-/** As `MachinePlug.addDisk`. Names are those that disks of the command line have. */
+/** As `MachinePlug.addDisk`. Names follow the same scheme as for disks on the command line. */
 export async function addDisk(os: Os, context: PlugContext, disk: Disk, signal?: AbortSignal): Promise<PluggedDevice> {
   const { monitor } = context;
   const [image, id] = [`image-${disk.id}`, `disk-${disk.id}`];
@@ -32,7 +32,7 @@ export async function addDisk(os: Os, context: PlugContext, disk: Disk, signal?:
   }
 }
 
-/** What the disk has its bytes from. */
+/** Adds the block node behind the disk. */
 async function addImage(
   os: Os,
   context: PlugContext,
@@ -43,7 +43,7 @@ async function addImage(
   const { monitor } = context;
   const status = await os.files.status(path);
   if (status === undefined) throw plugFailed(`disk ${id}: ${path} does not exist`, { data: { path } });
-  // QEMU cannot open it itself.
+  // QEMU cannot open the file itself.
   const set = await handOver(
     os,
     context,
@@ -67,7 +67,7 @@ async function addImage(
   }
 }
 
-/** Those of a SCSI bus are served by the thread of their controller. */
+/** Disks on a SCSI bus are served by their controller's thread. */
 async function threadFor(
   { monitor }: PlugContext,
   { id, bus, ownThread }: Disk,
@@ -79,7 +79,7 @@ async function threadFor(
   return thread;
 }
 
-/** The number of a set with the file in it. */
+/** Passes a file to QEMU and returns the number of its descriptor set. */
 export async function handOver(
   os: Os,
   { monitor }: PlugContext,
@@ -148,7 +148,7 @@ async function plug(
   }
 }
 
-/** Units of one target, and the bus of the machine's controller. */
+/** Units per SCSI target, and the bus of the VM's controller. */
 const unitsOfTarget = 256;
 const scsiBus = "scsi0.0";
 

@@ -1,4 +1,6 @@
-/** Another file behind a disk of a running machine, for one that was started before it was known what is on the disk. */
+/**
+ * Replaces the file behind a disk of a running VM, for a VM that was started before the content of the disk was known.
+ */
 import type { Os } from "../../../sys/os.ts";
 import type { Disk } from "../../spec.ts";
 import { orWithThreads } from "../io-uring.ts";
@@ -6,7 +8,7 @@ import type { PlugContext } from "./context.ts";
 import { handOver } from "./disks.ts";
 import { plugFailed } from "./failure.ts";
 
-/** As `MachinePlug.exchangeDisk`. Names are those that disks of the command line have. */
+/** As `MachinePlug.exchangeDisk`. Names follow the same scheme as for disks on the command line. */
 export async function exchangeDisk(os: Os, context: PlugContext, disk: Disk, signal?: AbortSignal): Promise<void> {
   const { id, path, readOnly } = disk;
   if (!readOnly) throw plugFailed(`disk ${id}: only what is never written to can be exchanged`, { data: { path } });
@@ -18,7 +20,7 @@ async function exchange(os: Os, context: PlugContext, disk: Disk, signal: AbortS
   const { id, path, cache: asked, aio = "threads" } = disk;
   const [image, file] = [`image-${id}`, `file-${id}`];
   const cache = { direct: asked?.direct ?? false, "no-flush": asked?.noFlush ?? false };
-  // QEMU cannot open it itself.
+  // QEMU cannot open the file itself.
   const set = await handOver(os, context, { kind: "read", path, direct: cache.direct }, signal);
   try {
     const filename = `/dev/fdset/${set}`;
@@ -27,7 +29,7 @@ async function exchange(os: Os, context: PlugContext, disk: Disk, signal: AbortS
       { driver: "file", "node-name": file, "read-only": true, cache, filename, aio },
       { signal },
     );
-    // What is not said goes back to its default. The file of before is closed with its last user.
+    // `blockdev-reopen` resets omitted options to their defaults. The previous file is closed with its last user.
     const options = [{ driver: "raw", "node-name": image, "read-only": true, cache, file }] as const;
     await monitor.execute("blockdev-reopen", { options }, { signal });
   } catch (error) {

@@ -1,4 +1,4 @@
-/** The failure of a change of a running machine. */
+/** The error of a failed change to a running VM. */
 import { type ErrorDetail, KumiteError } from "../../../util/errors.ts";
 
 export function plugFailed(message: string, detail: ErrorDetail = {}): KumiteError {

@@ -1,4 +1,4 @@
-/** Network interfaces of a running machine. */
+/** Plugs network interfaces into a running VM. */
 import type { Os } from "../../../sys/os.ts";
 import type { PluggedDevice } from "../../plug.ts";
 import type { NetworkTap } from "../../spec.ts";
@@ -8,7 +8,7 @@ import { removableOnce } from "./removable.ts";
 const [tapFd, vhostFd] = ["tap", "vhost"];
 const vhostNet = { kind: "readWrite", path: "/dev/vhost-net" } as const;
 
-/** As `MachinePlug.addNetwork`. Names are those that interfaces of the command line have. */
+/** As `MachinePlug.addNetwork`. Names follow the same scheme as for interfaces on the command line. */
 export async function addNetwork(
   os: Os,
   context: PlugContext,
@@ -20,7 +20,7 @@ export async function addNetwork(
   const place = await places.take(signal);
   const removeBackend = async (): Promise<void> => void (await monitor.execute("netdev_del", { id }));
   try {
-    // QEMU can open neither itself.
+    // QEMU cannot open the devices itself.
     await monitor.executeWith(os.sockets, { kind: "tap", path: tap }, "getfd", { fdname: tapFd }, { signal });
     if (vhost === true) await monitor.executeWith(os.sockets, vhostNet, "getfd", { fdname: vhostFd }, { signal });
     const backend = { type: "tap", id, fd: tapFd, ...(vhost === true ? { vhost, vhostfd: vhostFd } : {}) };

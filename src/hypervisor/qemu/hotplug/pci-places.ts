@@ -1,6 +1,7 @@
 /**
- * Where devices can be plugged in: root ports, bridges, and on old boards the root bus itself. Who is where is asked of
- * QEMU; what a guest has not set up yet is not seen there, so what was given away is remembered too.
+ * Finds free places for hot-plugged devices: root ports, bridges, and on old boards the root bus itself. QEMU reports
+ * which places are in use, but not for devices that the guest has not set up yet, so places that were given out are
+ * also remembered here.
  */
 import type { PciDevice } from "../qmp/hotplug-commands.ts";
 import type { Monitor } from "./context.ts";
@@ -9,23 +10,23 @@ import { plugFailed } from "./failure.ts";
 export interface PciPlace {
   readonly bus: string;
   readonly slot: number;
-  /** The slots on the way, from the root bus: `04/00`. */
+  /** The slots on the path from the root bus: `04/00`. */
   readonly path: string;
 }
 
-/** QEMU's own. */
+/** PCI ids of QEMU's own devices. */
 const redHat = 0x1b36;
 const rootPort = 0x000c;
 const bridge = 0x0001;
 
-/** Slot 0 of a bridge is the bridge's hot-plug controller. */
+/** Slot 0 of a bridge is its hotplug controller. */
 const bridgeSlots = { first: 1, last: 30 } as const;
-/** The first are the board's own. */
+/** The first slots belong to the board. */
 const rootSlots = { first: 4, last: 31 } as const;
 
 export class PciPlaces {
   readonly #monitor: Monitor;
-  /** The root bus, where it takes devices at run time. */
+  /** The root bus, if it supports hotplug. */
   readonly #rootBus: string | undefined;
   readonly #taken = new Set<string>();
 
@@ -34,7 +35,7 @@ export class PciPlaces {
     this.#rootBus = rootBus;
   }
 
-  /** Until it is given back. @throws KumiteError `hypervisor/plug-failed` when there is none */
+  /** The place is taken until `giveBack`. @throws KumiteError `hypervisor/plug-failed` if there is none */
   async take(signal?: AbortSignal): Promise<PciPlace> {
     const devices = await this.#monitor.execute("query-pci", {}, { signal });
     const place = freePlaces(devices, this.#rootBus).find((free) => !this.#taken.has(keyOf(free)));
@@ -52,7 +53,7 @@ export class PciPlaces {
   }
 }
 
-/** In the order in which they are to be used. Exported for tests. */
+/** In order of use. Exported for tests. */
 export function freePlaces(devices: readonly PciDevice[], rootBus: string | undefined): PciPlace[] {
   const behindBridges = devices.flatMap((device) => placesBehind(device));
   if (rootBus === undefined) return behindBridges;

@@ -1,4 +1,7 @@
-/** The changes of a running QEMU, one at a time: places and numbers are given away between a question and its answer. */
+/**
+ * Changes to a running QEMU. They are serialised, because places and numbers are chosen between a query and its
+ * command.
+ */
 import type { Os } from "../../../sys/os.ts";
 import { Turns } from "../../../util/turns.ts";
 import type { MachinePlug, MachineSize, MemoryTarget, PluggedDevice, ResizedMemory } from "../../plug.ts";
@@ -24,8 +27,8 @@ export class QemuPlug implements MachinePlug {
   }
 
   /**
-   * The emulator keeps a removed vCPU in a list and looks at it with the next change of its memory map: it crashes
-   * (QEMU 7.2).
+   * False under emulation: TCG keeps removed vCPUs in a list and crashes when it uses them at the next change of its
+   * memory map (QEMU 7.2).
    */
   get removesVcpus(): boolean {
     return this.#context.accelerator !== "tcg";
@@ -74,7 +77,7 @@ export class QemuPlug implements MachinePlug {
     return this.#mapping(() => addNetwork(this.#os, this.#context, network, signal));
   }
 
-  /** What changes the memory map. */
+  /** For operations that change the memory map. */
   #mapping<T>(work: () => Promise<T>): Promise<T> {
     return this.#turns.take(async () => {
       if (this.#lostVcpus && !this.removesVcpus) {

@@ -1,4 +1,4 @@
-/** A device whose removal succeeds once; one that failed can be tried again. */
+/** A device that is removed only once; a failed removal can be repeated. */
 import type { GuestAddress, PluggedDevice } from "../../plug.ts";
 
 export function removableOnce(

@@ -1,17 +1,17 @@
-/** Which units of the machine's SCSI controller are in use: those of its own disks come first. */
+/** Tracks the units in use on the VM's SCSI controller. The first ones are the disks with which the VM was started. */
 
-/** Targets of a controller and units of a target. */
+/** Targets per controller times units per target. */
 const mostUnits = 256 * 256;
 
 export class ScsiUnits {
   readonly #taken: Set<number>;
 
-  /** @param first how many disks the machine was started with */
+  /** @param first the number of SCSI disks with which the VM was started */
   constructor(first: number) {
     this.#taken = new Set(Array.from({ length: first }, (_, unit) => unit));
   }
 
-  /** The lowest that is free. */
+  /** Takes the lowest free unit. */
   take(): number {
     let unit = 0;
     while (this.#taken.has(unit)) unit += 1;

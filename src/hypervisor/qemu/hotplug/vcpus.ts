@@ -1,4 +1,4 @@
-/** vCPUs of a running machine: added into free places, and those that were added removed again, the last first. */
+/** Adds vCPUs to a running VM, and removes added ones in reverse order. */
 import { messageOf } from "../../../util/errors.ts";
 import { pathOfNamed } from "../qmp/device-events.ts";
 import type { VcpuSlot } from "../qmp/hotplug-commands.ts";
@@ -27,8 +27,8 @@ export async function addVcpus(context: PlugContext, count: number, signal?: Abo
       added += 1;
     } catch (error) {
       failures.push(messageOf(error));
-      // The emulated interrupt controllers look for whom an interrupt is meant up to the first empty place: a vCPU behind
-      // one never hears of anything, and the guest waits for it for good. Elsewhere another place may do.
+      // Emulated interrupt controllers search for an interrupt's target only up to the first empty place. A vCPU behind
+      // such a gap would get no interrupts, and the guest would wait for it for ever. With KVM another place may work.
       if (accelerator === "tcg") break;
     }
   }
@@ -62,12 +62,12 @@ export async function removeVcpus(context: PlugContext, count: number, signal?: 
   return count;
 }
 
-/** Of a vCPU that we added; -1 of any other place. */
+/** The number of a vCPU that we added; -1 for any other place. */
 function numberOf({ path = "" }: VcpuSlot): number {
   return Number(pluggedPath.exec(path)?.[1] ?? -1);
 }
 
-/** QEMU lists the last place first; the guest numbers its processors from the first. */
+/** QEMU lists the last place first, but the guest numbers its CPUs from the first. */
 function byPlace(a: VcpuSlot, b: VcpuSlot): number {
   for (const level of ["socket-id", "die-id", "cluster-id", "module-id", "core-id", "thread-id"]) {
     const difference = (a.place[level] ?? 0) - (b.place[level] ?? 0);

@@ -1,6 +1,6 @@
 /**
- * Memory that comes and goes through one device. The device is made with the first change and can have all that the
- * machine may grow by; the guest decides what it can give back.
+ * Grows and shrinks memory with one virtio-mem device. The device is added at the first change, with room for all
+ * memory that the VM may get. The guest decides what it gives back.
  */
 import { isKumiteError, messageOf } from "../../../util/errors.ts";
 import { retry } from "../../../util/retry.ts";
@@ -14,9 +14,9 @@ import { addedMemory } from "./memory-backend.ts";
 const mib = 1024 * 1024;
 const device = "virtiomem0";
 const backend = "virtiomem";
-/** What a guest of Linux gives and takes at once. */
+/** The granularity of a Linux guest. */
 const granuleMiB = 4;
-/** Without any progress: of a guest that may not give back, and of one that is given more, for which it needs time only. */
+/** Timeouts without progress. A guest may be unable to give memory back; a guest that gets memory only needs time. */
 const stallTimeoutMs = { shrink: 3_000, grow: 15_000 };
 
 /** As `MachinePlug.resizeMemory`. */
@@ -35,7 +35,7 @@ export async function resizeByVirtioMem(
   await request(context, wantedMiB, signal);
   const reachedMiB = await reached(context, pluggedMiB(devices), wantedMiB, signal);
   if (reachedMiB === wantedMiB) return { memoryMiB: baseMiB + reachedMiB, added: [] };
-  // Otherwise the guest would go on trying, and the size would change at any time.
+  // Otherwise the guest would keep trying, and the size could change at any time.
   await request(context, reachedMiB, signal);
   const nowMiB = baseMiB + reachedMiB;
   const text = `the machine has ${nowMiB} MiB, ${memoryMiB} were asked for`;
@@ -49,7 +49,7 @@ function pluggedMiB(devices: readonly MemoryDevice[]): number {
   return own?.kind === "virtio-mem" ? Math.floor(Number(own.size) / mib) : 0;
 }
 
-/** @returns whether there was none before */
+/** @returns whether the device was added */
 async function makeDevice(
   context: PlugContext,
   devices: readonly MemoryDevice[],
@@ -60,7 +60,7 @@ async function makeDevice(
   if (devices.some(({ id }) => id === device)) return false;
   const place = await places.take(signal);
   try {
-    // Nothing is set aside on the host before the guest has it.
+    // Reserves nothing on the host before the guest uses it.
     const properties = { ...addedMemory(backend, sizeMiB * mib, memory.backing), reserve: false };
     await monitor.execute("object-add", properties, { signal });
     try {
@@ -93,8 +93,8 @@ async function request({ monitor }: PlugContext, sizeMiB: number, signal?: Abort
 }
 
 /**
- * What the guest has come to: the wanted size, or that from which it does not go on, or only to and fro. QEMU is asked again
- * and again, since it tells of a change once in a second only.
+ * Waits until the guest has the wanted size, or no longer makes progress. QEMU is polled, because it reports changes at
+ * most once per second.
  */
 async function reached(
   { monitor }: PlugContext,

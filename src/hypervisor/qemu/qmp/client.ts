@@ -1,6 +1,6 @@
 /**
- * The client side of the QEMU Machine Protocol over a connected stream.
- * Commands may overlap; answers are matched by id. Knows the protocol's frames, not what the commands mean.
+ * The client of the QEMU Machine Protocol (QMP) on a connected stream. Commands may overlap; answers are matched by id.
+ * Knows the protocol's framing, not the meaning of commands.
  */
 import type { ByteStream, OpenedDescriptor, Sockets } from "../../../sys/os.ts";
 import { ByteReader } from "../../../util/byte-reader.ts";
@@ -12,7 +12,7 @@ import { encodeUtf8, oneLine } from "../../../util/text.ts";
 import { eventOf, type QmpCommand, type QmpCommands, type QmpEvent, resultOf } from "./commands.ts";
 import { commandText, type FirstCommand } from "./first-commands.ts";
 
-/** No answer to a command of ours comes near it. */
+/** No expected answer comes near this size. */
 const maxMessageBytes = 1024 * 1024;
 const defaultTimeoutMs = 10_000;
 
@@ -35,21 +35,24 @@ interface Expected {
 }
 
 export class QmpClient {
-  /** Resolves with the reason when no more answers can come: the VMM closed the connection, broke the protocol, or we closed it. */
+  /**
+   * Resolves with the reason when no more answers can arrive: QEMU closed the connection or broke the protocol, or
+   * `close` was called.
+   */
   readonly closed: Promise<string>;
   readonly #stream: ByteStream;
   readonly #options: QmpOptions;
   readonly #pending = new Map<number, Deferred<unknown>>();
-  /** When the last command so far is on its way. */
+  /** Resolves when the last command has been sent. */
   #sent: Promise<void> = Promise.resolve();
-  /** The same while a descriptor is being handed over. */
+  /** The same while a descriptor is being sent. */
   #handing: Promise<void> | undefined;
   #lastId = 0;
   #reason: string | undefined;
 
   /**
-   * Resolves when QEMU has done what it was told over this stream before.
-   * @param said what it was told; nothing else was
+   * Resolves when QEMU has executed the commands that were written to this stream before.
+   * @param said exactly those commands
    */
   static async connect(
     stream: ByteStream,
@@ -73,7 +76,7 @@ export class QmpClient {
     this.closed = this.#receive().then((reason) => this.#end(reason));
   }
 
-  /** Rejects with `hypervisor/protocol` when QEMU refuses or the connection ends, `timeout` or `aborted`. */
+  /** @throws KumiteError `hypervisor/protocol` if QEMU refuses or the connection ends, `timeout`, `aborted` */
   async execute<C extends QmpCommand>(
     command: C,
     parameters: QmpCommands[C]["arguments"],
@@ -82,7 +85,7 @@ export class QmpClient {
     return this.#call(command, parameters, options);
   }
 
-  /** As `execute`; with the command QEMU gets what the descriptor stands for. Also rejects with a `SystemError`. */
+  /** As `execute`, and passes a descriptor with the command. Also throws SystemError. */
   async executeWith<C extends QmpCommand>(
     sockets: Sockets,
     descriptor: OpenedDescriptor,
@@ -108,7 +111,7 @@ export class QmpClient {
     return this.#answered(command, expected, options, before);
   }
 
-  /** The next command's. */
+  /** Registers the next command. */
   #expect(command: QmpCommand): Expected {
     this.#lastId += 1;
     const id = this.#lastId;
@@ -136,12 +139,12 @@ export class QmpClient {
     this.#stream.close();
   }
 
-  /** While something is sent in another way nothing else is written, and the other way round. */
+  /** Serialises ordinary writes and those that pass a descriptor. */
   #send(otherwise: (() => Promise<void>) | undefined, text: string): Promise<void> {
     const write = (): Promise<void> => this.#stream.write(encodeUtf8(text));
     const before = this.#handing;
     const sending = otherwise === undefined && before === undefined ? write() : this.#sent.then(otherwise ?? write);
-    // A failing write means that QEMU is gone, which the receiver tells to every caller.
+    // A failed write means that QEMU is gone, which `#receive` reports to every caller.
     const settled = sending.catch(() => {});
     this.#sent = settled;
     if (otherwise !== undefined || before !== undefined) {
@@ -170,7 +173,7 @@ export class QmpClient {
 
   #take(message: unknown): void {
     if (!isRecord(message)) throw new KumiteError("hypervisor/protocol", "qemu sent a message that is no object");
-    // A greeting says nothing that is needed.
+    // The greeting contains nothing that is needed.
     if (typeof message.event === "string") this.#event(message.event, message.data);
     else if ("return" in message || "error" in message) this.#answer(message);
   }
@@ -183,7 +186,7 @@ export class QmpClient {
   #answer(message: Record<string, unknown>): void {
     const { id, error } = message;
     const waiting = typeof id === "number" ? this.#pending.get(id) : undefined;
-    // The answer to a call that was given up, or to nothing we asked.
+    // The answer to a call that timed out, or an answer to nothing.
     if (waiting === undefined) return;
     if (error === undefined) waiting.resolve(message.return);
     else waiting.reject(refused(error));

@@ -1,6 +1,6 @@
 /**
- * The commands and events of QMP that the product uses, as types and as checks of what comes back.
- * Names and fields as in QEMU's QAPI schema. A guest that broke into its VMM writes here: nothing is taken on trust.
+ * The QMP commands and events in use: their types, and checks of the answers. Names and fields are those of QEMU's QAPI
+ * schema. Answers are not trusted, because a guest may have taken over its VMM.
  */
 import { KumiteError } from "../../../util/errors.ts";
 import { isRecord } from "../../../util/json.ts";
@@ -16,7 +16,7 @@ export interface QmpStatus {
   readonly running: boolean;
 }
 
-/** What each command takes and returns. */
+/** Arguments and result of each command. */
 export interface QmpCommands extends HotplugCommands {
   readonly qmp_capabilities: { readonly arguments: Nothing; readonly result: Nothing };
   readonly "query-status": { readonly arguments: Nothing; readonly result: QmpStatus };
@@ -33,18 +33,18 @@ export interface QmpCommands extends HotplugCommands {
     readonly arguments: { readonly paging: boolean; readonly protocol: string };
     readonly result: Nothing;
   };
-  /** Keeps the descriptor that came along under this name, for a command that takes `fd:<name>`. */
+  /** Stores the passed descriptor under this name, for a command that takes `fd:<name>`. */
   readonly getfd: { readonly arguments: { readonly fdname: string }; readonly result: Nothing };
-  /** Makes a set of the descriptor that came along; the result is its number, for `/dev/fdset/<number>`. */
+  /** Makes a descriptor set with the passed descriptor and returns its number, for `/dev/fdset/<number>`. */
   readonly "add-fd": { readonly arguments: Nothing; readonly result: number };
-  /** The set goes when nobody has it open any more. */
+  /** The set disappears once nothing has it open. */
   readonly "remove-fd": { readonly arguments: { readonly "fdset-id": number }; readonly result: Nothing };
   readonly quit: { readonly arguments: Nothing; readonly result: Nothing };
 }
 
 export type QmpCommand = keyof QmpCommands;
 
-/** How the answer of each command is checked. */
+/** Checks the result of each command. */
 export const resultOf: { readonly [C in QmpCommand]: (value: unknown) => QmpCommands[C]["result"] } = {
   qmp_capabilities: nothing,
   "query-status": (value) => {
@@ -71,9 +71,11 @@ export const resultOf: { readonly [C in QmpCommand]: (value: unknown) => QmpComm
   ...hotplugResults,
 };
 
-/** Events that say something to us; every other is `other`. */
+/** Events that we handle; others become `other`. */
 export type QmpEvent =
-  /** `guest` is false when we asked for it. `reason` e.g. `guest-shutdown`, `guest-reset`, `host-qmp-quit`. */
+  /**
+   * `guest` is false if we requested the shutdown. `reason` is e.g. `guest-shutdown`, `guest-reset`, `host-qmp-quit`.
+   */
   | { readonly name: "SHUTDOWN"; readonly guest: boolean; readonly reason: string }
   | { readonly name: "GUEST_PANICKED" }
   | { readonly name: "STOP" }

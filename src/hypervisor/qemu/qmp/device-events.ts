@@ -1,21 +1,20 @@
 /**
- * What QEMU tells of devices by itself: that the guest has taken one, let go of one, or refuses to. Whoever waits begins
- * before it sends the command.
+ * Events about devices: the guest has accepted one, released one, or refuses to. Register before sending the command.
  */
 import { KumiteError } from "../../../util/errors.ts";
 
 export type DeviceEvent =
-  /** `path` also names parts of a device, which have no name of their own. */
+  /** `path` also identifies parts of a device, which have no name of their own. */
   | { readonly name: "DEVICE_DELETED"; readonly device: string; readonly path: string }
   | { readonly name: "DEVICE_UNPLUG_GUEST_ERROR"; readonly device: string }
-  /** What the guest's ACPI says of an attempt; `source` 3 is a removal. */
+  /** The result reported by the guest's ACPI; `source` 3 is a removal. */
   | { readonly name: "ACPI_DEVICE_OST"; readonly device: string; readonly source: number; readonly status: number };
 
-/** Of `_OST` in the ACPI specification. */
+/** As for `_OST` in the ACPI specification. */
 const removalSource = 3;
-/** Where QEMU keeps devices that have a name. */
+/** Where QEMU keeps named devices. */
 export const pathOfNamed = "/machine/peripheral/";
-/** It is being tried. */
+/** Status "in progress". */
 const inProgress = 0x84;
 
 type Watcher = (event: DeviceEvent) => void;
@@ -27,7 +26,7 @@ export class DeviceEvents {
     for (const watcher of [...this.#watchers]) watcher(event);
   }
 
-  /** Resolves with the first answer that is not `undefined`; rejects with what `match` throws. */
+  /** Resolves with the first result of `match` that is not `undefined`; rejects if `match` throws. */
   expect<T>(match: (event: DeviceEvent) => T | undefined): Expectation<T> {
     let watcher: Watcher = () => {};
     const promise = new Promise<T>((resolve, reject) => {
@@ -41,14 +40,15 @@ export class DeviceEvents {
       };
       this.#watchers.add(watcher);
     });
-    // Nobody may be waiting when the command itself fails.
+    // Nobody may await this if the command itself fails.
     promise.catch(() => {});
     return { promise, [Symbol.dispose]: () => void this.#watchers.delete(watcher) };
   }
 
   /**
-   * Resolves when the device is gone; with `part`, when that part of it is: of a vCPU QEMU 7.2 tells no more.
-   * @throws KumiteError `hypervisor/plug-failed` when the guest refuses
+   * Resolves when the device is gone; with `part`, when that part is gone, because QEMU 7.2 reports no more than that
+   * for a vCPU.
+   * @throws KumiteError `hypervisor/plug-failed` if the guest refuses
    */
   removalOf(device: string, part?: string): Expectation<true> {
     const partPath = part === undefined ? undefined : `${pathOfNamed}${device}/${part}`;
@@ -68,7 +68,7 @@ export class DeviceEvents {
     });
   }
 
-  /** Resolves when the guest's ACPI has dealt with the new device: false when it refused it. */
+  /** Resolves when the guest's ACPI has handled the new device, with false if it refused the device. */
   acceptanceOf(device: string): Expectation<boolean> {
     return this.expect((event) => {
       if (event.name !== "ACPI_DEVICE_OST" || event.device !== device || event.source === removalSource)

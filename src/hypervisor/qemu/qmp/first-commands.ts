@@ -1,21 +1,21 @@
 /**
- * What every QEMU is told before anybody listens to it: the commands are in its monitor when it begins to run, so that a machine
- * is restored while whoever will own it is still starting.
+ * The first commands for every QEMU. They are in its monitor socket before it runs, so that a VM is restored while its
+ * owner is still starting.
  */
 import { qemuFd } from "../plan-machine.ts";
 import type { QmpCommand, QmpCommands } from "./commands.ts";
 
-/** With the arguments that it takes. */
+/** With its arguments. */
 export type FirstCommand = {
   readonly [C in QmpCommand]: { readonly execute: C; readonly arguments: QmpCommands[C]["arguments"] };
 }[QmpCommand];
 
-/** Memory that is a file is left where it is. */
+/** `x-ignore-shared`: memory in a file is not copied. */
 export const migrationCapabilities = {
   capabilities: ["x-ignore-shared", "events"].map((capability) => ({ capability, state: true })),
 };
 
-/** The first leaves the negotiation mode, in which QEMU takes no other command. */
+/** The first command ends the negotiation mode, in which QEMU accepts no other command. */
 export function firstCommands(restores: boolean): readonly FirstCommand[] {
   const negotiated: FirstCommand = { execute: "qmp_capabilities", arguments: {} };
   if (!restores) return [negotiated];
@@ -26,7 +26,7 @@ export function firstCommands(restores: boolean): readonly FirstCommand[] {
   ];
 }
 
-/** Their ids count from 1. QEMU reads nothing before it has greeted. */
+/** Ids count from 1. QEMU reads nothing before it has sent its greeting. */
 export function firstText(commands: readonly FirstCommand[]): string {
   return commands.map((command, index) => commandText({ ...command, id: index + 1 })).join("");
 }

@@ -1,6 +1,6 @@
 /**
- * The commands of QMP that change a machine while it runs, and those that tell what it has: types, and checks of what
- * comes back. Names and fields as in QEMU's QAPI schema, in the forms that 7.2 and 10 have.
+ * The QMP commands that change or describe a running VM: their types, and checks of the answers. Names and fields are
+ * those of QEMU's QAPI schema, in the forms of QEMU 7.2 and 10.
  */
 import { KumiteError } from "../../../util/errors.ts";
 import { isRecord } from "../../../util/json.ts";
@@ -8,16 +8,16 @@ import { isRecord } from "../../../util/json.ts";
 type Nothing = Readonly<Record<string, never>>;
 type Value = string | number | boolean;
 
-/** What a device or an object is made with, besides what it is. */
+/** Properties of a new device or object, besides its type. */
 export type QmpProperties = Readonly<Record<string, Value | undefined>>;
 
 /** A place for a vCPU. */
 export interface VcpuSlot {
-  /** Of the device that fits in it. */
+  /** Type of device that fits the place. */
   readonly type: string;
-  /** Where it is: what the device is made with. */
+  /** Properties that select the place. */
   readonly place: Readonly<Record<string, number>>;
-  /** Of the vCPU in it; `undefined` when it is free. */
+  /** Path of the vCPU in it; `undefined` if the place is free. */
   readonly path: string | undefined;
 }
 
@@ -33,12 +33,12 @@ export type MemoryDevice =
   | { readonly kind: "other"; readonly id: string };
 
 export interface PciDevice {
-  /** As it was named when it was made; empty for parts of the board. */
+  /** The id that the device was given; empty for parts of the board. */
   readonly id: string;
   readonly slot: number;
   readonly vendor: number;
   readonly device: number;
-  /** What is behind a bridge that the guest has set up; `undefined` for what is no bridge. */
+  /** Devices behind a bridge that the guest has set up; `undefined` if the device is no bridge. */
   readonly behind: readonly PciDevice[] | undefined;
 }
 
@@ -49,10 +49,10 @@ interface BlockNode {
   readonly cache?: { readonly direct: boolean; readonly "no-flush": boolean };
 }
 
-/** What each command takes and returns. */
+/** Arguments and result of each command. */
 export interface HotplugCommands {
   readonly "query-hotpluggable-cpus": { readonly arguments: Nothing; readonly result: readonly VcpuSlot[] };
-  /** Thread ids of the host, by the number of the vCPU. */
+  /** The host's thread ids, by vCPU number. */
   readonly "query-cpus-fast": { readonly arguments: Nothing; readonly result: readonly number[] };
   readonly "query-memory-devices": { readonly arguments: Nothing; readonly result: readonly MemoryDevice[] };
   readonly "query-memory-size-summary": {
@@ -60,7 +60,7 @@ export interface HotplugCommands {
     /** In bytes. */
     readonly result: { readonly base: bigint; readonly plugged: bigint };
   };
-  /** Of the root bus. */
+  /** Devices on the root bus. */
   readonly "query-pci": { readonly arguments: Nothing; readonly result: readonly PciDevice[] };
   readonly device_add: {
     readonly arguments: { readonly driver: string; readonly id: string } & QmpProperties;
@@ -85,7 +85,7 @@ export interface HotplugCommands {
     readonly result: Nothing;
   };
   readonly "blockdev-reopen": {
-    /** `file` is another node. */
+    /** `file` is the name of another node. */
     readonly arguments: { readonly options: readonly (BlockNode & { readonly file: string })[] };
     readonly result: Nothing;
   };
@@ -97,7 +97,7 @@ export interface HotplugCommands {
   readonly netdev_del: { readonly arguments: { readonly id: string }; readonly result: Nothing };
 }
 
-/** A guest that broke into its VMM writes these: no list of theirs is longer than any board's. */
+/** Longer than the list of any board; a longer answer comes from a VMM that its guest has taken over. */
 const mostEntries = 8192;
 
 export const hotplugResults: {
@@ -153,7 +153,7 @@ function memoryDevice({ type, data }: Record<string, unknown>): MemoryDevice | u
   return { kind: "other", id };
 }
 
-/** Bridges behind bridges are looked into once: what we plug in is not deeper. */
+/** Descends one level only, because no device of ours is deeper. */
 function pciDevices(value: unknown, depth: number): PciDevice[] {
   return list("query-pci", value ?? [], (entry) => {
     const identity = record(entry.id);
@@ -165,7 +165,7 @@ function pciDevices(value: unknown, depth: number): PciDevice[] {
   });
 }
 
-/** Every entry must be what it should be. */
+/** Fails if any entry is invalid. */
 function list<T>(command: string, value: unknown, read: (entry: Record<string, unknown>) => T | undefined): T[] {
   if (!Array.isArray(value) || value.length > mostEntries) return fail(command);
   return value.map((entry) => (isRecord(entry) ? read(entry) : undefined) ?? fail(command));
