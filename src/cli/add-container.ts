@@ -1,4 +1,4 @@
-/** Adds a container to a sandbox that is there: claims its id, starts its relay, asks the sandbox's shim for it. */
+/** Adds a container to a running sandbox: claims its id, starts its relay, and asks the sandbox's shim for it. */
 import { sandboxPaths } from "../persist/paths.ts";
 import type { ObservedContainer } from "../sandbox/observe.ts";
 import { prepareContainer } from "../sandbox/prepare.ts";
@@ -14,10 +14,10 @@ import type { CreatedContainer, CreationPlace } from "./create-container.ts";
 import { connectTo, lookAt } from "./open-container.ts";
 import { relayReady } from "./start-relay.ts";
 
-/** For the shim to let go of a container whose create failed here. */
+/** How long the shim may take to discard a container whose create failed in the verb. */
 const leaveTimeoutMs = 60_000;
 
-/** @throws KumiteError `container/not-found`, `container/exists`, `container/wrong-state`, `aborted`, and what the shim says */
+/** @throws KumiteError `container/not-found`, `container/exists`, `container/wrong-state`, `aborted`, or the shim's */
 export async function addContainer(
   context: VerbContext,
   request: ContainerRequest,
@@ -82,13 +82,13 @@ async function lookFor(context: VerbContext, id: string, sandboxId: string): Pro
   }
 }
 
-/** On a connection of its own: the other one's end is what ends a create under way. */
+/** Uses a connection of its own, because closing the other connection is what ends a create in progress. */
 async function discard({ os }: VerbContext, socket: string, id: string, signal: AbortSignal): Promise<void> {
   let shim: ShimConnection;
   try {
     shim = await connectShim(os, socket, id, signal);
   } catch (error) {
-    // With the shim everything in the sandbox is gone.
+    // The shim is gone, and everything in the sandbox with it.
     if (isKumiteError(error, "shim/unreachable")) return;
     throw error;
   }

@@ -1,4 +1,4 @@
-/** What every create does with a shim, whether that was started for it or serves others already: a relay, and the request. */
+/** The steps of every create, whether the shim is new or already running: start a relay, send the request. */
 import type { Bundle, BundleSpec } from "../oci/bundle.ts";
 import { hookTimeoutS } from "../oci/hook-timeout.ts";
 import { isBindMount, isReadOnlyMount } from "../oci/mount.ts";
@@ -14,13 +14,13 @@ import type { ContainerRequest } from "./container-request.ts";
 import type { VerbContext } from "./context.ts";
 import { type EngineRelay, startRelay, watchRelay } from "./start-relay.ts";
 
-/** The shim has limits of its own for each phase of a boot; this one is for a shim that lost track of them. */
+/** The shim has its own timeouts for each phase of a boot. This one covers a shim that has lost track of them. */
 const createTimeoutMs = 300_000;
 
-/** For the answer to a create whose relay has ended. */
+/** How long to wait for the answer to a create after its relay has ended. */
 const answerTimeoutMs = 5_000;
 
-/** @param socket of the shim */
+/** @param socket the shim's socket */
 export async function startContainerRelay(
   { os, root: stateRoot }: VerbContext,
   { id, bundle, stdio, foreground }: ContainerRequest,
@@ -30,11 +30,11 @@ export async function startContainerRelay(
     isAdded = false,
   }: Pick<PreparedContainer, "cgroups"> & {
     readonly socket: string;
-    /** To a machine that runs. */
+    /** Whether the container is added to a VM that is already running. */
     readonly isAdded?: boolean;
   },
 ): Promise<ChildProcess> {
-  // What is on a disk is mounted in the guest alone; who looks for it here finds the volumes in an empty directory.
+  // A root file system on a disk is mounted only in the guest. The host shows the volumes in an empty directory.
   const { emptyRoot } = containerPaths(stateRoot, id);
   const root = bundle.rootfsKind === "directory" ? bundle.rootfs : emptyRoot;
   if (root === emptyRoot) await os.files.makeDir(root, 0o755);
@@ -50,10 +50,10 @@ export async function startContainerRelay(
   });
 }
 
-/** Of the annotation for the root file system: those with a layer above the bundle's directory. */
+/** Values of the root file system annotation that put a writable layer above the bundle's directory. */
 const guestWays: ReadonlySet<string> = new Set(["image", "layers"]);
 
-/** Engines also copy files by way of its mount namespace. What lies on a file system of the guest has no place there. */
+/** The content of the relay's mount namespace, through which engines copy files; without mounts of the guest. */
 function rootViewOf({ path, spec }: Bundle, root: string): RootView {
   const mounts = spec.mounts ?? [];
   const inGuest = mounts.filter((mount) => !isBindMount(mount)).map(({ destination }) => normalizePath(destination));
@@ -66,20 +66,20 @@ function rootViewOf({ path, spec }: Bundle, root: string): RootView {
     }))
     .filter(({ destination }) => !inGuest.some((place) => isBelow(place, destination)));
   const owner = rootOf(spec);
-  // What would be written there by this way would not be seen in the guest.
+  // The guest would not see anything written here.
   const staysInGuest = guestWays.has(spec.annotations?.[rootfsAnnotation] ?? "");
   const readOnly = spec.root.readonly === true || staysInGuest;
   return { root, readOnly, binds, ...(owner !== undefined && { owner }) };
 }
 
-/** Of the user namespace. A mapping that is wrong is told by whoever makes the container. */
+/** The owner of root in the user namespace. The code that creates the container reports a wrong mapping. */
 function rootOf({ linux: { namespaces = [], uidMappings = [], gidMappings = [] } }: BundleSpec): RootView["owner"] {
   if (!namespaces.some(({ type }) => type === "user")) return undefined;
   const [uid, gid] = [uidMappings, gidMappings].map((all) => all.find(({ containerID }) => containerID === 0)?.hostID);
   return uid === undefined || gid === undefined ? undefined : { uid, gid };
 }
 
-/** Engines look for the container's network at its pid, so the relay is where the specification wants it. */
+/** Engines look for the container's network at the relay's pid, so the relay joins the namespace of the spec. */
 function networkNamespaceOf({ spec }: Bundle): SpawnRequest["networkNamespace"] {
   const network = spec.linux.namespaces?.find(({ type }) => type === "network");
   if (network === undefined) return undefined;
@@ -94,12 +94,12 @@ export interface Asking {
 }
 
 export interface Asked {
-  /** What was asked for and is not done. */
+  /** Requested settings that have no effect. */
   readonly notices: readonly string[];
   readonly engineRelay: EngineRelay;
 }
 
-/** Resolves when the container is created. Fails at once when its relay ends: its pid is what engines wait for. */
+/** Resolves when the container is created. Fails at once when the relay ends: engines wait for its pid. */
 export async function askForContainer({ os, interruption }: VerbContext, asking: Asking): Promise<Asked> {
   const { shim, relay, windowSize } = asking;
   const { id, bundle, noNewKeyring } = asking.request;
@@ -120,7 +120,7 @@ export async function askForContainer({ os, interruption }: VerbContext, asking:
   return { notices, engineRelay };
 }
 
-/** Of a create that fails the relay ends too, perhaps before the answer is here that says why. */
+/** When a create fails, the relay may end before the answer with the reason arrives, so wait briefly for that. */
 async function endAfterAnswer(relay: EngineRelay, answer: Promise<unknown>): Promise<never> {
   try {
     return await relay.ended;
@@ -130,7 +130,7 @@ async function endAfterAnswer(relay: EngineRelay, answer: Promise<unknown>): Pro
   }
 }
 
-/** What the hooks that run before the container exists may take. */
+/** The longest time that the hooks running before the container exists may take. */
 function hooksTimeoutMs({ spec: { hooks = {} } }: Bundle): number {
   const both = [...(hooks.prestart ?? []), ...(hooks.createRuntime ?? [])];
   return both.reduce((sum, hook) => sum + hookTimeoutS(hook) * 1000, 0);

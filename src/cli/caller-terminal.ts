@@ -1,18 +1,18 @@
-/** The terminal of the verb's caller while a process in the foreground has it: raw, and always put back. */
+/** Puts the caller's terminal into raw mode while a foreground process uses it, and always restores it. */
 import type { RelayStdio } from "../shim-client/relay-arguments.ts";
 import type { Os, WindowSize } from "../sys/os.ts";
 import { isSystemError } from "../util/errors.ts";
 
 export interface CallerTerminal extends Disposable {
-  /** `undefined` when there is no terminal, or it has no size. */
+  /** `undefined` when there is no terminal or its size is unknown. */
   readonly size: WindowSize | undefined;
-  /** Typed keys go through untouched from now on: the terminal in the guest gives them their meaning. */
+  /** From now on keys are passed on unchanged; the terminal in the guest interprets them. */
   makeRaw(): void;
-  /** What it was before; twice is harmless. */
+  /** Restores the previous mode. Calling it twice is harmless. */
   restore(): void;
 }
 
-/** Does nothing where the process is not on the caller's terminal, or the caller has none. */
+/** Does nothing if the process does not use the caller's terminal or the caller has none. */
 export function callerTerminal(os: Os, stdio: RelayStdio): CallerTerminal {
   const terminal = stdio.kind === "terminal" ? [0, 1, 2].find((fd) => os.terminals.isTerminal(fd)) : undefined;
   const size = terminal === undefined ? undefined : os.terminals.windowSize(terminal);
@@ -21,14 +21,14 @@ export function callerTerminal(os: Os, stdio: RelayStdio): CallerTerminal {
     try {
       raw?.restore();
     } catch (error) {
-      // One that has hung up is nobody's any more.
+      // A terminal that has hung up needs no restoring.
       if (!isSystemError(error, "EIO", "ENOTTY")) throw error;
     }
   };
   return {
     size: size !== undefined && size.rows > 0 && size.columns > 0 ? size : undefined,
     makeRaw: () => {
-      // Only where keys come from it: with input from a file, ^C is still for the verb.
+      // Only if standard input is the terminal. If it is a file, ^C still interrupts the verb.
       if (terminal !== undefined && os.terminals.isTerminal(0)) raw ??= os.terminals.makeRaw(0);
     },
     restore,

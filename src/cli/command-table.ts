@@ -1,6 +1,6 @@
 /**
- * Every verb and its flags, as data: parsing, checking and help come from here, from `global-flags.ts`, and from nowhere
- * else. Knows nothing of what a verb does.
+ * All verbs and their flags, as data. Together with `global-flags.ts` this is the only source for parsing, checking and
+ * help. Does not know what the verbs do.
  */
 import {
   checkCommand,
@@ -66,13 +66,13 @@ export const commands = {
   help: helpCommand,
 } as const;
 
-/** Kata Containers' names of verbs. */
+/** The verbs' names in Kata Containers. */
 export const verbAliases: ReadonlyMap<string, Verb> = new Map([
   ["kata-check", "check"],
   ["kata-env", "env"],
 ]);
 
-/** Of other runtimes; nothing of them is parsed. */
+/** Verbs of other runtimes that are refused without parsing their arguments. */
 export const refusedVerbs: ReadonlyMap<string, Refusal> = new Map(
   (["checkpoint", "restore"] as const).map((verb) => [
     verb,

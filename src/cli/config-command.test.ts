@@ -45,7 +45,7 @@ describe("the verb config", () => {
     assert.equal(shown.hypervisor.qemu.kernel, "/opt/k/vmlinux");
     assert.equal(shown.runtime.hypervisor, "qemu");
     const json = await kumite(["--config", path, "config", "show", "--json"]);
-    // TOML's tables have no prototype.
+    // Tables parsed from TOML have no prototype; the round trip through JSON gives them one.
     assert.deepEqual(JSON.parse(json.out), JSON.parse(JSON.stringify(shown)));
   });
 
@@ -112,7 +112,7 @@ describe("the verb config", () => {
   it("default prints a file that gives the defaults", async () => {
     const path = await file("default.toml", (await kumite(["config", "default"])).out);
     const empty = await file("empty.toml", "");
-    // What is said holds for every machine, were it the default.
+    // `memorySlotsGiven` is whether the file names the key, so it differs between the two files by design.
     const load = async (from: string) => {
       const { qemu, ...config } = await loadConfig(os, { installRoot: "/i", path: from });
       return { ...config, qemu: { ...qemu, memorySlotsGiven: true }, file: "" };

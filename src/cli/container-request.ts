@@ -1,4 +1,4 @@
-/** What `create` and `run` have in common: their flags and bundle, checked before anything is made. */
+/** The flags and the bundle of `create` and `run`, checked before anything is made. */
 import { type Bundle, loadBundle } from "../oci/bundle.ts";
 import { checkContainerId } from "../oci/container-id.ts";
 import { containerRoleOf } from "../oci/container-role.ts";
@@ -15,12 +15,12 @@ type CreationFlags = Invocation<"create">["flags"];
 export interface ContainerRequest {
   readonly id: string;
   readonly bundle: Bundle;
-  /** Whose machine it goes into; `undefined`: one is made for it. */
+  /** The sandbox that the container is added to; `undefined` to create a new one. */
   readonly sandboxId: string | undefined;
   readonly stdio: RelayStdio;
-  /** Absolute. */
+  /** Absolute path. */
   readonly pidFile: string | undefined;
-  /** Its processes share the session keyring of the machine. */
+  /** The container's processes share the VM's session keyring. */
   readonly noNewKeyring: boolean;
   /** The verb stays until the program has ended. */
   readonly foreground: boolean;
@@ -50,7 +50,7 @@ export async function readContainerRequest(
   return { id, bundle, sandboxId, stdio, pidFile, noNewKeyring: flags["no-new-keyring"], foreground };
 }
 
-/** Engines that make pods say so by annotations. */
+/** Engines that manage pods name the sandbox in annotations. */
 function sandboxOf({ configFile, spec }: Bundle): string | undefined {
   try {
     const role = containerRoleOf(spec.annotations);
@@ -68,7 +68,7 @@ function sandboxOf({ configFile, spec }: Bundle): string | undefined {
   }
 }
 
-/** A hook of the host that names no environment has its caller's, which the shim is not given. */
+/** A host hook without `env` inherits its caller's environment, which the shim does not have, so fill it in here. */
 function inheritEnvironment({ spec: { hooks = {} } }: Bundle, env: Readonly<Record<string, string>>): void {
   const { prestart = [], createRuntime = [], poststart = [], poststop = [] } = hooks;
   for (const hook of [...prestart, ...createRuntime, ...poststart, ...poststop]) {

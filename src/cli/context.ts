@@ -1,4 +1,4 @@
-/** What every verb is given. */
+/** What every verb receives. */
 import type { Os } from "../sys/os.ts";
 import type { Logger } from "../util/log.ts";
 import type { Interruption } from "./interruption.ts";
@@ -6,18 +6,18 @@ import type { Output } from "./output/output.ts";
 
 export interface VerbContext {
   readonly os: Os;
-  /** Where the state of containers is kept; absolute. */
+  /** Directory for the state of containers, absolute. */
   readonly root: string;
-  /** Configuration file to use, of a flag or of the environment; absolute. `undefined`: the system's. */
+  /** Configuration file from a flag or the environment, absolute. `undefined`: the system's file. */
   readonly config: string | undefined;
-  /** `TABLE.KEY=VALUE` of the configuration, for this call. */
+  /** `TABLE.KEY=VALUE` settings for this call only. */
   readonly overrides: readonly string[];
   readonly debug: boolean;
-  /** Of every log, the shim's too. */
+  /** Format of every log, including the shim's. */
   readonly logFormat: "text" | "json";
   readonly log: Logger;
   readonly output: Output;
-  /** For a failure among several, or one that does not end the verb; the verb's own is thrown. Never rejects. */
+  /** Reports a failure that does not end the verb, or one of several; the verb throws its own. Never rejects. */
   readonly tellFailure: (error: unknown) => Promise<void>;
   readonly interruption: Interruption;
 }

@@ -1,6 +1,6 @@
 /**
- * Makes a container up to the state `created`, in a sandbox of its own or in one that is there. Whatever fails on the way,
- * the caller's scope removes all of it. Knows no verb.
+ * Creates a container, up to the state `created`, in a new sandbox or a running one. If any step fails, the caller's
+ * scope removes everything that was made. Knows no verb.
  */
 import type { ShimConnection } from "../shim-client/connect.ts";
 import type { ChildProcess, WindowSize } from "../sys/os.ts";
@@ -13,9 +13,9 @@ import type { EngineRelay } from "./start-relay.ts";
 import type { StartTimeline } from "./timeline/start-timeline.ts";
 
 export interface CreationPlace {
-  /** Of the terminal that the process will be on. */
+  /** Size of the process's terminal. */
   readonly windowSize: WindowSize | undefined;
-  /** Everything that is made is registered in it for removal; handed over, it stays. */
+  /** Everything that is made is registered here for removal, until the scope is handed over. */
   readonly scope: Scope;
   readonly timeline: StartTimeline;
 }
@@ -24,11 +24,11 @@ export interface CreatedContainer {
   readonly relay: ChildProcess;
   readonly engineRelay: EngineRelay;
   readonly shim: ShimConnection;
-  /** What was asked for and is not done. */
+  /** Requested settings that have no effect. */
   readonly notices: readonly string[];
 }
 
-/** @throws KumiteError `container/exists`, `aborted`, and of the part that failed */
+/** @throws KumiteError `container/exists`, `aborted`, and the errors of the part that failed */
 export function createContainer(
   context: VerbContext,
   request: ContainerRequest,

@@ -1,4 +1,6 @@
-/** Makes a sandbox with its first container: claims its id, starts shim and relay, asks the shim for the container. */
+/**
+ * Creates a sandbox with its first container: claims the id, starts shim and relay, asks the shim for the container.
+ */
 import { mountNamespace } from "../factory/cache/protocol.ts";
 import { takeFromCache } from "../factory/cache/take.ts";
 import { type Ahead, makeAhead, planAhead } from "../sandbox/ahead.ts";
@@ -19,10 +21,10 @@ import type { CreatedContainer, CreationPlace } from "./create-container.ts";
 import { relayReady } from "./start-relay.ts";
 import { type Shim, shimDied, shimReady, startShim } from "./start-shim.ts";
 
-/** For a shim to undo by itself what it has made, before it is ended and its journal is worked off here. */
+/** How long the shim may take to undo what it made, before the verb kills it and works off its journal. */
 const shimEndTimeoutMs = 10_000;
 
-/** @throws KumiteError `container/exists`, `install/incomplete`, `shim/start-failed`, `aborted`, and what the shim says */
+/** @throws KumiteError `container/exists`, `install/incomplete`, `shim/start-failed`, `aborted`, or the shim's */
 export async function createSandbox(
   context: VerbContext,
   request: ContainerRequest,
@@ -45,7 +47,7 @@ export async function createSandbox(
   await handToShim(prepared, { shim, relay });
   timeline.mark("spawned");
   const connection = await connectShim(os, socket, id, interruption.signal).catch(async (error: unknown) => {
-    // A shim that died before it served has a reason of its own.
+    // If the shim died before it served, its own error is the better one.
     await booted;
     throw error;
   });
@@ -53,7 +55,7 @@ export async function createSandbox(
   timeline.mark("ready");
   context.log.debug("shim and relay are up", { sandbox: id, shim: shim.pid, relay: relay.pid });
   scope.add(`shim of ${id}`, async (signal) => {
-    // The relay asks for the container's end, which will not come: the shim would wait for the answer to be taken.
+    // The relay has asked for the exit status, which never comes; the shim would wait for it to take that answer.
     relay.kill(signalNumbers.SIGKILL);
     connection.close();
     await Promise.race([shim.exited, delay(shimEndTimeoutMs, signal)]);
@@ -70,11 +72,11 @@ export async function createSandbox(
 
 interface GotShim {
   readonly shim: Shim;
-  /** Resolves when it serves. */
+  /** Resolves when the shim serves requests. */
   readonly booted: Promise<void>;
 }
 
-/** One of the cache, whose machine is up, or a new one. */
+/** A shim of the VM cache, whose VM is already running, or a new one. */
 async function getShim(
   context: VerbContext,
   request: ContainerRequest,
@@ -102,12 +104,12 @@ async function getShim(
   return { shim, booted: shimReady(os, shim, { id, log, cgroups }, interruption.signal) };
 }
 
-/** Another process's child: how it ends is not told. */
+/** This shim is the child of another process, so its exit status is unknown. */
 function foreignShim(os: Os, shim: ProcessId): Shim {
   return { ...shim, exited: os.processes.waitGone(shim).then(() => ({ kind: "exited", status: 0 })) };
 }
 
-/** An installation that is not whole is told before anything is made. */
+/** Reads the installation first, so that an incomplete one is reported before anything is made. */
 async function commandOf(
   { os, root, config, overrides, debug, logFormat }: VerbContext,
   { id, bundle }: ContainerRequest,
@@ -117,7 +119,10 @@ async function commandOf(
   return (ahead) => shimCommand(program, { ...options, ahead: ahead !== undefined });
 }
 
-/** Of the machine, beside the start of its shim. What the shim will have to say of a failure it says better. */
+/**
+ * Makes as much of the VM as possible while its shim starts. A failure here is only logged: the shim will meet it too
+ * and report it better.
+ */
 async function makeWhatCan(
   { os, root, config, overrides, log, interruption }: VerbContext,
   { id, bundle }: ContainerRequest,
@@ -133,5 +138,5 @@ async function makeWhatCan(
   return plan && (await makeAhead(os, request, plan, { onFailure: leave, signal: interruption.signal }));
 }
 
-// It is awaited later, together with others.
+// For a promise that is awaited later, together with others.
 function ignore(): void {}

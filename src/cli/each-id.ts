@@ -1,7 +1,7 @@
-/** Verbs that take several ids: each is tried, and each failure told. */
+/** For verbs that take several ids: tries each id and reports each failure. */
 import type { VerbContext } from "./context.ts";
 
-/** Exit status 0; the last failure is thrown, those before it are told here. */
+/** Returns exit status 0. If ids failed, the last failure is thrown and the ones before it are reported here. */
 export async function forEachId(
   { tellFailure }: VerbContext,
   ids: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * What `exec` is to run: the JSON of `--process`, or a command with the container's own process as the pattern for
- * everything that no flag says. Knows nothing of how it is started.
+ * The process that `exec` runs: the JSON of `--process`, or a command for which the container's own process is the
+ * template, changed by flags. Does not know how the process is started.
  */
 import type { OciProcess } from "../oci/spec.ts";
 import { loadProcess } from "../oci/validate.ts";
@@ -13,7 +13,7 @@ type ExecFlags = Invocation<"exec">["flags"];
 type Capabilities = NonNullable<OciProcess["capabilities"]>;
 
 /**
- * @param ownFile the container's own process, absolute
+ * @param ownFile absolute path of the file with the container's own process
  * @throws KumiteError `usage/invalid`, `oci/spec-invalid`, `oci/bundle-invalid`
  */
 export async function readExecProcess(
@@ -32,7 +32,7 @@ export async function readExecProcess(
   return withFlags(await loadProcess(os, ownFile), flags, command);
 }
 
-/** The process with the size of the terminal it will be on. */
+/** The process, with the size of its terminal filled in. */
 export function withWindowSize(process: OciProcess, size: WindowSize | undefined): OciProcess {
   return size === undefined ? process : { ...process, consoleSize: { height: size.rows, width: size.columns } };
 }
@@ -64,7 +64,7 @@ function checkDirectory(path: string): string {
   throw wrong(`--cwd: "${path}" is not an absolute path`, "name a directory as the container sees it");
 }
 
-/** A user alone keeps the group of the pattern, as with runc. */
+/** A UID alone keeps the template's group, as with runc. */
 function parseUser(text: string | undefined): { uid?: number; gid?: number } {
   if (text === undefined) return {};
   const [uid, gid, ...more] = text.split(":");
@@ -81,7 +81,7 @@ function moreGroups({ user }: OciProcess, gids: readonly string[]): { additional
 
 function numericId(flag: string, text = ""): number {
   const id = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  // The last number means "do not change" to the kernel.
+  // To the kernel, 2^32-1 means "do not change".
   if (id < 0xffff_ffff) return id;
   throw wrong(
     `${flag}: "${text}" is not a numeric id`,
@@ -92,7 +92,7 @@ function numericId(flag: string, text = ""): number {
 function moreCapabilities({ capabilities = {} }: OciProcess, names: readonly string[]): Capabilities {
   const added = names.map(capabilityName);
   const joined = (present: readonly string[] | undefined) => [...new Set([...(present ?? []), ...added])];
-  // As with runc 1.1: what a process inherits is passed on by what it runs, which nobody has asked for.
+  // As with runc 1.1, the inheritable set stays as it is: nobody asked to pass capabilities on across execve.
   return {
     ...capabilities,
     bounding: joined(capabilities.bounding),

@@ -1,4 +1,4 @@
-/** What `exec` is asked for, checked before anything is made. */
+/** The request for an `exec`, checked before anything is made. */
 import type { OciProcess } from "../oci/spec.ts";
 import { containerPaths } from "../persist/paths.ts";
 import type { ObservedContainer } from "../sandbox/observe.ts";
@@ -15,10 +15,10 @@ import { chooseStdio, hasTerminal, refusePreservedFds } from "./stdio-choice.ts"
 export interface ExecRequest {
   readonly container: ObservedContainer;
   readonly process: OciProcess;
-  /** Below the container's own; `undefined`: that itself. */
+  /** Path below the container's own cgroup; `undefined` for the container's cgroup itself. */
   readonly cgroup: string | undefined;
   readonly stdio: RelayStdio;
-  /** Absolute. */
+  /** Absolute path. */
   readonly pidFile: string | undefined;
   /** The verb stays until the process has ended. */
   readonly foreground: boolean;
@@ -48,7 +48,7 @@ export async function readExecRequest(context: VerbContext, invocation: Invocati
   return { container, process, cgroup, stdio, pidFile, foreground };
 }
 
-/** As with runc, which on version 1 also takes lists of controllers before it. */
+/** As with runc, except that runc on cgroup version 1 also accepts a list of controllers before the path. */
 function checkCgroup(path: string): string {
   if (path !== "" && !path.includes(":")) return path;
   throw new KumiteError("usage/invalid", `exec: --cgroup: "${path}" is not a cgroup path`, {

@@ -11,7 +11,7 @@ const texts = v.array(v.string());
 const enabled = v.strictObject({ enabled: v.boolean() });
 const version = v.pipe(v.string(), v.regex(/^\d+\.\d+\.\d+/));
 
-/** features.md and features-linux.md of the runtime specification; a key that they do not have is refused. */
+/** features.md and features-linux.md of the runtime specification. A key that is not in them is refused. */
 const schema = v.strictObject({
   ociVersionMin: version,
   ociVersionMax: version,
@@ -71,7 +71,7 @@ describe("the features document", () => {
     const made = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"].filter((type) => {
       const document = { ociVersion: "1.1.0", process: { args: ["sh"], cwd: "/" }, root: { path: "/r" } };
       try {
-        // The other namespaces that one kind may need.
+        // Some kinds of namespaces are accepted only together with others.
         const namespaces = [...new Set(["mount", "pid", type])].map((each) => ({ type: each }));
         const ids = [{ containerID: 0, hostID: 0, size: 1 }];
         const mappings = type === "user" ? { uidMappings: ids, gidMappings: ids } : {};
@@ -96,7 +96,7 @@ describe("the features document", () => {
     const asked = texts.flatMap((text) => [...text.matchAll(/"(io\.(?:kata|kube|kumite)[\w./-]*)"/g)]);
     const names = asked.map(([, name = ""]) => name).filter((name) => !/^io\.kumite\.(version|commit)$/.test(name));
     const { potentiallyUnsafeConfigAnnotations: listed } = document;
-    // A prefix of the source's own stands for the names that are made with it.
+    // A name in the source that ends in "-" is a prefix of the names that are built from it.
     const covers = (name: string) => (one: string) =>
       one === name || (one.endsWith(".") && name.startsWith(one)) || (name.endsWith("-") && one.startsWith(name));
     assert.deepEqual(

@@ -1,5 +1,5 @@
 /**
- * What this runtime supports, in the form of the OCI runtime specification (features.md). Pure data: what is accepted
+ * What this runtime supports, in the form of the OCI runtime specification (features.md). Pure data. What is accepted
  * without effect is not listed as supported.
  */
 import { configAnnotations } from "../config/annotations.ts";
@@ -12,13 +12,13 @@ import { ociVersion } from "../oci/state.ts";
 import { sizeAnnotations } from "../sandbox/static-sizing.ts";
 import { actions, architectures, filterFlags, operators } from "../seccomp/actions.ts";
 
-/** What is installed. */
+/** The installed version. */
 export interface FeaturesSource {
   readonly version: string;
   readonly commit: string;
 }
 
-/** A fresh copy at every call. */
+/** Returns a fresh copy at every call. */
 export function featuresDocument({ version, commit }: FeaturesSource): Record<string, unknown> {
   return {
     ociVersionMin: "1.0.0",
@@ -28,7 +28,7 @@ export function featuresDocument({ version, commit }: FeaturesSource): Record<st
     linux: {
       namespaces: ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
       capabilities: capabilityNames,
-      // Of the host, where the processes of a machine are accounted. A container sees version 2.
+      // These are the host's cgroups, where the VM's processes are accounted. Containers always see version 2.
       cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: false },
       seccomp: {
         enabled: true,

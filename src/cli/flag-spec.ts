@@ -1,6 +1,6 @@
 /**
- * The vocabulary of the command table: what a flag and a verb can be, and the types that follow from a declaration.
- * Knows no verb; the verbs are in `command-table.ts`.
+ * The vocabulary of the command table: what a flag and a verb can be, and the types derived from a declaration. Knows
+ * no verb; the verbs are in `command-table.ts`.
  */
 
 interface FlagBase {
@@ -8,15 +8,15 @@ interface FlagBase {
   readonly name: string;
   /** One letter. */
   readonly short?: string;
-  /** One line for people. A flag that takes a value says its default here. */
+  /** One line of help. The help of a flag that takes a value names its default. */
   readonly help: string;
-  /** Set when the flag is taken and does nothing: the reason, for people. */
+  /** Set when the flag is accepted without effect: the reason, for the help text. */
   readonly ignored?: string;
   /** Set when the flag is known and refused. */
   readonly refused?: Refusal;
 }
 
-/** Why something that other runtimes have is not there; texts for people. */
+/** Why a feature of other runtimes is missing. Shown to users. */
 export interface Refusal {
   readonly because: string;
   /** What to do instead. */
@@ -25,7 +25,7 @@ export interface Refusal {
 
 export type FlagSpec =
   | (FlagBase & { readonly kind: "switch" })
-  /** `value` is the placeholder shown in help; with `choices` nothing else is accepted. */
+  /** `value` is the placeholder in the help text. If there are `choices`, no other value is accepted. */
   | (FlagBase & { readonly kind: "text"; readonly value: string; readonly choices?: readonly string[] })
   /** A decimal number ≥ 0. */
   | (FlagBase & { readonly kind: "integer"; readonly value: string })
@@ -35,11 +35,11 @@ export type FlagSpec =
 export interface ArgumentSpec {
   readonly name: string;
   readonly optional?: boolean;
-  /** One or more of them; only the last argument can be. */
+  /** One or more values; allowed for the last argument only. */
   readonly repeated?: boolean;
-  /** Nothing else is accepted. */
+  /** No other value is accepted. */
   readonly choices?: readonly string[];
-  /** What a shell offers for it. */
+  /** What shell completion offers. */
   readonly completes?: "container" | "signal" | "verb" | "file";
 }
 
@@ -47,17 +47,17 @@ export interface CommandSpec {
   readonly name: string;
   /** One line, for the list of verbs. */
   readonly summary: string;
-  /** Whatever else the reader of `kumite VERB --help` should know. */
+  /** Further text for `kumite VERB --help`. */
   readonly details?: string;
   readonly arguments: readonly ArgumentSpec[];
-  /** Everything after the arguments is a command line that is not ours; its flags are left alone. */
+  /** Everything after the arguments is a command line of its own; its flags are not parsed. */
   readonly trailingCommand?: boolean;
-  /** How help calls that; default `COMMAND [ARGUMENT...]`. */
+  /** What the help text calls that command line; default `COMMAND [ARGUMENT...]`. */
   readonly trailingName?: string;
   readonly flags: readonly FlagSpec[];
 }
 
-/** The values a list of flags can have, by long name. */
+/** The values of a list of flags, by long name. */
 export type FlagValues<Flags extends readonly FlagSpec[]> = {
   readonly [Flag in Flags[number] as Flag["name"]]: FlagValue<Flag>;
 };

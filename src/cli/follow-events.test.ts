@@ -6,7 +6,7 @@ import { type EventSource, followEvents } from "./follow-events.ts";
 
 const hourMs = 3_600_000;
 
-/** A source that never says anything, but for what a test gives. */
+/** A source that never reports anything except what the test gives it. */
 function silent(changes: Partial<EventSource>): EventSource {
   const never = (): Promise<never> => new Promise(() => {});
   return { awaitOom: never, printOom: async () => {}, printStats: async () => {}, ends: [], ...changes };

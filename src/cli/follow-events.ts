@@ -1,24 +1,27 @@
 /**
- * What `events` tells of a container, from the beginning to the container's end. Three see that end independently of each
- * other, and each would do: nobody waits for ever because one of them missed it. Knows no shim and prints nothing itself.
+ * What `events` reports about a container, until the container ends. Three independent sources report that end, and any
+ * of them is enough, so that missing one does not mean waiting forever. Knows no shim and prints nothing itself.
  */
 import { delay } from "../util/abort.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isKumiteError } from "../util/errors.ts";
 
 export interface EventSource {
-  /** How often the container lacked memory: at once without `seen`, else when it is more than that or it has ended. */
+  /**
+   * The number of out-of-memory events. Answers at once without `seen`; otherwise when the number exceeds `seen` or the
+   * container has ended.
+   */
   readonly awaitOom: (seen: bigint | undefined) => Promise<{ readonly count: bigint; readonly ended: boolean }>;
   readonly printOom: () => Promise<void>;
   readonly printStats: () => Promise<void>;
-  /** Each resolves when the container has ended, or can be asked no more. */
+  /** Each resolves when the container has ended or can no longer be asked. */
   readonly ends: readonly Promise<unknown>[];
 }
 
-/** For the last lack of memory to be told when something else tells of the end. */
+/** How long to wait for the last out-of-memory event after another source reported the end. */
 const lastWordsMs = 2000;
 
-/** Resolves with the container's end. @throws KumiteError what is wrong with the answers */
+/** Resolves when the container has ended. @throws KumiteError if an answer is invalid */
 export async function followEvents(source: EventSource, intervalMs: number, graceMs = lastWordsMs): Promise<void> {
   const over = new AbortController();
   const memory = followMemory(source).catch(unlessEnded);
@@ -26,7 +29,7 @@ export async function followEvents(source: EventSource, intervalMs: number, grac
   const ends = source.ends.map((end) => end.then(() => {}, unlessEnded));
   try {
     await Promise.race([memory, stats, ...ends]);
-    // It tells first what the end's reason may have been.
+    // An out-of-memory event may be the reason for the end, so it is reported first.
     await withDeadline(graceMs, "the last of the memory", () => memory).catch((error: unknown) => {
       if (!isKumiteError(error, "timeout")) throw error;
     });
@@ -52,7 +55,7 @@ async function followStats({ printStats }: EventSource, intervalMs: number, over
   }
 }
 
-/** The container's end is met in any of these. */
+/** Each of these errors means that the container has ended. */
 function unlessEnded(error: unknown): void {
   if (!isKumiteError(error, "container/wrong-state", "container/not-found", "shim/unreachable", "aborted")) throw error;
 }

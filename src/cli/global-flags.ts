@@ -1,7 +1,6 @@
-/** The flags that are given before the verb, and the one that every verb takes, as data like the table of verbs. */
+/** The flags before the verb, and the help flag that every verb accepts; data like the table of verbs. */
 import type { FlagSpec } from "./flag-spec.ts";
 
-/** Given before the verb. */
 export const globalFlags = [
   { name: "root", kind: "text", value: "DIR", help: "directory for the state of containers (default: /run/kumite)" },
   { name: "log", kind: "text", value: "FILE", help: "append errors and notices to this file" },
@@ -57,7 +56,7 @@ export const globalFlags = [
   { name: "help", short: "h", kind: "switch", help: "print this help" },
 ] as const satisfies readonly FlagSpec[];
 
-/** Taken by every verb. */
+/** Accepted by every verb. */
 export const helpFlag = {
   name: "help",
   short: "h",

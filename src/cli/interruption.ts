@@ -1,6 +1,6 @@
 /**
- * What signals to this process mean: at first they end the verb, which undoes what it has made; once a workload runs in
- * the foreground they are passed on to it. Knows no verb.
+ * What signals to this process mean. At first they end the verb, which then undoes what it has made. Once a workload
+ * runs in the foreground, they are passed on to it. Knows no verb.
  */
 import type { Os, SignalEvent } from "../sys/os.ts";
 import { delay } from "../util/abort.ts";
@@ -8,15 +8,15 @@ import { KumiteError } from "../util/errors.ts";
 import { passedOnSignals, signalName, signalNumbers } from "../util/signals.ts";
 
 export interface Interruption {
-  /** Aborts at the first signal that ends the verb, and at `abort`. */
+  /** Aborted by the first signal that ends the verb, and by `abort`. */
   readonly signal: AbortSignal;
-  /** Ends the verb for another reason: what it has made and changed is still put right. */
+  /** Ends the verb for another reason. As with a signal, the verb undoes what it has made. */
   abort(reason: unknown): void;
   /** From now on signals go to the receiver and abort nothing. */
   passOnTo(receiver: (signal: number) => void): void;
   /**
-   * While a workload is being started, which may have begun before its starter is told: a signal that ends the verb goes to
-   * the receiver, and aborts as well when `started` is not called within a moment.
+   * For the time in which a workload is being started: it may already run before this process is told. A signal that
+   * would end the verb goes to the receiver, and aborts the verb too unless `started` is called within a short time.
    */
   passOnWhileStarting(receiver: (signal: number) => void): { started(): void };
 }
@@ -28,7 +28,7 @@ const ending: readonly number[] = [
   signalNumbers.SIGTERM,
 ];
 
-/** For a start to be answered, or to fail, after the signal has reached what is being started. */
+/** How long a start may take to succeed or fail after the signal has been passed on. */
 const startGraceMs = 2000;
 
 /** Takes over the signals of this process. */
@@ -38,7 +38,7 @@ export function watchSignals(os: Os, graceMs = startGraceMs): Interruption {
   let starting: ((event: SignalEvent) => void) | undefined;
   const handle = (event: SignalEvent): void => {
     const { signal, fromKernel } = event;
-    // A terminal's ^C reaches every process in the foreground, the relay too: passed on, it would arrive twice.
+    // A terminal sends ^C to every foreground process, the relay included. Passing it on would deliver it twice.
     if (starting !== undefined) {
       starting(event);
     } else if (receiver !== undefined) {
@@ -77,7 +77,7 @@ export function watchSignals(os: Os, graceMs = startGraceMs): Interruption {
   };
 }
 
-/** For verbs that make nothing: a signal ends the process as it does any other. */
+/** For verbs that make nothing: a signal ends the process by its default action. */
 export function noInterruption(): Interruption {
   const passOnWhileStarting = () => ({ started: () => {} });
   return { signal: new AbortController().signal, abort: () => {}, passOnTo: () => {}, passOnWhileStarting };

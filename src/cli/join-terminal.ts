@@ -1,4 +1,4 @@
-/** Joins the caller's standard input and output with a stream, as a terminal program does. Knows nothing of what is on it. */
+/** Connects the caller's standard streams with a byte stream, like a terminal program. Knows nothing of the content. */
 import type { ByteStream } from "../sys/os.ts";
 import { raceAbort } from "../util/abort.ts";
 import { SystemError } from "../util/errors.ts";
@@ -6,18 +6,18 @@ import { decodeUtf8, encodeUtf8, stripControls } from "../util/text.ts";
 import type { VerbContext } from "./context.ts";
 
 export interface JoinOptions {
-  /** The end of the input is passed on; else the stream stays open for what comes. */
+  /** Whether the end of the input ends the stream. If not, the stream stays open for output. */
   readonly passEnd: boolean;
-  /** Ctrl-] ends it, where input is typed. */
+  /** Whether Ctrl-] ends the connection, if the input is a terminal. */
   readonly leaveKey: boolean;
-  /** What is shown of what comes. */
+  /** Converts received bytes into what is shown. */
   readonly show: (bytes: Uint8Array) => Uint8Array;
 }
 
 /** Ctrl-]. */
 const leave = 0x1d;
 
-/** Ends with the stream, by the key, or when nobody takes the output any more. The stream is closed then. */
+/** Returns when the stream ends, the key is pressed, or the output cannot be written; then closes the stream. */
 export async function joinTerminal(
   { os, interruption }: VerbContext,
   stream: ByteStream,
@@ -67,7 +67,7 @@ export function unchanged(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Without what changes a terminal; lines keep their ends. */
+/** Removes control sequences that would change the terminal; keeps line ends. */
 export function cleanText(): (bytes: Uint8Array) => Uint8Array {
   return (bytes) => {
     const lines = decodeUtf8(bytes).split("\n");

@@ -1,6 +1,6 @@
 /**
- * Lines of the guest's console and of the shim's log as one list by time. Texts come from a guest and are cleaned.
- * Knows no files.
+ * Merges the lines of the guest's console and of the shim's log, ordered by time. Text from the guest is cleaned of
+ * control characters. Knows no files.
  */
 import { isRecord } from "../util/json.ts";
 import { stripControls } from "../util/text.ts";
@@ -9,23 +9,23 @@ const logSources = ["console", "agent", "shim"] as const;
 export type LogSource = (typeof logSources)[number];
 
 export interface LogLine {
-  /** ISO 8601, UTC; empty for a line that tells no time. */
+  /** ISO 8601, UTC; empty if the line has no time. */
   readonly time: string;
   readonly source: LogSource;
   readonly text: string;
 }
 
 export interface LogTexts {
-  /** As `sandbox/boot.ts` writes it: the time, a blank, what was printed. */
+  /** As `sandbox/boot.ts` writes it: the time, a blank, the printed line. */
   readonly console: string;
-  /** Of the shim, in either form of its log. */
+  /** The shim's log, as text or JSON. */
   readonly shim: string;
 }
 
-/** Oldest first. A line without a time stays behind the one it followed. */
+/** Oldest first. A line without a time follows the line before it. */
 export function logLines({ console, shim }: LogTexts): LogLine[] {
   const lines = [...withTimes(linesOf(console).map(consoleLine)), ...withTimes(linesOf(shim).map(shimLine))];
-  // Stable: what was said at the same time stays in its own order.
+  // The sort is stable: lines with the same time keep their order.
   return lines.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)).map(({ line }) => line);
 }
 
@@ -49,7 +49,7 @@ const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 function consoleLine(line: string): LogLine {
   const [first = ""] = line.split(" ", 1);
   const [time, text] = isoTime.test(first) ? [first, line.slice(first.length + 1)] : ["", line];
-  // The agent is the one program that prints JSON there; whatever else passes for it is the guest's as well.
+  // The agent is the only program that prints JSON there. If something else in the guest imitates it, no harm is done.
   const said = text.startsWith("{") ? objectOf(text) : undefined;
   return { time, source: typeof said?.msg === "string" ? "agent" : "console", text };
 }

@@ -1,6 +1,6 @@
 /**
- * Why a process in the foreground is gone though neither it nor its caller ended it: its machine died, or the shim that
- * keeps the machine. Who watches learns it from the verb, and not from its status alone.
+ * Why a foreground process ended although neither it nor its caller ended it: its VM died, or the shim that owns the
+ * VM. The verb reports this, because the exit status alone does not tell.
  */
 import { readJournal } from "../persist/journal.ts";
 import { containerPaths } from "../persist/paths.ts";
@@ -15,11 +15,14 @@ import type { VerbContext } from "./context.ts";
 import { shellStatus } from "./exit-status.ts";
 import { relayKilled } from "./start-relay.ts";
 
-/** For a shim that lives to say so, and for one that was killed to be gone: with its machine's memory, on a busy host. */
+/**
+ * How long a live shim may take to answer, and a killed shim to disappear. On a busy host freeing the VM's memory takes
+ * time.
+ */
 const shimTimeoutMs = 30_000;
 
 /**
- * Says nothing when the process was killed in order. Never rejects.
+ * Reports nothing if the process was killed on purpose. Never rejects.
  * @param relay how the relay of the process has ended
  */
 export async function tellLostMachine(
@@ -31,7 +34,7 @@ export async function tellLostMachine(
   if (shellStatus(relay) !== killedStatus) return;
   const why = await lossOf(context, id, shim).catch(() => undefined);
   if (why !== undefined) await context.tellFailure(lostMachine(id, why));
-  // A relay ends with a status, whatever became of its process.
+  // Normally the relay exits with a status, even if its process was killed by a signal.
   else if (relay.kind === "signalled") await context.tellFailure(relayKilled(`a process in ${id}`, relay));
 }
 
@@ -64,7 +67,7 @@ async function lossOf({ os, root }: VerbContext, id: string, shim: ShimConnectio
   const owner = await livingOwner(os, journal);
   if (owner !== undefined) {
     if (await answers(shim, id)) return undefined;
-    // A process that is killed closes its connections before it is gone.
+    // A killed process closes its connections before it disappears from the process table.
     const gone = (signal: AbortSignal): Promise<void> => os.processes.waitGone(owner, signal);
     try {
       await withDeadline(shimTimeoutMs, `the end of the shim of ${id}`, gone);
@@ -77,13 +80,16 @@ async function lossOf({ os, root }: VerbContext, id: string, shim: ShimConnectio
   return `its shim died${forMemory === undefined ? "" : `: ${forMemory}`}`;
 }
 
-/** Asked for what it knows by itself: the guest may be gone. Any answer will do, and one that is late is no loss. */
+/**
+ * Asks for something the shim knows without the guest, which may be gone. Any answer counts, and so does a timeout:
+ * only a broken connection means that the shim is gone.
+ */
 async function answers(shim: ShimConnection, id: string): Promise<boolean> {
   try {
     await shim.oci.sizing({ id }, { timeoutMs: shimTimeoutMs });
     return true;
   } catch (error) {
-    // The second: it was killed while it wrote.
+    // `protocol/violation`: the shim was killed in the middle of a message.
     return !isKumiteError(error, "shim/unreachable") && !isKumiteError(error, "protocol/violation");
   }
 }

@@ -1,4 +1,4 @@
-/** `kumite`, the command line, on the small engine. */
+/** The command line `kumite`, on the small engine. */
 import { engineOs } from "../sys/engine/engine-os.ts";
 import { atStart, onUncaught } from "../sys/engine/loop.ts";
 import { runCli } from "./run-cli.ts";

@@ -1,4 +1,4 @@
-/** Says what was asked for and is not done: to the log, and to a person who watches. */
+/** Reports requested settings that have no effect: in the log, and on standard error if a person is watching. */
 import { stripControls } from "../util/text.ts";
 import type { ContainerRequest } from "./container-request.ts";
 import type { VerbContext } from "./context.ts";

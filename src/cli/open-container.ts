@@ -1,6 +1,4 @@
-/**
- * A container that exists, as the verbs see it: what is observed of it from outside, and whether a verb may act on it.
- */
+/** An existing container as the verbs see it: its state as observed from outside, and whether a verb may act on it. */
 import { checkContainerId } from "../oci/container-id.ts";
 import type { OciStatus } from "../oci/state.ts";
 import { sandboxPaths } from "../persist/paths.ts";
@@ -16,7 +14,7 @@ export async function lookAt({ os, root }: VerbContext, id: string): Promise<Obs
   return observeContainer(os, root, id);
 }
 
-/** For verbs that need a machine. @throws KumiteError as `lookAt`, `container/wrong-state` */
+/** For verbs that need a running VM. @throws KumiteError as `lookAt`, `container/wrong-state` */
 export async function lookAtLiving(context: VerbContext, id: string): Promise<ObservedContainer> {
   const container = await lookAt(context, id);
   const { status } = container;
@@ -24,7 +22,7 @@ export async function lookAtLiving(context: VerbContext, id: string): Promise<Ob
   return container;
 }
 
-/** The shim of the sandbox that the container is in. @throws KumiteError `shim/unreachable` */
+/** Connects to the shim of the container's sandbox. @throws KumiteError `shim/unreachable` */
 export function connectTo(
   { os, root, interruption }: VerbContext,
   { id, sandboxId }: Pick<ObservedContainer, "id" | "sandboxId">,
@@ -32,7 +30,10 @@ export function connectTo(
   return connectShim(os, sandboxPaths(root, sandboxId).socket, id, interruption.signal);
 }
 
-/** Both at once: one that ends in between is one that does not run. @throws KumiteError as the two */
+/**
+ * Looks and connects. If the container ends in between, the error says that it is not running.
+ * @throws KumiteError as `lookAtLiving` and `connectTo`
+ */
 export async function connectToLiving(
   context: VerbContext,
   id: string,
@@ -46,7 +47,7 @@ export async function connectToLiving(
   }
 }
 
-/** The refusal of a verb in the wrong state. Engines look for some of these texts. */
+/** The error of a verb that the container's state does not allow. Engines look for some of these texts. */
 export function wrongState(id: string, status: OciStatus, refusal: string): KumiteError {
   return new KumiteError("container/wrong-state", `container ${id}: ${refusal}`, {
     hint: `\`kumite state ${id}\` shows its state`,

@@ -1,7 +1,7 @@
 /**
- * Reads flags as engines write them for runc: one or two dashes before a long name, `--name=value` or `--name value`
- * (the next word is the value whatever it looks like), switches with an optional `=true`, flags and arguments mixed.
- * On top of that, one-letter switches may be grouped (`-it`). Knows flags, not verbs.
+ * Parses flags the way engines write them for runc: one or two dashes before a long name, `--name=value` or `--name
+ * value` (the next word is always taken as the value), switches with an optional `=true`, flags and arguments mixed. In
+ * addition, one-letter switches may be grouped (`-it`). Knows flags, not verbs.
  */
 import { KumiteError } from "../util/errors.ts";
 import { nearest } from "../util/nearest.ts";
@@ -10,13 +10,13 @@ import type { FlagSpec, FlagValues } from "./flag-spec.ts";
 export interface ParsedFlags<Flags extends readonly FlagSpec[]> {
   readonly flags: FlagValues<Flags>;
   readonly positionals: readonly string[];
-  /** What follows the last positional that was asked for; empty without `stopAfter`. */
+  /** The words after the last positional that `stopAfter` asked for; empty without `stopAfter`. */
   readonly rest: readonly string[];
 }
 
 /**
- * `stopAfter` ends the reading right after so many positionals: the verb itself, or the id before a command.
- * Throws `usage/invalid`, naming the flag.
+ * `stopAfter` ends parsing after that many positionals: the verb itself, or the id before a command.
+ * @throws KumiteError `usage/invalid`, naming the flag
  */
 export function parseFlags<const Flags extends readonly FlagSpec[]>(
   args: readonly string[],
@@ -68,7 +68,7 @@ function readFlag(word: string, words: WordReader, specs: readonly FlagSpec[], g
   for (const member of group) add(given, member, "true");
 }
 
-/** `-bundle` and `--bundle` are the same flag, and so are `-b` and `--b`. */
+/** `-bundle` and `--bundle` are the same flag, as are `-b` and `--b`. */
 function findFlag(shown: string, specs: readonly FlagSpec[]): FlagSpec | undefined {
   const name = shown.replace(/^--?/, "");
   return specs.find((spec) => spec.name === name || spec.short === name);
@@ -114,7 +114,7 @@ function valuesOf<Flags extends readonly FlagSpec[]>(
   return Object.fromEntries(values) as FlagValues<Flags>;
 }
 
-/** The last one wins where a flag has one value; an empty text counts as not given, as with runc. */
+/** If a flag with one value is repeated, the last one wins. An empty text counts as not given, as with runc. */
 function readValue(
   spec: FlagSpec,
   given: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * From words to one of three things: a verb with its flags and arguments, a wish for help, or a wish for the version.
- * Checks what the command table can say; what a value means is checked by the verb.
+ * Turns the command line into a request: a verb with its flags and arguments, help, the version, or the configuration
+ * paths. Checks what the command table describes; the verb checks what a value means.
  */
 import { isKumiteError, KumiteError } from "../util/errors.ts";
 import { nearest } from "../util/nearest.ts";
@@ -11,12 +11,12 @@ import { parseFlags } from "./parse-flags.ts";
 
 export type GlobalFlags = FlagValues<typeof globalFlags>;
 
-/** One verb as it was called. */
+/** One call of a verb. */
 export interface Invocation<V extends Verb = Verb> {
   readonly verb: V;
   readonly flags: FlagValues<(typeof commands)[V]["flags"]>;
   readonly args: readonly string[];
-  /** The command line of `exec`; empty for other verbs. */
+  /** The command line of a verb that takes one, such as `exec`; otherwise empty. */
   readonly command: readonly string[];
 }
 
@@ -26,13 +26,13 @@ export type Request =
   | { readonly kind: "version" }
   | { readonly kind: "config-paths" };
 
-/** Verbs that do something; the others only print what is known. */
+/** All verbs except those that only print known text. */
 type ActingVerb = Exclude<Verb, "help" | "version">;
 
-/** As a union over the verbs, so that a switch over `verb` knows the flags. */
+/** A union over the verbs, so that a switch over `verb` narrows the type of the flags. */
 export type AnyInvocation = { [V in ActingVerb]: Invocation<V> }[ActingVerb];
 
-/** The words before the verb; parsed alone, because they say where an error in the rest is to be logged. */
+/** Parses the words before the verb. They are parsed first because they say where errors in the rest are logged. */
 export function parseGlobal(words: readonly string[]): {
   readonly global: GlobalFlags;
   readonly verb: string | undefined;
@@ -46,7 +46,7 @@ export function parseGlobal(words: readonly string[]): {
   }
 }
 
-/** A flag that verbs have is at the wrong place before them. */
+/** Adds a hint when a flag of some verbs was written before the verb. */
 function placed(error: KumiteError): KumiteError {
   const { flag } = error.data;
   const having = Object.entries<CommandSpec>(commands).filter(([, { flags }]) =>
@@ -58,7 +58,7 @@ function placed(error: KumiteError): KumiteError {
   return new KumiteError(error.code, error.message, { hint, data: error.data });
 }
 
-/** Throws `usage/invalid` with a hint at the verb's help. */
+/** @throws KumiteError `usage/invalid` or `oci/unsupported`, with a hint to the verb's help */
 export function parseRequest(global: GlobalFlags, verb: string | undefined, rest: readonly string[]): Request {
   if (global.version) return { kind: "version" };
   if (global["kata-show-default-config-paths"]) return { kind: "config-paths" };
@@ -88,7 +88,7 @@ function parseVerb<V extends Verb>(verb: V, rest: readonly string[]): Request {
   const [name] = parsed.positionals;
   if (verb === "help") return { kind: "help", verb: name === undefined ? undefined : verbNamed(name) };
   const command = parsed.rest[0] === "--" ? parsed.rest.slice(1) : parsed.rest;
-  // The values were made from this verb's own declarations, which is what the type says.
+  // The type holds because the values were parsed by this verb's own declarations.
   const invocation = { verb, flags: parsed.flags, args: parsed.positionals, command } as unknown as AnyInvocation;
   return { kind: "invoke", invocation };
 }

@@ -4,7 +4,7 @@ import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
 import { baseName, dirName } from "../util/path.ts";
 
 /**
- * Refuses a place where the file cannot be made, before anything else is.
+ * Refuses, before anything is made, a path where the file cannot be created.
  * @throws KumiteError `usage/invalid`
  */
 export async function checkPidFile(os: Os, path: string): Promise<void> {
@@ -17,7 +17,7 @@ export async function checkPidFile(os: Os, path: string): Promise<void> {
   });
 }
 
-/** Decimal, without a newline. Appears at once and whole: engines read it as soon as it is there. */
+/** Writes the pid in decimal, without a newline. It appears complete: engines read it as soon as it exists. */
 export async function writePidFile(os: Os, path: string, pid: number): Promise<void> {
   const temporary = `${dirName(path)}/.${baseName(path)}.${os.self.pid}`;
   try {

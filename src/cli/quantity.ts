@@ -1,18 +1,18 @@
-/** Numbers of the command line: with units, as engines and people write them. Pure. */
+/** Parses numbers of the command line, with the units that engines and people write. Pure. */
 import { KumiteError } from "../util/errors.ts";
 
 const powers: Readonly<Record<string, number>> = { "": 0, k: 1, m: 2, g: 3, t: 4, p: 5 };
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const maxInteger = 2 ** 63;
 
-/** A decimal integer from `min` on. `flag` is for the error, `usage/invalid`. */
+/** A decimal integer ≥ `min`. @throws KumiteError `usage/invalid`, naming `flag` */
 export function parseInteger(flag: string, text: string, min: number): number {
   const value = Number(text);
   if (/^-?\d{1,19}$/.test(text) && value >= min && value < maxInteger) return value;
   throw invalid(flag, text, min < 0 ? "is no number" : `is no number from ${min} on`);
 }
 
-/** `64M`, `1.5GiB`, `4096`: always powers of 1024, as with runc. -1 stands for no limit. In bytes. */
+/** `64M`, `1.5GiB`, `4096`: bytes, in powers of 1024 as with runc. -1 stands for no limit. */
 export function parseBytes(flag: string, text: string): number {
   if (text === "-1") return -1;
   const match = /^(\d{1,19}(?:\.\d{1,9})?) ?([kmgtp]?)(?:i?b)?$/i.exec(text);
@@ -24,7 +24,7 @@ export function parseBytes(flag: string, text: string): number {
   return value;
 }
 
-/** `5s`, `1m30s`, `500ms`. In milliseconds, above 0. */
+/** `5s`, `1m30s`, `500ms`: milliseconds, above 0. */
 export function parseDuration(flag: string, text: string): number {
   const parts = [...text.matchAll(/(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)/g)];
   const whole = parts.map(([part]) => part).join("");

@@ -1,4 +1,4 @@
-/** The flags of `update`: those of runc. Knows nothing of what they mean; `resource-request.ts` does. */
+/** The flags of `update`, the same as runc's. `resource-request.ts` interprets them. */
 import type { FlagSpec, Refusal } from "./flag-spec.ts";
 
 const bytes = "BYTES[K|M|G]";

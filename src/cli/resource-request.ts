@@ -1,4 +1,4 @@
-/** What `update` is asked for: a document in the form of `linux.resources`, from a file or from flags. */
+/** The request of an `update`: a document in the form of `linux.resources`, from a file or from flags. */
 import type { OciResources } from "../oci/spec.ts";
 import { readDocument, validateResources } from "../oci/validate.ts";
 import type { Os } from "../sys/os.ts";
@@ -38,7 +38,7 @@ async function readInput(os: Os): Promise<unknown> {
   }
 }
 
-/** Only what was given. */
+/** Contains only what was given. */
 function resourcesOf(flags: Flags): OciResources {
   const integer = (flag: keyof Flags & string, min: number) =>
     value(flags, flag, (text) => parseInteger(flag, text, min));
@@ -72,7 +72,7 @@ function value<Value>(flags: Flags, flag: keyof Flags, parse: (text: string) => 
   return text === undefined ? undefined : parse(text);
 }
 
-/** Without what was not given, and without itself when nothing was. */
+/** The section with the values that were given; nothing if none was. */
 function section<Name extends string>(
   name: Name,
   values: Readonly<Record<string, unknown>>,

@@ -43,7 +43,7 @@ describe("a verb", () => {
     return { status, out, err };
   }
 
-  /** A sandbox of which only the record is there; while this process lives it counts as being created. */
+  /** A sandbox with nothing but a record. While this process lives, the sandbox counts as being created. */
   async function sandbox(id: string, status?: RecordedStatus): Promise<void> {
     const annotations = id === "annotated" ? { key: "value" } : {};
     const { paths } = await claimContainer(os, { root, id, bundle: "/b", rootfs: "/b/rootfs", annotations });

@@ -1,6 +1,6 @@
 /**
- * The command line from its first word to its exit status. Every failure ends here and is told once: on standard error,
- * and in the log that engines read.
+ * The command line, from the arguments to the exit status. Every failure ends up here and is reported once: on standard
+ * error and in the log that engines read.
  */
 import { configFileVariable, defaultConfigPaths } from "../config/find.ts";
 import { defaultRoot } from "../persist/paths.ts";
@@ -19,7 +19,7 @@ import { type AnyInvocation, type GlobalFlags, parseGlobal, parseRequest, type R
 export interface CliOptions {
   /** Default: descriptors 1 and 2. */
   readonly output?: Output;
-  /** Sets who is told of exceptions that nobody caught; they would end the process as it stands. */
+  /** Registers a handler for uncaught exceptions, which would otherwise end the process at once. */
   readonly onFault?: (handler: (error: unknown) => void) => void;
 }
 
@@ -32,7 +32,7 @@ export async function runCli(os: Os, options: CliOptions = {}): Promise<number> 
   const tell = (error: unknown) => tellFailure(error, { phase, log, output });
   try {
     const { global, verb, rest } = parseGlobal(os.self.argv.slice(1));
-    // Before the rest is read: the engine finds what is wrong with it in the log.
+    // Opened before the rest is parsed, so that engines find parse errors in the log.
     log = await openLog(os, global, output.err);
     request = parseRequest(global, verb, rest);
     phase = verb ?? phase;
@@ -94,19 +94,19 @@ function contextOf(setting: Setting, { verb }: AnyInvocation): VerbContext {
   };
 }
 
-/** A fault of the program ends the verb like a signal: a terminal is put back, and nothing stays. */
+/** A program fault ends the verb like a signal, so that the terminal is restored and everything made is undone. */
 function interruptible({ os, onFault }: Setting): Interruption {
   const interruption = watchSignals(os);
   onFault?.((error) => interruption.abort(new Error("an exception was not handled", { cause: error })));
   return interruption;
 }
 
-/** A verb that is interrupted while it makes something has to remove it. */
+/** If such a verb is interrupted, it has to remove what it has made. */
 function makesThings(verb: AnyInvocation["verb"]): boolean {
   return verb === "create" || verb === "run" || verb === "exec" || verb === "debug" || verb === "factory";
 }
 
-/** Each verb is read when it is called: most of the time of a short one is the reading of the others. */
+/** Verbs are imported when they are called: loading all of them would dominate the run time of a short verb. */
 async function invoke(context: VerbContext, invocation: AnyInvocation): Promise<number> {
   switch (invocation.verb) {
     case "create":

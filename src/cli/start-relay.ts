@@ -8,11 +8,11 @@ import type { Scope } from "../util/scope.ts";
 import { signalName, signalNumbers } from "../util/signals.ts";
 
 const statusDescriptor = 3;
-/** For a process of the small engine to start and connect, on a machine that is busy with virtual machines. */
+/** How long the relay may take to start and connect. Generous, since the host may be busy with VMs. */
 const readyTimeoutMs = 30_000;
 
 export interface RelayRequest extends RelayOptions {
-  /** The verb stays until the process ends: the relay shares its terminal and does not outlive it. */
+  /** The verb stays until the process ends: the relay shares the verb's terminal and does not outlive it. */
   readonly foreground: boolean;
   readonly cgroups: readonly string[];
   readonly networkNamespace: SpawnRequest["networkNamespace"];
@@ -34,7 +34,10 @@ export function startRelay(os: Os, request: RelayRequest): Promise<ChildProcess>
   });
 }
 
-/** Resolves when it has connected to the shim and given its terminal away; fails with its own reason if it cannot. */
+/**
+ * Resolves when the relay has connected to the shim and handed over its terminal. Fails with the relay's own error
+ * otherwise.
+ */
 export async function relayReady(relay: ChildProcess, id: string, signal: AbortSignal): Promise<void> {
   const status = relay.streams.get(statusDescriptor);
   if (status === undefined) throw new KumiteError("internal", "the relay was started without a status channel");
@@ -45,14 +48,14 @@ export async function relayReady(relay: ChildProcess, id: string, signal: AbortS
   throw new KumiteError("system/failed", `the relay of ${id} exited before it was ready`, { phase: "relay.start" });
 }
 
-/** The relay of a process whose pid an engine will be told. */
+/** A relay whose pid is given to an engine. */
 export interface EngineRelay {
-  /** Rejects when it has ended; never resolves. */
+  /** Rejects when the relay has ended; never resolves. */
   readonly ended: Promise<never>;
   /**
-   * Call it before the process may end by itself. From here its end is for the engine, which inherits it from this verb:
-   * nothing is reaped any more, unless the scope is undone.
-   * @throws KumiteError `system/failed` when it has ended before
+   * Must be called before the process may end by itself. From then on the relay's exit status is left for the engine,
+   * which inherits the relay from this verb: no child is reaped any more, unless the scope is undone.
+   * @throws KumiteError `system/failed` if the relay has already ended
    */
   readonly leave: (scope: Scope) => void;
 }
@@ -63,7 +66,7 @@ export function watchRelay(os: Os, relay: ChildProcess, id: string): EngineRelay
     failure = relayKilled(id, status);
     throw failure;
   });
-  // Nobody may be waiting when it ends.
+  // Prevents an unhandled rejection while nobody waits.
   ended.catch(() => {});
   return {
     ended,
@@ -75,7 +78,7 @@ export function watchRelay(os: Os, relay: ChildProcess, id: string): EngineRelay
   };
 }
 
-/** It has ended though nobody asked it to. */
+/** The error for a relay that ended although nothing asked it to. */
 export function relayKilled(of: string, status: ExitStatus): KumiteError {
   return new KumiteError("system/failed", `the relay of ${of} ${describeEnd(status)}`, {
     phase: "relay",

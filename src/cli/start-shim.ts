@@ -1,4 +1,4 @@
-/** Starts the shim of a new sandbox and learns whether it came up. */
+/** Starts the shim of a new sandbox and waits until it serves or fails. */
 import { awaitReady } from "../shim-client/boot-message.ts";
 import type { ShimCommand } from "../shim-client/shim-command.ts";
 import type { ChildProcess, ExitStatus, Os, ProcessId, SpawnRequest } from "../sys/os.ts";
@@ -12,7 +12,7 @@ import { stripControls } from "../util/text.ts";
 const socketDescriptor = 3;
 const bootDescriptor = 4;
 const companionsDescriptor = 5;
-/** Node starts in a tenth of a second, and in many on a machine that emulates others. */
+/** Node normally starts in a tenth of a second, but takes many times as long on a busy host that emulates VMs. */
 const readyTimeoutMs = 60_000;
 const logTailLines = 10;
 
@@ -22,14 +22,14 @@ export interface ShimPlace {
   readonly cgroups: readonly string[];
 }
 
-/** What an error about a shim is made of. */
+/** The facts that an error about a shim is built from. */
 export interface ShimFacts extends Pick<ShimPlace, "log" | "cgroups"> {
   readonly id: string;
 }
 
 /**
- * Resolves when Node runs, and the companions do, if all of them could be started. From this moment the socket takes
- * connections: they wait until the shim serves them.
+ * Resolves when Node runs, and the companions too if all of them could be started. From then on the socket accepts
+ * connections, which wait until the shim serves them.
  */
 export function startShim(
   os: Os,
@@ -51,8 +51,8 @@ export function startShim(
 }
 
 /**
- * Fails with the shim's own reason when it cannot serve, and with the end of its log when it died. The channel stays open:
- * by its end the shim knows that this process has died.
+ * Fails with the shim's own error if the shim cannot serve, and with the end of its log if it died. Leaves the channel
+ * open: when it closes, the shim knows that this process has died.
  */
 export async function shimReady(
   os: Os,
@@ -71,10 +71,10 @@ export async function shimReady(
   if (ready === undefined) throw await shimDied(os, shim, { id, log, cgroups });
 }
 
-/** As far as a verb has to do with it. */
+/** The part of the shim process that a verb uses. */
 export type Shim = ProcessId & Pick<ChildProcess, "exited">;
 
-/** Why a shim is gone that should be there: how it ended, and the end of its log. Waits for its end. */
+/** The error for a shim that has died: how it ended, and the end of its log. Waits for its end. */
 export async function shimDied(os: Os, shim: Shim, { id, log, cgroups }: ShimFacts): Promise<KumiteError> {
   const exit = await withDeadline(10_000, `the end of the shim of ${id}`, () => shim.exited).catch(() => undefined);
   const killed = exit?.kind === "signalled" && exit.signal === signalNumbers.SIGKILL;

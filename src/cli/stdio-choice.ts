@@ -1,17 +1,18 @@
 /**
- * Where the streams of a new process are on the host: the one decision about terminals, for containers and exec alike.
+ * Decides where the streams of a new process are on the host. This is the only decision about terminals, for containers
+ * and `exec` alike.
  */
 import type { RelayStdio } from "../shim-client/relay-arguments.ts";
 import type { Os } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
 
-/** In the order in which they are looked at for the caller's terminal. */
+/** In the order in which they are searched for the caller's terminal. */
 const standardStreams = [0, 1, 2];
 
 export interface StdioWish {
-  /** The process is to have a terminal. */
+  /** The process gets a terminal. */
   readonly terminal: boolean;
-  /** Of `--console-socket`, absolute. */
+  /** From `--console-socket`, absolute. */
   readonly consoleSocket: string | undefined;
   /** The verb stays until the process ends. */
   readonly foreground: boolean;
@@ -19,7 +20,7 @@ export interface StdioWish {
   readonly callerHasTerminal: () => boolean;
 }
 
-/** @throws KumiteError `usage/invalid` when nobody would hold the terminal, or there is none, or a socket is given for none */
+/** @throws KumiteError `usage/invalid` if nothing would hold the terminal, there is none, or a socket needs one */
 export function chooseStdio({ terminal, consoleSocket, foreground, callerHasTerminal }: StdioWish): RelayStdio {
   if (consoleSocket !== undefined) {
     if (terminal && !foreground) return { kind: "console-socket", path: consoleSocket };
@@ -33,7 +34,7 @@ export function chooseStdio({ terminal, consoleSocket, foreground, callerHasTerm
       hint: "give a unix socket that receives the terminal, or set process.terminal to false",
     });
   }
-  // Its input has no end: what waits for one, as a shell does, would wait for ever.
+  // The terminal's input would never end, and a program that waits for its end, such as a shell, would wait forever.
   if (terminal && !callerHasTerminal()) {
     throw new KumiteError("usage/invalid", "the process needs a terminal, but none of the standard streams is one", {
       hint: "run it on a terminal, set process.terminal to false, or omit --tty",
@@ -42,12 +43,12 @@ export function chooseStdio({ terminal, consoleSocket, foreground, callerHasTerm
   return { kind: terminal ? "terminal" : "streams" };
 }
 
-/** Is there a terminal to take, whatever else of the streams goes elsewhere? */
+/** Whether any standard stream is a terminal, even if the others are redirected. */
 export function hasTerminal({ terminals }: Os): boolean {
   return standardStreams.some((fd) => terminals.isTerminal(fd));
 }
 
-/** A descriptor of the host cannot be passed into a machine. */
+/** A descriptor of the host cannot be passed into a VM. */
 export function refusePreservedFds(count: number | undefined): void {
   if (count === undefined || count === 0) return;
   throw new KumiteError(

@@ -1,6 +1,6 @@
 /**
- * Removes a sandbox or an added container from within the shim, when whoever asked for it died before it was there: nobody
- * else will. The shim runs in a cgroup of the sandbox, so it has to leave it first.
+ * Removes a sandbox or an added container from within the shim when the caller of `create` died before `create` was
+ * done, because nobody else will. The shim runs in a cgroup of the sandbox, so it must leave that cgroup first.
  */
 import { hierarchiesIn } from "../cgroups/hierarchies.ts";
 import { readJournal } from "../persist/journal.ts";
@@ -12,7 +12,7 @@ import { recoverContainer } from "./recover.ts";
 import type { Sandbox, SandboxHost } from "./sandbox.ts";
 
 /**
- * After `stopSandbox`. Does nothing while another living process owns the sandbox.
+ * Call after `stopSandbox`. Does nothing while another living process owns the sandbox.
  *
  * @throws KumiteError `cleanup/incomplete`
  */
@@ -28,14 +28,14 @@ export async function abandonSandbox({ os, root, id, paths, log }: SandboxHost):
   await recoverContainer(os, root, id, log);
 }
 
-/** After the container has left. Never rejects: what stays can be deleted. */
+/** Call after the container has left the sandbox. Never rejects: whatever stays can still be removed by `delete`. */
 export async function abandonContainer({ host }: Sandbox, id: string): Promise<void> {
   const { os, root, log } = host;
   log.warn("the caller of create is gone: the container is removed", { container: id });
   await recoverContainer(os, root, id, log).catch((error: unknown) => log.error(messageOf(error), { container: id }));
 }
 
-/** The root of a hierarchy takes any process, also where others must be leaves. */
+/** Moves this process to the hierarchy's root, which accepts processes even where other cgroups must be leaves. */
 async function leaveCgroups(os: Os, cgroups: readonly string[]): Promise<void> {
   for (const { directory } of hierarchiesIn(await os.mounts.table())) {
     if (!cgroups.some((cgroup) => isBelow(directory, cgroup))) continue;

@@ -1,6 +1,6 @@
 /**
- * Adds a container to a sandbox whose machine runs. When this fails, whyever, nothing of the container is left in the guest,
- * and on the host what was there before; the others in the sandbox do not notice.
+ * Adds a container to a sandbox whose VM is running. If this fails for any reason, nothing of the container is left in
+ * the guest, the host is as it was before, and the other containers in the sandbox are not affected.
  */
 import { containerPaths } from "../persist/paths.ts";
 import { linked } from "../util/abort.ts";
@@ -14,7 +14,7 @@ import { plugDisks } from "./plug-disks.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { Timeline } from "./timeline.ts";
 
-/** @throws KumiteError `container/wrong-state`, `container/exists`, and of the part that failed */
+/** @throws KumiteError `container/wrong-state`, `container/exists`, or the error of the step that failed */
 export async function addContainer(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal): Promise<Created> {
   const { id } = request;
   refuseWrongState(sandbox, id);
@@ -31,7 +31,7 @@ export async function addContainer(sandbox: Sandbox, request: CreateRequest, sig
   return work;
 }
 
-/** A pod's containers may be created before its first one is started. */
+/** "ready" is accepted too: the containers of a pod may be created before the first one is started. */
 function refuseWrongState(sandbox: Sandbox, id: string): void {
   const state = sandboxStateOf(sandbox);
   if (state === "ready" || state === "running") return;
@@ -61,7 +61,7 @@ async function add(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal
         requireSharing(sandbox, container, plan);
         await share(tree, onHost.journal);
         const made = await disks(onHost.journal);
-        // The guest looks at a disk as soon as it is there.
+        // The guest reads a disk as soon as it is plugged in, so its content must be complete.
         await made.filled;
         await plugDisks(sandbox, container, made.disks, signal);
       },

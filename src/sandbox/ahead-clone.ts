@@ -1,6 +1,7 @@
 /**
- * A clone that is started beside its shim: of a template and an image that are there, and a copy of the template's empty layer.
- * What is not there yet is made by the shim, which has time for it.
+ * Prepares a clone that is started next to its shim, from a template and an image that exist already and a copy of the
+ * template's empty upper layer. Anything that does not exist yet is made by the shim, which has the time to wait for
+ * it.
  */
 import type { Config } from "../config/config.ts";
 import { type ChosenTemplate, presentTemplate } from "../factory/choose-template.ts";
@@ -22,7 +23,7 @@ import { imageCacheOf, workshopOf } from "./storage-choices.ts";
 
 export interface AheadClone {
   readonly choice: ChosenTemplate;
-  /** Where the machine has disks: what is to be behind them. */
+  /** The files behind the VM's disks, for shapes that have disks. */
   readonly layers: { readonly emptyUpper: string; readonly lower: ReadyImage } | undefined;
 }
 
@@ -32,7 +33,7 @@ interface CloneWish {
   readonly plan: StoragePlan;
 }
 
-/** `undefined` where something has to be made first. @throws KumiteError of whatever could not be found out */
+/** `undefined` if something has to be made first. @throws KumiteError if it cannot be determined */
 export async function planAheadClone(
   os: Os,
   { config, cloning: { shape, scope }, plan: { rootfs } }: CloneWish,
@@ -62,7 +63,11 @@ export interface ClonePlace {
   readonly setting: Omit<CloneSetting, "disks">;
 }
 
-/** Until the tree is there, the disks are made. The shim is told of these. @throws KumiteError; what was made by then is in the journal */
+/**
+ * Makes the disks while the shared tree is being made, and writes down for the shim which disks these are.
+ *
+ * @throws KumiteError; what exists by then is in the journal
+ */
 export async function makeAheadClone(
   os: Os,
   place: ClonePlace,

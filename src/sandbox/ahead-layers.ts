@@ -1,6 +1,7 @@
 /**
- * Disks of a clone that the command has made while the shim starts, and what it tells the shim of them: which they are and what
- * they are of, so that one that decides otherwise does not take them. Whoever finds no such file has no such disks.
+ * The disks of a clone that the command makes while the shim starts, and the file that tells the shim about them. The
+ * file names the template and the image that the disks were made from, so that a shim that chooses others does not use
+ * them. Without the file there are no such disks.
  */
 import type { SandboxPaths } from "../persist/paths.ts";
 import type { ReadyImage } from "../storage/rootfs/make-rootfs.ts";
@@ -9,21 +10,21 @@ import { isSystemError } from "../util/errors.ts";
 import { isRecord, parseJson } from "../util/json.ts";
 
 export interface AheadLayers {
-  /** Of the template whose empty layer was copied. */
+  /** The keeper of the template whose empty upper layer was copied. */
   readonly keeper: ProcessId;
-  /** The copy. */
+  /** The copy of the empty upper layer. */
   readonly upper: string;
   readonly lower: ReadyImage;
 }
 
 const maxBytes = 64 * 1024;
 
-/** Before the shim is started: it goes with the directory of the sandbox. */
+/** Call before the shim is started. The file is removed together with the sandbox's directory. */
 export async function tellOfLayers(os: Os, { layers }: SandboxPaths, told: AheadLayers): Promise<void> {
   await os.files.write(layers, JSON.stringify(told), { mode: 0o600 });
 }
 
-/** `undefined` where there are none. */
+/** `undefined` if the command made no disks. */
 export async function toldLayers(os: Os, { layers }: SandboxPaths): Promise<AheadLayers | undefined> {
   try {
     const told = parseJson(await os.files.readText(layers, maxBytes));

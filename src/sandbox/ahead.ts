@@ -1,7 +1,8 @@
 /**
- * What of a sandbox the command makes while its shim starts: the shared tree and the processes of its machine, which boots or is
- * a clone. They are children of the shim, which takes them over when it comes to ask for the same, and ends them when it asks for
- * others: it decides everything again. So nothing depends on what is decided here but time. Runs on the small engine.
+ * Makes the parts of a sandbox that the command can make while the shim starts: the shared tree, and the processes of
+ * the VM, which boots or is a clone. The processes become children of the shim. The shim plans everything again; it
+ * takes over the processes if it would start the same ones, and ends them otherwise. The decisions made here therefore
+ * affect only how long a start takes. Runs on the small engine.
  */
 import { expectRoomForProcesses, shimProcesses } from "../cgroups/process-room.ts";
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
@@ -29,30 +30,31 @@ export interface AheadRequest {
   readonly id: string;
   readonly paths: SandboxPaths;
   readonly bundle: Bundle;
-  /** Of the sandbox, where the cgroups of its processes are. */
+  /** The sandbox's journal. It names the cgroups for the sandbox's processes. */
   readonly journal: Journal;
   readonly installRoot: string;
-  /** Absolute; `undefined` for the system's configuration. */
+  /** Absolute path; `undefined` for the system's configuration. */
   readonly config: string | undefined;
   readonly overrides: readonly string[];
 }
 
-/** Companions of the shim, for which it has a tree. */
+/** The processes that are started next to the shim. If this exists, the shared tree does too. */
 export interface Ahead {
   readonly programs: readonly SpawnRequest[];
 }
 
-/** Makes what the machine needs to find beside the tree, while that is made; resolves with its programs. */
+/** Makes what the VM needs besides the shared tree, while that tree is being made. Resolves with the VM's programs. */
 export type MakeMachine = (tree: Promise<void>, signal: AbortSignal) => Promise<readonly DriverProgram[]>;
 
 /**
- * `undefined` when nothing is to be gained, or cannot be known so early. Makes nothing.
- * @throws KumiteError where the shim would fail too, or where it may find another way
+ * `undefined` if there is nothing to gain, or if the VM cannot be known this early. Makes nothing.
+ *
+ * @throws KumiteError if the shim would fail too, or if it may find another way
  */
 export async function planAhead(os: Os, request: AheadRequest, signal: AbortSignal): Promise<MakeMachine | undefined> {
   const { root, id, paths, bundle, journal } = request;
   const { annotations, hooks = {}, linux } = bundle.spec;
-  // What they do comes before the machine.
+  // These hooks must run before the VM starts.
   if ([...(hooks.prestart ?? []), ...(hooks.createRuntime ?? [])].length > 0) return undefined;
   if (!(await seesEnds(os))) return undefined;
   const config = await configOf(os, request);
@@ -69,7 +71,7 @@ export async function planAhead(os: Os, request: AheadRequest, signal: AbortSign
   const container = { id, resources, annotations };
   const cloning = cloningOf({ os, config, root }, plan, container, needs.sharing);
   const cgroups = machineCgroupsIn(journal.content.steps);
-  // With less it is the shim that needs it.
+  // If there is room for fewer processes, the shim must get it.
   await expectRoomForProcesses(os, cgroups, shimProcesses + machineProcesses);
   const setting = { id, directory: paths.vm, cgroups };
   const { view } = treeAt(paths.shared);
@@ -86,7 +88,7 @@ export async function planAhead(os: Os, request: AheadRequest, signal: AbortSign
 }
 
 interface Making {
-  /** Told why there is a tree and no more. */
+  /** Called with the reason if only the shared tree could be made. */
   readonly onFailure: (error: unknown) => void;
   readonly signal: AbortSignal;
 }
@@ -124,13 +126,13 @@ function configOf(os: Os, { installRoot, config, overrides, bundle }: AheadReque
   return loadConfig(os, concernConfig(annotations) ? { ...loading, annotations } : loading);
 }
 
-/** QEMU with its threads, and a daemon with its own. */
+/** QEMU and a virtiofsd, each with its threads. */
 const machineProcesses = 24;
 
-/** CAP_SYS_PTRACE, as a bit of the line `CapEff` of /proc/PID/status. */
+/** CAP_SYS_PTRACE as a bit of `CapEff` in /proc/PID/status. */
 const traces = 1n << 19n;
 
-/** A shim learns how its companions end from /proc, which tells whoever may trace them. */
+/** The shim reads from /proc how its companions ended, which the kernel shows only to processes that may trace them. */
 async function seesEnds(os: Os): Promise<boolean> {
   const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(await os.files.readText("/proc/self/status"))?.[1];
   return capabilities !== undefined && (BigInt(`0x${capabilities}`) & traces) !== 0n;

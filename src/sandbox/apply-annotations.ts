@@ -1,8 +1,11 @@
-/** Lets the annotations of a sandbox change its configuration, before anything is made with it. */
+/** Applies the annotations of a sandbox to its configuration, before anything is made with that configuration. */
 import { concernConfig } from "../config/annotations.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** @throws KumiteError `config/invalid` naming an annotation that is wrong, not allowed, or asks for what nobody can do */
+/**
+ * @throws KumiteError `config/invalid` naming an annotation that is malformed, not allowed, or asks for something
+ *   unsupported
+ */
 export async function applyAnnotations(
   sandbox: Sandbox,
   annotations: Readonly<Record<string, string>> = {},

@@ -1,4 +1,4 @@
-/** Gives a process its relay: the process of the host that stands for it, and whose end ends it. */
+/** Connects a process to its relay, the host process that stands for it. When the relay ends, the process is killed. */
 import type { ProcessId } from "../sys/os.ts";
 import { messageOf } from "../util/errors.ts";
 import { signalNumbers } from "../util/signals.ts";
@@ -8,11 +8,7 @@ import type { ProcessKey, SandboxProcess } from "./process.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { fieldsOf } from "./watch.ts";
 
-/**
- * The process may not be known yet: this waits for it.
- *
- * @param connection ends with the relay
- */
+/** Waits for the process if it is not known yet. @param connection aborted when the relay's connection ends */
 export async function attachRelay(
   sandbox: Sandbox,
   key: ProcessKey,
@@ -33,14 +29,14 @@ export async function attachRelay(
 
 async function relayLost(sandbox: Sandbox, process: SandboxProcess): Promise<void> {
   const { phase } = process.state;
-  // Nobody reads any more, so there is no output to be waited for.
+  // Nobody reads the output any more, so there is no reason to wait for it.
   process.stdio.close();
   if (phase === "stopped" || (phase === "created" && process.spec !== undefined)) {
     if (process.spec !== undefined) forgetExec(sandbox, process);
     return;
   }
   sandbox.host.log.warn(`${process.title} lost its relay and was killed`, fieldsOf(process));
-  // One that is being created or started is looked at again when that is done.
+  // A process that is still being created or started is handled by `catch-up.ts` afterwards.
   if (phase === "created" || phase === "running" || phase === "paused")
     await signalInGuest(sandbox, process, signalNumbers.SIGKILL);
 }

@@ -1,6 +1,6 @@
 /**
- * Boots a sandbox: takes over the journal, makes the shared tree, starts the virtual machine and tells its agent what it
- * is. Knows nothing of containers; what fails is undone by `stop.ts`.
+ * Boots a sandbox: takes over the journal, makes the shared tree, starts the VM and sets up the sandbox in its agent.
+ * Knows nothing of containers. After a failure, `stop.ts` undoes what was made.
  */
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
@@ -37,43 +37,43 @@ import { startContextOf } from "./start-context.ts";
 import { isWarmUsed, warmParts } from "./use-warm.ts";
 import type { WarmMachine } from "./warm.ts";
 
-/** Of one call to an agent that has answered before. */
+/** For one call to an agent that has answered before. */
 const callTimeoutMs = 60_000;
 
 export interface BootRequest extends Pick<ContainerNeeds, "sharing" | "rare"> {
   readonly hostname: string;
-  /** Runs beside the start of the machine, as soon as there is a tree to share with it. */
+  /** Runs while the VM starts, as soon as the shared tree exists. */
   readonly share: (tree: SharedTree) => Promise<void>;
-  /** Makes the disks that the machine starts with, writing down in the journal what it makes for them. */
+  /** Makes the disks that the VM starts with. Whatever it makes on the host is in the journal first. */
   readonly disks: MakeDisks;
   readonly diskKinds: ReturnType<typeof disksOf>;
-  /** Whether the machine can be one that goes on from a template. */
+  /** Whether the VM can be a clone of a template. */
   readonly cloning: Cloning;
-  /** Its memory can be saved while it works. */
+  /** Whether the VM must be savable while it runs. */
   readonly saving: boolean;
-  /** Something may be plugged in later: containers that join bring disks. */
+  /** Whether devices may be plugged in later: containers that join a pod bring disks. */
   readonly takesDevices: boolean;
 }
 
-/** What a machine starts with. */
+/** Everything that is decided or made before the VM starts. */
 interface MachineNeeds extends Pick<BootRequest, "cloning" | "sharing" | "rare" | "saving" | "takesDevices"> {
   readonly warm: WarmMachine | undefined;
-  /** Of the host, for the guest to see. */
+  /** The directory of the host that the guest sees. */
   readonly view: string;
   readonly made: MadeDisks;
-  /** `undefined`: nobody asked for one. */
+  /** `undefined` if templates are not enabled. */
   readonly template: TemplateChoice | undefined;
 }
 
 interface StartedMachine {
   readonly vm: Vm;
-  /** How the guest sees the view, if it does. */
+  /** How the guest sees the shared tree, if it does. */
   readonly directory: SharedDirectory | undefined;
-  /** What to make now that the sandbox does not have to wait for it. */
+  /** A template to make now that the sandbox no longer has to wait for it. */
   readonly build?: BuildRequest;
 }
 
-/** Resolves when the sandbox can take a container; its state is `running` then. */
+/** Resolves when the sandbox can take a container. Its phase is then `running`. */
 export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal: AbortSignal): Promise<void> {
   const { host } = sandbox;
   if (sandbox.state.phase !== "empty") {
@@ -92,7 +92,7 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   };
   const share = () => together(files(), made.filled);
   const { vm, directory, build } = await startAndShare(sandbox, needs, share, signal);
-  // What is left of them is for a machine that was not made.
+  // Processes that the VM did not take over belong to a VM that was not started.
   await host.ahead?.discard();
   sandbox.state = { phase: "running", vm, tree, sharing: directory !== undefined };
   await introduce(sandbox, vm, directory, request.hostname, signal);
@@ -104,7 +104,7 @@ export interface Parts extends Pick<MachineNeeds, "made" | "warm" | "template"> 
   readonly tree: SharedTree;
 }
 
-/** What there is before the machine. A tree is made meanwhile. */
+/** Makes the disks and the shared tree, and chooses a template, all at the same time. */
 async function makeParts(
   sandbox: Sandbox,
   request: BootRequest,
@@ -114,7 +114,7 @@ async function makeParts(
   const { host } = sandbox;
   if (await isWarmUsed(sandbox, request)) return await warmParts(sandbox, request, journal, signal);
   const choosing = choose(host, request.cloning, signal);
-  // The disks wait for it.
+  // Rejections are seen by the disks, which wait for the choice.
   choosing.catch(() => {});
   const { shared } = host.paths;
   const newTree = async () => (host.ahead === undefined ? makeSharedTree(host.os, journal, shared) : treeAt(shared));
@@ -124,13 +124,16 @@ async function makeParts(
     const [made, tree] = await together(disks, newTree());
     return { made, warm: undefined, tree, template: await choosing };
   } catch (error) {
-    // The disks are undone next: nobody must be at work on them.
+    // The caller undoes the disks next, so no work on them may be left running.
     await disks.then(({ filled }) => filled).catch(() => {});
     throw error;
   }
 }
 
-/** Those that the command has made, if they are of the template that this process has chosen, too; new ones else. */
+/**
+ * Uses the disks made by the command if they belong to the template that this process has chosen, and makes new ones
+ * otherwise.
+ */
 async function disksFor(
   { ahead }: SandboxHost,
   request: BootRequest,
@@ -152,7 +155,7 @@ function isKeptBy({ keeper }: Template, { pid, startTicks }: ProcessId): boolean
   return keeper.pid === pid && keeper.startTicks === startTicks;
 }
 
-/** At the same time. */
+/** Starts the VM and shares the files at the same time. */
 async function startAndShare(
   sandbox: Sandbox,
   needs: MachineNeeds,
@@ -161,7 +164,7 @@ async function startAndShare(
 ): Promise<StartedMachine> {
   const both = linked(signal);
   const sharing = share().catch((error: unknown) => {
-    // A machine takes seconds to boot, for nothing then.
+    // Without the files there is no use for the VM, whose boot takes seconds.
     both.abort(error);
     throw error;
   });
@@ -186,7 +189,7 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
   const context = startContextOf(sandbox, journal, signal);
   const { view, made, sharing, saving, takesDevices } = needs;
   const { disks } = made;
-  // Born into the same cgroups as this process, which the command made.
+  // The VM's processes are born into the cgroups that the command made, in which this process runs, too.
   const setting = { id, directory: paths.vm, disks, cgroups: machineCgroupsIn(journal.content.steps) };
   const containers = livingContainers(sandbox);
   const { memoryMiB } = bootSizeOf(config, containers);
@@ -197,9 +200,9 @@ async function startMachine(sandbox: Sandbox, needs: MachineNeeds, signal: Abort
     sandbox.hasTemplateDisks = true;
     return { vm: cloned.vm, directory: sharing ? cloneShare(view) : undefined };
   }
-  // A kernel that boots looks at its disks; one that goes on has done so.
+  // A kernel that boots reads its disks early. A clone's kernel did that in the template.
   await made.filled;
-  // Of a clone that failed.
+  // The keeper may be left from a clone that failed.
   await sandbox.savable?.keeper[Symbol.asyncDispose]();
   const keeper = saving ? await ownMemory(sandbox, journal, { disks, memoryMiB }, signal) : undefined;
   const memory = keeper === undefined ? undefined : { memoryBacking: ownBacking(keeper) };
@@ -225,7 +228,7 @@ async function choose(
   }
 }
 
-/** Says on one line which way the machine comes, where there is a choice. */
+/** Logs one line that says where the VM comes from, if there was a choice. */
 async function tryClone(
   { host }: Sandbox,
   { template, made, view }: MachineNeeds,
@@ -234,7 +237,7 @@ async function tryClone(
 ): Promise<CloneOutcome> {
   const { os, config, log } = host;
   if (template === undefined) return { kind: "none", why: "" };
-  // The kernel in the memory knows another file system than there is then.
+  // The file system that the template's kernel has open must be the one on the disk.
   const isCopied = template.kind === "none" || template.emptyUpper === undefined || made.isCopy;
   const outcome: CloneOutcome = isCopied
     ? await cloneVm(os, template, { config, setting: { ...setting, shared: view }, ...memory }, context)
@@ -244,7 +247,7 @@ async function tryClone(
   return outcome;
 }
 
-/** Nobody waits for it, and it does not end with this process. */
+/** Nobody waits for the builder, and it outlives this process. */
 function makeTemplate({ host: { os, log } }: Sandbox, build: BuildRequest): void {
   startBuilder(os, build).catch((error: unknown) => {
     log.warn(`no template is made: ${messageOf(error)}`, { phase: "template" });
@@ -255,7 +258,9 @@ function modulesOf({ agent }: Config) {
   return agent.kernelModules.map(({ name, parameters }) => ({ name, parameters: [...parameters] }));
 }
 
-/** A guest that was just booted knows neither the time nor anything random; one that shares our kernel has both. */
+/**
+ * A guest that has just started knows neither the time nor anything random. One that shares the host's kernel has both.
+ */
 async function introduce(
   { host, sharedMemory }: Sandbox,
   vm: Vm,

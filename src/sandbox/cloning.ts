@@ -1,6 +1,6 @@
 /**
- * Whether a container can have a machine that goes on from a template, and of which shape: decided from its storage plan and
- * its limits alone, before anything is made.
+ * Decides whether a container's VM can be a clone of a template, and of which shape. The decision depends only on the
+ * storage plan and the limits, and is made before anything else.
  */
 import type { Config } from "../config/config.ts";
 import { whyNoTemplate } from "../factory/clonable.ts";
@@ -12,17 +12,17 @@ import { type SizedContainer, whyOtherSize } from "./machine-size.ts";
 import type { SandboxHost } from "./sandbox.ts";
 
 export type Cloning =
-  /** Nobody asked for templates. */
+  /** Templates are not enabled. */
   | { readonly kind: "off" }
   | {
       readonly kind: "possible";
       readonly shape: MachineShape;
-      /** Who shares templates with it. */
+      /** Only requests with the same scope share a template. */
       readonly scope: string;
     }
   | { readonly kind: "impossible"; readonly why: string };
 
-/** @param sharing files of the host with the guest */
+/** @param sharing whether files of the host are shared with the guest */
 export function cloningOf(
   { os, config, root }: Pick<SandboxHost, "os" | "config" | "root">,
   { rootfs, mounts, volumes }: Pick<StoragePlan, "rootfs" | "mounts" | "volumes">,
@@ -41,7 +41,8 @@ export function cloningOf(
     return impossible("the root file system is a disk, which a template's machine does not have");
   }
   if (volumes.disks.length > 0) return impossible("a volume is a disk, which a template's machine does not have");
-  // 9p, all that a clone has, cannot make sockets and fifos, which a file never needs and a reader never makes.
+  // A clone has only 9p, on which sockets and FIFOs cannot be created. That does not matter for a file or a read-only
+  // mount.
   const mount = config.runtime.sandboxBindMounts.find(({ readOnly }) => !readOnly);
   if (mount !== undefined)
     return impossible(`${mount.path} (sandbox_bind_mounts) can be written to, which needs virtio-fs`);
@@ -51,7 +52,7 @@ export function cloningOf(
   return { kind: "possible", scope, shape: shapeOf(config, rootfs.lower.kind === "shared", sharing) };
 }
 
-/** One whose size is fixed and that has no files of the host needs nothing but its disks. */
+/** A VM whose size is fixed and that shares no files with the host needs only its disks. */
 function shapeOf({ runtime }: Config, isDirectory: boolean, sharing: boolean): MachineShape {
   if (isDirectory) return "directory";
   return sharing || !runtime.staticResources ? "layers" : "disks";

@@ -1,4 +1,4 @@
-/** Ends a process's input: what its relay sent so far still reaches it. */
+/** Ends a process's input. What its relay has sent so far still reaches the process. */
 import type { ProcessKey } from "./process.ts";
 import type { Sandbox } from "./sandbox.ts";
 

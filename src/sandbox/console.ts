@@ -1,6 +1,7 @@
 /**
- * A look at the guest's console: its last lines, then what it prints as it comes; what is typed goes into it. Any number
- * of people can look at once. Who does not read is hung up on: a guest prints as much as it likes.
+ * Shows the guest's console: its last lines, then its output as it is printed. What the viewer types goes into the
+ * console. Any number of viewers can be connected. A viewer that does not read is disconnected, because a guest prints
+ * as much as it likes.
  */
 import type { GuestConsole } from "../hypervisor/driver.ts";
 import type { ByteStream } from "../sys/os.ts";
@@ -10,10 +11,14 @@ import { encodeUtf8 } from "../util/text.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const shownLines = 50;
-/** What may be on its way to one who looks. */
+/** Output that may be in flight to one viewer. */
 const maxPendingBytes = 256 * 1024;
 
-/** Resolves when either side has ended it; takes the stream over. @throws KumiteError `container/wrong-state`, `oci/unsupported` */
+/**
+ * Resolves when either side ends the connection. Takes over the stream.
+ *
+ * @throws KumiteError `container/wrong-state`, `oci/unsupported`
+ */
 export async function showConsole(sandbox: Sandbox, stream: ByteStream): Promise<void> {
   const { machine } = sandbox.running().vm;
   const { console } = machine;
@@ -34,7 +39,7 @@ export async function showConsole(sandbox: Sandbox, stream: ByteStream): Promise
   };
   for (const line of machine.consoleTail(shownLines)) send(encodeUtf8(`${line}\r\n`));
   const stop = console.listen((bytes) => send(bytes.slice()));
-  // Who only looks types nothing and keeps its side open: its end is that of the looking.
+  // A viewer that types nothing keeps its side open, so the end of its input means that it has left.
   copyTyped(stream, console).then(over.resolve, over.resolve);
   await Promise.race([over.promise, machine.exited]);
   stop();

@@ -1,4 +1,6 @@
-/** A container of a sandbox: what it was made from, and its own process. Its state is that of this process. */
+/**
+ * A container of a sandbox: what it was made from, and its own process. The container's state is that of this process.
+ */
 import type { PluggedDevice } from "../hypervisor/plug.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import type { OciResources } from "../oci/spec.ts";
@@ -11,11 +13,13 @@ import type { Sandbox } from "./sandbox.ts";
 import { type LifeState, type Operation, refusalOf } from "./state.ts";
 import type { Timeline } from "./timeline.ts";
 
-/** What a container is made in. */
+/** Where a container is made. */
 export interface ContainerPlace {
   readonly paths: ContainerPaths;
   readonly timeline: Timeline;
-  /** What was made for it alone; `undefined` for the container that the sandbox was made with, which goes with it. */
+  /**
+   * What was made for this container alone. `undefined` for the sandbox's first container, which ends with the sandbox.
+   */
   readonly onHost: HostResources | undefined;
 }
 
@@ -25,17 +29,17 @@ export interface Container extends ContainerPlace {
   /** Milliseconds since 1970. */
   readonly createdMs: number;
   readonly process: SandboxProcess;
-  /** Its limits, as the last update left them; rules of devices are not among them. */
+  /** The limits as of the last update, without the device rules. */
   resources: OciResources;
-  /** Set by `hooks.ts`: hooks that run beside the program. Never rejects. */
+  /** Set by `hooks.ts`: resolves when hooks that run next to the program have ended. Never rejects. */
   hooks: Promise<void> | undefined;
-  /** Set by `record.ts` with its first use. */
+  /** Set by `record.ts` at its first use. */
   saveRecord: (() => Promise<void>) | undefined;
-  /** Set by `leave.ts`: the one stop that everyone waits for. Only of a container that was added. */
+  /** Set by `leave.ts`: the one stop that everyone waits for. Only for a container that was added. */
   stopping: Promise<void> | undefined;
-  /** Disks that the running machine was given for it. */
+  /** Disks that were plugged into the running VM for this container. */
   readonly plugged: PluggedDevice[];
-  /** Journal and record are no longer this process's to write. */
+  /** This process no longer writes the container's journal and record. */
   released: boolean;
 }
 
@@ -53,20 +57,20 @@ export function statusOf({ process }: Container): OciStatus {
   }
 }
 
-/** @throws KumiteError `container/wrong-state` when the states of container and sandbox do not allow it */
+/** @throws KumiteError `container/wrong-state` if the states of container and sandbox do not allow the operation */
 export function requireState(sandbox: Sandbox, container: Container, operation: Operation): void {
   const refusal = refusalIn(sandbox, container, operation);
   if (refusal !== undefined) throw wrongState(container, refusal);
 }
 
-/** Why the operation is refused now, if it is. */
+/** The reason why the operation is refused now; `undefined` if it is allowed. */
 export function refusalIn(sandbox: Sandbox, container: Container, operation: Operation): string | undefined {
-  // The container that the sandbox was made with is what starts and ends it.
+  // The sandbox is started and ended by its first container, so its own state says nothing more for that one.
   const around = sandbox.isOwn(container) ? "running" : sandboxStateOf(sandbox);
   return refusalOf(operation, around, lifeOf(container.process.state));
 }
 
-/** That of a sandbox is the state of the container that it was made with, while its machine runs. */
+/** While the VM runs, a sandbox has the state of its first container. */
 export function sandboxStateOf(sandbox: Sandbox): LifeState {
   switch (sandbox.state.phase) {
     case "empty":
@@ -88,7 +92,7 @@ function stateByItsOwn(sandbox: Sandbox): LifeState {
       return "none";
     case "created":
       return "ready";
-    // A container that stands still is no reason for others to: the machine runs.
+    // A paused first container does not prevent work on the others, because the VM runs.
     case "starting":
     case "running":
     case "paused":

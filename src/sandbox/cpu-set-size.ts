@@ -1,14 +1,14 @@
-/** Which processors a cpuset such as `0-3,7` names. Pure. */
+/** Parses a cpuset such as `0-3,7`. Pure. */
 
-/** The most that Linux numbers. */
+/** The largest number of CPUs that Linux supports. */
 const mostCpus = 8192;
 
-/** How many: each processor once; 0 for an empty set, `undefined` for what is no set. */
+/** The number of distinct CPUs; 0 for an empty set, `undefined` if the text is not a cpuset. */
 export function sizeOfCpuSet(text: string): number | undefined {
   return cpusOfSet(text)?.length;
 }
 
-/** In their order, each once. `undefined` for what is no set. */
+/** Distinct CPUs in ascending order; `undefined` if the text is not a cpuset. */
 export function cpusOfSet(text: string): number[] | undefined {
   if (text.trim() === "") return [];
   const cpus = new Set<number>();

@@ -1,6 +1,6 @@
 /**
- * Creates a sandbox with its first container. When this fails nothing is left of either, whoever asked and whyever: the
- * caller's abort does not stop the undoing.
+ * Creates a sandbox with its first container. If this fails, for whatever reason, nothing is left of either. An abort
+ * by the caller does not interrupt the cleanup.
  */
 import { disksOf } from "../storage/container-storage.ts";
 import { KumiteError, messageWithCauses } from "../util/errors.ts";
@@ -12,7 +12,7 @@ import type { Sandbox } from "./sandbox.ts";
 import { savingOf } from "./saving.ts";
 import { stopSandbox } from "./stop.ts";
 
-/** @throws KumiteError of the part that failed; the sandbox has ended then */
+/** @throws KumiteError of the step that failed; the sandbox has ended by then */
 export async function createSandbox(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal): Promise<Created> {
   const { id } = request;
   const { host, state } = sandbox;
@@ -35,7 +35,7 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
         const saving = sandbox.saving.kind === "possible";
         const sized = { id, resources: container.resources, annotations: spec.annotations };
         const cloning = cloningOf(sandbox.host, plan, sized, machine.sharing);
-        // One that is saved is made again as the configuration says, with all of its places.
+        // A savable VM is restored later from the configuration alone, so it gets all of the places that it can have.
         const needs = { cloning, ...machine, saving, takesDevices: isPod || saving, diskKinds: disksOf(plan) };
         return bootSandbox(sandbox, { hostname, share, disks, ...needs }, signal);
       },

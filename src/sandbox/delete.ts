@@ -1,4 +1,4 @@
-/** Deletes a container, with it the sandbox that was made for it; or forgets a further process that has ended. */
+/** Deletes a container, and the sandbox if the container is its first; or forgets an exec process that has ended. */
 import { KumiteError } from "../util/errors.ts";
 import { refusalIn, statusOf, wrongState } from "./container.ts";
 import { forgetExec } from "./exec.ts";
@@ -8,10 +8,10 @@ import type { Sandbox } from "./sandbox.ts";
 import { stopSandbox } from "./stop.ts";
 
 /**
- * Resolves when what runs in the guest is gone. The id and the record stay until `recoverContainer`, which the caller of
- * a verb does when this process has ended.
+ * Resolves when everything that ran in the guest is gone. The id and the record stay until the verb calls
+ * `recoverContainer`, after this process has ended.
  *
- * @throws KumiteError `container/wrong-state` when it still runs
+ * @throws KumiteError `container/wrong-state` if the container or process is still running
  */
 export async function deleteProcess(sandbox: Sandbox, key: ProcessKey): Promise<Exit> {
   const container = sandbox.container(key.containerId);

@@ -1,4 +1,7 @@
-/** What becomes of the processes of containers that go: those that end by themselves are heard, the others are told dead. */
+/**
+ * What happens to the processes of a container that ends: those that end by themselves report their status, the rest
+ * count as killed.
+ */
 import { withDeadline } from "../util/deadline.ts";
 import { messageOf } from "../util/errors.ts";
 import { killedStatus } from "./observe.ts";
@@ -6,10 +9,13 @@ import type { SandboxProcess } from "./process.ts";
 import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** For processes that end with their container to have their own status told. */
+/** How long processes that end with their container have to report their own status. */
 const lastWordsMs = 5_000;
 
-/** What ran beside a container's own process ends with it; its waiters should hear the true status. */
+/**
+ * Processes from `exec` end with the container's own process. Waits for them, so that their waiters get the true
+ * status.
+ */
 export async function lastWords(sandbox: Sandbox, id: string): Promise<void> {
   const processes = sandbox.processes.of(id);
   const ending = processes.filter((process) => process.state.phase === "running");
@@ -19,7 +25,9 @@ export async function lastWords(sandbox: Sandbox, id: string): Promise<void> {
   await withDeadline(lastWordsMs, "the end of all processes", () => ended).catch(() => {});
 }
 
-/** Nothing of them runs any more: whoever waits is told so, and the record is written. Never rejects. */
+/**
+ * Marks the container's processes as ended, answers everyone who waits for them, and writes the record. Never rejects.
+ */
 export async function endProcesses(sandbox: Sandbox, id: string): Promise<void> {
   for (const process of sandbox.processes.of(id)) await endProcess(sandbox, process);
 }
@@ -31,7 +39,7 @@ async function endProcess(sandbox: Sandbox, process: SandboxProcess): Promise<vo
   if (phase === "stopped") return;
   process.stop({ exitStatus: killedStatus, exitedMs: os.clock.now() });
   const container = sandbox.containers.get(process.key.containerId);
-  // A container that was never created has no status to be kept: its create fails and takes everything back.
+  // A container that was never created has no status worth recording: its create fails and undoes everything.
   if (process.key.execId === undefined && container !== undefined && phase !== "creating") {
     await recordContainer(sandbox, container).catch((error: unknown) => {
       log.error(`the record cannot be written: ${messageOf(error)}`, { container: container.id });

@@ -7,18 +7,18 @@ import { type Container, requireState, statusOf, wrongState } from "./container.
 import { type ConsoleSize, SandboxProcess } from "./process.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** For the caller's relay; a registration without one would stay for good. */
+/** How long to wait for the caller's relay. A registration without a relay would stay for ever. */
 const relayTimeoutMs = 60_000;
 
 export interface ExecRequest {
   readonly containerId: string;
   readonly execId: string;
-  /** `process` of a specification, parsed. */
+  /** The parsed `process` object of a specification. */
   readonly document: unknown;
   readonly terminal: boolean;
   readonly consoleSize?: ConsoleSize | undefined;
   readonly relay: ProcessId;
-  /** Below the container's own. */
+  /** Path below the container's own cgroup. */
   readonly cgroup?: string | undefined;
 }
 
@@ -35,14 +35,14 @@ export function execProcess(sandbox: Sandbox, request: ExecRequest): SandboxProc
   return process;
 }
 
-/** A further process needs a container that has not ended and does not stand still. */
+/** A further process needs a container that has neither ended nor been paused. */
 export function requireExecutable(sandbox: Sandbox, container: Container): void {
   const status = statusOf(container);
   if (status === "paused" || status === "stopped") throw wrongState(container, `cannot exec in a ${status} container`);
   requireState(sandbox, container, "exec");
 }
 
-/** Forgets a process that has ended or never began; one that runs is left alone. */
+/** Forgets a process that has ended or was never started. A running process is left alone. */
 export function forgetExec(sandbox: Sandbox, process: SandboxProcess): void {
   const { phase } = process.state;
   if (phase === "starting" || phase === "running") return;

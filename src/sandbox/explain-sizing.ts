@@ -1,4 +1,4 @@
-/** A sizing in numbers, as JSON, and in words, for people. Pure. */
+/** Reports a sizing as numbers (JSON) and as text. Pure. */
 import { bytesOf, cpusOf, type SandboxSize, type Sizing, type SizingRule } from "./sizing.ts";
 
 const mib = 1024 * 1024;
@@ -9,7 +9,7 @@ export interface SizingReport {
   readonly vcpus: {
     readonly base: number;
     readonly workload: number;
-    /** What the workload was taken from: `quota`, `cpuset`, `unreadable-cpuset` or `none`. */
+    /** What the workload was derived from: `quota`, `cpuset`, `unreadable-cpuset` or `none`. */
     readonly source: Sizing["workloadSource"]["kind"];
     readonly wanted: number;
     readonly maximum: number;
@@ -23,7 +23,7 @@ export interface SizingReport {
     readonly result: number;
   };
   readonly containers: readonly SizingShare[];
-  /** Of the running machine; missing when there is none. */
+  /** Size of the running VM; missing if there is none. */
   readonly machine?: SandboxSize | undefined;
 }
 
@@ -67,7 +67,7 @@ export function reportOf(sizing: Sizing, machine?: SandboxSize): SizingReport {
   };
 }
 
-/** Lines for people. */
+/** Lines of text for people. */
 export function explainSizing({ rule, vcpus, memoryMiB, containers, machine }: SizingReport): string[] {
   return [
     `rule: ${rule} (${ruleTexts[rule]})`,
@@ -112,7 +112,7 @@ function limit({ wanted, maximum, result }: { wanted: number; maximum: number; r
   return wanted === result ? "" : `, at most ${maximum}: ${result}`;
 }
 
-/** Without the tail of a binary fraction. */
+/** Rounds away the error of binary fractions. */
 function tidy(value: number): number {
   return Number(value.toFixed(3));
 }

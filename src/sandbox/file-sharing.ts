@@ -1,6 +1,7 @@
 /**
- * Whether a sandbox shares files of the host with its guest: decided with its first container, since a machine gets its
- * shared directory when it is made. One without has no daemon, and memory that nobody else maps.
+ * Decides whether a sandbox shares files of the host with its guest. The decision is made with the first container,
+ * because a VM gets its shared directory when it is started. A sandbox without shared files has no virtiofsd, and no
+ * other process maps its memory.
  */
 import type { Config } from "../config/config.ts";
 import { containerTypeOf } from "../oci/container-role.ts";
@@ -10,7 +11,10 @@ import type { Container } from "./container.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { sharedTree } from "./storage-choices.ts";
 
-/** @throws KumiteError `oci/unsupported` for a container that has such files where the configuration wants none shared */
+/**
+ * @throws KumiteError `oci/unsupported` for a container that needs files of the host if the configuration forbids
+ *   sharing
+ */
 export function sharingFor(
   config: Config,
   { id, bundle }: Pick<Container, "id" | "bundle">,
@@ -25,12 +29,12 @@ export function sharingFor(
       data: { id },
     });
   }
-  // What will join a pod is not known yet.
+  // It is not known yet what will join a pod.
   const isPod = containerTypeOf(bundle.spec.annotations) !== "single_container";
   return isPod || sharesFiles(plan) || sandboxBindMounts.length > 0;
 }
 
-/** @throws KumiteError `oci/unsupported` for one that is added and has such files, where the machine shares none */
+/** @throws KumiteError `oci/unsupported` if an added container needs files of the host and the VM shares none */
 export function requireSharing(sandbox: Sandbox, { id }: Container, plan: StoragePlan): void {
   if (sandbox.running().sharing || !sharesFiles(plan)) return;
   const { id: sandboxId, config } = sandbox.host;

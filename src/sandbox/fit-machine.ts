@@ -1,6 +1,6 @@
 /**
- * Makes the machine of a running sandbox as large as its containers need it now, and the host's limits those of its
- * containers. One change at a time.
+ * Adapts the size of a running sandbox's VM, and its limits on the host, to what the containers need now. Changes are
+ * made one at a time.
  */
 import { mergeCpuLimits } from "../cgroups/cpu-limit.ts";
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
@@ -12,7 +12,7 @@ import { type SizedContainer, sizingOf } from "./machine-size.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { Sizing } from "./sizing.ts";
 
-/** Of the containers that have not stopped. */
+/** The size for the containers that have not stopped. */
 export function sandboxSizing(sandbox: Sandbox): Sizing {
   return sizingOf(sandbox.host.config, livingContainers(sandbox));
 }
@@ -24,8 +24,9 @@ export function livingContainers(sandbox: Sandbox): SizedContainer[] {
 }
 
 /**
- * What is missing is added. What is too much stays: see `shrinkMachine`.
- * @throws KumiteError `hypervisor/plug-failed`, `agent/failed` and the like; what was added by then stays
+ * Adds what is missing. Surplus stays; see `shrinkMachine`.
+ *
+ * @throws KumiteError `hypervisor/plug-failed`, `agent/failed` and others; what was added by then stays
  */
 export function growMachine(sandbox: Sandbox, signal?: AbortSignal): Promise<void> {
   return sandbox.sizeChanges.take(async () => {
@@ -48,7 +49,7 @@ export function growMachine(sandbox: Sandbox, signal?: AbortSignal): Promise<voi
   });
 }
 
-/** What is too much is taken away, as far as guest and machine allow it. Never fails: the machine works as it is. */
+/** Removes surplus as far as guest and VM allow it. Never fails, since the VM works at any size. */
 export function shrinkMachine(sandbox: Sandbox): Promise<void> {
   return sandbox.sizeChanges.take(async () => {
     if (sandbox.state.phase !== "running") return;
@@ -66,10 +67,10 @@ export function shrinkMachine(sandbox: Sandbox): Promise<void> {
 }
 
 /**
- * The vCPUs of the machine may use on the host what the containers may use together. Threads are asked for anew: other
- * ones run vCPUs after a change of size.
+ * Limits the vCPUs on the host to what all containers may use together. The threads are queried each time, because
+ * vCPUs run on other threads after a change of size.
  *
- * @throws KumiteError `cgroup/failed`, or of the machine
+ * @throws KumiteError `cgroup/failed`, or an error of the VM
  */
 export function limitMachine(sandbox: Sandbox, signal?: AbortSignal): Promise<void> {
   return sandbox.sizeChanges.take(async () => {
@@ -94,7 +95,7 @@ function canChange({ host }: Sandbox, vm: Vm, what: "vcpu" | "memory"): boolean 
   );
 }
 
-/** Modules of memory stay for good. */
+/** Memory that was added as DIMMs cannot be removed. */
 function canGiveMemoryBack(sandbox: Sandbox, vm: Vm): boolean {
   const { qemu } = sandbox.host.config;
   return qemu.memory.virtioMem && canChange(sandbox, vm, "memory");

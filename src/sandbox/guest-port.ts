@@ -1,13 +1,16 @@
-/** A stream to a port of the guest's debug console, for who has the shim's socket. Knows nothing of what is spoken on it. */
+/**
+ * Opens a stream to a port of the guest's debug console, for a client of the shim. Knows nothing of the protocol spoken
+ * there.
+ */
 import type { ByteStream } from "../sys/os.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** As Kata Containers has it; on the port after it the agent takes a program. */
+/** As in Kata Containers. On the next port the agent accepts a program to run. */
 export const debugConsolePort = 1026;
 const debugPorts: readonly number[] = [debugConsolePort, debugConsolePort + 1];
 
-/** @throws KumiteError `oci/unsupported` when the guest offers none, `container/wrong-state` */
+/** @throws KumiteError `oci/unsupported` if the guest has no debug console, `container/wrong-state`, `usage/invalid` */
 export async function dialDebugPort(sandbox: Sandbox, port: number, signal: AbortSignal): Promise<ByteStream> {
   if (!debugPorts.includes(port)) throw new KumiteError("usage/invalid", `${port} is no port of the debug console`);
   try {
@@ -18,7 +21,7 @@ export async function dialDebugPort(sandbox: Sandbox, port: number, signal: Abor
   }
 }
 
-/** Copies both ways until both have ended, or one breaks. Takes both streams over; never rejects. */
+/** Copies in both directions until both have ended or one has failed. Takes over both streams; never rejects. */
 export async function joinStreams(one: ByteStream, other: ByteStream): Promise<void> {
   const ways = [copy(one, other), copy(other, one)].map((way) =>
     way.catch(() => {

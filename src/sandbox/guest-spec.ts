@@ -1,6 +1,6 @@
 /**
- * The specification as the guest gets it: paths of the guest instead of the host's, and without what only the host can
- * do or what would mean something else inside a virtual machine. Pure.
+ * Translates the specification for the guest: host paths become guest paths, and everything is removed that only the
+ * host can do or that would mean something else in a VM. Pure.
  */
 import type { Config } from "../config/config.ts";
 import type { Bundle, BundleSpec } from "../oci/bundle.ts";
@@ -12,18 +12,18 @@ import type { Surroundings } from "./shared-namespaces.ts";
 
 export interface GuestSpec {
   readonly spec: BundleSpec;
-  /** It is born into the pid namespace of the sandbox's first container. */
+  /** The container is born into the PID namespace of the sandbox's first container. */
   readonly sharesPids: boolean;
-  /** What was asked for and is not done; one sentence each. */
+  /** Requested features that are not applied, one sentence each. */
   readonly notes: readonly string[];
 }
 
 /**
- * @param rootfs in the guest
+ * @param rootfs path in the guest
  * @param mounts with sources in the guest
- * @param around the sandbox that it is for
- * @throws KumiteError `oci/unsupported` for a namespace that lives in another virtual machine or on the host, and, as
- *   `oci/spec-invalid`, for a seccomp profile that cannot be compiled later
+ * @param around the sandbox that the container belongs to
+ * @throws KumiteError `oci/unsupported` for a namespace that lives in another VM or on the host, and `oci/spec-invalid`
+ *   for a seccomp profile that could not be compiled later
  */
 export function guestSpecOf(
   bundle: Bundle,
@@ -34,7 +34,7 @@ export function guestSpecOf(
 ): GuestSpec {
   const { spec } = bundle;
   const { hooks, hostname, domainname, annotations, ...rest } = spec;
-  // They are the sandbox's: one that is added must not rename the others.
+  // The names belong to the sandbox: an added container must not rename the others.
   const names = around.first === undefined ? { hostname, domainname } : {};
   const { linux, sharesPids } = linuxForGuest(bundle, guestSeccomp, around);
   const guestHooks = hooks === undefined ? undefined : hooksForGuest(hooks);
@@ -54,7 +54,10 @@ export function guestSpecOf(
   };
 }
 
-/** Labels and profiles name policies of the host's kernel; what is no variable is left out. Also for `exec`. */
+/**
+ * Security labels and profiles name policies of the host's kernel. Entries of `env` that are not NAME=value are
+ * dropped. Also used by `exec`.
+ */
 export function processForGuest(process: OciProcess): OciProcess {
   const { apparmorProfile: _profile, selinuxLabel: _label, env, ...rest } = process;
   return env === undefined ? rest : { ...rest, env: env.filter(isVariable) };
@@ -64,13 +67,13 @@ function isVariable(entry: string): boolean {
   return entry.indexOf("=") > 0;
 }
 
-/** What configures a machine is the host's affair, files of the host among it. */
+/** Annotations that configure the VM concern the host alone; some name files of the host. */
 function annotationsForGuest(annotations: NonNullable<BundleSpec["annotations"]>): Record<string, string> {
   const kept = Object.entries(annotations).filter(([name]) => !name.startsWith("io.katacontainers.config"));
   return Object.fromEntries(kept);
 }
 
-/** Those of the runtime's side run on the host. */
+/** The hooks of the runtime's namespace run on the host. */
 function hooksForGuest({ createContainer, startContainer }: OciHooks): OciHooks | undefined {
   const kept: OciHooks = {};
   if (createContainer !== undefined) kept.createContainer = createContainer;
@@ -89,7 +92,7 @@ function linuxForGuest(
   const namespaces: NonNullable<OciLinux["namespaces"]> = [];
   let sharesPids = false;
   for (const [index, { type, path = "" }] of (linux.namespaces ?? []).entries()) {
-    // The virtual machine has the network to itself and is the only thing in it.
+    // The VM serves as the network namespace: nothing else in it uses the network.
     if (type === "network") continue;
     if (path !== "" && (!joinable.has(type) || !around.owns(type, path))) {
       throw elsewhere(bundle, `linux.namespaces[${index}]`, type, path);
@@ -106,10 +109,15 @@ function linuxForGuest(
   };
 }
 
-/** By a path of the sandbox's: the same for all of it, one like it (user), or its own in any case (cgroup). */
+/**
+ * Types that may name a path of the sandbox. The namespace is then shared, except a user or cgroup namespace, which is
+ * made anew.
+ */
 const joinable: ReadonlySet<string> = new Set(["ipc", "uts", "pid", "user", "cgroup"]);
 
-/** Who is to join the sandbox's user namespace has one with the same ids, and need not name them again. */
+/**
+ * A container that joins the sandbox's user namespace gets a new one with the same mappings, and need not repeat them.
+ */
 function idMappings({ namespaces, uidMappings, gidMappings }: OciLinux, { first }: Surroundings): Partial<OciLinux> {
   const joins = namespaces?.some(({ type, path = "" }) => type === "user" && path !== "") ?? false;
   if (!joins || uidMappings !== undefined || gidMappings !== undefined) return {};
@@ -122,7 +130,7 @@ function withoutUndefined<T extends object>(fields: T): { [Key in keyof T]: Excl
   return Object.fromEntries(given) as { [Key in keyof T]: Exclude<T[Key], undefined> };
 }
 
-/** A mistake is told now, not when the machine is up and the profile is compiled. */
+/** Reports a mistake now, before the VM is running and the profile is compiled. */
 function checkSeccomp({ configFile }: Bundle, seccomp: OciSeccomp): void {
   try {
     readProfile(seccomp);
@@ -137,7 +145,7 @@ function checkSeccomp({ configFile }: Bundle, seccomp: OciSeccomp): void {
   }
 }
 
-/** Asked of the configuration as it is on the host: the guest is not told of network namespaces. */
+/** Checks the specification as the host got it, because the guest is not told about network namespaces. */
 function refuseNetworkParameters({ configFile, spec }: Bundle): void {
   if (spec.linux.namespaces?.some(({ type }) => type === "network")) return;
   const name = Object.keys(spec.linux.sysctl ?? {}).find((key) => /^net[./]/.test(key));

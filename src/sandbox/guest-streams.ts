@@ -1,4 +1,4 @@
-/** The streams of a process in the guest: each has a port of its own, which the agent listens on once. */
+/** The streams of a process in the guest. Each has its own port, on which the agent accepts one connection. */
 import type { ByteStream } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import type { Vm } from "../vm/vm.ts";
@@ -9,7 +9,7 @@ const dialTimeoutMs = 30_000;
 
 export interface StreamPorts {
   readonly names: readonly StdioName[];
-  /** As CreateContainer and ExecProcess take them; 0 is no stream. */
+  /** As in CreateContainer and ExecProcess; 0 means no stream. */
   readonly fields: { readonly stdinPort: number; readonly stdoutPort: number; readonly stderrPort: number };
 }
 
@@ -25,8 +25,8 @@ export function takePorts(sandbox: Sandbox, terminal: boolean): StreamPorts {
 }
 
 /**
- * After the call that told the agent of the ports. A process that has ended by then takes no input any more, which is no
- * failure. On failure no stream is left open.
+ * Call after the request that told the agent the ports. It is no error if the process has ended by then and takes no
+ * input any more. After a failure no stream is left open.
  */
 export async function connectStreams({ agent }: Vm, ports: StreamPorts, signal?: AbortSignal): Promise<GuestStreams> {
   const { stdinPort, stdoutPort, stderrPort } = ports.fields;

@@ -1,6 +1,7 @@
 /**
- * Swap of the guest on files of the host, as `enable_guest_swap` has it: as much as containers with a swappiness ask for
- * beside their memory. Only grows: each increase is another file, which lies where the layers of containers lie.
+ * Swap for the guest, on files of the host (`enable_guest_swap`). Its size is what containers with a swappiness ask for
+ * in addition to memory. Swap only grows: each increase is another file, in the directory of the containers' upper
+ * layers.
  */
 import { hypervisorConfigOf } from "../config/config.ts";
 import type { MachinePlug } from "../hypervisor/plug.ts";
@@ -12,14 +13,14 @@ import type { Sandbox } from "./sandbox.ts";
 
 const mib = 1024 * 1024;
 const pageBytes = 4096;
-/** The least that mkswap takes. */
+/** The minimum that mkswap accepts. */
 const leastPages = 10;
-/** The kernel's own word for no limit is close to 2^63. */
+/** The kernel's value for "no limit" is close to 2^63. */
 const noLimitBytes = 2 ** 62;
 const toolTimeoutMs = 30_000;
 const callTimeoutMs = 60_000;
 
-/** One that limits no memory gets as much as the machine has without any. */
+/** A container without a memory limit gets as much swap as the VM has memory without any container. */
 export function swapBytesOf(baseMiB: number, containers: readonly OciResources[]): number {
   let bytes = 0;
   let hasUnlimited = false;
@@ -38,8 +39,9 @@ function limited(bytes = 0): number {
 }
 
 /**
- * For the containers that live. To be called in a turn of the sandbox's changes of size.
- * @throws KumiteError `storage/failed`, `hypervisor/plug-failed`, `agent/failed` and the like
+ * Adds swap for the containers that are alive. Call in a turn of the sandbox's size changes.
+ *
+ * @throws KumiteError `storage/failed`, `hypervisor/plug-failed`, `agent/failed` and others
  */
 export async function growSwap(
   sandbox: Sandbox,
@@ -58,7 +60,7 @@ export async function growSwap(
     return;
   }
   const name = `swap${sandbox.swap.files}`;
-  // What is left of one that fails keeps its name until the sandbox's end.
+  // The file of a failed attempt keeps its name until the sandbox ends.
   sandbox.swap = { ...sandbox.swap, files: sandbox.swap.files + 1 };
   const directory = config.runtime.rootfsImages.upperDirectory;
   const path = joinPath(directory, `${id}-${name}`);
@@ -66,7 +68,7 @@ export async function growSwap(
   await os.files.makeDirs(directory, 0o700);
   await journal.record({ kind: "file", path });
   await os.files.write(path, "", { exclusive: true });
-  // The first page says what the others are.
+  // One page more, for the header that mkswap writes.
   await os.files.resize(path, (pages + 1) * pageBytes);
   await runTool(os, { tool: "mkswap", package: "util-linux", args: [path], timeoutMs: toolTimeoutMs, signal });
   await switchOn(sandbox, plug, { id: name, path }, signal);
@@ -74,7 +76,9 @@ export async function growSwap(
   log.info("the guest has more swap", { phase: "resize", bytes: sandbox.swap.bytes });
 }
 
-/** Whatever the driver of other disks is. A guest that cannot do it does not keep the disk. */
+/**
+ * Plugs the disk in as virtio-blk, whichever driver other disks use. It is unplugged again if the guest cannot use it.
+ */
 async function switchOn(
   sandbox: Sandbox,
   plug: MachinePlug,

@@ -1,9 +1,9 @@
-/** When the guest had reached which step of its boot, as its agent tells. Knows nothing of how it is shown. */
+/** When the guest reached each step of its boot, as reported by its agent. Knows nothing of how it is shown. */
 import { isRecord, parseJson } from "../util/json.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 export interface GuestTimeline {
-  /** When the answer was on its way, on the same clock as the marks. */
+  /** When the agent sent the answer, on the same clock as the marks. */
   readonly nowMs: number;
   /** Milliseconds since the guest's kernel started. */
   readonly marks: Readonly<Record<string, number>>;
@@ -11,7 +11,7 @@ export interface GuestTimeline {
 
 const maxMarks = 32;
 
-/** `undefined` for an agent that has no such thing, or says nonsense. */
+/** `undefined` if the agent does not support this or its answer is invalid. */
 export async function guestTimeline(sandbox: Sandbox): Promise<GuestTimeline | undefined> {
   const { vm } = sandbox.running();
   const request = { logType: "boot-timeline", containerId: "" };

@@ -1,6 +1,7 @@
 /**
- * Poststop hooks are run when a container has been deleted, by whoever deletes it: mostly a verb, long after the shim is
- * gone and perhaps the bundle too. So what they need is kept beside the journal from the moment the first hook is run.
+ * Poststop hooks run after a container has been deleted, in the process that deletes it. That is usually a verb, long
+ * after the shim has ended and perhaps the bundle has been removed. What the hooks need is therefore stored next to the
+ * journal before the first hook runs.
  */
 import type { Bundle } from "../oci/bundle.ts";
 import { hooksSchema, type OciHook } from "../oci/spec.ts";
@@ -15,7 +16,7 @@ import { type HookState, runEveryHook } from "./hooks-run.ts";
 
 export interface PoststopHooks {
   readonly hooks: readonly OciHook[];
-  /** `stopped`. */
+  /** Its status is `stopped`. */
   readonly state: HookState;
 }
 
@@ -23,7 +24,7 @@ type Warn = Pick<Logger, "warn"> | undefined;
 
 const maxBytes = 4 * 1024 * 1024;
 
-/** Without poststop hooks nothing is written. */
+/** Writes nothing if there are no poststop hooks. */
 export async function keepPoststopHooks(os: Os, file: string, id: string, { path, spec }: Bundle): Promise<void> {
   const hooks = spec.hooks?.poststop ?? [];
   if (hooks.length === 0) return;
@@ -32,7 +33,7 @@ export async function keepPoststopHooks(os: Os, file: string, id: string, { path
   await os.files.replace(file, JSON.stringify({ hooks, state } satisfies PoststopHooks));
 }
 
-/** `undefined` when there are none. Those that cannot be read are told of, and keep no container from being deleted. */
+/** `undefined` if there are none. Hooks that cannot be read are logged; they must not prevent the deletion. */
 export async function readPoststopHooks(os: Os, file: string, log: Warn): Promise<PoststopHooks | undefined> {
   try {
     const kept = parseJson(await os.files.readText(file, maxBytes));
@@ -48,7 +49,7 @@ export async function readPoststopHooks(os: Os, file: string, log: Warn): Promis
   }
 }
 
-/** A failing hook is only told of: there is nothing left that could be kept. */
+/** A failing hook is only logged: the container is deleted already. */
 export async function runPoststopHooks(
   os: Os,
   kept: PoststopHooks | undefined,

@@ -1,7 +1,7 @@
 /**
- * Runs hooks of a specification on the host, one after the other. Knows nothing of when they are run or what their
- * failure means. A hook gets files as its standard streams: shells open them again by /dev/stdin and /dev/stderr, which
- * sockets refuse, and nothing has to be waited for when a descendant keeps them open.
+ * Runs hooks of a specification on the host, one after the other. Knows nothing of when they run or what a failure
+ * means. A hook gets files as standard streams: shells reopen them as /dev/stdin and /dev/stderr, which does not work
+ * with sockets, and with files nothing has to be waited for if a descendant keeps them open.
  */
 import { hookTimeoutS } from "../oci/hook-timeout.ts";
 import type { OciHook, OciHooks } from "../oci/spec.ts";
@@ -14,36 +14,36 @@ import { stripControls } from "../util/text.ts";
 
 export type HookName = Exclude<keyof OciHooks, "createContainer" | "startContainer">;
 
-/** The state that hooks read; a container that has stopped has no pid. */
+/** The state that a hook reads; there is no pid once the container has stopped. */
 export type HookState = Omit<OciState, "pid"> & { readonly pid?: number };
 
 export interface HookRun {
   readonly name: HookName;
   readonly hooks: readonly OciHook[];
   readonly state: HookState;
-  /** Takes the files of the standard streams. Absolute. */
+  /** Directory for the files of the standard streams. Absolute. */
   readonly directory: string;
-  /** Ends the hook that runs, which fails then. */
+  /** Kills the running hook, which then fails. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** For a process to be gone after it was killed. */
+/** How long a killed process may take to end. */
 const killTimeoutMs = 10_000;
-/** For one that names none, when whoever asks for the container has none to give. */
+/** For hooks without `env`: the runtime's own environment is not passed on. */
 const defaultEnvironment = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };
 const maxOutputBytes = 1024 * 1024;
 const shownLines = 10;
 
 /**
- * In order, up to the first that fails.
+ * Runs the hooks in order, up to the first that fails.
  *
- * @throws KumiteError `hook/failed` naming the hook, with the last lines it wrote as the cause; `aborted`
+ * @throws KumiteError `hook/failed` naming the hook, with the last lines of its output as the cause; `aborted`
  */
 export async function runHooks(os: Os, run: HookRun): Promise<void> {
   for (const [index, hook] of run.hooks.entries()) await runHook(os, run, hook, index);
 }
 
-/** Whatever happens to one; resolves with the errors. */
+/** Runs all hooks even if some fail. Resolves with their errors. */
 export async function runEveryHook(os: Os, run: HookRun): Promise<unknown[]> {
   const failures: unknown[] = [];
   for (const [index, hook] of run.hooks.entries()) {
@@ -93,7 +93,7 @@ async function start(
   }
 }
 
-/** As execve(2) takes it; the last of two values counts. */
+/** As execve(2) takes it, but the last of several values for a name counts. */
 function environment(env: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     env.map((entry) => {
@@ -103,12 +103,12 @@ function environment(env: readonly string[]): Record<string, string> {
   );
 }
 
-/** The bundle as elsewhere, as long as there is one. */
+/** The bundle, as with other runtimes, unless it is gone. */
 async function directoryOf(os: Os, bundle: string): Promise<string> {
   return (await os.files.status(bundle))?.kind === "directory" ? bundle : "/";
 }
 
-/** Its children are killed with a hook that takes too long; nobody would end them. */
+/** A hook that takes too long is killed with its children, which nobody else would end. */
 async function endOf(child: ChildProcess, hook: OciHook, title: string, signal?: AbortSignal): Promise<ExitStatus> {
   const timeoutS = hookTimeoutS(hook);
   try {
@@ -138,7 +138,7 @@ function describeExit(exit: ExitStatus): string {
   }
 }
 
-/** Of what it wrote; nothing of an output that is too large to be looked at. */
+/** The last lines of the hook's output; empty if the output is too large. */
 async function lastLines(os: Os, output: string): Promise<string> {
   try {
     const text = stripControls(await os.files.readText(output, maxOutputBytes));

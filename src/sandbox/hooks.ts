@@ -1,7 +1,7 @@
 /**
- * The hooks of a container that the host runs, at their places in its life: prestart and createRuntime before there is
- * a machine, so that what they do to the container's network is seen by it; poststart when the program runs. They run in
- * the runtime's namespaces, and learn from the pid of the relay where the container's are.
+ * When the hooks of the host run: prestart and createRuntime before the VM is started, so that the VM sees what they do
+ * to the container's network; poststart when the program runs. The hooks run in the runtime's namespaces and find the
+ * container's namespaces by the relay's pid.
  */
 import type { OciStatus } from "../oci/state.ts";
 import { withDeadline } from "../util/deadline.ts";
@@ -14,11 +14,11 @@ import { ociStateOf } from "./inspect.ts";
 import { signalInGuest } from "./kill.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** For a container that was killed to be seen dead. */
+/** How long a killed container may take to be seen as ended. */
 const endTimeoutMs = 10_000;
 
 /**
- * From here on poststop hooks have something to take back, whatever becomes of the create.
+ * From this point on poststop hooks have something to undo, whatever happens to the create.
  *
  * @throws KumiteError `hook/failed`, `aborted`
  */
@@ -32,7 +32,8 @@ export async function runCreationHooks(sandbox: Sandbox, container: Container, s
 }
 
 /**
- * A failing hook ends the container. The caller's going away does not end a hook: the program runs already.
+ * If a hook fails, the container is killed. A hook goes on if the caller disappears, because the program is running
+ * already.
  *
  * @throws KumiteError `hook/failed`
  */
@@ -40,7 +41,7 @@ export async function runPoststartHooks(sandbox: Sandbox, container: Container):
   const { process } = container;
   try {
     const running = run(sandbox, container, "poststart", statusOf(container));
-    // The program may end meanwhile, and the sandbox with it.
+    // The program may end while the hooks run, and the sandbox with it; `stop` waits for this.
     container.hooks = running.then(
       () => {},
       () => {},
@@ -53,7 +54,7 @@ export async function runPoststartHooks(sandbox: Sandbox, container: Container):
   }
 }
 
-/** Resolves with whether there were any. */
+/** Resolves with whether there were any hooks. */
 async function run(
   sandbox: Sandbox,
   container: Container,

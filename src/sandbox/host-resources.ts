@@ -1,6 +1,6 @@
 /**
- * What this process has made on the host for one container, or for a sandbox and the container that it was made with. Steps
- * that the verb has made before stay in the journal for `recover.ts`.
+ * What this process has made on the host for one container, or for a sandbox and its first container. Steps that the
+ * verb made earlier stay in the journal for `recover.ts`.
  */
 import { Journal, type JournalContent, nobody, readJournal } from "../persist/journal.ts";
 import type { ContainerPaths } from "../persist/paths.ts";
@@ -12,11 +12,11 @@ import type { Logger } from "../util/log.ts";
 
 export interface HostResources {
   readonly journal: Journal;
-  /** Steps that were there before; they are for others to undo. */
+  /** The number of steps that the verb made; this process does not undo them. */
   readonly foreignSteps: number;
 }
 
-/** Of a sandbox: the command that started this process has handed it over; from now on only we write. */
+/** Takes the journal of a sandbox, which the command has handed over. From now on only this process writes it. */
 export async function takeOwnJournal(os: Os, paths: ContainerPaths): Promise<HostResources> {
   const content = await readJournal(os, paths.journal);
   if (content?.owner.pid !== os.self.pid || content.owner.startTicks !== os.self.startTicks) {
@@ -27,13 +27,13 @@ export async function takeOwnJournal(os: Os, paths: ContainerPaths): Promise<Hos
   return resources(os, paths, content, stepsOfVerb(content));
 }
 
-/** What follows the processes that it has started was made ahead for us. */
+/** Steps after the relay's were made by `ahead.ts` on behalf of this process. */
 function stepsOfVerb({ steps }: JournalContent): number {
   const last = steps.findLastIndex((step) => step.kind === "process" && step.key === "relay");
   return last < 0 ? steps.length : last + 1;
 }
 
-/** Of a container that is added to the sandbox: the command that asks for it does not write any more. */
+/** Takes the journal of an added container. The command that requests the container no longer writes it. */
 export async function takeJournalOf(os: Os, paths: ContainerPaths, sandbox: string): Promise<HostResources> {
   const content = await readJournal(os, paths.journal);
   if (content?.sandbox !== sandbox) {
@@ -56,7 +56,7 @@ function resources(
   return { journal: new Journal(os, paths.journal, content), foreignSteps };
 }
 
-/** Never rejects: what could not be undone is in the log, and stays in the journal. */
+/** Never rejects: what could not be undone is logged and stays in the journal. */
 export async function undoResources(os: Os, { journal, foreignSteps }: HostResources, log: Logger): Promise<void> {
   const steps = journal.content.steps.slice(foreignSteps);
   if (steps.length === 0) return;
@@ -70,7 +70,7 @@ export async function undoResources(os: Os, { journal, foreignSteps }: HostResou
     .catch((error: unknown) => log.warn(`the journal cannot be written: ${messageOf(error)}`, { phase: "stop" }));
 }
 
-/** Lets go of a container's journal: from now on it is whoever deletes the container that writes. Never rejects. */
+/** Lets go of a container's journal. From now on the process that deletes the container writes it. Never rejects. */
 export async function releaseJournal({ journal }: HostResources, log: Logger): Promise<void> {
   await journal
     .handOver(nobody)

@@ -11,14 +11,15 @@ const lastSignal = 64;
 export interface KillRequest {
   readonly key: ProcessKey;
   readonly signal: number;
-  /** Every process of the container. */
+  /** Signals every process of the container. */
   readonly all: boolean;
 }
 
 /**
- * A guest that cannot be told to end something is no obstacle to its end: SIGKILL fails only in the wrong state.
+ * SIGKILL fails only in the wrong state. If the guest cannot be reached, that is logged, since it must not prevent a
+ * delete.
  *
- * @throws KumiteError `container/wrong-state` when it does not run, `process/not-found`, `usage/invalid`
+ * @throws KumiteError `container/wrong-state` if the process does not run, `process/not-found`, `usage/invalid`
  */
 export async function killProcess(sandbox: Sandbox, { key, signal, all }: KillRequest): Promise<void> {
   if (!Number.isInteger(signal) || signal < 1 || signal > lastSignal) {
@@ -26,7 +27,7 @@ export async function killProcess(sandbox: Sandbox, { key, signal, all }: KillRe
   }
   const container = sandbox.container(key.containerId);
   const process = sandbox.processes.get(key);
-  // All of none are none: no error, as elsewhere.
+  // Signalling all processes of a container that has none is no error, as with runc.
   if (all && process.state.phase === "stopped") return;
   checkAlive(container, process);
   requireState(sandbox, container, "kill");
@@ -44,7 +45,7 @@ async function signalAllInGuest(sandbox: Sandbox, { id }: Container, signal: num
   await agent.signalProcess({ containerId: id, execId: "", signal }, { timeoutMs: callTimeoutMs });
 }
 
-/** To that process alone, whatever its state here. */
+/** Signals that process alone, whatever its recorded state. */
 export async function signalInGuest(sandbox: Sandbox, process: SandboxProcess, signal: number): Promise<void> {
   const { containerId, execId = containerId } = process.key;
   const { agent } = sandbox.running().vm;

@@ -1,7 +1,7 @@
 /**
- * How a container goes that was added to a sandbox, while the sandbox stays: when its program has ended, when it is deleted,
- * and when its create fails. Its id and its record stay for `recover.ts`. The container that a sandbox was made with goes
- * with it (`stop.ts`).
+ * Removes an added container from a sandbox that stays: when its program has ended, when it is deleted, and when its
+ * create fails. Its id and record stay for `recover.ts`. The sandbox's first container ends together with the sandbox
+ * (`stop.ts`).
  */
 import { isKumiteError, KumiteError, messageOf } from "../util/errors.ts";
 import { signalNumbers } from "../util/signals.ts";
@@ -14,10 +14,12 @@ import { unplugDisks } from "./plug-disks.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const callTimeoutMs = 10_000;
-/** For its processes to be gone after they were killed, in the guest. */
+/** How long the guest waits for killed processes to be gone. */
 const removeTimeoutS = 10;
 
-/** Resolves when nothing of it is left in the guest, and nothing on the host that this process has made. Never rejects. */
+/**
+ * Resolves when the container has nothing left in the guest, nor on the host of what this process made. Never rejects.
+ */
 export function stopContainer(sandbox: Sandbox, container: Container): Promise<void> {
   container.stopping ??= stop(sandbox, container);
   return container.stopping;
@@ -32,17 +34,17 @@ async function stop(sandbox: Sandbox, container: Container): Promise<void> {
   if (onHost !== undefined) await undoResources(sandbox.host.os, onHost, log);
   await hooks;
   log.info("container stopped", { container: id, phase: "stop" });
-  // Nobody waits for it.
+  // Nobody waits for this.
   void shrinkMachine(sandbox).then(() => pinVcpus(sandbox));
 }
 
-/** A guest that cannot do it keeps what it has until it ends itself. */
+/** If the guest fails to remove the container, it keeps the remains until it ends itself. */
 async function removeFromGuest(sandbox: Sandbox, id: string): Promise<void> {
   const { state, host } = sandbox;
   if (state.phase !== "running") return;
   const { agent } = state.vm;
   try {
-    // What shares a pid namespace with others outlives the container's own process.
+    // Processes that share a PID namespace with others outlive the container's own process.
     await agent.signalProcess(
       { containerId: id, execId: "", signal: signalNumbers.SIGKILL },
       { timeoutMs: callTimeoutMs },
@@ -51,7 +53,7 @@ async function removeFromGuest(sandbox: Sandbox, id: string): Promise<void> {
     const timeoutMs = removeTimeoutS * 1000 + callTimeoutMs;
     await agent.removeContainer({ containerId: id, timeout: removeTimeoutS }, { timeoutMs });
   } catch (error) {
-    // Its create may have failed before.
+    // The create may have failed before the guest knew the container.
     if (isKumiteError(error, "container/not-found")) return;
     host.log.warn(`the guest could not remove the container: ${messageOf(error)}`, {
       container: id,
@@ -60,12 +62,12 @@ async function removeFromGuest(sandbox: Sandbox, id: string): Promise<void> {
   }
 }
 
-/** Stops it and forgets it: what is left on the host is for whoever deletes it. Never rejects. */
+/** Stops and forgets the container. The process that deletes it removes what is left on the host. Never rejects. */
 export async function leaveSandbox(sandbox: Sandbox, container: Container): Promise<void> {
   await stopContainer(sandbox, container);
   if (container.released) return;
   container.released = true;
-  // One may be on its way to the disk.
+  // A write of the record may be under way.
   await container.saveRecord?.().catch(() => {});
   if (container.onHost !== undefined) await releaseJournal(container.onHost, sandbox.host.log);
   for (const process of sandbox.processes.of(container.id)) sandbox.processes.remove(process);
@@ -73,9 +75,10 @@ export async function leaveSandbox(sandbox: Sandbox, container: Container): Prom
 }
 
 /**
- * Ends it whatever it is doing, its create included, and lets go of it. One that is not known is a success.
+ * Ends the container whatever it is doing, even a create that is under way, and lets go of it. An unknown container is
+ * a success.
  *
- * @throws KumiteError `usage/invalid` for the container that the sandbox was made with
+ * @throws KumiteError `usage/invalid` for the sandbox's first container
  */
 export async function discardContainer(sandbox: Sandbox, id: string): Promise<void> {
   if (sandbox.isOwn({ id })) {

@@ -1,6 +1,7 @@
 /**
- * What machine a container needs that a sandbox is made with, and how it is asked for when it boots: decided from specification,
- * configuration and storage plan alone. Pure; the command that starts a machine ahead and the shim come to the same.
+ * What the first container of a sandbox needs of its VM, and the request to boot such a VM. Depends only on the
+ * specification, the configuration and the storage plan, so the command that starts a VM ahead and the shim reach the
+ * same result. Pure.
  */
 import type { Config } from "../config/config.ts";
 import type { Disk, MemoryBacking } from "../hypervisor/spec.ts";
@@ -13,10 +14,10 @@ import { bootSizeOf, type SizedContainer } from "./machine-size.ts";
 import { rareNeedsOf, sharedTree } from "./storage-choices.ts";
 
 export interface MachineNeeds {
-  /** Whether a container of the sandbox has, or may come to have, files of the host. */
+  /** Whether a container of the sandbox needs files of the host, or may need them later. */
   readonly sharing: boolean;
   readonly rare: ReturnType<typeof rareNeedsOf>;
-  /** Others may join, and bring disks. */
+  /** Other containers may join and bring disks. */
   readonly isPod: boolean;
 }
 
@@ -32,11 +33,11 @@ export function machineNeedsOf(
 
 export interface MachineSetting extends Pick<VmRequest, "id" | "directory" | "cgroups"> {
   readonly disks: readonly Disk[];
-  /** Of the host, for the guest to see. */
+  /** The directory of the host that the guest sees. */
   readonly view: string;
   readonly containers: readonly SizedContainer[];
   readonly takesDevices: boolean;
-  /** Default: that of the configuration. */
+  /** Default: as configured. */
   readonly memory?: { readonly memoryBacking: MemoryBacking } | undefined;
 }
 

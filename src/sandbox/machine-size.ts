@@ -1,4 +1,4 @@
-/** The size that a sandbox's machine should have: by the configuration, and by what its containers ask for now. */
+/** The size that a sandbox's VM should have, from the configuration and from what its containers ask for now. */
 import { type Config, type HypervisorConfig, hypervisorConfigOf } from "../config/config.ts";
 import { containerTypeOf } from "../oci/container-role.ts";
 import type { OciResources } from "../oci/spec.ts";
@@ -6,14 +6,14 @@ import type { BootSize } from "../vm/vm-spec.ts";
 import { demandOf, type Sizing, type SizingBase, type SizingRule, sizeSandbox } from "./sizing.ts";
 import { type StaticSizing, staticContainerSizing, staticPodSizing } from "./static-sizing.ts";
 
-/** What of a container decides. */
+/** The properties of a container that determine the size. */
 export interface SizedContainer {
   readonly id: string;
   readonly resources: OciResources;
   readonly annotations: Readonly<Record<string, string>> | undefined;
 }
 
-/** Of containers that have not stopped; the first is the one that the sandbox is made with. */
+/** The size for containers that have not stopped. The first must be the sandbox's first container. */
 export function sizingOf(config: Config, containers: readonly SizedContainer[]): Sizing {
   const fixed = fixedSizing(config, containers);
   if (fixed !== undefined) return sizeSandbox("fractional", fixed.base, []);
@@ -24,7 +24,7 @@ export function sizingOf(config: Config, containers: readonly SizedContainer[]):
   );
 }
 
-/** Of a sandbox whose size never changes; `undefined` for any other. */
+/** The size of a sandbox whose size never changes; `undefined` for others. */
 function fixedSizing(config: Config, [first]: readonly SizedContainer[]): StaticSizing | undefined {
   if (!config.runtime.staticResources || first === undefined) return undefined;
   const base = baseOf(hypervisorConfigOf(config));
@@ -34,8 +34,8 @@ function fixedSizing(config: Config, [first]: readonly SizedContainer[]): Static
 }
 
 /**
- * Why a machine of the configuration's size will not do, whatever is plugged in later: the size is fixed before the start
- * (`static_sandbox_resource_mgmt`), and the containers make it another one.
+ * The reason why a VM of the configured size does not fit even if devices are plugged in later: the size is fixed
+ * before the start (`static_sandbox_resource_mgmt`), and the containers call for another one.
  */
 export function whyOtherSize(config: Config, containers: readonly SizedContainer[]): string | undefined {
   if (fixedSizing(config, containers) === undefined) return undefined;
@@ -46,8 +46,8 @@ export function whyOtherSize(config: Config, containers: readonly SizedContainer
 }
 
 /**
- * What a machine boots with. Memory costs nothing before it is used, so it is all there; further vCPUs are plugged in while
- * the container is made, since an emulated one that boots with them takes longer.
+ * The size that a VM boots with. It has all of its memory, which costs nothing until it is used. Further vCPUs are
+ * plugged in while the container is created, because under emulation each additional vCPU slows the boot down.
  */
 export function bootSizeOf(config: Config, containers: readonly SizedContainer[]): BootSize {
   const { vcpus, memoryMiB, base } = sizingOf(config, containers);

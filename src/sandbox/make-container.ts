@@ -1,4 +1,7 @@
-/** What making a container is, whether a sandbox is made with it or it is added to one. What fails is undone by the caller. */
+/**
+ * Makes a container, either together with its sandbox or in one that runs. The caller undoes what was made after a
+ * failure.
+ */
 import { type Bundle, bundleOf } from "../oci/bundle.ts";
 import type { Journal } from "../persist/journal.ts";
 import { readRecord } from "../persist/record.ts";
@@ -27,37 +30,37 @@ import { watchProcess } from "./watch.ts";
 
 export interface CreateRequest {
   readonly id: string;
-  /** Absolute. */
+  /** Absolute path. */
   readonly bundle: string;
-  /** The configuration, parsed. */
+  /** The parsed config.json. */
   readonly document: unknown;
-  /** Where it was read from; default: config.json of the bundle. For errors. */
+  /** The file that the document was read from, for errors; default: config.json of the bundle. */
   readonly configFile?: string | undefined;
   readonly consoleSize?: ConsoleSize | undefined;
-  /** Its processes keep the session keyring of the guest's agent. */
+  /** The container's processes keep the session keyring of the guest's agent. */
   readonly noNewKeyring?: boolean | undefined;
   readonly relay: ProcessId;
 }
 
 export interface Created {
   readonly container: Container;
-  /** What was asked for and is not done; one sentence each. */
+  /** Requested features that are not applied, one sentence each. */
   readonly notices: readonly string[];
 }
 
-/** Puts the container's files into the tree. With a journal they leave it before the tree goes. */
+/** Puts the container's files into the shared tree. With a journal, they can be removed before the tree is. */
 export type Share = (tree: SharedTree, journal?: Journal) => Promise<void>;
 
-/** Makes the disks that the machine is to have for the container; what it makes on the host is in the journal before. */
+/** Makes the disks that the VM needs for the container. What it makes on the host is in the journal first. */
 export type MakeDisks = (
   journal: Journal,
   layers?: Pick<RootfsWorkshop, "emptyUpper" | "readyUpper" | "readyLower">,
 ) => Promise<MadeDisks>;
 
-/** Resolves when the machine runs and the container's files and disks are in it. */
+/** Resolves when the VM is running and has the container's files and disks. */
 export type Bring = (container: Container, share: Share, disks: MakeDisks, plan: StoragePlan) => Promise<void>;
 
-/** @throws KumiteError of the part that failed; the container is among those of the sandbox if it came so far */
+/** @throws KumiteError of the step that failed. The container is in `sandbox.containers` if it got that far. */
 export async function makeContainer(
   sandbox: Sandbox,
   request: CreateRequest,
@@ -69,7 +72,7 @@ export async function makeContainer(
   const { os, log } = sandbox.host;
   const { paths, timeline } = place;
   const bundle = await bundleOf(os, request.bundle, request.document, request.configFile);
-  // Those of further containers come too late for the machine.
+  // Annotations of further containers come too late to change the VM.
   if (sandbox.state.phase === "empty") await applyAnnotations(sandbox, bundle.spec.annotations);
   const around = sandbox.isOwn(request) ? surroundingsOfFirst(bundle) : surroundingsIn(sandbox);
   const { config } = sandbox.host;
@@ -87,7 +90,7 @@ export async function makeContainer(
 
   const container = addContainer(sandbox, request, bundle, place, await claimedMs(sandbox, place));
   timeline.mark("request");
-  // What `exec` starts from, also when the bundle has been changed since.
+  // `exec` starts from this, even if the bundle has changed since.
   await os.files.write(paths.process, JSON.stringify(bundle.spec.process));
   await runCreationHooks(sandbox, container, signal);
   const share: Share = async (tree, journal) => {
@@ -109,15 +112,15 @@ export async function makeContainer(
   timeline.mark("container");
   await recordContainer(sandbox, container);
   await catchUp(sandbox, container.process, sizeBefore);
-  // Until here whoever asked can go away, and nothing is left.
+  // Up to this point the caller may disappear, and nothing is left.
   throwIfAborted(signal);
   log.info("container created", { container: id, ms: timeline.marks.container ?? 0 });
   return { container, notices };
 }
 
 /**
- * Beside each other, since processors that are plugged into an emulated machine take their time; but the guest leaves out
- * of a set what it does not have yet.
+ * Resizes the VM while the guest creates the container, since plugging vCPUs into an emulated VM takes time. A
+ * container with a cpuset waits for the vCPUs, because the guest drops those that it does not have yet.
  */
 async function growAndCreate(
   sandbox: Sandbox,
@@ -126,7 +129,7 @@ async function growAndCreate(
   signal: AbortSignal,
 ): Promise<void> {
   const growing = growMachine(sandbox, signal);
-  // When the create fails nobody waits for it.
+  // Nobody awaits this promise if the create fails.
   growing.catch(() => {});
   if ((resources.cpu?.cpus ?? "") !== "") await growing;
   await create();
@@ -135,7 +138,7 @@ async function growAndCreate(
   await pinVcpus(sandbox);
 }
 
-/** A container is as old as its claim. */
+/** A container's age counts from its claim. */
 async function claimedMs({ host }: Sandbox, { paths }: ContainerPlace): Promise<number> {
   return (await readRecord(host.os, paths.state))?.createdMs ?? host.os.clock.now();
 }
@@ -178,7 +181,7 @@ function sizeIn({ spec }: Bundle): ConsoleSize | undefined {
   return size === undefined ? undefined : { rows: size.height, columns: size.width };
 }
 
-/** No part of the OCI specification: a word between our host and our agent. */
+/** Not part of the OCI specification: a private field between this host and our agent. */
 function withKeyring(guest: GuestSpec, { noNewKeyring = false }: CreateRequest): GuestSpec {
   return noNewKeyring ? { ...guest, spec: { ...guest.spec, ...{ kumiteNoNewKeyring: true } } } : guest;
 }

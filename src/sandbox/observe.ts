@@ -1,6 +1,6 @@
 /**
- * What is true of a container as seen from outside, without its shim: the record is a hint, the process table decides.
- * Runs on the small engine, in the client verbs. Changes nothing.
+ * The state of a container as seen from outside, without its shim. The record is only a hint; the process table
+ * decides. Runs on the small engine, in the client verbs. Changes nothing.
  */
 import { type OciState, type OciStatus, ociVersion } from "../oci/state.ts";
 import { type JournalContent, nobody, readJournal } from "../persist/journal.ts";
@@ -9,30 +9,30 @@ import { type ContainerRecord, readRecord } from "../persist/record.ts";
 import type { Os, ProcessId } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
 
-/** How a container ended that nobody watched: killed with its shim, 128 + SIGKILL. */
+/** Exit status of a container whose end nobody saw: it was killed with its shim, 128 + SIGKILL. */
 export const killedStatus = 137;
 
 export interface ObservedContainer extends OciState {
-  /** The one it is in: its own id for a container that has made its own. */
+  /** The container's sandbox. For the first container of a sandbox this is its own id. */
   readonly sandboxId: string;
   readonly annotations: Readonly<Record<string, string>>;
   readonly rootfs: string;
   /** Milliseconds since 1970. */
   readonly createdMs: number;
-  /** Uid of who created it. */
+  /** Uid of the user who created the container. */
   readonly owner: number;
-  /** Only when stopped. */
+  /** Only if stopped. */
   readonly exitStatus?: number;
   /**
-   * The end was seen and written down for somebody who may ask; else a stopped one is so because nobody is left, or had
-   * ended in a program that was to remove it.
+   * The container's end was seen and recorded, and somebody may ask for it. False for a stopped container whose shim
+   * died, or which belonged to a program that would have removed it.
    */
   readonly recordedEnd: boolean;
-  /** Journal's owner, when that process is alive: the sandbox's shim, or a create that is under way. */
+  /** The journal's owner if that process is alive: the sandbox's shim, or a create that is under way. */
   readonly alive?: ProcessId;
 }
 
-/** Fails with `container/not-found`. */
+/** @throws KumiteError `container/not-found` */
 export async function observeContainer(os: Os, root: string, id: string): Promise<ObservedContainer> {
   const paths = containerPaths(root, id);
   const directory = await os.files.linkStatus(paths.directory);
@@ -58,7 +58,7 @@ export async function observeContainer(os: Os, root: string, id: string): Promis
   };
 }
 
-/** The owner of the journal, unless that process is gone. */
+/** The journal's owner, unless that process is gone. */
 export async function livingOwner(os: Os, { owner }: JournalContent): Promise<ProcessId | undefined> {
   if (owner.pid === nobody.pid) return undefined;
   const process = await os.processes.info(owner.pid);
@@ -72,7 +72,7 @@ export function notFound(root: string, id: string): KumiteError {
   });
 }
 
-/** No container outlives its sandbox's shim: without one, whatever was recorded, it is stopped. */
+/** No container outlives its sandbox's shim. Without a living shim it is stopped, whatever was recorded. */
 function judge(record: ContainerRecord, ownerLives: boolean): { status: OciStatus; exitStatus?: number } {
   if (record.status.phase === "stopped") return { status: "stopped", exitStatus: record.status.exitStatus };
   return ownerLives ? { status: record.status.phase } : { status: "stopped", exitStatus: killedStatus };

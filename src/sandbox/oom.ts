@@ -1,25 +1,25 @@
 /**
- * How often the guest's kernel killed something of a container for want of memory. Followed from the first question on:
- * containers that nobody asks about cost nothing.
+ * Counts how often the guest's kernel killed a process of a container for lack of memory. Events are followed from the
+ * first request on, so containers that nobody asks about cost nothing.
  */
 import { delay, raceAbort } from "../util/abort.ts";
 import { type Deferred, deferred } from "../util/deferred.ts";
 import { messageOf } from "../util/errors.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** A guest that tells without end must not keep this process busy. */
+/** Limits how often a misbehaving guest can keep this process busy. */
 const leastIntervalMs = 20;
-/** Nor may one event of a guest be worth any number of lines to who follows them. Our agent tells no more at once. */
+/** Limits the lines that one event can produce for its followers. Our agent reports no more in one event. */
 const maxKillsPerEvent = 64;
 
 export interface OomCount {
   readonly count: number;
-  /** The container has ended: it stays at that. */
+  /** The container has ended, so the count is final. */
   readonly ended: boolean;
 }
 
 /**
- * Resolves when the count is above `seen`, or the container has ended; at once without `seen`.
+ * Resolves when the count exceeds `seen` or the container has ended; at once if `seen` is missing.
  *
  * @throws KumiteError `container/not-found`
  */
@@ -30,7 +30,7 @@ export async function awaitOom(
   signal: AbortSignal,
 ): Promise<OomCount> {
   const { process } = sandbox.container(id);
-  // What is so decides; what is waited for is only a reason to look again.
+  // The current state decides. A change is only a reason to look again.
   const ended = (): boolean => process.state.phase === "stopped";
   if (!ended()) sandbox.oom ??= OomWatch.begin(sandbox);
   const watch = sandbox.oom;
@@ -59,7 +59,7 @@ export class OomWatch {
     return this.#counts.get(id) ?? 0;
   }
 
-  /** Resolves with the next change of any count. */
+  /** Resolves at the next change of any count. */
   get change(): Promise<void> {
     return this.#change.promise;
   }
@@ -69,7 +69,7 @@ export class OomWatch {
     for (;;) {
       const { containerId, kumiteKills } = await agent.getOOMEvent({});
       if (sandbox.containers.has(containerId)) {
-        // Other agents do not count.
+        // Only our agent reports how many processes were killed.
         const kills = Math.min(kumiteKills || 1, maxKillsPerEvent);
         sandbox.host.log.warn("the guest's kernel killed a process for lack of memory", {
           container: containerId,

@@ -1,6 +1,6 @@
 /**
- * The memory of a machine that can be saved: a file without a name that a small process keeps, and that nobody else writes
- * to but the machine.
+ * The memory of a VM that can be saved: an unnamed file that a small process, the keeper, holds open. Only the VM
+ * writes to it.
  */
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import { descriptorPath, Keeper, memoryBytesOf } from "../factory/keeper/keeper.ts";
@@ -12,16 +12,16 @@ import type { Sandbox } from "./sandbox.ts";
 export interface SavableMachine {
   readonly keeper: Keeper;
   readonly memoryMiB: number;
-  /** In the order in which the machine has them. */
+  /** In the order in which the VM has them. */
   readonly disks: readonly Disk[];
 }
 
 export interface OwnMemory extends Pick<SavableMachine, "disks" | "memoryMiB"> {
-  /** Its content is copied from elsewhere, by `Keeper.fill`. */
+  /** The caller copies the content in with `Keeper.fill`. */
   readonly filled?: boolean;
 }
 
-/** In the journal, and of the sandbox from here on. @throws what `Keeper.start` does */
+/** Starts a keeper, which is in the journal first and belongs to the sandbox from then on. @throws as `Keeper.start` */
 export async function ownMemory(
   sandbox: Sandbox,
   journal: Journal,
@@ -46,7 +46,7 @@ export async function ownMemory(
   return keeper;
 }
 
-/** As `ownMemory`, of what is in the file `from`, which nobody changes. @throws also what `copySparse` does */
+/** As `ownMemory`, with a copy of the file `from`, which must not change. @throws also as `copySparse` */
 export async function copiedMemory(
   sandbox: Sandbox,
   journal: Journal,

@@ -1,23 +1,27 @@
-/** Pauses a container, and lets it go on. What waits for its end, and who kills it, need not know. */
+/** Pauses and resumes a container. Waiting for its end and killing it work as before. */
 import { type Container, requireState } from "./container.ts";
 import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** The guest gives up before, and then nothing is paused. */
+/** Longer than the guest tries; if the guest gives up, nothing is paused. */
 const callTimeoutMs = 15_000;
 
-/** Resolves when nothing of it runs any more. @throws KumiteError `container/wrong-state` when it does not run */
+/**
+ * Resolves when no process of the container runs any more.
+ *
+ * @throws KumiteError `container/wrong-state` if the container is not running
+ */
 export async function pauseContainer(sandbox: Sandbox, id: string): Promise<void> {
   const container = sandbox.container(id);
   const { process } = container;
   requireState(sandbox, container, "pause");
   const { agent } = sandbox.running().vm;
   await agent.pauseContainer({ containerId: id }, { timeoutMs: callTimeoutMs });
-  // It may have ended meanwhile.
+  // The container may have ended meanwhile.
   if (process.state.phase === "running") await enter(sandbox, container, "paused", process.state.startedMs);
 }
 
-/** @throws KumiteError `container/wrong-state` when it is not paused */
+/** @throws KumiteError `container/wrong-state` if the container is not paused */
 export async function resumeContainer(sandbox: Sandbox, id: string): Promise<void> {
   const container = sandbox.container(id);
   const { process } = container;

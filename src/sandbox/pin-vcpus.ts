@@ -1,6 +1,6 @@
 /**
- * Each vCPU on a processor of the host of its own, as `enable_vcpus_pinning` asks for: where the containers' sets name as many
- * processors as the machine has vCPUs. Never fails: a machine that is not pinned works as well.
+ * Binds each vCPU to a CPU of the host of its own (`enable_vcpus_pinning`), if the containers' cpusets name as many
+ * CPUs as the VM has vCPUs. Never fails: a VM without pinning works, too.
  */
 import { runTool } from "../storage/host-tool.ts";
 import { messageOf } from "../util/errors.ts";
@@ -10,7 +10,7 @@ import type { Sandbox } from "./sandbox.ts";
 
 const toolTimeoutMs = 5_000;
 
-/** To be called after each change of size or of sets: other threads run vCPUs then. */
+/** Call after each change of size or of cpusets, because vCPUs then run on other threads. */
 export function pinVcpus(sandbox: Sandbox): Promise<void> {
   return sandbox.sizeChanges.take(async () => {
     const { log, config } = sandbox.host;
@@ -43,7 +43,7 @@ async function bind({ host }: Sandbox, thread: number, processors: string): Prom
   await runTool(host.os, { tool: "taskset", args, package: "util-linux", timeoutMs: toolTimeoutMs });
 }
 
-/** Those that this process may use, which a machine begins with. */
+/** The CPUs that this process may use, which are also those of a new VM. */
 async function ownProcessors({ host }: Sandbox): Promise<string> {
   const status = await host.os.files.readText("/proc/self/status");
   return /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? "0";

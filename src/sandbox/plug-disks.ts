@@ -1,4 +1,4 @@
-/** Disks of a container that is added to a machine that runs: plugged in for it, and taken out when it goes. */
+/** Disks of a container that is added to a running VM: plugged in for the container and unplugged when it leaves. */
 import { hypervisorConfigOf } from "../config/config.ts";
 import type { Disk } from "../hypervisor/spec.ts";
 import { withDeadline } from "../util/deadline.ts";
@@ -7,10 +7,13 @@ import { withDiskDefaults } from "../vm/disk-defaults.ts";
 import type { Container } from "./container.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** For the guest to let go of a disk that nothing is mounted from any more. */
+/** How long the guest may take to release a disk from which nothing is mounted any more. */
 const removeTimeoutMs = 10_000;
 
-/** @throws KumiteError `hypervisor/unsupported`, `hypervisor/plug-failed`; those plugged by then are the container's */
+/**
+ * @throws KumiteError `hypervisor/unsupported`, `hypervisor/plug-failed`; disks plugged by then are in
+ *   `container.plugged`
+ */
 export async function plugDisks(
   sandbox: Sandbox,
   container: Container,
@@ -31,7 +34,9 @@ export async function plugDisks(
   }
 }
 
-/** When nothing in the guest uses them any more. Never rejects: a disk that the guest keeps goes with the machine. */
+/**
+ * Call when the guest no longer uses the disks. Never rejects: a disk that the guest does not release ends with the VM.
+ */
 export async function unplugDisks(sandbox: Sandbox, container: Container): Promise<void> {
   if (sandbox.state.phase !== "running") return;
   for (const device of container.plugged.splice(0).reverse()) {

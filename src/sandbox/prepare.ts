@@ -1,6 +1,6 @@
 /**
- * The part of a create that the calling command does before there is a shim: the id, the cgroups and the names of the
- * processes to come are in the journal before anything is started. Runs on the small engine.
+ * The part of a create that the command does before a shim exists. The id, the cgroups and the names of the processes
+ * are in the journal before anything is started. Runs on the small engine.
  */
 import { cgroupPathOf } from "../cgroups/cgroup-path.ts";
 import { expectRoomForProcesses, shimProcesses } from "../cgroups/process-room.ts";
@@ -20,26 +20,27 @@ import { recoverContainer } from "./recover.ts";
 
 export interface PreparedSandbox {
   readonly paths: SandboxPaths;
-  /** Directories for `SpawnRequest.cgroups` of relay and shim. */
+  /** Directories for `SpawnRequest.cgroups` of the relay and the shim. */
   readonly cgroups: SandboxCgroups;
   readonly journal: Journal;
 }
 
-/** For a container that is added to a sandbox, which has a shim already. */
+/** For a container that is added to a sandbox, which already has a shim. */
 export interface PreparedContainer {
   readonly cgroups: ContainerCgroups;
   readonly journal: Journal;
 }
 
-/** Told why something stays of a preparation that failed; what made it fail is thrown after that. */
+/** Called with the reason why a failed preparation could not be removed. The original error is thrown afterwards. */
 export type OnLeftOver = (error: unknown) => void | Promise<void>;
 
-/** Keys of the process steps that are written down here. */
+/** Keys of the process steps that are recorded here. */
 export type PreparedProcess = "shim" | "relay";
 
 /**
- * Claims the id and makes what shim and relay are born into. Leaves nothing behind when it fails. From its success to
- * `handToShim` the caller answers for the sandbox: `recoverContainer` removes whatever there is by then.
+ * Claims the id and makes what the shim and the relay are born into. Leaves nothing behind if it fails. From its
+ * success until `handToShim` the caller is responsible for the sandbox: `recoverContainer` removes whatever exists by
+ * then.
  *
  * @throws KumiteError `container/exists`, `container/bad-id`, `cgroup/failed`
  */
@@ -62,7 +63,7 @@ export async function prepareSandbox(
   return { paths, cgroups, journal };
 }
 
-/** The same for a container that is added to the sandbox. Its journal stays the caller's until the shim takes it. */
+/** The same for a container that is added to a sandbox. The journal stays with the caller until the shim takes it. */
 export async function prepareContainer(
   os: Os,
   root: string,
@@ -95,7 +96,7 @@ function processStep(key: PreparedProcess): Step {
   return { kind: "process", key };
 }
 
-/** What cannot be removed stays in the journal, under a stopped container; the first error is the one that matters. */
+/** What cannot be removed stays in the journal of a stopped container. The first error is the one that is thrown. */
 async function orNothing<T>(
   os: Os,
   root: string,
@@ -112,14 +113,14 @@ async function orNothing<T>(
 }
 
 /**
- * Writes down which processes were started and gives the journal to the shim. Must be over before the shim is asked to
- * create the container: from then on only the shim writes.
+ * Records which processes were started and hands the journal to the shim. Must be done before the shim is asked to
+ * create the container: from then on only the shim writes the journal.
  */
 export async function handToShim(
   { journal }: PreparedSandbox,
   processes: { readonly shim: ProcessId; readonly relay: ProcessId },
 ): Promise<void> {
-  // One write: the calls share it.
+  // The three calls share one write.
   await Promise.all([
     journal.made("shim" satisfies PreparedProcess, processes.shim),
     journal.made("relay" satisfies PreparedProcess, processes.relay),

@@ -1,6 +1,6 @@
 /**
- * The processes of a sandbox by name. A relay may ask for its process before the call that creates it has arrived: such
- * a question waits, for a while and together with few others.
+ * The processes of a sandbox by name. A relay may ask for its process before the request that creates the process has
+ * arrived. Such requests wait, up to a limit in number and time.
  */
 import { withDeadline } from "../util/deadline.ts";
 import { type Deferred, deferred } from "../util/deferred.ts";
@@ -19,7 +19,7 @@ export class ProcessTable {
   readonly #processes = new Map<string, SandboxProcess>();
   #waiting: Waiting[] = [];
 
-  /** Fails with `process/exists`, for a container `container/exists`. */
+  /** @throws KumiteError `process/exists`, or `container/exists` for a container's own process */
   add(process: SandboxProcess): void {
     const name = nameOf(process.key);
     if (this.#processes.has(name)) {
@@ -37,7 +37,7 @@ export class ProcessTable {
     if (this.#processes.get(name) === process) this.#processes.delete(name);
   }
 
-  /** Fails with `container/not-found` or `process/not-found`. */
+  /** @throws KumiteError `container/not-found`, `process/not-found` */
   get(key: ProcessKey): SandboxProcess {
     const process = this.#processes.get(nameOf(key));
     if (process === undefined) throw notFound(key);
@@ -62,7 +62,7 @@ export class ProcessTable {
     }
   }
 
-  /** Of one container, its own process first. */
+  /** The processes of one container, its own process first. */
   of(containerId: string): SandboxProcess[] {
     const found = [...this.#processes.values()].filter((process) => process.key.containerId === containerId);
     return found.sort((a, b) => Number(a.key.execId !== undefined) - Number(b.key.execId !== undefined));
@@ -74,7 +74,7 @@ function notFound(key: ProcessKey): KumiteError {
   return new KumiteError(code, `${titleOf(key)} does not exist`, { data: { ...key } });
 }
 
-// Ids have no blanks.
+// Ids contain no spaces.
 function nameOf({ containerId, execId }: ProcessKey): string {
   return execId === undefined ? containerId : `${containerId} ${execId}`;
 }

@@ -1,6 +1,6 @@
 /**
- * One process of a container as the host follows it: the container's own or one that `exec` added. Knows its state, its
- * streams and its relay; what is done to it is in the files of the operations.
+ * A process of a container as the host tracks it: the container's own process or one from `exec`. Holds its state, its
+ * streams and its relay. The operations on it have their own files.
  */
 import type { OciProcess } from "../oci/spec.ts";
 import type { ProcessId } from "../sys/os.ts";
@@ -18,24 +18,24 @@ export interface ProcessKey {
 }
 
 export interface Exit {
-  /** 0 to 255; 128 + n after signal n. */
+  /** 0 to 255; 128 + n if signal n ended the process. */
   readonly exitStatus: number;
   /** Milliseconds since 1970. */
   readonly exitedMs: number;
 }
 
 export type ProcessState =
-  /** Known here, not in the guest yet. */
+  /** Known on the host, but not yet in the guest. */
   | { readonly phase: "creating" }
   | { readonly phase: "created" }
-  /** Asked of the guest, which has not answered. */
+  /** Requested from the guest, which has not answered yet. */
   | { readonly phase: "starting" }
   | { readonly phase: "running"; readonly startedMs: number }
-  /** With its container; only the container's own process says so. */
+  /** Paused with its container. Only the container's own process has this phase. */
   | { readonly phase: "paused"; readonly startedMs: number }
   | ({ readonly phase: "stopped" } & Exit);
 
-/** Asked of the guest is not yet done. */
+/** A start that is requested has not happened yet. */
 export function lifeOf({ phase }: ProcessState): LifeState {
   switch (phase) {
     case "creating":
@@ -59,11 +59,11 @@ export interface ProcessOptions {
   readonly key: ProcessKey;
   readonly terminal: boolean;
   readonly consoleSize?: ConsoleSize | undefined;
-  /** Its relay on the host: the process that engines see and wait for. */
+  /** The relay on the host: the process that engines see and wait for. */
   readonly relay: ProcessId;
-  /** What `exec` runs; the container's own process is in its specification. */
+  /** The process to run for `exec`. The container's own process is in its specification. */
   readonly spec?: OciProcess;
-  /** Of an exec, below the container's own. */
+  /** For `exec`: path below the container's own cgroup. */
   readonly cgroup?: string | undefined;
 }
 
@@ -74,11 +74,11 @@ export class SandboxProcess {
   readonly spec: OciProcess | undefined;
   readonly cgroup: string | undefined;
   readonly stdio: ProcessStdio;
-  /** Resolves once, when the end is known and the output is through. */
+  /** Resolves once, when the end is known and all output has been delivered. */
   readonly exited: Promise<Exit>;
-  /** Of its streams in the guest; set when it is made there. */
+  /** The ports of its streams in the guest; set when the process is created there. */
   ports: StreamPorts | undefined;
-  /** What a terminal gets when it exists. */
+  /** The size that the terminal gets once it exists. */
   consoleSize: ConsoleSize | undefined;
   #state: ProcessState = { phase: "creating" };
   readonly #exit = deferred<Exit>();
@@ -100,12 +100,12 @@ export class SandboxProcess {
     return this.#state;
   }
 
-  /** Resolves when the relay is there. */
+  /** Resolves when the relay is attached. */
   get attached(): Promise<void> {
     return this.#attached.promise;
   }
 
-  /** It had a relay, which is gone. */
+  /** The process had a relay, and that relay is gone. */
   get relayLost(): boolean {
     return this.#relayConnection?.aborted ?? false;
   }
@@ -115,7 +115,7 @@ export class SandboxProcess {
     return titleOf(this.key);
   }
 
-  /** After the end it stays at that. */
+  /** Does nothing once the process has stopped. */
   moveTo(state: Exclude<ProcessState, { phase: "stopped" }>): void {
     if (this.#state.phase === "stopped") return;
     const [from, to] = [lifeOf(this.#state), lifeOf(state)];
@@ -123,12 +123,12 @@ export class SandboxProcess {
     this.#state = state;
   }
 
-  /** The first end counts. Who waits is not told before `announce`. */
+  /** Only the first end counts. Waiters are not told before `announce`. */
   stop(exit: Exit): void {
     if (this.#state.phase !== "stopped") this.#state = { phase: "stopped", ...exit };
   }
 
-  /** Tells everyone who waits of the end. */
+  /** Tells the end to everyone who waits for it. */
   announce(): void {
     if (this.#state.phase !== "stopped") throw new Error(`${this.title} has not ended`);
     const { exitStatus, exitedMs } = this.#state;
@@ -136,9 +136,11 @@ export class SandboxProcess {
   }
 
   /**
-   * Makes a connection the relay's.
-   * @param lost called once when the connection ends, whatever the process is doing then
-   * @throws KumiteError `process/exists` when it has a relay, `protocol/violation` when it is not the announced one
+   * Makes this connection the relay's.
+   *
+   * @param lost called once when the connection ends, whatever state the process is in
+   * @throws KumiteError `process/exists` if the process has a relay, `protocol/violation` if this is not the announced
+   *   one
    */
   attachRelay(relay: ProcessId, connection: AbortSignal, lost: () => void): void {
     if (this.#relayConnection !== undefined) {

@@ -1,4 +1,4 @@
-/** The processes of a container, as the guest sees them. */
+/** The processes of a container as the guest sees them. */
 import { KumiteError } from "../util/errors.ts";
 import { JsonSyntaxError, parseJson } from "../util/json.ts";
 import { decodeUtf8, stripControls } from "../util/text.ts";
@@ -6,10 +6,14 @@ import { requireState } from "./container.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const callTimeoutMs = 20_000;
-/** Of the kernel. */
+/** The kernel's limit. */
 const mostPid = 4_194_304;
 
-/** Their numbers in the guest, ascending. @throws KumiteError `container/wrong-state`, `agent/failed` for nonsense */
+/**
+ * The pids in the guest, ascending.
+ *
+ * @throws KumiteError `container/wrong-state`, `agent/failed` for an invalid answer
+ */
 export async function processIds(sandbox: Sandbox, id: string): Promise<number[]> {
   const text = await ask(sandbox, id, "json", []);
   const pids = parsed(text);
@@ -18,14 +22,14 @@ export async function processIds(sandbox: Sandbox, id: string): Promise<number[]
 }
 
 /**
- * As ps(1) would show them in the guest.
+ * The output that ps(1) would show in the guest.
  *
- * @param psArguments none means `-ef`
- * @throws KumiteError also `usage/invalid` for arguments that are not understood
+ * @param psArguments `-ef` if empty
+ * @throws KumiteError also `usage/invalid` for unsupported arguments
  */
 export async function processTable(sandbox: Sandbox, id: string, psArguments: readonly string[]): Promise<string> {
   const text = await ask(sandbox, id, "table", psArguments);
-  // A guest can be made to say anything, and this ends on somebody's terminal.
+  // The guest controls this text, which ends up on somebody's terminal.
   return text.split("\n").map(stripControls).join("\n");
 }
 

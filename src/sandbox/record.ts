@@ -1,10 +1,10 @@
-/** Writes down what callers may know of a container when the shim cannot be asked. */
+/** Writes the record: what callers may know of a container if the shim cannot be asked. */
 import { type ContainerRecord, type RecordedStatus, writeRecord } from "../persist/record.ts";
 import { coalesced } from "../util/coalesced.ts";
 import type { Container } from "./container.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** Resolves when the state of the container, as it is now or later, is on disk. */
+/** Resolves when the record on disk has the container's current state, or a later one. */
 export async function recordContainer(sandbox: Sandbox, container: Container): Promise<void> {
   if (container.released) return;
   container.saveRecord ??= coalesced(() => write(sandbox, container));

@@ -1,6 +1,6 @@
 /**
- * Removes what sandboxes left that died: after a crash of the host's services, or of a test run. Runs on the small
- * engine, in the client verbs. Sandboxes whose shim lives, and creates under way, are never touched.
+ * Removes what dead sandboxes left, after a crash of the host's services or of a test run. Runs on the small engine, in
+ * the client verbs. Never touches a sandbox whose shim is alive or a create that is under way.
  */
 import { listClaims, sweepTransient } from "../persist/claim.ts";
 import type { Os } from "../sys/os.ts";
@@ -11,20 +11,20 @@ import { emptyContainer, recoverContainer } from "./recover.ts";
 
 /** Ids, sorted. */
 export interface Recovery {
-  /** Died without an end that was recorded: nothing is left of them, not even the id. */
+  /** Died without a recorded end. Nothing is left of them, not even the id. */
   readonly recovered: readonly string[];
-  /** Have ended with a status: the id stays for `delete`, and nothing else. */
+  /** Ended with a status. Only the id and the record are left, for `delete`. */
   readonly stopped: readonly string[];
-  /** Left alone. */
+  /** Not touched. */
   readonly living: readonly string[];
-  /** Names of what claims and deletes left that were killed half-way. */
+  /** Names of leftovers from claims and deletes that were killed half-way. */
   readonly swept: readonly string[];
   readonly failed: readonly { readonly id: string; readonly error: unknown }[];
 }
 
 type Outcome = "recovered" | "stopped" | "living";
 
-/** One that cannot be recovered does not keep the others from it. */
+/** A sandbox that cannot be recovered does not prevent the recovery of others. */
 export async function recoverAll(os: Os, root: string, log?: Pick<Logger, "warn">): Promise<Recovery> {
   const outcomes: Record<Outcome, string[]> = { recovered: [], stopped: [], living: [] };
   const failed: { id: string; error: unknown }[] = [];
@@ -32,7 +32,7 @@ export async function recoverAll(os: Os, root: string, log?: Pick<Logger, "warn"
     try {
       outcomes[await recoverOne(os, root, id, log)].push(id);
     } catch (error) {
-      // Deleted meanwhile.
+      // The container was deleted meanwhile.
       if (!isKumiteError(error, "container/not-found")) failed.push({ id, error });
     }
   }

@@ -1,7 +1,7 @@
 /**
- * Removes what a container has on the host, from its journal, with its sandbox when it has made one: after a stop, a failed
- * create, or the death of any process. Runs on the small engine, in the client verbs, and on Node. Idempotent; two at once
- * are safe.
+ * Removes what a container has on the host, as listed in its journal, and the sandbox if the container is its first:
+ * after a stop, a failed create, or the death of any process. Runs on the small engine (client verbs) and on Node.
+ * Idempotent, and safe to run twice at the same time.
  */
 import { releaseClaim } from "../persist/claim.ts";
 import { type JournalContent, readJournal } from "../persist/journal.ts";
@@ -18,19 +18,19 @@ import { signalNumbers } from "../util/signals.ts";
 import { readPoststopHooks, runPoststopHooks } from "./hooks-poststop.ts";
 import { livingOwner } from "./observe.ts";
 
-/** For another recovery of the same container to end. */
+/** How long to wait for another recovery of the same container. */
 const lockTimeoutMs = 60_000;
-/** For the shim, or the create under way, to be gone after it was killed. */
+/** How long the killed shim or create may take to be gone. */
 const ownerTimeoutMs = 10_000;
 
 /**
- * Ends every process of the container, whatever it is doing, undoes every step, removes the directory and runs the
- * poststop hooks. Callers decide before whether it may go. A container that does not exist is a success; a directory
+ * Ends every process of the container, undoes every step, removes the directory and runs the poststop hooks. The caller
+ * decides beforehand whether the container may be removed. A container that does not exist is a success; a directory
  * without a journal is not a container.
  *
- * @param log is told of hooks that fail
- * @throws KumiteError `cleanup/incomplete` naming what could not be removed: the rest is gone, and it can be called
- * again; `container/wrong-state` while the shim of the sandbox that it was added to holds it; `journal/corrupt`
+ * @param log receives hooks that fail
+ * @throws KumiteError `cleanup/incomplete` naming what could not be removed (the rest is gone, and the call can be
+ *   repeated); `container/wrong-state` while the shim of the container's sandbox holds it; `journal/corrupt`
  */
 export async function recoverContainer(os: Os, root: string, id: string, log?: Pick<Logger, "warn">): Promise<void> {
   const paths = containerPaths(root, id);
@@ -51,8 +51,8 @@ export async function recoverContainer(os: Os, root: string, id: string, log?: P
 }
 
 /**
- * Removes what a dead container still has on the host, and keeps its id and its record: the exit status of one that has
- * stopped may still be asked for. Does nothing while a process owns it.
+ * Removes what a dead container still has on the host, but keeps its id and record, since its exit status may still be
+ * asked for. Does nothing while a process owns the container.
  *
  * @throws KumiteError `cleanup/incomplete`, `journal/corrupt`
  */
@@ -63,7 +63,7 @@ export async function emptyContainer(os: Os, root: string, id: string): Promise<
   });
 }
 
-/** Runs `act` unless the container is gone, or another one has its id since. */
+/** Calls `act` unless the container is gone or its id belongs to another container by now. */
 async function withLockedJournal(
   os: Os,
   paths: ContainerPaths,
@@ -74,7 +74,7 @@ async function withLockedJournal(
   await using lock = await lockContainer(os, paths);
   if (lock === undefined) return;
   const journal = await readJournal(os, paths.journal);
-  // Another recovery was faster, and perhaps somebody has claimed the id since: that one is not ours to touch.
+  // Another recovery was faster. Somebody may have claimed the id since, and that container must not be touched.
   if (journal?.token === before.token) await act(journal);
 }
 
@@ -83,9 +83,9 @@ async function undoSteps(os: Os, paths: ContainerPaths, { id, steps }: JournalCo
   if (failures.length > 0) throw incomplete(id, paths, failures);
 }
 
-/** Why somebody may want to read the logs when everything else is gone; `undefined` when nothing went wrong. */
+/** Why somebody may want to read the logs once everything else is gone; `undefined` if nothing went wrong. */
 async function failureOf(os: Os, paths: ContainerPaths, journal: JournalContent): Promise<string | undefined> {
-  // A record that cannot be read is no reason to keep a sandbox.
+  // An unreadable record must not prevent the removal of a sandbox.
   const record = await readRecord(os, paths.state).catch(() => undefined);
   if (record?.failure !== undefined) return record.failure;
   switch (record?.status.phase) {
@@ -99,7 +99,7 @@ async function failureOf(os: Os, paths: ContainerPaths, journal: JournalContent)
   }
 }
 
-/** `undefined` when the container went away meanwhile. */
+/** `undefined` if the container has disappeared meanwhile. */
 async function lockContainer(os: Os, paths: ContainerPaths): Promise<AsyncDisposable | undefined> {
   try {
     return await withDeadline(lockTimeoutMs, `waiting for ${paths.lock}`, (signal) =>
@@ -111,7 +111,7 @@ async function lockContainer(os: Os, paths: ContainerPaths): Promise<AsyncDispos
   }
 }
 
-/** First of all, so that nobody makes things while they are being removed. A failing create recovers itself. */
+/** Comes first, so that nothing is made while things are being removed. A failing create recovers itself. */
 async function endOwner(os: Os, root: string, journal: JournalContent): Promise<void> {
   const owner = await livingOwner(os, journal);
   if (owner === undefined || owner.pid === os.self.pid) return;
@@ -122,7 +122,7 @@ async function endOwner(os: Os, root: string, journal: JournalContent): Promise<
   );
 }
 
-/** One container's end must not be that of all others in its sandbox: the shim is asked to let go of it before. */
+/** Removing one container must not end all others in its sandbox: the shim has to release this container first. */
 async function refuseShimOfOthers(os: Os, root: string, { id, sandbox, owner }: JournalContent): Promise<void> {
   if (sandbox === undefined) return;
   const own = (await readJournal(os, containerPaths(root, sandbox).journal))?.owner;

@@ -1,7 +1,7 @@
 /**
- * A container that nobody asked for, made and ended in a machine that waits: what a guest does for the first time takes it
- * several times as long as the second time, above all where the processor is emulated and its code has to be translated.
- * Nothing of it is left; the machine has no sandbox before and after.
+ * Creates and ends a container as a rehearsal in a VM of the cache. What a guest does for the first time takes several
+ * times as long as the second time, above all under emulation, where code must be translated first. Nothing of the
+ * rehearsal is left; the VM has no sandbox before and after it.
  */
 import type { SharedDirectory } from "../hypervisor/spec.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
@@ -16,29 +16,29 @@ import { connectStreams, type StreamPorts } from "./guest-streams.ts";
 export interface Rehearsal {
   readonly vm: Vm;
   readonly tree: SharedTree;
-  /** How the guest sees the tree's view. */
+  /** How the guest sees the shared tree. */
   readonly directory: SharedDirectory;
-  /** An executable that needs nothing else, and ends by itself. */
+  /** An executable that needs no other files and ends by itself. */
   readonly program: string;
 }
 
 const name = "rehearsal";
-/** Of one call; the first ones on a busy host that emulates. */
+/** For one call, which can be slow on a busy host that emulates. */
 const timeoutMs = 60_000;
-/** Below those that a sandbox gives to its processes. */
+/** Below the range that a sandbox uses for its processes. */
 const ports: StreamPorts = {
   names: ["stdin", "stdout", "stderr"],
   fields: { stdinPort: 2001, stdoutPort: 2002, stderrPort: 2003 },
 };
 const maxProgramBytes = 16 * 1024 * 1024;
-/** What the program says is of no interest. */
+/** The program's output is discarded. */
 const maxOutputBytes = 64 * 1024;
 
-/** @throws KumiteError of the agent: the machine is not to be used then */
+/** @throws KumiteError of the agent; the VM must not be used then */
 export async function rehearse(os: Os, rehearsal: Rehearsal, signal: AbortSignal): Promise<void> {
   const { vm, tree, directory, program } = rehearsal;
   const container = `${tree.mounts}/${name}`;
-  // The guest can write nowhere in the view itself, so mount points have to be there.
+  // The guest cannot write to the shared tree, so the mount points must exist.
   for (const directory of ["proc", "sys", "dev"]) await os.files.makeDirs(`${container}/rootfs/${directory}`, 0o755);
   await os.files.write(`${container}/rootfs/program`, await os.files.readBytes(program, maxProgramBytes), {
     mode: 0o755,
@@ -69,7 +69,7 @@ async function inGuest(vm: Vm, directory: SharedDirectory, signal: AbortSignal):
   const { stdin, stdout, stderr } = await connectStreams(vm, ports, signal);
   stdin?.close();
   const read = Promise.all([stdout, stderr].map((stream) => stream && readAll(stream, maxOutputBytes)));
-  // It loses nothing that anybody wants.
+  // Nobody needs this output, so an error does not matter.
   read.catch(() => {});
   await vm.agent.startContainer({ containerId: name }, options);
   await vm.agent.waitProcess(id, options);

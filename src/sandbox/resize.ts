@@ -1,13 +1,13 @@
-/** Gives a process's terminal its size. Before there is a terminal the size is remembered. */
+/** Sets the size of a process's terminal. The size is remembered if there is no terminal yet. */
 import { KumiteError } from "../util/errors.ts";
 import type { ConsoleSize, ProcessKey, SandboxProcess } from "./process.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 const callTimeoutMs = 10_000;
-/** Of the kernel: unsigned short. */
+/** The kernel stores it as unsigned short. */
 const maxSide = 0xffff;
 
-/** @throws KumiteError `container/wrong-state` without a terminal, `usage/invalid` */
+/** @throws KumiteError `container/wrong-state` if the process has no terminal, `usage/invalid` */
 export async function resizeTerminal(sandbox: Sandbox, key: ProcessKey, size: ConsoleSize): Promise<void> {
   const process = sandbox.processes.get(key);
   if (!process.terminal) throw new KumiteError("container/wrong-state", `${process.title} has no terminal`);
@@ -18,7 +18,10 @@ export async function resizeTerminal(sandbox: Sandbox, key: ProcessKey, size: Co
   if (hasTerminal(process)) await resizeInGuest(sandbox, process);
 }
 
-/** In the guest. A container's own process has it from its create on. One that has ended is no error: the size is late. */
+/**
+ * Whether the terminal exists in the guest. A container's own process has it from its create on. A size for a process
+ * that has ended is ignored.
+ */
 function hasTerminal({ state, spec }: SandboxProcess): boolean {
   if (state.phase === "running" || state.phase === "paused") return true;
   return state.phase === "created" && spec === undefined;

@@ -1,6 +1,7 @@
 /**
- * Makes a sandbox of the copy of another one: the same container in the same place, in a machine of its own under another
- * name. In two steps, since the disk has to be copied while the original stands still. What fails is undone by `stop.ts`.
+ * Makes a sandbox from the copy of another: the same container in the same state, in a VM of its own and under another
+ * name. There are two steps, because the disk must be copied while the original is frozen. After a failure, `stop.ts`
+ * undoes what was made.
  */
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
 import { hypervisorConfigOf } from "../config/config.ts";
@@ -32,7 +33,7 @@ import { startContextOf } from "./start-context.ts";
 import { workshopOf } from "./storage-choices.ts";
 import { watchProcess } from "./watch.ts";
 
-/** A copy answers in a tenth of a second, or in some when many start on a busy host. */
+/** A restored agent answers within a tenth of a second, or within a few if many start on a busy host. */
 const dialTimeoutMs = 30_000;
 const streamsTimeoutMs = 5_000;
 const callTimeoutMs = 60_000;
@@ -45,7 +46,7 @@ export interface CopiedDisks {
 /** Paths. */
 export interface CopiedMachine {
   readonly saved: SavedSandbox;
-  /** Nobody writes to it any more. */
+  /** Must not be written to any more. */
   readonly memory: string;
   readonly state: string;
   readonly disks: CopiedDisks;
@@ -54,11 +55,14 @@ export interface CopiedMachine {
 export interface RestoreOptions {
   readonly hostname: string;
   readonly relay: ProcessId;
-  /** It can be saved again: its memory is copied, where others have all in common that they do not change. */
+  /**
+   * Whether the new sandbox can be saved again. Its memory is then a copy; otherwise unchanged pages are shared with
+   * other copies.
+   */
   readonly savable: boolean;
 }
 
-/** Takes the journal over and copies the disk. @throws KumiteError `storage/failed` */
+/** Takes over the journal and copies the disk. @throws KumiteError `storage/failed` */
 export async function copyDisks(
   sandbox: Sandbox,
   { lower, upper }: CopiedDisks,
@@ -74,8 +78,9 @@ export async function copyDisks(
 }
 
 /**
- * Resolves when the container goes on and its streams can be taken.
- * @throws KumiteError `snapshot/invalid` for a machine that cannot be had here; of the start
+ * Resolves when the container runs again and its streams are connected.
+ *
+ * @throws KumiteError `snapshot/invalid` if this host cannot make such a VM, or an error of the VM's start
  */
 export async function restoreSandbox(
   sandbox: Sandbox,
@@ -151,7 +156,7 @@ async function startCopy(
   return await startVm(os, config, request, startContextOf(sandbox, journal, signal));
 }
 
-/** As their files are called: what is reached through another process is there only as long as that. */
+/** Replaces paths below /proc by the files' own names, since a path through another process ends with that process. */
 async function named(os: Os, disks: readonly Disk[]): Promise<Disk[]> {
   return await Promise.all(
     disks.map(async (disk) => {
@@ -183,7 +188,7 @@ function addContainer(sandbox: Sandbox, { container, processes: [own] }: SavedSa
   return added;
 }
 
-/** Known from here on, and running. */
+/** The process is registered from here on, as running. */
 function processOf(sandbox: Sandbox, saved: SavedProcess | undefined, relay: ProcessId): SandboxProcess {
   const { id } = sandbox.host;
   if (saved === undefined) throw new KumiteError("snapshot/invalid", `sandbox ${id}: nothing runs in the snapshot`);
@@ -197,7 +202,7 @@ function processOf(sandbox: Sandbox, saved: SavedProcess | undefined, relay: Pro
   return process;
 }
 
-/** The agent listens again on the ports of streams that are still open, as soon as it knows that its host is another. */
+/** The agent listens again on the ports of open streams once it knows that it has a new host. */
 async function goOn(sandbox: Sandbox, vm: Vm, process: SandboxProcess, signal: AbortSignal): Promise<void> {
   const { log } = sandbox.host;
   const connect = (within: AbortSignal) => connectStreams(vm, process.ports as StreamPorts, within);
@@ -205,7 +210,7 @@ async function goOn(sandbox: Sandbox, vm: Vm, process: SandboxProcess, signal: A
     const again = { what: `the streams of ${process.title}`, timeoutMs: streamsTimeoutMs, signal };
     process.stdio.offerGuest(await retry(connect, again));
   } catch (error) {
-    // Closed by the process itself, perhaps: it goes on all the same.
+    // The process may have closed the stream itself. It goes on in any case.
     log.warn(`the output of ${process.title} is lost: ${messageOf(error)}`, { phase: "restore" });
     process.stdio.offerGuest({});
   }

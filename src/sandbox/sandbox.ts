@@ -1,6 +1,6 @@
 /**
- * A sandbox: one virtual machine, the containers in it, and what of them is on the host. This object holds the state;
- * what can be done with it is in the files of the operations, one each.
+ * A sandbox: one VM, the containers in it, and what they have on the host. This object holds the state; each operation
+ * on it has its own file.
  */
 import type { Config } from "../config/config.ts";
 import type { SandboxPaths } from "../persist/paths.ts";
@@ -23,40 +23,40 @@ import type { Saving } from "./saving.ts";
 import type { Timeline } from "./timeline.ts";
 import type { WarmMachine } from "./warm.ts";
 
-/** What a sandbox is made in. */
+/** The environment that a sandbox is made in. */
 export interface SandboxHost {
   readonly os: Os;
   readonly log: Logger;
   readonly config: Config;
-  /** Reads the configuration again, for a sandbox with annotations; without it they have no effect. */
+  /** Reads the configuration again with the sandbox's annotations; without this function they have no effect. */
   readonly configFor?: (annotations: Readonly<Record<string, string>>) => Promise<Config>;
   /** State directory of all sandboxes, absolute. */
   readonly root: string;
-  /** Of the sandbox, which is the id of its first container. */
+  /** The sandbox's id, which is the id of its first container. */
   readonly id: string;
   readonly paths: SandboxPaths;
   readonly timeline: Timeline;
-  /** Whether the sandbox is to be one that can be saved while it works; default: no. */
+  /** Whether the sandbox must be savable while it runs; default: no. */
   readonly saves?: "required" | "if-possible";
   /**
-   * The command that asks for it has made its shared tree and the machine's directory, and perhaps started processes of the
-   * machine; `discard` ends those that nobody asked for. Default: nothing was made.
+   * What the command made ahead: the shared tree, the VM's directory, and possibly processes of the VM. `discard` ends
+   * processes that were not taken over. Default: nothing was made.
    */
   readonly ahead?: MadeAhead | undefined;
-  /** It is held by a program that asked for it, and nobody else asks how it ended; default: no. */
+  /** The sandbox is held by a program that asked for it, and nobody else asks how it ended; default: no. */
   readonly ofProgram?: true;
 }
 
 export interface MadeAhead {
   discard(): Promise<void>;
-  /** Disks of a machine that is a clone, in the journal. */
+  /** Disks of a VM that is a clone; they are in the journal. */
   readonly layers?: AheadLayers | undefined;
 }
 
 /** A container that is being added. */
 export interface Addition {
   readonly abort: (reason: unknown) => void;
-  /** Resolves when it is there, or nothing of it is. */
+  /** Resolves when the container exists, or nothing of it does. */
   readonly done: Promise<void>;
 }
 
@@ -68,7 +68,7 @@ export type SandboxState =
       readonly phase: "running";
       readonly vm: Vm;
       readonly tree: SharedTree;
-      /** The guest sees the tree. */
+      /** The guest sees the shared tree. */
       readonly sharing: boolean;
     }
   | { readonly phase: "stopping" }
@@ -79,41 +79,43 @@ export class Sandbox {
   host: SandboxHost;
   readonly processes = new ProcessTable();
   readonly containers = new Map<string, Container>();
-  /** By id, beside the one that the sandbox was made with. */
+  /** Containers that are being added, by id. The first container is not among them. */
   readonly additions = new Map<string, Addition>();
-  /** Resolves when nothing of the sandbox but its record and its id is left. Never rejects. */
+  /** Resolves when only the sandbox's record and id are left. Never rejects. */
   readonly ended: Promise<void>;
   state: SandboxState = { phase: "empty" };
-  /** A machine that was up before, for `boot.ts` to take or to discard. */
+  /** A VM from the cache, for `boot.ts` to use or to discard. */
   warm: WarmMachine | undefined;
   resources: HostResources | undefined;
-  /** Set by `make-container.ts`: /dev/shm of all its containers. */
+  /** Set by `make-container.ts`: /dev/shm of all containers. */
   sharedMemory: SharedMemory | undefined;
-  /** Set by `make-container.ts`: where the guest has the root of the container that it was made with. */
+  /** Set by `make-container.ts`: the path in the guest of the first container's root. */
   guestRoot: string | undefined;
-  /** Set by `boot.ts` and `use-warm.ts`: the disks of its layers are called as those of a template, not after the container. */
+  /**
+   * Set by `boot.ts` and `use-warm.ts`: the disks of the layers have a template's serial numbers, not the container's.
+   */
   hasTemplateDisks = false;
-  /** Set by `boot.ts`: keeps what the guest prints. */
+  /** Set by `start-context.ts` and `use-warm.ts`: the file with the guest's console output. */
   console: RingFile | undefined;
-  /** Set by who finds out that the machine failed. */
+  /** Set by whichever code finds that the VM failed. */
   failure: string | undefined;
-  /** Changes of the machine's size and of its limits, one after the other. */
+  /** Serialises changes of the VM's size and limits. */
   readonly sizeChanges = new Turns();
   /** Set by `create.ts` and `restore.ts`. */
   saving: Saving = { kind: "impossible", why: "`savable` is false" };
-  /** Of the container that the sandbox is made with, as the agent knows it. */
+  /** The agent's name for the first container. */
   nameInGuest: string;
-  /** Set by `own-memory.ts`: it can be saved while it works. */
+  /** Set by `own-memory.ts` if the sandbox can be saved while it runs. */
   savable: SavableMachine | undefined;
-  /** One snapshot after the other. */
+  /** Serialises snapshots. */
   readonly snapshots = new Turns();
-  /** Set by `fit-machine.ts`: the host has limits for the machine, or it was told that it has none. */
+  /** Set by `fit-machine.ts`: the VM has limits on the host, or it was logged that they cannot be enforced. */
   limited = false;
-  /** Set by `guest-swap.ts`: what the guest has. */
+  /** Set by `guest-swap.ts`: the guest's swap. */
   swap = { bytes: 0, files: 0 };
-  /** Each vCPU has a processor of the host of its own. */
+  /** Set by `pin-vcpus.ts`: each vCPU has a CPU of the host of its own. */
   pinned = false;
-  /** Set by `oom.ts` with its first use. */
+  /** Set by `oom.ts` at its first use. */
   oom: OomWatch | undefined;
   /** Set by `stop.ts`: the one stop that everyone waits for. */
   stopping: Promise<void> | undefined;
@@ -126,19 +128,19 @@ export class Sandbox {
     this.ended = this.#ended.promise;
   }
 
-  /** Fails with `container/not-found`. */
+  /** @throws KumiteError `container/not-found` */
   container(id: string): Container {
     const container = this.containers.get(id);
     if (container !== undefined) return container;
     throw new KumiteError("container/not-found", `container ${id} does not exist`, { data: { id } });
   }
 
-  /** It is the one that the sandbox was made with, and ends with. */
+  /** Whether this is the sandbox's first container, which starts and ends the sandbox. */
   isOwn({ id }: Pick<Container, "id">): boolean {
     return id === this.host.id;
   }
 
-  /** Fails with `container/wrong-state` when there is no virtual machine to work with. */
+  /** @throws KumiteError `container/wrong-state` if the VM is not running */
   running(): Extract<SandboxState, { phase: "running" }> {
     if (this.state.phase === "running") return this.state;
     throw new KumiteError("container/wrong-state", `sandbox ${this.host.id} is not running: ${this.state.phase}`, {
@@ -146,13 +148,13 @@ export class Sandbox {
     });
   }
 
-  /** A port of the guest that no stream used before. */
+  /** A port of the guest that no stream has used before. */
   takePort(): number {
     this.#nextPort += 1;
     return this.#nextPort;
   }
 
-  /** The last one that was taken; in a copy the ports up to the original's are taken too. */
+  /** The last port taken. A copy must skip the ports that its original has taken. */
   get lastPort(): number {
     return this.#nextPort;
   }
@@ -167,5 +169,5 @@ export class Sandbox {
   }
 }
 
-/** Below it are the ports with a meaning, such as the agent's own. */
+/** Ports below have a fixed meaning, such as the agent's own. */
 const firstStreamPort = 0x1_0000;

@@ -1,6 +1,6 @@
 /**
- * Whether a sandbox can be saved while it works: everything it has must be in its machine or on disks of its own. Decided from
- * its configuration and storage plan alone, before anything is made.
+ * Decides whether a sandbox can be saved while it runs: everything it has must be in its VM or on disks of its own. The
+ * decision depends only on the configuration and the storage plan, and is made before anything else.
  */
 import { containerTypeOf } from "../oci/container-role.ts";
 import { type StoragePlan, sharesFiles } from "../storage/container-storage.ts";
@@ -10,7 +10,10 @@ import type { SandboxHost } from "./sandbox.ts";
 
 export type Saving = { readonly kind: "possible" } | { readonly kind: "impossible"; readonly why: string };
 
-/** @internal @throws KumiteError `snapshot/impossible` where it is required */
+/**
+ * @internal
+ * @throws KumiteError `snapshot/impossible` if saving is required
+ */
 export function savingOf(
   { os, id, config, saves }: SandboxHost,
   plan: StoragePlan,

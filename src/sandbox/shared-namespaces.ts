@@ -1,28 +1,29 @@
 /**
- * Which namespaces a specification names by path are those of the container's own sandbox: engines take them from the process
- * that stands for it on the host. Everything else that has a path lives on the host, where no container can be.
+ * Decides which namespaces named by path belong to the container's own sandbox. Engines take such paths from the relay,
+ * the process that stands for a container on the host. Every other namespace with a path lives on the host, where no
+ * container can be.
  */
 import type { Bundle, BundleSpec } from "../oci/bundle.ts";
 import { containerRoleOf } from "../oci/container-role.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 export interface Surroundings {
-  /** `type` as the specification calls it. */
+  /** `type` as in the specification. */
   readonly owns: (type: string, path: string) => boolean;
-  /** Of the container that the sandbox was made with, when another one is added to it. */
+  /** The specification of the sandbox's first container, if another container is being added. */
   readonly first: BundleSpec | undefined;
 }
 
-/** Those that all containers of a sandbox share. */
+/** Namespaces that all containers of a sandbox share. */
 const shared: readonly string[] = ["ipc", "uts"];
 
-/** Of the container that the sandbox is made with. Engines may have made the pod's namespaces before it. */
+/** For the first container of a sandbox. Engines may have made the pod's namespaces before. */
 export function surroundingsOfFirst({ spec }: Bundle): Surroundings {
   const isPod = containerRoleOf(spec.annotations).type === "pod_sandbox";
   return { owns: (type) => isPod && shared.includes(type), first: undefined };
 }
 
-/** Of one that is added. */
+/** For a container that is added. */
 export function surroundingsIn(sandbox: Sandbox): Surroundings {
   const first = sandbox.container(sandbox.host.id).bundle.spec;
   const owns = (type: string, path: string): boolean => {
@@ -32,7 +33,10 @@ export function surroundingsIn(sandbox: Sandbox): Surroundings {
   return { owns, first };
 }
 
-/** Of the processes that stand for it on the host. The pid namespace is that of the first container, no other one's. */
+/**
+ * Pids of the host processes whose namespaces stand for the sandbox's. For the PID namespace only the first container
+ * counts.
+ */
 function pidsOf(sandbox: Sandbox, type: string): number[] {
   const { host, containers } = sandbox;
   const standing = [...containers.values()].filter(

@@ -1,43 +1,43 @@
 /**
- * How many vCPUs and how much memory a sandbox needs for what its containers ask for.
- * Pure: knows nothing of QEMU, cgroups, files or the state of containers.
+ * Computes how many vCPUs and how much memory a sandbox needs for what its containers ask for. Pure: knows nothing of
+ * QEMU, cgroups, files or the state of containers.
  */
 import type { OciResources } from "../oci/spec.ts";
 import { sizeOfCpuSet } from "./cpu-set-size.ts";
 
 /**
- * Which generation of the rule counts.
- * - `per-container`: each container rounded up alone (up to release 1.5)
- * - `whole-sandbox`: thousandths summed, then rounded (1.6 to 3.2)
+ * Which generation of Kata's rule applies.
+ * - `per-container`: each container is rounded up by itself (up to release 1.5)
+ * - `whole-sandbox`: thousandths are summed, then rounded (1.6 to 3.2)
  * - `fractional`: everything stays a fraction until the end (3.3 and later)
  */
 export type SizingRule = "per-container" | "whole-sandbox" | "fractional";
 
-/** What the machine has without any container, and what it can have. */
+/** What the VM has without containers, and what it can have at most. */
 export interface SizingBase {
-  /** May be a fraction: what VMM and guest themselves cost. */
+  /** May be a fraction: the need of the VMM and the guest themselves. */
   readonly vcpus: number;
   readonly maxVcpus: number;
   readonly memoryMiB: number;
   readonly maxMemoryMiB: number;
 }
 
-/** What one container asks for. A container that has stopped is none. */
+/** What one container asks for. A stopped container asks for nothing. */
 export interface Demand {
   readonly id: string;
   /** CFS quota in `µs` per period; `undefined` or ≤ 0 means no limit. */
   readonly cpuQuotaUs?: number | undefined;
   /** CFS period in `µs`. */
   readonly cpuPeriodUs?: number | undefined;
-  /** As in a cpuset, `0-3,7`. */
+  /** A cpuset such as `0-3,7`. */
   readonly cpus?: string | undefined;
   /** Memory limit in `bytes`; `undefined` or ≤ 0 means no limit. */
   readonly memoryBytes?: number | undefined;
-  /** Sum of the limits of huge pages, in `bytes`. */
+  /** Sum of the limits on huge pages, in `bytes`. */
   readonly hugePageBytes?: number | undefined;
 }
 
-/** Of a machine: whole numbers that a VMM can be given. */
+/** The size of a VM, in whole numbers as a VMM takes them. */
 export interface SandboxSize {
   readonly vcpus: number;
   readonly memoryMiB: number;
@@ -47,14 +47,14 @@ export interface Sizing extends SandboxSize {
   readonly rule: SizingRule;
   readonly base: SizingBase;
   readonly demands: readonly Demand[];
-  /** CPUs of the containers, before the base is added; a fraction for the rule `fractional`. */
+  /** CPUs of the containers, without the base; a fraction under the rule `fractional`. */
   readonly workloadVcpus: number;
   readonly workloadSource: WorkloadSource;
-  /** What the rule gives, whatever the machine can have. */
+  /** The result of the rule before the maximum is applied. */
   readonly wanted: SandboxSize;
 }
 
-/** Where the CPUs of the containers were taken from; a set that nobody can read makes them 0. */
+/** Where the CPUs of the containers were taken from. A cpuset that cannot be parsed makes them 0. */
 export type WorkloadSource =
   | { readonly kind: "quota" }
   | { readonly kind: "cpuset" }
@@ -62,12 +62,12 @@ export type WorkloadSource =
   | { readonly kind: "unreadable-cpuset"; readonly id: string };
 
 const mib = 1024 * 1024;
-/** The kernel's own word for no limit is close to 2^63. */
+/** The kernel's value for "no limit" is close to 2^63. */
 const noLimitBytes = 2 ** 62;
-/** Below this a difference is the rounding of binary fractions: 0.1 + 0.2 is 0.3. */
+/** Smaller differences are rounding errors of binary fractions, such as 0.1 + 0.2. */
 const precision = 1e-6;
 
-/** Never below the base, never above the maximum. */
+/** The result is never below the base and never above the maximum. */
 export function sizeSandbox(rule: SizingRule, base: SizingBase, demands: readonly Demand[]): Sizing {
   const { workloadVcpus, workloadSource } = workloadOf(rule, demands);
   const wanted: SandboxSize = {
@@ -98,12 +98,12 @@ export function demandOf(id: string, { cpu, memory, hugepageLimits }: OciResourc
   };
 }
 
-/** The CPU time that a container may have, in CPUs; 0 without a limit. */
+/** The CPU time that a container may use, in CPUs; 0 without a limit. */
 export function cpusOf({ cpuQuotaUs = 0, cpuPeriodUs = 0 }: Demand): number {
   return cpuQuotaUs > 0 && cpuPeriodUs > 0 ? cpuQuotaUs / cpuPeriodUs : 0;
 }
 
-/** What a container adds to the memory of the machine; the rule for single containers knows no huge pages. */
+/** What a container adds to the VM's memory. The rule `per-container` ignores huge pages. */
 export function bytesOf(rule: SizingRule, { memoryBytes = 0, hugePageBytes = 0 }: Demand): number {
   return limited(memoryBytes) + (rule === "per-container" ? 0 : limited(hugePageBytes));
 }

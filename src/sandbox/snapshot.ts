@@ -1,6 +1,6 @@
 /**
- * Stops a sandbox for a moment in which it can be copied: what its machine is, as data, and where its memory and its disk
- * are. Who copies them, and to where, is the caller's affair. The sandbox goes on afterwards, and nobody in it knows.
+ * Freezes a sandbox so that it can be copied: describes its VM as data, and names its memory and disks. Copying is up
+ * to the caller. Afterwards the sandbox goes on, and nothing in it notices.
  */
 import { descriptorPath } from "../factory/keeper/keeper.ts";
 import { machineKey } from "../factory/machine-key.ts";
@@ -19,29 +19,29 @@ import type { Sandbox } from "./sandbox.ts";
 
 const callTimeoutMs = 60_000;
 
-/** Of a container with its machine, as JSON can hold it. */
+/** A container with its VM, serialisable as JSON. */
 export interface SavedSandbox {
-  /** Of `machineKey`. */
+  /** The result of `machineKey`. */
   readonly machine: string;
-  /** That the agent knows whoever goes on by, in hexadecimal digits. */
+  /** The agent recognises its next host by this token; hexadecimal. */
   readonly token: string;
   readonly vcpus: number;
   readonly memoryMiB: number;
   readonly lastPort: number;
   readonly container: SavedContainer;
-  /** The container's own first. */
+  /** The container's own process first. */
   readonly processes: readonly SavedProcess[];
 }
 
 export interface SavedContainer {
-  /** The agent goes on calling it that. */
+  /** The agent keeps using this name. */
   readonly nameInGuest: string;
   readonly bundle: Bundle;
   readonly resources: OciResources;
 }
 
 export interface SavedProcess {
-  /** Missing for the container's own. */
+  /** Missing for the container's own process. */
   readonly execId?: string;
   readonly terminal: boolean;
   readonly consoleSize?: ConsoleSize;
@@ -51,10 +51,10 @@ export interface SavedProcess {
   readonly startedMs: number;
 }
 
-/** While the machine stands still. */
+/** Valid while the VM is frozen. */
 export interface FrozenSandbox {
   readonly saved: SavedSandbox;
-  /** Of the devices. */
+  /** State of the devices. */
   readonly state: Uint8Array;
   /** Paths. */
   readonly memory: string;
@@ -63,13 +63,13 @@ export interface FrozenSandbox {
 }
 
 /**
- * The file that the process has open under this name. One that was removed, or replaced, since then is reached through the
- * process: an image's name may go while machines run on it.
+ * The file that the process has open under this name. If it was removed or replaced since, it is reached through the
+ * process, because an image may be removed while VMs run on it.
  */
 async function openedBy(os: Os, pid: number, path: string): Promise<string> {
   const directory = `/proc/${pid}/fd`;
   const descriptors = await os.files.list(directory);
-  // Some are closed while they are looked at.
+  // Some descriptors are closed during the loop.
   const targets = await Promise.all(
     descriptors.map((name) => os.files.readLink(`${directory}/${name}`).catch(() => undefined)),
   );
@@ -89,9 +89,10 @@ export function requireSavable(sandbox: Sandbox): SavableMachine {
 }
 
 /**
- * Calls `copy` while the machine stands still, and lets it go on whatever becomes of that.
+ * Calls `copy` while the VM is frozen, and lets the VM go on even if `copy` fails.
  *
- * @throws KumiteError `snapshot/impossible`; `container/wrong-state` unless its program runs; what `copy` throws; of the VMM
+ * @throws KumiteError `snapshot/impossible`; `container/wrong-state` unless the container is running; whatever `copy`
+ *   throws; errors of the VMM
  */
 export async function freezeSandbox<T>(
   sandbox: Sandbox,
@@ -140,8 +141,8 @@ export async function freezeSandbox<T>(
 }
 
 /**
- * The container's processes stand still before the machine does, and in a copy until it has a time, a name and random bytes of
- * its own: none of them can see or draw what another copy has.
+ * Pauses the container before the VM is frozen. In a copy the container stays paused until that copy has its own time,
+ * name and random seed, so no process can see or draw the same values as in another copy.
  */
 async function standStill({ host }: Sandbox, vm: Vm): Promise<AsyncDisposable> {
   const { id, log } = host;
@@ -151,7 +152,7 @@ async function standStill({ host }: Sandbox, vm: Vm): Promise<AsyncDisposable> {
       try {
         await vm.agent.resumeContainer({ containerId: id }, { timeoutMs: callTimeoutMs });
       } catch (error) {
-        // It may have ended, or its machine: whoever waits for that is told so.
+        // The container may have ended, or the VM. Those who wait for that are told.
         log.error(`the container could not be resumed: ${messageOf(error)}`, { phase: "snapshot" });
       }
     },
@@ -169,7 +170,7 @@ function runningContainer(sandbox: Sandbox): Container {
   });
 }
 
-/** One that is being started, or has ended, is nothing that goes on. */
+/** A process that is being started or has ended is not part of the copy. */
 function savedProcess({ key, state, terminal, consoleSize, spec, ports }: SandboxProcess): SavedProcess[] {
   if (state.phase !== "running" || ports === undefined) return [];
   return [

@@ -1,14 +1,14 @@
-/** What a sandbox's machine needs of the sandbox while it starts, however it comes to be. */
+/** What a VM needs of its sandbox while it starts, whether it boots or is a clone. */
 import type { StartContext } from "../hypervisor/driver.ts";
 import type { Journal } from "../persist/journal.ts";
 import { RingFile } from "../persist/ring-file.ts";
 import { messageOf } from "../util/errors.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** Of what the guest prints, on disk; in text about three thousand lines. */
+/** Limit on disk; about three thousand lines of text. */
 const maxConsoleBytes = 256 * 1024;
 
-/** The console's file is the sandbox's from here on. */
+/** From here on the sandbox has the console's file. */
 export function startContextOf(sandbox: Sandbox, journal: Journal, signal: AbortSignal): StartContext {
   const { os, timeline, log } = sandbox.host;
   const console = consoleFile(sandbox);
@@ -23,7 +23,7 @@ export function startContextOf(sandbox: Sandbox, journal: Journal, signal: Abort
   };
 }
 
-/** A guest can print for ever, and its last words may be all that is known of its end. */
+/** A ring, since a guest can print for ever and only its last output may explain its end. */
 export function consoleFile({ host: { os, paths, log } }: Sandbox): RingFile {
   const onFailure = (error: unknown): void =>
     log.warn(`the console cannot be kept: ${messageOf(error)}`, { phase: "vm" });

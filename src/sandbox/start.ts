@@ -1,4 +1,6 @@
-/** Starts a process: the container's own, which waits in the guest since its create, or one that `exec` registered. */
+/**
+ * Starts a process: the container's own, which has waited in the guest since its create, or one that `exec` registered.
+ */
 import type { OciProcess } from "../oci/spec.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { KumiteError } from "../util/errors.ts";
@@ -17,15 +19,15 @@ import type { Sandbox } from "./sandbox.ts";
 import { watchProcess } from "./watch.ts";
 
 const callTimeoutMs = 60_000;
-/** A relay is started before the process is asked for, and needs milliseconds. */
+/** A relay is started before the process is requested, and needs milliseconds. */
 const relayTimeoutMs = 10_000;
 
 /**
- * Resolves when the program runs. The signal ends only the waiting for a relay: what the guest was asked for is not
- * taken back because the caller went away.
+ * Resolves when the program runs. The signal interrupts only the wait for the relay: what the guest was asked to do is
+ * not undone when the caller disappears.
  *
- * @throws KumiteError `container/wrong-state`; `process/executable-not-found`; `shim/unreachable` when its relay does
- *   not come; `hook/failed`, the container was ended then
+ * @throws KumiteError `container/wrong-state`; `process/executable-not-found`; `shim/unreachable` if the relay does not
+ *   connect; `hook/failed`, in which case the container was killed
  */
 export async function startProcess(sandbox: Sandbox, key: ProcessKey, signal: AbortSignal): Promise<void> {
   const container = sandbox.container(key.containerId);
@@ -101,7 +103,7 @@ async function startExec(sandbox: Sandbox, vm: Vm, process: SandboxProcess, spec
     ...processForGuest(spec),
     terminal: process.terminal,
     ...(size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } }),
-    // No part of the OCI specification: a word between our host and our agent.
+    // Not part of the OCI specification: a private field between this host and our agent.
     ...(process.cgroup === undefined ? {} : { kumiteCgroup: process.cgroup }),
   };
   const request = { containerId, execId, ...vm.agent.processFields(document), ...ports.fields };
@@ -109,14 +111,14 @@ async function startExec(sandbox: Sandbox, vm: Vm, process: SandboxProcess, spec
     await vm.agent.execProcess(request, { timeoutMs: callTimeoutMs });
     process.stdio.offerGuest(await connectStreams(vm, ports));
   } catch (error) {
-    // It may run all the same, unless the guest says otherwise.
+    // The process may be running unless the guest reports otherwise.
     await signalInGuest(sandbox, process, signalNumbers.SIGKILL).catch(() => {});
     throw error;
   }
   watchProcess(sandbox, process);
 }
 
-/** One that could not be started is gone: its name is free again. */
+/** Forgets an exec process that could not be started. Its name is free again. */
 function dropExec(sandbox: Sandbox, process: SandboxProcess): void {
   process.stdio.close();
   process.stop({ exitStatus: 255, exitedMs: sandbox.host.os.clock.now() });

@@ -1,9 +1,9 @@
 /**
- * The states of sandboxes and containers, the moves between them, and which operation is allowed in which. Pure: what an
- * operation does is in its own file.
+ * The states of sandboxes and containers, the transitions between them, and the states in which each operation is
+ * allowed. Pure: the operations have their own files.
  */
 
-/** `none` is what is being made; the other names are the field's. OCI calls `ready` created. */
+/** `none`: still being made. `ready`: called "created" by OCI. */
 export type LifeState = "none" | "ready" | "running" | "paused" | "stopped";
 
 const moves: Readonly<Record<LifeState, readonly LifeState[]>> = {
@@ -14,7 +14,7 @@ const moves: Readonly<Record<LifeState, readonly LifeState[]>> = {
   stopped: ["running"],
 };
 
-/** Staying is no move. */
+/** Staying in a state is allowed and no transition. */
 export function canMove(from: LifeState, to: LifeState): boolean {
   return from === to || moves[from].includes(to);
 }
@@ -24,14 +24,14 @@ export type Operation = "start" | "exec" | "kill" | "ps" | "stats" | "update" | 
 interface Rule {
   readonly sandbox: readonly LifeState[];
   readonly container: readonly LifeState[];
-  /** What is impossible otherwise. */
+  /** The end of the sentence "impossible to …". */
   readonly doing: string;
 }
 
 const any: readonly LifeState[] = ["none", "ready", "running", "paused", "stopped"];
 
 export const rules: Readonly<Record<Operation, Rule>> = {
-  // A container that has stopped could be started again by the moves; the OCI specification lets it be started once.
+  // The transitions would allow a stopped container to start again, but the OCI specification does not.
   start: { sandbox: ["running"], container: ["ready"], doing: "start the container" },
   exec: { sandbox: ["running"], container: ["ready", "running"], doing: "enter the container" },
   kill: {
@@ -47,7 +47,10 @@ export const rules: Readonly<Record<Operation, Rule>> = {
   delete: { sandbox: any, container: ["ready", "stopped"], doing: "delete the container" },
 };
 
-/** Why an operation is refused, e.g. `container not running, impossible to pause the container`; `undefined` when it is not. */
+/**
+ * The reason for a refusal, such as `container not running, impossible to pause the container`; `undefined` if the
+ * operation is allowed.
+ */
 export function refusalOf(operation: Operation, sandbox: LifeState, container: LifeState): string | undefined {
   const rule = rules[operation];
   if (!rule.sandbox.includes(sandbox)) return `sandbox not ${oneOf(rule.sandbox)}, impossible to ${rule.doing}`;
@@ -55,7 +58,7 @@ export function refusalOf(operation: Operation, sandbox: LifeState, container: L
   return undefined;
 }
 
-/** As people write lists. */
+/** Joins the names with commas and "or". */
 function oneOf(states: readonly LifeState[]): string {
   const names = states.map((state) => (state === "ready" ? "created" : state));
   const last = names.at(-1) ?? "";

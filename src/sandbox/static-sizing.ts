@@ -1,27 +1,27 @@
 /**
- * The size of a sandbox that is never changed after its boot (`static_sandbox_resource_mgmt`): from what the pod as a
- * whole is allowed, which newer engines say in annotations, or from the one container there is. Pure.
+ * The size of a sandbox that never changes after its boot (`static_sandbox_resource_mgmt`). It is taken from the limits
+ * of the whole pod, which newer engines pass as annotations, or from the sandbox's only container. Pure.
  */
 import type { OciResources } from "../oci/spec.ts";
 import { type Demand, demandOf, type SizingBase, sizeSandbox } from "./sizing.ts";
 
 const prefix = "io.kubernetes.cri.sandbox-";
 const names = { period: "cpu-period", quota: "cpu-quota", shares: "cpu-shares", memory: "memory" } as const;
-/** What is asked for here. */
+/** The annotations that are read here. */
 export const sizeAnnotations: readonly string[] = Object.values(names).map((name) => `${prefix}${name}`);
 const sharesPerCpu = 1024;
 
 export interface StaticSizing {
-  /** What the machine boots with; there is no room for more. */
+  /** The size that the VM boots with, which is also its maximum. */
   readonly base: SizingBase;
   /** CPUs of the workload alone. */
   readonly workloadVcpus: number;
   readonly workloadMemoryMiB: number;
-  /** Annotations that could not be read and count as 0. One sentence each. */
+  /** Annotations that could not be parsed and count as 0, one sentence each. */
   readonly notices: readonly string[];
 }
 
-/** Of a pod, by the annotations of its sandbox container. */
+/** The size for a pod, from the annotations of its sandbox container. */
 export function staticPodSizing(base: SizingBase, annotations: Readonly<Record<string, string>>): StaticSizing {
   const notices: string[] = [];
   const read = (name: string): number => {
@@ -34,12 +34,12 @@ export function staticPodSizing(base: SizingBase, annotations: Readonly<Record<s
   const [cpuPeriodUs, cpuQuotaUs] = [read(names.period), read(names.quota)];
   const shares = read(names.shares);
   const demand: Demand = { id: "pod", cpuPeriodUs, cpuQuotaUs, memoryBytes: read(names.memory) };
-  // Without a quota the shares are the only thing that tells how large the pod is meant to be.
+  // Without a quota only the shares tell how large the pod is meant to be.
   const fromShares = cpuQuotaUs < 0 && shares > 0 ? Math.ceil(shares / sharesPerCpu) : 0;
   return { ...staticSizing(base, demand, fromShares), notices };
 }
 
-/** Of a container that is alone in its sandbox. */
+/** The size for a container that is alone in its sandbox. */
 export function staticContainerSizing(base: SizingBase, id: string, resources: OciResources): StaticSizing {
   const { cpus: _set, hugePageBytes: _pages, ...demand } = demandOf(id, resources);
   return { ...staticSizing(base, demand, 0), notices: [] };

@@ -1,6 +1,6 @@
 /**
- * What a container uses, as its guest says. Numbers of the guest are its own affair, but names become keys and columns
- * elsewhere: what is no name, and what nobody could have that many of, is left out.
+ * What a container uses, as reported by its guest. The numbers are the guest's responsibility, but names become keys
+ * and columns elsewhere, so invalid names and implausibly many entries are dropped.
  */
 import type { AgentClient } from "../agent-client/agent-client.ts";
 import { wrongState } from "./container.ts";
@@ -18,7 +18,7 @@ const mostEntries = 256;
 const mostDeviceNumber = 0xffff_ffffn;
 const noLimit = 0xffff_ffff_ffff_ffffn;
 
-/** Sizes in bytes, times in nanoseconds. No limit is 2^64 - 1; of processes 0. */
+/** Sizes in bytes, times in nanoseconds. "No limit" is 2^64 - 1, and 0 for the number of processes. */
 export interface ContainerStats {
   readonly cpu: {
     readonly totalNs: bigint;
@@ -31,9 +31,9 @@ export interface ContainerStats {
   readonly memory: {
     readonly cache: bigint;
     readonly usage: UsageStats;
-    /** Alone, without memory. */
+    /** Swap alone, without memory. */
     readonly swap: UsageStats;
-    /** memory.stat of the guest. */
+    /** memory.stat of the container's cgroup in the guest. */
     readonly raw: ReadonlyMap<string, bigint>;
   };
   readonly pids: { readonly current: bigint; readonly limit: bigint };
@@ -41,7 +41,7 @@ export interface ContainerStats {
   readonly ioOperations: readonly IoStats[];
   /** By size, e.g. `2MB`. */
   readonly hugePages: ReadonlyMap<string, { readonly usage: bigint; readonly failures: bigint }>;
-  /** Without the loopback. */
+  /** Without the loopback interface. */
   readonly interfaces: readonly NetworkStats[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * The streams of one process between its relay and the guest. Each stream runs as soon as both of its ends are there,
- * whichever comes first, and a slow reader slows the writer: nothing is kept here but the piece on its way.
+ * The streams of one process between its relay and the guest. A stream runs once both of its ends are connected, in
+ * either order. A slow reader slows the writer down: only the pieces in flight are buffered here.
  */
 import type { ByteStream } from "../sys/os.ts";
 import { delay } from "../util/abort.ts";
@@ -14,13 +14,13 @@ export type GuestStreams = { readonly [Name in StdioName]?: ByteStream };
 
 export interface DrainLimits {
   /**
-   * After the process ended: how long the guest may say nothing on a stream that it leaves open. Somebody else has it
-   * then, such as a daemon that the process left, and is not waited for.
+   * How long the guest may be silent, after the process has ended, on a stream that is still open. Another process then
+   * holds the stream, such as a daemon that the process left behind, and is not waited for.
    */
   readonly silenceMs: number;
-  /** How long the relay may take to come for a stream. */
+  /** How long the relay may take to connect a stream. */
   readonly relayMs: number;
-  /** More than what can be on its way from a process that has ended; the rest is somebody else's. */
+  /** More than can be in flight from a process that has ended; output beyond that is another process's. */
   readonly bytes: number;
 }
 
@@ -31,14 +31,14 @@ export class ProcessStdio {
   readonly #outputs: ReadonlyMap<"stdout" | "stderr", Output>;
   #closed = false;
 
-  /** A terminal has no stderr of its own. */
+  /** With a terminal there is no separate stderr. */
   constructor(terminal: boolean) {
     const names = terminal ? (["stdout"] as const) : (["stdout", "stderr"] as const);
     this.#outputs = new Map(names.map((name) => [name, new Output()]));
     void pumpInput(this.#input);
   }
 
-  /** Fails when the relay cannot have a stream: there is none, it has it already, or it is over. */
+  /** Throws if the relay cannot have a stream: it does not exist, is connected already, or has ended. */
   checkRelay(name: StdioName): void {
     const meeting = this.#meetingOf(name);
     if (meeting === undefined) throw new KumiteError("protocol/violation", `there is no ${name}: it is a terminal`);
@@ -46,7 +46,7 @@ export class ProcessStdio {
     if (meeting.hasRelay) throw new KumiteError("protocol/violation", `${name} is connected already`);
   }
 
-  /** The relay's end of a stream, which is ours from here on; one that it cannot have is closed. */
+  /** Takes over the relay's end of a stream. If the relay cannot have the stream, its end is closed. */
   offerRelay(name: StdioName, connection: ByteStream): void {
     const meeting = this.#meetingOf(name);
     if (meeting === undefined || meeting.hasRelay) connection.close();
@@ -61,17 +61,17 @@ export class ProcessStdio {
     }
   }
 
-  /** What the relay sends from now on is not taken. */
+  /** Input that the relay sends from now on is dropped. */
   async endInput(): Promise<void> {
     await (await this.#input.guest)?.end();
   }
 
-  /** Resolves when everything the process wrote is with the relay, or the limits are over. */
+  /** Resolves when all output has been delivered to the relay, or a limit is exceeded. */
   async drain(limits: DrainLimits = defaultDrainLimits): Promise<void> {
     await Promise.all([...this.#outputs.values()].map((output) => output.drain(limits)));
   }
 
-  /** Closes every stream at both ends. Idempotent. */
+  /** Closes both ends of every stream. Idempotent. */
   close(): void {
     this.#closed = true;
     this.#input.close();
@@ -83,7 +83,7 @@ export class ProcessStdio {
   }
 }
 
-/** Where the two ends of one stream find each other. An end that comes after the close is closed too. */
+/** Brings the two ends of one stream together. An end that arrives after `close` is closed, too. */
 class Meeting {
   readonly #relay = deferred<ByteStream | undefined>();
   readonly #guest = deferred<ByteStream | undefined>();
@@ -127,10 +127,10 @@ class Meeting {
   }
 }
 
-/** One of stdout and stderr. */
+/** The copying of stdout or stderr. */
 class Output {
   readonly meeting = new Meeting();
-  /** What the copying waits for. */
+  /** What the copying is waiting for. */
   #waitsFor: "relay" | "guest" | "reader" = "relay";
   #bytes = 0;
   #maxBytes = Number.POSITIVE_INFINITY;
@@ -147,21 +147,21 @@ class Output {
     while (!over.signal.aborted) {
       const [waitsFor, before] = [this.#waitsFor, this.#bytes];
       await delay(waitsFor === "relay" ? relayMs : silenceMs, over.signal).catch(() => {});
-      // A reader that is slow may take its time; one that is gone ends the copying.
+      // A slow reader is waited for. If the reader is gone, the copying ends with an error.
       if (this.#waitsFor === waitsFor && this.#bytes === before && waitsFor !== "reader") break;
     }
     this.meeting.close();
     await done;
   }
 
-  /** Never rejects: a broken end just ends it, and closes the other so that it learns of it. */
+  /** Never rejects: when one end breaks, the other is closed, so that it notices. */
   async #copy(): Promise<void> {
     const [relay, guest] = await Promise.all([this.meeting.relay, this.meeting.guest]);
     try {
       if (relay !== undefined && guest !== undefined) await this.#copyAll(guest, relay);
       await relay?.end();
     } catch {
-      // Told to nobody: the relay's end is watched by its connection, the guest's by the agent's.
+      // Not reported: the relay's end is watched by its own connection, the guest's by the agent's.
     }
     guest?.close();
     relay?.close();
@@ -173,7 +173,7 @@ class Output {
     for (let piece = await reading; piece !== undefined; piece = await reading) {
       this.#bytes += piece.length;
       if (this.#bytes > this.#maxBytes) return;
-      // The next piece is on its way while this one is written.
+      // The next piece is read while this one is written.
       reading = guest.read();
       reading.catch(() => {});
       this.#waitsFor = "reader";
@@ -183,7 +183,10 @@ class Output {
   }
 }
 
-/** The end of the relay's input is the end of the process's; a process that takes no more ends the relay's. */
+/**
+ * The end of the relay's input ends the process's input. When the process takes no more input, the relay's end is
+ * closed.
+ */
 async function pumpInput(meeting: Meeting): Promise<void> {
   const [relay, guest] = await Promise.all([meeting.relay, meeting.guest]);
   try {
@@ -193,7 +196,7 @@ async function pumpInput(meeting: Meeting): Promise<void> {
     if (guest === undefined) relay?.close();
     await guest?.end();
   } catch {
-    // A process that closed its input is nobody's failure.
+    // It is no error if a process closes its input.
     guest?.close();
     relay?.close();
   }

@@ -1,6 +1,7 @@
 /**
- * Ends a sandbox: its containers, its machine, and everything it made on the host. What others made, the ids and the records
- * among it, stays for `recover.ts`. Runs once, to its end, whatever fails on the way and whoever asks.
+ * Ends a sandbox: its containers, its VM, and everything that this process made on the host. What others made stays for
+ * `recover.ts`, ids and records included. Runs once and to its end, whatever fails on the way and however often it is
+ * called.
  */
 import { hypervisorConfigOf } from "../config/config.ts";
 import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
@@ -10,12 +11,12 @@ import { undoResources } from "./host-resources.ts";
 import { stopContainer } from "./leave.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** For the guest to write back and to unmount. */
+/** How long the guest may take to write back and unmount. */
 const destroyTimeoutMs = 3000;
-/** The same where it has hooks of its own to run. */
+/** The same for a guest that runs hooks of its own. */
 const destroyWithHooksTimeoutMs = 15_000;
 
-/** Resolves when the sandbox has ended. Never rejects: what could not be undone is in the log and in the journals. */
+/** Resolves when the sandbox has ended. Never rejects: what could not be undone is logged and stays in the journals. */
 export function stopSandbox(sandbox: Sandbox): Promise<void> {
   sandbox.stopping ??= stop(sandbox);
   return sandbox.stopping;
@@ -31,7 +32,7 @@ async function stop(sandbox: Sandbox): Promise<void> {
   await discardAhead(sandbox);
   await sandbox.savable?.keeper[Symbol.asyncDispose]();
   const { own, added } = containersOf(sandbox);
-  // Their mounts lie in the sandbox's tree.
+  // Mounts of added containers are inside the sandbox's tree.
   await Promise.all(added.map((container) => stopContainer(sandbox, container)));
   await endProcesses(sandbox, id);
   await sandbox.console?.flushed();
@@ -42,7 +43,7 @@ async function stop(sandbox: Sandbox): Promise<void> {
   sandbox.end();
 }
 
-/** Each undoes itself. */
+/** Each aborted addition undoes itself. */
 async function endAdditions({ host, additions }: Sandbox): Promise<void> {
   const all = [...additions.values()];
   for (const { abort } of all) abort(new KumiteError("aborted", `sandbox ${host.id} ends`));
@@ -67,20 +68,20 @@ async function stopMachine(sandbox: Sandbox, vm: Vm): Promise<void> {
   try {
     await vm.stop();
   } catch (error) {
-    // Its processes are steps of the journal, which are undone next.
+    // The VM's processes are steps of the journal, which is undone next.
     log.error(`the VM did not shut down normally: ${messageOf(error)}`, { phase: "stop" });
   }
 }
 
-/** Processes that the machine did not get to use. */
+/** Ends processes that the VM did not take over. */
 async function discardAhead({ host: { ahead, log } }: Sandbox): Promise<void> {
   await ahead?.discard().catch((error: unknown) => {
-    // They die with this process.
+    // These processes die together with this one.
     log.error(`processes of the VM are left: ${messageOf(error)}`, { phase: "stop" });
   });
 }
 
-/** Who finds no socket knows at once that there is nobody to ask. */
+/** Without a socket, callers know at once that there is no shim to ask. */
 async function removeSocket({ host }: Sandbox): Promise<void> {
   try {
     await host.os.files.removeFile(host.paths.socket);

@@ -1,4 +1,4 @@
-/** What the configuration says about storage, as `storage/` asks for it. */
+/** Translates the configuration for `storage/`. */
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
@@ -13,7 +13,7 @@ import type { Sandbox, SandboxHost, SandboxState } from "./sandbox.ts";
 
 const mebi = 1024 * 1024;
 
-/** What there can be for a container that is made now. */
+/** What is available to a container that is made now. */
 export function storageChoices({
   host: { os, config },
   state,
@@ -32,19 +32,19 @@ export function storageChoices({
     blockDevices: block.disabled ? "never" : rootfsBlockDevices,
     diskBus: () => diskBusOf(config),
     disks: disks.includes("virtio-blk") && (isFirst || hotplug.includes("disk")),
-    // A machine that runs has few places for further disks: they are for those who ask for one.
+    // A running VM has few free places on its bus, and they are kept for requested disks.
     images: isFirst,
     guestWritten: [...writableMounts(config), ...guestWritten([...containers.values()].map(({ bundle }) => bundle))],
     ...(guestEmptyDirs && { emptyDirs: (own: string) => `${guestRoot ?? own}/local` }),
   };
 }
 
-/** Of those that every sandbox has. */
+/** Writable bind mounts that every sandbox has. */
 function writableMounts({ runtime }: Config): string[] {
   return runtime.sandboxBindMounts.filter(({ readOnly }) => !readOnly).map(({ path }) => path);
 }
 
-/** What a machine has to have for disks that few have; `joins`: for those of later containers too. */
+/** What a VM must have for rarely used kinds of disks. `joins`: other containers may bring such disks later. */
 export function rareNeedsOf(
   config: Config,
   { guest }: StoragePlan,
@@ -66,7 +66,7 @@ export function imageCacheOf({ runtime }: Config): ImageCache {
   return { directory: imageDirectory, limitBytes: imageLimitMiB * mebi };
 }
 
-/** How the tree of shared files reaches the guest; `undefined` where the configuration wants none shared. */
+/** How the shared tree reaches the guest; `undefined` if the configuration forbids sharing. */
 export function sharedTree(config: Config, path: string): SharedDirectory | undefined {
   if (config.hypervisor === "process") return { tag: sharedTag, path };
   const way = hypervisorConfigOf(config).sharing.fileSystem;

@@ -1,4 +1,4 @@
-/** When each phase of a create was over; kept in the record, for the benchmark and for people. */
+/** When each phase of a create was over. Kept in the record, for the benchmark and for people. */
 import type { Clock } from "../sys/os.ts";
 
 export class Timeline {
@@ -6,13 +6,13 @@ export class Timeline {
   readonly #startMs: number;
   readonly #marks: Record<string, number> = {};
 
-  /** `startMs` is when the shim was started, on the monotonic clock. */
+  /** `startMs`: when the shim was started, on the monotonic clock. */
   constructor(clock: Clock, startMs: number) {
     this.#clock = clock;
     this.#startMs = startMs;
   }
 
-  /** The phase is over now. Returns milliseconds since the start. */
+  /** Marks the end of a phase. Returns the milliseconds since the start. */
   mark(phase: string): number {
     const ms = Math.round(this.#clock.monotonic() - this.#startMs);
     this.#marks[phase] = ms;
@@ -24,7 +24,7 @@ export class Timeline {
     return this.#clock.monotonic() - this.#startMs;
   }
 
-  /** In the order they came. */
+  /** In the order in which they were made. */
   get marks(): Readonly<Record<string, number>> {
     return { ...this.#marks };
   }

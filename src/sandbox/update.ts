@@ -1,4 +1,4 @@
-/** Gives a container new limits: in its guest, and by the size of the machine and its limits on the host. */
+/** Changes the limits of a container: in the guest, and by the size of the VM and its limits on the host. */
 import { mergeResources } from "../oci/merge-resources.ts";
 import { validateResources } from "../oci/validate.ts";
 import { messageOf } from "../util/errors.ts";
@@ -11,16 +11,16 @@ import type { Sandbox } from "./sandbox.ts";
 const callTimeoutMs = 20_000;
 
 /**
- * All of it or nothing: a machine that was made larger for limits that are refused becomes as it was, but for modules of
- * memory. What the document does not name, or names as zero or empty, stays.
+ * Applies everything or nothing: if limits are refused, a VM that was enlarged for them shrinks again, except for
+ * DIMMs. Limits that the document omits, or gives as zero or empty, stay as they are.
  *
- * @param document in the form of `linux.resources`, parsed
+ * @param document parsed, in the form of `linux.resources`
  * @throws KumiteError `container/wrong-state`, `oci/spec-invalid`, `cgroup/failed`, `hypervisor/plug-failed`
  */
 export async function updateContainer(sandbox: Sandbox, id: string, document: unknown): Promise<void> {
   const container = sandbox.container(id);
   requireState(sandbox, container, "update");
-  // As with runc the rules of devices are those of the create.
+  // As with runc, the device rules stay those of the create.
   const { devices, ...resources } = validateResources(document, "the new resources");
   if (devices !== undefined && devices.length > 0) {
     sandbox.host.log.warn("device rules of an update are not applied", { container: id });
@@ -29,7 +29,7 @@ export async function updateContainer(sandbox: Sandbox, id: string, document: un
   container.resources = mergeResources(before, resources);
   const { agent } = sandbox.running().vm;
   try {
-    // First: the guest leaves out processors that it does not have yet.
+    // This comes first, because the guest drops CPUs that it does not have yet.
     await growMachine(sandbox);
     await limitMachine(sandbox);
     await agent.updateContainer({ containerId: id, ...agent.resourcesFields(resources) }, { timeoutMs: callTimeoutMs });

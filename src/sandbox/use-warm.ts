@@ -1,7 +1,7 @@
 /**
- * Gives a sandbox the machine that was up before anybody wanted it, if it is what the container needs. Its disks were there
- * before it was known what is on them: the layer that is written to is the container's as it is, and behind the other one
- * comes the container's image.
+ * Gives a sandbox a VM from the cache if the VM is what the container needs. The VM's disks existed before their
+ * content was known: the upper layer is used as it is, and the container's image is inserted into the disk of the lower
+ * layer.
  */
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { Journal } from "../persist/journal.ts";
@@ -14,7 +14,7 @@ import type { Sandbox } from "./sandbox.ts";
 import { consoleFile } from "./start-context.ts";
 import type { WarmMachine } from "./warm.ts";
 
-/** One that is not used has ended when this resolves, and what it was made of is the sandbox's to undo. */
+/** If the VM is not used, it has ended when this resolves, and the sandbox undoes what the VM was made of. */
 export async function isWarmUsed(sandbox: Sandbox, request: BootRequest): Promise<boolean> {
   const { warm, host, resources } = sandbox;
   if (warm === undefined) return false;
@@ -27,7 +27,7 @@ export async function isWarmUsed(sandbox: Sandbox, request: BootRequest): Promis
   return false;
 }
 
-/** Until this resolves the machine is the cache's, and ends when the create fails. @throws as `BootRequest.disks` */
+/** Until this resolves, the VM belongs to the cache and ends if the create fails. @throws as `BootRequest.disks` */
 export async function warmParts(
   sandbox: Sandbox,
   request: BootRequest,

@@ -1,6 +1,6 @@
 /**
- * A machine that is up before anybody wants it: with a tree to share and nothing in it, and an agent that has answered and
- * has no sandbox. It has a journal of its own until a sandbox takes it over.
+ * A VM for the cache, started before anybody wants it: it has an empty shared tree, and its agent has answered and has
+ * no sandbox. It has a journal of its own until a sandbox takes it over.
  */
 import type { Config } from "../config/config.ts";
 import type { PoolPlaces } from "../factory/cache/places.ts";
@@ -28,30 +28,30 @@ import { rehearse } from "./rehearse.ts";
 import { sharedTree, workshopOf } from "./storage-choices.ts";
 
 export interface WarmMachine {
-  /** What it was made of. */
+  /** The configuration that the VM was made from. */
   readonly config: Config;
   readonly vm: Vm;
   readonly tree: SharedTree;
-  /** It goes on from a template, so its memory is its own. */
+  /** The VM is a clone of a template, so its memory is private. */
   readonly cloned: boolean;
   readonly layers: WarmLayers | undefined;
-  /** How the guest sees the tree's view, if it does. */
+  /** How the guest sees the shared tree, if it does. */
   readonly directory: SharedDirectory | undefined;
-  /** What it is made of, for the sandbox that takes it over. */
+  /** The steps that made the VM, for the sandbox that takes it over. */
   readonly journal: Journal;
-  /** As the cache passes it on. */
+  /** The form in which the cache passes the VM on. */
   onWire(): Promise<WireVm>;
-  /** Where its log and its guest's console go from now on. */
+  /** Redirects its log and its guest's console. */
   hear(log: Logger, onConsoleLine: (line: string) => void): void;
-  /** Ends it and undoes all of it. Never rejects. */
+  /** Ends the VM and undoes all of its steps. Never rejects. */
   discard(): Promise<void>;
 }
 
-/** The disks of a root file system that is not known yet. */
+/** The disks for a root file system that is not known yet. */
 export interface WarmLayers {
-  /** Behind it is a hole, as large as any image. */
+  /** A sparse file as large as any image. */
   readonly lower: Disk;
-  /** Empty, as the kernel in the template's memory knows it. */
+  /** Empty, as the template's kernel knows it. */
   readonly upper: Disk;
 }
 
@@ -61,7 +61,7 @@ export interface WarmRequest {
   readonly cgroups: readonly string[];
 }
 
-/** @throws KumiteError of the part that failed; nothing is left then */
+/** @throws KumiteError of the step that failed; nothing is left then */
 export async function warmMachine(
   os: Os,
   request: WarmRequest,
@@ -127,7 +127,7 @@ async function make(
   };
 }
 
-/** What the journal cannot undo in order. */
+/** Stops the VM before the journal is undone, since its processes must end in order. */
 function stopping(vm: Vm) {
   return async (error: unknown): Promise<never> => {
     await vm.stop();
@@ -145,7 +145,7 @@ interface WarmStart {
   readonly log: Logger;
 }
 
-/** Over a template where what containers write may stay in the guest; else as a cold start has it. */
+/** Uses a clone if containers' writes may stay in the guest; otherwise the VM boots. */
 async function start(os: Os, request: WarmStart): Promise<StartedMachine> {
   const { config, setting, context, log } = request;
   if (config.factory.template !== false && config.runtime.rootfsWrites === "guest") {
@@ -175,7 +175,7 @@ async function clone(os: Os, { config, setting, journal, context }: WarmStart): 
   }
   const why = whyNoTemplate(os, config);
   if (why !== undefined) return none(why);
-  // Who made it waits for nobody.
+  // This VM is made in advance, so it can wait for the template.
   const whole = { ...config, factory: { ...config.factory, template: true as const } };
   const shape = await usualShape(os);
   const choice = await chooseTemplate(os, { config: whole, shape, scope: "" }, context.signal);
@@ -190,7 +190,7 @@ async function clone(os: Os, { config, setting, journal, context }: WarmStart): 
   }
 }
 
-/** @throws KumiteError `storage/failed` also for a template that has just been removed */
+/** @throws KumiteError `storage/failed`, also for a template that has just been removed */
 async function makeLayers(
   os: Os,
   config: Config,
@@ -204,7 +204,7 @@ async function makeLayers(
   await os.files.resize(hole, layerDiskBytes);
   const upper = await newUpperFile(os, workshopOf(config, journal));
   await copySparse(os, emptyUpper, upper, signal);
-  // In the place of a container's id.
+  // The disks are named after this instead of a container's id.
   const namedAfter = setting.id;
   const lowerImage = { path: hole, readOnly: true, cache: { direct: false, noFlush: false } };
   const upperImage = { path: upper, readOnly: false, cache: { direct: false, noFlush: true } };

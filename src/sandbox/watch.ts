@@ -1,6 +1,6 @@
 /**
- * Follows a process of the guest to its end: status, rest of the output, record, and only then whoever waits. With its own
- * process a container ends, and with the one that it was made with the sandbox.
+ * Follows a process of the guest to its end: exit status, remaining output, record, and only then those who wait. A
+ * container ends with its own process, and the sandbox ends with its first container.
  */
 import { withDeadline } from "../util/deadline.ts";
 import { isKumiteError, messageOf } from "../util/errors.ts";
@@ -14,13 +14,13 @@ import { recordContainer } from "./record.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { stopSandbox } from "./stop.ts";
 
-/** The guest did not say how the process ended, or said nonsense. */
+/** The guest did not report how the process ended, or reported nonsense. */
 const unknownStatus = 255;
-/** For a machine that lost its agent to be seen dead. */
+/** How long a VM that lost its agent may take to be seen as dead. */
 const deathMs = 2_000;
 const consoleLines = 5;
 
-/** Returns at once; begins when the process exists in the guest. */
+/** Returns at once. Call when the process exists in the guest. */
 export function watchProcess(sandbox: Sandbox, process: SandboxProcess): void {
   follow(sandbox, process).catch((error: unknown) => {
     sandbox.host.log.error(`the end of ${process.title} could not be handled: ${messageOf(error)}`, fieldsOf(process));
@@ -35,9 +35,9 @@ async function follow(sandbox: Sandbox, process: SandboxProcess): Promise<void> 
   process.stop({ exitStatus, exitedMs: os.clock.now() });
   const container = sandbox.containers.get(process.key.containerId);
   const isFirst = process.key.execId === undefined;
-  // Who waits for another process asks the record why the machine is gone.
+  // Those who wait for another process read in the record why the VM is gone.
   if ((isFirst || sandbox.failure !== undefined) && container !== undefined) {
-    // Whoever waits is answered even when the record cannot be written: the disk may be full.
+    // Waiters get an answer even if the record cannot be written, e.g. because the disk is full.
     await recordContainer(sandbox, container).catch((error: unknown) => {
       log.error(`the record cannot be written: ${messageOf(error)}`, fieldsOf(process));
     });
@@ -45,7 +45,7 @@ async function follow(sandbox: Sandbox, process: SandboxProcess): Promise<void> 
   process.announce();
   log.info("process ended", { ...fieldsOf(process), status: exitStatus });
   if (isFirst && container !== undefined) await stopWith(sandbox, container);
-  // Otherwise when its relay has seen the end and goes.
+  // Otherwise the process is removed when its relay has seen the end and leaves.
   else if (process.relayLost) sandbox.processes.remove(process);
 }
 
@@ -68,7 +68,7 @@ async function waitInGuest(sandbox: Sandbox, vm: Vm, process: SandboxProcess): P
   }
 }
 
-/** Nobody asked for this end: the log says what is known of it. */
+/** Logs what is known of an end that nobody asked for. */
 async function explain(sandbox: Sandbox, vm: Vm, process: SandboxProcess, error: unknown): Promise<void> {
   const exit = await withDeadline(deathMs, "the machine's end", () => vm.machine.exited).catch(() => undefined);
   sandbox.failure ??= exit?.reason === "died" ? `${exit.process} ${exit.detail}` : messageOf(error);
@@ -79,7 +79,7 @@ async function explain(sandbox: Sandbox, vm: Vm, process: SandboxProcess, error:
   });
 }
 
-/** Fields of a log line about a process. */
+/** Log fields that identify a process. */
 export function fieldsOf({ key }: SandboxProcess): LogFields {
   return { container: key.containerId, ...(key.execId === undefined ? {} : { exec: key.execId }) };
 }

@@ -1,4 +1,4 @@
-/** Whether sandboxes can have cgroups here: a hierarchy that is mounted and takes groups of ours. */
+/** Checks whether sandboxes can have cgroups here: a mounted hierarchy in which groups can be created. */
 import { type Hierarchy, hierarchiesIn } from "../../cgroups/hierarchies.ts";
 import type { Os } from "../../sys/os.ts";
 import { isSystemError, messageOf } from "../../util/errors.ts";
@@ -40,7 +40,7 @@ async function makesGroup(os: Os, directory: string): Promise<string | undefined
   }
 }
 
-/** Version 1 has a directory for each, version 2 a list. */
+/** Version 1 shows controllers as mount options, version 2 as a list in a file. */
 async function lackingControllers(os: Os, hierarchies: readonly Hierarchy[]): Promise<string[]> {
   const options = (await os.mounts.table()).filter(({ type }) => type === "cgroup").flatMap((mount) => mount.options);
   const unified = hierarchies.find(({ version }) => version === 2);

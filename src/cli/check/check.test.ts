@@ -19,7 +19,7 @@ describe("a requirement of the host", () => {
   });
   after(() => rmSync(place, { recursive: true }));
 
-  /** A host of which some files say something else. */
+  /** A host on which some files have other content. */
   function hostWith(texts: Readonly<Record<string, string>>): Os {
     const readText: Os["files"]["readText"] = async (path, limit) => texts[path] ?? os.files.readText(path, limit);
     return { ...os, files: { ...os.files, readText } };
@@ -36,7 +36,7 @@ describe("a requirement of the host", () => {
     return path;
   }
 
-  /** An installation in which a file was changed. */
+  /** An installation in which one file was changed. */
   function installed(root: string): Os {
     return { ...os, self: { ...os.self, executable: join(root, "kumite") } };
   }
@@ -114,7 +114,7 @@ describe("a requirement of the host", () => {
   it("is an installation whose files are what was built", async () => {
     const root = join(place, "install");
     mkdirSync(root);
-    const hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // of "abc"
+    const hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // SHA-256 of "abc"
     const files = { agent: { sha256: hash, size: 3 }, vmlinux: { sha256: hash, size: 3 } };
     const manifest = { version: "1", commit: "c", node: script("echo v18.0.0"), files };
     writeFileSync(join(root, "install.json"), JSON.stringify(manifest));

@@ -1,4 +1,4 @@
-/** The configuration for verbs that look at the whole installation: also one with errors is looked at as far as it goes. */
+/** The configuration for `check` and `env`. With errors in the file, as much of it as possible is still used. */
 import type { Config } from "../../config/config.ts";
 import { type Loaded, loadSettings } from "../../config/load.ts";
 import { errorsIn, problemText } from "../../config/problem.ts";
@@ -8,7 +8,7 @@ import { dirName } from "../../util/path.ts";
 import type { VerbContext } from "../context.ts";
 import { type Finding, missing, note, ok } from "./finding.ts";
 
-/** A file without content: the defaults. */
+/** An empty file, which gives the defaults. */
 const nothing = "/dev/null";
 
 export interface ConfigurationLook {

@@ -1,13 +1,13 @@
-/** What a look at one requirement found. Plain data. */
+/** The result of checking one requirement. Plain data. */
 
 export interface Finding {
   /** What is needed, e.g. `QEMU`. */
   readonly requirement: string;
-  /** `note`: it works without, in a way that is told. `missing`: nothing runs. */
+  /** `note`: containers run, with a restriction that is reported. `missing`: nothing runs. */
   readonly verdict: "ok" | "note" | "missing";
-  /** What was found; the rest of a sentence about the requirement. */
+  /** What was found; completes a sentence that begins with the requirement. */
   readonly found: string;
-  /** What to do; for whatever is not `ok`. */
+  /** What to do; set unless the verdict is `ok`. */
   readonly remedy?: string;
 }
 

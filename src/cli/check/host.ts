@@ -1,10 +1,10 @@
-/** What the host must give: its kernel, the user, memory, and a place for the state of containers. */
+/** Checks what the host must provide: its kernel, the user, memory, and a directory for the state of containers. */
 import { socketDirectory } from "../../persist/paths.ts";
 import type { Os } from "../../sys/os.ts";
 import { isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
 import { type Finding, missing, note, ok } from "./finding.ts";
 
-/** mount_setattr(2), with which binds get their attributes before they are seen. */
+/** The first version with mount_setattr(2), which sets the attributes of bind mounts before they become visible. */
 const oldestKernel = [5, 12] as const;
 
 export async function checkKernel(os: Os): Promise<Finding> {
@@ -28,8 +28,8 @@ export async function checkUser(os: Os): Promise<Finding> {
 const asRoot = "run it as root on the host, or in a container with --privileged";
 
 /**
- * For mounts, namespaces, cgroups, a user of QEMU's own, and files of any owner: the file-sharing daemon does not even start
- * without all that it may need for them.
+ * Needed for mounts, namespaces, cgroups, running QEMU as its own user, and files of any owner. virtiofsd does not
+ * start without all capabilities that it might need.
  */
 const neededCapabilities: readonly (readonly [bigint, string])[] = [
   [0n, "CAP_CHOWN"],
@@ -44,10 +44,10 @@ const neededCapabilities: readonly (readonly [bigint, string])[] = [
   [31n, "CAP_SETFCAP"],
 ];
 
-/** Root of a user namespace has all capabilities and may mount nothing where the mounts are another's. */
+/** Root of a user namespace has all capabilities, but cannot mount in a mount namespace that it does not own. */
 export async function checkMounts(os: Os): Promise<Finding> {
   try {
-    // The copy of a mount is made before it is put in its place, which there is not: nothing is ever mounted.
+    // The kernel copies the mount before it looks up the target. The target does not exist, so nothing is ever mounted.
     await os.mounts.mount({ source: "/", target: `/proc/${os.self.pid}/no-such-place`, flags: ["bind"] });
   } catch (error) {
     if (isSystemError(error, "ENOENT")) return ok("mounts", "can be created");
@@ -57,7 +57,7 @@ export async function checkMounts(os: Os): Promise<Finding> {
   throw new KumiteError("internal", "a mount was made where nothing is");
 }
 
-/** `neededMiB`: what one machine is configured to have. */
+/** `neededMiB`: the configured memory of one VM. */
 export async function checkMemory(os: Os, neededMiB: number): Promise<Finding> {
   const text = await os.files.readText("/proc/meminfo");
   const freeMiB = Math.floor(Number(/^MemAvailable:\s*(\d+) kB$/m.exec(text)?.[1]) / 1024);
@@ -70,7 +70,7 @@ export async function checkMemory(os: Os, neededMiB: number): Promise<Finding> {
   );
 }
 
-/** Directories are made when they are needed first, so what is tried is whether that works. */
+/** The directories are created on first use, so this check tries to create them. */
 export async function checkStateDirectory(os: Os, root: string): Promise<Finding> {
   try {
     for (const directory of [root, socketDirectory]) {

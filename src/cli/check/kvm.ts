@@ -1,11 +1,11 @@
-/** KVM, judged by a kernel that is booted under it, and what runs machines instead. */
+/** Checks KVM by booting a kernel under it, and names the alternative. */
 import { type Config, hypervisorConfigOf } from "../../config/config.ts";
 import { isKumiteError, isSystemError, messageOf } from "../../util/errors.ts";
 import { kvmVerdict } from "../../vm/judge-kvm.ts";
 import type { VerbContext } from "../context.ts";
 import { type Finding, missing, note, ok } from "./finding.ts";
 
-/** QEMU and the kernel must be there. */
+/** Requires QEMU and the kernel. */
 export async function checkKvm({ os, log, interruption }: VerbContext, config: Config): Promise<Finding> {
   const { accelerator } = hypervisorConfigOf(config);
   if (accelerator === "tcg") return ok("KVM", 'is not used: accelerator is "tcg", so VMs are emulated');
@@ -26,7 +26,7 @@ export async function checkKvm({ os, log, interruption }: VerbContext, config: C
   );
 }
 
-/** The answer, or why there is none: QEMU could not be started, which says nothing about KVM. */
+/** The answer, or the reason why there is none: if QEMU could not be started, that says nothing about KVM. */
 async function tried<T>(ask: () => Promise<T>): Promise<T | string> {
   try {
     return await ask();

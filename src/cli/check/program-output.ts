@@ -1,4 +1,4 @@
-/** Runs a program for what it prints: its version, a checksum. */
+/** Runs a program for its output, such as a version or a checksum. */
 import type { ByteStream, ChildProcess, Os } from "../../sys/os.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { KumiteError } from "../../util/errors.ts";
@@ -8,7 +8,11 @@ import { decodeUtf8, stripControls } from "../../util/text.ts";
 const timeoutMs = 30_000;
 const maxOutputBytes = 64 * 1024;
 
-/** Both of its outputs. Fails with `system/failed` for a status other than 0, and with what the system says. */
+/**
+ * Returns both outputs.
+ * @throws KumiteError `system/failed` for an exit status other than 0
+ * @throws SystemError if the program cannot be started
+ */
 export async function programOutput(os: Os, path: string, args: readonly string[]): Promise<string> {
   const stream = { kind: "stream" } as const;
   const child = await os.processes.spawn({

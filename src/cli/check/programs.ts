@@ -1,4 +1,4 @@
-/** The programs and files that a machine is made of: are they there, and are they what they should be. */
+/** Checks whether the programs and files that a VM needs are present and as they should be. */
 import { type Config, hypervisorConfigOf } from "../../config/config.ts";
 import { type Install, readInstall } from "../../shim-client/install.ts";
 import type { Os } from "../../sys/os.ts";
@@ -8,7 +8,7 @@ import { type Finding, missing, note, ok } from "./finding.ts";
 import { programOutput } from "./program-output.ts";
 
 const oldestNode = [20, 11] as const;
-/** What the product is developed with; what is older may work. */
+/** The version Kumite is developed with. Older ones may work. */
 const oldestQemu = [7, 2] as const;
 const checksums = "/usr/bin/sha256sum";
 const again = "run `npm run setup` in the source tree, or install Kumite again";
@@ -59,7 +59,7 @@ export async function checkNode(os: Os): Promise<Finding> {
   return isOlder(version, oldestNode) ? missing("Node", `${found} is too old`, hint) : ok("Node", found);
 }
 
-/** Programs of the host that disks and root file systems are made with, and the packages that have them. */
+/** Host programs for making disks and root file systems, and the Debian packages that contain them. */
 const tools = [
   ["blkid", "util-linux"],
   ["cp", "coreutils"],
@@ -79,7 +79,7 @@ export async function checkImageTools(os: Os): Promise<Finding> {
   return note("tools", `${names} not found: needed for disks and images, not for directories`, `install ${packages}`);
 }
 
-/** Every file that was installed, by its hash: nothing else looks at more than the sizes. */
+/** Compares every installed file with its recorded hash. All other code compares only sizes. */
 export async function checkInstall(os: Os): Promise<Finding> {
   const install = await installOf(os);
   if (typeof install === "string") return missing("installation", install, again);
@@ -111,7 +111,7 @@ async function installOf(os: Os): Promise<Install | string> {
   }
 }
 
-/** Two numbers, or why there are none. */
+/** Major and minor version, or the reason why they are unknown. */
 async function versionOf(os: Os, path: string, form: RegExp): Promise<readonly [number, number] | string> {
   try {
     const text = await programOutput(os, path, ["--version"]);

@@ -1,4 +1,4 @@
-/** The verbs that make containers and processes, change them and end them. */
+/** The verbs that make, change and end containers and processes. */
 import type { CommandSpec, FlagSpec } from "../flag-spec.ts";
 import { resourceFlags } from "../resource-flags.ts";
 import { bundleFlag, containerId } from "./shared.ts";
@@ -38,7 +38,7 @@ const noSubreaperFlag = {
   help: "do not reap orphaned processes",
 } as const satisfies FlagSpec;
 
-/** Of a container that is to be. */
+/** The id of a container that does not exist yet. */
 const newId = { name: "ID" } as const;
 
 const configFileFlag = {

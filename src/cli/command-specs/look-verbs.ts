@@ -1,4 +1,4 @@
-/** The verbs that show containers and what is in their machines. */
+/** The verbs that show containers and the content of their VMs. */
 import type { CommandSpec, FlagSpec } from "../flag-spec.ts";
 import { containerId } from "./shared.ts";
 

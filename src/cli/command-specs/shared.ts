@@ -1,4 +1,4 @@
-/** Flags and arguments that verbs of several kinds have. */
+/** Flags and arguments that several kinds of verbs share. */
 import type { FlagSpec } from "../flag-spec.ts";
 
 export const bundleFlag = {

@@ -1,4 +1,4 @@
-/** `kumite check`: whether containers can run on this host. Changes nothing; what it tries it takes back. */
+/** `kumite check`: whether containers can run on this host. Leaves no changes behind. */
 import { hypervisorConfigOf } from "../../config/config.ts";
 import { checkCgroups } from "../check/cgroups.ts";
 import { lookAtConfiguration } from "../check/configuration.ts";
@@ -44,7 +44,7 @@ async function look(context: VerbContext): Promise<Finding[]> {
   }
   const machine = [await checkQemu(os, config), await checkGuest(os, config)];
   if (hypervisor.sharing.fileSystem === "virtio-fs") machine.push(await checkVirtioFs(os, config));
-  // Without these two there is nothing to boot.
+  // Without QEMU and a guest there is nothing to boot.
   if (machine.slice(0, 2).every(({ verdict }) => verdict !== "missing")) machine.push(await checkKvm(context, config));
   return [...findings, ...machine];
 }

@@ -1,4 +1,4 @@
-/** `kumite completion`: what a shell needs to complete command lines. */
+/** `kumite completion`: prints the completion script for a shell. */
 import { bashCompletion } from "../completion/bash.ts";
 import { fishCompletion } from "../completion/fish.ts";
 import { zshCompletion } from "../completion/zsh.ts";

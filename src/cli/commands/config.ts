@@ -1,4 +1,4 @@
-/** `kumite config`: what the configuration is, what is wrong with it, and what it could be. */
+/** `kumite config`: shows the configuration, checks it, or prints an example file. */
 import { defaultFile } from "../../config/default-file.ts";
 import { loadSettings } from "../../config/load.ts";
 import { configError, errorsIn, originText, type Problem } from "../../config/problem.ts";
@@ -35,7 +35,7 @@ async function show(context: VerbContext, { json, origin }: Invocation<"config">
   return 0;
 }
 
-/** 1 when something is wrong with it: an error, or a key that nobody reads. */
+/** Returns 1 if there is an error or a key that nobody reads. */
 async function check(context: VerbContext, file: string | undefined, json: boolean): Promise<number> {
   const { os, output } = context;
   const path = file === undefined ? context.config : resolvePath(os.self.cwd(), file);

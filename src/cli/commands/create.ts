@@ -1,4 +1,4 @@
-/** `kumite create`: a container that waits for its start. */
+/** `kumite create`: creates a container that waits for `start`. */
 import { readContainerRequest } from "../container-request.ts";
 import type { VerbContext } from "../context.ts";
 import { createContainer } from "../create-container.ts";

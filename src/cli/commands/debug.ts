@@ -12,7 +12,7 @@ import { cleanText, joinTerminal, unchanged } from "../join-terminal.ts";
 import { lookAtLiving } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
 
-/** Contract with the agent's `debug/debug-console.ts`: there it takes a program. */
+/** Contract with the agent's `debug/debug-console.ts`: on this port the agent accepts a program to run. */
 const programPort = 1027;
 const defaultProgram = "/bin/busybox";
 const maxAnswerBytes = 1024;
@@ -88,7 +88,7 @@ async function readProgram({ os }: VerbContext, path: string): Promise<Uint8Arra
     throw new KumiteError("usage/invalid", `there is no program ${path} to run in the guest`, { hint });
   }
   const bytes = await os.files.readBytes(path, 32 * 1024 * 1024);
-  // e_type and program headers: one that names an interpreter needs files that the guest has not.
+  // Judged by the program headers: a program that names an interpreter needs files that the guest lacks.
   if (!isStatic(bytes)) throw new KumiteError("usage/invalid", `${path} is not a statically linked program`, { hint });
   return bytes;
 }

@@ -1,4 +1,4 @@
-/** `kumite delete`: what is left of a container goes. */
+/** `kumite delete`: removes what is left of a container. */
 import { listClaims, sweepTransient } from "../../persist/claim.ts";
 import type { ObservedContainer } from "../../sandbox/observe.ts";
 import { recoverContainer } from "../../sandbox/recover.ts";
@@ -12,16 +12,16 @@ import { forEachId } from "../each-id.ts";
 import { connectTo, lookAt, wrongState } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
 
-/** For a shim to end its machine and itself; what is left then is ended from here. In milliseconds. */
+/** How long the shim may take to end its VM and itself, before the verb ends them. In milliseconds. */
 const shimEndTimeoutMs = 10_000;
-/** For the guest to end the container's processes; it is ended with them after that. In milliseconds. */
+/** How long the guest may take to end the container's processes, before the VM is ended. In milliseconds. */
 const killTimeoutMs = 2000;
-/** For a container to be gone from the guest, its hooks' last among it. In milliseconds. */
+/** How long the shim may take to discard a container, including its last hooks. In milliseconds. */
 const leaveTimeoutMs = 60_000;
 
 export async function deleteContainers(context: VerbContext, { args, flags }: Invocation<"delete">): Promise<number> {
   const ids = flags.regex ? await matching(context, args) : args;
-  // A create that was killed before the id was its own left something that no id leads to.
+  // A create that was killed before it had claimed its id may have left things that no id leads to.
   if (flags.force) await sweepTransient(context.os, context.root);
   return forEachId(context, ids, (id) => deleteOne(context, id, flags.force));
 }
@@ -58,11 +58,11 @@ async function deleteOne(context: VerbContext, id: string, force: boolean): Prom
     },
   };
   await recoverContainer(os, root, id, told);
-  // Of hooks that failed: the container is gone all the same.
+  // Warnings come from failed hooks. The container is removed in spite of them.
   for (const warning of warnings) await output.err(`kumite: ${warning}\n`);
 }
 
-/** Forced, a container that does not exist is as good as deleted; one whose state cannot be read goes unread. */
+/** With --force, a container that does not exist counts as deleted. Other errors are thrown. */
 async function lookFor(context: VerbContext, id: string, force: boolean): Promise<ObservedContainer | undefined> {
   try {
     return await lookAt(context, id);
@@ -72,7 +72,7 @@ async function lookFor(context: VerbContext, id: string, force: boolean): Promis
   }
 }
 
-/** A created container has run nothing yet: as with runc it can be deleted like a stopped one. */
+/** A created container has not run anything yet, so as with runc it can be deleted like a stopped one. */
 function refuseWrongState({ id, status }: ObservedContainer): void {
   switch (status) {
     case "created":
@@ -85,7 +85,7 @@ function refuseWrongState({ id, status }: ObservedContainer): void {
   }
 }
 
-/** Asks the shim to end everything in order. One that does not is no obstacle: the journal says what to remove. */
+/** Asks the shim to end everything in order. If it does not, the delete continues: the journal says what to remove. */
 async function endShim(context: VerbContext, container: ObservedContainer): Promise<void> {
   const { id, status, alive } = container;
   if (alive === undefined || status === "creating") return;
@@ -104,7 +104,10 @@ async function endShim(context: VerbContext, container: ObservedContainer): Prom
   }
 }
 
-/** The shim of its sandbox has others to serve: it ends the container and lets go of it. Without one there is nobody to ask. */
+/**
+ * Asks the sandbox's shim, which has other containers to serve, to end this one and let go of it. If the shim is dead,
+ * there is nothing to ask.
+ */
 async function leaveSandbox(context: VerbContext, container: ObservedContainer): Promise<void> {
   const { id, alive } = container;
   if (alive === undefined) return;
@@ -116,7 +119,7 @@ async function leaveSandbox(context: VerbContext, container: ObservedContainer):
       shim.close();
     }
   } catch (error) {
-    // The shim may have died meanwhile, and its containers with it: recovery finds out.
+    // The shim may have died meanwhile, and its containers with it. Recovery handles that.
     context.log.debug("the shim did not let go of the container", { container: id, reason: messageOf(error) });
   }
 }
@@ -126,7 +129,7 @@ async function askToEnd(shim: ShimConnection, id: string, stopped: boolean, sign
   else await shim.task.shutdown({ id, now: true }, { signal });
 }
 
-/** False when the guest does not do it in time: it may be stuck, or does not want to. */
+/** False if the guest does not do it in time, because it is stuck or refuses. */
 async function killAll({ task }: ShimConnection, id: string, signal: AbortSignal): Promise<boolean> {
   const kill = async (within: AbortSignal): Promise<boolean> => {
     await task.kill({ id, signal: signalNumbers.SIGKILL, all: true }, { signal: within });

@@ -1,4 +1,4 @@
-/** `kumite env`: what this runtime is made of and runs on. Looks only, and shows what it cannot find as unknown. */
+/** `kumite env`: what this runtime consists of and runs on. Changes nothing; shows what it cannot find as unknown. */
 import { type Config, hypervisorConfigOf } from "../../config/config.ts";
 import { ociVersion } from "../../oci/state.ts";
 import { readInstall } from "../../shim-client/install.ts";
@@ -12,7 +12,7 @@ import type { Invocation } from "../parse.ts";
 
 const formatVersion = "1.0.0";
 const unknown = "<<unknown>>";
-/** No program of that path is started. */
+/** No program is started from that path. */
 const builtIn = { InUse: false };
 
 export async function env(context: VerbContext, { flags }: Invocation<"env">): Promise<number> {
@@ -63,7 +63,7 @@ async function collect(context: VerbContext): Promise<Facts> {
     },
     Initrd: { Path: hypervisor.initrd ?? "" },
     Image: { Path: hypervisor.image ?? "" },
-    // Of the older architecture, and what they say there; Kumite's own programs do the work of all three.
+    // These belong to Kata's older architecture; the values are what Kata shows. Kumite's own programs do their work.
     Proxy: { Type: proxyTable.slice("proxy.".length), Path: proxy.path, Debug: proxy.enable_debug, ...builtIn },
     Shim: { Type: shimTable.slice("shim.".length), Path: shim.path, Debug: shim.enable_debug, ...builtIn },
     Netmon: { Path: netmon.path, Enable: netmon.enable_netmon, Debug: netmon.enable_debug, ...builtIn },
@@ -79,7 +79,7 @@ async function collect(context: VerbContext): Promise<Facts> {
   };
 }
 
-/** Where the configuration comes from; `kumite config show --origin` tells it of each value. */
+/** Where the configuration comes from. `kumite config show --origin` shows the same for each value. */
 function configurationFacts({ loaded, finding }: ConfigurationLook): Record<string, unknown> {
   return {
     Path: loaded.file ?? "",

@@ -1,4 +1,4 @@
-/** `kumite events`: what a container uses, and its lack of memory, as lines of JSON in the form of runc. */
+/** `kumite events`: a container's resource usage and out-of-memory events, as lines of JSON in runc's format. */
 import type { VerbContext } from "../context.ts";
 import { followEvents } from "../follow-events.ts";
 import { connectToLiving } from "../open-container.ts";
@@ -6,10 +6,10 @@ import type { Invocation } from "../parse.ts";
 import { parseDuration } from "../quantity.ts";
 
 const defaultInterval = "5s";
-/** That may be never. */
+/** For requests whose answer may never come. */
 const noLimit = { timeoutMs: 0 };
 
-/** Ends with the container. */
+/** Returns when the container has ended. */
 export async function events(context: VerbContext, { args, flags }: Invocation<"events">): Promise<number> {
   const [id = ""] = args;
   const intervalMs = parseDuration("interval", flags.interval ?? defaultInterval);

@@ -1,4 +1,4 @@
-/** `kumite exec`: a further process in a container that runs. */
+/** `kumite exec`: runs a further process in a running container. */
 import { readJournal } from "../../persist/journal.ts";
 import { containerPaths, sandboxPaths } from "../../persist/paths.ts";
 import type { ShimConnection } from "../../shim-client/connect.ts";
@@ -29,7 +29,7 @@ export async function exec(context: VerbContext, invocation: Invocation<"exec">)
   scope.add(`shim of ${id}`, () => shim.close());
   const execId = newExecId(context);
   const relay = await startExecRelay(context, request, execId);
-  // The shim drops a process whose relay is gone.
+  // When the relay is gone, the shim drops the process.
   scope.add(`relay of ${execId}`, () => relay.kill(signalNumbers.SIGKILL));
   const engineRelay = watchRelay(os, relay, execId);
   try {
@@ -57,7 +57,7 @@ export async function exec(context: VerbContext, invocation: Invocation<"exec">)
   return status;
 }
 
-/** Engines look for the network of the process at its pid: it is that of the container's own relay. */
+/** Engines look for the process's network at its pid, so its relay joins the namespace of the container's relay. */
 async function startExecRelay(context: VerbContext, request: ExecRequest, execId: string): Promise<ChildProcess> {
   const { container, stdio, foreground } = request;
   const { id, sandboxId, pid } = container;
@@ -72,7 +72,7 @@ async function startExecRelay(context: VerbContext, request: ExecRequest, execId
   });
 }
 
-/** Where the container's own relay was born: what runs there is ended with the container. */
+/** The cgroups of the container's own relay. Whatever runs in them is ended with the container. */
 async function relayCgroups({ os, root }: VerbContext, id: string): Promise<string[]> {
   const journal = await readJournal(os, containerPaths(root, id).journal);
   return (journal?.steps ?? []).flatMap((step) =>

@@ -1,4 +1,4 @@
-/** `kumite factory init|status|destroy`: machines that are made ahead. */
+/** `kumite factory init|status|destroy`: templates and cached VMs, made ahead of time. */
 import type { Config } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
 import { buildTemplate } from "../../factory/build-template.ts";
@@ -25,15 +25,15 @@ import { dirName } from "../../util/path.ts";
 import type { VerbContext } from "../context.ts";
 import type { Invocation } from "../parse.ts";
 
-/** A boot and a clone of it, on a busy host that emulates; another may be making one before. */
+/** For a boot and a trial clone on a busy host that emulates VMs, perhaps after waiting for another process. */
 const buildTimeoutMs = 180_000;
 const lockTimeoutMs = 60_000;
 /** Contract with the server's `main.ts`. */
 const bootDescriptor = 4;
-/** Node starts, and what another server left is undone. */
+/** Node has to start, and the server to undo what an earlier server left. */
 const readyTimeoutMs = 60_000;
 const answerTimeoutMs = 10_000;
-/** Each machine is stopped in order. */
+/** Each cached VM is stopped in order. */
 const stopTimeoutMs = 60_000;
 
 type FactoryInvocation = Invocation<"factory">;
@@ -95,12 +95,12 @@ async function status({ os, output }: VerbContext, config: Config, json: boolean
   return 0;
 }
 
-/** All templates of the store, whichever configuration they are of. */
+/** Removes all templates of the store, whichever configuration they belong to. */
 async function destroy({ os, output, log: told }: VerbContext, config: Config, json: boolean): Promise<number> {
   const { templatePath } = config.factory;
   const server = await stopCache(os);
   const removed = await removeStore(os, templatePath);
-  // Of a server that was killed.
+  // Remains of a server that was killed.
   await sweepPool(os, await factoryCgroups(os), told);
   if ((await os.files.status(poolDirectory)) !== undefined) {
     for (const log of cacheLogs) if ((await os.files.linkStatus(log)) !== undefined) await os.files.removeFile(log);
@@ -112,7 +112,10 @@ async function destroy({ os, output, log: told }: VerbContext, config: Config, j
   return 0;
 }
 
-/** Made for a moment where it is missing: processes may keep templates of one that was removed by hand. */
+/**
+ * If the store is missing, it is created for a moment: keepers may still hold templates of a store that was deleted by
+ * hand.
+ */
 async function removeStore(os: Os, store: string): Promise<string[]> {
   await using _lock = await withDeadline(lockTimeoutMs, `waiting for ${store}`, (signal) =>
     lockStore(os, store, signal),
@@ -130,7 +133,7 @@ function cacheLines(cache: CacheStatus | undefined): string {
   return `vm cache server pid = ${cache.pid}\n${lines.join("")}`;
 }
 
-/** A server that makes machines ahead; it goes on when this verb has ended. */
+/** Starts a server that keeps VMs ready. It goes on when this verb has ended. */
 async function startCache(
   { os, config: path, overrides, interruption, output }: VerbContext,
   config: Config,
@@ -174,11 +177,11 @@ async function startCache(
 
 async function cacheStatus(os: Os): Promise<CacheStatus | undefined> {
   const answer = await ask(os, { ask: "status" });
-  // Of a program of ours, on a socket of root's alone.
+  // The answer can be trusted: it comes from our own server, on a socket that only root can use.
   return answer?.status as CacheStatus | undefined;
 }
 
-/** Resolves when the server has ended and with it every machine that nobody has taken; with its pid, if there was one. */
+/** Resolves when the server and all VMs that nobody has taken have ended; with the server's pid, if there was one. */
 async function stopCache(os: Os): Promise<number | undefined> {
   const status = await cacheStatus(os);
   if (status === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** `kumite kill`: a signal for the program of a container, or for all its processes. */
+/** `kumite kill`: sends a signal to a container's program or to all its processes. */
 import { KumiteError } from "../../util/errors.ts";
 import { parseSignal } from "../../util/signals.ts";
 import type { VerbContext } from "../context.ts";
@@ -12,12 +12,12 @@ export async function kill(context: VerbContext, { args, flags }: Invocation<"ki
   const container = await lookAt(context, id);
   const { status } = container;
   if (status === "stopped") {
-    // Nothing to send it to is what whoever wanted all processes gone has asked for.
+    // The caller wanted all processes gone, and they are.
     if (flags.all) return 0;
     throw wrongState(id, status, "container not running");
   }
   if (status === "creating") throw wrongState(id, status, "container not running, it is being created");
-  // Asks only whether there is somebody, as kill(2) does.
+  // Signal 0 only asks whether there is a process, as with kill(2).
   if (signal === 0) return 0;
   const shim = await connectTo(context, container);
   try {

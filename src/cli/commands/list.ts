@@ -1,4 +1,4 @@
-/** `kumite list`: the containers of a root. */
+/** `kumite list`: the containers of a state directory. */
 import { listClaims } from "../../persist/claim.ts";
 import { type ObservedContainer, observeContainer } from "../../sandbox/observe.ts";
 import type { Os } from "../../sys/os.ts";
@@ -14,14 +14,14 @@ export async function list(context: VerbContext, { flags }: Invocation<"list">):
   return 0;
 }
 
-/** One that cannot be read is told of and does not hide the others. */
+/** A container that cannot be read is reported and does not hide the others. */
 async function observeAll({ os, root, log, output }: VerbContext): Promise<ObservedContainer[]> {
   const found: ObservedContainer[] = [];
   for (const id of (await listClaims(os, root)).sort()) {
     try {
       found.push(await observeContainer(os, root, id));
     } catch (error) {
-      // Deleted meanwhile, or a directory that is no container's.
+      // Deleted meanwhile, or a directory that belongs to no container.
       if (isKumiteError(error, "container/not-found")) continue;
       if (!isKumiteError(error)) throw error;
       log.warn(`container ${id} cannot be shown: ${messageOf(error)}`, { container: id });
@@ -40,7 +40,7 @@ async function format(
   const nameOf = containers.length === 0 ? String : await userNames(os);
   if (form === "json") {
     const documents = containers.map((container) => stateDocument(container, nameOf(container.owner)));
-    // `null` for none, as runc prints it.
+    // runc prints `null` if there are no containers.
     return `${JSON.stringify(documents.length === 0 ? null : documents)}\n`;
   }
   const rows = containers.map(({ id, pid, status, bundle, createdMs, owner }) => [
@@ -54,7 +54,7 @@ async function format(
   return formatTable([["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"], ...rows]);
 }
 
-/** Names of this host's users; `#1000` for one without. */
+/** Names of this host's users; `#1000` for a user without a name. */
 async function userNames(os: Os): Promise<(uid: number) => string> {
   const names = new Map<number, string>();
   for (const line of (await readPasswd(os)).split("\n")) {

@@ -1,4 +1,4 @@
-/** `kumite logs`: what guest and shim said last, also of a container that failed and is gone. */
+/** `kumite logs`: the last lines of guest and shim, also of a container that failed and is gone. */
 import { checkContainerId } from "../../oci/container-id.ts";
 import { readJournal } from "../../persist/journal.ts";
 import { findKeptLogs, type LogPaths } from "../../persist/kept-logs.ts";
@@ -26,7 +26,7 @@ export async function logs(context: VerbContext, { args, flags }: Invocation<"lo
   return 0;
 }
 
-/** Those of the sandbox that the container is in; when there is none, of the last one with this id that failed. */
+/** The logs of the container's sandbox. If there is none, those of the last failed container with this id. */
 async function findLogs({ os, root, output }: VerbContext, id: string): Promise<LogPaths> {
   const journal = await readJournal(os, containerPaths(root, id).journal);
   if (journal !== undefined) return sandboxPaths(root, journal.sandbox ?? id);

@@ -1,4 +1,4 @@
-/** `kumite pause`: every process of a container stands still. */
+/** `kumite pause`: suspends every process of a container. */
 import type { VerbContext } from "../context.ts";
 import { connectTo, lookAtLiving } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";

@@ -1,6 +1,6 @@
 /**
- * `kumite ps`: the processes of a container. As JSON the pids of this host that stand for them, for engines that look
- * these up; as a table the processes themselves, by the numbers of the guest.
+ * `kumite ps`: the processes of a container. The table shows the processes with the guest's pids. JSON shows the pids
+ * of the host processes that stand for them, for engines that look these up.
  */
 import type { VerbContext } from "../context.ts";
 import { connectTo, lookAtLiving } from "../open-container.ts";

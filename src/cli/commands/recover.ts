@@ -1,4 +1,4 @@
-/** `kumite recover`: removes what dead sandboxes left. */
+/** `kumite recover`: removes what dead sandboxes left behind. */
 import { type Recovery, recoverAll } from "../../sandbox/recover-all.ts";
 import { isKumiteError, messageOf } from "../../util/errors.ts";
 import type { VerbContext } from "../context.ts";
@@ -21,7 +21,7 @@ function document({ failed, ...rest }: Recovery): Record<string, unknown> {
   return { ...rest, failed: failures };
 }
 
-/** Says what was done; that others live is nothing to tell. */
+/** Lists what was done; running containers are not mentioned. */
 function lines({ recovered, stopped, swept }: Recovery): string {
   return [
     ...recovered.map((id) => `container ${id}: removed\n`),

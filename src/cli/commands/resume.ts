@@ -1,4 +1,4 @@
-/** `kumite resume`: a paused container goes on. */
+/** `kumite resume`: resumes a paused container. */
 import type { VerbContext } from "../context.ts";
 import { connectTo, lookAt, wrongState } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";

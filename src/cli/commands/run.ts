@@ -1,4 +1,4 @@
-/** `kumite run`: create and start in one; in the foreground until the program has ended. */
+/** `kumite run`: creates and starts a container; in the foreground it stays until the program has ended. */
 import { raceAbort } from "../../util/abort.ts";
 import { callerTerminal } from "../caller-terminal.ts";
 import { readContainerRequest } from "../container-request.ts";
@@ -18,7 +18,7 @@ export async function run(context: VerbContext, { args, flags }: Invocation<"run
   const timeline = startTimeline(context, id, flags);
   const request = await readContainerRequest(context, id, flags, !flags.detach);
   timeline.mark("bundle");
-  // In the foreground the container goes the way it would go had the verb failed: its scope removes it.
+  // In the foreground the scope removes the container at the end, just as it would after a failure.
   await using scope = undoingScope(context);
   using terminal = callerTerminal(os, request.stdio);
   const created = await createContainer(context, request, { windowSize: terminal.size, scope, timeline });

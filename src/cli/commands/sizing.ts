@@ -1,4 +1,4 @@
-/** `kumite sizing`: how large the machine of a container is, or of a bundle would be, and why. */
+/** `kumite sizing`: how large the VM of a container is, or would be for a bundle, and why. */
 import { loadConfig } from "../../config/load.ts";
 import { loadBundle } from "../../oci/bundle.ts";
 import { explainSizing, reportOf, type SizingReport } from "../../sandbox/explain-sizing.ts";

@@ -1,4 +1,4 @@
-/** `kumite spec`: a config.json to start from. */
+/** `kumite spec`: writes an example config.json. */
 import { defaultSpec } from "../../oci/default-spec.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { joinPath, resolvePath } from "../../util/path.ts";

@@ -1,4 +1,4 @@
-/** `kumite start`: the program of created containers begins. */
+/** `kumite start`: runs the program of created containers. */
 import type { ObservedContainer } from "../../sandbox/observe.ts";
 import { isKumiteError } from "../../util/errors.ts";
 import { retry } from "../../util/retry.ts";
@@ -8,7 +8,7 @@ import { orLostMachine } from "../lost-machine.ts";
 import { connectTo, lookAt, wrongState } from "../open-container.ts";
 import type { Invocation } from "../parse.ts";
 
-/** What a create may take that has no hooks. */
+/** The longest time a create without hooks may take. */
 const createTimeoutMs = 300_000;
 
 export function start(context: VerbContext, { args }: Invocation<"start">): Promise<number> {
@@ -29,8 +29,8 @@ async function startOne(context: VerbContext, id: string): Promise<void> {
 }
 
 /**
- * Who polls `state` sees a container as soon as its create has begun, and starts it then: so a create under way is
- * waited for.
+ * A caller that polls `state` sees a container as soon as its create has begun and may start it then. So `start` waits
+ * for a create in progress.
  */
 async function lookAtCreated(context: VerbContext, id: string): Promise<ObservedContainer> {
   let last = await lookAt(context, id);

@@ -1,4 +1,4 @@
-/** `kumite state`: the state of one container, as the OCI runtime specification has it. */
+/** `kumite state`: the state of one container, as the OCI runtime specification defines it. */
 import type { ObservedContainer } from "../../sandbox/observe.ts";
 import type { VerbContext } from "../context.ts";
 import { lookAt } from "../open-container.ts";
@@ -11,7 +11,7 @@ export async function state(context: VerbContext, { args }: Invocation<"state">)
   return 0;
 }
 
-/** The keys of runc in its order: more than the specification asks for, and engines read some of them. */
+/** runc's keys in runc's order. Some are not in the specification, but engines read them. */
 export function stateDocument(container: ObservedContainer, owner = ""): Record<string, unknown> {
   const { ociVersion, id, pid, status, bundle, rootfs, createdMs, annotations } = container;
   return {

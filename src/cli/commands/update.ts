@@ -1,4 +1,4 @@
-/** `kumite update`: new limits for a container. */
+/** `kumite update`: sets new limits for a container. */
 import { encodeUtf8 } from "../../util/text.ts";
 import type { VerbContext } from "../context.ts";
 import { connectTo, lookAtLiving } from "../open-container.ts";

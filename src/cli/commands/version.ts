@@ -10,7 +10,7 @@ export async function versionText(os: Os): Promise<string> {
   return `kumite  : ${version}\n   commit   : ${commit}\n   OCI specs: ${ociVersion}\n`;
 }
 
-/** An installation that cannot be read is no reason to say nothing. */
+/** If the installation cannot be read, the values are shown as unknown. */
 export async function installed(os: Os): Promise<{ version: string; commit: string }> {
   try {
     return await readInstall(os);

@@ -1,4 +1,4 @@
-/** Completion for bash, without the functions of the package bash-completion: it may be missing. */
+/** Completion for bash. Uses no functions of the package bash-completion, which may not be installed. */
 import { commands } from "../command-table.ts";
 import type { CommandSpec, FlagSpec } from "../flag-spec.ts";
 import { globalFlags, helpFlag } from "../global-flags.ts";
@@ -111,7 +111,7 @@ function echo(offer: Offer): string {
   return offer.kind === "words" ? `echo words ${quoted(offer.words)}` : `echo ${offer.kind}`;
 }
 
-/** Names of the table need no quotes inside. */
+/** Names from the command table contain nothing that needs quoting. */
 function quoted(words: readonly string[]): string {
   return `'${words.join(" ")}'`;
 }

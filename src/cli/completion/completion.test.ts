@@ -11,7 +11,7 @@ import { zshCompletion } from "./zsh.ts";
 const installed = (shell: string) => spawnSync(shell, ["-c", "exit 0"]).status === 0;
 const needs = (shell: string) => ({ skip: installed(shell) ? false : `${shell} is not installed` });
 
-/** Asks for the containers of a root; nobody else is asked for anything. */
+/** Stands for `kumite`: lists the containers of a root and answers nothing else. */
 const fakeKumite = `#!/bin/sh
 case "$*" in
   'list -q') echo web-1; echo db ;;
@@ -42,7 +42,7 @@ describe("the completion of a shell", () => {
       .split("\n")
       .filter((line) => line !== "");
 
-  /** What is offered for the last of the words. */
+  /** What the shell offers for the last word. */
   const offers: Readonly<Record<string, (words: string) => string[]>> = {
     bash: (words) => {
       const script = `source _kumite.bash; COMP_WORDS=(${words.replaceAll("=", " = ").replace(/ $/, " ''")}); \

@@ -70,7 +70,7 @@ function verbLines({ name, flags, arguments: specs }: CommandSpec): string[] {
     ...specs.flatMap((spec, index) => {
       const offer = offerForArgument(spec);
       if (offer.kind === "nothing") return [];
-      // Values of flags are counted too, so the place is looked at only where it matters.
+      // The count includes values of flags, so the position is tested only for verbs with several arguments.
       return [line(specs.length > 1 ? `${condition} ${index}` : condition, offered(offer))];
     }),
   ];

@@ -5,7 +5,7 @@ import type { ArgumentSpec, FlagSpec } from "../flag-spec.ts";
 
 export type Offer =
   | { readonly kind: "words"; readonly words: readonly string[] }
-  /** Ids, asked of `kumite list -q`. */
+  /** Ids, from `kumite list -q`. */
   | { readonly kind: "containers" }
   | { readonly kind: "files" }
   | { readonly kind: "directories" }
@@ -41,7 +41,7 @@ export function offerForArgument({ choices, completes }: ArgumentSpec): Offer {
   }
 }
 
-/** `--bundle`, `-b`. */
+/** For example `--bundle`, `-b`. */
 export function namesOf({ name, short }: FlagSpec): string[] {
   return short === undefined ? [`--${name}`] : [`--${name}`, `-${short}`];
 }

@@ -1,6 +1,6 @@
 /**
- * The log of one verb: entries go to the file of `--log`, in the order in which they were made. Without it nothing is
- * said, except with `--debug`: standard error may be a container's.
+ * The log of one verb. Entries go to the file of `--log`, in order. Without that flag nothing is logged, except that
+ * `--debug` logs to standard error, which may belong to a container.
  */
 import type { Os } from "../../sys/os.ts";
 import { KumiteError, messageOf } from "../../util/errors.ts";
@@ -9,15 +9,15 @@ import type { GlobalFlags } from "../parse.ts";
 
 export interface CliLog {
   readonly logger: Logger;
-  /** False when there is no file: what goes to standard error anyway need not be logged there. */
+  /** False if there is no log file; then whatever goes to standard error anyway is not logged as well. */
   readonly toFile: boolean;
-  /** Resolves when everything that was logged is written. Never rejects. */
+  /** Resolves when everything logged so far is written. Never rejects. */
   flush(): Promise<void>;
 }
 
 /**
- * Makes the file if it is missing, so that a path that cannot be written is known before anything else happens.
- * @param toStderr takes one line
+ * Creates the file if it is missing, so that a path that cannot be written is reported before anything else happens.
+ * @param toStderr writes one line
  * @throws KumiteError `usage/invalid`
  */
 export async function openLog(
@@ -31,7 +31,7 @@ export async function openLog(
     throw new KumiteError("usage/invalid", `--log: ${messageOf(error)}`, { hint: "name a file that can be written" });
   });
   const write = append ?? (debug ? toStderr : undefined);
-  // What has been written last; a log that cannot be written any more must not end the verb.
+  // The last write. If the log cannot be written any more, the verb continues.
   let written = Promise.resolve();
   const later = (line: string): void => {
     written = written.then(() => write?.(line)).catch(() => {});

@@ -1,6 +1,6 @@
 /**
- * How a failure is told: to people as a short paragraph, to a log as one line.
- * Knows neither where the text goes nor what failed; texts may come from a guest and are cleaned.
+ * Formats a failure: for people as a short paragraph, for a log as one line. Knows neither where the text goes nor what
+ * failed. Text may come from a guest and is cleaned of control characters.
  */
 import { causesOf, errorChain, KumiteError, messageOf, SystemError } from "../../util/errors.ts";
 import { oneLine, stripControls } from "../../util/text.ts";
@@ -16,7 +16,7 @@ const maxLogMessage = 4096;
  *   console: the last lines of the guest
  *   try: what to do
  * ```
- * Ends with a newline. Parts that the error does not have are left out.
+ * Ends with a newline. Parts that the error does not have are omitted.
  */
 export function errorParagraph(error: unknown): string {
   const lines = [`kumite: ${shown(error)}${circumstances(error)}`];
@@ -40,13 +40,13 @@ export function errorLine(error: unknown): string {
   return oneLine(parts.join("; "), maxLogMessage);
 }
 
-/** Fields of the log entry: what programs want to know of the failure. */
+/** Fields of the log entry, for programs that read it. */
 export function errorFields(error: unknown): { code: string; phase?: string } {
   if (!(error instanceof KumiteError)) return { code: error instanceof SystemError ? "system/failed" : "internal" };
   return error.phase === undefined ? { code: error.code } : { code: error.code, phase: error.phase };
 }
 
-/** An exception that is neither ours nor the system's is a fault of the program, and said to be one. */
+/** The error's message, cleaned. May contain several lines. */
 function shown(error: unknown): string {
   return stripControls(messageOf(error)).trimEnd();
 }
@@ -59,7 +59,7 @@ function circumstances(error: unknown): string {
   return known.length === 0 ? "" : ` (${known.join(", ")})`;
 }
 
-/** The nearest error of the chain that knows the console's last lines. */
+/** The console lines of the nearest error in the chain that has some. */
 function consoleOf(error: unknown): string[] | undefined {
   const lines = firstOf(error, ({ data }) => (Array.isArray(data.console) ? data.console : undefined));
   return lines?.slice(-maxConsoleLines).map((line) => oneLine(String(line)));
@@ -80,7 +80,7 @@ function firstOf<T>(error: unknown, look: (error: KumiteError) => T | undefined)
   return undefined;
 }
 
-/** Further lines of a text begin under its first. */
+/** Indents all lines after the first. */
 function indented(text: string, width: number): string {
   return text.replaceAll("\n", `\n${" ".repeat(width)}`);
 }

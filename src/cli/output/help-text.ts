@@ -3,7 +3,7 @@ import { commands, type Verb } from "../command-table.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec } from "../flag-spec.ts";
 import { globalFlags, helpFlag } from "../global-flags.ts";
 
-/** Of a terminal that most people have. */
+/** Fits most people's terminals. */
 const lineWidth = 100;
 
 export function generalHelp(): string {

@@ -1,17 +1,19 @@
-/** Standard output and error of the verb. Opened at the first text: most verbs print nothing, and under `create` both
- * belong to the container. */
+/**
+ * Standard output and error of the verb. Each is opened when it is first written: most verbs print nothing, and under
+ * `create` both belong to the container.
+ */
 import type { ByteStream, Os } from "../../sys/os.ts";
 import { isSystemError } from "../../util/errors.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 
 export interface Output {
-  /** Fails with a SystemError when it cannot be taken, and with `ReaderGone` when whoever read it has ended. */
+  /** Fails with a SystemError if the text cannot be written, and with `ReaderGone` if the reader has ended. */
   out(text: string): Promise<void>;
-  /** What standard error does not take is lost. */
+  /** Text that cannot be written to standard error is lost. */
   err(text: string): Promise<void>;
 }
 
-/** What ends a program of others by SIGPIPE, without a word: the reader has seen enough. */
+/** The reader has closed its end. Other programs end silently by SIGPIPE in this case. */
 export class ReaderGone extends Error {
   override readonly name = "ReaderGone";
 }

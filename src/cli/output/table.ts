@@ -1,4 +1,4 @@
-/** A table of text as Go's tabwriter lays it out for runc: columns at least 12 wide, three spaces between them. */
+/** A text table laid out like runc's by Go's tabwriter: columns at least 12 wide, three spaces between them. */
 
 const minWidth = 12;
 const padding = 3;

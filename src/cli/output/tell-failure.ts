@@ -1,11 +1,11 @@
-/** Tells of a failure: on standard error, and in the log when there is one. */
+/** Reports a failure on standard error, and in the log if there is a file. */
 import type { CliLog } from "./cli-log.ts";
 import { errorFields, errorLine, errorParagraph } from "./error-text.ts";
 import type { Output } from "./output.ts";
 import { toldError } from "./told-error.ts";
 
 export interface Telling {
-  /** For an error that names none. */
+  /** For an error that names no phase. */
   readonly phase: string;
   readonly log: CliLog | undefined;
   readonly output: Output;

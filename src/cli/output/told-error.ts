@@ -1,14 +1,14 @@
 /**
- * An error as the verbs tell it: with the phase that failed and what to do next, also where who raised it could say
- * neither. Knows codes, not causes.
+ * Completes an error for the report: adds the failed phase and a hint if the code that raised the error could not give
+ * them. Knows error codes, not causes.
  */
 import { type ErrorCode, errorChain, KumiteError, SystemError } from "../../util/errors.ts";
 import { hostHint } from "../../util/host-hint.ts";
 
-/** What is going on until the verb is known. */
+/** The phase until the verb is known. */
 export const argumentsPhase = "arguments";
 
-/** @param phase for an error that names none: the verb, or what was going on instead */
+/** @param phase for an error that names none: the verb, or what was happening instead */
 export function toldError(error: unknown, phase: string): unknown {
   if (error instanceof SystemError) {
     const hint = hostHint(error);
@@ -34,7 +34,7 @@ function hintOfCode(code: ErrorCode, phase: string): string | undefined {
   return phase === argumentsPhase ? "see `kumite help`" : `see \`kumite ${phase} --help\``;
 }
 
-/** For errors that are raised where nobody knows what a caller of the verbs could do. */
+/** For errors raised by code that cannot know what a caller of the verbs can do. */
 const hints: { readonly [Code in ErrorCode]?: string } = {
   "oci/bundle-invalid": "a bundle is a directory with config.json and a root file system",
   "oci/spec-invalid": "correct the file; `kumite spec` writes one to compare with",

@@ -1,5 +1,5 @@
 /**
- * The phases of a start, of the command, the shim and the guest on one clock: the command's, beginning with its start.
+ * The phases of a start, measured by the command, the shim and the guest, on one clock that begins with the command.
  * Pure arithmetic: knows neither who measured nor how it is shown.
  */
 import { isRecord } from "../../util/json.ts";
@@ -16,14 +16,14 @@ export interface Phase {
 
 type Marks = Readonly<Record<string, number>>;
 
-/** What a shim answers to Timeline. */
+/** The shim's answer to `Timeline`. */
 export interface ShimTimeline {
   readonly nowMs: number;
   readonly marks: Marks;
   readonly guest: { readonly nowMs: number; readonly marks: Marks } | undefined;
 }
 
-/** A step that has no mark is left out: its time belongs to the next one. */
+/** A step without a mark is omitted: its time belongs to the next one. */
 type Steps = readonly (readonly [mark: string, name: string])[];
 
 const commandSteps: Steps = [
@@ -56,7 +56,7 @@ const containerSteps: Steps = [
   ["container", "has the container made"],
 ];
 
-/** `answeredMs` is when the shim's answer left, on the command's clock. */
+/** `answeredMs` is when the shim's answer arrived, on the command's clock. */
 export function phasesOf(command: Marks, shim: ShimTimeline | undefined, answeredMs: number): Phase[] {
   const own = sequence("kumite", commandSteps, command, 0, 0);
   if (shim === undefined) return own;
@@ -86,7 +86,7 @@ function sequence(track: Track, steps: Steps, marks: Marks, beginMs: number, off
   return phases;
 }
 
-/** `undefined` for an answer of another form. */
+/** `undefined` if the answer has another form. */
 export function parseShimTimeline(text: string): ShimTimeline | undefined {
   const told: unknown = JSON.parse(text);
   if (!isRecord(told) || typeof told.nowMs !== "number" || !isMarks(told.marks)) return undefined;

@@ -1,4 +1,4 @@
-/** A time-line as a picture: SVG, which any browser shows, or an HTML page around it. Needs nothing from elsewhere. */
+/** A time-line as a picture: SVG, or an HTML page around the SVG. Self-contained. */
 import type { Phase, Track } from "./phases.ts";
 
 const colours: Readonly<Record<Track, string>> = {

@@ -1,4 +1,4 @@
-/** Measures a start for `--timeline`: what the command does itself, and what the shim knows of the rest. */
+/** Measures a start for `--timeline`: the steps of the command itself, and those that the shim reports. */
 import type { ShimConnection } from "../../shim-client/connect.ts";
 import { KumiteError, messageOf } from "../../util/errors.ts";
 import { resolvePath } from "../../util/path.ts";
@@ -8,11 +8,11 @@ import { type Phase, parseShimTimeline, phasesOf, type ShimTimeline } from "./ph
 export type CommandStep = "bundle" | "claimed" | "spawned" | "ready" | "created" | "running";
 
 export interface StartTimeline {
-  /** The step is over now. */
+  /** Marks the end of the step. */
   mark(step: CommandStep): void;
-  /** Asks the shim while there is one. Never rejects: a start does not fail because it is looked at. */
+  /** Asks the shim for its part while the shim exists. Never rejects: measuring must not make a start fail. */
   ask(shim: ShimConnection): Promise<void>;
-  /** Prints it and writes the file; what cannot be written is told. */
+  /** Prints the time-line and writes the file. A file that cannot be written is reported. */
   tell(): Promise<void>;
 }
 
@@ -23,7 +23,7 @@ interface TimelineFlags {
 
 const nothing: StartTimeline = { mark: () => {}, ask: async () => {}, tell: async () => {} };
 
-/** Begins now. Fails with `usage/invalid` for a file that is no picture. */
+/** Measures from this call. @throws KumiteError `usage/invalid` if the file's name is not that of a picture */
 export function startTimeline(context: VerbContext, id: string, flags: TimelineFlags): StartTimeline {
   const { timeline: asText, "timeline-file": file } = flags;
   if (file !== undefined && !/\.(svg|html)$/.test(file)) {

@@ -1,4 +1,4 @@
-/** A time-line as lines of text: one bar for each phase. */
+/** A time-line as text: one line with a bar for each phase. */
 import type { Phase } from "./phases.ts";
 
 const barWidth = 40;
@@ -13,7 +13,7 @@ export function timelineText(phases: readonly Phase[]): string {
   return `${lines.join("\n")}\n${"".padEnd(9 + nameWidth)} ${String(Math.round(totalMs)).padStart(6)} ms in total\n`;
 }
 
-/** From and to in parts of the whole; the shortest phase is still seen. */
+/** `from` and `to` are fractions of the whole. The bar is at least one character wide. */
 function bar(from: number, to: number): string {
   const begin = Math.min(barWidth - 1, Math.max(0, Math.floor(from * barWidth)));
   const end = Math.min(barWidth, Math.max(begin + 1, Math.round(to * barWidth)));

@@ -22,7 +22,7 @@ describe("the time-line of a start", () => {
       [5, 20],
       [20, 30],
     ]);
-    // The shim began 35 ms after the command, the guest's kernel 200 ms.
+    // The shim began 35 ms after the command, the guest's kernel after 200 ms.
     assert.deepEqual(of("shim"), [
       [35, 95],
       [95, 125],
