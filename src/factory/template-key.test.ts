@@ -86,7 +86,7 @@ describe("the key of a template", () => {
     const key = await keyOf(config);
     const list = path.join(store(), "hashes.json");
     const text = readFileSync(list, "utf8");
-    // What is remembered is believed: so nothing was read.
+    // With wrong hashes in the list the key changes, which proves that the files were not read.
     writeFileSync(list, text.replaceAll(/"sha256":"[0-9a-f]{64}"/g, `"sha256":"${"0".repeat(64)}"`));
     assert.notEqual(await keyOf(config), key);
     for (const damaged of ["", "{", "[]", text.slice(0, 80), '{"version":1,"files":[1,{"path":2}]}']) {

@@ -16,7 +16,7 @@ describe("a create that fails", () => {
   });
   after(() => place.close());
 
-  /** A system in which the call number `at` of those that make something fails. */
+  /** An `Os` whose call number `at`, among those that make something, fails. */
   function failingAt(at: number): { readonly os: Os; readonly calls: () => number } {
     let calls = 0;
     const mortal = <Arguments extends unknown[], Result>(call: (...words: Arguments) => Promise<Result>) => {

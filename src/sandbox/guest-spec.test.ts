@@ -126,10 +126,10 @@ describe("the specification for the guest", () => {
       fc.assert(
         fc.property(documents(), (document) => {
           const spec = validateSpec(structuredClone(document), "config.json") as BundleSpec;
-          // What a profile may say is no matter of the schema alone.
+          // The schema alone does not say which of these are valid.
           delete spec.linux.seccomp;
           delete spec.linux.sysctl;
-          // They can be joined nowhere.
+          // Namespaces of these types cannot be joined.
           for (const namespace of spec.linux.namespaces ?? []) {
             if (namespace.type === "mount" || namespace.type === "time") delete namespace.path;
           }

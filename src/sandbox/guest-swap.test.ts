@@ -1,4 +1,4 @@
-/** How much swap a guest gets, by the rules of Kata Containers; that it gets it is tested with a machine. */
+/** How much swap a guest gets by Kata's rules. VM tests cover whether the guest really gets it. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { OciResources } from "../oci/spec.ts";

@@ -17,7 +17,7 @@ const never = new AbortController().signal;
 
 describe("hooks of the host", () => {
   let place: SandboxPlace;
-  /** Hooks write into it. */
+  /** File that the hooks write to. */
   let trace: string;
   let count = 0;
   before(async () => {
@@ -53,7 +53,7 @@ describe("hooks of the host", () => {
     throw new assert.AssertionError({ message: "it did not fail" });
   }
 
-  /** A create that fails is removed by the verb that asked for it. */
+  /** After a failed create, the verb that asked for it removes the remains. */
   async function failingCreate(patch: Patch, signal = never): Promise<{ error: KumiteError; sandbox: Sandbox }> {
     const { sandbox, document, relay } = await place.prepare();
     patch(document);
@@ -100,7 +100,7 @@ describe("hooks of the host", () => {
     const env = [first.slice(head.length), ...rest];
     const kept = env.filter((line) => !/^(PWD|OLDPWD|SHLVL|_)=/.test(line));
     assert.deepEqual(kept.slice(0, 2).sort(), ["A=1=2", "PATH=/bin:/usr/bin"]);
-    // The shell itself opens the directory for `ls` in a child: only the standard three are its own.
+    // The shell opens further descriptors for `ls` in a child; its own are only the three standard streams.
     assert.deepEqual(
       kept.slice(2).filter((fd) => Number(fd) < 10),
       ["0", "1", "2"],

@@ -10,7 +10,7 @@ import { Sandbox, type SandboxHost } from "./sandbox.ts";
 const never = new AbortController().signal;
 const exit: Exit = { exitStatus: 137, exitedMs: 1 };
 
-/** A sandbox whose guest tells what a test says. */
+/** A sandbox whose guest reports the events of the test. */
 function sandboxWith(getOOMEvent: () => Promise<{ containerId: string; kumiteKills?: number }>) {
   const sandbox = new Sandbox({ log: silentLogger, id: "web" } as unknown as SandboxHost);
   const key = { containerId: "web", execId: undefined };
@@ -36,7 +36,7 @@ describe("lack of memory in a guest", () => {
     assert.deepEqual(await awaitOom(sandbox, "web", undefined, never), { count: 0, ended: false });
     assert.equal(asked, 1);
     const both = [awaitOom(sandbox, "web", 0, never), awaitOom(sandbox, "web", 0, never)];
-    // Of a container that is not here, and not in the way of others.
+    // An event for an unknown container does not block those for others.
     events.push("stranger");
     events.push("web");
     assert.deepEqual(await Promise.all(both), [
@@ -57,7 +57,7 @@ describe("lack of memory in a guest", () => {
     for (const [kills, count] of [
       [3, 3],
       [1, 4],
-      // Of an agent that does not count.
+      // From an agent that does not report a number.
       [0, 5],
       [0xffff_ffff, 69],
     ] as const) {

@@ -24,7 +24,7 @@ describe("recovering all sandboxes of a root", () => {
   });
   afterEach(() => rm(place, { recursive: true }));
 
-  /** With a directory of its own outside of its claim. */
+  /** Claims the id, and makes a directory outside of the claim. */
   async function claim(id: string): Promise<Claim> {
     const made = await claimContainer(os, { root, id, bundle: "/b", rootfs: "/b/rootfs", annotations: {} });
     const directory = path.join(place, id);

@@ -21,7 +21,7 @@ import { recoverContainer } from "./recover.ts";
 
 const os = testOs();
 
-/** The way of a create, cut at any write of the journal: the process that makes things dies there. */
+/** Ends a create at any write of the journal, as if the process had died there. */
 class Crash extends Error {}
 
 describe("recovery", () => {
@@ -43,7 +43,7 @@ describe("recovery", () => {
     return claimContainer(using, { root, id, bundle: "/b", rootfs: "/b/rootfs", annotations: { a: "b" } });
   }
 
-  /** All that is left on the machine of what this suite made. */
+  /** Everything on the host that is left of what this suite made. */
   async function remains(): Promise<string[]> {
     const table = await os.mounts.table();
     const mounts = table.filter(({ target }) => target.startsWith(place)).map(({ target }) => target);
@@ -56,7 +56,7 @@ describe("recovery", () => {
     return os.processes.spawn({ path: "/bin/sleep", argv: ["sleep", "1000"], env: {}, descriptors: {}, cgroups });
   }
 
-  /** Makes one thing of each kind as a create does. */
+  /** Makes one thing of each kind, as a create does. */
   async function makeEverything({ journal }: Claim, using: Os, started: ChildProcess[]): Promise<void> {
     const paths = sandboxPaths(root, "web");
     const cgroups = await makeSandboxCgroups(using, journal, `/${name}/web`);
@@ -70,7 +70,7 @@ describe("recovery", () => {
     await journal.make({ kind: "process", key: "daemon" }, async () => started.push(await sleeper(cgroups.vm)));
   }
 
-  /** A system in which the process dies at the call number `at` of those that change something. */
+  /** An `Os` in which the process "dies" at call number `at` of those that change something. */
   function dyingAt(at: number): { readonly os: Os; readonly calls: () => number } {
     let calls = 0;
     const mortal = <Arguments extends unknown[], Result>(call: (...words: Arguments) => Promise<Result>) => {
@@ -96,7 +96,7 @@ describe("recovery", () => {
     return { os: dying, calls: () => calls };
   }
 
-  /** One hierarchy of each version is as good as eight, and faster. */
+  /** One hierarchy of each version is enough, and faster than eight. */
   function fewHierarchies(table: readonly MountEntry[]): MountEntry[] {
     return table.filter(({ type, target }) => type !== "cgroup" || target.endsWith("/pids"));
   }
@@ -112,7 +112,7 @@ describe("recovery", () => {
       } catch (error) {
         assert.ok(error instanceof Crash, String(error));
       }
-      // The next to come is another process. What was being claimed is swept by the next claim.
+      // Another process comes next. A claim that was under way is swept by the next claim.
       await recoverContainer(os, root, "web");
       const { paths } = await claim("web");
       await recoverContainer(os, root, "web");
@@ -123,7 +123,7 @@ describe("recovery", () => {
     }
   });
 
-  /** A claim that this very process gave up half-way is its own to remove: it lives. */
+  /** Unfinished claims of this process are not swept, because the process is alive. */
   function staged(left: readonly string[]): string[] {
     return left.filter((entry) => entry.startsWith(`.claim-${process.pid}-`));
   }

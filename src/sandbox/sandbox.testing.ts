@@ -1,6 +1,6 @@
 /**
- * Sandboxes for tests: the real agent without a machine (the `process` driver), this process in the part of the shim,
- * and streams in memory where a relay would be.
+ * Sandboxes for tests: the real agent without a VM (the `process` driver), with this process as the shim and in-memory
+ * streams in place of relays.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -36,20 +36,20 @@ import { Timeline } from "./timeline.ts";
 
 export type Patch = (spec: BundleSpec) => void;
 
-/** A process with its relay: the streams' far ends, and the connection whose end is the relay's. */
+/** A process with its relay: the relay's ends of the streams, and a connection whose end is the relay's end. */
 export interface Attached {
   readonly process: SandboxProcess;
   readonly stdin: ByteStream;
   readonly stdout: Promise<string>;
   readonly stderr: Promise<string>;
-  /** As if the relay had been killed. */
+  /** Ends the connection, as if the relay had been killed. */
   readonly hangUp: () => void;
 }
 
 const never = new AbortController().signal;
 const maxOutput = 1 << 24;
 
-/** What the verb `create` has made when it asks the shim for the container. */
+/** What the verb `create` has made before it asks the shim for the container. */
 export interface Prepared {
   readonly sandbox: Sandbox;
   readonly document: BundleSpec;
@@ -82,7 +82,7 @@ export class SandboxPlace {
     return new SandboxPlace(withFewHierarchies(testOs()), directory);
   }
 
-  /** Ends what is left, then proves that nothing of this place is. */
+  /** Ends what is left, and then checks that nothing remains. */
   async close(): Promise<void> {
     for (const sandbox of this.#sandboxes) await this.remove(sandbox);
     for (const id of this.#added) await recoverContainer(this.os, this.root, id);
@@ -94,7 +94,7 @@ export class SandboxPlace {
     await rm(this.directory, { recursive: true });
   }
 
-  /** Mounts, cgroups and state directories of this place. */
+  /** Mounts, cgroups and state directories that remain. */
   async remains(): Promise<string[]> {
     const table = await this.os.mounts.table();
     const mounts = table.filter(({ target }) => target.startsWith(this.directory)).map(({ target }) => target);
@@ -107,7 +107,7 @@ export class SandboxPlace {
     return [...mounts, ...cgroups, ...claims];
   }
 
-  /** A sandbox that nothing was asked of yet, prepared as the verb `create` does. */
+  /** A new sandbox, prepared as by the verb `create`. */
   async prepare(using: Os = this.os): Promise<Prepared> {
     const { id, document } = this.#document();
     const bundle = await bundleOf(this.os, this.directory, structuredClone(document));
@@ -131,7 +131,7 @@ export class SandboxPlace {
     return { sandbox, created, own: await attaching };
   }
 
-  /** A created container in a sandbox that is there, prepared as the verb does. */
+  /** A created container in an existing sandbox, prepared as by the verb. */
   async add(sandbox: Sandbox, patch: Patch = () => {}): Promise<{ created: Created; own: Attached }> {
     const { id, document, relay } = await this.prepareIn(sandbox);
     patch(document);
@@ -147,7 +147,7 @@ export class SandboxPlace {
     }
   }
 
-  /** What the verb has made when it asks the sandbox's shim for the container. */
+  /** What the verb has made before it asks the sandbox's shim for the container. */
   async prepareIn(sandbox: Sandbox): Promise<{ id: string; document: BundleSpec; relay: ChildProcess }> {
     const { id, document } = this.#document();
     const bundle = await bundleOf(this.os, this.directory, structuredClone(document));
@@ -180,7 +180,7 @@ export class SandboxPlace {
     return relay;
   }
 
-  /** A running container whose program is a shell's. */
+  /** A running container with a shell script as its program. */
   async run(script: string, patch: Patch = () => {}): Promise<{ sandbox: Sandbox; own: Attached }> {
     const { sandbox, own } = await this.create((spec) => {
       spec.process.args = ["/bin/sh", "-c", script];
@@ -229,7 +229,7 @@ export class SandboxPlace {
     };
   }
 
-  /** As `delete --force` would. */
+  /** Removes the sandbox as `delete --force` does. */
   async remove(sandbox: Sandbox): Promise<void> {
     await stopSandbox(sandbox);
     await recoverContainer(this.os, this.root, sandbox.host.id);
@@ -240,7 +240,7 @@ export class SandboxPlace {
   }
 }
 
-/** What suites left that were killed: mounts, cgroups, processes. Their names say whose they were. */
+/** Removes what killed suites left: mounts, cgroups and processes. The names contain the pid of their suite. */
 async function sweepDeadPlaces(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const owner = /^kumite-sandbox-(\d+)-/.exec(name)?.[1];
@@ -251,7 +251,7 @@ async function sweepDeadPlaces(): Promise<void> {
   }
 }
 
-/** One cgroup hierarchy of each version is as good as eight, and faster. */
+/** One cgroup hierarchy of each version is enough, and faster than eight. */
 function withFewHierarchies(os: Os): Os {
   const table: Os["mounts"]["table"] = async () =>
     (await os.mounts.table()).filter(({ type, target }) => type !== "cgroup" || target.endsWith("/pids"));
@@ -262,7 +262,7 @@ function config(): Config {
   return resolveConfig({ runtime: { hypervisor: "process" } }, { installRoot: testInstallRoot, hostCpus: 1 });
 }
 
-/** What an action that should fail says. */
+/** The code and message of the error with which an action fails. */
 export async function codeAndMessage(action: Promise<unknown> | (() => unknown)): Promise<string> {
   try {
     await (typeof action === "function" ? action() : action);

@@ -102,7 +102,7 @@ describe("the size of a sandbox", () => {
         assert.ok(Number.isInteger(size.memoryMiB));
         const larger = sizeSandbox(rule, from, [...demands, more]);
         assert.ok(larger.memoryMiB >= size.memoryMiB);
-        // A first quota takes the place of the cpusets: only among the same kind more is never less.
+        // A first quota replaces the cpusets as the source, so sizes are comparable only if the source is the same.
         if (larger.workloadSource.kind === size.workloadSource.kind) assert.ok(larger.vcpus >= size.vcpus);
       }),
     );

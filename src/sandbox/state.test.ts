@@ -4,7 +4,7 @@ import { canMove, type LifeState, type Operation, refusalOf } from "./state.ts";
 
 const states: readonly LifeState[] = ["none", "ready", "running", "paused", "stopped"];
 
-/** As Kata Containers has them. */
+/** As in Kata Containers. */
 const moves: Readonly<Record<LifeState, readonly LifeState[]>> = {
   none: ["ready", "stopped"],
   ready: ["running", "stopped"],
@@ -15,7 +15,7 @@ const moves: Readonly<Record<LifeState, readonly LifeState[]>> = {
 
 type Row = readonly [operation: Operation, sandbox: readonly LifeState[], container: readonly LifeState[]];
 
-/** As Kata Containers has them, but for a start: the OCI specification lets a container be started once. */
+/** As in Kata Containers, except that a container can be started only once, as the OCI specification requires. */
 const guards: readonly Row[] = [
   ["start", ["running"], ["ready"]],
   ["exec", ["running"], ["ready", "running"]],

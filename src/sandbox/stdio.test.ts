@@ -6,10 +6,10 @@ import { streamPair } from "../util/stream-pair.ts";
 import { decodeUtf8, encodeUtf8 } from "../util/text.ts";
 import { type DrainLimits, defaultDrainLimits, ProcessStdio, type StdioName } from "./stdio.ts";
 
-/** Limits that tests reach at once. */
+/** Limits that a test reaches at once. */
 const short: DrainLimits = { silenceMs: 1, relayMs: 1, bytes: 1024 };
 
-/** A process's streams with the far ends in the test's hands. */
+/** The streams of a process, with the test at the far ends. */
 class Ends {
   readonly stdio: ProcessStdio;
   readonly #guest = new Map<StdioName, ByteStream>();

@@ -160,7 +160,7 @@ describe("the plan of a container's mounts", () => {
     assert.deepEqual(planned.storages, [{ ...storage, mountPoint }]);
     assert.deepEqual(planned.guestMounts, [{ ...mount, source: mountPoint }]);
     assert.deepEqual(planned.volumes, []);
-    // One that is on a disk of the host stays there, unless the configuration wants it in the guest.
+    // An emptyDir on a disk of the host stays there, unless the configuration moves it to the guest.
     const onDisk = { ...using, mounts: { ...os.mounts, table: async () => [] } };
     assert.equal((await plan([mount], onDisk)).volumes[0]?.source, source);
     const local = await plan([mount], onDisk, true, {}, "/guest/root/local");

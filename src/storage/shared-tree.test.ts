@@ -18,7 +18,7 @@ import { makeSharedTree, type SharedTree } from "./shared-tree.ts";
 
 const os = testOs();
 
-/** A process in a mount namespace of its own, as virtiofsd is: it gets what is mounted here later by propagation. */
+/** A process in its own mount namespace, like virtiofsd. It sees later mounts of this namespace by propagation. */
 class Daemon {
   readonly #process: ChildProcess;
 

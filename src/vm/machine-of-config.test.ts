@@ -1,11 +1,13 @@
-/** Golden: all of QEMU's command line for representative configurations. Single keys: `options-of-config.test.ts`. */
+/**
+ * The complete QEMU command line for representative configurations. For single keys see `options-of-config.test.ts`.
+ */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { VmSpec } from "../hypervisor/spec.ts";
 import { linesOf } from "./machine-of-config.testing.ts";
 import type { VmRequest } from "./vm-spec.ts";
 
-/** Of every machine. */
+/** Options of every VM. */
 const confinement = [
   "-nodefaults",
   "-no-user-config",
@@ -14,14 +16,14 @@ const confinement = [
   "-name sandbox-box",
   "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 ];
-/** The monitor, the console and the agent's channel, unless there is another one between them. */
+/** The monitor, the console and the agent's channel, if they are adjacent. */
 const channels = [
   "-chardev socket,id=monitor,fd=3",
   "-mon chardev=monitor,mode=control",
   "-chardev socket,id=console,fd=5",
   "-chardev socket,id=agent,fd=4",
 ];
-/** Of a q35 that takes devices later. */
+/** Root ports of a q35 that supports hotplug. */
 const rootPorts = [
   "-device pcie-root-port,bus=pcie.0,id=rp0,chassis=1,slot=1,romfile=",
   "-device pcie-root-port,bus=pcie.0,id=rp1,chassis=2,slot=2,romfile=",

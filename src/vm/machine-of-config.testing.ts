@@ -1,4 +1,4 @@
-/** QEMU's command line for a configuration, through everything between the two. */
+/** Renders QEMU's command line for a configuration, through all layers in between. */
 import { type ConfigDocument, resolveConfig } from "../config/resolve.ts";
 import { capabilitiesOf } from "../hypervisor/qemu/capabilities.ts";
 import { qemuArguments } from "../hypervisor/qemu/command-line.ts";
@@ -24,7 +24,7 @@ interface Circumstances {
   readonly spec?: Partial<VmSpec>;
 }
 
-/** One option a line. */
+/** One option per line. */
 export function linesOf(qemu: Readonly<Record<string, unknown>>, circumstances: Circumstances = {}): string[] {
   const { accelerator = "kvm", nested = false } = circumstances;
   const document: ConfigDocument = { "hypervisor.qemu": qemu };

@@ -1,4 +1,4 @@
-/** What single keys of a configuration, and what the caller asks for, change in QEMU's command line. */
+/** How single keys of the configuration, and the caller's requests, change QEMU's command line. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { resolveConfig } from "../config/resolve.ts";

@@ -18,7 +18,7 @@ describe("starting a machine and its agent", () => {
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  /** A machine without a kernel whose agent is this script. */
+  /** A configuration of the process driver with this script as the agent. */
   function guestOf(script: string, dialTimeoutMs = 60_000): Config {
     const path = join(directory, "agent");
     writeFileSync(path, `#!/bin/sh\n${script}\n`);

@@ -1,4 +1,4 @@
-/** The object that sandboxes and factories work with, on the driver that boots no kernel. */
+/** Runs the suite for `Vm` on the driver that boots no kernel. */
 import { testInstallRoot } from "../../test/support/node-os.ts";
 import { resolveConfig } from "../config/config.ts";
 import { vmSuite } from "./vm-suite.ts";

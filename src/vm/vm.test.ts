@@ -1,4 +1,4 @@
-/** What the object asks of machine and agent, and how it counts; real machines: `vm-suite.ts`. */
+/** What `Vm` asks of the machine and the agent, and how it counts. For real VMs see `vm-suite.ts`. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { testOs } from "../../test/support/node-os.ts";
@@ -10,7 +10,7 @@ import { fromWire, toWire } from "./wire.ts";
 
 const os = testOs();
 
-/** Answers of an agent, by method; what is asked is kept. */
+/** An agent with these answers, by method; requests are recorded. */
 function agentOf(asked: unknown[], answers: Readonly<Record<string, (request: unknown) => unknown>> = {}): AgentClient {
   const methods = ["onlineCPUMem", "getGuestDetails", "memHotplugByProbe", "reseedRandomDev", "setGuestDateTime"];
   const entries = methods.map((name) => [

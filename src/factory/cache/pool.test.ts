@@ -8,7 +8,7 @@ import type { CachedShim } from "./protocol.ts";
 
 const log = createLogger({ sink: () => {}, now: () => 0 });
 
-/** Shims that come up and end when the test says so. */
+/** Fake shims that start and end when the test says so. */
 class Shims {
   readonly started: Fake[] = [];
   readonly start = async (): Promise<PooledShim> => {

@@ -21,7 +21,7 @@ describe("the choice of an accelerator", () => {
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  /** A program in the place of QEMU: counts its runs and does as the script says. Descriptor 3 is its serial line. */
+  /** A script in place of QEMU that counts its runs. Descriptor 3 is its serial line. */
   function fakeQemu(script: string): string {
     const path = join(directory, "qemu");
     writeFileSync(path, `#!/bin/sh\necho run >> ${runs}\n${script}\n`);

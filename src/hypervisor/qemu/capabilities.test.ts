@@ -23,7 +23,7 @@ interface Case {
   readonly type?: MachineType;
   readonly spec?: Partial<VmSpec>;
   readonly options?: Partial<QemuDriverOptions>;
-  /** Nothing: it is taken. */
+  /** If missing, the specification is accepted. */
   readonly says?: RegExp;
 }
 

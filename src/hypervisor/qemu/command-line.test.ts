@@ -84,7 +84,7 @@ describe("a QEMU command line", () => {
       fc.property(
         fc.string().filter((text) => !text.includes("\0")),
         (value) => {
-          // What QEMU does: a doubled comma is one, a single one ends the value.
+          // Parses as QEMU does: a doubled comma is a comma, and a single one ends the value.
           const parsed = renderOption("socket", { path: value, fd: 3 })
             .replaceAll(",,", "\0")
             .split(",")

@@ -20,7 +20,7 @@ type Aio = Pick<Disk, "aio">;
 const both: readonly Aio[] = [{ aio: "native" }, { aio: "io_uring" }];
 
 describe("io_uring for disks", () => {
-  /** By which means each attempt was made, and what was logged. */
+  /** Records how each attempt accessed the disks, and what was logged. */
   async function attempts(
     host: string | undefined,
     disks: readonly Aio[],

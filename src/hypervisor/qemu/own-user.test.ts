@@ -31,9 +31,9 @@ interface Host {
   readonly modes?: Readonly<Record<string, number>>;
   readonly group?: number;
   readonly map?: string;
-  /** Type of the file system at `/`. */
+  /** Type of the file system mounted at `/`. */
   readonly root?: string;
-  /** Where QEMU really is. */
+  /** The real path of QEMU. */
   readonly program?: string;
 }
 

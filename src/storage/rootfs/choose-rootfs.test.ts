@@ -138,7 +138,7 @@ describe("the way to a root file system", () => {
       assert.equal((await planOf(bundle(path.join(mounted, "lost+found"), "directory"), any)).kind, "shared");
       assert.equal((await planOf(bundle(inner, "directory"), { blockDevices: "device-mapper" })).kind, "shared");
       assert.equal((await planOf(bundle(inner, "directory"), { blockDevices: "never" })).kind, "shared");
-      // A device of device mapper has a directory `dm`.
+      // A device-mapper device has a directory `dm`.
       const status = (file: string) =>
         /^\/sys\/dev\/block\/7:\d+\/dm$/.test(file) ? os.files.status("/") : os.files.status(file);
       const mapped: Os = { ...os, files: { ...os.files, status } };

@@ -78,7 +78,7 @@ describe("an image of a root file system", () => {
     const processes: Os["processes"] = {
       ...os.processes,
       spawn: async (request) => {
-        // Before every look at the tree.
+        // Changes the tree before each time it is read.
         if (request.argv[0] === "find") await writeFile(file, String(runs++));
         return os.processes.spawn(request);
       },

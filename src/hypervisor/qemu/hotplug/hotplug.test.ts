@@ -1,4 +1,7 @@
-/** What is asked of QEMU, and what becomes of its refusals; that the guest takes what it is given is tested with machines. */
+/**
+ * The commands that are sent to QEMU, and the handling of its errors. VM tests cover whether the guest accepts what it
+ * is given.
+ */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
@@ -15,7 +18,7 @@ import { resizeByVirtioMem } from "./virtio-mem.ts";
 
 const mib = 1024 * 1024;
 
-/** Answers with what the handlers return; what they throw is QEMU's refusal. */
+/** A monitor that answers with what the handlers return. What they throw counts as QEMU's error. */
 function contextWith(
   handlers: Readonly<Record<string, (parameters: Record<string, unknown>) => unknown>>,
   growth?: MemoryGrowth,
@@ -43,7 +46,7 @@ function contextWith(
   };
 }
 
-/** The answer of QEMU for a machine with this many places, of which those are taken. */
+/** QEMU's answer for a VM with this many places for vCPUs, some of which are taken. */
 function cpus(places: number, taken: Readonly<Record<number, string>>): unknown {
   return Array.from({ length: places }, (_, index) => places - 1 - index).map((core) => ({
     type: "max-x86_64-cpu",

@@ -12,7 +12,7 @@ const greeting = { QMP: { version: { qemu: { major: 7, minor: 2, micro: 22 } }, 
 
 const said = firstCommands(false);
 
-/** The other end: answers what the test says. */
+/** QEMU's end of the connection, controlled by the test. */
 class FakeQemu {
   readonly stream: ByteStream;
   readonly #reader: ByteReader;
@@ -30,7 +30,7 @@ class FakeQemu {
     return JSON.parse((await this.#reader.readLine(65536)) ?? "null");
   }
 
-  /** Lets the client through the negotiation. */
+  /** Completes the negotiation. */
   async greet(): Promise<void> {
     await this.say(greeting);
     const { execute, id } = await this.next();
@@ -60,7 +60,7 @@ describe("a QMP client", () => {
       assert.equal(command.execute, execute);
       ids.push(command.id);
     }
-    // What it answered while nobody read.
+    // Answers that arrive before the client reads.
     for (const id of ids.slice(1)) await qemu.say({ return: {}, id });
     const connecting = QmpClient.connect(ours, all, {});
     await qemu.say({ return: {}, id: ids[0] });
