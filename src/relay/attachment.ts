@@ -1,6 +1,6 @@
 /**
- * A relay's side of the shim: the connection that makes it the relay of a process, and what it asks over it.
- * Knows nothing of the host's descriptors.
+ * A relay's connection to the shim: attaches the relay to its process and makes its calls. Knows nothing of the relay's
+ * own descriptors.
  */
 import { type TtrpcClient, ttrpcClient } from "../protocol/ttrpc/client.ts";
 import { TtrpcConnection } from "../protocol/ttrpc/connection.ts";
@@ -11,12 +11,12 @@ import type { ByteReader } from "../util/byte-reader.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { relayOciCalls, relayTaskCalls } from "./services.ts";
 
-/** Connecting is local; a shim that does not take a connection in this time is as good as dead. */
+/** Connecting is local, so a shim that has not accepted by then counts as dead. */
 const connectTimeoutMs = 30_000;
-/** Of calls that do not wait for the process. */
+/** For calls that do not wait for the process. */
 const callTimeoutMs = 10_000;
 
-/** One stream of the process: bytes from it through `reader`, bytes to it through `stream`. */
+/** One stream of the process: its output comes from `reader`, its input goes to `stream`. */
 export interface ProcessStream {
   readonly stream: ByteStream;
   readonly reader: ByteReader;
@@ -41,12 +41,12 @@ export class Attachment {
     return new Attachment(os, options, new TtrpcConnection(await dial(os, options.socket)));
   }
 
-  /** Becomes the relay; resolves when the process has been created, whenever that is. */
+  /** Attaches this process as the relay. Resolves when the process has been created, however long that takes. */
   async attach({ pid, startTicks }: ProcessId): Promise<void> {
     await this.#oci.attachRelay({ ...this.#process(), relay: { pid, startTicks: BigInt(startTicks) } });
   }
 
-  /** Opens one stream of the process, which must be attached. */
+  /** Opens one stream of the process; `attach` must have resolved before. */
   async open(which: StdioStream): Promise<ProcessStream> {
     const { socket, id, execId } = this.#options;
     const stream = await dial(this.#os, socket);
@@ -62,13 +62,13 @@ export class Attachment {
     }
   }
 
-  /** Resolves with the exit status, whenever the process ends; fails when the shim is lost before. */
+  /** Resolves with the exit status when the process ends; rejects if the shim is lost before. */
   async wait(): Promise<number> {
     const { exitStatus } = await this.#task.wait(this.#process());
     return exitStatus;
   }
 
-  /** A process that is not running, or no longer, is no concern of who sent the signal. */
+  /** Errors are ignored: the sender of the signal need not know that the process does not run yet, or any more. */
   kill(signal: number): void {
     this.#task.kill({ ...this.#process(), signal }, { timeoutMs: callTimeoutMs }).catch(ignore);
   }

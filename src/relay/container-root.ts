@@ -1,8 +1,9 @@
 /**
- * The relay's root file system is the container's, in a mount namespace of its own: engines enter the namespaces of the
- * pid in the pid file to copy files in and out, and must not find the host's there. Knows nothing of the shim.
+ * Makes the container's root file system the relay's root, in a mount namespace of its own. Engines enter the
+ * namespaces of the pid in the pid file to copy files in and out, and must not find the host's files there. Knows
+ * nothing of the shim.
  *
- * Nothing is looked up in this tree but what is below: the guest writes it.
+ * The guest can write to this tree, so every lookup is confined to it.
  */
 import type { RootView } from "../shim-client/relay-arguments.ts";
 import { SECBIT_NO_SETUID_FIXUP, setfsgid, setfsuid } from "../sys/linux/credentials.ts";
@@ -17,7 +18,7 @@ import { CLONE_NEWNS, PR_SET_SECUREBITS, prctl, unshare } from "../sys/linux/pro
 import { fstat, S_IFDIR, S_IFMT } from "../sys/linux/stat.ts";
 import { isSystemError } from "../util/errors.ts";
 
-/** As the agent makes them. */
+/** Modes of directories and files that have to be created, as in the agent. */
 const directoryMode = 0o755;
 const fileMode = 0o644;
 
@@ -26,7 +27,7 @@ interface DetachedBind {
   readonly destination: string;
 }
 
-/** Enters it. The current directory stays what it was, on the host, and is the only way back there. */
+/** Enters the container's root. The current directory stays on the host, and is the only way back there. */
 export function enterContainerRoot(view: RootView): void {
   const here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
   const root = detached(view.root, false);
@@ -35,7 +36,7 @@ export function enterContainerRoot(view: RootView): void {
   mount(null, "/", null, MS_REC | MS_PRIVATE, null);
   attachMount(root, view.root);
   chdir(view.root);
-  // The old root comes to lie on the new one, and is what "." stands for until it is gone (pivot_root(2)).
+  // Stacks the old root on the new one; until it is unmounted, "." is the old root (pivot_root(2)).
   pivot_root(".", ".");
   umount2(".", MNT_DETACH);
   fchdir(here);
@@ -47,7 +48,7 @@ export function enterContainerRoot(view: RootView): void {
   closeQuietly(root);
 }
 
-/** A copy that belongs to nobody else: what is mounted on it later must not appear on the host. */
+/** A detached, private copy of the mount: what is mounted on it later must not appear on the host. */
 function detached(path: string, readOnly: boolean, withoutLinks = false): number {
   const tree = withoutLinks ? cloneWithoutLinks(path) : cloneMount(path, true);
   const attributes = readOnly ? readOnlyAttributes() : { set: 0, clear: 0 };
@@ -68,7 +69,7 @@ function readOnlyAttributes(): { set: number; clear: number } {
   return attributesOf(parseMountOptions(["ro"]));
 }
 
-/** A source that cannot be had has been complained about by whoever makes the container. */
+/** Skips a source that cannot be opened: the creation of the container reports that error. */
 function detachedBind(
   { source, destination, readOnly }: RootView["binds"][number],
   withoutLinks: boolean,
@@ -81,14 +82,17 @@ function detachedBind(
   }
 }
 
-/** What is made from here on belongs to them; the rights stay. */
+/** Files and directories created from here on belong to these ids; the process keeps its privileges. */
 function makeAs({ uid, gid }: NonNullable<RootView["owner"]>): void {
   prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
   setfsgid(gid);
   setfsuid(uid);
 }
 
-/** The verb asks for the container when its relay is ready: the guest finds the place, or says why none can be made. */
+/**
+ * Skips errors: the container is created when its relay is ready, and then the guest finds the destination or reports
+ * why it cannot.
+ */
 function attach(root: number, { tree, destination }: DetachedBind): void {
   try {
     const isDirectory = (fstat(tree).mode & S_IFMT) === S_IFDIR;

@@ -1,6 +1,6 @@
 /**
- * The host's side of a process's streams: inherited descriptors, an inherited terminal, or a terminal made here whose
- * master goes to an engine. Knows nothing of the shim.
+ * The host's side of a process's streams: inherited descriptors, an inherited terminal, or a new terminal whose master
+ * is sent to an engine. Knows nothing of the shim.
  */
 import type { RelayStdio } from "../shim-client/relay-arguments.ts";
 import type { ByteStream, Os, WindowSize } from "../sys/os.ts";
@@ -9,18 +9,18 @@ import { isSystemError, KumiteError, messageOf } from "../util/errors.ts";
 export interface HostStdio {
   readonly stdin: ByteStream;
   readonly stdout: ByteStream;
-  /** Not with a terminal: it has one output. */
+  /** `undefined` with a terminal, which has a single output. */
   readonly stderr?: ByteStream;
-  /** `undefined` without a terminal, and for one that has no size. */
+  /** `undefined` without a terminal, or if the terminal has no size. */
   windowSize(): WindowSize | undefined;
-  /** Asked at the end of the input: whether it was the caller's terminal, and that is gone. */
+  /** Called at the end of the input: whether that was the caller's terminal, and it has hung up. */
   hungUp(): boolean;
 }
 
-/** Name of the master in the message to the engine, as runc gives it. */
+/** Name sent with the master to the engine, the same as runc's. */
 const masterName = "/dev/ptmx";
 
-/** @throws KumiteError `system/failed` naming the console socket */
+/** @throws KumiteError `system/failed` with the console socket */
 export async function openHostStdio(os: Os, stdio: RelayStdio): Promise<HostStdio> {
   switch (stdio.kind) {
     case "streams":
@@ -37,7 +37,7 @@ export async function openHostStdio(os: Os, stdio: RelayStdio): Promise<HostStdi
         stdin: os.self.stream(0),
         stdout: os.self.stream(1),
         windowSize: () => sizeOf(os, [0, 1, 2].find(os.terminals.isTerminal)),
-        // The kernel knows none of the ways of a terminal for a descriptor whose terminal has hung up.
+        // After a hang-up, the descriptor no longer answers a terminal's requests.
         hungUp: () => typed && !os.terminals.isTerminal(0),
       };
     }
@@ -47,8 +47,8 @@ export async function openHostStdio(os: Os, stdio: RelayStdio): Promise<HostStdi
 }
 
 /**
- * The slave becomes the controlling terminal of the relay's session: a hang-up of the engine and a change of size reach
- * it as signals. Raw, because the terminal in the guest does the line editing.
+ * The slave becomes the controlling terminal of the relay's session, so that the engine's hang-up and changes of size
+ * arrive as signals. It is in raw mode, because the terminal in the guest does line editing.
  */
 async function openConsole(os: Os, socketPath: string): Promise<HostStdio> {
   const { master, slave } = os.terminals.openPty();
@@ -63,15 +63,15 @@ async function openConsole(os: Os, socketPath: string): Promise<HostStdio> {
       data: { socket: socketPath },
     });
   } finally {
-    // As long as it is open here, the end of the engine is no hang-up.
+    // While the master is open here, the end of the engine would not cause a hang-up.
     os.self.closeDescriptor(master);
   }
   const terminal = os.self.stream(slave);
-  // The engine decides what becomes of a container that it has let go of.
+  // The engine decides what happens to a container from which it has disconnected.
   return { stdin: terminal, stdout: terminal, windowSize: () => sizeOf(os, slave), hungUp: () => false };
 }
 
-/** A terminal that nobody has given a size is 0 × 0, which is no size to pass on. */
+/** 0 × 0 means that nobody has set a size, so there is nothing to pass on. */
 function sizeOf(os: Os, fd: number | undefined): WindowSize | undefined {
   if (fd === undefined) return undefined;
   try {

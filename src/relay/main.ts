@@ -1,4 +1,4 @@
-/** `kumite-relay`, on the small engine. Prints nothing: its descriptors are the workload's. */
+/** `kumite-relay`, on the small engine. It prints nothing, because its descriptors are the workload's. */
 import { parseRelayArguments, type RelayOptions } from "../shim-client/relay-arguments.ts";
 import { engineOs } from "../sys/engine/engine-os.ts";
 import { atStart } from "../sys/engine/loop.ts";
@@ -7,7 +7,7 @@ import { baseName, dirName } from "../util/path.ts";
 import { enterContainerRoot } from "./container-root.ts";
 import { runRelay } from "./relay.ts";
 
-/** Where the verb that started it listens for the boot message. */
+/** The verb that started the relay reads the boot message from this descriptor. */
 const statusDescriptor = 3;
 
 async function main(): Promise<void> {
@@ -18,7 +18,10 @@ async function main(): Promise<void> {
   os.self.exit(await runRelay(os, options, os.self.stream(statusDescriptor), enterRoot));
 }
 
-/** The shim's socket has to be found when the root is no longer the host's. */
+/**
+ * Makes the path of the shim's socket relative to the current directory, since the root will not be the host's any
+ * more.
+ */
 function fromItsDirectory(options: RelayOptions): RelayOptions {
   chdir(dirName(options.socket));
   return { ...options, socket: baseName(options.socket) };

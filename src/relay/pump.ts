@@ -1,20 +1,23 @@
 /**
- * Copies one stream of a process between the shim and the host, in one direction, until either side is over.
- * One pump never waits for another. Knows nothing of which stream it carries.
+ * Copies one stream of a process between the shim and the host, in one direction, until either side has ended. Pumps
+ * never wait for each other. Knows nothing of which stream it copies.
  */
 import type { ByteStream } from "../sys/os.ts";
 import { SystemError } from "../util/errors.ts";
 
-/** What a pump reads: the bytes that are there, at least one; `undefined` at the end. */
+/** What a pump reads from: the available bytes, at least one; `undefined` at the end. */
 export interface Source {
   read(): Promise<Uint8Array | undefined>;
 }
 
 export type PumpEnd = "source-ended" | "sink-closed";
 
-/** A copy that is under way. */
+/** A copy in progress. */
 export class Pump {
-  /** Resolves once. A side that fails (a hang-up, a full disk, a reader that left) is over; it never rejects for that. */
+  /**
+   * Resolves once, and never rejects for a side that fails: a hang-up, a full disk or a reader that left counts as an
+   * end.
+   */
   readonly ended: Promise<PumpEnd>;
   #pieces = 0;
   #idle = false;
@@ -23,12 +26,12 @@ export class Pump {
     this.ended = this.#run(source, sink);
   }
 
-  /** Number of pieces that were read. */
+  /** Number of pieces that have been read. */
   get pieces(): number {
     return this.#pieces;
   }
 
-  /** Everything that was read is written: it waits for the source, or is over. */
+  /** Whether everything that was read has been written: the pump waits for its source, or has ended. */
   get idle(): boolean {
     return this.#idle;
   }

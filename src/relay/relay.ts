@@ -1,6 +1,6 @@
 /**
- * The process that stands for a workload on the host: it holds the caller's descriptors, carries the bytes, passes
- * signals on, and ends with the workload's status. It runs nothing and decides nothing.
+ * The process that stands for a workload on the host: it holds the caller's descriptors, copies the streams, forwards
+ * signals, and exits with the workload's status. It does not run anything itself, and makes no decisions.
  */
 import { failureLine, readyLine } from "../shim-client/boot-message.ts";
 import type { RelayOptions } from "../shim-client/relay-arguments.ts";
@@ -14,21 +14,21 @@ import { Attachment, type ProcessStream } from "./attachment.ts";
 import { type HostStdio, openHostStdio } from "./host-stdio.ts";
 import { Pump, type PumpEnd } from "./pump.ts";
 
-/** How the end of a process looks that nobody could watch: killed, 128 + SIGKILL. */
+/** The exit status when the process's end could not be observed: killed, 128 + SIGKILL. */
 const lostStatus = 137;
 
 /**
- * After the end of the process, output that was sent before it is here already. A stream on which nothing comes for so
- * long is held open by a descendant of an exec's process, for which nobody waits. In milliseconds.
+ * When the process has ended, its output has arrived already. If nothing comes for this long, a descendant of an exec
+ * process holds the stream open, and nobody waits for that. In milliseconds.
  */
 const drainedAfterMs = 200;
 
-/** For a process whose terminal is gone to end by itself, in milliseconds. */
+/** How long a process whose terminal has hung up may take to end by itself, in milliseconds. */
 const hangUpGraceMs = 10_000;
 
 /**
- * Tells on `status` when it is ready to attach or why not. Resolves with the exit status.
- * @param enterRoot leaves the host's root file system, when everything that is there has been opened
+ * Reports on `status` when it is ready to attach, or why it cannot. Resolves with the exit status.
+ * @param enterRoot leaves the host's root file system; called when everything there has been opened
  */
 export async function runRelay(
   os: Os,
@@ -38,11 +38,11 @@ export async function runRelay(
 ): Promise<number> {
   let attachment: Attachment;
   let host: HostStdio;
-  // Asks /proc, which is out of reach later.
+  // Needs /proc, which is out of reach later.
   const self = { pid: os.self.pid, startTicks: os.self.startTicks };
   try {
     attachment = await Attachment.connect(os, options);
-    // Before the terminal is given away: the first thing its new owner does is to set its size.
+    // Must precede sending the terminal away, since the first thing its new owner does is set its size.
     os.self.onSignals([...passedOnSignals, signalNumbers.SIGWINCH], (event) => passOn(event, attachment, () => host));
     host = await openHostStdio(os, options.stdio);
     enterRoot();
@@ -54,7 +54,7 @@ export async function runRelay(
   return carry(self, attachment, host);
 }
 
-/** Who started us may be gone; then the shim will be too, and that is noticed soon enough. */
+/** If the process that started the relay is gone, the shim ends as well, which the relay notices. */
 async function tell(status: ByteStream, line: Uint8Array): Promise<void> {
   try {
     await status.write(line);
@@ -78,7 +78,7 @@ async function carry(self: ProcessId, attachment: Attachment, host: HostStdio): 
   try {
     await attachment.attach(self);
   } catch {
-    // The create or exec that wanted us has failed, and its verb says why.
+    // The create or exec that started this relay has failed, and its verb reports the reason.
     return lostStatus;
   }
   const size = host.windowSize();
@@ -90,7 +90,7 @@ async function carry(self: ProcessId, attachment: Attachment, host: HostStdio): 
   return Math.min(exitStatus, 255);
 }
 
-/** Each stream runs as soon as it is open. One that cannot be had is one that has ended. */
+/** Copies each stream as soon as it is open. A stream that cannot be opened counts as ended. */
 async function connectStreams(attachment: Attachment, host: HostStdio, exit: Promise<number>): Promise<Pump[]> {
   const open = (which: StdioStream) => attachment.open(which).catch(() => undefined);
   void open("stdin").then(async (stdin) => {
@@ -104,14 +104,16 @@ async function connectStreams(attachment: Attachment, host: HostStdio, exit: Pro
   return outputs.filter((pump) => pump !== undefined);
 }
 
-/** Nobody can reach the process any more, and the verb in the foreground would wait for it, perhaps for ever. */
+/** Nobody can reach the process any more, and the verb in the foreground might wait for it forever. */
 async function endAfterHangUp(attachment: Attachment, exit: Promise<number>): Promise<void> {
   attachment.kill(signalNumbers.SIGHUP);
   const ended = withDeadline(hangUpGraceMs, "the process's end", () => exit);
   await ended.catch(() => attachment.kill(signalNumbers.SIGKILL));
 }
 
-/** The end of the host's input is the end of the process's; a process that stopped reading hangs up on its writer. */
+/**
+ * When the host's input ends, so does the process's. When the process stops reading, the host's writer gets a hang-up.
+ */
 async function feed(source: ByteStream, stream: ByteStream): Promise<PumpEnd> {
   const end = await new Pump(source, stream).ended;
   if (end === "source-ended") await stream.end().catch(() => {});
@@ -119,7 +121,9 @@ async function feed(source: ByteStream, stream: ByteStream): Promise<PumpEnd> {
   return end;
 }
 
-/** The end of the process's output closes the host's; a reader that left is seen by the process as a broken pipe. */
+/**
+ * When the process's output ends, the host's is closed. When the host's reader leaves, the process gets a broken pipe.
+ */
 function outputPump(from: ProcessStream | undefined, sink: ByteStream | undefined): Pump | undefined {
   if (from === undefined || sink === undefined) return undefined;
   const pump = new Pump({ read: () => from.reader.readSome() }, sink);

@@ -1,6 +1,6 @@
 /**
- * The calls that a relay makes. A part of the generated definitions, so that other messages stay out of a process
- * that every container has; a test holds it to them.
+ * The calls that a relay makes. They are a part of the generated definitions, so that a process that every container
+ * has does not contain all other messages. A test checks that they match.
  */
 import { KillRequest, ResizePtyRequest, WaitRequest, WaitResponse } from "../protocol/gen/containerd/task/shim.ts";
 import { Empty } from "../protocol/gen/google/protobuf/empty.ts";

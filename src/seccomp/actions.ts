@@ -1,21 +1,21 @@
-/** The words of the specification for seccomp, and what the kernel has for them (linux/seccomp.h). */
+/** The specification's seccomp terms, and their values in the kernel (linux/seccomp.h). */
 
 export const action = {
   killProcess: 0x8000_0000,
   killThread: 0x0000_0000,
   trap: 0x0003_0000,
-  /** With the errno in the lower 16 bits. */
+  /** The errno is in the lower 16 bits. */
   errno: 0x0005_0000,
-  /** With a value for the tracer in the lower 16 bits. */
+  /** A value for the tracer is in the lower 16 bits. */
   trace: 0x7ff0_0000,
   log: 0x7ffc_0000,
   allow: 0x7fff_0000,
 } as const;
 
-/** The same on every architecture that programs of the machine have. */
+/** The same on every architecture whose programs the VM can run. */
 export const errno = { notPermitted: 1, noSuchCall: 38 } as const;
 
-/** SCMP_ACT_NOTIFY is not among them: nobody outside of the machine can answer a notification. */
+/** SCMP_ACT_NOTIFY is missing, because no process outside the VM can answer a notification. */
 export const actions = {
   SCMP_ACT_KILL: action.killThread,
   SCMP_ACT_KILL_THREAD: action.killThread,
@@ -27,7 +27,7 @@ export const actions = {
   SCMP_ACT_ALLOW: action.allow,
 } as const satisfies Record<string, number>;
 
-/** Of an argument with a value, as unsigned integers. */
+/** Comparisons of an argument with a value, as unsigned integers. */
 export const operators = {
   SCMP_CMP_NE: "!=",
   SCMP_CMP_LT: "<",
@@ -41,7 +41,7 @@ export const operators = {
 export type Operator = (typeof operators)[keyof typeof operators];
 
 /**
- * SECCOMP_FILTER_FLAG_*. A process has one thread when it gets its filter, so there is none to synchronize with.
+ * SECCOMP_FILTER_FLAG_* values. A process has a single thread when it gets its filter, so TSYNC has no effect.
  * WAIT_KILLABLE_RECV is about notifications, which are refused.
  */
 export const filterFlags = {
@@ -50,7 +50,7 @@ export const filterFlags = {
   SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
 } as const satisfies Record<string, number>;
 
-/** Those that programs of the machine can use. */
+/** Architectures whose programs the VM can run. */
 export const architectures = {
   SCMP_ARCH_X86: "x86",
   SCMP_ARCH_X86_64: "x86_64",
@@ -59,7 +59,7 @@ export const architectures = {
 
 export type Architecture = (typeof architectures)[keyof typeof architectures];
 
-/** Of other processors: right to name, and without effect here. */
+/** Architectures of other processors: valid names without an effect here. */
 export const foreignArchitectures: readonly string[] = [
   "ARM",
   "AARCH64",

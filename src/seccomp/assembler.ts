@@ -1,11 +1,14 @@
 /**
- * Classic BPF, written from its last instruction to its first: jumps only go forward, so whoever jumps knows where to. A
- * conditional jump reaches 255 instructions; what is farther away gets a stepping stone. Knows nothing of profiles.
+ * Assembles classic BPF from the last instruction to the first. Jumps only go forward, so every target is known
+ * already. A conditional jump reaches 255 instructions; for a target that is farther away, an unconditional jump is
+ * inserted within reach. Knows nothing of profiles.
  */
 import { KumiteError } from "../util/errors.ts";
 import { instructionBytes, maxInstructions } from "./filter.ts";
 
-/** Where a jump goes: an instruction that is written already, by its distance from the end, or the return of an action. */
+/**
+ * Target of a jump: an instruction that is written already, by its distance from the end, or the return of an action.
+ */
 export type Target = { readonly at: number } | { readonly action: number };
 
 const loadWord = 0x20;
@@ -16,23 +19,23 @@ const comparisons = { "==": 0x15, ">": 0x25, ">=": 0x35 } as const;
 
 export type Comparison = keyof typeof comparisons;
 
-/** One less than a jump reaches for each of the stones that may be laid between measuring and jumping. */
+/** Two less than a jump reaches, because up to two instructions may be inserted between measuring and jumping. */
 const reach = 253;
 
 export class Assembler {
-  /** Last instruction first: code with both distances, then the constant. */
+  /** Last instruction first. Each has two words: the code with both jump distances, and the constant. */
   readonly #words: number[] = [];
-  /** The nearest return of each action. */
+  /** The nearest return instruction of each action. */
   readonly #returns = new Map<number, number>();
 
-  /** To what the accumulator says; gives the jump itself, or the target when both are one. */
+  /** Writes a conditional jump on the accumulator. Returns the jump, or the target if both targets are the same. */
   jump(comparison: Comparison, value: number, whenTrue: Target, whenFalse: Target): Target {
     if (isSame(whenTrue, whenFalse)) return whenTrue;
     const [yes, no] = [this.#near(whenTrue), this.#near(whenFalse)];
     return this.#write(comparisons[comparison] | (this.#distance(yes) << 16) | (this.#distance(no) << 24), value);
   }
 
-  /** Puts a word of `struct seccomp_data` into the accumulator before what was written last. */
+  /** Writes a load of a word of `struct seccomp_data` into the accumulator, to be executed before `next`. */
   load(offset: number, next: Target): Target {
     return this.#before(next, loadWord, offset);
   }
@@ -41,7 +44,10 @@ export class Assembler {
     return this.#before(next, and, value);
   }
 
-  /** The program, which begins at the entry. @throws KumiteError `oci/unsupported` for one that is too long */
+  /**
+   * Returns the program, which begins at `entry`.
+   * @throws KumiteError `oci/unsupported` for a program that is too long
+   */
   finish(entry: Target): Uint8Array {
     if ("action" in entry) this.#write(returnConstant, entry.action);
     else if (entry.at !== this.#length) this.#write(jumpAlways, this.#distance(entry.at));
@@ -71,7 +77,7 @@ export class Assembler {
     return { at: this.#length };
   }
 
-  /** These have no target: what comes next must be what was written last. */
+  /** Writes an instruction that has no jump target, so the instruction executed next must be the one written last. */
   #before(next: Target, code: number, value: number): Target {
     if ("action" in next) return next;
     if (next.at !== this.#length) this.#write(jumpAlways, this.#distance(next.at));
@@ -82,7 +88,7 @@ export class Assembler {
     return this.#length - at;
   }
 
-  /** An instruction within reach that does what the target does. */
+  /** Returns an instruction within reach that has the same effect as the target. */
   #near(target: Target): number {
     const at = "at" in target ? target.at : this.#returns.get(target.action);
     if (at !== undefined && this.#distance(at) <= reach) return at;

@@ -1,6 +1,7 @@
 /**
- * A profile as the program that the kernel runs at every system call: a binary search over their numbers, so that it is
- * short to run and quick to check, at its installation too, where the kernel tries it on every number.
+ * Compiles a profile to the program that the kernel runs for every system call. It is a binary search over the numbers
+ * of system calls, so it is short to run. That also makes its installation quick, since the kernel then runs it for
+ * every number.
  */
 import { KumiteError } from "../util/errors.ts";
 import { action } from "./actions.ts";
@@ -14,7 +15,7 @@ import { readProfile } from "./read-profile.ts";
 /** AUDIT_ARCH_* of linux/audit.h. */
 const auditX86_64 = 0xc000_003e;
 const auditX86 = 0x4000_0003;
-/** Of `nr` and `arch` in `struct seccomp_data`. */
+/** Offsets of `nr` and `arch` in `struct seccomp_data`. */
 const numberOffset = 0;
 const architectureOffset = 4;
 
@@ -28,7 +29,7 @@ export function compileSeccomp(document: unknown): SeccompFilter {
   return { flags: profile.flags, program: compileProfile(profile) };
 }
 
-/** The program would end before its first instruction, with nobody left who could say why. */
+/** Without execve, the program would be killed before its first instruction, and nobody could report why. */
 function refuseWithoutExecve({ defaultAction, rules }: SeccompProfile): void {
   const allows = (value: number): boolean => value === action.allow || value === action.log;
   if (allows(defaultAction) || rules.some((rule) => allows(rule.action) && rule.names.includes("execve"))) return;
@@ -45,14 +46,14 @@ export function compileProfile(profile: SeccompProfile): Uint8Array {
     const search = writeSearch(assembler, ranges, otherwise, 0, ranges.length);
     return assembler.jump("==", audit, assembler.load(numberOffset, search), others);
   };
-  // What programs of an architecture get that is not in the profile, as with libseccomp.
+  // The action for programs of an architecture that the profile does not list, as in libseccomp.
   let entry: Target = { action: action.killThread };
   if (profile.architectures.includes("x86")) entry = branch(auditX86, rangesOfX86(profile), entry);
   entry = branch(auditX86_64, rangesOfX86_64(profile), entry);
   return assembler.finish(assembler.load(architectureOffset, entry));
 }
 
-/** Over the ranges from `begin` up to `end`, of which there is at least one. */
+/** Writes a search over the ranges from `begin` up to `end`, of which there is at least one. */
 function writeSearch(
   assembler: Assembler,
   ranges: readonly Range[],

@@ -1,15 +1,18 @@
-/** Conditions on arguments as instructions. The kernel gives arguments of 64 bits, BPF compares words of 32. */
+/**
+ * Compiles conditions on arguments to instructions. The kernel passes arguments of 64 bits, while BPF compares words of
+ * 32 bits.
+ */
 import type { Assembler, Comparison, Target } from "./assembler.ts";
 import type { Condition } from "./profile.ts";
 import type { ConditionalRule } from "./verdicts.ts";
 
-/** Of `args` in `struct seccomp_data`; the low word comes first. */
+/** Offset of `args` in `struct seccomp_data`; the low word of an argument comes first. */
 const argumentsOffset = 16;
 
-/** How wide the arguments of an architecture are; of narrow ones only the low word counts, in the profile too. */
+/** The width of an architecture's arguments. For narrow ones, only the low word counts, in the profile as well. */
 export type Width = "wide" | "narrow";
 
-/** The rules in order, then `otherwise`. */
+/** Writes the rules in order, followed by `otherwise`. */
 export function writeRules(
   assembler: Assembler,
   rules: readonly ConditionalRule[],
@@ -64,7 +67,10 @@ function writeCondition(assembler: Assembler, condition: Condition, width: Width
   }
 }
 
-/** Half of an argument: where it is in seccomp_data, what it is compared with, and which of its bits count (all without a mask). */
+/**
+ * Half of an argument: its offset in seccomp_data, the value it is compared with, and the bits that count (all without
+ * a mask).
+ */
 interface Word {
   readonly offset: number;
   readonly value: number;

@@ -1,4 +1,4 @@
-/** What a process is put under: a compiled profile. Types only. */
+/** A compiled profile. Types only. */
 
 export interface SeccompFilter {
   /** SECCOMP_FILTER_FLAG_* for seccomp(2). */
@@ -7,6 +7,6 @@ export interface SeccompFilter {
   readonly program: Uint8Array;
 }
 
-/** BPF_MAXINSNS of the kernel. */
+/** The kernel's BPF_MAXINSNS. */
 export const maxInstructions = 4096;
 export const instructionBytes = 8;

@@ -1,11 +1,11 @@
 /**
- * System calls that 32-bit x86 programs can also make as socketcall(2) or ipc(2), whose first argument says which one is
- * meant (linux/net.h, linux/ipc.h). A rule about such a call is about both ways.
+ * System calls that 32-bit x86 programs can also make through socketcall(2) or ipc(2), whose first argument selects the
+ * call (linux/net.h, linux/ipc.h). A rule for such a call applies to both ways.
  */
 
 export interface Multiplexed {
   readonly by: "socketcall" | "ipc";
-  /** First argument. */
+  /** The first argument that selects the call. */
   readonly selector: number;
 }
 

@@ -1,23 +1,26 @@
-/** `linux.seccomp` after reading: names are still names, everything else is what the kernel takes. Types only. */
+/**
+ * `linux.seccomp` after reading: names of system calls are still names, everything else is in the kernel's terms. Types
+ * only.
+ */
 import type { Architecture, Operator } from "./actions.ts";
 
 export interface SeccompProfile {
-  /** SECCOMP_RET_* of system calls that no rule is about, with its data. */
+  /** SECCOMP_RET_* value, including its data, for system calls without a rule. */
   readonly defaultAction: number;
-  /** Whether system calls newer than every one the profile knows get ENOSYS instead of the default action. */
+  /** Whether system calls that are newer than all calls in the profile get ENOSYS instead of the default action. */
   readonly refusesUnknown: boolean;
-  /** At least the machine's own. */
+  /** Always includes the VM's own architecture. */
   readonly architectures: readonly Architecture[];
-  /** SECCOMP_FILTER_FLAG_*. */
+  /** SECCOMP_FILTER_FLAG_* bits. */
   readonly flags: number;
   readonly rules: readonly SeccompRule[];
 }
 
 export interface SeccompRule {
   readonly names: readonly string[];
-  /** SECCOMP_RET_*, with its data. */
+  /** SECCOMP_RET_* value, including its data. */
   readonly action: number;
-  /** All must hold; none: the rule is about every call. At most one for each argument. */
+  /** All conditions must hold; without any, the rule applies to every call. There is at most one for each argument. */
   readonly conditions: readonly Condition[];
 }
 
@@ -26,11 +29,11 @@ export interface Condition {
   readonly argument: number;
   readonly operator: Operator;
   readonly value: Wide;
-  /** What the argument is reduced to before it is compared; only of `masked ==`. */
+  /** For `masked ==` only: the argument is masked with this before the comparison. */
   readonly mask: Wide | undefined;
 }
 
-/** 64 bits as two halves: BigInt is slow in the small engine. */
+/** 64 bits as two halves, because BigInt is slow on the small engine. */
 export interface Wide {
   readonly high: number;
   readonly low: number;

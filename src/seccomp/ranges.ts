@@ -1,6 +1,7 @@
 /**
- * The numbers of system calls as ranges with one verdict each, for a search. What no rule is about has the default action,
- * and so has every gap between calls; neighbours with one verdict become one range. Knows nothing of instructions.
+ * Converts the verdicts on system calls to ranges of numbers, for the search. Calls without a rule, and gaps between
+ * numbers, get the default action; neighbouring numbers with the same verdict become one range. Knows nothing of
+ * instructions.
  */
 import { action, errno } from "./actions.ts";
 import type { Width } from "./conditions.ts";
@@ -8,10 +9,10 @@ import type { SeccompProfile } from "./profile.ts";
 import { x32Bit } from "./system-calls.ts";
 import { type ConditionalRule, type Verdicts, verdictsFor } from "./verdicts.ts";
 
-/** From its first number up to the next range. */
+/** A range from its first number up to the next range. */
 export interface Range {
   readonly first: number;
-  /** SECCOMP_RET_*, or rules with the default action behind them. */
+  /** SECCOMP_RET_* value, or rules with the default action after them. */
   readonly verdict: number | { readonly rules: readonly ConditionalRule[]; readonly width: Width };
 }
 
@@ -23,7 +24,7 @@ export function rangesOfX86(profile: SeccompProfile): readonly Range[] {
   return ranges.all;
 }
 
-/** With x32, which shares the audit architecture. */
+/** Includes x32, which has the same audit architecture. */
 export function rangesOfX86_64(profile: SeccompProfile): readonly Range[] {
   const ranges = new Ranges();
   ranges.addCalls(0, verdictsFor(profile, "x86_64"), profile, "wide");
@@ -31,7 +32,7 @@ export function rangesOfX86_64(profile: SeccompProfile): readonly Range[] {
     ranges.addCalls(x32Bit, verdictsFor(profile, "x32"), profile, "narrow");
   } else {
     ranges.add(x32Bit, action.killThread);
-    // What a tracer writes to skip a call is of no architecture.
+    // The number that a tracer sets to skip a call belongs to no architecture.
     ranges.add(lastNumber, profile.defaultAction);
   }
   return ranges.all;
@@ -40,7 +41,7 @@ export function rangesOfX86_64(profile: SeccompProfile): readonly Range[] {
 class Ranges {
   readonly all: Range[] = [];
 
-  /** @param base the smallest number of the architecture */
+  /** @param base the architecture's smallest number */
   addCalls(base: number, { byNumber, newest }: Verdicts, profile: SeccompProfile, width: Width): void {
     let next = base;
     for (const number of [...byNumber.keys()].sort((a, b) => a - b)) {
@@ -50,7 +51,8 @@ class Ranges {
       next = number + 1;
     }
     if (newest === undefined || newest >= next) this.add(next, profile.defaultAction);
-    // A C library that tries a call newer than the profile needs to hear that it is not there, to try an older one.
+    // A C library that tries a call newer than the profile must learn that it does not exist, so that it falls back to
+    // an older one.
     if (newest !== undefined) this.add(Math.max(next, newest + 1), newerThan(profile));
   }
 

@@ -1,6 +1,6 @@
 /**
- * `linux.seccomp` of a parsed OCI configuration, checked where it is read. Pure; used on the host and, for hosts that send
- * no compiled filter, in the guest.
+ * Reads `linux.seccomp` of a parsed OCI configuration, and checks every value. Pure. Used on the host, and in the guest
+ * if the host sends no compiled filter.
  */
 import { KumiteError } from "../util/errors.ts";
 import { isRecord } from "../util/json.ts";
@@ -17,7 +17,7 @@ import {
 import type { Condition, SeccompProfile, SeccompRule, Wide } from "./profile.ts";
 
 const where = "linux.seccomp";
-/** MAX_ERRNO of the kernel. */
+/** The kernel's MAX_ERRNO. */
 const maxErrno = 4095;
 const maxData = 0xffff;
 const maxArgument = 5;
@@ -39,7 +39,7 @@ export function readProfile(document: unknown): SeccompProfile {
   };
 }
 
-/** A tracer sees calls that are new and can deal with them. */
+/** With SCMP_ACT_TRACE, the tracer sees new calls and can handle them. */
 function isPermissive(value: number): boolean {
   const kind = (value & 0x7fff_0000) >>> 0;
   return value < action.killProcess && (kind === action.allow || kind === action.log || kind === action.trace);
@@ -67,7 +67,7 @@ function actionOf(name: unknown, key: string, data: unknown, dataName: string): 
   return (value | (given(data) ? integer(data, dataKey, most) : errno.notPermitted)) >>> 0;
 }
 
-/** The machine's own is always there, as libseccomp has it. */
+/** Always includes the VM's own architecture, as in libseccomp. */
 function architecturesOf(names: readonly unknown[]): Architecture[] {
   const found = new Set<Architecture>(["x86_64"]);
   names.forEach((name, index) => {
@@ -77,7 +77,7 @@ function architecturesOf(names: readonly unknown[]): Architecture[] {
   return [...found];
 }
 
-/** Without a list speculation is left alone, as runc does it: the kernel's mitigation would slow every program down. */
+/** Without a list, speculation stays allowed, as in runc: the kernel's mitigation would slow down every program. */
 function flagsOf(value: unknown): number {
   if (!given(value)) return filterFlags.SECCOMP_FILTER_FLAG_SPEC_ALLOW;
   return list(value, `${where}.flags`).reduce<number>((flags, name, index) => {
@@ -94,7 +94,7 @@ function rulesOf(item: unknown, key: string): SeccompRule[] {
   const conditions = list(fields.args, `${key}.args`).map((arg, index) => conditionOf(arg, `${key}.args[${index}]`));
   const different = new Set(conditions.map(({ argument }) => argument)).size === conditions.length;
   if (different) return [{ names, action: value, conditions }];
-  // runc and crun take several conditions on one argument as alternatives, and profiles rely on it.
+  // runc and crun treat several conditions on one argument as alternatives, and profiles rely on that.
   return conditions.map((condition) => ({ names, action: value, conditions: [condition] }));
 }
 
@@ -107,10 +107,10 @@ function conditionOf(item: unknown, key: string): Condition {
   return { argument, operator, value: wide(fields.valueTwo, `${key}.valueTwo`), mask: value };
 }
 
-/** A double beyond the range stands for the largest value, which it is nearest to. */
+/** A double beyond the range becomes the largest value, which is the nearest. */
 function wide(value: unknown, key: string): Wide {
   if (!given(value)) return { high: 0, low: 0 };
-  // What has more bits than a double is a text of digits, or comes from a message.
+  // A value that does not fit into a double is a string of digits, or comes from a message.
   const exact = typeof value === "string" && /^\d{1,20}$/.test(value) ? BigInt(value) : value;
   if (typeof exact === "bigint" && exact >= 0n && exact < 2n ** 64n) {
     return { high: Number(exact >> 32n), low: Number(exact & 0xffff_ffffn) };

@@ -1,15 +1,15 @@
-/** Numbers of system calls by name, for each architecture whose programs the machine runs. Decoded on first use. */
+/** Numbers of system calls by name, for each architecture whose programs the VM can run. Decoded on first use. */
 import type { Architecture } from "./actions.ts";
 import { notX32, x32, x86, x86_64 } from "./gen/system-calls.ts";
 
-/** Marks the numbers of x32, which share their audit architecture with x86_64. */
+/** Marks the numbers of x32, which has the same audit architecture as x86_64. */
 export const x32Bit = 0x4000_0000;
 
 export type SystemCalls = ReadonlyMap<string, number>;
 
 const decoded = new Map<Architecture, SystemCalls>();
 
-/** Names that are not in it are calls that this architecture, or the kernel's headers, do not have. */
+/** A name that is missing is a call that the architecture, or the version of the kernel's headers, does not have. */
 export function systemCalls(architecture: Architecture): SystemCalls {
   const present = decoded.get(architecture);
   if (present !== undefined) return present;

@@ -1,13 +1,13 @@
 /**
- * What a profile says about each system call of one architecture. A rule without conditions is about every call and beats
- * those with conditions; of several that match otherwise, the first one counts.
+ * Computes a profile's verdict on each system call of one architecture. A rule without conditions applies to every call
+ * and takes precedence over rules with conditions. Among the latter, the first one that matches decides.
  */
 import type { Architecture } from "./actions.ts";
 import { multiplexed } from "./multiplexed.ts";
 import type { Condition, SeccompProfile, SeccompRule } from "./profile.ts";
 import { type SystemCalls, systemCalls } from "./system-calls.ts";
 
-/** SECCOMP_RET_*, or rules that are tried in order. */
+/** SECCOMP_RET_* value, or rules that are tried in order. */
 export type Verdict = number | readonly ConditionalRule[];
 
 export interface ConditionalRule {
@@ -17,9 +17,9 @@ export interface ConditionalRule {
 }
 
 export interface Verdicts {
-  /** By number; of calls that are not in it the default action is the verdict. */
+  /** By number; calls that are missing get the default action. */
   readonly byNumber: ReadonlyMap<number, Verdict>;
-  /** The newest system call that the profile knows; `undefined` when it knows none. */
+  /** The newest system call in the profile; `undefined` if there is none. */
   readonly newest: number | undefined;
 }
 
@@ -40,7 +40,8 @@ function addMultiplexed(verdicts: Collector, calls: SystemCalls, rule: SeccompRu
   const call = multiplexed(name);
   const number = call && calls.get(call.by);
   if (call === undefined || number === undefined) return;
-  // The first argument is the selector now. The others are not where the conditions look: as libseccomp has it.
+  // The first argument is the selector here. The other arguments are not where the conditions look for them; libseccomp
+  // does the same.
   const others = rule.conditions.filter(({ argument }) => argument !== 0);
   const value = { high: 0, low: call.selector };
   verdicts.add(number, rule.action, [{ argument: 0, operator: "==", value, mask: undefined }, ...others], false);
@@ -58,7 +59,7 @@ class Collector implements Verdicts {
   /** @param named whether the profile names this call itself */
   add(number: number, action: number, conditions: readonly Condition[], named = true): void {
     if (named && (this.newest === undefined || number > this.newest)) this.newest = number;
-    // As runc: such a rule says nothing, and must not hide what another says.
+    // As in runc: such a rule has no effect, and must not hide another one.
     if (action === this.#defaultAction) return;
     const present = this.byNumber.get(number);
     if (typeof present === "number") return;

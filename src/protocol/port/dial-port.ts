@@ -1,6 +1,6 @@
 /**
- * The dialling end of design "dial by port": a fresh byte stream becomes a connection to one port of the other side by
- * one line each way, `CONNECT <port>` and `OK <port>`, the handshake that VMMs use for vsock over unix sockets.
+ * The dialling side of "dial by port": a new byte stream is connected to a port of the peer by one line each way,
+ * `CONNECT <port>` and `OK <port>`. VMMs use this handshake for vsock over unix sockets.
  * Knows nothing of what carries the stream.
  */
 import type { ByteStream } from "../../sys/os.ts";
@@ -11,17 +11,20 @@ import { encodeUtf8, oneLine } from "../../util/text.ts";
 
 export interface DialOptions {
   readonly signal?: AbortSignal | undefined;
-  /** For opening the stream and the handshake; default 10 s, because no answer may ever come. */
+  /**
+   * Limit for opening the stream and the handshake; default 10 s. There must be one, because the peer may never answer.
+   */
   readonly timeoutMs?: number;
 }
 
-/** Longest answer that is read, in bytes; it may carry an error text. */
+/** Longest answer in bytes; it may contain an error text. */
 const maxAnswerLength = 256;
 
 /**
- * @param openStream makes a fresh stream, e.g. of a yamux session or a VMM's unix socket; it is closed if the dial fails
- * @throws KumiteError `protocol/closed` when the other side refuses or hangs up, which may be worth a retry while it
- *   starts; `protocol/violation` for an answer of another form; `timeout`; `aborted`; and what `openStream` throws
+ * @param openStream opens a new stream, for example of a yamux session or to a VMM's unix socket; the stream is closed
+ * if the dial fails
+ * @throws KumiteError `protocol/closed` when the peer refuses or hangs up, in which case retrying makes sense while the
+ * peer starts; `protocol/violation` for a malformed answer; `timeout`; `aborted`; and the errors of `openStream`
  */
 export async function dialPort(
   openStream: (signal: AbortSignal) => ByteStream | Promise<ByteStream>,
@@ -37,7 +40,7 @@ async function connect(
   signal: AbortSignal,
 ): Promise<ByteStream> {
   const stream = await openStream(signal);
-  // The deadline may have passed while the stream was made; from here on its passing closes the stream.
+  // The deadline may have passed while the stream was being opened. From here on, an abort closes the stream.
   const closeOnAbort = (): void => stream.close();
   signal.addEventListener("abort", closeOnAbort, { once: true });
   try {

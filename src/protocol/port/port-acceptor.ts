@@ -1,6 +1,6 @@
 /**
- * The accepting end of "dial by port": finds out which port a fresh byte stream asks for and gives it to who listens
- * there. Knows nothing of what carries the streams or what is spoken on them.
+ * The accepting side of "dial by port": finds out which port a new byte stream asks for, and passes it to that port's
+ * listener. Knows nothing of what carries the streams or what they transport.
  */
 import type { ByteStream } from "../../sys/os.ts";
 import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
@@ -9,21 +9,21 @@ import { withDeadline } from "../../util/deadline.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 
-/** Takes over a connected stream. */
+/** Takes ownership of a connected stream. */
 export type PortHandler = (stream: ByteStream) => void;
 
 export interface PortAcceptorOptions {
-  /** From the stream's beginning to the end of the handshake; default 10 s. */
+  /** Time from the stream's beginning to the end of the handshake; default 10 s. */
   readonly handshakeTimeoutMs?: number;
 }
 
-/** Longest first line, in bytes: `CONNECT 4294967295` and its newline have 19. */
+/** Longest first line in bytes. `CONNECT 4294967295` with its newline has 19. */
 const maxRequestLength = 64;
 
 const maxPort = 0xffff_ffff;
 
 export class PortAcceptor {
-  /** By the digits that ask for the port: nothing has to be read as a number. */
+  /** By the digits of the port, so that the digits need not be converted to a number. */
   readonly #handlers = new Map<string, PortHandler>();
   readonly #handshakeTimeoutMs: number;
 
@@ -32,8 +32,8 @@ export class PortAcceptor {
   }
 
   /**
-   * Gives every stream for the port to the handler, until the result is called.
-   * @throws KumiteError `usage/invalid` when the port is taken or is none
+   * Passes every stream for the port to the handler, until the returned function is called.
+   * @throws KumiteError `usage/invalid` when the port is in use or invalid
    */
   listen(port: number, handler: PortHandler): () => void {
     if (!Number.isInteger(port) || port < 1 || port > maxPort) {
@@ -48,8 +48,8 @@ export class PortAcceptor {
   }
 
   /**
-   * The first stream for the port, which then is free again. It listens before this returns.
-   * @throws KumiteError `usage/invalid` as `listen`; `aborted`, and then the port is free too
+   * The next stream for the port, which is released then. The port is listened on when this returns.
+   * @throws KumiteError `usage/invalid` as `listen`; `aborted`, and then the port is released, too
    */
   next(port: number, signal?: AbortSignal): Promise<ByteStream> {
     return new Promise((resolve, reject) => {
@@ -66,7 +66,7 @@ export class PortAcceptor {
     });
   }
 
-  /** Serves one fresh stream; it is closed when nobody takes it. Resolves after the handshake, never rejects. */
+  /** Serves a new stream, which is closed if there is no listener. Resolves after the handshake, never rejects. */
   async accept(stream: ByteStream): Promise<void> {
     const greet = async (signal: AbortSignal): Promise<void> => {
       const reader = new ByteReader(stream);
@@ -78,7 +78,7 @@ export class PortAcceptor {
         stream.close();
         return;
       }
-      // Taken before the answer leaves, so that two dials cannot both get a one-shot listener.
+      // The handler is called before the answer is sent, so that two dials cannot both get a one-shot listener.
       const accepted = reader.rest();
       const greeted = stream.write(encodeUtf8(`OK ${port}\n`));
       handler(accepted);
@@ -87,12 +87,12 @@ export class PortAcceptor {
     try {
       await withDeadline(this.#handshakeTimeoutMs, "the handshake of a port", greet);
     } catch {
-      // Who dialled sees the stream close; there is nobody else to tell.
+      // The dialling side sees the stream close; nobody else needs the error.
       stream.close();
     }
   }
 
-  /** Serves every stream that the source gives, side by side, until it ends. */
+  /** Serves all streams of the source concurrently, until it ends. */
   async acceptAll(source: { accept(): Promise<ByteStream | undefined> }): Promise<void> {
     for (let stream = await source.accept(); stream !== undefined; stream = await source.accept()) {
       void this.accept(stream);
@@ -102,7 +102,7 @@ export class PortAcceptor {
 
 const verb = "CONNECT ";
 
-/** What a line asks for; empty for a line of another form. */
+/** The port that a line asks for; empty for a malformed line. */
 function portIn(line = ""): string {
   if (!line.startsWith(verb)) return "";
   return line.slice(verb.length, line.endsWith("\r") ? -1 : undefined);

@@ -11,17 +11,17 @@ export type TtrpcClient<Definition extends ServiceDefinition> = {
 };
 
 export interface ClientOptions {
-  /** Used where a call gives none; 0, the default, means no limit. */
+  /** Default for calls that set none; 0, the default, means no limit. */
   readonly timeoutMs?: number;
-  /** Used where a call gives none. A decoded message can take a hundred times the bytes it came in. */
+  /** Default for calls that set none. A decoded message can take a hundred times its encoded size. */
   readonly maxResponseBytes?: number;
-  /** Sent with every call; a call's own metadata is added to it. */
+  /** Sent with every call, together with the call's own metadata. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Default: the definition's name. */
+  /** Default: the name in the definition. */
   readonly serviceName?: string;
 }
 
-/** One function per method; a call's errors are those of `TtrpcConnection.call`. */
+/** Returns an object with one function per method; errors are those of `TtrpcConnection.call`. */
 export function ttrpcClient<Definition extends ServiceDefinition>(
   definition: Definition,
   connection: TtrpcConnection,

@@ -1,6 +1,6 @@
 /**
- * The client's end of a ttrpc connection: many calls at a time over one byte stream.
- * Knows nothing of message types (see client.ts for typed calls).
+ * The client side of a ttrpc connection: any number of concurrent calls over one byte stream. Knows nothing of message
+ * types (see client.ts for typed calls).
  */
 import type { ByteStream } from "../../sys/os.ts";
 import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
@@ -16,10 +16,10 @@ import { errorOfStatus, TtrpcError } from "./status.ts";
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** The server gets it too; 0 or nothing means no limit. */
+  /** Also sent to the server; 0 or undefined means no limit. */
   readonly timeoutMs?: number | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
-  /** A longer answer ends the connection before it is read; default and most 4 MiB. */
+  /** A longer answer ends the connection before it is read. Default and maximum: 4 MiB. */
   readonly maxResponseBytes?: number | undefined;
 }
 
@@ -39,7 +39,7 @@ export class TtrpcConnection implements FrameHandler {
   #end: KumiteError | undefined;
   readonly #resolveClosed: (reason: KumiteError) => void;
 
-  /** Owns the stream from here on. */
+  /** Takes ownership of the stream. */
   constructor(stream: ByteStream) {
     this.#stream = stream;
     const closed = deferred<KumiteError>();
@@ -57,9 +57,9 @@ export class TtrpcConnection implements FrameHandler {
   }
 
   /**
-   * One call with encoded messages.
-   * @throws TtrpcError when the peer answers with an error; KumiteError `timeout`, `aborted`, `protocol/closed` when the
-   *   connection is lost before the answer, `protocol/violation` when the peer broke the protocol
+   * Makes one call with encoded messages.
+   * @throws TtrpcError when the peer answers with an error; KumiteError `timeout`, `aborted`; `protocol/closed` when
+   * the connection is lost before the answer; `protocol/violation` when the peer violated the protocol
    */
   async call(service: string, method: string, payload: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
     const { signal, metadata = {}, maxResponseBytes = maxDataLength } = options;
@@ -96,7 +96,7 @@ export class TtrpcConnection implements FrameHandler {
     return answer;
   }
 
-  /** Settles with the answer, the timeout, the abort or the loss, whatever comes first, and cleans up after itself. */
+  /** Settles with the answer, the timeout, the abort or the loss of the connection, whichever comes first. */
   #await(
     streamId: number,
     name: string,
@@ -138,7 +138,7 @@ export class TtrpcConnection implements FrameHandler {
 
   onFrame({ streamId }: FrameHeader, data: Uint8Array): void {
     const call = this.#pending.get(streamId);
-    // It may have been given up since the header arrived.
+    // The call may have timed out or been aborted since the header arrived.
     if (call !== undefined) settleCall(call, data);
   }
 
@@ -149,7 +149,8 @@ export class TtrpcConnection implements FrameHandler {
     if (length > limit) throw violation(`a frame of ${length} bytes where at most ${limit} are allowed`);
     switch (type) {
       case frameType.response:
-        // A late answer to a call that timed out or was aborted is no error, one to a call never made is.
+        // A late answer to a call that timed out or was aborted is legal, an answer to a call that was never made is
+        // not.
         if (streamId % 2 === 1 && streamId < this.#nextStreamId) return call;
         throw violation(`an answer to stream ${streamId}, which was never opened`);
       case frameType.request:
@@ -169,7 +170,7 @@ export class TtrpcConnection implements FrameHandler {
   }
 }
 
-/** Stream ids are 32 bits and never used twice. */
+/** Stream ids have 32 bits and are never reused. */
 const maxStreamId = 0xffff_ffff;
 
 function settleCall(call: PendingCall, bytes: Uint8Array): void {

@@ -1,12 +1,12 @@
 /**
- * Requests and responses as the parts of a frame. The payload is never copied: it is the last field of its message,
- * so everything before it is one small array and the payload itself the second part.
+ * Encodes requests and responses as the parts of a frame. The payload is never copied: it is the last field of its
+ * message, so everything before it goes into one small array, and the payload itself is the second part.
  */
 import type { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Request, Response } from "../gen/ttrpc/envelope.ts";
 import { encodeHeader, frameType } from "./frame.ts";
 
-/** What is written for one message, in order. `length` is that of the frame's data. */
+/** The parts of one message, in order. `length` is that of the frame's data. */
 export interface MessageParts {
   readonly parts: readonly Uint8Array[];
   readonly length: number;
@@ -24,7 +24,7 @@ export function responseParts(streamId: number, response: Pick<Response, "status
 
 const none = new Uint8Array(0);
 
-/** Field number of `payload` shifted by three, with wire type 2. */
+/** Field number of `payload` shifted left by three, with wire type 2. */
 const payloadTags = { request: (3 << 3) | 2, response: (2 << 3) | 2 } as const;
 
 function assemble(

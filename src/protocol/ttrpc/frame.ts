@@ -1,24 +1,28 @@
 /**
- * The frames of ttrpc: a header of ten bytes, big-endian, and up to 4 MiB of data.
- * Knows nothing of calls. Numbers: ttrpc protocol 1.2.
+ * The frames of ttrpc: a header of ten bytes, big-endian, and up to 4 MiB of data. Numbers are those of ttrpc protocol
+ * 1.2.
+ * Knows nothing of calls.
  */
 import { ByteBuffer } from "../../util/byte-buffer.ts";
 import { KumiteError } from "../../util/errors.ts";
 
-/** Largest data of one frame, in bytes. */
+/** The largest data of a frame, in bytes. */
 export const maxDataLength = 4 * 1024 * 1024;
 
 export const frameType = { request: 1, response: 2, data: 3 } as const;
 
-/** Bits of a request's or data frame's flags; a unary call has none. */
+/** Flags of a request or data frame; a unary call has none. */
 export const frameFlag = { remoteClosed: 1, remoteOpen: 2, noData: 4 } as const;
 
 export interface FrameHeader {
-  /** Of the data that follows. Not checked here: what is too long for one side may be skipped by the other. */
+  /**
+   * Length of the data that follows. It is not checked here, because the server refuses a frame that is too long, but
+   * goes on.
+   */
   readonly length: number;
-  /** Odd when the client opened the stream. */
+  /** Odd if the client has opened the stream. */
   readonly streamId: number;
-  /** One of `frameType`, or something a later version made. */
+  /** One of `frameType`, or a type of a later version. */
   readonly type: number;
   readonly flags: number;
 }
@@ -36,22 +40,22 @@ export function encodeHeader({ length, streamId, type, flags }: FrameHeader): Ui
 }
 
 export interface FrameHandler {
-  /** A header arrived. False: the data is passed over, and no array is ever made for it. */
+  /** Called when a header has arrived. Returns false to skip the data, for which no array is created then. */
   onHeader(header: FrameHeader): boolean;
-  /** The data of a frame that was not passed over; maybe a view on a larger array. */
+  /** Called with the data of a frame that was not skipped, possibly a view of a larger array. */
   onFrame(header: FrameHeader, data: Uint8Array): void;
 }
 
 /**
- * Puts frames together from what arrives, without a promise for each part: an interpreted engine serves a connection
- * twice as fast. Whatever the handler throws comes out of `next`.
+ * Assembles frames from the bytes that arrive. It needs no promise for each part, which makes connections twice as fast
+ * on an interpreting engine. Exceptions of the handler are thrown by `next`.
  */
 export class FrameParser {
   readonly #handler: FrameHandler;
   readonly #arrived = new ByteBuffer();
-  /** The frame whose data is expected. */
+  /** The frame whose data is expected next. */
   #current: FrameHeader | undefined;
-  /** Bytes of a frame's data that are to be passed over. */
+  /** Number of bytes to skip of a frame's data. */
   #passing = 0;
 
   constructor(handler: FrameHandler) {
@@ -62,7 +66,7 @@ export class FrameParser {
     this.#arrived.push(chunk, this.#current?.length);
   }
 
-  /** Hands out the next frame that arrived whole. False when more has to arrive first. */
+  /** Passes the next complete frame to the handler. Returns false when more bytes must arrive first. */
   next(): boolean {
     while (this.#current === undefined || this.#passing > 0) {
       if (!(this.#passing > 0 ? this.#pass() : this.#header())) return false;
@@ -70,12 +74,15 @@ export class FrameParser {
     return this.#data(this.#current);
   }
 
-  /** Bytes that arrived and belong to no frame that was handed out. */
+  /** Number of bytes that have arrived and not been passed on. */
   get buffered(): number {
     return this.#arrived.length;
   }
 
-  /** To be called when the stream has ended. @throws KumiteError `protocol/violation` in the middle of a frame */
+  /**
+   * Must be called when the stream has ended.
+   * @throws KumiteError `protocol/violation` in the middle of a frame
+   */
   end(): void {
     if (this.#current === undefined && this.#passing === 0 && this.#arrived.length === 0) return;
     throw new KumiteError("protocol/violation", "the stream ended in the middle of a frame");

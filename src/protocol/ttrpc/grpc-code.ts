@@ -22,7 +22,7 @@ export const grpcCode = {
 
 export type GrpcCode = (typeof grpcCode)[keyof typeof grpcCode];
 
-/** Anything that is not a code of gRPC's table counts as `unknown`; a peer can send what it wants. */
+/** Numbers that are not in gRPC's table become `unknown`, since a peer can send anything. */
 export function grpcCodeOf(value: number): GrpcCode {
   return value >= grpcCode.ok && value <= grpcCode.unauthenticated ? (value as GrpcCode) : grpcCode.unknown;
 }

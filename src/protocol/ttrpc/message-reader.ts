@@ -1,6 +1,7 @@
 /**
- * The library's reader of messages without what is slow on the small engine: its text of up to 64 bytes is put together
- * character by character, and each number goes through checks for the longest one. Most numbers are one byte.
+ * The library's reader of messages, without what is slow on the small engine: the library decodes strings of up to 64
+ * bytes character by character, and reads every number with code for the longest one, while most numbers take a single
+ * byte.
  */
 import { BinaryReader, getTextEncoding } from "@bufbuild/protobuf/wire";
 
@@ -8,7 +9,7 @@ export class MessageReader extends BinaryReader {
   constructor(bytes: Uint8Array) {
     super(bytes);
     const { uint32 } = this;
-    // The library has it as a property of each reader, which would win over a method.
+    // The library sets it as a property of each reader, which takes precedence over a method.
     Object.assign(this, {
       uint32(this: MessageReader): number {
         const byte = bytes[this.pos];

@@ -1,4 +1,4 @@
-/** One call while the server works on it: what its handler sees, and what ends it. */
+/** A call while the server works on it: the context of its handler, and what ends it. */
 import { linked, onAbort } from "../../util/abort.ts";
 import { type Deferred, deferred } from "../../util/deferred.ts";
 import { KumiteError } from "../../util/errors.ts";
@@ -30,14 +30,14 @@ export class ServerCall implements CallContext {
     return this.#metadata;
   }
 
-  /** Made when it is asked for, which hardly any handler does. */
+  /** Created on demand, since hardly any handler uses it. */
   get answered(): Promise<void> {
     this.#answered ??= deferred();
     if (this.#isAnswered) this.#answered.resolve();
     return this.#answered.promise;
   }
 
-  /** Its answer is decided. */
+  /** Whether the answer has been decided. */
   get isOver(): boolean {
     return this.#isOver;
   }
@@ -46,7 +46,7 @@ export class ServerCall implements CallContext {
     this.#forget = onAbort(this.signal, callback);
   }
 
-  /** @param name as the peer sent it */
+  /** @param name as sent by the peer */
   begin(name: string, timeoutMs: number, metadata: Request["metadata"]): void {
     if (metadata.length > 0) this.#metadata = new Map(metadata.map(({ key, value }) => [key, value]));
     if (timeoutMs > 0 && !this.#isOver) {

@@ -1,6 +1,6 @@
 /**
- * The server's end of a ttrpc connection. Calls run side by side, each ends with exactly one answer, and nothing that
- * one of them sends or throws disturbs the others. What a client can make this process hold is bounded.
+ * The server side of a ttrpc connection. Calls run concurrently, each ends with exactly one answer, and whatever one of
+ * them sends or throws does not disturb the others. The memory that a client can make this process hold is bounded.
  */
 import type { ByteStream } from "../../sys/os.ts";
 import { abortError } from "../../util/abort.ts";
@@ -18,25 +18,28 @@ import { findMethod, type TtrpcService } from "./service-table.ts";
 import { statusOfError, TtrpcError } from "./status.ts";
 
 export interface ServerLimits {
-  /** Calls of one connection that are not answered yet; more are refused. Default 1024, as waits block for long. */
+  /** Calls of one connection in progress; more are refused. Default 1024, since waits block for a long time. */
   readonly maxCalls?: number;
-  /** Requests of one connection whose handlers run, in bytes; more are refused. Default 32 MiB. */
+  /** Total size of one connection's requests in progress, in bytes; more are refused. Default 32 MiB. */
   readonly maxRequestBytes?: number;
-  /** Answers that the client has not read; beyond that its calls are not read either. Default 8 MiB. */
+  /** Size of the answers that the client has not read, in bytes; above it, no more requests are read. Default 8 MiB. */
   readonly maxUnsentBytes?: number;
 }
 
 export interface ServeOptions {
   readonly limits?: ServerLimits;
-  /** Called once, when the connection is over: `protocol/closed`, or `protocol/violation` for a peer that broke the rules. */
+  /**
+   * Called once when the connection has ended: `protocol/closed`, or `protocol/violation` for a peer that broke the
+   * protocol.
+   */
   readonly onClose?: (reason: KumiteError) => void;
-  /** Told of every call that failed, for the log; the caller gets the error anyway. */
+  /** Called for every failed call, for the log; the caller gets the error in any case. */
   readonly onError?: (call: string, error: unknown) => void;
-  /** What a failed call is answered with instead: the causes of an error reach its caller as texts only. */
+  /** Replaces the error in the answer to a failed call: causes of an error reach the caller only as strings. */
   readonly explain?: (error: unknown) => unknown;
 }
 
-/** Serves the stream, which belongs to the server from here on, until it ends or the result's `close` is called. */
+/** Takes ownership of the stream and serves it until it ends or the returned connection's `close` is called. */
 export function serve(
   stream: ByteStream,
   services: readonly TtrpcService[],
@@ -59,7 +62,7 @@ class Server implements ClientConnection, FrameHandler {
   #requestBytes = 0;
   #unsentBytes = 0;
   #lastStreamId = 0;
-  /** Set while reading waits for answers to leave. */
+  /** Set while reading waits until answers have been sent. */
   #onDrain: (() => void) | undefined;
 
   constructor(stream: ByteStream, services: readonly TtrpcService[], options: ServeOptions) {
@@ -100,7 +103,8 @@ class Server implements ClientConnection, FrameHandler {
       parser.push(chunk);
       for (let more = true; more; ) {
         more = parser.next();
-        // Calls that came together take turns with their answers, so that these are counted before more is read.
+        // When several calls have arrived together, let each answer first, so that answers are counted before more
+        // calls are read.
         if (more && parser.buffered > 0) await Promise.resolve();
         while (this.#unsentBytes > this.#maxUnsentBytes && !this.signal.aborted) await this.#drained();
       }
@@ -127,10 +131,10 @@ class Server implements ClientConnection, FrameHandler {
     );
   }
 
-  /** Why a frame is refused with an answer; frames of unknown types are skipped without one. */
+  /** Why a frame is refused with an answer. Frames of unknown types are skipped without one. */
   #refusal({ length, streamId, type, flags }: FrameHeader): TtrpcError | undefined {
     if (type === frameType.data) {
-      // What was sent on a stream that was refused may still be on its way.
+      // The client may have sent data before it learned that the stream was refused.
       if (streamId <= this.#lastStreamId) return undefined;
       return new TtrpcError(grpcCode.invalidArgument, `stream ${streamId} is not open`);
     }
@@ -158,8 +162,8 @@ class Server implements ClientConnection, FrameHandler {
   }
 
   /**
-   * Runs one call and answers it once. The result settles when the handler has: the answer does not wait for one that
-   * ignores its signal, but such a call goes on counting.
+   * Runs a call and answers it once. The returned promise settles when the handler does. A handler that ignores its
+   * signal does not delay the answer, but counts as in progress until it settles.
    */
   #start(call: ServerCall, bytes: Uint8Array, answer: (result: Uint8Array | Error, sent: () => void) => void) {
     let name = "a request";

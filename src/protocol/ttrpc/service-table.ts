@@ -1,21 +1,24 @@
-/** Typed implementations of services, derived from generated service definitions, and how the server finds them. */
+/**
+ * Typed implementations of services, derived from generated service definitions, and the lookup of methods by the
+ * server.
+ */
 import { messageOf } from "../../util/errors.ts";
 import type { CallContext } from "./call-context.ts";
 import { grpcCode } from "./grpc-code.ts";
 import { encodeMessage, type MessageInit, type RequestOf, type ResponseOf, type ServiceDefinition } from "./service.ts";
 import { TtrpcError } from "./status.ts";
 
-/** A method over encoded messages. */
+/** A method with encoded messages. */
 export type RawMethod = (payload: Uint8Array, context: CallContext) => Promise<Uint8Array>;
 
 export interface TtrpcService {
-  /** As on the wire, e.g. `grpc.Health`. */
+  /** Name on the wire, for example `grpc.Health`. */
   readonly name: string;
-  /** By name on the wire, e.g. `Check`. */
+  /** By name on the wire, for example `Check`. */
   readonly methods: ReadonlyMap<string, RawMethod>;
 }
 
-/** What is left out is answered with `unimplemented`. An exception becomes the answer's status. */
+/** A method that is missing is answered with `unimplemented`. An exception becomes the status of the answer. */
 export type TtrpcImplementation<Definition extends ServiceDefinition> = {
   readonly [Method in keyof Definition["methods"]]?: (
     request: RequestOf<Definition["methods"][Method]>,
@@ -25,7 +28,7 @@ export type TtrpcImplementation<Definition extends ServiceDefinition> = {
     | Promise<MessageInit<ResponseOf<Definition["methods"][Method]>>>;
 };
 
-/** @param name another name for the same service, as containerd has for its task service */
+/** @param name another name for the same service, such as containerd has for its task service */
 export function ttrpcService<Definition extends ServiceDefinition>(
   definition: Definition,
   implementation: TtrpcImplementation<Definition>,
@@ -37,7 +40,7 @@ export function ttrpcService<Definition extends ServiceDefinition>(
     if (handle === undefined) continue;
     methods.set(wireName, async (payload, context) => {
       const request = decodeRequest(requestType.decode, payload, `${name}/${wireName}`);
-      // Called on the implementation, which may be a class with state.
+      // Called as a method of the implementation, which may be an object with state.
       return encodeMessage(responseType, await handle.call(implementation, request, context));
     });
   }

@@ -1,9 +1,9 @@
 /**
- * The types that turn a generated service definition into a typed client or a typed implementation.
- * Only the shapes that ts-proto generates are described here; nothing runs.
+ * The types that make a typed client or a typed implementation of a generated service definition. They describe only
+ * the shapes that ts-proto generates; there is no code.
  */
 
-/** What ts-proto makes of a message, as far as this layer uses it. */
+/** What ts-proto generates for a message, as far as it is used here. */
 export interface MessageType {
   encode(message: never): { finish(): Uint8Array };
   decode(bytes: Uint8Array): unknown;
@@ -11,7 +11,7 @@ export interface MessageType {
 }
 
 export interface MethodDefinition {
-  /** As on the wire, e.g. `CreateContainer`. */
+  /** Name on the wire, for example `CreateContainer`. */
   readonly name: string;
   readonly requestType: MessageType;
   readonly requestStream: boolean;
@@ -20,7 +20,7 @@ export interface MethodDefinition {
 }
 
 export interface ServiceDefinition {
-  /** As on the wire, e.g. `grpc.AgentService`. */
+  /** Name on the wire, for example `grpc.AgentService`. */
   readonly fullName: string;
   readonly methods: Readonly<Record<string, MethodDefinition>>;
 }
@@ -28,7 +28,7 @@ export interface ServiceDefinition {
 /** The message of a message type. */
 export type MessageOf<Type> = Type extends { decode(bytes: Uint8Array): infer Message } ? Message : never;
 
-/** A message with every field optional, at every depth. What is left out has its protobuf default. */
+/** A message whose fields are all optional, at every depth. A missing field has its protobuf default. */
 export type MessageInit<Message> = Message extends bigint | string | number | boolean | Uint8Array | undefined
   ? Message
   : Message extends ReadonlyMap<unknown, unknown>
@@ -40,7 +40,7 @@ export type MessageInit<Message> = Message extends bigint | string | number | bo
 export type RequestOf<Method extends MethodDefinition> = MessageOf<Method["requestType"]>;
 export type ResponseOf<Method extends MethodDefinition> = MessageOf<Method["responseType"]>;
 
-/** Encodes what may be a partial message. */
+/** Encodes a message, which may be partial. */
 export function encodeMessage(type: MessageType, init: unknown): Uint8Array {
   return type.encode(type.fromPartial(init as never) as never).finish();
 }

@@ -1,4 +1,4 @@
-/** What a hand-written list of calls has to have in common with the generated service of which it is a part. */
+/** Checks that a hand-written list of calls matches the generated service of which it is a part. */
 import assert from "node:assert/strict";
 import type { ServiceDefinition } from "./service.ts";
 

@@ -1,7 +1,7 @@
 /**
- * Errors across a connection: any error becomes a status, a status becomes a `TtrpcError`. A KumiteError travels whole,
- * as JSON in the status's details, which other implementations skip. What arrives is checked and cleaned: it may come
- * from a guest.
+ * Errors across a connection: any error becomes a status, and a status becomes a `TtrpcError`. A KumiteError is sent
+ * completely, as JSON in the details of the status, which other implementations ignore. Received details are checked
+ * and cleaned, since they may come from a guest.
  */
 import {
   type ErrorCode,
@@ -19,7 +19,7 @@ import { type GrpcCode, grpcCode, grpcCodeOf } from "./grpc-code.ts";
 export class TtrpcError extends Error {
   override readonly name = "TtrpcError";
   readonly code: GrpcCode;
-  /** What the peer knew of its error, when it is one of ours. */
+  /** The peer's own error, if it sent a KumiteError. */
   readonly remote: KumiteError | undefined;
 
   constructor(code: GrpcCode, message: string, remote?: KumiteError) {
@@ -33,7 +33,7 @@ export function isTtrpcError(error: unknown, ...codes: GrpcCode[]): error is Ttr
   return error instanceof TtrpcError && (codes.length === 0 || codes.includes(error.code));
 }
 
-/** For handlers and clients alike: the gRPC code that an error has or would have on the wire. */
+/** The gRPC code that an error has, or would have on the wire. */
 function grpcCodeForError(error: unknown): GrpcCode {
   if (error instanceof TtrpcError) return error.code;
   if (error instanceof KumiteError) return grpcCodes[error.code] ?? grpcCode.unknown;
@@ -56,8 +56,8 @@ export function errorOfStatus(status: Status): TtrpcError {
 }
 
 /**
- * What a caller shows its own caller: the peer's own KumiteError when it sent one, else one with the code given here.
- * Errors of the connection pass through.
+ * The error to pass on to the caller's caller: the peer's own KumiteError if it sent one, else a KumiteError with the
+ * given code. Errors of the connection are returned unchanged.
  */
 export function unwrapRemote(error: unknown, otherwise: ErrorCode, detail: ErrorDetail = {}): unknown {
   if (!(error instanceof TtrpcError)) return error;
@@ -66,13 +66,13 @@ export function unwrapRemote(error: unknown, otherwise: ErrorCode, detail: Error
 
 const detailType = "types.kumite/error";
 
-/** Longest text of an error detail, in bytes; a few console lines fit. */
+/** Longest encoded error detail, in bytes; enough for some lines of a console. */
 const maxDetailLength = 64 * 1024;
 
-/** Longest error message shown, in characters. */
+/** Longest error message, in characters. */
 const maxMessageLength = 4096;
 
-/** Codes that are not listed are `unknown`, as engines expect of a plain failure. */
+/** Codes that are not listed become `unknown`, which engines expect for ordinary failures. */
 const grpcCodes: { readonly [Code in ErrorCode]?: GrpcCode } = {
   "usage/invalid": grpcCode.invalidArgument,
   "oci/bundle-invalid": grpcCode.invalidArgument,
@@ -92,7 +92,7 @@ const grpcCodes: { readonly [Code in ErrorCode]?: GrpcCode } = {
   timeout: grpcCode.deadlineExceeded,
 };
 
-/** A KumiteError with its causes as JSON on one line, at most 64 KiB; for other channels than ttrpc too. */
+/** A KumiteError with its causes, as JSON on one line of at most 64 KiB. Also used by channels other than ttrpc. */
 export function encodeDetail(error: KumiteError): Uint8Array {
   const because = causes(error);
   const whole = {
@@ -120,7 +120,7 @@ function plain(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? value.toString() : value;
 }
 
-/** `undefined` for anything that is not exactly what `encodeDetail` makes. */
+/** `undefined` for anything that `encodeDetail` would not produce. */
 export function decodeDetail(bytes: Uint8Array): KumiteError | undefined {
   let detail: unknown;
   try {
@@ -143,7 +143,9 @@ export function decodeDetail(bytes: Uint8Array): KumiteError | undefined {
   });
 }
 
-/** Keeps numbers, texts and lists of texts: what comes from outside must be safe to print and to encode again. */
+/**
+ * Keeps only strings, numbers, booleans and lists of strings, so that the data is safe to print and to encode again.
+ */
 function flat(data: Record<string, unknown>): Record<string, unknown> {
   const kept = new Map<string, unknown>();
   for (const [name, value] of Object.entries(data)) {

@@ -1,4 +1,4 @@
-/** A client and a server, or one of them and a peer that speaks frames, over streams in memory. */
+/** A client and a server, or one of them and a hand-written peer, over streams in memory. */
 import assert from "node:assert/strict";
 import type { ByteStream } from "../../sys/os.ts";
 import { ByteReader } from "../../util/byte-reader.ts";
@@ -18,7 +18,7 @@ export const serving: TtrpcImplementation<typeof HealthDefinition> = { check: ()
 
 type Agent = TtrpcImplementation<typeof AgentServiceDefinition>;
 
-/** Speaks frames by hand. */
+/** Sends and receives frames by hand. */
 export class RawPeer {
   readonly stream: ByteStream;
   readonly #reader: ByteReader;
@@ -69,7 +69,7 @@ export function connect(implementation: Agent, options: ServeOptions = {}, strea
   return { agent: ttrpcClient(AgentServiceDefinition, connection), connection, served };
 }
 
-/** Lets everything run that can without further input. */
+/** Lets everything run that needs no further input. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

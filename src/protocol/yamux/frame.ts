@@ -1,6 +1,7 @@
 /**
- * The frames of yamux: a header of twelve bytes, big-endian, and for data frames a payload.
- * Knows nothing of streams and windows. Numbers: yamux specification, version 0.
+ * The frames of yamux: a header of twelve bytes, big-endian, and a payload in data frames. Numbers are those of the
+ * yamux specification, version 0.
+ * Knows nothing of streams and windows.
  */
 
 export const frameType = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 } as const;
@@ -8,8 +9,8 @@ export const frameType = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 } as con
 export const frameFlag = { syn: 1, ack: 2, fin: 4, rst: 8 } as const;
 
 /**
- * What `length` of a go-away frame says. `replaced` is Kumite's own: whoever sends it was not there when the session began,
- * and wants another one on the same carrier.
+ * Values of `length` in a go-away frame. `replaced` is Kumite's own: the sender has taken over the carrier from another
+ * process, and wants a new session on it.
  */
 export const goAwayCode = { normal: 0, protocolError: 1, internalError: 2, replaced: 0x4b } as const;
 
@@ -20,9 +21,9 @@ export interface FrameHeader {
   readonly version: number;
   readonly type: number;
   readonly flags: number;
-  /** 0 is the session. */
+  /** 0 means the session itself. */
   readonly streamId: number;
-  /** Payload length, window delta, ping value or go-away code, by type. */
+  /** Depending on the type: payload length, window delta, ping value or go-away code. */
   readonly length: number;
 }
 
@@ -38,7 +39,7 @@ export function encodeHeader(type: number, flags: number, streamId: number, leng
   return bytes;
 }
 
-// Byte by byte: on the small engine a view costs more than all of this.
+// Byte by byte, because a DataView costs more on the small engine.
 
 function putUint32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 24;
@@ -62,17 +63,17 @@ function decodeHeader(bytes: Uint8Array, at: number): FrameHeader {
   };
 }
 
-/** Told of frames while they arrive, so that payloads are never collected. What it throws ends the parsing. */
+/** Called while frames arrive, so that payloads are never collected. An exception ends the parsing. */
 export interface FrameHandler {
-  /** A header arrived; of a data frame the payload follows. */
+  /** A header has arrived; if it is a data frame, the payload follows. */
   onHeader(header: FrameHeader): void;
-  /** A part of the current frame's payload: a view on what was fed. */
+  /** A part of the current frame's payload, as a view of the bytes that were fed. */
   onPayload(part: Uint8Array): void;
   /** The current frame is complete. */
   onEnd(header: FrameHeader): void;
 }
 
-/** Cuts what arrives into frames, wherever it is cut itself. */
+/** Splits the arriving bytes into frames, however they are divided into chunks. */
 export class FrameParser {
   readonly #handler: FrameHandler;
   readonly #header = new Uint8Array(headerLength);
@@ -84,7 +85,7 @@ export class FrameParser {
     this.#handler = handler;
   }
 
-  /** True when the last byte fed was the last one of a frame. */
+  /** Whether the last byte fed was the last one of a frame. */
   get betweenFrames(): boolean {
     return this.#current === undefined && this.#headerFilled === 0;
   }
@@ -95,9 +96,9 @@ export class FrameParser {
     }
   }
 
-  /** Both return how many bytes they took. */
+  /** Both return how many bytes they consumed. */
   #feedHeader(chunk: Uint8Array, at: number): number {
-    // Most headers come whole.
+    // Most headers arrive in one piece.
     if (this.#headerFilled === 0 && chunk.length - at >= headerLength) {
       this.#begin(decodeHeader(chunk, at));
       return headerLength;

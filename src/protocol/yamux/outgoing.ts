@@ -1,6 +1,6 @@
 /**
- * What leaves a session: frames in the order in which they were said, those of one turn in one write, and nothing while it
- * is held. Knows no streams.
+ * Sends the frames of a session: in order, those of one turn of the event loop in a single write, and none while
+ * sending is held. Knows nothing of streams.
  */
 import type { ByteStream, PipedBytes } from "../../sys/os.ts";
 import { writeParts } from "../../util/bytes.ts";
@@ -10,19 +10,19 @@ import { encodeHeader, frameType } from "./frame.ts";
 const soon = Promise.resolve();
 
 export class Outgoing {
-  /** A data frame with bytes that this process never sees; only where the carrier takes such. */
+  /** Sends a data frame with bytes from a pipe, which this process never sees. Only if the carrier supports this. */
   readonly writePiped?: (streamId: number, bytes: PipedBytes) => Promise<void>;
   readonly #carrier: ByteStream;
   readonly #onLoss: (error: unknown) => void;
-  /** Said in this turn, and the promise that it left. */
+  /** Frames of this turn, and the promise that they have been sent. */
   readonly #said: Uint8Array[] = [];
   #leaving: Promise<void> | undefined;
-  /** When what was given to the carrier last is taken. */
+  /** Resolves when the carrier has taken everything given to it so far. */
   #left = soon;
-  /** While nothing may leave. */
+  /** Set while nothing may be sent. */
   #held: Deferred | undefined;
 
-  /** @param onLoss told when the carrier does not take something */
+  /** @param onLoss called when the carrier fails to take something */
   constructor(carrier: ByteStream, onLoss: (error: unknown) => void) {
     this.#carrier = carrier;
     this.#onLoss = onLoss;
@@ -38,8 +38,8 @@ export class Outgoing {
   }
 
   /**
-   * What is said in one turn leaves together: over a virtio port each write wakes the host. The result is shared by all of
-   * it, resolves when the carrier took it, and never rejects: a carrier that fails ends the session.
+   * Sends all frames of one turn together: over a virtio port, each write wakes the host. The promise is shared by all
+   * of them. It resolves when the carrier has taken them and never rejects, since a failing carrier ends the session.
    */
   write(parts: readonly Uint8Array[]): Promise<void> {
     this.#said.push(...parts);
@@ -47,7 +47,7 @@ export class Outgoing {
     return this.#leaving;
   }
 
-  /** Gives the carrier at once what is waiting for the end of the turn. */
+  /** Sends at once what waits for the end of the turn. */
   flush(): Promise<void> {
     if (this.#held !== undefined) return this.#held.promise.then(() => this.flush());
     this.#leaving = undefined;
@@ -59,7 +59,7 @@ export class Outgoing {
     return this.#held !== undefined;
   }
 
-  /** Nothing that is said from now on leaves until the result is called. Not to be held twice. */
+  /** Holds everything from now on until the returned function is called. Must not be called while sending is held. */
   hold(): () => void {
     const held = deferred();
     this.#held = held;
@@ -68,7 +68,7 @@ export class Outgoing {
     };
   }
 
-  /** The last words, held or not. */
+  /** Sends the last frames, even if sending is held. */
   end(parts: readonly Uint8Array[]): void {
     this.#said.push(...parts);
     this.#release();

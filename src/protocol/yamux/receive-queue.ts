@@ -1,12 +1,12 @@
 /**
- * Bytes that arrived on a stream and that nobody has read. Large pieces are kept as they came; small ones are copied
- * together, because a piece is a view that keeps the whole array alive in which it arrived: otherwise a peer could
- * make a few bytes per stream hold megabytes.
+ * Bytes that have arrived on a stream and not been read. Large pieces are kept as they are, small ones are copied
+ * together: a piece is a view that keeps alive the whole array in which it arrived, so otherwise a peer could make a
+ * few bytes per stream hold megabytes.
  */
 export class ReceiveQueue {
   #chunks: Uint8Array[] = [];
   #length = 0;
-  /** The last chunk when there is room behind it. */
+  /** The array of the last chunk, while it has room. */
   #block: { readonly bytes: Uint8Array; used: number } | undefined;
 
   get length(): number {
@@ -23,7 +23,7 @@ export class ReceiveQueue {
     for (let rest = piece; rest.length > 0; ) rest = rest.subarray(this.#copy(rest));
   }
 
-  /** The oldest chunk; `undefined` when there is none. */
+  /** Removes and returns the oldest chunk; `undefined` when there is none. */
   shift(): Uint8Array | undefined {
     const chunk = this.#chunks.shift();
     this.#length -= chunk?.length ?? 0;
@@ -37,7 +37,7 @@ export class ReceiveQueue {
     this.#block = undefined;
   }
 
-  /** Copies what fits behind the last block, or into a new one; returns how much. */
+  /** Copies as much as fits into the last block, or into a new one; returns the number of bytes. */
   #copy(piece: Uint8Array): number {
     if (this.#block === undefined || this.#block.used === this.#block.bytes.length) {
       const size = Math.min(Math.max(smallestBlock, 2 * this.#length), largestBlock);
@@ -53,9 +53,9 @@ export class ReceiveQueue {
   }
 }
 
-/** A piece is kept as it is when its array is at most this many times as large. */
+/** A piece is kept as it is if its array is at most this many times as large. */
 const largestOverhead = 4;
 
-/** Sizes of the arrays that small pieces are copied into, in bytes. */
+/** Sizes of the arrays into which small pieces are copied, in bytes. */
 const smallestBlock = 512;
 const largestBlock = 16 * 1024;

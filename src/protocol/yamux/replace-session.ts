@@ -1,19 +1,23 @@
 /**
- * Takes a carrier over in the middle of a session that somebody else had with the peer, as the copy of a machine has it: its
- * agent speaks to a host that is not there. The peer was told a token while that host was, and nothing it has not read is on
- * its way (`YamuxSession.quiesce`). It ends its session and begins the next one with the token.
+ * Takes over a carrier in the middle of a session between the peer and another process. A copy of a VM is in this
+ * situation: its agent talks to a host that does not exist. The agent was given a token before the VM was saved, and it
+ * had read everything sent to it by then (`YamuxSession.quiesce`). On the go-away frame sent here, it ends its session
+ * and begins the next one with the token.
  */
 import type { ByteStream } from "../../sys/os.ts";
 import { concat, writeParts } from "../../util/bytes.ts";
 import { KumiteError } from "../../util/errors.ts";
 import { encodeHeader, frameType, goAwayCode } from "./frame.ts";
 
-/** What the peer may have on its way of the old session. A virtio port and the sockets behind it hold less than a megabyte. */
+/**
+ * Limit of the old session's bytes that may still arrive. A virtio port and the sockets behind it hold less than a
+ * megabyte.
+ */
 const maxSkippedBytes = 16 * 1024 * 1024;
 
 /**
- * The carrier from where the new session begins. Owned by the caller.
- * @param token of `sessionTokenLength` bytes
+ * Resolves with the carrier, positioned at the beginning of the new session. The caller owns it.
+ * @param token `sessionTokenLength` bytes
  * @throws KumiteError `protocol/violation`, `protocol/closed`, `aborted`
  */
 export async function replaceSession(carrier: ByteStream, token: Uint8Array, signal: AbortSignal): Promise<ByteStream> {
@@ -26,7 +30,7 @@ export async function replaceSession(carrier: ByteStream, token: Uint8Array, sig
     held = concat([held, chunk]);
     const at = indexOf(held, token);
     if (at >= 0) return beginningWith(held.subarray(at + token.length), carrier);
-    // The token may be cut anywhere.
+    // The token may be split between chunks.
     const kept = Math.min(held.length, token.length - 1);
     skipped += held.length - kept;
     held = held.slice(held.length - kept);

@@ -1,2 +1,5 @@
-/** What a session begins with that follows one which a host has replaced (`replace-session.ts`): in bytes; nobody guesses so many. */
+/**
+ * Length in bytes of the token with which a replaced session's successor begins (`replace-session.ts`); too long to be
+ * guessed.
+ */
 export const sessionTokenLength = 32;

@@ -1,7 +1,7 @@
 /**
- * A yamux session: many byte streams over one. Either end may open streams. What a peer can make this process hold is
- * bounded: every stream by its window, the streams by their number, extra windows by a common budget, and frames sent
- * in answer to the peer's by a limit on how many it leaves unread.
+ * A yamux session: many byte streams over one carrier. Either side may open streams. The memory that a peer can make
+ * this process hold is bounded: by a window for each stream, by the number of streams, by a common budget for extra
+ * windows, and by a limit on unread frames sent in answer to the peer's.
  */
 import type { ByteStream, PipedBytes } from "../../sys/os.ts";
 import { delay, raceAbort } from "../../util/abort.ts";
@@ -23,17 +23,19 @@ import { Outgoing } from "./outgoing.ts";
 import { type StreamSession, YamuxStream } from "./stream.ts";
 
 export interface YamuxOptions {
-  /** The end that made the connection is the client; it uses the odd stream ids. */
+  /** The side that made the connection is the client, which uses odd stream ids. */
   readonly role: "client" | "server";
-  /** Whether the peer may open streams, which `accept` gives; default: what the server does and the client does not. */
+  /** Whether the peer may open streams, which `accept` returns. Default: true for the server, false for the client. */
   readonly acceptStreams?: boolean;
-  /** What a peer may send on one stream before it is read; at least and by default 262144. */
+  /** How much the peer may send on a stream before it is read. Minimum and default: 262144. */
   readonly receiveWindowBytes?: number;
-  /** For all streams together, what `receiveWindowBytes` may add to the initial windows; default 16 MiB. */
+  /** How much `receiveWindowBytes` may add to the initial windows of all streams together; default 16 MiB. */
   readonly extraWindowBudgetBytes?: number;
-  /** Default 512. With the windows of 256 KiB that every stream has, this bounds what slow readers can cost. */
+  /**
+   * Default 512. With a window of at least 256 KiB for each stream, this bounds the memory that slow readers can take.
+   */
   readonly maxStreams?: number;
-  /** Pings this often, and ends the session when a ping is not answered within the same time. Default: never. */
+  /** Interval of pings. The session ends when a ping is not answered within the interval. Default: no pings. */
   readonly keepAliveMs?: number;
 }
 
@@ -42,7 +44,7 @@ export class YamuxSession {
   readonly closed: Promise<KumiteError>;
   readonly #core: SessionCore;
 
-  /** Owns the carrier from here on. */
+  /** Takes ownership of the carrier. */
   constructor(carrier: ByteStream, options: YamuxOptions) {
     this.#core = new SessionCore(carrier, options);
     this.closed = this.#core.closed.promise;
@@ -50,47 +52,47 @@ export class YamuxSession {
   }
 
   /**
-   * A new stream, usable at once; if the peer refuses it, reads and writes fail with ECONNRESET.
-   * @throws KumiteError `protocol/closed` when the session is over or the peer takes no more streams
+   * Opens a stream, which can be used at once. If the peer refuses it, reads and writes fail with ECONNRESET.
+   * @throws KumiteError `protocol/closed` when the session is over or the peer accepts no more streams
    */
   open(): ByteStream {
     return this.#core.open();
   }
 
-  /** The next stream that the peer opened; `undefined` when the session is over. */
+  /** The next stream that the peer has opened; `undefined` when the session is over. */
   accept(signal?: AbortSignal): Promise<ByteStream | undefined> {
     return this.#core.accepted.next(signal);
   }
 
-  /** Resolves when the peer answered. */
+  /** Resolves when the peer has answered. */
   ping(signal?: AbortSignal): Promise<void> {
     return raceAbort(this.#core.ping(), signal);
   }
 
   /**
-   * Nothing leaves any more until the result is called. Resolves when the peer has read all that left before: what it reads
-   * next is the beginning of a frame, whoever writes it.
-   * @throws KumiteError `aborted`; of a session that ends. Things leave again then
+   * Holds everything that would be sent, until the returned function is called. Resolves when the peer has read
+   * everything sent before, so the next bytes it reads are the beginning of a frame, whoever sends it.
+   * @throws KumiteError `aborted`, or the reason of a session that ends; then nothing is held any more
    */
   quiesce(signal?: AbortSignal): Promise<() => void> {
     return this.#core.quiesce(signal);
   }
 
-  /** The peer has ended this session because it wants a new one on the same carrier. */
+  /** Whether the peer has ended this session because it wants a new one on the same carrier. */
   get replaced(): boolean {
     return this.#core.replaced;
   }
 
-  /** Says goodbye and ends every stream at once. Idempotent. */
+  /** Sends a go-away frame and ends all streams at once. Idempotent. */
   close(): void {
     this.#core.lose(new KumiteError("protocol/closed", "the session was closed"), goAwayCode.normal);
   }
 }
 
-/** Streams that the peer opened and nobody accepted yet; more are refused. */
+/** Limit of streams that the peer has opened and nobody has accepted; more are refused. */
 const maxUnaccepted = 256;
 
-/** Frames sent in answer to frames that the carrier has not taken yet; a peer that causes more is flooding. */
+/** Limit of unsent frames that answer the peer's frames. A peer that causes more is flooding. */
 const maxUnsentAnswers = 1024;
 
 const maxStreamId = 0xffff_ffff;
@@ -110,7 +112,7 @@ class SessionCore implements FrameHandler, StreamSession {
   readonly #ownParity: number;
   #nextId: number;
   #lastPeerId = 0;
-  /** Where the payload of the current data frame goes; `undefined` drops it. */
+  /** The stream that gets the payload of the current data frame; `undefined` discards it. */
   #target: YamuxStream | undefined;
   readonly #outgoing: Outgoing;
   replaced = false;
@@ -182,7 +184,7 @@ class SessionCore implements FrameHandler, StreamSession {
     }
   }
 
-  /** @param code said to the peer before the carrier is closed, if it still listens */
+  /** @param code sent to the peer before the carrier is closed, if it still reads */
   lose(reason: KumiteError, code?: number): void {
     if (this.#end !== undefined) return;
     this.#end = reason;
@@ -196,7 +198,7 @@ class SessionCore implements FrameHandler, StreamSession {
     this.closed.resolve(reason);
   }
 
-  // What streams ask of the session.
+  // The interface for streams.
 
   sendData(streamId: number, flags: number, parts: readonly Uint8Array[], length: number): Promise<void> {
     return this.#outgoing.write([encodeHeader(frameType.data, flags, streamId, length), ...parts]);
@@ -213,7 +215,7 @@ class SessionCore implements FrameHandler, StreamSession {
     this.#extraBudget += stream.extraWindow;
   }
 
-  // What the parser tells.
+  // The interface for the parser.
 
   onHeader(header: FrameHeader): void {
     const { version, type, flags, streamId } = header;
@@ -251,7 +253,7 @@ class SessionCore implements FrameHandler, StreamSession {
     if ((flags & frameFlag.rst) !== 0) stream?.fail(new KumiteError("protocol/closed", "the peer reset the stream"));
   }
 
-  /** The stream that gets the payload; a frame for one that is gone is answered with a reset. */
+  /** The stream that gets the payload. A frame for a stream that no longer exists is answered with a reset. */
   #dataTarget(header: FrameHeader): YamuxStream | undefined {
     const { flags, streamId, length } = header;
     const stream = this.#find(header);
@@ -266,7 +268,7 @@ class SessionCore implements FrameHandler, StreamSession {
     return undefined;
   }
 
-  /** The stream of a frame, made when the frame opens one; `undefined` when it is refused or was forgotten. */
+  /** The stream of a frame, created if the frame opens one; `undefined` if it is refused or no longer exists. */
   #find({ flags, streamId }: FrameHeader): YamuxStream | undefined {
     if ((flags & frameFlag.syn) !== 0) return this.#admit(streamId);
     const stream = this.#streams.get(streamId);
@@ -289,7 +291,7 @@ class SessionCore implements FrameHandler, StreamSession {
     return stream;
   }
 
-  /** Makes a stream and announces it, or acknowledges the peer's, with the window it gets beyond the initial one. */
+  /** Creates a stream and announces it, or acknowledges the peer's, with its window beyond the initial one. */
   #add(id: number, flag: number): YamuxStream {
     const extraWindow = Math.min(this.#extraWindow, this.#extraBudget);
     this.#extraBudget -= extraWindow;
@@ -323,7 +325,7 @@ class SessionCore implements FrameHandler, StreamSession {
     this.#peerLeaves = true;
   }
 
-  /** A frame that the peer caused. */
+  /** Sends a frame in answer to one of the peer's. */
   #answer(type: number, flags: number, streamId: number, length: number): void {
     if (this.#unsentAnswers >= maxUnsentAnswers) {
       throw violation(`${this.#unsentAnswers} frames that need an answer and reads none of the answers`);

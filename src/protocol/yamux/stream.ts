@@ -1,6 +1,6 @@
 /**
- * One stream of a yamux session: windows, half-close, and the rules of `ByteStream`.
- * Knows the session only as the one that sends its frames.
+ * A stream of a yamux session: windows, half-close, and the contract of `ByteStream`. Uses the session only to send
+ * frames.
  */
 import type { ByteStream, PipedBytes, PipedWriting } from "../../sys/os.ts";
 import { abortError, onAbort } from "../../util/abort.ts";
@@ -9,29 +9,29 @@ import { KumiteError, SystemError } from "../../util/errors.ts";
 import { frameFlag, initialWindowBytes } from "./frame.ts";
 import { ReceiveQueue } from "./receive-queue.ts";
 
-/** What a stream asks of its session. The promises resolve when the carrier took the frame; they never reject. */
+/** What a stream needs from its session. Promises resolve when the carrier has taken the frame; they never reject. */
 export interface StreamSession {
   sendData(streamId: number, flags: number, parts: readonly Uint8Array[], length: number): Promise<void>;
-  /** Missing when the carrier lacks it. Settles when the pipe is no longer used. */
+  /** `undefined` if the carrier does not support it. The promise settles when the pipe is no longer in use. */
   readonly sendPiped?: (streamId: number, bytes: PipedBytes) => Promise<void>;
   sendWindowUpdate(streamId: number, flags: number, delta: number): Promise<void>;
-  /** The stream has no further use for frames of the peer. */
+  /** The stream needs no more frames of the peer. */
   forget(streamId: number): void;
 }
 
-/** Payload of the largest frame sent, in bytes: one stream never keeps the others waiting for long. */
+/** Payload of the largest frame that is sent, in bytes, so that a stream never delays the others for long. */
 const maxPayload = 64 * 1024;
 
 export class YamuxStream implements ByteStream {
   readonly id: number;
-  /** What the peer may send beyond the initial window. */
+  /** How much the peer may send beyond the initial window. */
   readonly extraWindow: number;
   readonly piped?: PipedWriting;
   readonly #session: StreamSession;
 
   readonly #received = new ReceiveQueue();
   #reader: Deferred<Uint8Array | undefined> | undefined;
-  /** What the peer may still send, and what was read since the last window update. */
+  /** How much the peer may still send, and how much was read since the last window update. */
   #receiveWindow = initialWindowBytes;
   #consumed = 0;
   readonly #updateAt: number;
@@ -41,20 +41,20 @@ export class YamuxStream implements ByteStream {
   #sendWindow = initialWindowBytes;
   #windowOpened: Deferred | undefined;
   #lastWrite: Promise<void> = Promise.resolve();
-  /** Writes in line or under way. */
+  /** Number of writes that are queued or in progress. */
   #unsent = 0;
   readonly #onSent = (): void => {
     this.#unsent -= 1;
   };
-  /** Of these, who is told at once when the stream fails. */
+  /** Those of them that are rejected at once when the stream fails. */
   readonly #writes = new Set<Deferred>();
-  /** No write is taken any more; the peer is told when what was written is sent. */
+  /** No more writes are accepted; the peer gets the end after all queued writes. */
   #localEnded = false;
   #endSent = false;
 
   /**
-   * Set once: makes what every read after the received bytes, and every write, fails with. Most streams are closed when
-   * nobody is left to be told, and an error's stack is the dearest part of that.
+   * Set once: creates the error of later reads, after the received bytes, and of later writes. A function, since most
+   * streams are closed when nobody needs the error, and its stack is expensive.
    */
   #failure: (() => SystemError) | undefined;
   #closed = false;
@@ -109,7 +109,7 @@ export class YamuxStream implements ByteStream {
     return write.promise;
   }
 
-  /** After the writes before it; the result settles when the carrier is done, also when the stream fails before. */
+  /** Queues a write. The promise settles when the carrier is done with it, even if the stream fails before. */
   #inLine(send: () => Promise<void>): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure());
     if (this.#localEnded) return Promise.reject(brokenPipe());
@@ -136,8 +136,8 @@ export class YamuxStream implements ByteStream {
     this.#received.clear();
     this.#break(brokenPipe);
     if (over) return;
-    // What was written is delivered and ends in order, unless some of it could not be sent. The reset is for what the
-    // peer writes: it may be waiting for a window that nobody will give.
+    // What was written is delivered in order and ends normally, unless some of it could not be sent. The reset makes
+    // the peer stop writing: it may be waiting for window that nobody will give.
     const end = unsent || this.#endSent ? 0 : frameFlag.fin;
     const reset = unsent || !this.#remoteEnded ? frameFlag.rst : 0;
     if ((end | reset) !== 0) void this.#session.sendWindowUpdate(this.id, end | reset, 0);
@@ -156,7 +156,7 @@ export class YamuxStream implements ByteStream {
     this.#receiveWindow -= length;
   }
 
-  /** Bytes of the current data frame. */
+  /** Delivers bytes of the current data frame. */
   deliver(piece: Uint8Array): void {
     if (this.#closed) return;
     const reader = this.#reader;
@@ -169,7 +169,7 @@ export class YamuxStream implements ByteStream {
     reader.resolve(piece);
   }
 
-  /** The peer sends no more. */
+  /** The peer will send no more. */
   endRemote(): void {
     if (this.#remoteEnded) return;
     this.#remoteEnded = true;
@@ -187,7 +187,7 @@ export class YamuxStream implements ByteStream {
     this.#windowOpened = undefined;
   }
 
-  /** The peer reset the stream or the session is over. Bytes that arrived can still be read. */
+  /** The peer has reset the stream, or the session is over. Bytes that have arrived can still be read. */
   fail(cause: unknown): void {
     this.#break(() => {
       const failure = new SystemError("ECONNRESET", "read or write", `stream ${this.id}`);
@@ -212,14 +212,14 @@ export class YamuxStream implements ByteStream {
     this.#reader = reader;
     if (signal === undefined) return reader.promise;
     const forget = onAbort(signal, () => {
-      // Already given bytes are not lost: then this reader is no longer the waiting one, and settled.
+      // If this reader was given bytes, it has been settled already and the rejection has no effect.
       if (this.#reader === reader) this.#reader = undefined;
       reader.reject(abortError(signal));
     });
     return reader.promise.finally(forget);
   }
 
-  /** Gives the peer its window back when half of it is used: fewer frames than after every read. */
+  /** Returns window to the peer when half of it has been used, which needs fewer frames than after every read. */
   #consume(length: number): void {
     this.#consumed += length;
     this.#updateWindow();
@@ -248,7 +248,7 @@ export class YamuxStream implements ByteStream {
     if (this.#failure !== undefined) throw this.#failure();
   }
 
-  /** One frame, whatever its length is: who fills a pipe keeps it small enough for the other streams. */
+  /** Sends one frame of any length: the caller that fills the pipe keeps it small enough for the other streams. */
   async #sendPiped(
     send: NonNullable<StreamSession["sendPiped"]>,
     bytes: PipedBytes,
@@ -262,7 +262,7 @@ export class YamuxStream implements ByteStream {
     if (this.#failure !== undefined) throw this.#failure();
   }
 
-  /** What the peer takes now; waits until it is something. */
+  /** How many bytes the peer accepts now; waits until this is more than 0. */
   async #room(): Promise<number> {
     while (this.#sendWindow === 0) {
       if (this.#failure !== undefined) throw this.#failure();
@@ -299,7 +299,7 @@ class PartsCursor {
     this.remaining = this.#parts.reduce((length, part) => length + part.length, 0);
   }
 
-  /** At most `remaining` bytes, as views. */
+  /** Returns `length` bytes, at most `remaining`, as views. */
   take(length: number): Uint8Array[] {
     const taken: Uint8Array[] = [];
     this.remaining -= length;

@@ -1,4 +1,4 @@
-/** Two sessions, or one and a peer that speaks bytes, over streams in memory. */
+/** Two sessions, or one and a hand-written peer, over streams in memory. */
 import assert from "node:assert/strict";
 import type { ByteStream, PipedWriting } from "../../sys/os.ts";
 import { type StreamPairOptions, streamPair } from "../../util/stream-pair.ts";
@@ -22,7 +22,7 @@ export async function stream(): Promise<{ ours: ByteStream; theirs: ByteStream }
   return { ours, theirs: await accepted(server) };
 }
 
-/** Over a carrier that takes piped bytes: a pipe holds the number of its descriptor, again and again. */
+/** A stream over a carrier that accepts piped bytes. The content of a pipe is its descriptor's number, repeated. */
 export async function pipedStream(moving: () => Promise<void> = async () => {}) {
   const [left, right] = streamPair();
   const piped: PipedWriting = {
@@ -46,7 +46,7 @@ export async function pipedStream(moving: () => Promise<void> = async () => {}) 
   return { ours, theirs, piped: ours.piped };
 }
 
-/** A session whose peer speaks bytes. */
+/** A session whose peer is written by hand. */
 export function rawPeer(options: YamuxOptions, streams: StreamPairOptions = {}) {
   const [left, raw] = streamPair(streams);
   return { session: new YamuxSession(left, options), raw };
@@ -92,7 +92,7 @@ export async function text(from: ByteStream): Promise<string> {
   return decodeUtf8((await from.read()) ?? new Uint8Array(0));
 }
 
-/** Lets everything run that can without further input. */
+/** Lets everything run that needs no further input. */
 export async function settle(turns = 20): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,14 +1,14 @@
-/** Runs classic BPF as the kernel does for seccomp, and refuses what its checker would refuse. */
+/** Runs classic BPF as the kernel does for seccomp, and refuses what the kernel's checker would refuse. */
 
 export interface SystemCall {
   readonly number: number;
   /** AUDIT_ARCH_*. */
   readonly architecture: number;
-  /** Six at most, as the registers hold them. */
+  /** At most six, as in registers. */
   readonly args: readonly bigint[];
 }
 
-/** What the program returns: SECCOMP_RET_*, with its data. */
+/** Returns the program's result: a SECCOMP_RET_* value, including its data. */
 export function runFilter(program: Uint8Array, call: SystemCall): number {
   const code = new DataView(program.buffer, program.byteOffset, program.byteLength);
   const data = seccompData(call);

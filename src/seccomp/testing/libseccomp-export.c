@@ -1,11 +1,11 @@
 /*
- * What libseccomp makes of a profile, for tests. Commands on standard input, one a line:
+ * Compiles profiles with libseccomp, for tests. Reads commands from standard input, one per line:
  *
  *   new DEFAULT-ACTION | arch NAME | rule ACTION SYSCALL [INDEX OPERATOR VALUE VALUE-TWO]... | export
  *   number ARCH SYSCALL
  *
- * Numbers in decimal, operators as in enum scmp_compare. `export` answers with a program, `number` with four bytes; before
- * every answer comes its length, in four bytes of this machine's order.
+ * Numbers are decimal, operators those of enum scmp_compare. `export` answers with a program, `number` with four bytes.
+ * Every answer is preceded by its length, in four bytes of native byte order.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/** The real libseccomp, as a small C program that is compiled once per test process (Debian: libseccomp-dev). */
+/** The real libseccomp, in a small C program that is compiled once per test process (Debian: libseccomp-dev). */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,12 +9,12 @@ import type { Condition, SeccompProfile, Wide } from "../profile.ts";
 const source = join(import.meta.dirname, "libseccomp-export.c");
 let compiled: string | undefined;
 
-/** The programs that libseccomp makes of these profiles, adding the rules as runc does. */
+/** The programs that libseccomp makes of these profiles, with the rules added in runc's order. */
 export function libseccompPrograms(profiles: readonly SeccompProfile[]): Uint8Array[] {
   return answers(profiles.map(commands).join(""));
 }
 
-/** What libseccomp takes for the numbers of these calls; negative when it has none. */
+/** libseccomp's numbers of these calls; negative for a call that the architecture lacks. */
 export function libseccompNumbers(architecture: Architecture, names: readonly string[]): number[] {
   const input = names.map((name) => `number ${architecture} ${name}\n`).join("");
   return answers(input).map((bytes) => new DataView(bytes.buffer).getInt32(0, true));

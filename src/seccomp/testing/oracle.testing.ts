@@ -1,4 +1,4 @@
-/** What a profile says of a call, by its rules as they read; slow and plain, to hold the compiled program to. */
+/** Evaluates a profile for a call directly by its rules: slow and simple, as the reference for compiled programs. */
 import type { Architecture } from "../actions.ts";
 import { multiplexed } from "../multiplexed.ts";
 import type { Condition, SeccompProfile, SeccompRule, Wide } from "../profile.ts";

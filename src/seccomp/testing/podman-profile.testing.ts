@@ -1,4 +1,6 @@
-/** Podman's default profile as podman turns it into `linux.seccomp` for a container with its default capabilities. */
+/**
+ * Podman's default profile, converted to `linux.seccomp` as podman does it for a container with default capabilities.
+ */
 import { readFileSync } from "node:fs";
 
 const file = "/usr/share/containers/seccomp.json";

@@ -1,4 +1,4 @@
-/** Random profiles, and system calls that try them where it matters. */
+/** Random profiles, and system calls near their boundaries. */
 import fc from "fast-check";
 import { type Architecture, actions, architectures, operators } from "../actions.ts";
 import type { Condition, SeccompProfile, Wide } from "../profile.ts";
@@ -9,7 +9,7 @@ import type { SystemCall } from "./bpf-machine.testing.ts";
 export const audit: Readonly<Record<Architecture, number>> = { x86_64: 0xc000003e, x32: 0xc000003e, x86: 0x40000003 };
 const auditOfArm = 0xc00000b7;
 
-/** Of every kind: old and new, in all architectures or one, multiplexed, and one that nobody knows. */
+/** Calls of every kind: old and new, of all architectures or one, multiplexed, and an unknown one. */
 const names =
   "read write open close ioctl clone personality execve waitpid socket bind connect accept4 sendmmsg socketcall " +
   "semget msgctl shmat ipc rt_sigaction readv set_robust_list openat2 clone3 faccessat2 mmap2 arch_prctl no_such_call";
@@ -45,7 +45,9 @@ const condition: fc.Arbitrary<Condition> = fc
 
 const conditions = fc.uniqueArray(condition, { maxLength: 3, selector: ({ argument }) => argument });
 
-/** One conjunction, or several values of one argument: of other alternatives libseccomp 2.5 makes wrong programs. */
+/**
+ * One conjunction, or several values of one argument: for other alternatives, libseccomp 2.5 generates wrong programs.
+ */
 const alternatives: fc.Arbitrary<Condition[][]> = fc.oneof(
   conditions.map((list) => [list]),
   fc
@@ -64,8 +66,8 @@ const anyAction = fc.constantFrom(
 const other = fc.subarray(["x86", "x32"] as const);
 
 /**
- * Those that libseccomp 2.5 makes right programs of: one action for each name (which of several rules counts is for it a
- * matter of how it sorts them), no conditions on what other calls are multiplexed by, and with x32 no calls of x86 alone.
+ * Profiles for which libseccomp 2.5 generates right programs. They have one action per name, since otherwise its
+ * sorting decides which rule applies; no conditions on multiplexing calls; and with x32 no calls that only x86 has.
  */
 export const plainProfile: fc.Arbitrary<SeccompProfile> = fc
   .record({
@@ -87,7 +89,7 @@ export const plainProfile: fc.Arbitrary<SeccompProfile> = fc
       ),
   }));
 
-/** Anything: rules that contradict each other, too. */
+/** Any profile, including contradictory rules. */
 export const anyProfile: fc.Arbitrary<SeccompProfile> = fc
   .record({
     defaultAction: anyAction,
@@ -104,7 +106,7 @@ export const anyProfile: fc.Arbitrary<SeccompProfile> = fc
   })
   .map(({ others, ...rest }) => ({ ...rest, architectures: ["x86_64", ...others], flags: 0 }));
 
-/** Calls that the profile is about and their neighbours, with the arguments that it compares and others. */
+/** The calls in the profile and their neighbours, with the arguments in its conditions and others. */
 export function calls(of: SeccompProfile): fc.Arbitrary<SystemCall> {
   const numbers = Object.values(architectures).flatMap((architecture) =>
     of.rules.flatMap(({ names: listed }) =>

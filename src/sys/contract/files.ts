@@ -248,7 +248,7 @@ export const filesContract: readonly ContractCheck[] = [
   },
 ];
 
-/** Whether another process is kept out. */
+/** Whether another process cannot take the lock. */
 async function heldElsewhere(os: Os, path: string): Promise<boolean> {
   return (await output(os, 'flock -n "$1" echo free || echo held', { args: [path] })) === "held";
 }

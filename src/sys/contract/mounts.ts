@@ -3,7 +3,7 @@ import type { Os } from "../os.ts";
 import type { ContractCheck } from "../os-contract.ts";
 import { type Scratch, scratch } from "./scratch.ts";
 
-/** A scratch directory that is a mount of its own, private: nothing made in it is seen elsewhere. */
+/** A scratch directory that is a private mount of its own, so mounts made in it are not visible elsewhere. */
 async function mountedScratch(os: Os): Promise<Scratch> {
   const dir = await scratch(os);
   await os.mounts.mount({

@@ -1,4 +1,4 @@
-/** Checks of `Processes`, but for what a child is born with: that is in spawn.ts. */
+/** Checks of `Processes`, except for the set-up of a child, which is in spawn.ts. */
 import type { ProcessId } from "../os.ts";
 import type { ContractCheck } from "../os-contract.ts";
 import { printing, shell, textOf } from "./scratch.ts";
@@ -40,7 +40,7 @@ export const processesContract: readonly ContractCheck[] = [
     name: "a process is known by pid and start time",
     async run(os, assert) {
       const child = await shell(os, "echo ready; read line", { descriptors: { ...printing, 0: { kind: "stream" } } });
-      // Until it prints it may not have its arguments yet.
+      // Until it prints, its arguments may not be visible yet.
       await child.streams.get(1)?.read();
       const info = await os.processes.info(child.pid);
       assert.equal(info?.startTicks, child.startTicks);
@@ -68,7 +68,7 @@ export const processesContract: readonly ContractCheck[] = [
   {
     name: "one can wait until a process is gone that is not a child",
     async run(os, assert) {
-      // The shell tells the pid of its child, and leaves.
+      // The shell prints the pid of its child, and exits.
       const parent = await shell(os, 'sleep 1000 >/dev/null & echo "$!"', { descriptors: printing });
       const pid = Number(await textOf(parent.streams.get(1)));
       await parent.exited;

@@ -1,4 +1,4 @@
-/** What several groups of checks need. */
+/** Helpers for several groups of checks. */
 import { readAll } from "../../util/bytes.ts";
 import { toHex } from "../../util/hex.ts";
 import { decodeUtf8 } from "../../util/text.ts";
@@ -9,7 +9,7 @@ export interface Scratch extends AsyncDisposable {
   readonly path: string;
 }
 
-/** Removed with all that is in it. */
+/** Creates a scratch directory, which is removed with its content on disposal. */
 export async function scratch(os: Os): Promise<Scratch> {
   const name = toHex(os.random(6));
   const path = `${await os.files.realPath("/tmp")}/kumite-contract-${name}`;
@@ -17,7 +17,7 @@ export async function scratch(os: Os): Promise<Scratch> {
   return { path, [Symbol.asyncDispose]: () => os.files.removeTree(path) };
 }
 
-/** Everything up to the end; closes the stream. */
+/** Reads to the end and closes the stream. */
 export async function textOf(stream: ByteStream | undefined): Promise<string> {
   if (stream === undefined) throw new Error("there is no such stream");
   try {
@@ -30,7 +30,7 @@ export async function textOf(stream: ByteStream | undefined): Promise<string> {
 const shellPath = "/bin/sh";
 const environment = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
 
-/** A shell with "$1" and so on from `args`, without descriptors unless some are asked for. */
+/** Runs a shell script with "$1" and so on from `args`. It has no descriptors except those given. */
 export function shell(
   os: Os,
   script: string,
@@ -46,10 +46,10 @@ export function shell(
   });
 }
 
-/** Standard output is a stream. */
+/** Descriptors that make standard output a stream. */
 export const printing = { 1: { kind: "stream" } } as const;
 
-/** What the script prints, once it has ended. */
+/** What the script has printed when it ends. */
 export async function output(os: Os, script: string, more: Parameters<typeof shell>[2] = {}): Promise<string> {
   const child = await shell(os, script, { ...more, descriptors: { ...more.descriptors, ...printing } });
   const text = await textOf(child.streams.get(1));

@@ -30,7 +30,7 @@ async function first(listener: Listener): Promise<ByteStream> {
   throw new Error("the listener ended");
 }
 
-/** Reads until that many bytes came, or the end. */
+/** Reads until that many bytes have arrived, or to the end. */
 async function readLength(stream: ByteStream, length: number): Promise<Uint8Array> {
   const whole = new Uint8Array(length);
   let at = 0;
@@ -211,7 +211,7 @@ export const socketsContract: readonly ContractCheck[] = [
       const stream = child.streams.get(3) as ByteStream;
       await os.sockets.sendDescriptor(stream, "take it\n", { kind: "connect", path: listener.path });
       const handed = await first(listener);
-      // It reads as if there were no descriptor, which the kernel then closes.
+      // A plain read gets the text without the descriptor, which the kernel then closes.
       assert.equal(await textOf(handed), "");
       assert.equal(decodeUtf8(await readLength(stream, 8)), "take it\n");
       await assert.rejects(os.sockets.sendDescriptor(stream, "x", { kind: "read", path: `${dir.path}/none` }), {

@@ -1,4 +1,4 @@
-/** Checks of what a child is born with. */
+/** Checks of what a child is started with. */
 import { ownUserOf } from "../../util/own-user.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import type { Os, SpawnRequest, TreeEntry } from "../os.ts";
@@ -8,7 +8,7 @@ import { output, printing, scratch, shell, textOf } from "./scratch.ts";
 const sigkill = 9;
 const fdList = "ls -l /proc/$$/fd";
 
-/** A fresh cgroup of whatever version the host has, at its mount point. */
+/** A new cgroup of whatever version the host has, below the hierarchy's mount point. */
 async function makeCgroup(os: Os): Promise<{ readonly path: string } & AsyncDisposable> {
   const mounts = (await os.mounts.table()).filter(({ type }) => type === "cgroup2" || type === "cgroup");
   const root = mounts.find(({ options, type }) => type === "cgroup2" || options.includes("pids"));
@@ -18,7 +18,7 @@ async function makeCgroup(os: Os): Promise<{ readonly path: string } & AsyncDisp
   return { path, [Symbol.asyncDispose]: () => os.files.removeDir(path) };
 }
 
-/** What comes back of what is written to it, until its input ends. */
+/** Runs cat with this standard input, writes to it and ends it; returns the output. */
 async function throughCat(os: Os, stdin: SpawnRequest["descriptors"][number], written: string) {
   const request = { path: "/bin/cat", argv: ["cat"], env: {} };
   const child = await os.processes.spawn({ ...request, descriptors: { 0: stdin, 1: { kind: "stream" } } });
@@ -37,7 +37,7 @@ async function refused(os: Os, request: Partial<SpawnRequest>): Promise<unknown>
   return undefined;
 }
 
-/** What a shell needs. */
+/** The files that a shell needs. */
 async function programs(os: Os): Promise<TreeEntry[]> {
   const entries: TreeEntry[] = [{ kind: "directory", path: "/usr", readOnly: true }];
   for (const path of ["/bin", "/lib", "/lib64"]) {

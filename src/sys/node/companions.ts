@@ -1,6 +1,7 @@
 /**
- * Processes that were started before this program ran, and are its children: whoever asks for one of them is given it
- * instead of a new one, if it is the very one that was asked for. Any other is ended before.
+ * Processes that were started as this program's children before it ran. A spawn request that equals a companion's is
+ * given that companion instead of a new process. Otherwise companions of the same program are ended before the new
+ * process starts.
  */
 import { closeSync, readFileSync, unlinkSync } from "node:fs";
 import { Socket } from "node:net";
@@ -12,24 +13,24 @@ import { SocketStream } from "./socket-stream.ts";
 import type { Spawned } from "./spawn.ts";
 import { errnoOf } from "./system-error.ts";
 
-/** Of one that was killed. */
+/** Limit for the end of a killed companion. */
 const endTimeoutMs = 10_000;
 
-/** That Node's timers know. */
+/** The longest delay of Node's timers. */
 const longestMs = 2 ** 31 - 1;
 
 export class Companions {
-  /** Not asked for yet. */
+  /** Companions that no request has taken yet. */
   #waiting: readonly Companion[];
 
-  /** @param fd `companions.at` of the request that this process was launched by; it is closed */
+  /** @param fd `companions.at` of the request with which this process was launched; it is closed */
   constructor(fd: number) {
     const reports = JSON.parse(readFileSync(fd, "utf8")) as CompanionReport[];
     closeSync(fd);
     this.#waiting = reports.map((report) => new Companion(report));
   }
 
-  /** `undefined` when it has to be started; nothing of one for the same program is in the way then. */
+  /** `undefined` when the process must be started; then no companion for the same program is left to be in its way. */
   async take(request: SpawnRequest): Promise<Spawned | undefined> {
     const wanted = canonical(request);
     const found = this.#waiting.find((companion) => canonical(companion.request) === wanted);
@@ -41,7 +42,7 @@ export class Companions {
     return found.spawned();
   }
 
-  /** Ends those that nobody has asked for; they are gone when it resolves. */
+  /** Ends the companions that no request has taken. They are gone when this resolves. */
   async discard(): Promise<void> {
     await this.#endAll(() => true);
   }
@@ -62,7 +63,8 @@ class Companion {
   constructor(report: CompanionReport) {
     this.request = report.request;
     this.#report = report;
-    // Node reaps its own children only: this one stays a zombie, and its number nobody else's, while this process lives.
+    // Node reaps only children that it has started itself. So a companion stays a zombie, and its pid is not reused, as
+    // long as this process lives.
     const look = (): void => {
       const status = this.#look();
       if (status === undefined) return;
@@ -77,7 +79,7 @@ class Companion {
   spawned(): Spawned {
     const { pid, startTicks } = this.#report;
     const sockets = this.#sockets();
-    // As a child of Node's own would; a signal that is waited for does not.
+    // Keeps this process running, as Node does for its own children; a signal handler alone would not.
     const alive = setInterval(() => {}, longestMs);
     void this.#exited.promise.then(() => clearInterval(alive));
     return {
@@ -94,7 +96,7 @@ class Companion {
     };
   }
 
-  /** With what it had bound. */
+  /** Ends the companion and removes the sockets it had bound. */
   async end(): Promise<void> {
     const { pid } = this.#report;
     this.#kill(pid, "SIGKILL");
@@ -132,7 +134,7 @@ function removeQuietly(path: string): void {
   }
 }
 
-/** The same text for the same request, whichever engine has made it. */
+/** The same text for equal requests, whichever engine created them. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_, member: unknown) =>
     typeof member === "object" && member !== null && !Array.isArray(member)

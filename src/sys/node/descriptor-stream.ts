@@ -1,8 +1,8 @@
 /**
- * `ByteStream` over a descriptor that this process was started with.
- * Such a descriptor is shared with whoever gave it, so O_NONBLOCK must not be set on it: FIFOs and terminals are
- * opened again, files and /dev/null never block. A socket is the exception: Node can use one only after setting it,
- * so a socket that is handed to a Node process must be handed to it alone.
+ * `ByteStream` over a descriptor that this process inherited. The descriptor is shared with other processes, so
+ * O_NONBLOCK must not be set on it: FIFOs and terminals are opened again, while files and /dev/null never block.
+ * Sockets are the exception, because Node cannot use one without setting it. So a socket that is passed to a Node
+ * process must not be shared with others.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
@@ -14,7 +14,7 @@ import { PipeReader } from "./pipe-reader.ts";
 import { SocketStream } from "./socket-stream.ts";
 import { toSystemError } from "./system-error.ts";
 
-/** As `Self.stream`. */
+/** Implements `Self.stream`. */
 export function descriptorStream(fd: number): ByteStream {
   try {
     const status = fstatSync(fd);
@@ -40,7 +40,7 @@ export function descriptorStream(fd: number): ByteStream {
   }
 }
 
-/** The two directions of a FIFO or terminal, each opened on its own, and the descriptor they came from. */
+/** The two directions of a FIFO or terminal, each opened separately, and the original descriptor. */
 class SplitStream implements ByteStream {
   #fd: number | undefined;
   readonly #reader: Pick<ByteStream, "read" | "close"> | undefined;
@@ -64,7 +64,7 @@ class SplitStream implements ByteStream {
 
   async end(): Promise<void> {
     if (this.#writer === undefined) return;
-    // No shutdown(2) here: the reader sees the end when every descriptor of the writing side is closed.
+    // There is no shutdown(2) here: the reader sees the end when all descriptors for writing are closed.
     await this.#writer.write(new Uint8Array());
     this.#writer.close();
     if (this.#reader === undefined) this.#closeOriginal();
@@ -92,7 +92,7 @@ function pipeWriter(fd: number): ByteStream {
   return new SocketStream(new Socket({ fd, readable: false, writable: true }));
 }
 
-/** A new open file description of the same object: flags set on it stay ours. */
+/** Opens a new file description of the same object, whose flags are not shared. */
 function reopen(fd: number, flags: number): number {
   return openSync(`/proc/self/fd/${fd}`, flags | constants.O_NOCTTY);
 }

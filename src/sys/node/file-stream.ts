@@ -12,11 +12,11 @@ const readStepBytes = 64 * 1024;
 
 export class FileStream implements ByteStream {
   readonly #fd: number;
-  /** Writes so far: one after the other, in order. */
+  /** Settles when all writes so far are done; they are made one after the other. */
   #written: Promise<unknown> = Promise.resolve();
   #state: "open" | "ended" | "closed" = "open";
 
-  /** Takes the descriptor over. */
+  /** Takes ownership of the descriptor. */
   constructor(fd: number) {
     this.#fd = fd;
   }
@@ -44,7 +44,7 @@ export class FileStream implements ByteStream {
   close(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    // What is queued holds the descriptor a little longer: another file must not get its number meanwhile.
+    // Queued writes keep the descriptor open a little longer, since another file must not get its number meanwhile.
     void this.#written.then(() => close(this.#fd, () => {}));
   }
 

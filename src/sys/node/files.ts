@@ -1,4 +1,4 @@
-/** `Files` over Node; locks and nothing else go through the helper. */
+/** `Files` over Node. Only locks go through the helper. */
 import { createHash } from "node:crypto";
 import { type BigIntStats, close, constants, open, read } from "node:fs";
 import * as fs from "node:fs/promises";
@@ -15,7 +15,7 @@ import { asSystemCall, errnoOf } from "./system-error.ts";
 
 const defaultReadLimitBytes = 16 * 1024 * 1024;
 const readStepBytes = 64 * 1024;
-/** Most files that are read whole are smaller: memory that is cleared for nothing is half of what reading one costs. */
+/** Most files are smaller. Clearing a larger buffer would be half the cost of reading one. */
 const firstReadBytes = 8 * 1024;
 
 export function nodeFiles(helper: HelperClient): Files {
@@ -46,11 +46,11 @@ export function nodeFiles(helper: HelperClient): Files {
   };
 }
 
-/** Reads to the end rather than by size: files of proc(5) and sysfs(5) have none. */
+/** Reads to the end instead of by size, since files of proc(5) and sysfs(5) have no size. */
 async function readBytes(path: string, limit = defaultReadLimitBytes): Promise<Uint8Array> {
   return await asSystemCall("read", path, async () => {
-    // Descriptors, not file handles, which cost three times as much: a start reads dozens of small files.
-    // A FIFO without a writer must not block a thread of Node's pool.
+    // Uses descriptors, because file handles cost three times as much and starting reads dozens of small files.
+    // O_NONBLOCK: a FIFO without a writer must not block a thread of Node's pool.
     const file = await openFile(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       return await readToEnd(file, path, limit);
@@ -128,7 +128,7 @@ async function write(path: string, data: string | Uint8Array, options: WriteOpti
   });
 }
 
-/** The mode as asked for, whatever the umask. */
+/** Creates the directory with exactly this mode, whatever the umask is. */
 async function makeDir(path: string, mode: number): Promise<void> {
   await fs.mkdir(path, mode);
   await fs.chmod(path, mode);
@@ -144,7 +144,7 @@ async function makeDirs(path: string, mode: number): Promise<void> {
         throw error;
       case "ENOENT":
         await makeDirs(dirName(path), mode);
-        // Somebody else may make it at the same time.
+        // Another process may create it at the same time.
         await makeDir(path, mode).catch((again: unknown) => {
           if (errnoOf(again) !== "EEXIST") throw again;
         });
@@ -160,7 +160,7 @@ async function statusBy(call: string, path: string, read: () => Promise<BigIntSt
     return fileStatus(await asSystemCall(call, path, read));
   } catch (error) {
     const errno = errnoOf(error);
-    // A file where a directory is asked for: there is nothing of that name either.
+    // ENOTDIR: a parent is a file, so the path does not exist either.
     if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
     throw error;
   }
@@ -182,12 +182,12 @@ function fileStatus(stats: BigIntStats): FileStatus {
   };
 }
 
-/** As the small engine has it, to the last digit. */
+/** The same arithmetic as on the small engine, so that both give exactly the same number. */
 function milliseconds(ns: bigint): number {
   return Number(ns / 1_000_000_000n) * 1000 + Number(ns % 1_000_000_000n) / 1e6;
 }
 
-/** Of `st_blocks`, whatever the file system's own are. */
+/** Unit of `st_blocks`, whatever the block size of the file system. */
 const blockBytes = 512;
 
 function kindOf(stats: BigIntStats): FileStatus["kind"] {

@@ -1,7 +1,7 @@
 /**
- * System calls that Node lacks, made by `kumite-helper`.
- * The helper starts with the first call and ends after a while without calls and without locks. Its connection never
- * keeps this process alive; a call in progress and a lock do.
+ * Makes the system calls that Node lacks, through `kumite-helper`. The helper starts with the first call, and ends
+ * after a time without calls and locks. Its connection does not keep this process running; calls in progress and locks
+ * do.
  */
 import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
 import { isSystemError } from "../../util/errors.ts";
@@ -15,7 +15,7 @@ export class HelperClient {
   readonly #launcher: string;
   readonly #idleMs: number;
   #connection: Promise<HelperConnection> | undefined;
-  /** Calls in progress and locks held. */
+  /** Number of calls in progress and locks held. */
   #uses = 0;
   #idleTimer: NodeJS.Timeout | undefined;
 
@@ -33,21 +33,21 @@ export class HelperClient {
     await this.#using((helper) => helper.call({ kind: "unmount", target, lazy }).answer);
   }
 
-  /** As `Processes.signal`. */
+  /** Implements `Processes.signal`. */
   async signal(process: ProcessId, signal: number): Promise<boolean> {
     return (await this.#using((helper) => helper.call({ kind: "signal", process, signal }).answer)) === true;
   }
 
-  /** As `Processes.waitGone`. */
+  /** Implements `Processes.waitGone`. */
   async waitGone(process: ProcessId, signal?: AbortSignal): Promise<void> {
     await this.#using((helper) => waitFor(helper, { kind: "waitGone", process }, signal));
   }
 
-  /** As `Files.lock`. */
+  /** Implements `Files.lock`. */
   async lock(path: string, signal?: AbortSignal): Promise<AsyncDisposable> {
     return await this.#using(async (helper) => {
       const handle = Number(await waitFor(helper, { kind: "lock", path }, signal));
-      // Counts as a use of its own, so that the helper does not idle away under it.
+      // The lock counts as a use of its own, so that the helper does not end while it is held.
       this.#uses += 1;
       let held = true;
       return {
@@ -55,7 +55,7 @@ export class HelperClient {
           if (!held) return;
           held = false;
           try {
-            // A helper that is gone took its locks along.
+            // If the helper is gone, so are its locks.
             if (!helper.lost) await helper.call({ kind: "unlock", handle }).answer;
           } finally {
             this.#unuse();
@@ -107,12 +107,12 @@ export class HelperClient {
   }
 }
 
-/** A call that waits and can be given up. What was got in spite of that is given back. */
+/** Makes a call that waits and can be cancelled. If a lock was acquired nevertheless, it is released. */
 async function waitFor(helper: HelperConnection, call: HelperCall, signal?: AbortSignal): Promise<HelperValue> {
   throwIfAborted(signal);
   const { id, answer } = helper.call(call);
   const forget = onAbort(signal, () => {
-    // Its answer says nothing: what counts is how the call itself ends.
+    // The answer to the cancellation does not matter, only the end of the call itself.
     helper.call({ kind: "cancel", request: id }).answer.catch(() => {});
   });
   try {

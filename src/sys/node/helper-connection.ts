@@ -1,6 +1,6 @@
 /**
- * One running `kumite-helper` and the calls on it.
- * Knows the wire form; when a helper starts and ends is its user's business.
+ * A running `kumite-helper` and its calls. This knows the wire format; when a helper starts and ends is up to the
+ * caller.
  */
 import { ByteReader } from "../../util/byte-reader.ts";
 import { type Deferred, deferred } from "../../util/deferred.ts";
@@ -32,7 +32,8 @@ export class HelperConnection {
       descriptors: { [helperDescriptor]: { kind: "stream" } },
       parentDeathSignal: sigkill,
     }).catch((error: unknown) => {
-      // Whoever made the call would take it for an answer: that there is no such mount, for example.
+      // As a plain SystemError, it would be mistaken for the result of the call, for example that there is no such
+      // mount.
       throw isSystemError(error, "ENOENT", "ENOTDIR", "EACCES", "ENOEXEC") ? noHelper(launcher, error) : error;
     });
     return new HelperConnection(helper, helper.streams.get(helperDescriptor) as ByteStream);
@@ -41,31 +42,31 @@ export class HelperConnection {
   private constructor(helper: Spawned, stream: ByteStream) {
     this.#helper = helper;
     this.#stream = stream;
-    // However the connection ends, nobody can be answered any more: there is no failure to tell but that.
+    // It does not matter how the connection ended: no pending call can be answered any more.
     this.ended = this.#receive().then(
       () => this.#end(),
       () => this.#end(),
     );
   }
 
-  /** No call can be answered any more. */
+  /** Whether calls can no longer be answered. */
   get lost(): boolean {
     return this.#over;
   }
 
-  /** Sends a call; the answer rejects with the `SystemError` of the call, ECONNRESET when the helper ends. */
+  /** Sends a call. The answer rejects with the call's `SystemError`, or with ECONNRESET if the helper ends. */
   call(call: HelperCall): { readonly id: number; readonly answer: Promise<HelperValue> } {
     this.#lastId += 1;
     const id = this.#lastId;
     return { id, answer: this.#send(id, call) };
   }
 
-  /** Whether the helper keeps this process from ending. */
+  /** Whether the helper keeps this process running. */
   keepAlive(on: boolean): void {
     this.#helper.keepAlive(on);
   }
 
-  /** The helper ends by itself, and lets its locks go. */
+  /** Makes the helper end and release its locks. */
   close(): void {
     this.#stream.close();
   }
@@ -76,7 +77,7 @@ export class HelperConnection {
     if (line.length > maxLineBytes) throw new SystemError("E2BIG", call.kind);
     const answer = deferred<HelperValue>();
     this.#pending.set(id, answer);
-    // A failing write means that the helper is gone, which the reader tells to every caller.
+    // A failing write means that the helper is gone, which the receiving side reports to all callers.
     this.#stream.write(line).catch(() => {});
     return await answer.promise;
   }

@@ -6,7 +6,7 @@ import { asSystemCall } from "./system-error.ts";
 
 const path = "/proc/self/mountinfo";
 
-/** As `Mounts.table`. */
+/** Implements `Mounts.table`. */
 export async function readMountTable(): Promise<MountEntry[]> {
   return parseMountTable(await asSystemCall("read", path, () => readFile(path, "utf8")));
 }

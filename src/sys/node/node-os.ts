@@ -1,7 +1,6 @@
 /**
- * `Os` over Node 20.
- * What Node cannot do is done by the install root's `kumite`: processes start through its launch mode, mounts, file
- * locks and signals by pidfd go through its helper mode. Terminals are the small engine's.
+ * `Os` over Node 20. The install root's `kumite` does what Node cannot: as a launcher it starts processes, as a helper
+ * it mounts, locks files, and signals through pidfds. Terminals exist only on the small engine.
  */
 import { randomBytes } from "node:crypto";
 import { SystemError } from "../../util/errors.ts";
@@ -16,9 +15,9 @@ import { nodeSelf } from "./self.ts";
 import { nodeSockets } from "./sockets.ts";
 
 export interface NodeOsOptions {
-  /** Directory that holds the executable `kumite`. */
+  /** Directory that contains the executable `kumite`. */
   readonly installRoot: string;
-  /** Started ahead, for whoever asks for what they are. */
+  /** Processes started in advance, for spawn requests that ask for them. */
   readonly companions?: Companions | undefined;
 }
 

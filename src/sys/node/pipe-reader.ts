@@ -1,7 +1,7 @@
 /**
- * The reading end of a FIFO that was opened for us alone.
- * Node sleeps until the kernel reports something, and for a FIFO whose last writer went before it was opened again the
- * kernel reports nothing, not even the end. So the first reads are tried at once; only a writer that is there is waited for.
+ * The reading end of a FIFO that this process has opened for itself. Node waits for the kernel to report an event. If
+ * the last writer closed the FIFO before this process opened it, there is never an event, not even for the end. So the
+ * first reads are tried immediately, and Node waits only when there is a writer.
  */
 import { closeSync, readSync } from "node:fs";
 import { Socket } from "node:net";
@@ -19,7 +19,7 @@ type State =
 export class PipeReader {
   #state: State;
 
-  /** Takes over the descriptor, which never blocks. */
+  /** Takes ownership of the descriptor, which must be nonblocking. */
   constructor(fd: number) {
     this.#state = { kind: "trying", fd };
   }

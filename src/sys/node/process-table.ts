@@ -1,11 +1,11 @@
-/** Processes as proc(5) shows them. */
+/** Processes from proc(5). */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { ProcessInfo } from "../os.ts";
 import { parseArguments, parseProcessStat } from "../proc-text.ts";
 import { asSystemCall, errnoOf } from "./system-error.ts";
 
-/** As `Processes.info`. */
+/** Implements `Processes.info`. */
 export async function processInfo(pid: number): Promise<ProcessInfo | undefined> {
   try {
     return await asSystemCall("read", `/proc/${pid}`, async () => ({
@@ -21,8 +21,8 @@ export async function processInfo(pid: number): Promise<ProcessInfo | undefined>
 }
 
 /**
- * Start time of a child, without a turn of the event loop in which Node could reap it; `self` is this process.
- * The child is there, as a zombie at least.
+ * Start time of a child, or with `self` of this process. Synchronous, so that Node cannot reap the child before: it
+ * exists at least as a zombie.
  */
 export function startTicksOf(pid: number | "self"): number {
   return parseProcessStat(readFileSync(`/proc/${pid}/stat`, "utf8")).startTicks;

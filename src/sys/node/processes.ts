@@ -1,4 +1,4 @@
-/** `Processes` over Node: children through `kumite-launch`, signals by pidfd through the helper. */
+/** `Processes` over Node: children are started by `kumite-launch`, and signalled through pidfds by the helper. */
 import type { Processes, ProcessId } from "../os.ts";
 import type { Companions } from "./companions.ts";
 import type { HelperClient } from "./helper-client.ts";
@@ -16,7 +16,7 @@ export function nodeProcesses(launcher: string, helper: HelperClient, companions
 }
 
 async function waitGone(helper: HelperClient, id: ProcessId, signal: AbortSignal | undefined): Promise<void> {
-  // Mostly it is gone already: that needs no helper.
+  // Usually the process is gone already, so the helper is not needed.
   const info = await processInfo(id.pid);
   if (info === undefined || info.startTicks !== id.startTicks || info.state === "Z") return;
   await helper.waitGone(id, signal);

@@ -1,11 +1,10 @@
 /**
- * Removal of a directory tree that a guest may have filled.
- * Every directory is opened without following symlinks and worked on through its descriptor, so that no name is
- * resolved twice; a directory on another mount is never entered; a tree of any depth takes a bounded number of
- * descriptors.
+ * Removes a directory tree whose content may come from a guest. Every directory is opened without following symlinks
+ * and used through its descriptor, so that no name is resolved twice. Directories on other mounts are never entered. A
+ * tree of any depth needs a bounded number of descriptors.
  *
- * The calls are synchronous: on the memory file systems of run-time state each takes microseconds, a trip through
- * Node's thread pool a hundred. Other work gets its turn after every few milliseconds.
+ * The calls are synchronous: on the memory file systems that hold run-time state each takes microseconds, while a trip
+ * through Node's thread pool takes a hundred. Every few milliseconds other work may run.
  */
 import * as fs from "node:fs";
 import { setImmediate } from "node:timers/promises";
@@ -14,14 +13,14 @@ import { baseName, dirName, isBelow, joinPath } from "../../util/path.ts";
 import { readMountTable } from "./mount-table.ts";
 import { asSystemCall, errnoOf } from "./system-error.ts";
 
-/** Deeper directories are first moved up to the top of the tree. */
+/** Directories below this depth are first moved up to the top of the tree. */
 const maxDepth = 64;
 const turnMs = 4;
 
-/** As `Files.removeTree`. */
+/** Implements `Files.removeTree`. */
 export async function removeTree(path: string): Promise<void> {
   await asSystemCall("rmtree", path, async () => {
-    // The name itself may be a symlink, which is removed and not followed; its parent is resolved.
+    // The last component may be a symlink, which is removed and not followed; its parent is resolved.
     const target = joinPath(fs.realpathSync(dirName(path)), baseName(path));
     const mounted = (await readMountTable()).find((entry) => isBelow(target, entry.target));
     if (mounted !== undefined) throw new SystemError("EBUSY", "rmtree", mounted.target);
@@ -64,7 +63,7 @@ class TreeRemoval {
         else if (depth < maxDepth) await this.#removeDirectory(name, depth + 1);
         else this.#moveToTop(name);
       } catch (error) {
-        // Somebody else removed it first.
+        // Another process has removed it first.
         if (errnoOf(error) !== "ENOENT") throw error;
       }
       await this.#letOthersRun();
@@ -75,7 +74,7 @@ class TreeRemoval {
     const directory = openDirectory(name);
     if (directory === undefined) return fs.unlinkSync(name);
     try {
-      // Mounted since the table was read. Files that are mount points need no check: unlink(2) refuses them.
+      // The mount is newer than the table that was read. Files need no check, since unlink(2) refuses mount points.
       if (mountIdOf(directory) !== this.#mountId) throw new SystemError("EBUSY", "rmtree", name.toString());
       await this.#empty(directory, depth);
     } finally {
@@ -100,7 +99,7 @@ function byDescriptor(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
 
-/** `undefined` for what is no directory. */
+/** `undefined` for anything but a directory. */
 function openDirectory(name: string | Buffer): number | undefined {
   try {
     return fs.openSync(name, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW);

@@ -1,13 +1,13 @@
-/** Durable replacement of a file: after a crash there is the old content or the new, never a part. */
+/** Replaces a file durably: after a crash it has either the old or the new content, never a part. */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirName } from "../../util/path.ts";
 import { asSystemCall } from "./system-error.ts";
 
-/** As `Files.replace`. */
+/** Implements `Files.replace`. */
 export async function replaceFile(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {
-  // In the same directory, since a rename does not cross file systems.
+  // In the same directory, since a rename cannot cross file systems.
   const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
   await asSystemCall("replace", path, async () => {
     try {

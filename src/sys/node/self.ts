@@ -9,7 +9,7 @@ import { toSystemError } from "./system-error.ts";
 export function nodeSelf(): Self {
   return {
     pid: process.pid,
-    // Node replaces the first word by its own path.
+    // Node replaces argv[0] by its own path.
     argv: [process.argv0, ...process.argv.slice(1)],
     env: definedOnly(process.env),
     executable: process.execPath,
@@ -22,7 +22,7 @@ export function nodeSelf(): Self {
   };
 }
 
-/** Node does not tell who sent a signal: `fromKernel` is always false and `senderPid` 0. */
+/** Node does not report who sent a signal, so `fromKernel` is always false and `senderPid` 0. */
 function onSignals(signals: readonly number[], handler: (event: SignalEvent) => void): void {
   for (const signal of signals) {
     process.on(nameOf(signal), () => handler({ signal, fromKernel: false, senderPid: 0 }));

@@ -1,4 +1,4 @@
-/** Hands a descriptor over on a socket, which Node cannot: a process of the small engine does it, with Node's socket. */
+/** Sends a descriptor over a socket, which Node cannot do. A process of the small engine does it, on Node's socket. */
 import { constants } from "node:os";
 import { SystemError } from "../../util/errors.ts";
 import { signalNumbers } from "../../util/signals.ts";
@@ -7,7 +7,7 @@ import { sendSocket, sentDescriptor } from "../send/protocol.ts";
 import { SocketStream } from "./socket-stream.ts";
 import { spawn } from "./spawn.ts";
 
-/** As `Sockets.sendDescriptor`. `launcher` is the install root's `kumite`. */
+/** Implements `Sockets.sendDescriptor`. `launcher` is the install root's `kumite`. */
 export async function sendDescriptor(
   launcher: string,
   stream: ByteStream,
@@ -16,7 +16,7 @@ export async function sendDescriptor(
 ): Promise<void> {
   const fd = stream instanceof SocketStream ? stream.descriptor : undefined;
   if (fd === undefined) throw new SystemError("EBADF", "sendmsg");
-  // What is queued goes before.
+  // Waits until queued data has been sent.
   await stream.write(new Uint8Array(0));
   const child = await spawn(launcher, {
     path: launcher,

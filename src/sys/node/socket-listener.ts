@@ -1,6 +1,6 @@
 /**
- * A `Listener` over a server of Node.
- * Connections that nobody has taken yet wait here with their data unread; their number is bounded by the backlog.
+ * A `Listener` over a Node server. Connections that nobody has taken yet wait here with their data unread. Their number
+ * is bounded.
  */
 import { readFileSync, readlinkSync } from "node:fs";
 import { unlink } from "node:fs/promises";
@@ -11,13 +11,13 @@ import { checkSocketPath } from "./socket-path.ts";
 import { SocketStream } from "./socket-stream.ts";
 import { errnoOf, toSystemError } from "./system-error.ts";
 
-/** Connections held for a caller that does not take them; more are closed at once. */
+/** Limit of connections that nobody has taken; more are closed at once. */
 const maxWaiting = 512;
 
-/** As `Sockets.listen`. */
+/** Implements `Sockets.listen`. */
 export async function listenOnPath(path: string, mode: number): Promise<Listener> {
   checkSocketPath("bind", path);
-  // Node binds before `listen` returns: the file never exists with wider permissions than asked for.
+  // Node binds before `listen` returns, so the umask applies to the socket file, which never has wider permissions.
   const umask = process.umask(0o777 & ~mode);
   let listening: Promise<Listener>;
   try {
@@ -28,7 +28,7 @@ export async function listenOnPath(path: string, mode: number): Promise<Listener
   return await listening;
 }
 
-/** Serves on a listening unix socket that this process inherited. Takes over the descriptor. */
+/** Listens on a listening unix socket that this process inherited. Takes ownership of the descriptor. */
 export async function listenOnDescriptor(fd: number): Promise<Listener> {
   return await startListening({ fd }, pathOfListeningSocket(fd));
 }
@@ -40,7 +40,8 @@ async function startListening(
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
   const listener = new SocketListener(server, path);
   await new Promise<void>((resolve, reject) => {
-    // Stays: a failing accept (out of descriptors) is reported here later; that peer is lost, the server is not.
+    // Stays installed: it later gets errors of accept, such as a lack of descriptors. That connection is lost, the
+    // server goes on.
     server.on("error", (error) => reject(toSystemError(error, "listen", path)));
     server.listen(where, resolve);
   });
@@ -70,7 +71,7 @@ class SocketListener implements Listener {
   }
 
   async #shut(): Promise<void> {
-    // The callback of `close` waits for open connections; listening itself ends before the call returns.
+    // The callback of `close` would wait for open connections, but the server stops listening before the call returns.
     this.#server.close();
     for (const stream of this.#waiting.splice(0)) stream.close();
     for (const taker of this.#takers.splice(0)) taker({ done: true, value: undefined });
@@ -96,7 +97,9 @@ class SocketListener implements Listener {
   }
 }
 
-/** The address of an inherited socket: Node has no getsockname(2) for unix sockets, proc(5) has the answer by inode. */
+/**
+ * The path of an inherited socket. Node has no getsockname(2) for unix sockets, but proc(5) lists the path by inode.
+ */
 function pathOfListeningSocket(fd: number): string {
   let inode: string | undefined;
   try {

@@ -1,7 +1,7 @@
 /**
- * A `ByteStream` over a socket of Node.
- * Node pushes, we pull: a chunk that nobody waits for is kept and the socket paused, so at most one of our chunks and
- * one of Node's buffers (64 KiB) are held for a reader that does not read.
+ * A `ByteStream` over a Node socket. Node pushes data, but readers pull. When a chunk arrives that nobody waits for, it
+ * is kept and the socket is paused. So at most one chunk here and one of Node's buffers (64 KiB) are held for a reader
+ * that does not read.
  */
 import type { Socket } from "node:net";
 import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
@@ -21,7 +21,7 @@ export class SocketStream implements ByteStream {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    // A peer that has ended may still read.
+    // A peer that has ended its writing side may still read.
     socket.allowHalfOpen = true;
     socket.on("data", (chunk: Buffer) => this.#take(plain(chunk)));
     socket.on("end", () => this.#finish());
@@ -30,9 +30,9 @@ export class SocketStream implements ByteStream {
     socket.pause();
   }
 
-  /** Of the socket, to be given on; `undefined` when it is closed. */
+  /** The socket's descriptor, to pass it on; `undefined` when the socket is closed. */
   get descriptor(): number | undefined {
-    // Node has no public name for it.
+    // Node has no public API for it.
     const fd = (this.#socket as Socket & { readonly _handle?: { readonly fd: number } | null })._handle?.fd;
     return fd === undefined || fd < 0 ? undefined : fd;
   }
@@ -47,18 +47,18 @@ export class SocketStream implements ByteStream {
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    // Node calls back for an empty write too, but only after what is queued: the same promise as for any other.
+    // Node calls back for an empty write as well, but only after queued writes, so the promise works for it, too.
     return new Promise((resolve, reject) => {
       this.#socket.write(bytes, (error) => {
         if (error) reject(toSystemError(error, "write"));
-        // Node reports a write that it cancelled as done.
+        // Node reports a cancelled write as done.
         else if (this.#socket.destroyed) reject(new SystemError("EPIPE", "write"));
         else resolve();
       });
     });
   }
 
-  /** Node sends what it holds back with one writev(2). */
+  /** Node sends corked writes with one writev(2). */
   async writeAll(parts: readonly Uint8Array[]): Promise<void> {
     this.#socket.cork();
     const writes = parts.map((part) => this.write(part));
@@ -67,7 +67,7 @@ export class SocketStream implements ByteStream {
   }
 
   end(): Promise<void> {
-    // Node would call back when the socket is destroyed, which is over.
+    // Node would never call back for a socket that is destroyed already.
     if (this.#socket.destroyed) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#socket.end((error?: Error | null) => {
@@ -88,7 +88,7 @@ export class SocketStream implements ByteStream {
   #wait(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
     const waiting = deferred<Uint8Array | undefined>();
     this.#reader = waiting;
-    // Node goes on reading; `take` keeps what comes.
+    // Node continues reading; `#take` keeps what arrives.
     const forget = onAbort(signal, () => this.#wake()?.reject(abortError(signal as AbortSignal)));
     this.#socket.resume();
     return waiting.promise.finally(forget);
@@ -117,7 +117,7 @@ export class SocketStream implements ByteStream {
     }
   }
 
-  /** End of stream; the error that ended it is told once. */
+  /** End of stream. The error that ended it is reported once. */
   #atEnd(): undefined {
     const failure = this.#failure;
     this.#failure = undefined;
@@ -135,7 +135,7 @@ function alreadyEnded(error: Error): boolean {
   return "code" in error && error.code === "ERR_STREAM_ALREADY_FINISHED";
 }
 
-/** Without `Buffer`'s own methods: its `slice` shares memory, where every other array's copies. */
+/** A plain Uint8Array: `Buffer.slice` shares memory, while `slice` of every other array copies. */
 function plain(chunk: Buffer): Uint8Array {
   return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }

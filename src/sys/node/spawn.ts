@@ -1,6 +1,6 @@
 /**
- * Starts programs through `kumite-launch`, which does between birth and exec what Node cannot: join cgroups and
- * namespaces, bind sockets, close everything else.
+ * Starts programs through `kumite-launch`, which does what Node cannot between fork and exec: it joins cgroups and
+ * namespaces, binds sockets, and closes all other descriptors.
  */
 import { type ChildProcess as NodeChild, spawn as spawnChild } from "node:child_process";
 import type { Socket } from "node:net";
@@ -16,14 +16,14 @@ import { SocketStream } from "./socket-stream.ts";
 import { toSystemError } from "./system-error.ts";
 
 export interface Spawned extends ChildProcess {
-  /** Whether the child and its streams keep this process from ending; they do at first. */
+  /** Whether the child and its streams keep this process running; initially they do. */
   keepAlive(on: boolean): void;
 }
 
-/** Longer requests travel through a pipe: one argument of execve(2) holds 128 KiB. */
+/** Longer requests are sent through a pipe, since one argument of execve(2) is limited to 128 KiB. */
 const maxRequestArgumentBytes = 100 * 1024;
 
-/** As `Processes.spawn`. `launcher` is the install root's `kumite`. */
+/** Implements `Processes.spawn`. `launcher` is the install root's `kumite`. */
 export async function spawn(launcher: string, request: SpawnRequest): Promise<Spawned> {
   const plan = planLaunch(request);
   const child = await start(launcher, plan, request.env);
@@ -53,7 +53,7 @@ export async function spawn(launcher: string, request: SpawnRequest): Promise<Sp
   };
 }
 
-/** To a program that has ended it says nothing: that is found out elsewhere. */
+/** Errors are ignored: that the program has ended is detected elsewhere. */
 async function say(stream: ByteStream, descriptor: Descriptor | undefined): Promise<void> {
   if (descriptor?.kind !== "stream" || descriptor.said === undefined) return;
   await stream.write(encodeUtf8(descriptor.said)).catch(() => {});
@@ -62,15 +62,15 @@ async function say(stream: ByteStream, descriptor: Descriptor | undefined): Prom
 interface LaunchPlan {
   readonly argv: string[];
   readonly stdio: ("ignore" | "pipe" | number)[];
-  /** Descriptor of the program to index in `stdio`. */
+  /** Maps a descriptor of the program to an index in `stdio`. */
   readonly streams: ReadonlyMap<number, number>;
   /** Index of the status pipe in `stdio`. */
   readonly status: number;
-  /** Sends what the arguments do not hold. */
+  /** Sends what the arguments do not contain. */
   send(child: NodeChild): Promise<void>;
 }
 
-/** Our descriptors get numbers from 3 on in the launcher; the request says where they go in the program. */
+/** This process's descriptors get numbers from 3 on in the launcher; the request says where they go in the program. */
 function planLaunch(request: SpawnRequest): LaunchPlan {
   const stdio: ("ignore" | "pipe" | number)[] = ["ignore", "ignore", "ignore"];
   const streams = new Map<number, number>();
@@ -108,10 +108,10 @@ function toLaunch(descriptor: Descriptor, stdio: ("ignore" | "pipe" | number)[])
   }
 }
 
-/** Resolves in the same turn of the event loop, so that Node cannot have reaped the child yet. */
+/** Resolves in the same turn of the event loop, so Node cannot have reaped the child yet. */
 async function start(launcher: string, plan: LaunchPlan, env: SpawnRequest["env"]): Promise<NodeChild> {
   try {
-    // The launcher passes its own environment on: unlike arguments, nobody else can read it.
+    // The launcher passes on its own environment: unlike arguments, other users cannot read it.
     const child = spawnChild(launcher, plan.argv, { argv0: launcherName, env: { ...env }, stdio: plan.stdio });
     if (child.pid === undefined) await new Promise((_, reject) => child.once("error", reject));
     return child;
@@ -138,7 +138,10 @@ function exitOf(child: NodeChild): Promise<ExitStatus> {
   return exited.promise;
 }
 
-/** Only while Node has not reaped it: after that the pid may be somebody else's. A negative one is a group. */
+/**
+ * Signals the child only while Node has not reaped it, because after that the pid may belong to another process. A
+ * negative pid is a group.
+ */
 function kill(child: NodeChild, pid: number | undefined, signal: number): void {
   if (pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   try {
@@ -153,9 +156,9 @@ function keepAlive(child: NodeChild, on: boolean): void {
   if (on) child.ref();
   else child.unref();
   for (const stream of child.stdio) {
-    // Streams beyond the standard three are sockets, whatever the types say.
+    // Streams after the first three are sockets, although the types do not say so.
     const socket = stream as Socket | null | undefined;
-    // A closed one would remember the call for when it connects, which it never does.
+    // A closed socket would remember the call until it connects, which never happens.
     if (socket?.destroyed === true) continue;
     if (on) socket?.ref();
     else socket?.unref();

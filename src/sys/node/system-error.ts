@@ -1,10 +1,7 @@
-/**
- * Node's errors as `SystemError`.
- * Knows the shapes of Node's errors and nothing of the calls that fail.
- */
+/** Converts Node's errors to `SystemError`. Knows the shapes of Node's errors, and nothing of the calls that fail. */
 import { SystemError } from "../../util/errors.ts";
 
-/** What Node reports by a code of its own where the kernel has an errno. */
+/** Errors for which Node has a code of its own where the kernel has an errno. */
 const errnoOfNodeCode: Readonly<Record<string, string>> = {
   ERR_STREAM_DESTROYED: "EPIPE",
   ERR_STREAM_WRITE_AFTER_END: "EPIPE",
@@ -14,13 +11,13 @@ const errnoOfNodeCode: Readonly<Record<string, string>> = {
   ERR_FS_FILE_TOO_LARGE: "EFBIG",
 };
 
-/** Anything thrown by Node as a `SystemError`; what is none (a bug of ours) comes back as it is. */
+/** Converts an error of Node to a `SystemError`. Anything else, such as a bug, is returned unchanged. */
 export function toSystemError(error: unknown, call: string, subject?: string): unknown {
   const errno = errnoOf(error);
   return errno === undefined || error instanceof SystemError ? error : new SystemError(errno, call, subject);
 }
 
-/** Runs one call of Node and translates its failure. */
+/** Runs one call of Node and converts its failure. */
 export async function asSystemCall<T>(call: string, subject: string | undefined, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
@@ -29,7 +26,7 @@ export async function asSystemCall<T>(call: string, subject: string | undefined,
   }
 }
 
-/** The symbolic errno of an error of Node, `undefined` for anything else. */
+/** The symbolic errno of an error of Node; `undefined` for anything else. */
 export function errnoOf(error: unknown): string | undefined {
   if (error instanceof SystemError) return error.errno;
   if (typeof error !== "object" || error === null || !("code" in error) || typeof error.code !== "string") {

@@ -1,18 +1,21 @@
 /**
- * Gives back memory that V8 would keep: it collects garbage when it needs room, and what is idle needs none. For a process that
- * was started with `--expose-gc` and knows when it is at rest.
+ * Returns memory that V8 would keep: V8 collects garbage when it needs room, which an idle process does not. For a
+ * process that was started with `--expose-gc` and knows when it is idle.
  */
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 
-/** Less is not worth the 10 ms of a processor that a pass takes. */
+/** Less is not worth the 10 ms of CPU time that a pass takes. */
 const worthwhileBytes = 1024 * 1024;
-/** V8 gives pages back in the pass after the one that emptied them, and its nursery when little was allocated for a while. */
+/**
+ * V8 returns pages in the pass after the one that emptied them, and shrinks its nursery when little has been allocated
+ * for a while.
+ */
 const leastPasses = 3;
 const mostPasses = 6;
 
 /**
- * @returns a pass over the heap, to be called while nothing has to be answered; `true` when there should be another one a
- *   little later. It does nothing while the heap takes little more than after the last one.
+ * @returns a function that makes one pass over the heap, to be called when the process is idle; it returns `true` if it
+ * should be called again a little later. It does nothing while the heap is hardly larger than after the last pass.
  */
 export function heapTidier(): () => boolean {
   let least = 0;
@@ -27,7 +30,7 @@ export function heapTidier(): () => boolean {
       done = mostPasses;
       return false;
     }
-    // What lives is scattered over many pages, each as good as empty; only moving it together frees them.
+    // Live objects are scattered over many nearly empty pages, which only compaction frees.
     setFlagsFromString("--compact-on-every-full-gc");
     globalThis.gc();
     setFlagsFromString("--no-compact-on-every-full-gc");
@@ -38,7 +41,7 @@ export function heapTidier(): () => boolean {
   };
 }
 
-/** What V8 has taken for it, not what of that is in use: pages stay when what is on them is gone. */
+/** The memory that V8 has allocated, not the part in use: pages stay after their objects are gone. */
 function heapBytes(): number {
   const { total_heap_size: heap, external_memory: buffers } = getHeapStatistics();
   return heap + buffers;

@@ -1,6 +1,6 @@
 /**
- * Started with companions, as a shim is; for the tests of `companions.ts`. Reads a request on standard input, asks for it, and says
- * what became of it in one line of JSON. A companion that it got is ended.
+ * A program that is started with companions, as a shim is, for the tests of `companions.ts`. It spawns the request in
+ * its last argument and prints one line of JSON about the result. The process that it got is ended.
  */
 import { readSync } from "node:fs";
 import { decodeUtf8, encodeUtf8 } from "../../../util/text.ts";

@@ -1,4 +1,6 @@
-/** A program for tests: answers the first connection on descriptor 3 with the socket's path and what it said. */
+/**
+ * A program for tests: answers the first connection on descriptor 3 with the socket's path and the data it received.
+ */
 import { descriptorStream } from "../descriptor-stream.ts";
 import { listenOnDescriptor } from "../socket-listener.ts";
 
