@@ -53,7 +53,7 @@ async function makeGroups(os: Os, journal: Journal, path: string, names: readonl
   const groups = names.map((name) => directories.map((directory) => `${directory}/${name}`));
   const leaves = groups.flat();
 
-  // Checked before it is in the journal: recovery would kill everything in a cgroup of another container.
+  // Checked before the steps are in the journal: otherwise recovery would kill another container's processes.
   for (const leaf of leaves) if ((await os.files.status(leaf)) !== undefined) throw inUse(leaf);
   const parents = await parentSteps(os, roots, directories);
   await journal.record(...parents, ...leaves.map((leaf): Step => ({ kind: "cgroup", path: leaf })));

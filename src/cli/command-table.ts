@@ -66,7 +66,7 @@ export const commands = {
   help: helpCommand,
 } as const;
 
-/** The verbs' names in Kata Containers. */
+/** Names of verbs in Kata Containers that have another name here. */
 export const verbAliases: ReadonlyMap<string, Verb> = new Map([
   ["kata-check", "check"],
   ["kata-env", "env"],

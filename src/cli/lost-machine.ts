@@ -1,6 +1,6 @@
 /**
  * Why a foreground process ended although neither it nor its caller ended it: its VM died, or the shim that owns the
- * VM. The verb reports this, because the exit status alone does not tell.
+ * VM. The verb reports the reason, because the exit status alone does not show it.
  */
 import { readJournal } from "../persist/journal.ts";
 import { containerPaths } from "../persist/paths.ts";

@@ -20,7 +20,9 @@ export interface StdioWish {
   readonly callerHasTerminal: () => boolean;
 }
 
-/** @throws KumiteError `usage/invalid` if nothing would hold the terminal, there is none, or a socket needs one */
+/**
+ * @throws KumiteError `usage/invalid` if terminal, socket and foreground contradict each other, or no terminal exists
+ */
 export function chooseStdio({ terminal, consoleSocket, foreground, callerHasTerminal }: StdioWish): RelayStdio {
   if (consoleSocket !== undefined) {
     if (terminal && !foreground) return { kind: "console-socket", path: consoleSocket };

@@ -236,7 +236,7 @@ export interface ConfigSurroundings {
   readonly hostCpus: number;
   /** Default: unlimited. */
   readonly hostMemoryMiB?: number;
-  /** An installed virtiofsd. */
+  /** Path of an installed virtiofsd. */
   readonly virtioFsDaemon?: string;
   /** Whether the host allows only approved cryptography (FIPS 140); default false. */
   readonly fips?: boolean;

@@ -1,6 +1,6 @@
 /**
  * Parses `kernel_verity_params`, which says how the guest's kernel verifies its root file system. Pure. The values end
- * up on the kernel's command line, so only digits are accepted.
+ * up on the kernel's command line, so nothing but decimal and hexadecimal digits is accepted.
  */
 
 export interface VerityParameters {

@@ -36,8 +36,8 @@ export interface Finished extends ProcessExit {
 
 export interface ForkOptions {
   /**
-   * Whether the copy can itself be saved and forked, which costs it a copy of the memory. Default false: copies share the
-   * memory that they do not change.
+   * Whether the copy can itself be saved and forked, which costs it a copy of the memory. Default false: copies share
+   * the memory that they do not change.
    */
   readonly savable?: boolean;
   readonly signal?: AbortSignal;
@@ -129,7 +129,7 @@ export class LiveSandbox implements AsyncDisposable {
 
   /**
    * Writes the sandbox's present state to a new directory, for `openSnapshot`. The sandbox is stopped meanwhile.
-   * @throws KumiteError `snapshot/impossible`, `container/wrong-state`, `storage/failed`; the directory is removed in that case
+   * @throws KumiteError `snapshot/impossible`, `container/wrong-state`, `storage/failed`; then the directory is removed
    */
   async save(directory: string, { signal = unlimited() }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     await writeSnapshot(this.#sandbox, directory, this.#options, signal);
@@ -142,8 +142,8 @@ export class LiveSandbox implements AsyncDisposable {
   }
 
   /**
-   * Starts `count` copies of the sandbox's present state, all or none. The sandbox is stopped while its memory and disks are
-   * copied, once for all copies.
+   * Starts `count` copies of the sandbox's present state, all or none. The sandbox is stopped while its memory and
+   * disks are copied, once for all copies.
    * @throws KumiteError `snapshot/impossible`, `container/wrong-state`, and errors of starting a VM
    */
   async forkMany(count: number, { savable = false, signal = unlimited() }: ForkOptions = {}): Promise<LiveSandbox[]> {

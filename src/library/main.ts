@@ -13,11 +13,11 @@ import { Snapshot } from "./snapshot.ts";
 import { readSnapshot } from "./snapshot-directory.ts";
 
 /**
- * Starts a VM with a container in it; resolves when the main process runs. The sandbox lives in the calling process and ends
- * with it.
+ * Starts a VM with a container in it; resolves when the main process runs. The sandbox lives in the calling process and
+ * ends with it.
  *
  * @throws KumiteError `usage/invalid`, `config/invalid`, `oci/bundle-invalid`, `oci/spec-invalid`, `container/exists`;
- *   `snapshot/impossible` if `savable` is true and it cannot be saved; and errors of the start. Nothing is left on the host then
+ *   `snapshot/impossible` if `savable` is true and it cannot be saved; and errors of the start. Nothing is left then
  */
 export async function openSandbox(options: SandboxOptions): Promise<LiveSandbox> {
   const { os, installRoot } = host();
@@ -50,7 +50,8 @@ export interface SnapshotOptions extends Pick<HostOptions, "root" | "log"> {
 }
 
 /**
- * Reads and checks a snapshot that `LiveSandbox.save` has written, and holds its memory for the sandboxes restored from it.
+ * Reads and checks a snapshot that `LiveSandbox.save` has written, and holds its memory for the sandboxes restored from
+ * it.
  * @throws KumiteError `snapshot/invalid`, with the reason; `config/invalid`
  */
 export async function openSnapshot(directory: string, options: SnapshotOptions = {}): Promise<Snapshot> {

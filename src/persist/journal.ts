@@ -1,8 +1,8 @@
 /**
- * The journal of a container: every step is on disk before its resource is created, so that it can be undone after a crash. The
- * journal of a sandbox's first container contains the sandbox's steps too. Only one process at a time, the owner, writes a
- * journal: `create` hands it from the verb to the shim, and the shim releases that of a container that leaves the sandbox.
- * Knows nothing of how a step is undone.
+ * The journal of a container: every step is on disk before its resource is created, so that it can be undone after a
+ * crash. The journal of a sandbox's first container contains the sandbox's steps too. Only one process at a time, the
+ * owner, writes a journal: `create` hands it from the verb to the shim, and the shim releases that of a container that
+ * leaves the sandbox. Knows nothing of how a step is undone.
  */
 import type { Os, ProcessId } from "../sys/os.ts";
 import { coalesced } from "../util/coalesced.ts";
@@ -57,7 +57,7 @@ export class Journal {
     return action();
   }
 
-  /** Adds to the process step `key` which process it became. */
+  /** Adds pid and start time of the created process to the process step `key`. */
   async made(key: string, { pid, startTicks }: ProcessId): Promise<void> {
     const { steps } = this.#content;
     const index = steps.findIndex((step) => step.kind === "process" && step.key === key);

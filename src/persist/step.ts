@@ -1,7 +1,7 @@
 /**
- * A step describes, as data, one resource on the host that must be removed with its sandbox. It is written to the journal before
- * the resource is created.
- * This file knows the steps and nothing of how they are undone (`undo.ts`) or kept (`journal.ts`).
+ * A step describes, as data, one resource on the host that must be removed with its sandbox. It is written to the
+ * journal before the resource is created. This file knows the steps, but not how they are undone (`undo.ts`) or kept
+ * (`journal.ts`).
  */
 import type { ProcessId } from "../sys/os.ts";
 

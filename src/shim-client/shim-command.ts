@@ -23,8 +23,9 @@ export interface ShimOptions {
  * - growing its nursery with the traffic and keeping it, at tens of megabytes after one large output,
  * - letting garbage grow to several times the live heap, at tens of megabytes after some hundred execs,
  * - keeping a second compiled form of all code that ran twice, and
- * - optimizing code that a thousand execs have run. Only code that runs thirty times as often is worth the memory. The
- *   remaining garbage is collected at rest, hence `--expose-gc`.
+ * - optimizing code that a thousand execs have run. Only code that runs thirty times as often is worth the memory.
+ *
+ * The remaining garbage is collected at rest, hence `--expose-gc`.
  */
 export const shimNodeFlags: readonly string[] = [
   "--max-semi-space-size=1",

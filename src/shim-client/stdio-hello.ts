@@ -1,8 +1,8 @@
 /**
  * How a raw connection to a shim says which stream of which process it is: one line, `CONNECT stdio <id> <exec-id or ->
- * <stream>`, answered by `OK` or `ERROR <text>`. After that the connection carries only the stream's bytes. A ttrpc
- * frame begins with a zero byte, because its length is under 16 MiB. So the first byte tells the two apart. Both ends
- * are here; neither knows where the bytes come from or go to.
+ * <stream>`, answered by `OK` or `ERROR <text>`. After that the connection carries only the stream's bytes.
+ * A ttrpc frame begins with a zero byte, because its length is under 16 MiB. So the first byte tells the two apart.
+ * Both ends are here; neither knows where the bytes come from or go to.
  */
 import type { ByteStream } from "../sys/os.ts";
 import { ByteReader } from "../util/byte-reader.ts";
@@ -44,8 +44,8 @@ export function parseHello(line: string): StdioHello {
 }
 
 /**
- * The server's half: `undefined` for a line that asks for the stream of a process. @throws KumiteError
- * `protocol/violation`
+ * The server's half: `undefined` for a line that asks for the stream of a process.
+ * @throws KumiteError `protocol/violation`
  */
 export function parseDebugHello(line: string): DebugHello | undefined {
   const [connect, debug, target, id, port, ...more] = line.split(" ");

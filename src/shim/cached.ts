@@ -57,7 +57,7 @@ export async function waitForAdoption(options: CachedOptions): Promise<Adopted |
   return undefined;
 }
 
-/** The server writes one line to the boot stream, when it promises the shim to a verb. Its end is the server's end. */
+/** The server writes one line, when it promises the shim to a verb. The stream's end means that the server is gone. */
 interface Server {
   readonly promised: Promise<void>;
   readonly gone: Promise<void>;

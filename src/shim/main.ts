@@ -42,7 +42,7 @@ async function main(): Promise<number> {
   let shim: Shim;
   try {
     shim = await prepare(os, installRoot, { starterGone: endOf(boot), companions });
-    // The verb may be gone. Then no create arrives, and the shim ends after a timeout.
+    // The verb may be gone already. The shim notices that, because no create arrives.
     await boot.write(readyLine()).catch(() => {});
   } catch (error) {
     writeLog(`kumite-shim: ${messageOf(error)}\n`);
