@@ -17,7 +17,7 @@ _kumite_offer() {
   esac
 }
 
-# What comes for the value of a flag: of the verb, after a colon the flag.
+# What to offer for the value of a flag, given as VERB:FLAG.
 _kumite_value() {
   case $1 in
 ${cases([...valueCases("", globalFlags), ...verbs.flatMap(({ name, flags }) => valueCases(name, flags))])}
@@ -25,14 +25,14 @@ ${cases([...valueCases("", globalFlags), ...verbs.flatMap(({ name, flags }) => v
   esac
 }
 
-# Which flags there are, by verb.
+# The flags of a verb.
 _kumite_flags() {
   case $1 in
 ${cases([flagCase("", globalFlags), ...verbs.map(({ name, flags }) => flagCase(name, [...flags, helpFlag]))])}
   esac
 }
 
-# What comes for an argument: verb, after a colon its position.
+# What to offer for an argument, given as VERB:POSITION.
 _kumite_argument() {
   case $1 in
     :*) echo words ${quoted(Object.keys(commands))} ;;
@@ -48,7 +48,7 @@ _kumite() {
     if [[ $word == -?* ]]; then
       _kumite_value "$verb:$word" >/dev/null || continue
       ((i++))
-      # bash makes a word of the equals sign between a flag and its value.
+      # bash splits --flag=value into three words.
       [[ \${COMP_WORDS[i]} != = ]] || { ((i < COMP_CWORD)) && ((i++)); }
       value=\${COMP_WORDS[i]}
       if ((i >= COMP_CWORD)); then flag=$word

@@ -15,7 +15,7 @@ export function fishCompletion(): string {
   ];
   return `# Completion of kumite for fish. Made by \`kumite completion fish\`.
 
-# The verb, or an empty line: what follows a global flag with a value is none. Then how many arguments it has so far.
+# Prints the verb and the number of its arguments so far, or an empty line without a verb. Skips values of global flags.
 function __kumite_verb
     set -l words (commandline -opc)
     set -e words[1]

@@ -31,7 +31,7 @@ _kumite() {
 ${globalFlags.filter(isOffered).map(flagLine).join("")}    '1:verb:_kumite_verbs' \\
     '*::argument:->arguments'
   [[ $state == arguments ]] || return
-  # The verb is first now, and its arguments are counted from there.
+  # Now the verb is the first word, and its arguments are counted from there.
   case $words[1] in
 ${verbs.map(verbCase).join("\n")}
   esac
