@@ -92,7 +92,7 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   };
   const share = () => together(files(), made.filled);
   const { vm, directory, build } = await startAndShare(sandbox, needs, share, signal);
-  // Processes that the VM did not take over belong to a VM that was not started.
+  // Ends the processes started ahead that this VM did not take over.
   await host.ahead?.discard();
   sandbox.state = { phase: "running", vm, tree, sharing: directory !== undefined };
   await introduce(sandbox, vm, directory, request.hostname, signal);

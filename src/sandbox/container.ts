@@ -65,7 +65,7 @@ export function requireState(sandbox: Sandbox, container: Container, operation: 
 
 /** The reason why the operation is refused now; `undefined` if it is allowed. */
 export function refusalIn(sandbox: Sandbox, container: Container, operation: Operation): string | undefined {
-  // The sandbox is started and ended by its first container, so its own state says nothing more for that one.
+  // The first container starts and ends the sandbox, so the sandbox's state adds nothing for that container.
   const around = sandbox.isOwn(container) ? "running" : sandboxStateOf(sandbox);
   return refusalOf(operation, around, lifeOf(container.process.state));
 }

@@ -35,7 +35,7 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
         const saving = sandbox.saving.kind === "possible";
         const sized = { id, resources: container.resources, annotations: spec.annotations };
         const cloning = cloningOf(sandbox.host, plan, sized, machine.sharing);
-        // A savable VM is restored later from the configuration alone, so it gets all of the places that it can have.
+        // A restored VM gets every hotplug place of the configuration, so a savable VM must have them, too.
         const needs = { cloning, ...machine, saving, takesDevices: isPod || saving, diskKinds: disksOf(plan) };
         return bootSandbox(sandbox, { hostname, share, disks, ...needs }, signal);
       },

@@ -110,8 +110,7 @@ function linuxForGuest(
 }
 
 /**
- * Types that may name a path of the sandbox. The namespace is then shared, except a user or cgroup namespace, which is
- * made anew.
+ * Types that may name a path of the sandbox. The namespace is then shared, but a user or cgroup namespace is made anew.
  */
 const joinable: ReadonlySet<string> = new Set(["ipc", "uts", "pid", "user", "cgroup"]);
 

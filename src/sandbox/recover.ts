@@ -28,7 +28,7 @@ const ownerTimeoutMs = 10_000;
  * decides beforehand whether the container may be removed. A container that does not exist is a success; a directory
  * without a journal is not a container.
  *
- * @param log receives hooks that fail
+ * @param log receives the failures of hooks
  * @throws KumiteError `cleanup/incomplete` naming what could not be removed (the rest is gone, and the call can be
  *   repeated); `container/wrong-state` while the shim of the container's sandbox holds it; `journal/corrupt`
  */

@@ -27,7 +27,7 @@ export async function startBuilder(os: Os, request: BuildRequest): Promise<Runni
   const child = await os.processes.spawn({
     path: `${installRoot}/kumite`,
     argv: [builderName, request.key],
-    // Programs that need libraries find them without the environment; PATH is for tools.
+    // The builder's programs find their libraries without the environment. PATH is for tools.
     env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
     cwd: "/",
     newSession: true,

@@ -15,7 +15,7 @@ export interface KeeperRequest {
   readonly program: string;
   readonly key: string;
   readonly memoryBytes: number;
-  /** Where the keeper outlives its builder. */
+  /** The keeper is born in these, where it outlives its builder. */
   readonly cgroups: readonly string[];
   /** For a template: its store. It allows the keeper to be found even if the template's description is damaged. */
   readonly store?: string;

@@ -17,7 +17,7 @@ export function capabilitiesOf(type: MachineType): DriverCapabilities {
         snapshots: true,
       };
     case "microvm":
-      // There are no ACPI tables for DIMMs and no hotplug bus. Snapshots: a second clone hangs.
+      // There are no ACPI tables for DIMMs and no hotplug bus. A second clone of a saved VM hangs.
       return { ...common, disks: ["virtio-blk", "virtio-scsi"], hotplug: [], snapshots: false };
   }
 }

@@ -10,7 +10,7 @@ import type { MachineFiles } from "./machine-files.ts";
 
 /** Programs with their libraries and data. Nobody writes there, and nothing there is secret. */
 const programs = "/usr";
-/** Where a program's loader is searched; mostly links into /usr. */
+/** Where the dynamic loader is looked up; mostly links into /usr. */
 const loaders = ["/lib", "/lib32", "/lib64"];
 const libraryIndex = "/etc/ld.so.cache";
 const kvmDevice = "/dev/kvm";
