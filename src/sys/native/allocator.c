@@ -1,7 +1,7 @@
 /*
- * Memory for JavaScript. Most of it is small, short-lived and of few sizes; the C library's allocator, made to be
- * compact and hard to attack, spends half of the engine's time on it. So small blocks come from free lists, one per
- * size; large ones from the C library. Small memory is reused, never given back.
+ * Memory for JavaScript. Most blocks are small, short-lived and of few sizes. The C library's allocator is designed to
+ * be compact and hard to attack, and the engine would spend half of its time in it. So small blocks come from free
+ * lists, one per size, and large ones from the C library. Small memory is reused, but never returned to the system.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -11,8 +11,9 @@
 #include "engine.h"
 
 /*
- * Before every block: its usable size. It lies at 8n + 4, so that what is used is aligned to 8, which is what the widest of
- * QuickJS's types asks for. Most blocks are so small that a wider header, or sizes in steps of 16, would be an eighth of the heap.
+ * Precedes every block and holds its usable size. It lies at 8n + 4, so that the block itself is aligned to 8, which is
+ * what the widest of QuickJS's types needs. Most blocks are so small that a wider header, or sizes in steps of 16,
+ * would add an eighth to the heap.
  */
 struct header {
   uint32_t size;
@@ -20,11 +21,11 @@ struct header {
 
 #define ALIGNMENT 8
 #define SMALL_MAX 508
-/* Of a large block in what the C library gave for it, whose alignment it keeps. */
+/* Offset of a large block in the C library's block, which keeps that block's alignment. */
 #define LARGE_OFFSET 16
-/* Touched only as far as it is used. */
+/* Size of a region. Its pages are touched only as far as they are used. */
 #define REGION (256u << 10)
-/* What a fork allocates until it executes its program, roughly. */
+/* Roughly what a fork allocates until it executes its program. */
 #define FORK_USES (64u << 10)
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -42,20 +43,20 @@ struct region {
 static struct region *last_region;
 static struct free_block *free_list[SMALL_MAX / ALIGNMENT + 1];
 static char *region_at, *region_end;
-/* Set while the heap of an image is made (image.c). */
+/* Set while the heap of an image is created (image.c). */
 static bool is_image;
-/* Of the image, in the process that made it and in those that have it. */
+/* End of the image, in the process that creates it and in those that use it. */
 static char *image_end = (char *)ENGINE_IMAGE_ADDRESS;
-/* Large blocks of the image, which the C library knows nothing of; there are few. */
+/* Free large blocks of the image, which the C library does not manage; there are few. */
 static struct free_block *image_free;
-/* Set in a fork: what is free lies all over its parent's memory, and each page that is written there is copied. */
+/* Set in a fork. Free blocks are scattered over memory shared with the parent, and writing to such a page copies it. */
 static bool is_fork;
 
 static struct header *header_of(const void *block) {
   return (struct header *)(uintptr_t)((const char *)block - sizeof(struct header));
 }
 
-/* Usable sizes are 12, 20, 28, …: with the header, multiples of 8. */
+/* Usable sizes are 12, 20, 28, …: multiples of 8 together with the header. */
 static size_t rounded_size(size_t size) {
   size_t whole = (size + sizeof(struct header) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
   return (whole <= 2 * ALIGNMENT ? 2 * ALIGNMENT : whole) - sizeof(struct header);
@@ -65,7 +66,7 @@ static bool is_of_image(const void *block) {
   return (uintptr_t)block - ENGINE_IMAGE_ADDRESS < (uintptr_t)image_end - ENGINE_IMAGE_ADDRESS;
 }
 
-/* Where a block can lie behind `at`, which is aligned. */
+/* Where the first header can lie after `at`, which is aligned. */
 static char *first_header(char *at) { return at + ALIGNMENT - sizeof(struct header); }
 
 static bool region_renew(void) {
@@ -74,7 +75,7 @@ static bool region_renew(void) {
   char *region = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (region == MAP_FAILED)
     return false;
-  /* Its first pages are used for sure, and one call costs less than a fault for each. May fail. */
+  /* The first pages will be used, and one call costs less than a fault for each. It may fail. */
   if (is_fork)
     madvise(region, FORK_USES, MADV_POPULATE_WRITE);
   struct region *begin = (struct region *)(void *)region;
@@ -85,10 +86,10 @@ static bool region_renew(void) {
   return true;
 }
 
-/* Never used before. */
+/* Takes memory that has never been used. */
 static void *region_take(size_t size) {
   size_t whole = size + sizeof(struct header);
-  /* The rest of a region, half a KiB at most, is left. */
+  /* The rest of the region, at most half a KiB, is wasted. */
   if ((size_t)(region_end - region_at) < whole && !region_renew())
     return NULL;
   struct header *header = (struct header *)(void *)region_at;
@@ -103,7 +104,7 @@ static void image_keep(void *block) {
   image_free = freed;
 }
 
-/* From what large blocks left, which are tables that grew: of a free one, the beginning. */
+/* Takes the beginning of a free large block. Such blocks are left by tables that grew. */
 static void *image_take(size_t size) {
   struct free_block **link = &image_free;
   while (*link != NULL && header_of(*link)->size < size)
@@ -132,8 +133,8 @@ static void *small_allocate(size_t size) {
 }
 
 /*
- * Larger blocks come and go with each message and each read, and the C library maps and unmaps most of them. Some are kept
- * for the next: the last one of bulk data, and of the smaller ones the last few.
+ * Larger blocks come and go with each message and each read, and the C library would map and unmap most of them. Some
+ * are kept for reuse: the last block of bulk data, and the last few of the medium ones.
  */
 #define BULK_MIN (32u << 10)
 #define BULK_MAX (128u << 10)
@@ -163,7 +164,7 @@ static void *spare_take(size_t size) {
 
 static void large_free(void *block) { free((char *)block - LARGE_OFFSET); }
 
-/* Keeps it, or gives it back. */
+/* Keeps a block for reuse, or frees it. */
 static void spare_or_free(void *block, size_t size) {
   if (size <= MIDDLE_MAX) {
     void **place = &spare_middles[next_middle++ % MIDDLES];
@@ -185,10 +186,10 @@ static void *large_wrap(char *base, size_t size) {
   return block;
 }
 
-/* Sizes of blocks fit into their headers, whatever the limit. */
+/* Sizes must fit into the headers, whatever the limit is. */
 #define SIZE_MAX_OF_BLOCK ((size_t)1 << 30)
 
-/* What is used may be a little more than what was asked for, and so than the limit. */
+/* The usable size may be a little more than what was asked for, and so than the limit. */
 static bool is_allowed(const JSMallocState *state, size_t size, size_t before) {
   if (size <= before)
     return true;
@@ -203,12 +204,12 @@ static void *large_allocate(size_t size) {
   return block != NULL ? block : large_wrap(malloc(size + LARGE_OFFSET), size);
 }
 
-/* There is one runtime. */
+/* A static variable suffices, since there is one runtime. */
 static size_t bytes_in_use;
 
 /*
- * What an image has is not counted: by growing, the rest tells when it is time to look for garbage, and there is none in
- * the image.
+ * Blocks of the image are not counted: the rest determines by its growth when garbage is collected, and the image
+ * contains none.
  */
 static void count_in(JSMallocState *state, const void *block) {
   if (is_of_image(block))
@@ -251,7 +252,7 @@ static void release(JSMallocState *state, void *block) {
     return;
   size_t size = header_of(block)->size;
   count_out(state, block);
-  /* What lies there is taken for something that is never freed (quickjs-additions.h), and writing to it would copy a page. */
+  /* Objects of the image are never freed (quickjs-additions.h), and writing to a block there would copy its page. */
   if (!is_image && is_of_image(block))
     return;
   if (size > SMALL_MAX) {
@@ -303,14 +304,14 @@ static size_t usable_size(const void *block) {
   return block == NULL ? 0 : header_of(block)->size;
 }
 
-/* For a fork that lives for a moment: it takes new memory in one piece, and leaves alone what was its parent's. */
+/* For a short-lived fork: new memory comes in one piece, and the parent's is left alone. */
 void allocator_forked(void) {
   is_fork = true;
   memset(free_list, 0, sizeof free_list);
   region_at = region_end = NULL;
 }
 
-/* Large blocks are the C library's, which a fork needs; they are few. */
+/* Only regions and the image: large blocks belong to the C library, which the fork needs, and are few. */
 void allocator_leave_behind(bool yes) {
   int advice = yes ? MADV_DONTFORK : MADV_DOFORK;
   if (image_end > (char *)ENGINE_IMAGE_ADDRESS)

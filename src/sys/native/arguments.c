@@ -1,4 +1,4 @@
-/* From JavaScript values to what the kernel takes: every check on arguments is here. */
+/* Converts JavaScript values to arguments of system calls. All argument checks are here. */
 #include <errno.h>
 #include <string.h>
 
@@ -45,7 +45,7 @@ int arg_bytes(JSContext *ctx, JSValueConst value, struct bytes *out) {
   if (JS_IsException(buffer))
     return -1;
   uint8_t *data = JS_GetArrayBuffer(ctx, &whole, buffer);
-  /* The array keeps its buffer alive, so the reference taken above is not needed for the pointer. */
+  /* The array keeps its buffer alive, so the pointer does not need the reference taken above. */
   JS_FreeValue(ctx, buffer);
   if (data == NULL && JS_HasException(ctx))
     return -1;
@@ -60,7 +60,7 @@ int arg_bytes(JSContext *ctx, JSValueConst value, struct bytes *out) {
 
 int arg_range(JSContext *ctx, JSValueConst *argv, struct bytes *out) {
   int64_t offset, length;
-  /* The integers first: then nothing happens between taking the pointer and using it. */
+  /* The integers come first, so that nothing happens between taking the pointer and using it. */
   if (arg_integer(ctx, argv[1], &offset) < 0 || arg_integer(ctx, argv[2], &length) < 0)
     return -1;
   if (arg_bytes(ctx, argv[0], out) < 0)

@@ -1,4 +1,4 @@
-/* Of a birth by steps: files below the container's root. The kernel resolves every path as if that were the root. */
+/* Set-up by steps: files below the container's root. The kernel resolves every path as if that were the root. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 
 #include "birth.h"
 
-/* linux/openat2.h, which the C library's headers lack. */
+/* From linux/openat2.h, which the C library lacks. */
 struct open_how {
   uint64_t flags, mode, resolve;
 };
@@ -19,7 +19,7 @@ struct open_how {
 #define RESOLVE_NO_SYMLINKS 0x04
 #define RESOLVE_IN_ROOT 0x10
 
-/* Of what has to be made, as runc makes it. */
+/* Mode of files and directories that have to be created, as in runc. */
 #define MODE 0755
 #define ATTEMPTS 128
 #define NAME_SIZE 256
@@ -35,7 +35,7 @@ int birth_open(struct birth_process *process, const char *path, int flags, uint6
       .flags = (uint64_t)(unsigned)(flags | O_PATH | O_CLOEXEC),
       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve};
   long result = -EAGAIN;
-  /* A rename or mount elsewhere disturbs the resolution of "..". */
+  /* A rename or mount elsewhere can disturb the resolution of "..". */
   for (int attempt = 0; result == -EAGAIN && attempt < ATTEMPTS; attempt++) {
     result = syscall(SYS_openat2, process->root, relative(path), &how, sizeof how);
     if (result < 0)
@@ -46,12 +46,12 @@ int birth_open(struct birth_process *process, const char *path, int flags, uint6
   return (int)birth_must(process, result);
 }
 
-/* The directory `name` of `parent`, made if missing. Closes the parent, unless that is the root. */
+/* Opens the directory `name` in `parent`, creating it if missing. Closes the parent unless it is the root. */
 static int descend(struct birth_process *process, int parent, const char *name) {
   int flags = O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC;
   int fd = openat(parent, name, flags);
   if (fd < 0 && errno == ENOENT) {
-    /* Somebody else may have made it since. */
+    /* Another process may have created it meanwhile. */
     if (mkdirat(parent, name, MODE) < 0 && errno != EEXIST)
       birth_refuse(process, errno);
     fd = openat(parent, name, flags);
@@ -63,7 +63,7 @@ static int descend(struct birth_process *process, int parent, const char *name) 
   return fd;
 }
 
-/* Into all of the path but its last name, which is copied. What is above is made if missing. */
+/* Opens the parent of the path's last component, creating missing directories. Copies the last component. */
 static int walk(struct birth_process *process, const char *path, char last[NAME_SIZE]) {
   int at = process->root;
   last[0] = 0;
@@ -113,7 +113,7 @@ unsigned birth_mode(struct birth_process *process, int fd) {
   return status.st_mode;
 }
 
-/* The directory that nodes and links of one step go into, and the name there. */
+/* Opens the directory for the node or symlink of a step; `name` is the last component. */
 static int parent_of(struct birth_process *process, const char *path, const char **name) {
   char directory[PATH_MAX];
   const char *slash = strrchr(path, '/');
@@ -125,7 +125,7 @@ static int parent_of(struct birth_process *process, const char *path, const char
   return birth_open_directory(process, directory, 0);
 }
 
-/* path, type and permissions, major, minor, user, group */
+/* Arguments: path, type and permissions, major, minor, user, group */
 void birth_device(struct birth_process *process) {
   const char *name, *path = birth_text(process);
   mode_t mode = (mode_t)birth_integer(process);
@@ -133,19 +133,19 @@ void birth_device(struct birth_process *process) {
   uid_t uid = (uid_t)birth_integer(process);
   gid_t gid = (gid_t)birth_integer(process);
   int parent = parent_of(process, path, &name);
-  /* What an image brings is looked at by the agent's own code. */
+  /* If the image has a file here, the agent's own code decides. */
   if (mknodat(parent, name, mode, makedev(major, minor)) < 0 ||
       fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
     birth_refuse(process, errno);
   close(parent);
 }
 
-/* path, target, whether what is there is replaced */
+/* Arguments: path, target, whether an existing file is replaced */
 void birth_link(struct birth_process *process) {
   const char *name, *path = birth_text(process), *target = birth_text(process);
   int64_t replaces = birth_integer(process);
   int parent = parent_of(process, path, &name);
-  /* What an image brings stays, as with runc, or goes: that is left to the agent's own code. */
+  /* A file of the image stays, as with runc; if it must be replaced, the agent's own code does that. */
   if (symlinkat(target, parent, name) < 0 && (errno != EEXIST || replaces))
     birth_refuse(process, errno);
   close(parent);

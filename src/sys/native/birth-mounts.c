@@ -1,4 +1,6 @@
-/* Of a birth by steps: the container's mounts. Each is complete before it is attached, to a descriptor of its place. */
+/*
+ * Set-up by steps: the container's mounts. Each is complete before it is attached to the descriptor of its destination.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +14,7 @@
 
 #include "birth.h"
 
-/* linux/mount.h, linux/openat2.h. */
+/* From linux/mount.h and linux/openat2.h. */
 #define OPEN_TREE_CLONE 1
 #define MOVE_MOUNT_F_EMPTY_PATH 0x04
 #define MOVE_MOUNT_T_EMPTY_PATH 0x40
@@ -85,20 +87,20 @@ static int make_file_system(struct birth_process *process, int context, uint64_t
   return (int)mount;
 }
 
-/* A mount at its place. Takes how it is propagated: a number of changes, and these. */
+/* Attaches a mount to its destination. Reads its propagation: the number of changes, and the changes. */
 static void finish(struct birth_process *process, int mount, int target) {
   attach(process, mount, target);
   close(target);
-  /* Only an attached mount can take part in propagation. */
+  /* Propagation can be set only on an attached mount. */
   for (int64_t count = birth_integer(process); count > 0; count--)
     propagate(process, mount, "", (uint64_t)birth_integer(process));
 }
 
-/* path, propagation */
+/* Arguments: path, propagation */
 void birth_attach_root(struct birth_process *process) {
   const char *path = birth_text(process);
   uint64_t propagation = (uint64_t)birth_integer(process);
-  /* Nothing that is mounted here may reach the agent; unmounts there may reach us. */
+  /* Mounts made here must not propagate to the agent; unmounts there must propagate to here. */
   propagate(process, AT_FDCWD, "/", MS_SLAVE | MS_REC);
   int directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0)
@@ -111,15 +113,16 @@ void birth_attach_root(struct birth_process *process) {
 }
 
 /*
- * destination, type, source, attributes, recursive attributes (set, clear), whether it is sealed late, whether it takes the
- * mode of what it covers, number of parameters, these (key, whether it has a value, value), propagation
+ * Arguments: destination, type, source, attributes, recursive attributes (set, clear), whether the mount becomes
+ * read-only late, whether it takes the mode of what it covers, number of parameters, the parameters (key, whether there
+ * is a value, value), propagation
  */
 void birth_mount_new(struct birth_process *process) {
   const char *destination = birth_text(process), *type = birth_text(process), *source = birth_text(process);
   uint64_t attributes = (uint64_t)birth_integer(process);
   struct change recursive = take_change(process);
   bool is_sealed = birth_integer(process) != 0, takes_mode = birth_integer(process) != 0;
-  /* Where links lead is for the agent to judge. */
+  /* If there are symlinks on the way, the agent's own code checks where they lead. */
   int target = birth_open(process, destination, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
   bool existed = target >= 0;
   if (!existed)
@@ -151,7 +154,7 @@ void birth_mount_new(struct birth_process *process) {
   process->sealed[process->sealed_count++] = mount;
 }
 
-/* destination, source, whether all below it comes with it, recursive attributes, attributes, propagation */
+/* Arguments: destination, source, whether it is recursive, recursive attributes, attributes, propagation */
 void birth_mount_bind(struct birth_process *process) {
   struct {
     uint64_t flags, mode, resolve;
@@ -159,7 +162,7 @@ void birth_mount_bind(struct birth_process *process) {
   const char *destination = birth_text(process), *path = birth_text(process);
   bool is_recursive = birth_integer(process) != 0;
   struct change recursive = take_change(process), own = take_change(process);
-  /* A link in a directory that a container can write would lead to the guest's own files. */
+  /* A symlink in a directory that a container can write to would lead to the guest's own files. */
   long opened = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
   int source = (int)birth_must(process, opened < 0 ? -errno : opened);
   bool is_directory = S_ISDIR(birth_mode(process, source));
@@ -185,25 +188,25 @@ void birth_seal(struct birth_process *process) {
   process->sealed_count = 0;
 }
 
-/* What is not there needs no protection. */
+/* Opens the path of a step; a path that does not exist needs no protection. */
 static int present(struct birth_process *process) {
   return birth_open(process, birth_text(process), 0, 0);
 }
 
-/* path */
+/* Argument: path */
 void birth_read_only(struct birth_process *process) {
   int target = present(process);
   if (target < 0)
     return;
   int mount = clone_of(process, target, true);
-  /* Only the top: what else is mounted below has its own rules, as with runc. */
+  /* Only this mount: those below keep their own attributes, as with runc. */
   change(process, mount, (struct change){.set = MOUNT_ATTR_RDONLY}, false);
   attach(process, mount, target);
   close(mount);
   close(target);
 }
 
-/* path */
+/* Argument: path */
 void birth_mask(struct birth_process *process) {
   int mount, target = present(process);
   if (target < 0)
@@ -211,7 +214,7 @@ void birth_mask(struct birth_process *process) {
   if (S_ISDIR(birth_mode(process, target))) {
     mount = make_file_system(process, open_file_system(process, "tmpfs", "tmpfs"), MOUNT_ATTR_RDONLY);
   } else {
-    /* The guest's own: the container's may be anything. */
+    /* The guest's own /dev/null; the container's might be any file. */
     int null = open("/dev/null", O_PATH | O_CLOEXEC);
     if (null < 0)
       birth_refuse(process, errno);
@@ -223,12 +226,12 @@ void birth_mask(struct birth_process *process) {
   close(target);
 }
 
-/* propagation, whether it is read-only */
+/* Arguments: propagation, whether the root is read-only */
 void birth_enter_root(struct birth_process *process) {
   uint64_t propagation = (uint64_t)birth_integer(process);
   struct attributes read_only = {.set = MOUNT_ATTR_RDONLY};
   bool is_read_only = birth_integer(process) != 0;
-  /* Old and new root on one place: no directory of the container's is needed for the old one. */
+  /* Stacks the old root on the new one, so that no directory in the container is needed for it. */
   if (fchdir(process->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
       chdir("/") < 0)
     birth_refuse(process, errno);

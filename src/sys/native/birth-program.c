@@ -1,4 +1,4 @@
-/* Of a birth by steps: limits, user, rights, environment and executable of the program, and its execution. */
+/* Set-up by steps: limits, user, privileges, environment and executable of the program, and its execution. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -16,9 +16,9 @@
 #include "birth.h"
 #include "process.h"
 
-/* What select(2) can take: the agent's own limit, which is inherited, is far above. */
+/* The largest limit that select(2) can handle; the agent's own limit, which is inherited, is far higher. */
 #define USUAL_DESCRIPTORS 1024
-/* A longer list of users is for the agent to read. */
+/* A longer file is left to the agent's own code. */
 #define PASSWD_MAX 16384
 #define GROUPS_MAX 64
 #define TEXTS_MAX 4096
@@ -34,7 +34,7 @@ static void limit(struct birth_process *process, int resource, const struct limi
     birth_refuse(process, errno);
 }
 
-/* resource, soft, hard: bits of 64 */
+/* Arguments: resource, soft and hard limit, as 64-bit values */
 void birth_limit(struct birth_process *process) {
   int resource = (int)birth_integer(process);
   struct limit wanted = {.soft = (uint64_t)birth_integer(process)};
@@ -49,7 +49,7 @@ void birth_usual_descriptors(struct birth_process *process) {
   limit(process, RLIMIT_NOFILE, &usual, NULL);
 }
 
-/* The field of a line, from `line` to `end`; NULL when it has not so many. */
+/* Field `index` of the line from `line` to `end`; NULL if there are fewer. */
 static const char *field(const char *line, const char *end, int index, size_t *length) {
   for (; index > 0; index--) {
     line = memchr(line, ':', (size_t)(end - line));
@@ -62,7 +62,7 @@ static const char *field(const char *line, const char *end, int index, size_t *l
   return line;
 }
 
-/* user */
+/* Argument: user id */
 void birth_home(struct birth_process *process) {
   char text[PASSWD_MAX], id[16];
   size_t id_length = (size_t)snprintf(id, sizeof id, "%u", (unsigned)birth_integer(process));
@@ -75,7 +75,7 @@ void birth_home(struct birth_process *process) {
     if ((size += more) == sizeof text)
       birth_refuse(process, EFBIG);
   close(fd);
-  /* No list that can be read. */
+  /* The file cannot be read. */
   if (more < 0)
     return;
   for (const char *line = text, *end = text + size; line < end;) {
@@ -99,12 +99,12 @@ void birth_home(struct birth_process *process) {
   }
 }
 
-/* path */
+/* Argument: path */
 void birth_working_directory(struct birth_process *process) {
   char path[PATH_MAX];
   if (chdir(birth_text(process)) < 0 || syscall(SYS_getcwd, path, sizeof path) < 0)
     birth_refuse(process, errno);
-  /* One outside of the root has a name that begins with "(unreachable)". */
+  /* The path of a directory outside the root begins with "(unreachable)". */
   if (path[0] != '/')
     birth_refuse(process, ENOENT);
 }
@@ -143,8 +143,8 @@ static void take_groups(struct birth_process *process) {
 }
 
 /*
- * no_new_privs, bounding, permitted, inheritable, effective and ambient set, number of further groups, these, group, user,
- * umask. As child/identity.ts.
+ * Arguments: no_new_privs; bounding, permitted, inheritable, effective and ambient set; number of additional groups,
+ * the groups; group, user, umask. See child/identity.ts.
  */
 void birth_identity(struct birth_process *process) {
   struct capability_data own[2];
@@ -168,7 +168,7 @@ void birth_identity(struct birth_process *process) {
   umask((mode_t)birth_integer(process));
   permitted &= available;
   inheritable &= available;
-  /* Kept until the filter is set: child/seccomp.ts. */
+  /* Kept until the filter is set, see child/seccomp.ts. */
   bool keeps_admin = process->filter.count > 0 && !process->no_new_privileges;
   uint64_t kept = keeps_admin ? (1ull << CAP_SYS_ADMIN) & available : 0;
   capabilities_set(process, effective & permitted, permitted | kept, inheritable);
@@ -185,7 +185,7 @@ static bool is_executable(const char *path) {
   return stat(path, &status) == 0 && S_ISREG(status.st_mode) && faccessat(AT_FDCWD, path, X_OK, 0) == 0;
 }
 
-/* number of paths, these: the first that is one counts */
+/* Arguments: number of paths, the paths. The first executable one is used. */
 void birth_executable(struct birth_process *process) {
   process->executable = NULL;
   for (int64_t count = birth_integer(process); count > 0; count--) {
@@ -214,7 +214,10 @@ static void raise_admin(struct birth_process *process) {
   capability_call(process, SYS_capset, own);
 }
 
-/* The agent makes the words of it. There is no other way any more: it was let go. */
+/*
+ * The agent turns this into an error. Since the process has been started, the agent's own code cannot take over any
+ * more.
+ */
 static void tell_failure(const struct birth_process *process, const char *call, int error) {
   char message[PATH_MAX + 64];
   int length = snprintf(message, sizeof message, "{\"kind\":\"refused\",\"call\":\"%s\",\"errno\":%d}%c%s", call, error, 0,
@@ -223,7 +226,7 @@ static void tell_failure(const struct birth_process *process, const char *call, 
     return;
 }
 
-/* arguments, environment: each a number and texts */
+/* Arguments: arguments and environment, each as a number and strings */
 void birth_execute(struct birth_process *process) {
   static char *argv[TEXTS_MAX + 2], *env[TEXTS_MAX + 2];
   take_texts(process, argv);

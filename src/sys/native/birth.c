@@ -1,4 +1,4 @@
-/* A birth by steps: the fork, the list, and what is told to the agent. See birth.h. */
+/* Set-up by steps: the fork, the list of steps, and the messages to the agent. See birth.h. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -16,24 +16,24 @@
 #include "engine.h"
 #include "process.h"
 
-/* Status of a process that could not become what it should; the agent has the reason from the socket. */
+/* Exit status of a process whose set-up failed; the agent gets the reason from the socket. */
 #define FAILED 127
-/* linux/stat.h */
+/* From linux/stat.h */
 #define AT_STATX_FORCE_SYNC 0x2000
 #define STATX_SIZE 256
 #define KEYCTL_JOIN_SESSION_KEYRING 1
 #define KEYCTL_SETPERM 5
-/* child/settings.ts */
+/* See child/settings.ts */
 #define KEYRING_PERMISSIONS 0x3f1b0000
 
-/* What a birth is given, without anything of JavaScript's. */
+/* The request to `bear`, without any JavaScript values. */
 struct birth_request {
-  /* Socket, standard input, output and error, and maybe the pidfd of a container's first process. */
+  /* The socket, standard input, output and error, and optionally a pidfd of the container's first process. */
   int descriptors[5];
   uint32_t descriptor_count;
   int64_t flags, entered, personality, filter_flags;
   int cgroup;
-  /* Empty: the agent's stays. */
+  /* Empty: keeps the agent's. */
   char keyring[192];
   struct bytes steps, filter;
 };
@@ -62,7 +62,7 @@ int64_t birth_integer(struct birth_process *process) {
   return value;
 }
 
-/* A length without the NUL, the text, NUL. */
+/* A string is encoded as its length without the NUL, its bytes, and a NUL. */
 const char *birth_text(struct birth_process *process) {
   int64_t length = birth_integer(process);
   const char *text = (const char *)process->at;
@@ -72,7 +72,7 @@ const char *birth_text(struct birth_process *process) {
   return text;
 }
 
-/* path, text */
+/* Arguments: path, text */
 static void write_file(struct birth_process *process) {
   const char *path = birth_text(process), *text = birth_text(process);
   int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -99,8 +99,8 @@ static void open_directory(struct birth_process *process) {
 }
 
 /*
- * number of rounds, number of paths, these: in each round the one who serves a file system is asked about each path, whatever
- * the kernel remembers, and whatever comes of it.
+ * Arguments: number of rounds, number of paths, the paths. In each round, asks the daemon that serves a file system
+ * about each path, bypassing the kernel's cache. The result does not matter.
  */
 static void ask(struct birth_process *process) {
   uint8_t answer[STATX_SIZE];
@@ -180,7 +180,7 @@ static void take_step(struct birth_process *process, enum birth_step step) {
   birth_refuse(process, ENOSYS);
 }
 
-/* Closes all but 0 to 2, the socket and the container's pidfd. */
+/* Closes all descriptors except 0 to 2, the socket and the container's pidfd. */
 static void close_others(const struct birth_process *process) {
   int low = process->control, high = process->container;
   if (high >= 0 && high < low)
@@ -193,7 +193,10 @@ static void close_others(const struct birth_process *process) {
 }
 
 static void join_keyring(struct birth_process *process, const char *name) {
-  /* The one who makes it may set this; who joins it later sets the same, or is not allowed to. */
+  /*
+   * The process that creates the keyring may do this. One that joins it later sets the same permissions, or gets
+   * EACCES.
+   */
   long key = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
   long result = key < 0 ? key : syscall(SYS_keyctl, KEYCTL_SETPERM, key, KEYRING_PERMISSIONS);
   if (result < 0 && errno != ENOSYS && errno != EPERM && errno != EACCES)
@@ -227,7 +230,7 @@ static void __attribute__((noreturn)) run(const struct birth_request *request) {
     take_step(&process, (enum birth_step)birth_integer(&process));
 }
 
-/* Once in memory that a fork keeps, all that lies in JavaScript's. */
+/* Copies the data that lies in JavaScript's memory into memory that the fork keeps. */
 static int keep(struct birth_request *request, void **kept, size_t *size) {
   *size = request->steps.size + request->filter.size + 1;
   char *copy = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -270,7 +273,7 @@ static int take_descriptors(JSContext *ctx, JSValueConst array, struct birth_req
   return 0;
 }
 
-/* Results as for arg_text. */
+/* Returns what arg_text returns. */
 static int take_request(JSContext *ctx, JSValueConst *argv, struct birth_request *request) {
   long flags;
   if (fork_flags(ctx, argv[0], &flags) < 0 || arg_int32(ctx, argv[1], &request->cgroup) < 0 ||
@@ -290,8 +293,8 @@ static int take_request(JSContext *ctx, JSValueConst *argv, struct birth_request
 }
 
 /*
- * bear(flags, cgroup directory, descriptors, entered, keyring | null, personality, steps, filter flags, filter | null) -> pid
- * or a negated errno. A personality below 0 is none.
+ * bear(flags, cgroup directory, descriptors, entered, keyring | null, personality, steps, filter flags, filter | null)
+ * -> pid or a negated errno. A negative personality means none.
  */
 JSValue native_bear(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
@@ -308,7 +311,10 @@ JSValue native_bear(JSContext *ctx, JSValueConst self, int argc, JSValueConst *a
     failed = keep(&request, &kept, &size);
   if (failed < 0)
     return result_of(ctx, failed);
-  /* Neither has to copy a page that the other writes to, and the agent's memory does not go anywhere with the child. */
+  /*
+   * Excludes JavaScript's memory from the fork: neither side has to copy pages that the other writes to, and the
+   * agent's memory does not get into the child.
+   */
   allocator_leave_behind(true);
   long result = process_birth(request.flags, request.cgroup);
   if (result == 0)

@@ -1,7 +1,8 @@
 /*
- * A process between its birth and its program, set up by a list of steps (birth.c). It is a fork without the heap of
- * JavaScript: nothing here may touch a value of it. What a step cannot do in the usual way it does not do at all: the
- * agent is told, and sets up another process by its own, slower code, which knows every case and has the words for it.
+ * A process between its fork and its program, set up by a list of steps (birth.c). It is a fork without JavaScript's
+ * heap, so nothing here may touch a JavaScript value. If a step cannot be done in the usual way, the process gives up
+ * and tells the agent. The agent then sets up another process with its own, slower code, which handles every case and
+ * reports errors in detail.
  */
 #ifndef KUMITE_BIRTH_H
 #define KUMITE_BIRTH_H
@@ -11,7 +12,7 @@
 
 #include "filters.h"
 
-/* Also in birth/steps.ts. What they take is said where they are made. */
+/* Must match guest/steps/writer.ts. The arguments of each step are described where the step is implemented. */
 enum birth_step {
   STEP_END,
   STEP_WRITE,
@@ -46,33 +47,33 @@ enum birth_step {
 #define BIRTH_HOME_MAX 256
 
 struct birth_process {
-  /* What is left of the steps. */
+  /* The steps that remain. */
   const uint8_t *at, *end;
-  /* Number of the step, for the agent's log. */
+  /* Number of the current step, for the agent's log. */
   unsigned step;
   /* Socket to the agent. */
   int control;
-  /* pidfd of the container's first process, or something else that is held, or -1; which of its namespaces are entered. */
+  /* pidfd of the container's first process, or a descriptor of a namespace, or -1; and the namespaces to enter. */
   int container, entered;
-  /* Program of a seccomp filter; none when `count` is 0. */
+  /* A seccomp filter; none if `count` is 0. */
   struct seccomp_filter filter;
   int root;
   /* Mounts that become read-only late. */
   int sealed[BIRTH_SEALED_MAX];
   size_t sealed_count;
-  /* Entry of the environment that is added; empty: none. */
+  /* An entry to add to the environment; empty: none. */
   char home[BIRTH_HOME_MAX];
   /* The file to execute. */
   const char *executable;
   int no_new_privileges;
 };
 
-/* Ends the process: the agent has to do it in its own way. `error` is an errno, negated or not. */
+/* Ends the process; the agent must use its own code instead. `error` is an errno, negated or not. */
 void birth_refuse(struct birth_process *process, long error) __attribute__((noreturn));
-/* The result, unless it is a negated errno. */
+/* Returns the result; refuses if it is a negated errno. */
 long birth_must(struct birth_process *process, long result);
 
-/* What is next in the list; what is not there is refused. */
+/* Read the next argument from the list; they refuse if there is none. */
 int64_t birth_integer(struct birth_process *process);
 const char *birth_text(struct birth_process *process);
 
@@ -87,13 +88,13 @@ void birth_enter_root(struct birth_process *process);
 
 /* birth-files.c: files below the root, which somebody else fills */
 
-/* O_PATH descriptor, or -ENOENT, also for what lies below something that is no directory. */
+/* Returns an O_PATH descriptor; or -ENOENT, also if a parent is not a directory. */
 int birth_open(struct birth_process *process, const char *path, int flags, uint64_t resolve);
-/* Of a directory, made with all above it when missing; without following a link that is met in making it. */
+/* Opens a directory, which is created if missing, together with its parents. Creating does not follow symlinks. */
 int birth_open_directory(struct birth_process *process, const char *path, uint64_t resolve);
-/* Of a file, made empty. */
+/* Opens a file, which is created empty. */
 int birth_make_file(struct birth_process *process, const char *path);
-/* S_IF… and permissions. */
+/* S_IF* type and permissions. */
 unsigned birth_mode(struct birth_process *process, int fd);
 void birth_device(struct birth_process *process);
 void birth_link(struct birth_process *process);

@@ -1,7 +1,8 @@
 /*
- * The table of plain system calls: one line says what each argument is, and the sizes the kernel will read or write.
- * TypeScript gets one function per line (`sys/linux/native.d.ts`); the numbers come from the C library's headers, so
- * another architecture needs no change here. Only calls that every architecture has are used (openat, not open).
+ * The table of plain system calls: each line describes the arguments of one, and the sizes the kernel will read or
+ * write. TypeScript gets one function per line (`sys/linux/native.d.ts`). The numbers come from the C library's
+ * headers, so another architecture needs no change here. Only calls that every architecture has are listed (openat, not
+ * open).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -39,7 +40,7 @@ struct shape {
 #define R {RANGE, 0}
 #define F(value) {FIXED, value}
 #define CALL(name, ...) {#name, SYS_##name, {__VA_ARGS__}}
-/* A use of a call whose arguments are of other kinds. */
+/* The same system call under another name, with other kinds of arguments. */
 #define CALL_AS(name, call, ...) {#name, SYS_##call, {__VA_ARGS__}}
 
 /* Sizes of the kernel's structures, the same on every 64-bit architecture. */
@@ -214,7 +215,10 @@ static int prepare_struct(JSContext *ctx, JSValueConst value, size_t size, long 
   return 0;
 }
 
-/* Fills `out[at]` and, for a range, `out[at + 1]`; `*used` is advanced over the JavaScript arguments it took. */
+/*
+ * Fills in `out[at]` and, for a range, `out[at + 1]`. `*used` is advanced by the number of JavaScript arguments
+ * consumed.
+ */
 static int prepare_argument(struct borrowed *borrowed, const struct shape *shape, int at, JSValueConst *argv, int *used,
                             long *out) {
   JSContext *ctx = borrowed->ctx;
@@ -276,7 +280,7 @@ int call_prepare(struct borrowed *borrowed, size_t index, int argc, JSValueConst
     return -1;
   }
   *out = (struct prepared_call){.number = shape->number};
-  /* Integers, texts and buffers are all taken without running JavaScript, so earlier pointers stay good. */
+  /* Integers, strings and buffers are read without running JavaScript, so earlier pointers stay valid. */
   for (int at = 0; at < (int)COUNT_OF(shape->argument) && shape->argument[at].kind != END; at++) {
     if (shape->argument[at].kind == FIXED) {
       out->argument[filled++] = shape->argument[at].size;

@@ -8,10 +8,10 @@
 
 #include "engine.h"
 
-/* TUNSETIFF; its number says that it takes an int. */
+/* TUNSETIFF, whose number wrongly says that it takes an int. */
 #define TUN_SET_INTERFACE 0x400454cau
 
-/* Requests from before sizes were part of the number. */
+/* Requests older than the convention of encoding the size in the number. */
 static const struct {
   unsigned from, to;
   size_t size;
@@ -25,7 +25,7 @@ static const struct {
     {TUN_SET_INTERFACE, TUN_SET_INTERFACE, sizeof(struct ifreq)},
 };
 
-/* RNDADDENTROPY has a variable tail that its number does not count: {int entropy; int size; char bytes[size]}. */
+/* RNDADDENTROPY takes a variable tail that its number does not count: {int entropy; int size; char bytes[size]}. */
 #define ADD_ENTROPY 0x40085203u
 
 static size_t request_size(unsigned request, const struct bytes *bytes) {

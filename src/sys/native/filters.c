@@ -8,16 +8,16 @@
 #include "engine.h"
 #include "filters.h"
 
-/* Of `struct sock_filter` and `struct bpf_insn` alike. */
+/* Size of both `struct sock_filter` and `struct bpf_insn`. */
 #define INSTRUCTION 8
-/* BPF_MAXINSNS; eBPF may be longer, ours are not. */
+/* BPF_MAXINSNS; eBPF programs could be longer, but those used here are not. */
 #define INSTRUCTIONS_MAX 4096
-/* No helper is called that would need another. */
+/* The programs call no helper that would need another license. */
 #define LICENSE "Apache-2.0"
 
 enum command { PROG_LOAD = 5, PROG_ATTACH = 8, PROG_GET_FD_BY_ID = 13, PROG_QUERY = 16 };
 
-/* The parts of `union bpf_attr` (linux/bpf.h), which the C library's headers lack; what is left out is zero. */
+/* The used parts of `union bpf_attr` (linux/bpf.h), which the C library lacks. The rest is zero. */
 struct load {
   uint32_t type, count;
   uint64_t instructions, license;
@@ -51,7 +51,7 @@ static int instructions_take(JSContext *ctx, JSValueConst value, struct bytes *o
   return 0;
 }
 
-/* bpfLoad(type, attach type, instructions, log | null) -> descriptor, close-on-exec */
+/* bpfLoad(type, attach type, instructions, log | null) -> close-on-exec descriptor */
 JSValue native_bpf_load(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   int type, attach_type;
@@ -89,7 +89,7 @@ JSValue native_bpf_attach(JSContext *ctx, JSValueConst self, int argc, JSValueCo
   return bpf(ctx, PROG_ATTACH, &attach, sizeof attach);
 }
 
-/* bpfAttached(target, attach type, ids) -> how many there are, ENOSPC when more than fit */
+/* bpfAttached(target, attach type, ids) -> number of programs; ENOSPC if there are more than fit */
 JSValue native_bpf_attached(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   int target, type;
@@ -106,7 +106,7 @@ JSValue native_bpf_attached(JSContext *ctx, JSValueConst self, int argc, JSValue
   return result_of(ctx, result < 0 ? -errno : (long)query.count);
 }
 
-/* bpfById(id) -> descriptor, close-on-exec */
+/* bpfById(id) -> close-on-exec descriptor */
 JSValue native_bpf_by_id(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   int id;

@@ -1,4 +1,4 @@
-/* A seccomp filter, taken from JavaScript before it is set: between the two nothing may need the kernel. */
+/* A seccomp filter, read from JavaScript before it is set, so that nothing else needs the kernel in between. */
 #ifndef KUMITE_FILTERS_H
 #define KUMITE_FILTERS_H
 

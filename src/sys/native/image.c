@@ -1,11 +1,11 @@
 /*
- * The heap of JavaScript as the executable was built with it: all code loaded, every module evaluated. Making that at each
- * start is most of what a start takes, so it is made once, by the executable itself before it is complete
- * (tools/engine/executable.ts), and is a section of it: at the address where it was made, since it is full of pointers,
- * those into the executable among them, which is static and does not move.
+ * The JavaScript heap that the executable was built with: all code is loaded, every module is evaluated. Doing that
+ * takes most of the time of a start, so the executable does it once before it is complete (tools/engine/executable.ts),
+ * and the result becomes a section of it. The section lies at the address where it was created, since it is full of
+ * pointers. Some of these point into the executable, which is linked statically and does not move.
  *
- * Only the heap is kept. What a module does when it is evaluated must not depend on the process, so nothing else can
- * matter; `native_set_main` is for the rest.
+ * Only the heap is saved. That is sufficient, because the evaluation of a module must not depend on the process;
+ * `native_set_main` is for everything that does.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -18,7 +18,7 @@
 #include "quickjs-additions.h"
 
 #define PAGE 4096
-/* Room for making it; far above what the modules of a program can take. */
+/* Address space for creating it, far more than the modules of a program can need. */
 #define IMAGE_MAX (64u << 20)
 
 /* At the beginning of the image. */

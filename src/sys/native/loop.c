@@ -1,6 +1,6 @@
 /*
- * The event loop: epoll, pending jobs, and failures that nothing in JavaScript caught.
- * A failure is reported to the handler that JavaScript set and never ends the process by itself: PID 1 must go on.
+ * The event loop: epoll, pending jobs, and failures that JavaScript did not catch. A failure is passed to the handler
+ * that JavaScript has set, and does not by itself end the process: PID 1 must go on.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,9 +12,9 @@
 
 #include "engine.h"
 
-/* sysexits.h EX_SOFTWARE: an internal error. */
+/* EX_SOFTWARE of sysexits.h: an internal error. */
 #define STATUS_INTERNAL 70
-/* The module still waits, but for nothing that can ever happen; the number is Node's. */
+/* The module still awaits something that can never happen. Node uses the same number. */
 #define STATUS_UNSETTLED 13
 
 struct rejection {
@@ -24,12 +24,12 @@ struct rejection {
 
 static struct {
   int epoll;
-  /* How many things keep the loop running; JavaScript counts. */
+  /* How many things keep the loop running; JavaScript does the counting. */
   int active;
   bool disowned;
   JSValue on_event;
   JSValue on_uncaught;
-  /* What the process is for: called once, when its modules are evaluated. */
+  /* The main function, called once when all modules have been evaluated. */
   JSValue main;
   bool main_called;
   struct rejection *rejection;
@@ -55,7 +55,7 @@ static void report(JSContext *ctx, JSValue error, const char *origin) {
   JS_FreeValue(ctx, error);
 }
 
-/* --- rejections: reported only when no handler came by the time the jobs are done ------------------------------- */
+/* --- rejections: reported if there is no handler when all jobs are done ------------------------------------------- */
 
 static void rejection_add(JSContext *ctx, JSValueConst promise, JSValueConst reason) {
   if (loop.rejection_count == loop.rejection_room) {
@@ -99,7 +99,7 @@ static void report_oldest_rejection(JSContext *ctx) {
   JS_FreeValue(ctx, oldest.promise);
 }
 
-/* Runs all pending jobs, then reports what they left unhandled; both can make more of either. */
+/* Runs all pending jobs, then reports unhandled rejections; both can cause more of either. */
 static void drain(JSContext *ctx) {
   JSContext *job_ctx;
   for (;;) {
@@ -161,7 +161,10 @@ static void call_main(JSContext *ctx) {
   JS_FreeValue(ctx, main);
 }
 
-/* Nothing can happen any more. A `main` ends its process by itself: without memory its next step may have been lost. */
+/*
+ * Nothing can happen any more. A main function must end its process itself; if it did not, its next step was probably
+ * lost for lack of memory.
+ */
 static int end_of(JSPromiseStateEnum state) {
   if (!loop.main_called)
     return state == JS_PROMISE_FULFILLED ? 0 : STATUS_UNSETTLED;
@@ -220,7 +223,7 @@ JSValue native_set_handlers(JSContext *ctx, JSValueConst self, int argc, JSValue
   return JS_UNDEFINED;
 }
 
-/* setActive(count): the loop runs as long as it is not 0. */
+/* setActive(count): the loop runs as long as the count is not 0. */
 JSValue native_set_active(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   if (argc != 1 || arg_int32(ctx, argv[0], &loop.active) < 0)
@@ -228,7 +231,7 @@ JSValue native_set_active(JSContext *ctx, JSValueConst self, int argc, JSValueCo
   return JS_UNDEFINED;
 }
 
-/* setMain(function): called when all modules are evaluated, in every process anew. */
+/* setMain(function): called in every process when all modules have been evaluated. */
 JSValue native_set_main(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   if (argc != 1 || !JS_IsFunction(ctx, argv[0]))
@@ -238,7 +241,7 @@ JSValue native_set_main(JSContext *ctx, JSValueConst self, int argc, JSValueCons
   return JS_UNDEFINED;
 }
 
-/* epollControl(operation, fd, events, token): the token comes back with the event. */
+/* epollControl(operation, fd, events, token): events are reported with the token. */
 JSValue native_epoll_control(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   int operation, fd;

@@ -1,4 +1,4 @@
-/* Starts the engine and runs the module that the name of the program asks for. */
+/* Starts the engine and runs the module for the name under which the program was called. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
@@ -11,8 +11,9 @@
 #define STATUS_INTERNAL 70
 
 /*
- * Descriptors 0 to 2 must be taken, or the first files we open land there and get a stranger's output. A kernel's
- * first process may find no /dev/null; a path descriptor fails every read and write instead.
+ * Descriptors 0 to 2 must be in use. Otherwise the first files that are opened get these numbers, and somebody's
+ * output. The kernel's first process may have no /dev/null; an O_PATH descriptor makes all reads and writes fail
+ * instead.
  */
 static void fill_standard_descriptors(void) {
   for (int fd = 0; fd <= 2; fd++)
@@ -20,7 +21,7 @@ static void fill_standard_descriptors(void) {
       return;
 }
 
-/* Of a program that makes the image of its default module's heap instead of running it; for the build. */
+/* Under this name, the program writes an image of its default module's heap instead of running it. For the build. */
 #define IMAGE_MAKER "make-image"
 
 static const char *name_of(const char *program) {
@@ -58,12 +59,12 @@ static int run_module(const struct engine_module *module) {
 
 int main(int argc, char **argv) {
   fill_standard_descriptors();
-  /* A peer that went away is EPIPE of the write that notices. */
+  /* A write to a closed peer fails with EPIPE instead. */
   signal(SIGPIPE, SIG_IGN);
   native_module_arguments(argv);
   const char *name = name_of(argc > 0 ? argv[0] : NULL);
   if (strcmp(name, IMAGE_MAKER) == 0)
     return image_make(&engine_modules[0]);
-  /* Straight out: the kernel frees faster than we could. */
+  /* Exits without cleaning up: the kernel frees memory faster. */
   _exit(run_module(module_for(name)));
 }

@@ -1,4 +1,4 @@
-/* sendmsg and recvmsg: the only way to hand over descriptors (SCM_RIGHTS). */
+/* sendmsg and recvmsg, the only way to pass descriptors (SCM_RIGHTS). */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -67,7 +67,7 @@ JSValue native_sendmsg(JSContext *ctx, JSValueConst self, int argc, JSValueConst
   return result;
 }
 
-/* Calls `each` for every descriptor that came with the message. */
+/* Calls `each` for every descriptor received with the message. */
 static void for_each_descriptor(struct msghdr *message, void (*each)(void *opaque, int fd), void *opaque) {
   for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL; header = CMSG_NXTHDR(message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)

@@ -1,4 +1,4 @@
-/* What TypeScript imports as "kumite:native"; its types are in sys/linux/native.d.ts. */
+/* The module that TypeScript imports as "kumite:native"; its types are in sys/linux/native.d.ts. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <unistd.h>

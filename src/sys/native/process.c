@@ -1,4 +1,7 @@
-/* Birth by fork, another program, and the end. The engine has one thread, so the C library needs no care across fork. */
+/*
+ * Forking, executing another program, and exiting. The engine has a single thread, so fork needs none of the C
+ * library's precautions.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
@@ -14,7 +17,10 @@
 
 #define TEXTS_MAX 65536
 
-/* The flags that make namespaces or choose the parent; no sharing of memory or descriptors with a second JavaScript. */
+/*
+ * The flags that create namespaces or choose the parent. Flags that would share memory or descriptors with a second
+ * JavaScript are not permitted.
+ */
 #define FORK_FLAGS                                                                                                   \
   (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP |        \
    CLONE_PARENT)
@@ -37,13 +43,13 @@ int bounding_drop(uint32_t low, uint32_t high) {
   for (unsigned long number = 0; number < 64; number++) {
     if (((number < 32 ? low : high) >> (number % 32) & 1) == 0 || prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0)
       continue;
-    /* Beyond the last capability that the kernel knows. */
+    /* The number is beyond the kernel's last capability. */
     return errno == EINVAL ? 0 : -errno;
   }
   return 0;
 }
 
-/* dropBounding(low, high): 0 or a negated errno. */
+/* dropBounding(low, high) -> 0 or a negated errno */
 JSValue native_drop_bounding(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   int64_t half[2];
@@ -54,7 +60,7 @@ JSValue native_drop_bounding(JSContext *ctx, JSValueConst self, int argc, JSValu
   return result_of(ctx, bounding_drop((uint32_t)half[0], (uint32_t)half[1]));
 }
 
-/* The plain calls: the C library would look after threads in the parent's memory. */
+/* Uses plain system calls: the C library's functions would handle threads, in memory that is the parent's. */
 int own_user_become(uint32_t first, uint32_t group) {
   uint32_t id = first + (uint32_t)getpid();
   if (syscall(SYS_setgroups, group == 0 ? 0 : 1, &group) < 0 || syscall(SYS_setresgid, id, id, id) < 0 ||
@@ -63,7 +69,7 @@ int own_user_become(uint32_t first, uint32_t group) {
   return 0;
 }
 
-/* ownUser(first, group): 0 or a negated errno. */
+/* ownUser(first, group) -> 0 or a negated errno */
 JSValue native_own_user(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   int64_t first, group;
@@ -99,7 +105,7 @@ int fork_flags(JSContext *ctx, JSValueConst value, long *out) {
   return 0;
 }
 
-/* fork(flags) -> pid, or 0 in the child, which must end with execve or exit: the event loop is its parent's. */
+/* fork(flags) -> pid, or 0 in the child, which must end with execve or exit, since the event loop is the parent's. */
 JSValue native_fork(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   long flags;
@@ -113,7 +119,7 @@ JSValue native_fork(JSContext *ctx, JSValueConst self, int argc, JSValueConst *a
   return result_of(ctx, result < 0 ? -errno : result);
 }
 
-/* clone_args of linux/sched.h, up to the member we need; the C library's headers lack it. */
+/* clone_args of linux/sched.h up to the last member that is needed; the C library lacks it. */
 struct birth {
   uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
 };
@@ -126,14 +132,14 @@ long process_birth(int64_t flags, int cgroup) {
   return result < 0 ? -errno : result;
 }
 
-/* The child soon becomes another program: a look for garbage would only make it copy its parent's memory. */
+/* The child soon becomes another program. Collecting garbage would only make it copy its parent's memory. */
 static void become_birth(JSContext *ctx) {
   loop_disown();
   allocator_forked();
   JS_SetGCThreshold(JS_GetRuntime(ctx), (size_t)-1);
 }
 
-/* forkInto(flags, cgroup directory) -> as fork; no migration afterwards, which costs a grace period of the kernel. */
+/* forkInto(flags, cgroup directory) -> as fork. Avoids a later migration, which costs a grace period of the kernel. */
 JSValue native_fork_into(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   long flags;
@@ -156,7 +162,7 @@ static void texts_free(JSContext *ctx, char **texts) {
   js_free(ctx, texts);
 }
 
-/* A NULL-terminated copy of an array of strings; results as for arg_text. */
+/* Makes a NULL-terminated copy of an array of strings; returns what arg_text returns. */
 static int texts_take(JSContext *ctx, JSValueConst array, char ***out) {
   uint32_t count;
   if (arg_array_length(ctx, array, TEXTS_MAX, &count) < 0)
@@ -193,7 +199,7 @@ void program_release(struct program *program) {
   texts_free(program->ctx, program->env);
 }
 
-/* execve(path, argv, env) -> the negated errno, or nothing at all. */
+/* execve(path, argv, env) -> the negated errno; returns only on failure. */
 JSValue native_execve(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   struct program program = {.ctx = ctx};
@@ -209,8 +215,8 @@ JSValue native_execve(JSContext *ctx, JSValueConst self, int argc, JSValueConst 
 }
 
 /*
- * execveFiltered(flags, filter, path, argv, env) -> [negated errno, whether the filter was set], or nothing at all.
- * Everything is prepared before: under the filter only execve is called.
+ * execveFiltered(flags, filter, path, argv, env) -> [negated errno, whether the filter was set]; returns only on
+ * failure. Everything is prepared in advance, so that execve is the only call under the filter.
  */
 JSValue native_execve_filtered(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;

@@ -1,10 +1,10 @@
-/* What the two ways to another process share: by fork (process.c) and by spawn (spawn.c). */
+/* What fork (process.c) and spawn (spawn.c) share. */
 #ifndef KUMITE_PROCESS_H
 #define KUMITE_PROCESS_H
 
 #include "engine.h"
 
-/* A program and what it is started with, as the kernel wants them. */
+/* A program with its arguments and environment, in the kernel's format. */
 struct program {
   JSContext *ctx;
   struct borrowed path_text;
@@ -13,26 +13,29 @@ struct program {
   char **env;
 };
 
-/* Takes path, argv and env from JavaScript; results as for arg_text. Whatever it returns, release it. */
+/* Reads path, argv and env from JavaScript; returns what arg_text returns. The program must be released in any case. */
 int program_take(struct program *program, JSValueConst *argv);
 void program_release(struct program *program);
 
-/* The flags of a birth; 0, or -1 with a pending exception. */
+/* Reads the flags of a fork. Returns 0, or -1 with a pending exception. */
 int fork_flags(JSContext *ctx, JSValueConst value, long *out);
 
-/* A fork that is born in the cgroup of this directory: as fork(2), or a negated errno. */
+/* Forks into the cgroup of this directory. Returns what fork(2) returns, or a negated errno. */
 long process_birth(int64_t flags, int cgroup);
 
-/* Takes the capabilities with these bits from the bounding set; 0 or a negated errno. */
+/* Removes these capabilities, given as bits, from the bounding set; returns 0 or a negated errno. */
 int bounding_drop(uint32_t low, uint32_t high);
 
 /*
- * Makes this process a user and a group that no other has: `first` plus its pid, with `group` beside them unless that is 0.
- * Returns 0 or a negated errno.
+ * Sets user and group id to numbers that no other process has, `first` plus the pid, with `group` as the only
+ * additional group, or none if it is 0. Returns 0 or a negated errno.
  */
 int own_user_become(uint32_t first, uint32_t group);
 
-/* As _exit(2), and for certain: a seccomp filter may refuse even that, and the C library would call it again for ever. */
+/*
+ * Like _exit(2), but always ends the process: a seccomp filter may refuse the call, and the C library would repeat it
+ * forever.
+ */
 _Noreturn void process_end(int status);
 
 #endif

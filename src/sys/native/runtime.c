@@ -1,4 +1,4 @@
-/* The JavaScript runtime: what it contains and how much it may use. */
+/* The JavaScript runtime: its features and its limits. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
@@ -8,15 +8,21 @@
 
 #include "engine.h"
 
-/* Far above what any of our processes needs; a runaway one fails with an exception instead of taking the machine. */
+/*
+ * Far more than any process here needs; a runaway process fails with an exception instead of using up the system's
+ * memory.
+ */
 #define MEMORY_LIMIT (256u << 20)
 #define STACK_MAX (1u << 20)
-/* Half of QuickJS's default resident figure would be lost to garbage; collecting a 256 KiB heap takes well under 1 ms. */
+/*
+ * With QuickJS's larger default, garbage would take up to twice the memory. Collecting a heap of 256 KiB takes well
+ * under 1 ms.
+ */
 #define GC_THRESHOLD (256u << 10)
-/* What loading makes stays: looking for garbage meanwhile finds none. */
+/* What loading allocates stays in use, so collecting garbage meanwhile would find none. */
 #define GC_NEVER ((size_t)-1)
 
-/* Room for JavaScript: the rest of the stack is for C below and above it. */
+/* The stack for JavaScript; the rest is for C below and above it. */
 static size_t stack_limit(void) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur / 2 < STACK_MAX)
@@ -31,7 +37,7 @@ void engine_limit_stack(JSContext *ctx) {
 }
 
 void engine_limit_garbage(JSContext *ctx) {
-  /* As QuickJS itself sets it after each collection: half as much again. */
+  /* The formula that QuickJS itself uses after each collection: half as much again. */
   size_t threshold = allocator_in_use() / 2 * 3;
   JS_SetGCThreshold(JS_GetRuntime(ctx), threshold > GC_THRESHOLD ? threshold : GC_THRESHOLD);
 }
@@ -50,7 +56,7 @@ static JSValue read_module(JSContext *ctx, const struct engine_module *module) {
   return object;
 }
 
-/* What another module imports; by `import()`, when that is reached. */
+/* Loads a module that another one imports; with `import()`, when that is executed. */
 static JSModuleDef *load_module(JSContext *ctx, const char *name, void *opaque) {
   (void)opaque;
   for (size_t i = 0; i < engine_module_count; i++) {
@@ -60,7 +66,7 @@ static JSModuleDef *load_module(JSContext *ctx, const char *name, void *opaque) 
     if (JS_IsException(object))
       return NULL;
     JSModuleDef *module = JS_VALUE_GET_PTR(object);
-    /* The context holds it. */
+    /* The context holds a reference. */
     JS_FreeValue(ctx, object);
     return module;
   }
@@ -78,7 +84,7 @@ JSContext *engine_start(void) {
   if (ctx == NULL)
     return NULL;
   engine_limit_stack(ctx);
-  /* All but eval: code comes as bytecode only, and the linker leaves the parser out. */
+  /* Everything except eval: code comes only as bytecode, so the linker can drop the parser. */
   JS_AddIntrinsicBaseObjects(ctx);
   JS_AddIntrinsicDate(ctx);
   JS_AddIntrinsicRegExp(ctx);
@@ -116,7 +122,7 @@ static void print_value(JSContext *ctx, JSValueConst value) {
     JS_FreeValue(ctx, JS_GetException(ctx));
     return;
   }
-  /* Nobody is left to tell when descriptor 2 does not take it. */
+  /* If descriptor 2 does not take it, the error cannot be reported at all. */
   ssize_t ignored = write(STDERR_FILENO, text, length);
   ignored = write(STDERR_FILENO, "\n", 1);
   (void)ignored;
@@ -124,7 +130,7 @@ static void print_value(JSContext *ctx, JSValueConst value) {
 }
 
 void engine_print_error(JSContext *ctx, JSValueConst error) {
-  /* Thrown where there is no memory for an error. */
+  /* Thrown when there is no memory for an error object. */
   if (JS_IsNull(error)) {
     dprintf(STDERR_FILENO, "kumite: internal error: out of memory\n");
     return;
@@ -139,7 +145,7 @@ void engine_print_error(JSContext *ctx, JSValueConst error) {
   JS_FreeValue(ctx, stack);
 }
 
-/* collectGarbage(bytes that may come before the next time) */
+/* collectGarbage(bytes that may be allocated before the next collection) */
 JSValue native_collect_garbage(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   int64_t room = 0;
@@ -165,7 +171,7 @@ JSValue native_limit_memory(JSContext *ctx, JSValueConst self, int argc, JSValue
   return JS_UNDEFINED;
 }
 
-/* Bytes that JavaScript holds. */
+/* memoryUsed() -> bytes in use by JavaScript */
 JSValue native_memory_used(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self, (void)argc, (void)argv;
   JSMemoryUsage usage;

@@ -1,4 +1,7 @@
-/* A child at the price of vfork: it borrows our memory until it executes, so what it does first is data. */
+/*
+ * Starts a child at the cost of vfork: until its exec the child borrows this process's memory, so what it does is
+ * prepared as data.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
@@ -15,24 +18,24 @@
 #define STEPS_MAX 160
 #define CHILD_STACK (64 * 1024)
 
-/* Prepared system calls, made in order by the child, which must run no JavaScript; the first that fails ends it. */
+/* Prepared system calls. The child makes them in order and must not run JavaScript; the first failure ends it. */
 struct spawn {
   struct program program;
   struct prepared_call step[STEPS_MAX];
   struct borrowed text[STEPS_MAX];
   JSValue held[STEPS_MAX];
   uint32_t step_count;
-  /* Written by the child; its memory is ours. */
+  /* Written by the child, in this process's memory. */
   volatile int failed_step;
   volatile int failed_errno;
 };
 
 /*
- * Steps that are no system calls:
- * fails with ESRCH unless the parent is the expected one (see the parent-death signal, prctl(2));
- * a seccomp filter, under which all that follows is: flags, length, instructions;
- * takes capabilities from the bounding set: its low and its high half;
- * becomes a user of its own: the arguments of `own_user_become`.
+ * Steps that are not system calls:
+ * - REQUIRE_PARENT fails with ESRCH unless the parent is the expected one (see the parent-death signal in prctl(2)).
+ * - SET_FILTER sets a seccomp filter (flags, length, instructions) under which all later steps run.
+ * - DROP_BOUNDING removes capabilities from the bounding set, given as the low and the high half.
+ * - OWN_USER has the arguments of `own_user_become`.
  */
 #define REQUIRE_PARENT (-1)
 #define SET_FILTER (-2)
@@ -100,7 +103,7 @@ static int filter_take(JSContext *ctx, int argc, JSValueConst *argv, struct prep
   return 0;
 }
 
-/* A step of ours that takes two integers. */
+/* Reads a step of this file that takes two integers. */
 static int pair_take(JSContext *ctx, const char *name, long number, int argc, JSValueConst *argv,
                      struct prepared_call *out) {
   int64_t pair[2];
@@ -131,7 +134,9 @@ static int named_step_take(JSContext *ctx, struct spawn *spawn, uint32_t at, con
   return -1;
 }
 
-/* One step: [name, ...arguments]. Its arguments are held, by the array, until the child has executed. */
+/*
+ * Reads one step: [name, ...arguments]. The array keeps the arguments alive until the child has executed its program.
+ */
 static int step_take(JSContext *ctx, struct spawn *spawn, uint32_t at, JSValueConst step) {
   JSValue argument[ARGUMENTS_MAX];
   uint32_t count, taken = 0;
@@ -186,7 +191,7 @@ static long spawn_run(struct spawn *spawn, long flags) {
       return -errno;
     }
   }
-  /* No signal may reach the child before it has its defaults: its memory is ours. */
+  /* No signal handler may run in the child, which shares this process's memory, before signals are reset. */
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_BLOCK, &all, &before);
@@ -202,7 +207,7 @@ static long spawn_run(struct spawn *spawn, long flags) {
 
 /*
  * spawn(flags, steps, path, argv, env) -> [pid or negated errno, failed step]
- * The failed step is -1 when it was the birth itself, the number of steps when it was execve.
+ * The failed step is -1 if the fork itself failed, and the number of steps if execve did.
  */
 JSValue native_spawn(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;

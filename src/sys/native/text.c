@@ -1,11 +1,14 @@
-/* UTF-8 to strings and back, as the Encoding standard says: what is ill-formed becomes U+FFFD or, on request, an error. */
+/*
+ * Converts UTF-8 to strings and back according to the Encoding standard: ill-formed text is replaced by U+FFFD or, on
+ * request, an error.
+ */
 #include <string.h>
 
 #include "engine.h"
 
 /*
- * Length of the well-formed sequence at `p`, or 0. Then `*skip` is the length of the ill-formed part to replace by one
- * U+FFFD: the longest that begins a well-formed sequence, at least 1 (Unicode 15, table 3-7 and section 3.9).
+ * Length of the well-formed sequence at `p`, or 0. Then `*skip` is the length of the ill-formed part to be replaced by
+ * one U+FFFD: the longest part that begins a well-formed sequence, at least 1 (Unicode 15, table 3-7 and section 3.9).
  */
 static size_t sequence_length(const uint8_t *p, const uint8_t *end, size_t *skip) {
   uint8_t lead = p[0], low = 0x80, high = 0xbf;
@@ -40,7 +43,7 @@ static size_t sequence_length(const uint8_t *p, const uint8_t *end, size_t *skip
   return length;
 }
 
-/* End of the well-formed part. */
+/* Returns the end of the well-formed part. */
 static const uint8_t *well_formed_end(const uint8_t *p, const uint8_t *end) {
   size_t skip;
   while (p < end) {
@@ -53,7 +56,7 @@ static const uint8_t *well_formed_end(const uint8_t *p, const uint8_t *end) {
 }
 
 static JSValue decode_replacing(JSContext *ctx, const uint8_t *p, const uint8_t *end) {
-  /* One bad byte becomes three. */
+  /* One ill-formed byte becomes three. */
   uint8_t *clean = js_malloc(ctx, (size_t)(end - p) * 3), *out = clean;
   if (clean == NULL)
     return JS_EXCEPTION;
@@ -102,7 +105,7 @@ JSValue native_encode_utf8(JSContext *ctx, JSValueConst self, int argc, JSValueC
   uint8_t *p = JS_IsException(buffer) ? NULL : JS_GetArrayBuffer(ctx, &size, buffer);
   if (p == NULL)
     return buffer;
-  /* A lone surrogate comes out of QuickJS as three bytes, ED A0..BF xx: as long as its replacement. */
+  /* QuickJS encodes a lone surrogate as three bytes, ED A0..BF xx, which has the length of its replacement. */
   for (uint8_t *end = p + length; p < end; p++)
     if (*p == 0xed && end - p >= 3 && p[1] >= 0xa0)
       memcpy(p, "\xef\xbf\xbd", 3);

@@ -1,4 +1,7 @@
-/* Reads what the build has made smaller (tools/engine/pack.ts, which says how): parts of a program that few processes need. */
+/*
+ * Decompresses parts of a program that few processes need. The build compresses them (tools/engine/pack.ts, which
+ * describes the format).
+ */
 #include <string.h>
 
 #include "engine.h"
@@ -11,7 +14,7 @@ struct packed {
 #define GOES_ON 15
 #define SHORTEST_MATCH 4
 
-/* Of a sequence; what is missing at the end counts as 0, and the bounds of whoever uses it hold. */
+/* Reads a length of a sequence. Missing bytes at the end count as 0; the caller checks the length's bounds. */
 static size_t length_of(struct packed *packed, unsigned begin) {
   size_t length = begin;
   if (begin < GOES_ON)
@@ -44,7 +47,7 @@ bool unpack(const uint8_t *from, const uint8_t *from_end, uint8_t *to, size_t si
     size_t match = length_of(&packed, lengths & GOES_ON) + SHORTEST_MATCH;
     if (distance == 0 || distance > done || match > size - done)
       return false;
-    /* May overlap: what is repeated is being written. */
+    /* The ranges may overlap, so that bytes just written are repeated. */
     for (size_t i = 0; i < match; i++)
       to[done + i] = to[done + i - distance];
     done += match;

@@ -1,6 +1,6 @@
 /*
- * Scatter and gather: several buffers in one call, so that a header and its payload need no copy to leave together; and
- * several calls for one buffer.
+ * Scatter and gather: several buffers in one call, so that a header and its payload can be sent together without a
+ * copy; and several calls for one buffer.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,7 +22,7 @@ int vectors_take(JSContext *ctx, JSValueConst array, struct vectors *out) {
     if (JS_IsException(out->held[i]))
       return -1;
   }
-  /* Pointers only now: an element read above could have been a getter. */
+  /* Takes pointers only now, because reading an element above could have called a getter. */
   for (uint32_t i = 0; i < count; i++) {
     struct bytes bytes;
     if (arg_bytes(ctx, out->held[i], &bytes) < 0)

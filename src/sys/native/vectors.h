@@ -1,4 +1,4 @@
-/* An array of buffers as an iovec, for the time of one call. */
+/* An array of buffers as an iovec, for the duration of a call. */
 #ifndef KUMITE_VECTORS_H
 #define KUMITE_VECTORS_H
 
@@ -15,7 +15,7 @@ struct vectors {
   struct iovec vector[VECTORS_MAX];
 };
 
-/* 0, or -1 with a pending exception; release in both cases. */
+/* Returns 0, or -1 with a pending exception; must be released in both cases. */
 int vectors_take(JSContext *ctx, JSValueConst array, struct vectors *out);
 void vectors_release(struct vectors *vectors);
 
