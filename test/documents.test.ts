@@ -9,8 +9,8 @@ import { commands } from "../src/cli/command-table.ts";
 const repository = path.resolve(import.meta.dirname, "..");
 const read = (file: string) => readFileSync(path.join(repository, file), "utf8");
 
-describe("the documents", () => {
-  it("promise only what a test or a benchmark holds", async () => {
+describe("the documentation", () => {
+  it("promises only what a test or a benchmark verifies", async () => {
     const rows = read("SPECIFICATION.md")
       .split("\n")
       .filter((line) => line.startsWith("| ") && !line.startsWith("| promise"));
@@ -27,7 +27,7 @@ describe("the documents", () => {
     }
   });
 
-  it("link only to what is there", async () => {
+  it("links only to existing files", async () => {
     for (const file of await markdownFiles()) {
       for (const [, target = ""] of read(file).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
         await access(path.join(repository, path.dirname(file), target)).catch(() =>
@@ -37,8 +37,8 @@ describe("the documents", () => {
     }
   });
 
-  it("name every verb in the table of what works", () => {
-    // Rows whose first cell is a list of verbs; others are about other things.
+  it("lists every verb in the table of what works", () => {
+    // Rows whose first cell is a list of verbs; the other rows are about other subjects.
     const cells = [...read("README.md").matchAll(/^\| ([a-z]+(?:, [a-z]+)*) \| /gm)].map(([, cell = ""]) => cell);
     const named = cells.map((cell) => cell.split(", ")).filter(([first = ""]) => Object.hasOwn(commands, first));
     const shown = Object.keys(commands).filter((verb) => verb !== "version" && verb !== "help");

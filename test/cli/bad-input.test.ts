@@ -1,6 +1,6 @@
 /**
- * The built executable against input that is wrong: status 1 (255 from exec), one error that names the thing, nothing left in the root.
- * Needs no machine; what happens when one cannot come up is in test/integration.
+ * The built executable with invalid input: status 1 (255 from exec), one error that names the subject, nothing left in
+ * the state root. Needs no VM; test/integration tests VMs that cannot start.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -63,7 +63,7 @@ describe("the executable", built, () => {
     await fails(["run", "--bundle", loop, "x"], new RegExp(`${loop}: too many symbolic links`));
   });
 
-  it("names the key of config.json that is wrong, or the place where it is no JSON", async () => {
+  it("names the key of config.json that is wrong, or the place of a syntax error", async () => {
     const process = good.process as object;
     const cases: [Record<string, unknown> | string, RegExp][] = [
       ["", /config\.json: line 1, column 1/],
@@ -118,7 +118,7 @@ describe("the executable", built, () => {
     await fails(["create", "--preserve-fds", "0", "--bundle", "/no/such/bundle", "x"], /\/no\/such\/bundle/);
   });
 
-  it("reads another configuration than the bundle's, and names it", async () => {
+  it("reads another configuration file than the bundle's, and names it", async () => {
     const other = place.path("other.json");
     await writeFile(other, JSON.stringify({ ...good, ociVersion: "2.0.0" }));
     await fails(["create", "--config", other, "x"], new RegExp(`${other}: ociVersion`));
@@ -128,7 +128,7 @@ describe("the executable", built, () => {
     await fails(["create", "--config", other, "x"], new RegExp(`${other}: ociVersion`));
   });
 
-  it("refuses a bad id before it looks at anything", async () => {
+  it("refuses an invalid id before it looks at anything else", async () => {
     for (const id of ["", ".", "..", "../up", "a/b", ".hidden", "-", "a b", "a\nb", "x".repeat(129), "ä"]) {
       await fails(["create", "--bundle", "/no/such/bundle", "--", id], /is not valid/);
     }
@@ -168,20 +168,20 @@ describe("the executable", built, () => {
     );
   });
 
-  it("fails when nobody takes its output", async () => {
+  it("fails when its output cannot be written", async () => {
     const words = [executable, "--root", root, "list"];
     const { stdout, stderr } = await execute(["sh", "-c", '"$@" >/dev/full; echo $?', "sh", ...words]);
     assert.equal(stdout, "1\n");
     assert.match(stderr, /no space left on device/);
   });
 
-  it("ends without a word, as by SIGPIPE, when the reader of its output has seen enough", async () => {
+  it("ends silently, as by SIGPIPE, when the reader of its output has gone", async () => {
     const script = 'mkfifo "$0"; { read _ <"$0"; "$@"; echo $? >&2; } | { exec <&-; echo gone >"$0"; }';
     const { stderr } = await execute(["sh", "-c", script, place.path("gone"), executable, "help"]);
     assert.equal(stderr, "141\n");
   });
 
-  it("says where a bundle's directory or another configuration is missing, and what to do", async () => {
+  it("says which bundle directory or configuration file is missing, and what to do", async () => {
     await fails(["spec", "--bundle", place.path("nowhere")], /nowhere\/config\.json/, /make the directory first/);
     await fails(
       ["create", "--config", place.path("other.json"), "x"],

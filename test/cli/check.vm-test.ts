@@ -21,7 +21,7 @@ describe("this host", onlyKumite, () => {
   after(() => place[Symbol.asyncDispose]());
   guardAgainstLeftOvers();
 
-  it("can run containers, and check says under what: KVM was tried with a kernel", async () => {
+  it("can run containers, and check says how: KVM was tried with a kernel", async () => {
     const { stdout } = await place.must(["check", "--json"]);
     const { runs, findings } = JSON.parse(stdout) as { runs: boolean; findings: Finding[] };
     assert.equal(runs, true);
@@ -51,7 +51,7 @@ describe("this host", onlyKumite, () => {
     assert.match(unreadable.stdout, new RegExp(`^missing {2}configuration +${broken}:1:`, "m"));
   });
 
-  it("is judged to the end for who has no rights on it, and other verbs say what to do", async () => {
+  it("is checked completely for a caller without privileges, and other verbs say what to do", async () => {
     const withoutRights = (...words: string[]) => execute(["setpriv", "--bounding-set=-all", ...place.argv(...words)]);
     const checked = await withoutRights("check");
     assert.equal(checked.status, 1, show(checked));
@@ -63,7 +63,7 @@ describe("this host", onlyKumite, () => {
     assert.match(refused.stderr, /\n {2}try: .*`kumite check`/);
   });
 
-  it("is told that it lacks each right without which no container starts, and none starts then", async () => {
+  it("is reported to lack each right without which no container starts, and none starts then", async () => {
     const bundle = await place.bundle();
     for (const right of ["setpcap", "setuid", "mknod"]) {
       const without = (...words: string[]) => execute(["setpriv", `--bounding-set=-${right}`, ...place.argv(...words)]);
@@ -77,7 +77,7 @@ describe("this host", onlyKumite, () => {
     }
   });
 
-  it("is described by env, as TOML and as JSON, also with a configuration that does not work", async () => {
+  it("is described by env, as TOML and as JSON, even with a configuration that does not work", async () => {
     const facts = JSON.parse((await place.must(["env", "--json"])).stdout) as Record<string, Record<string, unknown>>;
     const sections = "Agent Host Hypervisor Image Initrd Kernel Meta Netmon Proxy Runtime Shim";
     assert.equal(Object.keys(facts).sort().join(" "), sections);

@@ -1,4 +1,4 @@
-/** The code of the shim that V8 made when it was built. */
+/** The shim's code that V8 compiled at build time. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { testInstallRoot } from "../support/node-os.ts";
 const entry = path.join(testInstallRoot, "shim.cjs");
 const skip = existsSync(entry) ? false : `${entry} is not built: run \`npm run setup\``;
 
-/** Loads the program, and ends before it does anything. */
+/** Loads the program, which exits before it does anything. */
 async function load(program: string): Promise<string> {
   const script = `
     process.argv[1] = ${JSON.stringify(program)};
@@ -23,12 +23,12 @@ async function load(program: string): Promise<string> {
   return stdout;
 }
 
-describe("the code that V8 made of the shim when it was built", { skip }, () => {
-  it("is taken by the Node that the shim is started with", async () => {
+describe("the shim's code that V8 compiled at build time", { skip }, () => {
+  it("is used by the Node that runs the shim", async () => {
     assert.equal(await load(entry), "false");
   });
 
-  it("is done without when it is missing, or of another V8", async () => {
+  it("is ignored if it is missing, or from another V8", async () => {
     const directory = await mkdtemp(path.join(tmpdir(), "kumite-shim-code-"));
     try {
       for (const name of ["shim.cjs", "shim.js"])

@@ -1,6 +1,6 @@
 /**
  * The built executable with an installation or a shim that fails, at each moment of a create: one error that says why,
- * nothing left. The shims are scripts of a few lines; no machine is booted.
+ * and nothing left. The shims are scripts of a few lines; no VM is booted.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ const reason = existsSync(built)
     : "only root can start a sandbox"
   : `${built} is not built: run \`npm run setup\``;
 
-/** Says over the boot channel that it is ready, and takes connections on its listening socket. */
+/** Reports over the boot channel that it is ready, and accepts connections on its listening socket. */
 const ready = `
   const net = require("node:net"), fs = require("node:fs");
   const boot = new net.Socket({ fd: 4 });
@@ -29,7 +29,7 @@ const ready = `
   boot.end('{"ready":true}\\n');
 `;
 
-describe("a create that fails on the way", { skip: reason }, () => {
+describe("a create that fails", { skip: reason }, () => {
   let place: Workplace;
   let install: string;
   let bundle: string;
@@ -48,7 +48,7 @@ describe("a create that fails on the way", { skip: reason }, () => {
   });
   after(() => rm(place.directory, { recursive: true }));
 
-  /** Puts the script in the place of the shim. */
+  /** Replaces the shim by the script. */
   async function withShim(script: string, manifest: Record<string, unknown> = {}): Promise<void> {
     await writeFile(path.join(install, "shim.cjs"), script);
     await writeFile(path.join(install, "shim.js"), "");
@@ -70,7 +70,7 @@ describe("a create that fails on the way", { skip: reason }, () => {
     assert.deepEqual(await leftOf(id), []);
   }
 
-  /** What there is of a sandbox on this machine. */
+  /** What exists of a sandbox on this host. */
   async function leftOf(id: string): Promise<string[]> {
     const { directory, socket } = sandboxPaths(place.root, id);
     const hierarchies = (await readdir("/sys/fs/cgroup")).map((name) => `/sys/fs/cgroup/${name}/kumite/${id}`);
@@ -82,7 +82,7 @@ describe("a create that fails on the way", { skip: reason }, () => {
     return found;
   }
 
-  it("because a part is not installed names it and the way out", async () => {
+  it("because a part is not installed names it and the remedy", async () => {
     await withShim("", { node: "/no/such/node" });
     let { id, verb } = create();
     await fails(await verb.finished, id, /\/no\/such\/node/, /try: run `npm run setup`/);
@@ -114,13 +114,13 @@ describe("a create that fails on the way", { skip: reason }, () => {
     );
   });
 
-  it("because the shim dies while it is asked says so", async () => {
+  it("because the shim dies during a request says so", async () => {
     await withShim(`${ready} function onConnection() { setTimeout(() => process.exit(3), 300); }`);
     const { id, verb } = create();
     await fails(await verb.finished, id, /the shim of \S+ ended with status 3|the relay of/);
   });
 
-  it("because nobody takes the terminal names the socket", async () => {
+  it("because nobody accepts the terminal names the socket", async () => {
     await withShim(`${ready} function onConnection() {}`);
     const config = path.join(bundle, "config.json");
     const plain = await readFile(config, "utf8");
@@ -132,7 +132,7 @@ describe("a create that fails on the way", { skip: reason }, () => {
   });
 
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-    it(`because of ${signal} removes everything, though the shim does not answer`, async () => {
+    it(`because of ${signal} removes everything, even if the shim does not answer`, async () => {
       const asked = place.path("asked");
       await withShim(
         `${ready} function onConnection(c) { c.once("data", () => fs.writeFileSync("${asked}", "")); c.on("close", () => process.exit(0)); }`,
@@ -153,7 +153,7 @@ describe("a create that fails on the way", { skip: reason }, () => {
     assert.deepEqual(await readdir(directory), ["pid"]);
   });
 
-  it("writes the pid file last: it is not there before the container is", async () => {
+  it("has no pid file before the container exists", async () => {
     const pidFile = place.path("pid");
     await withShim(
       answering.replace(
@@ -162,7 +162,7 @@ describe("a create that fails on the way", { skip: reason }, () => {
       ),
     );
     const { id, verb } = create("--pid-file", pidFile);
-    // The relay keeps the streams of the verb, so that its end is not that of the streams.
+    // The relay keeps the streams of the verb, so their end is not the verb's end.
     const [status] = await once(verb.child, "exit");
     assert.equal(status, 0);
     assert.equal(await readFile(`${pidFile}.seen`, "utf8"), "false");
@@ -175,8 +175,8 @@ describe("a create that fails on the way", { skip: reason }, () => {
 });
 
 /**
- * Answers a CreateContainer with success (a response without status and payload) and ends when it is asked anything
- * else, or when its caller leaves and `broken` says so.
+ * Answers a CreateContainer with success (a response without status and payload), and ends at any other request; also
+ * when its caller disconnects, if `broken` is set.
  */
 const answering = `${ready} const broken = false;
   function onConnection(connection) {

@@ -1,6 +1,4 @@
-/**
- * One directory with everything that podman and buildah keep: storage, state, configuration. Knows neither of them.
- */
+/** One directory with everything that podman and buildah store: images, state, configuration. Knows neither of them. */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -8,7 +6,7 @@ import { execute } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { plainEnvironment } from "./engine-client.ts";
 
-/** Writes the configuration into an existing directory; the environment that makes the programs use it. */
+/** Writes the configuration into an existing directory. Returns the environment that makes the programs use it. */
 export async function makeContainersHome(directory: string): Promise<Record<string, string>> {
   const places = Object.fromEntries(
     ["storage", "run", "tmp", "volumes"].map((name) => [name, path.join(directory, name)]),
@@ -20,7 +18,8 @@ export async function makeContainersHome(directory: string): Promise<Record<stri
     `[storage]\ndriver = "overlay"\ngraphroot = "${places.storage}"\nrunroot = "${places.run}"\n`,
   );
   const containers = path.join(directory, "containers.conf");
-  // Raising limits needs a capability that not every host gives to root, so the defaults stay below what there is.
+  // Raising limits needs a capability that root does not have on every host, so the defaults stay below the current
+  // limits.
   await writeFile(
     containers,
     `[containers]
@@ -45,13 +44,13 @@ volume_path = "${places.volumes}"
   };
 }
 
-/** A mount of the storage on itself, which comes and goes, as the look for left-overs shows it. */
+/** The storage mounts itself on itself from time to time: this mount as the guard against left-overs prints it. */
 export function ownMountOf(directory: string): string {
   return path.join(directory, "storage/overlay (");
 }
 
 export async function removeContainersHome(directory: string): Promise<void> {
-  // Again while a podman that cleans up after a container mounts it anew.
+  // Retried, because a podman that cleans up after a container may mount it again.
   await eventually("the storage is removed", async () => {
     await execute(["umount", path.join(directory, "storage/overlay")]);
     return rm(directory, { recursive: true, force: true }).then(

@@ -1,13 +1,11 @@
-/**
- * The command line of an engine (podman, docker, buildah) bound to an environment of its own. Knows no engine.
- */
+/** The command line of an engine (podman, docker, buildah), bound to an environment of its own. Knows no engine. */
 import { begin, type CommandOptions, describe, execute, type Finished, type Running } from "../support/command.ts";
 import { onTerminal, type Terminal } from "../support/terminal.ts";
 import { runtimePath } from "../support/workplace.ts";
 
 export class EngineClient {
   constructor(
-    /** The program and what is given before every verb. */
+    /** The program, and the arguments before every verb. */
     private readonly prefix: readonly string[],
     /** The whole environment. */
     readonly env: Readonly<Record<string, string>>,
@@ -25,14 +23,14 @@ export class EngineClient {
     return begin(this.argv(args), { ...options, env: this.env });
   }
 
-  /** A status other than 0 is an error. */
+  /** Throws if the status is not 0. */
   async must(args: readonly string[], options: CommandOptions = {}): Promise<Finished> {
     const finished = await this.call(args, options);
     if (finished.status !== 0) throw new Error(describe(finished));
     return finished;
   }
 
-  /** What was written to stdout, without the white space around it. */
+  /** Returns stdout, without surrounding white space. */
   async ask(args: readonly string[], options: CommandOptions = {}): Promise<string> {
     return (await this.must(args, options)).stdout.trim();
   }
@@ -48,7 +46,7 @@ export function plainEnvironment(home: string): Record<string, string> {
   return { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", HOME: home, TERM: "xterm" };
 }
 
-/** Engines want the runtime by its path. */
+/** Engines need the absolute path of the runtime. */
 export async function absoluteRuntime(runtime = runtimePath): Promise<string> {
   return (await execute(["sh", "-c", `command -v "$0"`, runtime])).stdout.trim();
 }

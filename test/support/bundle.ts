@@ -1,12 +1,12 @@
 /**
- * OCI bundles for tests: a busybox tree and a configuration made from the runtime's own `spec`.
- * Knows nothing of what the tests do with them.
+ * OCI bundles for tests: a busybox tree and a configuration made from the runtime's own `spec`. Knows nothing about the
+ * tests.
  */
 import { chown, copyFile, link, mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { execute, succeed } from "./command.ts";
 
-/** The parts of a runtime configuration that tests change; the rest passes through. */
+/** The parts of a runtime configuration that tests change; the rest is passed through. */
 export interface OciConfig {
   ociVersion: string;
   process: {

@@ -1,6 +1,6 @@
 /**
- * For the small engine, in a container of a guest, whose kernel has every controller in the hierarchy of version 2: does
- * with a process what the product does with the threads of a machine, and prints what the kernel made of it as JSON.
+ * Runs on the small engine, in a container of a guest whose kernel has every controller in cgroup version 2: does with
+ * a process what the product does with a VM's threads, and prints the resulting state of the kernel as JSON.
  */
 import { mergeCpuLimits } from "../../src/cgroups/cpu-limit.ts";
 import { limitVcpus } from "../../src/cgroups/vcpu-group.ts";
@@ -23,7 +23,7 @@ async function read(file: string): Promise<string> {
 }
 
 async function main(): Promise<void> {
-  // A group that passes controllers on cannot have processes.
+  // A group that enables controllers for its children cannot have processes.
   await os.files.makeDir(`${root}/test`, 0o755);
   await os.files.write(`${root}/test/cgroup.procs`, String(os.self.pid));
 
@@ -51,7 +51,7 @@ async function main(): Promise<void> {
   await removeCgroup(os, machine, never);
   const left = (await os.files.status(machine)) !== undefined;
 
-  // Somebody else's group with a process in it passes nothing on.
+  // A foreign group with a process in it enables no controllers for its children.
   await os.files.makeDir(`${root}/other`, 0o755);
   const other = await busy(`${root}/other`);
   await os.files.makeDir(`${root}/other/vm`, 0o755);

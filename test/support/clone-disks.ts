@@ -1,4 +1,4 @@
-/** What a machine needs that goes on from a template and has no container: disks as a container's would be. */
+/** Disks for a clone without a container: like those that a container's would be. */
 import { truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { TemplateChoice } from "../../src/factory/choose-template.ts";
@@ -8,7 +8,7 @@ import { copySparse } from "../../src/storage/copy-file.ts";
 import { layerDiskBytes } from "../../src/storage/rootfs/image-cache.ts";
 import type { Os } from "../../src/sys/os.ts";
 
-/** In a directory that goes with the machine. */
+/** Made in a directory that is removed with the VM. */
 export async function cloneDisks(os: Os, directory: string, choice: TemplateChoice): Promise<Disk[]> {
   if (choice.kind !== "template" || choice.emptyUpper === undefined) return [];
   const [lower, upper] = [path.join(directory, "lower"), path.join(directory, "upper")];

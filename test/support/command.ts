@@ -1,21 +1,21 @@
 /**
- * Runs one program to its end for a test: captured output, a time limit, optional input.
- * Knows nothing of containers.
+ * Runs one program to its end for a test: captured output, a time limit, optional input. Knows nothing about
+ * containers.
  */
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import os from "node:os";
 
 export interface CommandOptions {
-  /** What the program reads; default: nothing (/dev/null). */
+  /** The program's input; default: nothing (/dev/null). */
   readonly stdin?: string | Uint8Array;
   /** The whole environment; default: the test's own. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Default 120 s: a machine boot under emulation on a slow and busy host is well below it. */
+  /** Default 120 s, several times what an emulated boot takes on a slow and busy host. */
   readonly timeoutMs?: number;
 }
 
-/** How a program ended and what it said. */
+/** How a program ended, and its output. */
 export interface Finished {
   readonly argv: readonly string[];
   /** 128 + n for a signal n, like a shell; -1 when the time limit ended it. */
@@ -26,7 +26,7 @@ export interface Finished {
   readonly elapsedMs: number;
 }
 
-/** A program that a test talks to while it runs. */
+/** A running program that a test can interact with. */
 export interface Running {
   readonly child: ChildProcess;
   readonly pid: number;
@@ -38,7 +38,7 @@ export interface Running {
 const defaultTimeoutMs = 120_000;
 const outputLimit = 256 * 1024 * 1024;
 
-/** Runs a program to its end. Never throws for a status; use `succeed` for that. */
+/** Runs a program to its end. Does not throw for an exit status; use `succeed` for that. */
 export function execute(argv: readonly string[], options: CommandOptions = {}): Promise<Finished> {
   const running = begin(argv, options);
   if (options.stdin !== undefined) {
@@ -48,7 +48,7 @@ export function execute(argv: readonly string[], options: CommandOptions = {}): 
   return running.finished;
 }
 
-/** Starts a program whose input stays open when `options.stdin` is given, even as an empty text. */
+/** Starts a program whose input stays open if `options.stdin` is given, even if it is empty. */
 export function begin(argv: readonly string[], options: CommandOptions = {}): Running {
   const [file, ...rest] = argv;
   if (file === undefined) throw new Error("an empty command");
@@ -68,7 +68,7 @@ export function begin(argv: readonly string[], options: CommandOptions = {}): Ru
   };
 }
 
-/** Like `execute`, and a status other than 0 is an error that shows what was said. */
+/** Like `execute`, but throws for a status other than 0, with the output. */
 export async function succeed(argv: readonly string[], options: CommandOptions = {}): Promise<Finished> {
   const finished = await execute(argv, options);
   if (finished.status !== 0) throw new Error(describe(finished));
@@ -145,7 +145,7 @@ function whenFinished(
   return new Promise((resolve, reject) => {
     let timedOut = false;
     let grace: NodeJS.Timeout | undefined;
-    // A runtime gets the chance to clean up; a program that keeps the pipes open through a descendant is cut off.
+    // SIGTERM lets a runtime clean up. A program whose descendant keeps the pipes open is cut off.
     const limit = setTimeout(() => {
       timedOut = true;
       child.kill("SIGTERM");

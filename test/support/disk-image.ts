@@ -1,4 +1,4 @@
-/** Disks for tests: images with a file system made of a directory, and loop devices that have them. */
+/** Disks for tests: images with a file system made from a directory, and loop devices for them. */
 import { mkdtemp, rmdir, truncate, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -6,7 +6,7 @@ import { succeed } from "./command.ts";
 
 export type ImageType = "ext4" | "erofs" | "xfs";
 
-/** An image of that type, with the content of `tree`. */
+/** Makes an image of that type with the content of `tree`. */
 export async function makeDiskImage(file: string, type: ImageType, tree?: string, sizeMiB = 64): Promise<void> {
   if (type === "erofs") {
     await succeed(["mkfs.erofs", "--quiet", file, tree ?? ""]);
@@ -14,7 +14,7 @@ export async function makeDiskImage(file: string, type: ImageType, tree?: string
   }
   await writeFile(file, "");
   if (type === "xfs") {
-    // Its smallest size; only a mount fills it.
+    // The smallest size that xfs accepts; the content can only be added through a mount.
     await truncate(file, Math.max(sizeMiB, 300) * 1024 * 1024);
     await succeed(["mkfs.xfs", "-q", file]);
     await using loop = await LoopDevice.attach(file);
@@ -32,7 +32,7 @@ export async function makeDiskImage(file: string, type: ImageType, tree?: string
   await succeed(["mkfs.ext4", "-q", "-F", ...(tree === undefined ? [] : ["-d", tree]), file]);
 }
 
-/** A loop device with the image; it goes with `detach`, once nobody has it open. */
+/** A loop device with the image; `detach` releases it as soon as nobody has it open. */
 export class LoopDevice implements AsyncDisposable {
   private constructor(readonly path: string) {}
 

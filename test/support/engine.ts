@@ -1,6 +1,6 @@
 /**
- * A verb called as an engine's monitor calls it: as the subreaper that waits for the process of the pid file
- * (`native/reaper.c`). The container's streams are this helper's.
+ * Calls a verb like an engine's monitor: as the subreaper that waits for the process of the pid file
+ * (`native/reaper.c`). This helper has the container's streams.
  */
 import { spawn } from "node:child_process";
 import type { Duplex } from "node:stream";
@@ -11,7 +11,7 @@ export interface EngineCall {
   readonly verbStatus: Promise<number>;
   /** Exit status of the process whose pid is in the pid file, 128 + n for a signal. */
   readonly processStatus: Promise<number>;
-  /** What container and runtime wrote. */
+  /** What container and runtime have written. */
   output(): string;
   errors(): string;
   write(text: string): void;
@@ -41,7 +41,7 @@ export async function asEngine(argv: readonly string[], pidFile: string): Promis
   control.on("data", (chunk: Buffer) => (said += chunk));
   const verbStatus = statusOf("verb");
   const processStatus = statusOf("process");
-  processStatus.catch(() => {}); // A test that expects the verb to fail never asks for it.
+  processStatus.catch(() => {}); // A test that expects the verb to fail never awaits it.
   return {
     verbStatus,
     processStatus,

@@ -1,6 +1,6 @@
 /**
- * What a sandbox holds at rest, on the host and in the machine: processes, descriptors, memory. For tests and benchmarks
- * that do something very often and look whether it grows.
+ * What an idle sandbox uses, on the host and in the VM: processes, descriptors, memory. For tests and benchmarks that
+ * repeat something very often and check whether it grows.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import type { Patch } from "./bundle.ts";
@@ -8,16 +8,18 @@ import { eventually } from "./eventually.ts";
 import { sandboxProcesses } from "./sandbox.ts";
 import type { Workplace } from "./workplace.ts";
 
-/** By name, e.g. `shim descriptors` or `agent KiB`. Memory is in KiB and may vary a little; the rest may not. */
+/** By name, e.g. `shim descriptors` or `agent KiB`. Memory is in KiB and may vary a little; the others may not. */
 export type Footprint = Readonly<Record<string, number>>;
 
-/** Lets a container look at the agent: it shares its pid namespace and may see its descriptors. */
+/** Lets a container see the agent: it shares the agent's pid namespace and may read its descriptors. */
 export const seesTheAgent: Patch = ({ linux, process }) => {
   linux.namespaces = linux.namespaces.filter(({ type }) => type !== "pid");
   for (const set of Object.values(process.capabilities ?? {})) set.push("CAP_SYS_PTRACE");
 };
 
-/** Of a container that `seesTheAgent`, when what is ending is gone. The exec that looks is part of what it sees. */
+/**
+ * Of a container that `seesTheAgent`, after everything that is ending is gone. Includes the exec process that measures.
+ */
 export async function footprint(place: Workplace, id: string): Promise<Footprint> {
   const inGuest = await eventually("a guest without zombies", async () => {
     const look = await guestFootprint(place, id);
@@ -38,7 +40,7 @@ async function guestFootprint(place: Workplace, id: string): Promise<Footprint> 
   const { stdout } = await place.must(["exec", id, "sh", "-c", lookInGuest]);
   const rows = [...stdout.matchAll(/^(.+) (\d+)$/gm)];
   const found = Object.fromEntries(rows.map(([, name = "", value]) => [name, Number(value)]));
-  // A look that was refused would never grow.
+  // A measurement that was denied would never show growth.
   if (!(found["agent descriptors"] && found["agent KiB"] && found["guest cgroups"])) throw new Error(stdout);
   return found;
 }
@@ -51,7 +53,7 @@ echo "agent KiB $(sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\) kB/\\1/p' /proc/1/status)
 echo "guest cgroups $(sed -n 's/^pids[^0-9]*[0-9]*[^0-9]*\\([0-9]*\\).*/\\1/p' /proc/cgroups)"
 `;
 
-/** Without QEMU's memory: that of the guest fills up with caches, and under emulation there is translated code. */
+/** Without QEMU's memory: the guest's part fills with caches, and under emulation there is translated code. */
 function hostFootprint(id: string): Footprint {
   const found: Record<string, number> = {};
   for (const [role, pids] of sandboxProcesses(id)) {
@@ -70,7 +72,7 @@ function sum(pids: readonly number[], of: (pid: number) => number): number {
   return pids.reduce((total, pid) => total + of(pid), 0);
 }
 
-/** What is more in the second: counts by any, memory by more than is tolerated. Lines for a message. */
+/** What has grown: counts by any amount, memory by more than is tolerated. Returns lines for a message. */
 export function growth(before: Footprint, after: Footprint, tolerated: (name: string) => number): string[] {
   return Object.entries(after)
     .filter(([name, value]) => value > (before[name] ?? 0) + (name.endsWith("KiB") ? tolerated(name) : 0))

@@ -1,7 +1,8 @@
 /**
- * Images of a guest's root file system as Kata's image builder lays them out, so that one file boots either way: as a
- * disk, by the partition table at its beginning, and as a memory device, whose first two MiB tell the kernel (by a
- * superblock of its PFN driver, "NVDIMM_PFN_INFO") that the pages behind them can be mapped, with a table of their own.
+ * Makes images of a guest's root file system in the layout of Kata's image builder, with which one file can be used in
+ * two ways: as a disk, by the partition table at its beginning, and as a memory device, whose first two MiB contain a
+ * superblock of the kernel's PFN driver ("NVDIMM_PFN_INFO"). It says that the following pages, which have a partition
+ * table of their own, can be mapped.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rm, symlink } from "node:fs/promises";
@@ -10,17 +11,17 @@ import { succeed } from "./command.ts";
 
 const mib = 1024 * 1024;
 const sectorBytes = 512;
-/** Of what the kernel maps of a memory device. */
+/** Where the part that the kernel maps begins. */
 const dataOffset = 2 * mib;
-/** Of the partition in it. */
+/** Where the partition begins in it. */
 const partitionOffset = mib;
 
-/** The root file system has the agent as its init. `file` is made. */
+/** Creates `file`; the root file system has the agent as its init. */
 export async function makeGuestImage(file: string, agent: string, sizeMiB = 64): Promise<void> {
   await makeImage(file, agent, sizeMiB, () => undefined);
 }
 
-/** With a second partition that has the hashes of the first; the result is `kernel_verity_params` for it. */
+/** Adds a second partition with the hashes of the first; returns `kernel_verity_params` for it. */
 export async function makeVerifiedGuestImage(file: string, agent: string, sizeMiB = 64): Promise<string> {
   const salt = randomBytes(32);
   let rootHash = "";
@@ -37,7 +38,7 @@ export async function makeVerifiedGuestImage(file: string, agent: string, sizeMi
 
 const blockBytes = 4096;
 
-/** As dm-verity of Linux reads it, version 1 without a superblock: the level next to the root first. */
+/** For dm-verity of Linux, version 1 without a superblock: the level next to the root first. */
 function hashTree(data: Buffer, salt: Buffer): { readonly rootHash: string; readonly blocks: Buffer } {
   const hash = (block: Buffer) => createHash("sha256").update(salt).update(block).digest();
   const levels: Buffer[] = [];
@@ -67,7 +68,7 @@ async function makeImage(
   await succeed(["cp", agent, path.join(tree, "sbin/init")]);
   await symlink("/proc/self/mounts", path.join(tree, "etc/mtab"));
   const bytes = sizeMiB * mib - dataOffset - partitionOffset;
-  // What is mapped directly has blocks as large as pages.
+  // To be mapped directly, a file system needs blocks as large as pages.
   await succeed(["mkfs.ext4", "-q", "-F", "-b", "4096", "-d", tree, partition, String(bytes / 4096)]);
   await succeed(["truncate", "-s", `${sizeMiB}M`, file]);
   await succeed(["dd", `if=${partition}`, `of=${file}`, "bs=1M", "seek=3", "conv=notrunc,sparse", "status=none"]);
@@ -79,7 +80,7 @@ async function makeImage(
   await image.write(partitionTable(partitionOffset, sizes), 0, sectorBytes, dataOffset);
   if (second !== undefined) {
     await image.write(second, 0, second.length, dataOffset + partitionOffset + bytes);
-    // A memory device is made of whole large pages.
+    // A memory device consists of whole large pages.
     await image.truncate((sizeMiB + 2 * Math.ceil(second.length / (2 * mib))) * mib);
   }
   await image.close();
@@ -87,7 +88,7 @@ async function makeImage(
   await rm(partition);
 }
 
-/** A master boot record with partitions of Linux, one behind the other. */
+/** A master boot record with consecutive Linux partitions. */
 function partitionTable(offset: number, sizes: readonly number[]): Buffer {
   const sector = Buffer.alloc(sectorBytes);
   let at = offset;
@@ -102,7 +103,7 @@ function partitionTable(offset: number, sizes: readonly number[]): Buffer {
   return sector;
 }
 
-/** As `struct nd_pfn_sb` of Linux, version 1.4: the pages' descriptions are in the guest's own memory. */
+/** `struct nd_pfn_sb` of Linux, version 1.4: the page descriptions are in the guest's own memory. */
 function pfnSuperblock(): Buffer {
   const block = Buffer.alloc(4096);
   block.write("NVDIMM_PFN_INFO\0", 0, "latin1");

@@ -1,4 +1,4 @@
-/** A machine with its agent and one container in it, to look at a guest from inside: below bundles and verbs. */
+/** A VM with its agent and one container, for tests that look at a guest from inside, below bundles and verbs. */
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 import type { AgentClient } from "../../src/agent-client/agent-client.ts";
@@ -30,7 +30,7 @@ export class Guest implements AsyncDisposable {
     this.plug = plug;
   }
 
-  /** `directory` is empty; `kernelModules` are loaded at once. */
+  /** `directory` has to be empty; `kernelModules` are loaded at the start. */
   static async start(
     driver: Driver,
     directory: string,
@@ -95,7 +95,7 @@ export class Guest implements AsyncDisposable {
     await this.agent.startContainer({ containerId: container });
   }
 
-  /** What a script prints, with the machine's devices in sight; without the newline at its end. */
+  /** Runs a script that can see the VM's devices; returns its output without the final newline. */
   async sh(script: string): Promise<string> {
     this.#execs += 1;
     const execId = `look-${this.#execs}`;

@@ -1,4 +1,4 @@
-/** Huge pages of the host (2 MiB) for a test: reserved for as long as it needs them, since most hosts have none. */
+/** Reserves huge pages of the host (2 MiB) for as long as a test needs them, since most hosts have none. */
 import { readFileSync, writeFileSync } from "node:fs";
 
 const setting = "/proc/sys/vm/nr_hugepages";
@@ -10,7 +10,9 @@ export class HugePages implements Disposable {
     this.#added = added;
   }
 
-  /** `undefined`, with a line that says so, where the host gives none: it may be another's, or have no room left. */
+  /**
+   * `undefined`, with a message, if the host provides none: another process may use them, or there is no memory left.
+   */
   static reserve(pages: number): HugePages | undefined {
     const missing = Math.max(0, pages - free());
     const before = reserved();
@@ -27,7 +29,7 @@ export class HugePages implements Disposable {
     return undefined;
   }
 
-  /** By anybody. */
+  /** Huge pages used by any process. */
   static used(): number {
     return reserved() - free();
   }

@@ -1,4 +1,4 @@
-/** Documents out of a JSON schema, as the runtime specification's schemas are written: random, and whole ones. */
+/** Generates documents from a JSON schema written like those of the runtime specification: random and complete ones. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
@@ -19,7 +19,7 @@ interface Schema {
   readonly allOf?: readonly Schema[];
 }
 
-/** What the schema leaves open: texts and numbers by the last name on the way to them. */
+/** Values for what the schema leaves open: strings and numbers, by the last property name in their path. */
 export type Examples = Readonly<Record<string, unknown>>;
 
 export class SchemaFile {
@@ -80,14 +80,14 @@ export class SchemaFile {
   }
 }
 
-/** Every place of a document, with its value. */
+/** Every path in a document, with its value. */
 export function placesOf(value: unknown, way: readonly (string | number)[] = []): [(string | number)[], unknown][] {
   if (typeof value !== "object" || value === null) return [[[...way], value]];
   const entries = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
   return [[[...way], value], ...entries.flatMap(([key, item]) => placesOf(item, [...way, key]))];
 }
 
-/** A copy with another value at the place. */
+/** A copy with another value at that path. */
 export function changedAt(document: unknown, way: readonly (string | number)[], value: unknown): unknown {
   const [first, ...rest] = way;
   if (first === undefined) return value;

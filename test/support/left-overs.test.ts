@@ -1,4 +1,4 @@
-/** The helper that all suites rely on must itself see each kind of left-over, and must not see what was there before. */
+/** The guard that all suites rely on must detect each kind of left-over, and must not report what existed before. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { expectNothingNew, type LeftOver, lookAtMachine, newSince } from "./left
 
 const needsRoot = { skip: process.getuid?.() === 0 ? false : "needs root" };
 
-describe("the look for left-overs", () => {
+describe("the guard against left-overs", () => {
   let directory: string;
   const watch = () => ({ directories: [directory], settleMs: 0 });
 
@@ -21,7 +21,7 @@ describe("the look for left-overs", () => {
   });
   after(() => rm(directory, { recursive: true, force: true }));
 
-  /** Makes something, expects it to be seen as that kind, takes it away, expects silence. */
+  /** Creates something, expects it to be reported as that kind, removes it, and expects no report. */
   async function seen(
     kind: LeftOver["kind"],
     make: () => Promise<string>,
@@ -127,7 +127,7 @@ describe("the look for left-overs", () => {
     );
   });
 
-  it("sees a unix socket, also without its file", async () => {
+  it("sees a unix socket, even without its file", async () => {
     const server = net.createServer();
     const socket = path.join(directory, "socket");
     await seen(

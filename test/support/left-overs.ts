@@ -1,28 +1,28 @@
 /**
- * Finds what a test left on the machine: processes, mounts, cgroups, network namespaces and interfaces, unix sockets,
- * files and directories. Every suite that starts something calls `guardAgainstLeftOvers` once.
- * Looks only; it never removes anything, so that a leak is seen and not hidden.
+ * Finds what a test left on the host: processes, mounts, cgroups, network namespaces and interfaces, unix sockets,
+ * files and directories. Every suite that starts something calls `guardAgainstLeftOvers` once. It never removes
+ * anything, so that a leak is reported and not hidden.
  */
 import { afterEach, beforeEach } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import * as looks from "./machine.ts";
 
 export interface Watch {
-  /** Trees in which nothing new may stay: state roots, directories of sockets. */
+  /** Directories below which nothing new may stay: state roots, directories of sockets. */
   readonly directories?: readonly string[];
-  /** What another program keeps for itself and takes away when it likes: beginnings of lines as they are shown. */
+  /** Beginnings of report lines for what another program keeps for itself and may remove at any time. */
   readonly ignored?: readonly string[];
-  /** How long what is ending may take to be gone, in ms. Default 30 000. */
+  /** How long it may take until what is ending is gone, in ms. Default 30 000. */
   readonly settleMs?: number;
 }
 
-/** One thing that was not there before. */
+/** One thing that did not exist before. */
 export interface LeftOver {
   readonly kind: keyof typeof looks.kinds;
   readonly what: string;
 }
 
-/** By kind, what there is: an identity that is never reused, and how it is shown. */
+/** What exists, by kind: an identity that is never reused, and its description. */
 export type Machine = { readonly [Kind in LeftOver["kind"]]: ReadonlyMap<string, string> };
 
 export function lookAtMachine(watch: Watch = {}): Machine {
@@ -30,14 +30,14 @@ export function lookAtMachine(watch: Watch = {}): Machine {
   return Object.fromEntries(entries) as unknown as Machine;
 }
 
-/** What `after` has and `before` had not. */
+/** What is in `after` but not in `before`. */
 export function newSince(before: Machine, after: Machine): LeftOver[] {
   return (Object.keys(looks.kinds) as LeftOver["kind"][]).flatMap((kind) =>
     [...after[kind]].filter(([key]) => !before[kind].has(key)).map(([, what]) => ({ kind, what })),
   );
 }
 
-/** Rejects with the list when something that was not there before does not go away. */
+/** Rejects with a list if something new stays. */
 export async function expectNothingNew(before: Machine, watch: Watch = {}): Promise<void> {
   const deadline = performance.now() + (watch.settleMs ?? 30_000);
   for (;;) {
@@ -54,8 +54,8 @@ export async function expectNothingNew(before: Machine, watch: Watch = {}): Prom
 }
 
 /**
- * Every test of the calling `describe` fails when it leaves something behind. What a `before` hook made for all
- * tests is there before each of them and does not count.
+ * Makes every test of the calling `describe` fail if it leaves something. What a `before` hook created for all tests
+ * exists before each of them, so it does not count.
  */
 export function guardAgainstLeftOvers(watch: () => Watch = () => ({})): void {
   let before: Machine;

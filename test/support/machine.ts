@@ -1,13 +1,13 @@
 /**
- * One look at each kind of thing a runtime can leave on a machine. Read-only, and only of what concerns the product:
- * a machine has a life of its own, and a test must not fail because somebody logged in.
+ * Lists each kind of thing that a runtime can leave on a host. Read-only, and restricted to what concerns the product,
+ * since a host has a life of its own and a test must not fail because somebody logged in.
  */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import path from "node:path";
 
 type Look = (directories: readonly string[]) => Map<string, string>;
 
-/** In the order in which they are shown. A namespace that only a process or a mount holds is seen by these. */
+/** In report order. A namespace that only a process or a mount holds is found through these. */
 export const kinds = {
   process: processes,
   mount: mounts,
@@ -20,11 +20,11 @@ export const kinds = {
 
 /** Names of programs that belong to a sandbox or to the engine above it. */
 const programs = /^(kumite|qemu-system|virtiofsd|conmon|runc|crun|dockerd|containerd|buildah)/;
-/** Cgroups that a sandbox or an engine under test makes, and files in shared places. */
+/** Matches cgroups that a sandbox or an engine under test creates, and files in shared directories. */
 const names = /kumite|kata|libpod|qemu|virtiofs|conmon/;
-/** Shared by all, made at the first use and kept: by the product, and by `ip netns`. */
+/** Created at the first use and kept: by the product, and by `ip netns`. */
 const standing = new Set(["/run/kumite", "/run/kumite/s", "/run/kumite/kvm.json", "/run/netns"]);
-/** Logs of failures, bounded by `persist/kept-logs.ts`; what is being put there has another name. */
+/** Logs of failures, bounded by `persist/kept-logs.ts`; while one is being added it has another name. */
 const keptLogs = /^\/run\/kumite\/\.kept(\/[0-9a-f]{16}(\/[^/]+)?)?$/;
 
 function processes(directories: readonly string[]): Map<string, string> {
@@ -34,7 +34,7 @@ function processes(directories: readonly string[]): Map<string, string> {
     if (stat === undefined || Number(pid) === process.pid) continue;
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const [state, parent] = fields;
-    // An orphaned zombie waits for the machine's init, which is nobody's left-over.
+    // An orphaned zombie waits for the host's init, and is not the product's left-over.
     if (state === "Z" && parent === "1") continue;
     const argv = (read(`/proc/${pid}/cmdline`) ?? "").split("\0");
     if (!concernsUs(pid, argv, stat, directories)) continue;
@@ -67,7 +67,7 @@ function cgroups(): Map<string, string> {
   const hierarchies = [...mounts().values()].filter((mount) => / \(cgroup2? /.test(mount));
   for (const hierarchy of hierarchies.map((mount) => mount.slice(0, mount.indexOf(" (")))) {
     for (const directory of tree(hierarchy, "directories")) {
-      // What a machine's threads are in comes with its first limit, and goes with its own cgroup.
+      // The cgroup for a VM's threads appears with its first limit, and is removed with the VM's cgroup.
       if (directory.endsWith("/vm/vcpu")) continue;
       if (names.test(path.relative(hierarchy, directory)) && directory !== path.join(hierarchy, "kumite")) {
         found.set(directory, directory);
@@ -81,7 +81,7 @@ function networkNamespaces(): Map<string, string> {
   return new Map(list("/run/netns").map((name) => [name, `/run/netns/${name}`]));
 }
 
-/** Of our network namespace; /sys shows those of the namespace it was mounted in. */
+/** Those of this network namespace; /sys shows those of the namespace in which it was mounted. */
 function interfaces(): Map<string, string> {
   const lines = (read("/proc/self/net/dev") ?? "").split("\n").slice(2);
   const found = lines.flatMap((line) => /^\s*(.+):/.exec(line)?.[1] ?? []);
@@ -124,7 +124,7 @@ function tree(directory: string, what: "directories" | "all"): string[] {
   return found;
 }
 
-// What vanishes between two looks is not there: each of these answers "nothing" for it.
+// What disappears between two steps counts as absent: each of these returns "nothing" for it.
 
 function entries(directory: string) {
   return quietly(() => readdirSync(directory, { withFileTypes: true })) ?? [];

@@ -1,4 +1,4 @@
-/** Where this host counts memory of cgroups, in either version of them. */
+/** A memory cgroup on this host, in either version of cgroups. */
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -12,11 +12,11 @@ const isVersion1 = memoryHierarchy.endsWith("/memory");
 export const memoryLimitFile: string = isVersion1 ? "memory.limit_in_bytes" : "memory.max";
 export const memoryUsageFile: string = isVersion1 ? "memory.usage_in_bytes" : "memory.current";
 
-/** One whose memory is used up when its limit is reached, also where the host could swap. */
+/** A group whose limit cannot be exceeded by swapping, even if the host could swap. */
 export async function memoryCgroup(name: string): Promise<TestCgroup> {
   const group = await testCgroup(memoryHierarchy, name);
   try {
-    // Groups that are made in it inherit either. A kernel without swapping has neither.
+    // Child groups inherit either setting. A kernel without swapping has neither.
     const swapping = path.join(group.path, isVersion1 ? "memory.swappiness" : "memory.swap.max");
     if (existsSync(swapping)) await writeFile(swapping, "0");
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * Compiles the small C programs of `native/` once per test process, into a directory that goes with it.
- * What a test cannot do from Node (terminals, receiving descriptors, being a subreaper) is in them.
+ * Compiles the small C programs of `native/` once per test process, into a directory that is removed with it. They do
+ * what a test cannot do from Node: terminals, receiving descriptors, being a subreaper.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";

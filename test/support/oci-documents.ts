@@ -4,14 +4,14 @@ import fc from "fast-check";
 import { SchemaFile } from "./json-schema.ts";
 
 const directory = "/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema";
-/** For `describe`. */
+/** For the title of a `describe`. */
 export const installed = {
   skip: existsSync(directory) ? false : `${directory} is missing: run \`tools/setup.sh --tests\``,
 };
 
 const throttled = [{ major: 8, minor: 0, rate: 1 }];
 
-/** Where the schema is wider than the specification's text, or than any kernel. */
+/** Values where the schema allows more than the specification's text, or any kernel, does. */
 const examples = {
   throttleReadBpsDevice: throttled,
   throttleWriteBpsDevice: throttled,
@@ -20,7 +20,7 @@ const examples = {
   ociVersion: "1.0.2",
   hostname: "host",
   domainname: "domain",
-  // The last one is none: the kernel takes it for "leave as it is".
+  // Not the highest value, which the kernel understands as "no change".
   uid: 4294967294,
   gid: 4294967294,
   additionalGids: [0, 4294967294],
@@ -31,7 +31,7 @@ const examples = {
   zos: undefined,
 };
 
-/** Configurations of Linux containers, with any of the keys that the schema has. */
+/** Configurations of Linux containers, with any of the schema's keys. */
 export function documents(): fc.Arbitrary<Record<string, unknown>> {
   const common = new SchemaFile(directory, "config-schema.json").arbitrary(examples);
   const linux = new SchemaFile(directory, "config-linux.json", "linux").arbitrary(examples);

@@ -1,6 +1,6 @@
 /**
- * Combinations of settings in which every two values of different settings meet at least once: most faults of a
- * combination are of two of its parts, and all combinations would be millions. The same list at each run.
+ * Combinations of settings in which every two values of different settings occur together at least once: most faults of
+ * a combination come from two of its parts, and all combinations would be millions. The result is always the same.
  */
 
 export type Settings = Readonly<Record<string, readonly string[]>>;
@@ -16,7 +16,7 @@ export function allPairs(settings: Settings, allowed: (combination: Combination)
     if (!open.has(keyOf(pair))) continue;
     let combination: Combination = { ...defaults, ...pair };
     if (!allowed(combination)) continue;
-    // Every other setting takes the value that meets most others for the first time.
+    // Every other setting gets the value that forms the most new pairs.
     for (const name of names.filter((other) => !(other in pair))) {
       const choices = (settings[name] ?? []).map((value) => ({ ...combination, [name]: value })).filter(allowed);
       combination = choices.reduce(

@@ -1,7 +1,7 @@
-/** What engines that make pods write into the configurations of a pod's containers. */
+/** The annotations that pod engines write into the configurations of a pod's containers. */
 import type { Patch } from "./bundle.ts";
 
-/** The annotations of each engine: key of the type, its values, and the key of the sandbox's id. */
+/** For each engine: the key of the container's type, its values, and the key of the sandbox's id. */
 export const podEngines = {
   containerd: ["io.kubernetes.cri.container-type", "sandbox", "io.kubernetes.cri.sandbox-id"],
   "CRI-O": ["io.kubernetes.cri-o.ContainerType", "sandbox", "io.kubernetes.cri-o.SandboxID"],

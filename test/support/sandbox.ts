@@ -1,15 +1,13 @@
-/**
- * The host processes of one sandbox, found from outside: whoever is in a cgroup that names its id.
- */
+/** The host processes of one sandbox, found from outside: all processes in a cgroup that names its id. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import path from "node:path";
 import { eventually } from "./eventually.ts";
 
 export const roles = ["shim", "relay", "qemu", "virtiofsd"] as const;
-/** `agent` is in the place of a machine under the process driver. */
+/** Under the process driver `agent` takes the place of a VM. */
 export type Role = (typeof roles)[number] | "agent" | "helper";
 
-/** Pids by role; a forked daemon has several. */
+/** Pids by role; a daemon that forks has several. */
 export function sandboxProcesses(id: string): Map<Role, number[]> {
   const found = new Map<Role, number[]>();
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
@@ -21,12 +19,15 @@ export function sandboxProcesses(id: string): Map<Role, number[]> {
   return found;
 }
 
-/** The first process of that role, as soon as there is one. */
+/** The first process of that role, as soon as it exists. */
 export function processOf(id: string, role: Role): Promise<number> {
   return eventually(`the ${role} of ${id}`, () => sandboxProcesses(id).get(role)?.[0]);
 }
 
-/** When that verb has a socket beyond its standard streams: it has found its container, and asks the shim. */
+/**
+ * Resolves when the verb has a socket besides its standard streams: it has found its container and sends a request to
+ * the shim.
+ */
 export async function untilConnected(pid: number): Promise<void> {
   await eventually(`the connection of process ${pid}`, () => (hasSocket(pid) ? true : undefined));
 }
@@ -36,7 +37,7 @@ function hasSocket(pid: number): boolean {
     const descriptors = readdirSync(`/proc/${pid}/fd`).filter((fd) => Number(fd) > 2);
     return descriptors.some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith("socket:"));
   } catch {
-    // One was closed meanwhile.
+    // A descriptor was closed meanwhile.
     return false;
   }
 }
@@ -52,7 +53,7 @@ function roleOf([program = "", ...rest]: readonly string[]): Role | undefined {
   return undefined;
 }
 
-/** Empty for what is gone. */
+/** Empty if the file is gone. */
 function read(file: string): string {
   try {
     return readFileSync(file, "utf8");
@@ -61,12 +62,12 @@ function read(file: string): string {
   }
 }
 
-/** Of a process that is there. */
+/** The process has to exist. */
 export function parentOf(pid: number): number {
   return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
 }
 
-/** Within one tick of the clock pids are given in turn. */
+/** Pids of processes that were born within one clock tick are assigned in order. */
 export async function isBornBefore(id: string, one: Role, other: Role): Promise<boolean> {
   const [pid, otherPid] = [await processOf(id, one), await processOf(id, other)];
   const apart = startTicksOf(otherPid) - startTicksOf(pid);

@@ -1,4 +1,4 @@
-/** Looks for bytes in large files that are mostly holes, and in the memory of processes. */
+/** Searches large, mostly sparse files and the memory of processes for bytes. */
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { succeed } from "./command.ts";
 
@@ -6,15 +6,15 @@ type Needles = ReadonlyMap<string, Buffer>;
 
 const stepBytes = 4 * 1024 * 1024;
 
-/** Which of the needles, by name, are somewhere in the file. */
+/** The names of the needles that occur in the file. */
 export async function namesInFile(file: string, needles: Needles): Promise<string[]> {
-  // An archive has the data and no holes, of which there may be gigabytes.
+  // An archive contains the data without the holes, which may be gigabytes.
   const archive = ["tar", "--create", "--sparse", "--dereference", "--absolute-names", "--file=-", file];
   const { stdoutBytes } = await succeed(archive);
   return [...needles].filter(([, needle]) => stdoutBytes.includes(needle)).map(([name]) => name);
 }
 
-/** The same in what a process has mapped whose name contains `mapping`. */
+/** The same in those mappings of a process whose name contains `mapping`. */
 export function namesInProcess(pid: number, mapping: string, needles: Needles): string[] {
   const longest = Math.max(...[...needles.values()].map(({ length }) => length));
   const found = new Set<string>();
@@ -22,7 +22,7 @@ export function namesInProcess(pid: number, mapping: string, needles: Needles): 
   const fd = openSync(`/proc/${pid}/mem`, "r");
   try {
     for (const { from, to } of rangesOf(pid, mapping)) {
-      // Pieces overlap: nothing that lies across two of them is missed.
+      // Pieces overlap, so that a needle across two of them is found.
       for (let at = from; at < to; at += stepBytes - longest) {
         const length = readSync(fd, buffer, 0, Math.min(stepBytes, to - at), at);
         const piece = buffer.subarray(0, length);

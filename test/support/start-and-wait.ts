@@ -1,6 +1,6 @@
 /**
- * A program for tests: starts a machine without a journal, says so on stdout, and does nothing more.
- * Arguments: the machine's directory, the shared directory.
+ * A program for tests: starts a VM without a journal, prints a line, and waits. Arguments: the VM's directory, the
+ * shared directory.
  */
 import path from "node:path";
 import { qemuDriver } from "../../src/hypervisor/qemu/qemu-driver.ts";

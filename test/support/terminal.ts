@@ -1,6 +1,6 @@
 /**
- * Pseudo terminals for tests, over the small program in `native/terminal.c`: a typed conversation with a program that
- * believes to be on a terminal, and an engine's end of a console socket.
+ * Pseudo terminals for tests, based on `native/terminal.c`: typed input for a program that runs on a terminal, and an
+ * engine's end of a console socket.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex } from "node:stream";
@@ -9,9 +9,9 @@ import { nativeHelper } from "./native.ts";
 export interface TerminalEnd {
   /** 128 + n for a signal n. */
   readonly status: number;
-  /** Everything that was shown. */
+  /** Everything that the terminal displayed. */
   readonly shown: string;
-  /** What the helper said, e.g. `terminal restored`. */
+  /** Lines of the helper, e.g. `terminal restored`. */
   readonly reports: string;
 }
 
@@ -19,9 +19,11 @@ export interface Terminal {
   readonly pid: number;
   type(text: string): void;
   resize(rows: number, columns: number): void;
-  /** Resolves when `text` has been shown after the last text that was waited for; rejects at the end or the limit. */
+  /**
+   * Resolves when `text` has been displayed after the last text that was waited for; rejects at the end or the limit.
+   */
   until(text: string, timeoutMs?: number): Promise<void>;
-  /** Resolves when the helper said `line` on its control channel. */
+  /** Resolves when the helper has reported `line` on its control channel. */
   untilReport(line: string, timeoutMs?: number): Promise<void>;
   readonly ended: Promise<TerminalEnd>;
   kill(): void;
@@ -59,7 +61,7 @@ function converse(helper: string, args: readonly string[]): Terminal {
   };
 }
 
-/** A conversation that went wrong is over: a program that waits for more would keep the test from ending. */
+/** Kills the program if the wait fails: a program that waits for more input would keep the test from ending. */
 async function orKill(child: ChildProcess, waiting: Promise<void>): Promise<void> {
   try {
     await waiting;
@@ -82,7 +84,7 @@ function endOf(child: ChildProcess, shown: Watched, reports: Watched, complaints
   });
 }
 
-/** A stream's text so far, with a cursor behind what has been waited for. */
+/** A stream's text so far, with a cursor behind the last text that was waited for. */
 class Watched {
   text = "";
   private cursor = 0;

@@ -1,6 +1,6 @@
 /**
- * A cgroup that one test makes. It goes whatever became of the test, with everything in it; something that was left in it is
- * told all the same.
+ * A cgroup for one test. It is removed with everything in it, whatever happened to the test; anything that was left in
+ * it is still reported.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, rmdir } from "node:fs/promises";
@@ -12,7 +12,7 @@ export interface TestCgroup extends AsyncDisposable {
   readonly path: string;
 }
 
-/** @param parent of a hierarchy that is mounted */
+/** @param parent a cgroup of a mounted hierarchy */
 export async function testCgroup(parent: string, name: string): Promise<TestCgroup> {
   const directory = path.join(parent, name);
   await mkdir(directory);

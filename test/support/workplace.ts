@@ -1,6 +1,6 @@
 /**
- * One temporary place for a suite: a state root, bundles, and the runtime under test bound to them.
- * `KUMITE_TEST_RUNTIME` names another runtime, e.g. runc: tests of general OCI behaviour are proved against it.
+ * A temporary place for a suite: a state root, bundles, and the runtime under test bound to them. `KUMITE_TEST_RUNTIME`
+ * names another runtime, e.g. runc, with which tests of general OCI behaviour are verified.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
@@ -16,10 +16,10 @@ const repository = path.resolve(path.dirname(fileURLToPath(import.meta.url)), ".
 /** Absolute path (or name) of the runtime under test. */
 export const runtimePath: string = process.env.KUMITE_TEST_RUNTIME ?? path.join(repository, "bin/kumite");
 
-/** False when the tests themselves are being proved against another runtime. */
+/** False while the tests themselves are being verified with another runtime. */
 export const isKumite: boolean = path.basename(runtimePath).startsWith("kumite");
 
-/** For the options of a test about what only a VM runtime has; says why it does not run elsewhere. */
+/** Options for a test about what only a VM runtime has; the reason is printed when it is skipped. */
 export const onlyKumite: { skip: string | false } = { skip: isKumite ? false : "about this product only" };
 
 /** State as the verb `state` prints it. */
@@ -48,7 +48,7 @@ export class Workplace implements AsyncDisposable {
     return new Workplace(await mkdtemp(path.join(os.tmpdir(), `kumite-test-${name}-`)), isKumite ? testQemuFlags : []);
   }
 
-  /** Its containers have the real agent and no machine: for what a machine adds nothing to but time. */
+  /** Its containers have the real agent but no VM: for what a VM would only slow down. */
   static async withoutMachine(name: string): Promise<Workplace> {
     const directory = await mkdtemp(path.join(os.tmpdir(), `kumite-test-${name}-`));
     const config = path.join(directory, "configuration.toml");
@@ -62,7 +62,7 @@ export class Workplace implements AsyncDisposable {
     return `${path.basename(this.directory).replace("kumite-test-", "t.")}.${this.counter}`;
   }
 
-  /** Path of a new file or directory below the place; nothing is made. */
+  /** Path of a new file or directory below the place; does not create it. */
   path(name: string): string {
     this.counter += 1;
     return path.join(this.directory, `${this.counter}-${name}`);
@@ -81,7 +81,7 @@ export class Workplace implements AsyncDisposable {
     return execute(this.argv(...args), options);
   }
 
-  /** Like `runtime`; a status other than 0 is an error. */
+  /** Like `runtime`, but throws for a status other than 0. */
   async must(args: readonly string[], options?: CommandOptions): Promise<Finished> {
     const finished = await this.runtime(args, options);
     if (finished.status !== 0) throw new Error(describe(finished));
@@ -97,9 +97,9 @@ export class Workplace implements AsyncDisposable {
     return this.runtime(["run", "--bundle", bundle.directory, this.newId()], options);
   }
 
-  /** A running container in the background; its id. Its streams are this test's /dev/null. */
+  /** Runs a container in the background; returns its id. Its streams are this test's /dev/null. */
   async runDetached(bundle: Bundle, id = this.newId()): Promise<string> {
-    // The container keeps the verb's streams, so they must not be pipes that somebody waits to see closed.
+    // The container keeps the verb's streams, so they must not be pipes whose end a caller waits for.
     const quiet = ["sh", "-c", 'exec "$@" >/dev/null 2>"$0"', path.join(this.directory, `${id}.err`)];
     const finished = await execute([...quiet, ...this.argv("run", "--detach", "--bundle", bundle.directory, id)]);
     if (finished.status !== 0) throw new Error(`${describe(finished)}\n${await this.complaint(id)}`);
@@ -129,7 +129,7 @@ export class Workplace implements AsyncDisposable {
     });
   }
 
-  /** Kills and deletes a container whatever its state; no error when there is none. */
+  /** Kills and deletes a container in any state; no error if there is none. */
   async remove(id: string): Promise<void> {
     await this.runtime(["delete", "--force", id]);
   }

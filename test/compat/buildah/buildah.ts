@@ -1,6 +1,6 @@
 /**
- * A buildah with everything of its own in one temporary directory and the runtime under test as its runtime. Knows nothing of
- * what the tests do with it.
+ * A buildah with everything of its own in one temporary directory, and the runtime under test as its runtime. Knows
+ * nothing about the tests.
  */
 import { mkdtemp, readFile } from "node:fs/promises";
 import os from "node:os";
@@ -9,7 +9,7 @@ import { makeTree } from "../../support/bundle.ts";
 import { makeContainersHome, ownMountOf, removeContainersHome } from "../containers-home.ts";
 import { absoluteRuntime, EngineClient } from "../engine-client.ts";
 
-/** Made by `open` of nothing but a tree. */
+/** `open` makes this image from a directory tree. */
 export const base = "localhost/kumite-base";
 
 export class Buildah extends EngineClient implements AsyncDisposable {
@@ -37,7 +37,7 @@ export class Buildah extends EngineClient implements AsyncDisposable {
     return ownMountOf(this.directory);
   }
 
-  /** What a file of a working container holds, read on the host. */
+  /** Content of a working container's file, read on the host. */
   async read(container: string, file: string): Promise<string> {
     const mounted = await this.ask(["mount", container]);
     try {

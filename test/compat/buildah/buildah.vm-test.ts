@@ -34,7 +34,7 @@ describe("buildah", () => {
     assert.match(finished.stderr, /^err\n/);
   });
 
-  it("run is in a machine of its own, and what it writes stays", onlyKumite, async () => {
+  it("run uses a VM of its own, and what it writes stays", onlyKumite, async () => {
     await run([], ["sh", "-c", "uname -r >/kernel"]);
     const kernel = await buildah.read(container, "kernel");
     assert.match(kernel, /^\d+\.\d+/);
@@ -46,7 +46,7 @@ describe("buildah", () => {
     assert.match(finished.stdout, /\/dev\/(pts\/\d+|console)\r\nterminal\r\n/, show(finished));
   });
 
-  it("run takes a user and volumes", async () => {
+  it("run accepts a user and volumes", async () => {
     const shared = path.join(buildah.directory, "shared");
     await mkdir(shared, { recursive: true });
     await writeFile(path.join(shared, "in"), "from the host\n");
@@ -61,7 +61,7 @@ describe("buildah", () => {
     assert.match(finished.stderr, /no-such-program.*not found/);
   });
 
-  it("bud builds an image with RUN steps, and a step that fails ends it", async () => {
+  it("bud builds an image with RUN steps, and a failing step ends it", async () => {
     const context = path.join(buildah.directory, "context");
     await mkdir(context, { recursive: true });
     await writeFile(path.join(context, "input"), "one\ntwo\n");

@@ -1,6 +1,6 @@
 /**
- * crun 1.21's own tests over the runtime under test: what is expected of each is in expected.ts.
- * `KUMITE_CRUN_TESTS` is a regular expression: only tests with such names run.
+ * crun 1.21's own tests with the runtime under test; expected.ts contains their expected results. `KUMITE_CRUN_TESTS`
+ * is a regular expression that selects tests by name.
  */
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
@@ -15,8 +15,8 @@ describe("crun's tests", onlyKumite, () => {
   const start = lookAtMachine();
   after(() => expectNothingNew(start));
 
-  // Two at once: each waits for its machines most of the time.
-  it("go as they are expected to", { concurrency: 2 }, async (t) => {
+  // Two at once, since each waits for its VMs most of the time.
+  it("have the expected results", { concurrency: 2 }, async (t) => {
     const suite = await CrunSuite.open();
     const tests = await suite.list();
     const names = tests.map(({ module, test }) => `${module}/${test}`);

@@ -1,9 +1,9 @@
 /**
- * What is known of crun's tests beforehand, with the reason: those that fail here or skip themselves, those that are not
- * run, and those that need a condition. docs/limitations.md says the same in fewer words.
+ * The expected exceptions among crun's tests, each with its reason: tests that fail here or skip themselves, tests that
+ * are not run, and tests that need a condition. docs/limitations.md summarises them.
  */
 
-/** Why a test does not pass, or is not run. By `module/test`. */
+/** Why a test (`module/test`) does not pass, or is not run. */
 export interface Expectation {
   readonly outcome: "fails" | "skips" | "left out";
   readonly reason: string;
@@ -61,7 +61,7 @@ export const expected: ReadonlyMap<string, Expectation> = new Map([
   ...entries("left out", leftOut),
 ]);
 
-/** These skip themselves without one. */
+/** These skip themselves without a terminal. */
 export const onTerminal: ReadonlySet<string> = new Set([
   "test_exec/exec-getpgrp",
   "test_exec/exec-test-uid-tty",

@@ -1,9 +1,9 @@
 /**
- * crun's own tests: fetched from Debian's source package, run one at a time against the runtime under test. Knows nothing
- * of which of them are expected to pass.
+ * crun's own tests: fetched from Debian's source package, run one at a time with the runtime under test. Knows nothing
+ * about their expected results.
  *
- * The tests see a host with nothing but cgroup v2, whatever the real one has: what they ask about cgroups they look for in
- * the container, and the container of a virtual machine always has version 2.
+ * The tests see a host with only cgroup v2, whatever the real host has: what they check about cgroups, they look for in
+ * the container, and a container in a VM always has version 2.
  */
 import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
@@ -18,10 +18,10 @@ import { runtimePath } from "../../support/workplace.ts";
 const source: SourcePackage = { release: "trixie", name: "crun", upstreamVersion: "1.21", upstreamOnly: true };
 const python = "/usr/bin/python3";
 const driver = path.join(import.meta.dirname, "python/run_test.py");
-/** What crun's configure finds out that matters to the program which its tests put into every container. */
+/** The results of crun's configure script that matter to the program which its tests put into every container. */
 const configuration = "#define HAVE_ERROR_H 1\n#define HAVE_LINUX_IOPRIO_H 1\n";
 const compilerFlags: readonly string[] = ["-O1", "-static", "-D_GNU_SOURCE", "-w"];
-/** The driver's own limit, and time to clean up. */
+/** Longer than the driver's own limit, to leave it time to clean up. */
 const testTimeoutMs = 180_000;
 
 /** A test's name is `module/test`. */
@@ -31,7 +31,7 @@ export interface SuiteTest {
 }
 
 export interface Conditions {
-  /** The test talks to a terminal. */
+  /** The test needs a terminal. */
   readonly terminal: boolean;
 }
 
@@ -39,7 +39,7 @@ export type Outcome = "passes" | "fails" | "skips";
 
 export interface Report {
   readonly outcome: Outcome;
-  /** Everything that was said, for whoever has to find out why. */
+  /** All output, for whoever investigates a failure. */
   readonly said: string;
 }
 
@@ -78,8 +78,8 @@ export class CrunSuite {
 }
 
 /**
- * Runs the rest of the command line where /sys/fs/cgroup is cgroup v2 and nothing else, and process 1 one of its own, whose
- * namespaces the tests may enter whatever the machine's first process is.
+ * Runs the rest of the command line where /sys/fs/cgroup is only cgroup v2, and with its own process 1, whose
+ * namespaces the tests may enter whatever the host's init is.
  */
 const onlyCgroup2: readonly string[] = [
   "unshare",

@@ -1,6 +1,6 @@
 /**
- * A dockerd with everything of its own: storage, state, sockets, mount and network namespace; the runtime under test is its
- * runtime. Knows nothing of what the tests do with it.
+ * A dockerd with everything of its own: storage, state, sockets, mount and network namespace. The runtime under test is
+ * its runtime. Knows nothing about the tests.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,7 +13,7 @@ import { type CommandOptions, execute, type Finished, succeed } from "../../supp
 import { eventually } from "../../support/eventually.ts";
 import { absoluteRuntime, EngineClient, plainEnvironment } from "../engine-client.ts";
 
-/** Debian's, whatever else is on the path. */
+/** Debian's client, whatever else is on the path. */
 const client = "/usr/bin/docker";
 const daemon = "/usr/sbin/dockerd";
 export const image = "kumite-test";
@@ -25,7 +25,7 @@ export class Docker extends EngineClient implements AsyncDisposable {
 
   private constructor(
     readonly directory: string,
-    /** Holds the namespaces, which stay the same when the daemon is started again. */
+    /** Holds the namespaces, which stay the same when the daemon is restarted. */
     private readonly holder: ChildProcess,
   ) {
     super([client, "--host", `unix://${directory}/socket`], plainEnvironment(directory));
@@ -39,7 +39,7 @@ export class Docker extends EngineClient implements AsyncDisposable {
       await writeFile(docker.path("daemon.json"), JSON.stringify(await configuration(directory)));
       await docker.startDaemon();
       await docker.import();
-      // What the daemon makes at its first container and keeps.
+      // Makes the daemon create what it keeps after its first container.
       await docker.must(["run", "--rm", "--network", "none", image, "true"]);
       return docker;
     } catch (error) {
@@ -53,7 +53,7 @@ export class Docker extends EngineClient implements AsyncDisposable {
     return this.call(["run", "--rm", "--network", "none", ...flags, image, ...command], options);
   }
 
-  /** A container in the background; its id. */
+  /** Starts a container in the background; returns its id. */
   start(flags: readonly string[], command: readonly string[]): Promise<string> {
     return this.ask(["run", "--detach", "--network", "none", ...flags, image, ...command]);
   }
@@ -82,7 +82,7 @@ export class Docker extends EngineClient implements AsyncDisposable {
     );
   }
 
-  /** Ends the daemon as an administrator does; containers go on when it was told so (`live-restore`). */
+  /** Ends the daemon like an administrator; containers continue if it was configured so (`live-restore`). */
   async stopDaemon(): Promise<void> {
     const running = this.running;
     if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
@@ -111,7 +111,7 @@ export class Docker extends EngineClient implements AsyncDisposable {
     return path.join(this.directory, name);
   }
 
-  /** docker 20.10 loads no OCI layouts, so the tree itself becomes the image. */
+  /** docker 20.10 does not load OCI layouts, so the directory tree itself becomes the image. */
   private async import(): Promise<void> {
     const tree = this.path("tree");
     await makeTree(tree);
@@ -143,7 +143,7 @@ async function configuration(directory: string): Promise<Record<string, unknown>
   };
 }
 
-/** What the daemon mounts and what it does to the network stays in namespaces that end with this process. */
+/** The daemon's mounts and its changes of the network are in namespaces that end with this process. */
 async function holdNamespaces(): Promise<ChildProcess> {
   const holder = spawn("unshare", ["--mount", "--net", "sh", "-c", "echo ready; exec sleep infinity"], {
     stdio: ["ignore", "pipe", "inherit"],

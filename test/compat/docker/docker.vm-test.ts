@@ -25,7 +25,7 @@ describe("docker", () => {
     eventually("the log", async () => ((await docker.must(["logs", id])).stdout === text ? true : undefined));
 
   describe("while its daemon runs", () => {
-    // Its connections end when the daemon likes.
+    // The daemon closes these connections at some time.
     guardAgainstLeftOvers(() => ({ ignored: [`${docker.directory}/socket`] }));
 
     it("run passes output, errors and the exit status", async () => {
@@ -33,7 +33,7 @@ describe("docker", () => {
       assert.deepEqual([finished.stdout, finished.stderr, finished.status], ["out\n", "err\n", 42]);
     });
 
-    it("run is in a machine of its own", onlyKumite, async () => {
+    it("run uses a VM of its own", onlyKumite, async () => {
       const { stdout } = await docker.run([], ["uname", "-r"]);
       assert.notEqual(stdout.trim(), (await readFile("/proc/sys/kernel/osrelease", "utf8")).trim());
     });
@@ -45,7 +45,7 @@ describe("docker", () => {
       assert.equal(finished.stdout, "100000\nover\n", show(finished));
     });
 
-    it("run -it is a shell to talk to", async () => {
+    it("run -it is an interactive shell", async () => {
       const args = ["run", "--rm", "--network", "none", "--interactive", "--tty", image, "sh"];
       const terminal = await docker.onTerminal(args, 31, 103);
       await terminal.until("# ");
@@ -57,7 +57,7 @@ describe("docker", () => {
       assert.match(end.reports, /terminal restored/);
     });
 
-    it("run of a command that does not exist ends with 127, of one that may not be executed with 126", async () => {
+    it("run of a command that does not exist exits with 127, of one that is not executable with 126", async () => {
       const missing = await docker.run([], ["no-such-program"]);
       assert.equal(missing.status, 127, show(missing));
       assert.match(missing.stderr, /no-such-program/);
@@ -65,7 +65,7 @@ describe("docker", () => {
       assert.equal(forbidden.status, 126, show(forbidden));
     });
 
-    it("run takes users, volumes, limits and a read-only root", async () => {
+    it("run accepts users, volumes, limits and a read-only root", async () => {
       const shared = path.join(docker.directory, "shared");
       await mkdir(shared, { recursive: true });
       await writeFile(path.join(shared, "in"), "from the host\n");
@@ -160,7 +160,7 @@ describe("docker", () => {
     });
   });
 
-  it("containers live on without the daemon, and a new one finds them", async () => {
+  it("containers continue without the daemon, and a new one finds them", async () => {
     const id = await docker.start(
       [],
       ["sh", "-c", "echo up; while [ ! -e /go ]; do sleep 0.1; done; echo gone; exit 6"],

@@ -1,4 +1,4 @@
-/** podman 4.3 and containers that run in the background: what can be asked of one, and done to it. */
+/** podman 4.3 and containers that run in the background: what podman can ask about one and do with it. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -29,12 +29,12 @@ describe("podman and a container in the background", () => {
     await podman[Symbol.asyncDispose]();
     await expectNothingNew(start);
   });
-  // What is written in the container for all tests is seen in its shared tree.
+  // What the container writes for all tests appears in its shared tree.
   guardAgainstLeftOvers(() => ({ ignored: [podman.ownMount, `/run/kumite/${id}/`] }));
 
   const exec = (...args: string[]) => podman.call(["exec", ...args]);
 
-  it("logs keeps its two outputs apart", async () => {
+  it("logs keeps its two outputs separate", async () => {
     const { stdout, stderr } = await podman.must(["logs", name]);
     assert.deepEqual([stdout, stderr], ["up\n", "err\n"]);
   });
@@ -50,7 +50,7 @@ describe("podman and a container in the background", () => {
     assert.equal(await podman.ask(["exec", name, "wc", "-c"], { stdin: "ignored" }), "0");
   });
 
-  it("exec -t gives a terminal, exec -it one to talk to", async () => {
+  it("exec -t has a terminal, exec -it an interactive one", async () => {
     assert.match((await exec("--tty", name, "tty")).stdout, /\/dev\/pts\/\d+\r\n/);
     const terminal = await podman.onTerminal(["exec", "--interactive", "--tty", name, "sh"], 31, 103);
     await terminal.until("# ");
@@ -61,7 +61,7 @@ describe("podman and a container in the background", () => {
     assert.equal(end.status, 13, end.shown);
   });
 
-  it("exec takes user, directory, environment and privileges", async () => {
+  it("exec accepts user, directory, environment and privileges", async () => {
     const flags = ["--user", "1000", "--workdir", "/tmp", "--env", "K=v"];
     assert.equal((await exec(...flags, name, "sh", "-c", "id -u; pwd; echo $K")).stdout, "1000\n/tmp\nv\n");
     const capabilities = "grep CapEff /proc/self/status";
@@ -71,7 +71,7 @@ describe("podman and a container in the background", () => {
     );
   });
 
-  it("exec of what is missing ends with 127, of what may not be executed with 126", async () => {
+  it("exec of a missing program exits with 127, of one that is not executable with 126", async () => {
     assert.equal((await exec(name, "no-such-program")).status, 127);
     assert.equal((await exec(name, "/etc/passwd")).status, 126);
   });
@@ -83,7 +83,7 @@ describe("podman and a container in the background", () => {
     );
   });
 
-  it("cp copies into the root and into volumes, and out again, and nothing to the host", async () => {
+  it("cp copies to and from the root and volumes, and nothing to the host", async () => {
     const [from, to] = [path.join(podman.directory, "from"), path.join(podman.directory, "to")];
     await writeFile(from, "copied\n");
     for (const target of ["/kumite-copy", "/data/kumite-copy"]) {
@@ -95,7 +95,7 @@ describe("podman and a container in the background", () => {
     assert.match(await readFile(to, "utf8"), /^user:x:1000:1000/m);
   });
 
-  it("commit makes an image of what it has written", async () => {
+  it("commit makes an image of what the container has written", async () => {
     await exec(name, "sh", "-c", "echo kept >/written");
     await podman.must(["commit", "--quiet", name, "localhost/committed"]);
     const run = ["run", "--rm", "--network", "none", "localhost/committed", "cat", "/written"];
@@ -142,8 +142,8 @@ describe("podman and a container in the background", () => {
     assert.doesNotMatch(stdout, /podman|node/);
   });
 
-  it("attach shows its output, and the keys for it detach", async () => {
-    // What it says by itself tells when an attach is complete: what is typed before is thrown away.
+  it("attach shows its output, and the detach keys detach", async () => {
+    // The container's own output shows when an attach is complete: input typed earlier is discarded.
     const script = "while :; do echo tick; sleep 0.2; done & exec sh";
     const flags = ["--detach", "--interactive", "--tty", "--network", "none", "--name", "talk"];
     await podman.must(["run", ...flags, image, "sh", "-c", script]);
@@ -151,7 +151,7 @@ describe("podman and a container in the background", () => {
     await first.until("tick");
     first.type("echo $((20 + 3))\r");
     await first.until("23\r\n");
-    // podman wants each key in a read of its own.
+    // podman needs each key in a separate read.
     first.type("\x10");
     await first.until("tick");
     first.type("\x11");

@@ -1,4 +1,4 @@
-/** podman and machines that go on from a template: the configuration asks for them, podman sees no difference. */
+/** podman and clones of a template: the configuration asks for them, and podman sees no difference. */
 import assert from "node:assert/strict";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";

@@ -1,4 +1,4 @@
-/** podman 4.3 and the life of a container: how it is made, ends, is ended, and comes again. */
+/** podman 4.3 and the life of a container: how it is created, ends, is ended, and is restarted. */
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
@@ -17,7 +17,7 @@ describe("podman and the life of a container", () => {
     eventually("the log", async () => ((await podman.must(["logs", id])).stdout === text ? true : undefined));
   const forever = "while :; do sleep 0.1; done";
 
-  it("stop asks, and takes the answer", async () => {
+  it("stop sends the signal, and the container ends by it", async () => {
     const id = await podman.start([], ["sh", "-c", `trap 'echo asked; exit 3' TERM; echo up; ${forever}`]);
     await logs(id, "up\n");
     await podman.must(["stop", id]);
@@ -26,7 +26,7 @@ describe("podman and the life of a container", () => {
     await podman.must(["rm", id]);
   });
 
-  it("stop kills what does not obey", async () => {
+  it("stop kills a container that ignores the signal", async () => {
     const id = await podman.start([], ["sh", "-c", `trap '' TERM; ${forever}`]);
     await podman.must(["stop", "--time", "1", id]);
     assert.equal(await podman.inspect(id, ".State.ExitCode"), "137");
@@ -58,7 +58,7 @@ describe("podman and the life of a container", () => {
     await podman.must(["rm", id]);
   });
 
-  it("a restart policy runs it again as often as it says", async () => {
+  it("a restart policy restarts it as often as it says", async () => {
     const shared = path.join(podman.directory, "rounds");
     await mkdir(shared);
     const flags = ["--restart", "on-failure:2", "--volume", `${shared}:/shared`];
@@ -72,7 +72,7 @@ describe("podman and the life of a container", () => {
     assert.equal(await rounds(), "x\nx\nx\n");
   });
 
-  it("rm -f removes a running container and all of it, a paused one too", async () => {
+  it("rm -f removes a running or paused container completely", async () => {
     const running = await podman.start([], ["sleep", "1000"]);
     await podman.must(["rm", "--force", "--time", "0", running]);
     const paused = await podman.start([], ["sleep", "1000"]);

@@ -1,4 +1,4 @@
-/** What the flags of `podman run` do inside the container: scenarios.ts has them. */
+/** The effects of the flags of `podman run` inside the container, from scenarios.ts. */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -35,7 +35,7 @@ function scriptOf(facts: Readonly<Record<string, Fact>>): string {
     .join("");
 }
 
-/** What was said about each fact, without the end of its last line. */
+/** The output for each fact, without its final newline. */
 function toldBy(output: string): Map<string, string> {
   const parts = `\n${output}`.split(`\n${mark}`).slice(1);
   return new Map(

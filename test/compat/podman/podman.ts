@@ -1,6 +1,6 @@
 /**
- * A podman with everything of its own in one temporary directory and the runtime under test as its runtime. Knows nothing
- * of what the tests do with it.
+ * A podman with everything of its own in one temporary directory, and the runtime under test as its runtime. Knows
+ * nothing about the tests.
  */
 import { mkdtemp } from "node:fs/promises";
 import os from "node:os";
@@ -23,7 +23,7 @@ export class Podman extends EngineClient implements AsyncDisposable {
     super(["podman", "--runtime", runtime, "--cgroup-manager", "cgroupfs"], environment);
   }
 
-  /** Loads the test image and runs it once, so that what podman makes at its first use and keeps is there. */
+  /** Loads the test image and runs it once, so that what podman creates at its first use and keeps exists. */
   static async open(runtime?: string): Promise<Podman> {
     const directory = await mkdtemp(path.join(os.tmpdir(), "kumite-podman-"));
     const podman = new Podman(directory, await makeContainersHome(directory), await absoluteRuntime(runtime));
@@ -43,12 +43,12 @@ export class Podman extends EngineClient implements AsyncDisposable {
     return this.call(["run", "--rm", "--network", "none", ...flags, image, ...command], options);
   }
 
-  /** A container in the background; its id. */
+  /** Starts a container in the background; returns its id. */
   start(flags: readonly string[], command: readonly string[]): Promise<string> {
     return this.ask(["run", "--detach", "--network", "none", ...flags, image, ...command]);
   }
 
-  /** One value of a container, by a template of `inspect`. */
+  /** One value of a container, by an `inspect` template. */
   inspect(id: string, template: string): Promise<string> {
     return this.ask(["inspect", "--format", `{{${template}}}`, id]);
   }
@@ -56,7 +56,7 @@ export class Podman extends EngineClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.call(["rm", "--all", "--force", "--time", "0"]);
     await this.call(["rmi", "--all", "--force"]);
-    // Empty parents of its cgroups stay.
+    // podman leaves the empty parents of its cgroups.
     await execute([
       "sh",
       "-c",
@@ -66,7 +66,10 @@ export class Podman extends EngineClient implements AsyncDisposable {
   }
 }
 
-/** For a suite: opens one before all of its tests and closes it after them; neither its tests nor it may leave anything. */
+/**
+ * For a suite: opens a podman before all of its tests and closes it afterwards; neither it nor the tests may leave
+ * anything.
+ */
 export function usePodman(take: (podman: Podman) => void): void {
   let podman: Podman;
   let start: Machine;

@@ -19,7 +19,7 @@ describe("podman and a container in the foreground", () => {
     assert.deepEqual([finished.stdout, finished.stderr, finished.status], ["out\n", "err\n", 42]);
   });
 
-  it("run is in a machine of its own", onlyKumite, async () => {
+  it("run uses a VM of its own", onlyKumite, async () => {
     const { stdout } = await podman.run([], ["uname", "-r"]);
     assert.notEqual(stdout.trim(), (await readFile("/proc/sys/kernel/osrelease", "utf8")).trim());
   });
@@ -36,7 +36,7 @@ describe("podman and a container in the foreground", () => {
     assert.match(finished.stdout, /\/dev\/(pts\/\d+|console)\r\nterminal\r\n/, show(finished));
   });
 
-  it("run -it is a shell to talk to", async () => {
+  it("run -it is an interactive shell", async () => {
     const args = ["run", "--rm", "--network", "none", "--interactive", "--tty", image, "sh"];
     const terminal = await podman.onTerminal(args, 31, 103);
     await terminal.until("# ");
@@ -49,7 +49,7 @@ describe("podman and a container in the foreground", () => {
   });
 
   it(
-    "run has block devices as devices and volumes, and a root above the engine's that stays in the machine",
+    "run has block devices as devices and volumes, and a layer above the engine's root that stays in the VM",
     onlyKumite,
     async () => {
       const file = path.join(podman.directory, "disk");
@@ -63,18 +63,18 @@ describe("podman and a container in the foreground", () => {
     },
   );
 
-  it("run of a command that does not exist ends with 127", async () => {
+  it("run of a command that does not exist exits with 127", async () => {
     const finished = await podman.run([], ["no-such-program"]);
     assert.equal(finished.status, 127, show(finished));
     assert.match(finished.stderr, /no-such-program/);
   });
 
-  it("run of a file that may not be executed ends with 126", async () => {
+  it("run of a file that is not executable exits with 126", async () => {
     const finished = await podman.run([], ["/etc/passwd"]);
     assert.equal(finished.status, 126, show(finished));
   });
 
-  it("run --user takes names", async () => {
+  it("run --user accepts names", async () => {
     const finished = await podman.run(["--user", "www-data"], ["id"]);
     assert.match(finished.stdout, /uid=33\(www-data\) gid=33\(www-data\)/, show(finished));
   });

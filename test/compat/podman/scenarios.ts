@@ -1,17 +1,17 @@
 /**
- * What the flags of `podman run` do inside the container, as data: a run takes several flags at once, since each costs the
- * boot of a machine, and each fact about it is a command with what it has to say.
+ * The effects of the flags of `podman run` inside the container, as data. Each run combines several flags, since it
+ * costs the boot of a VM; each fact about it is a command with its expected output.
  */
 
 export interface Fact {
-  /** For the container's shell; both its outputs count. */
+  /** Run by the container's shell; stdout and stderr both count. */
   readonly command: string;
   readonly wanted: RegExp;
 }
 
 export interface Scenario {
   readonly title: string;
-  /** `directory` is a directory of the test's own on the host, with what `files` names. */
+  /** `directory` is a directory of the test on the host, which contains `files`. */
   readonly flags: (directory: string) => readonly string[];
   readonly files?: Readonly<Record<string, string>>;
   readonly facts: Readonly<Record<string, Fact>>;
@@ -129,9 +129,9 @@ export const scenarios: readonly Scenario[] = [
       seccomp: { command: "grep Seccomp: /proc/self/status", wanted: /\t0$/ },
       "masked file": { command: "wc -c </etc/passwd", wanted: /^0$/ },
       "masked directory": { command: "ls /proc/sys/kernel | wc -l", wanted: /^0$/ },
-      // What is masked is a null device.
+      // A masked file is a null device.
       unmasked: { command: "test -f /proc/kcore && echo file", wanted: /^file$/ },
-      // Below its own hierarchy where the host has version 1.
+      // The container's own hierarchy, if the host has version 1.
       "cgroups for systemd": {
         command: "cd /sys/fs/cgroup; ! [ -d systemd ] || cd systemd; mkdir a.scope && rmdir a.scope && echo made",
         wanted: /^made$/,
@@ -141,7 +141,7 @@ export const scenarios: readonly Scenario[] = [
   },
 ];
 
-/** A file of the container's cgroup: in the machine it has version 2, on a host perhaps version 1. */
+/** A file of the container's cgroup: version 2 in the VM, perhaps version 1 on a host. */
 function cgroup(second: string, first: string, wanted: RegExp): Fact {
   return { command: `cd /sys/fs/cgroup; if [ -e ${second} ]; then cat ${second}; else cat ${first}; fi`, wanted };
 }

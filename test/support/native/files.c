@@ -1,10 +1,10 @@
 /*
- * What a file system can do, asked of the file system itself: each check prints its name and "yes", or "no" and why.
+ * Tests what a file system can do: each check prints its name and "yes", or "no" and why.
  *
- *   files DIRECTORY [COUNT]
+ * files DIRECTORY [COUNT]
  *
- * DIRECTORY is empty and writable, but for `lower`, a directory with a file `kept` (text "kept\n"), a file `linked` with
- * two names (`linked` and `other`) and a directory `deep` with a file `leaf`. COUNT is how many files `many` makes.
+ * DIRECTORY is writable and contains only `lower`, a directory with a file `kept` (text "kept\n"), a file `linked` with
+ * two names (`linked` and `other`) and a directory `deep` with a file `leaf`. COUNT is how many files `many` creates.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -29,7 +29,7 @@ static int count = 1000;
 static const char *self;
 static char why[256];
 
-/* A check returns 0, or what failed is in `why`. */
+/* A check returns 0, or stores what failed in `why`. */
 static int no(const char *what) {
   int error = errno;
   snprintf(why, sizeof why, "%s: %s", what, strerror(error));
@@ -63,7 +63,7 @@ static int expect(const char *path, const char *text) {
   return strcmp(buffer, text) == 0 ? 0 : wrong("reads %.*s", (int)strcspn(buffer, "\n"), buffer);
 }
 
-/* In a child, whose exit status is an errno or 0. */
+/* Runs in a child, whose exit status is an errno or 0. */
 static int in_child(int (*run)(void)) {
   pid_t pid = fork();
   if (pid < 0) return no("fork");
@@ -139,7 +139,7 @@ static int run_suid(void) {
   return errno;
 }
 
-/* A copy of this program, owned by somebody else and with set-user-ID. */
+/* Runs a copy of this program that belongs to somebody else and has set-user-ID. */
 static int check_setuid_program(void) {
   char buffer[65536];
   int from = open(self, O_RDONLY), to = open("suid", O_WRONLY | O_CREAT, 0755);
@@ -154,7 +154,7 @@ static int check_setuid_program(void) {
   int status;
   waitpid(pid, &status, 0);
   if (!WIFEXITED(status)) return wrong("was killed");
-  /* 100 and the effective user, modulo 100. */
+  /* The copy exits with 100 plus the effective user, modulo 100. */
   return WEXITSTATUS(status) == 101 ? 0 : wrong("status %d", WEXITSTATUS(status));
 }
 
@@ -332,7 +332,7 @@ static int check_notification(void) {
   return length > 0 ? 0 : no("read");
 }
 
-/* Files that were there before: the lower layer's, where there are layers. */
+/* Files that existed before: in the lower layer, if there are layers. */
 static int check_change_of_old_file(void) {
   if (put("lower/kept", "changed", O_TRUNC) < 0) return -1;
   return expect("lower/kept", "changed");

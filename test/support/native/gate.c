@@ -1,13 +1,13 @@
 /*
- * Runs a program and holds it, and whatever it starts, at each moment in which it makes something durable: when a file is
- * about to be renamed, and when a directory is about to be synchronised, below a given directory. The kernel does the
- * holding (seccomp user notification), so nothing in the program is changed for it, and SIGKILL ends a held process.
+ * Runs a program and stops it, and everything that it starts, whenever it makes something durable below a given
+ * directory: before a file is renamed, and before a directory is synced. The kernel holds the process in the system
+ * call (seccomp user notification), so the program needs no changes, and SIGKILL ends a stopped process.
  *
- *   gate DIRECTORY PROGRAM ARG...
+ * gate DIRECTORY PROGRAM ARG...
  *
- * Descriptor 3 is the conversation. Out: `rename ID PID FROM TO` or `sync ID PID PATH`, fields divided by tabs, and
- * `exit STATUS` when the program has ended (like a shell's). In: `ID` lets it go on. What the gate has as descriptor 4 is
- * the program's descriptor 3. The gate lives until everything that was started through it is gone.
+ * Descriptor 3 is the control channel. Out: `rename ID PID FROM TO` or `sync ID PID PATH`, fields separated by tabs,
+ * and `exit STATUS` (as a shell reports it) when the program has ended. In: `ID` lets that process go on. The gate's
+ * descriptor 4 becomes the program's descriptor 3. The gate lives until everything that was started through it is gone.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,7 +42,7 @@ static int die(const char *what) {
   exit(125);
 }
 
-/* In the child. Signals that do not kill must not interrupt a held call: it would be reported twice. */
+/* In the child. Signals that do not kill must not interrupt a held call, which would then be reported twice. */
 static int listen_to_calls(void) {
   struct sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -117,7 +117,7 @@ static int is_below(const char *path) {
   return strncmp(path, below, length) == 0 && (path[length] == '/' || path[length] == 0);
 }
 
-/* 1 when the call is one to hold; it has been told then. */
+/* Returns 1 if the call has to be held; it has been reported then. */
 static int tell(const struct seccomp_notif *call) {
   const __u64 *args = call->data.args;
   pid_t pid = process_of((pid_t)call->pid);
@@ -142,7 +142,7 @@ static int tell(const struct seccomp_notif *call) {
 
 static void go_on(int listener, __u64 id) {
   struct seccomp_notif_resp answer = {.id = id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
-  /* ENOENT: it was killed meanwhile. */
+  /* ENOENT: the process was killed meanwhile. */
   if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) < 0 && errno != ENOENT) die("answer");
 }
 
@@ -155,7 +155,7 @@ static void take_call(int listener) {
   if (!tell(&call)) go_on(listener, call.id);
 }
 
-/* 0 when nobody is there any more who could say something. */
+/* Returns 0 if the other end of the control channel is closed. */
 static int take_words(int listener) {
   static char text[4096];
   static size_t length;
@@ -170,7 +170,7 @@ static int take_words(int listener) {
   return 1;
 }
 
-/* A socket that is closed with words unread would take ours with it. */
+/* Closing a socket with unread input would discard our output. */
 static int finish(void) {
   char bytes[256];
   shutdown(CONTROL, SHUT_WR);
@@ -187,7 +187,7 @@ static void on_child(int signal) {
   errno = saved;
 }
 
-/* As the subreaper it is the parent of all that lost theirs. 0 when nobody is left. */
+/* As the subreaper it is the parent of all orphans. Returns 0 when no process is left. */
 static int reap(pid_t program) {
   char bytes[16];
   int status;
@@ -235,7 +235,7 @@ int main(int argc, char **argv) {
     }
     if ((waits[2].revents & POLLIN) != 0 && !reap(program)) return finish();
     if (waits[0].revents & POLLIN) take_call(listener);
-    /* Nobody has the filter any more: what is left is to be reaped. */
+    /* No process has the filter any more: the rest only has to be reaped. */
     if (waits[0].revents & (POLLHUP | POLLERR)) waits[0].fd = -1;
     if (waits[1].revents != 0 && !take_words(listener)) return 0;
   }

@@ -1,11 +1,12 @@
 /*
- * Makes a process of this machine do one system call, as a program that was taken over would: for tests of what it may.
+ * Makes a process of this host do one system call, like a program under an attacker's control: for tests of its
+ * confinement.
  *
- *   inject PID NUMBER [ARGUMENT]...
+ * inject PID NUMBER [ARGUMENT]...
  *
- * An argument is a number, or `=TEXT` for the address of that text. Prints `result N` with what the call returned (a
- * negated errno when it failed), `killed N` when the process was ended by that signal instead, or `ended its first
- * thread` when it was that alone. x86-64 only.
+ * An argument is a number, or `=TEXT` for the address of that text. Prints `result N` with the return value (a negated
+ * errno if the call failed), `killed N` if the process was killed by that signal, or `ended its first thread` if only
+ * that thread was. x86-64 only.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Below what the interrupted code may use without moving its stack pointer. */
+/* RED_ZONE: the area that the interrupted code may use below its stack pointer. */
 enum { RED_ZONE = 128, TEXT_SIZE = 256, ARGUMENTS_MAX = 6, LOOKS = 1000 };
 
 static int die(const char *what) {
@@ -32,7 +33,7 @@ static void put_text(pid_t pid, unsigned long address, const char *text) {
   if (process_vm_writev(pid, &from, 1, &to, 1, 0) < 0) die("write");
 }
 
-/* Whether the first thread is over while others go on: then there is no end of the process to wait for. */
+/* Whether the first thread has ended while others go on: then the process has no end to wait for. */
 static int is_zombie(pid_t pid) {
   char file[64], line[512], state = 0;
   snprintf(file, sizeof file, "/proc/%d/stat", pid);
@@ -43,14 +44,14 @@ static int is_zombie(pid_t pid) {
   return state == 'Z';
 }
 
-/* Waits for a stop; prints how the process ended when it does instead. */
+/* Waits for a stop; if the process ends instead, prints how. */
 static int stopped(pid_t pid) {
   int status;
   pid_t found;
   int looks = 0;
   while ((found = waitpid(pid, &status, __WALL | WNOHANG)) == 0) {
     if (!is_zombie(pid)) looks = 0;
-    /* The other threads of a process that ends as a whole follow at once. */
+    /* When a whole process ends, its other threads follow at once. */
     else if (++looks > LOOKS) {
       printf("ended its first thread\n");
       return 0;
@@ -73,7 +74,7 @@ int main(int argc, char **argv) {
   if (!stopped(pid)) return 0;
   if (ptrace(PTRACE_GETREGS, pid, 0, &before) < 0) die("registers");
   call = before;
-  /* It waits in a call, as an event loop does: right behind the instruction that is needed. */
+  /* The process waits in a system call, like an event loop: right behind the instruction that is needed. */
   errno = 0;
   long code = ptrace(PTRACE_PEEKTEXT, pid, before.rip - 2, 0);
   if (errno != 0 || (code & 0xffff) != 0x050f) {

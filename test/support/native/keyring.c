@@ -1,4 +1,4 @@
-/* Prints the number of its session keyring. */
+/* Prints the serial number of its session keyring. */
 #define _GNU_SOURCE
 #include <linux/keyctl.h>
 #include <stdio.h>

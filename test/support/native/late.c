@@ -1,8 +1,8 @@
 /*
- * Has a file in memory that no descriptor stands for, and with each SIGUSR1 has the kernel read some of it ahead, which
- * does not wait for who serves the file. Says "ready" and "asked".
+ * Maps a file without keeping a descriptor for it. With each SIGUSR1 it makes the kernel read some of the file ahead,
+ * which does not wait for the daemon that serves the file. Prints "ready" and "asked".
  *
- *   late FILE
+ * late FILE
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

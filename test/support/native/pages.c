@@ -1,6 +1,7 @@
 /*
- * A program of many pages of code, each of which returns the same number, which it has in its data, too: it fails when some
- * code is not what is in its file. Who replaces the number throughout the file has another program at the same addresses.
+ * A program with many pages of code, each of which returns the same number, which its data also contains: it fails if
+ * some code is not what is in its file. Replacing the number throughout the file gives another program at the same
+ * addresses.
  */
 #include <stdio.h>
 

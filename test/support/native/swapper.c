@@ -1,10 +1,10 @@
 /*
- * Swaps a directory with a symbolic link as fast as it can, as a guest may do in what is shared with it.
+ * Swaps a directory with a symbolic link as fast as it can, as a guest may do in a directory that is shared with it.
  *
- *   swapper DIRECTORY NAME TARGET
+ * swapper DIRECTORY NAME TARGET
  *
- * DIRECTORY/NAME must be there. Beside it a link to TARGET is made, and the two change names until the parent is gone, or a
- * signal comes. Prints one line when it swaps.
+ * DIRECTORY/NAME must exist. A link to TARGET is made next to it, and the two exchange names until the parent process
+ * is gone, or a signal arrives. Prints one line when it begins.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -26,6 +26,6 @@ int main(int argc, char **argv) {
   }
   puts("swapping");
   fflush(stdout);
-  /* It fails while the name is a mount point here, and goes on. */
+  /* Fails and retries while the name is a mount point on this side. */
   for (;;) syscall(SYS_renameat2, directory, argv[2], directory, ".other", EXCHANGE);
 }

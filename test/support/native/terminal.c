@@ -57,7 +57,7 @@ static void obey(int master) {
   }
 }
 
-/* Until the terminal has no slave open any more. */
+/* Until no process has the terminal's slave open. */
 static void pump(int master) {
   struct pollfd fds[3] = {{.fd = master, .events = POLLIN}, {.fd = 0, .events = POLLIN}, {.fd = CONTROL, .events = POLLIN}};
   char buffer[65536];

@@ -1,7 +1,7 @@
 /*
- * Runs as a container's program with CAP_SYS_ADMIN: unmounts its root again and again, each time going to the root of its
- * mount namespace, and lists every file it can find below each. What a container can uncover is printed, one path a line.
- * With CAP_DAC_READ_SEARCH it first tries to get above its root by a file handle.
+ * Runs as a container's program with CAP_SYS_ADMIN: repeatedly unmounts its root, changes to the root of its mount
+ * namespace, and lists every file that it can find. Prints each path that a container can uncover on a line. With
+ * CAP_DAC_READ_SEARCH it first tries to get above its root by a file handle.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -19,13 +19,16 @@ static int depth;
 static int show(const char *path, const struct stat *status, int type, struct FTW *walk) {
   (void)status;
   (void)walk;
-  /* Directories of the image are mount points; anything else is somebody's content. */
+  /* Directories of the image are mount points; everything else is foreign content. */
   if (type != FTW_D)
     printf("%d %s\n", depth, path);
   return 0;
 }
 
-/* The root of a FUSE file system by its handle (u64 node, u32 generation): leads above what is mounted, if it is followed. */
+/*
+ * Opens the root of a FUSE file system by its handle (u64 node, u32 generation), which leads above the mounted
+ * directory if the daemon follows it.
+ */
 static void open_above(void) {
   struct {
     struct file_handle head;
