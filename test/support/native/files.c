@@ -1,7 +1,7 @@
 /*
  * Tests what a file system can do: each check prints its name and "yes", or "no" and why.
  *
- * files DIRECTORY [COUNT]
+ *   files DIRECTORY [COUNT]
  *
  * DIRECTORY is writable and contains only `lower`, a directory with a file `kept` (text "kept\n"), a file `linked` with
  * two names (`linked` and `other`) and a directory `deep` with a file `leaf`. COUNT is how many files `many` creates.

@@ -3,7 +3,7 @@
  * directory: before a file is renamed, and before a directory is synced. The kernel holds the process in the system
  * call (seccomp user notification), so the program needs no changes, and SIGKILL ends a stopped process.
  *
- * gate DIRECTORY PROGRAM ARG...
+ *   gate DIRECTORY PROGRAM ARG...
  *
  * Descriptor 3 is the control channel. Out: `rename ID PID FROM TO` or `sync ID PID PATH`, fields separated by tabs,
  * and `exit STATUS` (as a shell reports it) when the program has ended. In: `ID` lets that process go on. The gate's

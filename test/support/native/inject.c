@@ -2,7 +2,7 @@
  * Makes a process of this host do one system call, like a program under an attacker's control: for tests of its
  * confinement.
  *
- * inject PID NUMBER [ARGUMENT]...
+ *   inject PID NUMBER [ARGUMENT]...
  *
  * An argument is a number, or `=TEXT` for the address of that text. Prints `result N` with the return value (a negated
  * errno if the call failed), `killed N` if the process was killed by that signal, or `ended its first thread` if only

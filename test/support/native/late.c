@@ -2,7 +2,7 @@
  * Maps a file without keeping a descriptor for it. With each SIGUSR1 it makes the kernel read some of the file ahead,
  * which does not wait for the daemon that serves the file. Prints "ready" and "asked".
  *
- * late FILE
+ *   late FILE
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  * Does what an engine's monitor does (conmon, containerd's runc shim): as a subreaper it runs a runtime's verb, reads
  * the pid file and waits for that process, which must be its descendant.
  *
- * reaper PIDFILE RUNTIME ARG...
+ *   reaper PIDFILE RUNTIME ARG...
  *
  * Prints to descriptor 3: `verb STATUS` when the verb has ended, then `process STATUS` when the process of the pid file
  * has, or `error TEXT`. Statuses are as a shell reports them.

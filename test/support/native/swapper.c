@@ -1,7 +1,7 @@
 /*
  * Swaps a directory with a symbolic link as fast as it can, as a guest may do in a directory that is shared with it.
  *
- * swapper DIRECTORY NAME TARGET
+ *   swapper DIRECTORY NAME TARGET
  *
  * DIRECTORY/NAME must exist. A link to TARGET is made next to it, and the two exchange names until the parent process
  * is gone, or a signal arrives. Prints one line when it begins.
