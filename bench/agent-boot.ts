@@ -1,4 +1,4 @@
-/** One boot of a machine as a single container has it, up to the first answer of its agent: no container, no command, no shim. */
+/** Boots the VM of a single container up to its agent's first answer: no container, no command line, no shim. */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../src/config/load.ts";
@@ -9,7 +9,7 @@ import { testInstallRoot, testOs } from "../test/support/node-os.ts";
 import type { BootCost } from "./floor/run.ts";
 import { cpuSeconds } from "./process-cost.ts";
 
-/** `place` is an existing directory for the machine's files. */
+/** `place` is an existing directory for the VM's files. */
 export async function bootToAgent(place: string): Promise<BootCost> {
   const os = testOs();
   const config = await loadConfig(os, { installRoot: testInstallRoot });

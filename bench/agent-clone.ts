@@ -1,4 +1,4 @@
-/** Machines that go on from a template, up to the first answer of their agents: no container, no command, no shim. */
+/** Starts clones of a template up to their agents' first answers: no container, no command line, no shim. */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../src/config/config.ts";
@@ -15,12 +15,12 @@ import { cpuSeconds } from "./process-cost.ts";
 /** A clone whose agent has answered. */
 export interface AnsweringClone {
   readonly vm: Vm;
-  /** Of its files: it is removed by whoever stops it. */
+  /** The directory of its files; whoever stops the clone removes it. */
   readonly directory: string;
   readonly wallMs: number;
 }
 
-/** @param place an existing directory for the machine's files */
+/** @param place an existing directory for the VM's files */
 export async function cloneToAgent(place: string, config: Config, shape: MachineShape): Promise<BootCost> {
   const clone = await startClone(place, config, shape);
   try {
@@ -42,7 +42,7 @@ export async function startClone(place: string, config: Config, shape: MachineSh
     log: () => {},
   };
   const wish = { config, shape, scope: "" };
-  // Beside the start of a shim, where there is one.
+  // With a shim this happens while the shim starts.
   const disks = await cloneDisks(os, directory, await chooseTemplate(os, wish, context.signal));
   const began = performance.now();
   const setting = { id: "bench", directory, shared, disks, cgroups: [] };

@@ -1,10 +1,10 @@
-/** Loads a configuration once, in a process that has done nothing before, and prints what it took. */
+/** Loads a configuration once, in a process that has done nothing else, and prints how long it took. */
 import { loadSettings } from "../src/config/load.ts";
 import { nodeOs } from "../src/sys/node/node-os.ts";
 
 const [path = ""] = process.argv.slice(2);
 const os = nodeOs({ installRoot: "/nowhere" });
-// The thread that reads files is there in a shim.
+// Starts the thread that reads files, which in a shim is already running.
 await os.files.status("/");
 const [before, began] = [process.cpuUsage(), performance.now()];
 const { settings, problems } = await loadSettings(os, { installRoot: "/nowhere", path });

@@ -1,13 +1,13 @@
-/** What every scenario works with. */
+/** What every scenario gets. */
 import type { Workplace } from "../test/support/workplace.ts";
 
 export interface BenchContext {
   readonly place: Workplace;
-  /** Fewer samples: for a first look and for tests of the benchmark itself. */
+  /** Fewer samples: for a first impression, and for tests of the benchmark itself. */
   readonly quick: boolean;
   /** Path of the directory with the product's artifacts. */
   readonly installRoot: string;
-  /** One line for who waits. */
+  /** Prints one line of progress. */
   progress(text: string): void;
 }
 

@@ -3,13 +3,13 @@ import { describe, it } from "node:test";
 import { atLeast, atMost, median, percentile, summarize } from "./figures.ts";
 
 describe("figures", () => {
-  it("have the middle sample as median, or the mean of the two in the middle", () => {
+  it("have the middle sample as median, or the mean of the two middle ones", () => {
     assert.equal(median([9, 1, 5]), 5);
     assert.equal(median([4, 1, 3, 2]), 2.5);
     assert.throws(() => median([]));
   });
 
-  it("have the sample at a percentile that so many do not exceed", () => {
+  it("have as percentile the sample that this share does not exceed", () => {
     const hundred = Array.from({ length: 100 }, (_, index) => 100 - index);
     assert.deepEqual(
       [50, 95, 99, 100].map((percent) => percentile(hundred, percent)),

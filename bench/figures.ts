@@ -1,4 +1,4 @@
-/** Figures of a benchmark and what is said of them. Pure. */
+/** Figures of a benchmark and their summary. Pure. */
 
 export type Unit = "ms" | "CPU s" | "MiB" | "MB" | "MiB/s" | "%" | "ratio" | "count";
 
@@ -9,14 +9,14 @@ export interface Figure {
   readonly samples: readonly number[];
 }
 
-/** A figure as it is reported. */
+/** A figure in the report. */
 export interface Summary extends Figure {
   readonly min: number;
   readonly median: number;
   readonly max: number;
 }
 
-/** A promise and whether it was kept in this run. A benchmark reports, it does not fail. */
+/** A promise, and whether it was kept in this run. A benchmark reports it and does not fail. */
 export interface Verdict {
   readonly promise: string;
   readonly value: number;
@@ -25,13 +25,13 @@ export interface Verdict {
   readonly reached: boolean;
 }
 
-/** What one scenario found. */
+/** The results of one scenario. */
 export interface Findings {
   readonly figures: readonly Figure[];
   readonly verdicts: readonly Verdict[];
   /** When each phase was over, in ms since the beginning. */
   readonly timeline?: Readonly<Record<string, number>>;
-  /** How long each phase of each kind of start took, in ms. Some run beside each other. */
+  /** How long each phase of each kind of start took, in ms. Some phases overlap. */
   readonly phases?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** What a reader must know to judge the figures. */
   readonly notes?: readonly string[];
@@ -45,7 +45,7 @@ export function median(samples: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
 }
 
-/** The sample that so many percent do not exceed (nearest rank). */
+/** The smallest sample that at least `percent` percent of all samples do not exceed (nearest rank). */
 export function percentile(samples: readonly number[], percent: number): number {
   const sorted = [...samples].sort((a, b) => a - b);
   const value = sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)];

@@ -1,10 +1,10 @@
 /**
- * A program of its own, since it holds a helper process until it ends: boots one machine and times containers in it at the
- * agent, without verbs, shim or relay. Prints the samples in ms as a JSON array.
+ * Boots one VM and times containers in it at the agent, without verbs, shim or relay. It is a separate program, because
+ * it keeps a helper process until it ends. Prints the samples in ms as a JSON array.
  *
  *   guest-worker.ts INSTALL_ROOT DIRECTORY ROUNDS
  *
- * DIRECTORY has `share/rootfs` and `config.json`.
+ * DIRECTORY contains `share/rootfs` and `config.json`.
  */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
@@ -36,7 +36,7 @@ async function main(installRoot: string, directory: string, rounds: number): Pro
   }
 }
 
-/** As the sandbox passes it on: the machine has the network to itself. */
+/** As a sandbox passes it on: without a network namespace, since the VM has the network to itself. */
 function forGuest(spec: OciSpec): OciSpec {
   const namespaces = (spec.linux?.namespaces ?? []).filter(({ type }) => type !== "network");
   return { ...spec, linux: { ...spec.linux, namespaces } };
@@ -53,7 +53,7 @@ async function createAndStart(agent: AgentClient, spec: OciSpec, containerId: st
   return tookMs;
 }
 
-/** Whatever it makes is a child of this process and ends with it. */
+/** Everything that is made is a child of this process and ends with it, so no journal is needed. */
 function quietly(signal: AbortSignal): StartContext {
   return { willMake: async () => {}, made: async () => {}, signal, log: () => {} };
 }

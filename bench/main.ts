@@ -1,6 +1,6 @@
 /**
- * npm run bench [-- --quick] [-- SCENARIO...]: measures what the project promises. A short table goes to standard error,
- * the findings as JSON to standard output. A missed target is shown, it is not a failure.
+ * npm run bench [-- --quick] [-- SCENARIO...]: measures what the project promises. A short table goes to standard
+ * error, the findings as JSON to standard output. A missed target is shown, but is not a failure.
  */
 import os from "node:os";
 import path from "node:path";
@@ -75,7 +75,7 @@ async function main(args: readonly string[]): Promise<number> {
       try {
         findings[name] = await scenario(context);
       } catch (error) {
-        // What the others measured is worth having; the status tells of this one.
+        // The results of the other scenarios are still useful; the exit status reports this failure.
         failures.push(`${name}: ${inspect(error)}`);
       }
     }

@@ -1,10 +1,10 @@
-/** What a process has cost so far, from /proc. */
+/** CPU time and memory of a process, from /proc. */
 import { readFileSync } from "node:fs";
 
 /** The kernel's USER_HZ is 100 on every Linux that runs Node. */
 const ticksPerSecond = 100;
 
-/** User and system time of all threads, also of ended ones, in seconds; steps of 10 ms. */
+/** User and system time of all threads, including ended ones, in seconds; steps of 10 ms. */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -16,24 +16,24 @@ export function residentMiB(pid: number): number {
   return residentMiBIn(readFileSync(`/proc/${pid}/status`, "utf8"));
 }
 
-/** Of the text of a /proc/PID/status. */
+/** From the text of a /proc/PID/status. */
 export function residentMiBIn(status: string): number {
   return kibibytes(status, "VmRSS") / 1024;
 }
 
-/** Memory that only this process has and has written, in MiB: what one more of it costs. */
+/** Memory that only this process has and has written, in MiB: what another such process costs. */
 export function privateDirtyMiB(pid: number): number {
   return kibibytes(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"), "Private_Dirty") / 1024;
 }
 
-/** Its share of all memory that it has, in MiB: what is used by several processes counts in parts. */
+/** Proportional set size in MiB: each page counts in equal parts for the processes that share it. */
 export function proportionalMiB(pid: number): number {
   return kibibytes(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"), "Pss") / 1024;
 }
 
-/** The memory of mappings of such a name that only this process has, in MiB. */
+/** Memory in mappings with this name that only this process has, in MiB. */
 export function privateMiBOf(pid: number, name: string): number {
-  // Each mapping is a line with its name, and lines with what it has.
+  // Each mapping is a line with its name, followed by lines with its figures.
   const mappings = readFileSync(`/proc/${pid}/smaps`, "utf8").split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
   const own = mappings.filter((mapping) => mapping.split("\n", 1)[0]?.includes(name));
   const fields = ["Private_Dirty", "Private_Clean"];

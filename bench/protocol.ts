@@ -1,6 +1,6 @@
 /**
- * Throughput and latency of the protocol layer over a unix socket pair of this machine, without a VM. Prints JSON:
- * `npx tsx bench/protocol.ts [MiB]`. The same bytes over the bare socket are the floor of the stream figures.
+ * Throughput and latency of the protocol layer over a unix socket pair on this host, without a VM. Prints JSON: `npx
+ * tsx bench/protocol.ts [MiB]`. The same bytes over the bare socket are the floor of the stream figures.
  */
 import { once } from "node:events";
 import { rmSync } from "node:fs";
@@ -71,7 +71,7 @@ async function yamux(mebibytes: number, receiveWindowBytes: number): Promise<num
   }
 }
 
-/** Microseconds per call, one after the other. */
+/** Microseconds per sequential call. */
 async function call(): Promise<number> {
   const [left, right] = await socketPair();
   serve(right, [

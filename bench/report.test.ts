@@ -15,9 +15,9 @@ describe("the table of a benchmark", () => {
 
   it("has minimum, median and maximum of each figure", () => assert.match(shown, /a start +10 +20 +30 +ms/));
 
-  it("shows phases in the order of time", () => assert.match(shown, /phases: qemu 3, agent 12\n/));
+  it("shows phases in chronological order", () => assert.match(shown, /phases: qemu 3, agent 12\n/));
 
-  it("marks what is reached and what is missed, with the limit", () => {
+  it("marks targets as reached or missed, with the limit", () => {
     assert.match(shown, /MISSED +a start is fast +20 +\(15\) +ms/);
     assert.match(shown, /reached +a ratio +1\.50 +\(1\.60\)\n/);
   });

@@ -1,4 +1,4 @@
-/** How findings are shown: a short table for people. The JSON for programs is the findings themselves. */
+/** Formats findings as a short table for people. Programs get the findings themselves as JSON. */
 import { type Findings, type Summary, summarize, type Unit } from "./figures.ts";
 
 export function table(findings: Readonly<Record<string, Findings>>): string {
@@ -46,7 +46,7 @@ function number(value: number, unit: Unit): string {
   return value.toFixed(unit === "ms" || unit === "count" ? 0 : 2);
 }
 
-/** The first two columns to the left, figures to the right. */
+/** The first two columns are aligned to the left, figures to the right. */
 function aligned(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
   const isText = (column: number) => rows.every((row) => !/^\(?-?\d/.test(row[column] ?? ""));

@@ -1,4 +1,6 @@
-/** Inputs on disk: what found something new, and what failed. A file's name is the hash of its content. */
+/**
+ * Inputs on disk: those that reached something new, and those that failed. A file's name is the hash of its content.
+ */
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -16,12 +18,12 @@ export function readCorpus(name: string): Uint8Array[] {
   }
 }
 
-/** Kept with the sources. @returns the path */
+/** Stored with the sources. @returns the path */
 export function keep(name: string, input: Uint8Array): string {
   return write(path.join(here, "corpus", name), input);
 }
 
-/** Not kept with the sources. @returns the path */
+/** Not stored with the sources. @returns the path */
 export function saveFailure(name: string, input: Uint8Array): string {
   return write(path.join(here, "failures", name), input);
 }

@@ -1,30 +1,30 @@
-/** Which of the product's code ran, from V8's own counters: no instrumentation, no native add-on. */
+/** Which code of the product ran, from V8's own counters: no instrumentation, no native add-on. */
 import inspector from "node:inspector";
 
 type FunctionCoverage = inspector.Profiler.FunctionCoverage;
 
-/** Half-open, in characters of a script; sorted and apart from each other. */
+/** Half-open ranges of characters in a script; sorted, and not adjacent. */
 type Ranges = readonly (readonly [from: number, to: number])[];
 
 const watched = /\/src\/|node_modules\/(smol-toml|@bufbuild|valibot)/;
 
 export class Coverage {
   readonly #session = new inspector.Session();
-  /** Of each function that was called: what of it never ran. */
+  /** For each function that was called: its parts that never ran. */
   readonly #missing = new Map<string, Ranges>();
 
   start(): void {
     this.#session.connect();
     this.#session.post("Profiler.enable");
-    // Whether, not how often: which is fast enough to be asked after each input.
+    // Records whether code ran, not how often, which is fast enough to be read after each input.
     this.#session.post("Profiler.startPreciseCoverage", { callCount: false, detailed: true });
     this.takeNew();
   }
 
-  /** Whether anything ran since the last call that had not run before it. */
+  /** Whether code has run since the last call that had never run before. */
   takeNew(): boolean {
     let isNew = false;
-    // Synchronous: the session is this thread's own.
+    // Synchronous, since the session belongs to this thread.
     this.#session.post("Profiler.takePreciseCoverage", (error, answer) => {
       if (error !== null) throw error;
       for (const { scriptId, url, functions } of answer.result) {
@@ -35,7 +35,7 @@ export class Coverage {
     return isNew;
   }
 
-  /** How many functions were called. */
+  /** Number of functions that were called. */
   get functions(): number {
     return this.#missing.size;
   }
@@ -53,7 +53,7 @@ export class Coverage {
   }
 }
 
-/** Blocks lie in each other: the outer ones count. */
+/** Nested blocks count as the outermost. */
 function disjoint(ranges: Ranges): Ranges {
   const result: (readonly [number, number])[] = [];
   for (const range of [...ranges].sort(([a], [b]) => a - b)) {

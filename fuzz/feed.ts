@@ -1,15 +1,15 @@
-/** Gives an input to something that reads a stream, as a peer that then goes away. */
+/** Gives an input to code that reads a stream, like a peer that then disconnects. */
 import type { ByteStream } from "../src/sys/os.ts";
 import { streamPair } from "../src/util/stream-pair.ts";
 
 export interface Fed {
   /** The product's end. */
   readonly stream: ByteStream;
-  /** Resolves when all was sent and what came back was read; the number of bytes that came back. */
+  /** Resolves when everything was sent and the answers were read, with the number of bytes that came back. */
   readonly done: Promise<number>;
 }
 
-/** The first byte says how the rest is cut: what is read must not depend on it. */
+/** The first byte determines how the rest is cut into pieces; what is read must not depend on that. */
 export function feed(input: Uint8Array): Fed {
   const [ours, theirs] = streamPair();
   const pieceLength = pieceLengths[(input[0] ?? 0) % pieceLengths.length] ?? 1;
@@ -24,7 +24,7 @@ async function converse(stream: ByteStream, bytes: Uint8Array, pieceLength: numb
     for (let at = 0; at < bytes.length; at += pieceLength) await stream.write(bytes.slice(at, at + pieceLength));
     await stream.end();
   } catch {
-    // The product hung up.
+    // The product closed the stream.
   }
   return back;
 }
@@ -34,13 +34,13 @@ async function readAll(stream: ByteStream): Promise<number> {
   try {
     for (let chunk = await stream.read(); chunk !== undefined; chunk = await stream.read()) length += chunk.length;
   } catch {
-    // As above.
+    // The product closed the stream.
   }
   stream.close();
   return length;
 }
 
-/** Fails when it takes longer than anything should that has its whole input. */
+/** Fails if it takes longer than anything may take once it has all of its input. */
 export async function soon<T>(what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {

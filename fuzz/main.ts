@@ -1,7 +1,7 @@
 /**
- * npm run fuzz [-- NAME... --seconds N --jobs N --seed N --keep]: feeds the parts that read hostile input with what they
- * never saw, for a limited time each. An input that fails is saved, and `npm run fuzz -- NAME --replay FILE` runs it
- * again. `--keep` adds what reaches something new to the corpus.
+ * npm run fuzz [-- NAME... --seconds N --jobs N --seed N --keep]: feeds code that reads hostile input with new inputs,
+ * for a limited time each. An input that fails is saved, and `npm run fuzz -- NAME --replay FILE` runs it again.
+ * `--keep` adds inputs that reach something new to the corpus.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ import { saveFailure } from "./corpus.ts";
 import { targets } from "./targets.ts";
 import type { Report } from "./worker.ts";
 
-/** No input takes a thousandth of it; a busy host may need a part of it to start. */
+/** A thousand times what an input takes; a busy host may need some of it to start the process. */
 const hangMs = 120_000;
 
 interface Job {

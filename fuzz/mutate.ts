@@ -98,7 +98,7 @@ const mutations: readonly Mutation[] = [
   },
 ];
 
-/** One to eight changes after each other. */
+/** Applies one to eight changes in sequence. */
 export function mutate(
   input: Uint8Array,
   random: Random,

@@ -1,6 +1,6 @@
 /**
- * One fuzzer in a process of its own: an input that hangs or kills it is found by whoever watches (`main.ts`), in the
- * file that the current input is in.
+ * One fuzzer in a process of its own. If an input makes it hang or kills it, the parent (`main.ts`) finds the input in
+ * the file that holds the current one.
  *
  *   worker.ts NAME SECONDS SEED CURRENT-FILE [--keep]
  */
@@ -12,7 +12,7 @@ import { mutate, Random } from "./mutate.ts";
 import type { Target } from "./target.ts";
 import { targets } from "./targets.ts";
 
-/** What is said on standard output, one JSON per line. */
+/** Reports on standard output, one JSON document per line. */
 export type Report =
   | { readonly kind: "progress" | "end"; readonly runs: number; readonly functions: number; readonly corpus: number }
   | { readonly kind: "failure"; readonly message: string };
@@ -79,11 +79,11 @@ class Fuzzer {
   }
 }
 
-/** The input that failed is in the current file: whoever watches saves it. */
+/** When an input fails, it is in the current file, and the parent saves it. */
 async function main([name = "", seconds = "", seed = "", currentFile = "", keeps]: readonly string[]): Promise<number> {
   const target = targets.find((one) => one.name === name);
   if (target === undefined) throw new Error(`no fuzzer ${name}`);
-  // What a target started and did not wait for is its failure too.
+  // Promises that a target does not await may fail, too.
   process.on("unhandledRejection", fail);
   process.on("uncaughtException", fail);
   try {

@@ -1,4 +1,4 @@
-/** What the floor is told, taken from the command line of a machine that the product has started itself. */
+/** The floor's options, taken from the command line of a VM that the product itself has started. */
 import { readFileSync, readlinkSync } from "node:fs";
 import type { Bundle } from "../../test/support/bundle.ts";
 import { processOf } from "../../test/support/sandbox.ts";
@@ -6,7 +6,7 @@ import type { BenchContext } from "../context.ts";
 import { buildFloor } from "./build.ts";
 import type { FloorOptions } from "./run.ts";
 
-/** @param bundle of a container that says `up` and ends when it has read a line */
+/** @param bundle of a container that prints `up` and ends when it has read a line */
 export async function asTheProduct({ place }: BenchContext, bundle: Bundle): Promise<FloorOptions> {
   const guest = await buildFloor();
   const id = place.newId();

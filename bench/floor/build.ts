@@ -1,6 +1,6 @@
 /**
- * The guest that benchmarks compare with: the product's kernel and early modules, and an /init in C that writes one byte.
- * It has no late modules: carrying them is a cost of the product.
+ * The guest that benchmarks compare with: the product's kernel and early modules, and an /init in C that writes one
+ * byte. It contains no late modules, since these are a cost of the product.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -22,8 +22,8 @@ const compilerFlags: readonly string[] = ["-std=gnu11", "-O2", "-Wall", "-Wextra
 export const floorMarker = 0x01;
 
 /**
- * Needs no root. The marker goes to the first virtio-serial port; with the kernel parameter `FLOOR=console`, to the
- * console, and then without any module.
+ * Needs no root. /init writes the marker to the first virtio-serial port; with the kernel parameter `FLOOR=console` it
+ * writes to the console, and loads no module.
  */
 export async function buildFloor(): Promise<FloorGuest> {
   const kernel = await kernelInUse((line) => process.stderr.write(`floor: ${line}\n`));
@@ -55,7 +55,10 @@ async function make(target: string, kernel: KernelInUse): Promise<void> {
   await writeFile(join(target, "initrd.img"), archive);
 }
 
-/** The floor's board has PCI: its transport comes first, with what that needs. None of it is a module in every kernel. */
+/**
+ * The floor's VM has PCI: the virtio transport comes first, with its dependencies. A kernel may have any of them built
+ * in.
+ */
 function namesOf({ early, modules }: ModuleIndex): string[] {
   const transport = modules.virtio_pci;
   return [...new Set([...(transport === undefined ? [] : [...transport.needs, "virtio_pci"]), ...early])];

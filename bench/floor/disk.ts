@@ -1,4 +1,4 @@
-/** The floor of file systems: `io.c` as the only program of a machine, on an ext4 that is its disk. */
+/** The floor of file systems: `io.c` as the only program of a VM, on an ext4 on its disk. */
 import { spawn } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -13,7 +13,7 @@ const deadlineMs = 120_000;
 const consoleFd = 3;
 
 export interface DiskFloor {
-  /** Of the measuring program, static. */
+  /** Path of the measuring program, statically linked. */
   readonly program: string;
   readonly kernel: string;
   readonly initrd: string;
@@ -49,7 +49,7 @@ export async function buildDiskFloor(directory: string): Promise<DiskFloor> {
   return { program, kernel: kernel.vmlinux, initrd };
 }
 
-/** What the program prints. @param image an ext4 that it has prepared; it is written to */
+/** Returns what the program prints. @param image an ext4 that the program has prepared; it is written to */
 export async function runDiskFloor(
   { kernel, initrd }: DiskFloor,
   { qemu, accelerator, memoryMiB, parameters }: Omit<FloorOptions, "guest">,

@@ -1,7 +1,7 @@
 /*
- * The cheapest honest /init: what no agent can be faster than. Loads the modules that reaching the host takes, opens the
- * first virtio port and writes one byte. With FLOOR=console in its environment (a kernel parameter of that form) it writes
- * the byte to the console instead, loads nothing and answers nothing.
+ * The cheapest honest /init: no agent can be faster. Loads the modules that are needed to reach the host, opens the
+ * first virtio port and writes one byte. With FLOOR=console in its environment (from a kernel parameter of that form)
+ * it writes the byte to the console instead, loads nothing and answers nothing.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,10 +15,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Not 0, which a console might lose, and nothing that a kernel prints by itself. */
+/* Not 0, which a console might drop, and nothing that a kernel prints by itself. */
 static const char marker = '\001';
 
-/* PID 1 must not return: the kernel would panic, and the reader could take that for an answer. */
+/* PID 1 must not return: the kernel would panic, and the reader might take its message for an answer. */
 static _Noreturn void fail(const char *what, const char *subject)
 {
 	dprintf(2, "floor: %s %s: %s\n", what, subject, strerror(errno));
@@ -42,7 +42,7 @@ static void load_modules(const char *list)
 	fclose(file);
 }
 
-/* The driver makes the file a moment before it knows the port by itself; nothing tells when it does. */
+/* The driver creates the file a moment before the port can be opened, and no event tells when it can. */
 static int open_port(int devices, const char *name)
 {
 	int fd;
@@ -67,7 +67,7 @@ static int open_first_port(void)
 	return fd;
 }
 
-/* The host tells about its ports after the driver is loaded: watch first, then look. */
+/* The host announces its ports after the driver is loaded: start watching first, then look. */
 static int wait_for_port(void)
 {
 	char events[4096];
@@ -83,7 +83,7 @@ static int wait_for_port(void)
 	}
 }
 
-/* What a machine that was saved is asked when it goes on. */
+/* After a restore, the host sends bytes that are answered one by one. */
 static _Noreturn void answer(int fd)
 {
 	char byte;

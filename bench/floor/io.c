@@ -1,10 +1,10 @@
 /*
- * Reads and writes as programs do, and says how long it took:
+ * Reads and writes like ordinary programs, and prints how long it took:
  *
- *   io DIRECTORY     measures below DIRECTORY, which has what `io DIRECTORY prepare` makes; one line for each: NAME MS
+ *   io DIRECTORY     measures below DIRECTORY, which `io DIRECTORY prepare` has prepared; one line for each: NAME MS
  *
- * As process 1 of a machine it loads /io/modules, mounts the ext4 of the first disk and measures that: what no file
- * system of a container in such a machine can be faster than.
+ * As process 1 of a VM it loads /io/modules, mounts the ext4 of the first disk and measures that: no file system of a
+ * container in such a VM can be faster.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /**
- * The floor of clones: a machine like the floor's, saved when its static init waits for a byte, and QEMU alone going on
- * from there. What the product does beyond that is its own cost.
+ * The floor of clones: the floor's VM, saved while its static init waits for a byte, and restored by QEMU alone.
+ * Anything beyond that is the product's own cost.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -16,7 +16,7 @@ import { floorMarker } from "./build.ts";
 import type { BootCost, FloorOptions } from "./run.ts";
 
 const deadlineMs = 60_000;
-/** Descriptors in QEMU: of the guest's byte, its console, the monitor, and the state that it goes on from. */
+/** Descriptors in QEMU: for the guest's byte, the console, the monitor, and the saved state. */
 const [byteFd, consoleFd, monitorFd, stateFd] = [3, 4, 5, 6];
 const capabilities = ["x-ignore-shared", "events"].map((capability) => ({ capability, state: true }));
 
@@ -44,7 +44,7 @@ export class FloorTemplate implements Disposable {
     }
   }
 
-  /** From the start of QEMU to the answer of its guest to one byte. */
+  /** From the start of QEMU until its guest has answered one byte. */
   async restore(): Promise<BootCost> {
     const began = performance.now();
     const state = openSync(this.#state, "r");
@@ -106,7 +106,7 @@ export class FloorTemplate implements Disposable {
   }
 }
 
-/** A file system in memory, where there is one with room: containers often have a small one. */
+/** A file system in memory if one has enough room: containers often have a small one. */
 function placeFor(memoryMiB: number): string {
   const { bavail, bsize } = statfsSync("/dev/shm");
   return bavail * bsize > 2 * memoryMiB * 1024 ** 2 ? "/dev/shm" : tmpdir();
@@ -130,7 +130,7 @@ class Qemu implements AsyncDisposable {
         this.#said = (this.#said + chunk).slice(-4096);
       });
     }
-    // They break when it is killed, with what it has not read.
+    // When QEMU is killed, unread data makes these streams fail.
     for (const stream of [this.port, this.#monitor]) stream.on("error", () => {});
     this.command("qmp_capabilities", {});
   }
@@ -151,7 +151,7 @@ class Qemu implements AsyncDisposable {
     );
   }
 
-  /** Resolves when the one migration is over. */
+  /** Resolves when the only migration is over. */
   migrated(): Promise<void> {
     return this.#orEnd(
       new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 /**
  * One boot of the floor: QEMU with the options of the product's own driver, the product's kernel, and the static init
- * that writes a byte. The file-sharing device is missing, since it needs a daemon: that is a cost of the product.
+ * that writes a byte. It has no file-sharing device, since that needs a daemon, which is a cost of the product.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -19,9 +19,9 @@ export interface FloorOptions {
 }
 
 export interface BootCost {
-  /** From the start of the program to the first byte of the guest. */
+  /** From the start of the program to the guest's first byte. */
   readonly wallMs: number;
-  /** Of QEMU, at that moment. */
+  /** QEMU's CPU time at that moment. */
   readonly qemuCpuSeconds: number;
 }
 

@@ -1,4 +1,4 @@
-/** From the command to the first byte of the container, interleaved with the floor of the same QEMU, kernel and options. */
+/** From the command to the container's first byte, alternating with the floor of the same QEMU, kernel and options. */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
@@ -29,7 +29,7 @@ export async function boot(context: BenchContext): Promise<Findings> {
 }
 
 interface ProductBoot extends BootCost {
-  /** Of every other process of the sandbox. */
+  /** CPU time of all other processes of the sandbox. */
   readonly otherCpuSeconds: number;
   readonly timeline: Readonly<Record<string, number>>;
 }

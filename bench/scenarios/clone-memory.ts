@@ -1,6 +1,6 @@
 /**
- * What one more clone takes of the host's memory: when its agent has answered, and with a container that runs. Pages that
- * several have count for each in part, and a first one would have them alone.
+ * Memory of the host that each further clone takes: when its agent has answered, and with a running container. Shared
+ * pages count in parts, so a single clone would be charged for all of them.
  */
 import { loadConfig } from "../../src/config/load.ts";
 import { usualShape } from "../../src/factory/usual-shape.ts";
@@ -15,7 +15,7 @@ import { privateMiBOf, proportionalMiB } from "../process-cost.ts";
 const qemuMiB = 25;
 const guestMiB = 3;
 
-/** @param bundle says "up", and runs until it reads a line */
+/** @param bundle prints "up", and runs until it reads a line */
 export async function cloneMemory(context: BenchContext, file: string, bundle: Bundle): Promise<Findings> {
   context.progress("memory of clones");
   const answering = await ofAnswering(context, file);

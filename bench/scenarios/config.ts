@@ -1,4 +1,6 @@
-/** What a configuration costs: a full file with drop-ins after start-up, and the largest input that is read at all. */
+/**
+ * The cost of a configuration: a full file with drop-ins after start-up, and the largest input that is accepted at all.
+ */
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { keysOf } from "../../src/config/tables.ts";
@@ -51,7 +53,7 @@ export async function config(context: BenchContext): Promise<Findings> {
   };
 }
 
-/** Every key that there is, and as many again in drop-ins as make 200. */
+/** A file with every key, and drop-ins that bring the total to at least 200 keys. */
 function fullConfiguration({ place }: BenchContext): string {
   const directory = place.path("full");
   mkdirSync(path.join(directory, "config.d"), { recursive: true });

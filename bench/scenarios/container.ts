@@ -5,7 +5,7 @@ import { succeed } from "../../test/support/command.ts";
 import { type BenchContext, rounds } from "../context.ts";
 import { atMost, type Findings, median } from "../figures.ts";
 
-/** The first containers are slower: code of guest and agent that has not run yet. */
+/** The first containers are slower, because code of guest and agent runs for the first time. */
 const warmUp = 2;
 
 export async function container(context: BenchContext): Promise<Findings> {

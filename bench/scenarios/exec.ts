@@ -1,4 +1,4 @@
-/** A hundred `exec true` in one container, beside the bare start of the command line. */
+/** A hundred `exec true` in one container, next to the bare start of the command line. */
 import { shell } from "../../test/support/bundle.ts";
 import type { BenchContext } from "../context.ts";
 import { atMost, type Findings, median } from "../figures.ts";

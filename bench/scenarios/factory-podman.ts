@@ -1,4 +1,4 @@
-/** `podman run` on a template, in turn with runc. */
+/** `podman run` on a template, alternating with runc. */
 import { chmodSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Podman } from "../../test/compat/podman/podman.ts";
@@ -7,7 +7,7 @@ import { runtimePath } from "../../test/support/workplace.ts";
 import { type BenchContext, rounds } from "../context.ts";
 import { type Findings, median } from "../figures.ts";
 
-/** @param config of the runtime */
+/** @param config the runtime's configuration file */
 export async function podmanOnTemplate(context: BenchContext, config: string): Promise<Findings> {
   const { status } = await execute(["sh", "-c", "command -v podman && command -v runc"]);
   if (status !== 0) return { figures: [], verdicts: [], notes: ["podman or runc is not installed: left out"] };

@@ -1,6 +1,6 @@
 /**
- * Machines made ahead: clones of a template and machines of the cache, in turn with cold starts and with the floor of a
- * restore. Containers have the root file system of a default start, an image on a disk where the host can make one.
+ * Clones of a template and VMs of the cache, alternating with cold starts and with the floor of a restore. Containers
+ * have the root file system of a default start: an image on a disk if the host can make one.
  */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
@@ -70,7 +70,7 @@ async function makeTemplate(config: string): Promise<Findings> {
   const { stdout } = await succeed([runtimePath, "--config", config, "factory", "init", "--json"]);
   const { template } = JSON.parse(stdout) as { template: Record<"keeper" | "buildMs" | "stateBytes", number> };
   const { keeper, buildMs, stateBytes } = template;
-  // Nobody has its memory mapped: what it has is what its files have.
+  // No process has its memory mapped, so its memory is that of its files.
   const find = ["find", "-L", `/proc/${keeper}/fd`, "-type", "f", "-size", "+0", "-printf", "%k\\n"];
   const kibibytes = (await succeed(find)).stdout.trim().split("\n").map(Number);
   return {
@@ -129,7 +129,7 @@ async function toFirstByte(
   const cold = new FirstBytes(context, bundle, []);
   const clone = new FirstBytes(context, bundle, ["--config", configs.template]);
   const cached = new FirstBytes(context, bundle, ["--config", configs.cache]);
-  // The image is made with the first.
+  // The first run makes the image.
   await clone.sample();
   clone.forget();
   await succeed([...cache, "init"]);

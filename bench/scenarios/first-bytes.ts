@@ -1,4 +1,4 @@
-/** One kind of `run`, again and again: to the first byte of its container, and the phases on the way. */
+/** Repeats one kind of `run` up to the first byte of its container, and records its phases. */
 import type { Bundle } from "../../test/support/bundle.ts";
 import { describe } from "../../test/support/command.ts";
 import type { BenchContext } from "../context.ts";
@@ -11,7 +11,7 @@ export class FirstBytes {
   readonly #samples: number[] = [];
   readonly #phases = new Map<string, number[]>();
 
-  /** @param bundle of a container that says something and ends; @param flags of the command, before its verb */
+  /** @param bundle of a container that prints something and ends; @param flags of the command, before its verb */
   constructor(context: BenchContext, bundle: Bundle, flags: readonly string[]) {
     this.#context = context;
     this.#bundle = bundle;
@@ -35,7 +35,7 @@ export class FirstBytes {
     if (finished.status !== 0 || Number.isNaN(wallMs)) throw new Error(describe(finished));
     this.#samples.push(wallMs);
     for (const [, phase = "", ms = ""] of finished.stderr.matchAll(/^(\S+ +\S.*?) +(\d+) ms \|/gm)) {
-      // What the guest did before it was saved is no part of this start.
+      // What the guest did before it was saved is not a part of this start.
       if (phase.startsWith("guest")) continue;
       this.#phases.set(phase, [...(this.#phases.get(phase) ?? []), Number(ms)]);
     }
@@ -50,7 +50,7 @@ export class FirstBytes {
     return { name, unit: "ms", samples: [...this.#samples] };
   }
 
-  /** Medians. */
+  /** The median of each phase. */
   phases(): Record<string, number> {
     return Object.fromEntries([...this.#phases].map(([name, samples]) => [name, median(samples)]));
   }

@@ -1,4 +1,4 @@
-/** A container as engines ask for it (20 mounts, 40 device rules, podman's seccomp profile) beside a plain one. */
+/** A container as engines ask for it (20 mounts, 40 device rules, podman's seccomp profile), next to a plain one. */
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { podmanProfile } from "../../src/seccomp/testing/podman-profile.testing.ts";
@@ -44,7 +44,7 @@ export async function fullContainer(context: BenchContext): Promise<Findings> {
   };
 }
 
-/** As runc does, rules of devices are given from the general to the special. */
+/** Device rules go from the general to the specific, as with runc. */
 function ask(config: OciConfig, volumes: string): void {
   for (let index = 0; index < mounts; index++) {
     const destination = `/mnt/${index}`;

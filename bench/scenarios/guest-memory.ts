@@ -1,6 +1,6 @@
 /**
- * What room to grow costs the guest before it grows: its kernel keeps memory for each processor and each piece of memory
- * that might come. The same at every run, on every host.
+ * The cost of room to grow, before the guest grows: its kernel reserves memory for each CPU and each piece of memory
+ * that may be added. The figures are the same in every run, on every host.
  */
 import { mkdirSync } from "node:fs";
 import os from "node:os";
@@ -13,7 +13,7 @@ import { testQemu } from "../../test/support/qemu.ts";
 import type { BenchContext } from "../context.ts";
 import { atMost, type Figure, type Findings } from "../figures.ts";
 
-/** What a board takes: the limit of older runtimes, which cost their guests 75 MB. */
+/** The maximum of a machine type, which was the limit of older runtimes and cost their guests 75 MB. */
 const mostVcpus = 240;
 const memoryMiB = 2048;
 const growth = { maxMiB: 16 * 1024, slots: 10 };

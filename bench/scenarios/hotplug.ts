@@ -1,6 +1,6 @@
 /**
- * From the command to what the guest can use: vCPU, memory module, virtio-mem, disk and network interface, each beside a
- * bare client that sends QEMU the least that does the same.
+ * From the command until the guest can use what was plugged in: vCPU, memory module, virtio-mem, disk and network
+ * interface, each next to a bare client that sends QEMU the minimum for the same result.
  */
 import { mkdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
@@ -88,7 +88,7 @@ async function alternate(
     for (const [samples, work] of round % 2 === 0 ? turns : turns.toReversed()) {
       const began = performance.now();
       await work(round);
-      // An emulated guest takes several times as long when it does something for the first time.
+      // An emulated guest takes several times as long for what it does for the first time.
       if (round > 0) samples.push(performance.now() - began);
       await after();
     }
@@ -98,7 +98,8 @@ async function alternate(
 
 async function vcpus(guest: Guest, bare: BareClient, count: number): Promise<Pair> {
   const places = (await bare.ask("query-hotpluggable-cpus")) as { type: string; props: object; "qom-path"?: string }[];
-  // QEMU names the last place first. Both take the first that is free: behind an empty one a vCPU hears no interrupts.
+  // QEMU lists the last slot first. Both clients take the first free one: behind an empty one a vCPU gets no
+  // interrupts.
   const inOrder = places.filter((place) => place["qom-path"] === undefined).reverse();
   let on = 1;
   const online = async () => void (await guest.agent.onlineCPUMem({ nbCpus: ++on, cpuOnly: true, wait: true }));
@@ -143,7 +144,7 @@ async function dimms(guest: Guest, bare: BareClient, count: number): Promise<Pai
 async function virtioMem(guest: Guest, bare: BareClient, count: number): Promise<Pair> {
   let sizeMiB = 512 + stepMiB;
   const resize = () => guest.plug.resizeMemory({ memoryMiB: sizeMiB, blockMiB: stepMiB });
-  // The device comes with the first change.
+  // The first change creates the device.
   await guest.agent.onlineCPUMem({ cpuOnly: false, wait: true });
   await resize();
   return alternate(
@@ -164,11 +165,11 @@ async function virtioMem(guest: Guest, bare: BareClient, count: number): Promise
   );
 }
 
-/** Each is taken out again after its time was taken. */
+/** Each device is removed again after it was timed. */
 async function devices(guest: Guest, bare: BareClient, count: number, directory: string): Promise<Pair[]> {
   const image = path.join(directory, "image");
   await succeed(["truncate", "--size=1M", image]);
-  // The product hands files to QEMU open; the bare client lets it open them, as a user of its own.
+  // The product passes open files to QEMU; the bare client lets QEMU open them, as an unprivileged user.
   await succeed(["chmod", "a+rw", image]);
   await succeed(["chmod", "a+x", directory, path.dirname(directory)]);
   let remove = async (): Promise<void> => {};
@@ -181,7 +182,7 @@ async function devices(guest: Guest, bare: BareClient, count: number, directory:
   };
   const seen = (test: string) => {
     const looking = guest.sh(`until ${test}; do sleep 0.005; done`);
-    // It is waited for later: what fails before tells why.
+    // It is awaited later; an earlier failure is the one to report.
     looking.catch(() => {});
     return looking;
   };
@@ -223,7 +224,7 @@ async function devices(guest: Guest, bare: BareClient, count: number, directory:
     },
     async () => {
       const looking = seen(hasInterface);
-      // A hub of QEMU's own: the user that QEMU runs as opens no tap.
+      // A hub inside QEMU, because the user that QEMU runs as cannot open a tap.
       await bare.ask("netdev_add", { type: "hubport", id: "bare-net", hubid: 0 });
       await bare.ask("device_add", {
         driver: "virtio-net-pci",
@@ -243,7 +244,7 @@ async function devices(guest: Guest, bare: BareClient, count: number, directory:
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The least that speaks QMP: one command at a time, no checks. */
+/** A minimal QMP client: one command at a time, no checks. */
 class BareClient implements AsyncDisposable {
   readonly #socket: Socket;
   readonly #events: { readonly name: string; readonly match: (data: Fields) => boolean; readonly met: () => void }[] =
@@ -276,7 +277,7 @@ class BareClient implements AsyncDisposable {
     return message.return;
   }
 
-  /** The next of that name. */
+  /** The next event of this name. */
   event(name: string, match: (data: Fields) => boolean = () => true): Promise<void> {
     return new Promise((met) => {
       this.#events.push({ name, match, met });

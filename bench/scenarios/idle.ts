@@ -1,4 +1,4 @@
-/** What ten sandboxes cost the host while nothing happens in them. */
+/** The cost of ten sandboxes to the host while nothing happens in them. */
 import { setTimeout as delay } from "node:timers/promises";
 import { shell } from "../../test/support/bundle.ts";
 import { sandboxProcesses } from "../../test/support/sandbox.ts";
@@ -13,9 +13,9 @@ export async function idle(context: BenchContext): Promise<Findings> {
   context.progress(`${count} sandboxes that do nothing, for ${seconds} s`);
   const bundle = await place.bundle(shell("while :; do sleep 1000; done"));
   const ids: string[] = [];
-  // One after the other: a host that emulates ten boots at once measures its own queue.
+  // One after the other: on a host without KVM, ten boots at once would measure their own queue.
   for (let index = 0; index < count; index++) ids.push(await place.runDetached(bundle));
-  // What a boot leaves to be done later: V8 looks for garbage once more, some ten seconds after.
+  // V8 collects garbage once more, some ten seconds after a start.
   await delay(15_000);
   const before = ids.map(costOf);
   await delay(seconds * 1000);

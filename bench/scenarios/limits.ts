@@ -1,4 +1,4 @@
-/** An update from the command to its end, and whether a limit of CPU time holds on the host. */
+/** The time of an update from the command to its end, and whether a limit of CPU time holds on the host. */
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -49,7 +49,7 @@ async function updates({ place, ...context }: BenchContext) {
   return samples;
 }
 
-/** CPUs that all processes of the machine use while the container computes, the shim among them, by their cgroup. */
+/** CPUs used by all processes of the VM, including the shim, while the container computes, from their cgroup. */
 async function hostShare({ place, quick }: BenchContext): Promise<number | undefined> {
   const hierarchy = ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpuacct"].find((directory) =>
     existsSync(path.join(directory, "cpuacct.usage")),

@@ -1,4 +1,4 @@
-/** A thousand `exec true` in one container: how long each takes, and what has grown afterwards on either side. */
+/** A thousand `exec true` in one container: how long each takes, and what has grown on either side afterwards. */
 import { setTimeout as delay } from "node:timers/promises";
 import { shell } from "../../test/support/bundle.ts";
 import { type Footprint, footprint, seesTheAgent } from "../../test/support/footprint.ts";
@@ -7,9 +7,9 @@ import { type BenchContext, rounds } from "../context.ts";
 import { atMost, type Figure, type Findings, percentile } from "../figures.ts";
 import { privateDirtyMiB, residentMiB } from "../process-cost.ts";
 
-/** Not counted: code and heaps that are used for the first time. */
+/** Not counted, because code and heaps are used for the first time. */
 const warmUp = 50;
-/** A shim that was not asked for anything for so long has collected its garbage. */
+/** After this time without a request a shim has collected its garbage. */
 const restMs = 5000;
 
 export async function manyExecs(context: BenchContext): Promise<Findings> {

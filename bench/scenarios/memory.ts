@@ -1,4 +1,4 @@
-/** Size and memory of what stays while a container runs, and what it costs when nothing happens. */
+/** Size and memory of the processes that stay while a container runs, and their CPU time when nothing happens. */
 import { statSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -8,13 +8,13 @@ import type { BenchContext } from "../context.ts";
 import { atMost, type Figure, type Findings } from "../figures.ts";
 import { cpuSeconds, privateDirtyMiB, residentMiB, residentMiBIn } from "../process-cost.ts";
 
-/** A shim that was not asked for anything for so long has collected the garbage of its start. */
+/** After this time without a request a shim has collected the garbage of its start. */
 const restMs = 5000;
 
 export async function memory(context: BenchContext): Promise<Findings> {
   const { place, installRoot } = context;
   context.progress("memory, size and idle CPU time");
-  // Without a pid namespace the container sees the agent as process 1 of the machine.
+  // Without a pid namespace the container sees the agent as process 1.
   const bundle = await place.bundle(shell("while :; do sleep 1000; done"), (config) => {
     config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== "pid");
   });
@@ -30,7 +30,7 @@ export async function memory(context: BenchContext): Promise<Findings> {
     agentSize: statSync(path.join(installRoot, "agent")).size / 1e6,
     relay: residentMiB(relay),
     shim: privateDirtyMiB(shim),
-    // Last: reading it is an exec.
+    // Last, because reading it takes an exec.
     agent: residentMiBIn((await place.must(["exec", id, "cat", "/proc/1/status"])).stdout),
   };
   await place.remove(id);

@@ -1,6 +1,6 @@
 /**
- * 64 MiB of a process's standard output through agent, shim and relay, beside the floor of the same machine: the same
- * writer into a pipe that a second process inside empties. And the same amount of input.
+ * 64 MiB of a process's standard output through agent, shim and relay, next to the floor of the same VM: the same
+ * program writing into a pipe that a second process in the guest empties. And input of a process.
  */
 import { once } from "node:events";
 import { shell } from "../../test/support/bundle.ts";
@@ -13,7 +13,7 @@ const mebibytes = 64;
 /** Input is slower; in MiB. */
 const inputMebibytes = 16;
 
-/** What a program can do decides how fast its output is: busybox's `head -c` takes byte by byte. */
+/** Output is only as fast as its program: busybox's `head -c` copies byte by byte. */
 const writers = {
   "blocks of 64 KiB": `dd if=/dev/zero bs=64k count=${mebibytes * 16}`,
   "blocks of 4 KiB": `dd if=/dev/zero bs=4k count=${mebibytes * 256}`,
@@ -86,7 +86,7 @@ async function stream({ place }: BenchContext, id: string, writer: string) {
   return { rate: mebibytes / ((last - first) / 1000), cpuSeconds: cpuSeconds(qemu) - before };
 }
 
-/** In MiB/s, by the clock of the guest, which shows steps of 10 ms. */
+/** In MiB/s, by the guest's clock, which has steps of 10 ms. */
 async function floorOf({ place }: BenchContext, id: string, writer: string): Promise<number> {
   const script = `time sh -c '${writer} 2>/dev/null | dd of=/dev/null bs=1M 2>/dev/null'`;
   const { stderr } = await place.must(["exec", id, "sh", "-c", script]);
@@ -95,7 +95,7 @@ async function floorOf({ place }: BenchContext, id: string, writer: string): Pro
   return mebibytes / (Number(minutes) * 60 + Number(seconds));
 }
 
-/** In MiB/s, from the process's first word to its end. */
+/** In MiB/s, from the process's first output to its end. */
 async function feed({ place }: BenchContext, id: string): Promise<number> {
   const running = place.begin(["exec", id, "sh", "-c", "echo ready; exec cat >/dev/null"], { stdin: "" });
   await running.untilOutput("ready");

@@ -1,4 +1,6 @@
-/** `podman run` and `podman exec` with this runtime and with runc, in turn: what a container in a machine costs more. */
+/**
+ * `podman run` and `podman exec` with this runtime and with runc, alternating: the extra cost of a container in a VM.
+ */
 import { Podman } from "../../test/compat/podman/podman.ts";
 import { execute } from "../../test/support/command.ts";
 import { runtimePath } from "../../test/support/workplace.ts";

@@ -1,4 +1,6 @@
-/** From the death of each process of a sandbox to nothing being left of it: what `delete --force` takes after a crash. */
+/**
+ * From the death of each process of a sandbox until nothing of it is left: the time of `delete --force` after a crash.
+ */
 import { shell } from "../../test/support/bundle.ts";
 import { processOf, roles, sandboxProcesses } from "../../test/support/sandbox.ts";
 import { type BenchContext, rounds } from "../context.ts";

@@ -1,4 +1,4 @@
-/** Sandboxes of the library: a cold start beside a restore and a fork, and what each further copy costs in memory. */
+/** Library sandboxes: a cold start next to a restore and a fork, and the memory of each further copy. */
 import { readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { type LiveSandbox, openSandbox, openSnapshot } from "../../src/index.ts";
@@ -6,7 +6,7 @@ import { type BenchContext, rounds } from "../context.ts";
 import type { Figure, Findings, Unit } from "../figures.ts";
 
 const copies = 4;
-/** The first thing that a program asks of a sandbox. */
+/** The first command that a program runs in a sandbox. */
 const first = ["true"] as const;
 
 export async function snapshot(context: BenchContext): Promise<Findings> {
@@ -60,7 +60,7 @@ export async function snapshot(context: BenchContext): Promise<Findings> {
   return { figures, verdicts: [], notes: ["a machine of 256 MiB; a first process is a busybox that ends at once"] };
 }
 
-/** Of QEMU: what it shares counts in parts. */
+/** PSS of QEMU: shared memory counts in parts. */
 function pssMiB({ machinePid }: LiveSandbox): number {
   const rollup = readFileSync(`/proc/${machinePid}/smaps_rollup`, "utf8");
   return Number(/^Pss: +(\d+) kB$/m.exec(rollup)?.[1]) / 1024;

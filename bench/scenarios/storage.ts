@@ -1,6 +1,6 @@
 /**
- * Small files and streams on each kind of root file system, cold in the guest, beside the same program on the host and on
- * an ext4 of a machine that runs nothing else.
+ * Small files and streams on each kind of root file system, with cold caches in the guest, next to the same program on
+ * the host and on an ext4 of a VM that runs nothing else.
  */
 import { readFileSync, readlinkSync } from "node:fs";
 import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
@@ -110,7 +110,7 @@ function timesOf(said: string): Times {
   return times;
 }
 
-/** The options of a machine that the product has started itself. */
+/** The options of a VM that the product itself has started. */
 async function asTheProduct({ place }: BenchContext): Promise<Parameters<typeof runDiskFloor>[1]> {
   const id = await place.runDetached(await place.bundle(shell("sleep 1000")));
   const pid = await processOf(id, "qemu");

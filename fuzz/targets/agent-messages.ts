@@ -1,6 +1,6 @@
 /**
- * The messages of the agent protocol, both ways: what a hostile guest answers, as far as the host uses it, and what a
- * hostile host asks, as far as the agent reads it without doing it.
+ * The messages of the agent protocol in both directions: a hostile guest's answers, as far as the host uses them, and a
+ * hostile host's requests, as far as the agent reads them without executing them.
  */
 import { specMessage } from "../../src/agent-client/oci-spec.ts";
 import { checkId, jsonDocument } from "../../src/guest/rpc/request.ts";
@@ -26,7 +26,7 @@ interface Codec {
   encode(message: never): { finish(): Uint8Array };
 }
 
-/** Each with what is made of it. */
+/** Each with the code that interprets it. */
 const messages: readonly (readonly [Codec, ((message: never) => void)?])[] = [
   [
     control.StatsContainerResponse,
@@ -113,7 +113,7 @@ export const agentMessages: Target = {
     try {
       message = codec.decode(input.subarray(1));
     } catch {
-      // Whoever decodes turns this into a refusal of the call.
+      // The caller of the decoder turns this into a refusal of the call.
       return;
     }
     const encoded = codec.encode(message as never).finish();
@@ -123,7 +123,7 @@ export const agentMessages: Target = {
   },
 };
 
-/** What the agent makes of a request before it does anything. */
+/** What the agent decodes of a request before it does anything. */
 function readCreate({ containerId, kumiteOciJson, storages, devices }: agent.CreateContainerRequest): void {
   refusable(() => checkId(containerId, "container"));
   readJson(kumiteOciJson, readSpec);

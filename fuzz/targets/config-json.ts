@@ -1,4 +1,4 @@
-/** config.json of a bundle, from its text to what the guest is told and what the agent makes of that. */
+/** config.json of a bundle, from its text to what the guest is sent and how the agent interprets that. */
 import { specFields } from "../../src/agent-client/fields.ts";
 import { readContainer } from "../../src/guest/spec/container.ts";
 import { type Bundle, bundleOf } from "../../src/oci/bundle.ts";
@@ -61,7 +61,7 @@ export const configJson: Target = {
   },
 };
 
-/** One text wherever a file is read, and directories everywhere else. */
+/** Every file has this text, and everything else is a directory. */
 function fileSystemWith(text: string): Os {
   const status = { kind: "directory", mode: 0o755 } as FileStatus;
   const files = { readText: async () => text, realPath: async (path: string) => path, status: async () => status };

@@ -1,4 +1,4 @@
-/** configuration.toml: every problem is told with its place, and nothing else happens. */
+/** configuration.toml: every problem is reported with its place, and nothing else happens. */
 import { loadSettings } from "../../src/config/load.ts";
 import type { FileStatus, Os } from "../../src/sys/os.ts";
 import { SystemError } from "../../src/util/errors.ts";
@@ -41,13 +41,13 @@ export const configurationToml: Target = {
   },
 };
 
-/** What is asked of the host. */
+/** Files of the host that are read. */
 const others: Readonly<Record<string, string>> = {
   "/proc/meminfo": "MemTotal: 8000000 kB\n",
   "/proc/self/status": "Cpus_allowed_list:\t0-3\n",
 };
 
-/** The one file, and nothing beside it. */
+/** Contains one file and nothing else. */
 function fileSystemWith(text: string): Os {
   const none = (path: string): Promise<never> => Promise.reject(new SystemError("ENOENT", "open", path));
   const status = { kind: "file", mode: 0o644, uid: 0, gid: 0, size: text.length } as FileStatus;

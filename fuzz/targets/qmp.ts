@@ -1,4 +1,4 @@
-/** QMP: what a QEMU may say that its guest has taken over. */
+/** QMP: what a QEMU under its guest's control may send. */
 import { QmpClient } from "../../src/hypervisor/qemu/qmp/client.ts";
 import { firstCommands } from "../../src/hypervisor/qemu/qmp/first-commands.ts";
 import { messageOf } from "../../src/util/errors.ts";

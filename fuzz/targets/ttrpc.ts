@@ -1,4 +1,4 @@
-/** ttrpc, from both ends: a server that is called, and a client that is answered. */
+/** ttrpc in both directions: a server that gets requests, and a client that gets answers. */
 import { Request, Response } from "../../src/protocol/gen/ttrpc/envelope.ts";
 import { TtrpcConnection } from "../../src/protocol/ttrpc/connection.ts";
 import { encodeHeader, frameType } from "../../src/protocol/ttrpc/frame.ts";
@@ -66,7 +66,7 @@ function request(method: string): Uint8Array {
   return Request.encode(Request.fromPartial({ ...fields, metadata: [{ key: "a", value: "b" }] })).finish();
 }
 
-/** The first byte is which end reads, and the pieces. */
+/** The first byte selects the end that reads, and the pieces. */
 function message(end: 0 | 1, type: number, data: Uint8Array): Uint8Array {
   return new Uint8Array(
     Buffer.concat([Uint8Array.of(4 + end), encodeHeader({ length: data.length, streamId: 1, type, flags: 0 }), data]),

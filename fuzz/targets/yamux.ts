@@ -1,4 +1,4 @@
-/** yamux, from both ends: a session with streams of its own and of the peer's, whose data is read. */
+/** yamux in both roles: a session with its own streams and the peer's, whose data is read. */
 import { encodeHeader, frameFlag, frameType } from "../../src/protocol/yamux/frame.ts";
 import { YamuxSession } from "../../src/protocol/yamux/session.ts";
 import type { ByteStream } from "../../src/sys/os.ts";
@@ -33,7 +33,7 @@ function frame(type: number, flags: number, streamId: number, text: string): Uin
   return Buffer.concat([encodeHeader(type, flags, streamId, data.length), data]);
 }
 
-/** The first byte is role and pieces. */
+/** The first byte selects the role and the pieces. */
 function message(...frames: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat([Uint8Array.of(4), ...frames]));
 }
@@ -51,6 +51,6 @@ async function readAll(stream: ByteStream): Promise<void> {
     await stream.write(encodeUtf8("words"));
     for (let chunk = await stream.read(); chunk !== undefined; chunk = await stream.read());
   } catch {
-    // The peer ended it.
+    // The peer ended the session.
   }
 }
