@@ -1,15 +1,15 @@
 /**
- * Which kernel modules the guest image has, and why. What they need comes along by itself.
- * Names as in /proc/modules. A kernel that has one of them built in is fine.
+ * The kernel modules in the guest image, and the reason for each. Modules that they need are added automatically. Names
+ * are those of /proc/modules. A kernel may have any of them built in.
  */
 
-/** How devices are reached: the agent loads the one that the board has, first of all. */
+/** Transports for virtio devices: the agent first loads the one that the machine type has. */
 export const transportModules: readonly string[] = ["virtio_pci", "virtio_mmio"];
 
-/** Loaded next, by the agent, before it can be reached: the port it listens on. */
+/** Loaded next, before the agent can be reached: the port on which it listens. */
 export const earlyModules: readonly string[] = ["virtio_console"];
 
-/** Loaded when something asks for them. */
+/** Loaded on demand. */
 export const lateModules: readonly string[] = [
   // Shared directories.
   "virtiofs",
@@ -20,28 +20,28 @@ export const lateModules: readonly string[] = [
   "erofs",
   "ext4",
   "overlay",
-  // The other way to the host.
+  // The other channel to the host.
   "vmw_vsock_virtio_transport",
   // Network interfaces of a sandbox.
   "virtio_net",
-  // Random numbers of the host, and telling it which pages are free: where the machine has such devices.
+  // Random numbers from the host, and reporting free pages to it, if the VM has these devices.
   "virtio_rng",
   "virtio_balloon",
-  // Telling the host of a panic: where the machine has such a device.
+  // Reports a panic to the host, if the VM has this device.
   "pvpanic_mmio",
   // Memory that grows and shrinks.
   "virtio_mem",
 ];
 
 /**
- * For what few machines have: SCSI disks, and a file system whose driver is half as large as everything else. A second image
- * has all of the first and these, so that other machines do not copy them at each boot.
+ * Modules that few VMs need: SCSI disks, and a file system whose driver is half as large as everything else. A second
+ * image has these in addition, so that other VMs do not copy them at each boot.
  */
 export const rareModules: readonly string[] = ["virtio_scsi", "sd_mod", "xfs"];
 
 /**
- * Modules are asked for by what they provide in a `softdep`, which in a full system modprobe resolves by alias.
- * The plain C implementation is chosen where there are several: it runs on every CPU model.
+ * A `softdep` names modules by what they provide, which modprobe resolves by alias in a full system. Where several
+ * exist, the plain C implementation is chosen, which runs on every CPU model.
  */
 export const softDependencies: Readonly<Record<string, string>> = {
   crc32c: "crc32c_generic",

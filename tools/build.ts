@@ -1,5 +1,5 @@
 /**
- * Builds the install root: everything that runs, in one flat directory. What did not change is taken from the cache.
+ * Builds the install root: everything that runs, in one flat directory. What has not changed is taken from the cache.
  */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
@@ -62,7 +62,7 @@ async function placeShim(): Promise<Files> {
   };
 }
 
-/** Of the library, for programs in TypeScript. */
+/** Declarations of the library, for programs in TypeScript. */
 async function types(): Promise<void> {
   await rm(typesDirectory, { recursive: true, force: true });
   for (const [name, text] of await libraryTypes(libraryEntry)) {
@@ -72,7 +72,7 @@ async function types(): Promise<void> {
   }
 }
 
-/** Made anew, so that no page of a verb stays that is gone. */
+/** Written from scratch, so that no page of a removed verb stays. */
 async function share(version: string): Promise<void> {
   await rm(shareDirectory, { recursive: true, force: true });
   for (const [name, text] of shareFiles(version)) {
@@ -82,7 +82,7 @@ async function share(version: string): Promise<void> {
   }
 }
 
-/** The Node that builds is the one that will run the shim. */
+/** The Node that builds is also the one that will run the shim. */
 function ownNode(): string {
   if (!isAbsolute(process.execPath)) throw new Error("node does not know its own path: is /proc mounted?");
   return process.execPath;
@@ -100,7 +100,7 @@ interface PlacedGuests {
   readonly files: Files;
 }
 
-/** The kernel in use, and beside a tuned one Debian's: whoever has trouble with the first can configure the second. */
+/** The kernel in use, and next to a tuned one Debian's: users with problems can configure the latter. */
 async function placeGuests(agent: string): Promise<PlacedGuests> {
   const { name, ...kernel } = await kernelInUse(report);
   const files = await placeGuest(agent, kernel, "vmlinux", "initrd.img", "initrd-full.img");

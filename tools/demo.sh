@@ -13,7 +13,7 @@ say() { echo "demo: $*"; }
 clean_up() {
   [ -n "$work" ] || return 0
   "$kumite" --root "$work/state" delete --force "$id" >/dev/null 2>&1 </dev/null || true
-  # Should a mount have been left behind, what is mounted is not the demo's to remove.
+  # If a mount was left behind, the demo must not remove what is mounted there.
   rm -rf --one-file-system "$work"
 }
 
@@ -51,7 +51,7 @@ main() {
   say "done"
 }
 
-# A bundle as engines make them: a directory with config.json and a root file system, here busybox alone.
+# A bundle as engines make it: a directory with config.json and a root file system, here only busybox.
 make_bundle() {
   rootfs=$work/bundle/rootfs
   mkdir -p "$rootfs/bin" "$rootfs/dev" "$rootfs/etc" "$rootfs/proc" "$rootfs/root" "$rootfs/sys" "$rootfs/tmp"
@@ -63,7 +63,7 @@ make_bundle() {
   "$kumite" spec --bundle "$work/bundle"
 }
 
-# run TERMINAL SCRIPT: a container in the foreground; its exit status is this function's.
+# run TERMINAL SCRIPT: runs a container in the foreground, and returns its exit status.
 run() {
   # shellcheck disable=SC2016 # the template is JavaScript's
   node -e 'const fs = require("node:fs"), [file, terminal, script] = process.argv.slice(1);

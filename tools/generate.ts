@@ -1,7 +1,8 @@
 /**
- * Writes what is generated and checked in: the TypeScript of proto/ to src/protocol/gen, the tables of system calls to
- * src/seccomp/gen, and the reference of the configuration to docs/configuration.md: `npm run generate`. With `--check` it writes nothing and fails with a diff when what is checked in is
- * not what the sources give. Needs protoc and the kernel's headers (Debian: protobuf-compiler, linux-libc-dev).
+ * Generates files that are checked in: the TypeScript of proto/ in src/protocol/gen, the system call tables in
+ * src/seccomp/gen, and the configuration reference in docs/configuration.md: `npm run generate`. With `--check` it
+ * writes nothing, and fails with a diff if a checked-in file differs from its sources. Needs protoc and the kernel's
+ * headers (Debian: protobuf-compiler, linux-libc-dev).
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -19,11 +20,11 @@ const plugin = join(repository, "node_modules/.bin/protoc-gen-ts_proto");
 
 interface Target {
   readonly directory: string;
-  /** What its content is made of. */
+  /** What the content is made from. */
   readonly source: string;
 }
 
-/** What keeps the output small, portable and the same with every protoc. */
+/** Options that keep the output small, portable and independent of protoc's version. */
 const options = {
   annotateFilesWithVersion: "false",
   enumsAsLiterals: "true",
@@ -38,7 +39,7 @@ const options = {
   snakeToCamel: "keys",
   unrecognizedEnum: "false",
   useDate: "false",
-  // Keys come from the guest: a plain object would take "__proto__" for more than a key.
+  // Keys come from the guest, and in a plain object "__proto__" would not be an ordinary key.
   useMapType: "true",
 };
 
@@ -62,7 +63,7 @@ function main(args: readonly string[]): number {
   }
 }
 
-/** The reference of the configuration. */
+/** Writes the configuration reference. */
 function finishPage(check: boolean): number {
   const file = join(repository, "docs/configuration.md");
   const page = configurationPage();
@@ -72,7 +73,7 @@ function finishPage(check: boolean): number {
   return 0;
 }
 
-/** Returns what went wrong, if something did. */
+/** Returns an error message, if there was an error. */
 function generate(output: string): string | undefined {
   const files = readdirSync(sources, { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".proto"))
@@ -96,8 +97,9 @@ function generate(output: string): string | undefined {
 }
 
 /**
- * Takes the checks of 64-bit ranges out: the writer makes the same ones, and these call BigInt.asUintN, which the small
- * engine answers wrongly from 2^63 on, so that an unlimited rlimit could not be sent.
+ * Removes the checks of 64-bit ranges. The code that encodes messages makes the same checks, and the generated ones
+ * call BigInt.asUintN, for which the small engine returns wrong results from 2^63 on, so that an unlimited rlimit could
+ * not be sent.
  */
 function dropRangeChecks(output: string): string | undefined {
   const check =
@@ -111,7 +113,7 @@ function dropRangeChecks(output: string): string | undefined {
   return undefined;
 }
 
-/** Leaves unchanged files alone, so that watchers and parallel builds do not see them vanish. */
+/** Does not touch unchanged files, so that watchers and parallel builds do not see them disappear. */
 function replace(output: string, { directory }: Target): number {
   const made = new Set(filesBelow(output));
   mkdirSync(directory, { recursive: true });

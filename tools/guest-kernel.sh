@@ -1,11 +1,11 @@
 #!/bin/sh
-# Gives this tree's guest the tuned kernel, or Debian's again. Compiling takes 15 minutes of a processor, once for each
+# Selects the tuned kernel or Debian's for this tree's guest. Compiling takes 15 minutes of CPU time, once for each
 # version of the source and of its configuration; the cache keeps the result.
 #
 #   tools/guest-kernel.sh [tuned [--within SECONDS] | debian | --if-built]
 #
-# --within    how long compiling may take; when that is over, status 3, and nothing is changed
-# --if-built  changes nothing: status 0 when the tuned kernel need not be compiled
+# --within    limits the time for compiling; if it is not enough, the status is 3 and nothing is changed
+# --if-built  only checks: status 0 if the tuned kernel need not be compiled
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -1,7 +1,7 @@
 /**
- * Behind tools/guest-kernel.sh [tuned [--within SECONDS]|debian|--if-built]: gives this tree's guest the tuned kernel
- * (default), which is compiled when the cache has none, or Debian's again. When compiling takes longer than it may, the
- * status is 3 and nothing is changed. `--if-built` only asks: status 0 when the tuned kernel need not be compiled.
+ * Implements tools/guest-kernel.sh [tuned [--within SECONDS]|debian|--if-built]: selects the tuned kernel (default),
+ * which is compiled if the cache lacks it, or Debian's for this tree's guest. If compiling takes longer than it may,
+ * the status is 3 and nothing is changed. `--if-built` only checks: status 0 if the tuned kernel need not be compiled.
  */
 import { chooseKernelOfTree, type KernelName, kernelNames } from "./guest/kernel-in-use.ts";
 import { builtTunedKernel, OutOfTime, tunedKernel } from "./guest/tuned-kernel.ts";

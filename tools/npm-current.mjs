@@ -1,6 +1,6 @@
 /**
- * Ends with status 0 if node_modules holds what package-lock.json says. Runs before any package is there, so it is plain
- * JavaScript over files that npm writes.
+ * Exits with 0 if node_modules matches package-lock.json. It runs before any package is installed, so it is plain
+ * JavaScript that reads files written by npm.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -12,7 +12,7 @@ const installed = packagesOf("node_modules/.package-lock.json");
 const current = Object.entries(packagesOf("package-lock.json")).every(
   ([path, { version, optional }]) =>
     path === "" ||
-    // An optional package may be for another machine; the one for this machine has to be its version.
+    // An optional package may be for another platform; one for this platform has to have the right version.
     (optional && installed[path] === undefined) ||
     (installed[path]?.version === version && existsSync(resolve(repository, path, "package.json"))),
 );

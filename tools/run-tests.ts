@@ -1,7 +1,7 @@
 /**
- * Runs one kind of tests through node's own runner: `unit` (beside their source, no machine; those of one room of the
- * source share a process) or `vm` (under test/, with real machines, one file at a time). Further arguments are parts of
- * paths: only files with one of them run.
+ * Runs one kind of tests through node's own runner: `unit` (next to their source, without a VM; those of one source
+ * directory share a process) or `vm` (below test/, with real VMs, one file at a time). Further arguments are parts of
+ * paths: only matching files run.
  */
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ interface Kind {
   readonly directories: readonly string[];
   readonly suffix: string;
   readonly options: readonly string[];
-  /** Starting a process and reading the source costs more than most tests do. */
+  /** Starting a process and loading the source costs more than most tests do. */
   readonly roomsShareProcess?: true;
 }
 
@@ -21,14 +21,14 @@ const kinds: Readonly<Record<string, Kind>> = {
   unit: {
     directories: ["src", "tools", "bench", "fuzz", "test"],
     suffix: ".test.ts",
-    // The limit is that of a whole room, too, on a machine that is slow and busy.
+    // The limit applies to all files of a directory together, on a slow and busy host.
     options: ["--test-concurrency=2", "--test-timeout=900000"],
     roomsShareProcess: true,
   },
   vm: {
     directories: ["test"],
     suffix: ".vm-test.ts",
-    // Two machines at once would take each other's time; a hanging one must not take the night.
+    // Two VMs at the same time would slow each other down; a hanging one must not take the whole night.
     options: ["--test-concurrency=1", "--test-timeout=900000"],
   },
 };
@@ -65,13 +65,16 @@ async function main([name = "", ...parts]: readonly string[]): Promise<number> {
   }
 }
 
-/** Whatever another test has at that moment would be a left-over to them. */
+/** They would see another test's things as left-overs. */
 async function filesThatLookAtTheMachine(files: readonly string[]): Promise<string[]> {
   const texts = await Promise.all(files.map((file) => readFile(join(repository, file), "utf8")));
   return files.filter((_, index) => /from "[^"]*(?:left-overs|vm-suite|driver-suite)\.ts"/.test(texts[index] ?? ""));
 }
 
-/** Writes a module for each room (`src/config`, `tools`, ...) that has its files as suites; gives the modules' paths. */
+/**
+ * Writes a module for each source directory (`src/config`, `tools`, ...) that runs its files as suites; returns the
+ * paths.
+ */
 async function modulesOfRooms(directory: string, files: readonly string[]): Promise<string[]> {
   const rooms = new Map<string, string[]>();
   for (const file of files) {
@@ -102,7 +105,7 @@ async function filesOf({ directories, suffix }: Kind): Promise<string[]> {
   return lists.flat().sort();
 }
 
-/** Modes of files are part of what tests look at, and the caller's umask may be any. */
+/** Tests check the modes of files, and the caller's umask may be any. */
 const umask = 0o022;
 
 function runNode(args: readonly string[]): Promise<number> {

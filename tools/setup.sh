@@ -1,10 +1,10 @@
 #!/bin/sh
 # Makes a clone ready to run: Debian packages, npm packages, then everything that is built (tools/build.ts).
-# Installs only what is missing; when nothing is to be done it ends at once. Standard input is never read.
+# Installs only what is missing; if there is nothing to do, it ends at once. It never reads standard input.
 #
 #   tools/setup.sh [--quiet] [--tests] [--kernel]
 #
-# --quiet  says nothing when there is nothing to do
+# --quiet  prints nothing if there is nothing to do
 # --tests  also installs what only the tests need
 # --kernel also installs what compiling the tuned kernel needs
 set -eu
@@ -73,7 +73,7 @@ work() {
     before=$(sources)
     step "building the engine, the guest and the programs (the first time takes some minutes)" \
       node_modules/.bin/tsx tools/build.ts
-    # What was edited meanwhile may have been built or not.
+    # Files that were edited meanwhile may or may not have been built.
     [ "$before" != "$(sources)" ] || stamp >build/setup.stamp
   fi
   say "ready after $(($(date +%s) - begun)) s: run bin/kumite, or npm run demo"
@@ -123,12 +123,12 @@ install_packages() {
   step "installing ${missing% }" install_debian
 }
 
-# Old lists name packages that the archive no longer has, and an old kernel for the guest.
+# Old package lists name packages that the archive no longer has, and an old kernel for the guest.
 update_lists() {
   tries=0
   until attempt "fetching the lists of packages" apt-get update; do
     tail -n 3 "$log" >&2
-    # A host that has just started fetches them itself, and nobody else can meanwhile.
+    # A host that has just booted fetches them itself, and locks them meanwhile.
     tries=$((tries + 1))
     if [ "$tries" -ge 10 ] || ! grep -q "Could not get lock" "$log"; then
       say "going on with the lists that are there"
@@ -144,7 +144,7 @@ install_debian() {
   exec apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 $missing
 }
 
-# Images of Debian come without lists, and the guest's kernel is looked up in them.
+# Container images of Debian come without package lists, which are needed to find the guest's kernel.
 has_lists() {
   for list in /var/lib/apt/lists/*_Packages*; do
     [ ! -f "$list" ] || return 0
@@ -161,7 +161,7 @@ refuse() {
   exit 1
 }
 
-# What npm installed is what the lock file says. A tree that npm made without us has no mark and is compared.
+# Whether the installed npm packages match the lock file. If npm was run by hand there is no mark, so they are compared.
 npm_current() {
   wanted=$(sha256sum package.json package-lock.json)
   [ "$(cat node_modules/.kumite-lock 2>/dev/null)" != "$wanted" ] || return 0
@@ -171,7 +171,7 @@ npm_current() {
 
 install_npm() {
   command -v npm >/dev/null || fail "npm is missing: it comes with Node"
-  # npm wants to write to its cache, and stops where it cannot.
+  # npm needs a cache that it can write to.
   npm_cache=${npm_config_cache:-${HOME:-/nonexistent}/.npm}
   if ! mkdir -p "$npm_cache" 2>/dev/null || [ ! -w "$npm_cache" ]; then
     export npm_config_cache="$PWD/build/npm-cache"
@@ -181,7 +181,7 @@ install_npm() {
   sha256sum package.json package-lock.json >node_modules/.kumite-lock
 }
 
-# step DESCRIPTION COMMAND...: an attempt that must succeed.
+# step DESCRIPTION COMMAND...: runs a command that must succeed.
 step() {
   attempt "$@" || {
     cat "$log" >&2
@@ -189,7 +189,7 @@ step() {
   }
 }
 
-# Runs a command with its output kept in $log. Lines of it that begin with the name of a builder are shown as progress.
+# Runs a command with its output in $log. Output lines that begin with a builder's name are shown as progress.
 attempt() {
   say "$1"
   shift
@@ -218,7 +218,7 @@ attempt() {
   return $ended
 }
 
-# Is what was built last made from what is here now?
+# Whether the last build was made from the present sources.
 is_current() {
   [ -f build/setup.stamp ] && [ "$(stamp)" = "$(cat build/setup.stamp)" ]
 }
@@ -231,7 +231,7 @@ stamp() {
   } 2>&1 | sha256sum
 }
 
-# Everything in the tree that decides what the build gives.
+# Everything in the tree that determines the result of the build.
 sources() {
   {
     command -v node

@@ -22,7 +22,7 @@ beforeEach(() => {
 afterEach(() => rmSync(top, { recursive: true, force: true }));
 
 describe("the set-up", () => {
-  /** In a tree of its own, with programs that tell it about another machine. */
+  /** Runs in a tree of its own, with programs that describe another host. */
   const setUp = (programs: Readonly<Record<string, string>>) => {
     cpSync(join(repository, "tools/setup.sh"), join(top, "tree/tools/setup.sh"));
     for (const [name, says] of Object.entries(programs)) put(`programs/${name}`, `#!/bin/sh\n${says}\n`);
@@ -31,7 +31,7 @@ describe("the set-up", () => {
     return spawnSync(script, { encoding: "utf8", env: { PATH: path }, stdio: ["ignore", "pipe", "pipe"] });
   };
 
-  it("lists what is missing, and makes nothing, without root", () => {
+  it("without root lists what is missing, and changes nothing", () => {
     const { status, stderr } = setUp({ "dpkg-query": "echo installed gcc", id: "echo 1000" });
     assert.equal(status, 1);
     assert.match(stderr, /only root can install them/);
@@ -42,7 +42,7 @@ describe("the set-up", () => {
     assert.deepEqual(readdirSync(join(top, "tree/build")), ["setup.lock"]);
   });
 
-  it("lists what is needed on a machine that it does not know", () => {
+  it("lists what is needed on a distribution that it does not know", () => {
     const { status, stderr } = setUp({ "dpkg-query": "exit 1", uname: "echo riscv64" });
     assert.equal(status, 1);
     assert.match(stderr, /on riscv64, and only Debian 12 on x86_64 is set up by itself/);

@@ -1,6 +1,6 @@
 /**
- * The tables of system calls that seccomp profiles are compiled with, from the kernel's headers (Debian: linux-libc-dev):
- * src/seccomp/gen/system-calls.ts. See tools/generate.ts, which writes and checks it.
+ * Generates the system call tables for compiling seccomp profiles, src/seccomp/gen/system-calls.ts, from the kernel's
+ * headers (Debian: linux-libc-dev). tools/generate.ts writes and checks the file.
  */
 import { readFileSync } from "node:fs";
 
@@ -8,7 +8,7 @@ const headers = "/usr/include/x86_64-linux-gnu/asm";
 
 type Table = ReadonlyMap<string, number>;
 
-/** The text of the module. */
+/** Returns the text of the module. */
 export function systemCallTables(): string {
   const x86_64 = tableIn("unistd_64.h");
   const x86 = tableIn("unistd_32.h");

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Everything that must hold: sets the tree up, then lints, compares generated code, and runs all tests.
+# Runs all checks: sets the tree up, then lints, compares generated code, and runs all tests.
 #
 #   tools/test.sh [lint|unit|engine|fuzz|vm]...   default: all of them, in this order
 #
-# A failing part does not keep the others from running; the last lines of what failed are told again at the end.
+# If a part fails, the others still run; the last lines of its output are repeated at the end.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 exec </dev/null
@@ -23,7 +23,7 @@ run() {
     lint) npm run --silent lint && $tsx tools/generate.ts --check ;;
     unit) $tsx tools/run-tests.ts unit ;;
     engine) $tsx tools/engine/run-tests.ts ;;
-    # Two at a time, two minutes and a half together. The same input each time: what a change broke is found, not what luck finds.
+    # Two at a time, two and a half minutes in total. The inputs are always the same, so that a failure is due to a change.
     fuzz) $tsx fuzz/main.ts --seconds 50 --jobs 2 --seed 1 ;;
     vm) $tsx tools/run-tests.ts vm ;;
   esac

@@ -1,4 +1,4 @@
-/** docs/configuration.md, made from the schema of the configuration. */
+/** Makes docs/configuration.md from the schema of the configuration. */
 import { defaultOf } from "../../src/config/default-file.ts";
 import { defaultConfigPaths } from "../../src/config/find.ts";
 import { hypervisorTables, type KeySpec } from "../../src/config/key.ts";
@@ -6,7 +6,7 @@ import { whyNotHonoured } from "../../src/config/not-honoured.ts";
 import { tomlValue } from "../../src/config/shown.ts";
 import { keysOf } from "../../src/config/tables.ts";
 
-/** Held by src/config/factory-conflicts.test.ts. */
+/** Verified by src/config/factory-conflicts.test.ts. */
 const factoryConflicts = `\
 Which of these keys exclude each other depends on \`config_era\`. A conflict is an error: nothing starts. \`"auto"\` conflicts with nothing.
 

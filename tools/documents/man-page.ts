@@ -1,13 +1,16 @@
-/** Manual pages from the command table: one of the program, one of each verb. Makes text; where it goes is not known here. */
+/**
+ * Manual pages from the command table: one of the program, one of each verb. Makes their text, and does not write
+ * files.
+ */
 import { commands } from "../../src/cli/command-table.ts";
 import type { ArgumentSpec, CommandSpec, FlagSpec } from "../../src/cli/flag-spec.ts";
 import { globalFlags, helpFlag } from "../../src/cli/global-flags.ts";
 import { configFileVariable, defaultConfigPaths } from "../../src/config/find.ts";
 
-/** Administration. */
+/** The section for system administration. */
 export const section = 8;
 
-/** By file name, each with its text. `version` is the product's. */
+/** The text of each page by file name. `version` is the product's. */
 export function manPages(version: string): ReadonlyMap<string, string> {
   const verbs: readonly CommandSpec[] = Object.values(commands);
   return new Map([
@@ -109,7 +112,7 @@ function flagLines(flag: FlagSpec): string[] {
   return lines;
 }
 
-/** A line of running text must not look like a request. */
+/** A line of running text must not look like a roff request. */
 function text(line: string): string {
   const plain = escaped(line).replace(/`([^`]*)`/g, "\\fB$1\\fR");
   return /^[.']/.test(plain) ? `\\&${plain}` : plain;

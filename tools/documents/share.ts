@@ -1,4 +1,4 @@
-/** What is installed below `share`: manual pages, and completion for shells where each of them looks for it. */
+/** The files below `share`: manual pages, and completion scripts where each shell looks for them. */
 import { bashCompletion } from "../../src/cli/completion/bash.ts";
 import { fishCompletion } from "../../src/cli/completion/fish.ts";
 import { zshCompletion } from "../../src/cli/completion/zsh.ts";

@@ -12,13 +12,13 @@ const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
 export interface SourcePackage {
   readonly release: string;
   readonly name: string;
-  /** Upstream version; any Debian revision of it is taken, so that a security update does not stop the build. */
+  /** Upstream version. Any Debian revision of it is accepted, so that a security update does not stop the build. */
   readonly upstreamVersion: string;
-  /** Only upstream's archive, without Debian's patches: what is not fetched cannot fail. Default false. */
+  /** Fetches only upstream's archive, without Debian's patches: what is not fetched cannot fail. Default false. */
   readonly upstreamOnly?: boolean;
 }
 
-/** Unpacks the package below `directory`, patches applied unless told otherwise; the result is the path of its tree. */
+/** Unpacks the package below `directory`, patches applied unless told otherwise; returns the path of its tree. */
 export async function fetchSource(source: SourcePackage, directory: string): Promise<string> {
   if (!existsSync(keyring)) throw new Error(`${keyring} is missing; install debian-archive-keyring`);
   const mirrors = await debianMirrors();
@@ -49,7 +49,7 @@ async function fetchFrom(mirror: string, source: SourcePackage, directory: strin
     "Dir::Etc::sourceparts=/dev/null",
     "Dir::Etc::preferencesparts=/dev/null",
     "Acquire::Languages=none",
-    // The unprivileged user apt would switch to cannot enter our directory.
+    // The unprivileged user that apt would switch to cannot enter our directory.
     "APT::Sandbox::User=root",
     "APT::Get::List-Cleanup=false",
   ].flatMap((option) => ["-o", option]);
@@ -78,7 +78,7 @@ async function unpackUpstream({ name, upstreamVersion }: SourcePackage, director
   await run("tar", ["-xf", archive], { cwd: directory });
 }
 
-/** Archives of this Debian's own release in the host's apt configuration, Debian's own first. */
+/** Archives of the host's own Debian release in the apt configuration, Debian's own first. */
 async function debianMirrors(): Promise<string[]> {
   const codename = /^VERSION_CODENAME="?([^"\n]+)/m.exec(await readFile("/etc/os-release", "utf8"))?.[1];
   const format = "$(RELEASE)|$(COMPONENT)|$(ORIGIN)|$(REPO_URI)";

@@ -1,25 +1,26 @@
 /**
- * One module of an engine executable as JavaScript: what the entry imports, behind the engine's globals. What is only
- * imported by `import()` becomes a part of its own, which the engine reads when that is reached.
+ * One module of an engine executable as JavaScript: what the entry imports, after the engine's globals. Code that is
+ * only imported by `import()` becomes a part of its own, which the engine loads when that is reached.
  */
 import { basename, resolve } from "node:path";
 import { build, type Metafile } from "esbuild";
 import { checkLeftOut, type LeftOut, type MessageUse, servedMessages } from "./served-messages.ts";
 
 export interface EngineModule {
-  /** The program name (basename of argv[0]) that selects it. */
+  /** The program name (basename of argv[0]) that selects the module. */
   readonly name: string;
   /** Path of the TypeScript entry. */
   readonly entry: string;
   /**
-   * Starts with a heap that was made when the executable was built: several times as fast, for some hundred KB. Of the first
-   * module that heap has everything, so what it does when it is evaluated must not depend on the process; without it there is
-   * none. Others find the objects of the language, beside more than they need: not for what is there for long.
+   * The program starts with a heap that was made when the executable was built: several times as fast, for some hundred
+   * KB. For the executable's first module the heap contains the evaluated module, so its evaluation must not depend on
+   * the process; otherwise it must not have such a heap. Other modules only get the language's objects from it, among
+   * more than they need, so it is not meant for processes that live long.
    */
   readonly startsFromImage?: boolean;
-  /** Its parts are packed: for what few processes need, since each use of one unpacks it. */
+  /** Its parts are packed. This is for parts that few processes need, since each use unpacks them. */
   readonly packsParts?: boolean;
-  /** Of a server: how it uses the protocol's messages. Default: in all ways. */
+  /** For a server: how it uses the protocol's messages. Default: in all ways. */
   readonly messages?: MessageUse;
 }
 
@@ -30,16 +31,19 @@ export interface BundledPart {
   /** The module's name, or the file name by which another part imports this one. */
   readonly name: string;
   readonly text: Uint8Array;
-  /** Name of the module whose part it is. */
+  /** Name of the module to which the part belongs. */
   readonly module: string;
   /** Whether its bytecode is packed. */
   readonly isPacked: boolean;
-  /** Read with the entry's part, being imported by it, or by what it imports, other than by `import()`. */
+  /**
+   * Loaded together with the entry's part: the entry, or what it imports, imports this one other than by `import()`.
+   */
   readonly withEntry: boolean;
 }
 
 /**
- * The entry's part comes first. `define` replaces global identifiers by expressions, as esbuild's option of that name.
+ * The entry's part comes first. `define` replaces global identifiers by expressions, like esbuild's option of that
+ * name.
  */
 export async function bundle(module: EngineModule, define: Readonly<Record<string, string>>): Promise<BundledPart[]> {
   const entry = resolve(module.entry);
@@ -57,7 +61,7 @@ export async function bundle(module: EngineModule, define: Readonly<Record<strin
     splitting: true,
     outdir: "out",
     entryNames: module.name,
-    // Parts of all modules are in one table.
+    // The parts of all modules are in one table.
     chunkNames: `${module.name}-[name]-[hash]`,
     write: false,
     metafile: true,
@@ -93,7 +97,7 @@ export async function bundle(module: EngineModule, define: Readonly<Record<strin
   return [{ ...own, name: module.name }, ...parts.filter((part) => part !== own)];
 }
 
-/** The part itself, and what is read with it. */
+/** The part itself, and the parts that are loaded with it. */
 function importedBy(part: string, outputs: Metafile["outputs"], found = new Set<string>()): ReadonlySet<string> {
   if (found.has(part)) return found;
   found.add(part);

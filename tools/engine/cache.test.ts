@@ -33,7 +33,7 @@ describe("the build cache", () => {
     assert.equal(builds, 2);
   });
 
-  it("keeps nothing of a build that failed", async () => {
+  it("keeps nothing of a failed build", async () => {
     const failing = cached("broken", "1", async (directory) => {
       await writeFile(join(directory, "half"), "");
       throw new Error("no");
@@ -45,7 +45,7 @@ describe("the build cache", () => {
     );
   });
 
-  it("lets two builds of the same thing meet", async () => {
+  it("lets two builds of the same thing share the result", async () => {
     const build = (text: string) => async (directory: string) => writeFile(join(directory, "result"), text);
     const [one, other] = await Promise.all([cached("race", "1", build("a")), cached("race", "1", build("b"))]);
     assert.equal(one, other);
@@ -56,7 +56,7 @@ describe("the build cache", () => {
     );
   });
 
-  it("drops what nobody used for long, of the same name only", async () => {
+  it("drops entries that were not used for long, of the same name only", async () => {
     const long = new Date(Date.now() - 30 * 24 * 3600_000);
     for (const name of ["old-1", "other-1"]) {
       await mkdir(join(root, name));
@@ -67,7 +67,7 @@ describe("the build cache", () => {
     assert.ok(left.includes("old-2") && left.includes("other-1") && !left.includes("old-1"), left.join());
   });
 
-  it("is in the tree where the caller's home cannot be written, or is none", () => {
+  it("is in the tree if the caller's home directory is missing or cannot be written", () => {
     const { HOME } = process.env;
     delete process.env.KUMITE_CACHE;
     try {

@@ -1,14 +1,11 @@
-/**
- * The cache of slow builds: one directory per content key, complete or absent.
- * Losing it costs time, nothing else.
- */
+/** The cache of slow builds: one directory per content key, complete or absent. Losing it only costs time. */
 import { createHash } from "node:crypto";
 import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 
-/** Where new entries are made: in the tree where the caller's home cannot be written, or there is none. */
+/** Where new entries are created: in the tree if the caller's home directory is missing or cannot be written. */
 export function cacheRoot(): string {
   const usual = usualRoot();
   return usual !== undefined && (process.env.KUMITE_CACHE || isWritable(usual))
@@ -31,7 +28,7 @@ function isWritable(directory: string): boolean {
   }
 }
 
-/** A key over everything that decides what is built. Parts are delimited: ("ab", "c") is not ("a", "bc"). */
+/** A key over everything that determines the result. Parts are delimited: ("ab", "c") is not ("a", "bc"). */
 export function contentKey(...parts: readonly (string | Uint8Array)[]): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(`${part.length}\0`).update(part);
@@ -50,7 +47,7 @@ export function isCached(name: string, key: string): boolean {
 export async function cached(name: string, key: string, build: (directory: string) => Promise<void>): Promise<string> {
   const target = entryOf(name, key);
   if (existsSync(target)) {
-    // Used: see prune. A cache that cannot be written is good enough for reading.
+    // Marks the entry as used, for `prune`. A cache that cannot be written can still be read.
     await utimes(target, new Date(), new Date()).catch(() => {});
     return target;
   }
@@ -69,7 +66,7 @@ export async function cached(name: string, key: string, build: (directory: strin
   return target;
 }
 
-/** One that cannot be written is read all the same. */
+/** A cache that cannot be written can still be read. */
 function entryOf(name: string, key: string): string {
   const entry = `${name}-${key}`;
   const found = [usualRoot() ?? cacheRoot(), cacheRoot()].map((root) => join(root, entry));
@@ -78,7 +75,7 @@ function entryOf(name: string, key: string): string {
 
 const unusedMs = 14 * 24 * 3600_000;
 
-/** Removes what nobody has used for two weeks: every change of a source makes a new entry. */
+/** Removes entries that were not used for two weeks: every change of a source makes a new entry. */
 async function prune(root: string, name: string): Promise<void> {
   for (const entry of await readdir(root)) {
     if (!entry.startsWith(`${name}-`) && !entry.startsWith(`.${name}-`)) continue;

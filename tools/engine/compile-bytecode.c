@@ -1,7 +1,7 @@
 /*
- * Compiles one bundled module to QuickJS bytecode: compile-bytecode <module name> <source> <output> [<other module>...].
- * Build tool only. Source text and names of variables are left out of the
- * result; names of functions and line numbers stay for stack traces.
+ * Compiles one bundled module to QuickJS bytecode: compile-bytecode <module name> <source> <output> [<other
+ * module>...]. Build tool only. The result lacks the source text and the names of variables; names of functions and
+ * line numbers stay for stack traces.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ static int nothing(JSContext *ctx, JSModuleDef *module) {
   return 0;
 }
 
-/* What the executable has besides this module; names are enough here. Anything else must be in the bundle. */
+/* Other modules of the executable, of which only the names are needed here. Everything else must be in the bundle. */
 static JSModuleDef *load_named(JSContext *ctx, const char *name, void *opaque) {
   if (strncmp(name, "kumite:", 7) == 0)
     return JS_NewCModule(ctx, name, nothing);
@@ -49,7 +49,7 @@ static char *read_all(const char *path, size_t *size) {
   if (text == NULL || fread(text, 1, (size_t)length, file) != (size_t)length)
     fail("read", path);
   fclose(file);
-  /* The parser wants a NUL after the text. */
+  /* The parser needs a NUL after the text. */
   text[length] = 0;
   *size = (size_t)length;
   return text;

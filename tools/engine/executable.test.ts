@@ -46,7 +46,7 @@ describe("an engine executable", () => {
     assert.match(stdout, /GNU_STACK.*\n.*RW /);
   });
 
-  it("is left alone when nothing changed", async () => {
+  it("is not rewritten when nothing changed", async () => {
     const first = { name: "first", entry: join(directory, "first.ts") };
     const again = join(directory, "again");
     await buildExecutable({ output: again, modules: [first] });
@@ -59,7 +59,7 @@ describe("an engine executable", () => {
     assert.equal(execFileSync(again, { encoding: "utf8" }), "changed");
   });
 
-  it("reads what is imported dynamically when that is reached, and shares with it what both import", async () => {
+  it("loads dynamic imports when they are reached, and shares with them what both import", async () => {
     await writeFile(join(directory, "shared.ts"), "export const shared = { loaded: 0 };");
     await writeFile(
       join(directory, "late.ts"),
@@ -77,7 +77,7 @@ describe("an engine executable", () => {
     assert.equal(execFileSync(program, { encoding: "utf8" }), "early 0, late 1, late 1");
   });
 
-  it("unpacks parts that are packed, whatever is in them", async () => {
+  it("unpacks packed parts, whatever their content", async () => {
     const rows = Array.from({ length: 3000 }, (_, i) => `  [${i * 7919}, "${String(i).repeat(i % 40)}", () => ${i}],`);
     await writeFile(join(directory, "table.ts"), `export const table = [\n${rows.join("\n")}\n] as const;`);
     const sum = "(table.reduce((all, [a, b, c]) => all + a + b.length + c(), 0))";
@@ -95,7 +95,7 @@ describe("an engine executable", () => {
     assert.ok((await stat(program)).size < (await stat(plain)).size - 50_000);
   });
 
-  it("starts from an image with its modules evaluated, and does in each process what is left for that", async () => {
+  it("starts from a heap image with its modules evaluated, and does the remaining work in each process", async () => {
     await writeFile(join(directory, "later.ts"), `export const later = () => "later";`);
     const imaged = await entry(
       "imaged",
@@ -129,7 +129,7 @@ describe("an engine executable", () => {
     assert.notEqual(first[3], second[3], "random numbers must not be those of the build");
   });
 
-  it("writes to no object of an image that it only uses, and takes none for its own to change or to free", async () => {
+  it("does not write to objects of the image that it only uses, and never changes or frees shared ones", async () => {
     const using = await entry(
       "using",
       `import { collectGarbage, read, setMain, write } from "kumite:native";
@@ -182,13 +182,13 @@ describe("an engine executable", () => {
     const mappings = (await readFile(`/proc/${child.pid}/smaps`, "utf8")).split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
     const image = mappings.find((mapping) => mapping.startsWith("10000000-")) ?? "";
     const kibibytes = (field: string) => Number(new RegExp(`^${field}: +(\\d+) kB`, "m").exec(image)?.[1]);
-    // Pages of a file that is not on a disk, or not yet, count as dirty though nobody has a copy of them.
+    // Pages of a file that is not on a disk, or not yet, count as dirty even if no process has a copy of them.
     assert.ok(kibibytes("Size") > 800 && kibibytes("Anonymous") < 80, image);
     child.stdin.end("\n");
     assert.equal((await lines.next()).value, "changed");
   });
 
-  it("starts other modules than the first from an image too, and does then what they say alone", async () => {
+  it("starts other modules than the first from an image too, which then do only their own work", async () => {
     const first = await entry(
       "main-one",
       `import { setMain, write } from "kumite:native"; setMain(() => void write(1, new TextEncoder().encode("one"), 0, 3));`,
@@ -201,7 +201,7 @@ describe("an engine executable", () => {
     for (const name of ["other", "plain"]) assert.deepEqual([run(name).stdout, run(name).status], [name, 0]);
   });
 
-  it("is not made with an image of what must still happen in each process", async () => {
+  it("is refused if the image would contain what must happen in each process", async () => {
     const wrong: readonly (readonly [why: RegExp, text: string])[] = [
       [/nothing is left to do/, ""],
       [/a module waits/, "await new Promise(() => {}); setMain(() => {});"],
@@ -215,7 +215,7 @@ describe("an engine executable", () => {
     }
   });
 
-  it("cannot be made from what the engine does not have, and the import is named", async () => {
+  it("is refused if the engine lacks an import, which is named", async () => {
     const modules = [await entry("wrong", 'import "node:fs";')];
     await assert.rejects(buildExecutable({ output: join(directory, "wrong"), modules }), /node:fs/);
     await assert.rejects(stat(join(directory, "wrong")), { code: "ENOENT" });

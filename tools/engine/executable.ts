@@ -1,6 +1,6 @@
 /**
- * Static executables of the small engine: C host, QuickJS and the bytecode of some modules.
- * The module is chosen by the name the program is started with; the first is the default.
+ * Static executables of the small engine: C host, QuickJS and the bytecode of some modules. The name that the program
+ * is started with selects the module; the first one is the default.
  */
 import { constants } from "node:fs";
 import { copyFile, mkdir, readFile, rename, writeFile } from "node:fs/promises";
@@ -15,14 +15,14 @@ import { ensureQuickjs, type Quickjs } from "./quickjs.ts";
 import { run } from "./run.ts";
 
 export interface ExecutableRequest {
-  /** Path of the executable to make; its directory is made if missing. */
+  /** Path of the executable; its directory is created if missing. */
   readonly output: string;
   readonly modules: readonly EngineModule[];
   /** Global identifiers replaced by expressions at build time. */
   readonly define?: Readonly<Record<string, string>>;
 }
 
-/** What comes and goes with an image has places of its own, so that it moves nothing else. */
+/** Data that only an executable with an image has gets addresses of its own, so that it moves nothing else. */
 const moduleAddress = 0x0800_0000;
 const linkFlags: readonly string[] = [
   "-static",
@@ -32,10 +32,13 @@ const linkFlags: readonly string[] = [
   "-Wl,--build-id=none",
 ];
 
-/** Builds or takes from the cache; the output is replaced by rename, and left alone when it has the right content. */
+/**
+ * Builds the executable or takes it from the cache. The output is replaced by rename, and not rewritten if it has the
+ * right content.
+ */
 export async function buildExecutable(request: ExecutableRequest): Promise<void> {
   const bundled = await Promise.all(request.modules.map((module) => bundle(module, request.define ?? {})));
-  // The first is the default, so parts that are only imported come behind all entries.
+  // The first part is the default, so parts that are only imported come after all entries.
   const bundles = [...bundled.flatMap((parts) => parts.slice(0, 1)), ...bundled.flatMap((parts) => parts.slice(1))];
   const quickjs = await ensureQuickjs();
   const host = await ensureHost(quickjs);
@@ -49,7 +52,7 @@ export async function buildExecutable(request: ExecutableRequest): Promise<void>
   await place(join(directory, "executable"), request.output);
 }
 
-/** What decides how all of that becomes an executable. */
+/** The files that determine how all of this becomes an executable. */
 function recipe(): Promise<Buffer[]> {
   return Promise.all(
     ["executable.ts", "features.ts", "image.ts", "pack.ts"].map((file) => readFile(join(import.meta.dirname, file))),
@@ -81,7 +84,7 @@ async function make(
   await run("strip", ["-s", "executable"], { cwd: target });
 }
 
-/** Returns the sizes that those had which are packed now. */
+/** Returns the unpacked sizes of those parts that are packed. */
 async function compile(
   target: string,
   bundles: readonly BundledPart[],
@@ -90,7 +93,7 @@ async function compile(
   const sizes = new Map<string, number>();
   for (const { name, text, isPacked } of bundles) {
     const file = fileOf(name);
-    // Kept beside the executable: stack traces name its lines.
+    // Kept next to the executable: stack traces refer to its lines.
     await writeFile(join(target, file), text);
     await run(compiler, [file, file, `${name}.bytecode`, ...bundles.map((part) => fileOf(part.name))], { cwd: target });
     if (!isPacked) continue;
@@ -116,7 +119,7 @@ async function link(
   await run("musl-gcc", [...linkFlags, ...places, "-o", output, ...inputs], { cwd: target });
 }
 
-/** A part that others import has a file's name already. */
+/** A part that others import already has a file's name. */
 function fileOf(name: string): string {
   return name.endsWith(".js") ? name : `${name}.js`;
 }
@@ -125,7 +128,7 @@ function sectionOf({ offset }: ImagePiece): string {
   return `.image.${offset}`;
 }
 
-/** Of the image, in assembler. */
+/** A section of the image, in assembler. */
 function imageSection(piece: ImagePiece): string[] {
   if (piece.isZero) return [` .section ${sectionOf(piece)}, "awR", @nobits`, ` .zero ${piece.length}`];
   return [` .section ${sectionOf(piece)}, "awR"`, ` .incbin "image", ${piece.offset}, ${piece.length}`];
@@ -133,14 +136,14 @@ function imageSection(piece: ImagePiece): string[] {
 
 interface Table {
   readonly bundles: readonly BundledPart[];
-  /** Of those that are packed, before that. */
+  /** Unpacked sizes of the packed parts. */
   readonly sizes: ReadonlyMap<string, number>;
   readonly fromImage: readonly string[];
 }
 
 /**
- * `engine_modules` of src/sys/native/engine.h, in assembler so that bytecode goes in without a detour through C text. An
- * image, if there is one, has the code of the first one, and of what is read with it.
+ * `engine_modules` of src/sys/native/engine.h, in assembler so that bytecode needs no detour through C text. An image,
+ * if there is one, contains the code of the first module and of the parts that are loaded with it.
  */
 function moduleTable({ bundles, sizes, fromImage }: Table, image: readonly ImagePiece[] = []): string {
   const imageSize = image.reduce((sum, { length }) => sum + length, 0);

@@ -1,10 +1,11 @@
 /**
- * What a program has of the language beyond what all have. It is linked with what its code names, and the linker leaves the
- * rest out, tables of Unicode above all. Literals of regular expressions are compiled where bytecode is made.
+ * Optional features of the language that a program contains. It is linked with those that its code names, and the
+ * linker leaves out the rest, above all Unicode tables. Literal regular expressions are compiled together with the
+ * bytecode.
  */
 
 interface Feature {
-  /** As quickjs.h calls what adds it to a context. */
+  /** The function in quickjs.h that adds the feature to a context. */
   readonly adds: string;
   readonly named: RegExp;
 }
@@ -16,7 +17,7 @@ const features: readonly Feature[] = [
   { adds: "JS_AddIntrinsicWeakRef", named: /\b(?:WeakRef|FinalizationRegistry)\(/ },
 ];
 
-/** Names of C functions. */
+/** Returns names of C functions. */
 export function featuresOf(texts: readonly string[]): string[] {
   return features.filter(({ named }) => texts.some((text) => named.test(text))).map(({ adds }) => adds);
 }

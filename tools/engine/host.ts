@@ -1,4 +1,4 @@
-/** The engine's C host as objects, and the bytecode compiler; both built once per content. */
+/** The engine's C host as objects, and the bytecode compiler; both are built once per content. */
 import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { cached, contentKey } from "./cache.ts";
@@ -28,7 +28,7 @@ export async function ensureHost(quickjs: Quickjs): Promise<Host> {
   const names = (await readdir(sourceDirectory)).filter((name) => /\.[ch]$/.test(name)).sort();
   const texts = await Promise.all(names.map((name) => readFile(join(sourceDirectory, name))));
   const key = contentKey(quickjs.key, JSON.stringify([flags, names]), ...texts);
-  // That one is compiled with QuickJS.
+  // quickjs-additions.c is compiled together with QuickJS.
   const units = names.filter((name) => name.endsWith(".c") && name !== "quickjs-additions.c");
   const directory = await cached("engine-host", key, async (target) => {
     progress("compiling the C host");
@@ -48,7 +48,7 @@ export async function ensureHost(quickjs: Quickjs): Promise<Host> {
   return { objects: units.map((unit) => join(directory, unit.replace(/c$/, "o"))), key };
 }
 
-/** Path of the program `compile-bytecode`. */
+/** Returns the path of the program `compile-bytecode`. */
 export async function ensureCompiler(quickjs: Quickjs): Promise<string> {
   const key = contentKey(quickjs.key, await readFile(compilerSource));
   const directory = await cached("compile-bytecode", key, async (target) => {

@@ -1,15 +1,16 @@
 /**
- * Bytes made smaller, as src/sys/native/unpack.c reads them: in the form of an LZ4 block, which costs next to nothing to read.
- * A block is a row of sequences. Each has a byte with two lengths, bytes as they are, and the distance back to where as many
- * as the second length says were before; a length of 15 goes on in further bytes. The last sequence has no second part.
+ * Packs bytes for src/sys/native/unpack.c, as an LZ4 block, which is very cheap to unpack. A block is a list of
+ * sequences. Each consists of a byte with two lengths, as many literal bytes as the first length says, and a distance
+ * back to where a copy of the second length starts. A length of 15 continues in further bytes. The last sequence has no
+ * copy.
  */
 
 const shortestMatch = 4;
 const farthest = 0xffff;
-/** The form asks for it: what reads several bytes at a time does not read beyond the end. */
+/** Required by the format: a decoder that reads several bytes at a time does not read beyond the end. */
 const lastLiterals = 5;
 const lastMatchBefore = 12;
-/** Of places with the same beginning, how many are compared. */
+/** The number of earlier positions with the same beginning that are compared. */
 const tries = 256;
 
 export function pack(bytes: Uint8Array): Uint8Array {
@@ -66,7 +67,7 @@ function addSequence(out: number[], literals: Uint8Array, match?: Match): void {
   addLength(out, more);
 }
 
-/** What of a length is not in the sequence's first byte. */
+/** Adds what does not fit into the sequence's first byte. */
 function addLength(out: number[], length: number): void {
   if (length < 15) return;
   let left = length - 15;

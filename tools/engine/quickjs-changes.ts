@@ -1,14 +1,15 @@
 /**
- * What is changed in the sources of QuickJS before they are compiled.
+ * Changes that are applied to the sources of QuickJS before they are compiled.
  *
- * Objects of the image of the heap (src/sys/native/image.c) are never freed, so nobody counts who refers to them. A count that
- * goes up and down with each use writes to the object, and a page that is written to is copied: in each clone of a machine, and
- * in each process that the agent forks.
+ * Objects in the heap image (src/sys/native/image.c) are never freed, so references to them are not counted. A
+ * reference count that changes with each use writes to the object, and a written page is copied: in each clone of a VM,
+ * and in each process that the agent forks.
  *
- * Stack traces have lines and no columns, whose table was as large as half of the code. And all is compiled to be small but what
- * runs most.
+ * Stack traces have lines and no columns, whose table was half as large as the code. And everything is compiled for
+ * size, except for what runs most.
  *
- * Each change is a pattern with the number of its places; another version of the sources that differs there does not compile.
+ * Each change is a pattern with its expected number of matches; if another version of the sources differs there, the
+ * build fails.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,7 +21,7 @@ interface Change {
   readonly places: number;
 }
 
-/** `JS_IsKept` is for whoever includes the header: the C host frees and copies values, too. */
+/** `JS_IsKept` is for all files that include the header: the C host also frees and copies values. */
 const declaration = `extern const char *JS_kept_end;
 static inline int JS_IsKept(const void *p)
 {
@@ -29,7 +30,7 @@ static inline int JS_IsKept(const void *p)
 
 void __JS_FreeValue(JSContext *ctx, JSValue v);`;
 
-/** Where most instructions are spent, of a verb and of the agent: compiled to be fast. */
+/** Functions in which verbs and the agent spend most instructions: compiled for speed. */
 const hot: readonly string[] = [
   ...["JS_CallInternal", "js_call_c_function", "js_closure2", "JS_CallConstructorInternal", "async_func_resume"],
   ...["js_async_function_resume", "js_promise_resolve_function_call", "JS_ExecutePendingJob", "JS_NewObjectProtoClass"],
@@ -47,7 +48,7 @@ const hot: readonly string[] = [
   ...["JS_ReadString", "bc_get_leb128", "bc_idx_to_atom", "mark_children", "gc_decref", "gc_scan", "free_object"],
 ];
 
-/** The beginning of a function's definition. */
+/** Matches the beginning of a function's definition. */
 const madeFast = (name: string): Change => ({
   file: "quickjs.c",
   what: new RegExp(`^(?:\\w+[ *]+)+${name}\\([^;{}]*\\)\\n\\{`, "gm"),
@@ -64,13 +65,13 @@ export const changes: readonly Change[] = [
     places: 2,
   },
   { file: "quickjs.h", what: /(?<= )p->ref_count\+\+;/g, by: "if (!JS_IsKept(p)) p->ref_count++;", places: 2 },
-  // Strings, atoms, shapes, variables of closures, contexts, bytecode, states of async functions.
+  // Strings, atoms, shapes, closure variables, contexts, bytecode, states of async functions.
   { file: "quickjs.c", what: /([\w>.-]+)->header\.ref_count\+\+;/g, by: "JS_COUNT_UP($1);", places: 16 },
   { file: "quickjs.c", what: /--(\w+)->header\.ref_count\b/g, by: "JS_COUNT_DOWN($1)", places: 6 },
   { file: "quickjs.c", what: /(\w+)->header\.ref_count--;/g, by: "(void)JS_COUNT_DOWN($1);", places: 1 },
-  // What only one refers to is changed in place.
+  // Objects with a single reference are changed in place.
   { file: "quickjs.c", what: /if \((p1|sh)->header\.ref_count != 1\)/g, by: "if (JS_IS_SHARED($1))", places: 3 },
-  // The search for garbage takes away and gives back what its objects count.
+  // The garbage collector decrements and restores the reference counts of objects.
   {
     file: "quickjs.c",
     what: /assert\(p->ref_count > 0\);\s+p->ref_count--;/g,
@@ -78,7 +79,7 @@ export const changes: readonly Change[] = [
     places: 1,
   },
   { file: "quickjs.c", what: /(?<=\n {4})p->ref_count\+\+;/g, by: "if (JS_IsKept(p)) return;\n    $&", places: 2 },
-  // The table of lines, first as it is made, then as it is read.
+  // The line table: first where it is written, then where it is read.
   { file: "quickjs.c", what: /dbuf_put_leb128\(&s->pc2line, last_col_num\);/g, by: "", places: 1 },
   { file: "quickjs.c", what: /diff_line == 0 && diff_col == 0/g, by: "diff_line == 0", places: 1 },
   { file: "quickjs.c", what: /dbuf_put_sleb128\(&s->pc2line, diff_col\);/g, by: "", places: 1 },
@@ -95,7 +96,7 @@ export const changes: readonly Change[] = [
     places: 1,
   },
   { file: "quickjs.c", what: /":%d:%d", line_num1, col_num1/g, by: '":%d", line_num1', places: 1 },
-  // Functions are as good as never freed: their tables lie close together.
+  // Functions are almost never freed, so their tables lie next to each other.
   {
     file: "quickjs.c",
     what: /b->debug\.pc2line_buf = js_mallocz\(/g,
@@ -106,7 +107,7 @@ export const changes: readonly Change[] = [
   ...hot.map(madeFast),
 ];
 
-/** @throws Error when the sources are not those that the changes are for */
+/** @throws Error if the sources are not those that the changes are for */
 export async function changeQuickjs(tree: string): Promise<void> {
   for (const file of ["quickjs.c", "quickjs.h"] as const) {
     const path = join(tree, file);

@@ -1,6 +1,6 @@
 /**
- * QuickJS from Debian's source package, as a static library for musl. Built once per recipe, about 20 CPU seconds.
- * Our executables bring their own C host, so quickjs-libc and the stock programs are not built.
+ * QuickJS from Debian's source package, as a static library for musl. Built once per recipe, in about 20 CPU seconds.
+ * Our executables have their own C host, so quickjs-libc and the stock programs are not built.
  */
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -12,8 +12,9 @@ import { progress, run } from "./run.ts";
 const source: SourcePackage = { release: "trixie", name: "quickjs", upstreamVersion: "2025.04.26" };
 const units: readonly string[] = ["quickjs", "dtoa", "libregexp", "libunicode", "cutils"];
 /**
- * `-fwrapv`: the sources count on wrapping integers. Sections of their own let the linker drop what is not used. Small, and
- * the functions that take most of the time fast (quickjs-changes.ts); but small copies byte by byte, a step each when emulated.
+ * `-fwrapv`: the sources rely on wrapping integers. Separate sections let the linker drop unused code. Compiled for
+ * size, except for the functions that take most of the time (quickjs-changes.ts); but for size GCC would copy memory
+ * byte by byte, a step each under emulation.
  */
 const flags: readonly string[] = [
   "-Os",
@@ -26,16 +27,16 @@ const flags: readonly string[] = [
   `-DCONFIG_VERSION="${source.upstreamVersion}"`,
   "-w",
 ];
-/** Compiled in place of quickjs.c, which it includes. */
+/** Compiled instead of quickjs.c, which it includes. */
 const additions = resolve(import.meta.dirname, "../../src/sys/native/quickjs-additions.c");
 const headers: readonly string[] = ["quickjs.h", "LICENSE"];
 
 export interface Quickjs {
-  /** Has `libquickjs.a`, for musl. */
+  /** Contains `libquickjs.a`, for musl. */
   readonly libDir: string;
-  /** Has `quickjs.h`. */
+  /** Contains `quickjs.h`. */
   readonly includeDir: string;
-  /** Part of every key of what is linked with it. */
+  /** A part of the key of everything that is linked with it. */
   readonly key: string;
 }
 
@@ -54,7 +55,7 @@ export async function ensureQuickjs(): Promise<Quickjs> {
   return { libDir: directory, includeDir: directory, key };
 }
 
-/** A pattern has no form of its own in JSON. */
+/** JSON has no form for a regular expression. */
 const textOf = (_key: string, value: unknown): unknown => (value instanceof RegExp ? String(value) : value);
 
 async function buildLibrary(tree: string, target: string): Promise<void> {
@@ -64,7 +65,7 @@ async function buildLibrary(tree: string, target: string): Promise<void> {
   }
   await run("ar", ["rcsD", join(target, "libquickjs.a"), ...units.map((unit) => `${unit}.o`)], { cwd: tree });
   for (const header of headers) await cp(join(tree, header), join(target, header));
-  // Its first line is the package with its exact version.
+  // Its first line names the package with its exact version.
   const changelog = await readFile(join(tree, "debian/changelog"), "utf8");
   await writeFile(join(target, "SOURCE"), `${changelog.split("\n")[0]}\n`);
   await rm(join(target, "work"), { recursive: true });

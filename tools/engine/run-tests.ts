@@ -1,6 +1,7 @@
 /**
- * Runs the tests that need the small engine: bundles every `*.engine-test.ts` below src into one executable and starts it.
- * An argument runs only tests whose title contains it. The exit status is the tests'; no test at all is a failure.
+ * Runs the tests that need the small engine: bundles every `*.engine-test.ts` below src into one executable and starts
+ * it. An argument selects tests whose title contains it. The exit status is that of the tests; if there is no test at
+ * all, this is a failure.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
@@ -10,7 +11,7 @@ import { buildExecutable } from "./executable.ts";
 import { progress } from "./run.ts";
 
 const repository = resolve(import.meta.dirname, "../..");
-/** Of all of them: they take half a minute on a quiet machine. */
+/** For all tests, which take half a minute on an idle host. */
 const limitMs = 15 * 60_000;
 
 async function findTests(): Promise<string[]> {
@@ -21,7 +22,7 @@ async function findTests(): Promise<string[]> {
     .map((name) => join(repository, "src", name));
 }
 
-/** The other modules are there so that tests can start them from their own executable. */
+/** Includes the other modules, so that tests can start them from their own executable. */
 async function build(files: readonly string[], directory: string): Promise<string> {
   const entry = join(directory, "engine-tests.ts");
   const suite = join(repository, "src/sys/engine/testing/run.ts");
@@ -42,7 +43,7 @@ async function build(files: readonly string[], directory: string): Promise<strin
 }
 
 function start(executable: string, args: readonly string[]): Promise<number> {
-  // Modes of files are part of what tests look at, and the caller's umask may be any.
+  // Tests check the modes of files, and the caller's umask may be any.
   process.umask(0o022);
   return new Promise((settle, reject) => {
     const child = spawn(executable, args, { argv0: "engine-tests", stdio: ["ignore", "inherit", "inherit"] });

@@ -6,11 +6,11 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Default 15 minutes. */
   readonly timeoutMs?: number;
-  /** Told each piece of standard output as it comes, for progress. */
+  /** Called with each piece of standard output as it arrives, for progress. */
   readonly onOutput?: (text: string) => void;
 }
 
-/** Resolves with the standard output; a failing command rejects with its command line and what it printed. */
+/** Resolves with the standard output. A failing command rejects with its command line and its output. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
@@ -41,7 +41,7 @@ export function run(command: string, args: readonly string[], options: RunOption
   });
 }
 
-/** One line of progress, for whoever waits. */
+/** Prints one line of progress. */
 export function progress(text: string): void {
   process.stderr.write(`engine: ${text}\n`);
 }

@@ -24,7 +24,7 @@ describe("the messages of a server", () => {
 
   after(() => rm(directory, { recursive: true }));
 
-  it("have what reads requests, with all that is in them, and what writes responses", async () => {
+  it("have the code that reads requests, with all of their parts, and the code that writes responses", async () => {
     const text = await bundled("[CreateContainerRequest, WaitProcessResponse]");
     const request = /^var CreateContainerRequest = \{[\s\S]*?^\}/m.exec(text)?.[0] ?? "";
     assert.match(request, /^ {2}decode\(/m);
@@ -35,7 +35,7 @@ describe("the messages of a server", () => {
     assert.doesNotMatch(response, /^ {2}(decode|create)\(/m);
   });
 
-  it("cannot be used otherwise: the build says what is called", async () => {
+  it("cannot be used otherwise: the build names what is called", async () => {
     await assert.rejects(
       bundled("CreateContainerRequest.encode({} as never)"),
       /CreateContainerRequest\.encode is called/,

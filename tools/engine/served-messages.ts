@@ -1,11 +1,12 @@
 /**
- * Generated messages without the functions that a server never calls: of a request it only reads, of a response it only
- * writes. A bundler cannot see that, since a message's functions are properties of one object; they are a tenth of the agent.
+ * Removes functions from generated messages that a server never calls: it only decodes requests, and only encodes
+ * responses. A bundler cannot do this, since a message's functions are properties of one object. They are a tenth of
+ * the agent.
  */
 import { readFile } from "node:fs/promises";
 import type { Plugin } from "esbuild";
 
-/** Which messages a program only reads, and which it only writes, by their names. Those that they are made of follow. */
+/** Names of the messages that a program only decodes, and of those that it only encodes. Their parts are included. */
 export interface MessageUse {
   readonly read: RegExp;
   readonly written: RegExp;
@@ -18,12 +19,12 @@ interface Message {
   readonly methods: ReadonlyMap<Method, string>;
 }
 
-/** As ts-proto writes them. */
+/** The code that ts-proto generates. */
 const messageForm = /^export const (\w+): MessageFns<\w+> = \{\n([\s\S]*?)^\};\n/gm;
 const methodForm = /^ {2}(encode|decode|create|fromPartial)\b[\s\S]*?^ {2}\},\n/gm;
 const callForm = /\b(\w+)\.(encode|decode|create|fromPartial)\(/g;
 
-/** What was left out: `Message.method` each. */
+/** What was left out, as `Message.method`. */
 export type LeftOut = Set<string>;
 
 export function servedMessages(use: MessageUse, leftOut: LeftOut): Plugin {
@@ -37,7 +38,7 @@ export function servedMessages(use: MessageUse, leftOut: LeftOut): Plugin {
   };
 }
 
-/** @throws Error when a bundle calls what was left out */
+/** @throws Error if a bundle calls what was left out */
 export function checkLeftOut(texts: readonly string[], leftOut: LeftOut): void {
   for (const text of texts) {
     for (const [, message = "", method = ""] of text.matchAll(callForm)) {
@@ -87,7 +88,7 @@ function usedMethods(messages: readonly Message[], { read, written }: MessageUse
   for (const { name } of messages) {
     const isRead = read.test(name);
     const isWritten = written.test(name);
-    // What nobody has said anything of is used in whatever way, unless it is only a part of others.
+    // A message that neither pattern names may be used in any way, unless it is only a part of others.
     const isUnknown = !isRead && !isWritten && !parts.has(name);
     if (isRead || isUnknown) add(name, "decode");
     if (isWritten || isUnknown) add(name, "encode");

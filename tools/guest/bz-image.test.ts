@@ -8,7 +8,7 @@ const kernel = Buffer.from("an uncompressed kernel, ".repeat(1000));
 const setupSectors = 3;
 const payloadOffset = 100;
 
-/** A bzImage as far as its header goes. */
+/** The header of a bzImage, with this payload. */
 function bzImage(payload: Uint8Array, change: (image: Buffer) => void = () => {}): Buffer {
   const start = (setupSectors + 1) * 512 + payloadOffset;
   const image = Buffer.alloc(start + payload.length + 1000);
@@ -33,16 +33,16 @@ const xz = () => execFileSync("xz", ["--compress", "--stdout", "--check=crc32"],
 describe("the kernel in a bzImage", () => {
   it("is found and decompressed, whether xz or gzip", async () => {
     assert.deepEqual(Buffer.from(await kernelOf(bzImage(withSize(xz())))), kernel);
-    // A gzip stream ends with the size by itself.
+    // A gzip stream already ends with the size.
     assert.deepEqual(Buffer.from(await kernelOf(bzImage(gzipSync(kernel)))), kernel);
   });
 
-  it("has the size that the image promises, or is refused", async () => {
+  it("is refused unless it has the size that the image states", async () => {
     await assert.rejects(kernelOf(bzImage(withSize(xz(), 5))), /the kernel has 24000 bytes, its bzImage promises 5/);
     await assert.rejects(kernelOf(bzImage(withSize(xz(), 0xffffffff))), /promises a kernel of 4294967295 bytes/);
   });
 
-  it("is refused with the reason when the image is damaged or something else", async () => {
+  it("is refused with the reason if the image is damaged or something else", async () => {
     const payload = withSize(xz());
     await assert.rejects(kernelOf(Buffer.from("\x7fELF")), /not a bzImage/);
     await assert.rejects(kernelOf(bzImage(payload, (image) => image.fill(0, 0x202, 0x206))), /no HdrS at 0x202/);

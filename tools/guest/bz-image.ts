@@ -1,14 +1,14 @@
 /**
- * The compressed kernel inside a bzImage (Linux x86 boot protocol, Documentation/arch/x86/boot.rst).
- * Booting the uncompressed ELF spares the guest the decompression, which is slow under emulation.
+ * The compressed kernel inside a bzImage (Linux x86 boot protocol, Documentation/arch/x86/boot.rst). Booting the
+ * uncompressed ELF saves the guest the decompression, which is slow under emulation.
  */
 import { compressionOf, decompress, uncompressedLimit } from "./decompress.ts";
 
-/** `payload_offset` and `payload_length` came with this version of the boot protocol. */
+/** The version of the boot protocol that introduced `payload_offset` and `payload_length`. */
 const oldestProtocol = 0x0208;
 const headerEnd = 0x268;
 
-/** The uncompressed ELF file. */
+/** Returns the uncompressed ELF file. */
 export async function kernelOf(bzImage: Uint8Array): Promise<Uint8Array> {
   const { payload, size } = payloadOf(bzImage);
   const compression = compressionOf(payload);
@@ -16,7 +16,7 @@ export async function kernelOf(bzImage: Uint8Array): Promise<Uint8Array> {
     const start = Buffer.from(payload.subarray(0, 6)).toString("hex");
     throw new Error(`the kernel is compressed in an unknown way: it begins with ${start}`);
   }
-  // The last four bytes are the size: part of a gzip stream, but garbage to the tools for all the others.
+  // The last four bytes are the size. They are part of a gzip stream, but invalid input for the other decompressors.
   const stream = compression.name === "gzip" ? payload : payload.subarray(0, payload.length - 4);
   const kernel = await decompress(stream, compression, "the kernel");
   if (kernel.length !== size) throw new Error(`the kernel has ${kernel.length} bytes, its bzImage promises ${size}`);
@@ -25,7 +25,7 @@ export async function kernelOf(bzImage: Uint8Array): Promise<Uint8Array> {
 
 interface Payload {
   readonly payload: Uint8Array;
-  /** Of the uncompressed kernel. */
+  /** Size of the uncompressed kernel. */
   readonly size: number;
 }
 

@@ -28,16 +28,17 @@ describe("a cpio archive", () => {
     }
   });
 
-  it("has device nodes without making one", () => {
+  it("contains device nodes without creating one", () => {
     const node: CpioEntry = { kind: "character-device", path: "console", mode: 0o600, major: 5, minor: 1 };
     const archive = Buffer.from(cpioArchive([node])).toString("latin1");
-    // newc: mode is the second field of eight hexadecimal digits after the magic, the device the tenth and eleventh.
+    // newc: the mode is the second field of eight hexadecimal digits after the magic, the device the tenth and
+    // eleventh.
     assert.equal(archive.slice(0, 6), "070701");
     assert.equal(Number.parseInt(archive.slice(14, 22), 16), 0o020600);
     assert.deepEqual([archive.slice(78, 86), archive.slice(86, 94)], ["00000005", "00000001"]);
   });
 
-  it("is the same for the same entries, whoever builds it and when", () => {
+  it("is the same for the same entries, on any host and at any time", () => {
     assert.deepEqual(cpioArchive(entries), cpioArchive(structuredClone(entries)));
     const options = { input: cpioArchive(entries), stdio: "pipe", env: { ...process.env, TZ: "UTC" } } as const;
     const listing = execFileSync("busybox", ["cpio", "-itv"], options);

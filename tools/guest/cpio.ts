@@ -1,6 +1,6 @@
 /**
- * Archives in the "newc" form of cpio, as the kernel unpacks them into its first root file system.
- * The same entries give the same bytes: no times, no inode numbers of the build host, owner root.
+ * Archives in cpio's "newc" format, which the kernel unpacks into its initial root file system. The same entries give
+ * the same bytes: no times, no inode numbers of the build host, and root as the owner.
  */
 
 export type CpioEntry =
@@ -18,7 +18,10 @@ export type CpioEntry =
 const typeBits = { directory: 0o040000, file: 0o100000, link: 0o120000, "character-device": 0o020000 } as const;
 const trailerName = "TRAILER!!!";
 
-/** Paths are relative, without leading slash; a directory comes before what is in it, or the kernel cannot unpack it. */
+/**
+ * Paths are relative, without a leading slash. A directory must come before its content, or the kernel cannot unpack
+ * it.
+ */
 export function cpioArchive(entries: readonly CpioEntry[]): Uint8Array {
   const made = new Set<string>([""]);
   const parts: Uint8Array[] = [];

@@ -1,11 +1,11 @@
-/** Decompresses what kernels and their modules come in; the form is told by the first bytes. */
+/** Decompresses the formats of kernels and their modules, which are recognised by their first bytes. */
 import { spawn } from "node:child_process";
 import { gunzipSync } from "node:zlib";
 
 export interface Compression {
   readonly name: string;
   readonly magic: readonly number[];
-  /** From standard input to standard output; `undefined` means zlib does it. */
+  /** From standard input to standard output; `undefined` for the format that zlib decompresses. */
   readonly command?: readonly [string, ...string[]];
 }
 
@@ -17,14 +17,14 @@ const compressions: readonly Compression[] = [
   { name: "bzip2", magic: [0x42, 0x5a, 0x68], command: ["bzip2", "--decompress", "--stdout"] },
 ];
 
-/** More than any kernel has; keeps a damaged file from filling the memory. */
+/** More than any kernel needs; prevents a damaged file from filling the memory. */
 export const uncompressedLimit = 512 * 1024 * 1024;
 
 export function compressionOf(bytes: Uint8Array): Compression | undefined {
   return compressions.find(({ magic }) => magic.every((byte, i) => bytes[i] === byte));
 }
 
-/** `what` names the bytes in messages. */
+/** `what` names the bytes in error messages. */
 export async function decompress(bytes: Uint8Array, compression: Compression, what: string): Promise<Uint8Array> {
   if (compression.command === undefined) return gunzipSync(bytes, { maxOutputLength: uncompressedLimit });
   return filter(compression.command, bytes, what);

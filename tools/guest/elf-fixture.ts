@@ -1,4 +1,4 @@
-/** ELF files for tests, made by the real compiler. */
+/** Makes ELF files for tests with the real compiler. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ export async function compile(source: string, ...options: readonly string[]): Pr
   }
 }
 
-/** An object file that says these things about itself in `.modinfo`, like a kernel module. */
+/** An object file with these entries in `.modinfo`, like a kernel module. */
 export function kernelModule(facts: readonly string[]): Promise<Buffer> {
   const lines = facts.map(
     (fact, i) => `__attribute__((section(".modinfo"), used)) static const char fact${i}[] = ${JSON.stringify(fact)};`,

@@ -1,11 +1,11 @@
 /**
- * Reading 64-bit little-endian ELF files: just what kernels and their modules need.
- * Every offset is checked against the file, so that a damaged download gives a message instead of nonsense.
+ * Reads 64-bit little-endian ELF files, as far as kernels and their modules need it. Every offset is checked against
+ * the file, so that a damaged download gives an error message instead of nonsense.
  */
 
 export interface Segment {
   readonly type: number;
-  /** Where its program header stands in the file. */
+  /** Offset of its program header in the file. */
   readonly headerOffset: number;
   readonly offset: number;
   readonly fileSize: number;
@@ -25,7 +25,7 @@ const headerSize = 64;
 const programHeaderSize = 56;
 const sectionHeaderSize = 64;
 
-/** Throws unless the file is a 64-bit little-endian ELF. `what` names it in messages. */
+/** Throws unless the file is a 64-bit little-endian ELF. `what` names it in error messages. */
 export function segmentsOf(file: Uint8Array, what: string): Segment[] {
   const view = elfView(file, what);
   const table = offsetAt(view, 0x20);
@@ -47,7 +47,7 @@ export function segmentsOf(file: Uint8Array, what: string): Segment[] {
   return segments;
 }
 
-/** Where the header of a section stands in the file, or `undefined` if there is none of that name. */
+/** Offset of a section's header in the file, or `undefined` if there is no section of that name. */
 export function sectionHeaderOf(file: Uint8Array, name: string, what: string): number | undefined {
   const view = elfView(file, what);
   const table = offsetAt(view, 0x28);
@@ -66,7 +66,7 @@ export function sectionHeaderOf(file: Uint8Array, name: string, what: string): n
   return undefined;
 }
 
-/** The content of a section, as a view of the file, or `undefined` if there is none of that name. */
+/** The content of a section, as a view of the file, or `undefined` if there is no section of that name. */
 export function sectionOf(file: Uint8Array, name: string, what: string): Uint8Array | undefined {
   const header = sectionHeaderOf(file, name, what);
   return header === undefined ? undefined : contentAt(file, header, what);
@@ -108,7 +108,7 @@ function elfView(file: Uint8Array, what: string): DataView {
   return new DataView(file.buffer, file.byteOffset, file.byteLength);
 }
 
-/** A 64-bit field as a number; anything past 2^53 cannot be inside a file and fails the bounds check that follows. */
+/** A 64-bit field as a number; values above 2^53 cannot be inside a file and fail the bounds check that follows. */
 function offsetAt(view: DataView, at: number): number {
   return Number(view.getBigUint64(at, true));
 }

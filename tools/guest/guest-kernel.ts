@@ -1,4 +1,4 @@
-/** Debian's kernel for the guest with its modules, made once per package and recipe, then taken from the cache. */
+/** Debian's kernel for the guest with its modules, made once per package and recipe, and then taken from the cache. */
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -16,13 +16,13 @@ export interface GuestKernel {
   /** Uncompressed ELF with a PVH entry. */
   readonly vmlinux: string;
   readonly index: ModuleIndex;
-  /** Of the image for machines with SCSI disks and the like. */
+  /** Index of the larger image, for VMs with SCSI disks and the like. */
   readonly fullIndex: ModuleIndex;
-  /** Of both. */
+  /** Files for both images. */
   readonly moduleFiles: ReadonlyMap<string, string>;
 }
 
-/** Debian's, the default. `report` gets a line for each thing that takes time. */
+/** Debian's kernel, the default. `report` gets a line for each step that takes time. */
 export async function debianKernel(report: (line: string) => void): Promise<GuestKernel> {
   const chosen = await chooseKernel();
   const key = contentKey(chosen.name, chosen.version, ...(await recipe()));
@@ -68,7 +68,7 @@ async function make(target: string, chosen: KernelPackage, report: (line: string
   }
 }
 
-/** Everything here decides what comes out: a changed line makes a new guest. */
+/** These files determine the result: a changed line makes a new guest. */
 export async function recipe(): Promise<string[]> {
   const directories = [import.meta.dirname, resolve(import.meta.dirname, "../../guest-image")];
   const texts: string[] = [];

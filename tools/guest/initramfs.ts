@@ -1,4 +1,4 @@
-/** The guest's first root file system: the agent, its kernel modules, and the directories it mounts over. */
+/** The guest's initial root file system: the agent, its kernel modules, and the directories that it mounts over. */
 import { readFile } from "node:fs/promises";
 import { type ModuleIndex, moduleIndexPath } from "../../src/guest/modules/index-format.ts";
 import { type CpioEntry, cpioArchive } from "./cpio.ts";
@@ -7,13 +7,13 @@ export interface InitramfsContent {
   /** Path of the static executable that becomes `/init`. */
   readonly init: string;
   readonly index: ModuleIndex;
-  /** Path on the build host of each module of the index. */
+  /** Path on the build host of each module in the index. */
   readonly moduleFiles: ReadonlyMap<string, string>;
 }
 
 /**
- * Uncompressed: under emulation the guest copies faster than it decompresses. A kernel without modules has no index: looking
- * for what it tells would be a tenth of what the agent does before it answers.
+ * Uncompressed, because under emulation the guest copies faster than it decompresses. For a kernel without modules
+ * there is no index: reading it would be a tenth of what the agent does before it answers.
  */
 export async function initramfs(content: InitramfsContent): Promise<Uint8Array> {
   const modules = await Promise.all(
@@ -40,7 +40,7 @@ const directory = (path: string, mode = 0o755): CpioEntry => ({ kind: "directory
 
 const skeleton: readonly CpioEntry[] = [
   directory("dev"),
-  // The kernel opens it as standard input and output of /init, before anything can be mounted on /dev.
+  // The kernel opens this as standard input and output of /init, before anything can be mounted on /dev.
   { kind: "character-device", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
   directory("proc"),
   directory("sys"),

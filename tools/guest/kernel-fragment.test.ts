@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { notTaken, parseConfig, parseFragment } from "./kernel-fragment.ts";
 
 describe("the fragment of the tuned kernel", () => {
-  it("asks for what guest and containers stand on", async () => {
+  it("asks for everything that the guest and containers need", async () => {
     const fragment = resolve(import.meta.dirname, "../../guest-image/kernel.fragment");
     const options = parseFragment(await readFile(fragment, "utf8"));
     const needed = [
@@ -29,7 +29,7 @@ describe("the fragment of the tuned kernel", () => {
     assert.equal(options.get("MODULES"), "n");
   });
 
-  it("is compared with what the kernel's tools made of it", () => {
+  it("is compared with the configuration that the kernel's tools made of it", () => {
     const wanted = parseFragment('# why\nCONFIG_A=y\nCONFIG_B=n\nCONFIG_C="-x"\n\nCONFIG_D=64\n');
     const taken = parseConfig('CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C="-x"\nCONFIG_D=64\nCONFIG_E=y\n');
     assert.deepEqual(notTaken(wanted, taken), []);

@@ -1,12 +1,12 @@
 /**
- * A fragment of a kernel configuration: what is asked for, and whether a configuration has it. The kernel's own tools take
- * what they can and say nothing of the rest, so that a feature could be lost without anybody noticing.
+ * A fragment of a kernel configuration: what it asks for, and whether a configuration satisfies it. The kernel's own
+ * tools silently drop what they cannot set, so that a feature could be lost unnoticed.
  */
 
-/** By name without `CONFIG_`; `n` is switched off. */
+/** By name without `CONFIG_`; `n` means switched off. */
 export type KernelOptions = ReadonlyMap<string, string>;
 
-/** @throws Error with the line that is no option, or an option that is there twice */
+/** @throws Error with the line that is no option, or with an option that occurs twice */
 export function parseFragment(text: string): KernelOptions {
   const options = new Map<string, string>();
   for (const [index, line] of text.split("\n").entries()) {
@@ -26,7 +26,7 @@ export function parseConfig(text: string): KernelOptions {
   return new Map(set.map(([, name = "", value = ""]) => [name, value]));
 }
 
-/** One line for each option that the configuration has otherwise. */
+/** One line for each option that has another value in the configuration. */
 export function notTaken(wanted: KernelOptions, config: KernelOptions): string[] {
   return [...wanted].flatMap(([name, value]) => {
     const is = config.get(name) ?? "n";

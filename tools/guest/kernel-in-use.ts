@@ -1,6 +1,6 @@
 /**
- * Which kernel this tree's guest has: Debian's, unless somebody has chosen the tuned one for the tree. The choice is a file
- * of the build directory, so that a cache alone, which another tree may have filled, changes nothing.
+ * Which kernel this tree's guest uses: Debian's, unless the tuned one was selected for the tree. The selection is a
+ * file in the build directory, so the cache alone, which another tree may have filled, changes nothing.
  */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -34,7 +34,7 @@ export interface KernelInUse extends GuestKernel {
   readonly name: KernelName;
 }
 
-/** Never compiles: a tuned kernel that is not there is told, and Debian's is used until somebody builds it. */
+/** Never compiles: a missing tuned kernel is reported, and Debian's is used until the tuned one is built. */
 export async function kernelInUse(report: (line: string) => void): Promise<KernelInUse> {
   if ((await chosenKernel()) === "tuned") {
     const tuned = await builtTunedKernel();

@@ -1,4 +1,4 @@
-/** What a kernel module says about itself in its `.modinfo` section. */
+/** Facts from the `.modinfo` section of a kernel module. */
 import { sectionOf } from "./elf.ts";
 
 export interface ModuleInfo {
@@ -6,7 +6,7 @@ export interface ModuleInfo {
   readonly name: string;
   /** Modules whose symbols it uses. */
   readonly depends: readonly string[];
-  /** What its `softdep` wants loaded before it: module names or aliases. */
+  /** What its `softdep` says must be loaded before it: module names or aliases. */
   readonly wantsBefore: readonly string[];
   /** `uname -r` of the kernel it was built for. */
   readonly release: string;

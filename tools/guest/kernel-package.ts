@@ -1,12 +1,10 @@
-/**
- * Debian's kernel package as files: chosen and fetched by apt (which checks its signature), never installed.
- */
+/** The files of Debian's kernel package: chosen and fetched by apt (which checks its signature), never installed. */
 import { readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cached, contentKey } from "../engine/cache.ts";
 import { run } from "../engine/run.ts";
 
-/** Always names the newest kernel of the release; the cloud variant has no 9p. */
+/** Always refers to the newest kernel of the release; the cloud variant lacks 9p. */
 const metaPackage = "linux-image-amd64";
 
 export interface KernelPackage {
@@ -15,24 +13,24 @@ export interface KernelPackage {
 }
 
 export interface KernelFiles {
-  /** `uname -r` of it. */
+  /** Its `uname -r`. */
   readonly release: string;
   readonly bzImage: string;
-  /** Directory below which the modules are, in folders of their own. */
+  /** Directory below which the modules are, in subdirectories. */
   readonly modules: string;
 }
 
 /**
- * The kernel that apt would install now. Asking apt takes a second, so the answer is remembered until apt's lists or
- * sources change: an update of the package lists is also what brings a new guest kernel.
+ * The kernel that apt would install now. Asking apt takes a second, so the answer is cached until apt's lists or
+ * sources change; updated package lists are also what brings a new guest kernel.
  */
 export async function chooseKernel(): Promise<KernelPackage> {
   return remembered(metaPackage, askApt);
 }
 
 /**
- * Debian's source of that kernel, or of the nearest version that the archive has: a kernel is rebuilt for a fault of its
- * packaging alone, and then the source may be one revision behind.
+ * Debian's source of that kernel, or of the nearest version in the archive: if only a kernel's packaging was fixed, the
+ * source may be one revision older.
  */
 export async function chooseKernelSource(kernel: KernelPackage): Promise<KernelPackage> {
   const [series] = /^\d+\.\d+/.exec(kernel.version) ?? [];
@@ -76,9 +74,9 @@ export async function fetchKernel(kernel: KernelPackage, report: (line: string) 
   return join(directory, "kernel.deb");
 }
 
-/** Into an existing directory without packages; the result is the path of the file. */
+/** Downloads into an existing directory without packages; returns the path of the file. */
 export async function downloadPackage({ name, version }: KernelPackage, directory: string): Promise<string> {
-  // Apt would otherwise warn that its unprivileged user cannot write here.
+  // Otherwise apt warns that its unprivileged user cannot write here.
   const options = ["-o", "APT::Sandbox::User=root", "--quiet=2"];
   await run("apt-get", [...options, "download", `${name}=${version}`], { cwd: directory });
   const file = (await readdir(directory)).find((entry) => entry.endsWith(".deb"));
@@ -89,7 +87,7 @@ export async function downloadPackage({ name, version }: KernelPackage, director
 /** Unpacks the package into an existing empty directory. */
 export async function unpackKernel(file: string, directory: string): Promise<KernelFiles> {
   await run("dpkg-deb", ["--extract", file, directory]);
-  // A release with merged /usr moves the modules.
+  // A release with merged /usr has the modules elsewhere.
   for (const lib of ["usr/lib/modules", "lib/modules"]) {
     const [release] = await readdir(join(directory, lib)).catch(() => []);
     if (release === undefined) continue;
@@ -102,7 +100,7 @@ export async function unpackKernel(file: string, directory: string): Promise<Ker
   throw new Error(`${file} contains no kernel modules`);
 }
 
-/** Names and times of everything that apt's choice depends on. */
+/** Names and times of all files on which apt's choice depends. */
 async function aptState(): Promise<string[]> {
   const directories = ["/var/lib/apt/lists", "/etc/apt", "/etc/apt/sources.list.d", "/etc/apt/preferences.d"];
   const facts: string[] = [];

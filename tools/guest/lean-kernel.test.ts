@@ -5,7 +5,7 @@ import { compile, kernelModule } from "./elf-fixture.ts";
 import { moduleInfoOf } from "./kernel-module.ts";
 import { emptyTypes, leanModule } from "./lean-kernel.ts";
 
-/** As scripts/sign-file of the kernel appends it. */
+/** Appends the signature like the kernel's scripts/sign-file. */
 function signed(module: Uint8Array, signature: Uint8Array): Uint8Array {
   const info = Buffer.alloc(12);
   info.writeUInt8(2, 2); // PKEY_ID_PKCS7
@@ -18,19 +18,19 @@ const withTypes = `
   __attribute__((section(".modinfo"), used)) static const char name[] = "name=it";`;
 
 describe("a module in the guest's image", () => {
-  it("is what was signed, without the signature", async () => {
+  it("is the signed module without its signature", async () => {
     const module = await kernelModule(["name=it", "depends="]);
     assert.deepEqual(leanModule(signed(module, Buffer.alloc(700, 7)), "it"), Uint8Array.from(module));
     assert.deepEqual(leanModule(module, "it"), Uint8Array.from(module));
   });
 
-  it("has no types, and is otherwise the same", async () => {
+  it("has no types, and is otherwise unchanged", async () => {
     const lean = leanModule(await compile(withTypes, "-c"), "it");
     assert.equal(sectionOf(lean, ".BTF", "it")?.length, 0);
     assert.equal(moduleInfoOf(lean, "it").name, "it");
   });
 
-  it("is refused when its signature would be longer than the module", () => {
+  it("is refused if its signature would be longer than the module", () => {
     const module = signed(Buffer.alloc(10), Buffer.alloc(0));
     new DataView(module.buffer, module.byteOffset).setUint32(18, 99);
     assert.throws(() => leanModule(module, "bad.ko"), /bad\.ko: its signature/);
@@ -38,7 +38,7 @@ describe("a module in the guest's image", () => {
 });
 
 describe("a kernel in the guest's image", () => {
-  it("has types of the same length that are whole and say next to nothing", async () => {
+  it("has types of the same length that are valid and nearly empty", async () => {
     const kernel = await compile(withTypes, "-c");
     emptyTypes(kernel);
     const types = sectionOf(kernel, ".BTF", "it") ?? Buffer.alloc(0);

@@ -1,20 +1,20 @@
 /**
- * Takes from kernel files what a guest of ours never uses and pays for at every boot. The files come from a package whose
- * signature was checked, and go into an image that is checked by hash.
+ * Removes from kernel files what our guests never use but pay for at every boot. The files come from a package whose
+ * signature was checked, and go into an image that is verified by hash.
  */
 import { sectionHeaderOf, sectionOf } from "./elf.ts";
 
 /** MODULE_SIG_STRING of the kernel: the last bytes of a signed module. */
 const signatureMark = "~Module signature appended~\n";
-/** struct module_signature, before the mark; its last four bytes are the length of the signature before it. */
+/** struct module_signature, which precedes the mark; its last four bytes are the length of the signature before it. */
 const signatureInfoSize = 12;
 
 const typeSection = ".BTF";
 const offsetOfSize = 0x20;
 
 /**
- * A module without its signature, whose check takes longer than everything else of its loading, and without the types
- * (BTF) that refer to those of the kernel.
+ * A module without its signature, whose check takes longer than the rest of loading it, and without the types (BTF)
+ * that refer to the kernel's.
  */
 export function leanModule(module: Uint8Array, path: string): Uint8Array {
   const result = Uint8Array.from(module.subarray(0, sizeWithoutSignature(module, path)));
@@ -52,6 +52,6 @@ export function emptyTypes(kernel: Uint8Array): void {
   view.setUint32(headerSize + 12, 32, true); // bits
 }
 
-/** struct btf_header, and one struct btf_type with the word of an integer (include/uapi/linux/btf.h). */
+/** struct btf_header, and one struct btf_type followed by the data of an integer (include/uapi/linux/btf.h). */
 const headerSize = 24;
 const typeSize = 16;

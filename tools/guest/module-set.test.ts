@@ -37,7 +37,7 @@ describe("the modules of an image", () => {
   });
   after(() => rmSync(top, { recursive: true, force: true }));
 
-  it("come with what they need, in an order that can be loaded", async () => {
+  it("include what they need, in an order that can be loaded", async () => {
     const modules = await selectModules(kernel, ["fs"], none);
     assert.deepEqual(
       modules.map(({ info }) => info.name),
@@ -45,7 +45,7 @@ describe("the modules of an image", () => {
     );
   });
 
-  it("are listed for the agent with their closure, the early ones in order", async () => {
+  it("are listed for the agent with everything that they need, the early ones in order", async () => {
     const modules = await selectModules(kernel, ["fs", "bus"], none);
     const index = indexOf(modules, ["bus"], release);
     assert.deepEqual(index.early, ["ring", "pci_modern", "bus"]);
@@ -56,7 +56,7 @@ describe("the modules of an image", () => {
     assert.deepEqual(index.modules.ring?.needs, []);
   });
 
-  it("leave out what is built into the kernel", async () => {
+  it("do not include what is built into the kernel", async () => {
     const builtIn = await builtInModules(kernel);
     assert.deepEqual([...builtIn], ["ring", "ext_two"]);
     const modules = await selectModules(kernel, ["bus", "ext_two"], builtIn);
@@ -67,7 +67,7 @@ describe("the modules of an image", () => {
     assert.deepEqual(indexOf(modules, ["ring", "bus"], release).early, ["pci_modern", "bus"]);
   });
 
-  it("are refused with the name of what is missing, circular or no module", async () => {
+  it("are refused with the name of a module that is missing, circular or invalid", async () => {
     await assert.rejects(selectModules(kernel, ["nowhere"], none), /the kernel package has no module nowhere$/);
     await assert.rejects(selectModules(kernel, ["needy"], none), /has no module absent, which needy needs/);
     await assert.rejects(selectModules(kernel, ["a"], none), /need each other: a → b → a/);

@@ -1,6 +1,6 @@
 /**
- * The modules of an image with all they need, in an order that can be loaded.
- * Works from the modules' own facts, so that no depmod and no installed kernel is needed.
+ * The modules of an image with everything that they need, in an order that can be loaded. Uses the modules' own data,
+ * so neither depmod nor an installed kernel is needed.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -14,14 +14,14 @@ export interface SelectedModule {
   readonly content: Uint8Array;
 }
 
-/** Where a module stands in the image. */
+/** Path of a module in the image. */
 function modulePath(name: string): string {
   return `${moduleIndexPath.slice(0, moduleIndexPath.lastIndexOf("/"))}/${name}.ko`;
 }
 
 /**
- * Reads the wanted modules and everything they need; each comes after what it needs.
- * A wanted name that is built in (`modules.builtin`) is left out; one that the kernel has in no form is an error.
+ * Reads the wanted modules and everything that they need; each comes after what it needs. A wanted module that is built
+ * in (`modules.builtin`) is left out; it is an error if the kernel has it in no form.
  */
 export async function selectModules(
   directory: string,
@@ -76,7 +76,7 @@ export function indexOf(modules: readonly SelectedModule[], early: readonly stri
   };
 }
 
-/** Names of what is built into the kernel, from the package's `modules.builtin`. */
+/** Names of built-in modules, from the package's `modules.builtin`. */
 export async function builtInModules(directory: string): Promise<ReadonlySet<string>> {
   const text = await readFile(join(directory, "..", "modules.builtin"), "utf8");
   return new Set(

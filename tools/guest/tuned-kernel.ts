@@ -1,6 +1,6 @@
 /**
- * The tuned kernel: Debian's source, configured by `guest-image/kernel.fragment`, everything built in. Compiling takes 15
- * minutes of a processor, so what comes out is kept by what went in: source, fragment, compiler and the steps below.
+ * The tuned kernel: Debian's source, configured by `guest-image/kernel.fragment`, everything built in. Compiling takes
+ * 15 minutes of CPU time, so the result is cached by its inputs: source, fragment, compiler and the steps below.
  */
 import { cp, mkdir, readdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -17,10 +17,10 @@ const fragmentFile = resolve(import.meta.dirname, "../../guest-image/kernel.frag
 const entryName = "tuned-kernel";
 const buildTimeoutMs = 3 * 3600_000;
 const progressMs = 15_000;
-/** The source unpacked, and its objects. */
+/** For the unpacked source and its object files. */
 const neededBytes = 3 * 1024 ** 3;
 
-/** Nothing of the machine that builds is in the kernel: the same source gives the same file. */
+/** The kernel contains nothing about the build host: the same source gives the same file. */
 const environment = { KBUILD_BUILD_USER: "kumite", KBUILD_BUILD_HOST: "kumite", KBUILD_BUILD_TIMESTAMP: "@0" };
 const make = ["--silent", "ARCH=x86_64", "LOCALVERSION="];
 const steps = { base: "tinyconfig", complete: "olddefconfig", name: "kernelrelease", kernel: "vmlinux" } as const;
@@ -33,12 +33,12 @@ interface Inputs {
   readonly key: string;
 }
 
-/** Compiling has taken as long as it may; nothing of it is left. */
+/** Compiling has taken longer than it may; nothing of it is left. */
 export class OutOfTime extends Error {}
 
 /**
- * Compiled when the cache has none.
- * @param withinMs how long that may take, all in all
+ * Compiles the kernel if the cache lacks it.
+ * @param withinMs how long that may take in total
  * @throws OutOfTime
  */
 export async function tunedKernel(report: Report, withinMs = buildTimeoutMs): Promise<GuestKernel> {
@@ -48,7 +48,7 @@ export async function tunedKernel(report: Report, withinMs = buildTimeoutMs): Pr
   return loadable(inputs, directory);
 }
 
-/** `undefined` when it would have to be compiled. */
+/** `undefined` if it would have to be compiled. */
 export async function builtTunedKernel(): Promise<GuestKernel | undefined> {
   const inputs = await currentInputs();
   if (!isCached(entryName, inputs.key)) return undefined;
@@ -64,7 +64,7 @@ async function currentInputs(): Promise<Inputs> {
   return { source, fragment, key: contentKey(source.name, source.version, fragment, compiler, how) };
 }
 
-/** The compiled kernel keeps its symbols in the cache; what boots has none. */
+/** The compiled kernel in the cache keeps its symbols; the one that boots has none. */
 async function loadable({ source, key }: Inputs, compiled: string): Promise<GuestKernel> {
   const release = (await readFile(join(compiled, "release"), "utf8")).trim();
   const directory = await cached("tuned-guest", contentKey(key, ...(await recipe())), async (target) => {
@@ -136,7 +136,7 @@ async function compileWithProgress(tree: string, jobs: number, report: Report, e
   };
   const args = [`--jobs=${jobs}`, ...make.filter((word) => word !== "--silent"), steps.kernel];
   const outOfTime = () => new OutOfTime(`compiling had not ended when its time was over, after ${files} files`);
-  // To a process 0 is no limit.
+  // For a child process 0 would mean no limit.
   const timeoutMs = endMs - beganMs;
   if (timeoutMs <= 0) throw outOfTime();
   try {

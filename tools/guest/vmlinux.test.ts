@@ -8,7 +8,7 @@ import { sectionOf, segmentsOf } from "./elf.ts";
 import { compile } from "./elf-fixture.ts";
 import { loadableKernel } from "./vmlinux.ts";
 
-/** A program that ends with 42 if its last megabyte, stored as data, is zero. */
+/** A program that exits with 42 if its last megabyte, stored as data, is zero. */
 const program = (note: string) => `
   ${note}
   __attribute__((section(".data"))) static char zeros[1 << 20] = {0};
@@ -51,7 +51,7 @@ describe("the kernel that a VMM loads", () => {
     assert.throws(() => loadableKernel(other), /no PVH entry .*CONFIG_PVH/);
   });
 
-  it("is refused when it is no ELF or only half of one", async () => {
+  it("is refused if it is no ELF, or only half of one", async () => {
     assert.throws(() => loadableKernel(Buffer.from("MZ, a bzImage perhaps")), /not a 64-bit little-endian ELF/);
     const whole = await compile(program(xenNote(18)), ...options);
     assert.throws(() => loadableKernel(whole.subarray(0, 5000)), /the kernel is truncated/);

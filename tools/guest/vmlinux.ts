@@ -1,6 +1,4 @@
-/**
- * Makes the kernel ELF that the VMM loads: proven to have a PVH entry, without what loading does not need.
- */
+/** Makes the kernel ELF that the VMM loads: checked to have a PVH entry point, without what loading does not need. */
 import { notesOf, segmentLoad, segmentsOf } from "./elf.ts";
 import { emptyTypes } from "./lean-kernel.ts";
 
@@ -9,8 +7,9 @@ const xenOwner = "Xen";
 const pvhEntryNote = 18;
 
 /**
- * A copy without section headers and without the zeros that end the last segment (`.bss` and scratch space, stored as
- * data by the kernel's build). A loader zero-fills what a segment has in memory beyond its file, so the guest sees the same.
+ * A copy without section headers and without the zeros at the end of the last segment (`.bss` and scratch space, which
+ * the kernel's build stores as data). A loader fills with zeros what a segment has in memory beyond its file, so the
+ * guest sees no difference.
  */
 export function loadableKernel(packaged: Uint8Array): Uint8Array {
   const what = "the kernel";
@@ -33,7 +32,7 @@ export function loadableKernel(packaged: Uint8Array): Uint8Array {
   return result;
 }
 
-/** Rounded up to a page: a loader may map pages instead of copying. */
+/** Rounded up to a page, since a loader may map pages instead of copying. */
 function sizeWithoutZeros(bytes: Uint8Array): number {
   let end = bytes.length;
   while (end > 0 && bytes[end - 1] === 0) end--;

@@ -1,6 +1,6 @@
 /**
- * The declarations of the library's surface and of what it refers to, for programs in TypeScript: one file for each source,
- * made from that source alone, so that nothing of the whole program has to be checked for it.
+ * TypeScript declarations of the library's interface and of the types that it refers to: one file per source, made from
+ * that source alone, so that programs need not type-check the whole product.
  */
 import { readFile } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
@@ -8,10 +8,10 @@ import ts from "typescript";
 
 const sourceImport = /((?:from|import)\s*\(?\s*")(\.{1,2}\/[^"]+)\.ts"/g;
 
-/** The compiler's, for a method with a computed name, which it declares a second time. */
+/** The compiler declares a method with a computed name a second time, as this property. */
 const strayMember = /^ *\[Symbol\.asyncDispose\]: \(\) => Promise<void>;\n/gm;
 
-/** By path below the folder of the entry, e.g. `library/main.d.ts`. */
+/** By path below the directory of the entry, e.g. `library/main.d.ts`. */
 export async function libraryTypes(entry: string): Promise<ReadonlyMap<string, string>> {
   const root = dirname(entry);
   const declarations = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** `install.json`: what was installed, so that it can be checked by hash before it runs or boots a guest. */
+/** `install.json`: what was installed, so that it can be verified by hash before it runs or boots a guest. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../engine/run.ts";
@@ -6,9 +6,9 @@ import type { Placed } from "./place.ts";
 import { repository } from "./sources.ts";
 
 export interface Manifest {
-  /** Of the product, as in package.json. */
+  /** The product's version, as in package.json. */
   readonly version: string;
-  /** Of the working tree it was built from; `-dirty` marks uncommitted changes, `unknown` a tree without git. */
+  /** Commit of the working tree; `-dirty` marks uncommitted changes, `unknown` a tree without git. */
   readonly commit: string;
   /** Absolute path of the Node that runs the shim. */
   readonly node: string;
@@ -26,7 +26,7 @@ export async function productVersion(): Promise<string> {
 }
 
 export async function commit(): Promise<string> {
-  // The owner of the tree is often another user than root, who builds; a read is no risk here.
+  // The tree often belongs to another user than root, who builds; reading it is no risk here.
   const git = ["-c", `safe.directory=${repository}`, "-C", repository];
   return run("git", [...git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]).then(
     (text) => text.trim(),

@@ -1,4 +1,7 @@
-/** The shim, or another program for Node, as one file: nothing but Node's own modules may be left outside, as no node_modules is installed. */
+/**
+ * The shim, or another program for Node, as one file. It may import nothing but Node's own modules, since no
+ * node_modules is installed.
+ */
 import { isBuiltin } from "node:module";
 import { resolve } from "node:path";
 import { build } from "esbuild";
@@ -7,7 +10,7 @@ const repository = resolve(import.meta.dirname, "../..");
 
 export type ModuleSystem = "esm" | "cjs";
 
-/** The older module system is loaded faster, and alone can be loaded with code that was made before. */
+/** CommonJS loads faster, and only CommonJS can be loaded together with code that was compiled before. */
 export async function bundleForNode(entry: string, format: ModuleSystem): Promise<Uint8Array> {
   const result = await build({
     entryPoints: [entry],
@@ -19,13 +22,13 @@ export async function bundleForNode(entry: string, format: ModuleSystem): Promis
     platform: "node",
     format,
     target: "node20",
-    // Names stay readable in stack traces. V8 keeps the source text of a running program, twice as large when one
-    // character of it is not Latin: a megabyte and a half of every shim's memory.
+    // Names stay readable in stack traces. V8 keeps the source text of a running program, which takes twice the space
+    // if one character of it is not Latin: a megabyte and a half of every shim's memory.
     minifySyntax: true,
     minifyWhitespace: true,
     charset: "ascii",
     legalComments: "eof",
-    // Packages in the older module system ask for Node's own modules by a call.
+    // CommonJS packages call `require` for Node's own modules.
     ...(format === "esm" && {
       banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
     }),

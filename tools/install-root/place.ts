@@ -1,16 +1,16 @@
-/** Puts finished files into the install root: by rename, and only when they differ from what is there. */
+/** Puts finished files into the install root: by rename, and only if they differ from the present ones. */
 import { createHash } from "node:crypto";
 import { chmod, copyFile, readFile, rename, rm, writeFile } from "node:fs/promises";
 
 export interface Placed {
   readonly sha256: string;
-  /** Of the file in bytes. */
+  /** Size of the file in bytes. */
   readonly size: number;
 }
 
 /**
- * A running sandbox may have the old file open or mapped: it keeps it, as rename makes a new one. An unchanged file keeps
- * its time, so that what depends on it need not be made again.
+ * A running sandbox that has the old file open or mapped keeps it, because rename makes a new one. An unchanged file
+ * keeps its modification time, so that what depends on it need not be rebuilt.
  */
 export async function placeBytes(path: string, bytes: Uint8Array, mode: number): Promise<Placed> {
   const placed = { sha256: createHash("sha256").update(bytes).digest("hex"), size: bytes.length };
@@ -19,7 +19,7 @@ export async function placeBytes(path: string, bytes: Uint8Array, mode: number):
   return placed;
 }
 
-/** As `placeBytes`, from a file of the cache, sharing its blocks where the file system can. */
+/** Like `placeBytes`, from a file of the cache, sharing its blocks if the file system supports it. */
 export async function placeFile(path: string, source: string, mode: number): Promise<Placed> {
   const placed = await measure(source);
   const present = await measure(path).catch(() => undefined);

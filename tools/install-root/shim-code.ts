@@ -1,6 +1,6 @@
 /**
- * The code that V8 makes of the shim, so that no start has to make it: the program runs once, as the verbs start it, up to
- * where it would be asked for a container.
+ * The shim's compiled code, so that starts need not compile it: at build time the program runs once, as the verbs start
+ * it, up to the point where it would be asked for a container.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ import { shimNodeFlags } from "../../src/shim-client/shim-command.ts";
 const readyTimeoutMs = 60_000;
 
 export interface ShimProgram {
-  /** Of the loader. */
+  /** Source of the loader. */
   readonly entry: Uint8Array;
   readonly text: Uint8Array;
 }
@@ -34,7 +34,7 @@ export async function shimCode(node: string, { entry, text }: ShimProgram): Prom
   }
 }
 
-/** What was compiled by the time of the message is what the next start will need. */
+/** The code that was compiled by the time of this message is what the next start will need. */
 const maker = `
 const path = require("node:path");
 const { writeFileSync } = require("node:fs");

@@ -1,4 +1,4 @@
-/** What the install root is made of. */
+/** The sources of the install root. */
 import { resolve } from "node:path";
 import type { EngineModule } from "../engine/bundle.ts";
 
@@ -27,19 +27,19 @@ export const guestModules: readonly EngineModule[] = [
     entry: source("src/guest/main.ts"),
     startsFromImage: true,
     packsParts: true,
-    // Those of the specification come from other hosts.
+    // Messages of the specification come from other hosts.
     messages: { read: /Request$|^(?:Spec|Process|LinuxResources)$/, written: /Response$|^OOMEvent$/ },
   },
 ];
 
 export const shimEntry = source("src/shim/main.ts");
-/** What starts it. */
+/** The program that loads the shim. */
 export const loaderEntry = source("src/sys/node/loader/main.ts");
 export const cacheEntry = source("src/factory/grpc/main.ts");
 
 export const libraryEntry = source("src/index.ts");
 
-/** Where a working tree keeps the declarations of the library; `package.json` names it. */
+/** Where a working tree keeps the declarations of the library; `package.json` refers to it. */
 export const typesDirectory = resolve(repository, "build/types");
 
 function source(path: string): string {
