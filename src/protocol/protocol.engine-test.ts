@@ -1,4 +1,4 @@
-/** The protocol layer inside the small engine, whose big integers and missing globals differ from Node's. */
+/** The protocol layer on the small engine, whose big integers and missing globals differ from Node's. */
 import { assert } from "../sys/engine/testing/assert.ts";
 import { describe, it } from "../sys/engine/testing/suite.ts";
 import { concat, readAll } from "../util/bytes.ts";

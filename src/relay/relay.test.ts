@@ -21,14 +21,14 @@ import { streamPair } from "../util/stream-pair.ts";
 import { decodeUtf8, encodeUtf8 } from "../util/text.ts";
 import { runRelay } from "./relay.ts";
 
-/** A shim as far as a relay sees it, on a real socket. */
+/** The part of a shim that a relay sees, on a real socket. */
 class FakeShim {
   readonly calls: string[] = [];
   readonly exit: Deferred<number> = deferred();
   readonly #streams = new Map<string, Deferred<ByteStream>>();
   readonly #connections: ByteStream[] = [];
   readonly #listener: Listener;
-  /** Answer to AttachRelay. */
+  /** The answer to AttachRelay. */
   attached: Promise<void> = Promise.resolve();
   refused: string | undefined;
 
@@ -122,11 +122,11 @@ function withFirst(first: Uint8Array, stream: ByteStream): ByteStream {
   };
 }
 
-/** A relay whose descriptors 0 to 2 and status channel are in the test's hands. */
+/** A relay whose descriptors 0 to 2 and status channel the test controls. */
 class Bench {
   readonly status: Promise<"ready" | undefined>;
   readonly exited: Promise<number>;
-  /** The caller's ends. */
+  /** The caller's ends of the streams. */
   readonly stdin: ByteStream;
   readonly stdout: ByteStream;
   readonly stderr: ByteStream;

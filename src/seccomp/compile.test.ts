@@ -32,7 +32,7 @@ const errno = (value: number) => 0x50000 | value;
 
 describe("a compiled seccomp profile", () => {
   it("says of every call what libseccomp's program says", () => {
-    // Its own faults are rare and known, so the same profiles every time.
+    // libseccomp's faults are rare and known, so the same profiles are used every time.
     const profiles = fc.sample(plainProfile, { numRuns: 400, seed: 1 });
     const theirs = libseccompPrograms(profiles);
     assert.equal(theirs.length, profiles.length);
@@ -67,7 +67,7 @@ describe("a compiled seccomp profile", () => {
       for (const base of [0, 0x40000000, 0xfffffe00]) {
         for (let number = base; number < base + 512 + 48 && number < 2 ** 32; number++) {
           for (const [index, first] of argument.entries()) {
-            // The third argument of a multiplexed call is not the third of the call that is meant.
+            // The third argument of a multiplexed call is not the third argument of the selected call.
             const third = architecture === audit.x86 && number === 102 ? 0n : argument[(index * 3) % argument.length];
             const one = { number, architecture, args: [first, 0n, third ?? 0n] };
             same(runFilter(ours, one), runFilter(theirs, one), one, profile);
@@ -86,7 +86,7 @@ describe("a compiled seccomp profile", () => {
       );
       table.forEach(([name, number], index) => {
         const theirs = numbers[index] ?? -1;
-        // Of a multiplexed call it shows a number of its own; what it is about says the test above.
+        // For multiplexed calls libseccomp has numbers of its own; the test above covers these calls.
         if (architecture === "x86" && multiplexed(name) !== undefined) return;
         assert.equal(theirs, number, `${architecture} ${name}`);
       });
@@ -131,7 +131,7 @@ describe("a compiled seccomp profile", () => {
     assert.equal(runFilter(program, call("x86", "read")), 0);
     assert.equal(runFilter(program, call("x32", "read")), 0);
     assert.equal(runFilter(program, { ...call("x86_64", "read"), architecture: 0xc00000b7 }), 0);
-    // What a tracer writes to skip a call.
+    // The number that a tracer sets to skip a call.
     assert.equal(runFilter(program, { ...call("x86_64", "read"), number: 0xffffffff }), allow);
   });
 

@@ -40,7 +40,7 @@ describe("linux.seccomp", () => {
     assert.deepEqual(condition({ value: 18446744073709551516n })?.value, { high: 0xffffffff, low: 0xffffff9c });
     assert.deepEqual(condition({ value: "18446744073709551516" })?.value, { high: 0xffffffff, low: 0xffffff9c });
     assert.throws(() => condition({ value: "18446744073709551616" }), { code: "oci/spec-invalid" });
-    // What JSON makes of the largest value.
+    // JSON parses the largest value to this.
     assert.deepEqual(condition({ value: 2 ** 64 })?.value, { high: 0xffffffff, low: 0xffffffff });
     assert.deepEqual(condition({})?.value, { high: 0, low: 0 });
     const masked = condition({ op: "SCMP_CMP_MASKED_EQ", value: 0x7e020000, valueTwo: 3 });

@@ -10,7 +10,7 @@ type Rules = NonNullable<Resources["devices"]>;
 
 const capabilities = ["CAP_MKNOD", "CAP_DAC_OVERRIDE"];
 const process = { capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities } };
-/** Nobody drives these: who may open them hears that there is no such device, on every kernel. */
+/** No driver has these numbers. A process that may open such a device gets ENXIO, on every kernel. */
 const mknod = "rm -f /tmp/one /tmp/two; mknod /tmp/one c 500 1; mknod /tmp/two b 500 2; ";
 const says = (path: string, how: "allowed" | "refused") =>
   `sh: can't open ${path}: ${how === "allowed" ? "No such device or address" : "Operation not permitted"}\n`;
@@ -41,7 +41,7 @@ describe("a container with CAP_MKNOD", () => {
       const answers = said.trimEnd().split("\n");
       return answers.map((line) => (line.endsWith("No such device or address") ? "yes" : "no")).join(" ");
     };
-    // Reading one, reading and writing it, reading two.
+    // Reading one, reading and writing one, reading two.
     assert.equal(await opens(), "no no no");
     assert.equal(await opens({ allow: true, ...one, access: "rw" }), "yes yes no");
     assert.equal(await opens({ allow: true, ...one, access: "r" }), "yes no no");

@@ -12,11 +12,11 @@ interface Access {
   readonly kind: "character" | "block";
   readonly major: number;
   readonly minor: number;
-  /** Bits of m, r and w. */
+  /** The bits of m, r and w. */
   readonly wanted: number;
 }
 
-/** Runs what the program consists of as the kernel does, and refuses what its verifier would refuse. */
+/** Runs the instructions of such programs as the kernel does, and refuses what its verifier would refuse. */
 function runProgram(program: Uint8Array, { kind, major, minor, wanted }: Access): boolean {
   const code = new DataView(program.buffer);
   const context = new Map([
@@ -73,7 +73,7 @@ function runProgram(program: Uint8Array, { kind, major, minor, wanted }: Access)
   }
 }
 
-/** The rules as they read. */
+/** Evaluates the rules directly. */
 function isAllowed(rules: readonly DeviceRule[], { kind, major, minor, wanted }: Access): boolean {
   return [1, 2, 4].every((bit) => {
     if ((wanted & bit) === 0) return true;
@@ -124,7 +124,7 @@ describe("a device program", () => {
       for (const minor of [3, 5, 7, 8, 9]) assert.ok(may("character", 1, minor));
       assert.ok(may("character", 5, 0) && may("character", 5, 2) && may("character", 136, 77));
       assert.ok(may("character", 229, 0, 1) && may("block", 254, 0, 1));
-      // Memory, the kernel's log, the machine's console, a port, a disk.
+      // Memory, the kernel's log, the VM's console, a port, a disk.
       for (const [major, minor] of [
         [1, 1],
         [1, 11],

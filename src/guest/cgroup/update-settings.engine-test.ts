@@ -1,4 +1,7 @@
-/** The kernel's answers are tested in machines; here files stand for a cgroup's, and one of the kernel's for one that refuses. */
+/**
+ * The kernel's answers are tested in VMs. Here plain files stand for those of a cgroup, and a kernel file for one that
+ * refuses.
+ */
 import { scratch } from "../../sys/contract/scratch.ts";
 import { engineOs } from "../../sys/engine/engine-os.ts";
 import { assert } from "../../sys/engine/testing/assert.ts";
@@ -29,7 +32,7 @@ async function place(files: Readonly<Record<string, string>>) {
         },
         silentLogger,
       ),
-    // A cgroup's file is not appended to, and not truncated either: its first line is what was written.
+    // Plain files are neither appended to nor truncated, like those of a cgroup, so the first line is what was written.
     read: async (name: string) => (await os.files.readText(`${directory.path}/${name}`)).split("\n")[0],
     [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
   };

@@ -9,7 +9,7 @@ import { streamPair } from "../../util/stream-pair.ts";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 import { Sessions } from "./sessions.ts";
 
-/** The host's end of one session, and its end. */
+/** The host's end of a session, and the promise that it is over. */
 function session(sessions: Sessions) {
   const [host, guest] = streamPair();
   const over = sessions.run(guest);
@@ -27,7 +27,10 @@ const forever = new AbortController().signal;
 const say = (stream: ByteStream, text: string): Promise<void> => stream.write(encodeUtf8(text));
 const hear = async (stream: ByteStream): Promise<string> => decodeUtf8((await stream.read()) ?? new Uint8Array(0));
 
-/** A carrier of one session after the other, as a virtio port is. Whoever had it before `gone` has it no more. */
+/**
+ * A carrier of several sessions, one after the other, like a virtio port. After `gone`, its previous user cannot use it
+ * any more.
+ */
 function lasting(carrier: ByteStream, gone?: AbortSignal): ByteStream {
   return {
     read: () => carrier.read(gone),
@@ -51,7 +54,7 @@ describe("sessions with the host", () => {
     const old = new YamuxSession(lasting(host, machine.signal), { role: "client" });
     await dialPort(() => old.open(), 70_000, { timeoutMs: 60_000 });
     const { stream, session: life } = await source.next(forever);
-    // From here on the old host's end is silent, as in the copy of a machine.
+    // From here on the old host's end is silent, as in a copy of a VM.
     await old.quiesce();
     machine.abort();
     await say(stream, "nobody reads this");

@@ -5,7 +5,7 @@ import { os, startAgent, type TestAgent } from "../testing/agent.testing.ts";
 import { execIn, run, startContainer } from "../testing/container.testing.ts";
 import { guestShared, processOf, type SpecChanges, specOf } from "../testing/spec.testing.ts";
 
-/** What the script prints in a container of its own, without its last newline. */
+/** What the script prints in a new container, without the last newline. */
 async function seen(agent: TestAgent, script: string, changes: SpecChanges = {}): Promise<string> {
   const { out, err } = await run(agent, script, changes);
   return `${out}${err}`.trimEnd();
@@ -165,7 +165,7 @@ describe("what a container sees", () => {
       scheduler: { policy: "SCHED_BATCH", nice: 5 },
       ioPriority: { class: "IOPRIO_CLASS_IDLE", priority: 4 },
     };
-    // Fields of proc(5): nice and policy, 3 is SCHED_BATCH.
+    // Fields of proc(5): nice, and policy, where 3 is SCHED_BATCH.
     const script = "ionice -p $$; cut -d' ' -f19,41 /proc/self/stat; uname -m";
     const linux = { personality: { domain: "LINUX32" } };
     const machine = (await seen(agent, "uname -m")) === "x86_64" ? "i686" : "armv8l";
@@ -270,14 +270,14 @@ describe("what a container sees", () => {
       linux: { namespaces: types.map((type) => ({ type })), timeOffsets: { boottime: { secs: 5 } } },
     });
     await assert.rejects(seen(agent, "true", offset("mount")), { code: "oci/spec-invalid" });
-    // On a kernel that is the host's an agent has no say in what the time is.
+    // Under the process driver the kernel is the host's, and the agent has no power over its time.
     await assert.rejects(seen(agent, "true", offset("mount", "time")), { code: "oci/unsupported" });
   });
 
   it("are the namespaces of another container that it was told to join", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"], { hostname: "first" }));
-    // Without a pid namespace of its own a container sees all processes of the sandbox.
+    // Without its own pid namespace, a container sees all processes of the sandbox.
     const shared = { hostname: "", linux: { namespaces: [{ type: "mount" as const }] } };
     const pid = await seen(agent, "pidof sleep", shared);
     const join = (["pid", "ipc", "uts"] as const).map((type) => ({ type, path: `/proc/${pid}/ns/${type}` }));

@@ -6,7 +6,7 @@ import { os, startAgent, type TestAgent } from "../testing/agent.testing.ts";
 import { createContainer, execIn, run, startContainer } from "../testing/container.testing.ts";
 import { guestShared, processOf, type SpecChanges, specOf } from "../testing/spec.testing.ts";
 
-/** What the agent says when it refuses; the agent must be as it was before. */
+/** The agent's error when it refuses. Checks that the agent's state is the same as before. */
 async function refusal(agent: TestAgent, args: readonly string[], changes: SpecChanges = {}): Promise<string> {
   const before = await agent.state();
   let said = "nothing was refused";

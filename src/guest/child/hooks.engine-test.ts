@@ -4,7 +4,7 @@ import { os, startAgent, type TestAgent } from "../testing/agent.testing.ts";
 import { createContainer, removeContainer, run } from "../testing/container.testing.ts";
 import { guestShared, specOf } from "../testing/spec.testing.ts";
 
-/** Where the agent of the tests finds a shell. */
+/** The path at which the test's agent finds a shell. */
 const guestShell = "/host/bin/busybox";
 const shell = (script: string, more: object = {}) => ({ path: guestShell, args: ["sh", "-c", script], ...more });
 const inside = (script: string, more: object = {}) => ({ path: "/bin/sh", args: ["sh", "-c", script], ...more });

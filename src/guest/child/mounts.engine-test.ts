@@ -35,7 +35,7 @@ async function refusal(agent: TestAgent, ...mounts: Mount[]): Promise<string> {
   return said;
 }
 
-/** Options of mounts as the container sees them, without what every one has. */
+/** Prints the options of mounts as the container sees them. */
 const optionsOf = (...paths: string[]): string =>
   paths.map((path) => `awk '$5 == "${path}" {print $6}' /proc/self/mountinfo`).join("; ");
 
@@ -84,7 +84,7 @@ describe("a tmpfs of a container", () => {
     await using agent = await startAgent();
     await os.files.makeDir(`${agent.shared}/volume`, 0o777);
     const mounts = [tmpfs("/closed", "ro"), bind("/closed/in/side", "bind")];
-    // A copy is nothing that the usual list of steps can make: the agent itself makes such a container.
+    // There is no step for a copy, so the agent's own code sets up the second container.
     for (const more of [[], [tmpfs("/etc", "tmpcopyup")]]) {
       assert.equal(
         await seen(agent, "touch /closed/in/side/x && ls /closed/in/side; touch /closed/y", ...mounts, ...more),
@@ -276,7 +276,7 @@ describe("a mount of a container", () => {
   });
 });
 
-/** A file system on a directory of the volume, for as long as it is held. */
+/** Mounts a file system on a directory of the volume until it is disposed of. */
 async function innerMount(agent: TestAgent): Promise<AsyncDisposable> {
   const inner = `${agent.shared}/volume/inner`;
   await os.files.makeDirs(inner, 0o755);

@@ -6,7 +6,7 @@ import { startAgent, type TestAgent } from "../testing/agent.testing.ts";
 import { createContainer, execIn, freshId, freshPorts, run, startContainer } from "../testing/container.testing.ts";
 import { processOf, type SpecChanges, specOf } from "../testing/spec.testing.ts";
 
-/** Everything is allowed but these. */
+/** A profile that allows everything except these. */
 function without(names: string[], changes: Partial<OciSeccomp> = {}): SpecChanges {
   const syscalls = [{ names, action: "SCMP_ACT_ERRNO", errnoRet: 28 }];
   const seccomp: OciSeccomp = { defaultAction: "SCMP_ACT_ALLOW", syscalls, ...changes };
@@ -16,7 +16,7 @@ function without(names: string[], changes: Partial<OciSeccomp> = {}): SpecChange
 const noDirectories = without(["mkdir", "mkdirat"]);
 const refused = "mkdir: can't create directory '/tmp/x': No space left on device\n";
 
-/** By its messages or its JSON alone, as a host sends it that compiles nothing. */
+/** Runs a container from its messages or its JSON alone, like a host that compiles nothing. */
 async function runUncompiled(agent: TestAgent, spec: OciSpec, form: "messages" | "json"): Promise<string> {
   const [id, ports] = [freshId(), freshPorts()];
   const { OCI } = agent.client.specFields(spec);
@@ -102,19 +102,20 @@ describe("a seccomp profile", () => {
 
   it("that refuses the end of a process, too, leaves none that cannot end", async () => {
     await using agent = await startAgent();
-    // It allows execve by what nobody passes, so that the start gets as far as that.
+    // Allows execve only with arguments that nobody passes, so that the container can be created and fails at its
+    // start.
     const args = [{ index: 1, value: 1, op: "SCMP_CMP_EQ" }];
     const syscalls = [{ names: ["execve"], action: "SCMP_ACT_ALLOW", args }];
     const nothing = { linux: { seccomp: { defaultAction: "SCMP_ACT_ERRNO", syscalls } } };
     const { status } = await run(agent, "true", nothing);
-    // SIGILL, by the list of the host and by the agent's own code.
+    // SIGILL, both with the host's steps and with the agent's own code.
     assert.equal(status, 128 + 4);
     assert.equal(await runUncompiled(agent, specOf(["true"], nothing), "json"), String(128 + 4));
   });
 
   it("compares arguments", async () => {
     await using agent = await startAgent();
-    // kill(2) with SIGUSR1 alone.
+    // Only kill(2) with SIGUSR1.
     const args = [{ index: 1, value: 10, op: "SCMP_CMP_EQ" }];
     const changes = without([], { syscalls: [{ names: ["kill"], action: "SCMP_ACT_ERRNO", errnoRet: 28, args }] });
     const { out, err } = await run(

@@ -53,7 +53,7 @@ describe("a further process of a container", () => {
     await using agent = await startAgent();
     const first = { rlimits: [{ type: "RLIMIT_NOFILE", soft: 100, hard: 200 }], oomScoreAdj: 500 };
     await startContainer(agent, specOf(["sleep", "1000"], { process: first }), "web");
-    // Fields of proc(5): nice and policy, 3 is SCHED_BATCH.
+    // Fields of proc(5): nice, and policy, where 3 is SCHED_BATCH.
     const script =
       "ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj; cut -d' ' -f19,41 /proc/self/stat; ionice -p $$; " +
       "grep Cpus_allowed_list /proc/self/status | cut -f2";

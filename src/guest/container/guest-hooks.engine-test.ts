@@ -4,13 +4,13 @@ import { os, startAgent, type TestAgent } from "../testing/agent.testing.ts";
 import { createContainer, removeContainer } from "../testing/container.testing.ts";
 import { guestShared, specOf } from "../testing/spec.testing.ts";
 
-/** As the guest has it; what is in it the tests write through the shared directory. */
+/** Path in the guest; tests write the hooks through the shared directory. */
 const guestHookPath = `${guestShared}/hooks`;
 
 async function hook(agent: TestAgent, name: string, script: string, mode = 0o755): Promise<void> {
   const path = `${agent.shared}/hooks/${name}`;
   await os.files.makeDirs(path.slice(0, path.lastIndexOf("/")), 0o755);
-  // Where the agent of the tests finds a shell.
+  // The path at which the test's agent finds a shell.
   await os.files.write(path, `#!/host/bin/busybox sh\n${script}\n`, { mode });
   await os.files.changeMode(path, mode);
 }

@@ -14,7 +14,7 @@ import { processOf, specOf } from "../testing/spec.testing.ts";
 
 const namespaces = "readlink /proc/self/ns/ipc; readlink /proc/self/ns/uts";
 
-/** Born into the pid namespace of the sandbox. */
+/** Starts a container in the sandbox's pid namespace. */
 async function startSharing(agent: TestAgent, script: string): Promise<string> {
   const id = freshId();
   const spec = specOf(["sh", "-c", script]);
@@ -58,7 +58,7 @@ describe("the containers of a sandbox", () => {
     assert.ok(/sleep 2000/.test(out), out);
     const own = await run(agent, "ps -o args");
     assert.ok(!/sleep/.test(own.out), own.out);
-    // Without the container's own process the other one's are still there.
+    // Removing the container leaves the processes of the other one.
     await removeContainer(agent, sharing);
     const still = await execIn(agent, "first", processOf(["ps", "-o", "args"]));
     const { out: left } = await still.finish();

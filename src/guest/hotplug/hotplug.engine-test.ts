@@ -1,4 +1,4 @@
-/** What was plugged in comes into use, on a copy of the kernel's files that shows only what matters. */
+/** Takes plugged resources online, on a copy of the kernel's files with only what matters. */
 import { scratch } from "../../sys/contract/scratch.ts";
 import { engineOs } from "../../sys/engine/engine-os.ts";
 import { assert } from "../../sys/engine/testing/assert.ts";
@@ -10,7 +10,7 @@ import { onlineMemory, probeMemory } from "./online-memory.ts";
 
 const os = engineOs();
 
-/** A directory in the form of /sys/devices/system. */
+/** A directory with the structure of /sys/devices/system. */
 async function systemOf(files: Readonly<Record<string, string>>) {
   const directory = await scratch(os);
   const add = async (name: string, text: string): Promise<void> => {
@@ -21,7 +21,7 @@ async function systemOf(files: Readonly<Record<string, string>>) {
   return {
     path: directory.path,
     add,
-    // What is written to a file of the kernel replaces it whole.
+    // Writing to a kernel file replaces its content.
     read: async (name: string) => (await os.files.readText(`${directory.path}/${name}`)).trim(),
     [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
   };

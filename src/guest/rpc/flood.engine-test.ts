@@ -1,4 +1,4 @@
-/** A host that floods the agent: memory stays within a bound, the fault has a name, and others are served as before. */
+/** A host that floods the agent: memory stays bounded, the error is named, and others are served as before. */
 import { CreateContainerRequest } from "../../protocol/gen/kata/agent.ts";
 import { TtrpcConnection } from "../../protocol/ttrpc/connection.ts";
 import { encodeHeader, frameType } from "../../protocol/ttrpc/frame.ts";
@@ -13,13 +13,13 @@ import { specOf } from "../testing/spec.testing.ts";
 
 const service = "grpc.AgentService";
 const mebibyte = 1024 * 1024;
-/** What JavaScript may hold in the agent, and 16 MiB for the engine and what lies unused between. */
+/** The limit of JavaScript's memory in the agent, plus 16 MiB for the engine and for unused memory in between. */
 const limitMiB = 128 + 16;
 
-/** Says what it was told, once each; nothing where nobody is there to be told. */
+/** Returns the distinct errors that it got; none if there is nobody to get them. */
 type Flood = (agent: TestAgent) => Promise<readonly string[]>;
 
-/** With the most memory that the agent had at any time. */
+/** The peak of the agent's memory. */
 async function peakMiB(agent: TestAgent): Promise<number> {
   const status = await output(
     os,
@@ -28,17 +28,17 @@ async function peakMiB(agent: TestAgent): Promise<number> {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
 }
 
-/** Those that the agent takes of so many, and how many it hangs up on. */
+/** Opens that many connections; returns those that the agent accepts and the number of those it closes. */
 async function connect(agent: TestAgent, count: number): Promise<{ streams: ByteStream[]; refused: number }> {
   const dialled = await Promise.allSettled(Array.from({ length: count }, () => agent.client.dial(1024)));
   const streams = dialled.flatMap((dial) => (dial.status === "fulfilled" ? [dial.value] : []));
   return { streams, refused: count - streams.length };
 }
 
-/** The answer in words. */
+/** The answer as text. */
 const told = (call: Promise<unknown>): Promise<string> => call.then(() => "ok", messageOf);
 
-/** Nobody waits for what an agent that is full does not take. */
+/** Waits only briefly, since an agent at its limit may not take the data. */
 function soon(work: Promise<unknown>): Promise<unknown> {
   return Promise.race([work, new Promise<void>((resolve) => setTimeout(resolve, 1000))]).catch(() => {});
 }
@@ -52,10 +52,10 @@ async function once(connection: TtrpcConnection, method: string, payload: Uint8A
 const connection = async (agent: TestAgent): Promise<TtrpcConnection> =>
   new TtrpcConnection(await agent.client.dial(1024));
 
-/** A field that no message has, of this many bytes. */
+/** A field of this many bytes that no message has. */
 function unknownField(length: number): Uint8Array {
   const bytes = new Uint8Array(length);
-  // Field 4000, of the length that follows in four bytes.
+  // Field 4000; its length follows in four bytes.
   const rest = length - 7;
   bytes.set([
     0x82,
@@ -106,7 +106,7 @@ const floods: Readonly<Record<string, readonly [flood: Flood, answer?: RegExp]>>
       const { streams } = await connect(agent, 4);
       const { streams: more } = await connect(agent, 1);
       const ask = (stream: ByteStream) => async (): Promise<void> => {
-        // Methods that nobody has: the answer names them.
+        // Unknown methods, whose names are repeated in the answer.
         const call = new Uint8Array([0x0a, 2, 0x67, 0x67, 0x12, 0xe8, 0x07, ...new Array(1000).fill(0x67)]);
         for (let id = 1; id < 20_000; id += 2) {
           await stream.write(encodeHeader({ length: call.length, streamId: id, type: frameType.request, flags: 0 }));
@@ -174,7 +174,7 @@ describe("an agent that is flooded", () => {
   for (const [name, [flood, answer]] of Object.entries(floods)) {
     it(`with ${name} keeps within its memory, says why, and goes on`, async () => {
       await using agent = await startAgent();
-      // What is read when it is first used is in both looks.
+      // Run once before, so that code loaded on first use does not count as a difference.
       await run(agent, "true");
       const before = await agent.state();
       for (const text of await flood(agent)) assert.ok(answer?.test(text), text.slice(0, 300));

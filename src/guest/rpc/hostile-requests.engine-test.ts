@@ -1,4 +1,4 @@
-/** Requests that no honest host makes: each is refused with its reason, and leaves nothing. */
+/** Requests that no honest host makes: each is refused with a reason, and leaves nothing behind. */
 import { assert } from "../../sys/engine/testing/assert.ts";
 import { describe, it } from "../../sys/engine/testing/suite.ts";
 import { isKumiteError, messageOf } from "../../util/errors.ts";
@@ -18,7 +18,7 @@ const many = <T>(make: (index: number) => T): T[] => Array.from({ length: 20 }, 
 const create = (agent: TestAgent, containerId: string, spec: unknown): Promise<unknown> =>
   agent.client.createContainer({ containerId, kumiteOciJson: JSON.stringify(spec) });
 
-/** A specification in which one value is not what it should be, by its path. */
+/** A specification in which the value at this path has been replaced. */
 function withValue(path: string, value: unknown): unknown {
   const spec = JSON.parse(JSON.stringify(specOf(["true"]))) as Record<string, unknown>;
   const keys = path.split(".");
@@ -233,7 +233,7 @@ describe("an agent that is asked by a hostile host", () => {
     await client.startContainer(web);
     assert.equal(await codeOf(client.readStdout({ ...web, len: 0xffff_ffff }, { timeoutMs: 1 })), "agent/timeout");
     await client.signalProcess({ ...web, signal: 9 });
-    // For longer than a timer can be set.
+    // Longer than a timer can be set to.
     assert.equal(await codeOf(client.removeContainer({ ...web, timeout: 0xffff_ffff })), "ok");
   });
 });

@@ -54,7 +54,7 @@ describe("an agent that is asked nonsense", () => {
   it("outlives frames that are too long, calls without number, and streams to nowhere", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
-    // One byte more than a message may have; a type that is none; a request on an even stream.
+    // One byte more than a message may have; an unknown type; a request on an even stream.
     for (const header of [
       [0x00, 0x40, 0x00, 0x01, 0, 0, 0, 1, 1, 0],
       [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 1, 1, 0],
@@ -110,7 +110,7 @@ describe("an agent that is asked nonsense", () => {
     const cases: readonly (readonly [Promise<unknown>, string])[] = [
       [client.createSandbox({ sandboxId: "second" }), "container/exists"],
       [client.createContainer({ containerId: "../x", ...client.specFields(specOf(["true"])) }), "container/bad-id"],
-      // Each has an id of its own: they are under way together.
+      // The requests run concurrently, so each needs its own id.
       [client.createContainer({ containerId: "none" }), "usage/invalid"],
       [client.createContainer({ containerId: "half", kumiteOciJson: "{" }), "oci/spec-invalid"],
       [client.createContainer({ containerId: "empty", kumiteOciJson: "{}" }), "oci/spec-invalid"],
@@ -176,14 +176,14 @@ describe("a caller that goes away", () => {
       const creating = agent.client.createContainer({ containerId: "web", ...fields }, { timeoutMs: 1 });
       await creating.catch(() => {});
     }
-    // The last one may be under way still, or have come through: whoever asks for its removal learns which.
+    // The last request may still be running or have succeeded; removing the container shows which.
     await removed(agent, "web");
     await run(agent, "true");
     assert.deepEqual(await agent.state(), before);
   });
 });
 
-/** Until there is no such container: one that is being made cannot be removed. */
+/** Removes the container, repeatedly as long as it is being created. */
 async function removed(agent: TestAgent, containerId: string): Promise<void> {
   for (;;) {
     const failure = await agent.client.removeContainer({ containerId }).then(

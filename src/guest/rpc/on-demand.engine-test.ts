@@ -1,4 +1,6 @@
-/** Pausing, updating and measuring containers; what needs controllers that this host has elsewhere is tested in machines. */
+/**
+ * Pausing, updating and measuring containers. Tests that need controllers which this host uses elsewhere run in VMs.
+ */
 import { assert } from "../../sys/engine/testing/assert.ts";
 import { describe, it } from "../../sys/engine/testing/suite.ts";
 import { decodeUtf8 } from "../../util/text.ts";
@@ -121,7 +123,7 @@ interface Row {
   readonly args: string;
 }
 
-/** A fork is listed with its parent's arguments until it has executed its program. */
+/** Until a fork has executed its program, it is listed with its parent's arguments. */
 async function untilListed(agent: TestAgent, containerId: string, expected: readonly string[]): Promise<Row[]> {
   const request = { containerId, format: "table", args: ["-o", "pid=,args="] };
   for (;;) {

@@ -6,7 +6,7 @@ import { readCgroupPath } from "./cgroup-path.ts";
 import { readCgroupSettings } from "./cgroup-settings.ts";
 import { Fields } from "./fields.ts";
 
-/** With files it is an update. */
+/** With `files`, reads an update. */
 const settingsOf = (resources: unknown, files?: Readonly<Record<string, string>>) => {
   const noted: string[] = [];
   const settings = readCgroupSettings(new Fields(resources, "linux.resources"), {

@@ -6,7 +6,7 @@ import { type Document, minimal, read, refused } from "./container.testing.ts";
 import { gidOutside, mapText, rootOutside, uidOutside } from "./ids-outside.ts";
 import { namespaceFlag } from "./namespace-flags.ts";
 
-/** What a container has of its own whether it asks or not. */
+/** The namespaces that every container has of its own. */
 const always = namespaceFlag.mount | namespaceFlag.cgroup;
 
 describe("an OCI configuration", () => {

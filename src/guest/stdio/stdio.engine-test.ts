@@ -7,7 +7,7 @@ import { startAgent, type TestAgent } from "../testing/agent.testing.ts";
 import { execIn, removeContainer, run, startContainer } from "../testing/container.testing.ts";
 import { processOf, specOf } from "../testing/spec.testing.ts";
 
-/** Reads until the text has come. */
+/** Reads until the text has arrived. */
 async function expectText(stream: ByteStream, wanted: string): Promise<string> {
   let text = "";
   while (!text.includes(wanted)) {
@@ -64,7 +64,7 @@ describe("the streams of a process", () => {
   it("end with the process, though a daemon that it left behind keeps them open", async () => {
     await using agent = await startAgent();
     await sandboxOf(agent);
-    // Not before the daemon is what is looked for.
+    // Waits until the daemon has executed its program, since pidof looks for its name.
     const leave = "sleep 1000 & until grep -qx sleep /proc/$!/comm; do :; done; echo started";
     const process = await execIn(agent, "web", processOf(["sh", "-c", leave]));
     assert.deepEqual(await process.finish(), { out: "started\n", err: "", status: 0 });

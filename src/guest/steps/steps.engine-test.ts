@@ -7,7 +7,7 @@ import { os, startAgent, type TestAgent } from "../testing/agent.testing.ts";
 import { freshId, freshPorts, removeContainer, TestProcess } from "../testing/container.testing.ts";
 import { guestShared, processOf, specOf } from "../testing/spec.testing.ts";
 
-/** Of a specification that cannot be read: whoever works all the same has not read it. */
+/** A specification that cannot be read: if the request succeeds, the agent has not read it. */
 const unread = { kumiteOciJson: "never read", OCI: new Uint8Array(0) };
 const withoutSteps = { kumiteOutline: "", kumiteSteps: new Uint8Array(0), kumiteDeviceProgram: new Uint8Array(0) };
 
@@ -31,7 +31,10 @@ async function outcome(agent: TestAgent, fields: SpecFields): Promise<string> {
   }
 }
 
-/** What a process can find out about itself and its surroundings; numbers of mounts are each container's own. */
+/**
+ * What a process can learn about itself and its surroundings. Mount ids are left out, since they differ between
+ * containers.
+ */
 const facts = `
   cut -d' ' -f4- /proc/self/mountinfo | sed 's/\\(shared\\|master\\|propagate_from\\):[0-9]*/\\1/g; s/kumite-contract-[0-9a-f]*//'
   grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Umask|SigBlk|SigIgn|SigCgt)' /proc/self/status
@@ -95,14 +98,14 @@ async function startWithVolume(): Promise<TestAgent> {
   const agent = await startAgent();
   await os.files.makeDirs(`${agent.shared}/volume`, 0o750);
   await os.files.write(`${agent.shared}/volume/file`, "file\n");
-  // Where destinations are missing, both ways have to make them.
+  // With some destinations missing, both ways must create them.
   await os.files.makeDirs(`${agent.shared}/box/rootfs/made`, 0o755);
   return agent;
 }
 
 describe("a container that is set up by steps", () => {
   it("is what the agent's own code makes of its specification, which is not read", async () => {
-    // Each in a root file system that lacks what has to be made, and once more when it is there.
+    // Each runs once in a root file system where destinations must be created, and once where they exist.
     await using one = await startWithVolume();
     await using other = await startWithVolume();
     for (const spec of [rich, rich, plain]) {
@@ -149,7 +152,7 @@ describe("a container that is set up by steps", () => {
     await using agent = await startWithVolume();
     const before = await agent.state();
     const root = `${agent.shared}/box/rootfs`;
-    // A link where something is mounted, and a /dev that the image brings.
+    // A symlink at the destination of a mount, and a /dev in the image.
     await os.files.symlink("volume-here", `${root}/link`);
     await os.files.makeDirs(`${root}/volume-here`, 0o755);
     await os.files.makeDirs(`${root}/dev`, 0o755);

@@ -140,7 +140,7 @@ describe("accepting for ports", () => {
   });
 });
 
-/** Makes streams whose other end the acceptor serves. */
+/** Opens streams whose other end the acceptor serves. */
 function carrier(acceptor: PortAcceptor): () => ByteStream {
   return () => {
     const [ours, theirs] = streamPair();
@@ -149,7 +149,7 @@ function carrier(acceptor: PortAcceptor): () => ByteStream {
   };
 }
 
-/** A stream whose other end says this and no more. */
+/** A stream whose other end sends this and ends. */
 function vmm(answer: string): ByteStream {
   const [ours, theirs] = streamPair();
   void theirs.write(encodeUtf8(answer)).then(() => theirs.end());

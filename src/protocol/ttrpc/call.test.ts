@@ -144,7 +144,7 @@ describe("a call with a limit", () => {
       },
     });
     await assert.rejects(agent.waitProcess({}, { timeoutMs: 5 }), (error) => {
-      // Whichever side's clock is first.
+      // Either side's timer may fire first.
       return (
         (error instanceof KumiteError && error.code === "timeout") ||
         (error instanceof TtrpcError && error.code === grpcCode.deadlineExceeded)

@@ -140,7 +140,7 @@ describe("a server", () => {
     const frames = 2000;
     let written = 0;
     const writing = (async () => {
-      // An even stream id is refused by its header.
+      // A frame with an even stream id is refused after its header.
       for (; written < frames; written += 1) await peer.header(0, 2, 1);
     })();
     await settle();

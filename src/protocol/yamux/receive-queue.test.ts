@@ -55,7 +55,7 @@ describe("bytes that nobody has read yet", () => {
   });
 });
 
-/** The bytes as a view into a larger array, as a carrier's chunk gives them. */
+/** The bytes as a view of a larger array, like the chunks of a carrier. */
 function viewOf(bytes: Uint8Array, arrivedIn: number): Uint8Array {
   const whole = new Uint8Array(Math.max(arrivedIn, bytes.length));
   whole.set(bytes);

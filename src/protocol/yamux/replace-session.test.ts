@@ -12,7 +12,7 @@ const forever = new AbortController().signal;
 
 describe("a session that is taken over", () => {
   it("begins behind the token, wherever what comes is cut and whatever comes before", async () => {
-    // Begins like the token, more than once.
+    // Contains the beginning of the token more than once.
     const before = Uint8Array.from([...token.subarray(0, 31), ...token.subarray(0, 4), 9, ...token.subarray(0, 31)]);
     for (const nextReadLength of [() => 1, () => 7, () => 33, () => Number.POSITIVE_INFINITY]) {
       const [host, guest] = streamPair({ nextReadLength });

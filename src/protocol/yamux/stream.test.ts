@@ -100,7 +100,7 @@ describe("streams over one carrier", () => {
     await settle();
     assert.equal(more, false);
 
-    // The budget comes back with the stream.
+    // Closing the stream releases its budget.
     firstPeer.close();
     const third = client.open();
     await accepted(server);
@@ -132,7 +132,7 @@ describe("streams over one carrier", () => {
       if (round % 2 === 0) theirs.close();
       else await theirs.end();
       if (round % 3 !== 0) assert.equal(await ours.read(), undefined);
-      // The end of the peer may still be on its way; only then is the place free.
+      // The peer's end may still be in transit; the stream is released only when it has arrived.
       await settle(3);
     }
   });

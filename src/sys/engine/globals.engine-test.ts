@@ -1,4 +1,4 @@
-/** The globals that the prelude gives. */
+/** The globals that the prelude defines. */
 import { CLOCK_MONOTONIC, clockMs } from "../linux/time.ts";
 import { assert } from "./testing/assert.ts";
 import { describe, it } from "./testing/suite.ts";

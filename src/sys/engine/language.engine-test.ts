@@ -1,4 +1,7 @@
-/** What we rely on of the language, checked in the engine itself; its known fault is written down as a test. */
+/**
+ * Language features that the product relies on, checked on the engine itself. Known faults of the engine have tests as
+ * well.
+ */
 import { assert } from "./testing/assert.ts";
 import { describe, it } from "./testing/suite.ts";
 
@@ -6,7 +9,7 @@ async function* count(to: number): AsyncGenerator<number, void, undefined> {
   for (let i = 0; i < to; i++) yield i;
 }
 
-/** An endless iterator that knows whether it was closed. */
+/** An endless iterator that records whether it was closed. */
 function closable(): { readonly items: AsyncIterable<number>; closed(): boolean } {
   let closed = false;
   async function* items(): AsyncGenerator<number, void, undefined> {
@@ -82,7 +85,7 @@ describe("the language in the engine", () => {
   it("has the fault that `break` and `throw` do not wait until the asynchronous iterator is closed", async () => {
     const closing = closable();
     for await (const _ of closing.items) break;
-    // When this fails the engine was repaired: take the rule out of the guide.
+    // If this fails, the engine has been fixed, and the rule can be removed from the guide.
     assert.equal(closing.closed(), false);
     await new Promise<void>((resolve) => setTimeout(resolve, 0));
     assert.equal(closing.closed(), true);
@@ -112,7 +115,7 @@ describe("the language in the engine", () => {
   });
 
   it("has the fault that BigInt.asUintN(64) of a negative number stays negative, and a DataView has not", () => {
-    // When this fails the engine was repaired: take the rule out of the guide.
+    // If this fails, the engine has been fixed, and the rule can be removed from the guide.
     assert.equal(BigInt.asUintN(64, -1n), -1n);
     const view = new DataView(new ArrayBuffer(8));
     view.setBigInt64(0, -1n, true);
@@ -253,7 +256,7 @@ describe("the language in the engine", () => {
   });
 
   it("cannot make code from text", () => {
-    // Bytecode is all that runs: a hole that lets text in is not also one that runs it.
+    // Only bytecode runs, so a flaw that lets text in cannot execute it.
     assert.throws(() => new Function("return 1"), Error);
   });
 });

@@ -1,4 +1,4 @@
-/** The event loop and what nobody catches. */
+/** The event loop, and uncaught failures. */
 import { collectGarbage, memoryUsed } from "kumite:native";
 import { decodeUtf8 } from "../../util/text.ts";
 import { EPOLLIN } from "../linux/epoll.ts";
@@ -21,7 +21,7 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-/** Takes all memory and gives it back; what is thrown is `null` when not even an error can be made. */
+/** Allocates all memory and frees it again. The exception is `null` if there is no memory for an error object. */
 function fillMemory(count: () => void): void {
   const most = new Uint8Array((256 << 20) - memoryUsed() - (1 << 20));
   const small: object[] = [most];
@@ -90,7 +90,7 @@ describe("the event loop", () => {
   it("serves more than 1024 descriptors", async () => {
     const enough = 4096n;
     const before = prlimit(0, RLIMIT_NOFILE);
-    // Root may raise the hard limit, too.
+    // Root may raise the hard limit as well.
     prlimit(0, RLIMIT_NOFILE, { soft: enough, hard: before.hard < enough ? enough : before.hard });
     const fds = pipe();
     const copies: number[] = [];

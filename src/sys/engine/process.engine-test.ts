@@ -1,4 +1,4 @@
-/** How the engine as a process begins, ends and survives. */
+/** How a process of the engine starts, ends and survives failures. */
 import { textOf } from "../contract/scratch.ts";
 import { openDirectory, readEntries } from "../linux/directory.ts";
 import { closeQuietly } from "../linux/file.ts";
@@ -85,7 +85,7 @@ describe("the engine as a process", () => {
   });
 
   it("goes on as the first process of a machine, whatever fails in it, and reaps every orphan", async () => {
-    // The name it is started with chooses the module.
+    // The name under which it is called chooses the module.
     const init = 'mount -t proc proc /proc && exec -a engine-fixture "$0" "$1"';
     const { printed, failed, status } = await fixture("init", [
       "/usr/bin/unshare",

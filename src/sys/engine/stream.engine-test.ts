@@ -1,4 +1,4 @@
-/** Streams over everything a descriptor can be. */
+/** Streams over every kind of descriptor. */
 import * as native from "kumite:native";
 import { readAll } from "../../util/bytes.ts";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
@@ -115,7 +115,7 @@ describe("a stream over a shared descriptor", () => {
     const stream = sharedStream(dupAbove(fds.read, 3));
     const reading = stream.read();
     write(fds.write, encodeUtf8("stolen"));
-    // The other reader is quicker than our loop, which has been told that there is something.
+    // The other reader is faster than the loop, which has been notified already.
     assert.equal(native.read(fds.read, new Uint8Array(64), 0, 64), 6);
     assert.equal(await pending(reading), true);
     write(fds.write, encodeUtf8("ours"));
@@ -137,7 +137,7 @@ describe("a stream over a shared descriptor", () => {
 });
 
 describe("piped bytes", () => {
-  /** A pipe that holds them. */
+  /** A pipe that holds the bytes. */
   function filled(bytes: Uint8Array): { readonly bytes: PipedBytes; readonly close: () => void } {
     const fds = pipe2(O_CLOEXEC);
     setPipeSize(fds.write, bytes.length);

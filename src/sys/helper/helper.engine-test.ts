@@ -1,4 +1,4 @@
-/** `kumite-helper` as Node sees it, started from the executable of these tests. */
+/** `kumite-helper` as Node sees it, run from the executable of these tests. */
 import { ByteReader } from "../../util/byte-reader.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { output, scratch } from "../contract/scratch.ts";
@@ -10,7 +10,7 @@ import { type HelperCall, type HelperResponse, helperDescriptor, maxLineBytes } 
 
 const os = engineOs();
 
-/** Waits for one answer at a time, in the order in which they come. */
+/** Waits for one answer at a time, in order of arrival. */
 class Helper {
   readonly child: ChildProcess;
   readonly stream: ByteStream;

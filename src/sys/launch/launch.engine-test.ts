@@ -1,4 +1,4 @@
-/** `kumite-launch` as its callers see it, started from the executable of these tests. */
+/** `kumite-launch` as its callers see it, run from the executable of these tests. */
 import { encodeUtf8 } from "../../util/text.ts";
 import { scratch, textOf } from "../contract/scratch.ts";
 import { engineOs } from "../engine/engine-os.ts";
@@ -107,7 +107,7 @@ describe("the launcher", () => {
 
   it("is killed when its parent is, once armed", async () => {
     assert.deepEqual(await launch({ parentDeathSignal: 9, parentPid: os.self.pid }), ran);
-    // The shell in between is the parent that goes.
+    // The shell in between is the parent that exits.
     await using dir = await scratch(os);
     const request = JSON.stringify({
       path: "/bin/sleep",
@@ -142,7 +142,7 @@ describe("the launcher", () => {
       descriptors: { 5: { kind: "stream" } },
       parentDeathSignal: 9,
     });
-    // They run until they are spoken to; bash waits for whatever child it has.
+    // The companions run until they get input. The program is bash, which reaps any child.
     const program =
       "cat <&3; echo; cat /proc/$$/task/$$/children; echo; for fd in 4 5; do echo hears >&$fd; head -n 1 <&$fd; done";
     const { printed, failure, status } = await launch({

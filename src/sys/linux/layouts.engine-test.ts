@@ -1,4 +1,4 @@
-/** Structure layouts against what other programs and /proc say of the same thing. */
+/** Compares structure layouts with what other programs and /proc report. */
 import { output, scratch } from "../contract/scratch.ts";
 import { engineOs } from "../engine/engine-os.ts";
 import { startReaper, whenExited } from "../engine/reaper.ts";
@@ -43,7 +43,7 @@ describe("the layout of", () => {
         `${major(deviceNumber)}:${minor(deviceNumber)}`,
         Math.floor(modifiedMs / 1000),
       ].join(" ");
-      // The link in /proc is another for every process.
+      // The symlink in /proc differs between processes.
       if (path !== "/proc/self") assert.equal(ours, shown, path);
     }
     assert.equal(stat("/proc").mountRoot, true);
@@ -151,7 +151,7 @@ describe("the layout of", () => {
     const shown = Number(await output(os, "date +%s"));
     assert.ok(before <= shown && shown <= clockMs(CLOCK_REALTIME) / 1000);
     const bootMs = clockMs(CLOCK_BOOTTIME);
-    // To the hundredth of a second.
+    // /proc/uptime has hundredths of a second.
     const uptimeMs = Math.round(Number(readFileText("/proc/uptime").split(" ")[0]) * 1000);
     assert.ok(bootMs - 10 <= uptimeMs && uptimeMs <= clockMs(CLOCK_BOOTTIME), `${bootMs} ${uptimeMs}`);
     assert.equal(hex(encodeTimer(1500.25).subarray(16)), "01000000000000009035d11d00000000");

@@ -1,4 +1,4 @@
-/** The C host's checks: what a wrong argument cannot do. */
+/** The checks of the C host: wrong arguments do no harm. */
 import * as native from "kumite:native";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 import { assert } from "../engine/testing/assert.ts";
@@ -57,7 +57,7 @@ describe("a native call", () => {
 
   it("refuses an ioctl whose structure it does not know the size of", () => {
     assert.throws(() => native.ioctl(0, 0x5421ff, new Uint8Array(4096)), TypeError);
-    // The number says 8 bytes, but there is a tail whose length is in the buffer.
+    // The number says 8 bytes, but the buffer contains the length of a tail.
     const entropy = new Uint8Array(16);
     new DataView(entropy.buffer).setInt32(4, 100, true);
     assert.throws(() => native.ioctl(0, 0x40085203, entropy), RangeError);

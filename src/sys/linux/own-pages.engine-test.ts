@@ -1,4 +1,4 @@
-/** What the kernel says of this process's memory once all of it is its own. */
+/** What the kernel reports about this process's memory after `takeOwnPages`. */
 import { assert } from "../engine/testing/assert.ts";
 import { describe, it } from "../engine/testing/suite.ts";
 import { takeOwnPages, writableRanges } from "./own-pages.ts";
@@ -11,7 +11,7 @@ describe("own pages", () => {
     const writable = mappings.filter((mapping) => mapping.split(" ", 2)[1] === "rw-p");
     const kibibytes = (mapping: string, field: string) => new RegExp(`^${field}: +(\\d+) kB`, "m").exec(mapping)?.[1];
     const taken = writable.filter((mapping) => kibibytes(mapping, "Size") === kibibytes(mapping, "Anonymous"));
-    // Reading the file has made the heap grow: that may be a mapping of its own.
+    // Reading the file has grown the heap, possibly by a new mapping.
     assert.ok(taken.length >= 3 && writable.length - taken.length <= 1, mappings.join(""));
   });
 

@@ -26,7 +26,7 @@ describe("companions of a program on Node", () => {
     parentDeathSignal: 9,
   });
 
-  /** Starts a program with these companions, which asks for a process. */
+  /** Starts a program with these companions, and has it spawn the request. */
   async function ask(request: SpawnRequest, ...companions: SpawnRequest[]) {
     const child = await os.processes.spawn({
       path: process.execPath,

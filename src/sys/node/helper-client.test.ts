@@ -9,10 +9,10 @@ import { isKumiteError, isSystemError } from "../../util/errors.ts";
 import { HelperClient } from "./helper-client.ts";
 
 const launcher = join(testInstallRoot, "kumite");
-/** No process can have it: the kernel's limit is 2^22. */
+/** No process can have this pid, since the kernel's limit is 2^22. */
 const nobody = { pid: 2 ** 22 + 1, startTicks: 1 };
 
-/** Our children that are helpers. */
+/** Pids of this process's children that are helpers. */
 function helpers(): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && read(`/proc/${name}/cmdline`).startsWith("kumite-helper\0"))

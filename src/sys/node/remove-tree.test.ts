@@ -43,7 +43,7 @@ describe("removing a tree", () => {
   });
 
   it("takes a tree that is deeper than any path is long", async () => {
-    // Made as a guest would: by names relative to the directory before, beyond the length of any path.
+    // Created through relative names, as a guest could, to exceed the length limit of paths.
     const dig =
       'const name = "d".repeat(60); for (let i = 0; i < 150; i++) { fs.mkdirSync(name); process.chdir(name); }';
     execFileSync(process.execPath, ["-e", dig], { cwd: tree });

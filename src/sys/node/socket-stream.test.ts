@@ -50,7 +50,7 @@ describe("a socket of Node as a byte stream", () => {
     const writing = (async () => {
       for (; written < 32; written += 1) await ours.write(block);
     })();
-    // Everything that can move without a reader has moved when a round trip the other way is over.
+    // After a round trip in the other direction, everything that can move without a reader has moved.
     await theirs.write(Buffer.from("x"));
     await ours.read();
     assert.ok(written <= 1, `${written} MiB went into a stream that nobody reads`);
