@@ -50,8 +50,8 @@ export const defaultPipeSizeBytes = 512 * 1024;
 const maxPipeSizeBytes = 1024 * 1024;
 
 /**
- * The highest port that is in use otherwise: the agent's methods and its log. The host numbers the streams of processes
- * above.
+ * The highest port that the agent uses otherwise: 1024 for its methods, 1025 for its log. The host numbers the streams
+ * of processes from 0x10000 on.
  */
 const agentPorts = 1025;
 const maxDebugPort = 0xffff;

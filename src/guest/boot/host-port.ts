@@ -26,7 +26,7 @@ const longestPauseMs = 4;
 /** Bit 31: a plain `|` would make the number negative. */
 const EPOLLET = 0x8000_0000;
 
-/** @throws KumiteError `timeout` when the machine has no such port */
+/** @throws KumiteError `timeout` when the VM has no such port */
 export async function openHostPort(): Promise<number> {
   const find = async (): Promise<string> => {
     const port = portToHost();

@@ -35,7 +35,7 @@ async function refusal(agent: TestAgent, ...mounts: Mount[]): Promise<string> {
   return said;
 }
 
-/** Prints the options of mounts as the container sees them. */
+/** A script that prints the options of these mounts as the container sees them. */
 const optionsOf = (...paths: string[]): string =>
   paths.map((path) => `awk '$5 == "${path}" {print $6}' /proc/self/mountinfo`).join("; ");
 

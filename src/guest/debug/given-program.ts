@@ -1,7 +1,7 @@
 /**
  * The start of a debug session with a program that the host sends: one line of JSON, then the bytes of a static
- * executable, which becomes a sealed file in memory without a name. The agent answers with one line; after that the
- * stream is the program's terminal.
+ * executable, which becomes a sealed memory-backed file. The agent answers with one line; after that the stream is the
+ * program's terminal.
  */
 import { closeQuietly, write } from "../../sys/linux/file.ts";
 import { addSeals, makeMemoryFile, seal } from "../../sys/linux/memory-file.ts";

@@ -1,4 +1,7 @@
-/** ExpectReplacement: the VM is about to be saved. The agent hands this token to the host of each copy. */
+/**
+ * ExpectReplacement: the VM is about to be saved. In a copy of it, the agent begins the session with the new host with
+ * this token.
+ */
 import { ExpectReplacementRequest, ExpectReplacementResponse } from "../../protocol/gen/kumite/agent/v1/agent.ts";
 import { sessionTokenLength } from "../../protocol/yamux/session-token.ts";
 import { KumiteError } from "../../util/errors.ts";

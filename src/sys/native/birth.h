@@ -86,7 +86,7 @@ void birth_read_only(struct birth_process *process);
 void birth_mask(struct birth_process *process);
 void birth_enter_root(struct birth_process *process);
 
-/* birth-files.c: files below the root, which somebody else fills */
+/* birth-files.c: files below the root, whose content is untrusted */
 
 /* Returns an O_PATH descriptor; or -ENOENT, also if a parent is not a directory. */
 int birth_open(struct birth_process *process, const char *path, int flags, uint64_t resolve);

@@ -177,7 +177,7 @@ static const struct shape calls[] = {
     CALL(fsconfig, I, I, TN, TN, I),
     CALL(fspick, I, T, I),
     CALL(fsmount, I, I, I),
-    /* the machine */
+    /* the system */
     CALL(clock_gettime, I, S(TIMESPEC)),
     CALL(clock_settime, I, S(TIMESPEC)),
     CALL(getrandom, R, I),
