@@ -236,6 +236,8 @@ export interface ConfigSurroundings {
   readonly hostCpus: number;
   /** Default: unlimited. */
   readonly hostMemoryMiB?: number;
+  /** Default: none. */
+  readonly hostSwapMiB?: number;
   /** Path of an installed virtiofsd. */
   readonly virtioFsDaemon?: string;
   /** Whether the host allows only approved cryptography (FIPS 140); default false. */

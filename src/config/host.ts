@@ -14,6 +14,7 @@ export async function surroundingsOf(os: Os, installRoot: string): Promise<Confi
     os.files.readText("/proc/sys/crypto/fips_enabled").catch(() => "0"),
   ]);
   const totalKiB = Number(/^MemTotal:\s*(\d+) kB$/m.exec(memory)?.[1]);
+  const swapKiB = Number(/^SwapTotal:\s*(\d+) kB$/m.exec(memory)?.[1]);
   return {
     installRoot,
     hostCpus: cpus,
@@ -21,6 +22,7 @@ export async function surroundingsOf(os: Os, installRoot: string): Promise<Confi
     ...(fips.trim() === "1" && { fips: true }),
     ...(daemon !== undefined && { virtioFsDaemon: daemon }),
     ...(totalKiB > 0 && { hostMemoryMiB: Math.floor(totalKiB / 1024) }),
+    ...(swapKiB > 0 && { hostSwapMiB: Math.floor(swapKiB / 1024) }),
   };
 }
 

@@ -7,6 +7,7 @@ import { mappedImage } from "../../test/support/mapped-image.ts";
 import { nodeOs } from "../sys/node/node-os.ts";
 import { isKumiteError } from "../util/errors.ts";
 import type { Config } from "./config.ts";
+import { surroundingsOf } from "./host.ts";
 import { countCpus, hostCpus } from "./host-cpus.ts";
 import { type LoadConfigOptions, loadConfig } from "./load.ts";
 
@@ -214,6 +215,39 @@ describe("a configuration file", () => {
     const config = await load("[hypervisor.qemu]\ndefault_memory = 64");
     assert.equal(config.qemu.memoryMiB, 2048);
     assert.match(config.notices.join(), /default_memory is 64 MiB/);
+  });
+
+  it("may make VMs larger than the host, but none that needs more before its guest runs anything", async () => {
+    const { hostMemoryMiB = 0, hostSwapMiB = 0 } = await surroundingsOf(os, installRoot);
+    const room = hostMemoryMiB + hostSwapMiB;
+    const config = (memoryMiB: number, more = "") => `[hypervisor.qemu]\ndefault_memory = ${memoryMiB}\n${more}`;
+    assert.equal((await load(config(room * 60))).qemu.memoryMiB, room * 60);
+    const place = `${file}:2:1: hypervisor.qemu.default_memory is`;
+    await refused(
+      load(config(room * 65)),
+      new RegExp(`^${place} ${room * 65} MiB, .*kernel needs \\d+ MiB to boot, but the host has ${hostMemoryMiB} MiB`),
+      new RegExp(`set default_memory to at most ${room * 64}$`),
+    );
+    await load(config(room, "enable_mem_prealloc = true"));
+    await refused(
+      load(config(room + 1, "enable_mem_prealloc = true")),
+      new RegExp(place),
+      /allocated at the start.*at most/,
+    );
+    await load(config(hostMemoryMiB, "enable_swap = false"));
+    await refused(
+      load(config(hostMemoryMiB + 1, "enable_swap = false")),
+      new RegExp(place),
+      /locked .*remove enable_swap/,
+    );
+    const annotation = "io.katacontainers.config.hypervisor.default_memory";
+    const annotations = { [annotation]: String(room * 65) };
+    const allowed = '[hypervisor.qemu]\nenable_annotations = ["default_memory"]';
+    await refused(
+      load(allowed, { annotations }),
+      new RegExp(`^annotation ${annotation}: hypervisor.qemu.default_memory`),
+    );
+    await load(`${config(room * 65)}[runtime]\nhypervisor = "process"`);
   });
 
   it("is used with what its paths link to, and refused when they lead nowhere", async () => {

@@ -81,7 +81,7 @@ export async function loadSettings(os: Os, options: LoadConfigOptions): Promise<
   const decided = effectiveConfig(settings, surroundings, report);
   const files = await lookAtFiles(os, decided, settings);
   const effective = resolveFiles(decided, files, settings, report);
-  checkConfig({ effective, settings, files, report });
+  checkConfig({ effective, settings, files, report }, surroundings);
   await checkOwnKernel(os, options.installRoot, effective, settings, report);
   await checkImageHeader(os, effective, settings, files, report);
   noticeWithoutEffect(effective, settings, report);

@@ -6,6 +6,7 @@ import { type ConnectOptions, connectAgent } from "../agent-client/connect.ts";
 import { renamedAgent } from "../agent-client/renamed.ts";
 import type { Config } from "../config/config.ts";
 import type { RunningVm, StartContext, VmExit } from "../hypervisor/driver.ts";
+import { slowMemoryHint } from "../hypervisor/memory-hint.ts";
 import type { Os } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
@@ -41,7 +42,8 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
     const console = machine.consoleTail(consoleLines);
     await machine.stop();
     if (context.signal.aborted) throw error;
-    throw notUp(request.id, error, { elapsedMs: Math.round(os.clock.monotonic() - startedMs), console });
+    const hint = isKumiteError(error, "timeout") ? await slowMemoryHint(os, spec.memoryMiB) : undefined;
+    throw notUp(request.id, error, { elapsedMs: Math.round(os.clock.monotonic() - startedMs), console }, hint);
   }
 }
 
@@ -89,10 +91,15 @@ function describe(exit: VmExit): string {
   }
 }
 
-export function notUp(id: string, cause: unknown, data: Readonly<Record<string, unknown>>): KumiteError {
+export function notUp(
+  id: string,
+  cause: unknown,
+  data: Readonly<Record<string, unknown>>,
+  hint = "`--debug` logs every step",
+): KumiteError {
   return new KumiteError("agent/unreachable", `sandbox ${id}: the guest did not start`, {
     phase: "vm.start",
-    hint: `\`kumite logs ${id}\` shows how far it got; \`--debug\` logs every step`,
+    hint: `\`kumite logs ${id}\` shows how far it got; ${hint}`,
     data,
     cause,
   });

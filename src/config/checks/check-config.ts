@@ -1,4 +1,5 @@
 /** Finds contradictions in a configuration and reports them in Kata's words. Pure; files were examined before. */
+import type { ConfigSurroundings } from "../config.ts";
 import type { EffectiveConfig } from "../effective.ts";
 import { rank } from "../problem.ts";
 import { keysOf } from "../tables.ts";
@@ -6,13 +7,15 @@ import { textFault } from "../value.ts";
 import { type CheckContext, wrong } from "./check-context.ts";
 import { checkGuest } from "./check-guest.ts";
 import { checkHypervisor } from "./check-hypervisor.ts";
+import { checkMemory } from "./check-memory.ts";
 import { checkFactory, checkMachine, checkNetwork, checkRuntime } from "./check-runtime.ts";
 
-export function checkConfig(context: CheckContext): void {
+export function checkConfig(context: CheckContext, surroundings: ConfigSurroundings): void {
   checkTexts(context);
   checkGuest(context);
   checkHypervisor(context);
   checkRuntime(context);
+  checkMemory(context, surroundings);
   // The first releases check nothing more.
   if (context.effective.era === "1.0") return;
   checkNetwork(context);

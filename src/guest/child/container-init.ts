@@ -10,6 +10,7 @@ import { setdomainname, sethostname } from "../../sys/linux/machine.ts";
 import { O_CLOEXEC, O_PATH } from "../../sys/linux/open-flags.ts";
 import { setns, setsid, unshare } from "../../sys/linux/process.ts";
 import { resetSignals } from "../../sys/linux/signal.ts";
+import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { uidOutside } from "../spec/ids-outside.ts";
 import { namespaceFlag } from "../spec/namespace-flags.ts";
 import type { ContainerPlan, NamespacePlan } from "../spec/plan.ts";
@@ -105,7 +106,7 @@ function buildContainer({ plan, control, tellsOfMounts }: ContainerInit) {
   const { terminal, user, cwd } = plan.process;
   if (terminal !== undefined)
     openTerminal({ rootFd, control, plan: terminal, uid: uidOutside(userNamespace, user.uid), console: true });
-  closeQuietly(step(`making ${cwd}`, () => makeDirectoriesInRoot(rootFd, cwd, directoryMode)));
+  makeWorkingDirectory(rootFd, cwd);
   umask(usualUmask);
   if (tellsOfMounts) {
     reportMounted(control);
@@ -121,4 +122,16 @@ function buildContainer({ plan, control, tellsOfMounts }: ContainerInit) {
   limitProgram(plan.process);
   if (userNamespace !== undefined) enterNewUserNamespace(control);
   return prepareProgram(plan.process);
+}
+
+function makeWorkingDirectory(rootFd: number, cwd: string): void {
+  step(`process.cwd: making ${cwd}`, () => {
+    try {
+      closeQuietly(makeDirectoriesInRoot(rootFd, cwd, directoryMode));
+    } catch (error) {
+      if (!isSystemError(error, "ENOTDIR")) throw error;
+      const fault = `${JSON.stringify(cwd)} is, or lies in, something that is not a directory`;
+      throw new KumiteError("oci/spec-invalid", `process.cwd: ${fault}`, { cause: error });
+    }
+  });
 }

@@ -97,7 +97,15 @@ describe("a container that cannot be made", () => {
         mounts({ destination: "/etc", type: "bind", source: "/dev/null" }),
         /^agent\/failed: mounting \/etc: mount \/etc: is a directory/,
       ],
-      [{ process: { cwd: "/etc/passwd" } }, /^agent\/failed: making \/etc\/passwd: .*not a directory/],
+      [
+        { process: { cwd: "/etc/passwd" } },
+        /^oci\/spec-invalid: process\.cwd: "\/etc\/passwd" is, or lies in, something that is not a directory$/,
+      ],
+      [
+        { process: { cwd: "/etc/passwd/below" } },
+        /^oci\/spec-invalid: process\.cwd: "\/etc\/passwd\/below" is, or lies in, something that is not a directory$/,
+      ],
+      [{ process: { cwd: "/proc/nowhere" } }, /^agent\/failed: process\.cwd: making \/proc\/nowhere: mkdir .*no such file/],
       [
         { process: { rlimits: [{ type: "RLIMIT_NOFILE", soft: 2 ** 40, hard: 2 ** 40 }] } },
         /^agent\/failed: setting RLIMIT_NOFILE to .*operation not permitted/,
@@ -124,7 +132,7 @@ describe("a container that cannot be made", () => {
     const directories = Array.from({ length: 17 }, (_, index) => `/proc/self/fd/${index + 3}`);
     for (const cwd of directories) {
       assert.ok(
-        /^agent\/failed: (making|chdir to cwd)/.test(await refusal(agent, ["true"], { process: { cwd } })),
+        /^(agent\/failed|oci\/spec-invalid): (process\.cwd: |chdir to cwd)/.test(await refusal(agent, ["true"], { process: { cwd } })),
         cwd,
       );
     }

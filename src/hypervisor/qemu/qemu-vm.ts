@@ -12,6 +12,7 @@ import { retry } from "../../util/retry.ts";
 import type { Scope } from "../../util/scope.ts";
 import type { GuestConsole, GuestShare, RunningVm, StartContext, VmExit, VmSnapshots } from "../driver.ts";
 import { LineTail } from "../line-tail.ts";
+import { refusedMemoryHint } from "../memory-hint.ts";
 import type { MachinePlug } from "../plug.ts";
 import type { Program } from "../program.ts";
 import type { GuestFiles, SharedDirectory } from "../spec.ts";
@@ -117,7 +118,7 @@ export class QemuVm implements RunningVm {
    * @throws KumiteError `hypervisor/start-failed` with QEMU's output if it ends before
    */
   async ready(): Promise<void> {
-    const { id, qemu, context, guest, restores } = this.#parts;
+    const { os, id, qemu, context, guest, machine, restores } = this.#parts;
     const { signal } = context;
     const connected = QmpClient.connect(
       qemu.stream(qemuFd.monitor),
@@ -135,9 +136,13 @@ export class QemuVm implements RunningVm {
       const exit = this.#cause ?? (await this.#soon(this.exited));
       const detail = exit?.reason === "died" ? await this.#reasonOf(`${exit.process} ${exit.detail}`) : cause;
       const files = `${guest.kernel} and ${guest.initrd ?? guest.image?.path}`;
+      const { sizeMiB, growth } = machine.memory;
+      const hint = await refusedMemoryHint(os, messageOf(detail), { sizeMiB, maxMiB: growth?.maxMiB });
       throw new KumiteError("hypervisor/start-failed", `sandbox ${id}: the VM did not start`, {
         phase: "hypervisor.start",
-        hint: `see \`kumite check\`, look at ${files}; enable_debug = true in [hypervisor.qemu] logs QEMU's command line`,
+        hint:
+          hint ??
+          `see \`kumite check\`, look at ${files}; enable_debug = true in [hypervisor.qemu] logs QEMU's command line`,
         data: { console: this.consoleTail(5) },
         cause: detail,
       });
