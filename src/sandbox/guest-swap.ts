@@ -7,7 +7,7 @@ import { hypervisorConfigOf } from "../config/config.ts";
 import type { MachinePlug } from "../hypervisor/plug.ts";
 import type { OciResources } from "../oci/spec.ts";
 import { runTool } from "../storage/host-tool.ts";
-import { KumiteError } from "../util/errors.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
 import { joinPath } from "../util/path.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -92,7 +92,9 @@ async function switchOn(
     const PCIPath = address.path.split("/").map((slot) => Number.parseInt(slot, 16));
     await sandbox.running().vm.agent.addSwap({ PCIPath }, { signal, timeoutMs: callTimeoutMs });
   } catch (error) {
-    await device.remove().catch(() => {});
+    await device.remove().catch((failure: unknown) => {
+      sandbox.host.log.warn(`${id} stays in the VM until that ends: ${messageOf(failure)}`, { phase: "resize" });
+    });
     throw error;
   }
 }

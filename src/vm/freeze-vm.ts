@@ -5,7 +5,7 @@
 import { snapshotTokenLength } from "../agent-client/snapshots.ts";
 import type { Os } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
-import { KumiteError } from "../util/errors.ts";
+import { KumiteError, messageOf } from "../util/errors.ts";
 import type { Vm } from "./vm.ts";
 
 const saveTimeoutMs = 60_000;
@@ -43,7 +43,14 @@ export async function freezeVm(os: Os, vm: Vm, socket: string, signal: AbortSign
     const state = await withDeadline(saveTimeoutMs, "saving", (within) => snapshots.save(socket, within));
     return { state, token, thaw };
   } catch (error) {
-    await thaw().catch(() => {});
+    await thaw().catch((failure: unknown) => {
+      throw new KumiteError("hypervisor/protocol", `VM ${vm.id} could not be saved, and does not go on`, {
+        phase: "vm.save",
+        hint: "delete its sandbox",
+        data: { left: messageOf(failure) },
+        cause: error,
+      });
+    });
     throw error;
   }
 }

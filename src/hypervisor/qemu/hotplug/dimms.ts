@@ -3,9 +3,10 @@ import { withDeadline } from "../../../util/deadline.ts";
 import { isKumiteError, type KumiteError } from "../../../util/errors.ts";
 import type { MemoryTarget, ResizedMemory } from "../../plug.ts";
 import type { MemoryDevice } from "../qmp/hotplug-commands.ts";
-import type { PlugContext } from "./context.ts";
+import { type PlugContext, removeDevice } from "./context.ts";
 import { plugFailed } from "./failure.ts";
 import { addedMemory } from "./memory-backend.ts";
+import { isUndecided, takeBack } from "./undoing.ts";
 
 const mib = 1024 * 1024;
 /**
@@ -100,10 +101,14 @@ async function addDimm(
     monitor.execute("device_add", { driver: "pc-dimm", id: device, memdev: backend, slot }, { signal }),
     monitor.execute("query-memory-devices", {}, { signal }),
   ]);
-  if (object.status === "rejected") throw object.reason;
-  if (plugged.status === "rejected") {
-    await monitor.execute("object-del", { id: backend }).catch(() => {});
-    throw plugged.reason;
+  const failures = [object, plugged].flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
+  if (failures.length > 0) {
+    const undecided = failures.some((failure) => isUndecided(failure, signal));
+    await takeBack(context, `memory ${backend}`, async () => {
+      if (undecided) await removeDevice(context, device);
+      if (undecided || object.status === "fulfilled") await monitor.execute("object-del", { id: backend });
+    });
+    throw failures[0];
   }
   await accepted(context, device, acceptance.promise, signal);
   if (found.status === "rejected") throw found.reason;

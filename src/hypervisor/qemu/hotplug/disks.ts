@@ -7,6 +7,7 @@ import { orWithThreads } from "../io-uring.ts";
 import { type PlugContext, removeDevice } from "./context.ts";
 import { plugFailed } from "./failure.ts";
 import { removableOnce } from "./removable.ts";
+import { addDevice, isUndecided, takeBack, undoing } from "./undoing.ts";
 
 /** As `MachinePlug.addDisk`. Names follow the same scheme as for disks on the command line. */
 export async function addDisk(os: Os, context: PlugContext, disk: Disk, signal?: AbortSignal): Promise<PluggedDevice> {
@@ -19,7 +20,8 @@ export async function addDisk(os: Os, context: PlugContext, disk: Disk, signal?:
     const removeThread = async (): Promise<void> => {
       if (thread !== undefined) await monitor.execute("object-del", { id: thread });
     };
-    const { address, release } = await undoing(removeThread, plug(context, disk, { image, id, thread }, signal));
+    const plugging = plug(context, disk, { image, id, thread }, signal);
+    const { address, release } = await undoing(context, `thread of ${id}`, removeThread, plugging);
     return removableOnce(id, address, async (within) => {
       await removeDevice(context, id, within);
       release();
@@ -27,7 +29,7 @@ export async function addDisk(os: Os, context: PlugContext, disk: Disk, signal?:
       await removeImage();
     });
   } catch (error) {
-    await removeImage().catch(() => {});
+    await takeBack(context, image, removeImage);
     throw error;
   }
 }
@@ -62,8 +64,13 @@ async function addImage(
       },
       { signal },
     );
+  } catch (error) {
+    if (isUndecided(error, signal)) {
+      await takeBack(context, image, () => monitor.execute("blockdev-del", { "node-name": image }));
+    }
+    throw error;
   } finally {
-    await monitor.execute("remove-fd", { "fdset-id": set }).catch(() => {});
+    await takeBack(context, `set ${set} with ${path}`, () => monitor.execute("remove-fd", { "fdset-id": set }));
   }
 }
 
@@ -108,7 +115,7 @@ async function plug(
   { image, id, thread }: { readonly image: string; readonly id: string; readonly thread: string | undefined },
   signal: AbortSignal | undefined,
 ): Promise<Plugged> {
-  const { monitor, places, scsiUnits } = context;
+  const { places, scsiUnits } = context;
   const properties = {
     id,
     drive: image,
@@ -122,14 +129,8 @@ async function plug(
       const place = await places.take(signal);
       const release = (): void => places.giveBack(place);
       const where = { bus: place.bus, addr: place.slot.toString(16), romfile: "" };
-      await undoing(
-        release,
-        monitor.execute(
-          "device_add",
-          { driver: "virtio-blk-pci", ...properties, ...where, iothread: thread },
-          { signal },
-        ),
-      );
+      const device = { driver: "virtio-blk-pci", ...properties, ...where, iothread: thread };
+      await addDevice(context, device, release, signal);
       return { address: { kind: "pci", path: place.path }, release };
     }
     case "virtio-scsi": {
@@ -137,7 +138,7 @@ async function plug(
       const release = (): void => scsiUnits.giveBack(unit);
       const [target, lun] = [Math.floor(unit / unitsOfTarget), unit % unitsOfTarget];
       const where = { bus: scsiBus, "scsi-id": target, lun };
-      await undoing(release, monitor.execute("device_add", { driver: "scsi-hd", ...properties, ...where }, { signal }));
+      await addDevice(context, { driver: "scsi-hd", ...properties, ...where }, release, signal);
       return { address: { kind: "scsi", address: `${target}:${lun}` }, release };
     }
     case "nvdimm":
@@ -151,12 +152,3 @@ async function plug(
 /** Units per SCSI target, and the bus of the VM's controller. */
 const unitsOfTarget = 256;
 const scsiBus = "scsi0.0";
-
-async function undoing<T>(undo: () => void | Promise<void>, work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    await Promise.resolve(undo()).catch(() => {});
-    throw error;
-  }
-}

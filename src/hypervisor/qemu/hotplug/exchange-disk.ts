@@ -7,6 +7,7 @@ import { orWithThreads } from "../io-uring.ts";
 import type { PlugContext } from "./context.ts";
 import { handOver } from "./disks.ts";
 import { plugFailed } from "./failure.ts";
+import { takeBack } from "./undoing.ts";
 
 /** As `MachinePlug.exchangeDisk`. Names follow the same scheme as for disks on the command line. */
 export async function exchangeDisk(os: Os, context: PlugContext, disk: Disk, signal?: AbortSignal): Promise<void> {
@@ -33,9 +34,9 @@ async function exchange(os: Os, context: PlugContext, disk: Disk, signal: AbortS
     const options = [{ driver: "raw", "node-name": image, "read-only": true, cache, file }] as const;
     await monitor.execute("blockdev-reopen", { options }, { signal });
   } catch (error) {
-    await monitor.execute("blockdev-del", { "node-name": file }).catch(() => {});
+    await takeBack(context, file, () => monitor.execute("blockdev-del", { "node-name": file }));
     throw error;
   } finally {
-    await monitor.execute("remove-fd", { "fdset-id": set }).catch(() => {});
+    await takeBack(context, `set ${set} with ${path}`, () => monitor.execute("remove-fd", { "fdset-id": set }));
   }
 }

@@ -4,6 +4,7 @@ import type { PluggedDevice } from "../../plug.ts";
 import type { NetworkTap } from "../../spec.ts";
 import { type PlugContext, removeDevice } from "./context.ts";
 import { removableOnce } from "./removable.ts";
+import { addDevice, isUndecided, takeBack, undoing } from "./undoing.ts";
 
 const [tapFd, vhostFd] = ["tap", "vhost"];
 const vhostNet = { kind: "readWrite", path: "/dev/vhost-net" } as const;
@@ -25,18 +26,19 @@ export async function addNetwork(
     if (vhost === true) await monitor.executeWith(os.sockets, vhostNet, "getfd", { fdname: vhostFd }, { signal });
     const backend = { type: "tap", id, fd: tapFd, ...(vhost === true ? { vhost, vhostfd: vhostFd } : {}) };
     await monitor.execute("netdev_add", backend, { signal });
-    try {
-      const where = { bus: place.bus, addr: place.slot.toString(16), romfile: "" };
-      const properties = { driver: "virtio-net-pci", id: device, netdev: id, mac: macAddress, ...where };
-      await monitor.execute("device_add", properties, { signal });
-    } catch (error) {
-      await removeBackend().catch(() => {});
-      throw error;
-    }
   } catch (error) {
+    if (isUndecided(error, signal)) await takeBack(context, `backend of ${device}`, removeBackend);
+    // The tap itself is in use as long as QEMU has it open.
+    for (const fdname of [tapFd, vhostFd]) {
+      await takeBack(context, `descriptor of ${tap}`, () => monitor.execute("closefd", { fdname }));
+    }
     places.giveBack(place);
     throw error;
   }
+  const where = { bus: place.bus, addr: place.slot.toString(16), romfile: "" };
+  const properties = { driver: "virtio-net-pci", id: device, netdev: id, mac: macAddress, ...where };
+  const adding = addDevice(context, properties, () => places.giveBack(place), signal);
+  await undoing(context, `backend of ${device}`, removeBackend, adding);
   return removableOnce(device, { kind: "pci", path: place.path }, async (within) => {
     await removeDevice(context, device, within);
     places.giveBack(place);

@@ -2,7 +2,7 @@
  * Grows and shrinks memory with one virtio-mem device. The device is added at the first change, with room for all
  * memory that the VM may get. The guest decides what it gives back.
  */
-import { isKumiteError, messageOf } from "../../../util/errors.ts";
+import { isKumiteError, type KumiteError, messageOf } from "../../../util/errors.ts";
 import { retry } from "../../../util/retry.ts";
 import type { MemoryTarget, ResizedMemory } from "../../plug.ts";
 import type { MemoryDevice } from "../qmp/hotplug-commands.ts";
@@ -10,6 +10,7 @@ import type { PlugContext } from "./context.ts";
 import { memoryNow } from "./dimms.ts";
 import { plugFailed } from "./failure.ts";
 import { addedMemory } from "./memory-backend.ts";
+import { addDevice, isUndecided, takeBack, undoing } from "./undoing.ts";
 
 const mib = 1024 * 1024;
 const device = "virtiomem0";
@@ -59,30 +60,30 @@ async function makeDevice(
   const { monitor, places, memory } = context;
   if (devices.some(({ id }) => id === device)) return false;
   const place = await places.take(signal);
+  // Reserves nothing on the host before the guest uses it.
+  const properties = { ...addedMemory(backend, sizeMiB * mib, memory.backing), reserve: false };
+  const removeBackend = () => monitor.execute("object-del", { id: backend });
   try {
-    // Reserves nothing on the host before the guest uses it.
-    const properties = { ...addedMemory(backend, sizeMiB * mib, memory.backing), reserve: false };
     await monitor.execute("object-add", properties, { signal });
-    try {
-      const { bus, slot } = place;
-      const where = { bus, addr: slot.toString(16), romfile: "" };
-      await monitor.execute(
-        "device_add",
-        { driver: "virtio-mem-pci", id: device, memdev: backend, ...where },
-        { signal },
-      );
-    } catch (error) {
-      await monitor.execute("object-del", { id: backend }).catch(() => {});
-      throw error;
-    }
-  } catch (cause) {
+  } catch (error) {
+    if (isUndecided(error, signal)) await takeBack(context, `memory ${backend}`, removeBackend);
     places.giveBack(place);
-    throw plugFailed("the machine cannot be given memory that grows and shrinks", {
-      ...(messageOf(cause).includes("Cannot allocate memory") && { hint: overcommit }),
-      cause,
-    });
+    throw notGiven(error);
   }
+  const where = { bus: place.bus, addr: place.slot.toString(16), romfile: "" };
+  const driver = { driver: "virtio-mem-pci", id: device, memdev: backend, ...where };
+  const adding = addDevice(context, driver, () => places.giveBack(place), signal);
+  await undoing(context, `memory ${backend}`, removeBackend, adding).catch((error: unknown) => {
+    throw notGiven(error);
+  });
   return true;
+}
+
+function notGiven(cause: unknown): KumiteError {
+  return plugFailed("the machine cannot be given memory that grows and shrinks", {
+    ...(messageOf(cause).includes("Cannot allocate memory") && { hint: overcommit }),
+    cause,
+  });
 }
 
 const overcommit = "let the host promise more memory than it has: `sysctl vm.overcommit_memory=1`";

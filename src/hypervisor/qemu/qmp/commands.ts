@@ -35,6 +35,8 @@ export interface QmpCommands extends HotplugCommands {
   };
   /** Stores the passed descriptor under this name, for a command that takes `fd:<name>`. */
   readonly getfd: { readonly arguments: { readonly fdname: string }; readonly result: Nothing };
+  /** Closes a stored descriptor that no command has used. */
+  readonly closefd: { readonly arguments: { readonly fdname: string }; readonly result: Nothing };
   /** Makes a descriptor set with the passed descriptor and returns its number, for `/dev/fdset/<number>`. */
   readonly "add-fd": { readonly arguments: Nothing; readonly result: number };
   /** The set disappears once nothing has it open. */
@@ -61,6 +63,7 @@ export const resultOf: { readonly [C in QmpCommand]: (value: unknown) => QmpComm
   "migrate-incoming": nothing,
   "dump-guest-memory": nothing,
   getfd: nothing,
+  closefd: nothing,
   "add-fd": (value) => {
     const id = isRecord(value) ? value["fdset-id"] : undefined;
     if (typeof id !== "number" || !Number.isInteger(id)) throw unexpected("add-fd");
