@@ -1,6 +1,6 @@
 /** The command line `kumite`, on the small engine. */
 import { engineOs } from "../sys/engine/engine-os.ts";
-import { atStart, onUncaught } from "../sys/engine/loop.ts";
+import { atStartWhileMemoryLasts, onUncaught } from "../sys/engine/loop.ts";
 import { runCli } from "./run-cli.ts";
 
 async function main(): Promise<void> {
@@ -8,4 +8,4 @@ async function main(): Promise<void> {
   os.self.exit(await runCli(os, { onFault: onUncaught }));
 }
 
-atStart(main);
+atStartWhileMemoryLasts(main);

@@ -1,7 +1,7 @@
 /** `kumite-relay`, on the small engine. It prints nothing, because its descriptors are the workload's. */
 import { parseRelayArguments, type RelayOptions } from "../shim-client/relay-arguments.ts";
 import { engineOs } from "../sys/engine/engine-os.ts";
-import { atStart } from "../sys/engine/loop.ts";
+import { atStartWhileMemoryLasts } from "../sys/engine/loop.ts";
 import { chdir } from "../sys/linux/directory.ts";
 import { baseName, dirName } from "../util/path.ts";
 import { enterContainerRoot } from "./container-root.ts";
@@ -27,4 +27,4 @@ function fromItsDirectory(options: RelayOptions): RelayOptions {
   return { ...options, socket: baseName(options.socket) };
 }
 
-atStart(main);
+atStartWhileMemoryLasts(main);

@@ -31,6 +31,14 @@ describe("an error as it is told", () => {
     assert.equal((unread as KumiteError).hint, "see `kumite help`");
   });
 
+  it("is the host's limit, and no fault of the program, when it has no memory", () => {
+    const refused = Object.assign(new Error("out of memory"), { name: "InternalError" });
+    for (const error of [null, refused]) {
+      assert.equal(told(error).message, "out of memory");
+      assert.match(told(error).hint ?? "", /ulimit -v/);
+    }
+  });
+
   it("is left as it is where it is none of ours", () => {
     const strange = new TypeError("x is not a function");
     assert.equal(toldError(strange, "create"), strange);

@@ -2,7 +2,7 @@
  * Completes an error for the report: adds the failed phase and a hint if the code that raised the error could not give
  * them. Knows error codes, not causes.
  */
-import { type ErrorCode, errorChain, KumiteError, SystemError } from "../../util/errors.ts";
+import { type ErrorCode, errorChain, isOutOfMemory, KumiteError, SystemError } from "../../util/errors.ts";
 import { hostHint } from "../../util/host-hint.ts";
 
 /** The phase until the verb is known. */
@@ -10,6 +10,10 @@ export const argumentsPhase = "arguments";
 
 /** @param phase for an error that names none: the verb, or what was happening instead */
 export function toldError(error: unknown, phase: string): unknown {
+  if (isOutOfMemory(error)) {
+    const hint = "raise the caller's limit of memory or address space (`ulimit -v`), or free memory on the host";
+    return new KumiteError("system/failed", "out of memory", { phase, hint });
+  }
   if (error instanceof SystemError) {
     const hint = hostHint(error);
     const facts = { phase, cause: error.cause, ...(hint !== undefined && { hint }) };

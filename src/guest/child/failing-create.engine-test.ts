@@ -105,7 +105,10 @@ describe("a container that cannot be made", () => {
         { process: { cwd: "/etc/passwd/below" } },
         /^oci\/spec-invalid: process\.cwd: "\/etc\/passwd\/below" is, or lies in, something that is not a directory$/,
       ],
-      [{ process: { cwd: "/proc/nowhere" } }, /^agent\/failed: process\.cwd: making \/proc\/nowhere: mkdir .*no such file/],
+      [
+        { process: { cwd: "/proc/nowhere" } },
+        /^agent\/failed: process\.cwd: making \/proc\/nowhere: mkdir .*no such file/,
+      ],
       [
         { process: { rlimits: [{ type: "RLIMIT_NOFILE", soft: 2 ** 40, hard: 2 ** 40 }] } },
         /^agent\/failed: setting RLIMIT_NOFILE to .*operation not permitted/,
@@ -132,7 +135,9 @@ describe("a container that cannot be made", () => {
     const directories = Array.from({ length: 17 }, (_, index) => `/proc/self/fd/${index + 3}`);
     for (const cwd of directories) {
       assert.ok(
-        /^(agent\/failed|oci\/spec-invalid): (process\.cwd: |chdir to cwd)/.test(await refusal(agent, ["true"], { process: { cwd } })),
+        /^(agent\/failed|oci\/spec-invalid): (process\.cwd: |chdir to cwd)/.test(
+          await refusal(agent, ["true"], { process: { cwd } }),
+        ),
         cwd,
       );
     }

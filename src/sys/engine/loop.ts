@@ -2,7 +2,15 @@
  * The event loop as TypeScript sees it: watches on descriptors, and the handling of uncaught failures. It knows nothing
  * of streams, timers or processes. The C host waits for events and calls back (`src/sys/native/loop.c`).
  */
-import { epollControl, exit, type FailureOrigin, setActive, setHandlers, setMain } from "kumite:native";
+import {
+  endWithoutMemory,
+  epollControl,
+  exit,
+  type FailureOrigin,
+  setActive,
+  setHandlers,
+  setMain,
+} from "kumite:native";
 import { check, EBADF, ENOENT } from "../linux/check.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from "../linux/epoll.ts";
 import { printInternalError } from "./failure.ts";
@@ -34,6 +42,17 @@ export function startLoop(): void {
  */
 export function atStart(main: () => Promise<void>): void {
   setMain(() => void main());
+}
+
+/**
+ * As `atStart`, for a program that may give up: after it ran out of memory, it has one second without events, ten in all,
+ * to end by itself. Not for the first process of a VM, which must go on.
+ */
+export function atStartWhileMemoryLasts(main: () => Promise<void>): void {
+  atStart(() => {
+    endWithoutMemory();
+    return main();
+  });
 }
 
 /**

@@ -58,6 +58,11 @@ describe("the engine as a process", () => {
     assert.deepEqual(await fixture("lost"), { printed: "", failed, status: exited(70) });
   });
 
+  it("ends with 70 when it was refused memory and then waits for what may never come", async () => {
+    const failed = "kumite: ended before its work was done: out of memory\n";
+    assert.deepEqual(await fixture("without-memory"), { printed: "", failed, status: exited(70) });
+  });
+
   it("tells of an exception that nobody handles, with its place, and ends with 70", async () => {
     for (const [mode, message] of [
       ["throws", "at the top"],

@@ -262,6 +262,11 @@ declare module "kumite:native" {
   function setActive(count: number): void;
   /** Called once, when all modules have been evaluated, which may happen when the executable is built. */
   function setMain(main: () => void): void;
+  /**
+   * From now on the process ends with status 70 and a line on descriptor 2 when it ran out of memory and then gets no event for
+   * one second, or lives for ten: the engine drops jobs that it has no memory for, so the process could wait for ever.
+   */
+  function endWithoutMemory(): void;
   /** epoll_ctl(2) on the loop's instance. */
   function epollControl(operation: number, fd: number, events: number, token: number): number;
 

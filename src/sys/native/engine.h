@@ -170,7 +170,7 @@ native_function native_drop_bounding, native_own_user;                          
 native_function native_bpf_load, native_bpf_attach, native_bpf_attached, native_bpf_by_id; /* filters.c */
 native_function native_encode_utf8, native_decode_utf8;                                   /* text.c */
 native_function native_set_handlers, native_set_active, native_set_main;                   /* loop.c */
-native_function native_epoll_control;                                                     /* loop.c */
+native_function native_epoll_control, native_end_without_memory;                          /* loop.c */
 native_function native_collect_garbage, native_limit_memory, native_memory_used,
     native_memory_has_run_out; /* runtime.c */
 

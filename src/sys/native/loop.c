@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine.h"
@@ -16,6 +17,13 @@
 #define STATUS_INTERNAL 70
 /* The module still awaits something that can never happen. Node uses the same number. */
 #define STATUS_UNSETTLED 13
+
+/*
+ * QuickJS drops a job that it has no memory to queue, and what awaits the job never continues. After it ran out of memory, a
+ * program that may end has this time to end by itself: without an event, and in all.
+ */
+#define IDLE_WITHOUT_MEMORY_MS 1000
+#define MOST_WITHOUT_MEMORY_MS 10000
 
 struct rejection {
   JSValue promise;
@@ -32,6 +40,9 @@ static struct {
   /* The main function, called once when all modules have been evaluated. */
   JSValue main;
   bool main_called;
+  bool ends_without_memory;
+  /* When the loop first noticed that memory had run out. */
+  int64_t without_memory_since_ms;
   struct rejection *rejection;
   size_t rejection_count, rejection_room;
 } loop = {.epoll = -1};
@@ -161,6 +172,11 @@ static void call_main(JSContext *ctx) {
   JS_FreeValue(ctx, main);
 }
 
+static int ended_without_memory(void) {
+  dprintf(STDERR_FILENO, "kumite: ended before its work was done: out of memory\n");
+  return STATUS_INTERNAL;
+}
+
 /*
  * Nothing can happen any more. A main function must end its process itself; if it did not, its next step was probably
  * lost for lack of memory.
@@ -168,8 +184,20 @@ static void call_main(JSContext *ctx) {
 static int end_of(JSPromiseStateEnum state) {
   if (!loop.main_called)
     return state == JS_PROMISE_FULFILLED ? 0 : STATUS_UNSETTLED;
-  dprintf(STDERR_FILENO, "kumite: ended before its work was done: out of memory\n");
-  return STATUS_INTERNAL;
+  return ended_without_memory();
+}
+
+/* How long to wait for the next event: -1 for ever, 0 not at all. */
+static int patience_ms(void) {
+  if (!loop.ends_without_memory || !allocator_has_run_out())
+    return -1;
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  if (loop.without_memory_since_ms == 0)
+    loop.without_memory_since_ms = now_ms;
+  int64_t left_ms = loop.without_memory_since_ms + MOST_WITHOUT_MEMORY_MS - now_ms;
+  return left_ms < 0 ? 0 : left_ms < IDLE_WITHOUT_MEMORY_MS ? (int)left_ms : IDLE_WITHOUT_MEMORY_MS;
 }
 
 void loop_disown(void) {
@@ -199,7 +227,10 @@ int loop_run(JSContext *ctx, JSValue evaluation) {
       return STATUS_INTERNAL;
     if (loop.active == 0)
       return end_of(state);
-    int count = epoll_wait(loop.epoll, events, COUNT_OF(events), -1);
+    int timeout_ms = patience_ms();
+    int count = timeout_ms == 0 ? 0 : epoll_wait(loop.epoll, events, COUNT_OF(events), timeout_ms);
+    if (count == 0)
+      return ended_without_memory();
     if (count < 0 && errno != EINTR) {
       dprintf(STDERR_FILENO, "kumite: internal error: epoll_wait: %s\n", strerror(errno));
       return STATUS_INTERNAL;
@@ -238,6 +269,13 @@ JSValue native_set_main(JSContext *ctx, JSValueConst self, int argc, JSValueCons
     return JS_ThrowTypeError(ctx, "setMain takes a function");
   JS_FreeValue(ctx, loop.main);
   loop.main = JS_DupValue(ctx, argv[0]);
+  return JS_UNDEFINED;
+}
+
+/* endWithoutMemory(): this process ends soon after it ran out of memory. */
+JSValue native_end_without_memory(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  (void)ctx, (void)self, (void)argc, (void)argv;
+  loop.ends_without_memory = true;
   return JS_UNDEFINED;
 }
 

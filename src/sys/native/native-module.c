@@ -62,6 +62,7 @@ static const JSCFunctionListEntry exports[] = {
     JS_CFUNC_DEF("setActive", 1, native_set_active),
     JS_CFUNC_DEF("setMain", 1, native_set_main),
     JS_CFUNC_DEF("epollControl", 4, native_epoll_control),
+    JS_CFUNC_DEF("endWithoutMemory", 0, native_end_without_memory),
     JS_CFUNC_DEF("collectGarbage", 0, native_collect_garbage),
     JS_CFUNC_DEF("limitMemory", 2, native_limit_memory),
     JS_CFUNC_DEF("memoryUsed", 0, native_memory_used),

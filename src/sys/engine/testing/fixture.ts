@@ -4,7 +4,7 @@ import { messageOf } from "../../../util/errors.ts";
 import { encodeUtf8 } from "../../../util/text.ts";
 import { output } from "../../contract/scratch.ts";
 import { engineOs } from "../engine-os.ts";
-import { atStart, onUncaught } from "../loop.ts";
+import { atStart, atStartWhileMemoryLasts, onUncaught } from "../loop.ts";
 import { startReaper, whenExited } from "../reaper.ts";
 
 const os = engineOs();
@@ -41,6 +41,15 @@ switch (os.self.argv[1]) {
     break;
   case "lost":
     atStart(() => new Promise(() => {}));
+    break;
+  case "without-memory":
+    atStartWhileMemoryLasts(async () => {
+      setTimeout(() => {}, 1_000_000);
+      try {
+        print(`${new Uint8Array(1 << 29).length}`);
+      } catch {}
+      await new Promise(() => {});
+    });
     break;
   case "throws":
     throw new Error("at the top");
