@@ -58,6 +58,7 @@ const arrows = {
     "persist/",
     "cgroups/hierarchies",
     "storage/(copy-file|disk-names|guest-paths|host-tool|rootfs/(image-cache|upper-disk))",
+    "agent-client/agent-session",
     "shim-client/(install|shim-command|boot-message)",
     "protocol/gen/",
     hypervisorTypes,

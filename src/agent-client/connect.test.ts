@@ -6,10 +6,13 @@ import { PortAcceptor } from "../protocol/port/port-acceptor.ts";
 import { serve } from "../protocol/ttrpc/server.ts";
 import { ttrpcService } from "../protocol/ttrpc/service-table.ts";
 import { YamuxSession } from "../protocol/yamux/session.ts";
+import { carrierThatChangesHands } from "../protocol/yamux/yamux.testing.ts";
 import type { ByteStream } from "../sys/os.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
 import { streamPair } from "../util/stream-pair.ts";
+import { encodeUtf8 } from "../util/text.ts";
 import type { AgentClient } from "./agent-client.ts";
+import { agentGreeting, isAgentSession, leaveSession } from "./agent-session.ts";
 import { connectAgent } from "./connect.ts";
 
 /** The guest's end of the channel, with an agent that knows a few calls. */
@@ -61,6 +64,30 @@ describe("the connection to an agent", () => {
     const agent = await connectAgent(host, options);
     assert.equal(agent.version, "as its template said");
     agent.close();
+  });
+
+  it("goes on with a session that was left", async () => {
+    const { signal } = new AbortController();
+    const limits = { signal, timeoutMs: 60_000 };
+    const { take, far } = carrierThatChangesHands();
+    guestOn(far);
+    const resumes = await leaveSession(take(), limits);
+    assert.equal(isAgentSession(resumes), true);
+    const channel = take();
+    await channel.write(encodeUtf8(agentGreeting()));
+    const agent = await connectAgent(channel, { ...limits, resumes });
+    assert.equal(agent.version, "test");
+    await assert.rejects(agent.startContainer({}), /no such container/);
+    agent.close();
+  });
+
+  it("does not take a session that was left for an agent that answers", async () => {
+    const { take, far } = carrierThatChangesHands();
+    const guest = guestOn(far);
+    const resumes = await leaveSession(take(), { signal: new AbortController().signal, timeoutMs: 60_000 });
+    guest.session.close();
+    const options = { signal: new AbortController().signal, timeoutMs: 60_000, resumes, knownVersion: "as it was" };
+    await assert.rejects(connectAgent(take(), options), { code: "agent/unreachable" });
   });
 
   it("passes on what the agent says of its error, word for word", async () => {

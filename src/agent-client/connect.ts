@@ -7,43 +7,37 @@ import { dialPort } from "../protocol/port/dial-port.ts";
 import { ttrpcClient } from "../protocol/ttrpc/client.ts";
 import { TtrpcConnection } from "../protocol/ttrpc/connection.ts";
 import { replaceSession } from "../protocol/yamux/replace-session.ts";
-import { YamuxSession } from "../protocol/yamux/session.ts";
+import type { YamuxSession } from "../protocol/yamux/session.ts";
 import type { ByteStream } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { messageOf } from "../util/errors.ts";
 import type { AgentClient } from "./agent-client.ts";
+import { type AgentSession, agentSession, type DialLimits, ttrpcStream } from "./agent-session.ts";
 import { agentCalls, agentError } from "./calls.ts";
 import { processFields, resourcesFields, specFields } from "./fields.ts";
 import { agentSnapshots } from "./snapshots.ts";
 
-/** The port on which the agent serves ttrpc, given by the protocol. */
-const agentPort = 1024;
 const checkTimeoutMs = 30_000;
 /** A guest under load answers a dial late. A guest that never answers must not block a create. */
 const dialTimeoutMs = 30_000;
-/** Per stream: large enough that a guest's output does not wait for our window updates. */
-const receiveWindowBytes = 1024 * 1024;
 
-export interface ConnectOptions {
-  readonly signal: AbortSignal;
-  /** Time until the agent's first answer. The VM may still have to boot. */
-  readonly timeoutMs: number;
+export interface ConnectOptions extends DialLimits {
   /** Token of the agent's previous session, if its host is gone. The new session replaces that one. */
   readonly replacing?: Uint8Array | undefined;
-  /** The agent's version if another VM with the same memory has reported it. Then no first call is needed. */
+  /** The session that the agent is in, left by `leaveSession` in the VM that this one is a copy of. */
+  readonly resumes?: AgentSession | undefined;
+  /** The agent's version if another VM with the same memory has reported it. Then any answer is enough. */
   readonly knownVersion?: string | undefined;
 }
 
 /** Takes ownership of the channel, also on failure. */
-export async function connectAgent(
-  channel: ByteStream,
-  { signal, timeoutMs, replacing, knownVersion }: ConnectOptions,
-): Promise<AgentClient> {
+export async function connectAgent(channel: ByteStream, options: ConnectOptions): Promise<AgentClient> {
+  const { signal, timeoutMs, replacing, resumes } = options;
   const connect = async (within: AbortSignal): Promise<AgentClient> => {
     const carrier = replacing === undefined ? channel : await replaceSession(channel, replacing, within);
-    const session = new YamuxSession(carrier, { role: "client", receiveWindowBytes });
+    const session = agentSession(carrier, resumes);
     try {
-      return await greet(session, { timeoutMs, knownVersion, signal: within });
+      return await greet(session, { ...options, signal: within });
     } catch (error) {
       session.close();
       throw error;
@@ -57,10 +51,13 @@ export async function connectAgent(
   }
 }
 
-async function greet(session: YamuxSession, { timeoutMs, knownVersion, signal }: ConnectOptions): Promise<AgentClient> {
-  const connection = new TtrpcConnection(await dialPort(() => session.open(), agentPort, { signal, timeoutMs }));
-  if (knownVersion !== undefined) return agentClient(session, connection, knownVersion);
+async function greet(session: YamuxSession, options: ConnectOptions): Promise<AgentClient> {
+  const { resumes, knownVersion, signal } = options;
+  const connection = new TtrpcConnection(await ttrpcStream(session, resumes, options));
   try {
+    // Else the dial was an answer already.
+    if (resumes !== undefined) await session.greeted(signal);
+    if (knownVersion !== undefined) return agentClient(session, connection, knownVersion);
     const health = ttrpcClient(HealthDefinition, connection, { timeoutMs: checkTimeoutMs });
     const { agentVersion } = await health.version({}, { signal });
     return agentClient(session, connection, agentVersion);

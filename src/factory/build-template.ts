@@ -81,12 +81,13 @@ async function build(os: Os, { config, store, key, shape }: BuildRequest, log: L
   const setting = { id: `template-${key}`, directory: places.machine, cgroups, shared: places.empty, disks };
   const memory = descriptorPath(keeper.process, keeper.memory);
   const socket = `${places.directory}/state.sock`;
-  const state = await saveVm(os, config, templateRequest(config, shape, setting, memory), socket, context);
+  const { state, session } = await saveVm(os, config, templateRequest(config, shape, setting, memory), socket, context);
   const stateDescriptor = await keeper.seal(state, signal);
   const kept = {
     keeper: keeper.process,
     memory: keeper.memory,
     state: stateDescriptor,
+    session,
     ...(keeper.upper !== undefined && { upper: keeper.upper }),
   };
   const trial = {
@@ -155,7 +156,7 @@ async function allocatedBytes(os: Os, path: string | undefined): Promise<number>
 async function tryClone(
   os: Os,
   { config, shape }: Pick<BuildRequest, "config" | "shape">,
-  kept: Pick<Template, "keeper" | "memory" | "state">,
+  kept: Pick<Template, "keeper" | "memory" | "state" | "session">,
   setting: CloneSetting,
   context: StartContext,
 ): Promise<string> {

@@ -69,7 +69,7 @@ export function cloneRequest(
   config: Config,
   shape: MachineShape,
   setting: CloneSetting,
-  template: Pick<Template, "keeper" | "memory" | "state"> & Partial<Template>,
+  template: Pick<Template, "keeper" | "memory" | "state" | "session"> & Partial<Template>,
   memory: MemoryBacking = { kind: "file", path: memoryPath(template), shared: false },
 ): VmRequest {
   // The guest's kernel keeps the serial numbers that the disks had in the template.
@@ -77,6 +77,7 @@ export function cloneRequest(
   return {
     ...common(config, shape, { ...setting, disks }),
     agentVersion: template.agentVersion,
+    agentSession: template.session,
     memoryBacking: memory,
     restoreFrom: statePath(template),
     dialTimeoutMs: cloneDialTimeoutMs,

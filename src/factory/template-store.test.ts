@@ -28,6 +28,7 @@ describe("the store of templates", () => {
   const templateOf = (keeper: Template["keeper"]): Template => ({
     ...{ key, shape: "directory", keeper, memory: 3, state: 4, memoryMiB: 128, vcpus: 1, stateBytes: 1, takesBytes: 1 },
     ...{ createdMs: 1, buildMs: 1, agentVersion: "1" },
+    session: { nextId: 3, lastPeerId: 0, streams: [] },
   });
 
   it("is made for root alone, and is not used where others could change it: guests start from what is in it", async () => {
@@ -61,7 +62,14 @@ describe("the store of templates", () => {
       await chmod(store, 0o777);
       assert.equal(await findTemplate(os, store, key), undefined);
       await chmod(store, 0o700);
-      for (const wrong of [{ upper: 4 }, { upper: 9 }, { memoryMiB: 256 }, { stateBytes: 2 }, { shape: "round" }]) {
+      for (const wrong of [
+        { upper: 4 },
+        { upper: 9 },
+        { memoryMiB: 256 },
+        { stateBytes: 2 },
+        { shape: "round" },
+        { session: {} },
+      ]) {
         await publishTemplate(os, store, { ...template, ...wrong } as Template);
         assert.equal(await findTemplate(os, store, key), undefined, JSON.stringify(wrong));
       }

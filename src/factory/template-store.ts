@@ -3,6 +3,8 @@
  * is a file. Memory, state and disk are descriptors of a keeper and disappear with it. An incomplete description, or
  * one whose keeper is gone, is not a template. Knows nothing of how a template is made.
  */
+
+import { type AgentSession, isAgentSession } from "../agent-client/agent-session.ts";
 import { listOrNothing } from "../persist/list-directory.ts";
 import { layerDiskBytes } from "../storage/rootfs/image-cache.ts";
 import type { Os, ProcessId } from "../sys/os.ts";
@@ -47,9 +49,11 @@ export interface Template {
   readonly buildMs: number;
   /** Version of the agent in the template. */
   readonly agentVersion: string;
+  /** The session that the agent in it has with its host. */
+  readonly session: AgentSession;
 }
 
-const version = 4;
+const version = 5;
 const maxDescriptionBytes = 64 * 1024;
 const endTimeoutMs = 10_000;
 
@@ -246,7 +250,7 @@ function keeperIn(value: unknown): ProcessId | undefined {
 function isTemplate(value: unknown): value is Template {
   if (!isRecord(value) || value.version !== version) return false;
   if (typeof value.key !== "string" || typeof value.agentVersion !== "string") return false;
-  if (keeperIn(value) === undefined) return false;
+  if (keeperIn(value) === undefined || !isAgentSession(value.session)) return false;
   if (!machineShapes.some((shape) => shape === value.shape)) return false;
   if (value.upper !== undefined && typeof value.upper !== "number") return false;
   return numbers.every((name) => typeof value[name] === "number");

@@ -12,6 +12,7 @@ import { succeed } from "../../test/support/command.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { guardAgainstLeftOvers } from "../../test/support/left-overs.ts";
 import type { AgentClient } from "../agent-client/agent-client.ts";
+import { type AgentSession, agentGreeting, leaveSession } from "../agent-client/agent-session.ts";
 import { connectAgent } from "../agent-client/connect.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import type { OciSpec } from "../oci/spec.ts";
@@ -181,12 +182,13 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       }
       const saved = await save(await driver.start(original, context()), join(directory, "s"));
       const state = join(directory, "state");
-      writeFileSync(state, saved);
+      writeFileSync(state, saved.state);
       const before = await sum(memory);
-      const clone = spec({ ...shape, memoryBacking: backing(false), restoreFrom: state });
+      const agentHears = agentGreeting();
+      const clone = spec({ ...shape, memoryBacking: backing(false), restoreFrom: state, agentHears });
       for (const hostname of ["first", "second"]) {
         const vm = await driver.start(clone, context());
-        const agent = await agentOf(vm);
+        const agent = await agentOf(vm, saved.session);
         // This would fail if the sandbox of another clone were visible here.
         await agent.createSandbox({ sandboxId: hostname, hostname });
         agent.close();
@@ -263,13 +265,13 @@ async function allEmpty(cgroups: readonly string[]): Promise<void> {
 }
 
 /** Saves the VM, whose memory stays in its file, and stops it. */
-async function save(vm: RunningVm, socket: string): Promise<Uint8Array> {
+async function save(vm: RunningVm, socket: string): Promise<{ state: Uint8Array; session: AgentSession }> {
   const { signal } = new AbortController();
   const { snapshots } = vm;
   try {
     assert.ok(snapshots !== undefined);
-    await snapshots.agentListens(bootTimeoutMs, signal);
-    return await snapshots.save(socket, signal);
+    const session = await leaveSession(vm.agentChannel, { signal, timeoutMs: bootTimeoutMs });
+    return { state: await snapshots.save(socket, signal), session };
   } finally {
     await vm.stop();
   }
@@ -279,9 +281,10 @@ async function sum(file: string): Promise<string> {
   return (await succeed(["sha256sum", file])).stdout;
 }
 
-async function agentOf(vm: RunningVm): Promise<AgentClient> {
+async function agentOf(vm: RunningVm, resumes?: AgentSession): Promise<AgentClient> {
+  const { signal } = new AbortController();
   try {
-    return await connectAgent(vm.agentChannel, { signal: new AbortController().signal, timeoutMs: bootTimeoutMs });
+    return await connectAgent(vm.agentChannel, { signal, timeoutMs: bootTimeoutMs, resumes });
   } catch (error) {
     throw new Error(`no answer; the console says:\n${vm.consoleTail(20).join("\n")}`, { cause: error });
   }

@@ -65,14 +65,7 @@ export interface GuestShare {
 /** Saving a VM so that others can be restored from it (`VmSpec.restoreFrom`). */
 export interface VmSnapshots {
   /**
-   * Resolves when the agent has opened its end of the channel. Before a VM is saved, nothing may have been written to its
-   * channel: each VM restored from it starts with the first byte.
-   *
-   * @throws KumiteError `hypervisor/exited`, `timeout`, `aborted`
-   */
-  agentListens(timeoutMs: number, signal: AbortSignal): Promise<void>;
-  /**
-   * Saves the state of the devices. When this resolves, the guest is stopped and its memory is in the file that the VM was
+   * Saves the state of the devices. Nothing may be on its way through the channel to the agent. When this resolves, the guest is stopped and its memory is in the file that the VM was
    * given. `resume` continues it, and it can be saved again.
    *
    * @param socket where the driver may listen meanwhile; at most 107 bytes, nothing is there

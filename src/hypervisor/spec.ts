@@ -44,6 +44,8 @@ export interface VmSpec {
    * with the memory of `memoryBacking`. Needs the capability `snapshots`.
    */
   readonly restoreFrom?: string;
+  /** With `restoreFrom`: bytes that are in the agent's channel when QEMU starts; ASCII. Default: none. */
+  readonly agentHears?: string;
   /** Cgroup directories that every process of the VM is born in. */
   readonly cgroups: readonly string[];
 }

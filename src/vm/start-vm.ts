@@ -2,7 +2,7 @@
  * Starts a VM and waits for its agent. This part of a start is the same for all drivers. If the guest does not come up,
  * the error says how far it got.
  */
-import { type ConnectOptions, connectAgent } from "../agent-client/connect.ts";
+import { connectAgent } from "../agent-client/connect.ts";
 import { renamedAgent } from "../agent-client/renamed.ts";
 import type { Config } from "../config/config.ts";
 import type { RunningVm, StartContext, VmExit } from "../hypervisor/driver.ts";
@@ -30,8 +30,10 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
   const machine = await driver.start(spec, context);
   try {
     const { takesOver, agentVersion: knownVersion, dialTimeoutMs: timeoutMs = config.agent.dialTimeoutMs } = request;
-    const replacing = takesOver?.token;
-    const connected = await connectOrEnd(machine, { timeoutMs, replacing, knownVersion, signal: context.signal });
+    const options = { timeoutMs, replacing: takesOver?.token, resumes: request.agentSession, knownVersion };
+    const connected = await unlessItEnds(machine, context.signal, (signal) =>
+      connectAgent(machine.agentChannel, { ...options, signal }),
+    );
     const agent = takesOver === undefined ? connected : renamedAgent(connected, takesOver.container);
     context.log("info", "the agent answered", {
       version: agent.version,
@@ -47,8 +49,12 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
   }
 }
 
-/** Fails as soon as the VM ends, long before the time limit. */
-async function connectOrEnd(machine: RunningVm, { signal, ...options }: ConnectOptions) {
+/** Talks to the VM's agent. Fails as soon as the VM ends, long before the time limit. */
+export async function unlessItEnds<T>(
+  machine: RunningVm,
+  signal: AbortSignal,
+  talk: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const life = new AbortController();
   const stop = (): void => life.abort(signal.reason);
   if (signal.aborted) stop();
@@ -61,7 +67,7 @@ async function connectOrEnd(machine: RunningVm, { signal, ...options }: ConnectO
   // If the agent answers, this promise loses the race and rejects much later.
   ended.catch(() => {});
   try {
-    return await Promise.race([connectAgent(machine.agentChannel, { ...options, signal: life.signal }), ended]);
+    return await Promise.race([talk(life.signal), ended]);
   } catch (error) {
     // When a VM ends, its channel breaks a moment before the end is known. The reason for the end is the better error.
     if (!life.signal.aborted && !isKumiteError(error, "timeout")) await failSoon(ended);

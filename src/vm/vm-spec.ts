@@ -1,6 +1,7 @@
 /**
  * Derives the VM's specification from the configuration, as far as the driver's capabilities allow. Names no driver.
  */
+import { type AgentSession, agentGreeting } from "../agent-client/agent-session.ts";
 import type { ContainerName } from "../agent-client/renamed.ts";
 import { type Config, type HypervisorConfig, hypervisorConfigOf } from "../config/config.ts";
 import type { DriverCapabilities } from "../hypervisor/driver.ts";
@@ -34,7 +35,9 @@ export interface VmRequest
   readonly dialTimeoutMs?: number;
   /** Version of the agent in the restored memory, which is then not asked for it. */
   readonly agentVersion?: string | undefined;
-  /** The VM continues one whose agent was in a session. */
+  /** The session that the agent in the restored memory is in. */
+  readonly agentSession?: AgentSession | undefined;
+  /** The VM continues one that was at work; the host that had the session with its agent is gone. */
   readonly takesOver?: TakenOver;
 }
 
@@ -59,6 +62,7 @@ export function specOf(config: Config, request: VmRequest, capabilities: DriverC
     dialTimeoutMs: _ours,
     takesOver: _alsoOurs,
     agentVersion: _oursToo,
+    agentSession,
     size,
     disks = [],
     rareDrivers = false,
@@ -71,6 +75,7 @@ export function specOf(config: Config, request: VmRequest, capabilities: DriverC
     ...sizeOf(machine, size, capabilities, memorySlotsOf(machine, takesDevices)),
     ...(capabilities.ownKernel ? hardwareOf(machine) : {}),
     ...(smallState && hasOwnKernel(config) ? { legacyDevices: true } : {}),
+    ...(agentSession === undefined ? {} : { agentHears: agentGreeting() }),
     ...(takesDevices || asksForPlaces(machine) ? {} : { hotplugPorts: { bridges: 0, rootPorts: 0 } }),
     guest: guestOf(config, machine, rareDrivers),
     // The user's parameters come last, so that they win.

@@ -29,8 +29,6 @@ const firstBridgeAddress = 2;
  * those of network interfaces, the sockets of virtiofsd, and the files of `withFilesHanded`.
  */
 export const qemuFd = { monitor: 3, agent: 4, console: 5, memory: 6, state: 7, extraMonitor: 8, first: 9 } as const;
-/** The port's id in QEMU's events. */
-export const agentPortId = "agent-port";
 
 /** Facts about the host and the files, determined before. */
 export interface MachineFacts {
@@ -99,7 +97,7 @@ export function planMachine(spec: VmSpec, options: QemuDriverOptions, facts: Mac
       ...portsOf(ports),
       { kind: "serial", chardev: "console" },
       { kind: "virtio-serial", id: serialId, ports: 2 },
-      { kind: "port", id: agentPortId, bus: serialId, chardev: "agent", name: agentPort },
+      { kind: "port", id: "agent-port", bus: serialId, chardev: "agent", name: agentPort },
       ...diskDevices(disks, spec.scsiController === true, facts),
       ...shares.map(({ device }) => device),
       ...networksOf(spec),

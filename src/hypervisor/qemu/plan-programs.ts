@@ -158,7 +158,7 @@ function planQemu(
 ): PlannedProgram {
   const descriptors: Record<number, Descriptor> = {
     [qemuFd.monitor]: { kind: "stream", said: firstText(firstCommands(spec.restoreFrom !== undefined)) },
-    [qemuFd.agent]: { kind: "stream" },
+    [qemuFd.agent]: { kind: "stream", ...(spec.agentHears !== undefined && { said: spec.agentHears }) },
     [qemuFd.console]: { kind: "stream" },
   };
   const { memoryBacking, restoreFrom } = spec;

@@ -23,7 +23,7 @@ import { ScsiUnits } from "./hotplug/scsi-units.ts";
 import { type QemuMachine, rootBusOf } from "./machine.ts";
 import { dumpMemory } from "./memory-dump.ts";
 import type { MemoryDumpOptions } from "./options.ts";
-import { agentPortId, qemuFd } from "./plan-machine.ts";
+import { qemuFd } from "./plan-machine.ts";
 import { QmpClient } from "./qmp/client.ts";
 import type { QmpEvent } from "./qmp/commands.ts";
 import { DeviceEvents } from "./qmp/device-events.ts";
@@ -79,7 +79,6 @@ export class QemuVm implements RunningVm {
   readonly #parts: QemuVmParts;
   readonly #console: LineTail;
   readonly #exited = deferred<VmExit>();
-  readonly #agentListens = deferred();
   /** The result of the current or last migration. */
   #migrated = deferred<string>();
   readonly #devices = new DeviceEvents();
@@ -96,10 +95,7 @@ export class QemuVm implements RunningVm {
     this.agentChannel = qemu.stream(qemuFd.agent);
     this.exited = this.#exited.promise;
     if (parts.saves) {
-      this.snapshots = {
-        agentListens: (timeoutMs, signal) => this.#whenAgentListens(timeoutMs, signal),
-        save: (socket, signal) => this.#save(socket, signal),
-      };
+      this.snapshots = { save: (socket, signal) => this.#save(socket, signal) };
     }
     this.#console = new LineTail(qemu.stream(qemuFd.console), (line) => {
       context.onConsoleLine?.(line);
@@ -127,7 +123,10 @@ export class QemuVm implements RunningVm {
       { timeoutMs: greetingTimeoutMs, signal },
     );
     try {
-      const [monitor] = await Promise.all([connected, restores ? this.#restored(signal) : undefined]);
+      const [monitor] = await Promise.all([
+        connected, // The guest runs by itself when its state is there.
+        restores ? this.#migration("restoring the machine", signal) : undefined,
+      ]);
       this.#monitor = monitor;
       if (this.#parts.grows) this.#plug = this.#plugOf(this.#monitor);
     } catch (cause) {
@@ -252,9 +251,6 @@ export class QemuVm implements RunningVm {
       case "GUEST_PANICKED":
         if (this.#parts.memoryDump !== undefined) void this.#endAfterPanic(this.#parts.memoryDump);
         return;
-      case "VSERPORT_CHANGE":
-        if (event.id === agentPortId && event.open) this.#agentListens.resolve();
-        return;
       case "MIGRATION":
         if (event.status === "completed" || event.status === "failed") this.#migrated.resolve(event.status);
         return;
@@ -298,21 +294,6 @@ export class QemuVm implements RunningVm {
   #lastWords(): string {
     const said = this.consoleTail(100);
     return said.findLast((text) => text.includes("Kernel panic")) ?? said.at(-1) ?? "it said nothing";
-  }
-
-  /** The guest runs by itself once its state is loaded. */
-  async #restored(signal: AbortSignal): Promise<void> {
-    await this.#migration("restoring the machine", signal);
-    this.#agentListens.resolve();
-  }
-
-  async #whenAgentListens(timeoutMs: number, signal: AbortSignal): Promise<void> {
-    await withDeadline(
-      timeoutMs,
-      "the agent's opening of its channel",
-      () => Promise.race([this.#agentListens.promise, this.#gone()]),
-      signal,
-    );
   }
 
   async #save(socket: string, signal: AbortSignal): Promise<Uint8Array> {

@@ -6,7 +6,7 @@
 import type { ByteStream, PipedBytes } from "../../sys/os.ts";
 import { delay, raceAbort } from "../../util/abort.ts";
 import { withDeadline } from "../../util/deadline.ts";
-import { type Deferred, deferred } from "../../util/deferred.ts";
+import { deferred } from "../../util/deferred.ts";
 import { isKumiteError, KumiteError } from "../../util/errors.ts";
 import { Queue } from "../../util/queue.ts";
 import {
@@ -19,25 +19,11 @@ import {
   goAwayCode,
   initialWindowBytes,
 } from "./frame.ts";
+import type { YamuxOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
+import { Pings } from "./pings.ts";
+import { greetingPing, type SessionState } from "./session-state.ts";
 import { type StreamSession, YamuxStream } from "./stream.ts";
-
-export interface YamuxOptions {
-  /** The side that made the connection is the client, which uses odd stream ids. */
-  readonly role: "client" | "server";
-  /** Whether the peer may open streams, which `accept` returns. Default: true for the server, false for the client. */
-  readonly acceptStreams?: boolean;
-  /** How much the peer may send on a stream before it is read. Minimum and default: 262144. */
-  readonly receiveWindowBytes?: number;
-  /** How much `receiveWindowBytes` may add to the initial windows of all streams together; default 16 MiB. */
-  readonly extraWindowBudgetBytes?: number;
-  /**
-   * Default 512. With a window of at least 256 KiB for each stream, this bounds the memory that slow readers can take.
-   */
-  readonly maxStreams?: number;
-  /** Interval of pings. The session ends when a ping is not answered within the interval. Default: no pings. */
-  readonly keepAliveMs?: number;
-}
 
 export class YamuxSession {
   /** Resolves with the reason when the session is over. Never rejects. */
@@ -78,6 +64,26 @@ export class YamuxSession {
     return this.#core.quiesce(signal);
   }
 
+  /**
+   * Returns the state in which another process can resume the session. Nothing is sent any more, and the peer has read all
+   * that was sent before. The caller then closes the carrier, not the session, which would send a farewell.
+   * @throws KumiteError `internal` if a stream is not idle; `aborted`; the reason when the session ends
+   */
+  async suspend(signal?: AbortSignal): Promise<SessionState> {
+    await this.#core.quiesce(signal);
+    return this.#core.state();
+  }
+
+  /** Resolves when the peer has answered the greeting of a resumed session. */
+  greeted(signal?: AbortSignal): Promise<void> {
+    return raceAbort(this.#core.greeted, signal);
+  }
+
+  /** Returns a stream of the resumed session. @throws KumiteError `internal` if there is no such stream */
+  resumed(streamId: number): ByteStream {
+    return this.#core.resumed(streamId);
+  }
+
   /** Whether the peer has ended this session because it wants a new one on the same carrier. */
   get replaced(): boolean {
     return this.#core.replaced;
@@ -99,6 +105,7 @@ const maxStreamId = 0xffff_ffff;
 
 class SessionCore implements FrameHandler, StreamSession {
   readonly closed = deferred<KumiteError>();
+  greeted: Promise<void> = Promise.resolve();
   readonly accepted = new Queue<ByteStream>();
   readonly sendPiped?: (streamId: number, bytes: PipedBytes) => Promise<void>;
   readonly #carrier: ByteStream;
@@ -117,8 +124,7 @@ class SessionCore implements FrameHandler, StreamSession {
   readonly #outgoing: Outgoing;
   replaced = false;
   #unsentAnswers = 0;
-  #nextPing = 1;
-  readonly #pings = new Map<number, Deferred>();
+  readonly #pings = new Pings();
   #peerLeaves = false;
   #end: KumiteError | undefined;
   readonly #life = new AbortController();
@@ -135,6 +141,31 @@ class SessionCore implements FrameHandler, StreamSession {
     this.#outgoing = new Outgoing(carrier, (error) => this.lose(lossOf(error)));
     const { writePiped } = this.#outgoing;
     if (writePiped !== undefined) this.sendPiped = writePiped;
+    if (options.resumes !== undefined) this.#resume(options.resumes);
+  }
+
+  #resume({ nextId, lastPeerId, streams }: SessionState): void {
+    this.#nextId = nextId;
+    this.#lastPeerId = lastPeerId;
+    this.greeted = this.#pings.expect(greetingPing);
+    // Nobody may be interested.
+    this.greeted.catch(() => {});
+    for (const state of streams) {
+      this.#extraBudget -= state.extraWindow;
+      this.#streams.set(state.id, new YamuxStream(this, state.id, state.extraWindow, state));
+    }
+  }
+
+  state(): SessionState {
+    if (this.accepted.length > 0) throw new KumiteError("internal", "the session has streams that nobody has accepted");
+    const streams = [...this.#streams.values()].map(({ state }) => state);
+    return { nextId: this.#nextId, lastPeerId: this.#lastPeerId, streams };
+  }
+
+  resumed(streamId: number): ByteStream {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) throw new KumiteError("internal", `the resumed session has no stream ${streamId}`);
+    return stream;
   }
 
   run(): void {
@@ -162,12 +193,9 @@ class SessionCore implements FrameHandler, StreamSession {
 
   async ping(): Promise<void> {
     if (this.#end !== undefined) throw this.#end;
-    const value = this.#nextPing;
-    this.#nextPing = (this.#nextPing + 1) % 0x1_0000_0000;
-    const answer = deferred();
-    this.#pings.set(value, answer);
+    const { value, answered } = this.#pings.make();
     void this.#outgoing.write([encodeHeader(frameType.ping, frameFlag.syn, 0, value)]);
-    return answer.promise;
+    return answered;
   }
 
   async quiesce(signal?: AbortSignal): Promise<() => void> {
@@ -193,8 +221,7 @@ class SessionCore implements FrameHandler, StreamSession {
     this.#life.abort(reason);
     for (const stream of [...this.#streams.values()]) stream.fail(reason);
     for (const stream of this.accepted.drain()) stream.close();
-    for (const answer of this.#pings.values()) answer.reject(reason);
-    this.#pings.clear();
+    this.#pings.fail(reason);
     this.closed.resolve(reason);
   }
 
@@ -312,8 +339,7 @@ class SessionCore implements FrameHandler, StreamSession {
       this.#answer(frameType.ping, frameFlag.ack, 0, length);
       return;
     }
-    this.#pings.get(length)?.resolve();
-    this.#pings.delete(length);
+    this.#pings.take(length);
   }
 
   #onGoAway({ streamId, length }: FrameHeader): void {

@@ -8,6 +8,7 @@ import { type Deferred, deferred } from "../../util/deferred.ts";
 import { KumiteError, SystemError } from "../../util/errors.ts";
 import { frameFlag, initialWindowBytes } from "./frame.ts";
 import { ReceiveQueue } from "./receive-queue.ts";
+import type { StreamState } from "./session-state.ts";
 
 /** What a stream needs from its session. Promises resolve when the carrier has taken the frame; they never reject. */
 export interface StreamSession {
@@ -59,19 +60,38 @@ export class YamuxStream implements ByteStream {
   #failure: (() => SystemError) | undefined;
   #closed = false;
 
-  /** The session announces the extra window. */
-  constructor(session: StreamSession, id: number, extraWindow: number) {
+  /**
+   * The session announces the extra window.
+   * @param state that of a stream of another process; default: a new stream
+   */
+  constructor(session: StreamSession, id: number, extraWindow: number, state?: StreamState) {
     this.id = id;
     this.extraWindow = extraWindow;
     this.#session = session;
     this.#receiveWindow += extraWindow;
     this.#updateAt = this.#receiveWindow / 2;
+    if (state !== undefined) {
+      this.#receiveWindow = state.receiveWindow;
+      this.#consumed = state.consumed;
+      this.#sendWindow = state.sendWindow;
+    }
     const { sendPiped } = session;
     if (sendPiped === undefined) return;
     this.piped = {
       room: () => this.#room(),
       write: (bytes, head) => this.#inLine(() => this.#sendPiped(sendPiped, bytes, head)),
     };
+  }
+
+  /** @throws KumiteError `internal` if the stream is not open in both directions and idle */
+  get state(): StreamState {
+    const isOpen = this.#failure === undefined && !this.#localEnded && !this.#remoteEnded;
+    if (!isOpen || this.#unsent > 0 || this.#received.length > 0) {
+      throw new KumiteError("internal", `stream ${this.id} is not idle`);
+    }
+    const { id, extraWindow } = this;
+    const consumed = this.#consumed;
+    return { id, sendWindow: this.#sendWindow, receiveWindow: this.#receiveWindow, consumed, extraWindow };
   }
 
   read(signal?: AbortSignal): Promise<Uint8Array | undefined> {

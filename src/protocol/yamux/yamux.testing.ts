@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { ByteStream, PipedWriting } from "../../sys/os.ts";
 import { type StreamPairOptions, streamPair } from "../../util/stream-pair.ts";
 import { decodeUtf8 } from "../../util/text.ts";
-import type { YamuxOptions } from "./session.ts";
+import type { YamuxOptions } from "./options.ts";
 import { YamuxSession } from "./session.ts";
 
 export function connect(
@@ -95,4 +95,34 @@ export async function text(from: ByteStream): Promise<string> {
 /** Lets everything run that needs no further input. */
 export async function settle(turns = 20): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A carrier whose near end can change hands, like the channel to an agent whose VM is copied. */
+export function carrierThatChangesHands(): { readonly take: () => ByteStream; readonly far: ByteStream } {
+  const [near, far] = streamPair();
+  const pieces: (Uint8Array | undefined)[] = [];
+  let wake: (() => void) | undefined;
+  const pump = async (): Promise<void> => {
+    for (let piece = await near.read(); ; piece = await near.read()) {
+      pieces.push(piece);
+      wake?.();
+      if (piece === undefined) return;
+    }
+  };
+  void pump();
+  // A former owner that still waits is never woken up.
+  const take = (): ByteStream => ({
+    read: async () => {
+      while (pieces.length === 0) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      return pieces.shift();
+    },
+    write: (bytes) => near.write(bytes),
+    end: () => near.end(),
+    close: () => {},
+  });
+  return { take, far };
 }

@@ -84,8 +84,6 @@ export type QmpEvent =
   | { readonly name: "STOP" }
   /** A `MigrationStatus`, e.g. `active`, `completed`, `failed`. */
   | { readonly name: "MIGRATION"; readonly status: string }
-  /** The guest has opened or closed the port with this id. */
-  | { readonly name: "VSERPORT_CHANGE"; readonly id: string; readonly open: boolean }
   | { readonly name: "RESUME" }
   | DeviceEvent
   | { readonly name: "other"; readonly event: string };
@@ -97,8 +95,6 @@ export function eventOf(name: string, data: unknown): QmpEvent {
       return { name, guest: fields.guest === true, reason: String(fields.reason ?? "unknown") };
     case "MIGRATION":
       return { name, status: String(fields.status ?? "unknown") };
-    case "VSERPORT_CHANGE":
-      return { name, id: String(fields.id ?? ""), open: fields.open === true };
     case "GUEST_PANICKED":
     case "STOP":
     case "RESUME":
