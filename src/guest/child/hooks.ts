@@ -71,7 +71,7 @@ function awaitEnd(pid: number, hook: HookPlan): ExitStatus {
     const left = (deadline ?? 0) - clockMs(CLOCK_MONOTONIC);
     if (left > 0) awaitSignal([SIGCHLD], left);
     else {
-      // The hook leads its session, so this kills also the processes it started.
+      // The hook leads its session, so this also kills the processes it started.
       killIfExists(-pid, SIGKILL);
       waitid(P_PID, pid, WEXITED);
       throw failed(hook, `did not end within ${(timeoutMs ?? 0) / 1000} s and was killed`);

@@ -132,7 +132,7 @@ async function ended(path: string, pid: number, signal: AbortSignal): Promise<Ex
   try {
     return await withDeadline(timeoutMs, `the hook ${path}`, () => exited, signal);
   } catch (error) {
-    // The hook leads its session, so this kills also the processes it started.
+    // The hook leads its session, so this also kills the processes it started.
     killIfExists(-pid, SIGKILL);
     await exited;
     throw failed(path, messageOf(error));

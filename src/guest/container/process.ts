@@ -8,7 +8,7 @@ export class ContainerProcess {
   readonly execId: string;
   readonly born: BornProcess;
   readonly io: ProcessIo;
-  /** Resolves when the process has ended and its streams have been told. */
+  /** Resolves when the process has ended and its streams have been notified. */
   readonly exited: Promise<ExitStatus>;
 
   constructor(execId: string, born: BornProcess, io: ProcessIo) {

@@ -8,9 +8,9 @@ import type { DeviceRule } from "./plan.ts";
 import { wrong } from "./wrong.ts";
 
 /**
- * The rules that runc has, too. They come last, so that no other rule can override them. Any node may be created with
- * mknod, but not opened. Of the specification's default devices, /dev/console is missing: a container's console is its
- * own terminal, while that device number is the VM's console.
+ * The same as in runc. They come last, so that no other rule can override them. Any node may be created with mknod, but
+ * not opened. Of the specification's default devices, /dev/console is missing: a container's console is its own
+ * terminal, while that device number is the VM's console.
  */
 const defaults: readonly DeviceRule[] = [
   ...[3, 5, 7, 8, 9].map((minor) => character(1, minor)),

@@ -1,22 +1,22 @@
 /*
- * QuickJS with what its interface lacks: for images of its heap (image.c), and for the compiler of bytecode. Compiled in place of quickjs.c, from the
- * directory of its sources.
+ * QuickJS with additions for images of its heap (image.c) and for the bytecode compiler. Compiled in place of
+ * quickjs.c, in the directory of its sources.
  */
 #define JS_COUNT_UP(object) ((void)(JS_IsKept(object) || (object)->header.ref_count++))
-/* What is left. */
+/* Returns the remaining count. */
 #define JS_COUNT_DOWN(object) (JS_IsKept(object) ? 1 : --(object)->header.ref_count)
 #define JS_IS_SHARED(object) (JS_IsKept(object) || (object)->header.ref_count != 1)
 
 #include "quickjs.h"
 
-/* For the table of lines of a function that is read (tools/engine/quickjs-changes.ts). */
+/* Allocates the line table of a function that is being loaded (tools/engine/quickjs-changes.ts). */
 static uint8_t *JS_AllocateLines(JSContext *ctx, size_t size);
 
 #include "quickjs.c"
 
 #include "quickjs-additions.h"
 
-/* The largest block that costs no more than its size (allocator.c). */
+/* The largest block without wasted space (allocator.c). */
 #define LINES_AT_ONCE 496
 
 static uint8_t *lines_at, *lines_end;
@@ -42,13 +42,13 @@ void JS_KeepBelow(const char *end) { JS_kept_end = end; }
 
 void JS_KeepForever(JSRuntime *rt) {
   struct list_head *head = &rt->gc_obj_list;
-  /* A ring without a head: an object of it can still leave it when its last reference goes. */
+  /* Leaves a ring without a head, so that an object can still be removed from it when its last reference goes. */
   list_del(head);
   init_list_head(head);
 }
 
 void JS_SeedRandom(JSContext *ctx, uint64_t seed) {
-  /* The generator's only forbidden state. */
+  /* 0 is the only state that the generator must not have. */
   ctx->random_state = seed == 0 ? 1 : seed;
 }
 

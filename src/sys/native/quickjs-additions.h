@@ -1,27 +1,27 @@
-/* What quickjs-additions.c adds to QuickJS. */
+/* The functions that quickjs-additions.c adds to QuickJS. */
 #ifndef KUMITE_QUICKJS_ADDITIONS_H
 #define KUMITE_QUICKJS_ADDITIONS_H
 
 #include "quickjs.h"
 
 /*
- * What exists now is no longer looked at when garbage is collected: it counts as used, with all that it refers to. In the
- * process that calls it what loses its last reference is freed as always.
+ * Excludes all existing objects from garbage collection: they count as in use, with everything they refer to. In the
+ * process that calls this, an object that loses its last reference is still freed.
  */
 void JS_KeepForever(JSRuntime *rt);
 
 /*
- * Nothing below that address is ever freed, and who refers to it is not counted (tools/engine/quickjs-changes.ts). All other
- * objects lie above. Before the first value is touched; `JS_IsKept` is in quickjs.h.
+ * Objects below this address are never freed, and references to them are not counted (tools/engine/quickjs-changes.ts).
+ * All other objects lie above. Must be called before the first value is used. `JS_IsKept` is in quickjs.h.
  */
 void JS_KeepBelow(const char *end);
 
-/* Of Math.random(). */
+/* Seeds Math.random(). */
 void JS_SeedRandom(JSContext *ctx, uint64_t seed);
 
 /*
- * Of a module that was compiled: the names of local variables, which only eval and debuggers look up, and which take more
- * room than the code. The names of functions and the numbers of lines stay. The module is good for being written then.
+ * Drops the names of local variables from a compiled module. Only eval and debuggers need them, and they take more
+ * space than the code. Names of functions and line numbers stay. After that the module can only be written out.
  */
 void JS_DropVariableNames(JSValueConst module);
 
