@@ -42,7 +42,7 @@ describe("the key of a template", () => {
   }
   const keyOf = async (config: Config, scope = "") => templateKey(os, config, "directory", scope);
 
-  it("is that of what is in the files, wherever they are and whenever they were written", async () => {
+  it("depends on the content of the files, not on their paths and times", async () => {
     const key = await keyOf(await configOf());
     copyFileSync(file("initrd"), file("copy"));
     assert.equal(await keyOf(await configOf(`initrd = "${file("copy")}"`)), key);
@@ -50,7 +50,7 @@ describe("the key of a template", () => {
     assert.equal(await keyOf(await configOf()), key);
   });
 
-  it("is another one when a file has other content, though its size and time are as they were", async () => {
+  it("changes with the content of a file, even if size and time stay the same", async () => {
     writeFileSync(file("kernel"), "one");
     utimesSync(file("kernel"), 1, 1);
     const config = await configOf();
@@ -60,7 +60,7 @@ describe("the key of a template", () => {
     assert.notEqual(await keyOf(config), key);
   });
 
-  it("is another one with other firmware that comes with QEMU", async () => {
+  it("changes with the firmware that comes with QEMU", async () => {
     mkdirSync(file("opt/bin"), { recursive: true });
     mkdirSync(file("opt/share/qemu"), { recursive: true });
     copyFileSync(file("qemu"), file("opt/bin/qemu"));
@@ -74,14 +74,14 @@ describe("the key of a template", () => {
     assert.equal(await keyWith("one", own), await keyWith("two", own));
   });
 
-  it("is another one for another machine, and for another scope", async () => {
+  it("changes with the VM's configuration, and with the scope", async () => {
     const key = await keyOf(await configOf());
     assert.notEqual(await keyOf(await configOf("default_memory = 777")), key);
     assert.notEqual(await keyOf(await configOf(), "root /elsewhere"), key);
     assert.equal(await keyOf(await configOf()), key);
   });
 
-  it("is found without reading files that have not changed, and with a list that is damaged", async () => {
+  it("is computed without reading unchanged files, and also with a damaged list of hashes", async () => {
     const config = await configOf();
     const key = await keyOf(config);
     const list = path.join(store(), "hashes.json");
@@ -96,7 +96,7 @@ describe("the key of a template", () => {
     assert.ok(existsSync(list));
   });
 
-  it("is remembered for the files of all who ask at once", async () => {
+  it("is remembered for the files of all concurrent callers", async () => {
     const names = Array.from({ length: 8 }, (_, index) => `asset-${index}`);
     for (const name of names) writeFileSync(file(name), name);
     const hashes = await Promise.all(names.map((name) => fileHashes(os, store(), [file(name)])));

@@ -31,7 +31,7 @@ describe("the store of templates", () => {
     session: { nextId: 3, lastPeerId: 0, streams: [] },
   });
 
-  it("is made for root alone, and is not used where others could change it: guests start from what is in it", async () => {
+  it("is created for root alone, and not used if others can change it, since guests start from its content", async () => {
     await (await lockStore(os, store))[Symbol.asyncDispose]();
     assert.equal((await os.files.status(store))?.mode, 0o700);
     for (const mode of [0o720, 0o702]) {
@@ -40,13 +40,13 @@ describe("the store of templates", () => {
     }
   });
 
-  it("is no link to elsewhere", async () => {
+  it("is not used if it is a symbolic link", async () => {
     await mkdir(path.join(place, "elsewhere"), { mode: 0o700 });
     await symlink(path.join(place, "elsewhere"), store);
     await assert.rejects(lockStore(os, store), { code: "storage/failed" });
   });
 
-  it("gives no template that others could have written, and none of which a part is missing", async () => {
+  it("returns no template that others could have written, or that is incomplete", async () => {
     const [memory, state] = [path.join(place, "memory"), path.join(place, "state")];
     await writeFile(memory, "");
     await truncate(memory, 128 * 1024 * 1024);
@@ -79,7 +79,7 @@ describe("the store of templates", () => {
     }
   });
 
-  it("knows a keeper by its name: another process that has its number is neither believed nor ended", async () => {
+  it("recognises a keeper by its name: another process with its pid is neither trusted nor ended", async () => {
     const other = await os.processes.spawn({ path: "/bin/sleep", argv: ["sleep", "1000"], env: {}, descriptors: {} });
     try {
       await mkdir(path.join(store, key), { recursive: true });

@@ -109,7 +109,7 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       assert.equal(await statusOfShell(vm, { tag: "kataShared", path: shared }, "exit 42"), 42);
     });
 
-    it("tells of every process before it exists and right after, and bears it in the cgroups of the machine", async () => {
+    it("announces every process before it exists and right after, and starts it in the VM's cgroups", async () => {
       await using vm = await started();
       const processes = told.filter((step) => step.kind === "made");
       assert.ok(processes.some(({ pid }) => pid === vm.pid));
@@ -130,7 +130,7 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       );
     });
 
-    it("stops as often as it is asked to, and says so once", async () => {
+    it("can be stopped repeatedly, and reports the end once", async () => {
       const vm = await subject().driver.start(spec(), context());
       await Promise.all([vm.stop(), vm.stop()]);
       await vm.stop();
@@ -138,7 +138,7 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       await allEmpty(cgroups);
     });
 
-    it("reports a machine that is killed, by the process that died first", async () => {
+    it("reports a VM that is killed, by the process that died first", async () => {
       const vm = await subject().driver.start(spec(), context());
       process.kill(vm.pid, sigkill);
       const exit = await vm.exited;
@@ -149,14 +149,14 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       assert.equal((await vm.exited).reason, "died");
     });
 
-    it("ends the agent's channel with the machine", async () => {
+    it("ends the agent's channel with the VM", async () => {
       const vm = await subject().driver.start(spec(), context());
       const read = vm.agentChannel.read();
       await vm.stop();
       assert.equal(await read, undefined);
     });
 
-    it("takes a directory whose path is longer than a socket's address", async () => {
+    it("accepts a directory whose path is longer than a socket's address", async () => {
       const deep = join(directory, "d".repeat(120));
       mkdirSync(deep);
       const vm = await subject().driver.start(spec({ directory: deep }), context());
@@ -164,7 +164,7 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       rmSync(deep, { recursive: true });
     });
 
-    it("refuses to save machines, or has one go on as several that share nothing they write", async (t) => {
+    it("refuses to save VMs, or restores one several times, with nothing writable in common", async (t) => {
       const memoryMiB = 256;
       const memory = join(directory, "memory");
       await succeed(["truncate", `--size=${memoryMiB}M`, memory]);
@@ -197,7 +197,7 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       assert.equal(await sum(memory), before);
     });
 
-    it("leaves nothing when a start is aborted, whatever it was about to make", async () => {
+    it("leaves nothing when a start is aborted at any step", async () => {
       const { driver } = subject();
       const whole = await driver.start(spec(), context());
       await whole.stop();
@@ -215,13 +215,13 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       }
     });
 
-    it("leaves nothing when its caller cannot write a step down", async () => {
+    it("leaves nothing when its caller cannot record a step", async () => {
       const full = () => Promise.reject(new Error("no space"));
       await assert.rejects(subject().driver.start(spec(), context({ made: full })), /no space/);
       await allEmpty(cgroups);
     });
 
-    it("names the file that is missing, before anything is made", async () => {
+    it("names a missing file before anything is created", async () => {
       const nowhere = join(directory, "nowhere");
       const guest: GuestFiles = { kernel: nowhere, initrd: nowhere, agent: nowhere };
       await assert.rejects(subject().driver.start(spec({ guest }), context()), (error) => {

@@ -13,13 +13,13 @@ async function tailOf(text: string, onLine?: (line: string) => void): Promise<Li
 }
 
 describe("the tail of a console", () => {
-  it("has the last lines, the one without an end too, and no empty ones", async () => {
+  it("has the last lines, including an unfinished one, and no empty ones", async () => {
     const tail = await tailOf("one\n\ntwo\r\nthree\nfour");
     assert.deepEqual(tail.last(3), ["two", "three", "four"]);
     assert.deepEqual(tail.last(99), ["one", "two", "three", "four"]);
   });
 
-  it("cannot drive the terminal of its reader", async () => {
+  it("cannot control the reader's terminal", async () => {
     const tail = await tailOf("\u001b[2J\u001b]0;title\u0007red\u001b[31m\u0007\u0000 text\n");
     assert.deepEqual(tail.last(1), ["red text"]);
   });
@@ -35,7 +35,7 @@ describe("the tail of a console", () => {
     assert.deepEqual(tail.last(2), ["y".repeat(1000)]);
   });
 
-  it("tells of each line once, as it is shown", async () => {
+  it("reports each line once, as it is shown", async () => {
     const lines: string[] = [];
     await tailOf("a\nb\u001b[0m\n\nc", (line) => lines.push(line));
     assert.deepEqual(lines, ["a", "b"]);

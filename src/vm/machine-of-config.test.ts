@@ -101,7 +101,7 @@ describe("QEMU's command line", () => {
     ]);
   });
 
-  it("has an image as memory device, huge pages, an IOMMU, flash and a monitor for people where a file says so", () => {
+  it("has an image as memory device, huge pages, an IOMMU, flash and a second monitor if a file says so", () => {
     const qemu = {
       image: "/image",
       default_memory: 1024,
@@ -157,7 +157,7 @@ describe("QEMU's command line", () => {
     ]);
   });
 
-  it("has a microvm with its image on a disk where a file says so, under emulation too", () => {
+  it("has a microvm with its image on a disk if a file says so, under emulation too", () => {
     const qemu = {
       machine_type: "microvm",
       image: "/image",
@@ -249,7 +249,7 @@ describe("QEMU's command line", () => {
     ]);
   });
 
-  it("waits for the state of another machine, on that machine's memory, for a clone", () => {
+  it("waits for the state of a saved VM, on that VM's memory, for a clone", () => {
     const restored: Partial<VmRequest> = {
       restoreFrom: "/state",
       memoryBacking: { kind: "file", path: "/memory", shared: false },

@@ -7,7 +7,7 @@ import { isKumiteError } from "../util/errors.ts";
 import { linesOf, request, surroundings } from "./machine-of-config.testing.ts";
 import { specOf } from "./vm-spec.ts";
 
-describe("a machine", () => {
+describe("a VM", () => {
   it("has a kernel in FIPS mode on a host in FIPS mode", () => {
     const config = resolveConfig({ "hypervisor.qemu": { kernel_params: "a=b" } }, { ...surroundings, fips: true });
     assert.deepEqual(specOf(config, request, capabilitiesOf("q35")).kernelParameters, ["fips=1", "a=b"]);

@@ -9,7 +9,7 @@ import type { StartContext } from "../hypervisor/driver.ts";
 import { isKumiteError } from "../util/errors.ts";
 import { startVm } from "./start-vm.ts";
 
-describe("starting a machine and its agent", () => {
+describe("starting a VM and its agent", () => {
   const os = testOs();
   let directory: string;
 
@@ -34,14 +34,14 @@ describe("starting a machine and its agent", () => {
     return startVm(os, config, { id: "one", directory, sharedDirectories: [], cgroups: [] }, context);
   }
 
-  it("takes an agent that answers, and ends with it", async () => {
+  it("accepts an agent that answers, and ends the VM with it", async () => {
     const vm = await start(guestOf(`exec "${testInstallRoot}/agent" "$@"`));
     assert.match(vm.agent.version, /\d/);
     await vm.stop();
     assert.deepEqual(await vm.machine.exited, { reason: "stopped" });
   });
 
-  it("says at once why a guest is gone, with what it said last", async () => {
+  it("reports at once why a guest has ended, with its last lines", async () => {
     await assert.rejects(start(guestOf("echo no modules >&2; exit 3")), (error) => {
       assert.ok(isKumiteError(error, "agent/unreachable"), String(error));
       assert.equal(error.phase, "vm.start");
@@ -59,7 +59,7 @@ describe("starting a machine and its agent", () => {
     });
   });
 
-  it("can be aborted while the guest comes up", async () => {
+  it("can be aborted while the guest boots", async () => {
     const controller = new AbortController();
     const starting = start(guestOf("exec sleep 1000"), controller.signal);
     setTimeout(() => controller.abort(), 20);

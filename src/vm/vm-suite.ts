@@ -16,7 +16,7 @@ import { startVm } from "./start-vm.ts";
 import type { Vm } from "./vm.ts";
 
 export function vmSuite(name: string, config: () => Config): void {
-  describe(`a machine with its agent (${name})`, () => {
+  describe(`a VM with its agent (${name})`, () => {
     const os = testOs();
     let directory: string;
     let vm: Vm;
@@ -40,13 +40,13 @@ export function vmSuite(name: string, config: () => Config): void {
     const refused = (error: unknown): boolean => isKumiteError(error, "hypervisor/unsupported");
     const can = (what: "vcpu" | "memory"): boolean => vm.capabilities.hotplug.includes(what);
 
-    it("has an agent that answered, and tells what it has", async () => {
+    it("has an agent that answered, and reports its devices", async () => {
       assert.match(vm.agent.version, /\d/);
       assert.deepEqual(vm.status(), { pid: vm.machine.pid, vcpus: 1, memoryMiB: 512 });
       assert.equal((await os.processes.info(vm.machine.pid))?.pid, vm.machine.pid);
     });
 
-    it("takes time and seed of the host where it has its own", async () => {
+    it("sets the guest's time and random seed from the host if it has its own", async () => {
       if (vm.capabilities.ownClock) {
         await vm.syncTime();
         await vm.reseedRng();
@@ -57,7 +57,7 @@ export function vmSuite(name: string, config: () => Config): void {
       await assert.rejects(vm.reseedRng(), denied);
     });
 
-    it("stands still and goes on, or refuses to", async () => {
+    it("pauses and continues, or refuses to", async () => {
       if (vm.machine.pause === undefined) {
         await assert.rejects(vm.pause(), refused);
         await assert.rejects(vm.resume(), refused);
@@ -72,7 +72,7 @@ export function vmSuite(name: string, config: () => Config): void {
       await vm.agent.getGuestDetails({});
     });
 
-    it("grows, and its guest has what it was given, or refuses to", async () => {
+    it("grows, and its guest uses what it was given, or refuses to", async () => {
       assert.equal(await vm.addCpus(0), 0);
       await vm.addMemory(0);
       if (!can("vcpu")) {
@@ -99,7 +99,7 @@ export function vmSuite(name: string, config: () => Config): void {
       assert.equal((await vm.machine.plug?.size())?.vcpus, most);
     });
 
-    it("is ended by its owner, also when that is another one now", async () => {
+    it("is ended by its owner, even after the owner has changed", async () => {
       const heir = vm.handOver();
       await vm.stop();
       assert.notEqual(await os.processes.info(heir.machine.pid), undefined);

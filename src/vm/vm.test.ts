@@ -47,7 +47,7 @@ function vmWith(plug: Partial<MachinePlug>, answers: Parameters<typeof agentOf>[
 
 const sized = (vcpus: number) => async () => ({ vcpus, maxVcpus: 4, memoryMiB: 512 });
 
-describe("a machine's account", () => {
+describe("the size of a VM", () => {
   it("counts the vCPUs that were really added, and tells the guest the total once", async () => {
     const { vm, asked } = vmWith({ size: sized(1), addVcpus: async (count) => Math.min(count, 3) });
     assert.equal(await vm.addCpus(0), 0);
@@ -66,7 +66,7 @@ describe("a machine's account", () => {
     assert.deepEqual([vm.status().vcpus, vm.vcpusToOnline], [2, 1]);
   });
 
-  it("keeps what is to be switched on when the guest fails to", async () => {
+  it("remembers what to switch on when the guest fails to", async () => {
     const { vm } = vmWith(
       { size: sized(1), addVcpus: async (count) => count },
       {
@@ -80,7 +80,7 @@ describe("a machine's account", () => {
     assert.equal(vm.vcpusToOnline, 1);
   });
 
-  it("lets vCPUs rest in the guest where the machine cannot lose them, and wakes these first", async () => {
+  it("has vCPUs switched off in the guest if they cannot be unplugged, and switches these on first", async () => {
     let added = 0;
     const { vm, asked } = vmWith({
       removesVcpus: false,
@@ -98,7 +98,7 @@ describe("a machine's account", () => {
     assert.deepEqual([vm.status().vcpus, added], [4, 3]);
   });
 
-  it("loses vCPUs where the machine can, as many as it really lost, and never the last", async () => {
+  it("unplugs vCPUs if possible, counts those really removed, and keeps the last one", async () => {
     const fail = new KumiteError("hypervisor/plug-failed", "only 1", { data: { removed: 1 } });
     let failing = true;
     const removed: number[] = [];
@@ -120,7 +120,7 @@ describe("a machine's account", () => {
     assert.deepEqual([vm.status().vcpus, removed], [1, [2, 2]]);
   });
 
-  it("tells the addresses of new memory to a guest that does not find it, block by block", async () => {
+  it("tells the addresses of new memory, block by block, to a guest that does not find it", async () => {
     const added = [{ address: 0x1_0000_0000n, size: 256n * 1024n * 1024n }];
     const { vm, asked } = vmWith(
       { resizeMemory: async () => ({ memoryMiB: 768, added }) },
@@ -131,7 +131,7 @@ describe("a machine's account", () => {
     assert.deepEqual(asked.at(-1), ["memHotplugByProbe", { memHotplugProbeAddr: [0x1_0000_0000n, 0x1_0800_0000n] }]);
   });
 
-  it("does not believe a guest that claims blocks no kernel has", async () => {
+  it("is not affected by a guest that claims blocks which no kernel has", async () => {
     let block: number | undefined;
     const { vm } = vmWith(
       {
@@ -146,7 +146,7 @@ describe("a machine's account", () => {
     assert.equal(block, 0);
   });
 
-  it("seeds with 512 bytes once, sets the host's time, and says when seeding failed", async () => {
+  it("seeds with 512 bytes once, sets the host's time, and reports a failed seed", async () => {
     const { vm, asked, logged } = vmWith(
       {},
       {
@@ -164,7 +164,7 @@ describe("a machine's account", () => {
     assert.equal(seed.data.length, 512);
   });
 
-  it("goes to a new owner, who alone ends the machine", async () => {
+  it("can get a new owner, who alone ends the VM", async () => {
     const { vm, asked } = vmWith({ size: sized(1), addVcpus: async (count) => count });
     await vm.addCpus(1);
     const heir = vm.handOver();
@@ -177,14 +177,14 @@ describe("a machine's account", () => {
   });
 });
 
-describe("a machine on the wire of a VM cache", () => {
+describe("a VM as a message of the VM cache", () => {
   const sent = async () => {
     const { vm } = vmWith({ size: sized(3), addVcpus: async (count) => count });
     await vm.addCpus(2);
     return toWire(vm, "/run/vc/vm/one/qmp.sock");
   };
 
-  it("arrives as it was sent", async () => {
+  it("is decoded as it was encoded", async () => {
     const wire = await sent();
     assert.deepEqual(fromWire(wire), {
       id: "one",
@@ -201,7 +201,7 @@ describe("a machine on the wire of a VM cache", () => {
     });
   });
 
-  it("is refused when it cannot be one", async () => {
+  it("is refused if it is not valid", async () => {
     const wire = await sent();
     const state = JSON.parse(wire.hypervisor) as Record<string, unknown>;
     for (const change of [

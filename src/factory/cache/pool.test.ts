@@ -56,8 +56,8 @@ const namesIn = (pool: Pool): string[] => pool.machines.map(({ name }) => name);
 const until = (pool: Pool, ...names: string[]) =>
   eventually(names.join(), () => (namesIn(pool).join() === names.join() ? true : undefined));
 
-describe("a pool of machines", () => {
-  it("gives each out once, and replaces what was taken and what has ended", async () => {
+describe("the pool of cached VMs", () => {
+  it("gives each VM out once, and replaces those that were taken or have ended", async () => {
     const shims = new Shims();
     const pool = new Pool({ size: 2, start: shims.start, log });
     assert.equal(pool.take(), undefined, "none is up");
@@ -78,7 +78,7 @@ describe("a pool of machines", () => {
     );
   });
 
-  it("ends those that are nobody's yet when it is closed: ready, on their way, or promised", async () => {
+  it("when closed, ends VMs without an owner: ready, starting or promised", async () => {
     const shims = new Shims();
     const pool = new Pool({ size: 3, start: shims.start, log });
     for (const index of [0, 1]) (await shims.number(index)).isUp();
@@ -89,7 +89,7 @@ describe("a pool of machines", () => {
     assert.equal(shims.started.length, 3, "and makes no other");
   });
 
-  it("gives up when none comes up three times in a row, and not before", async () => {
+  it("gives up after three failed starts in a row, not before", async () => {
     const shims = new Shims();
     const pool = new Pool({ size: 1, start: shims.start, log });
     let failed: string | undefined;
@@ -108,7 +108,7 @@ describe("a pool of machines", () => {
     await pool.close();
   });
 
-  it("gives up when three in a row end as soon as they are ready, instead of making them for ever", async () => {
+  it("gives up when three VMs in a row end as soon as they are ready", async () => {
     const shims = new Shims();
     const pool = new Pool({ size: 1, start: shims.start, log });
     for (const index of [0, 1, 2]) {

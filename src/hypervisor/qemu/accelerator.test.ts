@@ -49,18 +49,18 @@ describe("the choice of an accelerator", () => {
     log: () => {},
   };
 
-  it("is KVM when a kernel says something", async () => {
+  it("is KVM when a kernel prints something", async () => {
     const qemu = fakeQemu("echo Linux >&3; exec sleep 100");
     assert.equal(await chooseAccelerator(os, context, request(qemu)), "kvm");
     assert.deepEqual(told, ["kvm-probe"]);
   });
 
-  it("is emulation when a kernel stays silent, although the device is there", async () => {
+  it("is emulation when a kernel prints nothing, even if the device exists", async () => {
     const qemu = fakeQemu("exec sleep 100");
     assert.equal(await chooseAccelerator(os, context, request(qemu, { timeoutMs: 50 })), "tcg");
   });
 
-  it("is emulation when QEMU ends, and never asks twice on one host", async () => {
+  it("is emulation when QEMU exits, and is probed once per host", async () => {
     const qemu = fakeQemu("echo no MSR >&2; exit 1");
     assert.equal(await chooseAccelerator(os, context, request(qemu)), "tcg");
     assert.equal(await chooseAccelerator(os, context, request(qemu)), "tcg");
@@ -72,7 +72,7 @@ describe("the choice of an accelerator", () => {
     });
   });
 
-  it("is found out again after a restart of the host, for another kernel, and when the answer is damaged", async () => {
+  it("is probed again after a reboot of the host, for another kernel, and when the cached result is damaged", async () => {
     const qemu = fakeQemu("echo Linux >&3; exec sleep 100");
     const file = join(directory, "kvm.json");
     await chooseAccelerator(os, context, request(qemu));
@@ -84,7 +84,7 @@ describe("the choice of an accelerator", () => {
     assert.equal(readFileSync(runs, "utf8"), "run\n".repeat(4));
   });
 
-  it("is emulation without a probe when there is no device, or when it is asked for", async () => {
+  it("is emulation without a probe when there is no device, or on request", async () => {
     const device = join(directory, "none");
     assert.equal(await chooseAccelerator(os, context, request("/none", { device })), "tcg");
     assert.equal(await chooseAccelerator(os, context, request("/none", { choice: "tcg" })), "tcg");

@@ -41,7 +41,7 @@ function check({ type = "q35", spec: changes = {}, options = {}, says }: Case): 
   });
 }
 
-describe("what a board cannot do is refused", () => {
+describe("what a machine type lacks is refused", () => {
   const disks = (changes: Partial<Disk>) => ({ disks: [{ ...disk, ...changes }] });
   const cases: Readonly<Record<string, Case>> = {
     "a guest with two roots": { spec: { guest: { ...spec.guest, image } }, says: /image and initrd/ },

@@ -30,23 +30,23 @@ function valuesOf(flag: string, argv: readonly string[]): string[] {
 }
 
 describe("a QEMU command line", () => {
-  it("confines the VMM, whatever the machine", () => {
+  it("confines QEMU for every VM", () => {
     assert.deepEqual(valuesOf("-sandbox", qemuArguments(machine)), [
       "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
     ]);
   });
 
-  it("takes nothing from QEMU's configuration and makes no default device", () => {
+  it("ignores QEMU's configuration files and creates no default device", () => {
     const argv = qemuArguments(machine);
     for (const flag of ["-nodefaults", "-no-user-config", "-no-reboot"]) assert.ok(argv.includes(flag), flag);
   });
 
-  it("gives an emulated CPU no fast strings, and a real one everything the host has", () => {
+  it("gives an emulated CPU no fast strings, and one under KVM everything that the host has", () => {
     assert.deepEqual(valuesOf("-cpu", qemuArguments(machine)), ["max,erms=off,fsrm=off,la57=off"]);
     assert.deepEqual(valuesOf("-cpu", qemuArguments({ ...machine, accelerator: "kvm" })), ["host"]);
   });
 
-  it("backs the memory by a shared file exactly when a device of another process needs it", () => {
+  it("backs the memory by a shared file only if a device in another process needs it", () => {
     assert.deepEqual(valuesOf("-object", qemuArguments(machine)), ["memory-backend-memfd,id=ram,size=512M,share=on"]);
     assert.ok(valuesOf("-machine", qemuArguments(machine)).join().includes("memory-backend=ram"));
     const own = qemuArguments({ ...machine, memory: { sizeMiB: 512 } });
@@ -54,7 +54,7 @@ describe("a QEMU command line", () => {
     assert.ok(!own.join(" ").includes("memory-backend"));
   });
 
-  it("takes the memory and the state of a saved machine instead of a kernel, and keeps what it writes to itself", () => {
+  it("uses the memory and the state of a saved VM instead of a kernel, and keeps its own writes private", () => {
     const memory = { sizeMiB: 512, backing: { kind: "file", path: "/proc/self/fd/6", shared: false } } as const;
     const argv = qemuArguments({ ...machine, memory, boot: { kind: "incoming" } });
     assert.deepEqual(valuesOf("-object", argv), [
@@ -64,7 +64,7 @@ describe("a QEMU command line", () => {
     for (const flag of ["-kernel", "-initrd", "-append"]) assert.ok(!argv.includes(flag), flag);
   });
 
-  it("has every channel of the machine on a descriptor that is there", () => {
+  it("connects every channel of the VM to a descriptor that exists", () => {
     const argv = qemuArguments(machine);
     assert.deepEqual(valuesOf("-chardev", argv), [
       "socket,id=monitor,fd=3",
@@ -79,7 +79,7 @@ describe("a QEMU command line", () => {
     ]);
   });
 
-  it("lets no value add an option: a comma in it stays part of it", () => {
+  it("keeps a comma in a value part of the value, so that it adds no option", () => {
     fc.assert(
       fc.property(
         fc.string().filter((text) => !text.includes("\0")),

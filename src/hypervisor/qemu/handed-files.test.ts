@@ -25,8 +25,8 @@ const machine: QemuMachine = {
   ],
 };
 
-describe("files that QEMU is given open", () => {
-  it("are all that it would open of root's, and called by their descriptors", () => {
+describe("files that QEMU gets as descriptors", () => {
+  it("are all files of root that it would open, and are named by their descriptors", () => {
     const handed = withFilesHanded(machine, 10);
     assert.deepEqual(handed.files, [
       { fd: 9, descriptor: { kind: "connect", path: "/vm/fs0.sock" } },
@@ -52,7 +52,7 @@ describe("files that QEMU is given open", () => {
     assert.ok(!/=\/(k|i|a|n|own\.rom|dev\/b|dev\/hwrng)\b/.test(argv), argv);
   });
 
-  it("are none where QEMU has its own, or goes on from a state", () => {
+  it("are none if QEMU has its own, or starts from a saved state", () => {
     const { firmware: _, images: _images, files: _files, ...rest } = machine;
     const handed = withFilesHanded({ ...rest, boot: { kind: "incoming" }, devices: [] }, 9);
     assert.deepEqual(handed.files, []);

@@ -38,7 +38,7 @@ describe("io_uring for disks", () => {
   }
   const told = "this host forbids io_uring: threads serve the disks instead";
 
-  it("is not tried where the host's kernel forbids it, and one line says so", async () => {
+  it("is not tried if the host's kernel forbids it, and one line says so", async () => {
     for (const value of ["1", "2"]) {
       assert.deepEqual(await attempts(value, both), {
         tried: [["native", "threads"]],
@@ -53,7 +53,7 @@ describe("io_uring for disks", () => {
 
   const failed = (cause: Error) => new KumiteError("hypervisor/start-failed", "the VM did not start", { cause });
 
-  it("is given up when a failure of QEMU is about it, once", async () => {
+  it("is given up, once, when QEMU fails because of it", async () => {
     const said = "qemu: Unable to use io_uring: failed to init linux io_uring ring: Operation not permitted";
     const { tried, logged } = await attempts(undefined, both, (attempt) =>
       attempt === 1 ? failed(new Error(said)) : undefined,
@@ -69,7 +69,7 @@ describe("io_uring for disks", () => {
     );
   });
 
-  it("is not what another failure is about", async () => {
+  it("is not blamed for another failure", async () => {
     for (const text of ["out of memory", "-blockdev file.aio=io_uring: Could not open '/x': Permission denied"]) {
       const other = failed(new Error(text));
       let count = 0;

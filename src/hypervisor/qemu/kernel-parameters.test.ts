@@ -17,7 +17,7 @@ const virtual: KernelParameterOptions = { ...emulated, accelerator: "kvm", tscKh
 const image = { path: "/image" };
 
 describe("the kernel's parameters", () => {
-  it("are for an emulated guest with an initrd", () => {
+  it("for an emulated guest with an initrd", () => {
     assert.deepEqual(kernelParameters(emulated), [
       "console=ttyS0",
       "cryptomgr.notests",
@@ -40,7 +40,7 @@ describe("the kernel's parameters", () => {
     ]);
   });
 
-  it("are for a guest under KVM whose root is an image on a memory device, and that tells everything", () => {
+  it("for a guest under KVM whose root is an image on a memory device, with verbose output", () => {
     const options = { ...virtual, verbose: true, iommu: true, scsi: true, image: { ...image, bus: "nvdimm" } } as const;
     assert.deepEqual(kernelParameters(options), [
       "console=ttyS0",
@@ -70,7 +70,7 @@ describe("the kernel's parameters", () => {
     ]);
   });
 
-  it("name the root of an image on a disk, with what its file system knows of flags", () => {
+  it("name the root of an image on a disk, with flags that its file system knows", () => {
     const rootOf = (parameters: string[]) => parameters.filter((word) => word.startsWith("root"));
     assert.deepEqual(rootOf(kernelParameters({ ...virtual, image })), [
       "root=/dev/vda1",
@@ -83,7 +83,7 @@ describe("the kernel's parameters", () => {
     ]);
   });
 
-  it("have the kernel verify the root of an image, which it does not map then", () => {
+  it("make the kernel verify the root of an image, which is not mapped then", () => {
     const verity = { rootHash: "ab", salt: "", dataBlocks: 10, dataBlockBytes: 4096, hashBlockBytes: 1024 };
     const parameters = kernelParameters({ ...virtual, image: { ...image, bus: "nvdimm", verity } });
     const at = parameters.indexOf("root=/dev/dm-0");
@@ -100,16 +100,16 @@ describe("the kernel's parameters", () => {
     );
   });
 
-  it("leave a board without a second timer its first one, and always tell it the clock's frequency", () => {
+  it("keep the only timer of a microvm, and always state the clock's frequency", () => {
     const parameters = kernelParameters({ ...emulated, machineType: "microvm" });
     assert.ok(!parameters.includes("nolapic_timer") && parameters.includes("tsc_early_khz=2600000"));
   });
 
-  it("have pages cleared when they are taken where a daemon fills them, which an emulator does not see", () => {
+  it("make an emulated kernel clear allocated pages where a daemon fills them", () => {
     assert.ok(kernelParameters({ ...emulated, filesByDaemon: true }).includes("init_on_alloc=1"));
   });
 
-  it("have the short cuts that an emulator justifies nowhere else", () => {
+  it("contain the short cuts for emulation only under emulation", () => {
     const parameters = kernelParameters(virtual).join(" ");
     assert.doesNotMatch(
       parameters,

@@ -72,11 +72,11 @@ async function stays(about: RegExp, ...args: Parameters<typeof user>): Promise<v
 }
 
 describe("QEMU", () => {
-  it("runs as a user of its own where everybody may read what it opens anew", async () => {
+  it("runs as a user of its own if everybody may read what it opens", async () => {
     assert.deepEqual(await user({}), { kind: "own", group: 0 });
   });
 
-  it("stays root where such a user could not run it, and says why", async () => {
+  it("stays root if such a user could not run it, and says why", async () => {
     await stays(/\/proc\/self\/uid_map has no users to spare/, { map: "0 100000 65536\n" });
     await stays(/^\/bin is closed/, { modes: { "/bin": 0o700 } });
     await stays(/^\/bin\/qemu is closed/, { modes: { "/bin/qemu": 0o750 } });
@@ -91,7 +91,7 @@ describe("QEMU", () => {
   const program = "/usr/bin/qemu";
   const below = { program, modes: { "/usr": 0o755, "/usr/bin": 0o755, [program]: 0o755 } };
 
-  it("that serves by 9p sees what it serves and its program, and nothing else", async () => {
+  it("that serves by 9p sees only what it serves and its program", async () => {
     const found = await user(below, { sharedDirectories: by9p("/run/view") });
     const entries: TreeEntry[] = [
       { kind: "directory", path: "/usr", readOnly: true },
@@ -117,7 +117,7 @@ describe("QEMU", () => {
     ]);
   });
 
-  it("that serves by 9p stays root where it can have no tree of its own, and says why", async () => {
+  it("that serves by 9p stays root if it cannot have its own file tree, and says why", async () => {
     const serving = { sharedDirectories: by9p("/s") };
     await stays(/9p.*\/bin\/qemu is not below \/usr/, {}, serving);
     await stays(/9p.*user namespace/, { ...below, map: "0 0 4000000000\n" }, serving);
@@ -125,19 +125,19 @@ describe("QEMU", () => {
     await stays(/9p.*\/vm\/shared would be hidden/, below, { sharedDirectories: by9p("/vm/shared") });
   });
 
-  it("has the capabilities that its work takes, and no other", () => {
+  it("has the capabilities that its work requires, and no others", () => {
     assert.deepEqual(capabilitiesOfQemu(spec), []);
     assert.deepEqual(capabilitiesOfQemu({ ...spec, memoryLocked: true }), [14]);
     assert.deepEqual(capabilitiesOfQemu({ ...spec, sharedDirectories: by9p("/s", true) }), [1]);
     assert.deepEqual(capabilitiesOfQemu({ ...spec, sharedDirectories: by9p("/s") }), [1, 0, 3, 4]);
   });
 
-  it("does not read what a machine that goes on was booted from", async () => {
+  it("does not read the boot files when it starts from a saved state", async () => {
     const restored = { restoreFrom: "/state" };
     assert.equal((await user({ modes: { "/k": 0o600 } }, restored)).kind, "own");
   });
 
-  it("is of the group that KVM is for, unless that is root's", async () => {
+  it("is in the group that may use KVM, unless that is root's", async () => {
     const kvm = (mode: number, group: number) => user({ modes: { "/dev/kvm": mode }, group }, {}, true);
     assert.deepEqual(await kvm(0o666, 0), { kind: "own", group: 0 });
     assert.deepEqual(await kvm(0o660, 107), { kind: "own", group: 107 });

@@ -62,8 +62,8 @@ function cpus(places: number, taken: Readonly<Record<number, string>>): unknown 
 
 const boot = "/machine/unattached/device[0]";
 
-describe("vCPUs of a running machine", () => {
-  it("are added into the first free places, with names that count on", async () => {
+describe("vCPUs of a running VM", () => {
+  it("are added in the first free slots, with consecutive names", async () => {
     const added: unknown[] = [];
     const { context } = contextWith({
       "query-hotpluggable-cpus": () => cpus(4, { 0: boot, 1: "/machine/peripheral/cpu-0" }),
@@ -76,14 +76,14 @@ describe("vCPUs of a running machine", () => {
     ]);
   });
 
-  it("are no more than the machine can have", async () => {
+  it("are limited by the VM's maximum", async () => {
     const { context } = contextWith({ "query-hotpluggable-cpus": () => cpus(2, { 0: boot }) });
     assert.equal(await addVcpus(context, 5), 1);
     const full = contextWith({ "query-hotpluggable-cpus": () => cpus(1, { 0: boot }) });
     assert.equal(await addVcpus(full.context, 1), 0);
   });
 
-  it("are reported with their true number when QEMU refuses some", async () => {
+  it("are reported with their real number when QEMU refuses some", async () => {
     const { context } = contextWith({
       "query-hotpluggable-cpus": () => cpus(4, { 0: boot }),
       device_add: ({ "core-id": core }) => {
@@ -98,7 +98,7 @@ describe("vCPUs of a running machine", () => {
     });
   });
 
-  it("leave no empty place before them where interrupts are emulated: QEMU finds nobody behind one", async () => {
+  it("leave no empty slot before them under emulation, since QEMU delivers no interrupts behind one", async () => {
     const refusing = (accelerator: PlugContext["accelerator"]) => {
       const { context, asked } = contextWith({
         "query-hotpluggable-cpus": () => cpus(4, { 0: boot }),
@@ -114,7 +114,7 @@ describe("vCPUs of a running machine", () => {
     assert.equal(await refusing("kvm").added, 2);
   });
 
-  it("are removed the last first, and only those that were added", async () => {
+  it("are removed starting with the last, and only those that were added", async () => {
     const taken = { 0: boot, 1: "/machine/peripheral/cpu-0", 2: "/machine/peripheral/cpu-1" };
     const { context, asked } = contextWith({
       "query-hotpluggable-cpus": () => cpus(4, taken),
@@ -129,7 +129,7 @@ describe("vCPUs of a running machine", () => {
     await assert.rejects(removeVcpus(context, 3), /only 2 were added to the running machine/);
   });
 
-  it("that the guest keeps are reported with the true number of those it gave back", async () => {
+  it("that the guest keeps are reported, with the real number of those it released", async () => {
     const taken = { 0: boot, 1: "/machine/peripheral/cpu-0", 2: "/machine/peripheral/cpu-1" };
     const { context } = contextWith({
       "query-hotpluggable-cpus": () => cpus(4, taken),
@@ -150,8 +150,8 @@ describe("vCPUs of a running machine", () => {
   });
 });
 
-describe("memory of a running machine", () => {
-  it("grows by whole blocks of the guest, within the room there is", () => {
+describe("memory of a running VM", () => {
+  it("grows by whole blocks of the guest, within the available room", () => {
     assert.equal(stepMiB(512, 600, 4096, 128), 128);
     assert.equal(stepMiB(512, 600, 4096, 0), 88);
     assert.equal(stepMiB(512, 512, 4096, 128), 0);
@@ -167,7 +167,7 @@ describe("memory of a running machine", () => {
     );
   });
 
-  it("leaves nothing behind when a module does not fit", async () => {
+  it("leaves nothing when a module does not fit", async () => {
     const { context, asked } = contextWith(
       {
         "query-memory-size-summary": () => ({ "base-memory": 512 * mib, "plugged-memory": 0 }),
@@ -189,7 +189,7 @@ describe("memory of a running machine", () => {
     );
   });
 
-  it("is asked for without waiting for answers in between, module by module", async () => {
+  it("is added module by module, without waiting for answers in between", async () => {
     let sizeMiB = 512;
     const modules: unknown[] = [];
     const { context, asked } = contextWith(
@@ -212,7 +212,7 @@ describe("memory of a running machine", () => {
     assert.deepEqual(asked, [...questions, ...module(0), ...module(1)]);
   });
 
-  it("says what QEMU refused first when there is no room on the host", async () => {
+  it("fails with QEMU's first error when the host has no room", async () => {
     const refusal = new Error("Cannot allocate memory");
     const { context, asked } = contextWith(
       {
@@ -246,7 +246,7 @@ describe("memory of a running machine", () => {
     });
   });
 
-  it("stays where a guest stops that does not give all of it back, and says what there is", async () => {
+  it("is reported with its real size when the guest does not release all of it", async () => {
     let size = 512;
     let requested = 512;
     const { context } = contextWith(
@@ -267,7 +267,7 @@ describe("memory of a running machine", () => {
     assert.equal((await resizeByVirtioMem(context, { memoryMiB: 1024, blockMiB: 128 })).memoryMiB, 1024);
   });
 
-  it("does not wait for a guest that takes and gives for ever and comes no nearer to what it should have", async () => {
+  it("is not waited for when the guest's memory changes for ever without approaching the target", async () => {
     let looks = 0;
     const { context } = contextWith(
       {
@@ -365,7 +365,7 @@ describe("what a failed plug leaves", () => {
   });
 });
 
-describe("places on PCI", () => {
+describe("PCI slots", () => {
   const device = (id: string, slot: number, model: number, behind?: readonly PciDevice[]): PciDevice => ({
     id,
     slot,
@@ -374,7 +374,7 @@ describe("places on PCI", () => {
     behind,
   });
 
-  it("are the free root ports, then the free slots of bridges, then those of a root bus that takes devices", () => {
+  it("are the free root ports, then the free slots of bridges, then those of a root bus that supports hotplug", () => {
     const used = device("disk-a", 0, 1);
     const devices = [
       device("rp0", 4, 0xc, [used]),
@@ -389,7 +389,7 @@ describe("places on PCI", () => {
     assert.deepEqual(freePlaces([device("", 4, 1)], "pci.0")[0], { bus: "pci.0", slot: 5, path: "05" });
   });
 
-  it("are given away once, also while the guest has not found what is in them", async () => {
+  it("are assigned once, even before the guest has found the device in them", async () => {
     const bridge = { bus: 0, slot: 4, qdev_id: "rp0", id: { vendor: 0x1b36, device: 0xc }, pci_bridge: { bus: {} } };
     const { context } = contextWith({ "query-pci": () => [{ bus: 0, devices: [bridge] }] });
     const places = new PciPlaces(context.monitor, undefined);
@@ -401,8 +401,8 @@ describe("places on PCI", () => {
   });
 });
 
-describe("answers of QEMU about devices", () => {
-  it("that are not what they should be are refused", () => {
+describe("QEMU's answers about devices", () => {
+  it("are refused if they have another form than expected", () => {
     for (const [command, answers] of Object.entries({
       "query-hotpluggable-cpus": [{}, [1], [{ type: 1, props: {} }]],
       "query-cpus-fast": [[{ "thread-id": -1 }], [{}]],

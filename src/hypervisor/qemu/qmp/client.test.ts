@@ -48,7 +48,7 @@ async function connected(onEvent?: (event: QmpEvent) => void): Promise<[QmpClien
 }
 
 describe("a QMP client", () => {
-  it("waits for all that was said before it was there, and for nothing else", async () => {
+  it("waits for the answers to commands that were sent before it, and for nothing else", async () => {
     const [ours, theirs] = streamPair();
     const qemu = new FakeQemu(theirs);
     const all = firstCommands(true);
@@ -72,7 +72,7 @@ describe("a QMP client", () => {
     await next;
   });
 
-  it("fails with QEMU's reason when something that was said before is refused", async () => {
+  it("fails with QEMU's reason when such a command is refused", async () => {
     const [ours, theirs] = streamPair();
     const qemu = new FakeQemu(theirs);
     await qemu.say(greeting);
@@ -82,7 +82,7 @@ describe("a QMP client", () => {
     await assert.rejects(connecting, /qemu refused the command: no such state/);
   });
 
-  it("matches answers to commands by id, in whatever order they come", async () => {
+  it("matches answers to commands by id, in any order", async () => {
     const [client, qemu] = await connected();
     const status = client.execute("query-status", {});
     const stopped = client.execute("stop", {});
@@ -94,7 +94,7 @@ describe("a QMP client", () => {
     await stopped;
   });
 
-  it("tells of events between greeting and answers", async () => {
+  it("reports events that arrive between greeting and answers", async () => {
     const events: QmpEvent[] = [];
     const [client, qemu] = await connected((event) => events.push(event));
     const stopped = client.execute("stop", {});
@@ -134,7 +134,7 @@ describe("a QMP client", () => {
     }
   });
 
-  it("fails what waits, and what comes later, when QEMU goes", async () => {
+  it("fails pending and later commands when QEMU exits", async () => {
     const [client, qemu] = await connected();
     const waiting = client.execute("stop", {});
     qemu.stream.close();
@@ -143,7 +143,7 @@ describe("a QMP client", () => {
     await assert.rejects(client.execute("cont", {}), (error) => isKumiteError(error, "hypervisor/protocol"));
   });
 
-  it("gives up a command that is not answered in time, and takes the late answer for nothing", async () => {
+  it("gives up a command that is not answered in time, and ignores the late answer", async () => {
     const [client, qemu] = await connected();
     await assert.rejects(client.execute("stop", {}, { timeoutMs: 1 }), (error) => isKumiteError(error, "timeout"));
     const { id } = await qemu.next();
@@ -153,7 +153,7 @@ describe("a QMP client", () => {
     await next;
   });
 
-  it("ends with a peer that does not speak the protocol", async () => {
+  it("ends the connection to a peer that does not speak the protocol", async () => {
     for (const garbage of ["not json\n", "[]\n", `"${"x".repeat(2 * 1024 * 1024)}`]) {
       const [ours, theirs] = streamPair({ capacity: Number.POSITIVE_INFINITY });
       const connecting = QmpClient.connect(ours, said, {});
@@ -162,7 +162,7 @@ describe("a QMP client", () => {
     }
   });
 
-  it("refuses a result of another shape", async () => {
+  it("refuses a result of another form", async () => {
     const [client, qemu] = await connected();
     const status = client.execute("query-status", {});
     await qemu.say({ return: { status: 1 }, id: (await qemu.next()).id });
