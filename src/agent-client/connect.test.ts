@@ -57,7 +57,7 @@ describe("the connection to an agent", () => {
     agent.close();
   });
 
-  it("does not ask for a version that is known", async () => {
+  it("does not ask for a version that is known already", async () => {
     const [host, there] = streamPair();
     guestOn(there);
     const options = { signal: new AbortController().signal, timeoutMs: 60_000, knownVersion: "as its template said" };
@@ -90,7 +90,7 @@ describe("the connection to an agent", () => {
     await assert.rejects(connectAgent(take(), options), { code: "agent/unreachable" });
   });
 
-  it("passes on what the agent says of its error, word for word", async () => {
+  it("passes on the agent's error message unchanged", async () => {
     const { agent } = await connected();
     await assert.rejects(
       agent.createContainer({}),
@@ -108,7 +108,7 @@ describe("the connection to an agent", () => {
     agent.close();
   });
 
-  it("fails what is waited for, and everything later, when the guest is gone", async () => {
+  it("fails pending and later calls when the guest has ended", async () => {
     const { agent, guest } = await connected();
     const waiting = assert.rejects(agent.waitProcess({}), (error) => isKumiteError(error, "agent/unreachable"));
     guest.session.close();
@@ -118,14 +118,14 @@ describe("the connection to an agent", () => {
     await assert.rejects(agent.dial(70000), (error) => isKumiteError(error, "agent/unreachable"));
   });
 
-  it("ends with an answer larger than the call needs, but takes a workload's output", async () => {
+  it("ends when an answer is larger than the call needs, but not because of a process's output", async () => {
     const { agent } = await connected();
     assert.equal((await agent.readStdout({})).data.length, 65 * 1024);
     await assert.rejects(agent.getIPTables({}), (error) => isKumiteError(error, "agent/unreachable"));
     assert.match(await agent.lost, /65536 are allowed/);
   });
 
-  it("opens byte streams to ports that the agent listens on", async () => {
+  it("opens byte streams to ports on which the agent listens", async () => {
     const { agent, guest } = await connected();
     guest.acceptor.listen(70000, (stream) => {
       void stream.write(new TextEncoder().encode("hello")).then(() => stream.end());
@@ -136,7 +136,7 @@ describe("the connection to an agent", () => {
     agent.close();
   });
 
-  it("is given up when no agent answers in time, and closes the channel then", async () => {
+  it("is given up when no agent answers in time, and then closes the channel", async () => {
     const [host, there] = streamPair();
     const failed = connectAgent(host, { signal: new AbortController().signal, timeoutMs: 20 });
     await assert.rejects(failed, (error) => isKumiteError(error, "timeout"));

@@ -12,8 +12,8 @@ function received(spec: OciSpec): Spec {
 
 const least: OciSpec = { ociVersion: "1.0.2" };
 
-describe("a specification on its way to the agent", () => {
-  it("has its seccomp profile compiled beside it, and for others in the message", () => {
+describe("a specification for the agent", () => {
+  it("has its compiled seccomp profile beside it, and for other agents in the message", () => {
     const seccomp = { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO" }] };
     const spec = { ...least, linux: { seccomp, maskedPaths: ["/m"] } };
     const fields = specFields(spec);
@@ -24,7 +24,7 @@ describe("a specification on its way to the agent", () => {
     assert.ok(!("kumiteSeccomp" in specFields({ ...least, linux: {} })));
   });
 
-  it("keeps what the protocol has a field for", () => {
+  it("keeps everything for which the protocol has a field", () => {
     const spec = received({
       ...least,
       process: {
@@ -69,13 +69,13 @@ describe("a specification on its way to the agent", () => {
     assert.equal(spec.Linux?.Resources?.Pids?.Limit, 10n);
   });
 
-  it("says a device rule for every number as -1, since 0 is a number", () => {
+  it("writes a device rule for every number as -1, since 0 is a number", () => {
     const spec = received({ ...least, linux: { resources: { devices: [{ allow: false, access: "rwm" }] } } });
     assert.equal(spec.Linux?.Resources?.Devices[0]?.Major, -1n);
     assert.equal(spec.Linux?.Resources?.Devices[0]?.Minor, -1n);
   });
 
-  it("stays in range at the edge of 64 bits, where JSON has only the next double", () => {
+  it("stays within 64 bits at their limit, where JSON has only the next double", () => {
     const limits = JSON.parse("[18446744073709551615, 9223372036854775807]") as [number, number];
     const spec = received({
       ...least,
@@ -86,7 +86,7 @@ describe("a specification on its way to the agent", () => {
     assert.equal(spec.Linux?.Resources?.Memory?.Limit, 2n ** 63n - 1n);
   });
 
-  it("carries the whole JSON beside the message", () => {
+  it("has the whole JSON beside the message", () => {
     const spec: OciSpec = { ...least, linux: { resources: { unified: { "memory.high": "1" } } } };
     assert.deepEqual(JSON.parse(specFields(spec).kumiteOciJson), spec);
   });

@@ -3,7 +3,7 @@ import { it } from "node:test";
 import type { AgentClient } from "./agent-client.ts";
 import { renamedAgent } from "./renamed.ts";
 
-it("an agent that knows a container by another name is asked by that, and answers by the host's", async () => {
+it("a container that has another name in the guest is requested by that name, and answers have the host's", async () => {
   const asked: unknown[] = [];
   const agent = {
     version: "1",

@@ -48,7 +48,7 @@ function mounted(target: string, type: string, ...options: string[]): MountEntry
 }
 
 describe("the hierarchies of a host", () => {
-  it("are one on a host with version 2 only", () => {
+  it("are a single one on a host with version 2 only", () => {
     const mounts = [mounted("/", "ext4", "rw"), mounted("/sys/fs/cgroup", "cgroup2", "rw")];
     assert.deepEqual(hierarchiesIn(mounts), [{ directory: "/sys/fs/cgroup", version: 2 }]);
   });
@@ -90,7 +90,7 @@ describe("the cgroups of a sandbox", () => {
     return (await claimContainer(os, request)).journal;
   }
 
-  it("are made in every hierarchy, one for what engines see and one for the rest", async () => {
+  it("are created in every hierarchy, one that engines see and one for the rest", async () => {
     const hierarchies = hierarchiesIn(await os.mounts.table());
     const made = await makeSandboxCgroups(os, journal, `/${name}/a/b`);
     assert.deepEqual(
@@ -102,7 +102,7 @@ describe("the cgroups of a sandbox", () => {
     for (const { directory } of hierarchies) assert.ok(!existsSync(`${directory}/${name}`));
   });
 
-  it("go without what others made on the way", async () => {
+  it("tolerate cgroups that others created in the meantime", async () => {
     const [hierarchy] = hierarchiesIn(await os.mounts.table());
     const engine = `${hierarchy?.directory}/${name}`;
     await mkdir(engine);
@@ -112,7 +112,7 @@ describe("the cgroups of a sandbox", () => {
     await rmdir(engine);
   });
 
-  it("share their parent, which goes with the last of them", async () => {
+  it("share their parent, which is removed with the last of them", async () => {
     const other = await claim("other");
     const made = await makeSandboxCgroups(os, journal, cgroupPathOf(undefined, `${name}.1`));
     await makeSandboxCgroups(os, other, cgroupPathOf(undefined, `${name}.2`));
@@ -120,7 +120,7 @@ describe("the cgroups of a sandbox", () => {
     for (const directory of made.relay) assert.ok(existsSync(directory), directory);
   });
 
-  it("are refused where another sandbox has them, which is not touched", async () => {
+  it("are refused if another sandbox has them, which is not affected", async () => {
     const other = await claim("other");
     const made = await makeSandboxCgroups(os, journal, `/${name}/same`);
     const steps = other.content.steps;
@@ -133,7 +133,7 @@ describe("the cgroups of a sandbox", () => {
     for (const directory of made.relay) assert.ok(existsSync(directory));
   });
 
-  it("are made although their parent goes while it is made", async () => {
+  it("are created although their parent is removed in the meantime", async () => {
     let ends = 2;
     const makeDirs: Os["files"]["makeDirs"] = async (directory, mode) => {
       await os.files.makeDirs(directory, mode);
@@ -145,7 +145,7 @@ describe("the cgroups of a sandbox", () => {
     for (const directory of made.relay) assert.ok(existsSync(directory));
   });
 
-  it("are in the journal before they are made", async () => {
+  it("are in the journal before they are created", async () => {
     const makeDir: Os["files"]["makeDir"] = async (directory, mode) => {
       const steps = journal.content.steps.map((step) => ("path" in step ? step.path : ""));
       assert.ok(steps.includes(directory), directory);

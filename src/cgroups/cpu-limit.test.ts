@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { enforceable, mergeCpuLimits } from "./cpu-limit.ts";
 
 describe("the CPU limit of a sandbox", () => {
-  it("counts every container in the period of the first", () => {
+  it("adds up all containers in the period of the first", () => {
     assert.deepEqual(
       mergeCpuLimits([
         { quota: 5000, period: 10_000 },
@@ -14,7 +14,7 @@ describe("the CPU limit of a sandbox", () => {
     );
   });
 
-  it("is none when no container has one, and those without one add nothing", () => {
+  it("is none when no container has one; containers without one add nothing", () => {
     assert.equal(mergeCpuLimits([{}, { quota: -1, period: 100_000 }, { quota: 5 }, { period: 5 }]), undefined);
     assert.deepEqual(mergeCpuLimits([{}, { quota: 5000, period: 10_000 }, { quota: -1, period: 100 }]), {
       quotaUs: 5000,
@@ -22,7 +22,7 @@ describe("the CPU limit of a sandbox", () => {
     });
   });
 
-  it("is one that the kernel takes and a guest can live with", () => {
+  it("is one that the kernel accepts and a guest can work with", () => {
     assert.deepEqual(enforceable({ quotaUs: 1000, periodUs: 100_000 }), { quotaUs: 10_000, periodUs: 100_000 });
     assert.deepEqual(enforceable({ quotaUs: 200, periodUs: 1000 }), { quotaUs: 1000, periodUs: 1000 });
     assert.deepEqual(enforceable({ quotaUs: 50_000, periodUs: 100_000 }), { quotaUs: 50_000, periodUs: 100_000 });

@@ -17,7 +17,7 @@ const hierarchies = hierarchiesIn(await os.mounts.table());
 const cpu = hierarchies.find(({ directory }) => existsSync(`${directory}/cpu.cfs_quota_us`));
 const skip = cpu === undefined ? "this host has no version 1 hierarchy with the cpu controller" : false;
 
-describe("the cgroup of a machine's vCPUs, version 1", { skip }, () => {
+describe("the cgroup of a VM's vCPUs, version 1", { skip }, () => {
   let place: string;
   let machine: string[];
   let vmm: ChildProcess;
@@ -47,7 +47,7 @@ describe("the cgroup of a machine's vCPUs, version 1", { skip }, () => {
   const threadsOf = async (pid: number | undefined): Promise<number[]> =>
     (await os.files.list(`/proc/${pid}/task`)).map(Number);
 
-  it("has these threads alone, and the limit", async () => {
+  it("has only these threads, and the limit", async () => {
     const [, second = 0, third = 0] = await threadsOf(vmm.pid);
     const result = await limitVcpus(os, machine, [second, third, 0, -1], { quotaUs: 9000, periodUs: 10_000 });
     assert.deepEqual(result, { kind: "limited", directory: group() });
@@ -55,7 +55,7 @@ describe("the cgroup of a machine's vCPUs, version 1", { skip }, () => {
     assert.deepEqual([read("cpu.cfs_quota_us"), read("cpu.cfs_period_us")], ["9000", "10000"]);
   });
 
-  it("follows a change of threads and limit, and passes over threads that have ended", async () => {
+  it("follows changes of threads and limit, and skips threads that have ended", async () => {
     const [, second = 0, third = 0] = await threadsOf(vmm.pid);
     await limitVcpus(os, machine, [second], { quotaUs: 200_000, periodUs: 100_000 });
     await limitVcpus(os, machine, [second, third, 4_000_000], { quotaUs: 30_000, periodUs: 20_000 });
@@ -65,19 +65,19 @@ describe("the cgroup of a machine's vCPUs, version 1", { skip }, () => {
     assert.equal(read("cpu.cfs_quota_us"), "-1");
   });
 
-  it("is not made while there is no limit", async () => {
+  it("is not created while there is no limit", async () => {
     assert.deepEqual(await limitVcpus(os, machine, [1], undefined), { kind: "unlimited" });
     assert.equal(existsSync(group()), false);
   });
 
-  it("cannot allow more than a group above it, which is told", async () => {
+  it("cannot allow more than a group above it, which is reported", async () => {
     const parent = path.dirname(group());
     await os.files.write(`${parent}/cpu.cfs_quota_us`, "20000");
     const result = await limitVcpus(os, machine, [], { quotaUs: 90_000, periodUs: 100_000 });
     assert.deepEqual(result, { kind: "not-enforced", why: "a cgroup above it is limited to less" });
   });
 
-  it("holds in the guest alone where no hierarchy has the controller, which is told", async () => {
+  it("is not used if no hierarchy has the controller, which is reported: the limit then holds only in the guest", async () => {
     const bare: Os = { ...os, mounts: { ...os.mounts, table: async () => [] } };
     const others = machine.filter((directory) => !existsSync(`${directory}/cpu.cfs_quota_us`));
     const result = await limitVcpus(bare, others, [], { quotaUs: 90_000, periodUs: 100_000 });

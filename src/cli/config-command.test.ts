@@ -36,7 +36,7 @@ async function file(name: string, text: string): Promise<string> {
 }
 
 describe("the verb config", () => {
-  it("show prints a file with the values in force, within their limits", async () => {
+  it("show prints a file with the effective values, within their limits", async () => {
     const path = await file("show.toml", "[hypervisor.qemu]\ndefault_memory = 3\n[netmon]\n");
     const { status, out } = await kumite(["--config", path, "config", "show"]);
     assert.equal(status, 0);
@@ -49,7 +49,7 @@ describe("the verb config", () => {
     assert.deepEqual(JSON.parse(json.out), JSON.parse(JSON.stringify(shown)));
   });
 
-  it("show tells where each value comes from", async () => {
+  it("show prints where each value comes from", async () => {
     await mkdir(join(directory, "a/config.d"), { recursive: true });
     const path = await file("a/configuration.toml", "[hypervisor.qemu]\n  default_memory = 300\n");
     await file("a/config.d/x.conf", "\n[runtime]\nenable_debug = true\n");
@@ -67,7 +67,7 @@ describe("the verb config", () => {
     assert.deepEqual(json.agent.kata.dial_timeout.origin, { kind: "command-line", word: "agent.kata.dial_timeout=9" });
   });
 
-  it("check tells all that is wrong at once, in the order of the file", async () => {
+  it("check reports all errors at once, in the order of the file", async () => {
     const path = await file(
       "bad.toml",
       '[hypervisor.qemu]\nkernel = "/no/kernel"\ndefault_vcpu = 3\ndefault_memory = "x"\nenable_numa = true\n[runtim]\n',
@@ -103,13 +103,13 @@ describe("the verb config", () => {
     });
   });
 
-  it("check is content with what is right, and with the file of the environment", async () => {
+  it("check accepts a correct file, also the one that the environment names", async () => {
     const path = await file("good.toml", "[hypervisor.qemu]\n");
     const { status, out } = await kumite(["config", "check"], { KATA_CONF_FILE: path });
     assert.deepEqual([status, out], [0, `${path} is correct\n`]);
   });
 
-  it("default prints a file that gives the defaults", async () => {
+  it("default prints a file that results in the defaults", async () => {
     const path = await file("default.toml", (await kumite(["config", "default"])).out);
     const empty = await file("empty.toml", "");
     // `memorySlotsGiven` is whether the file names the key, so it differs between the two files by design.
@@ -120,12 +120,12 @@ describe("the verb config", () => {
     assert.deepEqual(await load(path), await load(empty));
   });
 
-  it("is refused for another action, and a file where none is taken", async () => {
+  it("refuses an unknown action, and a file where none is expected", async () => {
     assert.match((await kumite(["config", "sho"])).err, /unknown value "sho"/);
     assert.match((await kumite(["config", "show", "x"])).err, /unexpected argument "x"/);
   });
 
-  it("is looked for where the flag says", async () => {
+  it("reads the file that the flag names", async () => {
     const { out } = await kumite(["--kata-show-default-config-paths"]);
     assert.equal(out.split("\n")[0], "/etc/kumite/configuration.toml");
     assert.match(out, /^\/usr\/share\/defaults\/kata-containers\/configuration.toml$/m);

@@ -27,7 +27,7 @@ describe("the process of exec", () => {
     return readExecProcess(os, request.invocation as Invocation<"exec">, join(bundle, "own.json"));
   }
 
-  it("is the container's own with another command and without a terminal", async () => {
+  it("is the container's own, with another command and without a terminal", async () => {
     const { terminal, args, consoleSize, ...rest } = await read("id", "ls", "-l");
     const { terminal: _t, args: _a, ...own } = defaultSpec().process;
     assert.deepEqual([terminal, args, consoleSize], [false, ["ls", "-l"], undefined]);
@@ -54,7 +54,7 @@ describe("the process of exec", () => {
     assert.deepEqual((await read("--user", "1000", "id", "sh")).user, { uid: 1000, gid: 0 });
   });
 
-  it("comes whole from --process, with a terminal if --tty asks for one too", async () => {
+  it("comes entirely from --process, with a terminal if --tty asks for one too", async () => {
     const file = join(bundle, "process.json");
     await writeFile(file, JSON.stringify({ args: ["id"], cwd: "/", user: { uid: 3 } }));
     assert.deepEqual(await read("--process", file, "id"), { args: ["id"], cwd: "/", user: { uid: 3 } });

@@ -50,11 +50,11 @@ const schema = v.strictObject({
 describe("the features document", () => {
   const document = featuresDocument({ version: "1.2.3", commit: "abc" }) as v.InferOutput<typeof schema>;
 
-  it("has the form that the runtime specification gives it", () => {
+  it("has the form that the runtime specification defines", () => {
     v.parse(schema, document);
   });
 
-  it("lists nothing twice", () => {
+  it("contains no duplicates", () => {
     const { hooks, mountOptions, linux } = document;
     const { potentiallyUnsafeConfigAnnotations: unsafe } = document;
     for (const list of [hooks, unsafe, mountOptions, linux.namespaces, linux.capabilities]) {
@@ -62,12 +62,12 @@ describe("the features document", () => {
     }
   });
 
-  it("says which version of what it describes", () => {
+  it("names the versions of what it describes", () => {
     assert.equal(document.ociVersionMax, ociVersion);
     assert.deepEqual(document.annotations, { "io.kumite.version": "1.2.3", "io.kumite.commit": "abc" });
   });
 
-  it("lists exactly the namespaces that the guest makes", () => {
+  it("lists exactly the namespaces that the guest creates", () => {
     const made = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"].filter((type) => {
       const document = { ociVersion: "1.1.0", process: { args: ["sh"], cwd: "/" }, root: { path: "/r" } };
       try {
@@ -85,7 +85,7 @@ describe("the features document", () => {
     assert.deepEqual([...document.linux.namespaces].sort(), made.sort());
   });
 
-  it("lists every annotation that the source asks for, by its name or by a prefix that ends in a dot", async () => {
+  it("lists every annotation that the source reads, by its name or by a prefix that ends in a dot", async () => {
     const source = new URL("../", import.meta.url);
     const files = await readdir(source, { recursive: true });
     const texts = await Promise.all(

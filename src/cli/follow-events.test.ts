@@ -13,7 +13,7 @@ function silent(changes: Partial<EventSource>): EventSource {
 }
 
 describe("the events of a container", () => {
-  it("end with it whoever tells of that, and though nobody else ever does", async () => {
+  it("end with the container, whoever reports its end", async () => {
     const gone = new KumiteError("shim/unreachable", "it is gone");
     for (const end of [async () => {}, () => Promise.reject(gone)]) {
       await followEvents(silent({ ends: [new Promise(() => {}), end()] }), hourMs, 1);
@@ -27,7 +27,7 @@ describe("the events of a container", () => {
     );
   });
 
-  it("end when it ends between the first question and the one that waits", async () => {
+  it("end when it ends between the first request and the one that waits", async () => {
     const end = deferred();
     let asked = 0;
     const awaitOom: EventSource["awaitOom"] = (seen) => {
@@ -40,7 +40,7 @@ describe("the events of a container", () => {
     assert.equal(asked, 2);
   });
 
-  it("have the lack of memory that ended it, also when the end is told first", async () => {
+  it("include the lack of memory that ended it, even if the end is reported first", async () => {
     const last = deferred<{ count: bigint; ended: boolean }>();
     let printed = 0;
     const source = silent({
@@ -52,7 +52,7 @@ describe("the events of a container", () => {
     assert.equal(printed, 2);
   });
 
-  it("fail with what is no end", async () => {
+  it("fail with errors other than the end", async () => {
     const broken = new KumiteError("protocol/violation", "nonsense");
     await assert.rejects(followEvents(silent({ awaitOom: () => Promise.reject(broken) }), hourMs), broken);
     await assert.rejects(followEvents(silent({ printStats: () => Promise.reject(broken) }), 1), broken);

@@ -20,7 +20,7 @@ function watched(graceMs?: number) {
 }
 
 describe("a signal to a verb", () => {
-  it("ends it, with the signal's name, while it makes something", () => {
+  it("ends the verb, with the signal's name, while it creates something", () => {
     const { interruption, send } = watched();
     send(SIGUSR1);
     assert.equal(interruption.signal.aborted, false);
@@ -28,7 +28,7 @@ describe("a signal to a verb", () => {
     assert.match(String(interruption.signal.reason), /ended by SIGINT/);
   });
 
-  it("goes to the workload once that runs", () => {
+  it("goes to the program once that runs", () => {
     const { interruption, send } = watched();
     const passed: number[] = [];
     interruption.passOnTo((signal) => passed.push(signal));
@@ -37,7 +37,7 @@ describe("a signal to a verb", () => {
     assert.deepEqual([passed, interruption.signal.aborted], [[SIGTERM, SIGUSR1], false]);
   });
 
-  it("goes to a workload that is being started, and ends the verb too when the start is not answered", async () => {
+  it("goes to a program that is being started, and also ends the verb if the start is not answered", async () => {
     const { interruption, send } = watched(20);
     const passed: number[] = [];
     interruption.passOnWhileStarting((signal) => passed.push(signal));
@@ -49,7 +49,7 @@ describe("a signal to a verb", () => {
     assert.match(String(interruption.signal.reason), /ended by SIGINT/);
   });
 
-  it("that came during a start which is answered ends nothing but what it went to", async () => {
+  it("during a start that is answered ends only the program", async () => {
     const { interruption, send } = watched(5);
     const passed: number[] = [];
     const starting = interruption.passOnWhileStarting((signal) => passed.push(signal));
@@ -64,14 +64,14 @@ describe("a signal to a verb", () => {
     assert.deepEqual([passed, interruption.signal.aborted], [[SIGTERM, SIGINT], false]);
   });
 
-  it("and a fault of the program end it alike, also while a workload runs", () => {
+  it("ends the verb like an internal error does, even while a program runs", () => {
     const { interruption } = watched();
     interruption.passOnTo(() => {});
     interruption.abort(new Error("fault"));
     assert.match(String(interruption.signal.reason), /fault/);
   });
 
-  it("from the terminal is not passed on: the relay has got it too", () => {
+  it("from the terminal is not passed on, since the relay has received it too", () => {
     const { interruption, send } = watched();
     const passed: number[] = [];
     interruption.passOnTo((signal) => passed.push(signal));

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { logLines } from "./log-lines.ts";
 
-describe("lines of the logs of a sandbox", () => {
-  it("come by time, whoever said them", () => {
+describe("log lines of a sandbox", () => {
+  it("are in order of time, from all processes", () => {
     const console = [
       "2026-11-30T10:00:00.100Z [    0.000000] Linux version 6.1.0",
       '2026-11-30T10:00:00.300Z {"level":"info","msg":"the agent","time":"1970-01-01T00:00:00.400Z"}',
@@ -29,7 +29,7 @@ describe("lines of the logs of a sandbox", () => {
     );
   });
 
-  it("are cleaned of what would change a terminal", () => {
+  it("contain nothing that controls a terminal", () => {
     const [line] = logLines({ console: "2026-11-30T10:00:00.100Z \u001b[2Jboo\u0007\r\n", shim: "" });
     assert.deepEqual(line, { time: "2026-11-30T10:00:00.100Z", source: "console", text: "boo" });
   });

@@ -15,7 +15,7 @@ import { tellLostMachine } from "./lost-machine.ts";
 
 const unreachable = new KumiteError("shim/unreachable", "it ended during the call");
 
-describe("a killed process in the foreground", () => {
+describe("the message about a killed process in the foreground", () => {
   const os = testOs();
   let root: string;
   let owner: ChildProcess;
@@ -56,23 +56,23 @@ describe("a killed process in the foreground", () => {
     return texts;
   }
 
-  it("is told nothing of while the shim serves", async () => {
+  it("is empty while the shim serves", async () => {
     assert.deepEqual(await told("serves", async () => ({})), []);
   });
 
-  it("is told what became of the machine, if the shim has written it down", async () => {
+  it("says why the VM ended, if the shim has recorded it", async () => {
     const texts = await told("known", async () => ({}), { failure: "qemu was killed by signal 9" });
     assert.deepEqual(texts, ["container known: its VM has ended", "qemu was killed by signal 9"]);
   });
 
-  it("is told that the container was removed meanwhile, if its machine went with it", async () => {
+  it("says that the container was removed meanwhile, if its VM ended with it", async () => {
     const removed = (id: string) => rm(containerPaths(root, id).directory, { recursive: true });
     const lost = () => Promise.reject(unreachable);
     assert.deepEqual(await told("gone", lost, {}, removed), ["container gone: its VM has ended", "it was removed"]);
     assert.deepEqual(await told("of-pod", async () => ({}), {}, removed), []);
   });
 
-  it("is told that its relay was killed while the machine is well, which it is not told of its own end", async () => {
+  it("says that the relay was killed while the VM runs, but not after the VM's own end", async () => {
     const killed = { kind: "signalled", signal: 9 } as const;
     const texts = await told(
       "of-relay",
@@ -84,7 +84,7 @@ describe("a killed process in the foreground", () => {
     assert.deepEqual(texts, ["the relay of a process in of-relay was killed by SIGKILL"]);
   });
 
-  it("is told nothing of a shim that only takes its time", async () => {
+  it("is empty while the shim is only slow", async () => {
     assert.deepEqual(await told("slow", () => Promise.reject(new KumiteError("timeout", "no answer"))), []);
   });
 
@@ -92,7 +92,7 @@ describe("a killed process in the foreground", () => {
     unreachable,
     new KumiteError("protocol/violation", "the stream ended in the middle of a frame"),
   ]) {
-    it(`is told of a shim that has closed its connections (${loss.code}) and is not gone yet`, async () => {
+    it(`names a shim that has closed its connections (${loss.code}) and has not exited yet`, async () => {
       const texts = await told("dying", async () => {
         owner.kill(9);
         throw loss;

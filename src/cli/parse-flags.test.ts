@@ -17,7 +17,7 @@ const specs = [
 const parse = (...args: string[]) => parseFlags(args, specs);
 
 describe("flags", () => {
-  it("are taken with one dash or two, with = or the next word, by long and short name", () => {
+  it("have one dash or two, = or the next word as value, and long and short names", () => {
     for (const args of [
       ["--bundle", "/b"],
       ["--bundle=/b"],
@@ -41,13 +41,13 @@ describe("flags", () => {
     assert.deepEqual(parse("--env=A=b=c", "-e", "D=").flags.env, ["A=b=c", "D="]);
   });
 
-  it("that are switches can be said to be false", () => {
+  it("without values can be set to false", () => {
     assert.equal(parse("--detach=false").flags.detach, false);
     assert.equal(parse("-d=TRUE").flags.detach, true);
     assert.throws(() => parse("--detach=maybe"), /--detach: "maybe" is neither true nor false/);
   });
 
-  it("that are one-letter switches can be grouped", () => {
+  it("of one letter without values can be grouped", () => {
     const { flags } = parse("-dt");
     assert.deepEqual([flags.detach, flags.tty], [true, true]);
     assert.throws(() => parse("-db"), /unknown flag -db/, "a flag with a value is not part of a group");
@@ -59,22 +59,22 @@ describe("flags", () => {
     assert.deepEqual(positionals, ["one", "two", "-t", "--", "three"]);
   });
 
-  it("end at the last argument asked for, and what follows is untouched", () => {
+  it("end at the last requested argument, and the following words are unchanged", () => {
     const { flags, positionals, rest } = parseFlags(["-d", "id", "-t", "--", "x"], specs, 1);
     assert.deepEqual([flags.detach, flags.tty, positionals, rest], [true, false, ["id"], ["-t", "--", "x"]]);
   });
 
-  it("have the value given last, and none when it is empty", () => {
+  it("have the last value given, and none if it is empty", () => {
     assert.equal(parse("--bundle", "a", "--bundle", "b").flags.bundle, "b");
     assert.equal(parse("--bundle", "").flags.bundle, undefined);
   });
 
-  it("of a closed set refuse other values and list the set", () => {
+  it("with a closed set of values refuse others and list the set", () => {
     assert.equal(parse("--format", "json").flags.format, "json");
     assert.throws(() => parse("--format", "xml"), { message: '--format: unknown value "xml"', hint: /table, json/ });
   });
 
-  it("that are numbers refuse anything else", () => {
+  it("with numbers refuse anything else", () => {
     assert.equal(parse("--count", "12").flags.count, 12);
     for (const text of ["x", "-1", "1.5", "0x1", "9999999999"]) assert.throws(() => parse("--count", text), /number/);
   });
@@ -90,7 +90,7 @@ describe("flags", () => {
     assert.throws(() => parse("--bundle"), { message: "flag --bundle needs a value" });
   });
 
-  it("with two dashes mean what Node's own parser makes of them", () => {
+  it("with two dashes mean the same as for Node's own parser", () => {
     const word = fc.constantFrom("a", "-", "/x y", "", "k=v");
     const part = fc.oneof(
       fc.tuple(fc.constantFrom("--bundle", "--env", "-b", "-e"), word).map(([flag, value]) => [flag, value]),

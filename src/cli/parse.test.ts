@@ -14,7 +14,7 @@ function invocation(...words: string[]): AnyInvocation {
 }
 
 describe("the command line", () => {
-  it("is taken as podman's monitor writes it", () => {
+  it("is accepted as podman's monitor writes it", () => {
     const words = "create --bundle /b --pid-file /p --console-socket /tmp/conmon-term.X --no-pivot 0123abc".split(" ");
     const call = invocation("--log-format=json", "--log", "/l", "--systemd-cgroup", ...words);
     assert.equal(call.verb, "create");
@@ -26,13 +26,13 @@ describe("the command line", () => {
     assert.ok(exec.verb === "exec" && exec.flags.process === "F" && exec.flags.detach && exec.flags.tty);
   });
 
-  it("is taken as crun's tests write it", () => {
+  it("is accepted as crun's tests write it", () => {
     const words = "run --preserve-fds 0 --config /c.json --detach id".split(" ");
     const call = invocation("--root", "/r", "--cgroup-manager=cgroupfs", "--systemd-cgroup", ...words);
     assert.ok(call.verb === "run" && call.flags.config === "/c.json" && call.flags.detach);
   });
 
-  it("refuses flags of exec that mean nothing in a machine, and says why", () => {
+  it("refuses flags of exec that make no sense in a VM, and says why", () => {
     const refused = (...words: string[]) => {
       assert.throws(() => request("exec", ...words, "id", "ls"), { code: "oci/unsupported", hint: /./ });
     };
@@ -40,7 +40,7 @@ describe("the command line", () => {
     assert.equal(invocation("exec", "--ignore-paused=false", "id", "ls").verb, "exec");
   });
 
-  it("is taken as containerd's runc library writes it", () => {
+  it("is accepted as containerd's runc library writes it", () => {
     const { global, verb } = parseGlobal(
       "--root /r --log /b/log.json --log-format json --debug delete --force x".split(" "),
     );
@@ -54,7 +54,7 @@ describe("the command line", () => {
     assert.deepEqual(kill.args, ["x", "9"]);
   });
 
-  it("says where a flag belongs that is written on the other side of the verb", () => {
+  it("names the place of a flag that is on the wrong side of the verb", () => {
     const hint = "write --timeline after the verb: it is a flag of create, run";
     assert.throws(() => request("--timeline", "run", "x"), { message: "unknown flag --timeline", hint });
     assert.throws(() => request("run", "--root", "/r", "x"), { hint: "write --root before the verb" });
@@ -64,12 +64,12 @@ describe("the command line", () => {
     );
   });
 
-  it("is taken as the tests of crun write it", () => {
+  it("is accepted with the forms of crun's tests", () => {
     const run = invocation("--cgroup-manager=disabled", "run", "--pid-file=p", "--no-new-keyring", "-d", "x");
     assert.ok(run.verb === "run" && run.flags.detach);
   });
 
-  it("leaves the command of exec alone", () => {
+  it("leaves the command of exec unchanged", () => {
     const call = invocation("exec", "-t", "id", "ls", "-t", "--tty", "--help", "--", "-x");
     assert.ok(call.verb === "exec" && call.flags.tty);
     assert.deepEqual([call.args, call.command], [["id"], ["ls", "-t", "--tty", "--help", "--", "-x"]]);
@@ -77,7 +77,7 @@ describe("the command line", () => {
     assert.deepEqual(invocation("exec", "--", "id", "-x").command, ["-x"]);
   });
 
-  it("takes several ids where a verb can", () => {
+  it("has several ids where a verb allows them", () => {
     assert.deepEqual(invocation("delete", "a", "-f", "b").args, ["a", "b"]);
     assert.deepEqual(invocation("start", "a", "b", "c").args, ["a", "b", "c"]);
   });

@@ -15,7 +15,7 @@ describe("the pid file", () => {
   });
   after(() => rm(directory, { recursive: true }));
 
-  it("holds the number alone and replaces what was there", async () => {
+  it("contains only the number, and replaces an older file", async () => {
     const file = join(directory, "pid");
     await writeFile(file, "something longer than a pid\n");
     await writePidFile(os, file, 12345);
@@ -24,7 +24,7 @@ describe("the pid file", () => {
     assert.deepEqual(await readdir(directory), ["pid"]);
   });
 
-  it("is never seen half-written: it is complete before it gets its name", async () => {
+  it("is never seen incomplete: it is written before it gets its name", async () => {
     const file = join(directory, "atomic");
     const names: string[] = [];
     const watching: Os = {
@@ -43,7 +43,7 @@ describe("the pid file", () => {
     assert.deepEqual(names, [file]);
   });
 
-  it("that cannot be written is named, and nothing else stays", async () => {
+  it("that cannot be written is named, and nothing else is left", async () => {
     const file = join(directory, "in-the-way");
     await mkdir(join(file, "x"), { recursive: true });
     await assert.rejects(writePidFile(os, file, 7), { code: "system/failed", message: new RegExp(file) });

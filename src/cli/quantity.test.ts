@@ -6,7 +6,7 @@ import { parseBytes, parseDuration, parseInteger } from "./quantity.ts";
 const refused = (error: unknown) => isKumiteError(error, "usage/invalid") && /^--flag: /.test(error.message);
 
 describe("quantities on the command line", () => {
-  it("of bytes have suffixes of 1024", () => {
+  it("of bytes have suffixes that are powers of 1024", () => {
     const sizes: [string, number][] = [
       ["0", 0],
       ["4096", 4096],
@@ -33,7 +33,7 @@ describe("quantities on the command line", () => {
     }
   });
 
-  it("that are whole numbers have no surprise in them", () => {
+  it("that are whole numbers have no other form", () => {
     assert.equal(parseInteger("flag", "-1", -1), -1);
     assert.equal(parseInteger("flag", "100000", 0), 100_000);
     for (const text of ["-1", "", " 1", "1.0", "1e3", "9223372036854775808"]) {

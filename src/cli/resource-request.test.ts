@@ -9,7 +9,7 @@ import { readResourceRequest } from "./resource-request.ts";
 const read = async (...words: string[]) => readResourceRequest(testOs(), parseFlags(words, resourceFlags).flags);
 
 describe("the resources of an update", () => {
-  it("have what the flags name, and nothing else", async () => {
+  it("contain what the flags name, and nothing else", async () => {
     assert.deepEqual(await read(), {});
     assert.deepEqual(await read("--memory", "64M", "--cpu-quota=-1", "--cpu-share", "512", "--pids-limit", "-1"), {
       memory: { limit: 67108864 },
@@ -23,7 +23,7 @@ describe("the resources of an update", () => {
     });
   });
 
-  it("have a place for each flag of its own", async () => {
+  it("have a separate field for each flag", async () => {
     const places = new Map<string, string>();
     for (const flag of resourceFlags) {
       if (flag.name === "resources" || "refused" in flag) continue;

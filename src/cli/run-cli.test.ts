@@ -61,7 +61,7 @@ describe("a verb", () => {
 
   const stopped: RecordedStatus = { phase: "stopped", exitStatus: 3, exitedMs: 1 };
 
-  it("that fails tells it once: what, in which phase, and what to do", async () => {
+  it("that fails reports it once: what, in which phase, and what to do", async () => {
     assert.deepEqual(await kumite("state", "nope"), {
       status: 1,
       out: "",
@@ -71,7 +71,7 @@ describe("a verb", () => {
     assert.match(usage.err, /^kumite: unknown verb "creat" \(arguments\)\n {2}try: did you mean `kumite create`\?\n$/);
   });
 
-  it("that fails writes it to the log as the last line too", async () => {
+  it("that fails writes the error as the last line of its log too", async () => {
     const log = join(directory, "log.json");
     for (const words of [["state", "nope"], ["frobnicate"], ["create", "--bundel", "x"]]) {
       assert.equal((await kumite("--log", log, "--log-format", "json", ...words)).status, 1);
@@ -81,11 +81,11 @@ describe("a verb", () => {
     }
   });
 
-  it("with --debug and no log does not tell a failure twice", async () => {
+  it("with --debug and no log does not report a failure twice", async () => {
     assert.equal((await kumite("--debug", "state", "nope")).err.match(/does not exist/g)?.length, 1);
   });
 
-  it("state prints what runc prints, without a newline", async () => {
+  it("state prints the same as runc, without a newline", async () => {
     await sandbox("web", stopped);
     const { out } = await kumite("state", "web");
     assert.equal(
@@ -124,7 +124,7 @@ describe("a verb", () => {
     );
   });
 
-  it("list passes over what is no container, and tells of one that cannot be read", async () => {
+  it("list skips what is no container, and reports one that cannot be read", async () => {
     await sandbox("good", stopped);
     await sandbox("broken", stopped);
     await mkdir(join(root, "other"));
@@ -155,14 +155,14 @@ describe("a verb", () => {
     assert.match((await starting).err, /cannot start a container that has stopped/, "a create under way is waited for");
   });
 
-  it("with several ids tries each and tells each failure", async () => {
+  it("with several ids tries each and reports each failure", async () => {
     const { status, err } = await kumite("delete", "one", "two");
     assert.equal(status, 1);
     assert.match(err, /container one does not exist[\s\S]*container two does not exist/);
     assert.deepEqual(await kumite("delete", "--force", "one", "two"), { status: 0, out: "", err: "" });
   });
 
-  it("takes a regular expression for the ids to delete", async () => {
+  it("delete accepts a regular expression for ids", async () => {
     for (const id of ["web-1", "web-2", "web-x", "db"]) await sandbox(id);
     assert.match(
       (await kumite("delete", "--regex", "web-(")).err,
@@ -173,7 +173,7 @@ describe("a verb", () => {
     assert.equal((await kumite("delete", "--regex", "^nothing")).status, 0, "none is no error");
   });
 
-  it("refuses an id that cannot be one, also by force", async () => {
+  it("refuses an invalid id, even with --force", async () => {
     for (const verb of [["state"], ["delete", "--force"], ["kill"], ["start"], ["exec"]]) {
       assert.match(
         (await kumite(...verb, "../x", ...(verb[0] === "exec" ? ["true"] : []))).err,
@@ -186,7 +186,7 @@ describe("a verb", () => {
     assert.match((await kumite("kill", "nope", "NOSUCH")).err, /unknown signal "NOSUCH"/);
   });
 
-  it("spec writes a configuration once", async () => {
+  it("spec writes a configuration once, and does not overwrite it", async () => {
     assert.deepEqual(await kumite("spec"), { status: 0, out: "", err: "" });
     const text = await readFile(join(directory, "config.json"), "utf8");
     assert.match(text, /^\{\n\t"ociVersion": "1\.\d/);
@@ -196,7 +196,7 @@ describe("a verb", () => {
     assert.equal(await readFile(join(directory, "config.json"), "utf8"), text);
   });
 
-  it("create and run refuse what is wrong before anything is made", async () => {
+  it("create and run refuse invalid input before anything is created", async () => {
     const bundle = join(directory, "bundle");
     await mkdir(join(bundle, "rootfs"), { recursive: true });
     await kumite("spec", "--bundle", bundle);
@@ -218,20 +218,20 @@ describe("a verb", () => {
     assert.deepEqual(await readdir(directory).then((names) => names.includes(`root${count}`)), false);
   });
 
-  it("version tells what is installed, or that it does not know", async () => {
+  it("version prints what is installed, or that this is unknown", async () => {
     assert.equal(
       (await kumite("version")).out,
       "kumite  : <<unknown>>\n   commit   : <<unknown>>\n   OCI specs: 1.1.0\n",
     );
   });
 
-  it("features is JSON with what the specification asks for", async () => {
+  it("features prints JSON with the contents that the specification requires", async () => {
     const document = JSON.parse((await kumite("features")).out);
     assert.deepEqual([document.ociVersionMin, document.linux.seccomp.enabled], ["1.0.0", true]);
     assert.ok(document.mountOptions.includes("rbind") && document.linux.namespaces.includes("pid"));
   });
 
-  it("takes a relative root from the working directory", async () => {
+  it("resolves a relative root from the working directory", async () => {
     root = `rel${count}`;
     await mkdir(join(directory, root));
     const absolute = join(directory, root);
@@ -239,7 +239,7 @@ describe("a verb", () => {
     assert.equal((await kumite("list", "-q")).out, "web\n");
   });
 
-  it("says which root cannot be used", async () => {
+  it("names a root that cannot be used", async () => {
     root = join(directory, "file");
     await writeFile(root, "");
     const { status, err } = await kumite("list");

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { chooseStdio, refusePreservedFds } from "./stdio-choice.ts";
 
 describe("the streams of a new process", () => {
-  it("are inherited, a terminal of the caller, or one for an engine", () => {
+  it("are inherited, a terminal of the caller, or a terminal for an engine", () => {
     const none = { terminal: false, consoleSocket: undefined, callerHasTerminal: () => true };
     assert.deepEqual(chooseStdio({ ...none, foreground: false }), { kind: "streams" });
     assert.deepEqual(chooseStdio({ ...none, foreground: true }), { kind: "streams" });
@@ -26,7 +26,7 @@ describe("the streams of a new process", () => {
     });
   });
 
-  it("are refused when a console socket is given for nothing", () => {
+  it("are refused when a console socket has no use", () => {
     for (const [terminal, foreground] of [
       [false, false],
       [false, true],

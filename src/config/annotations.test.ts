@@ -43,7 +43,7 @@ async function refused(loading: Promise<unknown>, ...about: RegExp[]): Promise<v
 }
 
 describe("an annotation", () => {
-  it("changes what the configuration lets it change", async () => {
+  it("changes what the configuration allows it to change", async () => {
     const config = await load(
       {
         [`${hypervisor}default_vcpus`]: "0.5",
@@ -61,14 +61,14 @@ describe("an annotation", () => {
     assert.deepEqual(config.notices, []);
   });
 
-  it("that is not enabled aborts, and a part of a name enables nothing", async () => {
+  it("that is not enabled aborts; a part of a name enables nothing", async () => {
     const one = { [`${hypervisor}default_memory`]: "512" };
     await refused(load(one, ""), /annotation io\.katacontainers\.config\.hypervisor\.default_memory is not enabled/);
     await refused(load(one, '[hypervisor.qemu]\nenable_annotations = ["default"]'), /is not enabled/);
     await load({ [`${hypervisor}kernel_params`]: "x" }, "");
   });
 
-  it("with a value that cannot be read aborts, with the key", async () => {
+  it("with an unreadable value aborts, with the key", async () => {
     const wrong = (name: string, value: string, ...about: RegExp[]) =>
       refused(load({ [hypervisor + name]: value }), ...about);
     await wrong("default_memory", "1G", /default_memory: hypervisor.qemu.default_memory must be a number/);
@@ -82,7 +82,7 @@ describe("an annotation", () => {
     await refused(load({ "io.katacontainers.config.agent.policy": "x" }), /has no effect here: this agent enforces no/);
   });
 
-  it("that asks for what nobody here can do is told, aborts where it is a promise, and is nothing when it is so anyway", async () => {
+  it("that cannot be obeyed is reported, aborts where security depends on it, and is ignored if it asks for what is so anyway", async () => {
     const label = "io.katacontainers.config.runtime.guest_selinux_label";
     await refused(load({ [label]: "a:b:c:d" }), /has no effect here: the guest has no SELinux policy/);
     await load({ [`${hypervisor}rootless`]: "false" });
@@ -90,7 +90,7 @@ describe("an annotation", () => {
     assert.match(notices.join(), /annotation .*internetworking_model: has no effect here: VMs have no network/);
   });
 
-  it("of other parts of the system is told, or passed over", async () => {
+  it("for other parts of the system is reported or ignored", async () => {
     const { notices } = await load({
       "io.katacontainers.pkg.oci.bundle_path": "/b",
       "io.katacontainers.container.resource.swappiness": "1",
@@ -98,7 +98,7 @@ describe("an annotation", () => {
     assert.deepEqual(notices, ["annotation io.katacontainers.container.resource.swappiness: it has no effect"]);
   });
 
-  it("with a path has to be a file that the globs give", async () => {
+  it("with a path must name a file that the globs allow", async () => {
     mkdirSync(join(directory, "bin"), { recursive: true });
     const qemu = made("bin/qemu");
     const text = (glob: string) =>
@@ -110,7 +110,7 @@ describe("an annotation", () => {
     await refused(load({ [`${hypervisor}path`]: `${directory}/bin/other` }, text("bin/*")), /is not allowed/);
   });
 
-  it("with a guest replaces the configured one, image or initrd", async () => {
+  it("with an image or initrd replaces the configured one of either kind", async () => {
     const [initrd, image] = [made("i"), made("image")];
     const text = `[hypervisor.qemu]\ninitrd = "${initrd}"\nenable_annotations = [".*"]\n`;
     const same = await load({ [`${hypervisor}initrd`]: initrd }, text);
@@ -127,7 +127,7 @@ describe("an annotation", () => {
     );
   });
 
-  it("with a hash holds the file to it", async () => {
+  it("with a hash verifies the file", async () => {
     const kernel = made("kernel", "a kernel");
     const sum = createHash("sha512").update("a kernel").digest("hex");
     const of = (hash: string, type?: string, path = kernel) =>
@@ -152,7 +152,7 @@ describe("an annotation", () => {
     assert.equal(config.file, other);
   });
 
-  it("of an old release is read with its rules", async () => {
+  it("of an old release is read with that release's rules", async () => {
     const old = (era: string) => `[runtime]\nconfig_era = "${era}"\n`;
     const vcpus = { [`${hypervisor}default_vcpus`]: "0.5" };
     const text = `[hypervisor.qemu]\ninitrd = "${made("i")}"\nenable_annotations = [".*"]\n`;

@@ -74,8 +74,8 @@ const documents = fc.array(fc.tuple(fc.constantFrom(...names), value), { maxLeng
   return document;
 });
 
-describe("any input of the configuration", () => {
-  it("is answered when it is text", async () => {
+describe("any configuration", () => {
+  it("is accepted or refused properly when it is any text", async () => {
     await fc.assert(fc.asyncProperty(fc.string({ unit: "binary", maxLength: 200 }), (text) => isAnswered(text)));
     const pieces = fc.constantFrom(
       "[",
@@ -99,7 +99,7 @@ describe("any input of the configuration", () => {
     await fc.assert(fc.asyncProperty(fc.array(pieces, { maxLength: 40 }), (words) => isAnswered(words.join(""))));
   });
 
-  it("is answered when it is a file of ours with a piece cut out or put in", async () => {
+  it("is accepted or refused properly when it is one of our files with a piece removed or inserted", async () => {
     const whole = defaultFile();
     const change = fc.tuple(fc.nat(whole.length), fc.nat(60), fc.string({ maxLength: 4 }));
     await fc.assert(
@@ -109,14 +109,14 @@ describe("any input of the configuration", () => {
     );
   });
 
-  it("is answered when known keys have values of any type", async () => {
+  it("is accepted or refused properly when known keys have values of any type", async () => {
     await fc.assert(
       fc.asyncProperty(documents, (document) => isAnswered(stringify(document))),
       { numRuns: 300 },
     );
   });
 
-  it("is answered when tables and keys have any names", async () => {
+  it("is accepted or refused properly when tables and keys have any names", async () => {
     const tree = fc.dictionary(fc.string(), fc.dictionary(fc.string(), value), { maxKeys: 5 });
     await fc.assert(fc.asyncProperty(tree, (document) => isAnswered(stringify(document))));
     for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
@@ -125,7 +125,7 @@ describe("any input of the configuration", () => {
     }
   });
 
-  it("is answered when it comes from annotations and the command line", async () => {
+  it("is accepted or refused properly when it comes from annotations and the command line", async () => {
     const annotation = fc.constantFrom("config.hypervisor.", "config.runtime.", "config.agent.", "");
     const name = fc.oneof(fc.constantFrom(...names.map((full) => full.split(".").at(-1) ?? "")), fc.string());
     const annotations = fc.dictionary(
@@ -143,7 +143,7 @@ describe("any input of the configuration", () => {
     );
   });
 
-  it("is refused or read when it is huge or deeply nested", { timeout: 60_000 }, async () => {
+  it("is accepted or refused properly when it is huge or deeply nested", { timeout: 60_000 }, async () => {
     const fill = (piece: string): string => piece.repeat(Math.floor((maxFileBytes - 100) / piece.length));
     const lines = (line: (index: number) => string): string =>
       Array.from({ length: Math.floor(maxFileBytes / 14) }, (_, index) => line(index)).join("\n");
@@ -175,8 +175,8 @@ describe("any input of the configuration", () => {
   });
 });
 
-describe("the place of a key", () => {
-  it("is where the key stands, in any document", () => {
+describe("the position of a key", () => {
+  it("is found in any document", () => {
     fc.assert(
       fc.property(documents, (document) => {
         const text = stringify(document);
@@ -196,7 +196,7 @@ describe("the place of a key", () => {
     );
   });
 
-  it("is found in all forms that keys and values have", () => {
+  it("is found in all forms of keys and values", () => {
     const text = [
       "# [not.this]",
       'a = """',
@@ -236,7 +236,7 @@ describe("the place of a key", () => {
     assert.equal(positions.of(["nothing"]), undefined);
   });
 
-  it("is looked for in what is no TOML without an end", () => {
+  it("is searched in invalid TOML without hanging", () => {
     fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => void new Positions(text).of(["a"])));
   });
 });

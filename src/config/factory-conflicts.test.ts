@@ -152,7 +152,7 @@ describe("what template and cache exclude", () => {
     });
   }
 
-  it("is told in the order of release 1.6 when it is several things at once", async () => {
+  it("is reported in the order of release 1.6 when there are several conflicts", async () => {
     const all = { what: "", machine: withVsock, factory: `${both}[agent.hyperstart]\n` };
     assert.match(await toldOf(all, "1.6"), /VM factory cannot work together with VM cache$/);
     const cache = { ...all, factory: "vm_cache_number = 2\n[agent.hyperstart]\n" };
@@ -162,7 +162,7 @@ describe("what template and cache exclude", () => {
     assert.match(await toldOf(template, "1.6"), /requires an initrd image$/);
   });
 
-  it("leaves out what release 1.6 alone excluded, in 3.x", async () => {
+  it("does not include in 3.x what only release 1.6 excluded", async () => {
     const all = { what: "", machine: (path: string) => `${image(path)}use_vsock = true\n`, factory: both };
     assert.equal(await toldOf(all, "3.x"), "");
   });

@@ -63,7 +63,7 @@ const qemu = (lines: string) => `[hypervisor.qemu]\ninitrd = "${made("i")}"\n${l
 
 describe("a file of Kata Containers", () => {
   for (const name of readdirSync(fixtures)) {
-    it(`as of ${name} has no unknown key`, async () => {
+    it(`of ${name} has no unknown key`, async () => {
       const release = ["3.x", "1.0", "1.4"].find((known) => name.startsWith(known)) ?? "1.6";
       const text = fixture(name).replace("[runtime]", `[runtime]\nconfig_era = "${release}"`);
       writeFileSync(file, text);
@@ -79,7 +79,7 @@ describe("a file of Kata Containers", () => {
     });
   }
 
-  it("makes the machine that it describes", async () => {
+  it("results in the VM that it describes", async () => {
     const config = await load(fixture("3.x-qemu.toml"));
     assert.equal(config.qemu.image, join(directory, "kata-containers.img"));
     assert.equal(config.qemu.initrd, undefined);
@@ -102,7 +102,7 @@ describe("a file of Kata Containers", () => {
     assert.deepEqual([jailed.firecracker.vhostNet, jailed.runtime.staticResources], [false, true]);
   });
 
-  it("of the releases between has their factory, their clamps and their network", async () => {
+  it("of the releases between has their factory, limits and network", async () => {
     const of = (name: string, release: string) =>
       load(fixture(name).replace("[runtime]", `[runtime]\nconfig_era = "${release}"`));
     const template = await of("1.4-qemu.toml", "1.4");
@@ -116,7 +116,7 @@ describe("a file of Kata Containers", () => {
     assert.deepEqual([cache.netmon.enabled, cache.qemu.vhostNet], [true, false]);
   });
 
-  it("of the first release may have image and initrd, and fails for one that is missing", async () => {
+  it("of the first release may have image and initrd, and fails if one is missing", async () => {
     const text = fixture("1.0-qemu.toml");
     const first = text.replace("[runtime]", '[runtime]\nconfig_era = "1.0"');
     assert.ok((await load(first)).qemu.image);
@@ -126,7 +126,7 @@ describe("a file of Kata Containers", () => {
 });
 
 describe("the rules of an era", () => {
-  it("have memory from 8 MiB on and whole vCPUs before 3.x", async () => {
+  it("before 3.x include memory from 8 MiB on, and whole vCPUs", async () => {
     for (const name of ["1.0", "1.4", "1.6"]) {
       assert.equal((await load(qemu("default_memory = 8") + era(name))).qemu.memoryMiB, 8);
       assert.equal((await load(qemu("default_memory = 7") + era(name))).qemu.memoryMiB, 2048);
@@ -137,13 +137,13 @@ describe("the rules of an era", () => {
     assert.equal((await load(qemu("default_vcpus = 0.5"))).qemu.defaultVcpus, 0.5);
   });
 
-  it("have block drivers of their own in the first", async () => {
+  it("of the first one include their own block drivers", async () => {
     const driver = qemu('block_device_driver = "virtio-mmio"');
     await refused(load(driver + era("1.0")), /Invalid value virtio-mmio provided for hypervisor block storage driver/);
     await load(driver + era("1.6"));
   });
 
-  it("need a guest in a hypervisor's table before 3.x, and swallow a missing one of two from 1.4 on", async () => {
+  it("before 3.x require a guest image in a hypervisor's table, and from 1.4 on ignore that one of two is missing", async () => {
     const both = (initrd: string, image: string) => `[hypervisor.qemu]\ninitrd = "${initrd}"\nimage = "${image}"\n`;
     await refused(load(`[hypervisor.qemu]\n${era("1.6")}`), /Either initrd or image must be set to a valid path/);
     await refused(load(`[hypervisor.qemu]\n${era("1.0")}`), /Missing image and initrd path/);
@@ -158,7 +158,7 @@ describe("the rules of an era", () => {
     await refused(load(both(made("i"), "/no/image")), /having both|image: .*no such file/);
   });
 
-  it("exclude template and cache from each other, and both from vsock, before 3.x", async () => {
+  it("before 3.x exclude template and cache from each other, and both from vsock", async () => {
     const factory = (lines: string) => `[factory]\n${lines}\n`;
     const twice = qemu("") + factory("enable_template = true\nvm_cache_number = 2");
     await refused(load(twice + era("1.6")), /VM factory cannot work together with VM cache/);
@@ -174,7 +174,7 @@ describe("the rules of an era", () => {
     );
   });
 
-  it("fall back to a serial line where the host has no vsock", async () => {
+  it("fall back to a serial line if the host has no vsock", async () => {
     const { qemu: machine, notices } = await load(qemu("use_vsock = true"));
     assert.equal(machine.vsock, false);
     assert.match(notices.join(), /use_vsock is set, but the host has no \/dev\/vhost-vsock/);
@@ -192,7 +192,7 @@ describe("the rules of an era", () => {
     assert.equal(config.proxy.path, "/p");
   });
 
-  it("want vsock of the host for Firecracker before 3.x", async () => {
+  it("before 3.x require vsock of the host for Firecracker", async () => {
     const text = fixture("1.6-firecracker.toml");
     assert.equal((await load(text)).hypervisor, "firecracker");
     const old = load(text.replace("[runtime]", `[runtime]\nconfig_era = "1.6"`));
@@ -200,13 +200,13 @@ describe("the rules of an era", () => {
     else await refused(old, /No vsock support, firecracker cannot be used/);
   });
 
-  it("look at the agent's words about tracing when it traces", async () => {
+  it("check the agent's tracing keys if tracing is enabled", async () => {
     const words = '[agent.kata]\ntrace_mode = "sometimes"\ntrace_type = ""\n';
     await load(words);
     await refused(load(`${words}enable_tracing = true`), /agent.kata.trace_mode is "sometimes", but must be one of/);
   });
 
-  it("are those that exist", async () => {
+  it("only apply to eras that exist", async () => {
     await refused(load(era("2.0")), /runtime.config_era is "2.0", but must be one of "1.0", "1.4", "1.6", "3.x"/);
     assert.equal((await load("", ["runtime.config_era=1.6"])).era, "1.6");
   });
@@ -237,7 +237,7 @@ describe("of several errors", () => {
     ["factory", "enable_template = true", "", /nothing/],
   ];
 
-  it("the first one is the one that Kata Containers fails with", async () => {
+  it("the one that Kata Containers fails with is reported first", async () => {
     const initrd = made("large-initrd");
     truncateSync(initrd, 150 * 1024 * 1024);
     for (let at = 0; at < steps.length - 1; at++) {
@@ -289,10 +289,10 @@ describe("a contradiction in a configuration", () => {
     ],
   ];
   for (const [text, message] of wrong) {
-    it(`is told: ${message.source}`, () => refused(load(text), message));
+    it(`is reported: ${message.source}`, () => refused(load(text), message));
   }
 
-  it("is one of sizes, too: a guest must fit into its memory", async () => {
+  it("may be one of sizes: a guest must fit into its memory", async () => {
     const guest = made("large");
     truncateSync(guest, 300 * 1024 * 1024);
     const of = (key: string) => `[hypervisor.qemu]\n${key} = "${guest}"\ndefault_memory = 300\n`;

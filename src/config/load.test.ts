@@ -57,7 +57,7 @@ async function refused(loading: Promise<unknown>, ...about: (string | RegExp)[])
 }
 
 describe("a configuration file", () => {
-  it("may be empty: everything has a default", async () => {
+  it("may be empty: every key has a default", async () => {
     const config = await load("");
     assert.equal(config.hypervisor, "qemu");
     assert.equal(config.qemu.kernel, "/opt/kumite/vmlinux");
@@ -73,7 +73,7 @@ describe("a configuration file", () => {
     assert.deepEqual(config.notices, []);
   });
 
-  it("says everything with the keys of Kata Containers", async () => {
+  it("can set everything with the keys of Kata Containers", async () => {
     const config = await load(`
       [hypervisor.qemu]
       path = "${made("q")}"
@@ -110,7 +110,7 @@ describe("a configuration file", () => {
     assert.equal(config.runtime.sandboxCgroupOnly, true);
   });
 
-  it("tells of a key that nobody reads, with its place and what was probably meant", async () => {
+  it("is reported to have an unknown key, with its position and the nearest known key", async () => {
     const { notices } = await load("# x\n[hypervisor.qemu]\n  default_vcpu = 1\n[runtim]\n");
     assert.deepEqual(notices, [
       `${file}:3:3: hypervisor.qemu.default_vcpu is not a known key; did you mean default_vcpus?`,
@@ -118,7 +118,7 @@ describe("a configuration file", () => {
     ]);
   });
 
-  it("tells of a key that has no effect here, when it is not the default", async () => {
+  it("is reported to have a key without effect, if it differs from the default", async () => {
     const { notices } = await load('[hypervisor.qemu]\nenable_numa = false\nhot_plug_vfio = "root-port"\n');
     assert.deepEqual(notices, [
       `${file}:3:1: hypervisor.qemu.hot_plug_vfio has no effect: devices of the host cannot be attached to a VM yet`,
@@ -158,18 +158,18 @@ describe("a configuration file", () => {
     );
   });
 
-  it("is refused with line and column when it is not TOML", async () => {
+  it("is refused with line and column if it is not TOML", async () => {
     await refused(load("a = 1\nb = "), new RegExp(`^${file}:2:\\d+: `));
   });
 
-  it("says how many errors there are besides the first", async () => {
+  it("is refused with the number of further errors", async () => {
     await refused(
       load("[runtime]\nenable_debug = 1\nenable_tracing = 2\n"),
       /enable_debug.*`kumite config check` shows 1 more/,
     );
   });
 
-  it("gets no more vCPUs than the host has, and says so", async () => {
+  it("gets no more vCPUs than the host has, which is reported", async () => {
     const cpus = await hostCpus(os);
     const config = await load("[hypervisor.qemu]\ndefault_vcpus = 9999");
     assert.equal(config.qemu.vcpus, cpus);
@@ -177,7 +177,7 @@ describe("a configuration file", () => {
     assert.equal((await load("[hypervisor.qemu]\ndefault_vcpus = -1")).qemu.vcpus, cpus);
   });
 
-  it("has its numbers brought into their limits, and its lists of words in order", async () => {
+  it("has its numbers brought into their limits, and its lists sorted", async () => {
     const { qemu } = await load(`[hypervisor.qemu]
       pcie_root_port = 20
       pcie_switch_port = 99
@@ -201,7 +201,7 @@ describe("a configuration file", () => {
     );
   });
 
-  it("takes nothing for one of several words as the default", async () => {
+  it("has the default if a key with a set of values is empty", async () => {
     const words = ["rootfs_type", "machine_type", "shared_fs", "block_device_driver", "hot_plug_vfio"];
     const { qemu } = await load(`[hypervisor.qemu]\n${words.map((word) => `${word} = ""\n`).join("")}`);
     assert.deepEqual([qemu.rootfsType, qemu.machineType, qemu.sharing.fileSystem], ["ext4", "q35", "virtio-fs"]);
@@ -211,7 +211,7 @@ describe("a configuration file", () => {
     await refused(load('[runtime]\ninternetworking_model = ""\n'), /Unknown type/);
   });
 
-  it("never makes a VM too small to boot, and says so", async () => {
+  it("never results in a VM too small to boot, which is reported", async () => {
     const config = await load("[hypervisor.qemu]\ndefault_memory = 64");
     assert.equal(config.qemu.memoryMiB, 2048);
     assert.match(config.notices.join(), /default_memory is 64 MiB/);
@@ -250,7 +250,7 @@ describe("a configuration file", () => {
     await load(`${config(room * 65)}[runtime]\nhypervisor = "process"`);
   });
 
-  it("is used with what its paths link to, and refused when they lead nowhere", async () => {
+  it("has symbolic links in its paths resolved, and is refused if they lead nowhere", async () => {
     const kernel = made("k");
     symlinkSync(kernel, join(directory, "link"));
     const config = await load(`[hypervisor.qemu]\nkernel = "${join(directory, "link")}"`);
@@ -258,7 +258,7 @@ describe("a configuration file", () => {
     await refused(load('[hypervisor.qemu]\nkernel = "/no/kernel"'), /2:1: hypervisor.qemu.kernel: .*no such file/);
   });
 
-  it("has one hypervisor, named or alone", async () => {
+  it("has one hypervisor, named or the only one", async () => {
     assert.equal((await load("[hypervisor.clh]")).hypervisor, "clh");
     await refused(load("[hypervisor.qemu]\n[hypervisor.clh]"), /2:1: hypervisor.clh: hypervisor.qemu is there too/);
     const named = await load('[hypervisor.qemu]\n[hypervisor.clh]\n[runtime]\nhypervisor = "qemu"');
@@ -269,7 +269,7 @@ describe("a configuration file", () => {
 });
 
 describe("loading the configuration", () => {
-  it("has no image with a kernel whose drivers are in an initrd", async () => {
+  it("refuses an image with a kernel whose drivers are in an initrd", async () => {
     const image = made("image", mappedImage);
     const text = `[hypervisor.qemu]\nimage = "${image}"\n`;
     const path = made("image.toml", text);
@@ -286,7 +286,7 @@ describe("loading the configuration", () => {
     assert.equal((await from("debian", own)).qemu.kernel, image);
   });
 
-  it("has no image as a memory device that does not begin as Kata's do, unless it is verified, which maps nothing", async () => {
+  it("refuses an image as a memory device without Kata's header, unless it is verified and therefore not mapped", async () => {
     const image = made("plain", "x".repeat(5000));
     const text = `[hypervisor.qemu]\nkernel = "${image}"\nimage = "${image}"\n`;
     const place = /configuration\.toml:3:1: hypervisor\.qemu\.image: .*plain cannot be a memory device/;
@@ -302,12 +302,12 @@ describe("loading the configuration", () => {
     assert.equal((await load(text.replaceAll(image, made("marked", mappedImage)))).qemu.image, `${directory}/marked`);
   });
 
-  it("needs the file that was asked for", async () => {
+  it("requires the file that was named", async () => {
     const path = "/nonexistent/k.toml";
     await refused(loadConfig(os, { installRoot, path }), /Cannot find usable config file \(.*\/nonexistent\/k.toml/);
   });
 
-  it("takes the first file there is, of the system or of an embedding program", async () => {
+  it("reads the first existing file, of the system or of an embedding program", async () => {
     const path = made("own.toml", "[agent.kata]\ndial_timeout = 8\n");
     const defaultPaths = ["/no/such", path, "", "/no/such"];
     assert.equal((await loadConfig(os, { installRoot, defaultPaths })).agent.dialTimeoutMs, 8000);
@@ -316,11 +316,11 @@ describe("loading the configuration", () => {
     await refused(loadConfig(os, { installRoot, defaultPaths: dangling }), /Cannot find usable config file/);
   });
 
-  it("refuses what is too large to be a configuration", async () => {
+  it("refuses a file that is too large to be a configuration", async () => {
     await refused(load("#".repeat(1024 * 1024)), /larger than/);
   });
 
-  it("lays drop-ins over the file by key, in the order of their names", async () => {
+  it("overrides keys of the file by drop-ins, in the order of their names", async () => {
     dropIn("20-b", "[hypervisor.qemu]\ndefault_vcpus = -1\n[agent.kata]\ndial_timeout = 7");
     dropIn("10-a", "[hypervisor.qemu]\ndefault_memory = 400\ndefault_vcpus = 0\n[agent.kata]\ndial_timeout = 5");
     const config = await load("[hypervisor.qemu]\ndefault_memory = 300\nkernel_params = 'x'\n");
@@ -330,7 +330,7 @@ describe("loading the configuration", () => {
     assert.equal(config.agent.dialTimeoutMs, 7000);
   });
 
-  it("refuses a drop-in that cannot be read or applied, and tells of its keys that nobody reads", async () => {
+  it("refuses a drop-in that is unreadable or invalid, and reports its unknown keys", async () => {
     const path = dropIn("a", "[agent.kata]\ndial_timeot = 7");
     await refused(
       load(""),
@@ -343,7 +343,7 @@ describe("loading the configuration", () => {
     await refused(load(""), /the file cannot be read/);
   });
 
-  it("lets the command line have the last word, in the key's type", async () => {
+  it("gives the command line the highest precedence, with the key's type", async () => {
     const text = "[hypervisor.qemu]\ndefault_memory = 300\n";
     const overrides = ["hypervisor.qemu.default_memory=512", "factory.enable_template=auto", "runtime.enable_debug=T"];
     const config = await load(text, { overrides: [...overrides, "hypervisor.qemu.valid_hypervisor_paths=/a,/b"] });
@@ -358,7 +358,7 @@ describe("loading the configuration", () => {
     await wrong("hypervisor.qemu.default_memory=1e3", /must be a number/);
   });
 
-  it("clones machines where writes may stay in the guest, unless the file says otherwise", async () => {
+  it("clones VMs where writes may stay in the guest, unless the file says otherwise", async () => {
     const template = async (text: string) => (await load(text)).factory.template;
     const guest = '[runtime]\nrootfs_writes = "guest"\n';
     assert.equal(await template(""), false);

@@ -6,7 +6,7 @@ const hash = "ab".repeat(32);
 const whole = `root_hash=${hash},salt=00ff,data_blocks=10,data_block_size=4096,hash_block_size=4096`;
 
 describe("parameters for a verified root file system", () => {
-  it("are names with values, the salt alone may be missing", () => {
+  it("are names with values, of which only the salt may be missing", () => {
     const expected = { rootHash: hash, salt: "00ff", dataBlocks: 10, dataBlockBytes: 4096, hashBlockBytes: 4096 };
     assert.deepEqual(parseVerity(whole), expected);
     assert.deepEqual(parseVerity(whole.replace("salt=00ff,", "")), { ...expected, salt: "" });
@@ -14,7 +14,7 @@ describe("parameters for a verified root file system", () => {
     assert.equal(parseVerity(""), undefined);
   });
 
-  it("are refused when one is missing, twice there, unknown, or anything but digits", () => {
+  it("are refused if one is missing, duplicate, unknown, or not made of digits", () => {
     const refused = (text: string, what: RegExp) => {
       const fault = parseVerity(text);
       assert.ok(typeof fault === "string" && what.test(fault), `${text}: ${JSON.stringify(fault)}`);

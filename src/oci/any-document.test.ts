@@ -38,12 +38,12 @@ describe("any config.json", () => {
     }
   }
 
-  it("is answered: bytes, texts and documents of any shape", async () => {
+  it("is accepted or refused properly: bytes, texts and documents of any shape", async () => {
     await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 50 }), isAnswered));
     await fc.assert(fc.asyncProperty(fc.json(), isAnswered));
   });
 
-  it("is answered: a good one with any value in any place", async () => {
+  it("is accepted or refused properly: a valid one with any value in any place", async () => {
     const good = JSON.stringify(defaultSpec());
     const values = [...good.matchAll(/(?<=[:,[])(?:"[^"]*"|\d+|true|false)(?=[,\]}])/g)];
     const change = fc.tuple(
@@ -59,12 +59,12 @@ describe("any config.json", () => {
     );
   });
 
-  it("is answered: a good one that is cut off", async () => {
+  it("is accepted or refused properly: a valid one that is cut off", async () => {
     const good = JSON.stringify(defaultSpec());
     await fc.assert(fc.asyncProperty(fc.nat(good.length - 1), (length) => isAnswered(good.slice(0, length))));
   });
 
-  it("is answered when it is huge or deeply nested", { timeout: 60_000 }, async () => {
+  it("is accepted or refused properly when it is huge or deeply nested", { timeout: 60_000 }, async () => {
     const mib = 1 << 20;
     const hostile = [
       "[".repeat(mib),

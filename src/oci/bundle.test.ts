@@ -40,7 +40,7 @@ describe("a bundle", () => {
     }
   }
 
-  it("is given by its real path with its root file system", async () => {
+  it("is loaded with its real path and its root file system", async () => {
     const directory = await bundle(defaultSpec());
     const link = path.join(place, "link");
     await symlink(directory, link);
@@ -51,7 +51,7 @@ describe("a bundle", () => {
     assert.deepEqual(loaded.spec, defaultSpec());
   });
 
-  it("is not touched", async () => {
+  it("is not changed", async () => {
     const directory = await bundle(defaultSpec());
     const before = await readFile(`${directory}/config.json`, "utf8");
     await loadBundle(os, directory);
@@ -66,7 +66,7 @@ describe("a bundle", () => {
     assert.match(await complaint(await bundle(undefined)), /B\/config.json: no such file or directory$/);
   });
 
-  it("must have a config.json that is JSON; the error says where it is not", async () => {
+  it("must have a config.json that is JSON; the error has the position", async () => {
     const text = '{\n  "ociVersion": "1.0.2",\n  "process" {}\n}';
     assert.equal(await complaint(await bundle(text)), 'B/config.json: line 3, column 13: expected ":"');
     assert.match(await complaint(await bundle("")), /line 1, column 1: the document ends too early/);
@@ -76,17 +76,17 @@ describe("a bundle", () => {
     );
   });
 
-  it("may have a config.json of a mebibyte, not more", async () => {
+  it("may have a config.json of at most one mebibyte", async () => {
     const long = { ...defaultSpec(), annotations: { long: "x".repeat(1024 * 1024) } };
     assert.equal(await complaint(await bundle(long)), "B/config.json: larger than 1048576 bytes");
   });
 
-  it("takes null for a value that is not given", async () => {
+  it("may contain null for a value that is not set", async () => {
     const spec = { ...defaultSpec(), hooks: null, annotations: null };
     assert.equal(await complaint(await bundle(JSON.stringify(spec))), "accepted");
   });
 
-  it("needs something to run, a root and the Linux part", async () => {
+  it("must have a process, a root and the Linux part", async () => {
     const { process, ...noProcess } = defaultSpec();
     const { root, ...noRoot } = defaultSpec();
     const { linux, ...noLinux } = defaultSpec();
@@ -99,7 +99,7 @@ describe("a bundle", () => {
     assert.ok(process !== undefined && root !== undefined && linux !== undefined);
   });
 
-  it("needs a root file system that is a directory or a disk", async () => {
+  it("must have a root file system that is a directory or a disk", async () => {
     assert.match(
       await complaint(await bundle(defaultSpec(), false)),
       /^root.path cannot be used: .*B\/rootfs: no such file/,
@@ -119,7 +119,7 @@ describe("a bundle", () => {
     assert.match(await complaint(await bundle(limits)), /process.rlimits\[1\] gives RLIMIT_NOFILE a second time/);
   });
 
-  it("has processes for exec in files of their own, checked alike", async () => {
+  it("has processes for exec in separate files, with the same checks", async () => {
     const file = path.join(place, "process.json");
     await writeFile(file, JSON.stringify({ args: ["true"], cwd: "relative" }));
     await assert.rejects(loadProcess(os, file), { message: `${file}: cwd must be an absolute path: "relative"` });
@@ -129,7 +129,7 @@ describe("a bundle", () => {
 });
 
 describe("an id", () => {
-  it("has a narrow alphabet and 128 characters at most", () => {
+  it("has a restricted alphabet and at most 128 characters", () => {
     for (const id of ["a", "web-1", "A_b.c+d", "0", "x".repeat(128)]) {
       assert.doesNotThrow(() => checkContainerId(id));
       assert.doesNotThrow(() => checkExecId(id));

@@ -8,7 +8,7 @@ function refused(ask: () => unknown, message: RegExp): void {
 }
 
 describe("the role of a container", () => {
-  it("is that of a container alone when no engine says otherwise", () => {
+  it("is that of a single container if no engine says otherwise", () => {
     assert.deepEqual(containerRoleOf(), { type: "single_container" });
     assert.deepEqual(containerRoleOf({ "io.kubernetes.cri.sandbox-id": "x" }), { type: "single_container" });
   });
@@ -20,7 +20,7 @@ describe("the role of a container", () => {
     assert.deepEqual(containerRoleOf(ofCriO), { type: "pod_container", sandboxId: "pod" });
   });
 
-  it("is decided by the first key that is there, with any engine's value", () => {
+  it("is determined by the first key that exists, with any engine's value", () => {
     const both = { "io.kubernetes.docker.type": "container", "io.kubernetes.cri.container-type": "podsandbox" };
     assert.equal(containerTypeOf(both), "pod_sandbox");
     refused(
@@ -29,7 +29,7 @@ describe("the role of a container", () => {
     );
   });
 
-  it("has the sandbox of the first key that is there, whichever key the type was in", () => {
+  it("names the sandbox in the first key that exists, independently of the key of the type", () => {
     const mixed = {
       "io.kubernetes.docker.type": "container",
       "io.kubernetes.sandbox.id": "second",
@@ -39,7 +39,7 @@ describe("the role of a container", () => {
     assert.equal(sandboxIdOf({ "io.kubernetes.cri.sandbox-id": "", "io.kubernetes.sandbox.id": "x" }), "");
   });
 
-  it("is refused for a type that no engine has, and for a container without a sandbox", () => {
+  it("is refused for an unknown type, and for a container without a sandbox", () => {
     refused(() => containerTypeOf({ "io.kubernetes.cri.container-type": "pod" }), /Unknown container type pod$/);
     refused(() => containerRoleOf({ "io.kubernetes.cri.container-type": "container" }), /Could not find sandbox ID$/);
   });

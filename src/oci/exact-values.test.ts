@@ -9,8 +9,8 @@ const document = (args: string): string =>
   `{"ociVersion":"1.0.2","linux":{"seccomp":{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[
     {"names":["openat"],"action":"SCMP_ACT_ERRNO","args":[${args}]}]}}}`;
 
-describe("a value of 64 bits in a seccomp rule", () => {
-  it("is compared with all of them", () => {
+describe("a 64-bit value in a seccomp rule", () => {
+  it("is read exactly", () => {
     const text = document('{"index":0,"op":"SCMP_CMP_EQ", "value" : 18446744073709551516, "valueTwo":0}');
     const { linux } = validateSpec(JSON.parse(quoteLongValues(text)), "config.json");
     const { program } = compileSeccomp(linux?.seccomp);
@@ -28,7 +28,7 @@ describe("a value of 64 bits in a seccomp rule", () => {
     });
   });
 
-  it("leaves everything else of a document as it is", () => {
+  it("leaves the rest of a document unchanged", () => {
     for (const text of [
       '{"value":1,"valueTwo":4294967295}',
       '{"annotations":{"a":"\\"value\\":18446744073709551516,"}}',

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { mergeResources } from "./merge-resources.ts";
 
 describe("resources after an update", () => {
-  it("have what it names, and otherwise what they had", () => {
+  it("have the new values that it names, and otherwise the old ones", () => {
     const old = { memory: { limit: 100, swap: 200 }, cpu: { shares: 5, cpus: "0" }, pids: { limit: 7 } };
     const update = { memory: { limit: 50, swap: 0 }, cpu: { quota: 3, cpus: "", idle: 0 } };
     assert.deepEqual(mergeResources(old, update), {
@@ -15,7 +15,7 @@ describe("resources after an update", () => {
     assert.deepEqual(mergeResources({}, { pids: { limit: -1 } }), { pids: { limit: -1 } });
   });
 
-  it("keep lists by what their items are about", () => {
+  it("have their lists merged by the subject of the items", () => {
     const device = { major: 8, minor: 0 };
     const old = {
       hugepageLimits: [

@@ -93,7 +93,7 @@ describe("a specification", () => {
     });
   }
 
-  it("is refused when it is no object at all", () => {
+  it("is refused if it is not an object", () => {
     assert.equal(
       complaint(() => validateSpec([], file)),
       `${file}: the document is wrong: expected an object, got an array`,
@@ -118,7 +118,7 @@ describe("a specification", () => {
 });
 
 describe("a process document", () => {
-  it("is refused by key", () => {
+  it("is refused with the key", () => {
     assert.equal(
       complaint(() => validateProcess({ args: ["sh"] }, "/p.json")),
       "/p.json: cwd is missing",

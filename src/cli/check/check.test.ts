@@ -41,7 +41,7 @@ describe("a requirement of the host", () => {
     return { ...os, self: { ...os.self, executable: join(root, "kumite") } };
   }
 
-  it("is met by this one, on which everything else is tested", async () => {
+  it("is met by this host, on which everything else is tested", async () => {
     const config = configOf({});
     const here = installed(testInstallRoot);
     const findings = [
@@ -81,7 +81,7 @@ describe("a requirement of the host", () => {
     assert.match((await checkStateDirectory(os, open)).found, /can be written by others \(mode 777\)/);
   });
 
-  it("is a cgroup hierarchy that takes groups", async () => {
+  it("is a cgroup hierarchy in which groups can be created", async () => {
     const table = await os.mounts.table();
     const without = { ...os, mounts: { ...os.mounts, table: async () => table.filter((m) => !/cgroup/.test(m.type)) } };
     assert.equal((await checkCgroups(without)).verdict, "missing");
@@ -93,7 +93,7 @@ describe("a requirement of the host", () => {
     assert.match(readOnly.found, /^no cgroup can be created in \/.*: .*read-only/);
   });
 
-  it("is a QEMU that is there, runs and is new enough", async () => {
+  it("is a QEMU that exists, runs and is new enough", async () => {
     const absent = await checkQemu(os, configOf({ path: "/nowhere/qemu" }));
     assert.deepEqual([absent.verdict, absent.found], ["missing", "there is no file /nowhere/qemu"]);
     const broken = await checkQemu(os, configOf({ path: script("echo no such library >&2; exit 127") }));
@@ -111,7 +111,7 @@ describe("a requirement of the host", () => {
     assert.deepEqual([kernel.verdict, kernel.found], ["missing", "there is no file /nowhere/vmlinux"]);
   });
 
-  it("is an installation whose files are what was built", async () => {
+  it("is an installation with exactly the files that were built", async () => {
     const root = join(place, "install");
     mkdirSync(root);
     const hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // SHA-256 of "abc"

@@ -19,7 +19,7 @@ case "$*" in
 esac
 `;
 
-describe("the completion of a shell", () => {
+describe("shell completion", () => {
   let directory: string;
   let environment: Record<string, string>;
   before(() => {
@@ -63,7 +63,7 @@ describe("the completion of a shell", () => {
         assert.ok(complete("kumite help ").includes("exec"));
       });
 
-      it("offers the containers that there are, in the root that is named", () => {
+      it("offers existing containers, in the given root", () => {
         assert.deepEqual(complete("kumite start ").sort(), ["db", "web-1"]);
         assert.deepEqual(complete("kumite kill w"), ["web-1"]);
         assert.deepEqual(complete("kumite --root /r delete --force "), ["other"]);
@@ -71,7 +71,7 @@ describe("the completion of a shell", () => {
         assert.deepEqual(complete("kumite create "), [], "that is a new one");
       });
 
-      it("offers flags of the verb, without those that are refused", () => {
+      it("offers flags of the verb, except those that are refused", () => {
         assert.deepEqual(complete("kumite delete --f"), ["--force"]);
         const flags = complete("kumite exec --");
         assert.ok(flags.includes("--process") && flags.includes("--help"));
@@ -79,7 +79,7 @@ describe("the completion of a shell", () => {
         assert.ok(!complete("kumite --").includes("--force"));
       });
 
-      it("offers the values that a flag or an argument can have", () => {
+      it("offers the possible values of a flag or an argument", () => {
         assert.deepEqual(complete("kumite list --format ").sort(), ["json", "table"]);
         assert.deepEqual(complete("kumite kill web-1 US").sort(), ["USR1", "USR2"]);
         assert.deepEqual(complete("kumite completion ").sort(), ["bash", "fish", "zsh"]);

@@ -23,7 +23,7 @@ describe("the log of a verb", () => {
   });
   const nobody = async () => assert.fail("nothing goes to standard error");
 
-  it("is appended to, in order, and is not for everybody", async () => {
+  it("is appended to, in order, and not readable for everyone", async () => {
     const file = join(directory, `${++count}`);
     for (const word of ["one", "two"]) {
       const log = await openLog(os, flags({ log: file, "log-format": "json" }), nobody);
@@ -49,7 +49,7 @@ describe("the log of a verb", () => {
     assert.equal((await stat(file)).mode & 0o777, 0o640);
   });
 
-  it("is text unless JSON is asked for", async () => {
+  it("is text unless JSON is requested", async () => {
     const file = join(directory, `${++count}`);
     const log = await openLog(os, flags({ log: file }), nobody);
     log.logger.error("it failed", { container: "web" });
@@ -57,7 +57,7 @@ describe("the log of a verb", () => {
     assert.match(await readFile(file, "utf8"), /^time=\S+ level=error msg="it failed" container=web\n$/);
   });
 
-  it("says nothing without a file, and everything on standard error with --debug", async () => {
+  it("is empty without a file, and everything on standard error with --debug", async () => {
     const silent = await openLog(os, flags({}), nobody);
     silent.logger.error("x");
     await silent.flush();

@@ -11,7 +11,7 @@ const vmError = new KumiteError("hypervisor/start-failed", "sandbox web: qemu ex
 });
 
 describe("a failure", () => {
-  it("is told as what, why, the console and what to try", () => {
+  it("is shown as what, why, the console and what to try", () => {
     assert.equal(
       errorParagraph(vmError),
       `kumite: sandbox web: qemu exited with status 1 (hypervisor.start, 312 ms)
@@ -31,7 +31,7 @@ describe("a failure", () => {
     assert.deepEqual(errorFields(vmError), { code: "hypervisor/start-failed", phase: "hypervisor.start" });
   });
 
-  it("shows the console and hint of the error that knows them, wherever in the chain", () => {
+  it("shows the console and the hint of whichever error in the chain has them", () => {
     const inner = new KumiteError("agent/timeout", "the agent does not answer", {
       hint: "look at the console",
       data: { console: ["booting", "Kernel panic"] },
@@ -49,13 +49,13 @@ describe("a failure", () => {
     assert.match(errorLine(outer), /; console: booting \| Kernel panic; try: /);
   });
 
-  it("says what is repeated only once", () => {
+  it("says only once what is repeated", () => {
     const cause = new SystemError("ENOENT", "open", "/x");
     const error = new KumiteError("storage/failed", `cannot read it: ${cause.message}`, { cause });
     assert.equal(errorParagraph(error), "kumite: cannot read it: open /x: no such file or directory\n");
   });
 
-  it("cannot drive the reader's terminal with text from a guest", () => {
+  it("contains no text of a guest that controls the reader's terminal", () => {
     const error = new KumiteError("agent/failed", "bad \u001b[2Jname\u0007", {
       data: { console: ["\u001b]0;title\u0007text\r\nmore"] },
     });
@@ -64,7 +64,7 @@ describe("a failure", () => {
     assert.match(errorParagraph(error), /console: text more/);
   });
 
-  it("of the program itself is said to be one", () => {
+  it("of the program itself is called an internal error", () => {
     assert.match(
       errorParagraph(new TypeError("x is undefined")),
       /^kumite: x is undefined \(internal error\)\n {2}try: /,

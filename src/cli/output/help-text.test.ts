@@ -24,7 +24,7 @@ describe("the help text", () => {
     for (const verb of Object.keys(commands) as Verb[]) assert.match(verbHelp(verb), /^ {2}-h, --help /m);
   });
 
-  it("fits the lines of a terminal, and begins the further lines of a flag under its first", () => {
+  it("fits into the lines of a terminal, and aligns the further lines of a flag", () => {
     for (const text of [generalHelp(), ...(Object.keys(commands) as Verb[]).map(verbHelp)]) {
       for (const line of text.split("\n")) assert.ok(line.length <= 120, line);
     }

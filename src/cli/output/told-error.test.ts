@@ -5,14 +5,14 @@ import { toldError } from "./told-error.ts";
 
 const refused = new SystemError("EACCES", "mkdir", "/sys/fs/cgroup/cpu/kumite");
 
-describe("an error as it is told", () => {
-  it("has the verb for its phase where it names none, and keeps its own", () => {
+describe("an error for the user", () => {
+  it("has the verb as its phase if it has none of its own", () => {
     assert.equal(told(new KumiteError("timeout", "it took too long")).phase, "create");
     assert.equal(told(new KumiteError("timeout", "it took too long", { phase: "agent.ready" })).phase, "agent.ready");
     assert.equal(told(refused).phase, "create");
   });
 
-  it("sends who was refused by the host to the check of rights, wherever in the chain the refusal is", () => {
+  it("refers to the check of permissions if the host refused something anywhere in the chain", () => {
     const inner = new KumiteError("cgroup/failed", "the cgroup cannot be made", { cause: refused });
     for (const error of [refused, inner, new KumiteError("shim/start-failed", "not created", { cause: inner })]) {
       assert.match(told(error).hint ?? "", /`kumite check`/);
@@ -21,7 +21,7 @@ describe("an error as it is told", () => {
     assert.equal(told(new KumiteError("cgroup/failed", "the cgroup is gone", { cause: missing })).hint, undefined);
   });
 
-  it("prefers what the error says itself, then what its causes say, to what is said of its code", () => {
+  it("prefers its own hint, then its causes', to the general one for its code", () => {
     const knowing = new KumiteError("cgroup/failed", "inner", { hint: "mount one", cause: refused });
     const outer = new KumiteError("usage/invalid", "outer", { cause: knowing });
     assert.equal(told(outer).hint, "mount one");
@@ -39,7 +39,7 @@ describe("an error as it is told", () => {
     }
   });
 
-  it("is left as it is where it is none of ours", () => {
+  it("is unchanged if it is not one of ours", () => {
     const strange = new TypeError("x is not a function");
     assert.equal(toldError(strange, "create"), strange);
   });

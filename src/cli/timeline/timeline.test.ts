@@ -13,7 +13,7 @@ const shim = {
 };
 
 describe("the time-line of a start", () => {
-  it("has command, shim and guest on one clock, what runs at the same time beside each other", () => {
+  it("has verb, shim and guest on one clock, with concurrent phases side by side", () => {
     const phases = phasesOf(command, parseShimTimeline(JSON.stringify(shim)), 1000);
     const of = (track: string) =>
       phases.filter((phase) => phase.track === track).map(({ beginMs, endMs }) => [beginMs, endMs]);
@@ -41,7 +41,7 @@ describe("the time-line of a start", () => {
     ]);
   });
 
-  it("is that of the command alone when the shim cannot tell", () => {
+  it("has only the verb's part if the shim has none", () => {
     assert.equal(parseShimTimeline('{"nowMs":"x"}'), undefined);
     assert.deepEqual(
       phasesOf({ bundle: 5 }, undefined, 0).map(({ name }) => name),
