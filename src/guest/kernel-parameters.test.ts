@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { defaultPipeSizeBytes, readKernelParameters } from "./kernel-parameters.ts";
 
 describe("the agent's kernel parameters", () => {
-  it("have defaults, and words of others are not looked at", () => {
+  it("have defaults, and other words are ignored", () => {
     const parameters = readKernelParameters("quiet console=hvc0 myagent.log=debug root=/dev/vda\n");
     assert.deepEqual(parameters, {
       logLevel: "info",
@@ -15,7 +15,7 @@ describe("the agent's kernel parameters", () => {
     });
   });
 
-  it("set the log level by the names of every family of agents", () => {
+  it("set the log level by the names of all families of agents", () => {
     for (const [word, level] of Object.entries({
       debug: "debug",
       TRACE: "debug",
@@ -31,7 +31,7 @@ describe("the agent's kernel parameters", () => {
     assert.equal(readKernelParameters("agent.container_pipe_size=0").containerPipeSizeBytes, 0);
   });
 
-  it("turn the debug console on, on the console or on a port, and only then", () => {
+  it("turn the debug console on, on the console or on a port", () => {
     const consoleOf = (line: string) => readKernelParameters(line).debugConsole;
     assert.equal(consoleOf("agent.debug_console=0"), undefined);
     assert.deepEqual(consoleOf("agent.debug_console"), { port: undefined });
@@ -47,7 +47,7 @@ describe("the agent's kernel parameters", () => {
     assert.deepEqual(readKernelParameters("agent.ahead=9p,,overlay").ahead, ["9p", "overlay"]);
   });
 
-  it("become a warning and keep their default when they are wrong, unknown or without effect", () => {
+  it("are reported with a warning and keep their default when they are invalid, unknown or without effect", () => {
     const parameters = readKernelParameters(
       "agent.log=constructor agent.container_pipe_size=-1 agent.container_pipe_size=9999999 agent.nonsense agent.trace",
     );

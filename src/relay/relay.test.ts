@@ -170,7 +170,7 @@ describe("a relay", () => {
     return [shim, { socket, id: "web", execId: undefined, stdio: { kind: "streams" } }];
   }
 
-  it("carries input and its end, output and errors, and ends with the status", async () => {
+  it("carries input and its end, output and errors, and exits with the status", async () => {
     const [shim, options] = await shimAndOptions();
     const relay = new Bench(os, options);
     assert.equal(await relay.status, "ready");
@@ -194,7 +194,7 @@ describe("a relay", () => {
     await shim.close();
   });
 
-  it("writes out everything after the process has ended, however slowly it is read", async () => {
+  it("writes all output after the process has ended, however slowly it is read", async () => {
     const [shim, options] = await shimAndOptions();
     const relay = new Bench(os, options);
     const out = await shim.stream("stdout");
@@ -229,7 +229,7 @@ describe("a relay", () => {
     await shim.close();
   });
 
-  it("lets one blocked stream block nothing else", async () => {
+  it("does not let one blocked stream block another", async () => {
     const [shim, options] = await shimAndOptions();
     const relay = new Bench(os, options);
     const blocked = (await shim.stream("stdout")).write(new Uint8Array(8 << 20));
@@ -250,7 +250,7 @@ describe("a relay", () => {
     await shim.close();
   });
 
-  it("makes a broken pipe of a reader that left, and lives on", async () => {
+  it("passes on a reader's end as a broken pipe, and continues", async () => {
     const [shim, options] = await shimAndOptions();
     const relay = new Bench(os, options);
     relay.stdout.close();
@@ -264,7 +264,7 @@ describe("a relay", () => {
     await shim.close();
   });
 
-  it("tells the process in the foreground when its terminal is gone, and only then", async () => {
+  it("sends SIGHUP to a foreground process when its terminal is gone, and only then", async () => {
     const [shim, options] = await shimAndOptions();
     let gone = false;
     const terminals = { ...os.terminals, isTerminal: () => !gone, windowSize: () => ({ rows: 0, columns: 0 }) };
@@ -291,7 +291,7 @@ describe("a relay", () => {
     await other.close();
   });
 
-  it("hangs up on who writes to a process that stopped reading", async () => {
+  it("hangs up a writer to a process that stopped reading", async () => {
     const [shim, options] = await shimAndOptions();
     const relay = new Bench(os, options);
     (await shim.stream("stdin")).close();
@@ -314,7 +314,7 @@ describe("a relay", () => {
     await shim.close();
   });
 
-  it("ends with 137 when the shim is lost", async () => {
+  it("exits with 137 when the shim is lost", async () => {
     const [shim, options] = await shimAndOptions();
     const relay = new Bench(os, options);
     await (await shim.stream("stdout")).write(encodeUtf8("before"));
@@ -324,7 +324,7 @@ describe("a relay", () => {
     assert.equal(await text(relay.stdout), "before");
   });
 
-  it("ends with 137 when it is refused", async () => {
+  it("exits with 137 when it is refused", async () => {
     const [shim, options] = await shimAndOptions();
     shim.attached = Promise.reject(new TtrpcError(5, "no such process"));
     shim.attached.catch(() => {});
@@ -332,7 +332,7 @@ describe("a relay", () => {
     await shim.close();
   });
 
-  it("does without a stream that it is refused", async () => {
+  it("continues without a stream that it is refused", async () => {
     const [shim, options] = await shimAndOptions();
     shim.refused = "stderr";
     const relay = new Bench(os, options);
@@ -352,7 +352,7 @@ describe("a relay", () => {
     assert.equal(await relay.exited, 137);
   });
 
-  it("never ends with a status that does not fit", async () => {
+  it("never exits with a status that is out of range", async () => {
     const [shim, options] = await shimAndOptions();
     const relay = new Bench(os, options);
     for (const name of ["stdout", "stderr"]) (await shim.stream(name)).close();

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { BootRest } from "./rest.ts";
 
 describe("the rest of a boot", () => {
-  it("is done once, whoever wants it how often", async () => {
+  it("is done once, however many callers need it", async () => {
     let times = 0;
     const rest = new BootRest(() => {
       times += 1;
@@ -17,7 +17,7 @@ describe("the rest of a boot", () => {
     assert.equal(times, 1);
   });
 
-  it("is done without anybody's call once the host has its first answer", async () => {
+  it("is done without a caller once the host has its first answer", async () => {
     const done = new Promise<string>((resolve) => new BootRest(() => resolve("done")).finishSoon());
     assert.equal(await done, "done");
   });

@@ -21,7 +21,7 @@ async function seen(agent: TestAgent, script: string, devices: Rules): Promise<s
 }
 
 describe("a container with CAP_MKNOD", () => {
-  it("can make nodes of any device, and open those only that every container may", async () => {
+  it("can create nodes of any device, and open only those that every container may", async () => {
     await using agent = await startAgent();
     const opens = "true < /tmp/one; true < /tmp/two; true < /dev/tty";
     const script = `${mknod} ${opens}; true > /dev/null && true < /dev/zero && true < /dev/full && true < /dev/urandom && echo fine`;
@@ -64,7 +64,7 @@ describe("a container with CAP_MKNOD", () => {
     assert.equal((await (await startContainer(agent, spec)).finish()).out, "fine\r\n");
   });
 
-  it("gets no further with processes that are added, and what an update says holds at once", async () => {
+  it("has the same rights in exec processes, and an update applies at once", async () => {
     await using agent = await startAgent();
     const spec = specOf(["sh", "-c", `${mknod} sleep 1000`], { process });
     await startContainer(agent, spec, "web");
@@ -86,7 +86,7 @@ describe("a container with CAP_MKNOD", () => {
     assert.equal(await reading(), says("/tmp/one", "refused"));
   });
 
-  it("is refused for a rule that is none", async () => {
+  it("is refused for an invalid rule", async () => {
     await using agent = await startAgent();
     const refuses = (rule: Rules[number], message: string) =>
       assert.rejects(createContainer(agent, specOf(["true"], { linux: { resources: { devices: [rule] } } })), {

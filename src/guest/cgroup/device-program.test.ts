@@ -106,7 +106,7 @@ const access: fc.Arbitrary<Access> = fc.record({
 const rulesOf = (...devices: object[]) => readDeviceRules(new Fields({ devices }, "linux.resources"));
 
 describe("a device program", () => {
-  it("says what its rules say, the last one about each access", () => {
+  it("does what its rules say; for each access the last one counts", () => {
     fc.assert(
       fc.property(fc.array(rule, { maxLength: 8 }), fc.array(access, { maxLength: 50 }), (rules, list) => {
         const program = deviceProgram(rules);
@@ -116,7 +116,7 @@ describe("a device program", () => {
     );
   });
 
-  it("allows what every container needs and nothing else, whether all is refused or nothing is said", () => {
+  it("allows what every container needs and nothing else, whether everything is refused or there are no rules", () => {
     for (const rules of [readDeviceRules(undefined), rulesOf(), rulesOf({ allow: false, access: "rwm" })]) {
       const program = deviceProgram(rules);
       const may = (kind: Access["kind"], major: number, minor: number, wanted = 7) =>
@@ -138,7 +138,7 @@ describe("a device program", () => {
     }
   });
 
-  it("is short where nothing can follow, and for many rules of one kind", () => {
+  it("is short where no rule can apply any more, and for many rules of one kind", () => {
     const all = { allow: true, kind: "any", major: undefined, minor: undefined, access: 7 } as const;
     assert.equal(deviceProgram([...rulesOf(), all]).length / 8, 12);
     const many = Array.from({ length: 40 }, (_, major) => ({ allow: true, type: "c", major, minor: 1, access: "rw" }));
@@ -156,7 +156,7 @@ describe("a device program", () => {
     }
   });
 
-  it("comes from messages, where 0 stands for all numbers unless that would allow more", () => {
+  it("is made from messages, where 0 stands for all numbers unless that would allow more", () => {
     const message = (changes: Partial<LinuxDeviceCgroup>): LinuxDeviceCgroup => ({
       Allow: true,
       Type: "b",

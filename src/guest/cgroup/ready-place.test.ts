@@ -8,22 +8,22 @@ function offered(): ReadyPlace {
   return ready;
 }
 
-describe("the cgroup that is ready before its container", () => {
-  it("is the first one's, whatever it asks for, and nobody else's", () => {
+describe("the cgroup that is prepared for the first container", () => {
+  it("is given to the first container, whatever path it asks for, and to no other", () => {
     const ready = offered();
     assert.deepEqual(ready.placeFor("/kumite/one"), { path: "/ready", taken: true });
     assert.deepEqual(ready.placeFor("/kumite/two"), { path: "/kumite/two", taken: false });
     assert.deepEqual(ready.placeFor("/kumite/one.more"), { path: "/kumite/one.more", taken: false });
   });
 
-  it("is found again by its container's path, and what lies below that lies below it", () => {
+  it("is found by its container's path, as are cgroups below that", () => {
     const ready = offered();
     ready.placeFor("/pod/one");
     assert.deepEqual(ready.placeFor("/pod/one"), { path: "/ready", taken: false });
     assert.deepEqual(ready.placeFor("/pod/one/a/b"), { path: "/ready/a/b", taken: false });
   });
 
-  it("is known to lie below the paths above its container's", () => {
+  it("is known to be below the paths above its container's", () => {
     const ready = offered();
     assert.equal(ready.isBelow("/pod"), false);
     ready.placeFor("/pod/one");
@@ -33,7 +33,7 @@ describe("the cgroup that is ready before its container", () => {
     );
   });
 
-  it("is gone with its container, and not there where nobody made it", () => {
+  it("is removed with its container, and absent where it was not prepared", () => {
     const ready = offered();
     ready.placeFor("/pod/one");
     ready.forget();

@@ -50,7 +50,7 @@ describe("settings of a cgroup in use", () => {
     assert.deepEqual([await cgroup.read("pids.max"), await cgroup.read("memory.low")], ["100", "4096"]);
   });
 
-  it("are as before when one of them is refused, also those of single devices", async () => {
+  it("are restored when one of them is refused, including those of single devices", async () => {
     const before = {
       "pids.max": "max\n",
       "cpuset.cpus": "\n",
@@ -77,7 +77,7 @@ describe("settings of a cgroup in use", () => {
     });
   });
 
-  it("use the file that is there", async () => {
+  it("use whichever file exists", async () => {
     await using cgroup = await place({ "io.weight": "default 100\n" });
     cgroup.update([
       { file: "io.bfq.weight", value: "10", instead: { file: "io.weight", value: "1" } },
@@ -86,7 +86,7 @@ describe("settings of a cgroup in use", () => {
     assert.equal(await cgroup.read("io.weight"), "1efault 100");
   });
 
-  it("name the controller that is missing, or else the file", async () => {
+  it("name the missing controller, or else the file", async () => {
     await using cgroup = await place({});
     assert.throws(() => cgroup.update([{ file: "foo.bar", value: "5" }]), {
       message: /^the\.key: cannot set foo\.bar to "5": the requested cgroup controller `foo` is not available$/,
@@ -96,7 +96,7 @@ describe("settings of a cgroup in use", () => {
     });
   });
 
-  it("are limited to the processors of the machine, which is noted", async () => {
+  it("are restricted to the VM's CPUs, which is logged", async () => {
     await using cgroup = await place({ "cpuset.cpus": "\n", "cpuset.mems": "\n" });
     cgroup.update([
       { file: "cpuset.cpus", value: "0,4000-5000" },

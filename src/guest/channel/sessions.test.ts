@@ -43,7 +43,7 @@ function lasting(carrier: ByteStream, gone?: AbortSignal): ByteStream {
 }
 
 describe("sessions with the host", () => {
-  it("are taken over by a host that finds one in the middle, whatever of the old one is on its way", async () => {
+  it("are taken over by a host that finds one in progress, whatever of the old one is in transit", async () => {
     const token = new Uint8Array(32).fill(7);
     const [host, guest] = streamPair();
     const sessions = new Sessions();
@@ -70,7 +70,7 @@ describe("sessions with the host", () => {
     await next;
   });
 
-  it("find the same listeners, one session after the other", async () => {
+  it("have the same listeners, one session after the other", async () => {
     const sessions = new Sessions();
     sessions.serve(1024, (stream) => void say(stream, "served"));
     for (let round = 0; round < 2; round++) {
@@ -80,7 +80,7 @@ describe("sessions with the host", () => {
     }
   });
 
-  it("give a port to one stream, and to the next only when it is asked for", async () => {
+  it("give a port to one stream, and to the next only on request", async () => {
     const sessions = new Sessions();
     const { dial, end } = session(sessions);
     const source = sessions.listen(70_000);
@@ -95,7 +95,7 @@ describe("sessions with the host", () => {
     await end();
   });
 
-  it("tell a stream that broke from a session that was lost", async () => {
+  it("distinguish a stream that broke from a session that was lost", async () => {
     const sessions = new Sessions();
     const one = session(sessions);
     const source = sessions.listen(70_000);
@@ -119,7 +119,7 @@ describe("sessions with the host", () => {
     await two.end();
   });
 
-  it("have each port once, and give it back", async () => {
+  it("assign each port once, and release it", async () => {
     const sessions = new Sessions();
     const source = sessions.listen(70_000);
     assert.throws(
@@ -131,7 +131,7 @@ describe("sessions with the host", () => {
     sessions.listen(70_000).close();
   });
 
-  it("close a stream that came for a port that nobody wants any more", async () => {
+  it("close a stream that arrives for a port that is no longer wanted", async () => {
     const sessions = new Sessions();
     const { dial, end } = session(sessions);
     const source = sessions.listen(70_000);

@@ -19,7 +19,7 @@ const mount = (destination: string, ...options: string[]): NonNullable<OciSpec["
 });
 
 describe("what a container sees", () => {
-  it("is its own processes, names, cgroup and interfaces", async () => {
+  it("includes only its own processes, names, cgroup and interfaces", async () => {
     await using agent = await startAgent();
     assert.equal(await seen(agent, "echo $$; echo /proc/[0-9]*"), "1\n/proc/1");
     assert.equal(
@@ -38,13 +38,13 @@ describe("what a container sees", () => {
     );
   });
 
-  it("is its root file system and nothing of the guest's", async () => {
+  it("includes its root file system and nothing of the guest's", async () => {
     await using agent = await startAgent();
     assert.equal(await seen(agent, "ls -x / | tr -s ' '"), "bin dev etc proc root sys tmp");
     assert.equal(await seen(agent, "awk '{print $2}' /proc/self/mounts | grep -v -E '^/(proc|dev|sys)'"), "/");
   });
 
-  it("are the devices and links that every container has, and those it asks for", async () => {
+  it("includes the devices and links that every container has, and those it asks for", async () => {
     await using agent = await startAgent();
     const devices = "full null random tty urandom zero";
     assert.equal(await seen(agent, "cd /dev; echo $(for n in *; do [ -c $n -a ! -L $n ] && echo $n; done)"), devices);
@@ -80,7 +80,7 @@ describe("what a container sees", () => {
     );
   });
 
-  it("cannot be changed where it is read-only, and not be read where it is masked", async () => {
+  it("cannot be changed where it is read-only, nor read where it is masked", async () => {
     await using agent = await startAgent();
     assert.equal(
       await seen(agent, "echo 1 > /proc/sys/kernel/panic"),
@@ -97,7 +97,7 @@ describe("what a container sees", () => {
     );
   });
 
-  it("is a read-only root with mount points made before it became that", async () => {
+  it("can be a read-only root, with mount points made before it became read-only", async () => {
     await using agent = await startAgent();
     const changes = {
       root: { path: `${guestShared}/box/rootfs`, readonly: true },
@@ -106,7 +106,7 @@ describe("what a container sees", () => {
     assert.equal(await seen(agent, "touch /new/place/x && ls /new/place", changes), "x");
   });
 
-  it("are bind mounts of directories and files, with their options", async () => {
+  it("includes bind mounts of directories and files, with their options", async () => {
     await using agent = await startAgent();
     await os.files.makeDir(`${agent.shared}/volume`, 0o777);
     await os.files.write(`${agent.shared}/volume/file`, "content", { mode: 0o644 });
@@ -121,7 +121,7 @@ describe("what a container sees", () => {
     assert.deepEqual((await os.files.list(`${agent.shared}/volume`)).sort(), ["file", "x"]);
   });
 
-  it("are mounts that stay inside, whatever links the image has in their way", async () => {
+  it("includes mounts that stay inside, whatever links the image has in their way", async () => {
     await using agent = await startAgent();
     const rootfs = `${agent.shared}/box/rootfs`;
     await os.files.makeDir(`${agent.shared}/volume`, 0o777);
@@ -135,7 +135,7 @@ describe("what a container sees", () => {
     assert.deepEqual(await agent.state(), before);
   });
 
-  it("is its user, with groups, umask, home and directory", async () => {
+  it("includes its user, with groups, umask, home and working directory", async () => {
     await using agent = await startAgent();
     const user = { uid: 1000, gid: 1001, additionalGids: [5, 7], umask: 0o027 };
     const script =
@@ -152,14 +152,14 @@ describe("what a container sees", () => {
     );
   });
 
-  it("is a directory that its user could not enter by itself", async () => {
+  it("can be a working directory that its user could not enter", async () => {
     await using agent = await startAgent();
     await os.files.changeMode(`${agent.shared}/box/rootfs/root`, 0o700);
     const process = { cwd: "/root", user: { uid: 1000, gid: 1000 } };
     assert.equal(await seen(agent, "echo in; ls", { process }), "in\nls: .: Permission denied");
   });
 
-  it("are its priorities for processor and disk, and the machine it takes itself to run on", async () => {
+  it("includes its CPU and I/O priorities, and its personality", async () => {
     await using agent = await startAgent();
     const process = {
       scheduler: { policy: "SCHED_BATCH", nice: 5 },
@@ -172,7 +172,7 @@ describe("what a container sees", () => {
     assert.equal(await seen(agent, script, { process, linux }), `idle\n5 3\n${machine}`);
   });
 
-  it("are exactly the capabilities that were given, and no new ones by exec", async () => {
+  it("includes exactly the given capabilities, and no new ones after exec", async () => {
     await using agent = await startAgent();
     const sets = "grep -E 'Cap|NoNew' /proc/self/status | cut -f2";
     const kill = ["CAP_KILL"];
@@ -199,7 +199,7 @@ describe("what a container sees", () => {
     );
   });
 
-  it("is its own cgroup to divide further, if that is mounted for it to write to, but not to widen", async () => {
+  it("includes its own cgroup, which it can subdivide if it is writable, but not enlarge", async () => {
     await using agent = await startAgent();
     const cgroup = (...options: string[]) => ({ destination: "/cg", type: "cgroup", source: "cgroup", options });
     const script =
@@ -213,19 +213,19 @@ describe("what a container sees", () => {
     assert.equal(await seen(agent, "stat -c %u /cg", { ...changes, mounts: [cgroup("ro")] }), "0");
   });
 
-  it("are its resource limits and its place in line when memory runs out", async () => {
+  it("includes its resource limits and OOM score", async () => {
     await using agent = await startAgent();
     const rlimits = [{ type: "RLIMIT_NOFILE", soft: 100, hard: 200 }];
     assert.equal(await seen(agent, "ulimit -n; ulimit -Hn", { process: { rlimits } }), "100\n200");
     assert.equal(await seen(agent, "cat /proc/self/oom_score_adj", { process: { oomScoreAdj: 500 } }), "500");
   });
 
-  it("are 1024 descriptors when nothing is said, however many the agent has", async () => {
+  it("includes 1024 descriptors by default, however many the agent has", async () => {
     await using agent = await startAgent();
     assert.equal(await seen(agent, "ulimit -Sn", { process: { rlimits: [] } }), "1024");
   });
 
-  it("are mounts that propagate as it asks", async () => {
+  it("includes mounts with the propagation that it asks for", async () => {
     await using agent = await startAgent();
     await os.files.makeDir(`${agent.shared}/volume`, 0o777);
     const script = 'awk \'$5 == "/" || $5 == "/data" {print $5, $7}\' /proc/self/mountinfo | cut -d: -f1';
@@ -240,7 +240,7 @@ describe("what a container sees", () => {
     await assert.rejects(seen(agent, script, { linux: { rootfsPropagation: "loud" } }), { code: "oci/spec-invalid" });
   });
 
-  it("are the kernel parameters that it set for its sandbox, in their namespaces", async () => {
+  it("includes the kernel parameters that it set for its sandbox, in their namespaces", async () => {
     await using agent = await startAgent();
     const linux = {
       namespaces: [{ type: "mount" as const }, { type: "ipc" as const }, { type: "uts" as const }],
@@ -253,7 +253,7 @@ describe("what a container sees", () => {
     assert.ok((await seen(other, "cat /proc/sys/kernel/msgmax")) !== "4096");
   });
 
-  it("are clocks of its own, the same in every process of it", async () => {
+  it("includes its own clocks, the same in each of its processes", async () => {
     await using agent = await startAgent();
     const namespaces = [{ type: "mount" as const }, { type: "pid" as const }, { type: "time" as const }];
     await startContainer(agent, specOf(["sleep", "1000"], { hostname: "", linux: { namespaces } }), "later");
@@ -274,7 +274,7 @@ describe("what a container sees", () => {
     await assert.rejects(seen(agent, "true", offset("mount", "time")), { code: "oci/unsupported" });
   });
 
-  it("are the namespaces of another container that it was told to join", async () => {
+  it("includes the namespaces of another container that it was told to join", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"], { hostname: "first" }));
     // Without its own pid namespace, a container sees all processes of the sandbox.

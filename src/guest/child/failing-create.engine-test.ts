@@ -22,8 +22,8 @@ async function refusal(agent: TestAgent, args: readonly string[], changes: SpecC
 
 const mounts = (...list: NonNullable<OciSpec["mounts"]>): SpecChanges => ({ mounts: list });
 
-describe("a container that cannot be made", () => {
-  it("is refused for a program that is not there, in the words that engines look for", async () => {
+describe("a container that cannot be created", () => {
+  it("is refused if its program does not exist, with a message that engines recognise", async () => {
     await using agent = await startAgent();
     const missing = 'process/executable-not-found: exec: "nosuch": executable file not found in $PATH';
     assert.equal(await refusal(agent, ["nosuch"]), missing);
@@ -42,7 +42,7 @@ describe("a container that cannot be made", () => {
     );
   });
 
-  it("is refused for a program that its user may not run", async () => {
+  it("is refused if its user may not execute the program", async () => {
     await using agent = await startAgent();
     const program = `${agent.shared}/box/rootfs/bin/secret`;
     await os.files.write(program, "#!/bin/sh\n", { mode: 0o700 });
@@ -54,13 +54,13 @@ describe("a container that cannot be made", () => {
     assert.equal((await run(agent, "secret")).status, 0);
   });
 
-  it("finds a program by a path that is relative to its directory", async () => {
+  it("can have a program path relative to its directory", async () => {
     await using agent = await startAgent();
     const process = await startContainer(agent, specOf(["./busybox", "echo", "here"], { process: { cwd: "/bin" } }));
     assert.equal((await process.finish()).out, "here\n");
   });
 
-  it("fails at its start when the kernel does not know the program's format", async () => {
+  it("fails at its start if the kernel does not know the program's format", async () => {
     await using agent = await startAgent();
     await os.files.write(`${agent.shared}/box/rootfs/bin/odd`, "odd", { mode: 0o755 });
     await createContainer(agent, specOf(["odd"]), "web");
@@ -129,7 +129,7 @@ describe("a container that cannot be made", () => {
     }
   });
 
-  it("is refused in a directory that only a descriptor of the agent leads to, and so is a further process", async () => {
+  it("is refused in a directory that is reachable only through a descriptor of the agent, and so is an exec process", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"]), "first");
     const directories = Array.from({ length: 17 }, (_, index) => `/proc/self/fd/${index + 3}`);
@@ -153,7 +153,7 @@ describe("a container that cannot be made", () => {
     assert.equal(await refusal(agent, ["true"], { linux }), "cgroup/failed: cgroup /pod/web is in use");
   });
 
-  it("is refused for a device that the image has as something else", async () => {
+  it("is refused for a device if the image has another file there", async () => {
     await using agent = await startAgent();
     await os.files.makeDir(`${agent.shared}/box/rootfs/odd`, 0o755);
     await os.files.write(`${agent.shared}/box/rootfs/odd/device`, "");
@@ -164,7 +164,7 @@ describe("a container that cannot be made", () => {
     );
   });
 
-  it("is refused when it has a terminal, but no devpts to make it in", async () => {
+  it("is refused if it has a terminal but no devpts", async () => {
     await using agent = await startAgent();
     const spec = specOf(["true"], { process: { terminal: true } });
     const without = { ...spec, mounts: (spec.mounts ?? []).filter(({ type }) => type !== "devpts") };

@@ -17,7 +17,7 @@ async function volume(agent: TestAgent): Promise<string> {
 const data = { destination: "/data", type: "bind", source: `${guestShared}/volume`, options: ["bind"] };
 
 describe("hooks in the guest", () => {
-  it("are told the state, in their order, before and after the root is entered", async () => {
+  it("get the state, in their order, before and after the root is entered", async () => {
     await using agent = await startAgent();
     const place = await volume(agent);
     const tell = (where: string, name: string) => `cat >${where}/${name}; echo "$0 $* $A" >>${where}/order`;
@@ -64,7 +64,7 @@ describe("hooks in the guest", () => {
     assert.equal((await run(agent, "cat /tmp/x", { hooks })).out, "from-hook\n");
   });
 
-  it("that fail before the root is entered fail the creation, with what they said", async () => {
+  it("that fail before the root is entered fail the create, with their output", async () => {
     await using agent = await startAgent();
     await volume(agent);
     const before = await agent.state();

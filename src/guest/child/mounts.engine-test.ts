@@ -40,14 +40,14 @@ const optionsOf = (...paths: string[]): string =>
   paths.map((path) => `awk '$5 == "${path}" {print $6}' /proc/self/mountinfo`).join("; ");
 
 describe("a tmpfs of a container", () => {
-  it("has the mode of the directory that it covers, unless it is given one or covers nothing", async () => {
+  it("has the mode of the directory that it covers, unless a mode is given or it covers nothing", async () => {
     await using agent = await startAgent();
     await output(os, `cd "$1"; mkdir -m 751 kept; mkdir -m 700 given`, { args: [`${agent.shared}/box/rootfs`] });
     const mounts = [tmpfs("/kept"), tmpfs("/given", "mode=1750", "uid=7", "gid=8"), tmpfs("/made")];
     assert.equal(await seen(agent, "stat -c '%a %u:%g' /kept /given /made", ...mounts), "751 0:0\n1750 7:8\n1777 0:0");
   });
 
-  it("begins with a copy of what it covers when that is asked for", async () => {
+  it("starts with a copy of what it covers if that is requested", async () => {
     await using agent = await startAgent();
     await output(
       os,
@@ -80,7 +80,7 @@ describe("a tmpfs of a container", () => {
     );
   });
 
-  it("is read-only after the mount points in it were made", async () => {
+  it("is read-only after its mount points were created", async () => {
     await using agent = await startAgent();
     await os.files.makeDir(`${agent.shared}/volume`, 0o777);
     const mounts = [tmpfs("/closed", "ro"), bind("/closed/in/side", "bind")];
@@ -95,7 +95,7 @@ describe("a tmpfs of a container", () => {
 });
 
 describe("a mount of a container", () => {
-  it("covers nothing in /proc but what may differ without harm", async () => {
+  it("covers nothing in /proc except what may differ without harm", async () => {
     await using agent = await startAgent();
     await os.files.makeDir(`${agent.shared}/volume`, 0o777);
     await os.files.write(`${agent.shared}/volume/file`, "0.00 0.00\n", { mode: 0o644 });
@@ -119,7 +119,7 @@ describe("a mount of a container", () => {
     );
   });
 
-  it("of proc and sysfs is at an ordinary directory", async () => {
+  it("of proc or sysfs is possible at an ordinary directory", async () => {
     await using agent = await startAgent();
     await os.files.symlink("/tmp", `${agent.shared}/box/rootfs/link`);
     const said = (type: string) => `oci/spec-invalid: filesystem "${type}" must be mounted on ordinary directory`;
@@ -129,13 +129,13 @@ describe("a mount of a container", () => {
     assert.equal(await seen(agent, "ls -d /own/self /own/uptime 2>/dev/null", hidden), "/own/self");
   });
 
-  it("never covers the root, however it is reached", async () => {
+  it("never covers the root, whatever path leads to it", async () => {
     await using agent = await startAgent();
     await os.files.symlink("/", `${agent.shared}/box/rootfs/up`);
     assert.equal(await refusal(agent, tmpfs("/up")), "oci/spec-invalid: mount /up would cover the root file system");
   });
 
-  it("of a file makes that file where a link leads to nothing, still inside", async () => {
+  it("of a file creates that file if a link is dangling, within the root", async () => {
     await using agent = await startAgent();
     await os.files.makeDir(`${agent.shared}/volume`, 0o777);
     await os.files.write(`${agent.shared}/volume/file`, "content", { mode: 0o644 });
@@ -147,7 +147,7 @@ describe("a mount of a container", () => {
     );
   });
 
-  it("that copies a link makes that link, once, in its turn", async () => {
+  it("that copies a link creates that link, once, in its order", async () => {
     await using agent = await startAgent();
     const link: Mount = { ...bind("/over/a/link", "rbind", "copy-symlink"), source: "../to/no where" };
     const script = "readlink /over/a/link; test -e /a; echo $?";
@@ -157,12 +157,12 @@ describe("a mount of a container", () => {
     assert.ok(taken.includes("linking /file") && taken.includes("file exists"), taken);
   });
 
-  it("has a destination that is taken from the root when it is relative", async () => {
+  it("has its relative destination resolved from the root", async () => {
     await using agent = await startAgent();
     assert.equal(await seen(agent, "stat -c %a /deep/er", tmpfs("deep//er/.", "mode=711")), "711");
   });
 
-  it("changes its top or everything below it, as the option says", async () => {
+  it("gets attributes itself or with everything below it, as the option says", async () => {
     await using agent = await startAgent();
     await using _inner = await innerMount(agent);
     const mounts = [
@@ -185,7 +185,7 @@ describe("a mount of a container", () => {
     );
   });
 
-  it("keeps access times as the option says", async () => {
+  it("updates access times as the option says", async () => {
     await using agent = await startAgent();
     const words = ["noatime", "strictatime", "relatime", "nodiratime", "norelatime"];
     const mounts = words.map((word) => tmpfs(`/${word}`, word));
@@ -195,7 +195,7 @@ describe("a mount of a container", () => {
     );
   });
 
-  it("takes every word that is one of options, on new file systems, binds and remounts alike", async () => {
+  it("accepts every option, on new file systems, binds and remounts alike", async () => {
     await using agent = await startAgent();
     await os.files.makeDir(`${agent.shared}/volume`, 0o777);
     const words = supportedMountOptions().filter(
@@ -212,7 +212,7 @@ describe("a mount of a container", () => {
     assert.equal(await seen(agent, count, ...mounts), `${words.length}\n${words.length}\n${words.length}`);
   });
 
-  it("takes part in propagation, below it too, as the option says", async () => {
+  it("propagates mounts, recursively if requested, as the option says", async () => {
     await using agent = await startAgent();
     await using _inner = await innerMount(agent);
     const words = ["private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"];
@@ -254,7 +254,7 @@ describe("a mount of a container", () => {
     );
   });
 
-  it("may lay directories over each other", async () => {
+  it("may overlay directories", async () => {
     await using agent = await startAgent();
     await output(os, `cd "$1"; mkdir lower upper work; echo below >lower/file; echo kept >lower/other`, {
       args: [agent.shared],

@@ -29,7 +29,7 @@ async function runUncompiled(agent: TestAgent, spec: OciSpec, form: "messages" |
 }
 
 describe("a seccomp profile", () => {
-  it("holds for the first process and for every further one", async () => {
+  it("applies to the first process and to exec processes", async () => {
     await using agent = await startAgent();
     const script = "mkdir /tmp/x; grep '^Seccomp:' /proc/self/status";
     const first = await startContainer(
@@ -43,7 +43,7 @@ describe("a seccomp profile", () => {
     assert.deepEqual(await first.finish(), expected);
   });
 
-  it("is set with and without no_new_privs, for root and others, and leaves their capabilities alone", async () => {
+  it("is set with and without no_new_privs, for root and others, and leaves their capabilities unchanged", async () => {
     await using agent = await startAgent();
     const script =
       "mkdir /tmp/x; grep -E '^(CapPrm|CapEff|NoNewPrivs|Seccomp):' /proc/self/status | cut -f2 | tr '\\n' ' '";
@@ -59,7 +59,7 @@ describe("a seccomp profile", () => {
     }
   });
 
-  it("needs to allow nothing that the agent does to start a program", async () => {
+  it("need not allow anything that the agent does to start a program", async () => {
     await using agent = await startAgent();
     const ours =
       "capset prctl setresuid setresgid setgroups chdir getcwd statx faccessat umask sendmsg recvmsg close_range seccomp";
@@ -72,7 +72,7 @@ describe("a seccomp profile", () => {
     }
   });
 
-  it("holds for hooks in the container, and gives them no rights that it lacks", async () => {
+  it("applies to hooks in the container, and gives them no rights that it lacks", async () => {
     await using agent = await startAgent();
     const kill = ["CAP_KILL"];
     const capabilities = { bounding: kill, effective: kill, permitted: kill, inheritable: kill };
@@ -91,7 +91,7 @@ describe("a seccomp profile", () => {
     }
   });
 
-  it("can end a process, which is seen as ended by SIGSYS", async () => {
+  it("can kill a process, which is reported as SIGSYS", async () => {
     await using agent = await startAgent();
     for (const action of ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"]) {
       const changes = without([], { syscalls: [{ names: ["mkdir", "mkdirat"], action }] });
@@ -100,7 +100,7 @@ describe("a seccomp profile", () => {
     }
   });
 
-  it("that refuses the end of a process, too, leaves none that cannot end", async () => {
+  it("that refuses the exit of a process, too, leaves none that cannot end", async () => {
     await using agent = await startAgent();
     // Allows execve only with arguments that nobody passes, so that the container can be created and fails at its
     // start.
@@ -126,7 +126,7 @@ describe("a seccomp profile", () => {
     assert.deepEqual([out, err], ["USR2\n", "sh: can't kill pid 1: No space left on device\n"]);
   });
 
-  it("is compiled by the agent for a host that does not", async () => {
+  it("is compiled by the agent if the host does not compile it", async () => {
     await using agent = await startAgent();
     const spec = specOf(
       ["sh", "-c", "mkdir /tmp/x; echo $? > /dev/shm/status; exit $(cat /dev/shm/status)"],
@@ -138,7 +138,7 @@ describe("a seccomp profile", () => {
     assert.equal(await runUncompiled(agent, open, "messages"), "0");
   });
 
-  it("is refused before anything is made when it is wrong, or wants a listener", async () => {
+  it("is refused before anything is created if it is invalid, or wants a listener", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const cases: readonly (readonly [Partial<OciSeccomp>, string])[] = [
@@ -163,7 +163,7 @@ describe("a seccomp profile", () => {
     assert.deepEqual(await agent.state(), before);
   });
 
-  it("that the kernel refuses fails the start with its reason", async () => {
+  it("that the kernel refuses fails the start with the kernel's reason", async () => {
     await using agent = await startAgent();
     const spec = specOf(["true"]);
     const fields = { kumiteOciJson: JSON.stringify(spec), kumiteSeccomp: new Uint8Array(8).fill(255) };

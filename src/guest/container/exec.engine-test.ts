@@ -7,7 +7,7 @@ import { processOf, specOf } from "../testing/spec.testing.ts";
 
 const shell = (script: string, changes: Partial<OciProcess> = {}) => processOf(["sh", "-c", script], changes);
 
-describe("a further process of a container", () => {
+describe("an exec process", () => {
   it("shares the container's root, processes, names and cgroup", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sh", "-c", "echo $$ > /dev/shm/first; sleep 1000"]), "web");
@@ -21,7 +21,7 @@ describe("a further process of a container", () => {
     assert.equal((await (await execIn(agent, "web", shell(different, { capabilities }))).finish()).out, "");
   });
 
-  it("goes into a cgroup that the container has made below its own, and nowhere else", async () => {
+  it("can run in a cgroup that the container created below its own, and nowhere else", async () => {
     await using agent = await startAgent();
     const mounts = [{ destination: "/cg", type: "cgroup", source: "cgroup", options: ["rw"] }];
     const making = "mkdir /cg/a /cg/b && echo 0 > /cg/a/cgroup.procs && echo ready; cat";
@@ -36,7 +36,7 @@ describe("a further process of a container", () => {
     }
   });
 
-  it("has its own user, directory, environment and rights", async () => {
+  it("has its own user, directory, environment and capabilities", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"]), "web");
     const user = { uid: 1000, gid: 1000, additionalGids: [9], umask: 0o077 };
@@ -49,7 +49,7 @@ describe("a further process of a container", () => {
     assert.equal((await process.finish()).out, "1000\n1000 9\n/tmp\n/home/joe 2\n0077\n0\n");
   });
 
-  it("has its own limits, priorities and processors", async () => {
+  it("has its own limits, priorities and CPUs", async () => {
     await using agent = await startAgent();
     const first = { rlimits: [{ type: "RLIMIT_NOFILE", soft: 100, hard: 200 }], oomScoreAdj: 500 };
     await startContainer(agent, specOf(["sleep", "1000"], { process: first }), "web");
@@ -73,7 +73,7 @@ describe("a further process of a container", () => {
     });
   });
 
-  it("is refused by the call when its program is not there, and leaves nothing", async () => {
+  it("is refused by the call if its program does not exist, and leaves nothing", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"]), "web");
     const before = await agent.state();
@@ -85,7 +85,7 @@ describe("a further process of a container", () => {
     assert.deepEqual(await agent.state(), before);
   });
 
-  it("cannot have the id of another one that runs, of the first one, or none", async () => {
+  it("cannot have the id of another running one, of the first process, or none", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"]), "web");
     const first = await execIn(agent, "web", processOf(["cat"]), "one");
@@ -117,7 +117,7 @@ describe("a further process of a container", () => {
     assert.deepEqual(await agent.state(), before);
   });
 
-  it("can be waited for again after its end, when an answer was lost", async () => {
+  it("can be waited for again after its end if an answer was lost", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"]), "web");
     const process = await execIn(agent, "web", shell("exit 6"));
@@ -126,7 +126,7 @@ describe("a further process of a container", () => {
     assert.equal(await process.status(), 6);
   });
 
-  it("costs nothing that stays, also the hundredth time", async () => {
+  it("leaves nothing that takes memory or descriptors, even the hundredth time", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"]), "web");
     await (await execIn(agent, "web", processOf(["true"]))).finish();
@@ -141,7 +141,7 @@ describe("a signal", () => {
   const send = (agent: Awaited<ReturnType<typeof startAgent>>, execId: string, signal: number) =>
     agent.client.signalProcess({ containerId: "web", execId, signal });
 
-  it("reaches the one process that it is for", async () => {
+  it("reaches only the process it is meant for", async () => {
     await using agent = await startAgent();
     const caught = "trap 'echo caught; exit 3' TERM; echo ready; while :; do sleep 0.01; done";
     const first = await startContainer(agent, specOf(["sh", "-c", caught]), "web");
@@ -156,14 +156,14 @@ describe("a signal", () => {
     assert.equal(await first.status(), 3);
   });
 
-  it("to end becomes a killing one for a first process that would never get it", async () => {
+  it("that asks a first process to end becomes SIGKILL if the process would never get it", async () => {
     await using agent = await startAgent();
     const first = await startContainer(agent, specOf(["sleep", "1000"]), "web");
     await send(agent, "web", 15);
     assert.equal(await first.status(), 137);
   });
 
-  it("that cannot be refused reaches what the first process has left behind in a pid namespace of others", async () => {
+  it("that cannot be ignored reaches what the first process has left in another one's pid namespace", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"]), "first");
     const fields = agent.client.specFields(specOf(["sh", "-c", "(sleep 1000 &); exit 0"]));
@@ -183,7 +183,7 @@ describe("a signal", () => {
     assert.equal((await agent.state()).processes.filter((name) => name === "sleep").length, 1);
   });
 
-  it("without a process is for all of them", async () => {
+  it("without a process id is for all of them", async () => {
     await using agent = await startAgent();
     const ready = "trap 'exit 3' USR1; echo ready; while :; do sleep 0.01; done";
     const first = await startContainer(agent, specOf(["sh", "-c", ready]), "web");
@@ -194,7 +194,7 @@ describe("a signal", () => {
     assert.ok([3, 137].includes(await other.status()));
   });
 
-  it("is ignored by what has ended, and refused when it is none", async () => {
+  it("is ignored for a process that has ended, and refused if its number is invalid", async () => {
     await using agent = await startAgent();
     const first = await startContainer(agent, specOf(["cat"]), "web");
     const other = await execIn(agent, "web", shell("exit 0"));

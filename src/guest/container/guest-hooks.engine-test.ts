@@ -19,7 +19,7 @@ const trace = `${guestShared}/trace`;
 const read = (agent: TestAgent): Promise<string> => os.files.readText(`${agent.shared}/trace`);
 
 describe("hooks of the guest's own", () => {
-  it("run around the life of every container, by name, beside it, and are told its state and specification", async () => {
+  it("run around the life of every container, by name, outside of it, with its state and specification", async () => {
     await using agent = await startAgent({ guestHookPath });
     const before = await agent.state();
     const tell = (more = "") => `read state; echo "$(basename $0) $1 $state" >>${trace}; ${more}`;
@@ -66,7 +66,7 @@ describe("hooks of the guest's own", () => {
     assert.ok(!after.directories.some((path) => path.includes("libcontainer/web")));
   });
 
-  it("of prestart that fail are why there is no container, and nothing of it stays", async () => {
+  it("of kind prestart fail the create if they fail, and nothing of the container is left", async () => {
     await using agent = await startAgent({ guestHookPath });
     const before = await agent.state();
     await hook(agent, "prestart/one", "echo the reason; exit 3");
@@ -84,7 +84,7 @@ describe("hooks of the guest's own", () => {
     assert.deepEqual([after.mounts, after.cgroups, after.processes], [before.mounts, before.cgroups, before.processes]);
   });
 
-  it("may be missing, which is told", async () => {
+  it("may be missing, which is logged", async () => {
     await using agent = await startAgent({ guestHookPath: "/no/such" });
     const process = await createContainer(agent, specOf(["true"]), "web");
     await agent.client.startContainer({ containerId: "web" });

@@ -30,7 +30,7 @@ async function startSharing(agent: TestAgent, script: string): Promise<string> {
 }
 
 describe("the containers of a sandbox", () => {
-  it("share its IPC and UTS namespaces, which a next sandbox does not have", async () => {
+  it("share its IPC and UTS namespaces, which the next sandbox does not have", async () => {
     await using agent = await startAgent();
     const first = await run(agent, `${namespaces}; echo 5 > /proc/sys/kernel/msgmni; hostname`, {
       linux: { readonlyPaths: [] },
@@ -47,7 +47,7 @@ describe("the containers of a sandbox", () => {
     assert.ok(ipc !== nextIpc && uts !== nextUts);
   });
 
-  it("share the pid namespace of the first one when they are asked to", async () => {
+  it("share the pid namespace of the first one on request", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const first = await startContainer(agent, specOf(["sh", "-c", "exec sleep 1000"]), "first");
@@ -69,7 +69,7 @@ describe("the containers of a sandbox", () => {
     assert.deepEqual(await agent.state(), before);
   });
 
-  it("share that of a pause process when the sandbox is made so, which reaps their orphans", async () => {
+  it("share that of a pause process, which reaps their orphans, if the sandbox is created so", async () => {
     await using agent = await startAgent();
     await agent.client.destroySandbox({});
     const storages = [{ driver: "bind", source: agent.shared, mountPoint: "/run/kata-containers/shared/containers" }];
@@ -91,7 +91,7 @@ const mapped = {
 };
 
 describe("a container in a user namespace", () => {
-  it("is root inside, somebody else outside, and finds everything made for it its own", async () => {
+  it("is root inside and another user outside, and owns everything that was made for it", async () => {
     await using agent = await startAgent();
     const script = `id -u; cat /proc/self/uid_map /proc/self/gid_map | tr -s ' '
       stat -c '%u %g' /dev /dev/null /dev/shm /made
@@ -106,7 +106,7 @@ describe("a container in a user namespace", () => {
     assert.equal(out, `0\n 0 100000 65536\n 0 200000 65536\n${"0 0\n".repeat(4)}0:0\n`);
   });
 
-  it("has the capabilities that it was given there, and none over the machine", async () => {
+  it("has the given capabilities there, and none over the VM", async () => {
     await using agent = await startAgent();
     const all = ["CAP_SYS_ADMIN", "CAP_CHOWN", "CAP_SETUID", "CAP_SETGID", "CAP_MKNOD", "CAP_SYS_RESOURCE"];
     const script = `mount -t tmpfs none /tmp && echo mounted
@@ -124,7 +124,7 @@ describe("a container in a user namespace", () => {
     assert.equal(out, "mounted\nno node\nlocked\n700\n");
   });
 
-  it("takes further processes, as users that it knows", async () => {
+  it("can have exec processes, as its mapped users", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"], { linux: mapped }), "web");
     const changes = { user: { uid: 1000, gid: 1000, additionalGids: [7] }, terminal: false };
@@ -151,7 +151,7 @@ describe("a container in a user namespace", () => {
     assert.equal((await process.finish()).out.replaceAll("\r", ""), "1000\n1000\n20 90\n");
   });
 
-  it("is refused with mappings that cannot be, which are named", async () => {
+  it("is refused with invalid mappings, which are named", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const refused = async (linux: object, message: RegExp): Promise<void> => {

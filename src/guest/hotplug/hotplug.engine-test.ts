@@ -29,8 +29,8 @@ async function systemOf(files: Readonly<Record<string, string>>) {
 
 const never = new AbortController().signal;
 
-describe("processors that were plugged in", () => {
-  it("are switched on up to the total, those with low numbers first", async () => {
+describe("vCPUs that were plugged in", () => {
+  it("are switched on up to the total, starting with low numbers", async () => {
     await using system = await systemOf({
       "cpu/cpu0/uevent": "",
       "cpu/cpu10/online": "0",
@@ -44,7 +44,7 @@ describe("processors that were plugged in", () => {
     assert.equal(await system.read("cpu/cpu10/online"), "0");
   });
 
-  it("are switched off beyond a total, those with high numbers first", async () => {
+  it("are switched off beyond a total, starting with high numbers", async () => {
     await using system = await systemOf({
       "cpu/cpu0/uevent": "",
       "cpu/cpu1/online": "1",
@@ -56,7 +56,7 @@ describe("processors that were plugged in", () => {
     assert.deepEqual(await Promise.all(states), ["1", "0", "0"]);
   });
 
-  it("are waited for while the kernel has not found them", async () => {
+  it("are waited for until the kernel has found them", async () => {
     await using system = await systemOf({ "cpu/cpu0/uevent": "" });
     const waiting = onlineCpus(2, never, system.path);
     await system.add("cpu/cpu1/online", "0");
@@ -64,7 +64,7 @@ describe("processors that were plugged in", () => {
     assert.equal(await system.read("cpu/cpu1/online"), "1");
   });
 
-  it("are not waited for when the caller gave up", async () => {
+  it("are no longer waited for when the caller gave up", async () => {
     await using system = await systemOf({ "cpu/cpu0/uevent": "" });
     const abort = new AbortController();
     const waiting = onlineCpus(2, abort.signal, system.path);
@@ -74,7 +74,7 @@ describe("processors that were plugged in", () => {
 });
 
 describe("memory that was plugged in", () => {
-  it("is all switched on, and what is found later will be", async () => {
+  it("is switched on, including blocks that are found later", async () => {
     await using system = await systemOf({
       "memory/auto_online_blocks": "",
       "memory/memory0/online": "1",
@@ -86,11 +86,11 @@ describe("memory that was plugged in", () => {
     for (const block of [0, 32, 33]) assert.equal(await system.read(`memory/memory${block}/online`), "1");
   });
 
-  it("is none on a kernel that cannot have it", () => {
+  it("is absent with a kernel that does not support it", () => {
     onlineMemory("/nonexistent");
   });
 
-  it("is told by its address where the kernel does not find it", async () => {
+  it("is announced by its address if the kernel does not find it", async () => {
     await using system = await systemOf({ "memory/probe": "" });
     probeMemory([0x1_4000_0000n], system.path);
     assert.equal(await system.read("memory/probe"), "0x140000000");
@@ -98,7 +98,7 @@ describe("memory that was plugged in", () => {
 });
 
 describe("an agent on the host's own kernel", () => {
-  it("switches nothing of the host on", async () => {
+  it("switches nothing of the host on or off", async () => {
     await using agent = await startAgent();
     await assert.rejects(agent.client.onlineCPUMem({ nbCpus: 1, wait: true }), { code: "agent/denied" });
     await assert.rejects(agent.client.memHotplugByProbe({ memHotplugProbeAddr: [1n] }), { code: "agent/denied" });

@@ -45,7 +45,7 @@ const zombie: ProcessFacts = {
 const table = (...args: string[]) => renderTable(parsePsArguments(args), [shell, zombie], machine).split("\n");
 
 describe("ps", () => {
-  it("shows -ef when nothing is said", () => {
+  it("shows -ef by default", () => {
     const expected = [
       "UID   PID PPID  C STIME TTY         TIME CMD",
       "root    7    1 12 12:20 pts/1   00:01:15 sh -c sleep 9",
@@ -56,7 +56,7 @@ describe("ps", () => {
     for (const same of [["-ef"], ["-e", "-f"], ["-fAww"]]) assert.deepEqual(table(...same), expected, same.join(" "));
   });
 
-  it("shows aux in its forms", () => {
+  it("shows aux in its usual forms", () => {
     const expected = [
       "USER  PID %CPU %MEM  VSZ RSS TTY   STAT START    TIME COMMAND",
       "root    7 12.5 10.5 2048 105 pts/1 Ss+  12:20    1:15 sh -c sleep 9",
@@ -68,7 +68,7 @@ describe("ps", () => {
     }
   });
 
-  it("shows chosen columns, in all the ways of choosing them", () => {
+  it("shows selected columns, in all forms of selecting them", () => {
     for (const same of [["-o", "pid,comm"], ["-eo", "pid,comm"], ["-opid", "-o", "comm"], ["--format=pid,comm"]]) {
       assert.deepEqual(table(...same), [" PID COMMAND", "   7 sh", "1234 bad?[31m", ""], same.join(" "));
     }
@@ -78,7 +78,7 @@ describe("ps", () => {
     assert.deepEqual(table("-o", "etime,uid"), ["   ELAPSED  UID", "     10:00    0", "2-07:33:10 1000", ""]);
   });
 
-  it("refuses what it does not understand, and names it", () => {
+  it("refuses unknown arguments, and names them", () => {
     const refused = (what: RegExp) => (error: unknown) =>
       isKumiteError(error, "usage/invalid") && what.test(error.message);
     for (const word of ["-L", "--forest", "-p", "e", "f", "-", "--sort=pid"]) {

@@ -170,9 +170,9 @@ const floods: Readonly<Record<string, readonly [flood: Flood, answer?: RegExp]>>
   ],
 };
 
-describe("an agent that is flooded", () => {
+describe("an agent under a flood", () => {
   for (const [name, [flood, answer]] of Object.entries(floods)) {
-    it(`with ${name} keeps within its memory, says why, and goes on`, async () => {
+    it(`with ${name} stays within its memory limit, says why, and continues`, async () => {
       await using agent = await startAgent();
       // Run once before, so that code loaded on first use does not count as a difference.
       await run(agent, "true");

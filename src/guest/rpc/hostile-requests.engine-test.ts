@@ -98,8 +98,8 @@ const keys = [
 const badIds = ["", ".", "..", "../x", "a/b", "/etc", "-a", "a b", "a\n", "a\0b", "\u00e4", "x".repeat(129), "%s"];
 const badPoints = ["", "relative", "/", "/..", "/../..", "/a\0b"];
 
-describe("an agent that is asked by a hostile host", () => {
-  it("takes no id that could be a path", async () => {
+describe("an agent with a hostile host", () => {
+  it("accepts no id that could be a path", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"]), "web");
     const process = JSON.stringify(processOf(["true"]));
@@ -123,7 +123,7 @@ describe("an agent that is asked by a hostile host", () => {
     }
   });
 
-  it("mounts nothing where it should not, and nothing that it does not know", async () => {
+  it("mounts nothing at a wrong place, and nothing that it does not know", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const { client } = agent;
@@ -152,7 +152,7 @@ describe("an agent that is asked by a hostile host", () => {
     assert.deepEqual(await agent.state(), before);
   });
 
-  it("refuses every value of another kind by its key, or has no use for it", async () => {
+  it("refuses values of a wrong type with their key, or does not use them", async () => {
     await using agent = await startAgent();
     await run(agent, "true");
     const before = await agent.state();
@@ -181,7 +181,7 @@ describe("an agent that is asked by a hostile host", () => {
     assert.deepEqual(await agent.state(), before);
   });
 
-  it("does a thing once that is asked for many times at once", async () => {
+  it("does once what is requested many times at once", async () => {
     await using agent = await startAgent();
     await run(agent, "true");
     const before = await agent.state();
@@ -202,7 +202,7 @@ describe("an agent that is asked by a hostile host", () => {
     assert.deepEqual(await agent.state(), before);
   });
 
-  it("gives a port to one stream of one process, and its own to none", async () => {
+  it("gives a port to one stream of one process, and its own port to none", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const { client } = agent;
@@ -218,7 +218,7 @@ describe("an agent that is asked by a hostile host", () => {
     assert.deepEqual(await agent.state(), before);
   });
 
-  it("takes no number that means nothing", async () => {
+  it("refuses numbers that make no sense", async () => {
     await using agent = await startAgent();
     const terminal = specOf(["sleep", "1000"], { process: { terminal: true } });
     await agent.client.createContainer({ containerId: "web", ...agent.client.specFields(terminal) });

@@ -25,8 +25,8 @@ async function codeOf(answer: Promise<unknown>): Promise<number> {
   }
 }
 
-describe("an agent that is asked nonsense", () => {
-  it("refuses it and goes on", async () => {
+describe("an agent with invalid requests", () => {
+  it("refuses them and continues", async () => {
     await using agent = await startAgent();
     const connection = await connectionTo(agent);
     const junk = Uint8Array.from({ length: 64 }, (_, i) => 255 - i);
@@ -41,7 +41,7 @@ describe("an agent that is asked nonsense", () => {
     assert.equal((await run(agent, "echo still here")).out, "still here\n");
   });
 
-  it("outlives connections that break their protocol", async () => {
+  it("survives connections that break their protocol", async () => {
     await using agent = await startAgent();
     for (const text of ["\u0000\u00ff\u00ff\u00ff\u0000\u0000\u0000\u0001\u0001\u0000", "GET / HTTP/1.0\r\n\r\n"]) {
       const stream = await agent.client.dial(1024);
@@ -51,7 +51,7 @@ describe("an agent that is asked nonsense", () => {
     assert.equal((await run(agent, "echo still here")).out, "still here\n");
   });
 
-  it("outlives frames that are too long, calls without number, and streams to nowhere", async () => {
+  it("survives frames that are too long, calls without number, and streams to nowhere", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     // One byte more than a message may have; an unknown type; a request on an even stream.
@@ -78,7 +78,7 @@ describe("an agent that is asked nonsense", () => {
     assert.deepEqual(await agent.state(), before);
   });
 
-  it("refuses what comes in the wrong order", async () => {
+  it("refuses requests in the wrong order", async () => {
     await using agent = await startAgent();
     const { client } = agent;
     const web = { containerId: "web" };
@@ -123,7 +123,7 @@ describe("an agent that is asked nonsense", () => {
     await Promise.all(cases.map(([answer, code]) => assert.rejects(answer, { code })));
   });
 
-  it("says truthfully what it can do", async () => {
+  it("reports correctly what it can do", async () => {
     await using agent = await startAgent();
     const { agentDetails } = await agent.client.getGuestDetails({});
     assert.deepEqual(agentDetails?.storageHandlers, [
@@ -141,7 +141,7 @@ describe("an agent that is asked nonsense", () => {
     assert.equal(agentDetails?.initDaemon, false);
   });
 
-  it("reads a configuration that came as messages only, as other hosts send it", async () => {
+  it("reads a configuration sent only as messages, as other hosts do", async () => {
     await using agent = await startAgent();
     const { OCI } = agent.client.specFields(specOf(["sh", "-c", "hostname; exit 3"]));
     await agent.client.createContainer({ containerId: "web", OCI });
@@ -157,8 +157,8 @@ describe("an agent that is asked nonsense", () => {
   });
 });
 
-describe("a caller that goes away", () => {
-  it("takes nothing with it but what it waited for", async () => {
+describe("a caller that disconnects", () => {
+  it("affects only the calls that it was waiting for", async () => {
     await using agent = await startAgent();
     const process = await startContainer(agent, specOf(["cat"]), "web");
     const connection = await connectionTo(agent);
@@ -195,7 +195,7 @@ async function removed(agent: TestAgent, containerId: string): Promise<void> {
 }
 
 describe("an agent under load", () => {
-  it("serves many containers and processes at a time", async () => {
+  it("serves many containers and processes at the same time", async () => {
     const askedOf = "tr '\\0' '\\n' < /proc/1/environ | sed -n s/^NAME=//p; cat";
     await using agent = await startAgent();
     const before = await agent.state();
@@ -219,7 +219,7 @@ describe("an agent under load", () => {
     assert.deepEqual(await agent.state(), before);
   });
 
-  it("ends with the process that started it, and everything in it", async () => {
+  it("ends with the process that started it, and so does everything in it", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["sleep", "1000"]));
     agent.child.kill(9);

@@ -5,7 +5,7 @@ import { createContainer, freshPorts, removeContainer, run, startContainer } fro
 import { specOf } from "../testing/spec.testing.ts";
 
 describe("the life of a container", () => {
-  it("goes from created over running to stopped, and everything is gone after its removal", async () => {
+  it("goes from created through running to stopped, and nothing is left after its removal", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const process = await createContainer(agent, specOf(["sh", "-c", "read line; echo got $line; exit 7"]), "web");
@@ -16,7 +16,7 @@ describe("the life of a container", () => {
     await assert.rejects(agent.client.waitProcess({ containerId: "web" }), { code: "container/not-found" });
   });
 
-  it("lets nothing of the program run before its start", async () => {
+  it("runs nothing of the program before its start", async () => {
     await using agent = await startAgent();
     const process = await createContainer(agent, specOf(["touch", "/ran"]), "web");
     const marker = `${agent.shared}/box/rootfs/ran`;
@@ -58,7 +58,7 @@ describe("the life of a container", () => {
     assert.deepEqual(await agent.state(), before);
   });
 
-  it("tells the same status to everybody who waits, before and after the end", async () => {
+  it("has one exit status for all who wait, before and after the end", async () => {
     await using agent = await startAgent();
     const process = await startContainer(agent, specOf(["sh", "-c", "read line; exit 3"]));
     const early = [process.status(), process.status()];
@@ -74,7 +74,7 @@ describe("the life of a container", () => {
     assert.equal((await run(agent, "sh -c 'kill -SEGV $$'; exit $?")).status, 139);
   });
 
-  it("leaves no zombie of processes that lost their parents", async () => {
+  it("leaves no zombies of orphaned processes", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const process = await startContainer(agent, specOf(["sh", "-c", "for i in 1 2 3 4 5; do (true &) ; done; read x"]));
@@ -102,7 +102,7 @@ describe("the life of a container", () => {
     await agent.client.createSandbox({ sandboxId: "again" });
   });
 
-  it("does not begin with a port that is taken", async () => {
+  it("does not begin with a port that is in use", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const ports = { ...freshPorts(), stdoutPort: 1024 };

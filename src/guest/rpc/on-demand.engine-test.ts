@@ -15,8 +15,8 @@ async function pids(agent: TestAgent, containerId: string): Promise<number[]> {
 
 const counting = "i=0; while :; do i=$((i+1)); echo $i > /tmp/$COUNTER; done";
 
-describe("a container that is paused", () => {
-  it("stands still until it is resumed, and takes no process meanwhile", async () => {
+describe("a paused container", () => {
+  it("runs nothing until it is resumed, and refuses exec processes meanwhile", async () => {
     await using agent = await startAgent();
     const { client } = agent;
     const { containerId } = await startContainer(agent, specOf(["cat"]), "web");
@@ -32,7 +32,7 @@ describe("a container that is paused", () => {
     await removeContainer(agent, containerId);
   });
 
-  it("can be killed, and removed, as it is", async () => {
+  it("can be killed and removed", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const process = await startContainer(
@@ -68,7 +68,7 @@ describe("a container that is paused", () => {
 });
 
 describe("an update", () => {
-  it("refuses what it does not understand, what is not there, and a container that has ended", async () => {
+  it("is refused if it is invalid, the container does not exist, or it has ended", async () => {
     await using agent = await startAgent();
     const process = await startContainer(agent, specOf(["cat"]));
     const { containerId } = process;
@@ -88,7 +88,7 @@ describe("an update", () => {
   });
 });
 
-describe("what a container does", () => {
+describe("the activity of a container", () => {
   it("is listed, as pids and as a table", async () => {
     await using agent = await startAgent();
     const { containerId } = await startContainer(agent, specOf(["sh", "-c", "sleep 1000 & sleep 1001; true"]));

@@ -22,7 +22,7 @@ const settingsOf = (resources: unknown, files?: Readonly<Record<string, string>>
 const invalid = (message: RegExp) => (error: unknown) =>
   isKumiteError(error, "oci/spec-invalid") && message.test(error.message);
 
-describe("a container's place in the hierarchy", () => {
+describe("the path of a container's cgroup", () => {
   it("follows the forms of cgroupsPath", () => {
     assert.equal(readCgroupPath(undefined, "web"), "/kumite/web");
     assert.equal(readCgroupPath("", "web"), "/kumite/web");
@@ -40,7 +40,7 @@ describe("a container's place in the hierarchy", () => {
 });
 
 describe("resources on a version 2 hierarchy", () => {
-  it("convert memory, with swap counted apart", () => {
+  it("convert memory, with swap counted separately", () => {
     assert.deepEqual(settingsOf({ memory: { limit: 67108864, swap: 100663296, reservation: 1048576 } }).settings, [
       "memory.swap.max=33554432",
       "memory.max=67108864",
@@ -59,13 +59,13 @@ describe("resources on a version 2 hierarchy", () => {
     ]);
   });
 
-  it("refuse a swap limit that no memory limit goes with, or that lies below it", () => {
+  it("refuse a swap limit without a memory limit, or below it", () => {
     assert.throws(() => settingsOf({ memory: { swap: 5 } }), invalid(/memory\.swap needs a memory limit/));
     assert.throws(() => settingsOf({ memory: { limit: 9, swap: 5 } }), invalid(/memory\.swap is below/));
     assert.throws(() => settingsOf({ memory: { limit: -1, swap: 5 } }), invalid(/memory\.swap needs a memory limit/));
   });
 
-  it("refuse a limit below what is in use, when that is to be checked", () => {
+  it("refuse a limit below what is in use, if that is to be checked", () => {
     const inUse = { "memory.current": "5000" };
     const check = (memory: object) => () => settingsOf({ memory: { ...memory, checkBeforeUpdate: true } }, inUse);
     assert.throws(check({ limit: 5000 }), invalid(/memory\.limit is not above what is in use.*5000 <= 5000/));
@@ -74,7 +74,7 @@ describe("resources on a version 2 hierarchy", () => {
     assert.deepEqual(settingsOf({ memory: { limit: 1 } }, inUse).settings, ["memory.max=1"]);
   });
 
-  it("keep what an update does not name of a pair", () => {
+  it("keep the other half of a pair that an update does not name", () => {
     const files = { "cpu.max": "30000 50000", "memory.max": "1000" };
     assert.deepEqual(settingsOf({ cpu: { quota: 20000 } }, files).settings, ["cpu.max=20000 50000"]);
     assert.deepEqual(settingsOf({ cpu: { period: 60000, quota: 0 } }, files).settings, ["cpu.max=30000 60000"]);
@@ -83,7 +83,7 @@ describe("resources on a version 2 hierarchy", () => {
     assert.deepEqual(settingsOf({ ...zeros, pids: { limit: 0 } }, files).settings, []);
   });
 
-  it("convert the processor's share, quota and period", () => {
+  it("convert CPU shares, quota and period", () => {
     assert.deepEqual(settingsOf({ cpu: { shares: 1024, quota: 50000, period: 100000 } }).settings, [
       "cpu.weight=39",
       "cpu.max=50000 100000",
@@ -92,7 +92,7 @@ describe("resources on a version 2 hierarchy", () => {
     assert.deepEqual(settingsOf({ cpu: { cpus: "0-1", mems: "0" } }).settings, ["cpuset.cpus=0-1", "cpuset.mems=0"]);
   });
 
-  it("take the burst away while the quota changes, and leave an idle cgroup its weight", () => {
+  it("remove the burst while the quota changes, and keep the weight of an idle cgroup", () => {
     assert.deepEqual(settingsOf({ cpu: { quota: 1000, burst: 500 } }).settings, [
       "cpu.max.burst=0",
       "cpu.max=1000 100000",
@@ -104,7 +104,7 @@ describe("resources on a version 2 hierarchy", () => {
     assert.throws(() => settingsOf({ cpu: { idle: 2 } }), invalid(/cpu\.idle must be from 0 to 1/));
   });
 
-  it("keep every share within the kernel's range of weights", () => {
+  it("keep shares within the kernel's range of weights", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10_000_000 }), (shares) => {
         const weight = Number(settingsOf({ cpu: { shares } }).settings[0]?.split("=")[1]);
@@ -113,13 +113,13 @@ describe("resources on a version 2 hierarchy", () => {
     );
   });
 
-  it("limit pids, where not positive means no limit", () => {
+  it("limit pids; a limit that is not positive means none", () => {
     assert.deepEqual(settingsOf({ pids: { limit: 32 } }).settings, ["pids.max=32"]);
     assert.deepEqual(settingsOf({ pids: { limit: -1 } }).settings, ["pids.max=max"]);
     assert.deepEqual(settingsOf({}).settings, []);
   });
 
-  it("convert weights of devices for both schedulers, and throttles", () => {
+  it("convert weights of devices for both I/O schedulers, and throttles", () => {
     const device = { major: 8, minor: 16 };
     const io = {
       weight: 10,
@@ -155,7 +155,7 @@ describe("resources on a version 2 hierarchy", () => {
     assert.throws(() => settingsOf({ rdma: { "a b": { hcaHandles: 3 } } }), invalid(/rdma has no device "a b"/));
   });
 
-  it("write what unified says last, each line by itself, and only to files of resources", () => {
+  it("write the lines of unified last, each separately, and only to resource files", () => {
     assert.deepEqual(settingsOf({ pids: { limit: 5 }, unified: { "pids.max": "7", "io.max": "a\nb\n" } }).settings, [
       "pids.max=5",
       "pids.max=7",
@@ -172,7 +172,7 @@ describe("resources on a version 2 hierarchy", () => {
     }
   });
 
-  it("say what they do not apply", () => {
+  it("report what they do not apply", () => {
     const memory = { kernel: 1, kernelTCP: 0, swappiness: 60, disableOOMKiller: true, useHierarchy: true };
     const { noted, settings } = settingsOf({
       network: { classID: 1 },

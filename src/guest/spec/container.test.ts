@@ -10,7 +10,7 @@ import { namespaceFlag } from "./namespace-flags.ts";
 const always = namespaceFlag.mount | namespaceFlag.cgroup;
 
 describe("an OCI configuration", () => {
-  it("needs little, and what is not said has the defaults of runc", () => {
+  it("needs few keys, and the others have runc's defaults", () => {
     const plan = read(minimal());
     assert.deepEqual(plan.namespaces, { create: always, join: [], shared: 0, user: undefined, timeOffsets: [] });
     assert.deepEqual(plan.process.user, { uid: 0, gid: 0, additionalGids: [], umask: 0o022 });
@@ -45,7 +45,7 @@ describe("an OCI configuration", () => {
     assert.throws(() => read(minimal({}, { rlimits: [again, again] })), refused(/a second time/));
   });
 
-  it("takes null as not given, as many writers mean it", () => {
+  it("may contain null for what is not set, as many programs write it", () => {
     assert.deepEqual(
       read(minimal({ mounts: null, linux: null, hooks: null }, { env: null, capabilities: null })).mounts,
       [],
@@ -65,7 +65,7 @@ describe("an OCI configuration", () => {
     ]);
   });
 
-  it("never finds what every object has", () => {
+  it("is not confused by property names that every object has", () => {
     const limit = { type: "constructor", soft: 1, hard: 1 };
     assert.throws(() => read(minimal({}, { rlimits: [limit] })), refused(/names no resource limit/));
     assert.throws(
@@ -74,7 +74,7 @@ describe("an OCI configuration", () => {
     );
   });
 
-  it("reads any JSON without another kind of failure", () => {
+  it("can be any JSON without another kind of failure", () => {
     fc.assert(
       fc.property(fc.json(), fc.json(), (one, two) => {
         for (const document of [JSON.parse(one), minimal({ linux: JSON.parse(one), mounts: JSON.parse(two) })]) {
@@ -92,25 +92,25 @@ describe("an OCI configuration", () => {
 describe("namespaces", () => {
   const linux = (...namespaces: Document[]) => minimal({ linux: { namespaces } });
 
-  it("are made without a path and joined with one", () => {
+  it("are created without a path and joined with one", () => {
     const plan = read(linux({ type: "pid" }, { type: "mount" }, { type: "ipc", path: "/proc/1/ns/ipc" }));
     assert.equal(plan.namespaces.create, always | namespaceFlag.pid);
     assert.deepEqual(plan.namespaces.join, [{ name: "ipc", flag: namespaceFlag.ipc, path: "/proc/1/ns/ipc" }]);
   });
 
-  it("of cgroups are always the container's own, or another's", () => {
+  it("for cgroups are always the container's own, or another container's", () => {
     const plan = read(linux({ type: "cgroup", path: "/proc/1/ns/cgroup" }));
     assert.equal(plan.namespaces.create, namespaceFlag.mount);
     assert.equal(read(linux({ type: "cgroup" })).namespaces.create, always);
   });
 
-  it("of ipc and uts are the sandbox's when they are asked for", () => {
+  it("for ipc and uts are the sandbox's on request", () => {
     const { namespaces } = read(linux({ type: "ipc" }, { type: "uts" }));
     assert.equal(namespaces.create, always);
     assert.equal(namespaces.shared, namespaceFlag.ipc | namespaceFlag.uts);
   });
 
-  it("of users need maps of ids, in which each id has its place outside", () => {
+  it("for users need id maps with unique ids outside", () => {
     const mappings = [
       { containerID: 0, hostID: 1000, size: 1 },
       { containerID: 1, hostID: 100_000, size: 65_535 },
@@ -137,7 +137,7 @@ describe("namespaces", () => {
     );
   });
 
-  it("are refused twice, by unknown name, and for what is not supported", () => {
+  it("are refused if they are duplicate, unknown or not supported", () => {
     assert.throws(() => read(linux({ type: "pid" }, { type: "pid" })), refused(/gives pid a second time/));
     assert.throws(() => read(linux({ type: "disk" })), refused(/names no namespace/));
     assert.throws(() => read(linux({ type: "user", path: "/x" })), refused(/join a user namespace/, "oci/unsupported"));
@@ -152,14 +152,14 @@ describe("kernel parameters of a container", () => {
   const sysctl = (pairs: Document, ...types: string[]) =>
     read(minimal({ linux: { sysctl: pairs, namespaces: types.map((type) => ({ type })) } })).sysctl;
 
-  it("are paths below /proc/sys in either way of writing", () => {
+  it("are paths below /proc/sys in either notation", () => {
     assert.deepEqual(sysctl({ "net.ipv4.ip_forward": "1", "net/ipv4/conf/eth0.1/forwarding": "1" }), [
       ["net/ipv4/ip_forward", "1"],
       ["net/ipv4/conf/eth0.1/forwarding", "1"],
     ]);
   });
 
-  it("are refused when they are not the container's own", () => {
+  it("are refused if they are not the container's own", () => {
     assert.throws(() => sysctl({ "kernel.panic": "1" }), refused(/not kept per container/));
     assert.throws(() => sysctl({ "kernel.hostname": "x" }, "uts"), refused(/conflicts with hostname/));
     assert.throws(() => sysctl({ "kernel.shmmax": "1" }), refused(/needs an ipc namespace/));

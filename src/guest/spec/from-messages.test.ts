@@ -4,8 +4,8 @@ import { Process, Spec } from "../../protocol/gen/kata/oci.ts";
 import { read, refused } from "./container.testing.ts";
 import { specDocument } from "./from-messages.ts";
 
-describe("a configuration that came as messages", () => {
-  it("reads the same as its JSON", () => {
+describe("a configuration in messages", () => {
+  it("is read like its JSON", () => {
     const document = {
       ociVersion: "1.0.2",
       process: {
@@ -107,7 +107,7 @@ describe("a configuration that came as messages", () => {
     assert.deepEqual(read(specDocument(arrived)), read(document));
   });
 
-  it("may have maps of ids that are nobody's", () => {
+  it("may have id maps with unmapped ids", () => {
     const message = Spec.fromPartial({
       Process: { Args: ["sh"], Cwd: "/" },
       Root: { Path: "/run/rootfs" },
@@ -116,7 +116,7 @@ describe("a configuration that came as messages", () => {
     assert.equal(read(specDocument(message)).namespaces.user, undefined);
   });
 
-  it("is refused like JSON when a part is missing", () => {
+  it("is refused like JSON if a part is missing", () => {
     const message = Spec.fromPartial({ Process: Process.fromPartial({ Args: ["x"] }), Root: { Path: "/r" } });
     assert.throws(() => read(specDocument(message)), refused(/^process\.cwd is missing/));
   });

@@ -6,7 +6,7 @@ import { mountAttribute, propagation, readMountOptions } from "./mount-options.t
 const attributesOf = (...words: string[]) => readMountOptions(words).attributes;
 
 describe("mount options", () => {
-  it("sort into attributes, propagation and the file system's own parameters", () => {
+  it("are sorted into attributes, propagation and the file system's own parameters", () => {
     const options = readMountOptions([
       "nosuid",
       "strictatime",
@@ -31,7 +31,7 @@ describe("mount options", () => {
     });
   });
 
-  it("let the last of two opposites win", () => {
+  it("are overridden by a later opposite", () => {
     assert.deepEqual(attributesOf("ro", "rw"), { set: 0, clear: mountAttribute.readonly });
     assert.deepEqual(attributesOf("rw", "ro"), { set: mountAttribute.readonly, clear: 0 });
     assert.deepEqual(attributesOf("noatime", "strictatime"), {
@@ -40,7 +40,7 @@ describe("mount options", () => {
     });
   });
 
-  it("tell recursive attributes from words that merely begin with r", () => {
+  it("distinguish recursive attributes from words that merely begin with r", () => {
     const options = readMountOptions(["rro", "rnosuid", "relatime", "rw", "rbind", "rdma=1"]);
     assert.deepEqual(options.recursiveAttributes, { set: mountAttribute.readonly | mountAttribute.nosuid, clear: 0 });
     assert.deepEqual(options.attributes, { set: 0, clear: mountAttribute.atimeMask | mountAttribute.readonly });
@@ -48,7 +48,7 @@ describe("mount options", () => {
     assert.deepEqual(options.parameters, [{ key: "rdma", value: "1" }]);
   });
 
-  it("may be several in one text", () => {
+  it("may be combined in one string", () => {
     const { parameters, attributes } = readMountOptions(["size=64k,mode=700,,huge", "lowerdir=/a\\,b:/c"]);
     assert.deepEqual(parameters, [
       { key: "size", value: "64k" },
@@ -59,7 +59,7 @@ describe("mount options", () => {
     assert.deepEqual(attributes, { set: 0, clear: 0 });
   });
 
-  it("keep rbind when bind is said too", () => {
+  it("keep rbind if bind is given too", () => {
     assert.equal(readMountOptions(["rbind", "bind"]).bind, "rbind");
   });
 
@@ -76,7 +76,7 @@ describe("mount options", () => {
     );
   });
 
-  it("take any text, also names that every object has", () => {
+  it("can be any text, including property names that every object has", () => {
     fc.assert(fc.property(fc.array(fc.string()), (words) => void readMountOptions(words)));
     assert.deepEqual(readMountOptions(["constructor", "rconstructor"]).parameters.length, 2);
   });

@@ -4,7 +4,7 @@ import { capabilityNumber } from "./capabilities.ts";
 import { type Document, minimal, read, refused } from "./container.testing.ts";
 
 describe("a process", () => {
-  it("has the capabilities it names, and an unknown one grants nothing", () => {
+  it("has the capabilities it names; an unknown one grants nothing", () => {
     const capabilities = { bounding: ["CAP_KILL", "cap_chown", "CAP_FUTURE"], effective: ["CAP_KILL"] };
     const plan = read(minimal({}, { capabilities }));
     assert.equal(plan.process.capabilities.bounding, (1n << BigInt(capabilityNumber("CAP_KILL"))) | 1n);
@@ -13,7 +13,7 @@ describe("a process", () => {
     assert.equal(plan.notApplied[0], 'unknown capability "CAP_FUTURE"');
   });
 
-  it("has no capability that the kernel could not give it, and that is told", () => {
+  it("lacks capabilities that the kernel cannot give it, which is reported", () => {
     const kill = ["CAP_KILL"];
     const noted = (capabilities: Document) => read(minimal({}, { capabilities })).notApplied;
     assert.deepEqual(noted({ effective: ["CAP_KILL", "CAP_CHOWN"], permitted: kill }), [
@@ -25,7 +25,7 @@ describe("a process", () => {
     assert.deepEqual(noted({ effective: kill, permitted: kill, inheritable: kill, ambient: kill }), []);
   });
 
-  it("has its priorities by the kernel's numbers, and is refused for what is none", () => {
+  it("has priorities as numbers of the kernel, and is refused for invalid ones", () => {
     const process = (fields: Document) => read(minimal({}, fields)).process;
     const deadline = { policy: "SCHED_DEADLINE", flags: ["SCHED_FLAG_RECLAIM", "SCHED_FLAG_RESET_ON_FORK"] };
     assert.deepEqual(process({ scheduler: { ...deadline, runtime: 5, deadline: 6, period: 7 } }).scheduler, {
@@ -52,7 +52,7 @@ describe("a process", () => {
     for (const [fields, message] of wrong) assert.throws(() => process(fields), refused(message));
   });
 
-  it("owns its container's cgroup, if that is mounted for it to write to", () => {
+  it("owns its container's cgroup if that is mounted writable", () => {
     const cgroup = (...options: string[]) => ({ destination: "/sys/fs/cgroup", type: "cgroup", options });
     const owner = (mounts: Document[], linux: Document = {}, uid = 7) =>
       read(minimal({ mounts, linux }, { user: { uid, gid: 0 } })).cgroup.owner;
@@ -67,7 +67,7 @@ describe("a process", () => {
     assert.equal(owner([cgroup()], joined), undefined);
   });
 
-  it("has limits up to the largest number, which JSON's numbers round", () => {
+  it("has limits up to the largest number, which JSON numbers would round", () => {
     const limit = { type: "RLIMIT_CORE", soft: 0, hard: JSON.parse("18446744073709551615") };
     const [rlimit] = read(minimal({}, { rlimits: [limit] })).process.rlimits;
     assert.deepEqual(rlimit, { name: "RLIMIT_CORE", resource: 4, soft: 0n, hard: 0xffff_ffff_ffff_ffffn });

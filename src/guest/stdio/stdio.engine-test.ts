@@ -21,7 +21,7 @@ async function expectText(stream: ByteStream, wanted: string): Promise<string> {
 const sandboxOf = (agent: TestAgent) => startContainer(agent, specOf(["sleep", "1000"]), "web");
 
 describe("the streams of a process", () => {
-  it("carry everything it wrote before it ended", async () => {
+  it("carry everything that it wrote before it ended", async () => {
     await using agent = await startAgent();
     const lines = (n: number): string => Array.from({ length: n }, (_, i) => `${i + 1}\n`).join("");
     const { out, err } = await run(agent, "seq 10000; seq 3 >&2; exit 0");
@@ -33,14 +33,14 @@ describe("the streams of a process", () => {
     }
   });
 
-  it("bring input, its end, and many bytes of it", async () => {
+  it("carry input, its end, and large amounts of it", async () => {
     await using agent = await startAgent();
     const input = "0123456789abcdef".repeat(65_536);
     assert.deepEqual(await run(agent, "wc -c; echo done", {}, input), { out: "1048576\ndone\n", err: "", status: 0 });
     assert.equal((await run(agent, "cat", {}, input)).out, input);
   });
 
-  it("tell a process whose reader has gone, as a closed pipe does", async () => {
+  it("tell a process that its reader has gone, like a closed pipe", async () => {
     await using agent = await startAgent();
     const process = await startContainer(agent, specOf(["sh", "-c", "yes; echo $? >&2"]));
     await process.stdout.read();
@@ -49,7 +49,7 @@ describe("the streams of a process", () => {
     assert.equal(await process.status(), 0);
   });
 
-  it("that nobody reads hold up nothing else", async () => {
+  it("that nobody reads delay nothing else", async () => {
     await using agent = await startAgent();
     const noisy = await startContainer(agent, specOf(["sh", "-c", "yes >&2 & yes"]), "noisy");
     await noisy.stdout.read();
@@ -61,7 +61,7 @@ describe("the streams of a process", () => {
     await assert.rejects(agent.client.waitProcess({ containerId: "noisy" }), { code: "container/not-found" });
   });
 
-  it("end with the process, though a daemon that it left behind keeps them open", async () => {
+  it("end with the process, even if a daemon that it left keeps them open", async () => {
     await using agent = await startAgent();
     await sandboxOf(agent);
     // Waits until the daemon has executed its program, since pidof looks for its name.
@@ -72,7 +72,7 @@ describe("the streams of a process", () => {
     assert.equal((await still.finish()).out, "2\n");
   });
 
-  it("do without input when the process has closed it", async () => {
+  it("drop input when the process has closed it", async () => {
     await using agent = await startAgent();
     const process = await startContainer(agent, specOf(["sh", "-c", "exec 0<&-; echo closed; sleep 0.05; exit 0"]));
     await expectText(process.stdout, "closed");
@@ -103,7 +103,7 @@ describe("the streams of a process without ports", () => {
     await client.closeStdin(target);
   });
 
-  it("are refused to calls when they are on ports", async () => {
+  it("refuse such calls if they are on ports", async () => {
     await using agent = await startAgent();
     await startContainer(agent, specOf(["cat"]), "web");
     const target = { containerId: "web", execId: "web", len: 10 };
@@ -114,7 +114,7 @@ describe("the streams of a process without ports", () => {
 describe("a terminal", () => {
   const terminal = { terminal: true, consoleSize: { height: 33, width: 101 } };
 
-  it("is the container's own, controls its process and has the size that was asked for", async () => {
+  it("is the container's own, controls its process and has the requested size", async () => {
     await using agent = await startAgent();
     const script =
       "tty; readlink /proc/self/fd/0; stty size; stat -c %u:%a /dev/console; ls -1 /dev/pts; echo $(ps -o tty | tail -1)";
@@ -125,7 +125,7 @@ describe("a terminal", () => {
     assert.equal(await process.status(), 0);
   });
 
-  it("echoes, edits lines, turns ^C into a signal and ends a session", async () => {
+  it("echoes, edits lines, turns ^C into a signal and hangs up a session", async () => {
     await using agent = await startAgent();
     const script = "trap 'echo interrupted' INT; read line; echo got $line; while :; do sleep 0.01; done";
     const process = await startContainer(agent, specOf(["sh", "-c", script], { process: terminal }), "web");
@@ -138,7 +138,7 @@ describe("a terminal", () => {
     await textOf(process.stdout);
   });
 
-  it("can be resized while the process runs, also of an exec", async () => {
+  it("can be resized while the process runs, also for an exec", async () => {
     await using agent = await startAgent();
     await sandboxOf(agent);
     const script = "trap 'stty size' WINCH; stty size; while :; do sleep 0.01; done";
@@ -151,7 +151,7 @@ describe("a terminal", () => {
     await agent.client.ttyWinResize({ containerId: "web", execId: "one", row: 1, column: 1 }).catch(() => {});
   });
 
-  it("is told of by an error when there is none", async () => {
+  it("is named in an error if there is none", async () => {
     await using agent = await startAgent();
     await sandboxOf(agent);
     const size = { containerId: "web", execId: "web", row: 50, column: 120 };

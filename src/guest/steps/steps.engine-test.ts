@@ -104,8 +104,9 @@ async function startWithVolume(): Promise<TestAgent> {
 }
 
 describe("a container that is set up by steps", () => {
-  it("is what the agent's own code makes of its specification, which is not read", async () => {
+  it("equals what the agent's own code makes of its specification, which is not read", async () => {
     // Each runs once in a root file system where destinations must be created, and once where they exist.
+
     await using one = await startWithVolume();
     await using other = await startWithVolume();
     for (const spec of [rich, rich, plain]) {
@@ -117,7 +118,7 @@ describe("a container that is set up by steps", () => {
     }
   });
 
-  it("has further processes that are what the agent's own code makes of theirs", async () => {
+  it("has exec processes that equal what the agent's own code makes of theirs", async () => {
     await using agent = await startWithVolume();
     const { containerId } = await start(
       agent,
@@ -137,7 +138,7 @@ describe("a container that is set up by steps", () => {
     assert.ok(/HOME=\/home\/joe/.test(bySteps), bySteps);
   });
 
-  it("fails in the words of the agent's own code", async () => {
+  it("fails with the same messages as the agent's own code", async () => {
     await using agent = await startWithVolume();
     await os.files.write(`${agent.shared}/box/rootfs/bin/text`, "no program", { mode: 0o755 });
     for (const args of [["no-such"], ["/bin/no-such"], ["/bin"], ["/bin/text"]] as const) {
@@ -148,7 +149,7 @@ describe("a container that is set up by steps", () => {
     }
   });
 
-  it("is made by that code where steps do not do, and nothing of the attempt stays", async () => {
+  it("is set up by that code when steps cannot be done, and nothing of the attempt is left", async () => {
     await using agent = await startWithVolume();
     const before = await agent.state();
     const root = `${agent.shared}/box/rootfs`;
@@ -170,7 +171,7 @@ describe("a container that is set up by steps", () => {
     }
   });
 
-  it("needs its steps whole: any that are cut off are none", async () => {
+  it("needs complete steps: truncated ones are not used", async () => {
     await using agent = await startWithVolume();
     const fields = agent.client.specFields(specOf(["echo", "made"]));
     const steps = fields.kumiteSteps ?? new Uint8Array(0);

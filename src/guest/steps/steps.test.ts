@@ -20,7 +20,7 @@ const mount = (changes: object): SpecChanges => ({
 });
 
 describe("steps", () => {
-  it("are numbers of 64 bits and texts that end with NUL", () => {
+  it("consist of 64-bit numbers and strings that end with NUL", () => {
     const writer = new StepWriter();
     writer.add(step.umask, 0o22);
     writer.add(step.hostName, "ü");
@@ -33,13 +33,13 @@ describe("steps", () => {
     assert.equal(writer.bytes().length, 77);
   });
 
-  it("are what a container of the usual kind is made by", () => {
+  it("set up ordinary containers", () => {
     assert.ok(bySteps());
     assert.ok(bySteps(mount({})));
     assert.ok(bySteps({ process: { noNewPrivileges: false, oomScoreAdj: 5 }, linux: { sysctl: { "net.x": "1" } } }));
   });
 
-  it("are not there for what only the agent's own code does", () => {
+  it("are missing for what only the agent's own code does", () => {
     const unusual: Readonly<Record<string, SpecChanges>> = {
       terminal: { process: { terminal: true } },
       scheduler: { process: { scheduler: { policy: "SCHED_BATCH" } } as SpecChanges["process"] & object },
@@ -58,7 +58,7 @@ describe("steps", () => {
     for (const [what, changes] of Object.entries(unusual)) assert.ok(!bySteps(changes), what);
   });
 
-  it("of a further process are there unless it has a terminal or processors of its own", () => {
+  it("of an exec process exist unless it has a terminal or a CPU set of its own", () => {
     const read = (changes: object) => execSteps(readProcess(new Fields(processOf(["true"], changes), "p"), () => {}));
     assert.ok(read({}) !== undefined);
     for (const changes of [{ terminal: true }, { execCPUAffinity: { final: "0" } }])
@@ -67,7 +67,7 @@ describe("steps", () => {
 });
 
 describe("an outline", () => {
-  it("is of one version of the steps, and else none", () => {
+  it("is only used with the same version of the steps", () => {
     const outline = containerOutline(plan());
     const text = encodeOutline(outline);
     assert.deepEqual(decodeOutline(text), JSON.parse(JSON.stringify(outline)));
@@ -78,7 +78,7 @@ describe("an outline", () => {
     }
   });
 
-  it("has a limit of descriptors only where it is above the kernel's own", () => {
+  it("has a limit of descriptors only if it is above the kernel's own", () => {
     const limit = (hard: number) => ({ process: { rlimits: [{ type: "RLIMIT_NOFILE", soft: 1, hard }] } });
     assert.equal(containerOutline(plan(limit(1_048_576))).process.descriptors, undefined);
     assert.equal(containerOutline(plan(limit(1_048_577))).process.descriptors, "1048577");

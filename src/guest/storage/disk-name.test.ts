@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { readDiskName } from "./disk-name.ts";
 
 describe("the name of a disk", () => {
-  it("is a path on the PCI bus, a place on the SCSI bus, a serial number or a node", () => {
+  it("is a path on the PCI bus, an address on the SCSI bus, a serial number or a node", () => {
     assert.deepEqual(readDiskName("02/03"), { by: "pci", path: ["02.0", "03.0"] });
     assert.deepEqual(readDiskName("1f.7"), { by: "pci", path: ["1f.7"] });
     assert.deepEqual(readDiskName("serial:lower-0a1b2c3d"), { by: "serial", serial: "lower-0a1b2c3d" });
@@ -11,7 +11,7 @@ describe("the name of a disk", () => {
     assert.deepEqual(readDiskName("/dev/vda"), { by: "node", node: "/dev/vda" });
   });
 
-  it("is refused when it is none of these", () => {
+  it("is refused if it is none of these", () => {
     for (const name of [
       "",
       "20",

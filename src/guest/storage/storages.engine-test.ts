@@ -9,7 +9,7 @@ const shm = { driver: "ephemeral", source: "shm", fstype: "tmpfs", mountPoint: p
 const mount = { destination: "/data", type: "bind", source: point, options: ["rbind"] };
 
 describe("a storage", () => {
-  it("is mounted once for all who ask for it, and gone with the last of them", async () => {
+  it("is mounted once for all who ask for it, and unmounted with the last of them", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const { client } = agent;
@@ -41,7 +41,7 @@ describe("a storage", () => {
     assert.equal(new TextDecoder().decode(data), "tmpfs rw,noexec,relatime,size=1024k\n1048576\n");
   });
 
-  it("of a sandbox is a directory that everybody may write to, and outlives who has it, with no link on its way", async () => {
+  it("of a sandbox is a directory that everybody may write to, outlives its containers, and follows no links", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const { client } = agent;
@@ -88,7 +88,7 @@ describe("a storage", () => {
     }
   });
 
-  it("that cannot be had leaves nothing of those before it", async () => {
+  it("that cannot be mounted leaves nothing of those before it", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const { client } = agent;
@@ -119,7 +119,7 @@ describe("a storage", () => {
     }
   });
 
-  it("of layers lies over what is mounted, has the lower one's root and leaves it alone", async () => {
+  it("with layers lies over what is mounted, has the lower root's attributes and leaves it unchanged", async () => {
     await using agent = await startAgent();
     const before = await agent.state();
     const lower = `${guestShared}/box/rootfs`;
