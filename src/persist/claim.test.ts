@@ -25,7 +25,7 @@ describe("claiming an id", () => {
     return claimContainer(using, { root, id, bundle: "/b", rootfs: "/b/rootfs", annotations: {} });
   }
 
-  it("makes a private directory with journal and record in it", async () => {
+  it("creates a private directory with journal and record in it", async () => {
     const { paths } = await claim("web");
     assert.equal((await os.files.status(paths.directory))?.mode, 0o700);
     assert.equal((await readJournal(os, paths.journal))?.owner.pid, process.pid);
@@ -33,7 +33,7 @@ describe("claiming an id", () => {
     assert.deepEqual(await listClaims(os, root), ["web"]);
   });
 
-  it("gives an id to one of many", async () => {
+  it("gives an id to one of many claims", async () => {
     const results = await Promise.allSettled(Array.from({ length: 8 }, () => claim("web")));
     assert.equal(results.filter(({ status }) => status === "fulfilled").length, 1);
     for (const result of results) {
@@ -42,7 +42,7 @@ describe("claiming an id", () => {
     assert.deepEqual(await readdir(root), ["web"]);
   });
 
-  it("leaves nothing under the id when it is interrupted, and the next claim removes what it left elsewhere", async () => {
+  it("leaves nothing under the id when it is interrupted, and the next claim removes what is left elsewhere", async () => {
     // The remains of a process that died between its first and its last step. No process has that start time.
     await mkdir(path.join(root, `.claim-${process.pid}-1-00ff`), { recursive: true });
     await mkdir(path.join(root, ".gone-1-2-00ff/shared"), { recursive: true });
@@ -50,7 +50,7 @@ describe("claiming an id", () => {
     assert.deepEqual(await readdir(root), ["web"]);
   });
 
-  it("leaves alone what a living process is at", async () => {
+  it("does not touch what a living process is creating", async () => {
     const name = `.claim-${os.self.pid}-${os.self.startTicks}-00ff`;
     await mkdir(path.join(root, name), { recursive: true });
     await claim("web");
@@ -64,7 +64,7 @@ describe("claiming an id", () => {
     assert.deepEqual(await readdir(root), []);
   });
 
-  it("is undone by its release, as if it had never been", async () => {
+  it("is undone completely by its release", async () => {
     const { paths } = await claim("web");
     await releaseClaim(os, root, paths);
     await releaseClaim(os, root, paths);
@@ -77,7 +77,7 @@ describe("claiming an id", () => {
     await assert.rejects(claimContainer(os, request), (error) => isKumiteError(error, "container/bad-id"));
   });
 
-  it("takes nothing for a claim that is none", async () => {
+  it("does not read other directories as claims", async () => {
     assert.deepEqual(await listClaims(os, root), []);
     await claim("web");
     await writeFile(path.join(root, ".claim-1-2-3"), "");
@@ -88,7 +88,7 @@ describe("claiming an id", () => {
 });
 
 describe("the paths of a sandbox", () => {
-  it("give every root and id a socket of its own, short enough for the kernel", () => {
+  it("include a separate socket for every root and id, with a path short enough for the kernel", () => {
     const long = sandboxPaths(`/${"r".repeat(300)}`, "i".repeat(128)).socket;
     assert.ok(long.length < 107);
     assert.match(long, /^\/run\/kumite\/s\/[0-9a-f]{16}$/);

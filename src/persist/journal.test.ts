@@ -29,7 +29,7 @@ describe("the journal", () => {
     return (await readJournal(os, file))?.steps ?? [];
   }
 
-  it("has a step on disk before its thing is made", async () => {
+  it("contains a step on disk before its thing is created", async () => {
     const journal = new Journal(os, file, content);
     const made = await journal.make(mount, async () => {
       assert.deepEqual(await onDisk(), [mount]);
@@ -38,7 +38,7 @@ describe("the journal", () => {
     assert.equal(made, "made");
   });
 
-  it("keeps the step of a thing that could not be made: half of it may exist", async () => {
+  it("keeps the step of a thing that could not be created, since a part of it may exist", async () => {
     const journal = new Journal(os, file, content);
     await assert.rejects(
       journal.make(mount, () => Promise.reject(new Error("half"))),
@@ -47,7 +47,7 @@ describe("the journal", () => {
     assert.deepEqual(await onDisk(), [mount]);
   });
 
-  it("does not let a thing be made when its step cannot be written", async () => {
+  it("prevents the creation of a thing whose step cannot be written", async () => {
     const full: Os = {
       ...os,
       files: { ...os.files, replace: () => Promise.reject(new SystemError("ENOSPC", "write")) },
@@ -67,7 +67,7 @@ describe("the journal", () => {
     assert.deepEqual(await onDisk(), steps);
   });
 
-  it("adds to a process step which process it became", async () => {
+  it("adds to a process step which process was started", async () => {
     const journal = new Journal(os, file, content);
     await journal.record({ kind: "process", key: "qemu" }, mount);
     await journal.made("qemu", { pid: 7, startTicks: 8 });
@@ -81,13 +81,13 @@ describe("the journal", () => {
     assert.deepEqual(next, { ...content, owner: { pid: 5, startTicks: 6 }, steps: [mount] });
   });
 
-  it("strikes out what is gone", async () => {
+  it("removes the steps of things that are gone", async () => {
     const journal = new Journal(os, file, { ...content, steps: [mount, { kind: "file", path: "/f" }] });
     await journal.forget([mount]);
     assert.deepEqual(await onDisk(), [{ kind: "file", path: "/f" }]);
   });
 
-  it("does not exist where there is no file", async () => {
+  it("does not exist if there is no file", async () => {
     assert.equal(await readJournal(os, path.join(place, "none")), undefined);
   });
 

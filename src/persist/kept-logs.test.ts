@@ -27,7 +27,7 @@ describe("logs of a sandbox that failed", () => {
   const keep = (root: string, id: string, directory: string, reason = "it was not created") =>
     keepLogs(os, { root, id, directory, reason, into });
 
-  it("are found by root and id when its directory is gone", async () => {
+  it("are found by root and id after its directory is gone", async () => {
     const directory = said("one", { "console.log": "new\n", "console.log.1": "old\n", "shim.log": "shim\n" });
     await keep("/r", "one", directory);
     rmSync(directory, { recursive: true });
@@ -47,7 +47,7 @@ describe("logs of a sandbox that failed", () => {
     assert.equal(await os.files.status(kept.paths.log), undefined);
   });
 
-  it("are the ends of files that are too large, from a line's beginning on", async () => {
+  it("are the ends of large files, starting with a complete line", async () => {
     const line = `${"x".repeat(99)}\n`;
     await keep("/r", "one", said("one", { "shim.log": line.repeat(10_000) }));
     const kept = await findKeptLogs(os, "/r", "one", into);
@@ -56,7 +56,7 @@ describe("logs of a sandbox that failed", () => {
     assert.equal(text.replaceAll(line, ""), "");
   });
 
-  it("are of the sixteen that failed last, and of none that said nothing", async () => {
+  it("are kept for the sixteen latest failures, and only if they are not empty", async () => {
     for (let i = 0; i < 20; i++) {
       await keep("/r", `c${i}`, said(`c${i}`, { "shim.log": "x\n" }));
       const newest = await findKeptLogs(os, "/r", `c${i}`, into);

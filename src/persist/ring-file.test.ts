@@ -47,7 +47,7 @@ describe("a ring file", () => {
     assert.ok(sizes.length === 2 && sizes.every((size) => size <= 2048), String(sizes));
   });
 
-  it("says how many lines a flood has cost instead of keeping them in memory", async () => {
+  it("says how many lines were lost in a flood, instead of keeping them in memory", async () => {
     const ring = new RingFile(os, path, { maxBytes: 1024 * 1024, onFailure: fail });
     for (let line = 0; line < 10_000; line++) ring.add(`line ${line} ${"x".repeat(90)}`);
     await ring.flushed();
@@ -57,7 +57,7 @@ describe("a ring file", () => {
     assert.match(lines.at(-1) ?? "", /^line 9999 /);
   });
 
-  it("tells of a place that cannot be written once, and goes on", async () => {
+  it("reports once that its file cannot be written, and continues", async () => {
     const told: unknown[] = [];
     const ring = new RingFile(os, join(directory, "absent", "file"), {
       maxBytes: 4096,

@@ -45,7 +45,7 @@ describe("undoing a step", () => {
     return os.processes.spawn({ path: "/bin/sleep", argv: ["sleep", "1000"], env: {}, descriptors: {}, cgroups });
   }
 
-  it("removes a directory with all that lies in it, and follows no link out of it", async () => {
+  it("removes a directory with its content, and follows no link out of it", async () => {
     const kept = await directory("kept");
     await writeFile(`${kept}/file`, "");
     const gone = await directory("gone/inner");
@@ -68,7 +68,7 @@ describe("undoing a step", () => {
     }
   });
 
-  it("removes a file, a socket and a link, but not what a link leads to", async () => {
+  it("removes a file, a socket and a link, but not a link's target", async () => {
     const file = path.join(place, "file");
     const link = path.join(place, "link");
     await writeFile(file, "");
@@ -79,7 +79,7 @@ describe("undoing a step", () => {
     assert.ok(!existsSync(file));
   });
 
-  it("unmounts everything at a place and below it, also while it is used", async () => {
+  it("unmounts everything at a path and below it, even while it is in use", async () => {
     const target = await directory("target");
     for (let layer = 0; layer < 2; layer++) {
       await os.mounts.mount({ source: "tmpfs", target, type: "tmpfs", flags: [] });
@@ -104,7 +104,7 @@ describe("undoing a step", () => {
     }
   });
 
-  it("has nothing to do where nothing can be written and nothing was made, and says so where something was", async () => {
+  it("has nothing to do if nothing was created on a read-only file system, and fails if something was", async () => {
     const target = await directory("read-only");
     await os.mounts.mount({ source: "tmpfs", target, type: "tmpfs", flags: [] });
     try {
@@ -124,7 +124,7 @@ describe("undoing a step", () => {
     }
   });
 
-  it("does not unmount what a link leads to", async () => {
+  it("does not unmount a link's target", async () => {
     const target = await directory("target");
     const link = path.join(place, "link");
     await symlink(target, link);
@@ -137,7 +137,7 @@ describe("undoing a step", () => {
     }
   });
 
-  it("kills a process, and not another one that has its pid", async () => {
+  it("kills a process, but not another one with its pid", async () => {
     const process = await sleeper();
     const { pid, startTicks } = process;
     await undoTwice({ kind: "process", key: "a", pid, startTicks: startTicks + 1 });
@@ -146,7 +146,7 @@ describe("undoing a step", () => {
     assert.deepEqual(await process.exited, killed);
   });
 
-  it("does not kill the process that undoes: a sandbox of a program ends before its journal is worked off", async () => {
+  it("does not kill the process that runs it: a library's sandbox ends before its journal is worked off", async () => {
     const process = await sleeper();
     const { pid, startTicks } = process;
     const itself = { ...os, self: { ...os.self, pid, startTicks } };
@@ -156,7 +156,7 @@ describe("undoing a step", () => {
     await process.exited;
   });
 
-  it("kills no process of another cgroup that has the number of one which was in this one", async () => {
+  it("kills no process of another cgroup with the pid of one that was in this cgroup", async () => {
     const process = await sleeper();
     const cgroup = await directory("cgroup");
     let looks = 0;
@@ -174,7 +174,7 @@ describe("undoing a step", () => {
     await process.exited;
   });
 
-  it("tries a cgroup again in which a process has not ended yet", async () => {
+  it("retries a cgroup in which a process has not ended yet", async () => {
     const cgroup = await directory("cgroup");
     let attempts = 0;
     const removeDir: typeof os.files.removeDir = async (path) => {
@@ -189,7 +189,7 @@ describe("undoing a step", () => {
     assert.ok(!existsSync(cgroup));
   });
 
-  it("has nothing to do for a process that never was", async () => {
+  it("has nothing to do for a process that was never started", async () => {
     await undoTwice({ kind: "process", key: "qemu" });
   });
 
@@ -205,7 +205,7 @@ describe("undoing a step", () => {
       assert.ok(!existsSync(cgroup));
     });
 
-    it(`leaves a parent alone in which others are (${hierarchy})`, { skip }, async () => {
+    it(`leaves a parent in which others are (${hierarchy})`, { skip }, async () => {
       const parent = `${hierarchy}/${path.basename(place)}`;
       await mkdir(`${parent}/other`, { recursive: true });
       const process = await sleeper([`${parent}/other`]);
@@ -221,7 +221,7 @@ describe("undoing a step", () => {
 });
 
 describe("undoing several steps", () => {
-  it("begins with the newest and goes on after one that fails", async () => {
+  it("begins with the newest and continues after one that fails", async () => {
     const place = await mkdtemp(path.join(tmpdir(), "kumite-undo-"));
     await mkdir(`${place}/d/inner`, { recursive: true });
     await writeFile(`${place}/f`, "");

@@ -7,7 +7,7 @@ import { MemoryStats } from "./gen/kata/control.ts";
 import { POSIXRlimit, Spec } from "./gen/kata/oci.ts";
 
 describe("messages", () => {
-  it("have the numbers of the field tables on the wire", () => {
+  it("have the field numbers of the protocol", () => {
     const bytes = CreateContainerRequest.encode(
       CreateContainerRequest.fromPartial({
         containerId: "c",
@@ -48,7 +48,7 @@ describe("messages", () => {
     );
   });
 
-  it("carry 64-bit values whole", () => {
+  it("carry 64-bit values exactly", () => {
     for (const value of [0n, 1n, 2n ** 63n, 2n ** 64n - 1n]) {
       const { Hard } = POSIXRlimit.decode(POSIXRlimit.encode({ Type: "", Hard: value, Soft: 0n }).finish());
       assert.equal(Hard, value);
@@ -60,14 +60,14 @@ describe("messages", () => {
     assert.throws(() => POSIXRlimit.encode({ Type: "", Hard: -1n, Soft: 0n }), /invalid uint64/);
   });
 
-  it("tell a value that is absent from one that is zero where the protocol does", () => {
+  it("distinguish a missing value from zero where the protocol does", () => {
     const travel = (init: Partial<MemAgentMemcgConfig>) =>
       MemAgentMemcgConfig.decode(MemAgentMemcgConfig.encode(MemAgentMemcgConfig.fromPartial(init)).finish());
     assert.equal(travel({ disabled: false }).disabled, false);
     assert.equal(travel({}).disabled, undefined);
   });
 
-  it("skip fields that they do not know, as our extension is skipped by other agents", () => {
+  it("skip unknown fields, as other agents skip our extensions", () => {
     const extended = CreateContainerRequest.encode(
       CreateContainerRequest.fromPartial({ containerId: "c", kumiteOciJson: "{}" }),
     ).finish();
@@ -77,7 +77,7 @@ describe("messages", () => {
     assert.equal(POSIXRlimit.decode(extended).Type, "c");
   });
 
-  it("take any key of a map for a key", () => {
+  it("accept any string as a map key", () => {
     const encoded = Spec.encode(Spec.fromPartial({ Annotations: new Map([["__proto__", "polluted"]]) })).finish();
     const { Annotations } = Spec.decode(encoded);
     assert.deepEqual([...Annotations], [["__proto__", "polluted"]]);
@@ -89,7 +89,7 @@ describe("messages", () => {
     assert.throws(() => CreateContainerRequest.decode(new Uint8Array([0x32, 0x05, 0x12])));
   });
 
-  it("of the agent's service are all there", () => {
+  it("of the agent's service are complete", () => {
     assert.equal(AgentServiceDefinition.fullName, "grpc.AgentService");
     assert.equal(Object.keys(AgentServiceDefinition.methods).length, 43);
   });

@@ -15,8 +15,8 @@ import { type TtrpcImplementation, ttrpcService } from "./ttrpc/service-table.ts
 import { TtrpcError } from "./ttrpc/status.ts";
 import { YamuxSession } from "./yamux/session.ts";
 
-describe("the protocols in the engine", () => {
-  it("carry 64-bit values whole", () => {
+describe("the protocols on the small engine", () => {
+  it("carry 64-bit values exactly", () => {
     for (const value of [0n, 1n, 2n ** 63n, 2n ** 64n - 1n]) {
       const { Hard } = POSIXRlimit.decode(POSIXRlimit.encode({ Type: "", Hard: value, Soft: 0n }).finish());
       assert.equal(Hard, value);
@@ -34,7 +34,7 @@ describe("the protocols in the engine", () => {
     assert.equal(cgroupStats?.pidsStats?.limit, 2n ** 64n - 1n);
   });
 
-  it("bring errors and timeouts to the caller", async () => {
+  it("return errors and timeouts to the caller", async () => {
     const { agent } = await connect({
       startContainer: () => Promise.reject(new KumiteError("container/not-found", "no container web", { hint: "h" })),
       waitProcess: () => new Promise(() => {}),

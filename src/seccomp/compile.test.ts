@@ -31,8 +31,9 @@ const allow = 0x7fff0000;
 const errno = (value: number) => 0x50000 | value;
 
 describe("a compiled seccomp profile", () => {
-  it("says of every call what libseccomp's program says", () => {
+  it("decides every call like libseccomp's program", () => {
     // libseccomp's faults are rare and known, so the same profiles are used every time.
+
     const profiles = fc.sample(plainProfile, { numRuns: 400, seed: 1 });
     const theirs = libseccompPrograms(profiles);
     assert.equal(theirs.length, profiles.length);
@@ -44,7 +45,7 @@ describe("a compiled seccomp profile", () => {
     });
   });
 
-  it("says of every call what its rules say, whatever they are", () => {
+  it("decides every call as its rules say, whatever they are", () => {
     const both = anyProfile.chain((profile) =>
       fc.tuple(fc.constant(profile), fc.array(calls(profile), { size: "+1" })),
     );
@@ -57,7 +58,7 @@ describe("a compiled seccomp profile", () => {
     );
   });
 
-  it("of podman is libseccomp's, for every number of every architecture", () => {
+  it("for podman's profile equals libseccomp's, for every number of every architecture", () => {
     const profile = readProfile(podmanProfile());
     const [theirs = new Uint8Array()] = libseccompPrograms([profile]);
     const ours = compileProfile(profile);
@@ -77,7 +78,7 @@ describe("a compiled seccomp profile", () => {
     }
   });
 
-  it("knows the system calls that libseccomp knows, by the same numbers", () => {
+  it("knows the system calls that libseccomp knows, with the same numbers", () => {
     for (const architecture of Object.values(architectures)) {
       const table = [...systemCalls(architecture)];
       const numbers = libseccompNumbers(
@@ -93,7 +94,7 @@ describe("a compiled seccomp profile", () => {
     }
   });
 
-  it("answers ENOSYS for calls newer than it knows, unless it allows them or says what they get", () => {
+  it("returns ENOSYS for calls newer than it knows, unless it allows them or defines their result", () => {
     const program = (changes: object, architecturesOf: readonly string[] = []) =>
       compileProfile(
         readProfile({
@@ -125,7 +126,7 @@ describe("a compiled seccomp profile", () => {
     assert.deepEqual([at(all, 437, audit.x86), at(all, 438, audit.x86)], [allow, errno(38)]);
   });
 
-  it("kills who calls by an architecture that it does not name", () => {
+  it("kills callers that use an architecture it does not name", () => {
     const { program } = compileSeccomp({ defaultAction: "SCMP_ACT_ALLOW" });
     assert.equal(runFilter(program, call("x86_64", "read")), allow);
     assert.equal(runFilter(program, call("x86", "read")), 0);
@@ -135,7 +136,7 @@ describe("a compiled seccomp profile", () => {
     assert.equal(runFilter(program, { ...call("x86_64", "read"), number: 0xffffffff }), allow);
   });
 
-  it("is about a call of 32-bit x86 by whichever way it is made", () => {
+  it("applies to a call of 32-bit x86 in whichever way it is made", () => {
     const document = (names: string[], args?: object[]) => ({
       defaultAction: "SCMP_ACT_ALLOW",
       architectures: ["SCMP_ARCH_X86"],
@@ -153,7 +154,7 @@ describe("a compiled seccomp profile", () => {
     assert.equal(runFilter(byFamily, call("x86", "socketcall", 1n)), errno(13));
   });
 
-  it("finds each of many answers, also those farther away than a jump reaches", () => {
+  it("finds each of many results, even those farther away than a jump reaches", () => {
     const names = [...systemCalls("x86_64").keys()].slice(0, 200);
     const values = [0, 1, 2].map((value) => 0x1_0000_0000 * value + value);
     const syscalls = names.flatMap((name, index) =>
@@ -185,7 +186,7 @@ describe("a compiled seccomp profile", () => {
     }
   });
 
-  it("that the kernel would not take is refused", () => {
+  it("that the kernel would not accept is refused", () => {
     const values = Array.from({ length: 900 }, (_, value) => ({
       names: ["read"],
       action: "SCMP_ACT_ERRNO",

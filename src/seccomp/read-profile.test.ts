@@ -20,7 +20,7 @@ function refusal(document: unknown): string {
 }
 
 describe("linux.seccomp", () => {
-  it("has EPERM as errno of a rule and of the default, unless it says another", () => {
+  it("has EPERM as errno of a rule and of the default, unless it defines another", () => {
     const errnoOf = (changes: object) => profile({ syscalls: [rule(changes)] }).rules[0]?.action;
     assert.equal(errnoOf({}), action.errno | 1);
     assert.equal(errnoOf({ errnoRet: null }), action.errno | 1);
@@ -34,7 +34,7 @@ describe("linux.seccomp", () => {
     assert.equal(profile({ defaultAction: "SCMP_ACT_KILL_PROCESS" }).defaultAction, action.killProcess);
   });
 
-  it("compares with values of 64 bits", () => {
+  it("compares 64-bit values", () => {
     assert.deepEqual(condition({ value: 0x1_0000_0002 })?.value, { high: 1, low: 2 });
     assert.deepEqual(condition({ value: 18446744073709551615n })?.value, { high: 0xffffffff, low: 0xffffffff });
     assert.deepEqual(condition({ value: 18446744073709551516n })?.value, { high: 0xffffffff, low: 0xffffff9c });
@@ -53,7 +53,7 @@ describe("linux.seccomp", () => {
     );
   });
 
-  it("takes several conditions on one argument as alternatives, others together", () => {
+  it("treats several conditions on one argument as alternatives, and others as combined", () => {
     const args = (...indices: number[]) => indices.map((index) => ({ index, op: "SCMP_CMP_EQ", value: index }));
     const shapes = (list: object[]) =>
       profile({ syscalls: [rule({ args: list })] }).rules.map(({ conditions }) => conditions.length);
@@ -62,14 +62,14 @@ describe("linux.seccomp", () => {
     assert.deepEqual(shapes([]), [0]);
   });
 
-  it("has the machine's own architecture always, and none of other processors", () => {
+  it("always includes the VM's own architecture, and none of other processors", () => {
     assert.deepEqual(profile({}).architectures, ["x86_64"]);
     const architectures = ["SCMP_ARCH_X86", "SCMP_ARCH_AARCH64", "SCMP_ARCH_X86"];
     assert.deepEqual(profile({ architectures }).architectures, ["x86_64", "x86"]);
     assert.deepEqual(profile({ architectures: foreignArchitectures }).architectures, ["x86_64"]);
   });
 
-  it("leaves speculation alone unless it lists flags", () => {
+  it("does not change speculation unless it lists flags", () => {
     const flag = (name: string) => `SECCOMP_FILTER_FLAG_${name}`;
     assert.equal(profile({}).flags, 4);
     assert.equal(profile({ flags: [] }).flags, 0);
@@ -116,7 +116,7 @@ describe("linux.seccomp", () => {
     }
   });
 
-  it("is refused when it asks somebody outside of the machine", () => {
+  it("is refused if it refers to a listener outside of the VM", () => {
     for (const changes of [
       { defaultAction: "SCMP_ACT_NOTIFY" },
       { syscalls: [rule({ action: "SCMP_ACT_NOTIFY" })] },

@@ -17,7 +17,7 @@ describe("the boot message", () => {
     assert.equal(await heard(readyLine()), "ready");
   });
 
-  it("carries an error whole: code, phase, hint, console and causes", async () => {
+  it("carries a complete error: code, phase, hint, console and causes", async () => {
     const sent = new KumiteError("hypervisor/start-failed", "qemu ended", {
       phase: "hypervisor.start",
       hint: "look",
@@ -33,16 +33,16 @@ describe("the boot message", () => {
     });
   });
 
-  it("carries errors of the system and of the program too", async () => {
+  it("carries system and internal errors too", async () => {
     await assert.rejects(heard(failureLine(new SystemError("ENOENT", "open", "/x"))), { code: "system/failed" });
     await assert.rejects(heard(failureLine(new TypeError("x"))), { code: "internal", message: "x" });
   });
 
-  it("is missing when the process dies before it", async () => {
+  it("is missing if the process dies before it", async () => {
     assert.equal(await heard(undefined), undefined);
   });
 
-  it("is not taken for one when it is something else", async () => {
+  it("is recognised by its form", async () => {
     for (const line of ["{}\n", "nonsense\n", '{"error":{"code":"made/up","message":"x"}}\n', "null\n"]) {
       await assert.rejects(heard(encodeUtf8(line)), { code: "protocol/violation" }, line);
     }

@@ -47,7 +47,7 @@ describe("a connection to a shim", () => {
       async (shim) => assert.equal((await shim.task.wait({ id: "web" })).exitStatus, 3),
     ));
 
-  it("fails where nobody serves the socket, and says that the shim is gone", async () => {
+  it("fails if nobody serves the socket, and says that the shim is gone", async () => {
     const dead = join(directory, "dead");
     await writeFile(dead, "");
     for (const socket of [dead, join(directory, "missing")]) {
@@ -59,7 +59,7 @@ describe("a connection to a shim", () => {
     }
   });
 
-  it("gives the shim's own error, whole", () =>
+  it("returns the shim's own error completely", () =>
     against(
       () => ({
         start: () => {
@@ -78,7 +78,7 @@ describe("a connection to a shim", () => {
         }),
     ));
 
-  it("gives the text of an error that is not ours", () =>
+  it("returns the text of an error that is not ours", () =>
     against(
       () => ({
         kill: () => {

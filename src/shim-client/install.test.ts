@@ -21,7 +21,7 @@ describe("an installation", () => {
   const write = (content: unknown) => writeFile(join(root, "install.json"), JSON.stringify(content));
   const options = { root: "/r", id: "web", bundle: "/b", config: undefined, debug: false, logFormat: "json" as const };
 
-  it("gives the command line of a shim, with nothing of the caller's environment", async () => {
+  it("determines the command line of a shim, without the caller's environment", async () => {
     await write(manifest);
     await writeFile(join(root, "shim.cjs"), "loader");
     await writeFile(join(root, "shim.js"), "four");
@@ -43,7 +43,7 @@ describe("an installation", () => {
     assert.deepEqual(Object.keys(command.env), ["PATH", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_"]);
   });
 
-  it("that lacks a part is told with its path and what to do", async () => {
+  it("that lacks a part is reported with the path and what to do", async () => {
     const incomplete = (message: RegExp) => ({ code: "install/incomplete", message, hint: /npm run setup/ });
     await assert.rejects(readInstall(os, join(root, "nowhere")), incomplete(/nowhere\/install\.json is missing/));
     await write({ ...manifest, node: "/nowhere/node" });
@@ -58,7 +58,7 @@ describe("an installation", () => {
     await assert.rejects(installedFile(os, install, "shim.js"), incomplete(/shim\.js is missing/));
   });
 
-  it("whose description is none is refused", async () => {
+  it("with an invalid description is refused", async () => {
     for (const content of [
       null,
       {},

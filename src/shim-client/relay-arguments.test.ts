@@ -5,7 +5,7 @@ import { formatRelayArguments, parseRelayArguments, type RelayOptions } from "./
 const plain: RelayOptions = { socket: "/run/kumite/s/0", id: "web", execId: undefined, stdio: { kind: "streams" } };
 
 describe("the command line of a relay", () => {
-  it("is read as it was written", () => {
+  it("is parsed as it was written", () => {
     const all: RelayOptions[] = [
       plain,
       { ...plain, execId: "e1" },

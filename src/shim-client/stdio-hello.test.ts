@@ -24,7 +24,7 @@ function answering(...chunks: string[]): ByteStream & { readonly written: string
 const hello: StdioHello = { id: "web", execId: undefined, stream: "stdout" };
 
 describe("the hello line of a stream", () => {
-  it("survives the way from client to server for every id", async () => {
+  it("is received as it was sent, for every id", async () => {
     const id = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}$/);
     const stream = fc.constantFrom("stdin", "stdout", "stderr");
     const hellos = fc.record({ id, execId: fc.option(id, { nil: undefined }), stream });
@@ -39,7 +39,7 @@ describe("the hello line of a stream", () => {
     );
   });
 
-  it("loses no byte of the stream that came with the answer", async () => {
+  it("loses no byte of the stream that arrives with the answer", async () => {
     const reader = await sayHello(answering("OK\nfirst", " second"), hello);
     assert.equal(decodeUtf8((await reader.readSome()) as Uint8Array), "first");
     assert.equal(decodeUtf8((await reader.readSome()) as Uint8Array), " second");
@@ -55,7 +55,7 @@ describe("the hello line of a stream", () => {
     await assert.rejects(sayHello(answering(), hello), /closed the connection/);
   });
 
-  it("is refused when a word is missing, unknown or too many", () => {
+  it("is refused if a word is missing, unknown or superfluous", () => {
     for (const line of [
       "",
       "CONNECT",

@@ -7,7 +7,7 @@ import { boundedWrite } from "./log.ts";
 const needed = ["--root", "/r", "--id", "web", "--bundle", "/b"];
 
 describe("the command line of a shim", () => {
-  it("has defaults for all but root, id and bundle", () => {
+  it("has defaults for everything except root, id and bundle", () => {
     assert.deepEqual(parseShimArguments(needed), {
       root: "/r",
       id: "web",
@@ -50,7 +50,7 @@ describe("the command line of a shim", () => {
     });
   }
 
-  it("is refused for an id that is none", () => {
+  it("is refused for an invalid id", () => {
     assert.throws(
       () => parseShimArguments([...needed, "--id", "../x"]),
       (error) => isKumiteError(error, "container/bad-id"),

@@ -3,7 +3,7 @@ import { describe, it, mock } from "node:test";
 import { deferred } from "../util/deferred.ts";
 import { Rest } from "./rest.ts";
 
-describe("rest", () => {
+describe("idleness", () => {
   const withTimers =
     (body: (rest: Rest, calls: () => number) => void, again: () => boolean = () => false) =>
     () => {
@@ -24,7 +24,7 @@ describe("rest", () => {
     };
 
   it(
-    "is noticed once, when nothing was asked for the whole time",
+    "is reported once, after the whole time without a request",
     withTimers((rest, calls) => {
       mock.timers.tick(10_000);
       assert.equal(calls(), 0, "nothing was asked at all");
@@ -40,7 +40,7 @@ describe("rest", () => {
     }),
   );
 
-  it("does not come while something is being done", async () => {
+  it("is not reported while a request is being handled", async () => {
     mock.timers.enable({ apis: ["setTimeout"] });
     try {
       let calls = 0;
@@ -64,7 +64,7 @@ describe("rest", () => {
 
   let wanted = 3;
   it(
-    "is used as often as there is something to do",
+    "is reported again as long as there is something to do",
     withTimers(
       (rest, calls) => {
         rest.disturbed();
@@ -76,7 +76,7 @@ describe("rest", () => {
   );
 
   it(
-    "is not noticed any more after the end",
+    "is not reported after the end",
     withTimers((rest, calls) => {
       rest.disturbed();
       rest.end();

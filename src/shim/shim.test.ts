@@ -130,7 +130,7 @@ describe("a shim", () => {
   });
   after(() => place.close());
 
-  it("serves a container from create to delete, to verbs and relay at once", async () => {
+  it("serves a container from create to delete, to verbs and relay at the same time", async () => {
     await using served = await Served.start(place);
     const relay = await served.connect();
     const attached = relay.oci.attachRelay({ id: served.id, relay: served.relay });
@@ -210,7 +210,7 @@ describe("a shim", () => {
     await served.finished;
   });
 
-  it("removes the sandbox when its caller hangs up before the answer, and ends", async () => {
+  it("removes the sandbox when its caller disconnects before the answer, and ends", async () => {
     await using served = await Served.start(place);
     const verb = await served.connect();
     const creating = verb.oci.createContainer(served.createRequest());
@@ -223,7 +223,7 @@ describe("a shim", () => {
     assert.deepEqual(await served.prepared.relay.exited, { kind: "signalled", signal: 9 });
   });
 
-  it("ends after a create that failed, and its caller hears why", async () => {
+  it("ends after a create that failed, and its caller gets the reason", async () => {
     await using served = await Served.start(place);
     const verb = await served.connect();
     const creating = verb.oci.createContainer(served.createRequest(runs("/bin/no-such-program")));
@@ -235,7 +235,7 @@ describe("a shim", () => {
     await served.finished;
   });
 
-  it("refuses what is not a specification before anything is made", async () => {
+  it("refuses an invalid specification before anything is created", async () => {
     await using served = await Served.start(place);
     const verb = await served.connect();
     await assert.rejects(
@@ -251,7 +251,7 @@ describe("a shim", () => {
     assert.deepEqual(await place.remains(), []);
   });
 
-  it("ends at once when the command that started it is dead", async () => {
+  it("ends at once when the verb that started it is dead", async () => {
     await using served = await Served.start(place, { starterGone: Promise.resolve() });
     await served.finished;
     assert.deepEqual(await place.remains(), []);
@@ -270,7 +270,7 @@ describe("a shim", () => {
     await served.finished;
   });
 
-  it("says who it is, and who it is not", async () => {
+  it("states its id, and refuses others", async () => {
     await using served = await Served.start(place);
     const verb = await served.connect();
     const { id, root, version, shim } = await verb.oci.info({});
@@ -287,7 +287,7 @@ describe("a shim", () => {
     assert.equal(await code(verb.oci.createContainer({ id: served.id })), grpcCode.invalidArgument);
   });
 
-  it("lets go of connections that are neither calls nor streams", async () => {
+  it("closes connections that are neither calls nor streams", async () => {
     await using served = await Served.start(place);
     const stranger = await served.dial();
     await stranger.write(encodeUtf8("GET / HTTP/1.1\r\n\r\n"));
@@ -300,7 +300,7 @@ describe("a shim", () => {
     assert.equal((await verb.oci.info({})).id, served.id);
   });
 
-  it("shuts down when it has no container, or is told to at once", async () => {
+  it("shuts down when it has no container, or at once if told to", async () => {
     await using served = await Served.start(place);
     const verb = await served.connect();
     await verb.oci.createContainer(served.createRequest());

@@ -62,7 +62,7 @@ function bigints(value: unknown): bigint[] {
 }
 
 describe("figures of a container", () => {
-  it("are what the guest says, to the last digit, as JSON", () => {
+  it("are what the guest reports, to the last digit, as JSON", () => {
     fc.assert(
       fc.property(answer, (said) => {
         const stats = readStats(said);
@@ -77,7 +77,7 @@ describe("figures of a container", () => {
     );
   });
 
-  it("fit into the message of containerd, where sums stop at the largest number", () => {
+  it("fit into containerd's message, where sums stop at the largest number", () => {
     fc.assert(
       fc.property(answer, (said) => {
         const stats = readStats(said);

@@ -61,14 +61,14 @@ describe("statistics of a container", () => {
     );
   });
 
-  it("are printed when the guest says nothing at all", () => {
+  it("are printed even if the guest reports nothing", () => {
     const data = JSON.parse(statsJson(readStats(StatsContainerResponse.create()))) as Record<string, unknown>;
     assert.deepEqual(data.pids, {});
     assert.equal(data.network_interfaces, null);
     assert.ok(JSON.stringify(data.cpu).includes('"usage":{"kernel":0,"user":0}'));
   });
 
-  it("lose what is no name, and what nobody can have that many of", () => {
+  it("omit invalid names and impossible numbers", () => {
     const stats = readStats(
       answer(({ cgroupStats, networkStats }) => {
         const raw = cgroupStats?.memoryStats?.stats;

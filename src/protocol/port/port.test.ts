@@ -8,7 +8,7 @@ import { dialPort } from "./dial-port.ts";
 import { PortAcceptor } from "./port-acceptor.ts";
 
 describe("dialling a port", () => {
-  it("gives a stream to who listens there", async () => {
+  it("gives a stream to the listener of the port", async () => {
     const acceptor = new PortAcceptor();
     const accepted = acceptor.next(1024);
     const ours = await dialPort(carrier(acceptor), 1024);
@@ -48,7 +48,7 @@ describe("dialling a port", () => {
     assert.equal(decodeUtf8((await (await answering).read()) ?? new Uint8Array()), "banner");
   });
 
-  it("says what was wrong with an answer, and closes the stream", async () => {
+  it("says what is wrong with an answer, and closes the stream", async () => {
     const cases: [string, object][] = [
       ["", { code: "protocol/closed", message: "port 7: the connection was closed without an answer" }],
       ["ERROR nobody\n", { code: "protocol/closed", message: "port 7 was refused: nobody" }],
@@ -68,7 +68,7 @@ describe("dialling a port", () => {
     }
   });
 
-  it("ends with its time limit or the caller's abort, and closes the stream", async () => {
+  it("ends at its time limit or the caller's abort, and closes the stream", async () => {
     const controller = new AbortController();
     for (const [options, code] of [
       [{ timeoutMs: 5 }, "timeout"],
@@ -84,7 +84,7 @@ describe("dialling a port", () => {
   });
 });
 
-describe("accepting for ports", () => {
+describe("accepting streams for ports", () => {
   it("refuses lines of any other form with one line, and closes", async () => {
     for (const line of [
       "GET / HTTP/1.1\n",
@@ -104,13 +104,13 @@ describe("accepting for ports", () => {
     assert.equal(await answerTo("C".repeat(64)), "");
   });
 
-  it("closes a stream whose handshake does not come in time", async () => {
+  it("closes a stream whose handshake does not arrive in time", async () => {
     const [ours, theirs] = streamPair();
     await new PortAcceptor({ handshakeTimeoutMs: 5 }).accept(theirs);
     assert.equal(await ours.read(), undefined);
   });
 
-  it("refuses a port that is taken or is none", async () => {
+  it("refuses a port that is in use or invalid", async () => {
     const acceptor = new PortAcceptor();
     acceptor.listen(9, () => {});
     assert.throws(() => acceptor.listen(9, () => {}), { code: "usage/invalid", message: "port 9 is in use" });
@@ -119,7 +119,7 @@ describe("accepting for ports", () => {
       assert.throws(() => acceptor.listen(port, () => {}), { code: "usage/invalid" });
   });
 
-  it("frees a port when the wait for it is aborted", async () => {
+  it("releases a port when the wait for it is aborted", async () => {
     const acceptor = new PortAcceptor();
     const controller = new AbortController();
     const waiting = acceptor.next(3, controller.signal);
@@ -128,7 +128,7 @@ describe("accepting for ports", () => {
     acceptor.listen(3, () => {});
   });
 
-  it("goes on when a handler fails", async () => {
+  it("continues when a handler fails", async () => {
     const acceptor = new PortAcceptor();
     acceptor.listen(4, () => {
       throw new Error("no");

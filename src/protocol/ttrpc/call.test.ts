@@ -15,7 +15,7 @@ import { TtrpcError } from "./status.ts";
 import { connect, pair, RawPeer, serving } from "./ttrpc.testing.ts";
 
 describe("a call", () => {
-  it("brings the request to its handler and the answer back, with defaults for what was left out", async () => {
+  it("sends the request to its handler and the answer back, with defaults for what was omitted", async () => {
     const { agent } = connect({
       readStdout: ({ containerId, execId, len }) => ({
         data: new TextEncoder().encode(`${containerId}|${execId}|${len}`),
@@ -37,7 +37,7 @@ describe("a call", () => {
     assert.equal((await waiting).status, 137);
   });
 
-  it("is answered right whatever order the answers have and however the bytes are cut", async () => {
+  it("gets its own answer in whatever order answers arrive and however the bytes are cut", async () => {
     const sizes = fc.array(fc.integer({ min: 0, max: 5000 }), { minLength: 1, maxLength: 20 });
     const cuts = fc.infiniteStream(fc.integer({ min: 1, max: 3000 }));
     await fc.assert(
@@ -61,7 +61,7 @@ describe("a call", () => {
     );
   });
 
-  it("fails with the handler's error and its gRPC code, and the connection goes on", async () => {
+  it("fails with the handler's error and its gRPC code, and the connection continues", async () => {
     const { agent } = connect({
       startContainer: () => {
         throw new TtrpcError(grpcCode.failedPrecondition, "it runs already");
@@ -77,7 +77,7 @@ describe("a call", () => {
     await agent.pauseContainer({});
   });
 
-  it("to what is not implemented or not served fails with unimplemented", async () => {
+  it("to a method that is not implemented or not served fails with unimplemented", async () => {
     const { agent, connection } = connect({});
     await assert.rejects(agent.getMetrics({}), {
       code: 12,
@@ -117,7 +117,7 @@ describe("a call", () => {
     );
   });
 
-  it("carries up to 4 MiB and refuses more on the side that would send it", async () => {
+  it("carries up to 4 MiB; the sending side refuses more", async () => {
     const { agent } = connect({
       writeStdin: ({ data }) => ({ len: data.length }),
       readStdout: ({ len }) => ({ data: new Uint8Array(len) }),
@@ -153,7 +153,7 @@ describe("a call with a limit", () => {
     await aborted.promise;
   });
 
-  it("is answered with deadline exceeded although its handler goes on", async () => {
+  it("is answered with deadline exceeded even if its handler continues", async () => {
     const { client, server } = pair();
     serve(server, [ttrpcService(HealthDefinition, { check: () => new Promise(() => {}) })]);
     const peer = new RawPeer(client);
@@ -161,7 +161,7 @@ describe("a call with a limit", () => {
     assert.equal((await peer.answer(1)).status?.code, grpcCode.deadlineExceeded);
   });
 
-  it("has no time limit without one, even for the longest time that can be written", async () => {
+  it("has no time limit by default, even for the longest time that can be expressed", async () => {
     const { agent } = connect({ pauseContainer: () => new Promise((resolve) => setTimeout(() => resolve({}), 5)) });
     await agent.pauseContainer({}, { timeoutMs: Number.POSITIVE_INFINITY });
     const { client, server } = pair();
@@ -171,7 +171,7 @@ describe("a call with a limit", () => {
     assert.equal((await peer.answer(1)).status, undefined);
   });
 
-  it("ends when its signal aborts, and a late answer harms nothing", async () => {
+  it("ends when its signal aborts, and a late answer is ignored", async () => {
     const release = deferred<{ status: number }>();
     const { agent } = connect({ waitProcess: () => release.promise, pauseContainer: () => ({}) });
     const controller = new AbortController();
@@ -183,7 +183,7 @@ describe("a call with a limit", () => {
     await agent.pauseContainer({});
   });
 
-  it("is not sent when its signal aborted before", async () => {
+  it("is not sent if its signal has aborted before", async () => {
     let calls = 0;
     const { agent } = connect({
       pauseContainer: () => {
@@ -198,7 +198,7 @@ describe("a call with a limit", () => {
 });
 
 describe("the loss of a connection", () => {
-  it("fails every pending and every later call, and says so once", async () => {
+  it("fails every pending and every later call, and is reported once", async () => {
     const { agent, connection, served } = connect({ waitProcess: () => new Promise(() => {}) });
     const waiting = [agent.waitProcess({}), agent.waitProcess({}, { timeoutMs: 60_000 })];
     served.close();

@@ -18,7 +18,7 @@ describe("the frames of ttrpc", () => {
     assert.deepEqual(seen, [header]);
   });
 
-  it("come out whole however they are cut, and what is refused is passed over", () => {
+  it("are decoded however they are cut, and refused ones are skipped", () => {
     const frame = (streamId: number, length: number): Uint8Array =>
       concat([encodeHeader({ length, streamId, type: 1, flags: 0 }), new Uint8Array(length).fill(streamId)]);
     const bytes = concat([frame(1, 3), frame(2, 100_000), frame(3, 0), frame(4, 0), frame(5, 7)]);
@@ -51,7 +51,7 @@ describe("the frames of ttrpc", () => {
     }
   });
 
-  it("carry requests as every implementation of the protocol writes them", () => {
+  it("carry requests in the encoding of every implementation", () => {
     const { parts, length } = requestParts(
       3,
       { service: "S", method: "M", timeoutNano: 5n, metadata: [{ key: "k", value: "v" }] },
@@ -66,7 +66,7 @@ describe("the frames of ttrpc", () => {
     );
   });
 
-  it("carry responses as every implementation of the protocol writes them", () => {
+  it("carry responses in the encoding of every implementation", () => {
     const status = { code: 5, message: "no", details: [] };
     const { parts } = responseParts(1, { status }, new Uint8Array(0));
     assert.deepEqual([...concat(parts).subarray(10)], [0x0a, 6, 0x08, 5, 0x12, 2, 0x6e, 0x6f]);
@@ -74,7 +74,7 @@ describe("the frames of ttrpc", () => {
     assert.deepEqual([...concat(success)], [0, 0, 0, 3, 0, 0, 0, 1, 2, 0, 0x12, 1, 1]);
   });
 
-  it("are never copied together with the payload they carry", () => {
+  it("are sent without copying their payload", () => {
     const payload = new Uint8Array(100_000);
     assert.ok(
       requestParts(1, { service: "S", method: "M", timeoutNano: 0n, metadata: [] }, payload).parts.includes(payload),
@@ -82,7 +82,7 @@ describe("the frames of ttrpc", () => {
     assert.ok(responseParts(1, { status: undefined }, payload).parts.includes(payload));
   });
 
-  it("decode with the generated code, wherever the payload stands", () => {
+  it("are decoded by the generated code, wherever the payload is in memory", () => {
     const request = { service: "grpc.Health", method: "Check", timeoutNano: 0n, metadata: [] };
     const { parts } = requestParts(1, request, new Uint8Array([7]));
     assert.deepEqual(Request.decode(concat(parts.slice(1))), { ...request, payload: new Uint8Array([7]) });

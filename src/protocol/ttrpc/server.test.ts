@@ -12,7 +12,7 @@ import { ttrpcService } from "./service-table.ts";
 import { connect, pair, RawPeer, serving, settle } from "./ttrpc.testing.ts";
 
 describe("a server", () => {
-  it("answers bad requests on their own stream and goes on", async () => {
+  it("answers invalid requests on their own stream and continues", async () => {
     const { client, server } = pair();
     serve(server, [ttrpcService(HealthDefinition, serving)]);
     const peer = new RawPeer(client);
@@ -36,7 +36,7 @@ describe("a server", () => {
     assert.equal((await peer.answer(11)).status, undefined);
   });
 
-  it("skips a request that is too long without holding it, and answers it", async () => {
+  it("skips a request that is too long without storing it, and answers it", async () => {
     const { client, server } = pair();
     serve(server, [ttrpcService(HealthDefinition, serving)]);
     const peer = new RawPeer(client);
@@ -47,7 +47,7 @@ describe("a server", () => {
     assert.equal((await peer.answer(3)).status, undefined);
   });
 
-  it("refuses streaming calls and the data of streams, and skips frames of types it does not know", async () => {
+  it("refuses streaming calls and the data of streams, and skips frames of unknown types", async () => {
     const { client, server } = pair();
     serve(server, [ttrpcService(HealthDefinition, serving)]);
     const peer = new RawPeer(client);
@@ -61,7 +61,7 @@ describe("a server", () => {
     assert.equal((await peer.answer(3)).status, undefined);
   });
 
-  it("refuses calls beyond its limit and takes new ones when old ones are done", async () => {
+  it("refuses calls beyond its limit, and accepts new ones when old ones are done", async () => {
     const waits: Deferred<{ status: number }>[] = [];
     const { agent } = connect(
       {
@@ -100,7 +100,7 @@ describe("a server", () => {
     assert.equal((await peer.answer(5)).status, undefined);
   });
 
-  it("refuses requests beyond the bytes it holds for running handlers", async () => {
+  it("refuses requests beyond the bytes that it holds for running handlers", async () => {
     const release = deferred<{ len: number }>();
     const { agent } = connect({ writeStdin: () => release.promise }, { limits: { maxRequestBytes: 1000 } });
     const first = agent.writeStdin({ data: new Uint8Array(900) });
@@ -133,7 +133,7 @@ describe("a server", () => {
     assert.equal(handled, calls);
   });
 
-  it("stops reading while a client does not read what refuses its frames", async () => {
+  it("stops reading while a client does not read the refusals of its frames", async () => {
     const { client, server } = pair({ capacity: 1000 });
     serve(server, [], { limits: { maxUnsentBytes: 5000 } });
     const peer = new RawPeer(client);
@@ -151,7 +151,7 @@ describe("a server", () => {
     await writing;
   });
 
-  it("names its client's fault when a frame is cut off", async () => {
+  it("reports that its client cut off a frame", async () => {
     const closed = deferred<KumiteError>();
     const { client, server } = pair();
     serve(server, [], { onClose: closed.resolve });

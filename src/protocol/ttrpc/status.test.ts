@@ -24,7 +24,7 @@ describe("an error across a connection", () => {
     assert.equal((remote.cause as Error).message, "open /dev/kvm: permission denied");
   });
 
-  it("has the gRPC code that engines act on", () => {
+  it("has the gRPC code by which engines act", () => {
     const codes = [
       ["container/not-found", grpcCode.notFound],
       ["container/exists", grpcCode.alreadyExists],
@@ -38,19 +38,19 @@ describe("an error across a connection", () => {
     assert.equal(travel(new Error("x")).code, grpcCode.unknown);
   });
 
-  it("passes through a middle man unchanged", () => {
+  it("passes unchanged through an intermediary", () => {
     const first = travel(new KumiteError("container/exists", "id in use", { hint: "choose another" }));
     const second = travel(first);
     assert.equal(second.code, grpcCode.alreadyExists);
     assert.equal(second.remote?.hint, "choose another");
   });
 
-  it("drops its data when that is too long, and keeps the rest", () => {
+  it("drops its data if that is too long, and keeps the rest", () => {
     const { remote } = travel(new KumiteError("internal", "big", { hint: "h", data: { text: "x".repeat(100_000) } }));
     assert.deepEqual([remote?.message, remote?.hint, remote?.data], ["big", "h", {}]);
   });
 
-  it("is shown with the peer's own words, or with the caller's code when the peer is a stranger", () => {
+  it("is shown with the peer's own words, or with the caller's code if the peer is not Kumite", () => {
     const ours = travel(new KumiteError("container/exists", "id in use"));
     assert.equal(unwrapRemote(ours, "agent/failed"), ours.remote);
     const strangers = new TtrpcError(grpcCode.notFound, "no such thing");
@@ -68,13 +68,13 @@ describe("a status from a hostile peer", () => {
     assert.equal(message, "gone");
   });
 
-  it("has code unknown when its code is none", () => {
+  it("has code unknown if its code is invalid", () => {
     for (const code of [-1, 17, 1_000_000]) {
       assert.ok(isTtrpcError(errorOfStatus({ code, message: "", details: [] }), grpcCode.unknown));
     }
   });
 
-  it("cannot bring an error code, nested data or anything else that we do not make", () => {
+  it("cannot contain an error code, nested data or anything else that Kumite does not send", () => {
     const bad: unknown[] = [
       "not an object",
       [],
@@ -88,7 +88,7 @@ describe("a status from a hostile peer", () => {
     assert.deepEqual([remote?.message, remote?.data], ["x", { c: ["ok"] }]);
   });
 
-  it("never makes the reader throw", () => {
+  it("never makes the decoder throw", () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.string(), fc.integer(), (detail, message, code) => {
         assert.ok(errorOfStatus({ ...withDetail(detail), message, code }) instanceof TtrpcError);

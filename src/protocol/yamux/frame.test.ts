@@ -12,7 +12,7 @@ describe("the frames of yamux", () => {
     );
   });
 
-  it("are found whole wherever the carrier cuts its bytes", () => {
+  it("are decoded however the carrier cuts its bytes", () => {
     const frame = fc.record({
       type: fc.constantFrom(...Object.values(frameType)),
       flags: fc.nat(15),
@@ -46,7 +46,7 @@ describe("the frames of yamux", () => {
     );
   });
 
-  it("give their payload as views, not copies", () => {
+  it("contain their payload as views, not copies", () => {
     const { parser, parts } = collect();
     const wire = concat([encodeHeader(frameType.data, 0, 1, 4), new Uint8Array(4)]);
     parser.feed(wire);

@@ -25,7 +25,7 @@ describe("a hostile peer", () => {
     ["half a payload", frame(0, 1, 1, 10), /in the middle of a frame/],
   ];
   for (const [what, bytes, message] of attacks) {
-    it(`ends the session with ${what}, and is told why`, async () => {
+    it(`ends the session with ${what}, and gets the reason`, async () => {
       const { raw, session } = rawPeer({ role: "server" });
       for (const part of [bytes].flat()) await raw.write(part);
       await raw.end();
@@ -55,7 +55,7 @@ describe("a hostile peer", () => {
     assert.match((await session.closed).message, /window allows 0/);
   });
 
-  it("gets no more streams than the limit, and none of them is forgotten", async () => {
+  it("gets no more streams than the limit, and each of them is counted", async () => {
     const { raw, session } = rawPeer({ role: "server", maxStreams: 3 });
     for (let id = 1; id <= 9; id += 2) await raw.write(frame(1, 1, id, 0));
     for (const id of [1, 3, 5]) assert.deepEqual(await take(raw, 12), [0, 1, 0, 2, 0, 0, 0, id, 0, 0, 0, 0]);
@@ -67,7 +67,7 @@ describe("a hostile peer", () => {
     assert.deepEqual(await take(raw, 12), [0, 1, 0, 2, 0, 0, 0, 11, 0, 0, 0, 0]);
   });
 
-  it("gets no more streams than wait to be accepted, however many it may have open", async () => {
+  it("gets no more streams than may wait to be accepted, however many it may have open", async () => {
     const { raw, session } = rawPeer({ role: "server", maxStreams: 400 });
     const answers: number[] = [];
     for (let n = 0; n < 300; n++) {
@@ -84,7 +84,7 @@ describe("a hostile peer", () => {
     assert.equal((await take(raw, 12))[3], 2);
   });
 
-  it("that floods us with what needs an answer and reads none ends the session", async () => {
+  it("that sends a flood of frames that need answers and reads none ends the session", async () => {
     for (const flood of [(id: number) => frame(2, 1, 0, id), (id: number) => frame(1, 1, 2 * id + 1, 0)]) {
       const { raw, session } = rawPeer({ role: "server", maxStreams: 1 }, { capacity: 100 });
       let over = false;

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { ReceiveQueue } from "./receive-queue.ts";
 
 describe("bytes that nobody has read yet", () => {
-  it("come out as they went in", () => {
+  it("come out in the order they went in", () => {
     const operation = fc.oneof(
       fc.record({ push: fc.uint8Array({ minLength: 1, maxLength: 2000 }), arrivedIn: fc.nat(100_000) }),
       fc.constant("shift" as const),
@@ -29,7 +29,7 @@ describe("bytes that nobody has read yet", () => {
     );
   });
 
-  it("hold no more memory than a few times their length, however small the pieces", () => {
+  it("take no more memory than a few times their length, however small the pieces", () => {
     const queue = new ReceiveQueue();
     for (let piece = 0; piece < 2_000; piece += 1) queue.push(viewOf(new Uint8Array(1), 65536));
     const arrays = new Set<ArrayBufferLike>();
@@ -38,14 +38,14 @@ describe("bytes that nobody has read yet", () => {
     assert.ok(held <= 4 * 2_000 + 16_384, `${held} bytes are held`);
   });
 
-  it("are not copied when they are large", () => {
+  it("are not copied if they are large", () => {
     const queue = new ReceiveQueue();
     const piece = viewOf(new Uint8Array(32_000), 64_000);
     queue.push(piece);
     assert.equal(queue.shift(), piece);
   });
 
-  it("never change after they were given out", () => {
+  it("never change after they were returned", () => {
     const queue = new ReceiveQueue();
     queue.push(viewOf(new Uint8Array([1]), 1000));
     const given = queue.shift();

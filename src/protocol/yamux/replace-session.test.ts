@@ -11,8 +11,9 @@ const token = Uint8Array.from({ length: sessionTokenLength }, (_, index) => inde
 const forever = new AbortController().signal;
 
 describe("a session that is taken over", () => {
-  it("begins behind the token, wherever what comes is cut and whatever comes before", async () => {
+  it("begins behind the token, wherever the input is cut and whatever comes before", async () => {
     // Contains the beginning of the token more than once.
+
     const before = Uint8Array.from([...token.subarray(0, 31), ...token.subarray(0, 4), 9, ...token.subarray(0, 31)]);
     for (const nextReadLength of [() => 1, () => 7, () => 33, () => Number.POSITIVE_INFINITY]) {
       const [host, guest] = streamPair({ nextReadLength });
@@ -25,7 +26,7 @@ describe("a session that is taken over", () => {
     }
   });
 
-  it("is none when the peer ends, or never comes to an end", async () => {
+  it("fails if the peer disconnects or sends no token", async () => {
     const [host, guest] = streamPair();
     await guest.end();
     await assert.rejects(replaceSession(host, token, forever), (error) => isKumiteError(error, "protocol/closed"));

@@ -24,7 +24,7 @@ describe("the end of a session", () => {
     await assert.rejects(client.ping(), { code: "protocol/closed" });
   });
 
-  it("comes with the end of the carrier, and what arrived before can still be read", async () => {
+  it("comes with the end of the carrier; what arrived before can still be read", async () => {
     const [carrier, far] = streamPair();
     const session = new YamuxSession(carrier, { role: "server" });
     const client = new YamuxSession(far, { role: "client" });
@@ -38,7 +38,7 @@ describe("the end of a session", () => {
     await assert.rejects(theirs.read(), { errno: "ECONNRESET" });
   });
 
-  it("leaves existing streams when the peer only opens no more", async () => {
+  it("does not end existing streams when the peer only opens no more", async () => {
     const { raw, session } = rawPeer({ role: "client" });
     const ours = session.open();
     await raw.write(frame(3, 0, 0, 0));
@@ -47,7 +47,7 @@ describe("the end of a session", () => {
     assert.throws(() => session.open(), { message: "no stream can be opened: the peer takes no more" });
   });
 
-  it("is not near when too many streams are wanted: they are refused, and those that are open go on", async () => {
+  it("is not caused by too many streams: they are refused, and open ones continue", async () => {
     const { client, server } = connect({}, { client: { maxStreams: 2 } });
     const [first] = [client.open(), client.open()];
     assert.throws(() => client.open(), { message: "no stream can be opened: 2 are open already" });
@@ -73,7 +73,7 @@ describe("the end of a session", () => {
 });
 
 describe("a quiet session", () => {
-  it("has had everything read that it sent before, and sends nothing until it is let go on", async () => {
+  it("has had everything read that it sent before, and sends nothing until it is released", async () => {
     const { client, server } = connect({});
     const ours = client.open();
     const theirs = await accepted(server);
@@ -90,7 +90,7 @@ describe("a quiet session", () => {
     assert.equal(await text(theirs), "later");
   });
 
-  it("can end", async () => {
+  it("can be closed", async () => {
     const { client, server } = connect({});
     await client.quiesce();
     client.close();
@@ -98,8 +98,8 @@ describe("a quiet session", () => {
   });
 });
 
-describe("what goes over the carrier", () => {
-  it("is what the specification says, for a stream's whole life", async () => {
+describe("the bytes on the carrier", () => {
+  it("follow the specification, for a stream's whole life", async () => {
     const { raw, session } = rawPeer({ role: "client", receiveWindowBytes: initialWindowBytes + 16 });
     const stream = session.open();
     await stream.write(encodeUtf8("hi"));
@@ -116,7 +116,7 @@ describe("what goes over the carrier", () => {
     assert.deepEqual(await take(raw, 12), [0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
   });
 
-  it("acknowledges streams, gives windows back when half is used, and echoes pings", async () => {
+  it("acknowledge streams, return windows when half is used, and echo pings", async () => {
     const { raw, session } = rawPeer({ role: "server" });
     await raw.write(frame(0, 1, 1, 2, [1, 2]));
     const stream = await accepted(session);
@@ -130,7 +130,7 @@ describe("what goes over the carrier", () => {
     assert.deepEqual(await take(raw, 12), [0, 2, 0, 2, 0, 0, 0, 0, 0xde, 0xad, 0xbe, 0xef]);
   });
 
-  it("refuses a stream with a reset when none are taken", async () => {
+  it("refuse a stream with a reset if none are accepted", async () => {
     const { raw, session } = rawPeer({ role: "client" });
     await raw.write(frame(0, 1, 2, 3, [1, 2, 3]));
     assert.deepEqual(await take(raw, 12), [0, 1, 0, 8, 0, 0, 0, 2, 0, 0, 0, 0]);
@@ -140,7 +140,7 @@ describe("what goes over the carrier", () => {
     session.close();
   });
 
-  it("fails a stream that the peer resets", async () => {
+  it("fail a stream that the peer resets", async () => {
     const { raw, session } = rawPeer({ role: "client" });
     const stream = session.open();
     const reading = stream.read();

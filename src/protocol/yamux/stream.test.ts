@@ -61,7 +61,7 @@ describe("streams over one carrier", () => {
     );
   });
 
-  it("wait for a slow reader without holding up another stream", async () => {
+  it("wait for a slow reader without delaying another stream", async () => {
     const { client, server } = connect({});
     const slow = client.open();
     const slowPeer = await accepted(server);
@@ -80,7 +80,7 @@ describe("streams over one carrier", () => {
     await writing;
   });
 
-  it("take more at a time when the reading side has a larger window, as far as its budget goes", async () => {
+  it("carry more at a time if the reading side has a larger window, as far as its budget allows", async () => {
     const receiveWindowBytes = 1 << 20;
     const extraWindowBudgetBytes = receiveWindowBytes - initialWindowBytes;
     const { client, server } = connect({}, { server: { receiveWindowBytes, extraWindowBudgetBytes } });
@@ -108,7 +108,7 @@ describe("streams over one carrier", () => {
     client.close();
   });
 
-  it("are independent of each other's end", async () => {
+  it("are not affected by each other's end", async () => {
     const { client, server } = connect({});
     const one = client.open();
     const onePeer = await accepted(server);
@@ -120,7 +120,7 @@ describe("streams over one carrier", () => {
     assert.equal(await text(twoPeer), "still here");
   });
 
-  it("do not exhaust anything when thousands come and go", async () => {
+  it("use up nothing when thousands come and go", async () => {
     const { client, server } = connect({}, { client: { maxStreams: 4 }, server: { maxStreams: 4 } });
     for (let round = 0; round < 2000; round += 1) {
       const ours = client.open();
@@ -182,7 +182,7 @@ describe("the end of a stream", () => {
     await assert.rejects(theirs.write(new Uint8Array(1)), { errno: "ECONNRESET" });
   });
 
-  it("by close fails what the peer writes, also when that waits for a window", async () => {
+  it("by close fails what the peer writes, even if that waits for a window", async () => {
     const { ours, theirs } = await stream();
     const stuck = theirs.write(new Uint8Array(2 * initialWindowBytes));
     await settle();
@@ -193,7 +193,7 @@ describe("the end of a stream", () => {
     assert.equal(await theirs.read(), undefined);
   });
 
-  it("that the peer did not see yet has its data answered with a reset", async () => {
+  it("that the peer has not seen yet has its data answered with a reset", async () => {
     const { raw, session } = rawPeer({ role: "client" });
     const ours = session.open();
     assert.equal((await take(raw, 12))[3], 1);
@@ -206,14 +206,14 @@ describe("the end of a stream", () => {
     session.close();
   });
 
-  it("reaches the peer when close comes right behind it", async () => {
+  it("reaches the peer if close follows immediately", async () => {
     const { ours, theirs } = await stream();
     void ours.end();
     ours.close();
     assert.equal(await theirs.read(), undefined);
   });
 
-  it("is harmless when it comes twice, in any order", async () => {
+  it("may be repeated, in any order", async () => {
     const { ours, theirs } = await stream();
     await ours.end();
     await ours.end();
@@ -225,7 +225,7 @@ describe("the end of a stream", () => {
 });
 
 describe("piped bytes", () => {
-  it("are one frame each, within the window, and in line with other writes", async () => {
+  it("are one frame each, within the window, and in order with other writes", async () => {
     const { ours, theirs, piped } = await pipedStream();
     assert.equal(await piped.room(), initialWindowBytes);
     await ours.write(encodeUtf8("before "));
@@ -242,7 +242,7 @@ describe("piped bytes", () => {
     await assert.rejects(piped.write({ fd: 5, length: initialWindowBytes + 1 }), { code: "internal" });
   });
 
-  it("find no room until the peer has read, and none when it will not any more", async () => {
+  it("find no room until the peer has read, and none if it will not any more", async () => {
     const { ours, theirs, piped } = await pipedStream();
     await piped.write({ fd: 5, length: initialWindowBytes });
     const room = piped.room();
@@ -270,7 +270,7 @@ describe("piped bytes", () => {
     await assert.rejects(writing, { errno: "ECONNRESET" });
   });
 
-  it("are not offered where the carrier cannot take them", async () => {
+  it("are not supported if the carrier cannot carry them", async () => {
     assert.equal((await stream()).ours.piped, undefined);
   });
 });
