@@ -44,13 +44,13 @@ describe("whether a container can have a clone", () => {
 
   const asked = "[factory]\nenable_template = true\n";
 
-  it("is asked for in the configuration alone", async () => {
+  it("depends on the configuration", async () => {
     assert.equal((await decide("", plan(layers))).kind, "off");
     assert.deepEqual(await decide(asked, plan(layers)), { kind: "possible", shape: "directory", scope: "" });
     assert.deepEqual(await decide(asked, plan(image)), { kind: "possible", shape: "layers", scope: "" });
   });
 
-  it("depends on template_scope only in who shares the template", async () => {
+  it("does not depend on template_scope, which only determines who shares the template", async () => {
     const scoped = (scope: string) => `${asked}template_scope = "${scope}"\n`;
     const annotations = { "io.kubernetes.cri.sandbox-namespace": "blue" };
     const of = async (scope: string) => decide(scoped(scope), plan(layers), { annotations });
@@ -58,7 +58,7 @@ describe("whether a container can have a clone", () => {
     assert.deepEqual(await of("namespace"), { kind: "possible", shape: "directory", scope: "namespace blue" });
   });
 
-  it("takes volumes that are files or are only read", async () => {
+  it("is yes with volumes that are files or only read", async () => {
     const volumes = [
       { kind: "file", readonly: false, source: "/file" },
       { kind: "directory", readonly: true, source: "/read" },
@@ -69,7 +69,7 @@ describe("whether a container can have a clone", () => {
   const pod = { "io.kubernetes.cri.container-type": "sandbox" };
   const fixed = `${asked}[runtime]\nstatic_sandbox_resource_mgmt = true\n`;
 
-  it("has disks alone where its size stays the template's and it has no files of the host", async () => {
+  it("includes a VM with disks only, if its size stays the template's and it has no files of the host", async () => {
     const alone = { kind: "possible", shape: "disks", scope: "" };
     assert.deepEqual(await decide(fixed, plan(image), { sharing: false }), alone);
     assert.deepEqual(await decide(fixed, plan(image)), { ...alone, shape: "layers" });
@@ -103,7 +103,7 @@ describe("whether a container can have a clone", () => {
     ],
   ];
   for (const [what, why, lines, storage, more] of refusals) {
-    it(`is told on one line for ${what}, which boots`, async () => {
+    it(`is reported on one line for ${what}, which boots`, async () => {
       const cloning = await decide(lines, storage, more);
       assert.equal(cloning.kind, "impossible");
       assert.ok(cloning.kind === "impossible" && !cloning.why.includes("\n"));

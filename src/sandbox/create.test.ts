@@ -55,7 +55,7 @@ describe("a create that fails", () => {
     }
   });
 
-  it("leaves nothing when its caller goes away, whenever that is", async () => {
+  it("leaves nothing when its caller disconnects at any time", async () => {
     let finished = false;
     for (let mark = 0; !finished; mark++) {
       const { sandbox, document, relay } = await place.prepare();
@@ -82,7 +82,7 @@ describe("a create that fails", () => {
     }
   });
 
-  it("says what is wrong before anything is made", async () => {
+  it("reports invalid input before anything is created", async () => {
     const { sandbox, document, relay } = await place.prepare();
     const { id } = sandbox.host;
     document.mounts?.push({ destination: "/x", type: "bind", source: "/no/such/source" });
@@ -94,7 +94,7 @@ describe("a create that fails", () => {
     assert.equal(sandbox.resources, undefined);
   });
 
-  it("names an executable that is not there", async () => {
+  it("names an executable that does not exist", async () => {
     const { sandbox, document, relay } = await place.prepare();
     const { id } = sandbox.host;
     document.process.args = ["/bin/no-such-program"];

@@ -20,14 +20,14 @@ function converted(change: (spec: BundleSpec) => void, guestSeccomp = true, arou
 }
 
 describe("the specification for the guest", () => {
-  it("has paths of the guest, and the rest as it was", () => {
+  it("has paths of the guest, and is otherwise unchanged", () => {
     const { spec } = converted(() => {});
     assert.deepEqual(spec.root, { path: "/guest/rootfs", readonly: true });
     assert.deepEqual(spec.mounts, [{ destination: "/proc", type: "proc" }]);
     assert.deepEqual(spec.process, defaultSpec().process);
   });
 
-  it("has the machine's network and no cgroup or labels of the host", () => {
+  it("has the VM's network and no cgroup or labels of the host", () => {
     const { spec } = converted((given) => {
       given.linux.cgroupsPath = "/host/path";
       given.linux.mountLabel = "system_u:object_r:x";
@@ -39,7 +39,7 @@ describe("the specification for the guest", () => {
     assert.ok(!("selinuxLabel" in spec.process) && !("apparmorProfile" in spec.process));
   });
 
-  it("has no annotations that configure machines, no device that only the host has, and variables alone", () => {
+  it("has no annotations that configure VMs, no device that only the host has, and no invalid variables", () => {
     const { spec, notes } = converted((given) => {
       given.annotations = {
         "com.example": "kept",
@@ -68,14 +68,14 @@ describe("the specification for the guest", () => {
     ]);
   });
 
-  it("has all limits, by the numbers of the guest", () => {
+  it("has all limits, with the guest's device numbers", () => {
     const { spec } = converted((given) => {
       given.linux.resources = { cpu: { shares: 512, cpus: "3-7", mems: "1" }, pids: { limit: 5 } };
     });
     assert.deepEqual(spec.linux.resources, { cpu: { shares: 512, cpus: "3-7", mems: "1" }, pids: { limit: 5 } });
   });
 
-  it("has the hooks that run in the container, not those of the host", () => {
+  it("has the hooks that run in the container, and not those of the host", () => {
     const hook = { path: "/bin/hook" };
     const { spec, notes } = converted((given) => {
       given.hooks = { prestart: [hook], createContainer: [hook], startContainer: [hook], poststop: [] };
@@ -84,7 +84,7 @@ describe("the specification for the guest", () => {
     assert.deepEqual(notes, []);
   });
 
-  it("is refused for parameters of a network that it does not have to itself", () => {
+  it("is refused for network parameters without a network namespace of its own", () => {
     const change = (...types: ("network" | "pid")[]) =>
       converted((given) => {
         given.linux.namespaces = types.map((type) => ({ type }));
@@ -94,7 +94,7 @@ describe("the specification for the guest", () => {
     assert.deepEqual(change("network").spec.linux.sysctl, { "net.ipv4.ip_forward": "1" });
   });
 
-  it("has the seccomp profile unless the configuration leaves it out", () => {
+  it("has the seccomp profile unless the configuration disables it", () => {
     const seccomp = { defaultAction: "SCMP_ACT_ALLOW" };
     const change = (given: BundleSpec) => {
       given.linux.seccomp = seccomp;
@@ -106,7 +106,7 @@ describe("the specification for the guest", () => {
     assert.ok(!("seccomp" in converted(() => {}).spec.linux));
   });
 
-  it("is refused for a seccomp profile that is wrong, while there is no machine yet", () => {
+  it("is refused for an invalid seccomp profile before there is a VM", () => {
     const change = (defaultAction: string) => () =>
       converted((given) => {
         given.linux.seccomp = { defaultAction };
@@ -119,7 +119,7 @@ describe("the specification for the guest", () => {
   });
 
   it(
-    "is one of the schema too, made from any that the schema allows, with nothing in it that is the host's",
+    "is allowed by the schema too, for every specification that the schema allows, without data of the host",
     installed,
     () => {
       const around: Surroundings = { owns: () => true, first: undefined };
@@ -157,7 +157,7 @@ describe("the specification for the guest", () => {
     },
   );
 
-  it("leaves the given one as it is", () => {
+  it("leaves the given one unchanged", () => {
     const spec = defaultSpec();
     guestSpecOf(
       { ...place, spec },
@@ -182,7 +182,7 @@ describe("the specification for the guest", () => {
     );
   });
 
-  it("is in the namespaces of its sandbox, by whatever path they are named", () => {
+  it("is in the namespaces of its sandbox, whatever path names them", () => {
     const first = defaultSpec();
     first.hostname = "pod";
     first.linux.uidMappings = [{ containerID: 0, hostID: 5, size: 9 }];

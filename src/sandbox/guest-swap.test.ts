@@ -12,12 +12,12 @@ const of = (...memories: NonNullable<OciResources["memory"]>[]): number =>
   );
 
 describe("the swap of a guest", () => {
-  it("is what containers with a swappiness ask for beside their memory", () => {
+  it("is what containers with a swappiness ask for in addition to their memory", () => {
     assert.equal(of({ swappiness: 60, limit: 64 * mib, swap: 96 * mib }, { swappiness: 1, swap: 8 * mib }), 40 * mib);
     assert.equal(of({ swappiness: 60, limit: 64 * mib, swap: 32 * mib }), 0);
   });
 
-  it("is as much as the memory where nothing is said of swap, and the machine's own for all without a limit", () => {
+  it("is as much as the memory if no swap is given, and the VM's own for all without a limit", () => {
     assert.equal(of({ swappiness: 60, limit: 64 * mib }), 64 * mib);
     assert.equal(
       of({ swappiness: 60 }, { swappiness: 60, limit: -1, swap: -1 }, { swappiness: 9, limit: mib }),
@@ -25,7 +25,7 @@ describe("the swap of a guest", () => {
     );
   });
 
-  it("is none for who does not swap", () => {
+  it("is none for containers that do not swap", () => {
     assert.equal(of({ limit: 64 * mib, swap: 128 * mib }, { swappiness: 0, swap: mib }), 0);
     assert.equal(swapBytesOf(2048, [{}]), 0);
   });

@@ -84,7 +84,7 @@ describe("hooks of the host", () => {
     await place.remove(sandbox);
   });
 
-  it("have the arguments and the environment that they are given, the runtime's namespaces, and no descriptor more", async () => {
+  it("have the given arguments and environment, the runtime's namespaces, and no further descriptor", async () => {
     const look =
       'printf "%s|" "$0" "$@" "$PWD" "$(readlink /proc/$$/ns/net)" > "$1"; env >> "$1"; ls /proc/$$/fd >> "$1"';
     const hook: OciHook = {
@@ -108,7 +108,7 @@ describe("hooks of the host", () => {
     await place.remove(sandbox);
   });
 
-  it("that fail make the create fail, say why, and leave the others out", async () => {
+  it("that fail make the create fail, say why, and are the last to run", async () => {
     const bad = script("echo out; echo first >&2; echo the reason >&2; exit 3");
     const { error, sandbox } = await failingCreate(
       withHooks({
@@ -124,7 +124,7 @@ describe("hooks of the host", () => {
     assert.equal(await traced(), "stop\n", "what the first hooks have done can be taken back");
   });
 
-  it("that cannot be run are named", async () => {
+  it("that cannot be executed are named", async () => {
     const { error, sandbox } = await failingCreate(withHooks({ createRuntime: [{ path: "/no/such/hook" }] }));
     assert.equal(error.message, "hooks.createRuntime[0] (/no/such/hook) cannot be run");
     assert.match(messageOf(error.cause), /no such file/);
@@ -142,7 +142,7 @@ describe("hooks of the host", () => {
     await place.remove(sandbox);
   });
 
-  it("are killed when whoever asked for the container goes away", async () => {
+  it("are killed when the caller that asked for the container disconnects", async () => {
     const caller = new AbortController();
     const patch = withHooks({ prestart: [script('echo $$ > "$1.tmp"; mv "$1.tmp" "$1"; exec sleep 1000')] });
     const creating = failingCreate(patch, caller.signal);
@@ -155,7 +155,7 @@ describe("hooks of the host", () => {
     await place.remove(sandbox);
   });
 
-  it("of poststart are run when the program runs, and end it when they fail", async () => {
+  it("of kind poststart run when the program runs, and end it when they fail", async () => {
     const good = await place.create(withHooks({ poststart: [script('cat > "$1"')] }, "sleep 1000"));
     assert.equal(await traced(), "", "not yet");
     await startProcess(good.sandbox, good.own.process.key, never);
@@ -174,7 +174,7 @@ describe("hooks of the host", () => {
     await place.remove(bad.sandbox);
   });
 
-  it("of poststart are waited for, though the program and its sandbox have ended", async () => {
+  it("of kind poststart are waited for, even if the program and its sandbox have ended", async () => {
     const slow = script('read -r go < "$1.fifo"; echo done > "$1"');
     await place.os.processes
       .spawn({ path: "/usr/bin/mkfifo", argv: ["mkfifo", `${trace}.fifo`], env: {}, descriptors: {} })
@@ -190,7 +190,7 @@ describe("hooks of the host", () => {
     await place.remove(sandbox);
   });
 
-  it("of poststop are run when the container is gone, each of them, whatever the others did", async () => {
+  it("of kind poststop run when the container is gone, each of them, whatever the others did", async () => {
     const gone = script('printf "%s\\n" "$(ls "$2")" > "$1"; cat >> "$1"');
     const hook = { ...gone, args: [...(gone.args ?? []), place.root] };
     const { sandbox } = await place.create(withHooks({ poststop: [script("echo no >&2; exit 1"), hook] }));
@@ -213,7 +213,7 @@ describe("hooks of the host", () => {
     assert.equal(warnings.length, 1, "once");
   });
 
-  it("of poststop that cannot be read keep nobody from deleting", async () => {
+  it("of kind poststop that cannot be read do not prevent a delete", async () => {
     const { sandbox } = await place.create(withHooks({ poststop: [script("true")] }));
     const { host } = sandbox;
     await place.os.files.write(host.paths.poststop, "{}");

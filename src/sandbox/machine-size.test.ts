@@ -16,18 +16,18 @@ const web: SizedContainer = {
 };
 const second: SizedContainer = { ...web, id: "second" };
 
-describe("the size of a machine", () => {
-  it("is counted by the rule of the era", () => {
+describe("the size of a VM", () => {
+  it("is computed by the rule of the era", () => {
     const vcpus = (era: "1.0" | "1.4" | "1.6" | "3.x") =>
       sizingOf(configOf({ runtime: { config_era: era } }), [web, second]).vcpus;
     assert.deepEqual([vcpus("1.0"), vcpus("1.4"), vcpus("1.6"), vcpus("3.x")], [5, 5, 4, 4]);
   });
 
-  it("begins with the vCPUs of the machine itself and all of the memory", () => {
+  it("begins with the vCPUs of the VM itself and all of the memory", () => {
     assert.deepEqual(bootSizeOf(configOf({}), [web]), { vcpus: 1, allVcpus: 3, memoryMiB: 2148, grows: true });
   });
 
-  it("is that of the pod or of its container for good, where nothing is to change", () => {
+  it("is that of the pod or of its container permanently, if it must not change", () => {
     const config = configOf({ runtime: { static_sandbox_resource_mgmt: true } });
     assert.deepEqual(bootSizeOf(config, [web]), { vcpus: 3, allVcpus: 3, memoryMiB: 2148, grows: false });
     const annotations = {

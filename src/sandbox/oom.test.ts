@@ -25,7 +25,7 @@ function sandboxWith(getOOMEvent: () => Promise<{ containerId: string; kumiteKil
 }
 
 describe("lack of memory in a guest", () => {
-  it("is counted from the first question on, for everybody who asks", async () => {
+  it("is counted from the first request on, for all who ask", async () => {
     const events = new Queue<string>();
     let asked = 0;
     const { sandbox, end } = sandboxWith(async () => {
@@ -49,7 +49,7 @@ describe("lack of memory in a guest", () => {
     assert.deepEqual(await awaitOom(sandbox, "web", undefined, never), { count: 1, ended: true });
   });
 
-  it("counts each process that an event is about, and believes no more of one than an agent tells at once", async () => {
+  it("counts each process of an event, up to the number that an agent may report at once", async () => {
     const events = new Queue<number>();
     const { sandbox } = sandboxWith(async () => ({ containerId: "web", kumiteKills: (await events.next()) ?? 0 }));
     await awaitOom(sandbox, "web", undefined, never);
@@ -68,21 +68,21 @@ describe("lack of memory in a guest", () => {
     }
   });
 
-  it("is over for who asks after the end, though nobody was told of that yet", async () => {
+  it("ends for callers that ask after the container's end, even if nobody was told of that yet", async () => {
     const { sandbox, process } = sandboxWith(() => new Promise(() => {}));
     assert.deepEqual(await awaitOom(sandbox, "web", undefined, never), { count: 0, ended: false });
     process.stop(exit);
     assert.deepEqual(await awaitOom(sandbox, "web", 0, never), { count: 0, ended: true });
   });
 
-  it("is not told by an agent that does not know of it, which harms nobody", async () => {
+  it("is not reported by an agent that does not support it, without harm", async () => {
     const { sandbox, end } = sandboxWith(() => Promise.reject(new KumiteError("agent/failed", "unimplemented")));
     const waiting = awaitOom(sandbox, "web", 0, never);
     end();
     assert.deepEqual(await waiting, { count: 0, ended: true });
   });
 
-  it("is not waited for longer than the caller does", async () => {
+  it("is not waited for longer than the caller waits", async () => {
     const { sandbox } = sandboxWith(() => new Promise(() => {}));
     const caller = new AbortController();
     const waiting = awaitOom(sandbox, "web", 0, caller.signal);

@@ -45,7 +45,7 @@ describe("a sandbox with several containers", () => {
   });
   after(() => place.close());
 
-  it("runs each to its own end, with its own streams and status, and lives on", async () => {
+  it("runs each to its own end, with its own streams and status, and continues", async () => {
     const first = await place.add(sandbox, shell("cat; exit 3"));
     const second = await place.add(sandbox, shell("echo other; exit 4"));
     for (const { created } of [first, second]) await startProcess(sandbox, created.container.process.key, never);
@@ -61,7 +61,7 @@ describe("a sandbox with several containers", () => {
     for (const { created } of [first, second]) await deleteProcess(sandbox, created.container.process.key);
   });
 
-  it("has of a container that ended nothing left in the guest and nothing shared, and of a deleted one no journal", async () => {
+  it("keeps nothing of an ended container in the guest and nothing shared, and of a deleted one no journal", async () => {
     const { created } = await place.add(sandbox, shell("exit 0"));
     const { id, paths, process } = created.container;
     const { tree, vm } = sandbox.running();
@@ -85,7 +85,7 @@ describe("a sandbox with several containers", () => {
     assert.match(await codeAndMessage(() => sandbox.container(id)), /does not exist/);
   });
 
-  it("takes the same id again when the first of that name is deleted, not before", async () => {
+  it("accepts an id again after its container was deleted, not before", async () => {
     const prepared = await place.prepareIn(sandbox);
     const request = { ...prepared, bundle: place.directory };
     const first = await addContainer(sandbox, request, never);
@@ -123,7 +123,7 @@ describe("a sandbox with several containers", () => {
     await stopSandbox(pod);
   });
 
-  it("keeps what fails from the others, and leaves nothing of it", async () => {
+  it("keeps failures from the other containers, and leaves nothing of them", async () => {
     const { id, document, relay } = await place.prepareIn(sandbox);
     document.process.args = ["/no/such/program"];
     const request = { id, bundle: place.directory, document, relay };
@@ -136,7 +136,7 @@ describe("a sandbox with several containers", () => {
     assert.equal((await well.process.exited).exitStatus, 9);
   });
 
-  it("takes back a create whose caller goes away, and one that is discarded meanwhile", async () => {
+  it("undoes a create whose caller disconnects, and one that is discarded meanwhile", async () => {
     const { id, document, relay } = await place.prepareIn(sandbox);
     const caller = new AbortController();
     const adding = addContainer(sandbox, { id, bundle: place.directory, document, relay }, caller.signal);
@@ -154,7 +154,7 @@ describe("a sandbox with several containers", () => {
     assert.match(await codeAndMessage(discardContainer(sandbox, sandbox.host.id)), /usage\/invalid/);
   });
 
-  it("refuses in each of its containers what the state of that one does not allow", async () => {
+  it("refuses in each of its containers what the state of that container does not allow", async () => {
     const { created, own: attached } = await place.add(sandbox, shell("sleep 1000"));
     const { id, process } = created.container;
     const refused = async (action: () => Promise<unknown>): Promise<void> => {
@@ -217,7 +217,7 @@ describe("a sandbox with several containers", () => {
     assert.match(await codeAndMessage(place.add(pod)), /sandbox .* is not running/);
   });
 
-  it("that ends takes back what is being added to it", async () => {
+  it("undoes what is being added to it when it ends", async () => {
     const { sandbox: pod } = await place.run("sleep 1000");
     const { id, document, relay } = await place.prepareIn(pod);
     const failing = codeAndMessage(addContainer(pod, { id, bundle: place.directory, document, relay }, never));

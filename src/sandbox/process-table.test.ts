@@ -26,7 +26,7 @@ describe("the processes of a sandbox", () => {
     assert.deepEqual(table.of("other"), []);
   });
 
-  it("have a name each", () => {
+  it("have a unique name", () => {
     const table = new ProcessTable();
     table.add(made(own));
     table.add(made(exec));
@@ -51,7 +51,7 @@ describe("the processes of a sandbox", () => {
     assert.equal(table.get(exec), second);
   });
 
-  it("are said not to exist by their name", () => {
+  it("are named in the error when they do not exist", () => {
     const table = new ProcessTable();
     assert.throws(() => table.get(own), { message: "container web does not exist", code: "container/not-found" });
     assert.throws(() => table.get(exec), {
@@ -60,7 +60,7 @@ describe("the processes of a sandbox", () => {
     });
   });
 
-  it("can be waited for by many before they exist", async () => {
+  it("can be waited for by several callers before they exist", async () => {
     const table = new ProcessTable();
     const waiting = [table.awaited(exec, never), table.awaited(exec, never)];
     table.add(made(own));
@@ -69,7 +69,7 @@ describe("the processes of a sandbox", () => {
     assert.deepEqual(await Promise.all(waiting), [process, process]);
   });
 
-  it("are waited for by a bounded number", async () => {
+  it("are waited for by a limited number of callers", async () => {
     const table = new ProcessTable();
     const given = new AbortController();
     const waiting = Array.from({ length: 256 }, () => table.awaited(exec, given.signal).catch(() => "given up"));
@@ -93,7 +93,7 @@ describe("a process", () => {
     assert.throws(() => process.attachRelay(relay, never, () => {}), /has a relay already/);
   });
 
-  it("learns once that its relay is gone", () => {
+  it("is told once that its relay is gone", () => {
     const process = made(key);
     const connection = new AbortController();
     let lost = 0;
@@ -105,7 +105,7 @@ describe("a process", () => {
     assert.ok(process.relayLost);
   });
 
-  it("stays stopped with its first status, and tells nobody before it is announced", async () => {
+  it("stays stopped with its first status, and reports it only after it is announced", async () => {
     const process = made(key);
     let told: unknown;
     void process.exited.then((exit) => {

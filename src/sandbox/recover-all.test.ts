@@ -65,7 +65,7 @@ describe("recovering all sandboxes of a root", () => {
     await recoverContainer(os, root, "web");
   });
 
-  it("keeps nothing of one that has stopped and was a program's", async () => {
+  it("keeps nothing of a stopped one that belonged to a program", async () => {
     const { paths } = await dead("sandbox-1");
     const status = { phase: "stopped" as const, exitStatus: 0, exitedMs: 1 };
     const record = { id: "sandbox-1", bundle: "/b", rootfs: "/b/rootfs", annotations: {}, createdMs: 1, timeline: {} };
@@ -74,14 +74,14 @@ describe("recovering all sandboxes of a root", () => {
     assert.deepEqual(await readdir(root), []);
   });
 
-  it("sweeps what a claim left that was killed half-way", async () => {
+  it("removes what a killed claim left", async () => {
     const left = `.claim-${nobody.pid}-${nobody.startTicks}-00ff`;
     await mkdir(path.join(root, left), { recursive: true });
     assert.deepEqual((await recoverAll(os, root)).swept, [left]);
     assert.deepEqual(await readdir(root), []);
   });
 
-  it("tells of one that cannot be read, and goes on", async () => {
+  it("reports one that cannot be read, and continues", async () => {
     const { paths } = await dead("a");
     await writeFile(paths.journal, "{");
     await dead("b");

@@ -101,7 +101,7 @@ describe("recovery", () => {
     return table.filter(({ type, target }) => type !== "cgroup" || target.endsWith("/pids"));
   }
 
-  it("removes everything, wherever the process that made it died", async () => {
+  it("removes everything, wherever the process that created it died", async () => {
     let finished = false;
     for (let at = 1; !finished; at++) {
       const started: ChildProcess[] = [];
@@ -128,7 +128,7 @@ describe("recovery", () => {
     return left.filter((entry) => entry.startsWith(`.claim-${process.pid}-`));
   }
 
-  it("may be done twice, and by two at once", async () => {
+  it("may run twice, also at the same time", async () => {
     const started: ChildProcess[] = [];
     await makeEverything(await claim(), os, started);
     await Promise.all([recoverContainer(os, root, "web"), recoverContainer(testOs(), root, "web")]);
@@ -144,7 +144,7 @@ describe("recovery", () => {
     assert.deepEqual(await owner.exited, { kind: "signalled", signal: 9 });
   });
 
-  it("of a container that was added does not end the shim that holds it, which is that of all others too", async () => {
+  it("of a container that was added does not end the shim, which the others need", async () => {
     const shim = await sleeper([]);
     const { journal: ofSandbox } = await claim();
     await ofSandbox.handOver(shim);
@@ -162,7 +162,7 @@ describe("recovery", () => {
     await recoverContainer(os, root, "added");
   });
 
-  it("touches no sandbox that took the id meanwhile", async () => {
+  it("does not affect a sandbox that took the id meanwhile", async () => {
     await claim();
     let second: Claim | undefined;
     const slow: Os = {
@@ -201,7 +201,7 @@ describe("recovery", () => {
     }
   });
 
-  it("takes no directory for a sandbox that has no journal", async () => {
+  it("does not take a directory without a journal for a sandbox", async () => {
     const foreign = path.join(root, "web");
     await mkdir(foreign, { recursive: true });
     await recoverContainer(os, root, "web");
@@ -209,7 +209,7 @@ describe("recovery", () => {
     await rm(foreign, { recursive: true });
   });
 
-  it("keeps what a sandbox said last that was not created or lost its shim, and of no other", async () => {
+  it("keeps the last log lines of sandboxes that were not created or lost their shim, and of no others", async () => {
     const failures = { creating: "it was not created", running: "its shim died", stopped: undefined } as const;
     for (const [phase, reason] of Object.entries(failures)) {
       const { journal } = await claim(phase);
@@ -229,7 +229,7 @@ describe("recovery", () => {
     }
   });
 
-  it("says what it could not remove, keeps the journal, and can be called again", async () => {
+  it("reports what it could not remove, keeps the journal, and can be repeated", async () => {
     const { journal, paths } = await claim();
     const stubborn: Step = { kind: "directory", path: path.join(place, "stubborn") };
     await mkdir(path.join(place, "stubborn/inner"), { recursive: true });
@@ -272,7 +272,7 @@ describe("the state of a sandbox without a shim", () => {
     timeline: {},
   };
 
-  it("is creating as long as its create goes on", async () => {
+  it("is creating as long as its create runs", async () => {
     await claimContainer(os, { root, ...record });
     const { status, alive, bundle, annotations } = await observeContainer(os, root, "web");
     assert.deepEqual({ status, bundle, annotations }, { status: "creating", bundle: "/b", annotations: { a: "b" } });
@@ -307,7 +307,7 @@ describe("the state of a sandbox without a shim", () => {
     assert.equal(observed.createdMs, 1000);
   });
 
-  it("is none for an id that nobody has", async () => {
+  it("is none for an unknown id", async () => {
     await assert.rejects(observeContainer(os, root, "none"), (error) => {
       assert.ok(isKumiteError(error, "container/not-found"));
       assert.equal(error.message, "container none does not exist");

@@ -60,7 +60,7 @@ describe("a sandbox", () => {
     }
   });
 
-  it("tells the end after the record is written and the output is through", async () => {
+  it("reports the end after the record is written and the output is passed on", async () => {
     const { sandbox, own: attached } = await place.run("dd if=/dev/zero bs=64k count=40 2>/dev/null");
     let length = -1;
     const counting = attached.stdout.then((text) => {
@@ -73,14 +73,14 @@ describe("a sandbox", () => {
     assert.equal(length, 40 * 65536);
   });
 
-  it("tells every waiter the same end", async () => {
+  it("reports the same end to all who wait", async () => {
     const { sandbox, own: attached } = await place.run("read line; exit 5");
     const waiting = Array.from({ length: 5 }, () => waitProcess(sandbox, own(sandbox), never));
     await attached.stdin.end();
     assert.deepEqual(new Set((await Promise.all(waiting)).map(({ exitStatus }) => exitStatus)), new Set([5]));
   });
 
-  it("shares volumes with the container, and keeps a read-only one so", async () => {
+  it("shares volumes with the container, and keeps read-only ones read-only", async () => {
     const data = path.join(place.directory, "data");
     await mkdir(data, { recursive: true });
     const { sandbox, own: attached } = await place.run(
@@ -98,7 +98,7 @@ describe("a sandbox", () => {
     await rmdir(path.join(place.directory, "rootfs/ro")).catch(() => {});
   });
 
-  it("refuses what a container's state does not allow, in the words that engines know", async () => {
+  it("refuses what a container's state does not allow, with messages that engines know", async () => {
     const { sandbox, own: attached } = await place.create((spec) => {
       spec.process.args = ["/bin/sleep", "1000"];
     });
@@ -160,7 +160,7 @@ describe("a sandbox", () => {
     assert.match(await codeAndMessage(startProcess(sandbox, own(sandbox), never)), /^container\/wrong-state/);
   });
 
-  it("stops everything when it is told to, whatever runs", async () => {
+  it("stops everything on request, whatever runs", async () => {
     const { sandbox, own: attached } = await place.run("sleep 1000");
     const exec = await place.exec(sandbox, "e1", ["/bin/sleep", "1000"]);
     await stopSandbox(sandbox);
@@ -177,7 +177,7 @@ describe("a sandbox", () => {
     assert.ok(place.log.some((line) => line.includes("level=error") && line.includes("is unknown")));
   });
 
-  describe("with further processes", () => {
+  describe("a sandbox with exec processes", () => {
     let sandbox: Sandbox;
 
     before(async () => {
@@ -211,7 +211,7 @@ describe("a sandbox", () => {
       );
     });
 
-    it("does not wait for a daemon that one leaves behind with its output open", async () => {
+    it("does not wait for a daemon that one leaves with its output open", async () => {
       const { process, stdout } = await place.exec(sandbox, "daemon", ["/bin/sh", "-c", "sleep 1000 & echo left"]);
       assert.equal((await process.exited).exitStatus, 0);
       assert.equal(await stdout, "left\n");
@@ -227,7 +227,7 @@ describe("a sandbox", () => {
       assert.match(await stdout, /33 111/);
     });
 
-    it("fails for an executable that is not there, and frees the name", async () => {
+    it("fails for an executable that does not exist, and frees the name", async () => {
       const starting = place.exec(sandbox, "missing", ["/bin/no-such-program"]);
       await assert.rejects(starting, (error) => isKumiteError(error, "process/executable-not-found"));
       assert.ok(!sandbox.processes.has({ containerId: sandbox.host.id, execId: "missing" }));
@@ -235,7 +235,7 @@ describe("a sandbox", () => {
       assert.equal((await again.process.exited).exitStatus, 0);
     });
 
-    it("forgets them when they have ended and their relay went", async () => {
+    it("forgets them when they have ended and their relay has gone", async () => {
       const before = sandbox.processes.of(sandbox.host.id).length;
       for (let round = 0; round < 20; round++) {
         const { process, hangUp } = await place.exec(sandbox, `r${round}`, ["/bin/true"]);
@@ -245,7 +245,7 @@ describe("a sandbox", () => {
       assert.equal(sandbox.processes.of(sandbox.host.id).length, before);
     });
 
-    it("starts one to its end, or not at all, when its caller goes away", async () => {
+    it("starts one to its end, or not at all, when its caller disconnects", async () => {
       const relay = { pid: process.pid, startTicks: place.os.self.startTicks };
       const key = { containerId: sandbox.host.id, execId: "left" };
       const document = { args: ["/bin/sleep", "4321"], cwd: "/" };
@@ -271,7 +271,7 @@ describe("a sandbox", () => {
       assert.ok(!sandbox.processes.has(key));
     });
 
-    it("refuses a name that is taken or none", async () => {
+    it("refuses a name that is in use or invalid", async () => {
       const relay = { pid: process.pid, startTicks: place.os.self.startTicks };
       const request = { containerId: sandbox.host.id, document: { args: ["true"], cwd: "/" }, terminal: false, relay };
       const attached = await place.exec(sandbox, "taken", ["/bin/sleep", "1000"]);

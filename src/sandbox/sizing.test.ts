@@ -13,14 +13,14 @@ const vcpus = (rule: SizingRule, demands: readonly Demand[], from: Partial<Sizin
   sizeSandbox(rule, { ...base, ...from }, demands).vcpus;
 
 describe("the size of a sandbox", () => {
-  it("is that of the configuration while nothing has a limit", () => {
+  it("is that of the configuration if nothing has a limit", () => {
     for (const rule of ["per-container", "whole-sandbox", "fractional"] as const) {
       const { vcpus, memoryMiB } = sizeSandbox(rule, base, [{ id: "free" }]);
       assert.deepEqual({ vcpus, memoryMiB }, { vcpus: 1, memoryMiB: 2048 });
     }
   });
 
-  it("has two halves of a CPU as one, where containers are not rounded alone", () => {
+  it("counts two halves of a CPU as one, since containers are not rounded separately", () => {
     assert.equal(vcpus("per-container", [half, half]), 3);
     assert.equal(vcpus("whole-sandbox", [half, half]), 2);
     assert.equal(vcpus("fractional", [half, half]), 2);
@@ -39,7 +39,7 @@ describe("the size of a sandbox", () => {
     assert.equal(vcpus("fractional", [cpus(1001)], { vcpus: 0 }), 2);
   });
 
-  it("counts no container without a limit, or with half of one", () => {
+  it("ignores containers without a limit, or with half of one", () => {
     for (const demand of [
       { id: "c", cpuQuotaUs: -1, cpuPeriodUs: 100_000 },
       { id: "c", cpuQuotaUs: 50_000 },
@@ -50,7 +50,7 @@ describe("the size of a sandbox", () => {
     }
   });
 
-  it("follows the cpusets when nothing has a quota", () => {
+  it("follows the CPU sets if nothing has a quota", () => {
     const set: Demand = { id: "set", cpus: "0-2,5" };
     assert.equal(vcpus("fractional", [set]), 5);
     assert.equal(vcpus("whole-sandbox", [set, { id: "other", cpus: "1" }]), 6);
@@ -58,13 +58,13 @@ describe("the size of a sandbox", () => {
     assert.equal(vcpus("fractional", [set, half]), 2);
   });
 
-  it("has no workload when a cpuset cannot be read", () => {
+  it("has no workload if a CPU set cannot be parsed", () => {
     const sizing = sizeSandbox("fractional", base, [half, { id: "odd", cpus: "0-x" }]);
     assert.equal(sizing.vcpus, 1);
     assert.deepEqual(sizing.workloadSource, { kind: "unreadable-cpuset", id: "odd" });
   });
 
-  it("is the base's memory, the limits and the huge pages", () => {
+  it("is the memory of the base, the limits and the huge pages", () => {
     const demands = [
       demandOf("a", { memory: { limit: 64 * mib }, hugepageLimits: [{ pageSize: "2MB", limit: 16 * mib }] }),
       demandOf("b", { memory: { limit: -1 } }),
@@ -75,7 +75,7 @@ describe("the size of a sandbox", () => {
     assert.equal(sizeSandbox("per-container", base, demands).memoryMiB, 2048 + 65);
   });
 
-  it("stays between base and maximum, and grows with what is asked for", () => {
+  it("stays between base and maximum, and grows with what is requested", () => {
     const demand = fc.record(
       {
         id: fc.constant("c"),
@@ -128,12 +128,12 @@ describe("the explanation of a size", () => {
   });
 });
 
-describe("the size of a cpuset", () => {
-  it("counts each processor once", () => {
+describe("the size of a CPU set", () => {
+  it("counts each CPU once", () => {
     assert.deepEqual(["", "0", "0-3,7", "3,1,1-2", " 0 , 2 "].map(sizeOfCpuSet), [0, 1, 5, 3, 2]);
   });
 
-  it("is not known for what is no set", () => {
+  it("is unknown for an invalid set", () => {
     for (const text of ["x", "1-", "3-1", "0,,1", "-1", "0-99999", "0-9999999"]) {
       assert.equal(sizeOfCpuSet(text), undefined, text);
     }

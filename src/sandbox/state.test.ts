@@ -48,7 +48,7 @@ describe("the states of sandboxes and containers", () => {
     });
   }
 
-  it("name what was wrong in a refusal, the sandbox first", () => {
+  it("are named in a refusal, the sandbox's first", () => {
     assert.equal(refusalOf("pause", "running", "ready"), "container not running, impossible to pause the container");
     assert.equal(
       refusalOf("kill", "stopped", "stopped"),

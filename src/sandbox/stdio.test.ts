@@ -50,7 +50,7 @@ async function textOf(stream: ByteStream): Promise<string> {
 }
 
 describe("the streams of a process", () => {
-  it("run as soon as both ends are there, whichever comes first", async () => {
+  it("run as soon as both ends are connected, whichever comes first", async () => {
     const ends = new Ends();
     const early = ends.connectRelay("stdout");
     ends.connectGuest("stdin", "stdout", "stderr");
@@ -103,7 +103,7 @@ describe("the streams of a process", () => {
     ends.stdio.close();
   });
 
-  it("tell the relay when the process takes no more input", async () => {
+  it("tell the relay when the process accepts no more input", async () => {
     const ends = new Ends().connectGuest("stdin", "stdout", "stderr");
     const input = ends.connectRelay("stdin");
     ends.guest("stdin").close();
@@ -121,7 +121,7 @@ describe("the streams of a process", () => {
     assert.throws(() => ends.connectRelay("stdin"), /has ended/);
   });
 
-  it("close an end that comes after the process has ended", async () => {
+  it("close an end that connects after the process has ended", async () => {
     const ends = new Ends();
     ends.stdio.close();
     ends.connectGuest("stdin", "stdout", "stderr");
@@ -131,7 +131,7 @@ describe("the streams of a process", () => {
 });
 
 describe("draining", () => {
-  it("is over when every byte is with the relay", async () => {
+  it("is over when every byte has reached the relay", async () => {
     const ends = new Ends().connectGuest("stdin", "stdout", "stderr");
     const output = ends.connectRelay("stdout");
     const errors = ends.connectRelay("stderr");
@@ -146,7 +146,7 @@ describe("draining", () => {
     assert.equal((await read)[0].length, 300_000);
   });
 
-  it("does not wait for somebody else who has the stream open", async () => {
+  it("does not wait for another process that has the stream open", async () => {
     const ends = new Ends().connectGuest("stdin", "stdout", "stderr");
     const output = ends.connectRelay("stdout");
     ends.connectRelay("stderr");
@@ -156,7 +156,7 @@ describe("draining", () => {
     assert.equal(await output.read(), undefined);
   });
 
-  it("does not wait for a relay that never comes", async () => {
+  it("does not wait for a relay that never connects", async () => {
     const ends = new Ends().connectGuest("stdin", "stdout", "stderr");
     await ends.stdio.drain(short);
   });
@@ -175,7 +175,7 @@ describe("draining", () => {
     await flood;
   });
 
-  it("waits for a reader that is slow", async () => {
+  it("waits for a slow reader", async () => {
     const ends = new Ends().connectGuest("stdin", "stdout");
     const output = ends.connectRelay("stdout", 10);
     void ends

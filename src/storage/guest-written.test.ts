@@ -16,12 +16,12 @@ const bundle = {
   },
 } as unknown as Bundle;
 
-describe("what a guest writes to by now", () => {
-  it("is the root file systems and the volumes of its containers that can be written", () => {
+describe("what a guest can write to", () => {
+  it("includes the root file systems and the writable volumes of its containers", () => {
     assert.deepEqual(guestWritten([bundle]), ["/b/rootfs", "/data", "/b/near"]);
   });
 
-  it("is looked at from the outermost directory", () => {
+  it("is found from the outermost directory", () => {
     const all = ["/data/inner", "/data", "/b/rootfs"];
     assert.equal(writtenAbove(all, "/data/inner/x"), "/data");
     assert.equal(writtenAbove(all, "/data"), undefined);

@@ -48,12 +48,12 @@ describe("the plan of a container's mounts", () => {
     }
   }
 
-  it("leaves to the guest what its kernel has", async () => {
+  it("leaves to the guest the file systems that its kernel has", async () => {
     const mounts = defaultSpec().mounts ?? [];
     assert.deepEqual(await plan(mounts), { volumes: [], disks: [], storages: [], guestMounts: mounts, notes: [] });
   });
 
-  it("shares the source of a bind and names it as the guest finds it", async () => {
+  it("shares the source of a bind and names it by its path in the guest", async () => {
     const options = ["rbind", "ro", "rprivate"];
     const { volumes, guestMounts } = await plan([
       { destination: "/proc", type: "proc" },
@@ -70,7 +70,7 @@ describe("the plan of a container's mounts", () => {
     ]);
   });
 
-  it("leaves a link to the guest that is to be copied, and shares what is none", async () => {
+  it("leaves copied symbolic links to the guest, and shares other files", async () => {
     await symlink("../to/nowhere", path.join(place, "link"));
     const options = ["rbind", "copy-symlink"];
     const { volumes, guestMounts } = await plan([
@@ -87,7 +87,7 @@ describe("the plan of a container's mounts", () => {
     );
   });
 
-  it("knows a bind by its options alone, and takes the last word on writing", async () => {
+  it("recognises a bind by its options alone, and uses the last option about writing", async () => {
     const source = `${place}/data`;
     const { volumes } = await plan([
       { destination: "/a", source, options: ["rbind"] },
@@ -104,12 +104,12 @@ describe("the plan of a container's mounts", () => {
     );
   });
 
-  it("lets the guest use its own proc and sys", async () => {
+  it("gives the container the guest's own proc and sys", async () => {
     const mount = { destination: "/x", type: "bind", source: "/proc/sys", options: ["bind"] };
     assert.deepEqual(await plan([mount]), { volumes: [], disks: [], storages: [], guestMounts: [mount], notes: [] });
   });
 
-  it("has no cgroup of the host, and for systemd's the guest's own to write to", async () => {
+  it("has no cgroup of the host, and for systemd's the guest's own, writable", async () => {
     const options = ["bind", "nosuid"];
     const of = (source: string): OciMount => ({ destination: source, type: "bind", source, options });
     const { guestMounts, notes } = await plan([of("/sys/fs/cgroup/systemd"), of("/sys/fs/cgroup/memory/x")]);
@@ -121,7 +121,7 @@ describe("the plan of a container's mounts", () => {
     ]);
   });
 
-  it("gives shared memory as large as what the engine made for it, as a file system of the guest", async () => {
+  it("makes shared memory a file system of the guest, with the size that the engine chose", async () => {
     const source = `${place}/data`;
     const options = ["bind", "rprivate", "nosuid", "noexec", "nodev"];
     const mount = { destination: "/dev/shm", type: "bind", source, options };
@@ -143,7 +143,7 @@ describe("the plan of a container's mounts", () => {
     await assert.rejects(plan([mount], { ...os, files }), /mounts\[0\]\.source: .*data cannot be mounted: /);
   });
 
-  it("makes what a pod shares in memory the machine's own", async () => {
+  it("makes the memory that a pod shares the VM's own", async () => {
     const source = "/pods/1/volumes/kubernetes.io~empty-dir/scratch";
     const table = [{ target: source, type: "tmpfs", options: ["rw", "size=2048k"] }];
     const status: Os["files"]["status"] = (file) => os.files.status(file === source ? place : file);
@@ -170,7 +170,7 @@ describe("the plan of a container's mounts", () => {
     assert.deepEqual([local.volumes, local.guestMounts], [[], [{ ...mount, source: directory }]]);
   });
 
-  it("sets huge pages aside in the machine, as many as the container may use", async () => {
+  it("reserves huge pages in the guest, as many as the container may use", async () => {
     const source = "/pods/1/volumes/kubernetes.io~empty-dir/huge";
     const table = [{ target: source, type: "hugetlbfs", options: ["rw", "pagesize=2M"] }];
     const status: Os["files"]["status"] = (file) => os.files.status(file === source ? place : file);
@@ -190,7 +190,7 @@ describe("the plan of a container's mounts", () => {
     await assert.rejects(plan([mount], using), /mounts\[0\]: a volume of huge pages needs a limit/);
   });
 
-  it("gives a block device as a disk, where there are disks", async () => {
+  it("makes a block device a disk, if the VM has disks", async () => {
     const status: Os["files"]["status"] = async (file) => {
       const own = await os.files.status(place);
       return file === "/dev/disk" && own !== undefined ? { ...own, kind: "block", deviceNumber: 0x703n } : own;
@@ -214,7 +214,7 @@ describe("the plan of a container's mounts", () => {
     assert.deepEqual(notes, ["mount on /dev/fuse is left out: /dev/tty is a device of the host"]);
   });
 
-  it("takes the guest's own of a device that every kernel has", async () => {
+  it("uses the guest's own for a device that every kernel has", async () => {
     const { volumes, guestMounts } = await plan([
       { destination: "/etc/hidden", type: "bind", source: "/dev/null", options: ["bind", "ro"] },
     ]);
@@ -224,7 +224,7 @@ describe("the plan of a container's mounts", () => {
     ]);
   });
 
-  it("lays directories over each other on the host, where they are", async () => {
+  it("mounts an overlay on the host, where its directories are", async () => {
     const options = ["lowerdir=/a:/b", "upperdir=/u", "workdir=/w", "private", "nosuid"];
     const { volumes, guestMounts } = await plan([{ destination: "/x", type: "overlay", source: "overlay", options }]);
     const overlay = "lowerdir=/a:/b,upperdir=/u,workdir=/w";
@@ -241,7 +241,7 @@ describe("the plan of a container's mounts", () => {
     assert.deepEqual(await plan([mount]), { volumes: [], disks: [], storages: [], guestMounts: [mount], notes: [] });
   });
 
-  it("is refused by key when a source is missing or a file system is not the guest's", async () => {
+  it("is refused with the key if a source is missing or the guest lacks a file system", async () => {
     assert.equal(
       await complaint({ destination: "/a", type: "bind", source: "missing", options: ["bind"] }),
       "B/config.json: mounts[0].source: B/missing cannot be mounted: no such file or directory",

@@ -10,7 +10,7 @@ function shm(...options: string[]): OciMount {
 }
 
 describe("the shared memory of a sandbox", () => {
-  it("is as the first container has it, open to all when nothing else is said", () => {
+  it("is as the first container has it, and open to all by default", () => {
     assert.deepEqual(sharedMemoryOf([proc, shm("nosuid", "nodev", "size=1m", "ro", "rprivate")])?.options, [
       "nosuid",
       "nodev",
@@ -20,13 +20,13 @@ describe("the shared memory of a sandbox", () => {
     assert.deepEqual(sharedMemoryOf([shm("mode=700")])?.options, ["mode=700"]);
   });
 
-  it("is none when that container has none, or one that is no tmpfs", () => {
+  it("is none if that container has none, or one that is no tmpfs", () => {
     assert.equal(sharedMemoryOf([proc]), undefined);
     assert.equal(sharedMemoryOf([{ destination: "/dev/shm", type: "bind", source: "/volume" }]), undefined);
     assert.equal(sharedMemoryOf([shm("remount", "ro")]), undefined);
   });
 
-  it("is what each container sees, with the attributes that it asked for", () => {
+  it("is visible in each container, with the attributes that it asked for", () => {
     assert.deepEqual(withSharedMemory([proc, shm("nosuid", "size=64m", "mode=1777", "ro")]), [
       proc,
       { destination: "/dev/shm", type: "bind", source: guestSharedMemory, options: ["rbind", "nosuid", "ro"] },

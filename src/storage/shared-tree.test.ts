@@ -101,14 +101,14 @@ describe("the shared tree", () => {
     assert.equal(readFileSync(`${rootfs}/answer`, "utf8"), "from the guest");
   });
 
-  it("lets the guest write inside what is shared and nowhere else", async () => {
+  it("lets the guest write inside shared directories and nowhere else", async () => {
     await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), []);
     for (const at of ["", "/web"]) {
       assert.throws(() => writeFileSync(daemon.path(`${tree.view}${at}/planted`), ""), { code: "EROFS" });
     }
   });
 
-  it("shares a read-only volume that cannot be written by the daemon either", async () => {
+  it("shares a read-only volume that the daemon cannot write to either", async () => {
     const source = await directory("data", "file", "kept");
     const volumes = [volume(source, { readonly: true })];
     await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), volumes);
@@ -119,7 +119,7 @@ describe("the shared tree", () => {
     assert.equal(readFileSync(seen, "utf8"), "the host may");
   });
 
-  it("shares the lower layer of a root file system for reading only", async () => {
+  it("shares the lower layer of a root file system read-only", async () => {
     const lower = { kind: "shared", directory: await directory("rootfs", "file", "kept") } as const;
     await shareContainer(os, tree, "web", { kind: "layers", lower, upper: { kind: "memory" } }, []);
     const seen = daemon.path(`${tree.view}/web/rootfs/file`);
@@ -127,7 +127,7 @@ describe("the shared tree", () => {
     assert.throws(() => writeFileSync(seen, "changed"), { code: "EROFS" });
   });
 
-  it("shares nothing that a link of the guest leads to outside of what it writes", async () => {
+  it("shares nothing outside of the guest's directories through a link that the guest made", async () => {
     const secret = await directory("secret", "file", "of the host");
     const beneath = await directory("written", "file", "its own");
     await symlink(secret, `${beneath}/out`);
@@ -140,7 +140,7 @@ describe("the shared tree", () => {
     assert.ok(!existsSync(daemon.path(`${tree.view}/web/volume-3/file`)));
   });
 
-  it("keeps what is mounted in it from whoever shares mounts with its host", async () => {
+  it("does not propagate its mounts to other mount namespaces", async () => {
     const outer = path.join(place, "outer");
     await mkdir(outer);
     await os.mounts.mount({ source: outer, target: outer, flags: ["bind"] });
@@ -160,7 +160,7 @@ describe("the shared tree", () => {
     }
   });
 
-  it("keeps a source read-only that is so on the host", async () => {
+  it("keeps a source read-only that is read-only on the host", async () => {
     const source = await directory("data", "file", "");
     await os.mounts.mount({ source, target: source, flags: ["bind"] });
     try {
@@ -196,7 +196,7 @@ describe("the shared tree", () => {
     assert.equal(readFileSync(daemon.path(`${tree.view}/web/volume-3`), "utf8"), "127.0.0.1 localhost");
   });
 
-  it("shares what every sandbox has, written to only where that is said, under a name that no container can take", async () => {
+  it("shares the files of every sandbox, writable only on request, under a name that no container can have", async () => {
     const [kept, written] = [await directory("kept", "file", "kept"), await directory("written", "file", "")];
     await shareSandboxMounts(os, tree, [
       { path: kept, readOnly: true },
@@ -214,14 +214,14 @@ describe("the shared tree", () => {
     assert.equal((await os.files.status(paths.shared))?.mode, 0o700);
   });
 
-  it("goes with one unmount while a daemon still uses it", async () => {
+  it("is removed with one unmount while a daemon still uses it", async () => {
     await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), []);
     assert.deepEqual(await undoAll(os, journal.content.steps), []);
     assert.ok(!existsSync(paths.shared));
     assert.ok(existsSync(path.join(place, "rootfs/a")));
   });
 
-  it("says which source cannot be shared", async () => {
+  it("names a source that cannot be shared", async () => {
     const missing = volume(path.join(place, "missing"));
     await assert.rejects(
       shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), [missing]),

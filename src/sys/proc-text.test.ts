@@ -4,21 +4,21 @@ import { parseArguments, parseMountTable, parseProcessStat } from "./proc-text.t
 
 const numbers = Array.from({ length: 48 }, (_, i) => i + 5).join(" ");
 
-describe("the texts of proc", () => {
-  it("tell state, parent and start time of a process, whatever its name is", () => {
+describe("files of /proc", () => {
+  it("contain state, parent and start time of a process, whatever its name is", () => {
     for (const name of ["sh", "a b", "x) R 1 (y", ")"]) {
       const stat = parseProcessStat(`12 (${name}) S 4 ${numbers}\n`);
       assert.deepEqual(stat, { state: "S", parentPid: 4, startTicks: 22 }, name);
     }
   });
 
-  it("tell the arguments of a process, empty ones too", () => {
+  it("contain the arguments of a process, including empty ones", () => {
     assert.deepEqual(parseArguments("sh\0-c\0\0x y\0"), ["sh", "-c", "", "x y"]);
     assert.deepEqual(parseArguments("changed its title"), ["changed its title"]);
     assert.deepEqual(parseArguments(""), []);
   });
 
-  it("tell mounts with any number of optional fields and with escaped names", () => {
+  it("contain mounts with any number of optional fields and with escaped names", () => {
     const text = `22 28 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw
 36 35 98:0 /a\\040b /mnt/c\\134\\011\\012d rw,noatime - ext4 /dev/sd\\043a rw,errors=continue
 40 36 0:5 / / rw shared:1 master:2 propagate_from:3 unbindable - tmpfs - rw

@@ -4,7 +4,7 @@ import { delay, linked, onAbort, raceAbort } from "./abort.ts";
 import { KumiteError } from "./errors.ts";
 
 describe("waiting with a signal", () => {
-  it("gives the promise's value or error when nothing aborts", async () => {
+  it("returns the promise's value or error if nothing aborts", async () => {
     const { signal } = new AbortController();
     assert.equal(await raceAbort(Promise.resolve(7), signal), 7);
     await assert.rejects(raceAbort(Promise.reject(new Error("no")), signal), /^Error: no$/);
@@ -25,7 +25,7 @@ describe("waiting with a signal", () => {
     await assert.rejects(delay(60_000, signal), { code: "aborted" });
   });
 
-  it("leaves no listener behind", async () => {
+  it("leaves no listener", async () => {
     const { signal, listeners } = countingSignal();
     await raceAbort(Promise.resolve(), signal);
     await delay(0, signal);
@@ -34,7 +34,7 @@ describe("waiting with a signal", () => {
     assert.equal(listeners(), 0);
   });
 
-  it("calls back at once for a signal that aborted before", () => {
+  it("calls back at once for a signal that has aborted already", () => {
     let calls = 0;
     onAbort(AbortSignal.abort(), () => {
       calls += 1;
@@ -52,7 +52,7 @@ describe("a linked controller", () => {
     assert.equal(child.signal.reason, "why");
   });
 
-  it("does not abort its parents, and lets go of them when unlinked", () => {
+  it("does not abort its parents, and releases them when unlinked", () => {
     const { signal, listeners } = countingSignal();
     const child = linked(signal);
     assert.equal(listeners(), 1);

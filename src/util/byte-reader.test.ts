@@ -7,7 +7,7 @@ import { streamPair } from "./stream-pair.ts";
 import { encodeUtf8 } from "./text.ts";
 
 describe("reading records from a stream", () => {
-  it("cuts the same records however the stream cuts its bytes", async () => {
+  it("returns the same records however the stream cuts its bytes", async () => {
     const records = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 20 });
     const lengths = fc.infiniteStream(fc.integer({ min: 1, max: 400 }));
     await fc.assert(
@@ -24,7 +24,7 @@ describe("reading records from a stream", () => {
     );
   });
 
-  it("tells an end between records from one inside", async () => {
+  it("distinguishes an end between records from one inside", async () => {
     const reader = readerOf("abc");
     await assert.rejects(reader.readExactly(4), {
       code: "protocol/violation",
@@ -54,7 +54,7 @@ describe("reading records from a stream", () => {
     assert.equal(await readerOf("").readLine(10), undefined);
   });
 
-  it("gives the rest as a stream, with what it had read ahead", async () => {
+  it("returns the rest as a stream, including what it had read ahead", async () => {
     const reader = readerOf("0123\n456789");
     assert.equal(await reader.readLine(8), "0123");
     const rest = reader.rest();

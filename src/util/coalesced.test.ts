@@ -17,7 +17,7 @@ function slowWrites() {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe("coalesced writing", () => {
-  it("writes one at a time and lets latecomers share the next", async () => {
+  it("writes one at a time, and later callers share the next write", async () => {
     const { writes, write } = slowWrites();
     const save = coalesced(write);
     const first = save();
@@ -34,7 +34,7 @@ describe("coalesced writing", () => {
     assert.equal(writes.length, 2);
   });
 
-  it("tells a failure to those who waited for that write only", async () => {
+  it("reports a failure only to those who waited for that write", async () => {
     const { writes, write } = slowWrites();
     const save = coalesced(write);
     const first = save();

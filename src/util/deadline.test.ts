@@ -3,18 +3,18 @@ import { describe, it } from "node:test";
 import { withDeadline } from "./deadline.ts";
 
 describe("work with a deadline", () => {
-  it("returns what the work returns", async () => {
+  it("returns the result of the work", async () => {
     assert.equal(await withDeadline(60_000, "adding", async () => 2 + 2), 4);
   });
 
-  it("fails with a timeout that names the work, even when the work ignores its signal", async () => {
+  it("fails with a timeout that names the work, even if the work ignores its signal", async () => {
     await assert.rejects(
       withDeadline(1, "waiting for nothing", () => new Promise(() => {})),
       { code: "timeout", message: "waiting for nothing took longer than 1 ms", data: { timeoutMs: 1 } },
     );
   });
 
-  it("prefers its timeout to the error that the work makes of the abort", async () => {
+  it("prefers its timeout to the error that the work throws because of the abort", async () => {
     const work = (signal: AbortSignal): Promise<never> =>
       new Promise((_resolve, reject) => {
         signal.addEventListener("abort", () => reject(new Error("interrupted")));
@@ -22,7 +22,7 @@ describe("work with a deadline", () => {
     await assert.rejects(withDeadline(1, "work", work), { code: "timeout" });
   });
 
-  it("ends with the parent's abort, and does not begin when that came before", async () => {
+  it("ends with the parent's abort, and does not begin if the parent has aborted already", async () => {
     const controller = new AbortController();
     const waiting = withDeadline(60_000, "work", () => new Promise(() => {}), controller.signal);
     controller.abort();
@@ -45,7 +45,7 @@ describe("work with a deadline", () => {
     assert.equal(await withDeadline(Number.POSITIVE_INFINITY, "work", slow), 1);
   });
 
-  it("fails like the work when that throws before its first wait", async () => {
+  it("fails like work that throws before its first await", async () => {
     const work = (): Promise<never> => {
       throw new Error("at once");
     };

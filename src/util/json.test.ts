@@ -14,7 +14,7 @@ function faultOf(text: string): string {
 }
 
 describe("parseJson", () => {
-  it("names the place of the first fault", () => {
+  it("names the position of the first error", () => {
     assert.equal(faultOf('{\n  "a": 1,\n}'), "line 3, column 1: expected a key in quotes");
     assert.equal(faultOf('{"a" 1}'), 'line 1, column 6: expected ":"');
     assert.equal(faultOf('{"a": [1 2]}'), 'line 1, column 10: expected "," or "]"');
@@ -34,7 +34,7 @@ describe("parseJson", () => {
     }
   });
 
-  it("finds a place for every text that the engine refuses", () => {
+  it("finds a position for every text that the engine refuses", () => {
     fc.assert(
       fc.property(fc.json(), fc.nat(), fc.string({ maxLength: 2 }), (json, at, noise) => {
         const cut = at % (json.length + 1);

@@ -27,7 +27,7 @@ describe("log lines", () => {
     ]);
   });
 
-  it("are written down to the level that was asked for", () => {
+  it("are written down to the requested level", () => {
     const { lines, log } = logger("warn", textSink);
     log.error("1");
     log.warn("2");
@@ -36,7 +36,7 @@ describe("log lines", () => {
     assert.equal(lines.length, 2);
   });
 
-  it("carry the fields of the logger they were made with", () => {
+  it("contain the fields of the logger they were made with", () => {
     const { lines, log } = logger("info", textSink);
     log.with({ sandbox: "web" }).with({ container: "c1" }).info("started", { ms: 5 });
     assert.match(lines[0] ?? "", / sandbox=web container=c1 ms=5\n$/);

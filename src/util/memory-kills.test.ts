@@ -13,8 +13,8 @@ const read = async (path: string): Promise<string> => {
   return text;
 };
 
-describe("a kill for want of memory", () => {
-  it("is told by the counters of either version of cgroups", async () => {
+describe("a kill for lack of memory", () => {
+  it("is detected by the counters of either version of cgroups", async () => {
     assert.match((await memoryKillIn(read, ["/pids/a", "/v1/a"])) ?? "", /used up \(\/v1\/a\/memory.oom_control\)/);
     assert.match((await memoryKillIn(read, ["/v2/a"])) ?? "", /used up \(\/v2\/a\/memory.events\)/);
     assert.equal(await memoryKillIn(read, ["/v2/b", "/v2/none"]), undefined);

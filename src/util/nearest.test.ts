@@ -12,7 +12,7 @@ describe("the nearest word", () => {
     assert.equal(nearest("kil", verbs), "kill");
   });
 
-  it("is not guessed when nothing is near", () => {
+  it("is none if no word is near", () => {
     assert.equal(nearest("frobnicate", verbs), undefined);
     assert.equal(nearest("x", verbs), undefined);
     assert.equal(nearest("", verbs), undefined);

@@ -14,7 +14,7 @@ describe("paths as text", () => {
     assert.equal(joinPath("/share", "/etc/passwd"), "/share/etc/passwd");
     assert.equal(joinPath("/share", "../x"), "/x");
   });
-  it("resolve against a base only when relative", () => {
+  it("resolve against a base only if they are relative", () => {
     assert.equal(resolvePath("/bundle", "rootfs"), "/bundle/rootfs");
     assert.equal(resolvePath("/bundle", "/elsewhere/"), "/elsewhere");
   });
@@ -25,7 +25,7 @@ describe("paths as text", () => {
     assert.equal(baseName("/a/b/"), "b");
     assert.equal(baseName("/"), "");
   });
-  it("know what lies below what by whole components", () => {
+  it("are compared by whole components", () => {
     assert.ok(isBelow("/a", "/a"));
     assert.ok(isBelow("/a", "/a/b"));
     assert.ok(!isBelow("/a", "/ab"));

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { Queue } from "./queue.ts";
 
 describe("a queue", () => {
-  it("gives items in order, to who waits first", async () => {
+  it("returns items in order, to the first one who waits", async () => {
     const queue = new Queue<number>();
     const waiting = [queue.next(), queue.next()];
     queue.push(1);
@@ -13,7 +13,7 @@ describe("a queue", () => {
     assert.equal(await queue.next(), 3);
   });
 
-  it("gives what it has after it was closed, then its end, and takes no more", async () => {
+  it("returns its items after it was closed, then its end, and accepts no more", async () => {
     const queue = new Queue<number>();
     queue.push(1);
     queue.close();
@@ -22,7 +22,7 @@ describe("a queue", () => {
     assert.equal(await queue.next(), undefined);
   });
 
-  it("ends every wait when it is closed, and hands back what nobody took", async () => {
+  it("ends every wait when it is closed, and returns what nobody took", async () => {
     const queue = new Queue<number>();
     const waiting = queue.next();
     assert.deepEqual(queue.drain(), []);

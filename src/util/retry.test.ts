@@ -5,7 +5,7 @@ import { retry } from "./retry.ts";
 
 const soon = { what: "connecting", timeoutMs: 60_000, firstPauseMs: 0, longestPauseMs: 0 };
 
-describe("trying again", () => {
+describe("retrying", () => {
   it("ends with the first attempt that succeeds", async () => {
     let attempts = 0;
     const result = await retry(async () => {
@@ -16,7 +16,7 @@ describe("trying again", () => {
     assert.equal(result, 3);
   });
 
-  it("gives up at once on an error that is not worth another attempt, and passes it on unchanged", async () => {
+  it("gives up at once on an error that must not be retried, and passes it on unchanged", async () => {
     const fatal = new KumiteError("timeout", "inner");
     let attempts = 0;
     const run = retry(
@@ -30,7 +30,7 @@ describe("trying again", () => {
     assert.equal(attempts, 2);
   });
 
-  it("fails with a timeout that tells the last error", async () => {
+  it("fails with a timeout that contains the last error", async () => {
     const last = new Error("connection refused");
     const run = retry(() => Promise.reject(last), { ...soon, timeoutMs: 20, firstPauseMs: 1, longestPauseMs: 1 });
     await assert.rejects(run, {

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { Scope, type UndoFailure } from "./scope.ts";
 
 describe("an undo scope", () => {
-  it("undoes newest first and runs every step whatever fails", async () => {
+  it("undoes the newest step first and runs every step whatever fails", async () => {
     const { scope, failures, order } = setUp();
     scope.add("one", () => void order.push("one"));
     scope.add("two", () => {
@@ -18,7 +18,7 @@ describe("an undo scope", () => {
     );
   });
 
-  it("leaves a step behind that takes too long and goes on with the next", async () => {
+  it("abandons a step that takes too long and continues with the next", async () => {
     const { scope, order } = setUp(5);
     scope.add("after", () => void order.push("after"));
     scope.add("hanging", () => new Promise(() => {}));
@@ -46,7 +46,7 @@ describe("an undo scope", () => {
     assert.deepEqual(order, ["one"]);
   });
 
-  it("refuses a step when it is closed, instead of forgetting it", async () => {
+  it("refuses a step after it was closed, instead of forgetting it", async () => {
     const { scope } = setUp();
     await scope.close();
     assert.throws(() => scope.add("late", () => {}), { code: "internal", message: /late cannot be registered/ });

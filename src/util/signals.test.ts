@@ -11,14 +11,14 @@ describe("signals", () => {
     }
   });
 
-  it("are known by name in any case, with or without SIG, and by number", () => {
+  it("are recognised by name in any case, with or without SIG, and by number", () => {
     for (const text of ["SIGTERM", "TERM", "term", "sigterm", "15"]) assert.equal(parseSignal(text), 15, text);
     assert.equal(parseSignal("POLL"), 29);
     assert.equal(parseSignal("0"), 0);
     assert.equal(parseSignal("64"), 64);
   });
 
-  it("in real time are known by their distance from an end", () => {
+  it("in real time are recognised by their distance from either end", () => {
     assert.equal(parseSignal("RTMIN"), 34);
     assert.equal(parseSignal("SIGRTMIN+3"), 37);
     assert.equal(parseSignal("rtmax-1"), 63);

@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { decodeUtf8, encodeUtf8, oneLine, stripControls } from "./text.ts";
 
-describe("text that is not trusted", () => {
-  it("loses terminal sequences as a whole", () => {
+describe("untrusted text", () => {
+  it("loses complete terminal sequences", () => {
     assert.equal(stripControls("\u001b[31mred\u001b[0m \u001b]0;title\u0007end \u001bcreset"), "red end reset");
     assert.equal(stripControls("\u001b]52;c;Zm9v\u001b\\clip"), "clip");
     assert.equal(stripControls("\u009b31mc1"), "31mc1");
@@ -14,7 +14,7 @@ describe("text that is not trusted", () => {
     assert.equal(stripControls("a\tb\nc\rd\u202ee\u2066f"), "a\tb\ncdef");
   });
 
-  it("is on one line and no longer than asked", () => {
+  it("is on one line and no longer than requested", () => {
     assert.equal(oneLine("  a\n\n b\tc "), "a b c");
     assert.equal(oneLine("abcdef", 4), "abc…");
     assert.equal(oneLine("\u001b[1m".repeat(1_000_000)), "");

@@ -3,12 +3,12 @@ import { describe, it } from "node:test";
 import { deferred } from "./deferred.ts";
 import { together } from "./together.ts";
 
-describe("work that is done together", () => {
-  it("gives the results in the order of the arguments", async () => {
+describe("concurrent work", () => {
+  it("returns the results in the order of the arguments", async () => {
     assert.deepEqual(await together(Promise.resolve(1), Promise.resolve("two")), [1, "two"]);
   });
 
-  it("fails when all of it is over, and not before", async () => {
+  it("fails when all of it has ended, not before", async () => {
     const slow = deferred();
     const all = together(Promise.reject(new Error("first")), slow.promise, Promise.reject(new Error("second")));
     let over = false;

@@ -23,7 +23,7 @@ const usual: RootfsChoices = {
   diskBus: () => layerBus,
 };
 
-describe("the way to a root file system", () => {
+describe("the kind of a root file system", () => {
   let place: string;
   let tree: string;
   let image: string;
@@ -56,7 +56,7 @@ describe("the way to a root file system", () => {
     }
   }
 
-  it("of a directory is to share it, or layers when what is written is to stay in the guest", async () => {
+  it("of a directory is shared, or layers if writes are to stay in the guest", async () => {
     const directory = bundle(tree, "directory");
     assert.deepEqual(await planOf(directory), { kind: "shared", directory: tree });
     assert.deepEqual(await planOf(directory, { writes: "guest" }), {
@@ -71,7 +71,7 @@ describe("the way to a root file system", () => {
     });
   });
 
-  it("of a directory that no image can be made of is to share it as the lower layer, and says why", async () => {
+  it("of a directory that cannot become an image is layers with the directory below, and the reason is given", async () => {
     const mounts = { ...os.mounts, table: async () => [{ target: `${tree}/rootfs` }] as never };
     const choices: RootfsChoices = { ...usual, writes: "guest" };
     const { plan, notes } = await chooseRootfs({ ...os, mounts }, bundle(tree, "directory"), choices);
@@ -83,7 +83,7 @@ describe("the way to a root file system", () => {
     assert.match(notes[0] ?? "", /^no image is made .*: something is mounted below it, on .*rootfs$/);
   });
 
-  it("can be asked for by an annotation", async () => {
+  it("can be selected by an annotation", async () => {
     assert.equal((await planOf(bundle(tree, "directory", "image"))).kind, "layers");
     assert.equal((await planOf(bundle(tree, "directory", "layers"))).kind, "layers");
     assert.equal((await planOf(bundle(tree, "directory", "shared"), { writes: "guest" })).kind, "shared");
@@ -97,7 +97,7 @@ describe("the way to a root file system", () => {
     );
   });
 
-  it("of a disk is its file system, found by its content", async () => {
+  it("of a disk is its file system, detected by content", async () => {
     const disk = { path: image, fstype: "ext4", directory: "" };
     assert.deepEqual(await planOf(bundle(image, "file")), { kind: "disk", disk });
     assert.deepEqual(await planOf(bundle(image, "file"), { writes: "guest" }), {
@@ -110,7 +110,7 @@ describe("the way to a root file system", () => {
     assert.equal((await planOf(bundle(readOnly, "file"))).kind, "layers");
   });
 
-  it("of a disk without a file system, or with one that the guest lacks, does not exist", async () => {
+  it("of a disk without a file system, or with one that the guest lacks, is refused", async () => {
     const empty = path.join(place, "empty");
     await writeFile(empty, Buffer.alloc(1024 * 1024));
     assert.equal(await complaint(bundle(empty, "file")), "B/config.json: root.path: B/empty has no file system");
@@ -118,7 +118,7 @@ describe("the way to a root file system", () => {
     assert.match(await complaint(bundle(image, "file", "shared")), /root.path is no directory/);
   });
 
-  it("of a mounted block device is the device, when the configuration allows its kind", async () => {
+  it("of a mounted block device is that device, if the configuration allows its kind", async () => {
     await using loop = await LoopDevice.attach(image);
     const mounted = path.join(place, "mounted");
     await mkdir(mounted, { recursive: true });

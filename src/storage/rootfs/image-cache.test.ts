@@ -37,7 +37,7 @@ describe("an image of a root file system", () => {
   const image = (directory: string, using: Os = os) => imageOf(using, journal, cache, directory, signal);
   const images = async () => (await readdir(cache.directory)).filter((name) => name.endsWith(".erofs"));
 
-  it("is made once for each content, however many ask at once", async () => {
+  it("is made once for each content, however many ask at the same time", async () => {
     const directory = await tree("one");
     const paths = await Promise.all([image(directory), image(directory), image(directory)]);
     assert.equal(new Set(paths).size, 1);
@@ -52,7 +52,7 @@ describe("an image of a root file system", () => {
     assert.equal((await images()).length, 2);
   });
 
-  it("goes when all take more than the limit, the one that was not used for longest first", async () => {
+  it("is removed when all images exceed the limit, the least recently used one first", async () => {
     const mebi = 1024 * 1024;
     const [first, second] = [await image(await tree("first", 4 * mebi)), await image(await tree("second", 4 * mebi))];
     const old = (file: string, minutes: number) => {
@@ -71,7 +71,7 @@ describe("an image of a root file system", () => {
     assert.equal((await images()).length, 2);
   });
 
-  it("is refused while the tree is being changed, however fast it is looked at", async () => {
+  it("is refused while the tree is being changed, however fast it is read", async () => {
     const directory = await tree("moving");
     const file = path.join(directory, "file");
     let runs = 0;
@@ -98,7 +98,7 @@ describe("an image of a root file system", () => {
     }
   });
 
-  it("that was not finished is taken away by the next one, and by the journal", async () => {
+  it("that is unfinished is removed by the next one, and by the journal", async () => {
     const directory = await tree("one");
     await mkdir(cache.directory, { mode: 0o700 });
     const left = path.join(cache.directory, "abc.unfinished");

@@ -49,14 +49,14 @@ describe("the upper layer of a root file system", () => {
     assert.ok((await stat(file)).blocks * 512 < 2 * 1024 * 1024);
   });
 
-  it("is a copy of a template's, which takes as little", async () => {
+  it("is a copy of a template's, which takes as little space", async () => {
     const empty = await made();
     const copy = await made(empty.file);
     assert.deepEqual([copy.isCopy, copy.uuid], [true, empty.uuid]);
     assert.ok((await stat(copy.file)).blocks * 512 < 2 * 1024 * 1024);
   });
 
-  it("is no copy, and says so, when the template's is gone", async () => {
+  it("is not copied, and the reason is given, if the template's is gone", async () => {
     const { isCopy, uuid } = await made(path.join(place, "gone"));
     assert.equal(isCopy, false);
     assert.notEqual(uuid, "");

@@ -21,14 +21,14 @@ describe("the key of a directory tree", () => {
   });
   after(() => rm(tree, { recursive: true }));
 
-  it("stays while nothing changes, also when files are read", async () => {
+  it("is the same while nothing changes, even if files are read", async () => {
     const key = (await treeKey(os, tree)) ?? "";
     assert.match(key, /^[0-9a-f]{64}$/);
     execFileSync("cat", [`${tree}/a/file`]);
     assert.equal(await treeKey(os, tree), key);
   });
 
-  it("changes with every kind of change, also with one that takes the times back", async () => {
+  it("changes with every kind of change, even if times are set back", async () => {
     const at = (name: string): string => path.join(tree, name);
     const past = new Date(0);
     const changes: readonly (readonly [string, () => Promise<unknown>])[] = [
@@ -53,7 +53,7 @@ describe("the key of a directory tree", () => {
     }
   });
 
-  it("cannot be had of what is not there", async () => {
+  it("cannot be computed for a missing tree", async () => {
     await assert.rejects(treeKey(os, "/no/such"), (error) => {
       assert.ok(isKumiteError(error, "storage/failed"), String(error));
       assert.match(error.message, /find ended with status 1: .*\/no\/such.*No such file/);

@@ -10,7 +10,7 @@ function after(ms: number): Promise<void> {
 describe("text", () => {
   const decode = (...bytes: number[]) => new TextDecoder().decode(Uint8Array.from(bytes));
 
-  it("goes to UTF-8 and back", () => {
+  it("is converted to UTF-8 and back", () => {
     const text = "ascii, grüße, €, 😀, \0";
     const bytes = new TextEncoder().encode(text);
     assert.equal(bytes.length, 28);
@@ -30,7 +30,7 @@ describe("text", () => {
     assert.equal(decode(0x80), "\ufffd");
   });
 
-  it("is refused when it is ill-formed and that is fatal", () => {
+  it("is refused if it is ill-formed and that is fatal", () => {
     const fatal = new TextDecoder("utf-8", { fatal: true });
     assert.throws(() => fatal.decode(Uint8Array.of(0xc3)), TypeError);
     assert.equal(fatal.decode(Uint8Array.of(0xc3, 0xbc)), "ü");
@@ -47,7 +47,7 @@ describe("text", () => {
 });
 
 describe("timers", () => {
-  it("fire in the order of their times, equal times in the order of setting", async () => {
+  it("fire in the order of their times, those with equal times in the order of setting", async () => {
     const fired: string[] = [];
     const timers = [
       ["c", 12],

@@ -55,7 +55,7 @@ class Counter {
   }
 }
 
-describe("the language in the engine", () => {
+describe("the language on the small engine", () => {
   it("awaits values, rejections and thenables", async () => {
     assert.equal(await Promise.resolve(1), 1);
     // biome-ignore lint/suspicious/noThenProperty: thenables are what this is about
@@ -82,7 +82,7 @@ describe("the language in the engine", () => {
     assert.equal(closing.closed(), true);
   });
 
-  it("has the fault that `break` and `throw` do not wait until the asynchronous iterator is closed", async () => {
+  it("has the defect that `break` and `throw` do not wait until the asynchronous iterator is closed", async () => {
     const closing = closable();
     for await (const _ of closing.items) break;
     // If this fails, the engine has been fixed, and the rule can be removed from the guide.
@@ -114,8 +114,9 @@ describe("the language in the engine", () => {
     assert.ok(1n < 2 && 2n > 1);
   });
 
-  it("has the fault that BigInt.asUintN(64) of a negative number stays negative, and a DataView has not", () => {
+  it("has the defect that BigInt.asUintN(64) of a negative number stays negative, unlike with a DataView", () => {
     // If this fails, the engine has been fixed, and the rule can be removed from the guide.
+
     assert.equal(BigInt.asUintN(64, -1n), -1n);
     const view = new DataView(new ArrayBuffer(8));
     view.setBigInt64(0, -1n, true);
@@ -213,7 +214,7 @@ describe("the language in the engine", () => {
     assert.equal(new Map([[Number.NaN, 1]]).get(Number.NaN), 1);
   });
 
-  it("has weak references, and finds what only they hold gone after collection", async () => {
+  it("has weak references, and clears them when their objects are collected", async () => {
     const kept = { kept: true };
     const reference = new WeakRef(kept);
     const lost = new WeakRef({ lost: true });
@@ -242,7 +243,7 @@ describe("the language in the engine", () => {
     assert.equal((undefined as { a?: { b: number } } | undefined)?.a?.b, undefined);
   });
 
-  it("reads and writes JSON with escapes, bigints refused", () => {
+  it("reads and writes JSON with escapes, and refuses bigints", () => {
     assert.equal(JSON.stringify({ a: [1, "ü\n\u2028", null], b: undefined }), '{"a":[1,"ü\\n\u2028",null]}');
     assert.deepEqual(JSON.parse('{"a":"\\ud83d\\ude00"}'), { a: "😀" });
     assert.throws(() => JSON.parse("{,}"), SyntaxError);

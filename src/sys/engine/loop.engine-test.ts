@@ -36,7 +36,7 @@ function fillMemory(count: () => void): void {
 }
 
 describe("the event loop", () => {
-  it("goes on after an exception in a handler, and reports it", async () => {
+  it("continues after an exception in a handler, and reports it", async () => {
     const reported: unknown[] = [];
     onUncaught((error, origin) => reported.push(`${origin}: ${(error as Error).message}`));
     const fds = pipe();
@@ -54,7 +54,7 @@ describe("the event loop", () => {
     closeQuietly(fds.write);
   });
 
-  it("reports rejections that nobody handles, and only those", async () => {
+  it("reports rejections that nobody handles, and no others", async () => {
     const reported: string[] = [];
     onUncaught((error, origin) => reported.push(`${origin}: ${(error as Error).message}`));
     const late = Promise.reject(new Error("handled in the same turn"));
@@ -72,7 +72,7 @@ describe("the event loop", () => {
     assert.deepEqual(reported, ["rejection: not handled", "rejection: in a microtask", "rejection: in a timer"]);
   });
 
-  it("goes on when the handler of failures fails itself, and says so on standard error", async () => {
+  it("continues when the handler of failures fails itself, and says so on standard error", async () => {
     const fds = pipe();
     const standardError = dupAbove(2, 3);
     dup3(fds.write, 2, 0);
@@ -116,7 +116,7 @@ describe("the event loop", () => {
     }
   });
 
-  it("gives no event to a watch that another handler closed, nor to a new one of the same number", async () => {
+  it("delivers no event to a watch that another handler closed, nor to a new one with the same number", async () => {
     const [a, b] = [pipe(), pipe()];
     const seen: string[] = [];
     let later: Watch | undefined;
@@ -161,7 +161,7 @@ describe("the event loop", () => {
     for (const fd of [a.read, a.write, b.read, b.write, empty.read, empty.write, stranger]) closeQuietly(fd);
   });
 
-  it("takes a stopped and continued process for what it was", async () => {
+  it("does not report a stopped and continued process as ended", async () => {
     const os = engineOs();
     const child = await os.processes.spawn({
       path: "/bin/sh",
@@ -172,7 +172,7 @@ describe("the event loop", () => {
     assert.deepEqual(await child.exited, { kind: "exited", status: 7 });
   });
 
-  it("goes on after an allocation beyond the limit, small or large", () => {
+  it("continues after an allocation beyond the limit, small or large", () => {
     assert.throws(() => new Uint8Array(257 << 20), { name: "InternalError" });
     let made = 0;
     fillMemory(() => made++);
@@ -180,7 +180,7 @@ describe("the event loop", () => {
     assert.ok(memoryUsed() < 32 << 20);
   });
 
-  it("keeps no memory of streams that are closed", async () => {
+  it("keeps no memory of closed streams", async () => {
     const round = async () => {
       const fds = pipe();
       const [reader, writer] = [ownStream(fds.read), ownStream(fds.write)];
@@ -199,7 +199,7 @@ describe("the event loop", () => {
 });
 
 describe("signals", () => {
-  it("reach their handlers with who sent them", async () => {
+  it("reach their handlers with their sender", async () => {
     const got: string[] = [];
     handleSignals([SIGUSR1, SIGUSR2], ({ signal, pid, code }) => got.push(`${signal} ${pid === getpid()} ${code}`));
     kill(getpid(), SIGUSR1);
@@ -209,7 +209,7 @@ describe("signals", () => {
     assert.deepEqual(got, [`${SIGUSR1} true 0`, `${SIGUSR2} true 0`]);
   });
 
-  it("go to every handler, even when one of them fails", async () => {
+  it("reach every handler, even if one of them fails", async () => {
     const reported: string[] = [];
     onUncaught((error) => reported.push((error as Error).message));
     handleSignals([SIGUSR1], () => {

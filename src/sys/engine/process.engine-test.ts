@@ -43,17 +43,17 @@ function openDescriptors(): number {
 }
 
 describe("the engine as a process", () => {
-  it("ends with 0 when there is nothing left to wait for", async () => {
+  it("exits with 0 when there is nothing left to wait for", async () => {
     assert.deepEqual(await fixture("nothing-left"), { printed: "done\n", failed: "", status: exited(0) });
     assert.deepEqual(await fixture("timer"), { printed: "after the timer\n", failed: "", status: exited(0) });
     assert.deepEqual(await fixture("child"), { printed: "", failed: "", status: exited(0) });
   });
 
-  it("ends with 13 when it awaits what can never come", async () => {
+  it("exits with 13 when it awaits what can never come", async () => {
     assert.deepEqual(await fixture("unsettled"), { printed: "", failed: "", status: exited(13) });
   });
 
-  it("ends with 70 when what it is for came to no end, as without memory for the next step", async () => {
+  it("exits with 70 when its main function does not finish, for example without memory for the next step", async () => {
     const failed = "kumite: ended before its work was done: out of memory\n";
     assert.deepEqual(await fixture("lost"), { printed: "", failed, status: exited(70) });
   });
@@ -63,7 +63,7 @@ describe("the engine as a process", () => {
     assert.deepEqual(await fixture("without-memory"), { printed: "", failed, status: exited(70) });
   });
 
-  it("tells of an exception that nobody handles, with its place, and ends with 70", async () => {
+  it("reports an exception that nobody handles, with its place, and exits with 70", async () => {
     for (const [mode, message] of [
       ["throws", "at the top"],
       ["throws-later", "in a timer"],
@@ -77,20 +77,21 @@ describe("the engine as a process", () => {
     }
   });
 
-  it("stops a forked child that comes back to its parent's event loop", async () => {
+  it("ends a forked child that returns to its parent's event loop", async () => {
     const { printed, failed } = await fixture("forked-child-returns");
     assert.equal(printed, '{"kind":"exited","status":70}\n');
     assert.ok(failed.includes("came back to its parent's event loop"), failed);
   });
 
-  it("takes a child along that was told to die with it", async () => {
+  it("takes along a child that has to die with it", async () => {
     const { printed, status } = await fixture("leaves-child");
     assert.deepEqual(status, exited(0));
     await os.processes.waitGone(JSON.parse(printed) as ProcessId);
   });
 
-  it("goes on as the first process of a machine, whatever fails in it, and reaps every orphan", async () => {
+  it("continues as process 1, whatever fails in it, and reaps every orphan", async () => {
     // The name under which it is called chooses the module.
+
     const init = 'mount -t proc proc /proc && exec -a engine-fixture "$0" "$1"';
     const { printed, failed, status } = await fixture("init", [
       "/usr/bin/unshare",
@@ -104,7 +105,7 @@ describe("the engine as a process", () => {
     assert.deepEqual([printed, failed, status], ["1: nobody caught this, nor this\n", "", exited(0)]);
   });
 
-  it("has no more descriptors and children after the whole contract than before", async () => {
+  it("has as many descriptors and children after the whole contract as before", async () => {
     const chosen = osContract.filter(({ name }) => !name.includes("8 MiB") && !name.includes("deeper"));
     await chosen[0]?.run(os, assert);
     const before = openDescriptors();

@@ -5,8 +5,8 @@ import { describe, it } from "./testing/suite.ts";
 
 const os = engineOs();
 
-describe("children that end", () => {
-  it("are left to whoever comes after this process, as long as that is wanted", async () => {
+describe("ended child processes", () => {
+  it("are left for the next program in this process, as long as requested", async () => {
     const first = os.processes.keepEnded();
     const second = os.processes.keepEnded();
     const child = await shell(os, "exit 7");

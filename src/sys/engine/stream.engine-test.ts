@@ -41,7 +41,7 @@ describe("a stream over a shared descriptor", () => {
     closeQuietly(fd);
   });
 
-  it("writes a regular file where its position is", async () => {
+  it("writes a regular file at its current position", async () => {
     const fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600);
     write(fd, encodeUtf8("before "));
     const stream = sharedStream(fd);
@@ -52,7 +52,7 @@ describe("a stream over a shared descriptor", () => {
     unlink(path);
   });
 
-  it("finds the end at once in /dev/null, and loses there what it writes", async () => {
+  it("is at its end immediately for /dev/null, which discards writes", async () => {
     const stream = sharedStream(open("/dev/null", O_RDWR | O_CLOEXEC));
     assert.equal(await stream.read(), undefined);
     await stream.write(new Uint8Array(1 << 20));
@@ -65,7 +65,7 @@ describe("a stream over a shared descriptor", () => {
     full.close();
   });
 
-  it("leaves the flags of the open file alone, for every kind of it", () => {
+  it("does not change the flags of the open file, of any kind", () => {
     const os = engineOs();
     const { read: pipeRead, write: pipeWrite } = pipe2(O_CLOEXEC);
     const [socket, peer] = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
@@ -110,7 +110,7 @@ describe("a stream over a shared descriptor", () => {
     other.close();
   });
 
-  it("gets what another reader of the same pipe leaves, and never waits inside a read", async () => {
+  it("shares a pipe with another reader, and never waits inside a read", async () => {
     const fds = pipe2(O_CLOEXEC);
     const stream = sharedStream(dupAbove(fds.read, 3));
     const reading = stream.read();
@@ -136,8 +136,9 @@ describe("a stream over a shared descriptor", () => {
   });
 });
 
-describe("piped bytes", () => {
+describe("moved bytes", () => {
   /** A pipe that holds the bytes. */
+
   function filled(bytes: Uint8Array): { readonly bytes: PipedBytes; readonly close: () => void } {
     const fds = pipe2(O_CLOEXEC);
     setPipeSize(fds.write, bytes.length);
@@ -146,7 +147,7 @@ describe("piped bytes", () => {
     return { bytes: { fd: fds.read, length: bytes.length }, close };
   }
 
-  it("leave in line with other writes, however slow the reader is", async () => {
+  it("are in order with other writes, however slow the reader is", async () => {
     for (const [from, to] of [socketpair(SOCK_STREAM | SOCK_CLOEXEC), ownPipe()]) {
       const [writer, reader] = [ownStream(from), ownStream(to)];
       const payload = new Uint8Array(1 << 20).map((_, i) => i >> 5);
@@ -168,7 +169,7 @@ describe("piped bytes", () => {
     }
   });
 
-  it("fail with the stream, and are no more used by it then", async () => {
+  it("fail with the stream, which no longer uses them", async () => {
     const [a, b] = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
     const stream = ownStream(a);
     const { bytes, close } = filled(new Uint8Array(1 << 20));
@@ -181,7 +182,7 @@ describe("piped bytes", () => {
     closeQuietly(b);
   });
 
-  it("that are fewer than was said end the stream instead of waiting for ever", async () => {
+  it("that are fewer than announced end the stream instead of waiting for ever", async () => {
     const [a, b] = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
     const stream = ownStream(a);
     const fds = pipe2(O_CLOEXEC);
@@ -191,7 +192,7 @@ describe("piped bytes", () => {
     for (const fd of [fds.read, b]) closeQuietly(fd);
   });
 
-  it("are not for descriptors that the kernel cannot move them to, or that may block", () => {
+  it("are refused for descriptors to which the kernel cannot move them, or that may block", () => {
     const { terminals } = engineOs();
     const { master, slave } = terminals.openPty();
     const [a, b] = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
@@ -209,7 +210,7 @@ function ownPipe(): [from: number, to: number] {
 }
 
 describe("a terminal", () => {
-  it("carries bytes both ways, in raw mode untouched, and ends with its last descriptor", async () => {
+  it("carries bytes both ways, unchanged in raw mode, and ends with its last descriptor", async () => {
     const { terminals } = engineOs();
     const { master, slave } = terminals.openPty();
     const raw = terminals.makeRaw(slave);
@@ -225,7 +226,7 @@ describe("a terminal", () => {
     ours.close();
   });
 
-  it("gets its modes back", () => {
+  it("is restored to its earlier modes", () => {
     const { terminals } = engineOs();
     const { master, slave } = terminals.openPty();
     const before = tcgetattr(slave);
@@ -288,7 +289,7 @@ function childWithTerminal(slave: number): never {
 }
 
 describe("descriptors", () => {
-  it("are handed over on a socket with their name", async () => {
+  it("are passed over a socket with their name", async () => {
     const os = engineOs();
     const socketPath = "/tmp/kumite-descriptor-test";
     const listener = await os.sockets.listen(socketPath, 0o600);
@@ -299,7 +300,7 @@ describe("descriptors", () => {
     closeQuietly(master);
   });
 
-  it("arrive close-on-exec and are the same open file", () => {
+  it("arrive close-on-exec and refer to the same open file", () => {
     const [a, b] = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
     const fds = pipe2(O_CLOEXEC);
     setStatusFlags(fds.read, O_NONBLOCK);

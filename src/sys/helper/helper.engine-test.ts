@@ -55,7 +55,7 @@ class Helper {
 }
 
 describe("the helper", () => {
-  it("mounts, unmounts, and answers failures with call and subject", async () => {
+  it("mounts, unmounts, and reports failures with call and subject", async () => {
     await using dir = await scratch(os);
     const helper = await Helper.start();
     const request = { target: dir.path, type: "tmpfs", source: "helper", flags: ["nosuid"] };
@@ -76,7 +76,7 @@ describe("the helper", () => {
     assert.deepEqual(await helper.end(), { kind: "exited", status: 0 });
   });
 
-  it("serves other calls while a lock waits, which can be given up", async () => {
+  it("serves other calls while a lock is waited for, which can be cancelled", async () => {
     await using dir = await scratch(os);
     const path = `${dir.path}/lock`;
     const lock = await os.files.lock(path);
@@ -101,7 +101,7 @@ describe("the helper", () => {
     assert.equal(await output(os, held, { args: [path] }), "free");
   });
 
-  it("tells when a process is gone", async () => {
+  it("reports when a process is gone", async () => {
     const helper = await Helper.start();
     const sleep = await os.processes.spawn({ path: "/bin/sleep", argv: ["sleep", "1000"], env: {}, descriptors: {} });
     const process = { pid: sleep.pid, startTicks: sleep.startTicks };
@@ -112,7 +112,7 @@ describe("the helper", () => {
     await helper.end();
   });
 
-  it("ends with status 2 on a line that is no request, and on one that never ends", async () => {
+  it("exits with status 2 on an invalid line, and on one that never ends", async () => {
     for (const line of ["nonsense\n", '{"id":1,"kind":"exec"}\n', "x".repeat(maxLineBytes + 1)]) {
       const helper = await Helper.start();
       await helper.stream.write(encodeUtf8(line));

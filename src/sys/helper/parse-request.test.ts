@@ -20,7 +20,7 @@ const requests: HelperRequest[] = [
 
 describe("a request to the helper", () => {
   for (const request of requests) {
-    it(`to ${request.kind} (${request.id}) is taken as it was sent`, () => {
+    it(`to ${request.kind} (${request.id}) is parsed as it was sent`, () => {
       assert.deepEqual(parseHelperRequest(JSON.stringify(request)), request);
     });
   }

@@ -49,17 +49,17 @@ async function launch(request: Partial<LaunchRequest>): Promise<Outcome> {
 const ran = { printed: "ran\n", failure: "", status: { kind: "exited", status: 0 } };
 
 describe("the launcher", () => {
-  it("becomes the program, and says nothing on the status descriptor", async () => {
+  it("becomes the program, and writes nothing to the status descriptor", async () => {
     assert.deepEqual(await launch({}), ran);
   });
 
-  it("passes its own environment on, or the one it is given", async () => {
+  it("passes on its own environment, or the given one", async () => {
     const print = { argv: ["sh", "-c", 'echo "$FROM-$TO"'] };
     assert.equal((await launch(print)).printed, "the launcher-\n");
     assert.equal((await launch({ ...print, env: { TO: "the request" } })).printed, "-the request\n");
   });
 
-  it("leaves only the descriptors of the request, even when they trade places with the status", async () => {
+  it("leaves only the descriptors of the request, even if they exchange numbers with the status", async () => {
     const { printed } = await launch({
       argv: ["sh", "-c", "ls -l /proc/$$/fd"],
       descriptors: { 1: { kind: "inherit", fd: 1 }, [statusFd]: { kind: "null" } },
@@ -68,7 +68,7 @@ describe("the launcher", () => {
     assert.deepEqual(numbers, [0, 1, 2, statusFd]);
   });
 
-  it("reads a request that is too long for an argument, or secret, from a descriptor", async () => {
+  it("reads a request that is too long or too secret for an argument from a descriptor", async () => {
     const request: LaunchRequest = {
       path: "/bin/sh",
       argv: ["sh", "-c", "echo ran"],
@@ -82,7 +82,7 @@ describe("the launcher", () => {
     assert.deepEqual(await outcome(child), ran);
   });
 
-  it("tells the failing step in one line of JSON and exits with 127", async () => {
+  it("reports the failing step in one line of JSON and exits with 127", async () => {
     const failed = { kind: "exited", status: 127 };
     const cases: [Partial<LaunchRequest>, object][] = [
       [{ path: "/nowhere" }, { errno: "ENOENT", call: "exec", subject: "/nowhere" }],
@@ -105,7 +105,7 @@ describe("the launcher", () => {
     }
   });
 
-  it("is killed when its parent is, once armed", async () => {
+  it("is killed when its parent is, if the request says so", async () => {
     assert.deepEqual(await launch({ parentDeathSignal: 9, parentPid: os.self.pid }), ran);
     // The shell in between is the parent that exits.
     await using dir = await scratch(os);
@@ -134,7 +134,7 @@ describe("the launcher", () => {
     assert.ok(pid > 0);
   });
 
-  it("starts companions before, as children of the program, which has their streams", async () => {
+  it("starts companions first, as children of the program, which has their streams", async () => {
     const echo = (line: string): SpawnRequest => ({
       path: "/bin/sh",
       argv: ["sh", "-c", `read word <&5; echo "${line} $word" >&5`],
@@ -164,7 +164,7 @@ describe("the launcher", () => {
     assert.ok(reports.every(({ pid }) => children.split(" ").map(Number).includes(pid)));
   });
 
-  it("becomes the program whatever companions there are, and without one that fails has ended the others", async () => {
+  it("becomes the program with or without companions; if one fails, the others are ended", async () => {
     const missing: SpawnRequest = { path: "/nowhere", argv: ["x"], env: {}, descriptors: {} };
     const socket = `/tmp/kumite-companion-${os.self.pid}`;
     const listener: SpawnRequest = {
@@ -182,7 +182,7 @@ describe("the launcher", () => {
     assert.deepEqual({ ...outcome, printed: outcome.printed.trim() }, { ...ran, printed: "[]" });
   });
 
-  it("exits with 127 when it is not told what to do", async () => {
+  it("exits with 127 without a request", async () => {
     for (const argument of ["", "{}", "fd:77", "nonsense"]) {
       const { printed, status } = await outcome(await start(argument));
       assert.deepEqual([printed, status], ["", { kind: "exited", status: 127 }]);

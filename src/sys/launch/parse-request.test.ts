@@ -46,7 +46,7 @@ const whole: LaunchRequest = {
 const least = { path: "/bin/true", argv: ["true"], descriptors: {}, status: 3 };
 
 describe("a launch request", () => {
-  it("is taken whole as it was sent, and with only what it must have", () => {
+  it("is parsed completely as it was sent, and with the required parts only", () => {
     assert.deepEqual(parseLaunchRequest(JSON.stringify(whole)), whole);
     assert.deepEqual(parseLaunchRequest(JSON.stringify({ ...least, networkNamespace: "new" })), {
       ...least,

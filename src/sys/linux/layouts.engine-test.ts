@@ -52,7 +52,7 @@ describe("the layout of", () => {
     assert.equal(Number(stat("/proc").mountId), entry?.id);
   });
 
-  it("device numbers keeps all bits of major and minor", () => {
+  it("device numbers has all bits of major and minor", () => {
     assert.equal(makedev(8, 1), 0x801n);
     assert.equal(makedev(1, 3), 0x103n);
     for (const [a, b] of [
@@ -182,12 +182,12 @@ describe("the layout of", () => {
     closeQuietly(slave);
   });
 
-  it("the machine's names is what uname(1) shows", async () => {
+  it("uname is what uname(1) shows", async () => {
     const { system, host, release, machine } = uname();
     assert.equal([system, host, release, machine].join(" "), await output(os, "uname -s -n -r -m"));
   });
 
-  it("file systems, mounts, opens and entropy has its members in place", () => {
+  it("file systems, mounts, opens and entropy has its fields in place", () => {
     assert.equal(fileSystemType("/proc"), 0x9fa0);
     const attributes = encodeMountAttributes({ set: 1, clear: 2, propagation: 1 << 18 });
     assert.equal(hex(attributes), "0100000000000000020000000000000000000400000000000000000000000000");

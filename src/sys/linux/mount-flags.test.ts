@@ -26,7 +26,7 @@ describe("mount options", () => {
     assert.deepEqual(parseMountOptions([]), { flags: 0, cleared: 0, propagation: 0, rest: [] });
   });
 
-  it("override each other, the later the earlier", () => {
+  it("override earlier ones", () => {
     assert.equal(parseMountOptions(["ro", "rw"]).flags, 0);
     assert.equal(parseMountOptions(["rw", "ro"]).flags, MS_RDONLY);
     assert.equal(parseMountOptions(["slave", "private"]).propagation, MS_PRIVATE);
@@ -34,13 +34,13 @@ describe("mount options", () => {
     assert.deepEqual([flags, cleared], [MS_NODEV, MS_NOEXEC]);
   });
 
-  it("give `rec` to the bind, or to the propagation where there is none", () => {
+  it("apply `rec` to the bind, or to the propagation if there is none", () => {
     assert.equal(parseMountOptions(["rbind"]).flags, MS_BIND | MS_REC);
     assert.equal(parseMountOptions(["bind", "rec", "slave"]).propagation, MS_SLAVE);
     assert.equal(parseMountOptions(["rec", "slave"]).propagation, MS_SLAVE | MS_REC);
   });
 
-  it("that only look like words of the table stay what they are", () => {
+  it("that only resemble words of the table are unchanged", () => {
     assert.deepEqual(parseMountOptions(["constructor", "toString", "RO"]).rest, ["constructor", "toString", "RO"]);
   });
 

@@ -13,7 +13,7 @@ const EINVAL = -22;
 const any = (value: unknown) => value as never;
 
 describe("a native call", () => {
-  it("refuses a range that does not lie in its buffer, before the kernel sees it", () => {
+  it("refuses a range outside of its buffer, before the kernel sees it", () => {
     const fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
     const buffer = new Uint8Array(16);
     const bad: [number, number][] = [
@@ -55,7 +55,7 @@ describe("a native call", () => {
     assert.throws(() => native.openat2(-100, "/", new Uint8Array(8)), RangeError);
   });
 
-  it("refuses an ioctl whose structure it does not know the size of", () => {
+  it("refuses an ioctl with a structure of unknown size", () => {
     assert.throws(() => native.ioctl(0, 0x5421ff, new Uint8Array(4096)), TypeError);
     // The number says 8 bytes, but the buffer contains the length of a tail.
     const entropy = new Uint8Array(16);
@@ -88,7 +88,7 @@ describe("a native call", () => {
     assert.deepEqual(native.spawn(0, [["chdir", "/"]], "/bin/true\0", ["true"], []), [EINVAL, 1]);
   });
 
-  it("takes names that are not UTF-8 as bytes with one NUL, at the end", () => {
+  it("accepts names that are not UTF-8 as bytes with one NUL, at the end", () => {
     const path = Uint8Array.of(...encodeUtf8("/tmp/kumite-"), 0xff, 0xfe, 0);
     const fd = native.openat(-100, path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
     assert.ok(fd >= 0);
@@ -128,7 +128,7 @@ describe("vectors and messages", () => {
     closeQuietly(fds.write);
   });
 
-  it("read piece by piece what comes in pieces, and leave a failure to the next call", () => {
+  it("read what arrives in pieces, and leave a failure to the next call", () => {
     const [a, b] = socketpair(SOCK_SEQPACKET | SOCK_CLOEXEC | O_NONBLOCK);
     for (const text of ["one", "two", "3", "four"])
       assert.equal(native.write(a, encodeUtf8(text), 0, text.length), text.length);
@@ -164,7 +164,7 @@ describe("vectors and messages", () => {
     assert.throws(() => native.writev(1, trap), Error);
   });
 
-  it("give descriptors back closed when nobody asks for them", () => {
+  it("close received descriptors that nobody asks for", () => {
     const pair = new Uint8Array(8);
     native.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
     const view = new DataView(pair.buffer);
@@ -200,7 +200,7 @@ describe("births", () => {
     );
   });
 
-  it("tell which step failed, and leave no zombie", () => {
+  it("report which step failed, and leave no zombie", () => {
     const steps = [["setsid"], ["chdir", "/nowhere"], ["setsid"]] as const;
     assert.deepEqual(native.spawn(0, steps, "/bin/true", ["true"], []), [-2, 1]);
     assert.deepEqual(native.spawn(0, [["requireParent", 1]], "/bin/true", ["true"], []), [-3, 0]);
@@ -209,7 +209,7 @@ describe("births", () => {
   });
 });
 
-describe("a program for the kernel", () => {
+describe("a BPF program", () => {
   it("is refused unless it consists of whole instructions, and not of too many", () => {
     for (const size of [0, 7, 12, 8 * 4097]) {
       const program = new Uint8Array(size);

@@ -4,8 +4,8 @@ import { describe, it } from "../engine/testing/suite.ts";
 import { takeOwnPages, writableRanges } from "./own-pages.ts";
 import { readFileText } from "./whole-file.ts";
 
-describe("own pages", () => {
-  it("are all that the process may write to, when it has taken them", () => {
+describe("the process's own pages", () => {
+  it("are all that it may write to, once it has populated them", () => {
     takeOwnPages();
     const mappings = readFileText("/proc/self/smaps").split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
     const writable = mappings.filter((mapping) => mapping.split(" ", 2)[1] === "rw-p");

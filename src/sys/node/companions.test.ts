@@ -49,7 +49,7 @@ describe("companions of a program on Node", () => {
     };
   }
 
-  it("are what is got by who asks for the same, in whatever order its parts are named", async () => {
+  it("are returned for an identical request, in whatever order its parts are given", async () => {
     const request = echo("same");
     const reordered = Object.fromEntries(Object.entries(request).reverse()) as unknown as SpawnRequest;
     const { isCompanion, heard, exit } = await ask(reordered, request);
@@ -57,12 +57,12 @@ describe("companions of a program on Node", () => {
     assert.deepEqual(exit, { kind: "signalled", signal: 15 });
   });
 
-  it("are ended, with what they had bound, before another of the same program is started", async () => {
+  it("are ended, with what they had bound, before another one of the same program is started", async () => {
     const { isCompanion, states, heard } = await ask({ ...echo("other"), env: { A: "c" } }, echo("other"));
     assert.deepEqual({ isCompanion, states, heard }, { isCompanion: false, states: ["Z"], heard: "ping back\n" });
   });
 
-  it("are ended when nobody has asked for them", async () => {
+  it("are ended if nobody has asked for them", async () => {
     const sleeper: SpawnRequest = { path: "/bin/sleep", argv: ["sleep", "1000"], env: {}, descriptors: {} };
     const { isCompanion, states, after: left } = await ask(echo("asked"), echo("asked"), sleeper);
     assert.equal(isCompanion, true);

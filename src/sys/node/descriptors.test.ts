@@ -31,7 +31,7 @@ describe("a stream over an inherited descriptor", () => {
   });
   after(() => rmSync(directory, { recursive: true }));
 
-  it("reads a FIFO to its end and leaves the flags that others share", async () => {
+  it("reads a FIFO to its end and does not change the flags that others share", async () => {
     const fifo = join(directory, "in");
     execFileSync("mkfifo", [fifo]);
     const writer = spawn("sh", ["-c", 'printf "from afar" > "$0"', fifo]);
@@ -79,7 +79,7 @@ describe("a stream over an inherited descriptor", () => {
     nothing.close();
   });
 
-  it("is refused for a number that is none", () => {
+  it("is refused for an invalid number", () => {
     const fd = openSync("/dev/null", "r");
     closeSync(fd);
     assert.throws(
@@ -89,11 +89,11 @@ describe("a stream over an inherited descriptor", () => {
   });
 });
 
-describe("a listening socket that a process was started with", () => {
+describe("an inherited listening socket", () => {
   const os = testOs();
   const server = fileURLToPath(new URL("testing/echo-server.ts", import.meta.url));
 
-  it("serves who connected before the process looked, knows its path, and takes the file along", async () => {
+  it("serves clients that connected earlier, knows its path, and removes the file when it is closed", async () => {
     const directory = mkdtempSync(join(tmpdir(), "kumite-listen-"));
     const path = join(directory, "socket");
     try {

@@ -48,7 +48,7 @@ describe("the helper of a Node process", () => {
     await noneLeft();
   });
 
-  it("that is not installed any more is no answer to a call", async () => {
+  it("is reported as missing by a call if it is no longer installed", async () => {
     const client = new HelperClient(join(directory, "gone/kumite"), { idleMs: 10 });
     await assert.rejects(client.unmount(directory, true), (error) => {
       assert.ok(isKumiteError(error, "install/incomplete"), String(error));
@@ -73,7 +73,7 @@ describe("the helper of a Node process", () => {
     await noneLeft();
   });
 
-  it("that dies fails the calls it has, and the next call starts another", async () => {
+  it("that dies fails its pending calls, and the next call starts another one", async () => {
     const client = new HelperClient(launcher, { idleMs: 10 });
     const startTicks = Number(read("/proc/self/stat").split(") ")[1]?.split(" ")[19]);
     const waiting = client.waitGone({ pid: process.pid, startTicks });

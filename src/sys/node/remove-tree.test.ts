@@ -18,7 +18,7 @@ describe("removing a tree", () => {
   });
   afterEach(() => rmSync(base, { recursive: true, force: true }));
 
-  it("takes files, directories and names that are not UTF-8", async () => {
+  it("removes files, directories and names that are not UTF-8", async () => {
     mkdirSync(join(tree, "a/b"), { recursive: true });
     writeFileSync(join(tree, "a/b/file"), "");
     writeFileSync(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([0x66, 0xff, 0xfe])]), "");
@@ -26,7 +26,7 @@ describe("removing a tree", () => {
     assert.ok(!existsSync(tree));
   });
 
-  it("removes symlinks and nothing behind them", async () => {
+  it("removes symbolic links and not their targets", async () => {
     const outside = join(base, "outside");
     mkdirSync(outside);
     writeFileSync(join(outside, "kept"), "");
@@ -35,15 +35,16 @@ describe("removing a tree", () => {
     assert.deepEqual(readdirSync(outside), ["kept"]);
   });
 
-  it("removes a symlink in the place of the tree and not its target", async () => {
+  it("removes a symbolic link in place of the tree and not its target", async () => {
     const link = join(base, "link");
     symlinkSync(tree, link);
     await removeTree(link);
     assert.deepEqual(readdirSync(base), ["tree"]);
   });
 
-  it("takes a tree that is deeper than any path is long", async () => {
+  it("removes a tree that is deeper than any path is long", async () => {
     // Created through relative names, as a guest could, to exceed the length limit of paths.
+
     const dig =
       'const name = "d".repeat(60); for (let i = 0; i < 150; i++) { fs.mkdirSync(name); process.chdir(name); }';
     execFileSync(process.execPath, ["-e", dig], { cwd: tree });

@@ -32,7 +32,7 @@ describe("a socket of Node as a byte stream", () => {
     return { ours, theirs, path };
   }
 
-  it("hands out arrays whose slice is a copy", async () => {
+  it("returns arrays whose slice is a copy", async () => {
     const { ours, theirs } = await pair();
     await ours.write(Buffer.from("text"));
     const bytes = (await theirs.read()) as Uint8Array;
@@ -106,7 +106,7 @@ describe("a socket of Node as a byte stream", () => {
     await theirs.end();
   });
 
-  it("keeps what a child said last although Node flushes the child's streams at its exit", async () => {
+  it("keeps a child's last output although Node flushes the child's streams at its exit", async () => {
     const child = spawn("sh", ["-c", "head -c 3000000 /dev/zero >&3"], {
       stdio: ["ignore", "ignore", "ignore", "pipe"],
     });
@@ -128,7 +128,7 @@ describe("a socket of Node as a byte stream", () => {
     theirs.close();
   });
 
-  it("makes the socket file with the mode asked for and removes it", async () => {
+  it("creates the socket file with the requested mode and removes it", async () => {
     const path = join(directory, "mode.sock");
     const listener = await listenOnPath(path, 0o600);
     assert.equal(statSync(path).mode & 0o777, 0o600);
@@ -136,13 +136,13 @@ describe("a socket of Node as a byte stream", () => {
     assert.ok(!existsSync(path));
   });
 
-  it("refuses an address that the kernel would cut off", async () => {
+  it("refuses an address that the kernel would truncate", async () => {
     const path = join(directory, "x".repeat(120));
     await assert.rejects(listenOnPath(path, 0o600), (error) => isSystemError(error, "ENAMETOOLONG"));
     await assert.rejects(sockets.connect(path), (error) => isSystemError(error, "ENAMETOOLONG"));
   });
 
-  it("says what the kernel says when nobody listens", async () => {
+  it("reports the kernel's error when nobody listens", async () => {
     await assert.rejects(sockets.connect(join(directory, "none")), (error) => isSystemError(error, "ENOENT"));
   });
 });
