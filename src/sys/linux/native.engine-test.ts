@@ -73,6 +73,7 @@ describe("a native call", () => {
     assert.throws(() => native.close(any({ valueOf: () => 3 })), TypeError);
     assert.throws(() => (native.close as (...args: number[]) => number)(), TypeError);
     assert.throws(() => (native.close as (...args: number[]) => number)(1, 2), TypeError);
+    assert.throws(() => (native.exit as (...args: number[]) => never)(1, 2), TypeError);
     assert.throws(() => native.openat(-100, any(5), 0, 0), TypeError);
     assert.throws(() => native.openat(-100, any(null), 0, 0), TypeError);
     assert.throws(() => native.read(0, any("text"), 0, 1), TypeError);
@@ -187,6 +188,7 @@ describe("births", () => {
     assert.throws(() => native.spawn(0, [["system", "true"]], "/bin/true", [], []), TypeError);
     assert.throws(() => native.spawn(0, [any([])], "/bin/true", [], []), TypeError);
     assert.throws(() => native.spawn(0, [["chdir"]], "/bin/true", [], []), TypeError);
+    assert.throws(() => native.spawn(0, [["requireParent"]], "/bin/true", [], []), TypeError);
     assert.throws(
       () =>
         native.spawn(

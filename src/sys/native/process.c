@@ -88,7 +88,9 @@ void process_end(int status) {
 JSValue native_exit(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)self;
   int status;
-  if (argc != 1 || arg_int32(ctx, argv[0], &status) < 0)
+  if (argc != 1)
+    return JS_ThrowTypeError(ctx, "exit takes 1 argument");
+  if (arg_int32(ctx, argv[0], &status) < 0)
     return JS_EXCEPTION;
   process_end(status);
 }

@@ -84,7 +84,11 @@ static int spawn_child(void *opaque) {
 
 static int require_parent_take(JSContext *ctx, int argc, JSValueConst *argv, struct prepared_call *out) {
   int pid;
-  if (argc != 1 || arg_int32(ctx, argv[0], &pid) < 0)
+  if (argc != 1) {
+    JS_ThrowTypeError(ctx, "requireParent takes 1 argument");
+    return -1;
+  }
+  if (arg_int32(ctx, argv[0], &pid) < 0)
     return -1;
   *out = (struct prepared_call){.number = REQUIRE_PARENT, .argument = {pid}};
   return 0;
