@@ -99,8 +99,13 @@ async function getShim(
   const taken = await takeFromCache(os, { config, overrides, adoption }, interruption.signal);
   if (taken.kind === "taken") return { shim: foreignShim(os, taken.shim), booted: Promise.resolve() };
   if (taken.kind === "none") context.log.warn(`no VM from the cache: ${taken.why}`, { sandbox: id });
-  const ahead = await makeWhatCan(context, request, prepared);
-  const shim = await startShim(os, command(ahead), { socket, log, cgroups }, ahead?.programs);
+  const making = makeWhatCan(context, request, prepared);
+  const start = making.then((ahead) => ({ command: command(ahead), companions: ahead?.programs }));
+  const shim = await startShim(os, { socket, log, cgroups }, start).catch(async (error: unknown) => {
+    // The caller undoes what was made, so nobody may still be making anything.
+    await making.catch(ignore);
+    throw error;
+  });
   return { shim, booted: shimReady(os, shim, { id, log, cgroups }, interruption.signal) };
 }
 

@@ -1,7 +1,7 @@
 /** Starts the shim of a new sandbox and waits until it serves or fails. */
 import { awaitReady } from "../shim-client/boot-message.ts";
 import type { ShimCommand } from "../shim-client/shim-command.ts";
-import type { ChildProcess, ExitStatus, Os, ProcessId, SpawnRequest } from "../sys/os.ts";
+import type { Birth, ChildProcess, ExitStatus, Os, ProcessId, SpawnRequest } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isSystemError, KumiteError } from "../util/errors.ts";
 import { memoryKillIn } from "../util/memory-kills.ts";
@@ -27,18 +27,23 @@ export interface ShimFacts extends Pick<ShimPlace, "log" | "cgroups"> {
   readonly id: string;
 }
 
+/** The part of the shim's start that depends on the plan of its machine. */
+export interface ShimStart {
+  readonly command: ShimCommand;
+  readonly companions: readonly SpawnRequest[] | undefined;
+}
+
 /**
- * Resolves when Node runs, and the companions too if all of them could be started. From then on the socket accepts
- * connections, which wait until the shim serves them.
+ * Starts the shim's process at once; it gets ready while `start` is still being worked out. Resolves when Node runs, and the
+ * companions too if all of them could be started. From then on the socket accepts connections, which wait until the shim
+ * serves them.
  */
 export function startShim(
   os: Os,
-  command: ShimCommand,
   { socket, log, cgroups }: ShimPlace,
-  companions?: readonly SpawnRequest[],
+  start: Promise<ShimStart>,
 ): Promise<ChildProcess> {
-  return os.processes.spawn({
-    ...command,
+  const birth: Birth = {
     newSession: true,
     cgroups,
     descriptors: {
@@ -46,8 +51,12 @@ export function startShim(
       [socketDescriptor]: { kind: "listen", path: socket, mode: 0o600 },
       [bootDescriptor]: { kind: "stream" },
     },
+  };
+  const program = start.then(({ command, companions }) => ({
+    ...command,
     ...(companions !== undefined && { companions: { at: companionsDescriptor, requests: companions } }),
-  });
+  }));
+  return os.processes.spawnLater(birth, program);
 }
 
 /**

@@ -213,6 +213,12 @@ export interface CompanionsRequest {
   readonly at: number;
 }
 
+/** The part of a request that is needed to start a process before it is known what it will run. */
+export type Birth = Pick<SpawnRequest, "descriptors" | "cgroups" | "networkNamespace" | "newSession">;
+
+/** The rest of the request. */
+export type BornProgram = Omit<SpawnRequest, keyof Birth>;
+
 export interface CompanionReport {
   readonly pid: number;
   readonly startTicks: number;
@@ -283,6 +289,12 @@ export interface Processes {
    * exec), rejects with a SystemError that names the step, and leaves no process behind.
    */
   spawn(request: SpawnRequest): Promise<ChildProcess>;
+  /**
+   * As `spawn`, for a program that is not known yet. On the small engine the process is born at once, and joins its cgroups while
+   * the caller goes on: the kernel can take 20 ms for that. If `program` rejects, rejects with the same, and leaves no process
+   * behind.
+   */
+  spawnLater(birth: Birth, program: Promise<BornProgram>): Promise<ChildProcess>;
   /** `undefined` when there is no such process. A zombie still counts as a process. */
   info(pid: number): Promise<ProcessInfo | undefined>;
   /**

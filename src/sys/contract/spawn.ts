@@ -186,6 +186,25 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
+    name: "a child whose program is told later is in its cgroups by then, and ends if there is none",
+    async run(os, assert) {
+      await using group = await makeCgroup(os);
+      const birth = { cgroups: [group.path], descriptors: { 1: { kind: "stream" } } } as const;
+      const name = group.path.slice(group.path.lastIndexOf("/") + 1);
+      const program = { path: "/bin/grep", argv: ["grep", "-c", name, "/proc/self/cgroup"], env: {} };
+      const child = await os.processes.spawnLater(birth, Promise.resolve(program));
+      assert.equal(Number(await textOf(child.streams.get(1))) > 0, true);
+      assert.deepEqual(await child.exited, { kind: "exited", status: 0 });
+      // A cgroup with a process in it could not be removed.
+      const none = Promise.reject(new Error("there is no program"));
+      await assert.rejects(os.processes.spawnLater(birth, none), { message: "there is no program" });
+      await assert.rejects(os.processes.spawnLater({ ...birth, cgroups: ["/nowhere"] }, Promise.resolve(program)), {
+        errno: "ENOENT",
+        subject: "/nowhere/cgroup.procs",
+      });
+    },
+  },
+  {
     name: "a child can have a network namespace of its own or an existing one",
     async run(os, assert) {
       const own = await os.files.readLink("/proc/self/ns/net");

@@ -7,10 +7,11 @@ import { pidfd_open, pidfd_send_signal } from "../linux/signal.ts";
 import type { Processes, ProcessId } from "../os.ts";
 import { Watch } from "./loop.ts";
 import { keepEnded } from "./reaper.ts";
-import { spawn } from "./spawn.ts";
+import { spawn, spawnLater } from "./spawn.ts";
 
 export const engineProcesses: Processes = {
   spawn,
+  spawnLater,
   info: async (pid) => processInfo(pid),
   signal: async (id, signal) => signalProcess(id, signal),
   waitGone,

@@ -1,57 +1,63 @@
 /** `Processes.spawn` of the engine, at the cost of vfork(2): the child makes prepared system calls only. */
 import { getpid } from "kumite:native";
+import { encodeUtf8 } from "../../util/text.ts";
 import { launched } from "../launch/outcome.ts";
 import { type LaunchRequest, launcherName } from "../launch/request.ts";
 import { processStat } from "../linux/proc.ts";
 import { killIfExists, SIGKILL } from "../linux/signal.ts";
-import type { ByteStream, ChildProcess, SpawnRequest } from "../os.ts";
+import type { Birth, BornProgram, ByteStream, ChildProcess, SpawnRequest } from "../os.ts";
 import { bear } from "./bear.ts";
 import { startReaper, whenExited } from "./reaper.ts";
 import { ownStream } from "./stream.ts";
 
 /** Implements `Processes.spawn`. */
 export async function spawn(request: SpawnRequest): Promise<ChildProcess> {
+  if (request.companions !== undefined) {
+    const { descriptors: _d, cgroups: _c, networkNamespace: _n, newSession: _s, ...program } = request;
+    return spawnLater(request, Promise.resolve(program));
+  }
   startReaper();
-  if (request.companions !== undefined) return spawnWithCompanions(request);
   const { pid, ends } = bear(request);
   return childProcess(pid, ends);
 }
 
-/** Uses the launcher, which starts the companions before it becomes the program. */
-async function spawnWithCompanions(request: SpawnRequest): Promise<ChildProcess> {
-  const { cgroups, networkNamespace, newSession, descriptors, ...program } = request;
+/** Implements `Processes.spawnLater`: the launcher is started at once, and waits to be told what to become. */
+export async function spawnLater(
+  { descriptors, cgroups = [], networkNamespace, newSession }: Birth,
+  program: Promise<BornProgram>,
+): Promise<ChildProcess> {
+  startReaper();
+  // Starting the launcher may fail before this is awaited.
+  program.catch(() => {});
   const numbers = Object.keys(descriptors).map(Number);
   const status = Math.max(2, ...numbers) + 1;
-  const inherited = Object.fromEntries(numbers.map((fd) => [fd, { kind: "inherit", fd } as const]));
-  const launch: LaunchRequest = { ...program, descriptors: inherited, status, parentPid: getpid() };
-  const text = JSON.stringify(launch);
+  const request = status + 1;
   const { pid, ends } = bear({
     path: "/proc/self/exe",
-    argv: [launcherName, text.length < maxArgumentLength ? text : withoutCompanions(launch)],
+    // The launcher joins the cgroups itself: this process would have to wait for that, since it is suspended until the exec.
+    argv: [launcherName, `fd:${request}`, ...cgroups],
     env: {},
-    descriptors: { ...descriptors, [status]: { kind: "stream" } },
-    ...(cgroups !== undefined && { cgroups }),
+    descriptors: { ...descriptors, [status]: { kind: "stream" }, [request]: { kind: "stream" } },
     ...(networkNamespace !== undefined && { networkNamespace }),
     ...(newSession !== undefined && { newSession }),
   });
-  const child = childProcess(pid, new Map([...ends].filter(([number]) => number !== status)));
+  const child = childProcess(pid, new Map([...ends].filter(([number]) => number < status)));
+  const outcome = ownStream(ends.get(status) ?? -1);
+  const telling = ownStream(ends.get(request) ?? -1);
   try {
-    await launched(ownStream(ends.get(status) ?? -1));
+    const inherited = Object.fromEntries(numbers.map((fd) => [fd, { kind: "inherit", fd } as const]));
+    const launch: LaunchRequest = { ...(await program), descriptors: inherited, status, parentPid: getpid() };
+    // A launcher that has ended has reported why.
+    await telling.write(encodeUtf8(JSON.stringify(launch))).catch(() => {});
+    telling.close();
+    await launched(outcome);
     return child;
   } catch (error) {
     child.kill(SIGKILL);
     await child.exited;
-    for (const stream of child.streams.values()) stream.close();
+    for (const stream of [outcome, telling, ...child.streams.values()]) stream.close();
     throw error;
   }
-}
-
-/** The limit of one argument of execve(2), with a margin for text that is not ASCII. */
-const maxArgumentLength = 32 * 1024;
-
-/** Leaves out the companions: the program then starts them itself, as if they had failed. */
-function withoutCompanions({ companions, ...launch }: LaunchRequest): string {
-  return JSON.stringify({ ...launch, companions: { at: companions?.at, requests: [] } });
 }
 
 /** No event is handled between the fork and `whenExited`, so the child cannot have been reaped. */

@@ -16,14 +16,14 @@ import type { LaunchDescriptor, LaunchRequest } from "./request.ts";
 
 /**
  * Returns the request extended by the descriptors that the companions add. Never throws: without companions the report
- * is empty.
+ * is empty. `joined` are cgroups that this process is in already, so that its children are in them from the start.
  */
-export function withCompanions({ companions, ...request }: LaunchRequest): LaunchRequest {
+export function withCompanions({ companions, ...request }: LaunchRequest, joined: readonly string[]): LaunchRequest {
   if (companions === undefined) return request;
   const descriptors: Record<number, LaunchDescriptor> = { ...request.descriptors };
   const reports: CompanionReport[] = [];
   let next = companions.at + 1;
-  for (const { companion, born } of bearAll(companions.requests)) {
+  for (const { companion, born } of bearAll(companions.requests, joined)) {
     const streams: Record<number, number> = {};
     for (const [number, end] of born.ends) {
       streams[number] = next;
@@ -47,15 +47,21 @@ interface Companion {
  * Starts all of them or none. When one fails, the others may have been affected already: a daemon may have lost its
  * only client. The program then starts them itself, and meets the error.
  */
-function bearAll(requests: readonly SpawnRequest[]): readonly Companion[] {
+function bearAll(requests: readonly SpawnRequest[], joined: readonly string[]): readonly Companion[] {
   const companions: Companion[] = [];
   try {
-    for (const companion of requests) companions.push({ companion, born: bear(companion) });
+    for (const companion of requests) companions.push({ companion, born: bear(withoutCgroups(companion, joined)) });
     return companions;
   } catch {
     for (const companion of companions.reverse()) end(companion);
     return [];
   }
+}
+
+/** Joining a cgroup again would have no effect, but could make the companion wait for the kernel once more. */
+function withoutCgroups({ cgroups = [], ...companion }: SpawnRequest, joined: readonly string[]): SpawnRequest {
+  const others = cgroups.filter((directory) => !joined.includes(directory));
+  return others.length === 0 ? companion : { ...companion, cgroups };
 }
 
 /** Ends a companion and removes the sockets it had bound. */

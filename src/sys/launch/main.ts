@@ -10,7 +10,7 @@ import { check } from "../linux/check.ts";
 import { dupAbove, setCloseOnExec } from "../linux/file.ts";
 import { execve, exit, getppid, processArguments, processEnvironment } from "../linux/process.ts";
 import { resetSignals } from "../linux/signal.ts";
-import { readToEnd } from "../linux/whole-file.ts";
+import { readToEnd, writeKernelFile } from "../linux/whole-file.ts";
 import { withCompanions } from "./companions.ts";
 import { parseLaunchRequest } from "./parse-request.ts";
 import { type LaunchFailure, type LaunchRequest, launchFailedStatus } from "./request.ts";
@@ -29,6 +29,16 @@ function requestText(argument: string | undefined): string {
   return new TextDecoder().decode(readToEnd(Number(fd), maxRequestBytes, "launch request"));
 }
 
+/** Writing "0" moves the process that writes. Returns the error, which can be reported only once the request is known. */
+function joinCgroups(directories: readonly string[]): unknown {
+  try {
+    for (const directory of directories) writeKernelFile(`${directory}/cgroup.procs`, "0");
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
 /** Moves the status descriptor above all numbers of the program, so that none of these overwrites it. */
 function claimStatus(request: LaunchRequest): void {
   status = request.status;
@@ -45,8 +55,12 @@ function run({ native: [name, ...args], call, subject }: SetUpStep): void {
 }
 
 function launch(): never {
-  const [, argument] = processArguments();
-  const request = withCompanions(parseLaunchRequest(requestText(argument)));
+  const [, argument, ...cgroups] = processArguments();
+  const failed = joinCgroups(cgroups);
+  const asked = parseLaunchRequest(requestText(argument));
+  status = asked.status;
+  if (failed !== undefined) throw failed;
+  const request = withCompanions(asked, cgroups);
   claimStatus(request);
   const setUp = planSetUp(request);
   try {

@@ -6,6 +6,8 @@
  * - The caller starts it as `kumite-launch <request as JSON>`, or as `kumite-launch fd:N` to have it read the JSON from
  *   descriptor N up to its end. The latter is for requests that are too large for an argument (128 KiB) or contain
  *   secrets, since arguments are world-readable.
+ * - It joins the cgroups that are named by further arguments at once, before it reads the request, which may come later
+ *   if it comes from a descriptor.
  * - It starts the companions, if there are any.
  * - It does the steps in this order: open, bind and connect descriptors; join cgroups; join the namespace; session;
  *   working directory; bounding set; user; capabilities; parent-death signal; no_new_privs; put descriptors in place

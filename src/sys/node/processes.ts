@@ -8,6 +8,7 @@ import { spawn } from "./spawn.ts";
 export function nodeProcesses(launcher: string, helper: HelperClient, companions?: Companions): Processes {
   return {
     spawn: async (request) => (await companions?.take(request)) ?? (await spawn(launcher, request)),
+    spawnLater: async (birth, program) => await spawn(launcher, { ...(await program), ...birth }),
     info: processInfo,
     signal: (id, signal) => helper.signal(id, signal),
     waitGone: (id, signal) => waitGone(helper, id, signal),
