@@ -17,8 +17,8 @@ export interface YamuxOptions {
   /** Interval of pings. The session ends when a ping is not answered within the interval. Default: no pings. */
   readonly keepAliveMs?: number;
   /**
-   * State in which another process suspended its session with the peer of this carrier, which was sent `sessionGreeting`
-   * since. Default: a new session.
+   * The state of a session that another process suspended on this carrier; `sessionGreeting` has been sent since.
+   * Default: a new session.
    */
   readonly resumes?: SessionState | undefined;
 }

@@ -41,7 +41,7 @@ describe("a session that another one goes on with", () => {
     const after = new YamuxSession(carrierNow, { role: "client", receiveWindowBytes, resumes: state });
     await after.greeted();
     const again = after.resumed(1);
-    // More than a window each way: it would stop, or be refused, if one side counted otherwise.
+    // More than a window each way: if one side counted differently, the data would stop or be refused.
     const much = new Uint8Array(3 * receiveWindowBytes).fill(0x61);
     const back = Promise.all([readAll(again, much.length), theirs.write(much).then(() => theirs.end())]);
     assert.equal((await back)[0].length, much.length);

@@ -1,6 +1,6 @@
 /**
- * The state of an idle session, as data. Another process can resume the session on a carrier whose peer is in exactly this
- * state, for example that of a copied VM.
+ * The state of an idle session, as data. Another process can resume the session on a carrier whose peer is in exactly
+ * this state, for example the peer in a copied VM.
  */
 import { isRecord } from "../../util/json.ts";
 import { decodeUtf8 } from "../../util/text.ts";
@@ -32,8 +32,9 @@ export interface StreamState {
 export const greetingPing = 0;
 
 /**
- * The bytes that must be sent before a session is resumed: a ping whose answer shows that the peer is there (`greeted`). They
- * are ASCII and always the same, so whoever starts the peer can send them before the resuming process runs.
+ * The bytes that must be sent before a session is resumed: a ping whose answer shows that the peer is there
+ * (`greeted`). They are ASCII and always the same, so the process that starts the peer can send them before the
+ * resuming process runs.
  */
 export function sessionGreeting(): string {
   return decodeUtf8(encodeHeader(frameType.ping, frameFlag.syn, 0, greetingPing));

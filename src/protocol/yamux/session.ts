@@ -65,8 +65,9 @@ export class YamuxSession {
   }
 
   /**
-   * Returns the state in which another process can resume the session. Nothing is sent any more, and the peer has read all
-   * that was sent before. The caller then closes the carrier, not the session, which would send a farewell.
+   * Suspends the session and returns its state, with which another process can resume it. Nothing is sent any more, and
+   * the peer has read everything sent before. The caller must then close the carrier and not the session, which would
+   * send a go-away frame.
    * @throws KumiteError `internal` if a stream is not idle; `aborted`; the reason when the session ends
    */
   async suspend(signal?: AbortSignal): Promise<SessionState> {
@@ -79,7 +80,10 @@ export class YamuxSession {
     return raceAbort(this.#core.greeted, signal);
   }
 
-  /** Returns a stream of the resumed session. @throws KumiteError `internal` if there is no such stream */
+  /**
+   * Returns a stream of the resumed session.
+   * @throws KumiteError `internal` if there is no such stream
+   */
   resumed(streamId: number): ByteStream {
     return this.#core.resumed(streamId);
   }
@@ -148,7 +152,7 @@ class SessionCore implements FrameHandler, StreamSession {
     this.#nextId = nextId;
     this.#lastPeerId = lastPeerId;
     this.greeted = this.#pings.expect(greetingPing);
-    // Nobody may be interested.
+    // Keeps a rejection from counting as unhandled if nobody awaits the promise.
     this.greeted.catch(() => {});
     for (const state of streams) {
       this.#extraBudget -= state.extraWindow;

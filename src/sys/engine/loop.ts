@@ -45,8 +45,9 @@ export function atStart(main: () => Promise<void>): void {
 }
 
 /**
- * As `atStart`, for a program that may give up: after it ran out of memory, it has one second without events, ten in all,
- * to end by itself. Not for the first process of a VM, which must go on.
+ * Like `atStart`, for a program that may give up: when memory has run out, it must end by itself within ten seconds,
+ * and never go without an event for a second; otherwise it is ended. Not for the first process of a VM, which must go
+ * on.
  */
 export function atStartWhileMemoryLasts(main: () => Promise<void>): void {
   atStart(() => {

@@ -64,7 +64,7 @@ export function write(fd: number, buffer: Uint8Array, offset = 0, length = buffe
   return check(native.write(fd, buffer, offset, length), "write");
 }
 
-/** Writes everything; for blocking descriptors only. */
+/** Writes everything; for files, and for other descriptors on which writes do not block. */
 export function writeAll(fd: number, bytes: Uint8Array, subject?: Path): void {
   for (let done = 0; done < bytes.length; )
     done += check(native.write(fd, bytes, done, bytes.length - done), "write", subject);

@@ -263,8 +263,9 @@ declare module "kumite:native" {
   /** Called once, when all modules have been evaluated, which may happen when the executable is built. */
   function setMain(main: () => void): void;
   /**
-   * From now on the process ends with status 70 and a line on descriptor 2 when it ran out of memory and then gets no event for
-   * one second, or lives for ten: the engine drops jobs that it has no memory for, so the process could wait for ever.
+   * From now on, the process ends with status 70 and a line on descriptor 2 if memory has run out and then either no
+   * event comes for one second or ten seconds have passed: the engine drops jobs for which it has no memory, so the
+   * process might wait forever.
    */
   function endWithoutMemory(): void;
   /** epoll_ctl(2) on the loop's instance. */

@@ -19,8 +19,8 @@
 #define STATUS_UNSETTLED 13
 
 /*
- * QuickJS drops a job that it has no memory to queue, and what awaits the job never continues. After it ran out of memory, a
- * program that may end has this time to end by itself: without an event, and in all.
+ * When QuickJS has no memory to queue a job, it drops the job, and whatever awaits it never continues. A program that
+ * may end gets this much time to end by itself after memory ran out: without an event, and in total.
  */
 #define IDLE_WITHOUT_MEMORY_MS 1000
 #define MOST_WITHOUT_MEMORY_MS 10000
@@ -272,7 +272,7 @@ JSValue native_set_main(JSContext *ctx, JSValueConst self, int argc, JSValueCons
   return JS_UNDEFINED;
 }
 
-/* endWithoutMemory(): this process ends soon after it ran out of memory. */
+/* endWithoutMemory(): from now on the process ends soon after memory has run out. */
 JSValue native_end_without_memory(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   (void)ctx, (void)self, (void)argc, (void)argv;
   loop.ends_without_memory = true;
