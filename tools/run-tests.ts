@@ -6,6 +6,7 @@
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { sweepDeadTests } from "../test/support/sweep.ts";
 
 interface Kind {
   readonly directories: readonly string[];
@@ -46,6 +47,7 @@ async function main([name = "", ...parts]: readonly string[]): Promise<number> {
     );
     return 1;
   }
+  for (const swept of await sweepDeadTests()) process.stderr.write(`tests: removed what a killed run left: ${swept}\n`);
   const node = ["--import", "tsx", "--test", "--test-reporter=spec", ...kind.options];
   if (kind.roomsShareProcess === undefined) return runNode([...node, ...files]);
   await mkdir(join(repository, "build"), { recursive: true });

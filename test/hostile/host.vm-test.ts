@@ -4,8 +4,7 @@
  * Attacks that need no VM are in `src/guest/rpc` (`hostile-requests`, `flood`).
  */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { AgentClient } from "../../src/agent-client/agent-client.ts";
@@ -25,6 +24,7 @@ import { makeTree } from "../support/bundle.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testInstallRoot, testOs } from "../support/node-os.ts";
 import { testQemu } from "../support/qemu.ts";
+import { makeTestDirectory } from "../support/test-directory.ts";
 import { onlyKumite } from "../support/workplace.ts";
 
 /** Small, so that memory that the agent takes in excess would soon be missing. */
@@ -38,7 +38,7 @@ describe("a host that attacks its VM", onlyKumite, () => {
   let agent: AgentClient;
 
   before(async () => {
-    directory = mkdtempSync(path.join(tmpdir(), "kumite-host-"));
+    directory = makeTestDirectory("host");
     for (const name of ["vm", "shared"]) mkdirSync(path.join(directory, name));
     await makeTree(path.join(directory, "shared/rootfs"));
     const [kernel, initrd, program] = ["vmlinux", "initrd.img", "agent"].map((name) =>

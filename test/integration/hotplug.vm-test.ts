@@ -1,7 +1,6 @@
 /** Devices plugged into a running VM, as its guest sees them, and their removal. */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { MachineType } from "../../src/hypervisor/qemu/machine.ts";
@@ -14,6 +13,7 @@ import { Guest } from "../support/guest.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testOs } from "../support/node-os.ts";
 import { testQemu } from "../support/qemu.ts";
+import { makeTestDirectory } from "../support/test-directory.ts";
 
 const os = testOs();
 const mib = 1024 * 1024;
@@ -36,7 +36,7 @@ for (const { machineType, ports, by } of boards) {
     let guest: Guest;
 
     before(async () => {
-      directory = mkdtempSync(path.join(tmpdir(), "kumite-hotplug-"));
+      directory = makeTestDirectory("hotplug");
       await succeed(["ip", "tuntap", "add", "dev", tap, "mode", "tap"]);
       const driver = qemuDriver(os, {
         ...testQemu,

@@ -4,8 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { RunningVm, StartContext } from "../../src/hypervisor/driver.ts";
@@ -17,6 +16,7 @@ import { isKumiteError } from "../../src/util/errors.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testInstallRoot, testOs } from "../support/node-os.ts";
 import { testQemu } from "../support/qemu.ts";
+import { makeTestDirectory } from "../support/test-directory.ts";
 
 const os = testOs();
 const guest = {
@@ -38,7 +38,7 @@ describe("a VM of the QEMU driver", () => {
   let pids: Map<string, number>;
 
   beforeEach(() => {
-    directory = mkdtempSync(path.join(tmpdir(), "kumite-qemu-"));
+    directory = makeTestDirectory("qemu");
     for (const name of ["vm", "shared"]) mkdirSync(path.join(directory, name));
     pids = new Map();
   });

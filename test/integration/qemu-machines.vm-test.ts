@@ -3,8 +3,7 @@
  * before it accepts a command, and refuses those that it does not have.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { StartContext } from "../../src/hypervisor/driver.ts";
@@ -19,6 +18,7 @@ import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testInstallRoot, testOs } from "../support/node-os.ts";
 import { allPairs, type Combination, type Settings } from "../support/pairs.ts";
 import { testQemu } from "../support/qemu.ts";
+import { makeTestDirectory } from "../support/test-directory.ts";
 
 const settings = {
   memory: ["default", "preallocated", "memfd", "file", "private-file", "hugepages"],
@@ -196,7 +196,7 @@ async function startAndStop(machineType: MachineType, choice: Combination): Prom
 describe("a VM configuration", () => {
   before(() => {
     hugePages = HugePages.reserve(machineMiB / 2);
-    directory = mkdtempSync(path.join(tmpdir(), "kumite-machines-"));
+    directory = makeTestDirectory("machines");
     for (const name of ["vm", "shared"]) mkdirSync(path.join(directory, name));
     for (const name of ["memory", "a.img", "b.img", "c.img", "image.img", "code.fd", "variables.fd"]) {
       writeFileSync(path.join(directory, name), "");

@@ -5,7 +5,6 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
 import { chmod, chown, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { RunningVm } from "../../src/hypervisor/driver.ts";
@@ -18,6 +17,7 @@ import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { nativeHelper } from "../support/native.ts";
 import { testInstallRoot, testOs } from "../support/node-os.ts";
 import { testQemu } from "../support/qemu.ts";
+import { makeTestDirectory } from "../support/test-directory.ts";
 
 /** Numbers for x86-64. */
 const callNumbers = {
@@ -81,7 +81,7 @@ for (const by of ["virtio-fs", "9p"] as const)
     let directory: string;
 
     before(async () => {
-      directory = mkdtempSync(path.join(tmpdir(), "kumite-vmm-"));
+      directory = makeTestDirectory("vmm");
       await nativeHelper("inject");
     });
     after(() => rmSync(directory, { recursive: true }));
@@ -216,7 +216,7 @@ for (const by of ["virtio-fs", "9p"] as const)
 
     it("opens, renames and signals nothing of root's", () =>
       withMachine(async (machine) => {
-        const place = mkdtempSync(path.join(tmpdir(), "kumite-vmm-root-"));
+        const place = makeTestDirectory("vmm-root");
         try {
           await chmod(place, 0o755);
           const file = path.join(place, "file");

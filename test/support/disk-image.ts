@@ -1,8 +1,7 @@
 /** Disks for tests: images with a file system made from a directory, and loop devices for them. */
-import { mkdtemp, rmdir, truncate, writeFile } from "node:fs/promises";
-import os from "node:os";
-import path from "node:path";
+import { rmdir, truncate, writeFile } from "node:fs/promises";
 import { succeed } from "./command.ts";
+import { makeTestDirectory } from "./test-directory.ts";
 
 export type ImageType = "ext4" | "erofs" | "xfs";
 
@@ -18,7 +17,7 @@ export async function makeDiskImage(file: string, type: ImageType, tree?: string
     await truncate(file, Math.max(sizeMiB, 300) * 1024 * 1024);
     await succeed(["mkfs.xfs", "-q", file]);
     await using loop = await LoopDevice.attach(file);
-    const target = await mkdtemp(path.join(os.tmpdir(), "kumite-xfs-"));
+    const target = makeTestDirectory("xfs");
     await loop.mount(target);
     try {
       if (tree !== undefined) await succeed(["cp", "-a", `${tree}/.`, target]);

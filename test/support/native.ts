@@ -2,11 +2,11 @@
  * Compiles the small C programs of `native/` once per test process, into a directory that is removed with it. They do
  * what a test cannot do from Node: terminals, receiving descriptors, being a subreaper.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import os from "node:os";
+import { rmSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { succeed } from "./command.ts";
+import { makeTestDirectory } from "./test-directory.ts";
 
 const sources = path.join(path.dirname(fileURLToPath(import.meta.url)), "native");
 const built = new Map<string, Promise<string>>();
@@ -53,7 +53,7 @@ async function build(name: string): Promise<string> {
 
 function homeOfHelpers(): string {
   if (directory === undefined) {
-    const made = mkdtempSync(path.join(os.tmpdir(), "test-helpers-"));
+    const made = makeTestDirectory("helpers");
     process.once("exit", () => rmSync(made, { recursive: true, force: true }));
     directory = made;
   }

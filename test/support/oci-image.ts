@@ -3,16 +3,16 @@
  * The single layer is the busybox tree of `bundle.ts`.
  */
 import { createHash } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { makeTree } from "./bundle.ts";
 import { succeed } from "./command.ts";
+import { makeTestDirectory } from "./test-directory.ts";
 
 /** Writes the archive to `file`; the image is called `name`, e.g. `localhost/test:latest`. */
 export async function writeImage(file: string, name: string): Promise<void> {
-  const directory = await mkdtemp(path.join(os.tmpdir(), "image-"));
+  const directory = makeTestDirectory("image");
   try {
     const layer = await layerOf(directory);
     const layout = layoutOf(layer, name);

@@ -2,14 +2,14 @@
  * A temporary place for a suite: a state root, bundles, and the runtime under test bound to them. `KUMITE_TEST_RUNTIME`
  * names another runtime, e.g. runc, with which tests of general OCI behaviour are verified.
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Bundle, makeBundle, type Patch } from "./bundle.ts";
 import { begin, type CommandOptions, describe, execute, type Finished, type Running } from "./command.ts";
 import { eventually } from "./eventually.ts";
 import { testQemuFlags } from "./qemu.ts";
+import { makeTestDirectory, testDirectoryAt } from "./test-directory.ts";
 
 const repository = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 
@@ -45,12 +45,12 @@ export class Workplace implements AsyncDisposable {
   }
 
   static async open(name: string): Promise<Workplace> {
-    return new Workplace(await mkdtemp(path.join(os.tmpdir(), `kumite-test-${name}-`)), isKumite ? testQemuFlags : []);
+    return new Workplace(makeTestDirectory(name), isKumite ? testQemuFlags : []);
   }
 
   /** Its containers have the real agent but no VM: for what a VM would only slow down. */
   static async withoutMachine(name: string): Promise<Workplace> {
-    const directory = await mkdtemp(path.join(os.tmpdir(), `kumite-test-${name}-`));
+    const directory = makeTestDirectory(name);
     const config = path.join(directory, "configuration.toml");
     await writeFile(config, '[runtime]\nhypervisor = "process"\n');
     return new Workplace(directory, ["--config", config]);
@@ -59,7 +59,7 @@ export class Workplace implements AsyncDisposable {
   /** An id that no other test run uses. */
   newId(): string {
     this.counter += 1;
-    return `${path.basename(this.directory).replace("kumite-test-", "t.")}.${this.counter}`;
+    return `${testDirectoryAt(this.directory)?.idPart}.${this.counter}`;
   }
 
   /** Path of a new file or directory below the place; does not create it. */

@@ -2,10 +2,10 @@
  * A buildah with everything of its own in one temporary directory, and the runtime under test as its runtime. Knows
  * nothing about the tests.
  */
-import { mkdtemp, readFile } from "node:fs/promises";
-import os from "node:os";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { makeTree } from "../../support/bundle.ts";
+import { makeTestDirectory } from "../../support/test-directory.ts";
 import { makeContainersHome, ownMountOf, removeContainersHome } from "../containers-home.ts";
 import { absoluteRuntime, EngineClient } from "../engine-client.ts";
 
@@ -21,7 +21,7 @@ export class Buildah extends EngineClient implements AsyncDisposable {
   }
 
   static async open(): Promise<Buildah> {
-    const directory = await mkdtemp(path.join(os.tmpdir(), "kumite-buildah-"));
+    const directory = makeTestDirectory("buildah");
     const runtime = { BUILDAH_ISOLATION: "oci", BUILDAH_RUNTIME: await absoluteRuntime() };
     const buildah = new Buildah(directory, { ...(await makeContainersHome(directory)), ...runtime });
     const tree = path.join(directory, "tree");

@@ -5,14 +5,14 @@
  * The tests see a host with only cgroup v2, whatever the real host has: what they check about cgroups, they look for in
  * the container, and a container in a VM always has version 2.
  */
-import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fetchSource, type SourcePackage } from "../../../tools/engine/apt-source.ts";
 import { cached, contentKey } from "../../../tools/engine/cache.ts";
 import { run } from "../../../tools/engine/run.ts";
 import { execute, type Finished, succeed } from "../../support/command.ts";
 import { onTerminal } from "../../support/terminal.ts";
+import { makeTestDirectory } from "../../support/test-directory.ts";
 import { runtimePath } from "../../support/workplace.ts";
 
 const source: SourcePackage = { release: "trixie", name: "crun", upstreamVersion: "1.21", upstreamOnly: true };
@@ -64,7 +64,7 @@ export class CrunSuite {
   }
 
   async run({ module, test }: SuiteTest, conditions: Conditions): Promise<Report> {
-    const place = await mkdtemp(path.join(os.tmpdir(), "kumite-crun-"));
+    const place = makeTestDirectory("crun");
     try {
       const environment = { OCI_RUNTIME: runtimePath, INIT: this.init, PYTHONDONTWRITEBYTECODE: "1" };
       const settings = Object.entries(environment).map(([name, value]) => `${name}=${value}`);

@@ -5,12 +5,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { makeTree } from "../../support/bundle.ts";
 import { type CommandOptions, execute, type Finished, succeed } from "../../support/command.ts";
 import { eventually } from "../../support/eventually.ts";
+import { makeTestDirectory } from "../../support/test-directory.ts";
 import { absoluteRuntime, EngineClient, plainEnvironment } from "../engine-client.ts";
 
 /** Debian's client, whatever else is on the path. */
@@ -32,7 +32,7 @@ export class Docker extends EngineClient implements AsyncDisposable {
   }
 
   static async open(): Promise<Docker> {
-    const directory = await mkdtemp(path.join(os.tmpdir(), "kumite-docker-"));
+    const directory = makeTestDirectory("docker");
     const holder = await holdNamespaces();
     const docker = new Docker(directory, holder);
     try {

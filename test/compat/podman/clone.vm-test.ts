@@ -1,12 +1,12 @@
 /** podman and clones of a template: the configuration asks for them, and podman sees no difference. */
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import os from "node:os";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { execute, describe as show } from "../../support/command.ts";
 import { expectNothingNew, guardAgainstLeftOvers, lookAtMachine, type Machine } from "../../support/left-overs.ts";
 import { sandboxProcesses } from "../../support/sandbox.ts";
+import { makeTestDirectory } from "../../support/test-directory.ts";
 import { onlyKumite, runtimePath } from "../../support/workplace.ts";
 import { Podman } from "./podman.ts";
 
@@ -17,7 +17,7 @@ describe("podman and a container in a clone", onlyKumite, () => {
   let runtime: string;
 
   before(async () => {
-    directory = mkdtempSync(path.join(os.tmpdir(), "kumite-podman-clone-"));
+    directory = makeTestDirectory("podman-clone");
     const config = path.join(directory, "configuration.toml");
     writeFileSync(
       config,

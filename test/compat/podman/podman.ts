@@ -2,13 +2,12 @@
  * A podman with everything of its own in one temporary directory, and the runtime under test as its runtime. Knows
  * nothing about the tests.
  */
-import { mkdtemp } from "node:fs/promises";
-import os from "node:os";
 import path from "node:path";
 import { after, before } from "node:test";
 import { type CommandOptions, execute, type Finished } from "../../support/command.ts";
 import { expectNothingNew, guardAgainstLeftOvers, lookAtMachine, type Machine } from "../../support/left-overs.ts";
 import { writeImage } from "../../support/oci-image.ts";
+import { makeTestDirectory } from "../../support/test-directory.ts";
 import { makeContainersHome, ownMountOf, removeContainersHome } from "../containers-home.ts";
 import { absoluteRuntime, EngineClient } from "../engine-client.ts";
 
@@ -25,7 +24,7 @@ export class Podman extends EngineClient implements AsyncDisposable {
 
   /** Loads the test image and runs it once, so that what podman creates at its first use and keeps exists. */
   static async open(runtime?: string): Promise<Podman> {
-    const directory = await mkdtemp(path.join(os.tmpdir(), "kumite-podman-"));
+    const directory = makeTestDirectory("podman");
     const podman = new Podman(directory, await makeContainersHome(directory), await absoluteRuntime(runtime));
     const archive = path.join(directory, "image.tar");
     await writeImage(archive, image);
