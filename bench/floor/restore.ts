@@ -20,6 +20,11 @@ const deadlineMs = 60_000;
 const [byteFd, consoleFd, monitorFd, stateFd] = [3, 4, 5, 6];
 const capabilities = ["x-ignore-shared", "events"].map((capability) => ({ capability, state: true }));
 
+export interface AnsweringFloor extends AsyncDisposable {
+  readonly wallMs: number;
+  readonly pid: number;
+}
+
 export class FloorTemplate implements Disposable {
   readonly #options: FloorOptions;
   readonly #directory: string;
@@ -44,19 +49,31 @@ export class FloorTemplate implements Disposable {
     }
   }
 
-  /** From the start of QEMU until its guest has answered one byte. */
-  async restore(): Promise<BootCost> {
+  /** Starts QEMU; resolves when its guest has answered one byte. The caller disposes of it. */
+  async start(): Promise<AnsweringFloor> {
     const began = performance.now();
     const state = openSync(this.#state, "r");
-    await using qemu = new Qemu(this.#options, this.#machine({ kind: "incoming" }, false), [state]);
-    closeSync(state);
-    const restored = qemu.migrated();
-    qemu.command("migrate-set-capabilities", { capabilities });
-    qemu.command("migrate-incoming", { uri: `fd:${stateFd}` });
-    await restored;
-    qemu.port.write(Buffer.of(floorMarker));
-    await qemu.marker();
-    return { wallMs: performance.now() - began, qemuCpuSeconds: cpuSeconds(qemu.pid) };
+    const qemu = new Qemu(this.#options, this.#machine({ kind: "incoming" }, false), [state]);
+    try {
+      closeSync(state);
+      const restored = qemu.migrated();
+      qemu.command("migrate-set-capabilities", { capabilities });
+      qemu.command("migrate-incoming", { uri: `fd:${stateFd}` });
+      await restored;
+      qemu.port.write(Buffer.of(floorMarker));
+      await qemu.marker();
+    } catch (error) {
+      await qemu[Symbol.asyncDispose]();
+      throw error;
+    }
+    const wallMs = performance.now() - began;
+    return { wallMs, pid: qemu.pid, [Symbol.asyncDispose]: () => qemu[Symbol.asyncDispose]() };
+  }
+
+  /** From the start of QEMU until its guest has answered one byte. */
+  async restore(): Promise<BootCost> {
+    await using floor = await this.start();
+    return { wallMs: floor.wallMs, qemuCpuSeconds: cpuSeconds(floor.pid) };
   }
 
   [Symbol.dispose](): void {

@@ -11,11 +11,11 @@ import { execute, succeed } from "../../test/support/command.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { testOs } from "../../test/support/node-os.ts";
 import { runtimePath } from "../../test/support/workplace.ts";
-import { cloneToAgent } from "../agent-clone.ts";
+import { cloneToAgent, startClone, stopClone } from "../agent-clone.ts";
 import { type BenchContext, rounds } from "../context.ts";
 import { atMost, type Figure, type Findings, median, percentile, type Unit, type Verdict } from "../figures.ts";
 import { asTheProduct } from "../floor/as-the-product.ts";
-import { FloorTemplate } from "../floor/restore.ts";
+import { type AnsweringFloor, FloorTemplate } from "../floor/restore.ts";
 import type { BootCost } from "../floor/run.ts";
 import { cloneMemory } from "./clone-memory.ts";
 import { podmanOnTemplate } from "./factory-podman.ts";
@@ -97,8 +97,9 @@ async function toAgent(context: BenchContext, file: string, floor: FloorTemplate
   }
   const together: { readonly floor: number[]; readonly clone: number[] } = { floor: [], clone: [] };
   for (let round = 0; round < rounds(context, 5, 1); round++) {
-    together.floor.push(await lasting(() => Promise.all(Array.from({ length: atOnce }, () => floor.restore()))));
-    together.clone.push(await lasting(() => Promise.all(Array.from({ length: atOnce }, clone))));
+    const stopFloor = (started: AnsweringFloor) => started[Symbol.asyncDispose]();
+    together.floor.push(await untilAllAnswer(() => floor.start(), stopFloor));
+    together.clone.push(await untilAllAnswer(() => startClone(place.directory, config, shape), stopClone));
   }
   const wall = (of: readonly BootCost[]) => of.map(({ wallMs }) => wallMs);
   const cpu = (of: readonly BootCost[]) => of.map(({ qemuCpuSeconds }) => qemuCpuSeconds);
@@ -164,10 +165,13 @@ async function toFirstByte(
   return { figures: [...figures, ...last], verdicts, phases };
 }
 
-async function lasting(action: () => Promise<unknown>): Promise<number> {
+/** Starts several at once. Returns how long it takes until all have answered; they are stopped afterwards. */
+async function untilAllAnswer<T>(start: () => Promise<T>, stop: (started: T) => PromiseLike<void>): Promise<number> {
   const began = performance.now();
-  await action();
-  return performance.now() - began;
+  const started = await Promise.all(Array.from({ length: atOnce }, start));
+  const wallMs = performance.now() - began;
+  await Promise.all(started.map(stop));
+  return wallMs;
 }
 
 function one(name: string, unit: Unit, value: number): Figure {
