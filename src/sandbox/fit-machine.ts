@@ -66,8 +66,18 @@ export function shrinkMachine(sandbox: Sandbox): Promise<void> {
   });
 }
 
+/** Adapts the VM to the containers that are left when one has stopped. Never fails. */
+export async function fitMachineToRest(sandbox: Sandbox): Promise<void> {
+  await shrinkMachine(sandbox);
+  try {
+    if (sandbox.state.phase === "running") await limitMachine(sandbox);
+  } catch (error) {
+    sandbox.host.log.warn(`the VM keeps its CPU limit on the host: ${messageOf(error)}`, { phase: "resize" });
+  }
+}
+
 /**
- * Limits the vCPUs on the host to what all containers may use together. The threads are queried each time, because
+ * Limits the vCPUs on the host to what the containers that have not stopped may use together. The threads are queried each time, because
  * vCPUs run on other threads after a change of size.
  *
  * @throws KumiteError `cgroup/failed`, or an error of the VM
@@ -78,7 +88,7 @@ export function limitMachine(sandbox: Sandbox, signal?: AbortSignal): Promise<vo
     const { os, config, log } = sandbox.host;
     const { plug } = vm.machine;
     if (plug === undefined || config.runtime.sandboxCgroupOnly) return;
-    const limit = mergeCpuLimits([...sandbox.containers.values()].map(({ resources }) => resources.cpu ?? {}));
+    const limit = mergeCpuLimits(livingContainers(sandbox).map(({ resources }) => resources.cpu ?? {}));
     if (limit === undefined && !sandbox.limited) return;
     const cgroups = machineCgroupsIn(sandbox.resources?.journal.content.steps ?? []);
     const result = await limitVcpus(os, cgroups, await plug.vcpuThreads(signal), limit);

@@ -64,6 +64,7 @@ describe("the specification for the guest", () => {
     assert.deepEqual(spec.process.env, ["A=1", "C="]);
     assert.deepEqual(notes, [
       "process.env[1] is left out: it is not NAME=value",
+      "process.env[2] is left out: it is not NAME=value",
       "linux.devices[0] is left out: devices of the host cannot be attached to a VM yet",
     ]);
   });

@@ -187,11 +187,12 @@ function notesAbout({ linux, process }: BundleSpec, guestSeccomp: boolean): stri
   if (network === undefined || network.path !== undefined) {
     notes.push("networking is not there yet: the container has no interface but the loopback");
   }
-  const unusual = process.env?.findIndex((entry) => !isVariable(entry)) ?? -1;
-  if (unusual >= 0) notes.push(`process.env[${unusual}] is left out: it is not NAME=value`);
-  const passed = linux.devices?.findIndex(({ path }) => isBelow("/dev/vfio", path)) ?? -1;
-  if (passed >= 0) {
-    notes.push(`linux.devices[${passed}] is left out: devices of the host cannot be attached to a VM yet`);
+  for (const [index, entry] of (process.env ?? []).entries()) {
+    if (!isVariable(entry)) notes.push(`process.env[${index}] is left out: it is not NAME=value`);
+  }
+  for (const [index, { path }] of (linux.devices ?? []).entries()) {
+    if (!isBelow("/dev/vfio", path)) continue;
+    notes.push(`linux.devices[${index}] is left out: devices of the host cannot be attached to a VM yet`);
   }
   if (process.apparmorProfile) notes.push("process.apparmorProfile is not applied: the guest has no such profile");
   if (process.selinuxLabel) notes.push("process.selinuxLabel is not applied: the guest has no SELinux policy");

@@ -7,7 +7,7 @@ import { isKumiteError, KumiteError, messageOf } from "../util/errors.ts";
 import { signalNumbers } from "../util/signals.ts";
 import type { Container } from "./container.ts";
 import { endProcesses, lastWords } from "./end-processes.ts";
-import { shrinkMachine } from "./fit-machine.ts";
+import { fitMachineToRest } from "./fit-machine.ts";
 import { releaseJournal, undoResources } from "./host-resources.ts";
 import { pinVcpus } from "./pin-vcpus.ts";
 import { unplugDisks } from "./plug-disks.ts";
@@ -35,7 +35,7 @@ async function stop(sandbox: Sandbox, container: Container): Promise<void> {
   await hooks;
   log.info("container stopped", { container: id, phase: "stop" });
   // Nobody waits for this.
-  void shrinkMachine(sandbox).then(() => pinVcpus(sandbox));
+  void fitMachineToRest(sandbox).then(() => pinVcpus(sandbox));
 }
 
 /** If the guest fails to remove the container, it keeps the remains until it ends itself. */

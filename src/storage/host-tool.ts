@@ -5,7 +5,7 @@
 import type { ChildProcess, Os } from "../sys/os.ts";
 import { readAll } from "../util/bytes.ts";
 import { withDeadline } from "../util/deadline.ts";
-import { isSystemError, KumiteError } from "../util/errors.ts";
+import { isKumiteError, isSystemError, KumiteError } from "../util/errors.ts";
 import { findTool } from "../util/find-tool.ts";
 import { signalName, signalNumbers } from "../util/signals.ts";
 import { decodeUtf8, oneLine } from "../util/text.ts";
@@ -20,6 +20,8 @@ export interface ToolRequest {
   readonly signal?: AbortSignal | undefined;
   /** Limit on the output; default 1 MiB. */
   readonly limitBytes?: number;
+  /** What the program works on, for the error about too much output. */
+  readonly subject?: string;
   /** Standard input; default empty. */
   readonly input?: Uint8Array | undefined;
   /** Exit statuses that count as success; default only 0. */
@@ -60,8 +62,8 @@ export async function runTool(os: Os, request: ToolRequest): Promise<ToolResult>
     const all = () =>
       Promise.all([
         child.exited,
-        collect(child, 1, limitBytes, tool),
-        collect(child, 2, maxErrorBytes, tool),
+        collect(child, 1, limitBytes, request),
+        collect(child, 2, maxErrorBytes, request),
         feed(child, input),
       ]);
     const [exit, output, errors] = await withDeadline(request.timeoutMs, tool, all, request.signal);
@@ -91,8 +93,21 @@ async function feed(child: ChildProcess, input: Uint8Array | undefined): Promise
   }
 }
 
-function collect(child: ChildProcess, descriptor: number, limit: number, tool: string): Promise<Uint8Array> {
+async function collect(
+  child: ChildProcess,
+  descriptor: number,
+  limit: number,
+  { tool, subject }: ToolRequest,
+): Promise<Uint8Array> {
   const stream = child.streams.get(descriptor);
   if (stream === undefined) throw new KumiteError("internal", `${tool} has no stream ${descriptor}`);
-  return readAll(stream, limit);
+  try {
+    return await readAll(stream, limit);
+  } catch (error) {
+    if (!isKumiteError(error, "protocol/violation")) throw error;
+    const about = subject === undefined ? "" : ` about ${subject}`;
+    throw new KumiteError("storage/failed", `${tool} printed more than ${limit} bytes${about}`, {
+      phase: "storage.tool",
+    });
+  }
 }

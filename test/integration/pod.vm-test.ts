@@ -1,13 +1,16 @@
 /** Several containers in one VM, as pod engines ask for them. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
-import { type Bundle, shell } from "../support/bundle.ts";
+import { type Bundle, type Patch, shell } from "../support/bundle.ts";
 import { type Finished, describe as show } from "../support/command.ts";
 import { asEngine, type EngineCall } from "../support/engine.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { asSandbox, inSandbox, type PodEngine, podEngines } from "../support/pod.ts";
 import { processOf, sandboxProcesses } from "../support/sandbox.ts";
+import { cpuHierarchy } from "../support/test-cgroup.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 const forever = shell("echo up; while :; do sleep 1; done");
@@ -45,8 +48,12 @@ describe("a pod", onlyKumite, () => {
   }
 
   /** Creates and starts a container, with this test as its engine. */
-  async function startMember(script: string, id = newMember()): Promise<{ id: string; engine: EngineCall }> {
-    const bundle = await place.bundle(inSandbox(pod), shell(script));
+  async function startMember(
+    script: string,
+    id = newMember(),
+    patch: Patch = () => {},
+  ): Promise<{ id: string; engine: EngineCall }> {
+    const bundle = await place.bundle(inSandbox(pod), shell(script), patch);
     const pidFile = place.path("pid");
     const engine = await asEngine(
       place.argv("create", "--bundle", bundle.directory, "--pid-file", pidFile, id),
@@ -119,6 +126,28 @@ describe("a pod", onlyKumite, () => {
     assert.match(own, /^note\n.*\n.*dev\/shm\/note/);
     const seen = ran.map((text) => [text.split("\n")[1], /ipc:\[\d+\]/.exec(text)?.[0]]);
     assert.deepEqual(seen[0], seen[1]);
+  });
+
+  it("has its vCPUs limited on the host to what the containers that run may use together", async (t) => {
+    if (cpuHierarchy === undefined) {
+      t.skip("this host has no version 1 hierarchy with the cpu controller");
+      return;
+    }
+    const quota = path.join(cpuHierarchy, "kumite", pod, "vm", "vcpu", "cpu.cfs_quota_us");
+    const limit = (quotaUs: number): Patch => {
+      return (config) => {
+        config.linux.resources = { ...config.linux.resources, cpu: { quota: quotaUs, period: 100_000 } };
+      };
+    };
+    const untilQuota = (wanted: string) =>
+      eventually(`a quota of ${wanted}`, () => (readFileSync(quota, "utf8").trim() === wanted ? true : undefined));
+    const first = await startMember("read line", newMember(), limit(50_000));
+    const second = await startMember("read line", newMember(), limit(30_000));
+    await untilQuota("80000");
+    first.engine.write("end\n");
+    await untilQuota("30000");
+    second.engine.write("end\n");
+    await untilQuota("-1");
   });
 
   it("is distinguished from its containers by the annotations of each engine", async () => {

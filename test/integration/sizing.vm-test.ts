@@ -12,6 +12,7 @@ import { execute, describe as show } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { sandboxProcesses } from "../support/sandbox.ts";
+import { cpuHierarchy } from "../support/test-cgroup.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
 const mib = 1024 * 1024;
@@ -23,9 +24,6 @@ const limited =
     config.linux.resources = { ...config.linux.resources, ...resources };
   };
 
-const cpuHierarchy = ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpu"].find((directory) =>
-  existsSync(path.join(directory, "cpu.cfs_quota_us")),
-);
 const skip = availableParallelism() < 2 ? "this host has one processor" : onlyKumite.skip;
 
 describe("the VM of a container with limits", { skip }, () => {

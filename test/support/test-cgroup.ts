@@ -2,11 +2,16 @@
  * A cgroup for one test. It is removed with everything in it, whatever happened to the test; anything that was left in
  * it is still reported.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { removeCgroup } from "../../src/persist/undo-cgroup.ts";
 import { testOs } from "./node-os.ts";
+
+/** The version 1 hierarchy with the cpu controller, if this host has one. */
+export const cpuHierarchy = ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpu"].find((directory) =>
+  existsSync(path.join(directory, "cpu.cfs_quota_us")),
+);
 
 export interface TestCgroup extends AsyncDisposable {
   readonly path: string;

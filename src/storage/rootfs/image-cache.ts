@@ -77,7 +77,7 @@ const shortListBytes = 1024 * 1024;
 
 /**
  * As `imageOf`, but on the small engine, without making an image or waiting for one. `undefined` if there is none.
- * @throws KumiteError `storage/failed`, `timeout`, `aborted`; `protocol/violation` for a tree with too many entries
+ * @throws KumiteError `storage/failed`, also for a tree with too many entries; `timeout`, `aborted`
  */
 export async function presentImage(
   os: Os,

@@ -53,6 +53,13 @@ describe("the key of a directory tree", () => {
     }
   });
 
+  it("is not computed for a tree with more entries than the limit allows, which the error names", async () => {
+    await assert.rejects(treeKey(os, tree, undefined, { limitBytes: 10 }), {
+      code: "storage/failed",
+      message: `find printed more than 10 bytes about ${tree}`,
+    });
+  });
+
   it("cannot be computed for a missing tree", async () => {
     await assert.rejects(treeKey(os, "/no/such"), (error) => {
       assert.ok(isKumiteError(error, "storage/failed"), String(error));

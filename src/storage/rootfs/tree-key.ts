@@ -63,7 +63,7 @@ async function look(
   { limitBytes = maxListBytes, digest = sha256Hex }: TreeKeyOptions,
 ): Promise<Look> {
   const args = [directory, "-printf", format];
-  const request = { tool: "find", package: "findutils", timeoutMs, signal, args, limitBytes };
+  const request = { tool: "find", package: "findutils", timeoutMs, signal, args, limitBytes, subject: directory };
   // find prints a directory before its entries.
   const [root = "", ...records] = pairs(fieldsOf((await runTool(os, request)).output));
   const fields = root.split(" ");
