@@ -1,5 +1,5 @@
 # Installs what `npm run setup` built: `make install` as root, PREFIX and DESTDIR as usual.
-# Everything that runs on the host or boots a guest lands in one directory that only root can write.
+# Everything that runs on the host or boots a guest is in one directory, to which only root can write.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -10,7 +10,7 @@ shared := $(patsubst build/share/%,%,$(wildcard build/share/man/*/* build/share/
   build/share/*/site-functions/* build/share/*/vendor_completions.d/*))
 programs := kumite agent
 data := shim.cjs shim.js shim.cache cache.mjs library.mjs vmlinux initrd.img initrd-full.img install.json
-# Beside a tuned kernel, Debian's.
+# Debian's kernel, next to a tuned one.
 optional := vmlinux-debian initrd-debian.img initrd-debian-full.img
 notices := THIRD-PARTY-NOTICES.md
 

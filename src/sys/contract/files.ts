@@ -6,7 +6,7 @@ import { output, scratch } from "./scratch.ts";
 
 export const filesContract: readonly ContractCheck[] = [
   {
-    name: "a file is read back as it was written, with the mode asked for",
+    name: "a file is read back as it was written, with the requested mode",
     async run(os, assert) {
       await using dir = await scratch(os);
       const path = `${dir.path}/a`;
@@ -21,7 +21,7 @@ export const filesContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "an exclusive write refuses a file that is there, and a link to nothing",
+    name: "an exclusive write refuses an existing file, and a dangling link",
     async run(os, assert) {
       await using dir = await scratch(os);
       await os.files.write(`${dir.path}/a`, "old");
@@ -42,7 +42,7 @@ export const filesContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "the start of a file is read, of a short one all",
+    name: "the start of a file is read, or all of a short one",
     async run(os, assert) {
       await using dir = await scratch(os);
       await os.files.write(`${dir.path}/a`, new Uint8Array(100_000).fill(7));
@@ -89,7 +89,7 @@ export const filesContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "directories are made with their mode, and not again",
+    name: "directories are created with their mode, and not again",
     async run(os, assert) {
       await using dir = await scratch(os);
       await os.files.makeDirs(`${dir.path}/a/b/c`, 0o711);
@@ -105,7 +105,7 @@ export const filesContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "the status tells kinds apart, with and without following links",
+    name: "the status distinguishes kinds of files, with and without following links",
     async run(os, assert) {
       await using dir = await scratch(os);
       await os.files.write(`${dir.path}/file`, "12345");
@@ -145,7 +145,7 @@ export const filesContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a file grows by zeros that take no space, and shrinks; one that is missing is not made",
+    name: "a file grows by zeros that take no space, and shrinks; a missing one is not created",
     async run(os, assert) {
       await using dir = await scratch(os);
       const path = `${dir.path}/a`;
@@ -198,7 +198,7 @@ export const filesContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a tree deeper than a path may be long, with names that are not UTF-8, is removed",
+    name: "a tree deeper than any path may be, with names that are not UTF-8, is removed",
     async run(os, assert) {
       await using dir = await scratch(os);
       const script = `
@@ -232,7 +232,7 @@ export const filesContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "waiting for a lock can be given up, and nobody has it then",
+    name: "waiting for a lock can be given up, and the lock stays free",
     async run(os, assert) {
       await using dir = await scratch(os);
       const path = `${dir.path}/lock`;

@@ -69,7 +69,7 @@ export const mountsContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a read-only bind refuses writes, its source takes them",
+    name: "a read-only bind refuses writes, its source accepts them",
     async run(os, assert) {
       await using dir = await mountedScratch(os);
       await os.files.makeDir(`${dir.path}/from`, 0o700);
@@ -85,7 +85,7 @@ export const mountsContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a recursive bind carries what is mounted below, and a read-only one makes all of it read-only",
+    name: "a recursive bind includes mounts below, and a read-only one makes all of them read-only",
     async run(os, assert) {
       await using dir = await mountedScratch(os);
       await os.files.makeDirs(`${dir.path}/from/sub`, 0o700);
@@ -122,7 +122,7 @@ export const mountsContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a mount beneath a directory is never led out of it by a link",
+    name: "a link never leads a mount below a directory out of that directory",
     async run(os, assert) {
       await using dir = await mountedScratch(os);
       await os.files.makeDirs(`${dir.path}/tree/etc`, 0o700);
@@ -156,7 +156,7 @@ export const mountsContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a flag that is none, a missing source and a missing target are refused",
+    name: "an invalid flag, a missing source and a missing target are refused",
     async run(os, assert) {
       await using dir = await scratch(os);
       await assert.rejects(os.mounts.mount({ target: dir.path, type: "tmpfs", flags: ["nosuid", "nonsense"] }), {

@@ -8,7 +8,7 @@ const sigkill = 9;
 
 export const processesContract: readonly ContractCheck[] = [
   {
-    name: "a child's exit status or signal is told",
+    name: "a child's exit status or signal is reported",
     async run(os, assert) {
       const exits = await shell(os, "exit 42");
       assert.deepEqual(await exits.exited, { kind: "exited", status: 42 });
@@ -28,7 +28,7 @@ export const processesContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a child can be killed, and once it is gone that is no error",
+    name: "a child can be killed, which is no error after it has ended",
     async run(os, assert) {
       const child = await shell(os, "exec sleep 1000");
       child.kill(sigterm);
@@ -37,7 +37,7 @@ export const processesContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a process is known by pid and start time",
+    name: "a process is identified by pid and start time",
     async run(os, assert) {
       const child = await shell(os, "echo ready; read line", { descriptors: { ...printing, 0: { kind: "stream" } } });
       // Until it prints, its arguments may not be visible yet.
@@ -66,7 +66,7 @@ export const processesContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "one can wait until a process is gone that is not a child",
+    name: "a process that is not a child can be waited for",
     async run(os, assert) {
       // The shell prints the pid of its child, and exits.
       const parent = await shell(os, 'sleep 1000 >/dev/null & echo "$!"', { descriptors: printing });

@@ -22,7 +22,7 @@ export const selfContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "random bytes come in the length asked for and differ",
+    name: "random bytes have the requested length and differ",
     async run(os, assert) {
       assert.equal(os.random(0).length, 0);
       assert.equal(os.random(1000).length, 1000);

@@ -45,7 +45,7 @@ async function readLength(stream: ByteStream, length: number): Promise<Uint8Arra
 
 export const socketsContract: readonly ContractCheck[] = [
   {
-    name: "connecting says whether the socket is missing or nobody listens",
+    name: "a failed connect distinguishes a missing socket from one on which nobody listens",
     async run(os, assert) {
       await using dir = await scratch(os);
       await assert.rejects(os.sockets.connect(`${dir.path}/none`), { errno: "ENOENT" });
@@ -66,7 +66,7 @@ export const socketsContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a listening socket has its mode, is exclusive, and its file goes with it",
+    name: "a listening socket has its mode, is exclusive, and is removed with its file",
     async run(os, assert) {
       await using dir = await scratch(os);
       const path = `${dir.path}/s`;
@@ -85,7 +85,7 @@ export const socketsContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "bytes arrive in order, and the end after them, while the other direction goes on",
+    name: "bytes and then the end arrive in order, while the other direction continues",
     async run(os, assert) {
       await using dir = await scratch(os);
       await using both = await pair(os, dir.path);
@@ -118,7 +118,7 @@ export const socketsContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "8 MiB come through unchanged",
+    name: "8 MiB arrive unchanged",
     async run(os, assert) {
       await using dir = await scratch(os);
       await using both = await pair(os, dir.path);
@@ -133,7 +133,7 @@ export const socketsContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "an aborted read loses nothing and the stream goes on",
+    name: "an aborted read loses nothing, and the stream continues",
     async run(os, assert) {
       await using dir = await scratch(os);
       await using both = await pair(os, dir.path);
@@ -165,7 +165,7 @@ export const socketsContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a write to a peer that went away is EPIPE and kills nobody",
+    name: "a write to a peer that has disconnected fails with EPIPE and kills no process",
     async run(os, assert) {
       await using dir = await scratch(os);
       await using both = await pair(os, dir.path);
@@ -177,7 +177,7 @@ export const socketsContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a busy stream does not keep the others waiting",
+    name: "a busy stream does not delay others",
     async run(os, assert) {
       await using dir = await scratch(os);
       await using busy = await pair(os, dir.path);
@@ -202,7 +202,7 @@ export const socketsContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a descriptor is handed to a child, and gone when the child does not want it",
+    name: "a descriptor is passed to a child, and closed if the child does not take it",
     async run(os, assert) {
       await using dir = await scratch(os);
       const listener = await os.sockets.listen(`${dir.path}/s`, 0o600);

@@ -50,7 +50,7 @@ async function programs(os: Os): Promise<TreeEntry[]> {
 
 export const spawnContract: readonly ContractCheck[] = [
   {
-    name: "a child has the arguments, the environment and the directory it was given, and nothing else of them",
+    name: "a child has exactly the given arguments, environment and working directory",
     async run(os, assert) {
       const child = await os.processes.spawn({
         path: "/usr/bin/env",
@@ -80,7 +80,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "the group of a child that leads one is killed as a whole",
+    name: "the process group that a child leads is killed as a whole",
     async run(os, assert) {
       const child = await shell(os, "sleep 1000 & echo $!; wait", { newSession: true, descriptors: printing });
       const printed = await child.streams.get(1)?.read();
@@ -94,7 +94,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a child has the descriptors listed, the standard three, and no other",
+    name: "a child has the listed descriptors, the standard three, and no others",
     async run(os, assert) {
       await using dir = await scratch(os);
       const listing = await output(os, fdList, {
@@ -116,7 +116,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "descriptors change places without overwriting each other",
+    name: "descriptors exchange numbers without overwriting each other",
     async run(os, assert) {
       await using dir = await scratch(os);
       const child = await shell(os, "echo three >&3; echo one; echo two >&2", {
@@ -133,7 +133,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a stream goes both ways and ends each way by itself",
+    name: "a stream has two directions, which end independently",
     async run(os, assert) {
       const { text, status } = await throughCat(os, { kind: "stream" }, "through the cat");
       assert.equal(text, "through the cat");
@@ -141,14 +141,14 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "what is said beforehand is the first that a program reads from a stream",
+    name: "input given in advance is the first that a program reads from a stream",
     async run(os, assert) {
       const { text } = await throughCat(os, { kind: "stream", said: "before, " }, "and after");
       assert.equal(text, "before, and after");
     },
   },
   {
-    name: "a listening socket takes connections before the child looks at it",
+    name: "a listening socket accepts connections before the child uses it",
     async run(os, assert) {
       await using dir = await scratch(os);
       const path = `${dir.path}/socket`;
@@ -165,7 +165,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a listening socket of a child may lie deeper than an address is long",
+    name: "a child's listening socket may have a path that is longer than an address",
     async run(os, assert) {
       await using dir = await scratch(os);
       const deep = `${dir.path}/${"d".repeat(100)}`;
@@ -220,7 +220,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a child can lead a session, and be kept from new privileges and from huge pages",
+    name: "a child can lead a session, and can be denied new privileges and huge pages",
     async run(os, assert) {
       const session = await shell(os, "cut -d' ' -f6 /proc/$$/stat", { newSession: true, descriptors: printing });
       assert.equal((await textOf(session.streams.get(1))).trim(), String(session.pid));
@@ -233,7 +233,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a child can be without any capability, for good",
+    name: "a child can be without any capability, permanently",
     async run(os, assert) {
       const status = "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2 | sort -u";
       assert.equal(await output(os, status, { capabilities: [] }), "0000000000000000");
@@ -242,7 +242,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a child can be a user of its own, who has nothing but what it was given",
+    name: "a child can run as a user of its own, with access only to what it was given",
     async run(os, assert) {
       await using dir = await scratch(os);
       const path = `${dir.path}/secret`;
@@ -272,7 +272,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a user of its own can have some capabilities, and no other",
+    name: "such a user can have some capabilities, and no others",
     async run(os, assert) {
       await using dir = await scratch(os);
       const path = `${dir.path}/secret`;
@@ -290,7 +290,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a child can see some paths and nothing else, with what is mounted there later",
+    name: "a child can see selected paths only, including later mounts there",
     async run(os, assert) {
       await using dir = await scratch(os);
       const place = (name: string): string => `${dir.path}/${name}`;
@@ -348,7 +348,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a child can write to a file that it was given, and speak to a socket, however deep they lie",
+    name: "a child can write to a file that it was given, and use a socket, however long their paths",
     async run(os, assert) {
       await using dir = await scratch(os);
       const path = `${dir.path}/file`;
@@ -376,7 +376,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a program that cannot be executed is named",
+    name: "a program that cannot be executed is named in the error",
     async run(os, assert) {
       await assert.rejects(refused(os, { path: "/nowhere/at/all" }), { errno: "ENOENT", subject: "/nowhere/at/all" });
       await assert.rejects(refused(os, { path: "/etc/passwd" }), { errno: "EACCES" });
@@ -385,7 +385,7 @@ export const spawnContract: readonly ContractCheck[] = [
     },
   },
   {
-    name: "a step that fails is named, and leaves no process and no socket",
+    name: "a step that fails is named in the error, and leaves no process and no socket",
     async run(os, assert) {
       await using dir = await scratch(os);
       const path = `${dir.path}/socket`;
