@@ -1,9 +1,9 @@
 /**
  * The import rules of src/, as data: a folder may import itself and what its row names, and nothing else of src/.
- * Reading order is top to bottom. Tests are free: they bring the real things together.
+ * Reading order is top to bottom. Tests may import everything.
  */
 
-/** What everything may use. */
+/** What every folder may import. */
 const common = ["util/", "sys/os\\.ts$"];
 const hypervisorTypes = "hypervisor/(spec|driver|plug)\\.ts$";
 const ociTypes = "oci/";
@@ -127,7 +127,7 @@ module.exports = {
     },
     {
       name: "node-modules",
-      comment: "what is portable asks the Os interface; only its Node implementation and Node-only leaves import node:",
+      comment: "portable code uses the Os interface; only its Node implementation and code for Node alone import node:",
       severity: "error",
       from: { path: "^src/", pathNot: `${nodeOnly}|${tests}` },
       to: { dependencyTypes: ["core"] },
@@ -135,7 +135,7 @@ module.exports = {
     {
       name: "engine-modules",
       comment:
-        "the small engine's C host is called by its typed wrappers, and by two programs that are hardly more than it",
+        "the small engine's C host is called by its typed wrappers, and by two programs that consist of little else",
       severity: "error",
       from: { path: "^src/", pathNot: "^src/sys/(engine|linux|launch|send)/" },
       to: { path: "^kumite:" },
@@ -149,28 +149,28 @@ module.exports = {
     },
     {
       name: "no-test-code",
-      comment: "nothing but tests imports test code",
+      comment: "only tests import test code",
       severity: "error",
       from: { path: "^src/", pathNot: tests },
       to: { path: tests },
     },
     {
       name: "declared-packages",
-      comment: "the product uses packages of `dependencies` only",
+      comment: "the product uses only packages of `dependencies`",
       severity: "error",
       from: { path: "^src/", pathNot: tests },
       to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"] },
     },
     {
       name: "no-cycle",
-      comment: "no circular import; types may refer to each other, as nothing of them is left at run time",
+      comment: "no circular imports; types may refer to each other, as they do not exist at run time",
       severity: "error",
       from: {},
       to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
     },
     {
       name: "resolvable",
-      comment: "every import is there",
+      comment: "every import can be resolved",
       severity: "error",
       from: {},
       to: { couldNotResolve: true, pathNot: "^kumite:" },

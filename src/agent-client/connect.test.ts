@@ -66,7 +66,7 @@ describe("the connection to an agent", () => {
     agent.close();
   });
 
-  it("goes on with a session that was left", async () => {
+  it("continues a session that another connection left", async () => {
     const { signal } = new AbortController();
     const limits = { signal, timeoutMs: 60_000 };
     const { take, far } = carrierThatChangesHands();

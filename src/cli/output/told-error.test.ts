@@ -31,7 +31,7 @@ describe("an error for the user", () => {
     assert.equal((unread as KumiteError).hint, "see `kumite help`");
   });
 
-  it("is the host's limit, and no fault of the program, when it has no memory", () => {
+  it("is reported as a limit of the host, not as an internal error, when memory ran out", () => {
     const refused = Object.assign(new Error("out of memory"), { name: "InternalError" });
     for (const error of [null, refused]) {
       assert.equal(told(error).message, "out of memory");

@@ -295,7 +295,7 @@ describe("what a failed plug leaves", () => {
     throw new Error(text);
   };
 
-  /** A machine with one place, and what is logged of it. */
+  /** A VM with one slot, and its log lines. */
   function machineWith(handlers: Parameters<typeof contextWith>[0]) {
     const logged: string[] = [];
     const { context, asked } = contextWith({ ...place, ...handlers });
@@ -304,7 +304,7 @@ describe("what a failed plug leaves", () => {
     return { context: { ...context, places, log }, asked, logged, places };
   }
 
-  it("is nothing when QEMU refuses, and the reason is QEMU's", async () => {
+  it("is nothing when QEMU refuses, and the error is QEMU's", async () => {
     const { context, asked, logged, places } = machineWith({ device_add: refuses("no") });
     await assert.rejects(addDisk(testOs(), context, disk), /^Error: no$/);
     assert.deepEqual(logged, []);
@@ -312,13 +312,13 @@ describe("what a failed plug leaves", () => {
     await places.take();
   });
 
-  it("is told when it cannot be taken back, and the reason is still the first one", async () => {
+  it("is logged when it cannot be undone, and the error is still the first one", async () => {
     const { context, logged } = machineWith({ device_add: refuses("no"), "blockdev-del": refuses("node is in use") });
     await assert.rejects(addDisk(testOs(), context, disk), /^Error: no$/);
     assert.deepEqual(logged, ["image-a stays in the VM until that ends: it could not be taken back: node is in use"]);
   });
 
-  it("is a device that came after nobody waited any more: it is removed, or keeps its place", async () => {
+  it("is a device that appeared after the timeout: it is removed, or keeps its slot", async () => {
     const late = () => {
       throw new KumiteError("timeout", "qmp device_add took longer than 10000 ms");
     };
