@@ -9,6 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { succeed } from "./command.ts";
 import { eventually } from "./eventually.ts";
 import { expectNothingNew, type LeftOver, lookAtMachine, newSince } from "./left-overs.ts";
+import { makeTestDirectory } from "./test-directory.ts";
 
 const needsRoot = { skip: process.getuid?.() === 0 ? false : "needs root" };
 
@@ -155,6 +156,20 @@ describe("the guard against left-overs", () => {
         },
         () => rm(file),
       );
+    }
+  });
+
+  it("does not report the helpers that its own process has compiled", async () => {
+    const start = lookAtMachine(watch());
+    const own = makeTestDirectory("helpers");
+    const foreign = makeTestDirectory("helpers", 1);
+    try {
+      assert.deepEqual(
+        newSince(start, lookAtMachine(watch())).map(({ what }) => what),
+        [foreign],
+      );
+    } finally {
+      await Promise.all([own, foreign].map((path) => rm(path, { recursive: true })));
     }
   });
 });

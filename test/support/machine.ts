@@ -4,6 +4,7 @@
  */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import path from "node:path";
+import { testDirectoryPrefix } from "./test-directory.ts";
 
 type Look = (directories: readonly string[]) => Map<string, string>;
 
@@ -26,6 +27,8 @@ const names = /kumite|kata|libpod|qemu|virtiofs|conmon/;
 const standing = new Set(["/run/kumite", "/run/kumite/s", "/run/kumite/kvm.json", "/run/netns"]);
 /** Logs of failures, bounded by `persist/kept-logs.ts`; while one is being added it has another name. */
 const keptLogs = /^\/run\/kumite\/\.kept(\/[0-9a-f]{16}(\/[^/]+)?)?$/;
+/** Compiled at the first use by a test of this process, and removed when the process exits (`native.ts`). */
+const ownHelpers = testDirectoryPrefix("helpers");
 
 function processes(directories: readonly string[]): Map<string, string> {
   const found = new Map<string, string>();
@@ -101,7 +104,8 @@ function unixSockets(directories: readonly string[]): Map<string, string> {
 function files(directories: readonly string[]): Map<string, string> {
   const found = new Map<string, string>();
   const add = (file: string): void => {
-    if (!standing.has(file) && !keptLogs.test(file)) found.set(`${file} ${inode(file)}`, file);
+    if (!standing.has(file) && !keptLogs.test(file) && !file.startsWith(ownHelpers))
+      found.set(`${file} ${inode(file)}`, file);
   };
   for (const directory of ["/run/kumite", ...directories]) for (const file of tree(directory, "all")) add(file);
   for (const place of ["/dev/shm", "/tmp", "/var/tmp", "/run", "/run/lock"]) {

@@ -19,7 +19,12 @@ export interface TestDirectory {
 
 /** @param pid of the process that will remove it; for tests of the sweep */
 export function makeTestDirectory(name: string, pid = process.pid): string {
-  return mkdtempSync(path.join(os.tmpdir(), `${prefix}${name}-${pid}-`));
+  return mkdtempSync(testDirectoryPrefix(name, pid));
+}
+
+/** The beginning of the paths of all test directories with this name and pid. */
+export function testDirectoryPrefix(name: string, pid = process.pid): string {
+  return path.join(os.tmpdir(), `${prefix}${name}-${pid}-`);
 }
 
 /** `undefined` for a path that `makeTestDirectory` did not make. */
