@@ -20,7 +20,12 @@ export function agentSnapshots(session: YamuxSession, connection: TtrpcConnectio
     hold: async (token, signal) => {
       try {
         await calls.expectReplacement({ token }, { signal });
-        return await withDeadline(timeoutMs, "the guest's reading", (within) => session.quiesce(within), signal);
+        return await withDeadline(
+          timeoutMs,
+          "waiting for the guest to stop reading and writing",
+          (within) => session.quiesce(within),
+          signal,
+        );
       } catch (error) {
         throw agentError("expectReplacement", error);
       }

@@ -33,5 +33,5 @@ async function moveAll(os: Os, source: string, target: string): Promise<void> {
       }
     }
   }
-  throw new KumiteError("cgroup/failed", `cgroup ${source} does not become empty`, { data: { cgroup: source } });
+  throw new KumiteError("cgroup/failed", `cgroup ${source} still has processes`, { data: { cgroup: source } });
 }

@@ -40,7 +40,7 @@ function tooFew(cgroup: string, limit: number, room: number, needed: number): Ku
   const left = `${Math.max(room, 0)} more of at most ${limit} processes and threads`;
   return new KumiteError("cgroup/failed", `cgroup ${cgroup} allows ${left}, but the shim alone needs ${needed}`, {
     phase: "cgroup.room",
-    hint: "raise its pids.max, or stop processes that run in it",
+    hint: "raise pids.max of this cgroup, or stop processes that run in it",
     data: { cgroup, limit, room, needed },
   });
 }

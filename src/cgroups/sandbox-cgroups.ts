@@ -93,7 +93,7 @@ async function makeLeaf(os: Os, leaf: string): Promise<void> {
       if (isSystemError(error, "EEXIST") && (await os.files.status(leaf)) !== undefined) throw inUse(leaf);
       if (isSystemError(error, "ENOENT", "ENODEV", "EEXIST") && attempt < 5) continue;
       if (!isSystemError(error)) throw error;
-      throw new KumiteError("cgroup/failed", `cgroup ${leaf} cannot be made`, {
+      throw new KumiteError("cgroup/failed", `cgroup ${leaf} cannot be created`, {
         phase: "cgroup.make",
         data: { cgroup: leaf },
         cause: error,
@@ -105,7 +105,7 @@ async function makeLeaf(os: Os, leaf: string): Promise<void> {
 function inUse(leaf: string): KumiteError {
   return new KumiteError("cgroup/failed", `cgroup ${leaf} exists: another container uses this linux.cgroupsPath`, {
     phase: "cgroup.make",
-    hint: "give each container its own cgroupsPath, or remove the cgroup if it is left over",
+    hint: "give each container its own cgroupsPath, or remove the cgroup if nothing uses it any more",
     data: { cgroup: leaf },
   });
 }

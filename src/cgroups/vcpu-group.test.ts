@@ -74,7 +74,7 @@ describe("the cgroup of a VM's vCPUs, version 1", { skip }, () => {
     const parent = path.dirname(group());
     await os.files.write(`${parent}/cpu.cfs_quota_us`, "20000");
     const result = await limitVcpus(os, machine, [], { quotaUs: 90_000, periodUs: 100_000 });
-    assert.deepEqual(result, { kind: "not-enforced", why: "a cgroup above it is limited to less" });
+    assert.deepEqual(result, { kind: "not-enforced", why: "a parent cgroup has a lower limit" });
   });
 
   it("is not used if no hierarchy has the controller, which is reported: the limit then holds only in the guest", async () => {

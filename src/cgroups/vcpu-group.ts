@@ -43,17 +43,17 @@ export async function limitVcpus(
       await setLimit(os, place, undefined);
     return { kind: "unlimited" };
   }
-  if (place === undefined) return { kind: "not-enforced", why: "no cpu controller for the cgroups of the sandbox" };
+  if (place === undefined) return { kind: "not-enforced", why: "the sandbox's cgroups have no cpu controller" };
   try {
     if (!(await make(os, place)))
-      return { kind: "not-enforced", why: "the cpu controller is not passed on to the sandbox" };
+      return { kind: "not-enforced", why: "the cpu controller is not delegated to the sandbox's cgroup" };
     await setLimit(os, place, enforceable(limit));
     for (const thread of threads) if (thread > 0) await addThread(os, place, thread);
   } catch (error) {
     // A cgroup above allows less than this limit, so that one applies.
-    if (isSystemError(error, "EINVAL")) return { kind: "not-enforced", why: "a cgroup above it is limited to less" };
+    if (isSystemError(error, "EINVAL")) return { kind: "not-enforced", why: "a parent cgroup has a lower limit" };
     if (!isSystemError(error)) throw error;
-    throw new KumiteError("cgroup/failed", `cgroup ${place.directory}: the VM's CPU time cannot be limited`, {
+    throw new KumiteError("cgroup/failed", `cannot limit the VM's CPU time in cgroup ${place.directory}`, {
       phase: "cgroup.limit",
       data: { cgroup: place.directory, ...limit },
       cause: error,

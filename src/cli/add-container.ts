@@ -55,7 +55,7 @@ async function runningSandbox(context: VerbContext, id: string, sandboxId: strin
   const sandbox = await lookFor(context, id, sandboxId);
   if (sandbox.sandboxId !== sandbox.id) {
     throw new KumiteError("container/wrong-state", `container ${id}: ${sandboxId} is not a sandbox`, {
-      hint: `it is a container of sandbox ${sandbox.sandboxId}`,
+      hint: `${sandboxId} is a container of sandbox ${sandbox.sandboxId}: name that sandbox in the annotation`,
       data: { id, sandbox: sandboxId },
     });
   }
@@ -76,7 +76,7 @@ async function lookFor(context: VerbContext, id: string, sandboxId: string): Pro
   } catch (error) {
     if (!isKumiteError(error, "container/not-found")) throw error;
     throw new KumiteError("container/not-found", `container ${id}: sandbox ${sandboxId} does not exist`, {
-      hint: "its annotations name that sandbox, which must be created first",
+      hint: "create that sandbox first, or correct the container's annotations, which name it",
       data: { id, sandbox: sandboxId },
     });
   }

@@ -77,7 +77,7 @@ export const refusedVerbs: ReadonlyMap<string, Refusal> = new Map(
   (["checkpoint", "restore"] as const).map((verb) => [
     verb,
     {
-      because: "criu works on processes of the host's kernel; the container's run in a VM",
+      because: "criu works on processes of the host's kernel, but a container's processes run in a VM",
       hint: "stop the container and create a new one from its root file system",
     },
   ]),

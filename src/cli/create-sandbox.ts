@@ -98,7 +98,7 @@ async function getShim(
   };
   const taken = await takeFromCache(os, { config, overrides, adoption }, interruption.signal);
   if (taken.kind === "taken") return { shim: foreignShim(os, taken.shim), booted: Promise.resolve() };
-  if (taken.kind === "none") context.log.warn(`no VM from the cache: ${taken.why}`, { sandbox: id });
+  if (taken.kind === "none") context.log.warn(`the VM cache gave no VM: ${taken.why}`, { sandbox: id });
   const making = makeWhatCan(context, request, prepared);
   const start = making.then((ahead) => ({ command: command(ahead), companions: ahead?.programs }));
   const shim = await startShim(os, { socket, log, cgroups }, start).catch(async (error: unknown) => {
@@ -136,7 +136,7 @@ async function makeWhatCan(
   const installRoot = dirName(os.self.executable);
   const request = { root, id, paths, bundle, journal, installRoot, config, overrides };
   const leave = (error: unknown): undefined => {
-    log.debug(`the machine is left to the shim: ${messageOf(error)}`, { sandbox: id });
+    log.debug(`the VM is not started ahead of the shim: ${messageOf(error)}`, { sandbox: id });
   };
   const plan = await planAhead(os, request, interruption.signal).catch(leave);
   throwIfAborted(interruption.signal);

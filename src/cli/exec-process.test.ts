@@ -80,7 +80,7 @@ describe("the process of exec", () => {
       [["-u", "4294967295", "id", "ls"], /not a numeric id/],
       [["-g", "wheel", "id", "ls"], /--additional-gids: "wheel" is not a numeric id/],
       [["--cwd", "tmp", "id", "ls"], /--cwd: "tmp" is not an absolute path/],
-      [["--cap", "a b", "id", "ls"], /--cap: "a b" is no capability/],
+      [["--cap", "a b", "id", "ls"], /--cap: "a b" is not a capability/],
     ];
     for (const [words, message] of refusals) {
       await assert.rejects(read(...words), { code: "usage/invalid", message, hint: /./ }, words.join(" "));

@@ -105,7 +105,7 @@ function capabilityName(text: string): string {
   const upper = text.toUpperCase();
   const name = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
   if (/^CAP_[A-Z_0-9]+$/.test(name)) return name;
-  throw wrong(`--cap: "${text}" is no capability`, "write a name such as CAP_NET_ADMIN");
+  throw wrong(`--cap: "${text}" is not a capability`, "write a name such as CAP_NET_ADMIN");
 }
 
 function wrong(message: string, hint = "see `kumite exec --help`"): KumiteError {

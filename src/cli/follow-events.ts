@@ -30,7 +30,7 @@ export async function followEvents(source: EventSource, intervalMs: number, grac
   try {
     await Promise.race([memory, stats, ...ends]);
     // An out-of-memory event may be the reason for the end, so it is reported first.
-    await withDeadline(graceMs, "the last of the memory", () => memory).catch((error: unknown) => {
+    await withDeadline(graceMs, "waiting for the last out-of-memory event", () => memory).catch((error: unknown) => {
       if (!isKumiteError(error, "timeout")) throw error;
     });
   } finally {

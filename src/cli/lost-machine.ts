@@ -70,9 +70,9 @@ async function lossOf({ os, root }: VerbContext, id: string, shim: ShimConnectio
     // A killed process closes its connections before it disappears from the process table.
     const gone = (signal: AbortSignal): Promise<void> => os.processes.waitGone(owner, signal);
     try {
-      await withDeadline(shimTimeoutMs, `the end of the shim of ${id}`, gone);
+      await withDeadline(shimTimeoutMs, `waiting for the shim of ${id} to end`, gone);
     } catch (error) {
-      return `its shim serves nobody any more: ${messageOf(error)}`;
+      return `its shim no longer answers: ${messageOf(error)}`;
     }
   }
   const cgroups = journal.steps.flatMap((step) => (step.kind === "cgroup" ? [step.path] : []));

@@ -9,7 +9,7 @@ const maxInteger = 2 ** 63;
 export function parseInteger(flag: string, text: string, min: number): number {
   const value = Number(text);
   if (/^-?\d{1,19}$/.test(text) && value >= min && value < maxInteger) return value;
-  throw invalid(flag, text, min < 0 ? "is no number" : `is no number from ${min} on`);
+  throw invalid(flag, text, min < 0 ? "is not an integer" : `is not an integer of at least ${min}`);
 }
 
 /** `64M`, `1.5GiB`, `4096`: bytes, in powers of 1024 as with runc. -1 stands for no limit. */
@@ -19,7 +19,7 @@ export function parseBytes(flag: string, text: string): number {
   const power = powers[(match?.[2] ?? "").toLowerCase()];
   const value = Math.floor(Number(match?.[1]) * 1024 ** (power ?? 0));
   if (match === null || power === undefined || value >= maxInteger) {
-    throw invalid(flag, text, "is no size: write a number with K, M or G, or -1");
+    throw invalid(flag, text, "is not a size: write a number, if need be with K, M or G, or -1 for no limit");
   }
   return value;
 }
@@ -29,7 +29,7 @@ export function parseDuration(flag: string, text: string): number {
   const parts = [...text.matchAll(/(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)/g)];
   const whole = parts.map(([part]) => part).join("");
   const ms = parts.reduce((sum, [, number, unit = ""]) => sum + Number(number) * (unitMs[unit] ?? 0), 0);
-  if (whole !== text || ms <= 0) throw invalid(flag, text, "is no time above zero, such as 5s or 1m30s");
+  if (whole !== text || ms <= 0) throw invalid(flag, text, "is not a duration above zero, such as 5s or 1m30s");
   return ms;
 }
 

@@ -72,7 +72,7 @@ export function watchRelay(os: Os, relay: ChildProcess, id: string): EngineRelay
     ended,
     leave: (scope) => {
       const kept = os.processes.keepEnded();
-      scope.add("the statuses of what has ended", () => kept[Symbol.dispose]());
+      scope.add("exit statuses kept for the engine", () => kept[Symbol.dispose]());
       if (failure !== undefined) throw failure;
     },
   };

@@ -85,7 +85,9 @@ export type Shim = ProcessId & Pick<ChildProcess, "exited">;
 
 /** The error for a shim that has died: how it ended, and the end of its log. Waits for its end. */
 export async function shimDied(os: Os, shim: Shim, { id, log, cgroups }: ShimFacts): Promise<KumiteError> {
-  const exit = await withDeadline(10_000, `the end of the shim of ${id}`, () => shim.exited).catch(() => undefined);
+  const exit = await withDeadline(10_000, `waiting for the shim of ${id} to end`, () => shim.exited).catch(
+    () => undefined,
+  );
   const killed = exit?.kind === "signalled" && exit.signal === signalNumbers.SIGKILL;
   const forMemory = killed ? await memoryKillIn((path) => os.files.readText(path), cgroups) : undefined;
   const tail = forMemory ?? (await logTail(os, log));
@@ -106,7 +108,7 @@ function endOf(exit: ExitStatus): string {
     case "exited":
       return `ended with status ${exit.status}`;
     case "signalled":
-      return `was ended by ${signalName(exit.signal)}`;
+      return `was killed by ${signalName(exit.signal)}`;
   }
 }
 

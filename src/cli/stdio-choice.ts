@@ -26,7 +26,9 @@ export interface StdioWish {
 export function chooseStdio({ terminal, consoleSocket, foreground, callerHasTerminal }: StdioWish): RelayStdio {
   if (consoleSocket !== undefined) {
     if (terminal && !foreground) return { kind: "console-socket", path: consoleSocket };
-    const why = terminal ? "the process runs in the foreground, on the terminal of its caller" : "it has no terminal";
+    const why = terminal
+      ? "the process runs in the foreground, on the terminal of its caller"
+      : "the process has no terminal";
     throw new KumiteError("usage/invalid", `--console-socket cannot be used: ${why}`, {
       hint: "omit it, or use --detach and a terminal",
     });

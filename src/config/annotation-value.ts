@@ -69,10 +69,10 @@ function limitFault(key: string, value: number, { era, surroundings }: Annotatio
   const { hostCpus } = surroundings;
   switch (key) {
     case "default_vcpus":
-      return value > hostCpus ? `default_vcpus is ${value}, the host has ${hostCpus}` : undefined;
+      return value > hostCpus ? `default_vcpus is ${value}, but the host has ${hostCpus} CPUs` : undefined;
     case "default_maxvcpus": {
       const most = Math.min(hostCpus, mostVcpus);
-      return value > most ? `default_max_vcpus is ${value}, a machine here can have ${most}` : undefined;
+      return value > most ? `default_max_vcpus is ${value}, but a VM on this host can have at most ${most}` : undefined;
     }
     case "default_memory":
       return era === "3.x" && value < 256 ? `default_memory is ${value} MiB, but must be at least 256` : undefined;

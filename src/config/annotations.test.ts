@@ -73,8 +73,8 @@ describe("an annotation", () => {
       refused(load({ [hypervisor + name]: value }), ...about);
     await wrong("default_memory", "1G", /default_memory: hypervisor.qemu.default_memory must be a number/);
     await wrong("default_memory", "255", /must be at least 256/);
-    await wrong("default_vcpus", "99999", /default_vcpus is 99999, the host has/);
-    await wrong("default_max_vcpus", "99999", /a machine here can have/);
+    await wrong("default_vcpus", "99999", /default_vcpus is 99999, but the host has/);
+    await wrong("default_max_vcpus", "99999", /a VM on this host can have at most/);
     await wrong("enable_hugepages", "yes", /must be true or false/);
     await wrong("machine_type", "vax", /must be one of/);
     await wrong("block_device_driver", "ide", /Invalid hypervisor block storage driver ide/);

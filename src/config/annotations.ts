@@ -116,7 +116,7 @@ class AnnotationReader {
     if (spec.kind === "text" && spec.allowedBy !== undefined && value !== "") {
       const allowed = await isGlobbed(this.#os, this.#list(spec.allowedBy), text);
       if (!allowed) {
-        const hint = `it has to be an existing file that ${spec.allowedBy} of [${table}] has a pattern for`;
+        const hint = `it must be an existing file that matches a pattern of ${spec.allowedBy} in [${table}]`;
         return this.#fails(name, `${oneLine(text, 200)} is not allowed`, hint);
       }
     }

@@ -42,7 +42,7 @@ export async function checkHashes(
     const path = settings.get(table, key)?.value;
     const fault = await faultOf(os, { type, path: typeof path === "string" ? path : "", expected, table, key });
     if (fault === undefined) continue;
-    const hint = "the annotation has to be the SHA-512 of the file, in hexadecimal digits";
+    const hint = "the annotation must be the SHA-512 of the file, in hexadecimal digits";
     report({
       severity: "error",
       origin: { kind: "annotation", name },
@@ -63,8 +63,8 @@ interface Asset {
 }
 
 async function faultOf(os: Os, { type, path, expected, table, key }: Asset): Promise<string | undefined> {
-  if (type !== "sha512") return `Invalid hash type: ${oneLine(type, 40)}, only sha512 is known`;
-  if (path === "") return `${table}.${key} is not set: there is no file to compare with`;
+  if (type !== "sha512") return `Invalid hash type: ${oneLine(type, 40)}, only sha512 is supported`;
+  if (path === "") return `${table}.${key} is not set, so there is no file to compare with`;
   try {
     const status = await os.files.status(path);
     if (status?.kind !== "file") return `${path} is not a file`;

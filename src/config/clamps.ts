@@ -59,7 +59,7 @@ function vcpus(asked: number, hostCpus: number, tell: Tell): number {
   if (asked === 0) return 1;
   if (asked > 0 && asked <= hostCpus) return asked;
   if (asked > 0) {
-    tell("default_vcpus", `default_vcpus is ${asked}, the host has ${hostCpus}: ${hostCpus} are used`);
+    tell("default_vcpus", `default_vcpus is ${asked}, but the host has ${hostCpus} CPUs: ${hostCpus} are used`);
   }
   return hostCpus;
 }
@@ -70,7 +70,10 @@ function maxVcpus(asked: number, hostCpus: number): number {
 
 function memory(askedMiB: number, leastMiB: number, tell: Tell): number {
   if (askedMiB >= leastMiB) return askedMiB;
-  tell("default_memory", `default_memory is ${askedMiB} MiB, less than ${leastMiB}: ${defaultMemoryMiB} MiB are used`);
+  tell(
+    "default_memory",
+    `default_memory is ${askedMiB} MiB, less than ${leastMiB} MiB: ${defaultMemoryMiB} MiB are used`,
+  );
   return defaultMemoryMiB;
 }
 

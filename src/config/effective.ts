@@ -164,8 +164,8 @@ export function chosenHypervisor(settings: Settings, asked: string, report: Repo
       severity: "error",
       origin: placeOf(second),
       key: second,
-      reason: `${second}: ${first} is there too, and one hypervisor can be used`,
-      hint: `say which with \`hypervisor = "…"\` in [runtime], or remove one`,
+      reason: `${second}: ${first} is configured too, but only one hypervisor can be used`,
+      hint: `choose one with \`hypervisor = "…"\` in [runtime], or remove one of the tables`,
       rank: rank.decoding,
     });
   }

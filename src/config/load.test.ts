@@ -135,7 +135,7 @@ describe("a configuration file", () => {
       load("[runtime]\nenable_debug = []"),
       `${file}:2:1: runtime.enable_debug must be true or false, not a list`,
     );
-    await refused(load("[agent.kata]\nkernel_modules = [1]"), /kernel_modules must be a list of texts/);
+    await refused(load("[agent.kata]\nkernel_modules = [1]"), /kernel_modules must be a list of strings/);
   });
 
   it("is refused for a value out of range", async () => {
@@ -173,7 +173,7 @@ describe("a configuration file", () => {
     const cpus = await hostCpus(os);
     const config = await load("[hypervisor.qemu]\ndefault_vcpus = 9999");
     assert.equal(config.qemu.vcpus, cpus);
-    assert.match(config.notices.join(), /:2:1: hypervisor.qemu.default_vcpus is 9999, the host has/);
+    assert.match(config.notices.join(), /:2:1: hypervisor.qemu.default_vcpus is 9999, but the host has/);
     assert.equal((await load("[hypervisor.qemu]\ndefault_vcpus = -1")).qemu.vcpus, cpus);
   });
 
@@ -260,7 +260,10 @@ describe("a configuration file", () => {
 
   it("has one hypervisor, named or the only one", async () => {
     assert.equal((await load("[hypervisor.clh]")).hypervisor, "clh");
-    await refused(load("[hypervisor.qemu]\n[hypervisor.clh]"), /2:1: hypervisor.clh: hypervisor.qemu is there too/);
+    await refused(
+      load("[hypervisor.qemu]\n[hypervisor.clh]"),
+      /2:1: hypervisor.clh: hypervisor.qemu is configured too/,
+    );
     const named = await load('[hypervisor.qemu]\n[hypervisor.clh]\n[runtime]\nhypervisor = "qemu"');
     assert.equal(named.hypervisor, "qemu");
     await refused(load("[hypervisor.acrn]"), /no driver for this hypervisor/);
@@ -279,7 +282,7 @@ describe("loading the configuration", () => {
     };
     await refused(
       from("debian"),
-      /hypervisor.qemu.image: the kernel that Kumite was installed with has its drivers in an/,
+      /hypervisor.qemu.image: the kernel that Kumite was installed with loads its drivers from an/,
     );
     assert.equal((await from("tuned")).qemu.image, image);
     const own = made("own-kernel.toml", `${text}kernel = "${image}"\n`);
@@ -351,7 +354,7 @@ describe("loading the configuration", () => {
     assert.equal(config.factory.template, "auto");
     assert.equal(config.debug, true);
     const wrong = (word: string, ...about: RegExp[]) => refused(load(text, { overrides: [word] }), ...about);
-    await wrong("x", /--set x: it must have the form TABLE.KEY=VALUE/);
+    await wrong("x", /--set x: must have the form TABLE.KEY=VALUE/);
     await wrong("runtime.enable_debug=maybe", /runtime.enable_debug must be true or false, not "maybe"/);
     await wrong("runtime.enable_debg=true", /is not a known key.*did you mean enable_debug\?/);
     await wrong("runtme.enable_debug=true", /runtme is not a known table.*did you mean runtime\?/);

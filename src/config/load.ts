@@ -148,7 +148,7 @@ async function readLayer(os: Os, file: string, kind: FileLayer["kind"]): Promise
       return fault(
         { kind, file },
         `the file is larger than ${maxFileBytes} bytes`,
-        "a configuration has some kilobytes",
+        "a configuration file has a few kilobytes: is this the right file?",
       );
     }
     if (!isSystemError(error)) throw error;

@@ -62,7 +62,7 @@ const agent: Readonly<Record<string, string>> = {
   trace_type: tracing,
   cdh_api_timeout: confidential,
   launch_process_timeout: "Kumite's agent starts no such process",
-  visible_cdi_devices: "Kumite's agent knows no CDI",
+  visible_cdi_devices: "Kumite's agent does not support CDI",
 };
 
 const runtime: Readonly<Record<string, string>> = {

@@ -28,7 +28,7 @@ function readOverride(word: string, era: ConfigEra): Override {
   const [, name = "", text = ""] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
   const [, table = "", key = ""] = /^(.+)\.([^.]+)$/.exec(name) ?? [];
   if (key === "") {
-    return { fault: "it must have the form TABLE.KEY=VALUE", hint: "for example --set factory.enable_template=true" };
+    return { fault: "must have the form TABLE.KEY=VALUE", hint: "for example --set factory.enable_template=true" };
   }
   const keys = isTable(table) ? keysOf(table) : undefined;
   if (keys === undefined) {

@@ -86,7 +86,7 @@ export function errorsIn(problems: readonly Problem[]): Problem[] {
 
 /** The first error, and the number of others. */
 export function configError([first, ...others]: readonly Problem[]): KumiteError {
-  if (first === undefined) return new KumiteError("internal", "a configuration failed without an error");
+  if (first === undefined) return new KumiteError("internal", "a configuration was refused without an error");
   const { origin, key, hint = "correct the key, or remove it to use the default" } = first;
   const file = origin.kind === "file" || origin.kind === "drop-in" ? origin.file : undefined;
   const more = others.length === 0 ? "" : `; \`kumite config check\` shows ${others.length} more`;

@@ -102,7 +102,7 @@ class DocumentReader {
     }
     if (this.#unknowns <= unknownLimit) return;
     const { kind, file } = this.#layer;
-    const reason = `${this.#unknowns - unknownLimit} further keys are not known`;
+    const reason = `${this.#unknowns - unknownLimit} more keys are not known`;
     this.#report({ severity: "unknown", origin: { kind, file }, reason });
   }
 
@@ -119,7 +119,7 @@ class DocumentReader {
         this.#unknown(
           path,
           kindsOf(group),
-          `${name} is not a known key: a table such as [${group}.${kindsOf(group)[0]}] is`,
+          `${name} is not a known key; tables such as [${group}.${kindsOf(group)[0]}] are`,
         );
       } else if (known || !this.#unknownKind(group, kind, path)) this.#table(name, path, content);
     }
@@ -182,7 +182,7 @@ class DocumentReader {
     if (strict) {
       this.#wrong(path, `error applying key ${full}: it is not a known key`, hintOf(key, Object.keys(keys)));
     } else if (isOfRustRuntime(key)) {
-      this.#unknown(path, [], `${full} is read by Kata's runtime in Rust only`);
+      this.#unknown(path, [], `${full} has an effect in Kata's Rust runtime only`);
     } else this.#unknown(path, Object.keys(keys), `${full} is not a known key`);
   }
 

@@ -13,12 +13,12 @@ export function faultOf(spec: KeySpec, value: unknown, era: ConfigEra = "3.x"): 
     case "number":
       return numberFault(spec, value, era);
     case "text":
-      if (typeof value !== "string") return mustBe("a text", value);
+      if (typeof value !== "string") return mustBe("a string", value);
       return value.includes("\0") ? "must not contain a NUL character" : undefined;
     case "list":
       return Array.isArray(value) && value.every((item) => typeof item === "string" && !item.includes("\0"))
         ? undefined
-        : mustBe("a list of texts", value);
+        : mustBe("a list of strings", value);
     case "boolean-or":
       return typeof value === "boolean" || spec.words.some((word) => value === word)
         ? undefined
@@ -41,8 +41,8 @@ function entriesFault(columns: readonly string[], value: unknown): string | unde
   for (const entry of value as Record<string, unknown>[]) {
     for (const [name, item] of Object.entries(entry)) {
       if (!columns.includes(name))
-        return `has an entry with ${oneLine(name, 60)}, but knows only ${columns.join(", ")}`;
-      if (typeof item !== "string") return `has an entry whose ${name} ${mustBe("a text", item)}`;
+        return `has an entry with the unknown key ${oneLine(name, 60)}; known keys: ${columns.join(", ")}`;
+      if (typeof item !== "string") return `has an entry whose ${name} ${mustBe("a string", item)}`;
     }
   }
   return undefined;

@@ -20,13 +20,13 @@ describe("parameters for a verified root file system", () => {
       assert.ok(typeof fault === "string" && what.test(fault), `${text}: ${JSON.stringify(fault)}`);
     };
     refused(whole.replace(/,hash_block_size.*/, ""), /^hash_block_size is missing$/);
-    refused(`${whole},salt=00`, /^salt is there twice$/);
-    refused(`${whole},init=/bin/sh`, /^"init" is none of root_hash, /);
+    refused(`${whole},salt=00`, /^salt is given twice$/);
+    refused(`${whole},init=/bin/sh`, /^"init" is not one of root_hash, /);
     refused(whole.replace(hash, `${hash}" init=/bin/sh`), /^root_hash must be/);
     refused(whole.replace("00ff", "0"), /^salt must be/);
     refused(whole.replace("blocks=10", "blocks=0"), /^data_blocks must be/);
     refused(whole.replace("data_block_size=4096", "data_block_size=1000"), /^data_block_size must be a power/);
     refused(whole.replace("hash_block_size=4096", "hash_block_size=131072"), /^hash_block_size must be a power/);
-    refused(",", /is none of/);
+    refused(",", /is not one of/);
   });
 });

@@ -23,8 +23,8 @@ export function parseVerity(text: string): VerityParameters | string | undefined
   for (const part of text.split(",")) {
     const [word = "", value = ""] = part.trim().split(/=(.*)/s);
     const name = names.find((known) => known === word);
-    if (name === undefined) return `${JSON.stringify(word.slice(0, 60))} is none of ${names.join(", ")}`;
-    if (found.has(name)) return `${name} is there twice`;
+    if (name === undefined) return `${JSON.stringify(word.slice(0, 60))} is not one of ${names.join(", ")}`;
+    if (found.has(name)) return `${name} is given twice`;
     found.set(name, value);
   }
   const missing = names.find((name) => name !== "salt" && !found.has(name));

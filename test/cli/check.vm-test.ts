@@ -55,7 +55,7 @@ describe("this host", onlyKumite, () => {
     const withoutRights = (...words: string[]) => execute(["setpriv", "--bounding-set=-all", ...place.argv(...words)]);
     const checked = await withoutRights("check");
     assert.equal(checked.status, 1, show(checked));
-    assert.match(checked.stdout, /^missing {2}root +lacks CAP_CHOWN, .*\n +try: run it as root on the host/m);
+    assert.match(checked.stdout, /^missing {2}root +lacks CAP_CHOWN, .*\n +try: run kumite as root on the host/m);
     assert.match(checked.stdout, /^containers cannot run here: \d+ of \d+ requirements are not met$/m);
     const bundle = await place.bundle();
     const refused = await withoutRights("run", "--bundle", bundle.directory, place.newId());

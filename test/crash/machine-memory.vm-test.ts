@@ -76,7 +76,7 @@ describe("a VM whose cgroup runs out of memory", onlyKumite, () => {
     assert.equal(finished.status, 1, show(finished));
     assert.match(finished.stderr, usedUp, show(finished));
     // Both start at the same time, and the kernel chooses one.
-    assert.match(finished.stderr, /qemu was killed by signal 9|the shim of \S+ was ended by SIGKILL/);
+    assert.match(finished.stderr, /qemu was killed by signal 9|the shim of \S+ was killed by SIGKILL/);
     assert.notEqual((await place.runtime(["state", id])).status, 0);
   });
 

@@ -280,7 +280,7 @@ describe("a VM that cannot start", onlyKumite, () => {
     assert.match(stderr, /console:[\s\S]*Kernel panic/);
     assert.match(stderr, new RegExp(`try: .*kumite logs ${literal(id)}`));
     const kept = await place.must(["logs", id]);
-    assert.match(kept.stderr, new RegExp(`container ${literal(id)} is gone since .*: it was not created`));
+    assert.match(kept.stderr, new RegExp(`container ${literal(id)} has been gone since .*: it was not created`));
     assert.match(kept.stdout, /^\S+Z console .*Kernel panic/m);
     assert.match(kept.stdout, /^\S+Z shim .*the container was not created/m);
   });

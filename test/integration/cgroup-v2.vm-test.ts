@@ -44,7 +44,7 @@ describe("CPU limits on a host with cgroup version 2", onlyKumite, () => {
       isMember: true,
       unlimited: "max 100000",
       left: false,
-      refused: { kind: "not-enforced", why: "the cpu controller is not passed on to the sandbox" },
+      refused: { kind: "not-enforced", why: "the cpu controller is not delegated to the sandbox's cgroup" },
     });
   });
 });

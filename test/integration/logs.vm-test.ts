@@ -57,7 +57,7 @@ describe("the logs of a container", onlyKumite, () => {
     await place.untilStatus(id, "stopped");
     await place.must(["delete", id]);
     const kept = await place.must(["logs", id]);
-    assert.match(kept.stderr, / is gone since \S+Z: qemu was killed by signal 9\n$/);
+    assert.match(kept.stderr, / has been gone since \S+Z: qemu was killed by signal 9\n$/);
     assert.match(kept.stdout, /^\S+Z shim {4}level=error .*is unknown/m);
     assert.match(kept.stdout, /^\S+Z agent .*sandbox created/m);
   });
@@ -72,7 +72,10 @@ describe("the logs of a container", onlyKumite, () => {
     const tracks = new Set([...stderr.matchAll(/^(\w+) +.* +\d+ ms \|[ #]{40}\|$/gm)].map(([, track]) => track));
     assert.deepEqual([...tracks].sort(), ["files", "guest", "kumite", "machine", "shim"]);
     assert.match(stderr, /^err\nkumite/, "after the program's own");
-    assert.match(await readFile(picture, "utf8"), /^<svg [\s\S]*the kernel, until its first program[\s\S]*<\/svg>\n$/);
+    assert.match(
+      await readFile(picture, "utf8"),
+      /^<svg [\s\S]*the kernel boots, until its first program[\s\S]*<\/svg>\n$/,
+    );
     const refused = await place.runtime(["run", "--timeline-file", "start.png", "--bundle", bundle.directory, id]);
     assert.match(refused.stderr, /start\.png: the name must end in \.svg or \.html/);
     const finished = await place.runtime(["logs", id]);

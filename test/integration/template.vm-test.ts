@@ -202,7 +202,7 @@ describe("a template", onlyKumite, () => {
     writeFileSync(pages, `[hypervisor.qemu]\nenable_hugepages = true\n[factory]\nenable_template = true\n`);
     const refused = await execute([runtimePath, "--config", pages, "factory", "init"]);
     assert.notEqual(refused.status, 0);
-    assert.match(refused.stderr, /the configuration allows no template: .*enable_hugepages/);
+    assert.match(refused.stderr, /this configuration cannot have a template: .*enable_hugepages/);
   });
 
   it("is only made on request", async () => {

@@ -164,7 +164,7 @@ describe("the VM cache", onlyKumite, () => {
       assert.ok(Number.parseInt(finished.stdout, 10) > 256 * 1024, finished.stderr);
       const warnings = readFileSync(log, "utf8")
         .split("\n")
-        .filter((line) => line.includes("no VM from the cache"));
+        .filter((line) => line.includes("the VM cache gave no VM"));
       assert.equal(warnings.length, 1);
       assert.match(warnings[0] ?? "", /the configuration is another one/);
     } finally {

@@ -15,7 +15,7 @@ export async function checkCgroups(os: Os): Promise<Finding> {
   for (const { directory } of hierarchies) {
     const failure = await makesGroup(os, directory);
     if (failure === undefined) continue;
-    const remedy = "run it where /sys/fs/cgroup is writable: on the host, or in a container with --privileged";
+    const remedy = "run kumite where /sys/fs/cgroup is writable: on the host, or in a container with --privileged";
     return missing("cgroups", `no cgroup can be created in ${directory}: ${failure}`, remedy);
   }
   const versions = [...new Set(hierarchies.map(({ version }) => version))].sort().join(" and ");
@@ -23,7 +23,7 @@ export async function checkCgroups(os: Os): Promise<Finding> {
   if (lacking.length === 0) return ok("cgroups", `version ${versions}`);
   return note(
     "cgroups",
-    `lack the controller ${lacking.join(", ")}: VMs are not limited or accounted by it`,
+    `no controller for ${lacking.join(", ")}: what VMs use of it is neither limited nor counted`,
     "enable it in the host's kernel; for memory, boot with cgroup_enable=memory",
   );
 }

@@ -66,7 +66,7 @@ describe("a requirement of the host", () => {
     const old = await checkKernel(hostWith({ "/proc/sys/kernel/osrelease": "4.19.0-27-amd64\n" }));
     assert.deepEqual([old.verdict, old.found], ["missing", "is 4.19.0-27-amd64, older than 5.12"]);
     const user = await checkUser(hostWith({ "/proc/self/status": "Uid:\t1000\t1000\nCapEff:\t0000000000000000\n" }));
-    assert.deepEqual([user.verdict, user.found], ["missing", "is required, but this runs as uid 1000"]);
+    assert.deepEqual([user.verdict, user.found], ["missing", "is required, but kumite runs as uid 1000"]);
     const weak = await checkUser(hostWith({ "/proc/self/status": "Uid:\t0\t0\nCapEff:\t0000000000000003\n" }));
     assert.match(weak.found, /^lacks CAP_FOWNER, .*CAP_SYS_ADMIN, CAP_MKNOD, CAP_SETFCAP$/);
     const full = await checkMemory(hostWith({ "/proc/meminfo": "MemAvailable: 102400 kB\n" }), 2048);

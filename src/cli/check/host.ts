@@ -21,11 +21,11 @@ export async function checkUser(os: Os): Promise<Finding> {
   const uid = /^Uid:\s*\d+\s+(\d+)/m.exec(status)?.[1] ?? "unknown";
   const lacking = neededCapabilities.filter(([bit]) => (capabilities & (1n << bit)) === 0n).map(([, name]) => name);
   if (uid === "0" && lacking.length === 0) return ok("root", "with all needed capabilities");
-  const found = uid === "0" ? `lacks ${lacking.join(", ")}` : `is required, but this runs as uid ${uid}`;
+  const found = uid === "0" ? `lacks ${lacking.join(", ")}` : `is required, but kumite runs as uid ${uid}`;
   return missing("root", found, asRoot);
 }
 
-const asRoot = "run it as root on the host, or in a container with --privileged";
+const asRoot = "run kumite as root on the host, or in a container with --privileged";
 
 /**
  * Needed for mounts, namespaces, cgroups, running QEMU as its own user, and files of any owner. virtiofsd does not
@@ -61,11 +61,11 @@ export async function checkMounts(os: Os): Promise<Finding> {
 export async function checkMemory(os: Os, neededMiB: number): Promise<Finding> {
   const text = await os.files.readText("/proc/meminfo");
   const freeMiB = Math.floor(Number(/^MemAvailable:\s*(\d+) kB$/m.exec(text)?.[1]) / 1024);
-  const found = `${freeMiB} MiB are available, a VM is configured with ${neededMiB} MiB`;
+  const found = `${freeMiB} MiB are available, and a VM is configured with ${neededMiB} MiB`;
   if (freeMiB >= neededMiB) return ok("memory", found);
   return note(
     "memory",
-    `${found}, which it takes from the host as it uses them`,
+    `${found}, which it takes from the host as the guest uses its memory`,
     "lower default_memory, or free some memory",
   );
 }

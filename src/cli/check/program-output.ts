@@ -23,7 +23,7 @@ export async function programOutput(os: Os, path: string, args: readonly string[
     parentDeathSignal: signalNumbers.SIGKILL,
   });
   try {
-    return await withDeadline(timeoutMs, `the end of ${path}`, () => finished(child, path));
+    return await withDeadline(timeoutMs, `waiting for ${path} to end`, () => finished(child, path));
   } finally {
     child.kill(signalNumbers.SIGKILL);
     for (const end of child.streams.values()) end.close();

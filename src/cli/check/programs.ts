@@ -116,7 +116,7 @@ async function versionOf(os: Os, path: string, form: RegExp): Promise<readonly [
   try {
     const text = await programOutput(os, path, ["--version"]);
     const [, major, minor] = form.exec(text) ?? [];
-    if (major === undefined || minor === undefined) return `${path} tells no version`;
+    if (major === undefined || minor === undefined) return `${path} --version printed no version number`;
     return [Number(major), Number(minor)];
   } catch (error) {
     return messageOf(error);

@@ -4,7 +4,7 @@ import { bundleFlag } from "./shared.ts";
 
 export const recoverCommand = {
   name: "recover",
-  summary: "remove what containers left behind whose shim has died",
+  summary: "remove what is left of containers whose shim has died",
   details:
     "Does `delete --force` for every container whose shim has died. Running containers are not touched, and one that\n" +
     "stopped normally keeps its id and state until it is deleted.",

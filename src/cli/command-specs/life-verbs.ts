@@ -14,14 +14,14 @@ const pidFileFlag = {
   name: "pid-file",
   kind: "text",
   value: "FILE",
-  help: "write to this file the pid of the process that stands for the container's on the host",
+  help: "write the pid of the host process that stands for the container's process to this file",
 } as const satisfies FlagSpec;
 
 const preserveFdsFlag = {
   name: "preserve-fds",
   kind: "integer",
   value: "N",
-  help: "pass N further descriptors; only 0 is possible with a VM (default: 0)",
+  help: "pass N more file descriptors; only 0 is possible with a VM (default: 0)",
 } as const satisfies FlagSpec;
 
 const detachFlag = {
@@ -50,12 +50,12 @@ const configFileFlag = {
 } as const satisfies FlagSpec;
 
 const timelineFlags = [
-  { name: "timeline", kind: "switch", help: "print a time-line of the start to standard error" },
+  { name: "timeline", kind: "switch", help: "print a timeline of the start to standard error" },
   {
     name: "timeline-file",
     kind: "text",
     value: "FILE",
-    help: "draw the time-line to this file, whose name must end in .svg or .html",
+    help: "draw the timeline to this file, whose name must end in .svg or .html",
   },
 ] as const satisfies readonly FlagSpec[];
 
@@ -122,7 +122,7 @@ export const execCommand = {
       short: "p",
       kind: "text",
       value: "FILE",
-      help: "file with the process as JSON (as in config.json), instead of a command",
+      help: "file with the process as JSON (like process in config.json), instead of a command",
     },
     detachFlag,
     { name: "tty", short: "t", kind: "switch", help: "give the process a terminal" },

@@ -52,7 +52,7 @@ export const logsCommand = {
   name: "logs",
   summary: "print the latest log lines of a container's guest and shim",
   details:
-    "Lines of the guest's console, of the agent and of the shim, ordered by time; of the first two, the last 256 KiB.\n" +
+    "Lines of the guest's console, the agent and the shim, ordered by time; of the first two, the last 256 KiB are kept.\n" +
     "The logs of a container that failed or could not be created stay after it is deleted, until 16 others or one\n" +
     "with the same id have failed, or the host restarts. The container's own output is not included.",
   arguments: [containerId],
@@ -73,8 +73,8 @@ export const sizingCommand = {
   name: "sizing",
   summary: "show the size of a VM and how it was computed",
   details:
-    "Of a running container, or with --bundle of one that would be created from it: the formula with its numbers, from\n" +
-    "the configuration and the limits of all containers in the VM.",
+    "Shows the formula for a running container, or with --bundle for one that would be created from that bundle, with its\n" +
+    "numbers, which come from the configuration and from the limits of all containers in the VM.",
   arguments: [{ name: "ID", optional: true }],
   flags: [
     {

@@ -35,8 +35,8 @@ async function look(context: VerbContext): Promise<Finding[]> {
     await checkImageTools(os),
   ];
   if (config.hypervisor === "process") {
-    const remedy = 'set hypervisor = "qemu" in [runtime]: this one is for tests';
-    return [...findings, note("isolation", 'hypervisor is "process": containers have the host\'s kernel', remedy)];
+    const remedy = 'set hypervisor = "qemu" in [runtime]: "process" is for tests only';
+    return [...findings, note("isolation", 'hypervisor is "process": containers run on the host\'s kernel', remedy)];
   }
   if (config.hypervisor !== "qemu") {
     const remedy = 'set hypervisor = "qemu" in [runtime]';

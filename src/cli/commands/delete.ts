@@ -90,7 +90,7 @@ async function endShim(context: VerbContext, container: ObservedContainer): Prom
   const { id, status, alive } = container;
   if (alive === undefined || status === "creating") return;
   try {
-    await withDeadline(shimEndTimeoutMs, `the end of the shim of ${id}`, async (signal) => {
+    await withDeadline(shimEndTimeoutMs, `waiting for the shim of ${id} to end`, async (signal) => {
       const shim = await connectTo(context, container);
       try {
         await askToEnd(shim, id, status === "stopped", signal);
@@ -120,7 +120,7 @@ async function leaveSandbox(context: VerbContext, container: ObservedContainer):
     }
   } catch (error) {
     // The shim may have died meanwhile, and its containers with it. Recovery handles that.
-    context.log.debug("the shim did not let go of the container", { container: id, reason: messageOf(error) });
+    context.log.debug("the shim did not release the container", { container: id, reason: messageOf(error) });
   }
 }
 
@@ -136,7 +136,7 @@ async function killAll({ task }: ShimConnection, id: string, signal: AbortSignal
     await task.wait({ id }, { signal: within });
     return true;
   };
-  return withDeadline(killTimeoutMs, `the end of ${id}`, kill, signal).catch((error: unknown) => {
+  return withDeadline(killTimeoutMs, `waiting for ${id} to end`, kill, signal).catch((error: unknown) => {
     if (isKumiteError(error, "timeout") && !signal.aborted) return false;
     throw error;
   });

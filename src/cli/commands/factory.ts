@@ -63,7 +63,7 @@ async function init(context: VerbContext, config: Config, json: boolean): Promis
   }
   const why = whyNoTemplate(os, config);
   if (why !== undefined) {
-    throw new KumiteError("config/invalid", `the configuration allows no template: ${why}`, {
+    throw new KumiteError("config/invalid", `this configuration cannot have a template: ${why}`, {
       phase: "factory.init",
       hint: "change that key, or set enable_template = false in [factory]",
     });
@@ -155,10 +155,10 @@ async function startCache(
     descriptors: { 2: { kind: "append", path: cacheLog, mode: 0o600 }, [bootDescriptor]: { kind: "stream" } },
   });
   const boot = child.streams.get(bootDescriptor);
-  if (boot === undefined) throw new KumiteError("internal", "the server was started without a boot channel");
+  if (boot === undefined) throw new KumiteError("internal", "the VM cache server was started without a boot channel");
   const ready = await withDeadline(
     readyTimeoutMs,
-    "the server of the cache",
+    "the start of the VM cache server",
     (s) => awaitReady(boot, s),
     interruption.signal,
   );
@@ -188,7 +188,7 @@ async function stopCache(os: Os): Promise<number | undefined> {
   const server = await os.processes.info(status.pid);
   await ask(os, { ask: "quit" });
   if (server === undefined) return status.pid;
-  await withDeadline(stopTimeoutMs, "the end of the server of the cache", (signal) =>
+  await withDeadline(stopTimeoutMs, "waiting for the VM cache server to end", (signal) =>
     os.processes.waitGone(server, signal),
   );
   return status.pid;

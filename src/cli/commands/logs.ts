@@ -33,7 +33,7 @@ async function findLogs({ os, root, output }: VerbContext, id: string): Promise<
   const kept = await findKeptLogs(os, root, id);
   if (kept === undefined) throw notFound(root, id);
   const when = new Date(kept.keptMs).toISOString();
-  await output.err(`kumite: container ${id} is gone since ${when}: ${stripControls(kept.reason)}\n`);
+  await output.err(`kumite: container ${id} has been gone since ${when}: ${stripControls(kept.reason)}\n`);
   return kept.paths;
 }
 

@@ -12,7 +12,9 @@ export async function update(context: VerbContext, { args, flags }: Invocation<"
   const container = await lookAtLiving(context, id);
   const resources = await readResourceRequest(context.os, flags);
   if (resources.memory?.kernel || resources.memory?.kernelTCP) {
-    context.log.warn("limits of kernel memory have no effect: it is counted with other memory", { container: id });
+    context.log.warn("limits of kernel memory have no effect: kernel memory counts towards the memory limit", {
+      container: id,
+    });
   }
   const shim = await connectTo(context, container);
   try {

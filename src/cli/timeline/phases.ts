@@ -29,17 +29,17 @@ type Steps = readonly (readonly [mark: string, name: string])[];
 const commandSteps: Steps = [
   ["bundle", "reads the bundle"],
   ["claimed", "claims the id, makes cgroups"],
-  ["spawned", "starts machine, shim and relay"],
+  ["spawned", "starts the VM, shim and relay"],
   ["ready", "waits until both are up"],
   ["created", "waits for the container"],
   ["running", "starts the program"],
 ];
 const shimSteps: Steps = [
   ["shim", "Node reads the shim"],
-  ["request", "gets and checks the request"],
+  ["request", "receives and checks the request"],
 ];
 const machineSteps: Steps = [
-  ["disks", "runs hooks, makes disks and shared tree"],
+  ["disks", "runs hooks, makes disks and the shared tree"],
   ["accelerator", "chooses the accelerator"],
   ["virtiofsd", "starts virtiofsd"],
   ["qemu", "starts QEMU"],
@@ -47,13 +47,13 @@ const machineSteps: Steps = [
 ];
 const fileSteps: Steps = [["share", "shares the root file system"]];
 const guestSteps: Steps = [
-  ["kernel", "the kernel, until its first program"],
+  ["kernel", "the kernel boots, until its first program"],
   ["file systems", "the agent mounts what it needs"],
   ["drivers", "the agent loads drivers"],
 ];
 const containerSteps: Steps = [
-  ["sandbox", "tells the guest time and place"],
-  ["container", "has the container made"],
+  ["sandbox", "sets the guest's clock, makes the sandbox"],
+  ["container", "creates the container"],
 ];
 
 /** `answeredMs` is when the shim's answer arrived, on the command's clock. */

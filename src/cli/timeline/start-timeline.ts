@@ -28,7 +28,7 @@ export function startTimeline(context: VerbContext, id: string, flags: TimelineF
   const { timeline: asText, "timeline-file": file } = flags;
   if (file !== undefined && !/\.(svg|html)$/.test(file)) {
     throw new KumiteError("usage/invalid", `--timeline-file ${file}: the name must end in .svg or .html`, {
-      hint: "use --timeline to print the time-line without a file",
+      hint: "use --timeline to print the timeline without a file",
     });
   }
   return asText || file !== undefined ? measured(context, id, asText, file) : nothing;
@@ -51,7 +51,7 @@ function measured(context: VerbContext, id: string, asText: boolean, file: strin
         answeredMs = nowMs();
         shimTimeline = parseShimTimeline(json);
       } catch (error) {
-        log.warn(`the shim's time-line is missing: ${messageOf(error)}`, { container: id });
+        log.warn(`the shim's timeline is missing: ${messageOf(error)}`, { container: id });
       }
     },
     tell: async () => {

@@ -23,13 +23,13 @@ export function checkHypervisor(context: CheckContext): void {
   checkSectors(context, table, values);
   checkVfio(context, table, values);
   if (values.enable_vhost_user_store && !values.enable_hugepages) {
-    fails("enable_vhost_user_store", "it needs enable_hugepages");
+    fails("enable_vhost_user_store", "needs enable_hugepages");
   }
   if (values.enable_iommu && chosen === "qemu" && values.machine_type !== "q35") {
-    fails("enable_iommu", `the machine type ${values.machine_type} has no IOMMU, only q35 has`);
+    fails("enable_iommu", `machine type ${values.machine_type} has no IOMMU, only q35 has one`);
   }
   if (values.confidential_guest && values.block_device_driver === "virtio-mmio") {
-    fails("confidential_guest", "it excludes block_device_driver = virtio-mmio");
+    fails("confidential_guest", "cannot be used with block_device_driver = virtio-mmio");
   }
   if (values.numa_mapping.length > 1 && values.enable_numa && !effective.runtime.static_sandbox_resource_mgmt) {
     fails("numa_mapping", "several nodes need static_sandbox_resource_mgmt in [runtime]");
@@ -39,8 +39,7 @@ export function checkHypervisor(context: CheckContext): void {
   }
   const verity = parseVerity(values.kernel_verity_params);
   if (typeof verity === "string") fails("kernel_verity_params", verity);
-  if (verity !== undefined && values.image === "")
-    fails("kernel_verity_params", "it is about an image, and none is set");
+  if (verity !== undefined && values.image === "") fails("kernel_verity_params", "is set, but image is not");
   checkExtensionImages(fails, values);
 }
 
@@ -64,7 +63,7 @@ function checkSectors(context: CheckContext, table: string, values: EffectiveHyp
       context,
       table,
       sizes[0],
-      `${table}.${sizes[0]} is ${logical}, larger than the physical one, ${physical}`,
+      `${table}.${sizes[0]} is ${logical}, larger than ${sizes[1]}, ${physical}`,
       rank.hypervisor,
     );
   }
@@ -77,7 +76,7 @@ function checkVfio(context: CheckContext, table: string, values: EffectiveHyperv
       context,
       table,
       "cold_plug_vfio",
-      `${table}: cold_plug_vfio and hot_plug_vfio are set: only one of them can be set`,
+      `${table}: cold_plug_vfio and hot_plug_vfio are both set, but only one of them can be`,
       rank.hypervisor,
     );
   }
@@ -92,7 +91,7 @@ function checkVfio(context: CheckContext, table: string, values: EffectiveHyperv
 function checkExtensionImages(fails: (key: string, reason: string) => void, values: EffectiveHypervisor): void {
   for (const { name = "", path = "", verity_params = "" } of values.guest_extension_images) {
     if (!/^[A-Za-z0-9_-]+$/.test(name)) {
-      fails("guest_extension_images", `the name ${JSON.stringify(name)} must be of ASCII letters, digits, - and _`);
+      fails("guest_extension_images", `the name ${JSON.stringify(name)} may have ASCII letters, digits, - and _ only`);
     }
     if (!path.startsWith("/")) fails("guest_extension_images", `the path of ${oneLine(name, 60)} must be absolute`);
     const fault = parseVerity(verity_params);

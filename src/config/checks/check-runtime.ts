@@ -16,7 +16,7 @@ export function checkRuntime(context: CheckContext): void {
       .at(-1),
   );
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) fails("sandbox_bind_mounts", `two of them end in ${oneLine(twice, 60)}`);
+  if (twice !== undefined) fails("sandbox_bind_mounts", `two paths end in ${oneLine(twice, 60)}`);
   const pattern = hypervisors[chosen].enable_annotations.find((word) => !isRegex(word));
   if (pattern === undefined) return;
   const table = `hypervisor.${chosen}`;

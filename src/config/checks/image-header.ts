@@ -32,8 +32,8 @@ export async function checkImageHeader(
     severity: "error",
     origin: settings.origin(table, "image"),
     key: `${table}.image`,
-    reason: `${table}.image: ${image} cannot be a memory device: it has not the beginning that Kata's image builder writes`,
-    hint: `set disable_image_nvdimm = true in [${table}]: then it is a disk`,
+    reason: `${table}.image: ${image} cannot be a memory device: it lacks the header that Kata's image builder writes`,
+    hint: `set disable_image_nvdimm = true in [${table}] to attach it as a disk`,
     rank: rank.machine,
   });
 }

@@ -23,8 +23,8 @@ export async function checkOwnKernel(
     severity: "error",
     origin: settings.origin(table, "image"),
     key: `${table}.image`,
-    reason: `${table}.image: the kernel that Kumite was installed with has its drivers in an initrd, and cannot reach an image`,
-    hint: "set kernel to one with drivers of its own, or compile one with `npm run guest:kernel`",
+    reason: `${table}.image: the kernel that Kumite was installed with loads its drivers from an initrd, so it cannot use an image`,
+    hint: "set kernel to one with built-in drivers, or compile one with `npm run guest:kernel`",
     // Ranked after everything that Kata Containers would report about the same file.
     rank: rank.machine,
   });

@@ -30,7 +30,7 @@ export const agentKeys = {
     unit: "seconds",
     default: 6,
   }),
-  visible_cdi_devices: bool("Devices of CDI are visible in containers.", "3.32.0"),
+  visible_cdi_devices: bool("CDI devices are visible in containers.", "3.32.0"),
   container_pipe_size: count("Size of the pipes between container and agent; 0: the guest's default.", "3.0.0", {
     unit: "bytes",
     annotation: "config.agent.container_pipe_size",

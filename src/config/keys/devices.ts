@@ -103,9 +103,9 @@ export const deviceKeys = {
     choices: ["", "hmp", "qmp", "qmp-pretty"],
   }),
   confidential_guest: bool("The VM's memory is hidden from the host.", "2.2.0", { of: ["qemu", "clh"] }),
-  sev_snp_guest: bool("Use AMD SEV-SNP for that.", "3.1.0", { of: ["qemu"] }),
+  sev_snp_guest: bool("AMD SEV-SNP hides the VM's memory.", "3.1.0", { of: ["qemu"] }),
   snp_id_block: text("The identity of an SEV-SNP guest.", "3.15.0", { of: ["qemu"] }),
-  snp_id_auth: text("The signature of that identity.", "3.15.0", { of: ["qemu"] }),
+  snp_id_auth: text("The signature of an SEV-SNP guest's identity.", "3.15.0", { of: ["qemu"] }),
   snp_guest_policy: count("The policy of an SEV-SNP guest.", "3.20.0", {
     of: ["qemu"],
     default: 196_608,

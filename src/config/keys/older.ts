@@ -19,12 +19,12 @@ export const shimKeys = {
     default: "/usr/libexec/kata-containers/kata-shim",
   }),
   enable_debug: bool("It logs more.", "1.0.0", { until }),
-  enable_tracing: bool("It traces its calls.", "1.5.0", { until }),
+  enable_tracing: bool("The shim traces its calls.", "1.5.0", { until }),
 } as const satisfies KeyTable;
 
 export const netmonKeys = {
   enable_netmon: bool("A program watches the network namespace for changes.", "1.3.0", { until: "2.3.0" }),
-  path: text("That program.", "1.3.0", {
+  path: text("The program that watches the network namespace.", "1.3.0", {
     until: "2.3.0",
     path: "absolute",
     default: "/usr/libexec/kata-containers/kata-netmon",
@@ -34,5 +34,5 @@ export const netmonKeys = {
 
 export const imageKeys = {
   service_offload: bool("The guest fetches images itself.", "2.2.0", { until: "3.3.0" }),
-  provision: text("How it fetches them.", "2.2.0", { until: "3.3.0" }),
+  provision: text("How the guest fetches images.", "2.2.0", { until: "3.3.0" }),
 } as const satisfies KeyTable;

@@ -62,8 +62,8 @@ export const runtimeKeys = {
   }),
   enable_tracing: bool("The runtime traces its calls.", "1.3.0"),
   jaeger_endpoint: text("Where traces go.", "2.1.0", { defaultText: "http://localhost:14268/api/traces" }),
-  jaeger_user: text("The user for that.", "2.1.0"),
-  jaeger_password: text("The password for that.", "2.1.0"),
+  jaeger_user: text("The user name for `jaeger_endpoint`.", "2.1.0"),
+  jaeger_password: text("The password for `jaeger_endpoint`.", "2.1.0"),
   disable_new_netns: bool("The VM is in the host's network namespace.", "1.4.0", {
     annotation: runtime("disable_new_netns"),
   }),
