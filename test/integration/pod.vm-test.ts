@@ -128,7 +128,7 @@ describe("a pod", onlyKumite, () => {
     assert.deepEqual(seen[0], seen[1]);
   });
 
-  it("has its vCPUs limited on the host to what the containers that run may use together", async (t) => {
+  it("has its vCPUs limited on the host to what its running containers may use together", async (t) => {
     if (cpuHierarchy === undefined) {
       t.skip("this host has no version 1 hierarchy with the cpu controller");
       return;

@@ -10,15 +10,15 @@ import { sweepDeadTests } from "./sweep.ts";
 import { makeTestDirectory, testDirectoryAt } from "./test-directory.ts";
 import { runtimePath } from "./workplace.ts";
 
-/** Of a process that has ended. */
+/** The pid of a process that has ended. */
 const deadPid = spawnSync("true").pid;
 
 function swept(...directories: string[]): Promise<string[]> {
   return sweepDeadTests(directories.flatMap((directory) => testDirectoryAt(directory) ?? []));
 }
 
-describe("what a killed test run left", () => {
-  it("is removed: containers in its own root and the shared one, processes, mounts and cgroups", async () => {
+describe("the sweep after a killed test run", () => {
+  it("removes containers in its own root and the shared one, processes, mounts and cgroups", async () => {
     const before = lookAtMachine();
     const directory = makeTestDirectory("sweep", deadPid);
     const idPart = testDirectoryAt(directory)?.idPart;
@@ -47,7 +47,7 @@ describe("what a killed test run left", () => {
     assert.notEqual((await execute([runtimePath, "state", `${idPart}.2`])).status, 0);
   });
 
-  it("is not what belongs to a test that runs, or to no test at all", async () => {
+  it("does not touch what belongs to a running test, or to none", async () => {
     const living = makeTestDirectory("sweep");
     try {
       assert.deepEqual(await swept(living), []);

@@ -1,6 +1,6 @@
 /**
- * Removes what test processes left that were killed: containers, processes, cgroups, mounts and files. Touches only what a test
- * directory of a dead process names, which nobody else can use.
+ * Removes what killed test processes left: containers, processes, cgroups, mounts and files. Only touches things that
+ * name the test directory of a dead process, which nobody else can use.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -39,7 +39,10 @@ async function sweep({ path: directory, idPart }: TestDirectory): Promise<void> 
   await rm(directory, { recursive: true, force: true });
 }
 
-/** Its own root contains only its own containers; in a shared one they are known by their bundles. */
+/**
+ * A root below the test directory contains only its own containers; in a shared root they are recognised by their
+ * bundles.
+ */
 async function containersOf(root: string, directory: string): Promise<string[]> {
   if (!existsSync(root)) return [];
   const { status, stdout } = await execute([kumite, "--root", root, "list", "--format", "json"]);
@@ -47,7 +50,7 @@ async function containersOf(root: string, directory: string): Promise<string[]> 
   return listed.filter(({ bundle }) => isBelow(directory, root) || isBelow(directory, bundle)).map(({ id }) => id);
 }
 
-/** With their descendants, except for shims and relays, which `delete` ends in their order. */
+/** Includes their descendants, except for shims and relays, which `delete` ends in the right order. */
 function killAllThatName(directory: string): void {
   const processes = readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? (processOf(Number(name)) ?? []) : []));
   const isOurs = ({ pid, words }: Process) => pid !== process.pid && !/^kumite-(shim|relay)$/.test(words[0] ?? "");
@@ -60,7 +63,7 @@ function killAllThatName(directory: string): void {
     try {
       process.kill(pid, "SIGKILL");
     } catch {
-      // It has ended.
+      // The process has ended already.
     }
   }
 }
@@ -81,7 +84,7 @@ function processOf(pid: number): Process | undefined {
   }
 }
 
-/** Those that are below no other of them. */
+/** Only the topmost ones. */
 function cgroupsNamed(part: string): string[] {
   const found: string[] = [];
   const pending = [cgroupRoot];
