@@ -7,6 +7,7 @@ import { hypervisorConfigOf } from "../config/config.ts";
 import type { MachinePlug } from "../hypervisor/plug.ts";
 import type { OciResources } from "../oci/spec.ts";
 import { runTool } from "../storage/host-tool.ts";
+import { ensureLayerDirectory } from "../storage/layer-directory.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { joinPath } from "../util/path.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -65,7 +66,7 @@ export async function growSwap(
   const directory = config.runtime.rootfsImages.upperDirectory;
   const path = joinPath(directory, `${id}-${name}`);
   const pages = Math.max(leastPages, Math.ceil(missing / pageBytes));
-  await os.files.makeDirs(directory, 0o700);
+  await ensureLayerDirectory(os, directory);
   await journal.record({ kind: "file", path });
   await os.files.write(path, "", { exclusive: true });
   // One page more, for the header that mkswap writes.

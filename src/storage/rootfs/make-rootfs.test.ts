@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -47,6 +47,27 @@ describe("the upper layer of a root file system", () => {
     assert.equal(isCopy, false);
     assert.notEqual(uuid, "");
     assert.ok((await stat(file)).blocks * 512 < 2 * 1024 * 1024);
+  });
+
+  it("is not made where others than root could exchange it", async () => {
+    const uppers = path.join(place, "uppers");
+    for (const [mode, isTaken] of [
+      [0o777, false],
+      [0o770, false],
+      [0o1777, true],
+      [0o755, true],
+    ] as const) {
+      await mkdir(uppers, { recursive: true });
+      await chmod(uppers, mode);
+      if (isTaken) await made();
+      else
+        await assert.rejects(made(), {
+          code: "storage/failed",
+          message: /uppers is not a directory in which only root/,
+        });
+    }
+    await chown(uppers, 1000, 0);
+    await assert.rejects(made(), { code: "storage/failed" });
   });
 
   it("is a copy of a template's, which takes as little space", async () => {

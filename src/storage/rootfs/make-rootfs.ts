@@ -10,6 +10,7 @@ import { toHex } from "../../util/hex.ts";
 import { together } from "../../util/together.ts";
 import { copySparse } from "../copy-file.ts";
 import { diskOf, layerBus } from "../disk-names.ts";
+import { ensureLayerDirectory } from "../layer-directory.ts";
 import { type ImageCache, imageOf } from "./image-cache.ts";
 import type { DiskSource, LowerLayer, RootfsPlan } from "./rootfs-plan.ts";
 import { formatUpperDisk, placeUpperDisk } from "./upper-disk.ts";
@@ -154,7 +155,7 @@ async function copied(os: Os, from: string, to: string, signal: AbortSignal): Pr
 }
 
 async function newUpperPath(os: Os, { upperDirectory }: RootfsWorkshop): Promise<string> {
-  await os.files.makeDirs(upperDirectory, 0o700);
+  await ensureLayerDirectory(os, upperDirectory);
   // The name is random, because sandboxes in different state directories may have the same id.
   return `${upperDirectory}/${toHex(os.random(8))}.ext4`;
 }

@@ -1,8 +1,9 @@
 /** Checks of `Files`. */
+import { isSystemError } from "../../util/errors.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import type { Os } from "../os.ts";
-import type { ContractCheck } from "../os-contract.ts";
-import { output, scratch } from "./scratch.ts";
+import type { ContractAssert, ContractCheck } from "../os-contract.ts";
+import { output, printing, scratch, shell } from "./scratch.ts";
 
 export const filesContract: readonly ContractCheck[] = [
   {
@@ -197,6 +198,32 @@ export const filesContract: readonly ContractCheck[] = [
       assert.equal(await os.files.readText(`${dir.path}/keep/file`), "kept");
     },
   },
+  ...[0, 1, 70].map((depth) => ({
+    name: `removing a tree follows no link that appears while it is removed, ${depth} directories deep`,
+    run: (os: Os, assert: ContractAssert) => removeUnderAttack(os, assert, depth),
+  })),
+  {
+    name: "removing a tree empties nothing that is mounted in it or on it meanwhile",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const [keep, tree] = [`${dir.path}/keep`, `${dir.path}/tree`];
+      await os.files.makeDirs(`${keep}/below`, 0o700);
+      await os.files.write(`${keep}/below/file`, "kept");
+      for (const target of [`${tree}/m`, tree]) {
+        for (let round = 0; round < 2; round++) {
+          const directories = 'mkdir -p "$1/m" && cd "$1" && mkdir $(seq 200)';
+          await output(os, directories, { args: [tree] });
+          const removing = settled(os.files.removeTree(tree));
+          const mounting = settled(os.mounts.mount({ source: keep, target, flags: ["bind"] }));
+          await Promise.all([removing, mounting]);
+          await os.mounts.unmount(target);
+          assert.equal(await os.files.readText(`${keep}/below/file`), "kept");
+          await settled(os.files.removeTree(tree));
+          assert.equal(await os.files.linkStatus(tree), undefined);
+        }
+      }
+    },
+  },
   {
     name: "a tree deeper than any path may be, with names that are not UTF-8, is removed",
     async run(os, assert) {
@@ -206,6 +233,20 @@ export const filesContract: readonly ContractCheck[] = [
         while [ $i -lt 400 ]; do mkdir "$name$i"; : > "$name.file"; cd -P "$name$i" || exit 1; i=$((i+1)); done
         echo made`;
       assert.equal(await output(os, script, { args: [dir.path] }), "made");
+      await os.files.removeTree(`${dir.path}/t`);
+      assert.deepEqual(await os.files.list(dir.path), []);
+    },
+  },
+  {
+    name: "a deep tree is removed whatever names it has at its top",
+    async run(os, assert) {
+      await using dir = await scratch(os);
+      const script = `
+        mkdir "$1/t"; cd "$1/t"
+        for i in $(seq 0 19); do mkdir -p .removing.$2.$i/x; done
+        for i in $(seq 5); do mkdir -p $i/$(seq -s / 70); done
+        echo made`;
+      assert.equal(await output(os, script, { args: [dir.path, String(os.self.pid)] }), "made");
       await os.files.removeTree(`${dir.path}/t`);
       assert.deepEqual(await os.files.list(dir.path), []);
     },
@@ -251,4 +292,45 @@ export const filesContract: readonly ContractCheck[] = [
 /** Whether another process cannot take the lock. */
 async function heldElsewhere(os: Os, path: string): Promise<boolean> {
   return (await output(os, 'flock -n "$1" echo free || echo held', { args: [path] })) === "held";
+}
+
+/** Another process exchanges a directory of the tree for links out of it and files, and back, as fast as it can. */
+async function removeUnderAttack(os: Os, assert: ContractAssert, depth: number): Promise<void> {
+  await using dir = await scratch(os);
+  await os.files.makeDirs(`${dir.path}/keep/below`, 0o700);
+  await os.files.write(`${dir.path}/keep/below/file`, "kept");
+  const way = ["tree", ...Array.from({ length: depth }, (_, index) => `d${index}`)];
+  const attacked = way.pop() ?? "";
+  const parent = [dir.path, ...way].join("/");
+  const script = `
+    mkdir -p "$1" && cd "$1" || exit
+    echo begun
+    while cd "$1" 2>/dev/null; do
+      mkdir -p "$3/a/b"; ln -s "$2" other; mv -T "$3" old; mv -T other "$3"; rm -rf old; rm -f "$3"; : > "$3"; rm -f "$3"
+    done 2>/dev/null`;
+  for (let round = 0; round < 5; round++) {
+    const attacker = await shell(os, script, { args: [parent, `${dir.path}/keep`, attacked], descriptors: printing });
+    const said = attacker.streams.get(1);
+    await said?.read();
+    // It may meet what was made after it had looked, and says so then.
+    for (let attempt = 0; attempt < 100; attempt++) {
+      const failure = await settled(os.files.removeTree(`${dir.path}/tree`));
+      if (failure === undefined) break;
+      const known = ["ENOTEMPTY", "EBUSY", "ENOENT", ...(depth === 0 ? ["ENOTDIR", "EISDIR"] : [])];
+      assert.ok(isSystemError(failure, ...known), String(failure));
+    }
+    attacker.kill(9);
+    await attacker.exited;
+    said?.close();
+    if ((await os.files.linkStatus(`${dir.path}/tree`)) !== undefined) await os.files.removeTree(`${dir.path}/tree`);
+    assert.equal(await os.files.readText(`${dir.path}/keep/below/file`), "kept");
+  }
+}
+
+/** What it rejects with. */
+function settled(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
 }

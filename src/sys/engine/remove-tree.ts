@@ -6,12 +6,14 @@
 import * as native from "kumite:native";
 import { delay } from "../../util/abort.ts";
 import { isSystemError, SystemError } from "../../util/errors.ts";
+import { toHex } from "../../util/hex.ts";
 import { baseName, dirName, isBelow, joinPath } from "../../util/path.ts";
 import { check, ENOENT, failure, type Path, pathText } from "../linux/check.ts";
-import { DT_DIR, DT_UNKNOWN, openDirectory, readEntries, realpath } from "../linux/directory.ts";
-import { closeQuietly } from "../linux/file.ts";
-import { AT_FDCWD, AT_REMOVEDIR } from "../linux/open-flags.ts";
+import { DT_DIR, DT_UNKNOWN, openDirectory, readEntries, readlink, realpath } from "../linux/directory.ts";
+import { closeQuietly, open } from "../linux/file.ts";
+import { AT_REMOVEDIR, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/open-flags.ts";
 import { mountTable } from "../linux/proc.ts";
+import { getrandom } from "../linux/random.ts";
 import { fstat } from "../linux/stat.ts";
 import { CLOCK_MONOTONIC, clockMs } from "../linux/time.ts";
 
@@ -19,24 +21,40 @@ import { CLOCK_MONOTONIC, clockMs } from "../linux/time.ts";
 const maxDepth = 64;
 /** How long the event loop may be blocked. */
 const turnMs = 4;
+/** For one entry that another process keeps exchanging. */
+const maxAttempts = 100;
+const ENOTDIR = -20;
+const EISDIR = -21;
 
 /** Implements `Files.removeTree`. If the path is a file or a symlink, that is removed. */
 export async function removeTree(path: string): Promise<void> {
-  // Symlinks above the last component are followed, the last component is not.
-  const target = joinPath(realpath(dirName(path)), baseName(path));
-  const mounted = mountTable().find((entry) => isBelow(target, entry.target));
-  if (mounted !== undefined) throw new SystemError("EBUSY", "rmtree", mounted.target);
-  const top = openIfDirectory(target, AT_FDCWD);
+  // Symlinks above the last component are followed, once: from here on the parent is a descriptor.
+  const parent = open(realpath(dirName(path)), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  try {
+    const target = joinPath(readlink(`/proc/self/fd/${parent}`), baseName(path));
+    const mounted = mountTable().find((entry) => isBelow(target, entry.target));
+    if (mounted !== undefined) throw new SystemError("EBUSY", "rmtree", mounted.target);
+    await removeFrom(parent, baseName(path));
+  } finally {
+    closeQuietly(parent);
+  }
+}
+
+async function removeFrom(parent: number, name: string): Promise<void> {
+  const top = openIfDirectory(name, parent);
   if (top === undefined) {
-    check(native.unlinkat(AT_FDCWD, target, 0), "unlink", path);
+    check(native.unlinkat(parent, name, 0), "unlink", name);
     return;
   }
   try {
-    await new TreeRemoval(top).run();
+    const { mountId } = fstat(top);
+    // The mount is newer than the table that was read.
+    if (mountId !== fstat(parent).mountId) throw new SystemError("EBUSY", "rmtree", name);
+    await new TreeRemoval(top, mountId).run();
   } finally {
     closeQuietly(top);
   }
-  check(native.unlinkat(AT_FDCWD, target, AT_REMOVEDIR), "rmdir", path);
+  check(native.unlinkat(parent, name, AT_REMOVEDIR), "rmdir", name);
 }
 
 class TreeRemoval {
@@ -45,9 +63,9 @@ class TreeRemoval {
   #moved = 0;
   #turnEndsAt = clockMs(CLOCK_MONOTONIC) + turnMs;
 
-  constructor(top: number) {
+  constructor(top: number, mountId: bigint) {
     this.#top = top;
-    this.#mountId = fstat(top).mountId;
+    this.#mountId = mountId;
   }
 
   async run(): Promise<void> {
@@ -62,36 +80,50 @@ class TreeRemoval {
 
   async #empty(directory: number, depth: number): Promise<void> {
     for (const { path, type } of readEntries(directory)) {
-      if (type !== DT_DIR && type !== DT_UNKNOWN) removed(native.unlinkat(directory, path, 0), "unlink", path);
-      else await this.#removeEntry(directory, path, depth + 1);
+      await this.#removeEntry(directory, path, depth + 1, type === DT_DIR || type === DT_UNKNOWN);
       if (clockMs(CLOCK_MONOTONIC) >= this.#turnEndsAt) await this.#letOthersRun();
     }
   }
 
-  async #removeEntry(parent: number, name: Path, depth: number): Promise<void> {
-    // Try rmdir first: most directories of a wide tree are empty.
-    if (native.unlinkat(parent, name, AT_REMOVEDIR) === 0) return;
-    const directory = openIfDirectory(name, parent);
-    if (directory === undefined) {
-      removed(native.unlinkat(parent, name, 0), "unlink", name);
-      return;
+  /** Another process may exchange a directory for something else, or the reverse, at any moment. */
+  async #removeEntry(parent: number, name: Path, depth: number, wasDirectory: boolean): Promise<void> {
+    let isDirectory = wasDirectory;
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      const result = isDirectory ? await this.#removeDirectory(parent, name, depth) : native.unlinkat(parent, name, 0);
+      if (result !== ENOTDIR && result !== EISDIR) {
+        // Another process may have removed the entry first.
+        if (result < 0 && result !== ENOENT) throw failure(result, "remove", name);
+        return;
+      }
+      isDirectory = result === EISDIR;
     }
+    throw new SystemError("EBUSY", "rmtree", pathText(name));
+  }
+
+  /** @returns 0 or the negated errno */
+  async #removeDirectory(parent: number, name: Path, depth: number): Promise<number> {
+    // Try rmdir first: most directories of a wide tree are empty.
+    const removed = native.unlinkat(parent, name, AT_REMOVEDIR);
+    if (removed === 0 || removed === ENOENT || removed === ENOTDIR) return removed;
+    const directory = openIfDirectory(name, parent);
+    if (directory === undefined) return ENOTDIR;
     try {
       // The mount is newer than the table that was read. Files need no check, since unlink refuses mount points.
       if (fstat(directory).mountId !== this.#mountId) throw new SystemError("EBUSY", "rmtree", pathText(name));
       if (depth > maxDepth) {
         this.#moveToTop(parent, name);
-        return;
+        return 0;
       }
       await this.#empty(directory, depth);
     } finally {
       closeQuietly(directory);
     }
-    removed(native.unlinkat(parent, name, AT_REMOVEDIR), "rmdir", name);
+    return native.unlinkat(parent, name, AT_REMOVEDIR);
   }
 
+  /** The new name cannot be guessed, so that nobody can take it beforehand. */
   #moveToTop(parent: number, name: Path): void {
-    const to = `.removing.${native.getpid()}.${this.#moved}`;
+    const to = `.removing.${toHex(getrandom(8))}`;
     check(native.renameat2(parent, name, this.#top, to, 0), "rename", name);
     this.#moved += 1;
   }
@@ -100,11 +132,6 @@ class TreeRemoval {
     await delay(0);
     this.#turnEndsAt = clockMs(CLOCK_MONOTONIC) + turnMs;
   }
-}
-
-/** Another process may have removed the entry first. */
-function removed(result: number, call: string, name: Path): void {
-  if (result < 0 && result !== ENOENT) throw failure(result, call, name);
 }
 
 /** `undefined` for anything but a directory. */

@@ -6,6 +6,7 @@
  * The calls are synchronous: on the memory file systems that hold run-time state each takes microseconds, while a trip
  * through Node's thread pool takes a hundred. Every few milliseconds other work may run.
  */
+import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { SystemError } from "../../util/errors.ts";
@@ -16,23 +17,40 @@ import { asSystemCall, errnoOf } from "./system-error.ts";
 /** Directories below this depth are first moved up to the top of the tree. */
 const maxDepth = 64;
 const turnMs = 4;
+/** For one entry that another process keeps exchanging. */
+const maxAttempts = 100;
+/** Node has no name for it. */
+const O_PATH = 0o10000000;
 
 /** Implements `Files.removeTree`. */
 export async function removeTree(path: string): Promise<void> {
   await asSystemCall("rmtree", path, async () => {
-    // The last component may be a symlink, which is removed and not followed; its parent is resolved.
-    const target = joinPath(fs.realpathSync(dirName(path)), baseName(path));
-    const mounted = (await readMountTable()).find((entry) => isBelow(target, entry.target));
-    if (mounted !== undefined) throw new SystemError("EBUSY", "rmtree", mounted.target);
-    const directory = openDirectory(target);
-    if (directory === undefined) return fs.unlinkSync(target);
+    // Symlinks above the last component are followed, once: from here on the parent is a descriptor.
+    const parent = fs.openSync(fs.realpathSync(dirName(path)), O_PATH | fs.constants.O_DIRECTORY);
     try {
-      await new TreeRemoval(directory).run();
+      const target = joinPath(fs.readlinkSync(byDescriptor(parent)), baseName(path));
+      const mounted = (await readMountTable()).find((entry) => isBelow(target, entry.target));
+      if (mounted !== undefined) throw new SystemError("EBUSY", "rmtree", mounted.target);
+      await removeFrom(parent, baseName(path));
     } finally {
-      fs.closeSync(directory);
+      fs.closeSync(parent);
     }
-    fs.rmdirSync(target);
   });
+}
+
+async function removeFrom(parent: number, base: string): Promise<void> {
+  const name = `${byDescriptor(parent)}/${base}`;
+  const top = openDirectory(name);
+  if (top === undefined) return fs.unlinkSync(name);
+  try {
+    const mountId = mountIdOf(top);
+    // The mount is newer than the table that was read.
+    if (mountId !== mountIdOf(parent)) throw new SystemError("EBUSY", "rmtree", base);
+    await new TreeRemoval(top, mountId).run();
+  } finally {
+    fs.closeSync(top);
+  }
+  fs.rmdirSync(name);
 }
 
 class TreeRemoval {
@@ -41,9 +59,9 @@ class TreeRemoval {
   #moved = 0;
   #turnEndsAt = performance.now() + turnMs;
 
-  constructor(top: number) {
+  constructor(top: number, mountId: string) {
     this.#top = top;
-    this.#mountId = mountIdOf(top);
+    this.#mountId = mountId;
   }
 
   async run(): Promise<void> {
@@ -58,16 +76,29 @@ class TreeRemoval {
     const entries = fs.readdirSync(byDescriptor(directory), { withFileTypes: true, encoding: "buffer" });
     for (const entry of entries as unknown as fs.Dirent<Buffer>[]) {
       const name = Buffer.concat([Buffer.from(`${byDescriptor(directory)}/`), entry.name]);
-      try {
-        if (!entry.isDirectory()) fs.unlinkSync(name);
-        else if (depth < maxDepth) await this.#removeDirectory(name, depth + 1);
-        else this.#moveToTop(name);
-      } catch (error) {
-        // Another process has removed it first.
-        if (errnoOf(error) !== "ENOENT") throw error;
-      }
+      await this.#removeEntry(name, depth, entry.isDirectory());
       await this.#letOthersRun();
     }
+  }
+
+  /** Another process may exchange a directory for something else, or the reverse, at any moment. */
+  async #removeEntry(name: Buffer, depth: number, wasDirectory: boolean): Promise<void> {
+    let isDirectory = wasDirectory;
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      try {
+        if (!isDirectory) fs.unlinkSync(name);
+        else if (depth < maxDepth) await this.#removeDirectory(name, depth + 1);
+        else this.#moveToTop(name);
+        return;
+      } catch (error) {
+        const errno = errnoOf(error);
+        // Another process removed the entry first.
+        if (errno === "ENOENT") return;
+        if (errno !== "ENOTDIR" && errno !== "EISDIR") throw error;
+        isDirectory = errno === "EISDIR";
+      }
+    }
+    throw new SystemError("EBUSY", "rmtree", name.toString());
   }
 
   async #removeDirectory(name: Buffer, depth: number): Promise<void> {
@@ -83,8 +114,9 @@ class TreeRemoval {
     fs.rmdirSync(name);
   }
 
+  /** The new name cannot be guessed, so that nobody can take it beforehand. */
   #moveToTop(name: Buffer): void {
-    fs.renameSync(name, `${byDescriptor(this.#top)}/.removing.${process.pid}.${this.#moved}`);
+    fs.renameSync(name, `${byDescriptor(this.#top)}/.removing.${randomBytes(8).toString("hex")}`);
     this.#moved += 1;
   }
 
