@@ -18,23 +18,6 @@ export interface ShimOptions {
   readonly ahead?: boolean;
 }
 
-/**
- * A shim is idle most of its life, so its memory counts. These flags keep V8 from
- * - growing its nursery with the traffic and keeping it, at tens of megabytes after one large output,
- * - letting garbage grow to several times the live heap, at tens of megabytes after some hundred execs,
- * - keeping a second compiled form of all code that ran twice, and
- * - optimizing code that a thousand execs have run. Only code that runs thirty times as often is worth the memory.
- *
- * The remaining garbage is collected at rest, hence `--expose-gc`.
- */
-export const shimNodeFlags: readonly string[] = [
-  "--max-semi-space-size=1",
-  "--heap-growing-percent=25",
-  "--no-sparkplug",
-  "--interrupt-budget=4000000",
-  "--expose-gc",
-];
-
 /** A shim's process without the descriptors and cgroups that its starter adds. */
 export type ShimCommand = Pick<SpawnRequest, "path" | "argv" | "env" | "cwd">;
 
@@ -60,7 +43,7 @@ export function shimCommand(program: ShimProgram, options: ShimOptions): ShimCom
 export async function shimProgram(os: Os, install: Install): Promise<ShimProgram> {
   return {
     path: await installedNode(os, install),
-    argv: ["kumite-shim", ...shimNodeFlags, await shimEntry(os, install)],
+    argv: ["kumite-shim", await shimEntry(os, install)],
     // One malloc arena for all of Node's threads: memory freed in one arena is useless to the others, which costs
     // megabytes after some hundred execs. An explicit trim threshold keeps it from growing with the largest block.
     env: {

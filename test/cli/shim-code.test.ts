@@ -1,11 +1,11 @@
 /** The shim's code that V8 compiled at build time. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
-import { shimNodeFlags } from "../../src/shim-client/shim-command.ts";
+import { programModules } from "../../src/sys/node/loader/v8-flags.ts";
 import { succeed } from "../support/command.ts";
 import { testInstallRoot } from "../support/node-os.ts";
 
@@ -19,13 +19,20 @@ async function load(program: string): Promise<string> {
     const { script } = require(process.argv[1]);
     process.stdout.write(String(script.cachedDataRejected));
     process.exit(0);`;
-  const { stdout } = await succeed(["env", "-i", process.execPath, ...shimNodeFlags, "-e", script]);
+  const { stdout } = await succeed(["env", "-i", process.execPath, "-e", script]);
   return stdout;
 }
 
 describe("the shim's code that V8 compiled at build time", { skip }, () => {
   it("is used by the Node that runs the shim", async () => {
     assert.equal(await load(entry), "false");
+  });
+
+  it("loads no module of Node that the loader has not loaded before it set V8's flags", async () => {
+    const text = await readFile(path.join(testInstallRoot, "shim.js"), "latin1");
+    const loaded = new Set([...text.matchAll(/\brequire\("([^"]+)"\)/g)].map(([, name = ""]) => name));
+    const missing = [...loaded].filter((name) => !programModules.some((known) => known === name));
+    assert.deepEqual(missing, []);
   });
 
   it("is ignored if it is missing, or from another V8", async () => {

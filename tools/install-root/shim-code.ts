@@ -9,7 +9,6 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { shimNodeFlags } from "../../src/shim-client/shim-command.ts";
 
 const readyTimeoutMs = 60_000;
 
@@ -52,7 +51,7 @@ async function runOnce(node: string, file: (name: string) => string): Promise<vo
   // Node has no public name for it.
   const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
   const words = ["--root", file("root"), "--id", "none", "--bundle", file("bundle"), "--log-format", "text"];
-  const child = spawn(node, [...shimNodeFlags, file("make.cjs"), ...words], {
+  const child = spawn(node, [file("make.cjs"), ...words], {
     env: {},
     stdio: ["ignore", "ignore", "inherit", fd, "pipe", "ipc"],
   });

@@ -1,8 +1,9 @@
 /**
  * Returns memory that V8 would keep: V8 collects garbage when it needs room, which an idle process does not. For a
- * process that was started with `--expose-gc` and knows when it is idle.
+ * process that knows when it is idle.
  */
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 /** Less is not worth the 10 ms of CPU time that a pass takes. */
 const worthwhileBytes = 1024 * 1024;
@@ -21,8 +22,8 @@ export function heapTidier(): () => boolean {
   let least = 0;
   let done = mostPasses;
   let resident = 0;
+  let collect: (() => void) | undefined;
   return () => {
-    if (globalThis.gc === undefined) return false;
     if (heapBytes() - least > worthwhileBytes) done = 0;
     const before = process.memoryUsage.rss();
     const gained = resident - before > worthwhileBytes / 2;
@@ -32,13 +33,20 @@ export function heapTidier(): () => boolean {
     }
     // Live objects are scattered over many nearly empty pages, which only compaction frees.
     setFlagsFromString("--compact-on-every-full-gc");
-    globalThis.gc();
+    collect ??= garbageCollector();
+    collect();
     setFlagsFromString("--no-compact-on-every-full-gc");
     least = heapBytes();
     resident = before;
     done += 1;
     return true;
   };
+}
+
+/** Only a new context gets the function of a flag that was set after the start. The start would be slower with the flag. */
+function garbageCollector(): () => void {
+  setFlagsFromString("--expose-gc");
+  return runInNewContext("gc") as () => void;
 }
 
 /** The memory that V8 has allocated, not the part in use: pages stay after their objects are gone. */

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Script } from "node:vm";
+import { saveMemory } from "./v8-flags.ts";
 
 const entry = process.argv[1] ?? "";
 const program = entry.replace(/\.cjs$/, "");
@@ -32,4 +33,6 @@ function readCode(): Buffer | undefined {
   }
 }
 
+// The build step stays with the flags that Node starts with: under these the next start looks at the code.
+if (require.main === module) saveMemory(require);
 (script.runInThisContext() as Main)(module.exports as object, require, module, `${program}.js`);
