@@ -65,7 +65,7 @@ import {
 import { VolumeStatsResponse } from "./csi.ts";
 import { Interface } from "./types.ts";
 
-/** The service of the guest agent. Apart from its messages, so that a program can have some of these and not all. */
+/** The service of the guest agent. It is in a separate file, so that a program can contain only some of the messages. */
 
 export type AgentServiceDefinition = typeof AgentServiceDefinition;
 export const AgentServiceDefinition = {
@@ -88,7 +88,7 @@ export const AgentServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Waits `timeout` seconds for the container to end, without limit when 0. */
+    /** Waits `timeout` seconds for the container to end; 0 means without limit. */
     removeContainer: {
       name: "RemoveContainer",
       requestType: RemoveContainerRequest as typeof RemoveContainerRequest,
@@ -185,7 +185,7 @@ export const AgentServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Blocks until there is output; empty data is the end of the stream. */
+    /** Waits until there is output; empty data means the end of the stream. */
     readStdout: {
       name: "ReadStdout",
       requestType: ReadStreamRequest as typeof ReadStreamRequest,
@@ -370,7 +370,7 @@ export const AgentServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Blocks until a container runs out of memory. */
+    /** Waits until a container runs out of memory. */
     getOOMEvent: {
       name: "GetOOMEvent",
       requestType: GetOOMEventRequest as typeof GetOOMEventRequest,

@@ -6,7 +6,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ARPNeighbor, FSGroupChangePolicy, Interface, Route } from "./types.ts";
 
 /**
- * Messages of the guest agent, but for those in control.proto. Field numbers: field tables of the Kata agent protocol,
+ * Messages of the guest agent, except for those in control.proto. Field numbers: field tables of the Kata agent protocol,
  * 3.x/4.1 layout, and ListProcesses with the numbers of 1.x. Fields from 1000 on are extensions of Kumite that other agents
  * skip.
  */
@@ -18,28 +18,28 @@ export interface CreateContainerRequest {
   devices: Device[];
   storages: Storage[];
   /**
-   * An encoded Spec. Here and below bytes for what is a message elsewhere, which is the same on the wire: who has the JSON
-   * needs neither to decode these messages nor to know them.
+   * An encoded Spec. Here and below, fields that are messages in other definitions are bytes, which is the same on the wire:
+   * a program that uses the JSON need not contain the code for these messages.
    */
   OCI?: Uint8Array | undefined;
   sandboxPidns: boolean;
   sharedMounts: SharedMount[];
-  /** Ports for stdio streams of their own; 0 means none, and ReadStdout, ReadStderr and WriteStdin serve. */
+  /** Ports for separate stdio streams; 0 means none, so ReadStdout, ReadStderr and WriteStdin are used. */
   stdinPort: number;
   stdoutPort: number;
   stderrPort: number;
-  /** The whole OCI specification as JSON, for what the messages lack; it wins over `OCI`. */
+  /** The whole OCI specification as JSON, which the messages cannot express completely; it takes precedence over `OCI`. */
   kumiteOciJson: string;
   /**
-   * `linux.seccomp` compiled: classic BPF and SECCOMP_FILTER_FLAG_*. It wins over the specification's; without it the
-   * agent compiles that itself.
+   * The compiled `linux.seccomp`: classic BPF and SECCOMP_FILTER_FLAG_*. It takes precedence over the specification's profile,
+   * which the agent otherwise compiles itself.
    */
   kumiteSeccomp: Uint8Array;
   kumiteSeccompFlags: number;
   /**
-   * Of a container of the usual kind: what the agent has to know of it (src/guest/steps/outline.ts), what its first process
-   * does until it is its program (src/guest/steps/writer.ts), and eBPF for its devices. The specification need not be read
-   * then, unless something turns out to be unusual in the guest.
+   * For an ordinary container: what the agent has to know about it (src/guest/steps/outline.ts), the steps of its first process
+   * until it executes its program (src/guest/steps/writer.ts), and eBPF for its devices. With these the agent does not read the
+   * specification, unless something turns out to be unusual in the guest.
    */
   kumiteOutline: string;
   kumiteSteps: Uint8Array;
@@ -67,9 +67,9 @@ export interface ExecProcessRequest {
   stdinPort: number;
   stdoutPort: number;
   stderrPort: number;
-  /** The whole `process` of the OCI specification as JSON; it wins over `process`. */
+  /** The whole `process` of the OCI specification as JSON; it takes precedence over `process`. */
   kumiteOciJson: string;
-  /** As those of CreateContainerRequest. */
+  /** As in CreateContainerRequest. */
   kumiteOutline: string;
   kumiteSteps: Uint8Array;
 }
@@ -196,12 +196,12 @@ export interface SetIPTablesResponse {
 }
 
 export interface OnlineCPUMemRequest {
-  /** When false the work goes on in the background and its errors are only logged. */
+  /** If false, the work continues in the background and its errors are only logged. */
   wait: boolean;
   /** The total that must be online. */
   nbCpus: number;
   cpuOnly: boolean;
-  /** What is on beyond nb_cpus is switched off. */
+  /** CPUs beyond nb_cpus are switched off. */
   kumiteExact: boolean;
 }
 
@@ -287,7 +287,7 @@ export interface StringUser {
 
 export interface CopyFileRequest {
   path: string;
-  /** Of the whole file; `data` is a part of it. */
+  /** Size of the whole file; `data` is a part of it. */
   fileSize: bigint;
   fileMode: number;
   dirMode: number;

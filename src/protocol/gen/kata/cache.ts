@@ -25,7 +25,7 @@ export interface GrpcVM {
 }
 
 export interface GrpcStatus {
-  /** Of the server. */
+  /** The server's pid. */
   pid: bigint;
   vmstatus: GrpcVMStatus[];
 }
@@ -382,7 +382,7 @@ export const CacheServiceDefinition = {
   name: "CacheService",
   fullName: "cache.CacheService",
   methods: {
-    /** What the machines are made of. */
+    /** The configuration of the VMs. */
     config: {
       name: "Config",
       requestType: Empty as typeof Empty,
@@ -391,7 +391,7 @@ export const CacheServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Hands a machine over; it belongs to the caller from then on. */
+    /** Gives out a VM, which belongs to the caller from then on. */
     getBaseVM: {
       name: "GetBaseVM",
       requestType: Empty as typeof Empty,
@@ -408,7 +408,7 @@ export const CacheServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Ends the server and every machine that nobody has taken. */
+    /** Ends the server and every VM that was not taken. */
     quit: {
       name: "Quit",
       requestType: Empty as typeof Empty,

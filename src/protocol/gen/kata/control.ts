@@ -5,8 +5,8 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
 /**
- * What few containers ask of the guest agent: their processes, their limits, what they use. A file of its own, so that the
- * agent can load these messages when they come. Sources as for agent.proto.
+ * Requests that few containers need: processes, limits, statistics. They are in a separate file, so that the agent can load these
+ * messages on first use. Sources as for agent.proto.
  */
 
 export interface ListProcessesRequest {
@@ -26,7 +26,7 @@ export interface UpdateContainerRequest {
   resources?:
     | Uint8Array
     | undefined;
-  /** `linux.resources` as JSON, for what the message lacks; it wins over `resources`. */
+  /** `linux.resources` as JSON, which the message cannot express completely; it takes precedence over `resources`. */
   kumiteOciJson: string;
 }
 
@@ -145,7 +145,7 @@ export interface GetOOMEventRequest {
 
 export interface OOMEvent {
   containerId: string;
-  /** How many processes were killed since the last event of this container; none given means one. */
+  /** Number of processes killed since the last event of this container; a missing value means one. */
   kumiteKills: number;
 }
 

@@ -5,7 +5,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Status } from "../google/rpc/status.ts";
 
-/** What the frames of ttrpc carry. Field numbers: the ttrpc protocol, table "ttrpc framing" of the Kata agent protocol. */
+/** Payloads of ttrpc frames. Field numbers: the ttrpc protocol, table "ttrpc framing" of the Kata agent protocol. */
 
 export interface KeyValue {
   key: string;
@@ -16,7 +16,7 @@ export interface Request {
   service: string;
   method: string;
   payload: Uint8Array;
-  /** Time the caller gives the call; 0 means no limit. */
+  /** Time limit of the call; 0 means none. */
   timeoutNano: bigint;
   metadata: KeyValue[];
 }

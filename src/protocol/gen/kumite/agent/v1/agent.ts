@@ -5,7 +5,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
 /**
- * What our host asks of our agent beyond the protocol of Kata Containers, on the same connection. Other agents do not have it.
+ * Requests of our host to our agent in addition to Kata's protocol, on the same connection. Other agents do not support them.
  * Field numbers: Kumite's own.
  */
 
@@ -18,7 +18,7 @@ export interface ExpectReplacementResponse {
 }
 
 export interface RenameRequest {
-  /** Of all containers of the sandbox. */
+  /** Of all containers in the sandbox. */
   hostname: string;
 }
 
@@ -227,8 +227,8 @@ export const SnapshotsDefinition = {
   fullName: "kumite.agent.v1.Snapshots",
   methods: {
     /**
-     * The machine is about to be saved. A host that goes on from there ends the session that it finds with the go-away code
-     * 0x4b; the session after that begins with the token.
+     * The VM is about to be saved. A host that restores it ends the session that it finds with the go-away code 0x4b; the next
+     * session begins with the token.
      */
     expectReplacement: {
       name: "ExpectReplacement",
@@ -238,7 +238,7 @@ export const SnapshotsDefinition = {
       responseStream: false,
       options: {},
     },
-    /** The machine is a copy of another one: from now on it has this name. */
+    /** The VM is a copy of another one, and gets this host name. */
     rename: {
       name: "Rename",
       requestType: RenameRequest as typeof RenameRequest,

@@ -6,11 +6,11 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 
 /**
- * What the OCI verbs and the relays ask of a shim beyond containerd's Task service, on the same socket. Start, Kill,
+ * Requests of the OCI verbs and the relays to a shim in addition to containerd's Task service, on the same socket. Start, Kill,
  * Wait, Delete, Pause, Resume, Update, ResizePty, CloseIO and Shutdown are those of Task. Field numbers: Kumite's own.
  */
 
-/** A process of the host that cannot be confused with a later one of the same pid. */
+/** A process of the host that cannot be confused with a later one with the same pid. */
 export interface ProcessIdentity {
   pid: number;
   /** proc(5) stat field 22. */
@@ -27,7 +27,7 @@ export interface InfoRequest {
 }
 
 export interface InfoResponse {
-  /** Of the sandbox, which is the id of its first container. */
+  /** The sandbox's id, which is that of its first container. */
   id: string;
   bundle: string;
   /** State directory, the verbs' `--root`. */
@@ -37,7 +37,7 @@ export interface InfoResponse {
   shim:
     | ProcessIdentity
     | undefined;
-  /** Of Kumite. */
+  /** Kumite's version. */
   version: string;
 }
 
@@ -56,15 +56,15 @@ export interface CreateContainerRequest {
   consoleSize:
     | ConsoleSize
     | undefined;
-  /** The relay of the container's process, alive already; its pid is what `state` shows and engines wait for. */
+  /** The relay of the container's process, which is running already; `state` shows its pid, and engines wait for it. */
   relay:
     | ProcessIdentity
     | undefined;
-  /** Cgroup directories of the host that were made for this container, as the journal has them. */
+  /** The host's cgroup directories that were created for this container, as in the journal. */
   cgroups: string[];
   noPivot: boolean;
   noNewKeyring: boolean;
-  /** Absolute path that spec_json was read from, for errors; empty for config.json of the bundle. */
+  /** Absolute path of the file that spec_json was read from, for errors; empty for the bundle's config.json. */
   configFile: string;
 }
 
@@ -72,7 +72,7 @@ export interface CreateContainerResponse {
   createdAt:
     | Timestamp
     | undefined;
-  /** What was asked for and is not done; one sentence each. */
+  /** Requests in the specification that have no effect; one sentence each. */
   notices: string[];
 }
 
@@ -85,7 +85,7 @@ export interface DiscardContainerResponse {
 
 export interface ExecProcessRequest {
   id: string;
-  /** Empty lets the shim choose. */
+  /** If empty, the shim chooses one. */
   execId: string;
   /** `process` of the OCI specification. */
   processJson: string;
@@ -94,7 +94,7 @@ export interface ExecProcessRequest {
   relay:
     | ProcessIdentity
     | undefined;
-  /** Of the process, below the container's own, which has made it; empty for that itself. */
+  /** The process's cgroup, which the container has created below its own; empty for the container's own. */
   cgroup: string;
 }
 
@@ -104,7 +104,7 @@ export interface ExecProcessResponse {
 
 export interface AttachRelayRequest {
   id: string;
-  /** Empty for the container's own process. */
+  /** Empty for the container's first process. */
   execId: string;
   relay: ProcessIdentity | undefined;
 }
@@ -123,7 +123,7 @@ export interface StateResponse {
   id: string;
   /** "creating", "created", "running", "paused" or "stopped". */
   status: string;
-  /** Of the relay; 0 when stopped. */
+  /** The relay's pid; 0 if stopped. */
   pid: number;
   bundle: string;
   annotations: Map<string, string>;
@@ -132,9 +132,9 @@ export interface StateResponse {
     | undefined;
   /** Path of the root file system. */
   rootfs: string;
-  /** Uid of who created it. */
+  /** Uid of the user who created it. */
   owner: number;
-  /** Meaningful when stopped. */
+  /** Only meaningful if stopped. */
   exitStatus: number;
 }
 
@@ -151,11 +151,11 @@ export interface ProcessesRequest {
 }
 
 export interface ProcessesResponse {
-  /** As the guest numbers them; without `table`. */
+  /** The guest's pids; without `table`. */
   pids: number[];
   /** With `table`: what ps(1) would print in the guest, only the lines of this container. */
   table: string;
-  /** Those that stand for processes of the container on the host: the relays. */
+  /** The relays, which represent processes of the container on the host. */
   hostPids: number[];
 }
 
@@ -184,21 +184,21 @@ export interface TimelineRequest {
 export interface TimelineResponse {
   /**
    * {"nowMs": NUMBER, "marks": {PHASE: MS}, "guest": {"nowMs": NUMBER, "marks": {STEP: MS}}}: milliseconds since the shim's
-   * start and, in "guest", which may be missing, since the start of the guest's kernel; nowMs is when the answer left.
+   * start and, in "guest", which may be missing, since the start of the guest's kernel; nowMs is when the answer was sent.
    */
   json: string;
 }
 
 export interface AwaitOomRequest {
   id: string;
-  /** The count of the last answer. Left out: answers at once with the count to begin from. */
+  /** The count of the last answer. If missing, the answer comes at once, with the count to begin from. */
   seen?: bigint | undefined;
 }
 
 export interface AwaitOomResponse {
-  /** How often that happened since somebody asked for the first time. */
+  /** How often this has happened since the first request. */
   count: bigint;
-  /** The container has ended: there will be no more. */
+  /** The container has ended, so there will be no more events. */
   ended: boolean;
 }
 
@@ -2225,7 +2225,7 @@ export const OciDefinition = {
   name: "Oci",
   fullName: "kumite.oci.v1.Oci",
   methods: {
-    /** Who serves this socket. Also the proof that the shim is alive and the right one. */
+    /** Identifies the shim that serves this socket, which also shows that it is alive and the right one. */
     info: {
       name: "Info",
       requestType: InfoRequest as typeof InfoRequest,
@@ -2235,8 +2235,8 @@ export const OciDefinition = {
       options: {},
     },
     /**
-     * Boots the sandbox if the container is the one it is for, else adds the container to it; ends when the container is
-     * `created`. If the connection is lost before the answer, everything that was made is undone.
+     * Boots the sandbox for its first container, and adds further containers to it; returns when the container is `created`. If
+     * the connection is lost before the answer, everything is undone.
      */
     createContainer: {
       name: "CreateContainer",
@@ -2247,8 +2247,8 @@ export const OciDefinition = {
       options: {},
     },
     /**
-     * Ends a container that was added, whatever it is doing, its create included, and lets go of its journal. One that is
-     * not known is a success.
+     * Ends a container that was added, in any state and even during its create, and releases its journal. Succeeds for an unknown
+     * container.
      */
     discardContainer: {
       name: "DiscardContainer",
@@ -2258,7 +2258,7 @@ export const OciDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Registers a further process of a running container; Task.Start starts it. If its relay does not attach, Start fails. */
+    /** Registers an exec process of a running container; Task.Start starts it. If its relay does not attach, Start fails. */
     execProcess: {
       name: "ExecProcess",
       requestType: ExecProcessRequest as typeof ExecProcessRequest,
@@ -2292,7 +2292,7 @@ export const OciDefinition = {
       responseStream: false,
       options: {},
     },
-    /** What the container uses now. Task.Stats has less of it. */
+    /** The container's resource usage, in more detail than Task.Stats. */
     stats: {
       name: "Stats",
       requestType: StatsRequest as typeof StatsRequest,
@@ -2301,7 +2301,7 @@ export const OciDefinition = {
       responseStream: false,
       options: {},
     },
-    /** How large the machine is to be, and why. */
+    /** The size that the VM should have, and how it was computed. */
     sizing: {
       name: "Sizing",
       requestType: SizingRequest as typeof SizingRequest,
@@ -2310,7 +2310,7 @@ export const OciDefinition = {
       responseStream: false,
       options: {},
     },
-    /** When each phase of the create was over. */
+    /** When each phase of the create ended. */
     timeline: {
       name: "Timeline",
       requestType: TimelineRequest as typeof TimelineRequest,
@@ -2319,7 +2319,7 @@ export const OciDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Waits until the kernel of the guest kills something of the container for want of memory, or the container ends. */
+    /** Waits until the guest's kernel kills a process of the container for lack of memory, or the container ends. */
     awaitOom: {
       name: "AwaitOom",
       requestType: AwaitOomRequest as typeof AwaitOomRequest,
