@@ -136,7 +136,7 @@ async function makeWhatCan(
   const installRoot = dirName(os.self.executable);
   const request = { root, id, paths, bundle, journal, installRoot, config, overrides };
   const leave = (error: unknown): undefined => {
-    log.debug(`the VM is not started ahead of the shim: ${messageOf(error)}`, { sandbox: id });
+    log.debug(`the shim starts the VM: ${messageOf(error)}`, { sandbox: id });
   };
   const plan = await planAhead(os, request, interruption.signal).catch(leave);
   throwIfAborted(interruption.signal);

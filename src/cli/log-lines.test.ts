@@ -7,7 +7,7 @@ describe("log lines of a sandbox", () => {
     const console = [
       "2026-11-30T10:00:00.100Z [    0.000000] Linux version 6.1.0",
       '2026-11-30T10:00:00.300Z {"level":"info","msg":"the agent","time":"1970-01-01T00:00:00.400Z"}',
-      "(12 lines came faster than they could be written)",
+      "(12 lines are missing: they came faster than they could be written)",
       "2026-11-30T10:00:00.500Z Kernel panic",
     ].join("\n");
     const shim = [
@@ -21,7 +21,7 @@ describe("log lines of a sandbox", () => {
         ["console", "[    0.000000] Linux version"],
         ["shim", 'level=info msg="starting qem'],
         ["agent", '{"level":"info","msg":"the a'],
-        ["console", "(12 lines came faster than t"],
+        ["console", "(12 lines are missing: they "],
         ["shim", '{"level":"info","msg":"json"'],
         ["shim", "    at a line of a stack"],
         ["console", "Kernel panic"],

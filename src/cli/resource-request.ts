@@ -20,7 +20,7 @@ export async function readResourceRequest(os: Os, flags: Flags): Promise<OciReso
   if (file === undefined) return resourcesOf(flags);
   if (file === "-") return validateResources(await readInput(os), "standard input");
   const path = resolvePath(os.self.cwd(), file);
-  const unreadableHint = "it is a file of JSON such as `linux.resources` in config.json";
+  const unreadableHint = "name a JSON file with an object like `linux.resources` in config.json";
   return validateResources(await readDocument(os, path, unreadableHint), path);
 }
 

@@ -72,7 +72,7 @@ async function builtNow(os: Os, build: BuildRequest): Promise<Template> {
   const { made } = await startBuilder(os, build);
   await made;
   const template = await findTemplate(os, build.store, build.key);
-  if (template === undefined) throw new Error("the template was gone as soon as it was made");
+  if (template === undefined) throw new Error("the template was removed as soon as it was made");
   return template;
 }
 

@@ -60,8 +60,10 @@ async function distrust(
     const now = await findTemplate(os, store, template.key);
     if (now?.keeper.pid !== template.keeper.pid) return;
     await removeTemplate(os, store, template.key);
-    log("warn", "the template is removed: no machine could be cloned from it", { template: template.key });
+    log("warn", "the template was removed: no VM could be cloned from it", { template: template.key });
   } catch (failure) {
-    log("warn", `a template that gives no machines stays: ${messageOf(failure)}`, { template: template.key });
+    log("warn", `a template that no VM can be cloned from could not be removed: ${messageOf(failure)}`, {
+      template: template.key,
+    });
   }
 }

@@ -103,7 +103,7 @@ function isKnown(value: unknown): value is Known {
 function beingWritten(path: string): KumiteError {
   return new KumiteError("storage/failed", `${path} is being written to, so its content cannot be identified`, {
     phase: "template.find",
-    hint: "try again when the writing has finished",
+    hint: "try again when the file is no longer written to",
     data: { path },
   });
 }

@@ -12,12 +12,12 @@ describe("what to do about a VM that did not start", () => {
     const hint = await refusedMemoryHint(os, said, { sizeMiB: 32_000, maxMiB: 40_000 });
     assert.match(
       hint ?? "",
-      /have 32000 MiB \(default_memory .*up to 40000 \(default_maxmemory\); the host has \d+: make it/,
+      /have 32000 MiB of memory \(default_memory .*up to 40000 MiB \(default_maxmemory\); the host has \d+ MiB: make the VM/,
     );
     const long = "Address space limit 0xffffffffff < 0x141a7fffffff phys-bits too low (40)";
     assert.match(
       (await refusedMemoryHint(os, long, { sizeMiB: huge, maxMiB: undefined })) ?? "",
-      /cannot address so much$/,
+      /cannot address that much$/,
     );
   });
 

@@ -14,12 +14,12 @@ const refusals = /guest memory|guest RAM|memory pages|preallocating memory|mlock
 export async function refusedMemoryHint(os: Os, said: string, memory: Memory): Promise<string | undefined> {
   if (!refusals.test(said)) return undefined;
   const { sizeMiB, maxMiB } = memory;
-  const most = maxMiB === undefined ? "" : `, and up to ${maxMiB} (default_maxmemory)`;
+  const most = maxMiB === undefined ? "" : `, and up to ${maxMiB} MiB (default_maxmemory)`;
   const hostMiB = await hostMemoryMiB(os);
-  const host = hostMiB === undefined ? "" : `; the host has ${hostMiB}`;
-  const size = `the VM was to have ${sizeMiB} MiB (default_memory and the limits of its containers)${most}${host}`;
-  if (said.includes("phys-bits")) return `${size}: make it smaller, its processor cannot address so much`;
-  return `${size}: make it smaller, or let the host promise more than it has with \`sysctl vm.overcommit_memory=1\``;
+  const host = hostMiB === undefined ? "" : `; the host has ${hostMiB} MiB`;
+  const size = `the VM was to have ${sizeMiB} MiB of memory (default_memory and its containers' limits)${most}${host}`;
+  if (said.includes("phys-bits")) return `${size}: make the VM smaller, since its processor cannot address that much`;
+  return `${size}: make the VM smaller, or let the host promise more than it has with \`sysctl vm.overcommit_memory=1\``;
 }
 
 /** Of a guest that did not answer in time: `undefined` unless it is larger than the host. */
@@ -27,8 +27,8 @@ export async function slowMemoryHint(os: Os, sizeMiB: number): Promise<string | 
   const hostMiB = await hostMemoryMiB(os);
   if (hostMiB === undefined || sizeMiB <= hostMiB) return undefined;
   const own = Math.ceil(sizeMiB / 64);
-  const why = `the VM has ${sizeMiB} MiB (default_memory), of which its kernel writes to ${own} before it runs anything`;
-  return `${why}; the host has ${hostMiB}: set a smaller default_memory, or a longer dial_timeout in [agent.kata]`;
+  const why = `the VM has ${sizeMiB} MiB (default_memory), of which its kernel writes to ${own} MiB before it runs anything`;
+  return `${why}; the host has ${hostMiB} MiB: set a smaller default_memory, or a longer dial_timeout in [agent.kata]`;
 }
 
 async function hostMemoryMiB(os: Os): Promise<number | undefined> {

@@ -43,7 +43,7 @@ export async function prepare(os: Os, { id, bundle, config, options, saves }: Pl
   const { paths, journal } = await prepareSandbox(os, root, id, bundle);
   await journal.made("shim", selfOf(os));
   const logger = logTo(os, paths.log, config.debug, log).with({ sandbox: id });
-  for (const why of unrecovered) logger.warn(`what a killed program left stays: ${why}`);
+  for (const why of unrecovered) logger.warn(`what a killed program left could not be removed: ${why}`);
   for (const notice of config.notices) logger.warn(notice);
   const timeline = new Timeline(os.clock, startedMs);
   return new Sandbox({

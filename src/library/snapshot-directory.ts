@@ -79,7 +79,7 @@ export async function writeSnapshot(
   requireSavable(sandbox);
   if (!directory.startsWith("/")) throw new KumiteError("usage/invalid", `${directory} is not an absolute path`);
   if ((await os.files.linkStatus(directory)) !== undefined) {
-    throw new KumiteError("storage/failed", `${directory} exists already`, {
+    throw new KumiteError("storage/failed", `${directory} already exists`, {
       phase: "snapshot.save",
       hint: "remove it, or save to a directory that does not exist",
       data: { directory },
@@ -167,7 +167,7 @@ export async function readSnapshot(os: Os, directory: string, signal: AbortSigna
   const status = await os.files.linkStatus(directory);
   if (status?.kind !== "directory") throw invalid(directory, "it is not a directory");
   if (status.uid !== 0 || (status.mode & 0o077) !== 0) {
-    throw invalid(directory, "others than root can reach it, and a machine goes on from what is in it");
+    throw invalid(directory, "users other than root have access to it, and a VM would run from its content");
   }
   const { machine, saved, savedMs, files: facts } = await readDescription(os, files);
   for (const name of ["memory", "state", "lower", "upper"] as const) {
@@ -181,7 +181,7 @@ async function check(os: Os, directory: string, file: string, facts: FileFacts, 
   if (status?.kind !== "file") throw invalid(directory, `${file} is missing`);
   if (status.size !== facts.bytes) throw invalid(directory, `${file} has ${status.size} bytes, not ${facts.bytes}`);
   if (facts.checksum !== undefined && facts.checksum !== (await checksumOf(os, file, signal))) {
-    throw invalid(directory, `${file} is not what was saved`);
+    throw invalid(directory, `${file} differs from what was saved`);
   }
 }
 
@@ -191,12 +191,13 @@ async function readDescription(os: Os, { directory, description }: SnapshotFiles
     text = await os.files.readText(description, maxDescriptionBytes);
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    throw invalid(directory, "it was never finished, or is none: there is no snapshot.json", error);
+    throw invalid(directory, "it is incomplete or not a snapshot: there is no snapshot.json", error);
   }
   const [sum, body = ""] = text.split("\n");
-  if (sum !== sha256Hex(body)) throw invalid(directory, "snapshot.json is not what was saved");
+  if (sum !== sha256Hex(body)) throw invalid(directory, "snapshot.json differs from what was saved");
   const value = parseJson(body);
-  if (!isRecord(value) || value.version !== version) throw invalid(directory, "it is of another version of Kumite");
+  if (!isRecord(value) || value.version !== version)
+    throw invalid(directory, "it was saved by another version of Kumite");
   return value as unknown as Description;
 }
 

@@ -78,7 +78,7 @@ describe("a bundle", () => {
 
   it("may have a config.json of at most one mebibyte", async () => {
     const long = { ...defaultSpec(), annotations: { long: "x".repeat(1024 * 1024) } };
-    assert.equal(await complaint(await bundle(long)), "B/config.json: larger than 1048576 bytes");
+    assert.equal(await complaint(await bundle(long)), "B/config.json: the file is larger than 1048576 bytes");
   });
 
   it("may contain null for a value that is not set", async () => {
@@ -113,10 +113,10 @@ describe("a bundle", () => {
   it("may not name a namespace or a limit twice", async () => {
     const spec = defaultSpec();
     spec.linux.namespaces?.push({ type: "pid" });
-    assert.equal(await complaint(await bundle(spec)), "B/config.json: linux.namespaces[5] gives pid a second time");
+    assert.equal(await complaint(await bundle(spec)), "B/config.json: linux.namespaces[5] is a second entry for pid");
     const limits = defaultSpec();
     limits.process.rlimits?.push({ type: "RLIMIT_NOFILE", hard: 1, soft: 1 });
-    assert.match(await complaint(await bundle(limits)), /process.rlimits\[1\] gives RLIMIT_NOFILE a second time/);
+    assert.match(await complaint(await bundle(limits)), /process.rlimits\[1\] is a second entry for RLIMIT_NOFILE/);
   });
 
   it("has processes for exec in separate files, with the same checks", async () => {

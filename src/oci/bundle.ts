@@ -74,7 +74,7 @@ async function rootAt(os: Os, path: string): Promise<Pick<Bundle, "rootfs" | "ro
     os,
     path,
     "root.path",
-    "root.path of config.json names the root file system, seen from the bundle",
+    "root.path of config.json must name the root file system; a relative path starts at the bundle",
   );
   if (kind === "directory" || kind === "file" || kind === "block") return { rootfs: real, rootfsKind: kind };
   throw new KumiteError("oci/bundle-invalid", `root.path: ${path} is neither a directory nor a disk`, {
@@ -117,7 +117,7 @@ function completeSpec(spec: OciSpec, file: string): BundleSpec {
 
 function refuseDuplicates(file: string, key: string, names: readonly string[] = []): void {
   names.forEach((name, index) => {
-    if (names.indexOf(name) !== index) throw invalid(file, `${key}[${index}]`, `gives ${name} a second time`);
+    if (names.indexOf(name) !== index) throw invalid(file, `${key}[${index}]`, `is a second entry for ${name}`);
   });
 }
 

@@ -49,7 +49,7 @@ export function validateResources(document: unknown, file: string): OciResources
 
 /** Reads the file of `exec --process`. */
 export async function loadProcess(os: Os, file: string): Promise<OciProcess> {
-  const unreadableHint = "it is a file of JSON such as `process` in config.json";
+  const unreadableHint = "name a JSON file with an object like `process` in config.json";
   return validateProcess(await readDocument(os, file, unreadableHint), file);
 }
 
@@ -62,7 +62,7 @@ export async function readDocument(os: Os, file: string, unreadableHint: string)
     return dropNulls(parseJson(quoteLongValues(await os.files.readText(file, maxDocumentBytes))));
   } catch (error) {
     if (error instanceof JsonSyntaxError) throw invalid(file, error.message);
-    if (isSystemError(error, "EFBIG")) throw invalid(file, `larger than ${maxDocumentBytes} bytes`);
+    if (isSystemError(error, "EFBIG")) throw invalid(file, `the file is larger than ${maxDocumentBytes} bytes`);
     if (!isSystemError(error)) throw error;
     throw new KumiteError("oci/bundle-invalid", messageOf(error), { phase, hint: unreadableHint, data: { file } });
   }

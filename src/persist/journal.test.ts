@@ -94,8 +94,8 @@ describe("the journal", () => {
   const broken: readonly [what: string, text: string, complaint: RegExp][] = [
     ["cut short", '{"version":1,"id":"we', /line 1, column 22: the document ends too early/],
     ["empty", "", /ends too early/],
-    ["of another version", '{"version":2}', /version 2 is not known/],
-    ["without owner", '{"version":1,"id":"a","token":"t","steps":[]}', /owner is no process/],
+    ["of another version", '{"version":2}', /version 2 is not supported/],
+    ["without owner", '{"version":1,"id":"a","token":"t","steps":[]}', /owner is not a process/],
     ["with an unknown step", serialized({ kind: "volume", path: "/x" }), /steps\[0\] is unknown: .*volume/],
     ["with a relative path", serialized({ kind: "directory", path: "x" }), /steps\[0\] is unknown/],
     ["with half a process", serialized({ kind: "process", key: "a", pid: 4 }), /steps\[0\] is unknown/],

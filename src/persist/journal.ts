@@ -61,7 +61,7 @@ export class Journal {
   async made(key: string, { pid, startTicks }: ProcessId): Promise<void> {
     const { steps } = this.#content;
     const index = steps.findIndex((step) => step.kind === "process" && step.key === key);
-    if (index < 0) throw new KumiteError("internal", `process ${key} was made and has no step in the journal`);
+    if (index < 0) throw new KumiteError("internal", `process ${key} was started, but has no step in the journal`);
     this.#content = { ...this.#content, steps: steps.with(index, { kind: "process", key, pid, startTicks }) };
     await this.#save();
   }
@@ -92,8 +92,8 @@ export async function readJournal(os: Os, file: string): Promise<JournalContent 
 
 function journalIn({ id, sandbox, token, owner, steps }: Record<string, unknown>, file: string): JournalContent {
   if (typeof id !== "string" || typeof token !== "string") throw corrupt(file, "id or token is missing");
-  if (sandbox !== undefined && typeof sandbox !== "string") throw corrupt(file, "sandbox is no id");
-  if (!isProcessId(owner)) throw corrupt(file, "owner is no process");
+  if (sandbox !== undefined && typeof sandbox !== "string") throw corrupt(file, "sandbox is not an id");
+  if (!isProcessId(owner)) throw corrupt(file, "owner is not a process");
   if (!Array.isArray(steps)) throw corrupt(file, "steps are missing");
   steps.forEach((step, index) => {
     if (!isStep(step)) throw corrupt(file, `steps[${index}] is unknown: ${JSON.stringify(step)}`);

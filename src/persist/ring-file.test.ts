@@ -52,7 +52,7 @@ describe("a ring file", () => {
     for (let line = 0; line < 10_000; line++) ring.add(`line ${line} ${"x".repeat(90)}`);
     await ring.flushed();
     const lines = (await readRingFile(os, path)).trimEnd().split("\n");
-    const dropped = Number(/^\((\d+) lines came faster/.exec(lines[0] ?? "")?.[1]);
+    const dropped = Number(/^\((\d+) lines are missing/.exec(lines[0] ?? "")?.[1]);
     assert.equal(dropped + lines.length - 1, 10_000);
     assert.match(lines.at(-1) ?? "", /^line 9999 /);
   });

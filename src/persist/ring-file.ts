@@ -53,7 +53,10 @@ export class RingFile {
     // Lines added in the same turn of the event loop are written together.
     await undefined;
     while (this.#waiting.length > 0) {
-      const note = this.#dropped === 0 ? [] : [`(${this.#dropped} lines came faster than they could be written)`];
+      const note =
+        this.#dropped === 0
+          ? []
+          : [`(${this.#dropped} lines are missing: they came faster than they could be written)`];
       const lines = [...note, ...this.#waiting];
       [this.#waiting, this.#waitingSize, this.#dropped] = [[], 0, 0];
       await this.#append(encodeUtf8(`${lines.join("\n")}\n`)).catch((error: unknown) => {

@@ -20,7 +20,7 @@ export async function readVersioned(os: Os, file: string, phase: string): Promis
   if (document === undefined) return undefined;
   if (!isRecord(document)) throw corruptFile(file, phase, "not an object");
   if (document.version === version) return document;
-  throw corruptFile(file, phase, `version ${JSON.stringify(document.version)} is not known, only ${version}`);
+  throw corruptFile(file, phase, `version ${JSON.stringify(document.version)} is not supported, only ${version}`);
 }
 
 async function readJson(os: Os, file: string, phase: string): Promise<unknown> {

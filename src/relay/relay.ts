@@ -107,7 +107,7 @@ async function connectStreams(attachment: Attachment, host: HostStdio, exit: Pro
 /** Nobody can reach the process any more, and the verb in the foreground might wait for it forever. */
 async function endAfterHangUp(attachment: Attachment, exit: Promise<number>): Promise<void> {
   attachment.kill(signalNumbers.SIGHUP);
-  const ended = withDeadline(hangUpGraceMs, "the process's end", () => exit);
+  const ended = withDeadline(hangUpGraceMs, "waiting for the process to end", () => exit);
   await ended.catch(() => attachment.kill(signalNumbers.SIGKILL));
 }
 

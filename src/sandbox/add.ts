@@ -19,7 +19,7 @@ export async function addContainer(sandbox: Sandbox, request: CreateRequest, sig
   const { id } = request;
   refuseWrongState(sandbox, id);
   if (sandbox.containers.has(id) || sandbox.additions.has(id)) {
-    throw new KumiteError("container/exists", `container ${id} exists already`, { data: { id } });
+    throw new KumiteError("container/exists", `container ${id} already exists`, { data: { id } });
   }
   const life = linked(signal);
   const work = add(sandbox, request, life.signal).finally(() => {

@@ -77,7 +77,10 @@ interface StartedMachine {
 export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal: AbortSignal): Promise<void> {
   const { host } = sandbox;
   if (sandbox.state.phase !== "empty") {
-    throw new KumiteError("container/wrong-state", `sandbox ${host.id} was started before: ${sandbox.state.phase}`);
+    throw new KumiteError(
+      "container/wrong-state",
+      `sandbox ${host.id} has already been started: it is ${sandbox.state.phase}`,
+    );
   }
   sandbox.state = { phase: "starting" };
   sandbox.resources = await takeOwnJournal(host.os, host.paths);

@@ -92,8 +92,8 @@ describe("whether a container can have a clone", () => {
     ["huge pages", /enable_hugepages/, machine("enable_hugepages = true"), plan(layers)],
     ["memory that is set aside", /enable_mem_prealloc/, machine("enable_mem_prealloc = true"), plan(layers)],
     ["memory in a file", /file_mem_backend/, machine('file_mem_backend = "/dev/shm"'), plan(layers)],
-    ["a board that cannot be saved", /cannot be saved/, machine('machine_type = "microvm"'), plan(layers)],
-    ["a driver without machines", /cannot be saved/, `${asked}[runtime]\nhypervisor = "process"\n`, plan(layers)],
+    ["a board that cannot be saved", /cannot save VMs/, machine('machine_type = "microvm"'), plan(layers)],
+    ["a driver without machines", /cannot save VMs/, `${asked}[runtime]\nhypervisor = "process"\n`, plan(layers)],
     [
       "a size that is fixed, and another one than the template's",
       /static_sandbox_resource_mgmt/,

@@ -32,15 +32,16 @@ export function cloningOf(
   const { annotations } = container;
   if (config.factory.template === false) return { kind: "off" };
   if (containerTypeOf(annotations) !== "single_container") {
-    return impossible("further containers of the pod may need what a clone has not");
+    return impossible("later containers of the pod may need devices that a clone does not have");
   }
   const why = whyNoTemplate(os, config) ?? whyOtherSize(config, [container]);
   if (why !== undefined) return impossible(why);
-  if (rootfs.kind === "shared") return impossible('the host has to see what is written (rootfs_writes is "host")');
+  if (rootfs.kind === "shared")
+    return impossible('writes to the root file system must be visible on the host (rootfs_writes is "host")');
   if (rootfs.kind === "disk" || rootfs.lower.kind === "disk") {
-    return impossible("the root file system is a disk, which a template's machine does not have");
+    return impossible("the root file system is a disk, which a template's VM does not have");
   }
-  if (volumes.disks.length > 0) return impossible("a volume is a disk, which a template's machine does not have");
+  if (volumes.disks.length > 0) return impossible("a volume is a disk, which a template's VM does not have");
   // A clone has only 9p, on which sockets and FIFOs cannot be created. That does not matter for a file or a read-only
   // mount.
   const mount = config.runtime.sandboxBindMounts.find(({ readOnly }) => !readOnly);

@@ -108,6 +108,6 @@ describe("a create that fails", () => {
     const { id } = sandbox.host;
     await stopSandbox(sandbox);
     const creating = createSandbox(sandbox, { id, bundle: place.directory, document, relay }, never);
-    assert.match(await codeAndMessage(creating), /^container\/wrong-state: .* was made before/);
+    assert.match(await codeAndMessage(creating), /^container\/wrong-state: .* has already been created/);
   });
 });

@@ -17,9 +17,13 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
   const { id } = request;
   const { host, state } = sandbox;
   if (!sandbox.isOwn(request) || state.phase !== "empty") {
-    throw new KumiteError("container/wrong-state", `sandbox ${host.id} was made before: ${state.phase}`, {
-      data: { id },
-    });
+    throw new KumiteError(
+      "container/wrong-state",
+      `sandbox ${host.id} has already been created: it is ${state.phase}`,
+      {
+        data: { id },
+      },
+    );
   }
   const { paths, timeline } = host;
   try {

@@ -24,8 +24,8 @@ export function sharingFor(
   if (!mayShare(config)) {
     if (!sharesFiles(plan) && sandboxBindMounts.length === 0) return false;
     const whose = sharesFiles(plan) ? `container ${id}` : "every sandbox (sandbox_bind_mounts)";
-    throw unshared(`${whose} has files of the host, and shared_fs is "none"`, {
-      hint: 'set shared_fs = "virtio-fs" in [hypervisor.qemu]; with "none" roots and volumes are disks or images',
+    throw unshared(`${whose} uses files of the host, but shared_fs is "none"`, {
+      hint: 'set shared_fs = "virtio-fs" in [hypervisor.qemu]; with "none", root file systems and volumes must be disks or images',
       data: { id },
     });
   }
@@ -38,10 +38,10 @@ export function sharingFor(
 export function requireSharing(sandbox: Sandbox, { id }: Container, plan: StoragePlan): void {
   if (sandbox.running().sharing || !sharesFiles(plan)) return;
   const { id: sandboxId, config } = sandbox.host;
-  const what = `container ${id} cannot be added: it has files of the host, and sandbox ${sandboxId} shares none`;
+  const what = `container ${id} cannot be added: it uses files of the host, but sandbox ${sandboxId} shares none`;
   const hint = mayShare(config)
-    ? "make the sandbox with an engine's annotations of a pod: then it can share what comes later"
-    : 'set shared_fs = "virtio-fs" in [hypervisor.qemu] and make the sandbox anew';
+    ? "create the sandbox with an engine's pod annotations, so that its later containers can share files"
+    : 'set shared_fs = "virtio-fs" in [hypervisor.qemu] and create the sandbox again';
   throw unshared(what, { hint, data: { id, sandbox: sandboxId } });
 }
 

@@ -12,12 +12,12 @@ const debugPorts: readonly number[] = [debugConsolePort, debugConsolePort + 1];
 
 /** @throws KumiteError `oci/unsupported` if the guest has no debug console, `container/wrong-state`, `usage/invalid` */
 export async function dialDebugPort(sandbox: Sandbox, port: number, signal: AbortSignal): Promise<ByteStream> {
-  if (!debugPorts.includes(port)) throw new KumiteError("usage/invalid", `${port} is no port of the debug console`);
+  if (!debugPorts.includes(port)) throw new KumiteError("usage/invalid", `port ${port} is not a debug console port`);
   try {
     return await sandbox.running().vm.agent.dial(port, signal);
   } catch (error) {
     if (!isKumiteError(error) || error.code === "container/wrong-state") throw error;
-    throw new KumiteError("oci/unsupported", "its guest has no debug shell", { cause: error });
+    throw new KumiteError("oci/unsupported", "the guest has no debug shell", { cause: error });
   }
 }
 

@@ -114,7 +114,7 @@ describe("the specification for the guest", () => {
       });
     assert.throws(change("SCMP_ACT_DENY"), {
       code: "oci/spec-invalid",
-      message: /^\/b\/config\.json: linux\.seccomp\.defaultAction is no action: "SCMP_ACT_DENY"/,
+      message: /^\/b\/config\.json: linux\.seccomp\.defaultAction is not a known action: "SCMP_ACT_DENY"/,
     });
     assert.throws(change("SCMP_ACT_NOTIFY"), { code: "oci/unsupported" });
   });
@@ -206,7 +206,7 @@ describe("the specification for the guest", () => {
     for (const type of ["time", "mount"] as const) assert.throws(() => change(type), { code: "oci/unsupported" });
     assert.throws(() => change("ipc", 8), { code: "oci/unsupported" });
     assert.equal(change("ipc").spec.hostname, undefined);
-    assert.ok(change("ipc").notes.includes("hostname is not applied: it is the sandbox's"));
+    assert.ok(change("ipc").notes.includes("hostname is not applied: the container has its sandbox's"));
   });
 
   for (const [what, change] of [
@@ -215,7 +215,7 @@ describe("the specification for the guest", () => {
   ] as const) {
     it(`says once that there is no networking when the network namespace has ${what}`, () => {
       const { notes } = converted(change);
-      assert.deepEqual(notes, ["networking is not there yet: the container has no interface but the loopback"]);
+      assert.deepEqual(notes, ["networking is not supported yet: the container has a loopback interface only"]);
     });
   }
 });

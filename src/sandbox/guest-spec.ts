@@ -171,9 +171,10 @@ function elsewhere(bundle: Bundle, key: string, type: string, path: string): Kum
 function notesAboutNames({ hostname, domainname }: BundleSpec, { first }: Surroundings): string[] {
   if (first === undefined) return [];
   const notes: string[] = [];
-  if (hostname !== undefined && hostname !== first.hostname) notes.push("hostname is not applied: it is the sandbox's");
+  if (hostname !== undefined && hostname !== first.hostname)
+    notes.push("hostname is not applied: the container has its sandbox's");
   if (domainname !== undefined && domainname !== first.domainname) {
-    notes.push("domainname is not applied: it is the sandbox's");
+    notes.push("domainname is not applied: the container has its sandbox's");
   }
   return notes;
 }
@@ -185,7 +186,7 @@ function notesAbout({ linux, process }: BundleSpec, guestSeccomp: boolean): stri
   }
   const network = linux.namespaces?.find(({ type }) => type === "network");
   if (network === undefined || network.path !== undefined) {
-    notes.push("networking is not there yet: the container has no interface but the loopback");
+    notes.push("networking is not supported yet: the container has a loopback interface only");
   }
   for (const [index, entry] of (process.env ?? []).entries()) {
     if (!isVariable(entry)) notes.push(`process.env[${index}] is left out: it is not NAME=value`);

@@ -57,7 +57,7 @@ export async function growSwap(
   const journal = sandbox.resources?.journal;
   if (!machine.memory.guestSwap || missing <= 0 || journal === undefined) return;
   if (plug === undefined) {
-    log.warn("this VM cannot have another disk, so its guest gets no swap", { phase: "resize" });
+    log.warn("no disk can be added to this VM, so its guest gets no swap", { phase: "resize" });
     return;
   }
   const name = `swap${sandbox.swap.files}`;
@@ -89,12 +89,12 @@ async function switchOn(
   const device = await plug.addDisk({ id, path, bus: "virtio-blk", readOnly: false }, signal);
   try {
     const { address } = device;
-    if (address.kind !== "pci") throw new KumiteError("internal", `${id} is at no place of the PCI bus`);
+    if (address.kind !== "pci") throw new KumiteError("internal", `disk ${id} has no PCI address`);
     const PCIPath = address.path.split("/").map((slot) => Number.parseInt(slot, 16));
     await sandbox.running().vm.agent.addSwap({ PCIPath }, { signal, timeoutMs: callTimeoutMs });
   } catch (error) {
     await device.remove().catch((failure: unknown) => {
-      sandbox.host.log.warn(`${id} stays in the VM until that ends: ${messageOf(failure)}`, { phase: "resize" });
+      sandbox.host.log.warn(`disk ${id} stays in the VM until the VM ends: ${messageOf(failure)}`, { phase: "resize" });
     });
     throw error;
   }

@@ -38,7 +38,7 @@ export async function readPoststopHooks(os: Os, file: string, log: Warn): Promis
   try {
     const kept = parseJson(await os.files.readText(file, maxBytes));
     if (!isRecord(kept) || !isRecord(kept.state) || typeof kept.state.bundle !== "string") {
-      throw new Error("it is not what was written");
+      throw new Error("its content is not valid");
     }
     checkDocument(hooksSchema(), { poststop: kept.hooks }, file);
     return kept as unknown as PoststopHooks;

@@ -134,7 +134,7 @@ function describeExit(exit: ExitStatus): string {
     case "exited":
       return `ended with status ${exit.status}`;
     case "signalled":
-      return `was ended by ${signalName(exit.signal)}`;
+      return `was killed by ${signalName(exit.signal)}`;
   }
 }
 

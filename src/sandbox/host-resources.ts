@@ -20,7 +20,7 @@ export interface HostResources {
 export async function takeOwnJournal(os: Os, paths: ContainerPaths): Promise<HostResources> {
   const content = await readJournal(os, paths.journal);
   if (content?.owner.pid !== os.self.pid || content.owner.startTicks !== os.self.startTicks) {
-    throw new KumiteError("internal", `the journal ${paths.journal} was not handed to this process`, {
+    throw new KumiteError("internal", `the journal ${paths.journal} was not handed over to this process`, {
       data: { owner: content?.owner.pid, pid: os.self.pid },
     });
   }
@@ -37,9 +37,13 @@ function stepsOfVerb({ steps }: JournalContent): number {
 export async function takeJournalOf(os: Os, paths: ContainerPaths, sandbox: string): Promise<HostResources> {
   const content = await readJournal(os, paths.journal);
   if (content?.sandbox !== sandbox) {
-    throw new KumiteError("internal", `the journal ${paths.journal} is not that of a container of sandbox ${sandbox}`, {
-      data: { sandbox, found: content?.sandbox },
-    });
+    throw new KumiteError(
+      "internal",
+      `the journal ${paths.journal} does not belong to a container of sandbox ${sandbox}`,
+      {
+        data: { sandbox, found: content?.sandbox },
+      },
+    );
   }
   const { pid, startTicks } = os.self;
   const taken = resources(os, paths, { ...content, owner: { pid, startTicks } });

@@ -23,7 +23,7 @@ export interface KillRequest {
  */
 export async function killProcess(sandbox: Sandbox, { key, signal, all }: KillRequest): Promise<void> {
   if (!Number.isInteger(signal) || signal < 1 || signal > lastSignal) {
-    throw new KumiteError("usage/invalid", `${signal} is not a signal`, { hint: "use a signal from 1 to 64" });
+    throw new KumiteError("usage/invalid", `${signal} is not a signal number`, { hint: "use a signal from 1 to 64" });
   }
   const container = sandbox.container(key.containerId);
   const process = sandbox.processes.get(key);

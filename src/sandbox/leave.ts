@@ -82,12 +82,12 @@ export async function leaveSandbox(sandbox: Sandbox, container: Container): Prom
  */
 export async function discardContainer(sandbox: Sandbox, id: string): Promise<void> {
   if (sandbox.isOwn({ id })) {
-    throw new KumiteError("usage/invalid", `container ${id} goes with the sandbox that was made for it`, {
+    throw new KumiteError("usage/invalid", `container ${id} is removed with its sandbox, not alone`, {
       data: { id },
     });
   }
   const addition = sandbox.additions.get(id);
-  addition?.abort(new KumiteError("aborted", `container ${id} is deleted`));
+  addition?.abort(new KumiteError("aborted", `container ${id} is being deleted`));
   await addition?.done;
   const container = sandbox.containers.get(id);
   if (container !== undefined) await leaveSandbox(sandbox, container);

@@ -42,7 +42,7 @@ export function whyOtherSize(config: Config, containers: readonly SizedContainer
   const { vcpus, memoryMiB } = bootSizeOf(config, containers);
   const usual = hypervisorConfigOf(config);
   if (vcpus === usual.vcpus && memoryMiB === usual.memoryMiB) return undefined;
-  return "its size is fixed before the start, by what the container may use (static_sandbox_resource_mgmt)";
+  return "the VM's size is fixed before its start, by the container's limits (static_sandbox_resource_mgmt)";
 }
 
 /**

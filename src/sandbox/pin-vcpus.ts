@@ -28,10 +28,7 @@ export function pinVcpus(sandbox: Sandbox): Promise<void> {
         await bind(sandbox, thread, pinned ? `${processors[index]}` : anywhere);
       sandbox.pinned = pinned;
       const fields = { phase: "resize", vcpus: threads.length, processors: processors.join(",") };
-      log.info(
-        pinned ? "each vCPU has a processor of its own" : "vCPUs have no processors of their own any more",
-        fields,
-      );
+      log.info(pinned ? "each vCPU is pinned to a CPU of its own" : "vCPUs are no longer pinned", fields);
     } catch (error) {
       log.warn(`vCPUs are not pinned: ${messageOf(error)}`, { phase: "resize" });
     }

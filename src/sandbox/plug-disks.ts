@@ -23,7 +23,7 @@ export async function plugDisks(
   if (disks.length === 0) return;
   const { plug } = sandbox.running().vm.machine;
   if (plug === undefined) {
-    throw new KumiteError("hypervisor/unsupported", `container ${container.id}: this VM cannot have another disk`, {
+    throw new KumiteError("hypervisor/unsupported", `container ${container.id}: no disk can be added to this VM`, {
       phase: "storage.plug",
       data: { id: container.id },
     });

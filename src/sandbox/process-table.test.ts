@@ -90,7 +90,7 @@ describe("a process", () => {
     const other = { pid: 10, startTicks: 21 };
     assert.throws(() => process.attachRelay(other, never, () => {}), /process 10 is not the relay of container web/);
     process.attachRelay(relay, never, () => {});
-    assert.throws(() => process.attachRelay(relay, never, () => {}), /has a relay already/);
+    assert.throws(() => process.attachRelay(relay, never, () => {}), /already has a relay/);
   });
 
   it("is told once that its relay is gone", () => {

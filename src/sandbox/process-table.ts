@@ -24,7 +24,7 @@ export class ProcessTable {
     const name = nameOf(process.key);
     if (this.#processes.has(name)) {
       const code = process.key.execId === undefined ? "container/exists" : "process/exists";
-      throw new KumiteError(code, `${process.title} exists already`, { data: { ...process.key } });
+      throw new KumiteError(code, `${process.title} already exists`, { data: { ...process.key } });
     }
     this.#processes.set(name, process);
     const [arrived, others] = partition(this.#waiting, (waiting) => waiting.name === name);

@@ -144,7 +144,7 @@ export class SandboxProcess {
    */
   attachRelay(relay: ProcessId, connection: AbortSignal, lost: () => void): void {
     if (this.#relayConnection !== undefined) {
-      throw new KumiteError("process/exists", `${this.title} has a relay already`, { phase: "relay.attach" });
+      throw new KumiteError("process/exists", `${this.title} already has a relay`, { phase: "relay.attach" });
     }
     if (relay.pid !== this.relay.pid || relay.startTicks !== this.relay.startTicks) {
       throw new KumiteError("protocol/violation", `process ${relay.pid} is not the relay of ${this.title}`, {

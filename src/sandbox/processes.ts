@@ -18,7 +18,7 @@ export async function processIds(sandbox: Sandbox, id: string): Promise<number[]
   const text = await ask(sandbox, id, "json", []);
   const pids = parsed(text);
   if (Array.isArray(pids) && pids.every(isPid)) return pids;
-  throw new KumiteError("agent/failed", `the guest did not say which processes container ${id} has`);
+  throw new KumiteError("agent/failed", `the guest sent no valid list of the processes of container ${id}`);
 }
 
 /**

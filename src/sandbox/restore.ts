@@ -112,7 +112,7 @@ export async function restoreSandbox(
 
 async function requireSameMachine({ host: { os, config, id } }: Sandbox, { machine }: SavedSandbox): Promise<void> {
   if ((await machineKey(os, config)) === machine) return;
-  throw new KumiteError("snapshot/invalid", `sandbox ${id}: the snapshot is of another machine than this host makes`, {
+  throw new KumiteError("snapshot/invalid", `sandbox ${id}: the snapshot does not fit the VMs that this host starts`, {
     phase: "restore",
     hint: "restore it with the QEMU and the configuration that it was saved with",
     data: { id, machine },
@@ -130,7 +130,7 @@ async function startCopy(
   const { nameInGuest } = saved.container;
   const token = fromHex(saved.token);
   if (token === undefined)
-    throw new KumiteError("snapshot/invalid", `sandbox ${id}: the token of the snapshot is none`);
+    throw new KumiteError("snapshot/invalid", `sandbox ${id}: the snapshot's token is not valid`);
   const { vcpus, memoryMiB } = saved;
   const disks: Disk[] = [
     diskOf(nameInGuest, "lower", { path: lower, readOnly: true }, layerBus),
@@ -152,7 +152,7 @@ async function startCopy(
   };
   sandbox.saving = savable
     ? { kind: "possible" }
-    : { kind: "impossible", why: "it was restored without `savable`, and has its memory in common with others" };
+    : { kind: "impossible", why: "it was restored without `savable`, and shares its memory with other copies" };
   return await startVm(os, config, request, startContextOf(sandbox, journal, signal));
 }
 
@@ -191,7 +191,7 @@ function addContainer(sandbox: Sandbox, { container, processes: [own] }: SavedSa
 /** The process is registered from here on, as running. */
 function processOf(sandbox: Sandbox, saved: SavedProcess | undefined, relay: ProcessId): SandboxProcess {
   const { id } = sandbox.host;
-  if (saved === undefined) throw new KumiteError("snapshot/invalid", `sandbox ${id}: nothing runs in the snapshot`);
+  if (saved === undefined) throw new KumiteError("snapshot/invalid", `sandbox ${id}: the snapshot has no process`);
   const { execId, terminal, consoleSize, spec, ports, startedMs } = saved;
   const key = { containerId: id, execId };
   const process = new SandboxProcess({ key, terminal, consoleSize, relay, ...(spec !== undefined && { spec }) });

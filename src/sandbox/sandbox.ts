@@ -143,9 +143,13 @@ export class Sandbox {
   /** @throws KumiteError `container/wrong-state` if the VM is not running */
   running(): Extract<SandboxState, { phase: "running" }> {
     if (this.state.phase === "running") return this.state;
-    throw new KumiteError("container/wrong-state", `sandbox ${this.host.id} is not running: ${this.state.phase}`, {
-      data: { sandbox: this.host.id, state: this.state.phase },
-    });
+    throw new KumiteError(
+      "container/wrong-state",
+      `sandbox ${this.host.id} is not running: it is ${this.state.phase}`,
+      {
+        data: { sandbox: this.host.id, state: this.state.phase },
+      },
+    );
   }
 
   /** A port of the guest that no stream has used before. */

@@ -107,7 +107,7 @@ export async function freezeSandbox<T>(
     const machine = await machineKey(os, config);
     const [lower, upper] = disks;
     if (lower === undefined || upper === undefined)
-      throw new KumiteError("internal", `sandbox ${id} has not two disks`);
+      throw new KumiteError("internal", `sandbox ${id} does not have two disks`);
     const startedMs = timeline.now();
     await using _standing = await standStill(sandbox, vm);
     const { state, token, thaw } = await freezeVm(os, vm, paths.socket, signal);

@@ -80,10 +80,10 @@ function checkStartable(sandbox: Sandbox, container: Container, process: Sandbox
 
 async function requireRelay(process: SandboxProcess, signal: AbortSignal): Promise<void> {
   try {
-    await withDeadline(relayTimeoutMs, "the relay", () => process.attached, signal);
+    await withDeadline(relayTimeoutMs, "waiting for the relay", () => process.attached, signal);
   } catch (cause) {
     if (signal.aborted) throw cause;
-    throw new KumiteError("shim/unreachable", `the relay of ${process.title} did not come`, {
+    throw new KumiteError("shim/unreachable", `the relay of ${process.title} did not connect`, {
       phase: "process.start",
       data: { pid: process.relay.pid },
       cause,

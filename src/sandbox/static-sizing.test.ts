@@ -31,7 +31,7 @@ describe("a sandbox of a fixed size", () => {
   it("ignores unreadable and negative values, and reports the unreadable ones", () => {
     const sizing = staticPodSizing(base, cri({ "cpu-quota": "much", memory: "-5" }));
     assert.deepEqual([sizing.workloadVcpus, sizing.workloadMemoryMiB], [0, 0]);
-    assert.match(sizing.notices.join(), /sandbox-cpu-quota is "much" and no integer: 0 is used/);
+    assert.match(sizing.notices.join(), /sandbox-cpu-quota is "much", which is not an integer: 0 is used/);
   });
 
   it("never has more vCPUs than the host allows", () => {

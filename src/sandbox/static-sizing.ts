@@ -28,7 +28,9 @@ export function staticPodSizing(base: SizingBase, annotations: Readonly<Record<s
     const text = annotations[`${prefix}${name}`];
     if (text === undefined) return 0;
     if (/^[+-]?\d{1,19}$/.test(text)) return Number(text);
-    notices.push(`annotation ${prefix}${name} is ${JSON.stringify(text.slice(0, 40))} and no integer: 0 is used`);
+    notices.push(
+      `annotation ${prefix}${name} is ${JSON.stringify(text.slice(0, 40))}, which is not an integer: 0 is used`,
+    );
     return 0;
   };
   const [cpuPeriodUs, cpuQuotaUs] = [read(names.period), read(names.quota)];

@@ -115,7 +115,7 @@ describe("the streams of a process", () => {
   it("are each connected once", () => {
     const ends = new Ends(true);
     ends.connectRelay("stdout");
-    assert.throws(() => ends.connectRelay("stdout"), /connected already/);
+    assert.throws(() => ends.connectRelay("stdout"), /already connected/);
     assert.throws(() => ends.connectRelay("stderr"), /there is no stderr/);
     ends.stdio.close();
     assert.throws(() => ends.connectRelay("stdin"), /has ended/);

@@ -41,9 +41,10 @@ export class ProcessStdio {
   /** Throws if the relay cannot have a stream: it does not exist, is connected already, or has ended. */
   checkRelay(name: StdioName): void {
     const meeting = this.#meetingOf(name);
-    if (meeting === undefined) throw new KumiteError("protocol/violation", `there is no ${name}: it is a terminal`);
-    if (this.#closed) throw new KumiteError("process/not-found", `the process has ended, its ${name} is closed`);
-    if (meeting.hasRelay) throw new KumiteError("protocol/violation", `${name} is connected already`);
+    if (meeting === undefined)
+      throw new KumiteError("protocol/violation", `there is no ${name}: the process has a terminal`);
+    if (this.#closed) throw new KumiteError("process/not-found", `the process has ended: its ${name} is closed`);
+    if (meeting.hasRelay) throw new KumiteError("protocol/violation", `${name} is already connected`);
   }
 
   /** Takes over the relay's end of a stream. If the relay cannot have the stream, its end is closed. */

@@ -46,7 +46,7 @@ async function stop(sandbox: Sandbox): Promise<void> {
 /** Each aborted addition undoes itself. */
 async function endAdditions({ host, additions }: Sandbox): Promise<void> {
   const all = [...additions.values()];
-  for (const { abort } of all) abort(new KumiteError("aborted", `sandbox ${host.id} ends`));
+  for (const { abort } of all) abort(new KumiteError("aborted", `sandbox ${host.id} is ending`));
   await Promise.all(all.map(({ done }) => done));
 }
 
@@ -77,7 +77,7 @@ async function stopMachine(sandbox: Sandbox, vm: Vm): Promise<void> {
 async function discardAhead({ host: { ahead, log } }: Sandbox): Promise<void> {
   await ahead?.discard().catch((error: unknown) => {
     // These processes die together with this one.
-    log.error(`processes of the VM are left: ${messageOf(error)}`, { phase: "stop" });
+    log.error(`processes of the VM could not be ended: ${messageOf(error)}`, { phase: "stop" });
   });
 }
 

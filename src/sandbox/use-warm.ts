@@ -35,7 +35,7 @@ export async function warmParts(
   signal: AbortSignal,
 ): Promise<Parts> {
   const { warm, host } = sandbox;
-  if (warm === undefined) throw new KumiteError("internal", `sandbox ${host.id} has no machine of the cache`);
+  if (warm === undefined) throw new KumiteError("internal", `sandbox ${host.id} has no VM from the cache`);
   const readyUpper = request.diskKinds === "layers" ? warm.layers?.upper.path : undefined;
   const made = await request.disks(journal, { readyUpper });
   if (readyUpper !== undefined) await insertImage(sandbox, warm, made.disks[0]?.path ?? "", signal);
@@ -55,7 +55,7 @@ async function insertImage(
   signal: AbortSignal,
 ): Promise<void> {
   const { plug } = vm.machine;
-  if (layers === undefined || plug === undefined) throw new KumiteError("internal", `machine ${vm.id} has no layers`);
+  if (layers === undefined || plug === undefined) throw new KumiteError("internal", `VM ${vm.id} has no layers`);
   const { cache: _ofTheHole, ...lower } = layers.lower;
   await plug.exchangeDisk(withDiskDefaults(hypervisorConfigOf(sandbox.host.config), { ...lower, path }), signal);
   sandbox.hasTemplateDisks = true;
@@ -63,12 +63,12 @@ async function insertImage(
 
 function whyNot(warm: WarmMachine, sandbox: Sandbox, { cloning, rare, diskKinds }: BootRequest): string | undefined {
   const { config } = sandbox.host;
-  if (!sameMachine(warm.config, config)) return "annotations ask for another";
+  if (!sameMachine(warm.config, config)) return "annotations ask for a different VM";
   const otherSize = whyOtherSize(config, livingContainers(sandbox));
   if (otherSize !== undefined) return otherSize;
   if (diskKinds === "others") return "the container needs disks of its own";
   if (diskKinds === "layers" && warm.layers === undefined) return "the container needs disks for its layers";
-  if (rare.scsiController) return "it has no SCSI controller";
+  if (rare.scsiController) return "the VM has no SCSI controller";
   return warm.cloned && cloning.kind === "impossible" ? cloning.why : undefined;
 }
 

@@ -171,7 +171,7 @@ interface WarmClone {
 async function clone(os: Os, { config, setting, journal, context }: WarmStart): Promise<WarmClone> {
   const none = (why: string): WarmClone => ({ outcome: { kind: "none", why }, layers: undefined });
   if (config.factory.templateScope !== "host") {
-    return none(`nobody knows yet whose it will be, and template_scope is "${config.factory.templateScope}"`);
+    return none(`its owner is not known yet, and template_scope is "${config.factory.templateScope}"`);
   }
   const why = whyNoTemplate(os, config);
   if (why !== undefined) return none(why);

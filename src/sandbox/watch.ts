@@ -72,7 +72,7 @@ async function waitInGuest(sandbox: Sandbox, vm: Vm, process: SandboxProcess): P
 async function explain(sandbox: Sandbox, vm: Vm, process: SandboxProcess, error: unknown): Promise<void> {
   const exit = await withDeadline(deathMs, "the machine's end", () => vm.machine.exited).catch(() => undefined);
   sandbox.failure ??= exit?.reason === "died" ? `${exit.process} ${exit.detail}` : messageOf(error);
-  sandbox.host.log.error(`the end of ${process.title} is unknown: ${messageOf(error)}`, {
+  sandbox.host.log.error(`how ${process.title} ended is unknown: ${messageOf(error)}`, {
     ...fieldsOf(process),
     machine: exit ?? "running",
     console: vm.machine.consoleTail(consoleLines),

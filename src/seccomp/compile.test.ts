@@ -181,7 +181,7 @@ describe("a compiled seccomp profile", () => {
     for (const syscalls of [[], kills, [...kills, { names: ["execve"], action: "SCMP_ACT_KILL" }]]) {
       assert.throws(() => compileSeccomp({ defaultAction: "SCMP_ACT_ERRNO", syscalls }), {
         code: "oci/spec-invalid",
-        message: /^linux\.seccomp allows no execve/,
+        message: /^linux\.seccomp does not allow execve/,
       });
     }
   });

@@ -33,10 +33,14 @@ export function compileSeccomp(document: unknown): SeccompFilter {
 function refuseWithoutExecve({ defaultAction, rules }: SeccompProfile): void {
   const allows = (value: number): boolean => value === action.allow || value === action.log;
   if (allows(defaultAction) || rules.some((rule) => allows(rule.action) && rule.names.includes("execve"))) return;
-  throw new KumiteError("oci/spec-invalid", "linux.seccomp allows no execve, without which no program can be started", {
-    hint: "add execve to the calls that are allowed",
-    data: { key: "linux.seccomp" },
-  });
+  throw new KumiteError(
+    "oci/spec-invalid",
+    "linux.seccomp does not allow execve, without which no program can be started",
+    {
+      hint: "add execve to the allowed calls",
+      data: { key: "linux.seccomp" },
+    },
+  );
 }
 
 export function compileProfile(profile: SeccompProfile): Uint8Array {

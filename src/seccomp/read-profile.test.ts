@@ -81,16 +81,19 @@ describe("linux.seccomp", () => {
     const cases: readonly (readonly [object, RegExp])[] = [
       [
         { defaultAction: "SCMP_ACT_DENY" },
-        /^oci\/spec-invalid: linux\.seccomp\.defaultAction is no action: "SCMP_ACT_DENY" \(known: SCMP_ACT_KILL, /,
+        /^oci\/spec-invalid: linux\.seccomp\.defaultAction is not a known action: "SCMP_ACT_DENY" \(known: SCMP_ACT_KILL, /,
       ],
-      [{ defaultAction: undefined }, /linux\.seccomp\.defaultAction is no action: nothing/],
+      [{ defaultAction: undefined }, /linux\.seccomp\.defaultAction is not a known action: nothing/],
       [
         { defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 5000 },
         /linux\.seccomp\.defaultErrnoRet must be an integer from 0 to 4095/,
       ],
-      [{ architectures: ["x86_64"] }, /linux\.seccomp\.architectures\[0\] is no architecture: "x86_64"/],
-      [{ flags: ["SECCOMP_FILTER_FLAG_NEW_LISTENER"] }, /linux\.seccomp\.flags\[0\] is no flag/],
-      [{ syscalls: [rule({ action: "toString" })] }, /linux\.seccomp\.syscalls\[0\]\.action is no action: "toString"/],
+      [{ architectures: ["x86_64"] }, /linux\.seccomp\.architectures\[0\] is not a known architecture: "x86_64"/],
+      [{ flags: ["SECCOMP_FILTER_FLAG_NEW_LISTENER"] }, /linux\.seccomp\.flags\[0\] is not a known flag/],
+      [
+        { syscalls: [rule({ action: "toString" })] },
+        /linux\.seccomp\.syscalls\[0\]\.action is not a known action: "toString"/,
+      ],
       [
         { syscalls: [rule({ errnoRet: -1 })] },
         /linux\.seccomp\.syscalls\[0\]\.errnoRet must be an integer from 0 to 4095/,
@@ -103,7 +106,10 @@ describe("linux.seccomp", () => {
         { syscalls: [rule({ args: [{ index: 6, op: "SCMP_CMP_EQ" }] })] },
         /syscalls\[0\]\.args\[0\]\.index must be an integer from 0 to 5/,
       ],
-      [{ syscalls: [rule({ args: [{ index: 0, op: "==" }] })] }, /syscalls\[0\]\.args\[0\]\.op is no operator: "=="/],
+      [
+        { syscalls: [rule({ args: [{ index: 0, op: "==" }] })] },
+        /syscalls\[0\]\.args\[0\]\.op is not a known operator: "=="/,
+      ],
       [
         { syscalls: [rule({ args: [{ index: 0, op: "SCMP_CMP_EQ", value: -1 }] })] },
         /args\[0\]\.value must be an integer/,

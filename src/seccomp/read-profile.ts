@@ -123,7 +123,10 @@ function wide(value: unknown, key: string): Wide {
 function named<T>(known: Readonly<Record<string, T>>, name: unknown, key: string, what: string): T {
   const value = typeof name === "string" && Object.hasOwn(known, name) ? known[name] : undefined;
   if (value !== undefined) return value;
-  throw wrong(key, `is no ${what}: ${JSON.stringify(name) ?? "nothing"} (known: ${Object.keys(known).join(", ")})`);
+  throw wrong(
+    key,
+    `is not a known ${what}: ${JSON.stringify(name) ?? "nothing"} (known: ${Object.keys(known).join(", ")})`,
+  );
 }
 
 function given(value: unknown): boolean {

@@ -32,7 +32,7 @@ export async function awaitReady(stream: ByteStream, signal?: AbortSignal): Prom
   const message = parse(line);
   if (isRecord(message) && message.ready === true) return "ready";
   const error = isRecord(message) && decodeDetail(encodeUtf8(JSON.stringify(message.error ?? null)));
-  throw error || new KumiteError("protocol/violation", `"${oneLine(line, 100)}" is no boot message`);
+  throw error || new KumiteError("protocol/violation", `"${oneLine(line, 100)}" is not a boot message`);
 }
 
 /** A process that dies may reset its end of the stream instead of closing it. */

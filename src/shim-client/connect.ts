@@ -45,7 +45,7 @@ async function dial(os: Os, socket: string, id: string, signal?: AbortSignal) {
       signal,
     );
   } catch (error) {
-    if (isSystemError(error)) throw unreachable(id, `no process serves ${socket}`, error);
+    if (isSystemError(error)) throw unreachable(id, `no process listens on ${socket}`, error);
     throw error;
   }
 }

@@ -52,7 +52,10 @@ describe("an installation", () => {
     await write(manifest);
     await writeFile(join(root, "shim.js"), "cut");
     const install = await readInstall(os, root);
-    await assert.rejects(installedFile(os, install, "shim.js"), incomplete(/shim\.js has 3 bytes where 4/));
+    await assert.rejects(
+      installedFile(os, install, "shim.js"),
+      incomplete(/shim\.js has 3 bytes, but was installed with 4/),
+    );
     await assert.rejects(installedFile(os, install, "other"), incomplete(/other was not installed/));
     await rm(join(root, "shim.js"));
     await assert.rejects(installedFile(os, install, "shim.js"), incomplete(/shim\.js is missing/));
@@ -67,7 +70,7 @@ describe("an installation", () => {
       { ...manifest, version: 1 },
     ]) {
       await write(content);
-      await assert.rejects(readInstall(os, root), /is not what an installation writes/, JSON.stringify(content));
+      await assert.rejects(readInstall(os, root), /is not the manifest of an installation/, JSON.stringify(content));
     }
   });
 });

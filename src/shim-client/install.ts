@@ -29,7 +29,7 @@ export interface Install {
 export async function readInstall(os: Os, root = dirName(os.self.executable)): Promise<Install> {
   const file = `${root}/install.json`;
   const manifest = parseManifest(await readManifest(os, file));
-  if (manifest === undefined) throw incomplete(file, "is not what an installation writes");
+  if (manifest === undefined) throw incomplete(file, "is not the manifest of an installation");
   return { root, ...manifest };
 }
 
@@ -45,7 +45,7 @@ export async function installedFile(os: Os, install: Install, name: string): Pro
   const status = await os.files.status(path);
   if (status === undefined) throw incomplete(path, "is missing");
   if (status.kind !== "file" || status.size !== expected) {
-    throw incomplete(path, `has ${status.size} bytes where ${expected} were installed`);
+    throw incomplete(path, `has ${status.size} bytes, but was installed with ${expected}`);
   }
   return path;
 }
@@ -54,7 +54,7 @@ export async function installedFile(os: Os, install: Install, name: string): Pro
 export async function installedNode(os: Os, install: Install): Promise<string> {
   const status = await os.files.status(install.node);
   if (status?.kind !== "file" || (status.mode & 0o111) === 0) {
-    throw incomplete(install.node, "is the Node of this installation and is missing or not executable");
+    throw incomplete(install.node, "is missing or not executable: it is the Node that this installation runs on");
   }
   return install.node;
 }

@@ -68,7 +68,7 @@ export function parseRelayArguments(argv: readonly string[]): RelayOptions {
   }
   const socket = values.get("--socket");
   const id = values.get("--id");
-  if (socket === undefined || id === undefined) throw wrong("--socket and --id are needed");
+  if (socket === undefined || id === undefined) throw wrong("--socket and --id are required");
   const console = values.get("--console-socket");
   const view = values.get("--view");
   return {

@@ -65,7 +65,7 @@ export async function sayDebugHello(stream: ByteStream, hello: DebugHello, signa
   const answer = await reader.readLine(maxHelloBytes, signal);
   if (answer === ok) return reader.rest();
   const why = answer === undefined ? "it closed the connection" : oneLine(answer.replace(/^ERROR /, ""));
-  throw new KumiteError("shim/unreachable", `the shim of ${hello.id} does not give the ${hello.target}: ${why}`, {
+  throw new KumiteError("shim/unreachable", `the shim of ${hello.id} refused the debug ${hello.target}: ${why}`, {
     phase: "debug",
     data: { ...hello },
   });
@@ -91,7 +91,7 @@ export async function sayHello(stream: ByteStream, hello: StdioHello, signal?: A
   const answer = await reader.readLine(maxHelloBytes, signal);
   if (answer === ok) return reader;
   const why = answer === undefined ? "it closed the connection" : oneLine(answer.replace(/^ERROR /, ""));
-  throw new KumiteError("shim/unreachable", `the shim does not give ${hello.stream} of ${hello.id}: ${why}`, {
+  throw new KumiteError("shim/unreachable", `the shim refused ${hello.stream} of ${hello.id}: ${why}`, {
     phase: "relay.attach",
     data: { id: hello.id, execId: hello.execId, stream: hello.stream },
   });

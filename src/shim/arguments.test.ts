@@ -34,8 +34,8 @@ describe("the command line of a shim", () => {
   });
 
   const wrong: readonly [words: string[], complaint: RegExp][] = [
-    [[], /--id is needed/],
-    [["--id", "web", "--bundle", "/b"], /--root is needed/],
+    [[], /--id is required/],
+    [["--id", "web", "--bundle", "/b"], /--root is required/],
     [[...needed, "--log-format", "xml"], /unknown log format "xml"/],
     [[...needed, "--verbose"], /unexpected argument "--verbose"/],
     [[...needed, "--config"], /--config needs a value/],
@@ -63,6 +63,6 @@ describe("the log of a shim", () => {
     const lines: string[] = [];
     const write = boundedWrite((line) => lines.push(line), 10);
     for (const line of ["12345\n", "1234\n", "6\n", "7\n"]) write(line);
-    assert.deepEqual(lines, ["12345\n", "the log is full, nothing is added any more\n"]);
+    assert.deepEqual(lines, ["12345\n", "the log is full: nothing more is written\n"]);
   });
 });

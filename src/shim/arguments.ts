@@ -83,7 +83,7 @@ export function parseShimArguments(words: readonly string[]): ShimArguments {
 
 function required(values: ReadonlyMap<string, string>, flag: string): string {
   const value = values.get(flag);
-  if (value === undefined) throw wrong(`${flag} is needed`);
+  if (value === undefined) throw wrong(`${flag} is required`);
   return value;
 }
 

@@ -69,7 +69,7 @@ function watchServer(boot: ByteStream, life: AbortController): Server {
   const follow = async (): Promise<void> => {
     const reader = new ByteReader(boot);
     const next = () => reader.readLine(maxCacheLine).catch(() => undefined);
-    if ((await next()) === undefined) life.abort(new Error("the server of the cache is gone"));
+    if ((await next()) === undefined) life.abort(new Error("the VM cache server has ended"));
     else promised.resolve();
     while (!life.signal.aborted && (await next()) !== undefined);
     gone.resolve();
@@ -107,7 +107,7 @@ async function adopted(
       if (adoption !== undefined) return adoption;
     }
   };
-  return withDeadline(adoptionTimeoutMs, "whoever took the machine", asking);
+  return withDeadline(adoptionTimeoutMs, "waiting for the command that took the VM", asking);
 }
 
 /** One attempt. The caller gets an answer, and may try again after a failure. */
@@ -145,5 +145,5 @@ function adoptionIn(line: string | undefined): Adoption {
   const texts = isRecord(adopt) ? [adopt.root, adopt.id, adopt.bundle, adopt.logFormat, adopt.mountNamespace] : [];
   const isWhole = texts.length > 0 && texts.every((text) => typeof text === "string");
   if (isRecord(adopt) && isWhole && Array.isArray(adopt.cgroups)) return adopt as unknown as Adoption;
-  throw new KumiteError("protocol/violation", "that is no request for a machine");
+  throw new KumiteError("protocol/violation", "the request is not for a VM");
 }

@@ -52,10 +52,10 @@ export async function serveConnection(stream: ByteStream, options: ConnectionOpt
         });
         return;
       default:
-        throw new KumiteError("protocol/violation", "it is neither calls nor a stream");
+        throw new KumiteError("protocol/violation", "its first byte begins neither a call nor a stream");
     }
   } catch (error) {
-    log.debug(`a connection was given up: ${messageOf(error)}`, { phase: "connection" });
+    log.debug(`a connection was dropped: ${messageOf(error)}`, { phase: "connection" });
     stream.close();
   }
 }

@@ -30,6 +30,6 @@ export function boundedWrite(write: (line: string) => void, limit: number): (lin
     if (full) return;
     written += line.length;
     full = written > limit;
-    write(full ? "the log is full, nothing is added any more\n" : line);
+    write(full ? "the log is full: nothing more is written\n" : line);
   };
 }

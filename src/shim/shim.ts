@@ -103,7 +103,7 @@ export class Shim {
   /** After an internal fault the state is uncertain, but everything that was made can still be undone. */
   fail(error: unknown): void {
     const stack = error instanceof Error ? error.stack : undefined;
-    this.#options.log.error(`internal fault, the sandbox is stopped: ${messageOf(error)}`, { stack });
+    this.#options.log.error(`internal error, the sandbox is stopped: ${messageOf(error)}`, { stack });
     void this.stop();
   }
 
@@ -119,9 +119,11 @@ export class Shim {
     const { log, createTimeoutMs = defaultCreateTimeoutMs } = this.#options;
     try {
       const asked = Promise.race([this.#created.promise, this.sandbox.ended]);
-      await withDeadline(createTimeoutMs, "a request", () => Promise.race([asked, this.#starterDeath()]));
+      await withDeadline(createTimeoutMs, "waiting for the create request", () =>
+        Promise.race([asked, this.#starterDeath()]),
+      );
     } catch (error) {
-      log.error(`no caller: ${messageOf(error)}`);
+      log.error(`no create request: ${messageOf(error)}`);
       this.#orphaned = true;
       await this.stop();
     }

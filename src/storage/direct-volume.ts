@@ -42,20 +42,22 @@ export async function directVolumeAt(
       data: { file: configFile, key, source },
     });
   const told = parsed(text);
-  if (!isRecord(told)) throw bad("is no JSON object");
+  if (!isRecord(told)) throw bad("is not a JSON object");
   const { device, fstype, options = [], metadata = {}, "volume-type": type } = told;
   if (typeof device !== "string" || !device.startsWith("/")) throw bad("has no device with an absolute path");
   if (typeof fstype !== "string" || !guestFileSystems.has(fstype)) {
-    throw bad(`has the file system ${JSON.stringify(fstype)}; the guest has ${[...guestFileSystems].join(", ")}`);
+    throw bad(
+      `names the file system ${JSON.stringify(fstype)}; the guest supports ${[...guestFileSystems].join(", ")}`,
+    );
   }
   if (type !== undefined && type !== "block" && type !== "directvol") {
-    throw bad(`is of a volume of type ${JSON.stringify(type)}, which is no block device`);
+    throw bad(`describes a volume of type ${JSON.stringify(type)}, which is not a block device`);
   }
   if (!Array.isArray(options) || !options.every((option) => typeof option === "string")) {
-    throw bad("has options that are no list of texts");
+    throw bad("has options that are not a list of strings");
   }
   const status = await os.files.status(device);
-  if (status?.kind !== "block") throw bad(`names ${device}, which is no block device`);
+  if (status?.kind !== "block") throw bad(`names ${device}, which is not a block device`);
   const wantsGroup = isRecord(metadata) && metadata.fsGroup !== undefined;
   return { device, deviceNumber: status.deviceNumber, fstype, options, wantsGroup };
 }

@@ -55,7 +55,7 @@ function hugePagesOf({ spec, configFile }: Bundle, index: number, { options }: M
   const limit = limits.find(({ pageSize }) => pageBytes !== undefined && bytesIn(pageSize) === pageBytes)?.limit;
   if (pageBytes !== undefined && limit !== undefined) return [`pagesize=${pageBytes}`, `size=${limit}`];
   const key = `mounts[${index}]`;
-  const what = `${configFile}: ${key}: a volume of huge pages needs a limit of pages of its size`;
+  const what = `${configFile}: ${key}: a huge page volume needs a limit for its page size`;
   throw new KumiteError("oci/unsupported", what, {
     phase: "storage.plan",
     hint: "set linux.resources.hugepageLimits: the VM reserves that many huge pages",

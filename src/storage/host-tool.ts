@@ -68,7 +68,8 @@ export async function runTool(os: Os, request: ToolRequest): Promise<ToolResult>
       ]);
     const [exit, output, errors] = await withDeadline(request.timeoutMs, tool, all, request.signal);
     if (exit.kind === "exited" && statuses.includes(exit.status)) return { status: exit.status, output };
-    const how = exit.kind === "exited" ? `ended with status ${exit.status}` : `was ended by ${signalName(exit.signal)}`;
+    const how =
+      exit.kind === "exited" ? `ended with status ${exit.status}` : `was killed by ${signalName(exit.signal)}`;
     const said = oneLine(decodeUtf8(errors).trim());
     throw new KumiteError("storage/failed", `${tool} ${how}${said === "" ? "" : `: ${said}`}`, {
       phase: "storage.tool",

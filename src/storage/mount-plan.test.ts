@@ -187,7 +187,7 @@ describe("the plan of a container's mounts", () => {
     const [storage] = (await plan([mount], using, true, { hugepageLimits: limits })).storages;
     assert.deepEqual([storage?.driver, storage?.fstype], ["ephemeral", "hugetlbfs"]);
     assert.deepEqual(storage?.options, ["mode=777", "pagesize=2097152", "size=8388608"]);
-    await assert.rejects(plan([mount], using), /mounts\[0\]: a volume of huge pages needs a limit/);
+    await assert.rejects(plan([mount], using), /mounts\[0\]: a huge page volume needs a limit/);
   });
 
   it("makes a block device a disk, if the VM has disks", async () => {

@@ -177,7 +177,7 @@ function placeDirect(
   { device, deviceNumber, fstype, options, wantsGroup }: DirectVolume,
 ): Placement {
   if (!disks) {
-    throw new KumiteError("oci/unsupported", `${configFile}: mounts[${index}]: this VM cannot have another disk`, {
+    throw new KumiteError("oci/unsupported", `${configFile}: mounts[${index}]: no disk can be added to this VM`, {
       phase: "storage.plan",
       hint: "use a machine_type with PCI for block device volumes",
       data: { file: configFile, key: `mounts[${index}]` },
@@ -213,7 +213,7 @@ function placeNewMount(bundle: Bundle, id: string, mount: OciMount, index: numbe
   const type = mount.type ?? "";
   if (guestFileSystems.has(type)) return { kind: "guest", mount };
   if (type === "overlay") return placeOverlay(id, mount, index);
-  if (type === "") throw invalid(bundle, `mounts[${index}].type`, "is missing, and the options do not make it a bind");
+  if (type === "") throw invalid(bundle, `mounts[${index}].type`, "is missing, and no option makes this a bind mount");
   throw new KumiteError(
     "oci/unsupported",
     `${bundle.configFile}: mounts[${index}].type: ${type} cannot be mounted in a VM`,

@@ -99,7 +99,7 @@ async function shareOrTell(os: Os, places: Places, bind: Bind): Promise<void> {
   }
 }
 
-const leadsOut = "a link on its path leads out of a directory that the guest can write";
+const leadsOut = "a link on its path leads out of a directory that the guest can write to";
 
 /** A lower layer is mounted read-only on the host, so that no guest can write to it. */
 function rootBinds(plan: RootfsPlan): Bind[] {

@@ -49,7 +49,7 @@ export async function makeSharedTree(os: Os, journal: Journal, parent: string): 
     return tree;
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    throw new KumiteError("storage/failed", `the shared directory ${parent} cannot be made`, {
+    throw new KumiteError("storage/failed", `the shared directory ${parent} cannot be created`, {
       phase: "storage.share",
       data: { directory: parent },
       cause: error,

@@ -4,7 +4,7 @@
  */
 import { errorChain, KumiteError, SystemError } from "./errors.ts";
 
-const asRoot = "run it as root on the host; `kumite check` shows which capabilities are missing";
+const asRoot = "run kumite as root on the host; `kumite check` shows which capabilities are missing";
 
 const hints: Readonly<Record<string, string>> = {
   // Root on the host, with all capabilities, rarely gets one of these two.
@@ -12,7 +12,7 @@ const hints: Readonly<Record<string, string>> = {
   EPERM: asRoot,
   EROFS: "use a path on a writable file system; `kumite check` shows what else is missing",
   ENOSPC: "free space on the file system of that path, or use a path on another one",
-  ENOTDIR: "a component of that path is not a directory: use another path, or move it away",
+  ENOTDIR: "a component of that path is not a directory: use another path, or move the file away",
   EMFILE: "raise the limit of open files of the caller (`ulimit -n`)",
   ENFILE: "raise fs.file-max with sysctl(8), or stop programs that have many files open",
 };

@@ -19,14 +19,14 @@ function busOf(driver: BlockDriver, { machineType }: HypervisorConfig): DiskBus 
       if (machineType === "microvm") return "virtio-blk";
       throw refused(driver, `${machineType} has no virtio-mmio`);
     case "nvdimm":
-      throw refused(driver, "the memory of a machine cannot be a block device");
+      throw refused(driver, "a container's disk cannot be a memory device");
     case "virtio-blk-ccw":
-      throw refused(driver, "only IBM Z has channels");
+      throw refused(driver, "only IBM Z has a channel subsystem");
   }
 }
 
 function refused(driver: BlockDriver, why: string): KumiteError {
-  return new KumiteError("hypervisor/unsupported", `block_device_driver is ${driver}, and ${why}`, {
+  return new KumiteError("hypervisor/unsupported", `block_device_driver is ${driver}, but ${why}`, {
     phase: "storage.plan",
     hint: 'set block_device_driver = "virtio-blk" or "virtio-scsi" in [hypervisor.qemu]',
   });

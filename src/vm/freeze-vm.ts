@@ -40,13 +40,13 @@ export async function freezeVm(os: Os, vm: Vm, socket: string, signal: AbortSign
   };
   try {
     // Ignores the caller's signal: a save that is interrupted leaves neither a VM nor a copy.
-    const state = await withDeadline(saveTimeoutMs, "saving", (within) => snapshots.save(socket, within));
+    const state = await withDeadline(saveTimeoutMs, "saving the VM", (within) => snapshots.save(socket, within));
     return { state, token, thaw };
   } catch (error) {
     await thaw().catch((failure: unknown) => {
-      throw new KumiteError("hypervisor/protocol", `VM ${vm.id} could not be saved, and does not go on`, {
+      throw new KumiteError("hypervisor/protocol", `VM ${vm.id} could not be saved, and could not be resumed either`, {
         phase: "vm.save",
-        hint: "delete its sandbox",
+        hint: "delete the VM's sandbox",
         data: { left: messageOf(failure) },
         cause: error,
       });

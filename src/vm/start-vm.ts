@@ -89,9 +89,9 @@ async function failSoon(promise: Promise<never>): Promise<void> {
 function describe(exit: VmExit): string {
   switch (exit.reason) {
     case "stopped":
-      return "the machine was stopped";
+      return "the VM was stopped";
     case "guest-shutdown":
-      return "the guest switched itself off";
+      return "the guest shut itself down";
     case "died":
       return `${exit.process} ${exit.detail}`;
   }

@@ -171,7 +171,7 @@ describe("the size of a VM", () => {
     assert.deepEqual([heir.status(), heir.vcpusToOnline], [vm.status(), 1]);
     await vm.stop();
     assert.deepEqual(asked, []);
-    assert.throws(() => vm.handOver(), /handed over before/);
+    assert.throws(() => vm.handOver(), /already been handed over/);
     await heir.stop();
     assert.deepEqual(asked, [["close"], ["stop"]]);
   });

@@ -200,7 +200,7 @@ export class Vm {
    * @throws KumiteError `internal` the second time
    */
   handOver(): Vm {
-    if (this.#handedOver) throw new KumiteError("internal", `machine ${this.id} was handed over before`);
+    if (this.#handedOver) throw new KumiteError("internal", `VM ${this.id} has already been handed over`);
     this.#handedOver = true;
     const spec = { vcpus: this.#vcpus, memoryMiB: this.#memoryMiB };
     const heir = new Vm({ ...this.#parts, spec, bootVcpus: this.bootVcpus });

@@ -59,11 +59,11 @@ export async function toWire(vm: Vm, monitor = ""): Promise<WireVm> {
 
 /** @throws KumiteError `protocol/violation` for a VM that cannot exist */
 export function fromWire(wire: unknown): ReceivedVm {
-  if (!isRecord(wire)) throw bad("it is no object");
+  if (!isRecord(wire)) throw bad("it is not an object");
   const { id, hypervisor, cpu, memory, cpuDelta } = wire;
   if (typeof id !== "string" || typeof hypervisor !== "string") throw bad("it has no id or no hypervisor");
   const state = readHypervisor(hypervisor);
-  if (id === "" || state.ID !== id) throw bad("the ids of machine and hypervisor differ");
+  if (id === "" || state.ID !== id) throw bad("the ids of VM and hypervisor differ");
   if (!isCount(cpu) || cpu < 1 || !isCount(memory) || memory < 1) throw bad(`it has ${cpu} vCPUs and ${memory} MiB`);
   if (!isCount(cpuDelta) || cpuDelta > cpu) throw bad(`of ${cpu} vCPUs ${cpuDelta} are new`);
   return { id, hypervisor: state, vcpus: cpu, memoryMiB: memory, vcpusToOnline: cpuDelta };
@@ -74,9 +74,9 @@ function readHypervisor(text: string): WireHypervisor {
   try {
     value = parseJson(text);
   } catch (cause) {
-    throw bad("its hypervisor is no JSON", cause);
+    throw bad("its hypervisor is not JSON", cause);
   }
-  if (!isRecord(value)) throw bad("its hypervisor is no object");
+  if (!isRecord(value)) throw bad("its hypervisor is not an object");
   const { ID, QmpChannelpath, State, NvdimmCount, QemuSMP } = value;
   if (typeof ID !== "string" || typeof QmpChannelpath !== "string") throw bad("its hypervisor has no id or no monitor");
   if (!isRecord(State) || !isCount(State.Pid) || !Array.isArray(State.HotpluggedVCPUs)) {
@@ -102,5 +102,5 @@ function isCount(value: unknown): value is number {
 }
 
 function bad(what: string, cause?: unknown): KumiteError {
-  return new KumiteError("protocol/violation", `the VM cache sent a machine that cannot be: ${what}`, { cause });
+  return new KumiteError("protocol/violation", `the VM cache sent an impossible VM: ${what}`, { cause });
 }

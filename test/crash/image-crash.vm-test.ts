@@ -64,7 +64,7 @@ describe("a root file system that is being made", onlyKumite, () => {
     const told = await struck(images, /\.unfinished$/, async () => {
       for (const pid of processesNamed("mkfs.erofs")) process.kill(pid, "SIGKILL");
     });
-    assert.match(told, /mkfs\.erofs was ended by SIGKILL/);
+    assert.match(told, /mkfs\.erofs was killed by SIGKILL/);
     await struck(uppers, /\.ext4$/, killShim);
     const before = readdirSync(images);
     const ran = await place.must(["--config", config, "run", "--bundle", bundle.directory, place.newId()]);

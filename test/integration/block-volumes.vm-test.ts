@@ -133,7 +133,7 @@ describe("a block device", onlyKumite, () => {
     const refused = await place.runtime(["create", "--bundle", directory.directory, place.newId()]);
     assert.match(
       refused.stderr,
-      /cannot be added: it has files of the host, and sandbox .* shares none/,
+      /cannot be added: it uses files of the host, but sandbox .* shares none/,
       show(refused),
     );
   }
@@ -157,7 +157,7 @@ describe("a block device", onlyKumite, () => {
       );
       await hand({ "volume-type": "block", device: device.path, fstype: "ntfs", options: [] });
       const refused = await place.run(bundle);
-      assert.match(refused.stderr, /mountInfo\.json has the file system "ntfs"; the guest has/, show(refused));
+      assert.match(refused.stderr, /mountInfo\.json names the file system "ntfs"; the guest supports/, show(refused));
       await hand({ "volume-type": "block", device: device.path, fstype: "ext4", options: ["noatime"], metadata: {} });
       const finished = await place.run(bundle);
       assert.equal(finished.stdout, "kept\n1\n", show(finished));

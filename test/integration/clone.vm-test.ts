@@ -311,7 +311,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
     writeFileSync(description, JSON.stringify(forged));
     assert.ok((await templateKeys()).includes(key), "it looks whole");
     const { log } = await gone(shapes.directory);
-    assert.match(log, /the template is removed: no machine could be cloned from it/);
+    assert.match(log, /the template was removed: no VM could be cloned from it/);
     assert.match(log, /the VM boots: /);
     assert.equal((await keeper.finished).status, 128 + 15);
     assert.ok(!existsSync(path.dirname(description)) && !existsSync(`/proc/${said.keeper.pid}/fd/0`));

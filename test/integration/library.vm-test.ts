@@ -154,7 +154,7 @@ describe("a sandbox of the library", onlyKumite, () => {
   it("can be saved again only on request, with a memory of its own", async () => {
     await using shared = await snapshot.restore();
     assert.equal(shared.saving.kind, "impossible");
-    await assert.rejects(shared.fork(), failsWith("snapshot/impossible", /in common/));
+    await assert.rejects(shared.fork(), failsWith("snapshot/impossible", /shares its memory/));
     await using own = await snapshot.restore({ savable: true });
     await own.run(["sh", "-c", "echo second > /generation"]);
     await using grandchild = await own.fork();
@@ -188,12 +188,12 @@ describe("a sandbox of the library", onlyKumite, () => {
     const copy = place.path("copy");
     const damages: [RegExp, () => Promise<void>][] = [
       [/never finished/, () => rm(`${copy}/snapshot.json`)],
-      [/snapshot\.json is not what was saved/, () => appendTo(`${copy}/snapshot.json`, true)],
+      [/snapshot\.json differs from what was saved/, () => appendTo(`${copy}/snapshot.json`, true)],
       [/memory has 4096 bytes/, () => truncate(`${copy}/memory`, 4096)],
-      [/memory is not what was saved/, () => appendTo(`${copy}/memory`)],
-      [/state is not what was saved/, () => appendTo(`${copy}/state`)],
+      [/memory differs from what was saved/, () => appendTo(`${copy}/memory`)],
+      [/state differs from what was saved/, () => appendTo(`${copy}/state`)],
       [/upper is missing/, () => rm(`${copy}/upper`)],
-      [/others than root/, () => chmod(copy, 0o755)],
+      [/users other than root/, () => chmod(copy, 0o755)],
     ];
     for (const [message, damage] of damages) {
       await succeed(["cp", "--archive", "--sparse=always", saved, copy]);
@@ -208,9 +208,9 @@ describe("a sandbox of the library", onlyKumite, () => {
     await writeFile(`${copy}/snapshot.json`, `${sum}\n${other}\n`);
     {
       await using foreign = await openSnapshot(copy, { root });
-      await assert.rejects(foreign.restore(), failsWith("snapshot/invalid", /another machine/));
+      await assert.rejects(foreign.restore(), failsWith("snapshot/invalid", /does not fit the VMs/));
     }
-    await assert.rejects(sandbox.save(saved), failsWith("storage/failed", /exists already/));
+    await assert.rejects(sandbox.save(saved), failsWith("storage/failed", /already exists/));
     assert.ok(existsSync(`${saved}/snapshot.json`), "what was there is left alone");
   });
 

@@ -221,7 +221,7 @@ describe("a VM with SCSI disks", onlyKumite, () => {
     });
     for (const [driver, reason] of [
       ["virtio-mmio", /block_device_driver is virtio-mmio, and q35 has no virtio-mmio/],
-      ["nvdimm", /block_device_driver is nvdimm, and the memory of a machine cannot be a block device/],
+      ["nvdimm", /block_device_driver is nvdimm, but a container's disk cannot be a memory device/],
     ] as const) {
       const set = ["--set", `hypervisor.qemu.block_device_driver=${driver}`];
       const refused = await place.runtime([...set, "run", "--bundle", bundle.directory, place.newId()]);

@@ -146,7 +146,7 @@ describe("a root file system", onlyKumite, () => {
     const file = place.path("configuration.toml");
     await writeFile(file, toml);
     const refused = await place.runtime(["--config", file, "run", "--bundle", bundle.directory, place.newId()]);
-    assert.match(refused.stderr, /has files of the host, and shared_fs is "none"/, show(refused));
+    assert.match(refused.stderr, /uses files of the host, but shared_fs is "none"/, show(refused));
     await patch(bundle, (spec) => (spec.annotations = { "io.kumite.rootfs": "image" }));
     await writeFile(file, `[runtime]\n${directories()}${toml}`);
     const finished = await place.runtime(["--config", file, "run", "--bundle", bundle.directory, place.newId()]);

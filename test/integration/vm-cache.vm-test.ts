@@ -141,7 +141,7 @@ describe("the VM cache", onlyKumite, () => {
     // One client that gets a VM and disconnects in the middle of claiming it, and another that claims it wrongly.
     const { machine } = JSON.parse(await said(own, `${take}\n`)) as { machine: { socket: string } };
     await said(machine.socket, '{"adopt":{"root":"/');
-    assert.match(await said(machine.socket, '{"adopt":{"root":7}}\n'), /that is no request for a machine/);
+    assert.match(await said(machine.socket, '{"adopt":{"root":7}}\n'), /the request is not for a VM/);
     await ready(machines[0]?.pid);
     const { id } = await started();
     await place.must(["delete", "--force", id]);
@@ -166,7 +166,7 @@ describe("the VM cache", onlyKumite, () => {
         .split("\n")
         .filter((line) => line.includes("the VM cache gave no VM"));
       assert.equal(warnings.length, 1);
-      assert.match(warnings[0] ?? "", /the configuration is another one/);
+      assert.match(warnings[0] ?? "", /the cache serves another configuration/);
     } finally {
       writeConfig(256);
     }
@@ -180,7 +180,7 @@ describe("the VM cache", onlyKumite, () => {
       const { machines } = await served();
       const [name] = readdirSync("/run/kumite-cache").filter((entry) => /^[0-9a-f]{12}$/.test(entry));
       const log = readFileSync(`/run/kumite-cache/${name}/log`, "utf8");
-      assert.match(log, /the VM boots: nobody knows yet whose it will be, and template_scope is .*root/);
+      assert.match(log, /the VM boots: its owner is not known yet, and template_scope is .*root/);
       const { templates } = JSON.parse((await factory("status", "--json")).stdout) as { templates: unknown[] };
       assert.deepEqual(templates, []);
       const { id } = await started(await place.bundle(shell("while :; do sleep 1; done"), layered));

@@ -67,7 +67,7 @@ function consoleOf(error: unknown): string[] | undefined {
 
 function hintOf(error: unknown): string | undefined {
   if (error instanceof Error && !(error instanceof KumiteError) && !(error instanceof SystemError)) {
-    return "this is a fault of kumite: please report it with what you did";
+    return "this is a bug in kumite: please report it with the steps that led to it";
   }
   return firstOf(error, ({ hint }) => hint);
 }

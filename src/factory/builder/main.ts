@@ -24,7 +24,7 @@ async function main(): Promise<number> {
   let answer: BuildAnswer;
   try {
     const request = parseJson((await new ByteReader(stream).readLine(maxBuildLine)) ?? "null");
-    if (!isRequest(request)) throw new Error("that is no request for a template");
+    if (!isRequest(request)) throw new Error("the request is not for a template");
     await withDeadline(timeoutMs, "making the template", (signal) => buildTemplate(os, request, log, signal));
     answer = { made: true };
   } catch (error) {

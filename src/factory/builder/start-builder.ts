@@ -43,7 +43,7 @@ export async function startBuilder(os: Os, request: BuildRequest): Promise<Runni
   const answered = async (): Promise<void> => {
     const line = await new ByteReader(stream).readLine(maxBuildLine).catch(() => undefined);
     stream.close();
-    const answer: BuildAnswer = parseAnswer(line) ?? { made: false, error: "its builder ended without a word" };
+    const answer: BuildAnswer = parseAnswer(line) ?? { made: false, error: "its builder ended without an answer" };
     if (!answer.made)
       throw new KumiteError("system/failed", `the template could not be made: ${answer.error}`, {
         phase: "template.build",

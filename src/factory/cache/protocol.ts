@@ -93,7 +93,7 @@ export async function askOnce(
         const line = await new ByteReader(stream).readLine(maxCacheLine, within);
         const answer = line === undefined ? undefined : parseJson(line);
         if (isRecord(answer)) return answer;
-        throw new KumiteError("protocol/violation", `${socket} gave no answer`);
+        throw new KumiteError("protocol/violation", `${socket} gave no valid answer`);
       } finally {
         stream.close();
       }

@@ -57,7 +57,7 @@ export async function startCachedShim(os: Os, request: CachedShimRequest): Promi
     for (const cgroup of cgroups) await removeQuietly(os, cgroup);
     ended.resolve();
   });
-  const ready = withDeadline(readyTimeoutMs, "a machine of the cache", async (signal) => {
+  const ready = withDeadline(readyTimeoutMs, "the start of a VM for the cache", async (signal) => {
     const line = await new ByteReader(boot).readLine(maxCacheLine, signal).catch(() => undefined);
     const said = line === undefined ? undefined : parseJson(line);
     if (isCachedShim(said)) return said;

@@ -28,7 +28,10 @@ export async function takeFromCache(os: Os, request: TakeRequest, signal: AbortS
     if (typeof machine === "string") return { kind: "none", why: machine };
     const answer = await askOnce(os, machine.socket, { adopt: request.adoption }, adoptTimeoutMs, signal);
     if (answer.adopted === true) return { kind: "taken", shim: machine.shim };
-    return { kind: "none", why: typeof answer.error === "string" ? answer.error : "it answered something else" };
+    return {
+      kind: "none",
+      why: typeof answer.error === "string" ? answer.error : "its shim gave an unexpected answer",
+    };
   } catch (error) {
     if (signal.aborted) throw error;
     if (isSystemError(error, "ENOENT")) return { kind: "no-cache" };
@@ -40,5 +43,5 @@ async function take(os: Os, { config, overrides }: TakeRequest, signal: AbortSig
   const question = { ask: "take", config: config ?? null, overrides } as const;
   const answer = await askOnce(os, cacheSocket, question, takeTimeoutMs, signal);
   if (isCachedShim(answer.machine)) return answer.machine;
-  return typeof answer.none === "string" ? answer.none : "the server answered something else";
+  return typeof answer.none === "string" ? answer.none : "the server gave an unexpected answer";
 }

@@ -84,11 +84,11 @@ class CacheServer {
       log: this.#log,
       start: () => startCachedShim(os, { ...program, ...this.#words, cgroups }),
     });
-    void pool.failed.then((why) => this.stop(`no machines can be made: ${why}`));
+    void pool.failed.then((why) => this.stop(`no VM can be started: ${why}`));
     const take = () => {
       const machine = pool.take();
       if (machine !== undefined) return machine;
-      throw new KumiteError("container/wrong-state", "no machine is ready");
+      throw new KumiteError("container/wrong-state", "no VM is ready");
     };
     await os.files.makeDirs(socketDirectory, 0o700);
     const listener = await os.sockets.listen(cacheSocket, 0o600);
@@ -160,9 +160,9 @@ class CacheServer {
           case "take":
             return (await this.#isSame(question, what))
               ? { machine: take() }
-              : { none: "the configuration is another one" };
+              : { none: "the cache serves another configuration" };
           default:
-            return { none: "that is no question" };
+            return { none: "unknown request" };
         }
       });
     }
@@ -182,7 +182,7 @@ class CacheServer {
   ): Promise<void> {
     try {
       const read = (signal: AbortSignal) => new ByteReader(stream).readLine(maxCacheLine, signal);
-      const line = await withDeadline(helloTimeoutMs, "a question", read);
+      const line = await withDeadline(helloTimeoutMs, "a request", read);
       const question = line === undefined ? undefined : parseJson(line);
       if (!isRecord(question)) return;
       const said = await answer(question).catch((error: unknown): CacheAnswer => ({ none: messageOf(error) }));

@@ -90,7 +90,7 @@ export class Keeper implements AsyncDisposable {
     await stream.write(encodeUtf8(`${JSON.stringify({ state: state.length })}\n`));
     await stream.write(state);
     const place = await nextPlace(this.#reader, signal);
-    if (place.state === undefined) throw broken("did not seal");
+    if (place.state === undefined) throw broken("did not seal it");
     return place.state;
   }
 
@@ -123,7 +123,7 @@ function streamOf(child: ChildProcess) {
 async function nextPlace(reader: ByteReader, signal: AbortSignal): Promise<KeeperPlace> {
   const read = (within: AbortSignal) => reader.readLine(maxKeeperLine, within);
   const place = parsePlace(await withDeadline(answerTimeoutMs, "the answer of the template's keeper", read, signal));
-  if (place === undefined) throw broken("ended or answered something else");
+  if (place === undefined) throw broken("ended or gave an unexpected answer");
   return place;
 }
 

@@ -29,7 +29,7 @@ export function processDriver(os: Os): Driver {
 
 async function start(os: Os, spec: VmSpec, context: StartContext): Promise<RunningVm> {
   if (spec.restoreFrom !== undefined || spec.memoryBacking !== undefined) {
-    throw new KumiteError("hypervisor/unsupported", "the process driver has no VMs to save", {
+    throw new KumiteError("hypervisor/unsupported", "the process driver cannot save or restore VMs", {
       phase: "hypervisor.start",
     });
   }

@@ -42,11 +42,12 @@ interface Fault {
 function faultOf(spec: VmSpec, type: MachineType): Fault | undefined {
   const { guest, disks = [] } = spec;
   if ((guest.image === undefined) === (guest.initrd === undefined)) {
-    const what = guest.image === undefined ? "neither an image nor an initrd is given" : "image and initrd are given";
+    const what =
+      guest.image === undefined ? "neither an image nor an initrd is given" : "both an image and an initrd are given";
     return { what, hint: "set exactly one of image and initrd" };
   }
   if (spec.restoreFrom !== undefined && !capabilitiesOf(type).snapshots) {
-    return { what: `${type} cannot go on from the state of another machine`, hint: useOther };
+    return { what: `${type} cannot start from the saved state of another VM`, hint: useOther };
   }
   const image = guest.image?.bus ?? "virtio-blk";
   return (
@@ -61,10 +62,10 @@ function faultOf(spec: VmSpec, type: MachineType): Fault | undefined {
 function growthFault({ vcpus, maxVcpus = vcpus, memoryGrowth }: VmSpec, type: MachineType): Fault | undefined {
   const { hotplug } = capabilitiesOf(type);
   if (maxVcpus > vcpus && !hotplug.includes("vcpu")) {
-    return { what: `${type} takes no further vCPUs, ${maxVcpus} are asked for`, hint: useOther };
+    return { what: `vCPUs cannot be added to ${type}, but up to ${maxVcpus} are asked for`, hint: useOther };
   }
   if (memoryGrowth !== undefined && !hotplug.includes("memory")) {
-    return { what: `${type} takes no further memory`, hint: useOther };
+    return { what: `memory cannot be added to ${type}`, hint: useOther };
   }
   return undefined;
 }
@@ -93,14 +94,17 @@ function busFault(bus: Disk["bus"], type: MachineType): Fault | undefined {
 
 function diskFault({ id, aio, cache, serial = "" }: Disk): Fault | undefined {
   if (!/^[A-Za-z0-9-]{1,40}$/.test(id)) {
-    return { what: `a disk cannot be called ${JSON.stringify(id)}`, hint: "letters, digits and - make an id" };
+    return { what: `${JSON.stringify(id)} is not a valid disk id`, hint: "use at most 40 letters, digits and -" };
   }
   if (aio === "native" && cache?.direct !== true) {
-    const what = `disk ${id}: native AIO is for images that are read past the host's page cache`;
+    const what = `disk ${id}: native AIO needs direct I/O, which bypasses the host's page cache`;
     return { what, hint: "set block_device_cache_set and block_device_cache_direct, or another block_device_aio" };
   }
   if (serial.length > maxSerialLength) {
-    return { what: `disk ${id}: the serial ${serial} is longer than ${maxSerialLength}`, hint: "shorten it" };
+    return {
+      what: `disk ${id}: the serial ${serial} is longer than ${maxSerialLength} characters`,
+      hint: "shorten it",
+    };
   }
   return undefined;
 }
@@ -113,15 +117,21 @@ function shareFault({ tag, by = "virtio-fs", readOnly }: SharedDirectory, spec: 
     case "9p":
       return undefined;
     case "bind":
-      return { what: `directory ${tag}: a machine cannot be given a bind`, hint: "share it by virtio-fs or 9p" };
+      return {
+        what: `directory ${tag}: a VM cannot have a bind mount of the host`,
+        hint: "share it by virtio-fs or 9p",
+      };
     case "virtio-fs": {
       const backing = spec.memoryBacking;
       if (backing !== undefined && (backing.kind === "ram" || !backing.shared)) {
         const what = `directory ${tag}: virtio-fs needs memory that its daemon can map`;
-        return { what, hint: "share it by 9p, or the memory with it" };
+        return { what, hint: "share the directory by 9p, or back the VM with shared memory" };
       }
       return readOnly === true
-        ? { what: `directory ${tag}: virtio-fs has no read-only directories`, hint: "bind it read-only" }
+        ? {
+            what: `directory ${tag}: virtio-fs has no read-only directories`,
+            hint: "share a read-only bind mount of the directory",
+          }
         : undefined;
     }
   }

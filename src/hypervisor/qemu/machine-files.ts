@@ -28,10 +28,11 @@ export async function requireFiles(os: Os, options: QemuDriverOptions, spec: VmS
   const { memoryBacking, restoreFrom } = spec;
   const memory = memoryBacking?.kind === "file" ? memoryBacking.path : undefined;
   const memoryIsDirectory = memory !== undefined && (await os.files.status(memory))?.kind === "directory";
-  const gone = "if it was a template's, start without it";
-  if (memory !== undefined && !memoryIsDirectory) await file("the memory", [memory], gone);
+  const gone = "if it belonged to a template, start the VM without that template";
+  if (memory !== undefined && !memoryIsDirectory) await file("the file with the VM's memory", [memory], gone);
   if (restoreFrom !== undefined) await file("the saved state", [restoreFrom], gone);
-  for (const path of ownFirmware(options)) await file("the firmware", [path], "correct firmware or pflashes");
+  for (const path of ownFirmware(options))
+    await file("the firmware", [path], "correct firmware or pflashes in [hypervisor.qemu]");
   return {
     qemu,
     kernel: await file("the guest kernel", [kernel], built),
@@ -59,7 +60,7 @@ async function imageFiles(os: Os, spec: VmSpec): Promise<Map<string, ImageFile>>
   for (const { id, path, bus } of allDisks(spec)) {
     const status = await os.files.status(path);
     if (status?.kind !== "file" && status?.kind !== "block") {
-      const what = status === undefined ? "there is nothing" : "there is neither a file nor a block device";
+      const what = status === undefined ? "there is no file" : "there is neither a regular file nor a block device";
       throw new KumiteError("hypervisor/not-found", `disk ${id}: ${what} at ${path}`, {
         phase: "hypervisor.start",
         hint: "correct the path of the image",
@@ -70,7 +71,7 @@ async function imageFiles(os: Os, spec: VmSpec): Promise<Map<string, ImageFile>>
     if (bus === "nvdimm" && (isDevice || status.size === 0)) {
       throw new KumiteError("hypervisor/unsupported", `disk ${id}: ${path} cannot be an nvdimm`, {
         phase: "hypervisor.start",
-        hint: "an nvdimm is a regular file that is not empty; use virtio-blk for a block device",
+        hint: "an nvdimm must be a regular file that is not empty; use virtio-blk for a block device",
         data: { path },
       });
     }

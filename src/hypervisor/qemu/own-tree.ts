@@ -23,12 +23,13 @@ export function servesFiles({ sharedDirectories }: VmSpec): boolean {
 
 /** The reason why QEMU cannot have its own tree; `undefined` if it can. */
 export async function reasonAgainstTree(os: Os, spec: VmSpec, files: MachineFiles): Promise<string | undefined> {
-  const serves = "it serves files by 9p, for which it needs a tree of its own, but";
+  const serves = "it serves files by 9p, for which it needs a file tree of its own, but";
   if (!isBelow(programs, await os.files.realPath(files.qemu)))
     return `${serves} ${files.qemu} is not below ${programs}`;
-  if (!allUsers.test(await os.files.readText("/proc/self/uid_map"))) return `${serves} this is a user namespace`;
+  if (!allUsers.test(await os.files.readText("/proc/self/uid_map"))) return `${serves} kumite runs in a user namespace`;
   const root = (await os.mounts.table()).findLast(({ target }) => target === "/");
-  if (root === undefined || root.type === "rootfs") return `${serves} the host's root cannot be exchanged`;
+  if (root === undefined || root.type === "rootfs")
+    return `${serves} the host's root file system cannot be replaced for a process`;
   for (const path of shown(spec, files)) {
     if (isBelow(spec.directory, path) || isBelow(programs, path)) return `${serves} ${path} would be hidden in it`;
   }

@@ -77,13 +77,13 @@ describe("QEMU", () => {
   });
 
   it("stays root if such a user could not run it, and says why", async () => {
-    await stays(/\/proc\/self\/uid_map has no users to spare/, { map: "0 100000 65536\n" });
-    await stays(/^\/bin is closed/, { modes: { "/bin": 0o700 } });
-    await stays(/^\/bin\/qemu is closed/, { modes: { "/bin/qemu": 0o750 } });
-    await stays(/^\/k is closed/, { modes: { "/k": 0o600 } });
-    await stays(/^\/i is closed/, { modes: { "/i": 0o640 } });
+    await stays(/\/proc\/self\/uid_map has no unused ids/, { map: "0 100000 65536\n" });
+    await stays(/^other users cannot enter \/bin$/, { modes: { "/bin": 0o700 } });
+    await stays(/^other users cannot enter \/bin\/qemu$/, { modes: { "/bin/qemu": 0o750 } });
+    await stays(/^other users have no access to \/k$/, { modes: { "/k": 0o600 } });
+    await stays(/^other users have no access to \/i$/, { modes: { "/i": 0o640 } });
     const memoryBacking = { kind: "file", path: "/m", shared: false } as const;
-    await stays(/^\/m is closed/, { modes: { "/m": 0o644 } }, { memoryBacking });
+    await stays(/^other users have no access to \/m$/, { modes: { "/m": 0o644 } }, { memoryBacking });
     assert.equal((await user({ modes: { "/m": 0o777 } }, { memoryBacking })).kind, "own");
   });
 
@@ -121,7 +121,7 @@ describe("QEMU", () => {
     const serving = { sharedDirectories: by9p("/s") };
     await stays(/9p.*\/bin\/qemu is not below \/usr/, {}, serving);
     await stays(/9p.*user namespace/, { ...below, map: "0 0 4000000000\n" }, serving);
-    await stays(/9p.*root cannot be exchanged/, { ...below, root: "rootfs" }, serving);
+    await stays(/9p.*root file system cannot be replaced/, { ...below, root: "rootfs" }, serving);
     await stays(/9p.*\/vm\/shared would be hidden/, below, { sharedDirectories: by9p("/vm/shared") });
   });
 

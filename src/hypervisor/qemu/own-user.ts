@@ -61,7 +61,7 @@ export function capabilitiesOfQemu(spec: VmSpec): number[] {
 
 async function reasonOfHost(os: Os): Promise<string | undefined> {
   for (const file of ["/proc/self/uid_map", "/proc/self/gid_map"]) {
-    if (!hasOwnUsers(await os.files.readText(file))) return `${file} has no users to spare`;
+    if (!hasOwnUsers(await os.files.readText(file))) return `${file} has no unused ids`;
   }
   return undefined;
 }
@@ -70,7 +70,7 @@ async function reasonOfHost(os: Os): Promise<string | undefined> {
 async function reasonOfProgram(os: Os, program: string): Promise<string | undefined> {
   const path = await os.files.realPath(program);
   for (let at = path; at !== "/"; at = dirName(at)) {
-    if (!allows(await os.files.status(at), 0o1)) return `${at} is closed to others`;
+    if (!allows(await os.files.status(at), 0o1)) return `other users cannot enter ${at}`;
   }
   return undefined;
 }
@@ -93,7 +93,7 @@ async function reasonOfFiles(
   for (const { bus, path, readOnly } of allDisks(spec))
     if (bus === "nvdimm") wanted.push([path, readOnly ? otherMayRead : otherMayReadAndWrite]);
   for (const [path, bits] of wanted) {
-    if (!allows(await os.files.status(path), bits)) return `${path} is closed to others`;
+    if (!allows(await os.files.status(path), bits)) return `other users have no access to ${path}`;
   }
   return undefined;
 }
@@ -105,7 +105,7 @@ async function userOfKvm(os: Os): Promise<QemuUser> {
   if (status !== undefined && status.gid !== 0 && (status.mode & 0o060) === 0o060) {
     return { kind: "own", group: status.gid };
   }
-  return { kind: "root", reason: `${kvmDevice} is root's alone` };
+  return { kind: "root", reason: `only root may use ${kvmDevice}` };
 }
 
 function allows(status: FileStatus | undefined, bits: number): boolean {

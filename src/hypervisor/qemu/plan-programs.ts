@@ -113,7 +113,7 @@ async function requireUser(
   if (options.rootless === true) {
     throw new KumiteError("hypervisor/unsupported", `qemu cannot run as an unprivileged user: ${user.reason}`, {
       phase: "hypervisor.start",
-      hint: "fix this, or set rootless = false in [hypervisor.qemu]",
+      hint: "correct that, or set rootless = false in [hypervisor.qemu] to run QEMU as root",
     });
   }
   context.log("info", "qemu runs as root", { reason: user.reason });

@@ -125,7 +125,7 @@ export class QemuVm implements RunningVm {
     try {
       const [monitor] = await Promise.all([
         connected, // The guest runs by itself when its state is there.
-        restores ? this.#migration("restoring the machine", signal) : undefined,
+        restores ? this.#migration("restoring the VM", signal) : undefined,
       ]);
       this.#monitor = monitor;
       if (this.#parts.grows) this.#plug = this.#plugOf(this.#monitor);
@@ -213,7 +213,7 @@ export class QemuVm implements RunningVm {
       if (this.#monitor !== undefined) await qemu.child.exited;
     };
     await withDeadline(quitTimeoutMs, "qemu's own end", ended).catch(() => {
-      this.#parts.context.log("warn", "qemu did not end when asked to: it is killed");
+      this.#parts.context.log("warn", "qemu did not end when asked to, and is killed");
     });
   }
 
@@ -283,9 +283,9 @@ export class QemuVm implements RunningVm {
     try {
       if (this.#monitor === undefined) throw new Error("the monitor is not connected");
       const file = await dumpMemory(os, this.#monitor, id, options);
-      context.log("info", "the memory of the guest that panicked is kept", { file });
+      context.log("info", "the memory of the guest that panicked was saved", { file });
     } catch (error) {
-      context.log("error", "the memory of the guest that panicked could not be kept", { reason: messageOf(error) });
+      context.log("error", "the memory of the guest that panicked could not be saved", { reason: messageOf(error) });
     }
     await this.#end({ reason: "died", process: "guest", detail: `panicked: ${this.#lastWords()}` });
   }
@@ -316,7 +316,7 @@ export class QemuVm implements RunningVm {
       await Promise.all([
         monitor.execute("migrate-set-capabilities", migrationCapabilities, { signal }),
         monitor.execute("migrate", { uri: `fd:${stateFd}` }, { signal }),
-        this.#migration("saving the machine", signal),
+        this.#migration("saving the VM", signal),
       ]);
       const bytes = await state;
       await this.#migrationOver(monitor);
@@ -330,7 +330,7 @@ export class QemuVm implements RunningVm {
   async #migrationOver(monitor: QmpClient): Promise<void> {
     const look = async (): Promise<void> => {
       const { status } = await monitor.execute("query-status", {});
-      if (status === "finish-migrate") throw new KumiteError("hypervisor/protocol", "the migration does not end");
+      if (status === "finish-migrate") throw new KumiteError("hypervisor/protocol", "the migration has not ended");
     };
     await retry(look, { what: "the end of the migration", timeoutMs: migrationTimeoutMs, firstPauseMs: 1 });
   }
@@ -362,12 +362,12 @@ async function collect(listener: Listener, signal: AbortSignal): Promise<Uint8Ar
       for (let part = await stream.read(signal); part !== undefined; part = await stream.read(signal)) {
         parts.push(part);
         length += part.length;
-        if (length > maxStateBytes) throw new KumiteError("hypervisor/protocol", "the machine's state has no end");
+        if (length > maxStateBytes) throw new KumiteError("hypervisor/protocol", "the VM's saved state is too large");
       }
       return concat(parts);
     } finally {
       stream.close();
     }
   }
-  throw new KumiteError("hypervisor/protocol", "qemu did not write the machine's state");
+  throw new KumiteError("hypervisor/protocol", "qemu did not write the VM's state");
 }

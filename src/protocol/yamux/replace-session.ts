@@ -26,7 +26,8 @@ export async function replaceSession(carrier: ByteStream, token: Uint8Array, sig
   let held: Uint8Array = new Uint8Array(0);
   for (;;) {
     const chunk = await carrier.read(signal);
-    if (chunk === undefined) throw new KumiteError("protocol/closed", "the peer ended before it began a new session");
+    if (chunk === undefined)
+      throw new KumiteError("protocol/closed", "the peer closed the connection before it began a new session");
     held = concat([held, chunk]);
     const at = indexOf(held, token);
     if (at >= 0) return beginningWith(held.subarray(at + token.length), carrier);

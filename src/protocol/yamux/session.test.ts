@@ -44,13 +44,13 @@ describe("the end of a session", () => {
     await raw.write(frame(3, 0, 0, 0));
     await raw.write(frame(0, 2, 1, 2, [0x68, 0x69]));
     assert.equal(await text(ours), "hi");
-    assert.throws(() => session.open(), { message: "no stream can be opened: the peer takes no more" });
+    assert.throws(() => session.open(), { message: "no stream can be opened: the peer accepts no more" });
   });
 
   it("is not caused by too many streams: they are refused, and open ones continue", async () => {
     const { client, server } = connect({}, { client: { maxStreams: 2 } });
     const [first] = [client.open(), client.open()];
-    assert.throws(() => client.open(), { message: "no stream can be opened: 2 are open already" });
+    assert.throws(() => client.open(), { message: "no stream can be opened: 2 are already open" });
     const theirs = await accepted(server);
     await first?.write(encodeUtf8("on"));
     await first?.end();

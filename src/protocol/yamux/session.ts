@@ -185,10 +185,10 @@ class SessionCore implements FrameHandler, StreamSession {
       throw new KumiteError("protocol/closed", "no stream can be opened: the session is over", { cause: this.#end });
     }
     if (this.#peerLeaves || this.#nextId > maxStreamId) {
-      throw new KumiteError("protocol/closed", "no stream can be opened: the peer takes no more");
+      throw new KumiteError("protocol/closed", "no stream can be opened: the peer accepts no more");
     }
     if (this.#streams.size >= this.#maxStreams) {
-      throw new KumiteError("protocol/closed", `no stream can be opened: ${this.#streams.size} are open already`);
+      throw new KumiteError("protocol/closed", `no stream can be opened: ${this.#streams.size} are already open`);
     }
     const id = this.#nextId;
     this.#nextId += 2;
@@ -203,7 +203,7 @@ class SessionCore implements FrameHandler, StreamSession {
   }
 
   async quiesce(signal?: AbortSignal): Promise<() => void> {
-    if (this.#outgoing.isHeld) throw new KumiteError("internal", "the session is quiet already");
+    if (this.#outgoing.isHeld) throw new KumiteError("internal", "the session is already quiet");
     const answer = this.ping();
     void this.#outgoing.flush();
     const release = this.#outgoing.hold();
@@ -310,7 +310,7 @@ class SessionCore implements FrameHandler, StreamSession {
   }
 
   #admit(streamId: number): YamuxStream | undefined {
-    if (this.#isOwn(streamId)) throw violation(`an opening of stream ${streamId}, whose number is ours`);
+    if (this.#isOwn(streamId)) throw violation(`an opening of stream ${streamId}, whose number only this side may use`);
     if (streamId <= this.#lastPeerId) throw violation(`a second opening of stream ${streamId}`);
     this.#lastPeerId = streamId;
     if (!this.#acceptStreams || this.accepted.length >= maxUnaccepted || this.#streams.size >= this.#maxStreams) {
@@ -347,7 +347,7 @@ class SessionCore implements FrameHandler, StreamSession {
   }
 
   #onGoAway({ streamId, length }: FrameHeader): void {
-    if (streamId !== 0) throw violation(`a farewell for stream ${streamId}`);
+    if (streamId !== 0) throw violation(`a go-away frame for stream ${streamId}`);
     if (length === goAwayCode.replaced) this.replaced = true;
     if (length !== goAwayCode.normal) {
       throw new KumiteError("protocol/closed", `the peer ended the session with error ${length}`);

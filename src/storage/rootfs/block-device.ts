@@ -81,7 +81,7 @@ export async function fileSystemOn(os: Os, path: string, subject: string, signal
     status === 0 && found !== "" ? `the file system ${found}, which the guest cannot mount` : "no file system";
   throw new KumiteError("storage/failed", `${subject}: ${path} has ${what}`, {
     phase: "storage.plan",
-    hint: `a root file system on a disk is one of ${[...guestFileSystems].join(", ")}, without a partition table`,
+    hint: `a root file system on a disk must be one of ${[...guestFileSystems].join(", ")}, without a partition table`,
     data: { path },
   });
 }

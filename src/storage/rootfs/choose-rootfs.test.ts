@@ -93,7 +93,7 @@ describe("the kind of a root file system", () => {
     );
     assert.match(
       await complaint(bundle(tree, "directory", "image"), { disks: false }),
-      /this VM cannot have another disk/,
+      /no disk can be added to this VM/,
     );
   });
 
@@ -114,8 +114,8 @@ describe("the kind of a root file system", () => {
     const empty = path.join(place, "empty");
     await writeFile(empty, Buffer.alloc(1024 * 1024));
     assert.equal(await complaint(bundle(empty, "file")), "B/config.json: root.path: B/empty has no file system");
-    assert.match(await complaint(bundle(image, "file"), { disks: false }), /this VM cannot have another disk/);
-    assert.match(await complaint(bundle(image, "file", "shared")), /root.path is no directory/);
+    assert.match(await complaint(bundle(image, "file"), { disks: false }), /no disk can be added to this VM/);
+    assert.match(await complaint(bundle(image, "file", "shared")), /root.path is not a directory/);
   });
 
   it("of a mounted block device is that device, if the configuration allows its kind", async () => {

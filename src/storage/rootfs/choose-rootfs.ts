@@ -86,7 +86,7 @@ async function chooseDisk(
   signal: AbortSignal | undefined,
 ): Promise<RootfsChoice> {
   requireDisks(bundle, choices);
-  if (way === "shared" || way === "image") throw cannot(bundle, "root.path is no directory");
+  if (way === "shared" || way === "image") throw cannot(bundle, "root.path is not a directory");
   const { rootfs: path, configFile } = bundle;
   await refuseMounted(os, bundle);
   const fstype = await fileSystemOn(os, path, `${configFile}: root.path`, signal);
@@ -97,7 +97,7 @@ async function chooseDisk(
   return just({ kind: "layers", lower: { kind: "disk", disk }, upper: { kind: "disk" } });
 }
 
-const noDisks = "this VM cannot have another disk";
+const noDisks = "no disk can be added to this VM";
 
 function just(plan: RootfsPlan): RootfsChoice {
   return { plan, notes: [] };
@@ -140,7 +140,7 @@ function requireDisks(bundle: Bundle, { disks }: RootfsChoices): void {
 function cannot({ configFile }: Bundle, why: string): KumiteError {
   return new KumiteError(
     "oci/unsupported",
-    `${configFile}: the requested kind of root file system is not possible: ${why}`,
+    `${configFile}: the kind of root file system that ${rootfsAnnotation} asks for is not possible: ${why}`,
     {
       phase: "storage.plan",
       hint: `remove the annotation ${rootfsAnnotation} to use the kind that the configuration chooses`,

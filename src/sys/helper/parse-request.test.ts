@@ -29,7 +29,7 @@ describe("a request to the helper", () => {
     [[], /^request: expected an object/],
     [{ kind: "lock", path: "/a" }, /^id: expected an integer/],
     [{ id: -1, kind: "lock", path: "/a" }, /^id: expected an integer/],
-    [{ id: 1, kind: "exec", path: "/bin/sh" }, /^kind: "exec" is none/],
+    [{ id: 1, kind: "exec", path: "/bin/sh" }, /^kind: "exec" is not a known kind/],
     [{ id: 1, kind: "lock" }, /^path: expected a string/],
     [{ id: 1, kind: "unmount", target: "/a" }, /^lazy: expected true or false/],
     [{ id: 1, kind: "mount", request: { target: "/a", flags: "ro" } }, /^request\.flags: expected an array/],

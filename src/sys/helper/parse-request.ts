@@ -31,7 +31,7 @@ function parseCall(document: Record<string, unknown>): HelperCall {
     case "cancel":
       return { kind, request: whole(document.request, "request") };
     default:
-      throw new BadRequest(`kind: ${JSON.stringify(kind)} is none`);
+      throw new BadRequest(`kind: ${JSON.stringify(kind)} is not a known kind`);
   }
 }
 

@@ -110,7 +110,7 @@ export class HelperConnection {
 
 function noHelper(launcher: string, cause: SystemError): KumiteError {
   return new KumiteError("install/incomplete", `${launcher} cannot be started: ${cause.message}`, {
-    hint: "install Kumite again; `delete --force` then removes what is still there",
+    hint: "install Kumite again, then remove what is left with `delete --force`",
     cause,
   });
 }

@@ -41,11 +41,11 @@ export async function removeDevice(
   using removal = events.removalOf(id, part);
   try {
     await monitor.execute("device_del", { id }, { signal });
-    await withDeadline(removalTimeoutMs, `the guest's giving ${id} back`, () => removal.promise, signal);
+    await withDeadline(removalTimeoutMs, `waiting for the guest to release ${id}`, () => removal.promise, signal);
   } catch (error) {
     // The guest released the device after an earlier attempt had timed out.
     if (isKumiteError(error) && error.data.class === "DeviceNotFound") return;
     if (!isKumiteError(error, "timeout")) throw error;
-    throw plugFailed(`the guest does not give ${id} back`, { data: { device: id }, cause: error });
+    throw plugFailed(`the guest does not release ${id}`, { data: { device: id }, cause: error });
   }
 }

@@ -27,7 +27,7 @@ export async function resizeByDimms(
   const now = await memoryNow(context, signal);
   let { nowMiB } = now;
   if (memoryMiB < nowMiB) {
-    context.log("warn", `memory modules cannot be removed: the machine keeps ${nowMiB} MiB`, { wanted: memoryMiB });
+    context.log("warn", `memory modules cannot be removed: the VM keeps ${nowMiB} MiB`, { wanted: memoryMiB });
   }
   const added: ResizedMemory["added"][number][] = [];
   const mostMiB = growth?.maxMiB ?? nowMiB;
@@ -39,7 +39,7 @@ export async function resizeByDimms(
       if (slot >= slots) throw slotsInUse(slots);
       added.push(await addDimm(context, slot, step, signal));
     } catch (cause) {
-      throw plugFailed(`failed to hot add memory: the machine has ${nowMiB} MiB of ${memoryMiB}`, {
+      throw plugFailed(`failed to hot add memory: the VM has ${nowMiB} MiB of ${memoryMiB} MiB`, {
         data: { memoryMiB: nowMiB },
         cause,
         ...(isKumiteError(cause) && cause.hint !== undefined ? { hint: cause.hint } : {}),
@@ -124,10 +124,15 @@ async function accepted(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   try {
-    const taken = await withDeadline(acceptanceTimeoutMs, `the guest's taking ${device}`, () => answer, signal);
-    if (!taken) log("warn", `the guest does not take ${device}`, { device });
+    const taken = await withDeadline(
+      acceptanceTimeoutMs,
+      `waiting for the guest to accept ${device}`,
+      () => answer,
+      signal,
+    );
+    if (!taken) log("warn", `the guest does not accept ${device}`, { device });
   } catch (error) {
     if (!isKumiteError(error, "timeout")) throw error;
-    log("warn", `the guest did not say that it took ${device}`, { device });
+    log("warn", `the guest did not say that it accepted ${device}`, { device });
   }
 }

@@ -97,7 +97,7 @@ export async function handOver(
     return await monitor.executeWith(os.sockets, descriptor, "add-fd", {}, { signal });
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    throw plugFailed(`${descriptor.path} cannot be given to the machine`, {
+    throw plugFailed(`${descriptor.path} cannot be passed to QEMU`, {
       data: { path: descriptor.path },
       cause: error,
     });
@@ -142,7 +142,7 @@ async function plug(
       return { address: { kind: "scsi", address: `${target}:${lun}` }, release };
     }
     case "nvdimm":
-      throw new KumiteError("hypervisor/unsupported", `disk ${disk.id}: an nvdimm cannot be plugged in`, {
+      throw new KumiteError("hypervisor/unsupported", `disk ${disk.id}: an nvdimm cannot be added to a running VM`, {
         phase: "hypervisor.plug",
         hint: "use virtio-blk or virtio-scsi",
       });

@@ -12,7 +12,7 @@ import { takeBack } from "./undoing.ts";
 /** As `MachinePlug.exchangeDisk`. Names follow the same scheme as for disks on the command line. */
 export async function exchangeDisk(os: Os, context: PlugContext, disk: Disk, signal?: AbortSignal): Promise<void> {
   const { id, path, readOnly } = disk;
-  if (!readOnly) throw plugFailed(`disk ${id}: only what is never written to can be exchanged`, { data: { path } });
+  if (!readOnly) throw plugFailed(`disk ${id}: only a read-only disk can be exchanged`, { data: { path } });
   await orWithThreads(os, context.log, [disk], async ([served = disk]) => exchange(os, context, served, signal));
 }
 

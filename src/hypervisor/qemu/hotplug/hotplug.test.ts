@@ -126,7 +126,7 @@ describe("vCPUs of a running VM", () => {
     });
     assert.equal(await removeVcpus(context, 2), 2);
     assert.deepEqual(asked.slice(1), ["device_del cpu-1", "device_del cpu-0"]);
-    await assert.rejects(removeVcpus(context, 3), /only 2 were added to the running machine/);
+    await assert.rejects(removeVcpus(context, 3), /only 2 were added to the running VM/);
   });
 
   it("that the guest keeps are reported, with the real number of those it released", async () => {
@@ -144,7 +144,7 @@ describe("vCPUs of a running VM", () => {
     await assert.rejects(removeVcpus(context, 2), (error) => {
       assert.ok(isKumiteError(error, "hypervisor/plug-failed"), String(error));
       assert.equal(error.data.removed, 1);
-      assert.match(String(error.cause), /the guest keeps cpu-0/);
+      assert.match(String(error.cause), /the guest refuses to release cpu-0/);
       return true;
     });
   });
@@ -315,7 +315,7 @@ describe("what a failed plug leaves", () => {
   it("is logged when it cannot be undone, and the error is still the first one", async () => {
     const { context, logged } = machineWith({ device_add: refuses("no"), "blockdev-del": refuses("node is in use") });
     await assert.rejects(addDisk(testOs(), context, disk), /^Error: no$/);
-    assert.deepEqual(logged, ["image-a stays in the VM until that ends: it could not be taken back: node is in use"]);
+    assert.deepEqual(logged, ["image-a stays in the VM until the VM ends: it could not be removed: node is in use"]);
   });
 
   it("is a device that appeared after the timeout: it is removed, or keeps its slot", async () => {
@@ -336,7 +336,7 @@ describe("what a failed plug leaves", () => {
 
     const kept = machineWith({ device_add: late, device_del: refuses("device is busy") });
     await assert.rejects(addDisk(testOs(), kept.context, disk), { code: "timeout" });
-    assert.match(kept.logged.join("\n"), /^device disk-a stays in the VM until that ends.*device is busy$/);
+    assert.match(kept.logged.join("\n"), /^device disk-a stays in the VM until the VM ends.*device is busy$/);
     await assert.rejects(kept.places.take(), /no more bridge slots available/);
   });
 

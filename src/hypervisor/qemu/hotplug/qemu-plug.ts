@@ -81,7 +81,7 @@ export class QemuPlug implements MachinePlug {
   #mapping<T>(work: () => Promise<T>): Promise<T> {
     return this.#turns.take(async () => {
       if (this.#lostVcpus && !this.removesVcpus) {
-        throw plugFailed("an emulated machine whose vCPUs were removed takes nothing more", {
+        throw plugFailed("nothing can be added to an emulated VM whose vCPUs were removed", {
           hint: "use a host with KVM, or keep the vCPUs",
         });
       }

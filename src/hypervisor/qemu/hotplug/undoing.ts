@@ -28,7 +28,7 @@ export async function takeBack({ log }: Pick<PlugContext, "log">, what: string, 
     await undo();
   } catch (error) {
     if (isGone(error)) return;
-    log("warn", `${what} stays in the VM until that ends: it could not be taken back`, { error: messageOf(error) });
+    log("warn", `${what} stays in the VM until the VM ends: it could not be removed`, { error: messageOf(error) });
   }
 }
 

@@ -14,7 +14,7 @@ export async function addVcpus(context: PlugContext, count: number, signal?: Abo
   const free = slots.filter(({ path }) => path === undefined).sort(byPlace);
   const wanted = Math.min(count, free.length);
   if (wanted < count) {
-    log("warn", `the machine can have ${slots.length} vCPUs: ${wanted} of ${count} more are added`, { wanted, count });
+    log("warn", `the VM can have ${slots.length} vCPUs: ${wanted} of ${count} more are added`, { wanted, count });
   }
   let number = Math.max(-1, ...slots.map(numberOf)) + 1;
   let added = 0;
@@ -44,7 +44,7 @@ export async function removeVcpus(context: PlugContext, count: number, signal?: 
   const slots = await context.monitor.execute("query-hotpluggable-cpus", {}, { signal });
   const plugged = slots.map(numberOf).filter((number) => number >= 0);
   if (plugged.length < count) {
-    throw plugFailed(`${count} vCPUs cannot be removed: only ${plugged.length} were added to the running machine`, {
+    throw plugFailed(`${count} vCPUs cannot be removed: only ${plugged.length} were added to the running VM`, {
       data: { removed: 0 },
     });
   }

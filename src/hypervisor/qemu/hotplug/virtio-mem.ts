@@ -39,9 +39,9 @@ export async function resizeByVirtioMem(
   // Otherwise the guest would keep trying, and the size could change at any time.
   await request(context, reachedMiB, signal);
   const nowMiB = baseMiB + reachedMiB;
-  const text = `the machine has ${nowMiB} MiB, ${memoryMiB} were asked for`;
+  const text = `the VM has ${nowMiB} MiB, but should have ${memoryMiB} MiB`;
   if (reachedMiB < wantedMiB) throw plugFailed(`failed to hot add memory: ${text}`, { data: { memoryMiB: nowMiB } });
-  context.log("warn", `the guest uses memory that it should give back: ${text}`);
+  context.log("warn", `the guest still uses memory that it should release: ${text}`);
   return { memoryMiB: nowMiB, added: [] };
 }
 
@@ -80,7 +80,7 @@ async function makeDevice(
 }
 
 function notGiven(cause: unknown): KumiteError {
-  return plugFailed("the machine cannot be given memory that grows and shrinks", {
+  return plugFailed("no virtio-mem device could be added to the VM", {
     ...(messageOf(cause).includes("Cannot allocate memory") && { hint: overcommit }),
     cause,
   });
@@ -106,14 +106,14 @@ async function reached(
   let sizeMiB = fromMiB;
   const look = async (within: AbortSignal): Promise<void> => {
     sizeMiB = pluggedMiB(await monitor.execute("query-memory-devices", {}, { signal: within }));
-    if (sizeMiB !== wantedMiB) throw plugFailed(`the guest has come to ${sizeMiB} MiB`);
+    if (sizeMiB !== wantedMiB) throw plugFailed(`the guest has reached ${sizeMiB} MiB`);
   };
   const timeoutMs = stallTimeoutMs[wantedMiB > fromMiB ? "grow" : "shrink"];
   let leastLeftMiB = Math.abs(wantedMiB - fromMiB);
   for (;;) {
     try {
       await retry(look, {
-        what: "the guest's memory",
+        what: "changing the guest's memory",
         timeoutMs,
         signal,
         firstPauseMs: 1,

@@ -172,7 +172,7 @@ export class QmpClient {
   }
 
   #take(message: unknown): void {
-    if (!isRecord(message)) throw new KumiteError("hypervisor/protocol", "qemu sent a message that is no object");
+    if (!isRecord(message)) throw new KumiteError("hypervisor/protocol", "qemu sent a message that is not an object");
     // The greeting contains nothing that is needed.
     if (typeof message.event === "string") this.#event(message.event, message.data);
     else if ("return" in message || "error" in message) this.#answer(message);

@@ -117,5 +117,5 @@ function nothing(): Nothing {
 }
 
 function unexpected(command: string): KumiteError {
-  return new KumiteError("hypervisor/protocol", `qemu answered ${command} with something else than its result`);
+  return new KumiteError("hypervisor/protocol", `qemu gave an unexpected answer to ${command}`);
 }

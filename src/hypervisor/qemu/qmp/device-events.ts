@@ -83,5 +83,5 @@ export interface Expectation<T> extends Disposable {
 }
 
 function refused(device: string): KumiteError {
-  return new KumiteError("hypervisor/plug-failed", `the guest keeps ${device}`, { data: { device } });
+  return new KumiteError("hypervisor/plug-failed", `the guest refuses to release ${device}`, { data: { device } });
 }

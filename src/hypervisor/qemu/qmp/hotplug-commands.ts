@@ -189,5 +189,5 @@ function nothing(): Nothing {
 }
 
 function fail(command: string): never {
-  throw new KumiteError("hypervisor/protocol", `qemu answered ${command} with something else than its result`);
+  throw new KumiteError("hypervisor/protocol", `qemu gave an unexpected answer to ${command}`);
 }
