@@ -1,13 +1,41 @@
-/** The agent's log: JSON lines on standard error, which in a VM is the console. */
+/**
+ * The agent's log: JSON lines on standard error, which in a VM is the console. Composing the first line and writing it takes an
+ * emulated guest longer than mounting a file system. In a clone, which has done little else, lines wait until its container runs.
+ */
 import { write } from "../sys/linux/file.ts";
 import { CLOCK_REALTIME, clockMs } from "../sys/linux/time.ts";
-import { createLogger, jsonSink, type Logger, type LogLevel } from "../util/log.ts";
+import { createLogger, jsonSink, type LogEntry, type Logger, type LogLevel } from "../util/log.ts";
 import { encodeUtf8 } from "../util/text.ts";
 
 const standardError = 2;
 
-export function agentLog(level: LogLevel): Logger {
-  return createLogger({ level, now: () => clockMs(CLOCK_REALTIME), sink: jsonSink(writeLine) });
+/** How long a line waits at most, in ms: the emulated start of a container takes less, on a busy host too. */
+const waitMs = 1000;
+
+export interface AgentLog {
+  readonly log: Logger;
+  /** From now on lines wait a moment, but for errors and what was logged before them. */
+  readonly wait: () => void;
+  /** Writes the lines that wait. To be called where the machine may end, or be saved, the next moment. */
+  readonly flush: () => void;
+}
+
+export function agentLog(level: LogLevel, writeText: (line: string) => void = writeLine): AgentLog {
+  const sink = jsonSink(writeText);
+  const waiting: LogEntry[] = [];
+  let waits = false;
+  const flush = (): void => {
+    for (const entry of waiting.splice(0)) sink(entry);
+  };
+  const take = (entry: LogEntry): void => {
+    waiting.push(entry);
+    if (!waits || entry.level === "error") flush();
+    else if (waiting.length === 1) setTimeout(flush, waitMs);
+  };
+  const wait = (): void => {
+    waits = true;
+  };
+  return { log: createLogger({ level, now: () => clockMs(CLOCK_REALTIME), sink: take }), wait, flush };
 }
 
 /** In characters. A console is slow, and no useful message is longer. */

@@ -43,7 +43,7 @@ async function runMachine(): Promise<void> {
   prepareMachine();
   bootMarks.mark("file systems");
   const parameters = readKernelParameters(readFileText("/proc/cmdline"));
-  const log = agentLog(parameters.logLevel);
+  const { log, wait, flush } = agentLog(parameters.logLevel);
   for (const warning of parameters.warnings) log.warn(warning);
   try {
     const modules = loadDrivers();
@@ -51,6 +51,7 @@ async function runMachine(): Promise<void> {
     const sessions = new Sessions();
     const agent: Agent = {
       log,
+      flushLog: flush,
       modules,
       notices: new Notices(log),
       ownsKernel: true,
@@ -75,6 +76,7 @@ async function runMachine(): Promise<void> {
       const { workAhead } = await import("./boot/ahead.ts");
       agent.bootRest.finish();
       await workAhead(agent, parameters);
+      if (parameters.logLevel !== "debug" && parameters.debugConsole === undefined) wait();
     }
     await serveMachine(sessions, await openHostPort(), log);
   } catch (error) {
@@ -115,7 +117,7 @@ async function serveMachine(sessions: Sessions, port: number, log: Logger): Prom
 }
 
 async function runProcess(channelFd: number): Promise<void> {
-  const log = agentLog("info");
+  const { log, flush } = agentLog("info");
   const { hostRoot, prepareProcessMode } = await import("./boot/process-mode.ts");
   try {
     prepareProcessMode(getpid(), channelFd);
@@ -126,6 +128,7 @@ async function runProcess(channelFd: number): Promise<void> {
   const sessions = new Sessions();
   const agent: Agent = {
     log,
+    flushLog: flush,
     modules: noModules,
     notices: new Notices(log),
     ownsKernel: false,
@@ -145,6 +148,7 @@ async function runProcess(channelFd: number): Promise<void> {
   begin(agent, sessions);
   // The other end belongs to one host, which has disconnected now.
   await sessions.run(ownStream(channelFd));
+  flush();
   exit(0);
 }
 

@@ -15,6 +15,8 @@ export const expectReplacement = rpc(
     if (token.length !== sessionTokenLength) {
       throw new KumiteError("usage/invalid", `a token has ${sessionTokenLength} bytes, not ${token.length}`);
     }
+    // Copies say nothing of the original.
+    agent.flushLog();
     agent.channel.expectReplacement(token);
     return undefined;
   },
