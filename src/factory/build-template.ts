@@ -8,6 +8,7 @@ import type { StartContext } from "../hypervisor/driver.ts";
 import type { Disk } from "../hypervisor/spec.ts";
 import { copySparse } from "../storage/copy-file.ts";
 import { layerDiskBytes } from "../storage/rootfs/image-cache.ts";
+import { imageWithoutRoot } from "../storage/rootfs/image-root.ts";
 import { formatUpperDisk } from "../storage/rootfs/upper-disk.ts";
 import type { Os } from "../sys/os.ts";
 import type { Logger } from "../util/log.ts";
@@ -126,7 +127,7 @@ async function makeDisks(
   { runtime }: Config,
   signal: AbortSignal,
 ): Promise<Disk[]> {
-  await os.files.write(lower, "");
+  await os.files.write(lower, imageWithoutRoot());
   // As large as the disks of every container's layers.
   await os.files.resize(lower, layerDiskBytes);
   await formatUpperDisk(os, { path: upper, sizeMiB: runtime.rootfsImages.upperMiB }, signal);

@@ -16,11 +16,8 @@ export interface CloneSetting extends Pick<VmRequest, "id" | "directory" | "cgro
   readonly disks: readonly Disk[];
 }
 
-/**
- * Makes the agent mount the upper layer's file system in the template. A clone's disk is a copy of the disk as it was
- * then.
- */
-const aheadDisk = "agent.ahead_disk=serial:upper";
+/** The agent of the template mounts these layers ahead. A clone's upper disk is a copy of the template's at that moment. */
+const aheadLayers = `agent.ahead_layers=${templateDisks.map((role) => `serial:${role}`).join(",")}`;
 
 /**
  * A clone answers within a tenth of a second, or a few if many start on a busy host, where a boot would take even
@@ -57,7 +54,7 @@ export function templateRequest(config: Config, shape: MachineShape, setting: Cl
   return {
     ...common(config, shape, setting),
     memoryBacking: { kind: "file", path: memory, shared: true },
-    kernelParameters: [`agent.ahead=${modules[shape].join(",")}`, ...(shape === "directory" ? [] : [aheadDisk])],
+    kernelParameters: [`agent.ahead=${modules[shape].join(",")}`, ...(shape === "directory" ? [] : [aheadLayers])],
   };
 }
 

@@ -8,7 +8,7 @@ export interface Agent extends ContainerHost {
   readonly sandbox: Sandbox;
   readonly bootMarks: BootMarks;
   readonly bootRest: BootRest;
-  /** Lines of the log wait a moment: writes them. */
+  /** Writes the lines of the log that still wait. */
   readonly flushLog: () => void;
   /** The connection to the host. */
   readonly channel: { expectReplacement(token: Uint8Array): void };

@@ -10,7 +10,7 @@ describe("the agent's kernel parameters", () => {
       containerPipeSizeBytes: defaultPipeSizeBytes,
       debugConsole: undefined,
       ahead: [],
-      aheadDisk: undefined,
+      aheadLayers: undefined,
       warnings: [],
     });
   });
@@ -45,6 +45,15 @@ describe("the agent's kernel parameters", () => {
 
   it("name modules to load early", () => {
     assert.deepEqual(readKernelParameters("agent.ahead=9p,,overlay").ahead, ["9p", "overlay"]);
+  });
+
+  it("name disks whose layers are mounted ahead, two or none", () => {
+    const layersOf = (value: string) => readKernelParameters(`agent.ahead_layers=${value}`);
+    assert.deepEqual(layersOf("serial:a,serial:b").aheadLayers, { lower: "serial:a", upper: "serial:b" });
+    for (const wrong of ["", "serial:a", ",serial:b"]) {
+      assert.equal(layersOf(wrong).aheadLayers, undefined);
+      assert.match(layersOf(wrong).warnings.join(), /is not the names of two disks/);
+    }
   });
 
   it("are reported with a warning and keep their default when they are invalid, unknown or without effect", () => {

@@ -18,11 +18,17 @@ export interface KernelParameters {
    */
   readonly ahead: readonly string[];
   /**
-   * A disk with an ext4 file system that the kernel opens in advance, by its name in the protocol; `undefined`: none.
+   * Disks of layers to mount in advance, by their names in the protocol: an image without a root file system, and an empty
+   * upper layer. `undefined`: none.
    */
-  readonly aheadDisk: string | undefined;
+  readonly aheadLayers: AheadLayers | undefined;
   /** One line per warning, for the log. */
   readonly warnings: readonly string[];
+}
+
+export interface AheadLayers {
+  readonly lower: string;
+  readonly upper: string;
 }
 
 export interface DebugConsole {
@@ -35,7 +41,7 @@ interface Draft {
   containerPipeSizeBytes: number;
   debugConsole: DebugConsole | undefined;
   ahead: readonly string[];
-  aheadDisk: string | undefined;
+  aheadLayers: AheadLayers | undefined;
   readonly warnings: string[];
 }
 
@@ -85,7 +91,7 @@ export function readKernelParameters(commandLine: string): KernelParameters {
     containerPipeSizeBytes: defaultPipeSizeBytes,
     debugConsole: undefined,
     ahead: [],
-    aheadDisk: undefined,
+    aheadLayers: undefined,
     warnings: [],
   };
   // A regular expression for white space would take longer than all the rest.
@@ -112,9 +118,12 @@ function apply(draft: Draft, name: string, value: string): string | undefined {
     case "ahead":
       draft.ahead = value.split(",").filter((module) => module !== "");
       return undefined;
-    case "ahead_disk":
-      draft.aheadDisk = value;
+    case "ahead_layers": {
+      const [lower = "", upper = ""] = value.split(",");
+      if (lower === "" || upper === "") return `${JSON.stringify(value)} is not the names of two disks`;
+      draft.aheadLayers = { lower, upper };
       return undefined;
+    }
     case "container_pipe_size": {
       const size = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
       if (!(size <= maxPipeSizeBytes)) return `${JSON.stringify(value)} is no size from 0 to ${maxPipeSizeBytes}`;

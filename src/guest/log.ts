@@ -1,6 +1,6 @@
 /**
- * The agent's log: JSON lines on standard error, which in a VM is the console. Composing the first line and writing it takes an
- * emulated guest longer than mounting a file system. In a clone, which has done little else, lines wait until its container runs.
+ * The agent's log: JSON lines on standard error, which in a VM is the console. Composing and writing the first line takes
+ * an emulated guest longer than mounting a file system. So in a clone, lines wait until its container runs.
  */
 import { write } from "../sys/linux/file.ts";
 import { CLOCK_REALTIME, clockMs } from "../sys/linux/time.ts";
@@ -9,14 +9,14 @@ import { encodeUtf8 } from "../util/text.ts";
 
 const standardError = 2;
 
-/** How long a line waits at most, in ms: the emulated start of a container takes less, on a busy host too. */
+/** How long a line waits at most, in ms. The emulated start of a container takes less, even on a busy host. */
 const waitMs = 1000;
 
 export interface AgentLog {
   readonly log: Logger;
-  /** From now on lines wait a moment, but for errors and what was logged before them. */
+  /** From now on lines wait, except errors and the lines before them. */
   readonly wait: () => void;
-  /** Writes the lines that wait. To be called where the machine may end, or be saved, the next moment. */
+  /** Writes the lines that wait. To be called before the VM may end or be saved. */
   readonly flush: () => void;
 }
 

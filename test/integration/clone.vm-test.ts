@@ -1,6 +1,15 @@
 /** Containers in clones of a template: what they share, what they must not share, and when there is no clone. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Bundle, type Patch, shell } from "../support/bundle.ts";
@@ -124,6 +133,30 @@ rootfs_upper_directory = "${place.directory}/uppers"
       await place.must(["delete", "--force", id]);
     });
   }
+
+  it("has its root file system on layers that were mounted in the template, with the image's own root directory", async () => {
+    const facts =
+      "grep -c ' / overlay .*lowerdir=/run/kata-containers/.ahead/lower,' /proc/mounts; stat -c '%a %u:%g' /";
+    const change =
+      "mkdir /dir; mv /dir /moved; mv /etc/passwd /etc/other; rm -r /var; chmod 700 / 2>&-; ls -d /moved /etc/other";
+    const after = "test -e /var || test -e /etc/passwd || test -e /dir || echo gone; stat -c %a /";
+    const script = `${facts}; echo $(ls -A /); ${change}; ${after}`;
+    const bundle = await place.bundle(shell(script), shapes.layers);
+    const names = readdirSync(bundle.rootfs);
+    // Its root may not change what is another's.
+    for (const [mode, owner, changed] of [
+      [0o777, 7, "777"],
+      [0o711, 0, "700"],
+    ] as const) {
+      chmodSync(bundle.rootfs, mode);
+      chownSync(bundle.rootfs, owner, owner + 1);
+      const { stdout, stderr } = await run(bundle);
+      const [on, root, listed, ...rest] = stdout.split("\n");
+      assert.deepEqual([on, root], ["1", `${mode.toString(8)} ${owner}:${owner + 1}`], stderr);
+      assert.deepEqual(listed?.trim().split(" "), [...new Set([...names, "dev", "proc", "sys"])].sort());
+      assert.deepEqual(rest, ["/etc/other", "/moved", "gone", changed, ""]);
+    }
+  });
 
   it("can open only the devices that its rules allow, with the template's prepared rules and with others", async () => {
     const script =

@@ -2,15 +2,14 @@
  * What the agent of a template does before its first request, so that no clone has to do it again. It is what most
  * containers need, and contains no secrets.
  */
-import { mountFileSystem } from "../../sys/linux/detached-mount.ts";
 import { readdir } from "../../sys/linux/directory.ts";
-import { collectGarbage, sync } from "../../sys/linux/machine.ts";
+import { collectGarbage } from "../../sys/linux/machine.ts";
 import { takeOwnPages } from "../../sys/linux/own-pages.ts";
 import { writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError, messageOf } from "../../util/errors.ts";
 import type { Agent } from "../agent.ts";
 import { deviceLimits } from "../cgroup/device-limits.ts";
-import type { KernelParameters } from "../kernel-parameters.ts";
+import type { AheadLayers, KernelParameters } from "../kernel-parameters.ts";
 import { readDeviceRules } from "../spec/device-rules.ts";
 import { Fields } from "../spec/fields.ts";
 import { diskFinder } from "../storage/ready-storages.ts";
@@ -24,10 +23,10 @@ const usualResources = { devices: [{ allow: false, access: "rwm" }] };
  */
 const containerBytes = 512 * 1024;
 
-type Wish = Pick<KernelParameters, "ahead" | "aheadDisk">;
+type Wish = Pick<KernelParameters, "ahead" | "aheadLayers">;
 
 /** A failure is only logged: the request that needs the missing part fails with the reason. */
-export async function workAhead(agent: Agent, { ahead, aheadDisk }: Wish): Promise<void> {
+export async function workAhead(agent: Agent, { ahead, aheadLayers }: Wish): Promise<void> {
   const { modules, sandbox, hierarchy, deviceFilters, log } = agent;
   for (const name of ahead) modules.need(name);
   try {
@@ -35,7 +34,7 @@ export async function workAhead(agent: Agent, { ahead, aheadDisk }: Wish): Promi
     const limits = deviceLimits(readDeviceRules(new Fields(usualResources, "linux.resources")));
     deviceFilters.prepare(limits);
     deviceFilters.limitAhead(hierarchy.makeReady(), limits);
-    if (aheadDisk !== undefined) await openDisk(agent, aheadDisk);
+    if (aheadLayers !== undefined) await mountLayers(agent, aheadLayers);
     await readUsualParts();
     leaveOrderToHost();
     collectGarbage(containerBytes);
@@ -53,17 +52,15 @@ async function readUsualParts(): Promise<void> {
   await import("../child/exec-init.ts");
 }
 
-/**
- * Mounts the disk, because mounting a file system that the kernel has open already takes a fraction of the time that
- * opening it takes. The mount stays but is attached to no directory, so nobody sees it. `sync` writes everything to the
- * disk before the disk is copied.
- */
-async function openDisk({ modules }: Agent, disk: string): Promise<void> {
+/** Mounts the layers for the first container. */
+async function mountLayers({ modules, storages }: Agent, { lower, upper }: AheadLayers): Promise<void> {
   const { awaitDisk, rememberDisks } = await diskFinder();
-  const { node } = await awaitDisk(disk, "blk", modules, new AbortController().signal);
+  const { ReadyLayers } = await import("../storage/ready-layers.ts");
+  const node = async (disk: string): Promise<string> =>
+    (await awaitDisk(disk, "blk", modules, new AbortController().signal)).node;
+  const [lowerNode, upperNode] = [await node(lower), await node(upper)];
   rememberDisks();
-  mountFileSystem("ext4", node, [{ key: "noinit_itable", value: undefined }], 0);
-  sync();
+  storages.useReady(ReadyLayers.mount(storages.context, lowerNode, upperNode));
 }
 
 const blockDevices = "/sys/block";

@@ -23,7 +23,7 @@ export const destroySandbox = rpc("DestroySandbox", DestroySandboxRequest, Empty
   for (const failure of details?.storages.release() ?? []) log.error(messageOf(failure));
   sync();
   if (details !== undefined) log.info("sandbox destroyed", { sandbox: details.id });
-  // The host may end the machine now.
+  // The host may end the VM now.
   agent.flushLog();
   return undefined;
 });

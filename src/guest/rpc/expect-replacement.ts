@@ -15,7 +15,7 @@ export const expectReplacement = rpc(
     if (token.length !== sessionTokenLength) {
       throw new KumiteError("usage/invalid", `a token has ${sessionTokenLength} bytes, not ${token.length}`);
     }
-    // Copies say nothing of the original.
+    // Otherwise each copy would write them.
     agent.flushLog();
     agent.channel.expectReplacement(token);
     return undefined;

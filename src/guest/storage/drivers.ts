@@ -3,12 +3,12 @@
  * decides where it is attached and for how long.
  */
 import { cloneMountOf, mountFileSystem } from "../../sys/linux/detached-mount.ts";
-import { chmod, chown, fchmod, mkdir } from "../../sys/linux/directory.ts";
+import { fchmod, mkdir } from "../../sys/linux/directory.ts";
 import { closeQuietly, open } from "../../sys/linux/file.ts";
 import { openInRoot, openWithoutLinks } from "../../sys/linux/in-root.ts";
 import { mount_setattr } from "../../sys/linux/mount.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDONLY } from "../../sys/linux/open-flags.ts";
-import { fstat, isDirectory, stat } from "../../sys/linux/stat.ts";
+import { fstat, isDirectory } from "../../sys/linux/stat.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import type { Logger } from "../../util/log.ts";
 import { baseName, dirName } from "../../util/path.ts";
@@ -17,6 +17,7 @@ import { type MountOptions, mountAttribute, readMountOptions } from "../spec/mou
 import type { FsParameter } from "../spec/plan.ts";
 import { reserveHugePages } from "./huge-pages.ts";
 import { limitNames, namesLimitIn } from "./known-names.ts";
+import { makeDirectories, openLowers, overlayLayers, takeAfterLower } from "./overlay.ts";
 
 /** As in the protocol's message. */
 export interface StorageRequest {
@@ -131,43 +132,21 @@ function mountDisk(request: StorageRequest, options: MountOptions, context: Stor
   }
 }
 
-const createDirectory = "io.katacontainers.volume.overlayfs.create_directory=";
-
 /**
  * The layers have been mounted by other storages. Directories for the upper layer are created first, as the driver's
  * options say.
  */
 function mountOverlay(
   { source, driverOptions = [] }: StorageRequest,
-  options: MountOptions,
+  { parameters, attributes }: MountOptions,
   { modules }: StorageContext,
 ): DetachedStorage {
   modules.need("overlay");
-  const value = (key: string) => options.parameters.find((parameter) => parameter.key === key)?.value;
-  const lowers = (value("lowerdir") ?? "").split(":").filter((path) => path !== "");
-  // A layer may be mounted only on access, as mounts below a shared directory are. This triggers the mount before the
-  // overlay looks.
-  for (const path of lowers) closeQuietly(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const [lower] = lowers;
-  for (const option of driverOptions) {
-    if (!option.startsWith(createDirectory)) continue;
-    const directory = option.slice(createDirectory.length);
-    mkdir(directory, 0o755);
-    // The root of an overlay has the attributes of its upper directory.
-    if (directory === value("upperdir") && lower !== undefined) takeAfter(directory, lower);
-  }
-  return {
-    mount: mountFileSystem("overlay", source, options.parameters, options.attributes.set),
-    directory: true,
-  };
-}
-
-/** Usually everything is right already, and looking is cheaper than changing. */
-function takeAfter(directory: string, model: string): void {
-  const { uid, gid, mode } = stat(model);
-  const made = stat(directory);
-  if (made.uid !== uid || made.gid !== gid) chown(directory, uid, gid);
-  if (made.mode !== mode) chmod(directory, mode & 0o7777);
+  openLowers(parameters);
+  const layers = overlayLayers(parameters, driverOptions);
+  makeDirectories(layers);
+  takeAfterLower(layers);
+  return { mount: mountFileSystem("overlay", source, parameters, attributes.set), directory: true };
 }
 
 /** Includes the mounts below the source, unless the options say `bind`. */

@@ -8,7 +8,14 @@ import { attachMount, MNT_DETACH, UMOUNT_NOFOLLOW, umount2 } from "../../sys/lin
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from "../../sys/linux/open-flags.ts";
 import { isKumiteError, isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
 import { dirName, normalizePath } from "../../util/path.ts";
-import { daemonDriver, makeStorage, type StorageContext, type StorageRequest } from "./drivers.ts";
+import {
+  type DetachedStorage,
+  daemonDriver,
+  makeStorage,
+  type StorageContext,
+  type StorageRequest,
+} from "./drivers.ts";
+import type { ReadyStorages } from "./ready-layers.ts";
 
 /** Mount points that are held and released together. */
 export interface StorageHold {
@@ -27,11 +34,17 @@ interface Mounted {
 }
 
 export class Storages {
-  readonly #context: StorageContext;
+  readonly context: StorageContext;
   readonly #mounted = new Map<string, Mounted>();
+  #ready: ReadyStorages | undefined;
 
   constructor(context: StorageContext) {
-    this.#context = context;
+    this.context = context;
+  }
+
+  /** Mounts that were made in advance, for the requests that match them. */
+  useReady(ready: ReadyStorages): void {
+    this.#ready = ready;
   }
 
   /**
@@ -75,12 +88,17 @@ export class Storages {
       return;
     }
     try {
-      this.#mounted.set(point, { holders: 1, ...mountOnto(point, request, this.#context) });
+      this.#mounted.set(point, { holders: 1, ...this.#mountOnto(point, request) });
     } catch (error) {
       if (isKumiteError(error)) throw error;
       const what = `mounting ${request.driver} storage ${JSON.stringify(request.source)} on ${point}`;
       throw new KumiteError("storage/failed", `${what}: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  #mountOnto(point: string, request: StorageRequest): Omit<Mounted, "holders"> {
+    const storage = this.#ready?.take(request) ?? makeStorage(request, this.context);
+    return attach(point, storage, request.driver === daemonDriver);
   }
 
   #release(point: string): KumiteError[] {
@@ -108,14 +126,17 @@ function checkedMountPoint(mountPoint: string): string {
   );
 }
 
-function mountOnto(point: string, request: StorageRequest, context: StorageContext): Omit<Mounted, "holders"> {
-  const { mount, directory, undo } = makeStorage(request, context);
+function attach(
+  point: string,
+  { mount, directory, undo }: DetachedStorage,
+  isServed: boolean,
+): Omit<Mounted, "holders"> {
   if (mount === undefined) return { isMount: false, isServed: false, made: "nothing", undo };
   try {
     const made = directory ? makeDirectories(point) : makeFile(point);
     try {
       attachMount(mount, point);
-      return { isMount: true, isServed: request.driver === daemonDriver, made, undo };
+      return { isMount: true, isServed, made, undo };
     } catch (error) {
       removeMade(point, made);
       throw error;

@@ -1,8 +1,15 @@
 /** The mounts that the agent makes for a root file system. Pure. */
+import {
+  imageRoot,
+  imageStorage,
+  lowerPoint,
+  overlayStorage,
+  upperDiskStorage,
+  upperPoint,
+} from "../../guest/storage/layers.ts";
 import { type DiskRole, guestDiskSource, guestDriver, layerBus } from "../disk-names.ts";
 import type { GuestStorage } from "../guest-storage.ts";
 import type { DiskSource, LowerLayer, RootfsPlan } from "./rootfs-plan.ts";
-import { upperMountOptions } from "./upper-disk.ts";
 
 export interface GuestRootfs {
   /** Path of the root file system in the guest. */
@@ -12,13 +19,6 @@ export interface GuestRootfs {
 }
 
 type DiskDriver = ReturnType<typeof guestDriver>;
-
-const createDirectory = "io.katacontainers.volume.overlayfs.create_directory=";
-/**
- * With these options a directory can be renamed, and a change of owner or mode copies no content. `volatile` skips
- * flushes to the upper layer, which does not outlive the VM.
- */
-const overlayOptions = ["index=on", "metacopy=on", "redirect_dir=on", "volatile"];
 
 /**
  * @param sharedPath the guest's path of the bundle's directory, if it is shared
@@ -52,30 +52,24 @@ function layered(
   { lower, upper }: Extract<RootfsPlan, { kind: "layers" }>,
   sharedPath: string,
 ): GuestRootfs {
-  const [lowerPoint, upperPoint, path] = [`${directory}/lower`, `${directory}/upper`, `${directory}/rootfs`];
-  const [upperdir, workdir] = [`${upperPoint}/layer`, `${upperPoint}/work`];
-  const below = lowerOf(id, lower, lowerPoint, sharedPath);
-  const overlay: GuestStorage = {
-    driver: "overlayfs",
-    source: "overlay",
-    fstype: "overlay",
-    options: [`lowerdir=${below.path}`, `upperdir=${upperdir}`, `workdir=${workdir}`, ...overlayOptions],
-    mountPoint: path,
-    driverOptions: [upperdir, workdir].map((made) => createDirectory + made),
-  };
+  const isImage = lower.kind === "image";
+  const below = lowerOf(id, lower, directory, sharedPath);
+  const overlay = overlayStorage(directory, below.path, isImage);
   const above =
     upper.kind === "memory"
-      ? memoryStorage(upperPoint)
-      : diskStorage(id, "upper", "ext4", upperMountOptions, upperPoint);
+      ? memoryStorage(upperPoint(directory))
+      : upperDiskStorage(directory, guestDiskSource(id, "upper"));
+  const path = isImage ? `${overlay.mountPoint}/${imageRoot}` : overlay.mountPoint;
   return { path, storages: [...below.storages, above, overlay] };
 }
 
-function lowerOf(id: string, lower: LowerLayer, mountPoint: string, sharedPath: string): GuestRootfs {
+function lowerOf(id: string, lower: LowerLayer, directory: string, sharedPath: string): GuestRootfs {
+  const mountPoint = lowerPoint(directory);
   switch (lower.kind) {
     case "shared":
       return { path: sharedPath, storages: [] };
     case "image":
-      return { path: mountPoint, storages: [diskStorage(id, "lower", "erofs", ["ro"], mountPoint)] };
+      return { path: mountPoint, storages: [imageStorage(directory, guestDiskSource(id, "lower"))] };
     case "disk": {
       const { disk } = lower;
       const storage = diskStorage(id, "lower", disk.fstype, mountOptions(disk, true), mountPoint);

@@ -11,8 +11,9 @@ import type { Os } from "../../sys/os.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
-import { runTool } from "../host-tool.ts";
-import { treeKey } from "./tree-key.ts";
+import { runTool, type ToolRequest } from "../host-tool.ts";
+import { headBytes, imageOptions, withImageRoot } from "./image-root.ts";
+import { type TreeKeyOptions, treeKey } from "./tree-key.ts";
 
 export interface ImageCache {
   /** Absolute path; made if missing. */
@@ -45,7 +46,7 @@ export async function imageOf(
   signal: AbortSignal,
 ): Promise<string> {
   await ensurePrivate(os, cache.directory);
-  let key = await treeKey(os, directory, signal);
+  let key = await imageKey(os, directory, signal);
   await using _lock = await lockCache(os, cache, signal);
   for (let attempt = 1; attempt <= attempts && key !== undefined; attempt++) {
     const image = `${cache.directory}/${key}.erofs`;
@@ -54,7 +55,7 @@ export async function imageOf(
       return image;
     }
     await makeImage(os, journal, cache, directory, key, signal);
-    const now = await treeKey(os, directory, signal);
+    const now = await imageKey(os, directory, signal);
     if (now === key) {
       await makeRoom(os, cache, key);
       return image;
@@ -68,6 +69,19 @@ export async function imageOf(
     hint: "create the container when its root file system no longer changes",
     data: { directory },
   });
+}
+
+/** Part of the name of images with an outer root directory. Images of earlier releases have none; they go when room is needed. */
+const layout = "r1";
+
+async function imageKey(
+  os: Os,
+  directory: string,
+  signal: AbortSignal,
+  options?: TreeKeyOptions,
+): Promise<string | undefined> {
+  const key = await treeKey(os, directory, signal, options);
+  return key === undefined ? undefined : `${key}-${layout}`;
 }
 
 /** How long a caller that does not want to wait tries to get the lock, in ms. */
@@ -86,7 +100,7 @@ export async function presentImage(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const digest = (text: string): Promise<string> => digestByTool(os, text, signal);
-  const key = await treeKey(os, directory, signal, { limitBytes: shortListBytes, digest });
+  const key = await imageKey(os, directory, signal, { limitBytes: shortListBytes, digest });
   if (key === undefined) return undefined;
   const image = `${cache.directory}/${key}.erofs`;
   if (!(await isImage(os, image))) return undefined;
@@ -149,8 +163,9 @@ async function makeImage(
     ...within,
     tool: "mkfs.erofs",
     package: "erofs-utils",
-    args: ["--quiet", "--preserve-mtime", `-U${uuidOf(key)}`, unfinished, directory],
+    args: ["--quiet", "--preserve-mtime", ...imageOptions, `-U${uuidOf(key)}`, unfinished, directory],
   });
+  await giveRoot(os, unfinished, directory, within);
   const size = (await os.files.status(unfinished))?.size ?? 0;
   if (size > layerDiskBytes) {
     await os.files.removeFile(unfinished);
@@ -162,6 +177,29 @@ async function makeImage(
   await runTool(os, { ...within, tool: "sync", package: "coreutils", args: [unfinished] });
   await os.files.write(`${cache}/${key}.size`, `${size}\n`);
   await os.files.rename(unfinished, `${cache}/${key}.erofs`);
+}
+
+/** Writes the outer root directory into the image. */
+async function giveRoot(
+  os: Os,
+  image: string,
+  directory: string,
+  within: Pick<ToolRequest, "timeoutMs" | "signal">,
+): Promise<void> {
+  const head = withImageRoot(await os.files.readStart(image, headBytes));
+  if (typeof head === "string") {
+    throw new KumiteError(
+      "storage/failed",
+      `the image of ${directory} that mkfs.erofs has made cannot be used: ${head}`,
+      {
+        phase: "storage.image",
+        hint: "install erofs-utils 1.5, as in Debian 12, or set the annotation io.kumite.rootfs to layers",
+        data: { directory },
+      },
+    );
+  }
+  const args = [`of=${image}`, "conv=notrunc", `bs=${headBytes}`, "iflag=fullblock", "status=none"];
+  await runTool(os, { ...within, tool: "dd", package: "coreutils", args, input: head });
 }
 
 /** Removes the file of a process that was killed while it held the lock. */

@@ -15,9 +15,6 @@ const features = "^has_journal,^resize_inode,^metadata_csum,uninit_bg";
 const extended = "lazy_itable_init=1,nodiscard,root_owner=0:0";
 const timeoutMs = 60_000;
 
-/** Prevents the guest's kernel from initialising the inode tables in the background. */
-export const upperMountOptions: readonly string[] = ["noinit_itable"];
-
 /** Makes an empty file of the size that every layer's disk has. @throws SystemError */
 export async function placeUpperDisk(os: Os, path: string): Promise<void> {
   await os.files.write(path, "", { exclusive: true });
