@@ -39,7 +39,7 @@ describe("the agent's kernel parameters", () => {
     for (const wrong of ["1024", "70000", "x", ""]) {
       const { debugConsole, warnings } = readKernelParameters(`agent.debug_console_vport=${wrong}`);
       assert.equal(debugConsole, undefined);
-      assert.match(warnings.join(), /is no port of a debug console/);
+      assert.match(warnings.join(), /is not a debug console port/);
     }
   });
 
@@ -63,7 +63,7 @@ describe("the agent's kernel parameters", () => {
     assert.equal(parameters.logLevel, "info");
     assert.equal(parameters.containerPipeSizeBytes, defaultPipeSizeBytes);
     assert.equal(parameters.warnings.length, 5);
-    assert.match(parameters.warnings.join("\n"), /agent\.log: "constructor" is no log level/);
+    assert.match(parameters.warnings.join("\n"), /agent\.log: "constructor" is not a log level/);
     assert.match(parameters.warnings.join("\n"), /agent\.nonsense: unknown/);
     assert.match(parameters.warnings.join("\n"), /agent\.trace: known, but without effect/);
   });

@@ -111,7 +111,7 @@ function apply(draft: Draft, name: string, value: string): string | undefined {
   switch (name) {
     case "log": {
       const level = logLevels.get(value.toLowerCase());
-      if (level === undefined) return `${JSON.stringify(value)} is no log level`;
+      if (level === undefined) return `${JSON.stringify(value)} is not a log level`;
       draft.logLevel = level;
       return undefined;
     }
@@ -126,7 +126,7 @@ function apply(draft: Draft, name: string, value: string): string | undefined {
     }
     case "container_pipe_size": {
       const size = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
-      if (!(size <= maxPipeSizeBytes)) return `${JSON.stringify(value)} is no size from 0 to ${maxPipeSizeBytes}`;
+      if (!(size <= maxPipeSizeBytes)) return `${JSON.stringify(value)} is not a size from 0 to ${maxPipeSizeBytes}`;
       draft.containerPipeSizeBytes = size;
       return undefined;
     }
@@ -137,7 +137,7 @@ function apply(draft: Draft, name: string, value: string): string | undefined {
     case "debug_console_vport": {
       const port = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
       // The port after it belongs to the debug console, too.
-      if (!(port > agentPorts && port < maxDebugPort)) return `${JSON.stringify(value)} is no port of a debug console`;
+      if (!(port > agentPorts && port < maxDebugPort)) return `${JSON.stringify(value)} is not a debug console port`;
       draft.debugConsole = { port };
       return undefined;
     }

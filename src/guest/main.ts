@@ -112,7 +112,7 @@ async function serveMachine(sessions: Sessions, port: number, log: Logger): Prom
     await whenHostConnected(port);
     // Each session gets a duplicate; the port itself is never closed.
     const reason = await sessions.run(ownStream(dupAbove(port, 0)));
-    log.info("the session with the host is over", { reason: reason.message });
+    log.info("the session with the host has ended", { reason: reason.message });
   }
 }
 
@@ -171,7 +171,7 @@ function prepareForChildren(): void {
 
 function prepareHierarchy({ hierarchy, log }: Agent): void {
   const missing = hierarchy.prepare();
-  if (missing.length > 0) log.warn("containers cannot be limited by all controllers", { missing });
+  if (missing.length > 0) log.warn("some cgroup controllers are missing", { missing });
 }
 
 async function main(): Promise<void> {

@@ -31,7 +31,7 @@ export function readOptions(argv: readonly string[], pid: number): AgentMode {
         throw usage(`unknown argument ${JSON.stringify(argv[at])}`);
     }
   }
-  if (!inProcess || channelFd === undefined) throw usage("the agent runs as PID 1 of a virtual machine");
+  if (!inProcess || channelFd === undefined) throw usage("the agent must run as PID 1 of a VM");
   return { kind: "process", channelFd };
 }
 

@@ -73,7 +73,7 @@ describe("a sandbox with several containers", () => {
     assert.ok(!existsSync(`${tree.mounts}/${id}`));
     const stage = await place.os.files.list(tree.stage);
     assert.deepEqual(stage, []);
-    await assert.rejects(vm.agent.statsContainer({ containerId: id }), /no container/);
+    await assert.rejects(vm.agent.statsContainer({ containerId: id }), /does not exist/);
     const journal = await readJournal(place.os, paths.journal);
     assert.ok((journal?.steps.length ?? 0) < steps, "what was shared is undone");
     assert.equal(journal?.owner.pid, place.os.self.pid);

@@ -189,7 +189,7 @@ describe("a shim", () => {
     await update('{"memory": null, "cpu": {"cpus": "0"}, "devices": [{"allow": true}]}');
     assert.deepEqual(served.shim.sandbox.container(id).resources.cpu, { cpus: "0" });
     await assert.rejects(update('{"cpu": {"shares": "many"}}'), /the new resources: cpu\.shares/);
-    await assert.rejects(update('{"cpu": {"cpus": "seven"}}'), /"seven" is no list of numbers/);
+    await assert.rejects(update('{"cpu": {"cpus": "seven"}}'), /"seven" is not a list of numbers/);
     await assert.rejects(update("{"), /the new resources: line 1/);
     await assert.rejects(task.update({ id, resources: { typeUrl: "x", value: encodeUtf8("{}") } }), /an update needs/);
     assert.deepEqual(served.shim.sandbox.container(id).resources.cpu, { cpus: "0" });

@@ -119,31 +119,31 @@ describe("a host that attacks its VM", onlyKumite, () => {
     const payload = new Uint8Array(1_000_000).map((_, at) => (at % 2 === 0 ? 0x22 : 0));
     for (let round = 0; round < 2; round++) {
       const answer = await client.call("grpc.AgentService", "CreateContainer", payload).then(() => "ok", messageOf);
-      assert.match(answer, /^CreateContainer: the agent has not the memory for what a request of 1000000 bytes asks$/);
+      assert.match(answer, /^CreateContainer: the agent lacks the memory to serve a request of 1000000 bytes$/);
     }
     close();
     const kumiteOciJson = `[${"{},".repeat(400_000)}{}]`;
     const answer = await agent.createContainer({ containerId: "web", kumiteOciJson }).then(() => "ok", messageOf);
-    assert.match(answer, /the agent has not the memory/);
+    assert.match(answer, /the agent lacks the memory/);
     await works();
   });
 
   it("is refused what its VM lacks, and what makes no sense", async () => {
     const cases: readonly (readonly [() => Promise<unknown>, RegExp])[] = [
-      [() => agent.setGuestDateTime({ Sec: -1n, Usec: 0n }), /-1 seconds and 0 microseconds are no time/],
-      [() => agent.setGuestDateTime({ Sec: 0n, Usec: 1_000_000n }), /are no time/],
+      [() => agent.setGuestDateTime({ Sec: -1n, Usec: 0n }), /-1 seconds and 0 microseconds are not a valid time/],
+      [() => agent.setGuestDateTime({ Sec: 0n, Usec: 1_000_000n }), /are not a valid time/],
       [() => agent.setGuestDateTime({ Sec: 2n ** 62n, Usec: 0n }), /invalid argument/],
-      [() => agent.reseedRandomDev({ data: new Uint8Array(0) }), /a seed has 1 to 65536 bytes, not 0/],
+      [() => agent.reseedRandomDev({ data: new Uint8Array(0) }), /a seed must have 1 to 65536 bytes, not 0/],
       [() => agent.reseedRandomDev({ data: new Uint8Array(65537) }), /not 65537/],
       [() => agent.memHotplugByProbe({ memHotplugProbeAddr: [1n, 2n ** 63n] }), /./],
-      [() => agent.onlineCPUMem({ nbCpus: 0, cpuOnly: true }), /neither a processor nor memory/],
-      [() => agent.addSwap({ PCIPath: [] }), /names no disk/],
-      [() => agent.addSwap({ PCIPath: [0xffff_ffff] }), /names no disk/],
-      [() => agent.addSwap({ PCIPath: new Array(1000).fill(1) }), /names no disk|no disk/],
-      [() => agent.getDiagnosticData({ logType: "../../etc/passwd" }), /no diagnostic data/],
-      [() => agent.snapshots.rename(""), /a host name has 1 to 64 characters, not 0/],
+      [() => agent.onlineCPUMem({ nbCpus: 0, cpuOnly: true }), /neither CPUs nor memory/],
+      [() => agent.addSwap({ PCIPath: [] }), /not the name of a disk/],
+      [() => agent.addSwap({ PCIPath: [0xffff_ffff] }), /not the name of a disk/],
+      [() => agent.addSwap({ PCIPath: new Array(1000).fill(1) }), /not the name of a disk|no disk/],
+      [() => agent.getDiagnosticData({ logType: "../../etc/passwd" }), /unknown type of diagnostic data/],
+      [() => agent.snapshots.rename(""), /a host name must have 1 to 64 characters, not 0/],
       [() => agent.snapshots.rename("x".repeat(65)), /not 65/],
-      [() => agent.snapshots.hold(new Uint8Array(5)), /a token has 32 bytes, not 5/],
+      [() => agent.snapshots.hold(new Uint8Array(5)), /a token must have 32 bytes, not 5/],
       ...storages.map((storage) => [() => stored(storage), /./] as const),
     ];
     for (const [answer, about] of cases) {

@@ -187,7 +187,7 @@ describe("a sandbox of the library", onlyKumite, () => {
   it("is not created from a snapshot that is damaged, incomplete, or accessible to others", async () => {
     const copy = place.path("copy");
     const damages: [RegExp, () => Promise<void>][] = [
-      [/never finished/, () => rm(`${copy}/snapshot.json`)],
+      [/incomplete or not a snapshot/, () => rm(`${copy}/snapshot.json`)],
       [/snapshot\.json differs from what was saved/, () => appendTo(`${copy}/snapshot.json`, true)],
       [/memory has 4096 bytes/, () => truncate(`${copy}/memory`, 4096)],
       [/memory differs from what was saved/, () => appendTo(`${copy}/memory`)],

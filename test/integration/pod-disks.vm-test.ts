@@ -220,7 +220,7 @@ describe("a VM with SCSI disks", onlyKumite, () => {
       spec.mounts.push({ destination: "/mnt", type: "bind", source: device.path, options: ["bind"] });
     });
     for (const [driver, reason] of [
-      ["virtio-mmio", /block_device_driver is virtio-mmio, and q35 has no virtio-mmio/],
+      ["virtio-mmio", /block_device_driver is virtio-mmio, but q35 has no virtio-mmio/],
       ["nvdimm", /block_device_driver is nvdimm, but a container's disk cannot be a memory device/],
     ] as const) {
       const set = ["--set", `hypervisor.qemu.block_device_driver=${driver}`];

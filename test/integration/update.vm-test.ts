@@ -78,7 +78,7 @@ describe("resources", onlyKumite, () => {
         { unified: { "foo.bar": "1" } },
         /unified\["foo\.bar"\].*the requested cgroup controller `foo` is not available/,
       ],
-      [{ cpu: { cpus: "one" } }, /linux\.resources\.cpu\.cpus: "one" is no list of numbers/],
+      [{ cpu: { cpus: "one" } }, /linux\.resources\.cpu\.cpus: "one" is not a list of numbers/],
       [
         { hugepageLimits: [{ pageSize: "3MB", limit: 1 }] },
         /hugepageLimits\[0\]\.limit.*hugetlb\.3MB\.max.*no such file or directory/,
@@ -124,11 +124,11 @@ describe("resources", onlyKumite, () => {
     assert.match(refused.stderr, /linux\.resources\.unified\["cpu\.max"\].*invalid argument/);
     const checked = { memory: { limit: 4096, checkBeforeUpdate: true } };
     const tooSmall = await place.runtime(["update", "-r", "-", id], { stdin: JSON.stringify(checked) });
-    assert.match(tooSmall.stderr, /linux\.resources\.memory\.limit is not above what is in use/, show(tooSmall));
+    assert.match(tooSmall.stderr, /linux\.resources\.memory\.limit is not above the memory in use/, show(tooSmall));
     // Memory that can be reclaimed does not count; the program's own memory cannot be.
     const deadly = await place.runtime(["update", "--memory", "4K", id]);
     assert.equal(deadly.status, 1, show(deadly));
-    assert.match(deadly.stderr, /memory\.limit: 4096 is below what is in use and cannot be given back: \d+/);
+    assert.match(deadly.stderr, /memory\.limit: 4096 is below the \d+ bytes in use, which cannot be freed/);
     assert.deepEqual(await values(), settled);
 
     const record = JSON.parse(await readFile(path.join(place.root, id, "state.json"), "utf8")) as {

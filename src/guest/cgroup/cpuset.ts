@@ -50,14 +50,14 @@ function fit(setting: CgroupSetting, notApplied: (phrase: string) => void): Cgro
   const now = splitByPresence(value, online);
   const split = splitByPresence(value, readSet(set.possible));
   if (now === undefined || split === undefined) {
-    throw failed(setting, `${JSON.stringify(value)} is no list of numbers such as 0-3,7`);
+    throw failed(setting, `${JSON.stringify(value)} is not a list of numbers such as 0-3,7`);
   }
   if (now.kept === "") {
-    notApplied(`${key}: ${value}, of which the virtual machine has no ${set.what} at all, only ${online}`);
+    notApplied(`${key}: ${value}, none of which the VM has: its ${set.what}s are ${online}`);
     return undefined;
   }
   if (split.missing === "") return setting;
-  notApplied(`${key}: ${split.missing}, which the virtual machine does not have`);
+  notApplied(`${key}: ${split.missing}, which the VM does not have`);
   return { ...setting, value: split.kept };
 }
 

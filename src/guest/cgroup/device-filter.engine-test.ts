@@ -94,7 +94,7 @@ describe("a container with CAP_MKNOD", () => {
         message: `linux.resources.devices[0].${message}`,
       });
     await refuses({ allow: true }, "access is missing");
-    await refuses({ allow: true, access: "rx" }, 'access must be of the letters r, w and m, not "rx"');
+    await refuses({ allow: true, access: "rx" }, 'access must consist of the letters r, w and m, not "rx"');
     await refuses({ allow: true, type: "p", access: "r" }, 'type must be a, b or c, not "p"');
   });
 });

@@ -82,7 +82,7 @@ export function limitDevices(host: DeviceHost, id: string, cgroup: ContainerCgro
   } catch (error) {
     if (!isSystemError(error)) throw error;
     if (host.missingController === "tell") {
-      host.notices.notApplied(id, [`rules of devices (${error.message})`]);
+      host.notices.notApplied(id, [`device rules (${error.message})`]);
       return;
     }
     throw new KumiteError("cgroup/failed", `limiting devices: ${error.message}`, { cause: error });

@@ -24,7 +24,7 @@ export function makeRoom(directory: string, settings: readonly CgroupSetting[]):
     const { key, file, value } = setting;
     throw new KumiteError(
       "cgroup/failed",
-      `${key}: ${value} is below what is in use and cannot be given back: ${inUse}`,
+      `${key}: ${value} is below the ${inUse} bytes in use, which cannot be freed`,
       {
         hint: "give a larger limit, or end processes of the container first",
         data: { key, file, value },

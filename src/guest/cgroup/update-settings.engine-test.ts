@@ -103,13 +103,11 @@ describe("settings of a cgroup in use", () => {
       { file: "cpuset.mems", value: "0" },
     ]);
     assert.deepEqual([await cgroup.read("cpuset.cpus"), await cgroup.read("cpuset.mems")], ["0", "0"]);
-    assert.deepEqual(cgroup.noted, ["the.key: 4000-5000, which the virtual machine does not have"]);
+    assert.deepEqual(cgroup.noted, ["the.key: 4000-5000, which the VM does not have"]);
     cgroup.update([{ file: "cpuset.cpus", value: "4000" }]);
     assert.equal(await cgroup.read("cpuset.cpus"), "0");
-    assert.ok(
-      cgroup.noted[1]?.startsWith("the.key: 4000, of which the virtual machine has no processor at all, only 0"),
-    );
-    const message = /the\.key: "zero" is no list of numbers/;
+    assert.ok(cgroup.noted[1]?.startsWith("the.key: 4000, none of which the VM has: its processors are 0"));
+    const message = /the\.key: "zero" is not a list of numbers/;
     assert.throws(() => cgroup.update([{ file: "cpuset.cpus", value: "zero" }]), { code: "cgroup/failed", message });
   });
 });

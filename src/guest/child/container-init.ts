@@ -130,7 +130,7 @@ function makeWorkingDirectory(rootFd: number, cwd: string): void {
       closeQuietly(makeDirectoriesInRoot(rootFd, cwd, directoryMode));
     } catch (error) {
       if (!isSystemError(error, "ENOTDIR")) throw error;
-      const fault = `${JSON.stringify(cwd)} is, or lies in, something that is not a directory`;
+      const fault = `${JSON.stringify(cwd)} is or lies below a file that is not a directory`;
       throw new KumiteError("oci/spec-invalid", `process.cwd: ${fault}`, { cause: error });
     }
   });

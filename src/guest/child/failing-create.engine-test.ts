@@ -99,11 +99,11 @@ describe("a container that cannot be created", () => {
       ],
       [
         { process: { cwd: "/etc/passwd" } },
-        /^oci\/spec-invalid: process\.cwd: "\/etc\/passwd" is, or lies in, something that is not a directory$/,
+        /^oci\/spec-invalid: process\.cwd: "\/etc\/passwd" is or lies below a file that is not a directory$/,
       ],
       [
         { process: { cwd: "/etc/passwd/below" } },
-        /^oci\/spec-invalid: process\.cwd: "\/etc\/passwd\/below" is, or lies in, something that is not a directory$/,
+        /^oci\/spec-invalid: process\.cwd: "\/etc\/passwd\/below" is or lies below a file that is not a directory$/,
       ],
       [
         { process: { cwd: "/proc/nowhere" } },
@@ -119,9 +119,12 @@ describe("a container that cannot be created", () => {
       ],
       [
         { linux: { namespaces: [{ type: "uts", path: "/dev/null" }] } },
-        /^oci\/spec-invalid: linux\.namespaces: the uts namespace cannot be joined: \/dev\/null is no uts namespace/,
+        /^oci\/spec-invalid: linux\.namespaces: the uts namespace cannot be joined: \/dev\/null is not a namespace of that type/,
       ],
-      [{ linux: { cgroupsPath: "/agent" } }, /^oci\/spec-invalid: linux\.cgroupsPath is the agent's own cgroup/],
+      [
+        { linux: { cgroupsPath: "/agent" } },
+        /^oci\/spec-invalid: linux\.cgroupsPath must not be in the agent's own cgroup/,
+      ],
     ];
     for (const [changes, expected] of cases) {
       const said = await refusal(agent, ["true"], changes);

@@ -144,7 +144,7 @@ describe("a seccomp profile", () => {
     const cases: readonly (readonly [Partial<OciSeccomp>, string])[] = [
       [{ defaultAction: "SCMP_ACT_NOTIFY" }, "oci/unsupported: linux.seccomp.defaultAction is not supported"],
       [{ listenerPath: "/run/listener" }, "oci/unsupported: linux.seccomp.listenerPath is not supported"],
-      [{ architectures: ["VAX"] }, "oci/spec-invalid: linux.seccomp.architectures[0] is no architecture"],
+      [{ architectures: ["VAX"] }, "oci/spec-invalid: linux.seccomp.architectures[0] is not a known architecture"],
     ];
     for (const [changes, expected] of cases) {
       const spec = specOf(["true"], without([], changes));
@@ -175,7 +175,7 @@ describe("a seccomp profile", () => {
     const odd = { ...fields, containerId: "odd", kumiteSeccomp: new Uint8Array(7) };
     await assert.rejects(agent.client.createContainer(odd), {
       code: "oci/spec-invalid",
-      message: "kumite_seccomp is no program: it has 7 bytes",
+      message: "kumite_seccomp is not a program: it has 7 bytes",
     });
   });
 });

@@ -57,7 +57,7 @@ export function bear({ newNamespaces, timeOffsets, pidNamespace, cgroupFd, by }:
     // Must come first: an exit that nobody waits for is reaped unnoticed.
     const exited = whenExited(pid);
     const pidfd = pidfd_open(pid);
-    if (pidfd === undefined) throw new KumiteError("internal", `process ${pid} was reaped before its time`);
+    if (pidfd === undefined) throw new KumiteError("internal", `process ${pid} was reaped too early`);
     return { process: new BornProcess(pid, pidfd, exited), control: new ControlSocket(ours) };
   } catch (error) {
     closeQuietly(ours);

@@ -69,7 +69,7 @@ export class ControlSocket {
     const message = decodeChildMessage(buffer.subarray(0, length));
     if (message !== undefined) return { message, descriptors };
     for (const fd of descriptors) closeQuietly(fd);
-    throw new KumiteError("agent/failed", "a new process sent something that is no message");
+    throw new KumiteError("agent/failed", "a new process sent an invalid message");
   }
 
   #take(buffer: Uint8Array): Message {

@@ -117,9 +117,9 @@ function startBelow({ id, cgroup }: Container, path: string, request: Omit<Birth
     if (!isSystemError(error)) throw error;
     throw new KumiteError(
       "cgroup/failed",
-      `container ${id} takes no process in its cgroup ${below}: ${messageOf(error)}`,
+      `container ${id}: no process can be started in its cgroup ${below}: ${messageOf(error)}`,
       {
-        hint: "the container itself has to make it, and none below it",
+        hint: "the container itself must create that cgroup, and none below it",
         data: { container: id, cgroup: below },
         cause: error,
       },

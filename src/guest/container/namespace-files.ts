@@ -38,7 +38,7 @@ function openOne({ name, flag, path }: NamespaceJoin): OpenedNamespace {
   }
   if (namespaceType(fd) === flag) return { fd, flag, name };
   closeQuietly(fd);
-  throw invalid(name, path, `${path} is no ${name} namespace`);
+  throw invalid(name, path, `${path} is not a namespace of that type`);
 }
 
 function invalid(name: string, path: string, why: string): KumiteError {

@@ -29,7 +29,7 @@ export class ProcessTable {
   reserve(execId: string): () => void {
     const present = this.#processes.get(execId);
     if (this.#reserved.has(execId) || (present !== undefined && !present.hasEnded)) {
-      throw new KumiteError("process/exists", `container ${this.#containerId} has a process ${execId} already`, {
+      throw new KumiteError("process/exists", `container ${this.#containerId} already has a process ${execId}`, {
         data: { container: this.#containerId, execId },
       });
     }

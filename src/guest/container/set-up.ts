@@ -109,7 +109,7 @@ function refusal(call: string, errno: number, path: string): KumiteError {
 /** Only a process outside the namespace may write maps of more than one id. */
 function writeMaps({ pid }: BornProcess, user: UserNamespacePlan | undefined): void {
   if (user === undefined)
-    throw new KumiteError("agent/failed", "a process asked for maps of ids that it should not have");
+    throw new KumiteError("agent/failed", "a process asked for id mappings that it should not have");
   try {
     writeKernelFile(`/proc/${pid}/uid_map`, mapText(user.uids));
     writeKernelFile(`/proc/${pid}/gid_map`, mapText(user.gids));
@@ -123,6 +123,6 @@ function writeMaps({ pid }: BornProcess, user: UserNamespacePlan | undefined): v
 async function deathOf(process: BornProcess): Promise<KumiteError> {
   const code = exitCode(await process.exited);
   return new KumiteError("agent/failed", `the process ended with status ${code} while it was being set up`, {
-    hint: "a memory or pids limit that is too small for the set-up causes this",
+    hint: "raise the container's memory or pids limit, which may be too low for its set-up",
   });
 }

@@ -157,7 +157,7 @@ describe("a container in a user namespace", () => {
     const refused = async (linux: object, message: RegExp): Promise<void> => {
       await assert.rejects(createContainer(agent, specOf(["true"], { linux })), { code: "oci/spec-invalid", message });
     };
-    await refused({ ...mapped, uidMappings: [] }, /linux\.uidMappings must map the id 0/);
+    await refused({ ...mapped, uidMappings: [] }, /linux\.uidMappings must map id 0/);
     await refused({ uidMappings: mapped.uidMappings }, /linux\.uidMappings needs a new user namespace/);
     const overlapping = [...mapped.uidMappings, { containerID: 10, hostID: 5, size: 10 }];
     await refused({ ...mapped, uidMappings: overlapping }, /linux\.uidMappings, linux\.gidMappings/);

@@ -11,7 +11,7 @@ import type { Container } from "./container.ts";
  */
 export function signalProcess(container: Container, execId: string, signal: number): void {
   if (!Number.isInteger(signal) || signal < 1 || signal > SIGRTMAX) {
-    throw new KumiteError("usage/invalid", `${signal} is no signal`);
+    throw new KumiteError("usage/invalid", `${signal} is not a signal number`);
   }
   // Processes that share a pid namespace with other containers outlive their first process.
   if (container.state.phase === "stopped" && !(execId === "" && signal === SIGKILL)) return;

@@ -38,7 +38,7 @@ function attempt<T>(make: () => T): T {
   try {
     return make();
   } catch (error) {
-    throw new KumiteError("oci/unsupported", `the time namespace cannot be made: ${messageOf(error)}`, {
+    throw new KumiteError("oci/unsupported", `the time namespace cannot be created: ${messageOf(error)}`, {
       cause: error,
     });
   }

@@ -48,7 +48,7 @@ interface Session {
 async function serveStream(log: Logger, stream: ByteStream, begin: () => Promise<Session>): Promise<void> {
   try {
     const session = await begin();
-    log.info("a debug shell begins");
+    log.info("a debug shell has started");
     await runOnStream(session.stream, session.program);
     log.info("a debug shell has ended");
   } catch (error) {
@@ -73,6 +73,6 @@ function onConsole(log: Logger): void {
     closeQuietly(console);
     void whenExited(pid).then(() => log.info("the debug shell on the console has ended"));
   } catch (error) {
-    log.warn("no debug shell on the console", { error: messageOf(error) });
+    log.warn("the console has no debug shell", { error: messageOf(error) });
   }
 }

@@ -33,7 +33,7 @@ interface Announcement {
 export function receiveProgram(
   stream: ByteStream,
 ): Promise<{ readonly stream: ByteStream; readonly program: ShellProgram }> {
-  return withDeadline(receiveTimeoutMs, "the program of a debug shell", async (signal) => {
+  return withDeadline(receiveTimeoutMs, "receiving the debug shell's program", async (signal) => {
     const reader = new ByteReader(stream);
     const { bytes, argv, size } = announcementOf(await reader.readLine(maxLineBytes, signal));
     const fd = makeMemoryFile("debug-shell", 0);
@@ -69,14 +69,14 @@ function announcementOf(line: string | undefined): Announcement {
   try {
     told = parseJson(line ?? "");
   } catch {
-    throw violation("the announcement is no JSON");
+    throw violation("the announcement is not JSON");
   }
-  if (!isRecord(told)) throw violation("the announcement is no object");
+  if (!isRecord(told)) throw violation("the announcement is not an object");
   const { bytes, argv, rows, columns } = told;
-  if (!isCount(bytes, maxProgramBytes)) throw violation(`a program has 1 to ${maxProgramBytes} bytes`);
+  if (!isCount(bytes, maxProgramBytes)) throw violation(`a program must have 1 to ${maxProgramBytes} bytes`);
   const isText = (word: unknown): word is string => typeof word === "string" && !word.includes("\0");
   if (!Array.isArray(argv) || argv.length === 0 || argv.length > maxArguments || !argv.every(isText)) {
-    throw violation("argv is no list of texts");
+    throw violation("argv is not a list of strings");
   }
   const size = isCount(rows, 65_535) && isCount(columns, 65_535) ? { rows, columns } : undefined;
   return { bytes, argv, size };

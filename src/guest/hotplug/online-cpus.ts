@@ -16,7 +16,7 @@ const timeoutMs = 10_000;
  */
 export async function onlineCpus(total: number, signal: AbortSignal, system = systemDirectory): Promise<void> {
   await retry(async () => switchOn(total, system), {
-    what: `switching on ${total} processors`,
+    what: `bringing ${total} CPUs online`,
     timeoutMs,
     signal,
     firstPauseMs: 2,
@@ -35,7 +35,7 @@ function switchOn(total: number, system: string): void {
     on += 1;
   }
   if (on < total) {
-    throw new KumiteError("hypervisor/unsupported", `the machine has ${cpus.length} processors, of which ${on} are on`);
+    throw new KumiteError("hypervisor/unsupported", `the VM has ${cpus.length} CPUs, of which ${on} are online`);
   }
 }
 

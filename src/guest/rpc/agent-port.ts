@@ -23,7 +23,7 @@ export function agentPortHandler(services: readonly TtrpcService[], log: Logger)
   let connections = 0;
   return (stream) => {
     if (connections >= maxConnections) {
-      log.warn("a connection of the host is refused", { connections });
+      log.warn("a connection from the host was refused", { connections });
       stream.close();
       return;
     }

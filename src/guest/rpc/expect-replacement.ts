@@ -13,7 +13,7 @@ export const expectReplacement = rpc(
   ExpectReplacementResponse,
   (agent, { token }) => {
     if (token.length !== sessionTokenLength) {
-      throw new KumiteError("usage/invalid", `a token has ${sessionTokenLength} bytes, not ${token.length}`);
+      throw new KumiteError("usage/invalid", `a token must have ${sessionTokenLength} bytes, not ${token.length}`);
     }
     // Otherwise each copy would write them.
     agent.flushLog();

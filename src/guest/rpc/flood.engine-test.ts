@@ -124,7 +124,7 @@ const floods: Readonly<Record<string, readonly [flood: Flood, answer?: RegExp]>>
       const request = CreateContainerRequest.fromPartial({ containerId: "web", kumiteOciJson });
       return once(await connection(agent), "CreateContainer", CreateContainerRequest.encode(request).finish());
     },
-    /CreateContainer: the agent has not the memory for what a request of \d+ bytes asks|must be an object/,
+    /CreateContainer: the agent lacks the memory to serve a request of \d+ bytes|must be an object/,
   ],
   "a specification that is nested a million deep": [
     async (agent) => {
@@ -132,7 +132,7 @@ const floods: Readonly<Record<string, readonly [flood: Flood, answer?: RegExp]>>
       const request = CreateContainerRequest.fromPartial({ containerId: "web", kumiteOciJson });
       return once(await connection(agent), "CreateContainer", CreateContainerRequest.encode(request).finish());
     },
-    /^the specification is no JSON: line 1, column 102: nested deeper than 100$/,
+    /^the specification is not JSON: line 1, column 102: nested deeper than 100$/,
   ],
   "groups in groups, four million deep": [
     async (agent) => once(await connection(agent), "CreateContainer", new Uint8Array(4_000_000).fill(0x7b)),
@@ -143,7 +143,7 @@ const floods: Readonly<Record<string, readonly [flood: Flood, answer?: RegExp]>>
       const payload = new Uint8Array(4_000_000).map((_, at) => (at % 2 === 0 ? 0x22 : 0));
       return once(await connection(agent), "CreateContainer", payload);
     },
-    /^CreateContainer: the agent has not the memory for what a request of 4000000 bytes asks$/,
+    /^CreateContainer: the agent lacks the memory to serve a request of 4000000 bytes$/,
   ],
   "text of megabytes where a path belongs": [
     async (agent) => {

@@ -13,7 +13,10 @@ export const getDiagnosticData = rpc(
   GetDiagnosticDataResponse,
   ({ bootMarks }, { logType }) => {
     if (logType !== bootTimeline) {
-      throw new TtrpcError(grpcCode.invalidArgument, `no diagnostic data ${JSON.stringify(logType.slice(0, 100))}`);
+      throw new TtrpcError(
+        grpcCode.invalidArgument,
+        `unknown type of diagnostic data ${JSON.stringify(logType.slice(0, 100))}`,
+      );
     }
     return { data: JSON.stringify({ nowMs: bootMs(), marks: bootMarks.marks }) };
   },

@@ -152,7 +152,7 @@ describe("an agent with invalid requests", () => {
     const junk = Uint8Array.from({ length: 64 }, (_, i) => 255 - i);
     await assert.rejects(agent.client.createContainer({ containerId: "junk", OCI: junk }), {
       code: "oci/spec-invalid",
-      message: /^the message of the spec is malformed/,
+      message: /^the spec message is malformed/,
     });
   });
 });

@@ -23,7 +23,7 @@ export const listProcesses = rpc("ListProcesses", ListProcessesRequest, ListProc
       return { processList: encodeUtf8(renderTable(view, facts, readMachineFacts())) };
     }
     default:
-      throw new KumiteError("usage/invalid", `unknown format ${JSON.stringify(format)}: it is json or table`);
+      throw new KumiteError("usage/invalid", `unknown format ${JSON.stringify(format)}: use json or table`);
   }
 });
 

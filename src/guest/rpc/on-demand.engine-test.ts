@@ -77,7 +77,7 @@ describe("an update", () => {
     await assert.rejects(update('{"memory": 5}'), { code: "oci/spec-invalid", message: /linux\.resources\.memory/ });
     await assert.rejects(update('{"cpu": {"cpus": "nine"}}'), {
       code: "cgroup/failed",
-      message: /linux\.resources\.cpu\.cpus: "nine" is no list of numbers/,
+      message: /linux\.resources\.cpu\.cpus: "nine" is not a list of numbers/,
     });
     await assert.rejects(agent.client.updateContainer({ containerId }), { code: "usage/invalid" });
     await assert.rejects(update('{"memory": {"limit": 4096, "swap": 1}}'), { message: /swap is below/ });

@@ -11,10 +11,9 @@ import { refuseWithoutKernel } from "./request.ts";
 import { rpc } from "./rpc.ts";
 
 export const onlineCpuMem = rpc("OnlineCPUMem", OnlineCPUMemRequest, Empty, async (agent, request, { signal }) => {
-  refuseWithoutKernel(agent, "switch processors on");
+  refuseWithoutKernel(agent, "bring CPUs online");
   const { nbCpus, cpuOnly, wait } = request;
-  if (nbCpus === 0 && cpuOnly)
-    throw new KumiteError("usage/invalid", "there is neither a processor nor memory to switch on");
+  if (nbCpus === 0 && cpuOnly) throw new KumiteError("usage/invalid", "the request asks for neither CPUs nor memory");
   const online = async (within: AbortSignal): Promise<void> => {
     if (nbCpus > 0) await onlineCpus(nbCpus, within);
     if (nbCpus > 0 && request.kumiteExact) offlineCpus(nbCpus);
@@ -29,7 +28,7 @@ export const onlineCpuMem = rpc("OnlineCPUMem", OnlineCPUMemRequest, Empty, asyn
   }
   // The work continues after the answer, and the call's signal ends with the call, so it gets another one.
   void online(new AbortController().signal).catch((error: unknown) => {
-    agent.log.error("processors or memory could not be switched on", { error: messageOf(error) });
+    agent.log.error("CPUs or memory could not be brought online", { error: messageOf(error) });
   });
   return undefined;
 });

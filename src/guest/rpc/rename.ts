@@ -12,7 +12,10 @@ export const rename = rpc("Rename", RenameRequest, RenameResponse, (agent, { hos
   refuseWithoutKernel(agent, "change its name");
   agent.sandbox.checkRunning();
   if (hostname === "" || hostname.length > longestName) {
-    throw new KumiteError("usage/invalid", `a host name has 1 to ${longestName} characters, not ${hostname.length}`);
+    throw new KumiteError(
+      "usage/invalid",
+      `a host name must have 1 to ${longestName} characters, not ${hostname.length}`,
+    );
   }
   // The agent itself is in the UTS namespace of the sandbox, as are all its containers.
   sethostname(hostname);

@@ -22,7 +22,7 @@ export function jsonDocument(text: string): unknown {
     return parseJson(text);
   } catch (error) {
     if (isOutOfMemory(error)) throw error;
-    throw new KumiteError("oci/spec-invalid", `the specification is no JSON: ${messageOf(error)}`);
+    throw new KumiteError("oci/spec-invalid", `the specification is not JSON: ${messageOf(error)}`);
   }
 }
 
@@ -42,7 +42,7 @@ export async function messageDocument(
     return documents[what](message);
   } catch (error) {
     if (isOutOfMemory(error)) throw error;
-    throw new KumiteError("oci/spec-invalid", `the message of the ${what} is malformed: ${messageOf(error)}`);
+    throw new KumiteError("oci/spec-invalid", `the ${what} message is malformed: ${messageOf(error)}`);
   }
 }
 

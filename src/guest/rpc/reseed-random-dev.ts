@@ -13,7 +13,7 @@ const longestBytes = 65536;
 export const reseedRandomDev = rpc("ReseedRandomDev", ReseedRandomDevRequest, Empty, (agent, { data }) => {
   refuseWithoutKernel(agent, "feed the random generator");
   if (data.length === 0 || data.length > longestBytes) {
-    throw new KumiteError("usage/invalid", `a seed has 1 to ${longestBytes} bytes, not ${data.length}`);
+    throw new KumiteError("usage/invalid", `a seed must have 1 to ${longestBytes} bytes, not ${data.length}`);
   }
   const fd = open("/dev/random", O_WRONLY | O_CLOEXEC);
   try {

@@ -40,7 +40,7 @@ export function rpc<Request, Response extends object>(
         if (!isOutOfMemory(error)) throw error;
         throw new TtrpcError(
           grpcCode.resourceExhausted,
-          `${name}: the agent has not the memory for what a request of ${payload.length} bytes asks`,
+          `${name}: the agent lacks the memory to serve a request of ${payload.length} bytes`,
         );
       }
     },
@@ -55,7 +55,8 @@ export function onDemand(name: string, load: () => Promise<readonly Rpc[]>): Rpc
       let method: RawMethod | undefined;
       return async (payload, context) => {
         method ??= (await load()).find((rpc) => rpc.name === name)?.serve(agent);
-        if (method === undefined) throw new TtrpcError(grpcCode.internal, `${name} is not where it should be`);
+        if (method === undefined)
+          throw new TtrpcError(grpcCode.internal, `${name}: its code does not contain this method`);
         return method(payload, context);
       };
     },

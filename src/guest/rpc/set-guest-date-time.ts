@@ -9,7 +9,7 @@ import { rpc } from "./rpc.ts";
 export const setGuestDateTime = rpc("SetGuestDateTime", SetGuestDateTimeRequest, Empty, (agent, { Sec, Usec }) => {
   refuseWithoutKernel(agent, "set the clock");
   if (Sec < 0n || Usec < 0n || Usec >= 1_000_000n) {
-    throw new KumiteError("usage/invalid", `${Sec} seconds and ${Usec} microseconds are no time`);
+    throw new KumiteError("usage/invalid", `${Sec} seconds and ${Usec} microseconds are not a valid time`);
   }
   clock_settime(CLOCK_REALTIME, Sec, Number(Usec) * 1000);
   return undefined;

@@ -39,7 +39,7 @@ export class Sandbox {
   /** @throws KumiteError `container/exists` when there is a sandbox */
   checkAbsent(): void {
     if (this.#details !== undefined)
-      throw new KumiteError("container/exists", `sandbox ${this.#details.id} exists already`);
+      throw new KumiteError("container/exists", `sandbox ${this.#details.id} already exists`);
   }
 
   begin(details: SandboxDetails): void {
@@ -84,7 +84,7 @@ export class Sandbox {
    */
   async add(id: string, create: () => Promise<Container>): Promise<void> {
     if (this.#entries.has(id)) {
-      throw new KumiteError("container/exists", `container ${id} exists already`, { data: { container: id } });
+      throw new KumiteError("container/exists", `container ${id} already exists`, { data: { container: id } });
     }
     this.#entries.set(id, { kind: "creating" });
     let container: Container;
@@ -134,7 +134,7 @@ export class Sandbox {
   container(id: string): Container {
     const entry = this.#entries.get(id);
     if (entry === undefined) {
-      throw new KumiteError("container/not-found", `there is no container ${id}`, { data: { container: id } });
+      throw new KumiteError("container/not-found", `container ${id} does not exist`, { data: { container: id } });
     }
     if (entry.kind === "creating") throw wrongState(id, "created");
     return entry.container;
@@ -163,7 +163,7 @@ export class Sandbox {
 }
 
 function wrongState(id: string, doing: string): KumiteError {
-  return new KumiteError("container/wrong-state", `container ${id} is just being ${doing}`, {
+  return new KumiteError("container/wrong-state", `container ${id} is being ${doing}`, {
     data: { container: id },
   });
 }

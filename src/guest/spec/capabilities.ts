@@ -49,5 +49,5 @@ export function readCapabilities(process: Fields, ignored: (phrase: string) => v
 function tellLeftOut(key: string, bits: bigint, wanted: string, ignored: (phrase: string) => void): void {
   if (bits === 0n) return;
   const names = capabilityNames.filter((_, number) => ((bits >> BigInt(number)) & 1n) === 1n);
-  ignored(`${key} of what is not ${wanted} too: ${names.join(", ")}`);
+  ignored(`${key}: ${names.join(", ")}, which must also be ${wanted}`);
 }

@@ -9,7 +9,7 @@ export function hugepageSettings(resources: Fields): CgroupSetting[] {
   return resources.objects("hugepageLimits").flatMap((item): CgroupSetting[] => {
     const size = item.requiredText("pageSize");
     if (!/^[1-9][0-9]{0,9}[KMG]B$/.test(size)) {
-      throw wrong(item.key("pageSize"), `is no size of a page, such as 2MB: ${JSON.stringify(size)}`);
+      throw wrong(item.key("pageSize"), `is not a page size such as 2MB: ${JSON.stringify(size)}`);
     }
     const limit = item.uint64("limit");
     if (limit === undefined) throw wrong(item.key("limit"), "is missing");
@@ -27,7 +27,7 @@ export function rdmaSettings(rdma: Fields | undefined): CgroupSetting[] {
     const limits = rdma?.object(device);
     // The name becomes a word in a line.
     if (!/^[A-Za-z0-9_.-]{1,64}$/.test(device))
-      throw wrong(rdma?.where ?? "", `has no device ${JSON.stringify(device)}`);
+      throw wrong(rdma?.where ?? "", `has an invalid device name: ${JSON.stringify(device)}`);
     const words = [
       ["hca_handle", limits?.uint32("hcaHandles")] as const,
       ["hca_object", limits?.uint32("hcaObjects")] as const,
@@ -44,10 +44,10 @@ export function unifiedSettings(resources: Fields): CgroupSetting[] {
     // The name becomes a path below the cgroup's directory.
     if (file.includes("/")) throw wrong(key, "must be the name of a file, without a slash");
     if (!/^[a-z0-9_]+\.[A-Za-z0-9_.]+$/.test(file)) {
-      throw wrong(key, `is no resource: the specified key has not the form CONTROLLER.VALUE \`${file}\``);
+      throw wrong(key, `is not a resource: the specified key has not the form CONTROLLER.VALUE \`${file}\``);
     }
     // Files of cgroup.* control processes and structure, not resources.
-    if (file.startsWith("cgroup.")) throw wrong(key, "is no resource: cgroup is no controller");
+    if (file.startsWith("cgroup.")) throw wrong(key, "is not a resource: cgroup is not a controller");
     return value.split("\n").flatMap((line) => (line === "" ? [] : [{ key, file, value: line }]));
   });
 }

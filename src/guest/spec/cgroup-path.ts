@@ -23,7 +23,8 @@ export function readCgroupPath(cgroupsPath: string | undefined, containerId: str
   const normal = normalizePath(path);
   if (normal === "/") throw wrong(key, "must not be the root of the hierarchy");
   for (const own of [agentCgroup, readyCgroup]) {
-    if (normal === own || normal.startsWith(`${own}/`)) throw wrong(key, `is the agent's own cgroup: ${own}`);
+    if (normal === own || normal.startsWith(`${own}/`))
+      throw wrong(key, `must not be in the agent's own cgroup ${own}`);
   }
   return normal;
 }

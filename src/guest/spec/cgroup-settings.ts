@@ -77,7 +77,10 @@ function checkUsage(memory: Fields, limit: bigint, { current }: SettingsContext)
   const swap = memory.int64("swap") ?? 0n;
   for (const [name, value] of [["limit", limit] as const, ["swap", swap] as const]) {
     if (value > 0n && value <= usage) {
-      throw wrong(memory.key(name), `is not above what is in use, which was to be checked: ${value} <= ${usage}`);
+      throw wrong(
+        memory.key(name),
+        `is not above the memory in use, as checkBeforeUpdate requires: ${value} <= ${usage}`,
+      );
     }
   }
 }

@@ -68,7 +68,7 @@ describe("resources on a version 2 hierarchy", () => {
   it("refuse a limit below what is in use, if that is to be checked", () => {
     const inUse = { "memory.current": "5000" };
     const check = (memory: object) => () => settingsOf({ memory: { ...memory, checkBeforeUpdate: true } }, inUse);
-    assert.throws(check({ limit: 5000 }), invalid(/memory\.limit is not above what is in use.*5000 <= 5000/));
+    assert.throws(check({ limit: 5000 }), invalid(/memory\.limit is not above the memory in use.*5000 <= 5000/));
     assert.throws(check({ limit: 4000, swap: 9000 }), invalid(/memory\.limit/));
     assert.deepEqual(check({ limit: 5001 })().settings, ["memory.max=5001"]);
     assert.deepEqual(settingsOf({ memory: { limit: 1 } }, inUse).settings, ["memory.max=1"]);
@@ -147,12 +147,15 @@ describe("resources on a version 2 hierarchy", () => {
     ]);
     assert.throws(
       () => settingsOf({ hugepageLimits: [{ pageSize: "../x", limit: 1 }] }),
-      invalid(/hugepageLimits\[0\]\.pageSize is no size of a page/),
+      invalid(/hugepageLimits\[0\]\.pageSize is not a page size/),
     );
     assert.deepEqual(settingsOf({ rdma: { mlx5_1: { hcaHandles: 3, hcaObjects: 10000 } } }).settings, [
       "rdma.max=mlx5_1 hca_handle=3 hca_object=10000",
     ]);
-    assert.throws(() => settingsOf({ rdma: { "a b": { hcaHandles: 3 } } }), invalid(/rdma has no device "a b"/));
+    assert.throws(
+      () => settingsOf({ rdma: { "a b": { hcaHandles: 3 } } }),
+      invalid(/rdma has an invalid device name: "a b"/),
+    );
   });
 
   it("write the lines of unified last, each separately, and only to resource files", () => {

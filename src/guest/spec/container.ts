@@ -81,7 +81,7 @@ function readRootfs(spec: Fields, linux: Fields | undefined): RootfsPlan {
 function readPropagation(linux: Fields | undefined): Propagation {
   const word = linux?.text("rootfsPropagation") ?? "";
   const bits = propagationOf(word === "" ? "rslave" : word);
-  if (bits === undefined) throw wrong("linux.rootfsPropagation", `is no propagation: ${JSON.stringify(word)}`);
+  if (bits === undefined) throw wrong("linux.rootfsPropagation", `is not a propagation mode: ${JSON.stringify(word)}`);
   return bits;
 }
 

@@ -66,7 +66,7 @@ function accessOf(fields: Fields): number {
   for (const letter of letters) {
     const bit = Object.hasOwn(accessBits, letter) ? accessBits[letter] : undefined;
     if (bit === undefined)
-      throw wrong(fields.key("access"), `must be of the letters r, w and m, not ${JSON.stringify(letters)}`);
+      throw wrong(fields.key("access"), `must consist of the letters r, w and m, not ${JSON.stringify(letters)}`);
     access |= bit;
   }
   return access;

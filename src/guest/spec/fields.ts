@@ -133,7 +133,7 @@ export function unsupported(key: string, what: string): KumiteError {
 }
 
 function text(value: unknown, key: string): string {
-  if (typeof value !== "string") throw wrong(key, "must be a text");
+  if (typeof value !== "string") throw wrong(key, "must be a string");
   // The kernel would end the string there, and do something else than what was written.
   if (value.includes("\0")) throw wrong(key, "must not contain a NUL character");
   return value;

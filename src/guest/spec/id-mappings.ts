@@ -25,7 +25,7 @@ export function readUserNamespace(linux: Fields | undefined, isOwn: boolean): Us
   }
   if (uids.length + gids.length === 0) return { uids: everyId, gids: everyId };
   for (const [key, mappings] of Object.entries({ uidMappings: uids, gidMappings: gids })) {
-    if (idOutside(mappings, 0) === undefined) throw wrong(`linux.${key}`, "must map the id 0 of a user namespace");
+    if (idOutside(mappings, 0) === undefined) throw wrong(`linux.${key}`, "must map id 0 of the user namespace");
   }
   return { uids, gids };
 }

@@ -18,7 +18,7 @@ function readMount(fields: Fields, notApplied: (phrase: string) => void): MountP
   const isBind = options.bind !== "none" || type === "bind";
   // The host sends this for a source that is a symlink; `source` is then the link's text.
   if (isBind && !options.remount && options.extensions.includes(copySymlink)) {
-    if (source === "") throw wrong(fields.key("source"), "is missing: it is what the link says");
+    if (source === "") throw wrong(fields.key("source"), "is missing: it must be the link's target");
     return { kind: "symlink", destination, text: source };
   }
   const copyUp = readExtensions(fields, options.extensions, type, (word) =>

@@ -26,9 +26,9 @@ export function readNamespaces(linux: Fields | undefined): NamespacePlan {
   for (const fields of linux?.objects("namespaces") ?? []) {
     const name = fields.requiredText("type");
     const key = fields.key("type");
-    if (seen.has(name)) throw wrong(key, `gives ${name} a second time`);
+    if (seen.has(name)) throw wrong(key, `is a second entry for ${name}`);
     seen.add(name);
-    if (!isNamespaceName(name)) throw wrong(key, `names no namespace: ${JSON.stringify(name)}`);
+    if (!isNamespaceName(name)) throw wrong(key, `is not a namespace type: ${JSON.stringify(name)}`);
     const path = fields.text("path") ?? "";
     if (path === "") {
       if ((namespaceFlag[name] & ofSandbox) !== 0) shared |= namespaceFlag[name];

@@ -14,6 +14,7 @@ export function readPersonality(linux: Fields | undefined): number | undefined {
   const persona = domains.get(domain);
   if (persona === undefined)
     throw wrong(fields.key("domain"), `must be LINUX or LINUX32, not ${JSON.stringify(domain)}`);
-  if (fields.texts("flags").length > 0) throw unsupported(fields.key("flags"), "has flags, of which there are none");
+  if (fields.texts("flags").length > 0)
+    throw unsupported(fields.key("flags"), "must be empty, since no flags are defined");
   return persona;
 }

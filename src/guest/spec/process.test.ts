@@ -17,10 +17,10 @@ describe("a process", () => {
     const kill = ["CAP_KILL"];
     const noted = (capabilities: Document) => read(minimal({}, { capabilities })).notApplied;
     assert.deepEqual(noted({ effective: ["CAP_KILL", "CAP_CHOWN"], permitted: kill }), [
-      "process.capabilities.effective of what is not permitted too: CAP_CHOWN",
+      "process.capabilities.effective: CAP_CHOWN, which must also be permitted",
     ]);
     assert.deepEqual(noted({ permitted: kill, ambient: ["CAP_KILL", "CAP_CHOWN"] }), [
-      "process.capabilities.ambient of what is not permitted and inheritable too: CAP_CHOWN, CAP_KILL",
+      "process.capabilities.ambient: CAP_CHOWN, CAP_KILL, which must also be permitted and inheritable",
     ]);
     assert.deepEqual(noted({ effective: kill, permitted: kill, inheritable: kill, ambient: kill }), []);
   });
@@ -46,8 +46,8 @@ describe("a process", () => {
       [{ scheduler: { policy: "SCHED_OTHER", nice: 20 } }, /^process\.scheduler\.nice must be from -20 to 19/],
       [{ ioPriority: { class: "IDLE" } }, /^process\.ioPriority\.class must be one of/],
       [{ ioPriority: { class: "IOPRIO_CLASS_BE", priority: 8 } }, /^process\.ioPriority\.priority must be from 0 to 7/],
-      [{ execCPUAffinity: { initial: "x" } }, /^process\.execCPUAffinity\.initial is no list of processors .*: "x"/],
-      [{ execCPUAffinity: { final: "0-1024" } }, /^process\.execCPUAffinity\.final is no list of processors/],
+      [{ execCPUAffinity: { initial: "x" } }, /^process\.execCPUAffinity\.initial is not a list of CPUs .*: "x"/],
+      [{ execCPUAffinity: { final: "0-1024" } }, /^process\.execCPUAffinity\.final is not a list of CPUs/],
     ];
     for (const [fields, message] of wrong) assert.throws(() => process(fields), refused(message));
   });

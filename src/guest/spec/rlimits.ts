@@ -29,8 +29,8 @@ export function readRlimits(process: Fields): RlimitPlan[] {
   return process.objects("rlimits").map((fields) => {
     const name = fields.requiredText("type");
     const resource = Object.hasOwn(resources, name) ? resources[name] : undefined;
-    if (resource === undefined) throw wrong(fields.key("type"), `names no resource limit: ${JSON.stringify(name)}`);
-    if (seen.has(name)) throw wrong(fields.key("type"), `gives ${name} a second time`);
+    if (resource === undefined) throw wrong(fields.key("type"), `is not a resource limit: ${JSON.stringify(name)}`);
+    if (seen.has(name)) throw wrong(fields.key("type"), `is a second entry for ${name}`);
     seen.add(name);
     const soft = fields.uint64("soft");
     const hard = fields.uint64("hard");

@@ -76,7 +76,7 @@ export function readAffinity(process: Fields): readonly number[] | undefined {
     if (list === "") return undefined;
     const numbers = numbersOf(list, maxProcessor);
     if (numbers !== undefined) return numbers;
-    throw wrong(`process.execCPUAffinity.${name}`, `is no list of processors such as 0-3,7: ${JSON.stringify(list)}`);
+    throw wrong(`process.execCPUAffinity.${name}`, `is not a list of CPUs such as 0-3,7: ${JSON.stringify(list)}`);
   });
   return final;
 }

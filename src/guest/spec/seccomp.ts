@@ -18,7 +18,7 @@ export function givenSeccomp({ kumiteSeccomp, kumiteSeccompFlags }: CompiledSecc
   const { length } = kumiteSeccomp;
   if (length === 0) return undefined;
   if (length % instructionBytes !== 0 || length > maxInstructions * instructionBytes) {
-    throw wrong("kumite_seccomp", `is no program: it has ${length} bytes`);
+    throw wrong("kumite_seccomp", `is not a program: it has ${length} bytes`);
   }
   // A copy: the request's buffer is large, and the container keeps its filter.
   return { flags: kumiteSeccompFlags, program: kumiteSeccomp.slice() };

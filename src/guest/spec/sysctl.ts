@@ -29,14 +29,15 @@ export function readSysctl(linux: Fields | undefined, namespaces: NamespacePlan)
 }
 
 function faultOf(name: string, namespaces: NamespacePlan): string | undefined {
-  if (!/^[\w-]+(\/[\w.@:-]+)+$/.test(name) || name.split("/").includes("..")) return "is no name of a kernel parameter";
+  if (!/^[\w-]+(\/[\w.@:-]+)+$/.test(name) || name.split("/").includes(".."))
+    return "is not the name of a kernel parameter";
   const dotted = name.replaceAll("/", ".");
   if (ofIpcNamespace.has(dotted) || dotted.startsWith("fs.mqueue.")) {
     return hasOwnNamespace(namespaces, "ipc") ? undefined : "needs an ipc namespace";
   }
   if (dotted === "kernel.domainname") return hasOwnNamespace(namespaces, "uts") ? undefined : "needs a uts namespace";
-  if (dotted === "kernel.hostname") return "conflicts with hostname, which is to be used instead";
+  if (dotted === "kernel.hostname") return "conflicts with hostname: set that instead";
   // Without its own network namespace, the container uses the sandbox's network, and may configure it.
   if (dotted.startsWith("net.")) return undefined;
-  return "is not kept per container by the kernel";
+  return "does not belong to a namespace of the container";
 }

@@ -59,7 +59,7 @@ export class ProcessIo {
 
   /** Resolves with some bytes, or none at the end. One read of each stream at a time. */
   async read(name: OutputName, length: number, signal: AbortSignal): Promise<Uint8Array> {
-    if (this.#onPorts[name]) throw wrongState(`${name} of this process is on a port of its own`);
+    if (this.#onPorts[name]) throw wrongState(`${name} of this process has a port of its own`);
     const output = name === "stdout" ? this.#streams.output : this.#streams.error;
     if (output === undefined) return new Uint8Array(0);
     const buffer = new Uint8Array(length === 0 ? longestRead : Math.min(length, longestRead));

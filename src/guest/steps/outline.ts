@@ -59,5 +59,5 @@ function parse(text: string): unknown[] {
   } catch (error) {
     if (isOutOfMemory(error)) throw error;
   }
-  throw wrong("kumite_outline", "is none");
+  throw wrong("kumite_outline", "is not an outline");
 }

@@ -26,7 +26,7 @@ describe("the name of a disk", () => {
       "0:0:0:1",
       `serial:${"x".repeat(21)}`,
     ]) {
-      assert.throws(() => readDiskName(name), { code: "usage/invalid", message: /names no disk$/ }, name);
+      assert.throws(() => readDiskName(name), { code: "usage/invalid", message: /is not the name of a disk$/ }, name);
     }
   });
 });

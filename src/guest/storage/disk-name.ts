@@ -21,8 +21,8 @@ export function readDiskName(text: string): DiskName {
   if (scsi !== null) return { by: "scsi", target: Number(scsi[1]), unit: Number(scsi[2]) };
   const path = text.split("/").map(readSlot);
   if (path.every((slot) => slot !== undefined)) return { by: "pci", path };
-  throw new KumiteError("usage/invalid", `${JSON.stringify(text.slice(0, 100))} names no disk`, {
-    hint: "a disk is named by its PCI path such as 02/03, by serial:NUMBER, by TARGET:UNIT or by a name in /dev",
+  throw new KumiteError("usage/invalid", `${JSON.stringify(text.slice(0, 100))} is not the name of a disk`, {
+    hint: "name a disk by its PCI path such as 02/03, by serial:NUMBER, by TARGET:UNIT or by a path in /dev",
   });
 }
 

@@ -42,7 +42,7 @@ export async function awaitDisk(
   const look = async (): Promise<Disk> => {
     if (isScsi && findDisk(name) === undefined) scanScsi(name);
     const disk = findDisk(name);
-    if (disk === undefined) throw new KumiteError("storage/failed", `the machine has no disk ${text}`);
+    if (disk === undefined) throw new KumiteError("storage/failed", `the VM has no disk ${text}`);
     return disk;
   };
   try {
@@ -50,7 +50,7 @@ export async function awaitDisk(
   } catch (error) {
     if (!isKumiteError(error, "timeout")) throw error;
     const hint = isScsi && listed(scsiHosts).length === 0 ? { hint: noScsi } : {};
-    throw new KumiteError("storage/failed", `the machine has no disk ${text}, also not after ${waitMs} ms`, {
+    throw new KumiteError("storage/failed", `the VM has no disk ${text}, even after ${waitMs} ms`, {
       ...hint,
       data: { disks: listed("/sys/block") },
     });
@@ -92,7 +92,7 @@ function serialOf(block: string): string | undefined {
 }
 
 const scsiHosts = "/sys/class/scsi_host";
-const noScsi = "this guest has no SCSI controller, or its image no driver for one";
+const noScsi = "this guest has no SCSI controller, or its image lacks the driver";
 
 /** Scans only for this disk if its address is known, else for all disks of the first target, where Kumite puts them. */
 function scanScsi(name: DiskName): void {

@@ -77,7 +77,7 @@ export function makeStorage(request: StorageRequest, context: StorageContext): D
   const driver = drivers.get(request.driver);
   if (driver === undefined) {
     throw new KumiteError("usage/invalid", `Unknown storage driver ${JSON.stringify(request.driver)}`, {
-      hint: `this agent has ${storageDrivers.join(", ")}`,
+      hint: `use one of ${storageDrivers.join(", ")}`,
     });
   }
   return driver(request, readMountOptions(request.options), context);
@@ -109,7 +109,7 @@ function mountDisk(request: StorageRequest, options: MountOptions, context: Stor
   const { fstype, source } = request;
   if (fstype === "bind") return mountBind(request, { ...options, bind: "bind" }, { ...context, hostRoot: "/" });
   if (fstype === "") {
-    throw new KumiteError("usage/invalid", `the storage on disk ${source} does not say its file system`);
+    throw new KumiteError("usage/invalid", `the storage on disk ${source} names no file system`);
   }
   context.modules.need(fstype);
   const readonly = (options.attributes.set & mountAttribute.readonly) !== 0;
@@ -154,7 +154,7 @@ function mountBind({ source }: StorageRequest, options: MountOptions, { hostRoot
   if (!source.startsWith("/")) {
     throw new KumiteError(
       "usage/invalid",
-      `the source of a bind must be an absolute path, not ${JSON.stringify(source)}`,
+      `the source of a bind mount must be an absolute path, not ${JSON.stringify(source)}`,
     );
   }
   const rootFd = open(hostRoot, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -178,7 +178,10 @@ function mountEphemeral(
   { ownsKernel }: StorageContext,
 ): DetachedStorage {
   if (fstype !== "tmpfs" && fstype !== "hugetlbfs") {
-    throw new KumiteError("usage/invalid", `ephemeral storage is tmpfs or hugetlbfs, not ${JSON.stringify(fstype)}`);
+    throw new KumiteError(
+      "usage/invalid",
+      `ephemeral storage must be tmpfs or hugetlbfs, not ${JSON.stringify(fstype)}`,
+    );
   }
   // Under the process driver, huge pages belong to the host's kernel and are not reserved.
   const undo = fstype === "hugetlbfs" && ownsKernel ? reserveHugePages(options.parameters) : undefined;
@@ -197,7 +200,8 @@ function mountEphemeral(
  */
 function makeLocal({ mountPoint }: StorageRequest, { parameters }: MountOptions): DetachedStorage {
   const mode = parameters.find(({ key }) => key === "mode")?.value ?? "0777";
-  if (!/^0?[0-7]{3,4}$/.test(mode)) throw new KumiteError("usage/invalid", `${JSON.stringify(mode)} is no mode`);
+  if (!/^0?[0-7]{3,4}$/.test(mode))
+    throw new KumiteError("usage/invalid", `${JSON.stringify(mode)} is not a file mode`);
   const directory = openMade(mountPoint);
   try {
     fchmod(directory, Number.parseInt(mode, 8));

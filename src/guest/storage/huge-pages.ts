@@ -14,7 +14,7 @@ export function reserveHugePages(parameters: readonly FsParameter[]): () => void
   const [pageBytes, bytes] = [Number(value("pagesize")), Number(value("size"))];
   if (value("pagesize") === "" || value("size") === "") return () => {};
   if (!Number.isSafeInteger(pageBytes) || !Number.isSafeInteger(bytes) || pageBytes < 1024 || bytes < 0) {
-    throw new KumiteError("usage/invalid", "pagesize and size of huge pages are numbers of bytes");
+    throw new KumiteError("usage/invalid", "pagesize and size of huge pages must be numbers of bytes");
   }
   const file = `/sys/kernel/mm/hugepages/hugepages-${pageBytes / 1024}kB/nr_hugepages`;
   const wanted = Math.ceil(bytes / pageBytes);

@@ -51,7 +51,7 @@ export function limitNames({ names, everyMs }: NamesLimit, log: Logger): () => v
     const unused = unusedNames();
     if (unused < names) return;
     await forgetNames();
-    log.debug("names of files were forgotten", { unused, left: unusedNames() });
+    log.debug("unused file names were dropped", { unused, left: unusedNames() });
   };
   const next = (): void => {
     timer = setTimeout(() => {

@@ -73,7 +73,7 @@ describe("a storage", () => {
     await os.files.symlink("/etc", `${agent.shared}/box/rootfs/elsewhere`);
     for (const [storage, message] of [
       [local(`${guestShared}/box/rootfs/elsewhere/data`), /too many symbolic links/],
-      [{ ...local(place), options: ["mode=rwx"] }, /"rwx" is no mode/],
+      [{ ...local(place), options: ["mode=rwx"] }, /"rwx" is not a file mode/],
     ] as const) {
       try {
         await client.createContainer({
@@ -103,7 +103,7 @@ describe("a storage", () => {
       ],
       [{ driver: "bind", source: "relative" }, "usage/invalid", /absolute path/],
       [{ ...shm, mountPoint: "/run/other", options: ["size=lots"] }, "storage/failed", /size=lots/],
-      [{ ...shm, mountPoint: "/" }, "usage/invalid", /is no mount point/],
+      [{ ...shm, mountPoint: "/" }, "usage/invalid", /is not a mount point/],
     ];
     for (const [storage, code, message] of bad) {
       const failing = { mountPoint: "/run/kata-containers/other", ...storage };

@@ -122,7 +122,7 @@ function checkedMountPoint(mountPoint: string): string {
   if (mountPoint.startsWith("/") && point !== "/" && !mountPoint.includes("\0")) return point;
   throw new KumiteError(
     "usage/invalid",
-    `${JSON.stringify(mountPoint)} is no mount point: it must be an absolute path`,
+    `${JSON.stringify(mountPoint)} is not a mount point: it must be an absolute path`,
   );
 }
 
