@@ -30,7 +30,8 @@ export async function addContainer(
   throwIfAborted(interruption.signal);
   const prepared = await prepareContainer(os, root, sandboxId, { id, bundle }, context.tellFailure);
   timeline.mark("claimed");
-  scope.add(`container ${id}`, () => recoverContainer(os, root, id, context.log));
+  let shimOfSandbox: "may hold it" | "has let go" = "may hold it";
+  scope.add(`container ${id}`, () => recoverContainer(os, root, id, context.log, shimOfSandbox));
 
   const { socket } = sandboxPaths(root, sandboxId);
   const relay = await startContainerRelay(context, request, { socket, cgroups: prepared.cgroups, isAdded: true });
@@ -43,7 +44,7 @@ export async function addContainer(
   scope.add(`container ${id} in the sandbox`, async (signal) => {
     relay.kill(signalNumbers.SIGKILL);
     shim.close();
-    await discard(context, socket, id, signal);
+    if (await discard(context, socket, id, signal)) shimOfSandbox = "has let go";
   });
   const asked = await askForContainer(context, { request, windowSize, shim, relay });
   timeline.mark("created");
@@ -82,18 +83,23 @@ async function lookFor(context: VerbContext, id: string, sandboxId: string): Pro
   }
 }
 
-/** Uses a connection of its own, because closing the other connection is what ends a create in progress. */
-async function discard({ os }: VerbContext, socket: string, id: string, signal: AbortSignal): Promise<void> {
+/**
+ * Uses a connection of its own, because closing the other connection is what ends a create in progress.
+ *
+ * @returns whether the shim has confirmed that it does not hold the container
+ */
+async function discard({ os }: VerbContext, socket: string, id: string, signal: AbortSignal): Promise<boolean> {
   let shim: ShimConnection;
   try {
     shim = await connectShim(os, socket, id, signal);
   } catch (error) {
     // The shim is gone, and everything in the sandbox with it.
-    if (isKumiteError(error, "shim/unreachable")) return;
+    if (isKumiteError(error, "shim/unreachable")) return false;
     throw error;
   }
   try {
     await shim.oci.discardContainer({ id }, { timeoutMs: leaveTimeoutMs, signal });
+    return true;
   } finally {
     shim.close();
   }

@@ -29,14 +29,22 @@ const ownerTimeoutMs = 10_000;
  * without a journal is not a container.
  *
  * @param log receives the failures of hooks
+ * @param shim `"has let go"` if the living shim of the container's sandbox has confirmed that it no longer writes the journal,
+ *   which still names it if there was no space to write that down
  * @throws KumiteError `cleanup/incomplete` naming what could not be removed (the rest is gone, and the call can be
  *   repeated); `container/wrong-state` while the shim of the container's sandbox holds it; `journal/corrupt`
  */
-export async function recoverContainer(os: Os, root: string, id: string, log?: Pick<Logger, "warn">): Promise<void> {
+export async function recoverContainer(
+  os: Os,
+  root: string,
+  id: string,
+  log?: Pick<Logger, "warn">,
+  shim: "may hold it" | "has let go" = "may hold it",
+): Promise<void> {
   const paths = containerPaths(root, id);
   await withLockedJournal(os, paths, async (journal) => {
     const failure = await failureOf(os, paths, journal);
-    await endOwner(os, root, journal);
+    if (journal.sandbox === undefined || shim === "may hold it") await endOwner(os, root, journal);
     await undoSteps(os, paths, journal);
     const poststop = await readPoststopHooks(os, paths.poststop, log);
     await releaseClaim(os, root, paths, async (directory) => {

@@ -1,13 +1,14 @@
 /** On a host that runs out of something, each command gives one clear error, and nothing is left. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rmdir, stat, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
 import { execute, type Finished, describe as show, succeed } from "../support/command.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { memoryCgroup, memoryHierarchy, memoryLimitFile, memoryUsageFile } from "../support/memory-cgroup.ts";
+import { asSandbox, inSandbox } from "../support/pod.ts";
 import { testCgroup } from "../support/test-cgroup.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
@@ -35,36 +36,86 @@ describe("a host that runs out of", onlyKumite, () => {
     assert.notEqual((await execute([runtimePath, "--root", place.root, "state", id])).status, 0);
   }
 
-  /** Nothing is left of a `run` whose state is on such a disk, without any clean-up. */
-  async function onDisk(options: string): Promise<void> {
+  /** Runs the work with a root directory of its own on such a disk. */
+  async function onDisk(options: string, work: (root: string) => Promise<void>): Promise<void> {
     const root = place.path("small");
     await mkdir(root);
     await succeed(["mount", "-t", "tmpfs", "-o", options, "tmpfs", root]);
     try {
-      const id = place.newId();
-      const argv = place.argv("run", "--bundle", bundle.directory, id);
-      argv[argv.indexOf(place.root)] = root;
-      const finished = await execute(argv);
-      // With a few pages more than needed, the run succeeds.
-      if (finished.status !== 0) explained(finished, /no space left on device/);
-      assert.deepEqual(await readdir(root), [], show(finished));
+      await work(root);
     } finally {
       await succeed(["umount", root]);
       await rmdir(root);
     }
   }
 
-  for (const pages of [1, 2, 3, 4, 6, 8]) {
-    it(`disk space, with ${pages} pages left, gives the reason, and nothing is left`, async () => {
-      await onDisk(`size=${pages * 4096}`);
+  function argvUnder(root: string, ...words: string[]): string[] {
+    return place.argv(...words).map((word) => (word === place.root ? root : word));
+  }
+
+  function namesFile(finished: Finished, root: string): void {
+    explained(finished, /no space left on device/);
+    assert.ok(finished.stderr.includes(`${root}/`), show(finished));
+  }
+
+  /** No create needs as many. */
+  const most = 100;
+
+  for (const [what, option] of [
+    ["disk pages", (count: number) => `size=${count * 4096}`],
+    ["inodes", (count: number) => `nr_inodes=${count}`],
+  ] as const) {
+    it(`${what} for its state names the file that it could not write, and leaves nothing, at every size up to enough`, async () => {
+      let failures = 0;
+      for (let isEnough = false; !isEnough; ) {
+        assert.ok(failures < most, `${failures} ${what} are not enough`);
+        await onDisk(option(failures + 1), async (root) => {
+          const finished = await execute(argvUnder(root, "run", "--bundle", bundle.directory, place.newId()));
+          if (finished.status === 0) isEnough = true;
+          else namesFile(finished, root);
+          assert.deepEqual(await readdir(root), [], show(finished));
+        });
+        failures += isEnough ? 0 : 1;
+      }
+      assert.ok(failures > 3, `${failures + 1} ${what} are enough`);
     });
   }
 
-  for (const files of [4, 5, 6, 8, 12]) {
-    it(`inodes, with ${files} left on the disk, gives the reason, and nothing is left`, async () => {
-      await onDisk(`nr_inodes=${files}`);
+  it("disk pages for a container that joins a sandbox leaves the sandbox as it was", async () => {
+    await onDisk("size=1m", async (root) => {
+      const errors = place.path("errors");
+      const quietly = (argv: readonly string[]) =>
+        execute(["sh", "-c", 'exec "$@" >/dev/null 2>"$0"', errors, ...argv]);
+      const waiting = shell("while :; do sleep 1000; done");
+      const pod = place.newId();
+      const first = await place.bundle(asSandbox(), waiting);
+      const made = await quietly(argvUnder(root, "run", "--detach", "--bundle", first.directory, pod));
+      assert.equal(made.status, 0, show(made));
+      try {
+        const before = (await readdir(root)).sort();
+        const member = await place.bundle(inSandbox(pod), waiting);
+        const filler = path.join(root, "filler");
+        await execute(["dd", "if=/dev/zero", `of=${filler}`, "bs=4096"]);
+        for (let free = 0; ; free++) {
+          assert.ok(free < most, `${free} pages are not enough`);
+          const id = place.newId();
+          const finished = await quietly(argvUnder(root, "create", "--bundle", member.directory, id));
+          if (finished.status === 0) {
+            await succeed(argvUnder(root, "delete", "--force", id));
+            assert.ok(free > 1, `${free} pages are enough`);
+            break;
+          }
+          namesFile({ ...finished, stderr: await readFile(errors, "utf8") }, root);
+          assert.deepEqual((await readdir(root)).filter((name) => name !== "filler").sort(), before);
+          await truncate(filler, (await stat(filler)).size - 4096);
+        }
+        const state = await succeed(argvUnder(root, "state", pod));
+        assert.equal(JSON.parse(state.stdout).status, "running");
+      } finally {
+        await execute(argvUnder(root, "delete", "--force", pod));
+      }
     });
-  }
+  });
 
   for (const limit of [4, 8, 12, 16, 20, 24, 28]) {
     it(`descriptors, with ${limit} for each process, gives the reason, and nothing is left`, async () => {
@@ -159,20 +210,16 @@ describe("a host that runs out of", onlyKumite, () => {
 
   for (const call of later) {
     it(`disk space lets ${call[0]} succeed or say why not, and its container can be cleaned up meanwhile`, async () => {
-      const root = place.path("filled");
-      await mkdir(root);
-      await succeed(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", root]);
-      const argvOf = (...words: string[]): string[] =>
-        place.argv(...words).map((word) => (word === place.root ? root : word));
-      try {
-        await withoutMore(call, argvOf, async () => {
-          await execute(["dd", "if=/dev/zero", `of=${root}/filler`, "bs=4096"]);
-          return (argv) => argv;
-        });
-      } finally {
-        await succeed(["umount", root]);
-        await rmdir(root);
-      }
+      await onDisk("size=4m", async (root) => {
+        await withoutMore(
+          call,
+          (...words) => argvUnder(root, ...words),
+          async () => {
+            await execute(["dd", "if=/dev/zero", `of=${root}/filler`, "bs=4096"]);
+            return (argv) => argv;
+          },
+        );
+      });
     });
 
     it(`processes in the cgroup lets ${call[0]} succeed or say why not, and its container can be cleaned up`, async () => {

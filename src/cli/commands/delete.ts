@@ -48,8 +48,9 @@ async function deleteOne(context: VerbContext, id: string, force: boolean): Prom
   const container = await lookFor(context, id, force);
   if (container === undefined) return;
   if (!force) refuseWrongState(container);
-  if (container.sandboxId === id) await endShim(context, container);
-  else await leaveSandbox(context, container);
+  const isFirst = container.sandboxId === id;
+  if (isFirst) await endShim(context, container);
+  const shim = !isFirst && (await leaveSandbox(context, container)) ? "has let go" : "may hold it";
   const warnings: string[] = [];
   const told: Pick<Logger, "warn"> = {
     warn: (message, fields) => {
@@ -57,7 +58,7 @@ async function deleteOne(context: VerbContext, id: string, force: boolean): Prom
       warnings.push(message);
     },
   };
-  await recoverContainer(os, root, id, told);
+  await recoverContainer(os, root, id, told, shim);
   // Warnings come from failed hooks. The container is removed in spite of them.
   for (const warning of warnings) await output.err(`kumite: ${warning}\n`);
 }
@@ -107,20 +108,24 @@ async function endShim(context: VerbContext, container: ObservedContainer): Prom
 /**
  * Asks the sandbox's shim, which has other containers to serve, to end this one and let go of it. If the shim is dead,
  * there is nothing to ask.
+ *
+ * @returns whether the shim has confirmed it
  */
-async function leaveSandbox(context: VerbContext, container: ObservedContainer): Promise<void> {
+async function leaveSandbox(context: VerbContext, container: ObservedContainer): Promise<boolean> {
   const { id, alive } = container;
-  if (alive === undefined) return;
+  if (alive === undefined) return false;
   try {
     const shim = await connectTo(context, container);
     try {
       await shim.oci.discardContainer({ id }, { timeoutMs: leaveTimeoutMs });
+      return true;
     } finally {
       shim.close();
     }
   } catch (error) {
     // The shim may have died meanwhile, and its containers with it. Recovery handles that.
     context.log.debug("the shim did not release the container", { container: id, reason: messageOf(error) });
+    return false;
   }
 }
 
