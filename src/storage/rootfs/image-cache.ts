@@ -193,7 +193,7 @@ async function giveRoot(
       `the image of ${directory} that mkfs.erofs has made cannot be used: ${head}`,
       {
         phase: "storage.image",
-        hint: "install erofs-utils 1.5, as in Debian 12, or set the annotation io.kumite.rootfs to layers",
+        hint: "install erofs-utils 1.5 or 1.8, which are known to work, or set the annotation io.kumite.rootfs to layers",
         data: { directory },
       },
     );
