@@ -19,6 +19,7 @@ import { DeviceFilters } from "./cgroup/device-filter.ts";
 import { Hierarchy } from "./cgroup/hierarchy.ts";
 import { Sessions } from "./channel/sessions.ts";
 import { Notices } from "./container/notices.ts";
+import { ReadyProcessPlace } from "./container/ready-process.ts";
 import { defaultPipeSizeBytes, readKernelParameters } from "./kernel-parameters.ts";
 import { agentLog } from "./log.ts";
 import { noModules } from "./modules/module-loader.ts";
@@ -60,6 +61,7 @@ async function runMachine(): Promise<void> {
       channel: sessions,
       ports: sessions,
       storages: new Storages({ modules, ownsKernel: true, log, hostRoot: "/" }),
+      readyProcess: new ReadyProcessPlace(),
       sandbox: new Sandbox(),
       bootMarks,
       bootRest: new BootRest(() => finishBoot(agent)),
@@ -137,6 +139,7 @@ async function runProcess(channelFd: number): Promise<void> {
     channel: sessions,
     ports: sessions,
     storages: new Storages({ modules: noModules, ownsKernel: false, log, hostRoot }),
+    readyProcess: new ReadyProcessPlace(),
     sandbox: new Sandbox(),
     bootMarks: new BootMarks(),
     bootRest: new BootRest(),

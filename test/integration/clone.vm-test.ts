@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -156,6 +157,54 @@ rootfs_upper_directory = "${place.directory}/uppers"
       assert.deepEqual(listed?.trim().split(" "), [...new Set([...names, "dev", "proc", "sys"])].sort());
       assert.deepEqual(rest, ["/etc/other", "/moved", "gone", changed, ""]);
     }
+  });
+
+  it("has the process that waits in the template, if that process can set it up, and is the same with another one", async () => {
+    const facts =
+      "grep -E '^(Umask|Pid|NSpid|Uid|Gid|Groups|Sig|Cap|NoNew|Seccomp)' status; ls fd; cat cgroup mounts limits";
+    const script = `cd /proc/$$; readlink fd/2; ${facts}`;
+    const withLimit = (hard: number, pids: number): Patch => {
+      return (config) => {
+        config.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 100, hard }];
+        config.linux.resources = { ...config.linux.resources, pids: { limit: pids } };
+      };
+    };
+    const outcome = async (...patches: Patch[]): Promise<{ readonly pipe: string; readonly rest: string[] }> => {
+      const { stdout, stderr, status } = await run(await place.bundle(shell(script), shapes.layers, ...patches));
+      assert.equal(status, 0, stderr);
+      const [pipe = "", ...rest] = stdout.split("\n");
+      assert.match(pipe, /^pipe:/);
+      return { pipe, rest: rest.filter((line) => !line.startsWith("Max open files")) };
+    };
+    const [one, two] = [await outcome(withLimit(1000, 50)), await outcome(withLimit(1000, 50))];
+    assert.deepEqual(two, one);
+    // More than a process may have that was created before.
+    const other = await outcome(withLimit(1_048_577, 50));
+    assert.notEqual(other.pipe, one.pipe);
+    assert.deepEqual(other.rest, one.rest);
+    // There is room for it beside nobody.
+    const alone: Patch = (config) => {
+      config.process.args = ["cat", "/etc/passwd"];
+    };
+    for (const hard of [1000, 1_048_577]) {
+      const bundle = await place.bundle(shell(""), shapes.layers, withLimit(hard, 1), alone);
+      const { stdout, stderr } = await run(bundle);
+      assert.match(stdout, /^root:/, stderr);
+    }
+  });
+
+  it("is set up in another way after the process that waited could not do it", async () => {
+    const bundle = await place.bundle(shell("grep -c ' /real tmpfs' /proc/mounts"), shapes.layers, (config) => {
+      config.mounts.push({ destination: "/link", type: "tmpfs", source: "tmpfs", options: [] });
+    });
+    mkdirSync(path.join(bundle.rootfs, "real"));
+    symlinkSync("real", path.join(bundle.rootfs, "link"));
+    const { stdout, stderr } = await run(bundle);
+    assert.equal(stdout, "1\n", stderr);
+    const wrong = await place.bundle(shell("true"), shapes.layers, (config) => {
+      config.process.args = ["/no/such/program"];
+    });
+    assert.match((await run(wrong)).stderr, /\/no\/such\/program/);
   });
 
   it("can open only the devices that its rules allow, with the template's prepared rules and with others", async () => {

@@ -9,6 +9,7 @@ import { writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isSystemError, messageOf } from "../../util/errors.ts";
 import type { Agent } from "../agent.ts";
 import { deviceLimits } from "../cgroup/device-limits.ts";
+import { ReadyProcess } from "../container/ready-process.ts";
 import type { AheadLayers, KernelParameters } from "../kernel-parameters.ts";
 import { readDeviceRules } from "../spec/device-rules.ts";
 import { Fields } from "../spec/fields.ts";
@@ -27,14 +28,16 @@ type Wish = Pick<KernelParameters, "ahead" | "aheadLayers">;
 
 /** A failure is only logged: the request that needs the missing part fails with the reason. */
 export async function workAhead(agent: Agent, { ahead, aheadLayers }: Wish): Promise<void> {
-  const { modules, sandbox, hierarchy, deviceFilters, log } = agent;
+  const { modules, sandbox, hierarchy, deviceFilters, readyProcess, pipeSizeBytes, log } = agent;
   for (const name of ahead) modules.need(name);
   try {
     sandbox.makeNamespaces();
     const limits = deviceLimits(readDeviceRules(new Fields(usualResources, "linux.resources")));
     deviceFilters.prepare(limits);
-    deviceFilters.limitAhead(hierarchy.makeReady(), limits);
+    const cgroup = hierarchy.makeReady();
+    deviceFilters.limitAhead(cgroup, limits);
     if (aheadLayers !== undefined) await mountLayers(agent, aheadLayers);
+    readyProcess.offer(await ReadyProcess.bear(cgroup, pipeSizeBytes, new AbortController().signal));
     await readUsualParts();
     leaveOrderToHost();
     collectGarbage(containerBytes);

@@ -11,7 +11,7 @@ import type { CgroupPlan, CgroupSetting } from "../spec/plan.ts";
 import { applySetting, type SettingOptions } from "./apply-setting.ts";
 import { CgroupEvents } from "./cgroup-events.ts";
 import { fitToMachine } from "./cpuset.ts";
-import { cgroupRoot, type Hierarchy } from "./hierarchy.ts";
+import { cgroupRoot, type Hierarchy, readyDirectory } from "./hierarchy.ts";
 
 /** Controllers that are enabled only for cgroups that use them, by the prefix of their files' names. */
 const onDemand: readonly string[] = ["cpuset", "hugetlb", "io", "misc", "rdma"];
@@ -52,6 +52,11 @@ export class ContainerCgroup {
       if (isKumiteError(error)) throw error;
       throw new KumiteError("cgroup/failed", `cgroup ${path}: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  /** It was made before there was a container. */
+  get wasReady(): boolean {
+    return this.directory === readyDirectory;
   }
 
   /**

@@ -20,7 +20,7 @@ const always: readonly string[] = ["cpu", "memory", "pids"];
 
 const directoryMode = 0o755;
 
-const readyDirectory = `${cgroupRoot}${readyCgroup}`;
+export const readyDirectory = `${cgroupRoot}${readyCgroup}`;
 
 export class Hierarchy {
   /**
@@ -43,6 +43,11 @@ export class Hierarchy {
     this.makeCgroup(readyCgroup, []);
     this.ready.offer();
     return readyDirectory;
+  }
+
+  /** Removes the cgroup for the first container, unless it is in use. */
+  removeReady(): void {
+    this.removeEmpty(readyDirectory);
   }
 
   /** Must be called when a container's cgroup has been removed. */

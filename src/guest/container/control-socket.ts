@@ -32,8 +32,13 @@ export class ControlSocket {
 
   /** Lets the process go on. If the process has ended, the next call of `next` shows it. */
   release(): void {
+    this.send(new Uint8Array(1));
+  }
+
+  /** One message. If the process has ended, the next call of `next` shows it. */
+  send(bytes: Uint8Array): void {
     try {
-      write(this.#fd, new Uint8Array(1));
+      write(this.#fd, bytes);
     } catch (error) {
       if (!isSystemError(error, "EPIPE", "ECONNRESET")) throw error;
     }

@@ -26,6 +26,7 @@ import type { ContainerHost } from "./host.ts";
 import { HeldMounts } from "./mount-namespace.ts";
 import { closeNamespaces, openNamespaces } from "./namespace-files.ts";
 import { type PreparedProcess, prepareProcess } from "./prepare.ts";
+import { ReadyProcess, type ReadyTask, readyNamespaces } from "./ready-process.ts";
 import { awaitReady, UnusualSetUp } from "./set-up.ts";
 
 export interface CreateRequest {
@@ -66,7 +67,7 @@ export async function createContainer(
   });
   holdStorages(host, request.storages, undo);
   for (const name of outline.fileSystems) host.modules.need(name);
-  const cgroup = makeCgroup(host, request, undo);
+  const cgroup = await makeCgroup(host, request, undo);
   const mounts = new HeldMounts();
   const guestHooks = request.guestHooks?.();
   if (guestHooks !== undefined) undo.add("specification for hooks", () => guestHooks.close());
@@ -100,10 +101,22 @@ function holdStorages(host: ContainerHost, storages: readonly StorageRequest[], 
   });
 }
 
-function makeCgroup(host: ContainerHost, { id, outline, devices }: CreateRequest, undo: Scope): ContainerCgroup {
+async function makeCgroup(
+  host: ContainerHost,
+  { id, outline, devices }: CreateRequest,
+  undo: Scope,
+): Promise<ContainerCgroup> {
   const { cgroupsPath, cgroupSettings: settings, cgroupOwner: owner } = outline;
   const path = readCgroupPath(cgroupsPath, id);
-  const cgroup = ContainerCgroup.create(host.hierarchy, { path, settings, owner }, settingOptions(host, id));
+  let cgroup: ContainerCgroup;
+  try {
+    cgroup = ContainerCgroup.create(host.hierarchy, { path, settings, owner }, settingOptions(host, id));
+  } catch (error) {
+    // If it is the cgroup that was made in advance, it could not be removed with a process in it.
+    await host.readyProcess.take()?.end();
+    host.hierarchy.removeReady();
+    throw error;
+  }
   undo.add("cgroup", () => cgroup.remove());
   limitDevices(host, id, cgroup, devices);
   return cgroup;
@@ -127,12 +140,20 @@ interface FirstProcess {
   readonly guestHooks: GuestHooks | undefined;
 }
 
-/** Uses the steps, if there are any; if they do not suffice, sets up another process with the agent's own code. */
+/**
+ * Uses the steps, if there are any; if they do not suffice, sets up another process with the agent's own code. A process
+ * that waits in the cgroup does the steps if it can, and is ended otherwise.
+ */
 async function prepareFirst(first: FirstProcess, undo: Scope, signal: AbortSignal): Promise<PreparedProcess> {
-  const { host, request, mounts } = first;
-  if (request.steps === undefined) return prepareOnce(first, await byCode(first), undo, signal);
+  const { host, request, cgroup, mounts } = first;
+  const { steps } = request;
+  const ready = cgroup.wasReady ? host.readyProcess.take() : undefined;
+  const waits = steps !== undefined && ready !== undefined && isReadyFor(first, steps);
+  if (!waits) await ready?.end();
+  if (steps === undefined) return prepareOnce(first, await byCode(first), undo, signal);
   try {
-    return await prepareOnce(first, bySteps(first, request.steps), undo, signal);
+    if (waits) return await prepareReady(first, ready, steps, undo, signal);
+    return await prepareOnce(first, bySteps(first, steps), undo, signal);
   } catch (error) {
     if (!(error instanceof UnusualSetUp)) throw error;
     host.log.debug("set up by steps: not this one", { container: request.id, why: error.message });
@@ -142,11 +163,53 @@ async function prepareFirst(first: FirstProcess, undo: Scope, signal: AbortSigna
   return prepareOnce(first, await byCode(first), undo, signal);
 }
 
+function taskOf({ request, keyring }: FirstProcess, steps: Uint8Array): ReadyTask {
+  const { outline, seccomp: filter } = request;
+  return { steps, keyring, personality: outline.personality, filter };
+}
+
+/** It is what another process would be born as, and its resource limits need not be raised first. */
+function isReadyFor(first: FirstProcess, steps: Uint8Array): boolean {
+  const { host, request } = first;
+  const { namespaces, process } = request.outline;
+  return (
+    (namespaces.create & ~madeElsewhere) === readyNamespaces &&
+    namespaces.join.length === 0 &&
+    request.sharedPid === undefined &&
+    !process.terminal &&
+    process.descriptors === undefined &&
+    // Its mount namespace would have to be held as soon as it has one.
+    !host.storages.areServed &&
+    ReadyProcess.takes(taskOf(first, steps))
+  );
+}
+
+function prepareReady(
+  first: FirstProcess,
+  ready: ReadyProcess,
+  steps: Uint8Array,
+  undo: Scope,
+  signal: AbortSignal,
+): Promise<PreparedProcess> {
+  const { host, request, cgroup } = first;
+  const { execId, ports, outline } = request;
+  return prepareProcess(
+    host,
+    { execId, outline: outline.process, ports, pipes: ready.pipesFor(outline.process.pipeOwner) },
+    () => {
+      const born = ready.start(taskOf(first, steps));
+      undo.add("processes", (limit) => endProcesses(cgroup, born, limit));
+      return born;
+    },
+    awaitReady,
+    signal,
+  );
+}
+
 type Way = (standard: ChildEnds["standard"], joined: ReturnType<typeof openNamespaces>) => BirthRequest["by"];
 
-function bySteps({ request, keyring }: FirstProcess, steps: Uint8Array): Way {
-  const { outline, seccomp: filter } = request;
-  return (standard) => ({ steps, standard, keyring, personality: outline.personality, filter });
+function bySteps(first: FirstProcess, steps: Uint8Array): Way {
+  return (standard) => ({ ...taskOf(first, steps), standard });
 }
 
 /** This code and that which reads specifications are loaded with the first container that needs them. */

@@ -6,6 +6,7 @@ import type { ModuleLoader } from "../modules/module-loader.ts";
 import type { Ports } from "../stdio/ports.ts";
 import type { Storages } from "../storage/storages.ts";
 import type { Notices } from "./notices.ts";
+import type { ReadyProcessPlace } from "./ready-process.ts";
 
 export interface ContainerHost {
   /**
@@ -20,6 +21,8 @@ export interface ContainerHost {
   readonly notices: Notices;
   readonly ports: Ports;
   readonly storages: Storages;
+  /** Of the cgroup that is ready for the first container. */
+  readonly readyProcess: ReadyProcessPlace;
   /** Capacity of output pipes in bytes; 0 is the kernel's default. */
   readonly pipeSizeBytes: number;
   /** What to do about a limit whose controller is missing: refuse it in a VM, log it where the host decides. */

@@ -12,6 +12,7 @@ import {
   closeStreams,
   openPipes,
   openPlaceholders,
+  type Pipes,
   type ProcessStreams,
   streamsOfTerminal,
 } from "../stdio/streams.ts";
@@ -29,6 +30,8 @@ export interface ProcessRequest {
   /** The container's own user namespace, if it has one. */
   readonly user?: UserNamespacePlan | undefined;
   readonly onMounted?: SetUpHelp["onMounted"];
+  /** Pipes that are open already; closed when this fails. */
+  readonly pipes?: Pipes | undefined;
 }
 
 export interface PreparedProcess {
@@ -44,14 +47,14 @@ export interface PreparedProcess {
  */
 export async function prepareProcess(
   host: ContainerHost,
-  { execId, outline, ports, user, onMounted }: ProcessRequest,
+  { execId, outline, ports, user, onMounted, pipes: openedPipes }: ProcessRequest,
   birth: (standard: ChildEnds["standard"]) => NewProcess,
   awaited: (born: NewProcess, signal: AbortSignal, help?: SetUpHelp) => Promise<number | undefined>,
   signal: AbortSignal,
 ): Promise<PreparedProcess> {
   const { pipeOwner, descriptors, terminal: wantsTerminal } = outline;
   if (host.ownsKernel && descriptors !== undefined) allowDescriptors(BigInt(descriptors));
-  const pipes = wantsTerminal ? undefined : openPipes(pipeOwner, host.pipeSizeBytes);
+  const pipes = wantsTerminal ? undefined : (openedPipes ?? openPipes(pipeOwner, host.pipeSizeBytes));
   let born: NewProcess | undefined;
   try {
     born = giveBirth(pipes?.child ?? openPlaceholders(), birth);

@@ -24,11 +24,16 @@ export interface ChildEnds {
   close(): void;
 }
 
+export interface Pipes {
+  readonly streams: ProcessStreams;
+  readonly child: ChildEnds;
+}
+
 /**
  * @param uid user that will own the process's ends, so that it can open them again by name (/dev/stdout)
  * @param pipeSizeBytes capacity of the output pipes; 0 keeps the kernel's default
  */
-export function openPipes(uid: number, pipeSizeBytes: number): { streams: ProcessStreams; child: ChildEnds } {
+export function openPipes(uid: number, pipeSizeBytes: number): Pipes {
   const opened: number[] = [];
   try {
     const make = (sizeBytes: number): { readonly read: number; readonly write: number } => {
@@ -39,7 +44,7 @@ export function openPipes(uid: number, pipeSizeBytes: number): { streams: Proces
     };
     const [input, output, error] = [make(0), make(pipeSizeBytes), make(pipeSizeBytes)];
     const standard = [input.read, output.write, error.write] as const;
-    if (uid !== 0) for (const fd of standard) fchown(fd, uid, -1);
+    giveEnds(standard, uid);
     return {
       streams: {
         input: ownStream(input.write),
@@ -53,6 +58,11 @@ export function openPipes(uid: number, pipeSizeBytes: number): { streams: Proces
     for (const fd of opened) closeQuietly(fd);
     throw error;
   }
+}
+
+/** Gives the process's ends of pipes, which were made as root's, to this user. */
+export function giveEnds(standard: ChildEnds["standard"], uid: number): void {
+  if (uid !== 0) for (const fd of standard) fchown(fd, uid, -1);
 }
 
 /** For a process that will open a terminal: until then it reads and writes /dev/null. */

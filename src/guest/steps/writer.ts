@@ -35,6 +35,10 @@ export const step = {
   execute: 24,
   ask: 25,
   exit: 26,
+  take: 27,
+  keyring: 28,
+  personality: 29,
+  filter: 30,
 } as const;
 
 /** A 64-bit number, a boolean, a string, or an array, which is preceded by its length. */
@@ -48,6 +52,11 @@ export class StepWriter {
   add(number: number, ...items: readonly Item[]): void {
     this.#integer(BigInt(number));
     for (const item of items) this.#item(item);
+  }
+
+  /** Adds steps that are encoded already, or more bytes that the last step takes. */
+  append(bytes: Uint8Array): void {
+    this.#pieces.push(bytes);
   }
 
   /** All steps so far, concatenated. */

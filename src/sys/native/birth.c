@@ -81,10 +81,16 @@ static void write_file(struct birth_process *process) {
   close(fd);
 }
 
-static void await_start(struct birth_process *process) {
+static void tell_ready(struct birth_process *process) {
   static const char ready[] = "{\"kind\":\"ready\"}";
+  if (write(process->control, ready, sizeof ready - 1) < 0)
+    _exit(FAILED);
+}
+
+static void await_start(struct birth_process *process) {
   char byte;
-  if (write(process->control, ready, sizeof ready - 1) < 0 || read(process->control, &byte, 1) <= 0)
+  tell_ready(process);
+  if (read(process->control, &byte, 1) <= 0)
     _exit(FAILED);
 }
 
@@ -111,6 +117,49 @@ static void ask(struct birth_process *process) {
     for (int64_t i = 0; i < count; i++)
       syscall(SYS_statx, AT_FDCWD, birth_text(process), AT_STATX_FORCE_SYNC, 0, answer);
   }
+}
+
+/* A list of steps with a filter is not longer. */
+#define TAKEN_MAX (168 * 1024)
+/* Most lists are shorter. These pages are allocated before the list comes. */
+#define TAKEN_USUAL (32 * 1024)
+
+/* Reports that it is ready, waits for another list and continues with that. */
+static void take_list(struct birth_process *process) {
+  uint8_t *list = mmap(NULL, TAKEN_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (list == MAP_FAILED)
+    birth_refuse(process, errno);
+  memset(list, 0, TAKEN_USUAL);
+  tell_ready(process);
+  ssize_t size = read(process->control, list, TAKEN_MAX);
+  if (size <= 0)
+    _exit(FAILED);
+  process->at = list;
+  process->end = list + size;
+}
+
+static void set_personality(struct birth_process *process, long personality) {
+  if (syscall(SYS_personality, personality) < 0)
+    birth_refuse(process, errno);
+}
+
+static void join_keyring(struct birth_process *process, const char *name) {
+  /* The one who makes it may set this; who joins it later sets the same, or is not allowed to. */
+  long key = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
+  long result = key < 0 ? key : syscall(SYS_keyctl, KEYCTL_SETPERM, key, KEYRING_PERMISSIONS);
+  if (result < 0 && errno != ENOSYS && errno != EPERM && errno != EACCES)
+    birth_refuse(process, errno);
+}
+
+/* flags, number of instructions, these. The filter is set when the program is executed. */
+static void take_filter(struct birth_process *process) {
+  unsigned flags = (unsigned)birth_integer(process);
+  int64_t count = birth_integer(process);
+  if (count < 1 || count > UINT16_MAX || count > (process->end - process->at) / 8)
+    birth_refuse(process, EBADMSG);
+  process->filter =
+      (struct seccomp_filter){.flags = flags, .count = (unsigned short)count, .instructions = process->at};
+  process->at += count * 8;
 }
 
 static void take_step(struct birth_process *process, enum birth_step step) {
@@ -174,6 +223,14 @@ static void take_step(struct birth_process *process, enum birth_step step) {
     return ask(process);
   case STEP_EXIT:
     _exit((int)birth_integer(process));
+  case STEP_TAKE:
+    return take_list(process);
+  case STEP_KEYRING:
+    return join_keyring(process, birth_text(process));
+  case STEP_PERSONALITY:
+    return set_personality(process, (long)birth_integer(process));
+  case STEP_FILTER:
+    return take_filter(process);
   case STEP_END:
     break;
   }
@@ -190,17 +247,6 @@ static void close_others(const struct birth_process *process) {
   if (high > low + 1)
     syscall(SYS_close_range, low + 1, high - 1, 0);
   syscall(SYS_close_range, (high > low ? high : low) + 1, ~0u, 0);
-}
-
-static void join_keyring(struct birth_process *process, const char *name) {
-  /*
-   * The process that creates the keyring may do this. One that joins it later sets the same permissions, or gets
-   * EACCES.
-   */
-  long key = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
-  long result = key < 0 ? key : syscall(SYS_keyctl, KEYCTL_SETPERM, key, KEYRING_PERMISSIONS);
-  if (result < 0 && errno != ENOSYS && errno != EPERM && errno != EACCES)
-    birth_refuse(process, errno);
 }
 
 static void __attribute__((noreturn)) run(const struct birth_request *request) {
@@ -224,8 +270,8 @@ static void __attribute__((noreturn)) run(const struct birth_request *request) {
   setsid();
   if (request->keyring[0] != 0)
     join_keyring(&process, request->keyring);
-  if (request->personality >= 0 && syscall(SYS_personality, request->personality) < 0)
-    birth_refuse(&process, errno);
+  if (request->personality >= 0)
+    set_personality(&process, (long)request->personality);
   for (;; process.step++)
     take_step(&process, (enum birth_step)birth_integer(&process));
 }
