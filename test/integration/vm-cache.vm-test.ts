@@ -54,15 +54,7 @@ describe("the VM cache", onlyKumite, () => {
     writeFileSync(config, `${lines.join("\n")}\n`);
   }
 
-  const withConfig = (...args: string[]) => [
-    runtimePath,
-    "--root",
-    place.root,
-    "--config",
-    config,
-    ...testQemuFlags,
-    ...args,
-  ];
+  const withConfig = (...args: string[]) => place.argv("--config", config, ...args);
   const factory = (...args: string[]): Promise<Finished> => execute(withConfig("factory", ...args));
 
   async function status(): Promise<CacheDocument | undefined> {
@@ -77,6 +69,10 @@ describe("the VM cache", onlyKumite, () => {
     const shown = await ready();
     assert.deepEqual(cache, { pid: shown.pid, wanted: 1, endpoint });
     return shown;
+  }
+
+  async function cgroupsNamed(name: string): Promise<string> {
+    return (await execute(["find", "/sys/fs/cgroup", "-maxdepth", "4", "-name", name])).stdout;
   }
 
   function ready(other = -1): Promise<CacheDocument> {
@@ -226,8 +222,29 @@ describe("the VM cache", onlyKumite, () => {
     assert.ok(name !== undefined, cgroups);
     assert.equal((await factory("destroy")).status, 0);
     assert.ok(!existsSync(`/proc/${qemu}/fd/0`));
-    const { stdout } = await execute(["find", "/sys/fs/cgroup", "-maxdepth", "4", "-name", name]);
-    assert.equal(stdout, "");
+    assert.equal(await cgroupsNamed(name), "");
+  });
+
+  it("refuses an endpoint that cannot be a socket: a file there is kept, and nothing is left", async () => {
+    const file = place.path("not-a-socket");
+    writeFileSync(file, "kept\n");
+    for (const bad of [
+      file,
+      place.directory,
+      `${file}/cache.sock`,
+      place.path("x".repeat(110)),
+      "/proc/none/cache.sock",
+    ]) {
+      const { status, stderr } = await execute(
+        withConfig("--set", `factory.vm_cache_endpoint=${bad}`, "factory", "init"),
+      );
+      assert.equal(status, 1, bad);
+      assert.ok(stderr.includes(bad), stderr);
+      assert.ok(!existsSync("/run/kumite/s/cache"), bad);
+      assert.deepEqual(readdirSync("/run/kumite-cache"), ["log"], bad);
+      assert.equal(await cgroupsNamed("kumite-factory"), "", bad);
+    }
+    assert.equal(readFileSync(file, "utf8"), "kept\n");
   });
 
   it("whose server is killed leaves no VM, and the next server starts anew", async () => {

@@ -18,10 +18,11 @@ import {
 import { usualShape } from "../../factory/usual-shape.ts";
 import { awaitReady } from "../../shim-client/boot-message.ts";
 import { installedFile, installedNode, readInstall } from "../../shim-client/install.ts";
-import type { Os } from "../../sys/os.ts";
+import type { ChildProcess, Os } from "../../sys/os.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { dirName } from "../../util/path.ts";
+import { signalNumbers } from "../../util/signals.ts";
 import type { VerbContext } from "../context.ts";
 import type { Invocation } from "../parse.ts";
 
@@ -154,14 +155,23 @@ async function startCache(
     cgroups: await factoryCgroups(os),
     descriptors: { 2: { kind: "append", path: cacheLog, mode: 0o600 }, [bootDescriptor]: { kind: "stream" } },
   });
+  try {
+    await awaitServer(child, interruption.signal);
+  } catch (error) {
+    await endServer(os, child);
+    throw error;
+  }
+  const { cacheNumber: wanted, cacheEndpoint: endpoint } = config.factory;
+  const document = { cache: { pid: child.pid, wanted, endpoint } };
+  await output.out(json ? `${JSON.stringify(document)}\n` : `vm cache server started, pid = ${child.pid}\n`);
+  return 0;
+}
+
+async function awaitServer(child: ChildProcess, signal: AbortSignal): Promise<void> {
   const boot = child.streams.get(bootDescriptor);
   if (boot === undefined) throw new KumiteError("internal", "the VM cache server was started without a boot channel");
-  const ready = await withDeadline(
-    readyTimeoutMs,
-    "the start of the VM cache server",
-    (s) => awaitReady(boot, s),
-    interruption.signal,
-  );
+  const wait = (within: AbortSignal) => awaitReady(boot, within);
+  const ready = await withDeadline(readyTimeoutMs, "the start of the VM cache server", wait, signal);
   boot.close();
   if (ready === undefined) {
     throw new KumiteError("system/failed", "the VM cache server exited without reporting an error", {
@@ -169,10 +179,17 @@ async function startCache(
       hint: `see its log, ${cacheLog}`,
     });
   }
-  const { cacheNumber: wanted, cacheEndpoint: endpoint } = config.factory;
-  const document = { cache: { pid: child.pid, wanted, endpoint } };
-  await output.out(json ? `${JSON.stringify(document)}\n` : `vm cache server started, pid = ${child.pid}\n`);
-  return 0;
+}
+
+/** Ends a server that could not start, took too long or is no longer wanted, and removes what it leaves. */
+async function endServer(os: Os, child: ChildProcess): Promise<void> {
+  child.kill(signalNumbers.SIGTERM);
+  await withDeadline(stopTimeoutMs, "waiting for the VM cache server to end", () => child.exited).catch(() => {
+    child.kill(signalNumbers.SIGKILL);
+    return child.exited;
+  });
+  // The caller reports why the server did not start, which matters more.
+  await removeFactoryCgroups(os).catch(() => {});
 }
 
 async function cacheStatus(os: Os): Promise<CacheStatus | undefined> {

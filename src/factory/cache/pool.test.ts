@@ -108,6 +108,19 @@ describe("the pool of cached VMs", () => {
     await pool.close();
   });
 
+  it("ends a shim whose VM was not ready in time, before the pool is closed", async () => {
+    const shims = new Shims();
+    const pool = new Pool({ size: 1, start: shims.start, log });
+    (await shims.number(0)).fails();
+    (await shims.number(1)).isUp();
+    await until(pool, "shim-1");
+    assert.deepEqual(
+      shims.started.map(({ stopped }) => stopped),
+      [true, false],
+    );
+    await pool.close();
+  });
+
   it("gives up when three VMs in a row end as soon as they are ready", async () => {
     const shims = new Shims();
     const pool = new Pool({ size: 1, start: shims.start, log });

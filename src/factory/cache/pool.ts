@@ -103,7 +103,11 @@ export class Pool {
       const pooled = await starting.finally(() => this.#starting.delete(starting));
       this.#living.add(pooled);
       void pooled.ended.then(() => this.#gone(pooled));
-      const machine = await pooled.ready;
+      const machine = await pooled.ready.catch((error: unknown) => {
+        // A shim that took too long is still there.
+        pooled.stop();
+        throw error;
+      });
       if (this.#living.has(pooled)) this.#ready.set(pooled, machine);
       void this.#settle(pooled);
       log.info("a VM is ready", { machine: machine.name });

@@ -20,6 +20,7 @@ import { deferred } from "../../util/deferred.ts";
 import { isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
 import { isRecord, parseJson } from "../../util/json.ts";
 import { createLogger, type Logger, textSink } from "../../util/log.ts";
+import { Scope } from "../../util/scope.ts";
 import { signalNumbers } from "../../util/signals.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { cacheLog, cacheLogs, poolDirectory, sweepPool } from "../cache/places.ts";
@@ -36,10 +37,22 @@ const helloTimeoutMs = 10_000;
 const maxLogBytes = 256 * 1024;
 /** Time for the answer to `quit` to be sent. */
 const quitMs = 100;
+/** For the end of everything of one kind, such as all VMs. */
+const endTimeoutMs = 60_000;
 
 interface Words {
   readonly config: string | undefined;
   readonly overrides: readonly string[];
+}
+
+/** What questions are answered with. */
+interface Serving {
+  readonly pool: Pool;
+  readonly take: () => CachedShim;
+  readonly quit: () => void;
+  /** The result of `#essence`. */
+  readonly what: string;
+  readonly wanted: number;
 }
 
 class CacheServer {
@@ -63,7 +76,9 @@ class CacheServer {
   }
 
   /**
-   * Calls `ready` when the server is listening. Resolves when it has ended and nothing is left but VMs that were taken.
+   * Calls `ready` when the server is listening. Resolves when it has ended and nothing is left but VMs that were taken;
+   * this includes a start that fails.
+   * @throws KumiteError also if the server had to end because its VMs do not start
    */
   async run(ready: () => Promise<void>): Promise<void> {
     const os = this.#os;
@@ -74,46 +89,51 @@ class CacheServer {
         phase: "factory.init",
       });
     }
-    await this.#refuseSecond(cacheEndpoint);
+    await this.#refuseSecond(cacheSocket);
+    await this.#makeRoomFor(cacheEndpoint);
     const cgroups = await factoryCgroups(os);
     await sweepPool(os, cgroups, this.#log);
-    const what = await this.#essence(config);
-    const program = await shimProgram(os, await readInstall(os, this.#installRoot));
-    const pool = new Pool({
-      size: cacheNumber,
-      log: this.#log,
-      start: () => startCachedShim(os, { ...program, ...this.#words, cgroups }),
-    });
-    void pool.failed.then((why) => this.stop(`no VM can be started: ${why}`));
-    const take = () => {
-      const machine = pool.take();
-      if (machine !== undefined) return machine;
-      throw new KumiteError("container/wrong-state", "no VM is ready");
-    };
-    await os.files.makeDirs(socketDirectory, 0o700);
-    const listener = await os.sockets.listen(cacheSocket, 0o600);
-    const stopService = await serveCache(
-      {
-        config: () => ({ machine: JSON.stringify(hypervisorConfigOf(config)), agent: JSON.stringify(config.agent) }),
-        take,
-        machines: () => pool.machines,
-        quit: () => setTimeout(() => this.stop("asked to quit"), quitMs),
-      },
-      cacheEndpoint,
-    );
-    void this.#serve(listener, pool, take, what, cacheNumber);
-    await ready();
-    this.#log.info(`stopping: ${await this.#stopping.promise}`);
-    stopService();
-    await listener.close();
-    await pool.close();
-    await sweepPool(os, cgroups, this.#log);
-    await removeQuietly(os, cacheEndpoint);
+    await this.#serve(config, cgroups, ready);
     // After a normal end there is nothing worth reading in the logs.
     await this.#flushed();
     for (const log of cacheLogs) await removeQuietly(os, log);
     await os.files.removeDir(poolDirectory).catch(() => {});
     await removeFactoryCgroups(os);
+  }
+
+  async #serve(config: Config, cgroups: readonly string[], ready: () => Promise<void>): Promise<void> {
+    const os = this.#os;
+    const { cacheNumber: size, cacheEndpoint } = config.factory;
+    const what = await this.#essence(config);
+    const program = await shimProgram(os, await readInstall(os, this.#installRoot));
+    await using scope = new Scope({
+      stepTimeoutMs: endTimeoutMs,
+      onFailure: ({ name, error }) => this.#log.error(`${name} could not be ended: ${messageOf(error)}`),
+    });
+    scope.add("what dead shims left", () => sweepPool(os, cgroups, this.#log));
+    const start = () => startCachedShim(os, { ...program, ...this.#words, cgroups });
+    const pool = new Pool({ size, log: this.#log, start });
+    scope.add("VMs that nobody has taken", () => pool.close());
+    const take = () => {
+      const machine = pool.take();
+      if (machine !== undefined) return machine;
+      throw new KumiteError("container/wrong-state", "no VM is ready");
+    };
+    const quit = () => setTimeout(() => this.stop("asked to quit"), quitMs);
+    await os.files.makeDirs(socketDirectory, 0o700);
+    const listener = await os.sockets.listen(cacheSocket, 0o600);
+    scope.add(cacheSocket, () => listener.close());
+    scope.add(cacheEndpoint, () => removeQuietly(os, cacheEndpoint));
+    const machine = JSON.stringify(hypervisorConfigOf(config));
+    const agent = JSON.stringify(config.agent);
+    const host = { config: () => ({ machine, agent }), take, machines: () => pool.machines, quit };
+    scope.add("the gRPC service", await serveCache(host, cacheEndpoint));
+    void this.#answerAll(listener, { pool, take, quit, what, wanted: size });
+    await ready();
+    const failed = pool.failed.then((why) => {
+      throw new KumiteError("hypervisor/start-failed", `the VM cache has ended, because its VMs do not start: ${why}`);
+    });
+    this.#log.info(`stopping: ${await Promise.race([this.#stopping.promise, failed])}`);
   }
 
   #config(): Promise<Config> {
@@ -127,35 +147,47 @@ class CacheServer {
     return `${await machineFiles(this.#os, config)} ${JSON.stringify(rest)}`;
   }
 
-  /** A killed server leaves its sockets behind; a living one accepts connections on them. */
-  async #refuseSecond(endpoint: string): Promise<void> {
-    for (const socket of [cacheSocket, endpoint]) {
-      try {
-        (await this.#os.sockets.connect(socket)).close();
-      } catch (error) {
-        if (!isSystemError(error)) throw error;
-        if (!isSystemError(error, "ENOENT")) await removeQuietly(this.#os, socket);
-        continue;
-      }
-      throw new KumiteError(
-        "container/exists",
-        `${socket} already exist. Please stop running VMCache server and remove it`,
-        {
-          phase: "factory.init",
-          hint: "`kumite factory destroy` stops it",
-        },
-      );
+  async #makeRoomFor(endpoint: string): Promise<void> {
+    try {
+      await this.#os.files.makeDirs(dirname(endpoint), 0o755);
+    } catch (error) {
+      throw noSocketAt(endpoint, error);
     }
+    await this.#refuseSecond(endpoint);
   }
 
-  async #serve(listener: Listener, pool: Pool, take: () => CachedShim, what: string, wanted: number): Promise<void> {
+  /**
+   * A killed server leaves its sockets behind; a running one accepts connections on them. Whatever else has that name is
+   * not ours to remove.
+   */
+  async #refuseSecond(socket: string): Promise<void> {
+    try {
+      (await this.#os.sockets.connect(socket)).close();
+    } catch (error) {
+      if (isSystemError(error, "ENOENT")) return;
+      if (isSystemError(error, "ECONNREFUSED") && (await this.#os.files.linkStatus(socket))?.kind === "socket") {
+        return await removeQuietly(this.#os, socket);
+      }
+      throw noSocketAt(socket, error);
+    }
+    throw new KumiteError(
+      "container/exists",
+      `${socket} already exist. Please stop running VMCache server and remove it`,
+      {
+        phase: "factory.init",
+        hint: "`kumite factory destroy` stops it",
+      },
+    );
+  }
+
+  async #answerAll(listener: Listener, { pool, take, quit, what, wanted }: Serving): Promise<void> {
     for await (const stream of listener) {
       void this.#answerOn(stream, async (question) => {
         switch (question.ask) {
           case "status":
             return { status: { pid: process.pid, wanted, machines: pool.machines.map(readyMachine) } };
           case "quit":
-            setTimeout(() => this.stop("asked to quit"), quitMs);
+            quit();
             return { quitting: true };
           case "take":
             return (await this.#isSame(question, what))
@@ -193,6 +225,15 @@ class CacheServer {
       stream.close();
     }
   }
+}
+
+function noSocketAt(path: string, cause: unknown): KumiteError {
+  return new KumiteError("config/invalid", `vm_cache_endpoint: there can be no socket at ${path}`, {
+    phase: "factory.init",
+    hint: "set another path in [factory] of the configuration, with at most 107 bytes",
+    data: { path },
+    cause,
+  });
 }
 
 async function removeQuietly(os: Os, path: string): Promise<void> {

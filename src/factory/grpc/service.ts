@@ -2,8 +2,7 @@
  * The gRPC service of the VM cache, with the methods and messages of Kata Containers, on a Unix socket that only root
  * can open.
  */
-import { chmodSync, mkdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { chmodSync } from "node:fs";
 import * as grpc from "@grpc/grpc-js";
 import type { Empty } from "../../protocol/gen/google/protobuf/empty.ts";
 import {
@@ -32,7 +31,7 @@ interface MessageType<T> {
 
 type Handler<T> = () => T;
 
-/** Resolves when the service listens. The result stops it. */
+/** Resolves when the service listens; the directory must exist. The result stops it. */
 export async function serveCache(host: CacheHost, socket: string): Promise<() => void> {
   const server = new grpc.Server();
   const { methods, fullName } = CacheServiceDefinition;
@@ -66,7 +65,6 @@ export async function serveCache(host: CacheHost, socket: string): Promise<() =>
     implementation[key] = unary(handlers[key]);
   }
   server.addService(definition as grpc.ServiceDefinition, implementation);
-  mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
   // Bound with a restrictive umask, so that the socket never exists with wider permissions.
   const umask = process.umask(0o177);
   try {
