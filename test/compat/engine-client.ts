@@ -1,6 +1,7 @@
 /** The command line of an engine (podman, docker, buildah), bound to an environment of its own. Knows no engine. */
+import assert from "node:assert/strict";
 import { begin, type CommandOptions, describe, execute, type Finished, type Running } from "../support/command.ts";
-import { onTerminal, type Terminal } from "../support/terminal.ts";
+import { onTerminal, type Terminal, type TerminalEnd } from "../support/terminal.ts";
 import { runtimePath } from "../support/workplace.ts";
 
 export class EngineClient {
@@ -39,6 +40,18 @@ export class EngineClient {
     const env = Object.entries(this.env).map(([name, value]) => `${name}=${value}`);
     return onTerminal(["env", "-i", ...env, ...this.argv(args)], rows, columns);
   }
+}
+
+/** The arguments start a shell on a terminal: it has the terminal's size, and its status is passed on. */
+export async function expectInteractiveShell(client: EngineClient, args: readonly string[]): Promise<TerminalEnd> {
+  const terminal = await client.onTerminal(args, 31, 103);
+  await terminal.until("# ");
+  terminal.type("stty size\r");
+  await terminal.until("31 103");
+  terminal.type("exit 13\r");
+  const end = await terminal.ended;
+  assert.equal(end.status, 13, end.shown);
+  return end;
 }
 
 /** What every engine needs in its environment. */

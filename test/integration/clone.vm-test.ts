@@ -17,7 +17,6 @@ import { type Bundle, type Patch, shell } from "../support/bundle.ts";
 import { begin, type CommandOptions, execute, type Finished, succeed } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
-import { testQemuFlags } from "../support/qemu.ts";
 import { processOf, sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
@@ -81,15 +80,7 @@ rootfs_writes = "guest"
 rootfs_image_directory = "${place.directory}/images"
 rootfs_upper_directory = "${place.directory}/uppers"
 `;
-  const withConfig = (...args: string[]) => [
-    runtimePath,
-    "--root",
-    place.root,
-    "--config",
-    config,
-    ...testQemuFlags,
-    ...args,
-  ];
+  const withConfig = (...args: string[]) => place.argv("--config", config, ...args);
   const factory = (...args: string[]): Promise<Finished> => execute(withConfig("factory", ...args));
   const statusDocument = async (): Promise<FactoryStatus> =>
     JSON.parse((await factory("status", "--json")).stdout) as FactoryStatus;

@@ -8,17 +8,13 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
-import { loadConfig } from "../../src/config/load.ts";
-import { chooseTemplate } from "../../src/factory/choose-template.ts";
-import { cloneVm } from "../../src/factory/clone.ts";
 import { usualShape } from "../../src/factory/usual-shape.ts";
 import type { Os } from "../../src/sys/os.ts";
-import type { Vm } from "../../src/vm/vm.ts";
+import { bareClone } from "../support/bare-clone.ts";
 import { shell } from "../support/bundle.ts";
-import { cloneDisks } from "../support/clone-disks.ts";
 import { execute, succeed } from "../support/command.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
-import { testInstallRoot, testOs } from "../support/node-os.ts";
+import { testOs } from "../support/node-os.ts";
 import { testQemuFlags } from "../support/qemu.ts";
 import { sandboxProcesses } from "../support/sandbox.ts";
 import { namesInFile, namesInProcess } from "../support/search-bytes.ts";
@@ -83,11 +79,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
   });
   guardAgainstLeftOvers(() => ({ directories: [place.root, store] }));
 
-  const withConfig = (...words: string[]) => [
-    ...[runtimePath, "--root", place.root, "--config", config],
-    ...testQemuFlags,
-    ...words,
-  ];
+  const withConfig = (...words: string[]) => place.argv("--config", config, ...words);
 
   async function made(): Promise<MadeTemplate> {
     const init = [
@@ -176,7 +168,7 @@ rootfs_upper_directory = "${place.directory}/uppers"
         return bytes;
       },
     };
-    const vms = [await cloneOf(os, "one"), await cloneOf(os, "two")];
+    const vms = [await bareClone(os, config, place.path("one")), await bareClone(os, config, place.path("two"))];
     try {
       const before = given.length;
       for (const vm of vms) await vm.reseedRng();
@@ -203,24 +195,4 @@ rootfs_upper_directory = "${place.directory}/uppers"
       await Promise.all(vms.map((vm) => vm.stop()));
     }
   });
-
-  /** A VM without a sandbox. */
-  async function cloneOf(os: Os, name: string): Promise<Vm> {
-    const overrides = testQemuFlags.filter((word) => word !== "--set");
-    const loaded = await loadConfig(os, { installRoot: testInstallRoot, path: config, overrides });
-    const directory = place.path(name);
-    mkdirSync(path.join(directory, "shared"), { recursive: true });
-    const context = {
-      willMake: async () => {},
-      made: async () => {},
-      signal: new AbortController().signal,
-      log: () => {},
-    };
-    const choice = await chooseTemplate(os, { config: loaded, shape: await usualShape(os), scope: "" }, context.signal);
-    const disks = await cloneDisks(os, directory, choice);
-    const setting = { id: name, directory, shared: path.join(directory, "shared"), disks, cgroups: [] };
-    const outcome = await cloneVm(os, choice, { config: loaded, setting }, context);
-    assert.equal(outcome.kind, "cloned", outcome.kind === "none" ? outcome.why : "");
-    return (outcome as { vm: Vm }).vm;
-  }
 });

@@ -1,19 +1,16 @@
 /** VM templates by `kumite factory`: each is made once, cannot be changed, and is removed completely. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { privateDirtyMiB, privateMiBOf } from "../../bench/process-cost.ts";
-import { loadConfig } from "../../src/config/load.ts";
-import { chooseTemplate } from "../../src/factory/choose-template.ts";
-import { cloneVm } from "../../src/factory/clone.ts";
 import { usualShape } from "../../src/factory/usual-shape.ts";
 import type { Vm } from "../../src/vm/vm.ts";
-import { cloneDisks } from "../support/clone-disks.ts";
+import { bareClone } from "../support/bare-clone.ts";
 import { begin, execute, type Finished } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
-import { testInstallRoot, testOs } from "../support/node-os.ts";
+import { testOs } from "../support/node-os.ts";
 import { testQemuFlags } from "../support/qemu.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
@@ -60,28 +57,6 @@ describe("a template", onlyKumite, () => {
 
   async function templates(): Promise<TemplateDocument[]> {
     return (JSON.parse((await factory("status", "--json")).stdout) as { templates: TemplateDocument[] }).templates;
-  }
-
-  /** A VM without a sandbox. */
-  async function clone(name: string): Promise<Vm> {
-    const os = testOs();
-    const overrides = testQemuFlags.filter((word) => word !== "--set");
-    const loaded = await loadConfig(os, { installRoot: testInstallRoot, path: config, overrides });
-    const shape = await usualShape(os);
-    const directory = place.path(name);
-    mkdirSync(path.join(directory, "shared"), { recursive: true });
-    const context = {
-      willMake: async () => {},
-      made: async () => {},
-      signal: new AbortController().signal,
-      log: () => {},
-    };
-    const choice = await chooseTemplate(os, { config: loaded, shape, scope: "" }, context.signal);
-    const disks = await cloneDisks(os, directory, choice);
-    const setting = { id: name, directory, shared: path.join(directory, "shared"), disks, cgroups: [] };
-    const outcome = await cloneVm(os, choice, { config: loaded, setting }, context);
-    assert.equal(outcome.kind, "cloned", outcome.kind === "none" ? outcome.why : "");
-    return (outcome as { vm: Vm }).vm;
   }
 
   it("is made once, however many need it at the same time, and destroy removes all of it", async () => {
@@ -141,7 +116,7 @@ describe("a template", onlyKumite, () => {
     await made();
     const clones: Vm[] = [];
     try {
-      for (const name of ["first", "second"]) clones.push(await clone(name));
+      for (const name of ["first", "second"]) clones.push(await bareClone(testOs(), config, place.path(name)));
       for (const { machine } of clones) {
         // What several processes share is not counted: pages of the template, of programs and libraries.
         const [all, own] = [privateDirtyMiB(machine.pid), privateMiBOf(machine.pid, "memfd:kumite-template")];

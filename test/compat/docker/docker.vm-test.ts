@@ -7,6 +7,7 @@ import { describe as show } from "../../support/command.ts";
 import { eventually } from "../../support/eventually.ts";
 import { expectNothingNew, guardAgainstLeftOvers, lookAtMachine, type Machine } from "../../support/left-overs.ts";
 import { onlyKumite } from "../../support/workplace.ts";
+import { expectInteractiveShell } from "../engine-client.ts";
 import { Docker, image } from "./docker.ts";
 
 describe("docker", () => {
@@ -47,13 +48,7 @@ describe("docker", () => {
 
     it("run -it is an interactive shell", async () => {
       const args = ["run", "--rm", "--network", "none", "--interactive", "--tty", image, "sh"];
-      const terminal = await docker.onTerminal(args, 31, 103);
-      await terminal.until("# ");
-      terminal.type("stty size\r");
-      await terminal.until("31 103");
-      terminal.type("exit 13\r");
-      const end = await terminal.ended;
-      assert.equal(end.status, 13, end.shown);
+      const end = await expectInteractiveShell(docker, args);
       assert.match(end.reports, /terminal restored/);
     });
 

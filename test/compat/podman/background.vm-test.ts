@@ -6,6 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { eventually, within } from "../../support/eventually.ts";
 import { expectNothingNew, guardAgainstLeftOvers, lookAtMachine, type Machine } from "../../support/left-overs.ts";
 import { onlyKumite } from "../../support/workplace.ts";
+import { expectInteractiveShell } from "../engine-client.ts";
 import { image, Podman } from "./podman.ts";
 
 describe("podman and a container in the background", () => {
@@ -52,13 +53,7 @@ describe("podman and a container in the background", () => {
 
   it("exec -t has a terminal, exec -it an interactive one", async () => {
     assert.match((await exec("--tty", name, "tty")).stdout, /\/dev\/pts\/\d+\r\n/);
-    const terminal = await podman.onTerminal(["exec", "--interactive", "--tty", name, "sh"], 31, 103);
-    await terminal.until("# ");
-    terminal.type("stty size\r");
-    await terminal.until("31 103");
-    terminal.type("exit 13\r");
-    const end = await terminal.ended;
-    assert.equal(end.status, 13, end.shown);
+    await expectInteractiveShell(podman, ["exec", "--interactive", "--tty", name, "sh"]);
   });
 
   it("exec accepts user, directory, environment and privileges", async () => {

@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import { describe as show } from "../../support/command.ts";
 import { LoopDevice } from "../../support/disk-image.ts";
 import { onlyKumite } from "../../support/workplace.ts";
+import { expectInteractiveShell } from "../engine-client.ts";
 import { image, type Podman, usePodman } from "./podman.ts";
 
 describe("podman and a container in the foreground", () => {
@@ -38,13 +39,7 @@ describe("podman and a container in the foreground", () => {
 
   it("run -it is an interactive shell", async () => {
     const args = ["run", "--rm", "--network", "none", "--interactive", "--tty", image, "sh"];
-    const terminal = await podman.onTerminal(args, 31, 103);
-    await terminal.until("# ");
-    terminal.type("stty size\r");
-    await terminal.until("31 103");
-    terminal.type("exit 13\r");
-    const end = await terminal.ended;
-    assert.equal(end.status, 13, end.shown);
+    const end = await expectInteractiveShell(podman, args);
     assert.match(end.reports, /terminal restored/);
   });
 
