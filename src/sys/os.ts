@@ -295,6 +295,11 @@ export interface Processes {
    * behind.
    */
   spawnLater(birth: Birth, program: Promise<BornProgram>): Promise<ChildProcess>;
+  /**
+   * Announces programs that need each other and are spawned next. Companions of this process are kept for them only if
+   * all of them are companions; otherwise every companion is ended. Default: this process has none.
+   */
+  readonly expect?: (requests: readonly SpawnRequest[]) => Promise<void>;
   /** `undefined` when there is no such process. A zombie still counts as a process. */
   info(pid: number): Promise<ProcessInfo | undefined>;
   /**

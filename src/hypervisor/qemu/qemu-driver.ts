@@ -52,6 +52,8 @@ interface Starting {
 
 async function start(os: Os, options: QemuDriverOptions, spec: VmSpec, context: StartContext): Promise<RunningVm> {
   const { machine, daemonFiles, ...programs } = await planPrograms(os, options, spec, context);
+  // A daemon ends with the QEMU that it serves, so neither can be had without the other.
+  await os.processes.expect?.([...programs.daemons, programs.qemu].map(({ request }) => Program.spawnRequest(request)));
   await using scope = new Scope({
     onFailure: ({ name, error }) =>
       context.log("warn", `undoing a failed start: ${name} failed`, { error: String(error) }),

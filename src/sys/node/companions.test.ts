@@ -27,10 +27,13 @@ describe("companions of a program on Node", () => {
   });
 
   /** Starts a program with these companions, and has it spawn the request. */
-  async function ask(request: SpawnRequest, ...companions: SpawnRequest[]) {
+  const ask = (request: SpawnRequest, ...companions: SpawnRequest[]) => askFor([request], companions);
+
+  /** As `ask`; the program announces all requests and spawns the first. */
+  async function askFor(requests: readonly SpawnRequest[], companions: readonly SpawnRequest[]) {
     const child = await os.processes.spawn({
       path: process.execPath,
-      argv: ["node", "--import", "tsx", taker, testInstallRoot, "4", JSON.stringify(request)],
+      argv: ["node", "--import", "tsx", taker, testInstallRoot, "4", JSON.stringify(requests)],
       env: { PATH: process.env.PATH ?? "" },
       descriptors: { 1: { kind: "stream" }, 2: { kind: "inherit", fd: 2 } },
       companions: { at: 4, requests: companions },
@@ -60,6 +63,14 @@ describe("companions of a program on Node", () => {
   it("are ended, with what they had bound, before another one of the same program is started", async () => {
     const { isCompanion, states, heard } = await ask({ ...echo("other"), env: { A: "c" } }, echo("other"));
     assert.deepEqual({ isCompanion, states, heard }, { isCompanion: false, states: ["Z"], heard: "ping back\n" });
+  });
+
+  it("are kept for programs that need each other if all of them are companions, and otherwise all ended", async () => {
+    const sleeper: SpawnRequest = { path: "/bin/sleep", argv: ["sleep", "1000"], env: {}, descriptors: {} };
+    const whole = await askFor([echo("whole"), sleeper], [echo("whole"), sleeper]);
+    assert.equal(whole.isCompanion, true);
+    const other = await askFor([echo("part"), { ...sleeper, argv: ["sleep", "1001"] }], [echo("part"), sleeper]);
+    assert.deepEqual([other.isCompanion, other.states, other.heard], [false, ["Z", "Z"], "ping back\n"]);
   });
 
   it("are ended if nobody has asked for them", async () => {

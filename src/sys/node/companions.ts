@@ -30,6 +30,12 @@ export class Companions {
     this.#waiting = reports.map((report) => new Companion(report));
   }
 
+  /** Implements `Processes.expect`. */
+  async expect(requests: readonly SpawnRequest[]): Promise<void> {
+    const waiting = new Set(this.#waiting.map((companion) => canonical(companion.request)));
+    if (!requests.every((request) => waiting.has(canonical(request)))) await this.discard();
+  }
+
   /** `undefined` when the process must be started; then no companion for the same program is left to be in its way. */
   async take(request: SpawnRequest): Promise<Spawned | undefined> {
     const wanted = canonical(request);

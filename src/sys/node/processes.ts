@@ -9,6 +9,7 @@ export function nodeProcesses(launcher: string, helper: HelperClient, companions
   return {
     spawn: async (request) => (await companions?.take(request)) ?? (await spawn(launcher, request)),
     spawnLater: async (birth, program) => await spawn(launcher, { ...(await program), ...birth }),
+    ...(companions && { expect: (requests) => companions.expect(requests) }),
     info: processInfo,
     signal: (id, signal) => helper.signal(id, signal),
     waitGone: (id, signal) => waitGone(helper, id, signal),
