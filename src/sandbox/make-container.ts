@@ -94,7 +94,8 @@ export async function makeContainer(
   await os.files.write(paths.process, JSON.stringify(bundle.spec.process));
   await runCreationHooks(sandbox, container, signal);
   const share: Share = async (tree, journal) => {
-    await shareContainer(os, tree, id, plan.rootfs, plan.mounts.volumes, journal);
+    const shared = { containerId: id, rootfs: plan.rootfs, volumes: plan.mounts.volumes };
+    await shareContainer(os, tree, shared, journal);
     timeline.mark("share");
   };
   const disks: MakeDisks = (journal, layers) =>

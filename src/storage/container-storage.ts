@@ -97,6 +97,6 @@ export async function makeDisks(
   signal: AbortSignal,
 ): Promise<MadeDisks> {
   const { rootfs, rootBus, volumes } = plan;
-  const { disks, ...made } = await makeRootfs(os, workshop, containerId, rootfs, rootBus, signal);
+  const { disks, ...made } = await makeRootfs(os, workshop, { containerId, plan: rootfs, bus: rootBus }, signal);
   return { disks: [...disks, ...volumes.disks], ...made };
 }

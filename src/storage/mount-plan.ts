@@ -108,7 +108,7 @@ export async function planMounts(
   const guestMounts: OciMount[] = [];
   const notes: string[] = [];
   for (const [index, mount] of (bundle.spec.mounts ?? []).entries()) {
-    const placement = await place(os, bundle, containerId, abilities, mount, index);
+    const placement = await place(os, { bundle, id: containerId, abilities, mount, index });
     if (placement.kind !== "left-out") guestMounts.push(placement.mount);
     if (placement.kind === "volume") volumes.push(placement.volume);
     else if (placement.kind === "disk") disks.push(placement.disk);
@@ -118,14 +118,18 @@ export async function planMounts(
   return { volumes, disks, storages, guestMounts, notes };
 }
 
-async function place(
-  os: Os,
-  bundle: Bundle,
-  id: string,
-  abilities: MountAbilities,
-  mount: OciMount,
-  index: number,
-): Promise<Placement> {
+/** One mount of a container. */
+interface PlannedMount {
+  readonly bundle: Bundle;
+  /** Of the container. */
+  readonly id: string;
+  readonly abilities: MountAbilities;
+  readonly mount: OciMount;
+  readonly index: number;
+}
+
+async function place(os: Os, planned: PlannedMount): Promise<Placement> {
+  const { bundle, id, abilities, mount, index } = planned;
   const options = mount.options ?? [];
   if (options.includes("remount")) return { kind: "guest", mount };
   if (!isBindMount(mount)) return placeNewMount(bundle, id, mount, index);
@@ -154,7 +158,7 @@ async function place(
   const empty = kind === "directory" ? await emptyDirectory(os, bundle, index, source, abilities) : undefined;
   if (empty !== undefined) return { kind: "storage", storage: empty, mount: bindOf(mount, empty.mountPoint) };
   const direct = kind === "directory" ? await directVolumeAt(os, bundle, index, source) : undefined;
-  if (direct !== undefined) return placeDirect(bundle, id, abilities, mount, index, direct);
+  if (direct !== undefined) return placeDirect(planned, direct);
   const recursive = !options.includes("bind") || options.includes("rbind");
   const volume: Volume = {
     index,
@@ -169,11 +173,7 @@ async function place(
 
 /** The volume's file system is mounted in the guest, because two kernels must not use it. */
 function placeDirect(
-  { configFile }: Bundle,
-  id: string,
-  { disks }: MountAbilities,
-  mount: OciMount,
-  index: number,
+  { bundle: { configFile }, id, abilities: { disks }, mount, index }: PlannedMount,
   { device, deviceNumber, fstype, options, wantsGroup }: DirectVolume,
 ): Placement {
   if (!disks) {

@@ -27,6 +27,13 @@ interface Bind {
   readonly beneath?: string;
 }
 
+/** What is shared for one container. */
+export interface ContainerShare {
+  readonly containerId: string;
+  readonly rootfs: RootfsPlan;
+  readonly volumes: readonly Volume[];
+}
+
 /**
  * `root.readonly` is not applied here, because the agent may first have to make mount points in the root.
  * @param journal of a container that leaves before the tree is removed; otherwise the binds need no steps of their own
@@ -35,9 +42,7 @@ interface Bind {
 export async function shareContainer(
   os: Os,
   tree: SharedTree,
-  containerId: string,
-  rootfs: RootfsPlan,
-  volumes: readonly Volume[],
+  { containerId, rootfs, volumes }: ContainerShare,
   journal?: Journal,
 ): Promise<void> {
   refuseReserved(containerId);

@@ -94,7 +94,7 @@ describe("the shared tree", () => {
 
   it("carries binds made after the start to a daemon in its own mount namespace", async () => {
     const rootfs = await directory("rootfs", "greeting", "hello");
-    await shareContainer(os, tree, "web", shared(rootfs), []);
+    await shareContainer(os, tree, { containerId: "web", rootfs: shared(rootfs), volumes: [] });
     const seen = daemon.path(`${tree.view}/web/rootfs`);
     assert.equal(readFileSync(`${seen}/greeting`, "utf8"), "hello");
     writeFileSync(`${seen}/answer`, "from the guest");
@@ -102,7 +102,11 @@ describe("the shared tree", () => {
   });
 
   it("lets the guest write inside shared directories and nowhere else", async () => {
-    await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), []);
+    await shareContainer(os, tree, {
+      containerId: "web",
+      rootfs: shared(await directory("rootfs", "a", "")),
+      volumes: [],
+    });
     for (const at of ["", "/web"]) {
       assert.throws(() => writeFileSync(daemon.path(`${tree.view}${at}/planted`), ""), { code: "EROFS" });
     }
@@ -111,7 +115,11 @@ describe("the shared tree", () => {
   it("shares a read-only volume that the daemon cannot write to either", async () => {
     const source = await directory("data", "file", "kept");
     const volumes = [volume(source, { readonly: true })];
-    await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), volumes);
+    await shareContainer(os, tree, {
+      containerId: "web",
+      rootfs: shared(await directory("rootfs", "a", "")),
+      volumes: volumes,
+    });
     const seen = daemon.path(`${tree.view}/web/volume-3/file`);
     assert.equal(readFileSync(seen, "utf8"), "kept");
     assert.throws(() => writeFileSync(seen, "changed"), { code: "EROFS" });
@@ -121,7 +129,11 @@ describe("the shared tree", () => {
 
   it("shares the lower layer of a root file system read-only", async () => {
     const lower = { kind: "shared", directory: await directory("rootfs", "file", "kept") } as const;
-    await shareContainer(os, tree, "web", { kind: "layers", lower, upper: { kind: "memory" } }, []);
+    await shareContainer(os, tree, {
+      containerId: "web",
+      rootfs: { kind: "layers", lower, upper: { kind: "memory" } },
+      volumes: [],
+    });
     const seen = daemon.path(`${tree.view}/web/rootfs/file`);
     assert.equal(readFileSync(seen, "utf8"), "kept");
     assert.throws(() => writeFileSync(seen, "changed"), { code: "EROFS" });
@@ -134,7 +146,11 @@ describe("the shared tree", () => {
     await mkdir(`${beneath}/in`);
     const rootfs = shared(await directory("rootfs", "a", ""));
     await assert.rejects(
-      shareContainer(os, tree, "web", rootfs, [volume(`${beneath}/out`, { beneath })]),
+      shareContainer(os, tree, {
+        containerId: "web",
+        rootfs: rootfs,
+        volumes: [volume(`${beneath}/out`, { beneath })],
+      }),
       (error) => isKumiteError(error, "storage/failed") && /a link on its path leads out/.test(error.hint ?? ""),
     );
     assert.ok(!existsSync(daemon.path(`${tree.view}/web/volume-3/file`)));
@@ -165,7 +181,11 @@ describe("the shared tree", () => {
     await os.mounts.mount({ source, target: source, flags: ["bind"] });
     try {
       await os.mounts.mount({ target: source, flags: ["remount", "bind", "ro"] });
-      await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), [volume(source)]);
+      await shareContainer(os, tree, {
+        containerId: "web",
+        rootfs: shared(await directory("rootfs", "a", "")),
+        volumes: [volume(source)],
+      });
       assert.throws(() => writeFileSync(daemon.path(`${tree.view}/web/volume-3/file`), ""), { code: "EROFS" });
     } finally {
       await os.mounts.unmount(source);
@@ -178,7 +198,11 @@ describe("the shared tree", () => {
     await os.mounts.mount({ source: "tmpfs", target: `${source}/inner`, type: "tmpfs", flags: [] });
     try {
       writeFileSync(`${source}/inner/deep`, "seen");
-      await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), [volume(source)]);
+      await shareContainer(os, tree, {
+        containerId: "web",
+        rootfs: shared(await directory("rootfs", "a", "")),
+        volumes: [volume(source)],
+      });
       assert.equal(readFileSync(daemon.path(`${tree.view}/web/volume-3/inner/deep`), "utf8"), "seen");
       for (const mount of await os.mounts.table()) {
         if (!mount.target.startsWith(`${tree.view}/web/`)) continue;
@@ -192,7 +216,11 @@ describe("the shared tree", () => {
   it("shares a single file", async () => {
     const source = path.join(await directory("data", "hosts", "127.0.0.1 localhost"), "hosts");
     const volumes = [volume(source, { kind: "file" })];
-    await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), volumes);
+    await shareContainer(os, tree, {
+      containerId: "web",
+      rootfs: shared(await directory("rootfs", "a", "")),
+      volumes: volumes,
+    });
     assert.equal(readFileSync(daemon.path(`${tree.view}/web/volume-3`), "utf8"), "127.0.0.1 localhost");
   });
 
@@ -207,7 +235,10 @@ describe("the shared tree", () => {
     assert.throws(() => writeFileSync(`${seen}/kept/file`, "changed"), { code: "EROFS" });
     writeFileSync(`${seen}/written/file`, "from the guest");
     assert.equal(readFileSync(`${written}/file`, "utf8"), "from the guest");
-    await assert.rejects(shareContainer(os, tree, "sandbox-mounts", shared(kept), []), { code: "container/bad-id" });
+    await assert.rejects(
+      shareContainer(os, tree, { containerId: "sandbox-mounts", rootfs: shared(kept), volumes: [] }),
+      { code: "container/bad-id" },
+    );
   });
 
   it("cannot be entered by other users", async () => {
@@ -215,7 +246,11 @@ describe("the shared tree", () => {
   });
 
   it("is removed with one unmount while a daemon still uses it", async () => {
-    await shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), []);
+    await shareContainer(os, tree, {
+      containerId: "web",
+      rootfs: shared(await directory("rootfs", "a", "")),
+      volumes: [],
+    });
     assert.deepEqual(await undoAll(os, journal.content.steps), []);
     assert.ok(!existsSync(paths.shared));
     assert.ok(existsSync(path.join(place, "rootfs/a")));
@@ -224,7 +259,11 @@ describe("the shared tree", () => {
   it("names a source that cannot be shared", async () => {
     const missing = volume(path.join(place, "missing"));
     await assert.rejects(
-      shareContainer(os, tree, "web", shared(await directory("rootfs", "a", "")), [missing]),
+      shareContainer(os, tree, {
+        containerId: "web",
+        rootfs: shared(await directory("rootfs", "a", "")),
+        volumes: [missing],
+      }),
       (error) => {
         assert.ok(isKumiteError(error, "storage/failed"));
         assert.equal(error.message, `${missing.source} cannot be shared with the guest`);

@@ -59,7 +59,12 @@ export function begin(argv: readonly string[], options: CommandOptions = {}): Ru
   const stderr = new Gathered();
   child.stdout?.on("data", (chunk: Buffer) => stdout.add(chunk));
   child.stderr?.on("data", (chunk: Buffer) => stderr.add(chunk));
-  const finished = whenFinished(argv, child, options.timeoutMs ?? defaultTimeoutMs, stdout, stderr, startedAt);
+  const finished = whenFinished(argv, child, {
+    stdout,
+    stderr,
+    startedAt,
+    timeoutMs: options.timeoutMs ?? defaultTimeoutMs,
+  });
   return {
     child,
     pid: child.pid ?? -1,
@@ -134,13 +139,18 @@ class Gathered {
   }
 }
 
+interface Observed {
+  readonly stdout: Gathered;
+  readonly stderr: Gathered;
+  /** By `performance.now()`. */
+  readonly startedAt: number;
+  readonly timeoutMs: number;
+}
+
 function whenFinished(
   argv: readonly string[],
   child: ChildProcess,
-  timeoutMs: number,
-  stdout: Gathered,
-  stderr: Gathered,
-  startedAt: number,
+  { stdout, stderr, startedAt, timeoutMs }: Observed,
 ): Promise<Finished> {
   return new Promise((resolve, reject) => {
     let timedOut = false;

@@ -46,9 +46,11 @@ export async function planPrograms(
 ): Promise<MachinePrograms> {
   const files = await requireFiles(os, options, spec);
   const machine = await machineFor(os, options, spec, context, files);
-  const user = await requireUser(os, options, spec, files, machine, context);
+  const user = await requireUser(os, options, { spec, files, machine }, context);
   const planned = await Promise.all(
-    servedByDaemon(spec).map(([index, directory]) => planDaemon(os, options, spec, files.daemon, directory, index)),
+    servedByDaemon(spec).map(([index, directory]) =>
+      planDaemon(os, options, spec, { program: files.daemon, directory, index }),
+    ),
   );
   return {
     machine,
@@ -103,12 +105,10 @@ function servedByDaemon({ sharedDirectories }: VmSpec): [index: number, director
 async function requireUser(
   os: Os,
   options: QemuDriverOptions,
-  spec: VmSpec,
-  files: MachineFiles,
-  { accelerator }: QemuMachine,
+  { spec, files, machine }: { readonly spec: VmSpec; readonly files: MachineFiles; readonly machine: QemuMachine },
   context: StartContext,
 ): Promise<QemuUser> {
-  const user = await userOfQemu(os, options, spec, files, accelerator);
+  const user = await userOfQemu(os, options, spec, files, machine.accelerator);
   if (user.kind === "own") return user;
   if (options.rootless === true) {
     throw new KumiteError("hypervisor/unsupported", `qemu cannot run as an unprivileged user: ${user.reason}`, {
@@ -130,13 +130,18 @@ async function clockOf(os: Os, machineType: MachineType): Promise<number | undef
   });
 }
 
+interface DaemonPlan {
+  readonly program: string;
+  readonly directory: SharedDirectory;
+  /** Of the directory in the specification. */
+  readonly index: number;
+}
+
 async function planDaemon(
   os: Os,
   { virtioFs }: QemuDriverOptions,
   spec: VmSpec,
-  program: string,
-  directory: SharedDirectory,
-  index: number,
+  { program, directory, index }: DaemonPlan,
 ): Promise<{ readonly daemon: PlannedProgram; readonly files: number }> {
   const socket = daemonSocket(spec, index);
   const [status = "", most = "", limits = ""] = await Promise.all(

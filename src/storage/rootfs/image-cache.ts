@@ -54,7 +54,7 @@ export async function imageOf(
       await makeRoom(os, cache, key);
       return image;
     }
-    await makeImage(os, journal, cache, directory, key, signal);
+    await makeImage(os, journal, { cache: cache.directory, directory, key }, signal);
     const now = await imageKey(os, directory, signal);
     if (now === key) {
       await makeRoom(os, cache, key);
@@ -150,9 +150,7 @@ function lockCache(
 async function makeImage(
   os: Os,
   journal: Pick<Journal, "record">,
-  { directory: cache }: ImageCache,
-  directory: string,
-  key: string,
+  { cache, directory, key }: { readonly cache: string; readonly directory: string; readonly key: string },
   signal: AbortSignal,
 ): Promise<void> {
   await removeUnfinished(os, cache);

@@ -30,7 +30,12 @@ describe("the upper layer of a root file system", () => {
       upperMiB: 256,
       emptyUpper: Promise.resolve(emptyUpper),
     };
-    const { disks, filled, isCopy } = await makeRootfs(os, workshop, "box", plan, "virtio-blk", signal);
+    const { disks, filled, isCopy } = await makeRootfs(
+      os,
+      workshop,
+      { containerId: "box", plan, bus: "virtio-blk" },
+      signal,
+    );
     const file = disks[0]?.path ?? "";
     assert.deepEqual(steps.splice(0), [{ kind: "file", path: file }]);
     assert.equal((await stat(file)).size, layerDiskBytes);

@@ -45,16 +45,20 @@ export interface MadeDisks {
   readonly isCopy: boolean;
 }
 
+export interface RootfsRequest {
+  readonly containerId: string;
+  readonly plan: RootfsPlan;
+  /** For a root that is one disk. */
+  readonly bus: DiskBus;
+}
+
 /**
- * @param bus for a root that is one disk
  * @throws KumiteError `storage/failed`, `timeout`, `aborted`; `filled` rejects with the same
  */
 export async function makeRootfs(
   os: Os,
   workshop: RootfsWorkshop,
-  containerId: string,
-  plan: RootfsPlan,
-  bus: DiskBus,
+  { containerId, plan, bus }: RootfsRequest,
   signal: AbortSignal,
 ): Promise<MadeDisks> {
   switch (plan.kind) {
