@@ -38,8 +38,7 @@ function tableIn(file: string): Table {
   const text = readFileSync(`${headers}/${file}`, "utf8");
   const lines = text.matchAll(/^#define __NR_(\w+) (?:\(__X32_SYSCALL_BIT \+ (\d+)\)|(\d+))$/gm);
   const table = new Map([...lines].map(([, name = "", x32, plain]) => [name, Number(x32 ?? plain)] as const));
-  if (table.size < 300)
-    throw new Error(`${headers}/${file} has only ${table.size} system calls in a form that is known`);
+  if (table.size < 300) throw new Error(`${headers}/${file} has only ${table.size} system calls in a known form`);
   return table;
 }
 

@@ -54,7 +54,7 @@ export function agentError(method: string, error: unknown): unknown {
   if (isKumiteError(error, "protocol/closed", "protocol/violation")) {
     return new KumiteError("agent/unreachable", `the agent cannot be reached any more: ${error.message}`, {
       phase,
-      hint: "the sandbox is unusable; delete its containers",
+      hint: "the sandbox can no longer be used: delete its containers",
       cause: error.cause,
     });
   }

@@ -9,7 +9,7 @@ export const globalFlags = [
     kind: "text",
     value: "FORMAT",
     choices: ["text", "json"],
-    help: "form of the log: text or json (default: text)",
+    help: "format of the log: text or json (default: text)",
   },
   { name: "debug", kind: "switch", help: "log each step, to --log or to standard error" },
   { name: "config", kind: "text", value: "FILE", help: "configuration file to use instead of the default one" },

@@ -168,7 +168,7 @@ export async function removeTemplate(os: Os, store: string, key: string): Promis
   if (described !== undefined && (await keeperLives(os, { keeper: described }))) keepers.push(described);
   for (const keeper of keepers) {
     await os.processes.signal(keeper, signalNumbers.SIGTERM);
-    await withDeadline(endTimeoutMs, `the end of process ${keeper.pid}`, (signal) =>
+    await withDeadline(endTimeoutMs, `waiting for process ${keeper.pid} to end`, (signal) =>
       os.processes.waitGone(keeper, signal),
     );
   }

@@ -116,7 +116,7 @@ export class Program {
     await this.child.exited;
     for (const child of children) await this.#os.processes.waitGone(child);
     // A child born meanwhile dies of its parent-death signal; stderr ends when it does.
-    await withDeadline(orphanMs, `the end of ${this.key}'s children`, () => this.output.ended);
+    await withDeadline(orphanMs, `waiting for ${this.key}'s children to end`, () => this.output.ended);
     for (const stream of this.child.streams.values()) stream.close();
   }
 

@@ -75,7 +75,7 @@ export function explainSizing({ rule, vcpus, memoryMiB, containers, machine }: S
     ...containers.map((container) => `  ${container.id}: ${cpuText(container)}`),
     `memory: default_memory ${memoryMiB.base} MiB + ${memoryMiB.workload} MiB = ${memoryMiB.wanted} MiB${limit(memoryMiB)}`,
     ...containers.map((container) => `  ${container.id}: ${memoryText(container)}`),
-    ...(machine === undefined ? [] : [`machine: ${machine.vcpus} vcpus, ${machine.memoryMiB} MiB`]),
+    ...(machine === undefined ? [] : [`VM: ${machine.vcpus} vcpus, ${machine.memoryMiB} MiB`]),
   ];
 }
 

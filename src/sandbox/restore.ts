@@ -207,7 +207,7 @@ async function goOn(sandbox: Sandbox, vm: Vm, process: SandboxProcess, signal: A
   const { log } = sandbox.host;
   const connect = (within: AbortSignal) => connectStreams(vm, process.ports as StreamPorts, within);
   try {
-    const again = { what: `the streams of ${process.title}`, timeoutMs: streamsTimeoutMs, signal };
+    const again = { what: `connecting the streams of ${process.title}`, timeoutMs: streamsTimeoutMs, signal };
     process.stdio.offerGuest(await retry(connect, again));
   } catch (error) {
     // The process may have closed the stream itself. It goes on in any case.

@@ -120,7 +120,7 @@ describe("the explanation of a size", () => {
       "  web: quota 150000 / period 100000 = 1.5",
       "memory: default_memory 2048 MiB + 64 MiB = 2112 MiB",
       "  web: 67108864 bytes = 64 MiB",
-      "machine: 2 vcpus, 2112 MiB",
+      "VM: 2 vcpus, 2112 MiB",
     ]);
     const report = reportOf(sizing);
     assert.deepEqual([report.vcpus.wanted, report.vcpus.result, report.memoryMiB.result], [3, 2, 2112]);

@@ -120,7 +120,7 @@ async function ask(
 ): Promise<Adoption | undefined> {
   try {
     const read = (signal: AbortSignal) => new ByteReader(stream).readLine(maxCacheLine, signal);
-    const line = await withDeadline(helloTimeoutMs, "a request", read);
+    const line = await withDeadline(helloTimeoutMs, "waiting for a request", read);
     const adoption = adoptionIn(line);
     if (adoption.mountNamespace !== (await mountNamespace(os))) {
       throw new KumiteError("oci/unsupported", "the caller is in another mount namespace than the cache");

@@ -39,7 +39,9 @@ export interface ConnectionOptions {
 export async function serveConnection(stream: ByteStream, options: ConnectionOptions): Promise<void> {
   const { services, log } = options;
   try {
-    const first = await withDeadline(helloTimeoutMs, "a connection's first byte", (signal) => stream.read(signal));
+    const first = await withDeadline(helloTimeoutMs, "waiting for a connection's first byte", (signal) =>
+      stream.read(signal),
+    );
     if (first === undefined) return stream.close();
     const whole = pushBack(stream, first);
     switch (first[0]) {
@@ -63,7 +65,9 @@ export async function serveConnection(stream: ByteStream, options: ConnectionOpt
 async function serveStream(stream: ByteStream, { sandbox, log }: ConnectionOptions): Promise<void> {
   const reader = new ByteReader(stream);
   try {
-    const line = await withDeadline(helloTimeoutMs, "a hello line", (signal) => reader.readLine(maxHelloBytes, signal));
+    const line = await withDeadline(helloTimeoutMs, "waiting for a hello line", (signal) =>
+      reader.readLine(maxHelloBytes, signal),
+    );
     const debug = parseDebugHello(line ?? "");
     if (debug !== undefined) return await serveDebug(sandbox, stream, reader.rest(), debug);
     const { id, execId, stream: name } = parseHello(line ?? "");
@@ -89,7 +93,7 @@ async function serveDebug(sandbox: Sandbox, stream: ByteStream, rest: ByteStream
       await acceptHello(stream);
       return showConsole(sandbox, rest);
     case "port": {
-      const guest = await withDeadline(helloTimeoutMs, "the guest's debug console", (signal) =>
+      const guest = await withDeadline(helloTimeoutMs, "connecting to the guest's debug console", (signal) =>
         dialDebugPort(sandbox, hello.port, signal),
       );
       await acceptHello(stream);

@@ -70,7 +70,7 @@ describe("the logs of a container", onlyKumite, () => {
     const { stdout, stderr } = await place.must(["run", ...flags, "--bundle", bundle.directory, id]);
     assert.equal(stdout, "out\n");
     const tracks = new Set([...stderr.matchAll(/^(\w+) +.* +\d+ ms \|[ #]{40}\|$/gm)].map(([, track]) => track));
-    assert.deepEqual([...tracks].sort(), ["files", "guest", "kumite", "machine", "shim"]);
+    assert.deepEqual([...tracks].sort(), ["VM", "files", "guest", "kumite", "shim"]);
     assert.match(stderr, /^err\nkumite/, "after the program's own");
     assert.match(
       await readFile(picture, "utf8"),

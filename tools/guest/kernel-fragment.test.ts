@@ -42,7 +42,7 @@ describe("the fragment of the tuned kernel", () => {
   });
 
   it("is refused with the line that is wrong", () => {
-    assert.throws(() => parseFragment("CONFIG_A=y\nCONFIG_B=m\n"), /line 2 .* is no option: CONFIG_B=m/);
+    assert.throws(() => parseFragment("CONFIG_A=y\nCONFIG_B=m\n"), /line 2 .* is not an option: CONFIG_B=m/);
     assert.throws(() => parseFragment("CONFIG_A=y\nCONFIG_A=n\n"), /line 2 .* sets CONFIG_A a second time/);
   });
 });

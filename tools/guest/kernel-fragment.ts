@@ -13,7 +13,7 @@ export function parseFragment(text: string): KernelOptions {
     if (line.trim() === "" || line.startsWith("#")) continue;
     const [, name, value] = /^CONFIG_(\w+)=(y|n|\d+|".*")$/.exec(line) ?? [];
     const place = `line ${index + 1} of the kernel's fragment`;
-    if (name === undefined || value === undefined) throw new Error(`${place} is no option: ${line}`);
+    if (name === undefined || value === undefined) throw new Error(`${place} is not an option: ${line}`);
     if (options.has(name)) throw new Error(`${place} sets CONFIG_${name} a second time`);
     options.set(name, value);
   }

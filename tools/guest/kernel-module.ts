@@ -21,7 +21,7 @@ export function moduleInfoOf(module: Uint8Array, path: string): ModuleInfo {
     .map((fact) => [fact.slice(0, fact.indexOf("=")), fact.slice(fact.indexOf("=") + 1)] as const);
   const first = (key: string): string => facts.find(([name]) => name === key)?.[1] ?? "";
   const name = first("name");
-  if (name === "") throw new Error(`${path} does not tell its name`);
+  if (name === "") throw new Error(`${path} does not contain the name of its module`);
   return {
     name,
     depends: words(first("depends"), ",").map(moduleName),

@@ -54,7 +54,7 @@ async function remembered(question: string, ask: () => Promise<KernelPackage>): 
 }
 
 async function askApt(): Promise<KernelPackage> {
-  const hint = "run `apt-get update`, and see that apt has a source for this Debian release";
+  const hint = "run `apt-get update`, and make sure that apt has a source for this Debian release";
   const shown = await run("apt-cache", ["show", "--no-all-versions", metaPackage]).catch((cause: unknown) => {
     throw new Error(`apt knows no package ${metaPackage}: ${hint}`, { cause });
   });

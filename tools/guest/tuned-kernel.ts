@@ -82,7 +82,9 @@ async function compile(target: string, { source, fragment }: Inputs, report: Rep
   await unpack(source, work, tree, report);
   await configure(tree, fragment);
   const jobs = availableParallelism();
-  report(`compiling the tuned kernel of ${source.name} ${source.version} with ${jobs} jobs, 15 minutes of a processor`);
+  report(
+    `compiling the tuned kernel of ${source.name} ${source.version} with ${jobs} jobs, about 15 minutes of CPU time`,
+  );
   await compileWithProgress(tree, jobs, report, endMs);
   const release = await inTree(tree, steps.name);
   await writeFile(join(target, "release"), release);
@@ -96,7 +98,7 @@ async function requireSpace(directory: string): Promise<void> {
   if (bavail * bsize >= neededBytes) return;
   const free = Math.floor((bavail * bsize) / 1024 ** 2);
   throw new Error(
-    `building the kernel needs ${neededBytes / 1024 ** 2} MiB below ${cacheRoot()}, ${free} MiB are free; KUMITE_CACHE names another place`,
+    `building the kernel needs ${neededBytes / 1024 ** 2} MiB below ${cacheRoot()}, ${free} MiB are free; set KUMITE_CACHE to another directory`,
   );
 }
 
@@ -119,7 +121,7 @@ async function configure(tree: string, fragment: string): Promise<void> {
   await inTree(tree, steps.complete);
   const refused = notTaken(parseFragment(fragment), parseConfig(await readFile(config, "utf8")));
   if (refused.length > 0) {
-    throw new Error(`the kernel does not take its fragment (${fragmentFile}):\n  ${refused.join("\n  ")}`);
+    throw new Error(`the kernel rejects options of its fragment (${fragmentFile}):\n  ${refused.join("\n  ")}`);
   }
 }
 
@@ -135,7 +137,7 @@ async function compileWithProgress(tree: string, jobs: number, report: Report, e
     report(`compiling: ${files} files after ${Math.round(elapsed / 1000)} s`);
   };
   const args = [`--jobs=${jobs}`, ...make.filter((word) => word !== "--silent"), steps.kernel];
-  const outOfTime = () => new OutOfTime(`compiling had not ended when its time was over, after ${files} files`);
+  const outOfTime = () => new OutOfTime(`compiling took too long and was stopped after ${files} files`);
   // For a child process 0 would mean no limit.
   const timeoutMs = endMs - beganMs;
   if (timeoutMs <= 0) throw outOfTime();

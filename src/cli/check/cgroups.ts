@@ -23,8 +23,8 @@ export async function checkCgroups(os: Os): Promise<Finding> {
   if (lacking.length === 0) return ok("cgroups", `version ${versions}`);
   return note(
     "cgroups",
-    `no controller for ${lacking.join(", ")}: what VMs use of it is neither limited nor counted`,
-    "enable it in the host's kernel; for memory, boot with cgroup_enable=memory",
+    `lack the controllers ${lacking.join(", ")}, which therefore neither limit nor measure VMs`,
+    "enable them in the host's kernel; for memory, boot with cgroup_enable=memory",
   );
 }
 

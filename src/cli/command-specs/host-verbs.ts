@@ -70,7 +70,7 @@ export const factoryCommand = {
   name: "factory",
   summary: "manage VM templates and the VM cache",
   details:
-    "init: makes the template of the configuration, or starts the VM cache server (vm_cache_number).\n" +
+    "init: makes a template for the configuration, or starts the VM cache server (vm_cache_number).\n" +
     "status: shows templates and cached VMs. destroy: removes them and stops the server.",
   arguments: [{ name: "ACTION", choices: ["init", "status", "destroy"] }],
   flags: [{ name: "json", kind: "switch", help: "print JSON" }],

@@ -73,8 +73,8 @@ export const sizingCommand = {
   name: "sizing",
   summary: "show the size of a VM and how it was computed",
   details:
-    "Shows the formula for a running container, or with --bundle for one that would be created from that bundle, with its\n" +
-    "numbers, which come from the configuration and from the limits of all containers in the VM.",
+    "Shows the formula for a running container, or with --bundle for one that would be created from that bundle. The\n" +
+    "numbers come from the configuration and from the limits of all containers in the VM.",
   arguments: [{ name: "ID", optional: true }],
   flags: [
     {

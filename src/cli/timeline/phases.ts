@@ -4,7 +4,7 @@
  */
 import { isRecord } from "../../util/json.ts";
 
-export type Track = "kumite" | "shim" | "machine" | "guest" | "files";
+export type Track = "kumite" | "shim" | "VM" | "guest" | "files";
 
 export interface Phase {
   readonly track: Track;
@@ -68,7 +68,7 @@ export function phasesOf(command: Marks, shim: ShimTimeline | undefined, answere
     ...own,
     ...sequence("shim", shimSteps, marks, 0, shimStart),
     ...sequence("files", fileSteps, marks, from("request"), shimStart),
-    ...sequence("machine", machineSteps, marks, from("request"), shimStart),
+    ...sequence("VM", machineSteps, marks, from("request"), shimStart),
     ...(guest === undefined ? [] : sequence("guest", guestSteps, guest.marks, 0, answeredMs - guest.nowMs)),
     ...sequence("shim", containerSteps, marks, booted, shimStart),
   ];

@@ -5,7 +5,7 @@ const colours: Readonly<Record<Track, string>> = {
   kumite: "#6b7280",
   shim: "#2563eb",
   files: "#0d9488",
-  machine: "#d97706",
+  VM: "#d97706",
   guest: "#9333ea",
 };
 

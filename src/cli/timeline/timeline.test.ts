@@ -29,7 +29,7 @@ describe("the time-line of a start", () => {
       [935, 985],
     ]);
     assert.deepEqual(of("files"), [[125, 235]]);
-    assert.deepEqual(of("machine"), [
+    assert.deepEqual(of("VM"), [
       [125, 130],
       [130, 135],
       [135, 185],

@@ -214,7 +214,7 @@ class CacheServer {
   ): Promise<void> {
     try {
       const read = (signal: AbortSignal) => new ByteReader(stream).readLine(maxCacheLine, signal);
-      const line = await withDeadline(helloTimeoutMs, "a request", read);
+      const line = await withDeadline(helloTimeoutMs, "waiting for a request", read);
       const question = line === undefined ? undefined : parseJson(line);
       if (!isRecord(question)) return;
       const said = await answer(question).catch((error: unknown): CacheAnswer => ({ none: messageOf(error) }));

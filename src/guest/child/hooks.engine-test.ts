@@ -72,7 +72,7 @@ describe("hooks in the guest", () => {
       [shell("echo to-out; echo to-err >&2; exit 3"), `(${guestShell}) exited with status 3: to-out\nto-err`],
       [shell("kill -9 $$"), `(${guestShell}) was killed by signal 9`],
       [shell(`sleep 1000 & wait`, { timeout: 1 }), `(${guestShell}) did not end within 1 s and was killed`],
-      [{ path: "/no/such" }, "(/no/such) exec /no/such: no such file or directory"],
+      [{ path: "/no/such" }, "(/no/such) could not be started: exec /no/such: no such file or directory"],
     ];
     for (const [hook, said] of fails) {
       const hooks = { createContainer: [hook, shell(`touch ${guestShared}/volume/next`)] };

@@ -58,7 +58,7 @@ function startHook(hook: HookPlan, stdin: number, output: number, filter: Progra
   try {
     return startProgram([stdin, output, output], hook.path, hook.args, hook.env, filter);
   } catch (error) {
-    throw failed(hook, messageOf(error));
+    throw failed(hook, `could not be started: ${messageOf(error)}`);
   }
 }
 

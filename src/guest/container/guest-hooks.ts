@@ -123,19 +123,19 @@ function start(path: string, kind: GuestHookKind, input: number, output: number)
   try {
     return startProgram([input, output, output], path, [path, kind], environment);
   } catch (error) {
-    throw failed(path, messageOf(error));
+    throw failed(path, `could not be started: ${messageOf(error)}`);
   }
 }
 
 async function ended(path: string, pid: number, signal: AbortSignal): Promise<ExitStatus> {
   const exited = whenExited(pid);
   try {
-    return await withDeadline(timeoutMs, `the hook ${path}`, () => exited, signal);
+    return await withDeadline(timeoutMs, "it", () => exited, signal);
   } catch (error) {
     // The hook leads its session, so this also kills the processes it started.
     killIfExists(-pid, SIGKILL);
     await exited;
-    throw failed(path, messageOf(error));
+    throw failed(path, `was killed: ${messageOf(error)}`);
   }
 }
 

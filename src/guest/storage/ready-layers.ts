@@ -67,7 +67,7 @@ export class ReadyLayers implements ReadyStorages {
 
 function attached(layer: LayerStorage, context: StorageContext): number {
   const { mount } = makeStorage(layer, context);
-  if (mount === undefined) throw new Error(`${layer.fstype} is no mount`);
+  if (mount === undefined) throw new Error(`the layer's ${layer.fstype} storage has no mount`);
   mkdir(layer.mountPoint, 0o755);
   attachMount(mount, layer.mountPoint);
   return mount;

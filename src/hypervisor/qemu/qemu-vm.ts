@@ -332,7 +332,7 @@ export class QemuVm implements RunningVm {
       const { status } = await monitor.execute("query-status", {});
       if (status === "finish-migrate") throw new KumiteError("hypervisor/protocol", "the migration has not ended");
     };
-    await retry(look, { what: "the end of the migration", timeoutMs: migrationTimeoutMs, firstPauseMs: 1 });
+    await retry(look, { what: "finishing the migration", timeoutMs: migrationTimeoutMs, firstPauseMs: 1 });
   }
 
   async #migration(what: string, signal: AbortSignal): Promise<void> {

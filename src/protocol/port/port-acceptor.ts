@@ -85,7 +85,7 @@ export class PortAcceptor {
       await greeted;
     };
     try {
-      await withDeadline(this.#handshakeTimeoutMs, "the handshake of a port", greet);
+      await withDeadline(this.#handshakeTimeoutMs, "a port's handshake", greet);
     } catch {
       // The dialling side sees the stream close; nobody else needs the error.
       stream.close();

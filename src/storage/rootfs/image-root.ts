@@ -80,7 +80,7 @@ function oddityOf(view: DataView, head: Uint8Array): string | undefined {
     ["metadata elsewhere", view.getUint32(at.metadataBlock, true)],
     ["shared attributes", view.getUint32(at.attributesBlock, true)],
     ["compression", view.getUint16(at.compression, true)],
-    ["further devices", view.getUint16(at.devices, true)],
+    ["more devices", view.getUint16(at.devices, true)],
     ["a longer superblock", view.getUint8(at.slots)],
   ] as const;
   const present = absent.find(([, value]) => value !== 0);

@@ -45,7 +45,7 @@ static int instructions_take(JSContext *ctx, JSValueConst value, struct bytes *o
   if (arg_bytes(ctx, value, out) < 0)
     return -1;
   if (out->size == 0 || out->size % INSTRUCTION != 0 || out->size > INSTRUCTIONS_MAX * INSTRUCTION) {
-    JS_ThrowRangeError(ctx, "%u bytes are no program", (unsigned)out->size);
+    JS_ThrowRangeError(ctx, "%u bytes are not a program", (unsigned)out->size);
     return -1;
   }
   return 0;

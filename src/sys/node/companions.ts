@@ -106,7 +106,7 @@ class Companion {
   async end(): Promise<void> {
     const { pid } = this.#report;
     this.#kill(pid, "SIGKILL");
-    await withDeadline(endTimeoutMs, `the end of process ${pid}`, () => this.#exited.promise);
+    await withDeadline(endTimeoutMs, `waiting for process ${pid} to end`, () => this.#exited.promise);
     for (const [, socket] of this.#sockets()) socket.destroy();
     for (const descriptor of Object.values(this.request.descriptors)) {
       if (descriptor.kind === "listen") removeQuietly(descriptor.path);
