@@ -12,7 +12,7 @@ const agentPort = 1024;
 /** Per stream: large enough that a guest's output does not wait for our window updates. */
 const receiveWindowBytes = 1024 * 1024;
 /** The first stream that a client opens is the one for ttrpc. */
-const ttrpcStreamId = 1;
+export const ttrpcStreamId = 1;
 
 /** The agent has accepted the connection for requests and has received none. */
 export type AgentSession = SessionState;

@@ -6,12 +6,10 @@ import { maxDataLength } from "../protocol/ttrpc/frame.ts";
 import { isTtrpcError, unwrapRemote } from "../protocol/ttrpc/status.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
 import type { AgentCalls } from "./agent-client.ts";
+import { maxAnswerBytes, requestTimeoutMs } from "./limits.ts";
 
-const requestTimeoutMs = 60_000;
 /** Calls that return when something happens in the guest, which may be never. */
 const unlimited: ReadonlySet<string> = new Set(["waitProcess", "readStdout", "readStderr", "getOOMEvent"]);
-/** A decoded answer can take a hundred times its size, so a hostile guest may send no more than the call needs. */
-const maxAnswerBytes = 64 * 1024;
 /** Calls whose answers contain data of a workload. They may be as long as ttrpc allows. */
 const bulky: ReadonlySet<string> = new Set([
   "readStdout",

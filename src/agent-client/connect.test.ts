@@ -6,23 +6,31 @@ import { PortAcceptor } from "../protocol/port/port-acceptor.ts";
 import { serve } from "../protocol/ttrpc/server.ts";
 import { ttrpcService } from "../protocol/ttrpc/service-table.ts";
 import { YamuxSession } from "../protocol/yamux/session.ts";
-import { carrierThatChangesHands } from "../protocol/yamux/yamux.testing.ts";
+import { carrierThatChangesHands, settle } from "../protocol/yamux/yamux.testing.ts";
 import type { ByteStream } from "../sys/os.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
 import { streamPair } from "../util/stream-pair.ts";
-import { encodeUtf8 } from "../util/text.ts";
+import { encodeLatin1, encodeUtf8 } from "../util/text.ts";
 import type { AgentClient } from "./agent-client.ts";
 import { agentGreeting, isAgentSession, leaveSession } from "./agent-session.ts";
 import { connectAgent } from "./connect.ts";
+import { firstCallOf } from "./first-call.ts";
 
 /** The guest's end of the channel, with an agent that knows a few calls. */
-function guestOn(channel: ByteStream): { readonly session: YamuxSession; readonly acceptor: PortAcceptor } {
+function guestOn(
+  channel: ByteStream,
+  hostnames: string[] = [],
+): { readonly session: YamuxSession; readonly acceptor: PortAcceptor } {
   const session = new YamuxSession(channel, { role: "server" });
   const acceptor = new PortAcceptor();
   const health = ttrpcService(HealthDefinition, {
     version: async () => ({ grpcVersion: "0.0.1", agentVersion: "test" }),
   });
   const agent = ttrpcService(AgentServiceDefinition, {
+    createSandbox: async ({ hostname }) => {
+      hostnames.push(hostname);
+      return {};
+    },
     createContainer: async () => {
       throw new KumiteError("process/executable-not-found", 'exec: "x": executable file not found in $PATH');
     },
@@ -79,6 +87,46 @@ describe("the connection to an agent", () => {
     assert.equal(agent.version, "test");
     await assert.rejects(agent.startContainer({}), /no such container/);
     agent.close();
+  });
+
+  it("continues a session in which the sandbox has been requested, whose answer may be there before the call", async () => {
+    const limits = { signal: new AbortController().signal, timeoutMs: 60_000, knownVersion: "as its template said" };
+    const { take, far } = carrierThatChangesHands();
+    const requests: string[] = [];
+    guestOn(far, requests);
+    const left = await leaveSession(take(), limits);
+    const request = { sandboxId: "web", hostname: "größer", storages: [], kernelModules: [] };
+    const first = firstCallOf(left, request);
+    assert.ok(first !== undefined);
+    const channel = take();
+    await channel.write(encodeLatin1(agentGreeting() + first.text));
+    await settle();
+    assert.deepEqual(requests, ["größer"]);
+    const agent = await connectAgent(channel, { ...limits, resumes: first.session, sent: first.sent });
+    await agent.createSandbox(request);
+    await assert.rejects(agent.startContainer({}), /no such container/);
+    assert.deepEqual(requests, ["größer"]);
+    agent.close();
+  });
+
+  it("is lost when the first call is not the one that was sent", async () => {
+    const limits = { signal: new AbortController().signal, timeoutMs: 60_000, knownVersion: "as its template said" };
+    const { take, far } = carrierThatChangesHands();
+    guestOn(far);
+    const left = await leaveSession(take(), limits);
+    const first = firstCallOf(left, { hostname: "one" });
+    const channel = take();
+    await channel.write(encodeLatin1(agentGreeting() + first?.text));
+    const agent = await connectAgent(channel, { ...limits, resumes: first?.session, sent: first?.sent });
+    await assert.rejects(agent.createSandbox({ hostname: "two" }), /CreateSandbox/);
+    assert.match(await agent.lost, /was sent ahead/);
+  });
+
+  it("sends no large request ahead", async () => {
+    const { take, far } = carrierThatChangesHands();
+    guestOn(far);
+    const left = await leaveSession(take(), { signal: new AbortController().signal, timeoutMs: 60_000 });
+    assert.equal(firstCallOf(left, { hostname: "x".repeat(4096) }), undefined);
   });
 
   it("does not take a session that was left for an agent that answers", async () => {

@@ -6,6 +6,7 @@ import { HealthDefinition } from "../protocol/gen/kata/health.ts";
 import { dialPort } from "../protocol/port/dial-port.ts";
 import { ttrpcClient } from "../protocol/ttrpc/client.ts";
 import { TtrpcConnection } from "../protocol/ttrpc/connection.ts";
+import type { SentCall } from "../protocol/ttrpc/sent-call.ts";
 import { replaceSession } from "../protocol/yamux/replace-session.ts";
 import type { YamuxSession } from "../protocol/yamux/session.ts";
 import type { ByteStream } from "../sys/os.ts";
@@ -26,6 +27,8 @@ export interface ConnectOptions extends DialLimits {
   readonly replacing?: Uint8Array | undefined;
   /** The session that the agent is in, left by `leaveSession` in the VM that this one is a copy of. */
   readonly resumes?: AgentSession | undefined;
+  /** A call that was sent to the agent after it was left in the session that this one resumes. */
+  readonly sent?: SentCall | undefined;
   /** The agent's version if another VM with the same memory has reported it. Then any answer is enough. */
   readonly knownVersion?: string | undefined;
 }
@@ -52,8 +55,8 @@ export async function connectAgent(channel: ByteStream, options: ConnectOptions)
 }
 
 async function greet(session: YamuxSession, options: ConnectOptions): Promise<AgentClient> {
-  const { resumes, knownVersion, signal } = options;
-  const connection = new TtrpcConnection(await ttrpcStream(session, resumes, options));
+  const { resumes, sent, knownVersion, signal } = options;
+  const connection = new TtrpcConnection(await ttrpcStream(session, resumes, options), sent);
   try {
     // Else the dial was an answer already.
     if (resumes !== undefined) await session.greeted(signal);

@@ -14,6 +14,8 @@ export interface CloneSetting extends Pick<VmRequest, "id" | "directory" | "cgro
   readonly shared: string;
   /** As many as the shape has, in its order. */
   readonly disks: readonly Disk[];
+  /** Default: nothing is sent to the agent before the session is resumed. */
+  readonly firstRequest?: NonNullable<VmRequest["firstRequest"]>;
 }
 
 /** The agent of the template mounts these layers ahead. A clone's upper disk is a copy of the template's at that moment. */

@@ -13,7 +13,8 @@ import { eventually } from "../../test/support/eventually.ts";
 import { guardAgainstLeftOvers } from "../../test/support/left-overs.ts";
 import type { AgentClient } from "../agent-client/agent-client.ts";
 import { type AgentSession, agentGreeting, leaveSession } from "../agent-client/agent-session.ts";
-import { connectAgent } from "../agent-client/connect.ts";
+import { type ConnectOptions, connectAgent } from "../agent-client/connect.ts";
+import { firstCallOf } from "../agent-client/first-call.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import type { OciSpec } from "../oci/spec.ts";
 import { removeCgroup } from "../persist/undo-cgroup.ts";
@@ -184,11 +185,17 @@ export function driverSuite(name: string, subject: () => DriverUnderTest): void 
       const state = join(directory, "state");
       writeFileSync(state, saved.state);
       const before = await sum(memory);
-      const agentHears = agentGreeting();
-      const clone = spec({ ...shape, memoryBacking: backing(false), restoreFrom: state, agentHears });
       for (const hostname of ["first", "second"]) {
+        // The second one is asked for its sandbox before anybody is connected to it.
+        const ahead = hostname === "first" ? undefined : firstCallOf(saved.session, { sandboxId: hostname, hostname });
+        const agentHears = agentGreeting() + (ahead?.text ?? "");
+        const clone = spec({ ...shape, memoryBacking: backing(false), restoreFrom: state, agentHears });
         const vm = await driver.start(clone, context());
-        const agent = await agentOf(vm, saved.session);
+        const agent = await agentOf(vm, {
+          resumes: ahead?.session ?? saved.session,
+          sent: ahead?.sent,
+          knownVersion: "",
+        });
         // This would fail if the sandbox of another clone were visible here.
         await agent.createSandbox({ sandboxId: hostname, hostname });
         agent.close();
@@ -281,10 +288,12 @@ async function sum(file: string): Promise<string> {
   return (await succeed(["sha256sum", file])).stdout;
 }
 
-async function agentOf(vm: RunningVm, resumes?: AgentSession): Promise<AgentClient> {
+type Resuming = Pick<ConnectOptions, "resumes" | "sent" | "knownVersion">;
+
+async function agentOf(vm: RunningVm, resuming: Resuming = {}): Promise<AgentClient> {
   const { signal } = new AbortController();
   try {
-    return await connectAgent(vm.agentChannel, { signal, timeoutMs: bootTimeoutMs, resumes });
+    return await connectAgent(vm.agentChannel, { signal, timeoutMs: bootTimeoutMs, ...resuming });
   } catch (error) {
     throw new Error(`no answer; the console says:\n${vm.consoleTail(20).join("\n")}`, { cause: error });
   }

@@ -36,6 +36,8 @@ export interface StartContext {
   willMake(step: DriverStep): Promise<void>;
   /** Awaited right after a process exists, before it is relied upon. */
   made(key: string, process: { readonly pid: number; readonly startTicks: number }): Promise<void>;
+  /** Awaited right before the program is started, or taken over if it was started ahead. */
+  willSpawn?(request: SpawnRequest): Promise<void>;
   readonly signal: AbortSignal;
   /** Called when a phase of the start is over. */
   phase?(name: "accelerator" | "virtiofsd" | "qemu"): void;

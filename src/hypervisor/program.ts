@@ -46,6 +46,7 @@ export class Program {
     throwIfAborted(context.signal);
     await context.willMake({ kind: "process", key });
     throwIfAborted(context.signal);
+    await context.willSpawn?.(Program.spawnRequest(request));
     context.log("debug", `starting ${key}`, { argv: request.argv.join(" ") });
     const program = new Program(os, key, await spawnProgram(os, key, request), request.cgroups ?? [], options);
     try {

@@ -44,7 +44,7 @@ export interface VmSpec {
    * with the memory of `memoryBacking`. Needs the capability `snapshots`.
    */
   readonly restoreFrom?: string;
-  /** With `restoreFrom`: bytes that are in the agent's channel when QEMU starts; ASCII. Default: none. */
+  /** With `restoreFrom`: the data that is in the agent's channel when QEMU starts, one character per byte. Default: none. */
   readonly agentHears?: string;
   /** Cgroup directories that every process of the VM is born in. */
   readonly cgroups: readonly string[];

@@ -15,6 +15,7 @@ import type { Journal } from "../persist/journal.ts";
 import type { SandboxPaths } from "../persist/paths.ts";
 import type { Step } from "../persist/step.ts";
 import { planStorage } from "../storage/container-storage.ts";
+import { sharedMemoryOf } from "../storage/shared-memory.ts";
 import { makeSharedTree, treeAt, treeSteps } from "../storage/shared-tree.ts";
 import type { Os, SpawnRequest } from "../sys/os.ts";
 import { throwIfAborted } from "../util/abort.ts";
@@ -23,6 +24,7 @@ import { vmPrograms } from "../vm/vm-programs.ts";
 import { makeAheadClone, planAheadClone } from "./ahead-clone.ts";
 import { cloningOf } from "./cloning.ts";
 import { bootRequestOf, machineNeedsOf } from "./machine-needs.ts";
+import { hostnameOf, sandboxRequestOf } from "./sandbox-request.ts";
 import { storageChoices } from "./storage-choices.ts";
 
 export interface AheadRequest {
@@ -77,7 +79,14 @@ export async function planAhead(os: Os, request: AheadRequest, signal: AbortSign
   const { view } = treeAt(paths.shared);
   if (cloning.kind === "possible") {
     const clone = await planAheadClone(os, { config, cloning, plan }, signal);
-    const place = { config, journal, paths, plan, setting: { ...setting, shared: view } };
+    const sharedMemory = sharedMemoryOf(plan.guest.mounts);
+    const facts = {
+      id,
+      hostname: hostnameOf(bundle.spec, id),
+      storages: sharedMemory === undefined ? [] : [sharedMemory],
+    };
+    const first = needs.sharing ? {} : { firstRequest: sandboxRequestOf(config, facts) };
+    const place = { config, journal, paths, plan, setting: { ...setting, ...first, shared: view } };
     return clone && ((tree, within) => makeAheadClone(os, place, clone, tree, within));
   }
   if (plan.rootfs.kind !== "shared" || plan.volumes.disks.length > 0) return undefined;

@@ -2,8 +2,8 @@
  * Boots a sandbox: takes over the journal, makes the shared tree, starts the VM and sets up the sandbox in its agent.
  * Knows nothing of containers. After a failure, `stop.ts` undoes what was made.
  */
+
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";
-import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { BuildRequest } from "../factory/build-template.ts";
 import { startBuilder } from "../factory/builder/start-builder.ts";
 import { chooseTemplate, type TemplateChoice } from "../factory/choose-template.ts";
@@ -14,12 +14,13 @@ import type { StartContext } from "../hypervisor/driver.ts";
 import type { SharedDirectory } from "../hypervisor/spec.ts";
 import type { Journal } from "../persist/journal.ts";
 import type { disksOf } from "../storage/container-storage.ts";
+import { copySparse } from "../storage/copy-file.ts";
 import { guestSharedDirectory } from "../storage/guest-paths.ts";
 import type { GuestStorage } from "../storage/guest-storage.ts";
 import type { MadeDisks } from "../storage/rootfs/make-rootfs.ts";
 import { shareSandboxMounts } from "../storage/share-container.ts";
 import { makeSharedTree, type SharedTree, treeAt } from "../storage/shared-tree.ts";
-import type { ProcessId } from "../sys/os.ts";
+import type { ProcessId, SpawnRequest } from "../sys/os.ts";
 import { linked } from "../util/abort.ts";
 import { KumiteError, messageOf } from "../util/errors.ts";
 import { together } from "../util/together.ts";
@@ -33,12 +34,10 @@ import { bootSizeOf } from "./machine-size.ts";
 import type { MakeDisks } from "./make-container.ts";
 import { copiedMemory, ownBacking, ownMemory } from "./own-memory.ts";
 import type { Sandbox, SandboxHost } from "./sandbox.ts";
+import { sandboxRequestOf } from "./sandbox-request.ts";
 import { startContextOf } from "./start-context.ts";
 import { isWarmUsed, warmParts } from "./use-warm.ts";
 import type { WarmMachine } from "./warm.ts";
-
-/** For one call to an agent that has answered before. */
-const callTimeoutMs = 60_000;
 
 export interface BootRequest extends Pick<ContainerNeeds, "sharing" | "rare"> {
   readonly hostname: string;
@@ -56,7 +55,8 @@ export interface BootRequest extends Pick<ContainerNeeds, "sharing" | "rare"> {
 }
 
 /** Everything that is decided or made before the VM starts. */
-interface MachineNeeds extends Pick<BootRequest, "cloning" | "sharing" | "rare" | "saving" | "takesDevices"> {
+interface MachineNeeds
+  extends Pick<BootRequest, "cloning" | "sharing" | "rare" | "saving" | "takesDevices" | "hostname"> {
   readonly warm: WarmMachine | undefined;
   /** The directory of the host that the guest sees. */
   readonly view: string;
@@ -233,8 +233,8 @@ async function choose(
 
 /** Logs one line that says where the VM comes from, if there was a choice. */
 async function tryClone(
-  { host }: Sandbox,
-  { template, made, view }: MachineNeeds,
+  { host, sharedMemory }: Sandbox,
+  { template, made, view, sharing, hostname }: MachineNeeds,
   setting: Omit<CloneSetting, "shared">,
   { context, ...memory }: { readonly context: StartContext } & Pick<CloneRequest, "ownMemory">,
 ): Promise<CloneOutcome> {
@@ -242,12 +242,33 @@ async function tryClone(
   if (template === undefined) return { kind: "none", why: "" };
   // The file system that the template's kernel has open must be the one on the disk.
   const isCopied = template.kind === "none" || template.emptyUpper === undefined || made.isCopy;
+  const facts = { id: host.id, hostname, storages: storagesOf(sharedMemory) };
+  const own = withNewLayer(host, template, context);
+  const first = sharing ? {} : { firstRequest: sandboxRequestOf(config, facts) };
   const outcome: CloneOutcome = isCopied
-    ? await cloneVm(os, template, { config, setting: { ...setting, shared: view }, ...memory }, context)
+    ? await cloneVm(os, template, { config, setting: { ...setting, ...first, shared: view }, ...memory }, own)
     : { kind: "none", why: "the empty layer of the template could not be copied" };
   if (outcome.kind === "cloned") log.info(`the VM is a clone of template ${outcome.template}`, { phase: "vm" });
   else log.info(`the VM boots: ${outcome.why}`, { phase: "vm" });
   return outcome;
+}
+
+/**
+ * The VM that the command has started may have written to the layer, so any other one gets it as it was: the kernel in its
+ * memory knows what was on it.
+ */
+function withNewLayer({ os, ahead, log }: SandboxHost, choice: TemplateChoice, context: StartContext): StartContext {
+  const { layers } = ahead ?? {};
+  if (ahead === undefined || layers === undefined || choice.kind === "none") return context;
+  const { template, emptyUpper } = choice;
+  if (emptyUpper === undefined || !isKeptBy(template, layers.keeper)) return context;
+  const willSpawn = async (request: SpawnRequest): Promise<void> => {
+    if (ahead.has(request)) return;
+    log.info("no VM was started ahead with the same settings: the layer is copied again", { phase: "vm" });
+    await ahead.discard();
+    await copySparse(os, emptyUpper, layers.upper, context.signal);
+  };
+  return { ...context, willSpawn };
 }
 
 /** Nobody waits for the builder, and it outlives this process. */
@@ -255,10 +276,6 @@ function makeTemplate({ host: { os, log } }: Sandbox, build: BuildRequest): void
   startBuilder(os, build).catch((error: unknown) => {
     log.warn(`no template is made: ${messageOf(error)}`, { phase: "template" });
   });
-}
-
-function modulesOf({ agent }: Config) {
-  return agent.kernelModules.map(({ name, parameters }) => ({ name, parameters: [...parameters] }));
 }
 
 /**
@@ -271,14 +288,7 @@ async function introduce(
   hostname: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { id } = host;
-  const { guestHookPath } = hypervisorConfigOf(host.config);
-  const callOptions = { signal, timeoutMs: callTimeoutMs };
-  const calls: Promise<unknown>[] = [];
-  if (vm.capabilities.ownClock) {
-    calls.push(vm.syncTime(signal), vm.reseedRng(signal));
-  }
-  const storages: GuestStorage[] = sharedMemory === undefined ? [] : [sharedMemory];
+  const storages = storagesOf(sharedMemory);
   if (directory !== undefined) {
     const { driverOptions = [], options, ...share } = vm.machine.guestShare(directory);
     storages.unshift({
@@ -288,11 +298,13 @@ async function introduce(
       driverOptions: [...driverOptions],
     });
   }
-  calls.push(
-    vm.agent.createSandbox(
-      { hostname, sandboxId: id, storages, guestHookPath, kernelModules: modulesOf(host.config) },
-      callOptions,
-    ),
-  );
+  const request = sandboxRequestOf(host.config, { id: host.id, hostname, storages });
+  // The first call: it may have been sent ahead.
+  const calls: Promise<unknown>[] = [vm.agent.createSandbox(request, { signal })];
+  if (vm.capabilities.ownClock) calls.push(vm.syncTime(signal), vm.reseedRng(signal));
   await Promise.all(calls);
+}
+
+function storagesOf(sharedMemory: Sandbox["sharedMemory"]): GuestStorage[] {
+  return sharedMemory === undefined ? [] : [sharedMemory];
 }

@@ -9,6 +9,7 @@ import { cloningOf } from "./cloning.ts";
 import { machineNeedsOf } from "./machine-needs.ts";
 import { type Created, type CreateRequest, makeContainer } from "./make-container.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { hostnameOf } from "./sandbox-request.ts";
 import { savingOf } from "./saving.ts";
 import { stopSandbox } from "./stop.ts";
 
@@ -33,7 +34,7 @@ export async function createSandbox(sandbox: Sandbox, request: CreateRequest, si
       { paths, timeline, onHost: undefined },
       (container, share, disks, plan) => {
         const { spec } = container.bundle;
-        const hostname = spec.hostname ?? id.slice(0, 64);
+        const hostname = hostnameOf(spec, id);
         const { isPod, ...machine } = machineNeedsOf(sandbox.host.config, container, plan);
         sandbox.saving = savingOf(sandbox.host, plan, spec.annotations);
         const saving = sandbox.saving.kind === "possible";

@@ -7,7 +7,7 @@ import type { SandboxPaths } from "../persist/paths.ts";
 import type { RingFile } from "../persist/ring-file.ts";
 import type { SharedMemory } from "../storage/shared-memory.ts";
 import type { SharedTree } from "../storage/shared-tree.ts";
-import type { Os } from "../sys/os.ts";
+import type { Os, SpawnRequest } from "../sys/os.ts";
 import { deferred } from "../util/deferred.ts";
 import { KumiteError } from "../util/errors.ts";
 import type { Logger } from "../util/log.ts";
@@ -49,6 +49,8 @@ export interface SandboxHost {
 
 export interface MadeAhead {
   discard(): Promise<void>;
+  /** Whether a process was started from this very request, and was not taken over yet. */
+  has(request: SpawnRequest): boolean;
   /** Disks of a VM that is a clone; they are in the journal. */
   readonly layers?: AheadLayers | undefined;
 }

@@ -120,7 +120,11 @@ async function prepare(
 }
 
 async function madeAhead(os: Os, { root, id }: ShimArguments, companions: Companions): Promise<MadeAhead> {
-  return { discard: () => companions.discard(), layers: await toldLayers(os, sandboxPaths(root, id)) };
+  return {
+    discard: () => companions.discard(),
+    has: (request) => companions.has(request),
+    layers: await toldLayers(os, sandboxPaths(root, id)),
+  };
 }
 
 function logFor(options: Pick<ShimLogOptions, "format" | "debug" | "sandbox">): Logger {

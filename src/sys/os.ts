@@ -137,8 +137,8 @@ export type Descriptor =
   | { readonly kind: "null" }
   /**
    * This process's end is in `ChildProcess.streams` under the same number; the two ends are a connected unix stream
-   * socket pair. `said` is the first data the program reads from it, at most some hundred bytes. It is in the socket
-   * before the program starts.
+   * socket pair. `said` is the first data the program reads from it, one character per byte and at most some thousand
+   * bytes. It is in the socket before the program starts.
    */
   | { readonly kind: "stream"; readonly said?: string }
   /** A descriptor of this process. */

@@ -14,6 +14,16 @@ export function decodeUtf8(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
+/** One byte for each character, up to U+00FF. */
+export function encodeLatin1(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+/** One character for each byte. */
+export function decodeLatin1(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}
+
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
 const escapeSequences = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*[0-~])/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about

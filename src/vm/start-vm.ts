@@ -12,7 +12,7 @@ import { withDeadline } from "../util/deadline.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
 import { driverFor } from "./driver-for.ts";
 import { Vm } from "./vm.ts";
-import { specOf, type VmRequest } from "./vm-spec.ts";
+import { sentAheadOf, specOf, type VmRequest } from "./vm-spec.ts";
 
 const consoleLines = 30;
 /** How long the end of a VM may take to become known after its channel broke. */
@@ -30,7 +30,9 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
   const machine = await driver.start(spec, context);
   try {
     const { takesOver, agentVersion: knownVersion, dialTimeoutMs: timeoutMs = config.agent.dialTimeoutMs } = request;
-    const options = { timeoutMs, replacing: takesOver?.token, resumes: request.agentSession, knownVersion };
+    const ahead = sentAheadOf(request);
+    const resumes = ahead?.session ?? request.agentSession;
+    const options = { timeoutMs, replacing: takesOver?.token, resumes, sent: ahead?.sent, knownVersion };
     const connected = await unlessItEnds(machine, context.signal, (signal) =>
       connectAgent(machine.agentChannel, { ...options, signal }),
     );

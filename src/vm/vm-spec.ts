@@ -2,6 +2,7 @@
  * Derives the VM's specification from the configuration, as far as the driver's capabilities allow. Names no driver.
  */
 import { type AgentSession, agentGreeting } from "../agent-client/agent-session.ts";
+import { type FirstCall, firstCallOf, type SandboxRequest } from "../agent-client/first-call.ts";
 import type { ContainerName } from "../agent-client/renamed.ts";
 import { type Config, type HypervisorConfig, hypervisorConfigOf } from "../config/config.ts";
 import type { DriverCapabilities } from "../hypervisor/driver.ts";
@@ -37,6 +38,11 @@ export interface VmRequest
   readonly agentVersion?: string | undefined;
   /** The session that the agent in the restored memory is in. */
   readonly agentSession?: AgentSession | undefined;
+  /**
+   * Sent ahead of the session with an agent whose version is known. It must be the first call that is made then. Default:
+   * nothing is sent ahead.
+   */
+  readonly firstRequest?: SandboxRequest;
   /** The VM continues one that was at work; the host that had the session with its agent is gone. */
   readonly takesOver?: TakenOver;
 }
@@ -62,6 +68,7 @@ export function specOf(config: Config, request: VmRequest, capabilities: DriverC
     dialTimeoutMs: _ours,
     takesOver: _alsoOurs,
     agentVersion: _oursToo,
+    firstRequest: _oursAsWell,
     agentSession,
     size,
     disks = [],
@@ -75,7 +82,7 @@ export function specOf(config: Config, request: VmRequest, capabilities: DriverC
     ...sizeOf(machine, size, capabilities, memorySlotsOf(machine, takesDevices)),
     ...(capabilities.ownKernel ? hardwareOf(machine) : {}),
     ...(smallState && hasOwnKernel(config) ? { legacyDevices: true } : {}),
-    ...(agentSession === undefined ? {} : { agentHears: agentGreeting() }),
+    ...(agentSession === undefined ? {} : { agentHears: agentGreeting() + (sentAheadOf(request)?.text ?? "") }),
     ...(takesDevices || asksForPlaces(machine) ? {} : { hotplugPorts: { bridges: 0, rootPorts: 0 } }),
     guest: guestOf(config, machine, rareDrivers),
     // The user's parameters come last, so that they win.
@@ -83,6 +90,12 @@ export function specOf(config: Config, request: VmRequest, capabilities: DriverC
     ...rest,
     disks: disks.map((disk) => withDiskDefaults(machine, disk)),
   };
+}
+
+/** What is in the agent's channel after the greeting, if anything is. */
+export function sentAheadOf({ agentSession, agentVersion, firstRequest }: VmRequest): FirstCall | undefined {
+  if (agentSession === undefined || agentVersion === undefined || firstRequest === undefined) return undefined;
+  return firstCallOf(agentSession, firstRequest);
 }
 
 /** One bridge is in every configuration file and does not count. virtio-mem is a device, and swap is a disk. */

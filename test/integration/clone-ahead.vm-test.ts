@@ -3,7 +3,7 @@
  * the shim's. Meanwhile the tests stop the verb at its writes to the journal.
  */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Gate, type Stop } from "../crash/gate.ts";
@@ -93,13 +93,17 @@ describe("a clone", onlyKumite, () => {
   /**
    * Runs a container and removes it; `meanwhile` is called when the journal is about to contain what matches `when`.
    */
-  async function runWith(when: RegExp, meanwhile: () => Promise<void>, then: (id: string) => void | Promise<void>) {
+  async function runWith(
+    when: RegExp,
+    meanwhile: (id: string) => Promise<void>,
+    then: (id: string) => void | Promise<void>,
+  ) {
     const id = place.newId();
     let done = false;
     const onStop = async (stop: Stop): Promise<void> => {
       if (!done && stop.call === "rename" && stop.to.endsWith(`${id}/journal.json`)) {
         done = when.test(readFileSync(stop.from, "utf8"));
-        if (done) await meanwhile();
+        if (done) await meanwhile(id);
       }
       stop.goOn();
     };
@@ -176,4 +180,25 @@ describe("a clone", onlyKumite, () => {
         assert.equal(stdout, "hello\n");
       },
     ));
+
+  it("gets its layer as it was in the template unless it is the VM that was started with it", async () => {
+    const other = path.join(uppers(), "other.ext4");
+    await runWith(
+      qemuPlanned,
+      // The shim needs a VM with another disk than the one that is started, and the disk has been written to.
+      async (id) => {
+        const told = path.join(place.root, id, "layers.json");
+        writeFileSync(other, "what the first VM has written");
+        writeFileSync(told, JSON.stringify({ ...JSON.parse(readFileSync(told, "utf8")), upper: other }));
+      },
+      async (id) => {
+        rmSync(other);
+        assert.equal(sandboxProcesses(id).get("qemu")?.length, 1);
+        assert.match(wayOf(id).join("\n"), /^the VM is a clone of template [^\n]*$/);
+        assert.match(logOf(id), /no VM was started ahead with the same settings/);
+        const { stdout } = await succeed(kumite("exec", id, "/bin/sh", "-c", "echo hello > /new && cat /new"));
+        assert.equal(stdout, "hello\n");
+      },
+    );
+  });
 });

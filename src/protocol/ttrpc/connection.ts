@@ -3,15 +3,16 @@
  * types (see client.ts for typed calls).
  */
 import type { ByteStream } from "../../sys/os.ts";
-import { abortError, onAbort, throwIfAborted } from "../../util/abort.ts";
+import { abortError, onAbort, raceAbort, throwIfAborted } from "../../util/abort.ts";
 import { writeParts } from "../../util/bytes.ts";
 import { deferred } from "../../util/deferred.ts";
 import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
 import { timerMs } from "../../util/timer.ts";
 import { Response } from "../gen/ttrpc/envelope.ts";
-import { requestParts } from "./envelope.ts";
+import { type MessageParts, requestHead, requestParts } from "./envelope.ts";
 import { type FrameHandler, type FrameHeader, FrameParser, frameType, maxDataLength } from "./frame.ts";
 import { grpcCode } from "./grpc-code.ts";
+import { firstStreamId, isSame, type SentCall } from "./sent-call.ts";
 import { errorOfStatus, TtrpcError } from "./status.ts";
 
 export interface CallOptions {
@@ -30,18 +31,29 @@ interface PendingCall {
   fail(error: unknown): void;
 }
 
+interface CallAhead {
+  readonly sent: SentCall;
+  readonly answer: Promise<Uint8Array>;
+}
+
 export class TtrpcConnection implements FrameHandler {
   /** Resolves with the reason when the connection is lost or closed. Never rejects. */
   readonly closed: Promise<KumiteError>;
   readonly #stream: ByteStream;
   readonly #pending = new Map<number, PendingCall>();
-  #nextStreamId = 1;
+  #nextStreamId = firstStreamId;
+  /** The call that was sent ahead, until it is made. */
+  #ahead: CallAhead | undefined;
   #end: KumiteError | undefined;
   readonly #resolveClosed: (reason: KumiteError) => void;
 
-  /** Takes ownership of the stream. */
-  constructor(stream: ByteStream) {
+  /**
+   * Takes ownership of the stream.
+   * @param sent a call whose request the peer has got, or will get, from elsewhere. It must be the first one that is made.
+   */
+  constructor(stream: ByteStream, sent?: SentCall) {
     this.#stream = stream;
+    if (sent !== undefined) this.#expect(sent);
     const closed = deferred<KumiteError>();
     this.closed = closed.promise;
     this.#resolveClosed = closed.resolve;
@@ -69,16 +81,10 @@ export class TtrpcConnection implements FrameHandler {
     if (this.#end !== undefined) throw lossDuring(name, this.#end);
 
     const streamId = this.#nextStreamId;
-    const { parts, length } = requestParts(
-      streamId,
-      {
-        service,
-        method,
-        timeoutNano: BigInt(Math.ceil(timeoutMs)) * 1_000_000n,
-        metadata: Object.entries(metadata).map(([key, value]) => ({ key, value })),
-      },
-      payload,
-    );
+    const head = requestHead(service, method, { timeoutMs, metadata });
+    const ahead = this.#ahead;
+    if (ahead !== undefined) return this.#takeAhead(ahead, requestParts(firstStreamId, head, payload), name, signal);
+    const { parts, length } = requestParts(streamId, head, payload);
     if (length > maxDataLength) {
       throw new TtrpcError(
         grpcCode.resourceExhausted,
@@ -94,6 +100,28 @@ export class TtrpcConnection implements FrameHandler {
     const answer = this.#await(streamId, name, { signal, timeoutMs, maxResponseBytes });
     writeParts(this.#stream, parts).catch((error: unknown) => this.#lose(lossOf(error)));
     return answer;
+  }
+
+  /** The answer may come before the call is made. */
+  #expect(sent: SentCall): void {
+    const { name, timeoutMs, maxResponseBytes } = sent;
+    const answer = this.#await(this.#nextStreamId, name, { signal: undefined, timeoutMs, maxResponseBytes });
+    answer.catch(() => {});
+    this.#nextStreamId += 2;
+    this.#ahead = { sent, answer };
+  }
+
+  #takeAhead(
+    { sent, answer }: CallAhead,
+    { parts }: MessageParts,
+    name: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array> {
+    this.#ahead = undefined;
+    if (isSame(sent, parts)) return raceAbort(answer, signal);
+    // The peer carries out something else than what is wanted.
+    this.#lose(new KumiteError("internal", `${name} is called, but ${sent.name} was sent ahead, or with other values`));
+    throw lossDuring(name, this.#end);
   }
 
   /** Settles with the answer, the timeout, the abort or the loss of the connection, whichever comes first. */

@@ -17,6 +17,25 @@ export function requestParts(streamId: number, request: Omit<Request, "payload">
   return assemble(frameType.request, streamId, writer, payloadTags.request, payload);
 }
 
+/** What a request consists of besides its payload. Without `timeoutMs` the server has no limit. */
+export function requestHead(
+  service: string,
+  method: string,
+  { timeoutMs = 0, metadata = {} }: Partial<RequestExtras> = {},
+): Omit<Request, "payload"> {
+  return {
+    service,
+    method,
+    timeoutNano: BigInt(Math.ceil(timeoutMs)) * 1_000_000n,
+    metadata: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+  };
+}
+
+interface RequestExtras {
+  readonly timeoutMs: number;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 export function responseParts(streamId: number, response: Pick<Response, "status">, payload: Uint8Array): MessageParts {
   const writer = Response.encode({ ...response, payload: none });
   return assemble(frameType.response, streamId, writer, payloadTags.response, payload);

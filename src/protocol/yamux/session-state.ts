@@ -2,8 +2,9 @@
  * The state of an idle session, as data. Another process can resume the session on a carrier whose peer is in exactly
  * this state, for example the peer in a copied VM.
  */
+import { concat } from "../../util/bytes.ts";
 import { isRecord } from "../../util/json.ts";
-import { decodeUtf8 } from "../../util/text.ts";
+import { decodeLatin1, decodeUtf8 } from "../../util/text.ts";
 import { encodeHeader, frameFlag, frameType, initialWindowBytes } from "./frame.ts";
 
 export interface SessionState {
@@ -38,6 +39,23 @@ export const greetingPing = 0;
  */
 export function sessionGreeting(): string {
   return decodeUtf8(encodeHeader(frameType.ping, frameFlag.syn, 0, greetingPing));
+}
+
+/**
+ * The frame that sends data on a stream before the session is resumed, one character per byte, and the state that it is resumed
+ * with after that. `undefined` if the stream's window has no room for the data.
+ */
+export function dataSentAhead(
+  state: SessionState,
+  streamId: number,
+  data: Uint8Array,
+): { readonly text: string; readonly state: SessionState } | undefined {
+  const stream = state.streams.find(({ id }) => id === streamId);
+  if (stream === undefined || stream.sendWindow < data.length) return undefined;
+  const sendWindow = stream.sendWindow - data.length;
+  const streams = state.streams.map((each) => (each === stream ? { ...stream, sendWindow } : each));
+  const header = encodeHeader(frameType.data, 0, streamId, data.length);
+  return { text: decodeLatin1(concat([header, data])), state: { ...state, streams } };
 }
 
 /** Whether a value that was read from a file is a state that a session can have. */

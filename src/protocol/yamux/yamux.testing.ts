@@ -111,18 +111,17 @@ export function carrierThatChangesHands(): { readonly take: () => ByteStream; re
   };
   void pump();
   // A former owner that still waits is never woken up.
-  const take = (): ByteStream => ({
-    read: async () => {
-      while (pieces.length === 0) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-      return pieces.shift();
-    },
-    write: (bytes) => near.write(bytes),
-    end: () => near.end(),
-    close: () => {},
-  });
+  const take = (): ByteStream => {
+    wake = undefined;
+    return { read, write: (bytes) => near.write(bytes), end: () => near.end(), close: () => {} };
+  };
+  const read = async (): Promise<Uint8Array | undefined> => {
+    while (pieces.length === 0) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+    return pieces.shift();
+  };
   return { take, far };
 }

@@ -2,7 +2,7 @@
  * Starts a process at the cost of vfork(2): the child makes prepared system calls only. Independent of the event loop.
  */
 import * as native from "kumite:native";
-import { encodeUtf8 } from "../../util/text.ts";
+import { encodeLatin1 } from "../../util/text.ts";
 import type { LaunchDescriptor } from "../launch/request.ts";
 import { planSetUp, type SetUp } from "../launch/set-up.ts";
 import { failure } from "../linux/check.ts";
@@ -27,7 +27,7 @@ export function bear(request: SpawnRequest): Born {
       if (descriptor.kind !== "stream") continue;
       const pair = socketpair(SOCK_STREAM | SOCK_CLOEXEC);
       pairs.set(Number(number), pair);
-      if (descriptor.said !== undefined) writeAll(pair[0], encodeUtf8(descriptor.said));
+      if (descriptor.said !== undefined) writeAll(pair[0], encodeLatin1(descriptor.said));
     }
     const pid = spawnWith(request, pairs);
     return { pid, ends: new Map([...pairs].map(([number, [ours]]) => [number, ours])) };

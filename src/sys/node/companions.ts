@@ -36,10 +36,14 @@ export class Companions {
     if (!requests.every((request) => waiting.has(canonical(request)))) await this.discard();
   }
 
+  /** Whether `take` would give this process. */
+  has(request: SpawnRequest): boolean {
+    return this.#find(request) !== undefined;
+  }
+
   /** `undefined` when the process must be started; then no companion for the same program is left to be in its way. */
   async take(request: SpawnRequest): Promise<Spawned | undefined> {
-    const wanted = canonical(request);
-    const found = this.#waiting.find((companion) => canonical(companion.request) === wanted);
+    const found = this.#find(request);
     if (found === undefined) {
       await this.#endAll(({ request: { path } }) => path === request.path);
       return undefined;
@@ -51,6 +55,11 @@ export class Companions {
   /** Ends the companions that no request has taken. They are gone when this resolves. */
   async discard(): Promise<void> {
     await this.#endAll(() => true);
+  }
+
+  #find(request: SpawnRequest): Companion | undefined {
+    const wanted = canonical(request);
+    return this.#waiting.find((companion) => canonical(companion.request) === wanted);
   }
 
   async #endAll(which: (companion: Companion) => boolean): Promise<void> {

@@ -7,7 +7,7 @@ import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { deferred } from "../../util/deferred.ts";
 import { SystemError } from "../../util/errors.ts";
-import { encodeUtf8 } from "../../util/text.ts";
+import { encodeLatin1 } from "../../util/text.ts";
 import { launched } from "../launch/outcome.ts";
 import { type LaunchDescriptor, type LaunchRequest, launcherName } from "../launch/request.ts";
 import type { ByteStream, ChildProcess, Descriptor, ExitStatus, SpawnRequest } from "../os.ts";
@@ -56,7 +56,7 @@ export async function spawn(launcher: string, request: SpawnRequest): Promise<Sp
 /** Errors are ignored: that the program has ended is detected elsewhere. */
 async function say(stream: ByteStream, descriptor: Descriptor | undefined): Promise<void> {
   if (descriptor?.kind !== "stream" || descriptor.said === undefined) return;
-  await stream.write(encodeUtf8(descriptor.said)).catch(() => {});
+  await stream.write(encodeLatin1(descriptor.said)).catch(() => {});
 }
 
 interface LaunchPlan {
