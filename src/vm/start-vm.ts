@@ -5,6 +5,7 @@
 import { connectAgent } from "../agent-client/connect.ts";
 import { renamedAgent } from "../agent-client/renamed.ts";
 import type { Config } from "../config/config.ts";
+import { busyHint } from "../hypervisor/busy-hint.ts";
 import type { RunningVm, StartContext, VmExit } from "../hypervisor/driver.ts";
 import { slowMemoryHint } from "../hypervisor/memory-hint.ts";
 import type { Os } from "../sys/os.ts";
@@ -44,10 +45,13 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
     return new Vm({ os, id: request.id, machine, capabilities: driver.capabilities, agent, spec, log: context.log });
   } catch (error) {
     const console = machine.consoleTail(consoleLines);
+    const elapsedMs = Math.round(os.clock.monotonic() - startedMs);
+    const hint = isKumiteError(error, "timeout")
+      ? ((await slowMemoryHint(os, spec.memoryMiB)) ?? (await busyHint(os, machine.pid, elapsedMs)))
+      : undefined;
     await machine.stop();
     if (context.signal.aborted) throw error;
-    const hint = isKumiteError(error, "timeout") ? await slowMemoryHint(os, spec.memoryMiB) : undefined;
-    throw notUp(request.id, error, { elapsedMs: Math.round(os.clock.monotonic() - startedMs), console }, hint);
+    throw notUp(request.id, error, { elapsedMs, console }, hint);
   }
 }
 
