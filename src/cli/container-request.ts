@@ -26,7 +26,9 @@ export interface ContainerRequest {
   readonly foreground: boolean;
 }
 
-/** @throws KumiteError `container/bad-id`, `oci/bundle-invalid`, `oci/spec-invalid`, `oci/unsupported`, `usage/invalid` */
+/**
+ * @throws KumiteError `container/bad-id`, `oci/bundle-invalid`, `oci/spec-invalid`, `oci/unsupported`, `usage/invalid`
+ */
 export async function readContainerRequest(
   { os }: VerbContext,
   id: string,

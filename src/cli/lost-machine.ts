@@ -38,7 +38,9 @@ export async function tellLostMachine(
   else if (relay.kind === "signalled") await context.tellFailure(relayKilled(`a process in ${id}`, relay));
 }
 
-/** The error to report when a process could not be reached: that the VM has ended, and why, if it has. Never rejects. */
+/**
+ * The error to report when a process could not be reached: that the VM has ended, and why, if it has. Never rejects.
+ */
 export async function orLostMachine(
   context: VerbContext,
   id: string,

@@ -1,7 +1,8 @@
 /** Chooses the template for a VM. Knows nothing of how the VM is made from it. */
 import type { Config } from "../config/config.ts";
 import type { Os } from "../sys/os.ts";
-import { messageOf } from "../util/errors.ts";
+import { raceAbort } from "../util/abort.ts";
+import { messageWithCauses } from "../util/errors.ts";
 import type { BuildRequest } from "./build-template.ts";
 import { startBuilder } from "./builder/start-builder.ts";
 import { templateKey } from "./template-key.ts";
@@ -44,12 +45,12 @@ export async function chooseTemplate(
     const build = { config, store, key, shape };
     const found = await findTemplate(os, store, key);
     if (found === undefined && wanted === "auto") return { kind: "none", why: "there is no template yet", build };
-    const template = found ?? (await builtNow(os, build));
+    const template = found ?? (await builtNow(os, build, signal));
     await markUsed(os, store, key);
     return chosen(store, template);
   } catch (error) {
     if (signal.aborted) throw error;
-    return { kind: "none", why: reasonOf(error) };
+    return { kind: "none", why: messageWithCauses(error) };
   }
 }
 
@@ -68,15 +69,10 @@ function chosen(store: string, template: Template): ChosenTemplate {
 }
 
 /** With `enable_template = true` the first sandbox waits for the template that all others use. */
-async function builtNow(os: Os, build: BuildRequest): Promise<Template> {
+async function builtNow(os: Os, build: BuildRequest, signal: AbortSignal): Promise<Template> {
   const { made } = await startBuilder(os, build);
-  await made;
+  await raceAbort(made, signal);
   const template = await findTemplate(os, build.store, build.key);
   if (template === undefined) throw new Error("the template was removed as soon as it was made");
   return template;
-}
-
-export function reasonOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause === undefined ? messageOf(error) : `${messageOf(error)}: ${reasonOf(cause)}`;
 }

@@ -6,10 +6,10 @@ import type { Config } from "../config/config.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
 import type { MemoryBacking } from "../hypervisor/spec.ts";
 import type { Os } from "../sys/os.ts";
-import { isKumiteError, messageOf } from "../util/errors.ts";
+import { isKumiteError, messageOf, messageWithCauses } from "../util/errors.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { Vm } from "../vm/vm.ts";
-import { type NoTemplate, reasonOf, type TemplateChoice } from "./choose-template.ts";
+import type { NoTemplate, TemplateChoice } from "./choose-template.ts";
 import { type CloneSetting, cloneRequest } from "./machine-shape.ts";
 import { findTemplate, lockStore, memoryPath, removeTemplate, type Template } from "./template-store.ts";
 
@@ -38,7 +38,7 @@ export async function cloneVm(
   } catch (error) {
     if (context.signal.aborted) throw error;
     await distrust(os, store, template, error, context);
-    return { kind: "none", why: reasonOf(error) };
+    return { kind: "none", why: messageWithCauses(error) };
   }
 }
 

@@ -67,8 +67,9 @@ export interface GuestShare {
 /** Saving a VM so that others can be restored from it (`VmSpec.restoreFrom`). */
 export interface VmSnapshots {
   /**
-   * Saves the state of the devices. Nothing may be on its way through the channel to the agent. When this resolves, the guest is stopped and its memory is in the file that the VM was
-   * given. `resume` continues it, and it can be saved again.
+   * Saves the state of the devices. Nothing may be on its way through the channel to the agent. When this resolves, the
+   * guest is stopped and its memory is in the file that the VM was given. `resume` continues it, and it can be saved
+   * again.
    *
    * @param socket where the driver may listen meanwhile; at most 107 bytes, nothing is there
    * @throws KumiteError `hypervisor/protocol`, `timeout`, `aborted`

@@ -1,4 +1,7 @@
-/** What to do about a VM that did not start because of its memory. Knows the keys of the configuration that say how much it has. */
+/**
+ * What to do about a VM that did not start because of its memory. Knows the keys of the configuration that say how much
+ * it has.
+ */
 import type { Os } from "../sys/os.ts";
 
 interface Memory {

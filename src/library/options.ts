@@ -17,7 +17,10 @@ export interface HostOptions {
   readonly vcpus?: number;
   /** Memory of the VM in `MiB`; default: the configuration's. The host provides it only when it is used. */
   readonly memoryMiB?: number;
-  /** Absolute path of the state directory, for `kumite --root DIRECTORY list` and `recover`. Default /run/kumite-library. */
+  /**
+   * Absolute path of the state directory, for `kumite --root DIRECTORY list` and `recover`. Default
+   * /run/kumite-library.
+   */
   readonly root?: string;
   /** Called with each line of the log. Default: lines go only to `shim.log` in the sandbox's state directory. */
   readonly log?: (line: string) => void;
@@ -37,11 +40,17 @@ export interface SandboxOptions extends HostOptions, ProcessOptions {
   readonly bundle?: string;
   /** Directory with a root file system, or a disk image with one. It is never written to. */
   readonly rootfs?: string;
-  /** Arguments of the main process, with which the sandbox ends. Default: the bundle's; for a `rootfs` a shell that waits. */
+  /**
+   * Arguments of the main process, with which the sandbox ends. Default: the bundle's; for a `rootfs` a shell that
+   * waits.
+   */
   readonly args?: readonly [string, ...string[]];
   /** The sandbox's id, also used as host name. Default: a generated one. */
   readonly id?: string;
-  /** true: fail if the sandbox cannot be saved and forked; false: it need not be. Default: whatever is possible, see `saving`. */
+  /**
+   * true: fail if the sandbox cannot be saved and forked; false: it need not be. Default: whatever is possible, see
+   * `saving`.
+   */
   readonly savable?: boolean;
   readonly signal?: AbortSignal;
 }

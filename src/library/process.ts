@@ -17,7 +17,9 @@ export interface ProcessExit {
 }
 
 export interface ProcessInput {
-  /** Text is encoded as UTF-8. Resolves when the data has been sent; rejects with EPIPE if the process no longer reads. */
+  /**
+   * Text is encoded as UTF-8. Resolves when the data has been sent; rejects with EPIPE if the process no longer reads.
+   */
   write(data: string | Uint8Array): Promise<void>;
   /** Closes the process's standard input. */
   end(): Promise<void>;

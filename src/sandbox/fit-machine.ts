@@ -77,8 +77,8 @@ export async function fitMachineToRest(sandbox: Sandbox): Promise<void> {
 }
 
 /**
- * Limits the vCPUs on the host to what the containers that have not stopped may use together. The threads are queried each time, because
- * vCPUs run on other threads after a change of size.
+ * Limits the vCPUs on the host to what the containers that have not stopped may use together. The threads are queried
+ * each time, because vCPUs run on other threads after a change of size.
  *
  * @throws KumiteError `cgroup/failed`, or an error of the VM
  */

@@ -8,7 +8,7 @@ import { hooksSchema, type OciHook } from "../oci/spec.ts";
 import { ociVersion } from "../oci/state.ts";
 import { checkDocument } from "../oci/validate.ts";
 import type { Os } from "../sys/os.ts";
-import { isSystemError, messageOf } from "../util/errors.ts";
+import { isSystemError, messageOf, messageWithCauses } from "../util/errors.ts";
 import { isRecord, parseJson } from "../util/json.ts";
 import type { Logger } from "../util/log.ts";
 import { oneLine } from "../util/text.ts";
@@ -58,10 +58,6 @@ export async function runPoststopHooks(
 ): Promise<void> {
   if (kept === undefined) return;
   const failures = await runEveryHook(os, { name: "poststop", ...kept, directory });
-  for (const error of failures) log?.warn(withCause(error), { container: kept.state.id, phase: "hook" });
-}
-
-function withCause(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : "";
-  return oneLine(`${messageOf(error)}${cause}`);
+  for (const error of failures)
+    log?.warn(oneLine(messageWithCauses(error)), { container: kept.state.id, phase: "hook" });
 }

@@ -31,8 +31,12 @@ export async function awaitReady(stream: ByteStream, signal?: AbortSignal): Prom
   if (line === undefined) return undefined;
   const message = parse(line);
   if (isRecord(message) && message.ready === true) return "ready";
-  const error = isRecord(message) && decodeDetail(encodeUtf8(JSON.stringify(message.error ?? null)));
-  throw error || new KumiteError("protocol/violation", `"${oneLine(line, 100)}" is not a boot message`);
+  throw failureIn(message) ?? new KumiteError("protocol/violation", `"${oneLine(line, 100)}" is not a boot message`);
+}
+
+/** The error in a parsed message; `undefined` if it has none. */
+export function failureIn(message: unknown): KumiteError | undefined {
+  return isRecord(message) ? decodeDetail(encodeUtf8(JSON.stringify(message.error ?? null))) : undefined;
 }
 
 /** A process that dies may reset its end of the stream instead of closing it. */

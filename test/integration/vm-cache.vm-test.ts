@@ -247,6 +247,16 @@ describe("the VM cache", onlyKumite, () => {
     assert.equal(readFileSync(file, "utf8"), "kept\n");
   });
 
+  it("gives up if its VMs do not start, and its log says why", async () => {
+    const init = withConfig("--set", "hypervisor.qemu.kernel=/etc/passwd", "factory", "init", "--json");
+    const { cache } = JSON.parse((await succeed(init)).stdout) as { cache: { pid: number } };
+    await eventually("the server is gone", () => (existsSync(`/proc/${cache.pid}/fd/0`) ? undefined : true));
+    const log = readFileSync("/run/kumite-cache/log", "utf8");
+    assert.match(log, /the VM cache has ended, because its VMs do not start: .*qemu/);
+    assert.deepEqual(readdirSync("/run/kumite-cache"), ["log"]);
+    for (const left of [endpoint, "/run/kumite/s/cache"]) assert.ok(!existsSync(left), left);
+  });
+
   it("whose server is killed leaves no VM, and the next server starts anew", async () => {
     const { pid, machines } = await served();
     process.kill(pid, "SIGKILL");

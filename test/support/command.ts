@@ -31,7 +31,10 @@ export interface Running {
   readonly child: ChildProcess;
   readonly pid: number;
   readonly finished: Promise<Finished>;
-  /** Resolves with everything written to stdout so far, as soon as it contains `text`; rejects at the end of the program or the limit. */
+  /**
+   * Resolves with everything written to stdout so far, as soon as it contains `text`; rejects at the end of the program
+   * or the limit.
+   */
   untilOutput(text: string, timeoutMs?: number): Promise<string>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Temporary directories of the tests with VMs and engines. The name of each contains the pid of its test process, so that what a
- * killed run left can be recognised and removed (`sweep.ts`).
+ * Temporary directories of the tests with VMs and engines. The name of each contains the pid of its test process, so
+ * that what a killed run left can be recognised and removed (`sweep.ts`).
  */
 import { mkdtempSync, readdirSync } from "node:fs";
 import os from "node:os";

@@ -1,6 +1,6 @@
 /**
- * `default_memory` against what the host has. A VM may well be larger than its host, which gives it only what its guest touches:
- * refused is what must be there before the guest runs anything, and never can be. Pure.
+ * `default_memory` against what the host has. A VM may well be larger than its host, which gives it only what its guest
+ * touches: refused is what must be there before the guest runs anything, and never can be. Pure.
  */
 import type { ConfigSurroundings } from "../config.ts";
 import type { EffectiveHypervisor } from "../effective.ts";

@@ -7,7 +7,7 @@ import { engineOs } from "../../sys/engine/engine-os.ts";
 import { onUncaught } from "../../sys/engine/loop.ts";
 import { ByteReader } from "../../util/byte-reader.ts";
 import { withDeadline } from "../../util/deadline.ts";
-import { messageOf } from "../../util/errors.ts";
+import { messageWithCauses } from "../../util/errors.ts";
 import { isRecord, parseJson } from "../../util/json.ts";
 import { createLogger, textSink } from "../../util/log.ts";
 import { encodeUtf8 } from "../../util/text.ts";
@@ -28,7 +28,7 @@ async function main(): Promise<number> {
     await withDeadline(timeoutMs, "making the template", (signal) => buildTemplate(os, request, log, signal));
     answer = { made: true };
   } catch (error) {
-    answer = { made: false, error: chainOf(error) };
+    answer = { made: false, error: messageWithCauses(error) };
     log.error(`the template could not be made: ${answer.error}`);
   }
   // There may be no reader.
@@ -41,18 +41,13 @@ function isRequest(value: unknown): value is BuildRequest & { readonly config: C
   return isRecord(value) && isRecord(value.config) && typeof value.store === "string" && typeof value.key === "string";
 }
 
-function chainOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause === undefined ? messageOf(error) : `${messageOf(error)}: ${chainOf(cause)}`;
-}
-
 const os = engineOs();
 const standardError = os.self.stream(2);
 function writeLog(line: string): void {
   standardError.write(encodeUtf8(line)).catch(() => {});
 }
 onUncaught((error) => {
-  writeLog(`kumite-template: ${chainOf(error)}\n`);
+  writeLog(`kumite-template: ${messageWithCauses(error)}\n`);
   os.self.exit(statusFailed);
 });
 os.self.exit(await main());

@@ -4,7 +4,7 @@
  */
 import { delay } from "../../util/abort.ts";
 import { deferred } from "../../util/deferred.ts";
-import { messageOf } from "../../util/errors.ts";
+import { messageWithCauses } from "../../util/errors.ts";
 import type { Logger } from "../../util/log.ts";
 import type { CachedShim } from "./protocol.ts";
 
@@ -113,8 +113,8 @@ export class Pool {
       log.info("a VM is ready", { machine: machine.name });
     } catch (error) {
       if (this.#closed) return;
-      log.error(`no VM could be started: ${messageOf(error)}`);
-      this.#fillAfter(messageOf(error));
+      log.error(`no VM could be started: ${messageWithCauses(error)}`);
+      this.#fillAfter(messageWithCauses(error));
     }
   }
 

@@ -1,11 +1,12 @@
 /** Starts a shim of the cache, in a cgroup of its own below the factory's. */
+import { failureIn } from "../../shim-client/boot-message.ts";
 import type { Os } from "../../sys/os.ts";
 import { ByteReader } from "../../util/byte-reader.ts";
 import { withDeadline } from "../../util/deadline.ts";
 import { deferred } from "../../util/deferred.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { toHex } from "../../util/hex.ts";
-import { isRecord, parseJson } from "../../util/json.ts";
+import { parseJson } from "../../util/json.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import { poolDirectory, poolPlaces } from "./places.ts";
 import type { PooledShim } from "./pool.ts";
@@ -61,8 +62,9 @@ export async function startCachedShim(os: Os, request: CachedShimRequest): Promi
     const line = await new ByteReader(boot).readLine(maxCacheLine, signal).catch(() => undefined);
     const said = line === undefined ? undefined : parseJson(line);
     if (isCachedShim(said)) return said;
-    const why = isRecord(said) && isRecord(said.error) ? String(said.error.message) : `see ${places.log}`;
-    throw new KumiteError("hypervisor/start-failed", `a VM for the cache did not start: ${why}`);
+    const cause = failureIn(said);
+    const more = cause === undefined ? { hint: `see ${places.log}` } : { cause };
+    throw new KumiteError("hypervisor/start-failed", "a VM for the cache did not start", more);
   });
   return {
     ready,

@@ -4,9 +4,6 @@ import { check, ENOENT, failure, type Path } from "./check.ts";
 import { makedev } from "./device.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "./open-flags.ts";
 
-/** A network file system asks its server instead of using its cache. */
-export const AT_STATX_FORCE_SYNC = 0x2000;
-
 export const S_IFMT = 0o170000;
 export const S_IFSOCK = 0o140000;
 export const S_IFLNK = 0o120000;

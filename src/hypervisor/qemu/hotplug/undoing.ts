@@ -1,6 +1,6 @@
 /**
- * Changes of a running machine that are taken back when a later one fails. What cannot be taken back is QEMU's, and goes with
- * it, which is in the journal: the log says what it is, and the error that is thrown stays the first one.
+ * Changes of a running machine that are taken back when a later one fails. What cannot be taken back is QEMU's, and
+ * goes with it, which is in the journal: the log says what it is, and the error that is thrown stays the first one.
  */
 import { isKumiteError, messageOf } from "../../../util/errors.ts";
 import { type PlugContext, removeDevice } from "./context.ts";
@@ -33,8 +33,8 @@ export async function takeBack({ log }: Pick<PlugContext, "log">, what: string, 
 }
 
 /**
- * `device_add`. `release` gives back what the device would have used, as soon as it is certain that there is no device: QEMU
- * may still do what it was asked after nobody waits for its answer.
+ * `device_add`. `release` gives back what the device would have used, as soon as it is certain that there is no device:
+ * QEMU may still do what it was asked after nobody waits for its answer.
  */
 export async function addDevice(
   context: PlugContext,
