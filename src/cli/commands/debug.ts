@@ -2,6 +2,7 @@
 import { sandboxPaths } from "../../persist/paths.ts";
 import { sayDebugHello } from "../../shim-client/stdio-hello.ts";
 import type { ByteStream } from "../../sys/os.ts";
+import { raceAbort } from "../../util/abort.ts";
 import { ByteReader } from "../../util/byte-reader.ts";
 import { isKumiteError, KumiteError } from "../../util/errors.ts";
 import { baseName, resolvePath } from "../../util/path.ts";
@@ -47,8 +48,9 @@ async function runShell(context: VerbContext, id: string, { name, bytes }: Shell
   using terminal = callerTerminal(os, { kind: "terminal" });
   const argv = name.startsWith("busybox") ? ["sh"] : [name];
   const announcement = { bytes: bytes.length, argv, ...terminal.size };
-  await stream.write(encodeUtf8(`${JSON.stringify(announcement)}\n`));
-  await stream.write(bytes);
+  // A guest that is stuck does not read.
+  const sending = stream.write(encodeUtf8(`${JSON.stringify(announcement)}\n`)).then(() => stream.write(bytes));
+  await raceAbort(sending, interruption.signal);
   const reader = new ByteReader(stream);
   const answer = await reader.readLine(maxAnswerBytes, interruption.signal);
   if (answer !== "OK") {
