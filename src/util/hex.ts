@@ -1,7 +1,14 @@
 /** Converts bytes to hexadecimal digits and back. */
 
+const digits = "0123456789abcdef";
+
 export function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  let text = "";
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    text += digits.charAt(byte >> 4) + digits.charAt(byte & 15);
+  }
+  return text;
 }
 
 /** `undefined` if the text is not hexadecimal. */

@@ -23,6 +23,9 @@ export type OutputName = "stdout" | "stderr";
 /** The most that one call reads, in bytes: the default capacity of a pipe. */
 const longestRead = 65536;
 
+/** Why the input's signal is aborted. Nobody reads it, and a new error with its stack takes an emulated guest long. */
+const inputOver = new KumiteError("protocol/closed", "the input is over");
+
 export class ProcessIo {
   /**
    * Resolves when the host has received everything: all outputs were read to their ends, and all given ports were used.
@@ -73,7 +76,7 @@ export class ProcessIo {
       await this.#streams.input.write(bytes);
       return bytes.length;
     } catch {
-      this.#inputLife.abort();
+      this.#inputLife.abort(inputOver);
       return 0;
     }
   }
@@ -81,7 +84,7 @@ export class ProcessIo {
   /** The process reads the end of its input after everything written so far. The input of a terminal has no end. */
   async closeInput(): Promise<void> {
     if (this.#streams.terminal !== undefined) return;
-    this.#inputLife.abort();
+    this.#inputLife.abort(inputOver);
     await this.#streams.input.end();
   }
 
@@ -97,7 +100,7 @@ export class ProcessIo {
 
   /** Output of the process can still be read; what its remaining children write later cannot. */
   processEnded(): void {
-    this.#inputLife.abort();
+    this.#inputLife.abort(inputOver);
     this.#streams.input.close();
     this.#streams.output.processEnded();
     this.#streams.error?.processEnded();

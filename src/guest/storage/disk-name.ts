@@ -10,7 +10,8 @@ export type DiskName =
   | { readonly by: "scsi"; readonly target: number; readonly unit: number }
   | { readonly by: "node"; readonly node: string };
 
-const serialPrefix = "serial:";
+export const serialPrefix = "serial:";
+
 /** @throws KumiteError `usage/invalid` */
 export function readDiskName(text: string): DiskName {
   if (/^\/dev\/[A-Za-z0-9_-]+$/.test(text)) return { by: "node", node: text };

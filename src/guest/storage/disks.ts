@@ -10,7 +10,7 @@ import { readFileText, writeKernelFile } from "../../sys/linux/whole-file.ts";
 import { isKumiteError, isSystemError, KumiteError } from "../../util/errors.ts";
 import { retry } from "../../util/retry.ts";
 import type { ModuleLoader } from "../modules/module-loader.ts";
-import { type DiskName, readDiskName } from "./disk-name.ts";
+import { type DiskName, readDiskName, serialPrefix } from "./disk-name.ts";
 
 /** A disk of the VM. */
 export interface Disk {
@@ -36,6 +36,8 @@ export async function awaitDisk(
   modules: ModuleLoader,
   signal: AbortSignal,
 ): Promise<Disk> {
+  const remembered = known.get(text);
+  if (remembered !== undefined) return remembered;
   const name = readDiskName(text);
   const isScsi = driver === scsiDriver;
   for (const module of isScsi ? ["virtio_scsi", "sd_mod"] : ["virtio_blk"]) modules.need(module);
@@ -57,14 +59,14 @@ export async function awaitDisk(
   }
 }
 
-/** Disks that existed before the VM was saved, by serial number. Clones have the same disks. */
+/** Disks that existed before the VM was saved, by their names in the protocol. Clones have the same disks. */
 const known = new Map<string, Disk>();
 
 /** Reading the serial number of a disk takes the kernel as long as mounting a file system. */
 export function rememberDisks(): void {
   for (const block of listed("/sys/block")) {
     const [serial, disk] = [serialOf(`/sys/block/${block}`), diskAt(`/dev/${block}`)];
-    if (serial !== undefined && serial !== "" && disk !== undefined) known.set(serial, disk);
+    if (serial !== undefined && serial !== "" && disk !== undefined) known.set(serialPrefix + serial, disk);
   }
 }
 
@@ -73,7 +75,7 @@ function findDisk(name: DiskName): Disk | undefined {
     case "node":
       return diskAt(name.node);
     case "serial":
-      return known.get(name.serial) ?? diskAt(withSerial(name.serial));
+      return diskAt(withSerial(name.serial));
     case "scsi":
       return diskAt(onScsi(name.target, name.unit));
     case "pci":
