@@ -1,7 +1,8 @@
 /** Whether VMs of a configuration would run under KVM on this host, without starting one of them. */
 import { type Config, hypervisorConfigOf } from "../config/config.ts";
 import type { StartContext } from "../hypervisor/driver.ts";
-import { judgeKvm, type KvmVerdict } from "../hypervisor/qemu/accelerator.ts";
+import { judgeKvm } from "../hypervisor/qemu/accelerator.ts";
+import type { KvmVerdict } from "../hypervisor/qemu/kvm-verdicts.ts";
 import type { Os } from "../sys/os.ts";
 import type { Logger } from "../util/log.ts";
 

@@ -84,6 +84,14 @@ describe("the choice of an accelerator", () => {
     assert.equal(readFileSync(runs, "utf8"), "run\n".repeat(4));
   });
 
+  it("is probed once for each of several kernels that are used in turn", async () => {
+    const qemu = fakeQemu("echo Linux >&3; exec sleep 100");
+    for (const kernel of ["/k", "/other", "/k", "/other"]) {
+      assert.equal(await chooseAccelerator(os, context, request(qemu, { kernel })), "kvm");
+    }
+    assert.equal(readFileSync(runs, "utf8"), "run\n".repeat(2));
+  });
+
   it("is emulation without a probe when there is no device, or on request", async () => {
     const device = join(directory, "none");
     assert.equal(await chooseAccelerator(os, context, request("/none", { device })), "tcg");

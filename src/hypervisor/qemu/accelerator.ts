@@ -5,12 +5,12 @@
  */
 import type { Os } from "../../sys/os.ts";
 import { withDeadline } from "../../util/deadline.ts";
-import { isKumiteError, isSystemError, KumiteError, messageOf } from "../../util/errors.ts";
-import { isRecord, parseJson } from "../../util/json.ts";
+import { isKumiteError, KumiteError, messageOf } from "../../util/errors.ts";
 import type { StartContext } from "../driver.ts";
 import { LineTail } from "../line-tail.ts";
 import { Program } from "../program.ts";
 import { qemuArguments } from "./command-line.ts";
+import { type KvmVerdict, KvmVerdicts } from "./kvm-verdicts.ts";
 import type { Accelerator } from "./machine.ts";
 
 export interface AcceleratorRequest {
@@ -27,19 +27,6 @@ export interface AcceleratorRequest {
   readonly device?: string;
   /** Boots the probe even if the result is known already. */
   readonly anew?: boolean;
-}
-
-export interface KvmVerdict {
-  readonly works: boolean;
-  /** Why KVM does not work; empty if it does. */
-  readonly reason: string;
-}
-
-/** The kept result, valid until the host restarts. */
-interface Verdict extends KvmVerdict {
-  readonly bootId: string;
-  readonly qemu: string;
-  readonly kernel: string;
 }
 
 const defaultDevice = "/dev/kvm";
@@ -75,13 +62,18 @@ export async function judgeKvm(os: Os, context: StartContext, request: Accelerat
   if ((await os.files.status(device)) === undefined) {
     return { works: false, reason: `there is no ${device}` };
   }
-  const bootId = (await os.files.readText("/proc/sys/kernel/random/boot_id")).trim();
-  const file = `${cacheDirectory}/kvm.json`;
-  const known = request.anew === true ? undefined : await readVerdict(os, file);
-  if (known?.bootId === bootId && known.qemu === qemu && known.kernel === kernel) return known;
+  const verdicts = new KvmVerdicts(os, cacheDirectory);
+  const known = request.anew === true ? undefined : await verdicts.find({ qemu, kernel });
+  if (known !== undefined) return known;
   const reason = await probe(os, context, request);
-  const verdict = { bootId, qemu, kernel, works: reason === "", reason };
-  await keep(os, context, cacheDirectory, file, verdict);
+  const verdict = { works: reason === "", reason };
+  try {
+    await verdicts.keep({ qemu, kernel }, verdict);
+  } catch (error) {
+    // Without the file the next start repeats the probe, which only costs time.
+    const fields = { file: verdicts.file, reason: messageOf(error) };
+    context.log("warn", "the answer of the KVM probe could not be kept", fields);
+  }
   return verdict;
 }
 
@@ -116,39 +108,5 @@ async function probe(os: Os, context: StartContext, request: AcceleratorRequest)
     return `a kernel printed nothing within ${timeoutMs} ms`;
   } finally {
     await program.kill();
-  }
-}
-
-async function readVerdict(os: Os, file: string): Promise<Verdict | undefined> {
-  let text: string;
-  try {
-    text = await os.files.readText(file);
-  } catch (error) {
-    if (isSystemError(error)) return undefined;
-    throw error;
-  }
-  try {
-    return asVerdict(parseJson(text));
-  } catch {
-    // The probe is repeated if the file is unreadable.
-    return undefined;
-  }
-}
-
-function asVerdict(value: unknown): Verdict | undefined {
-  if (!isRecord(value)) return undefined;
-  const { bootId, qemu, kernel, works, reason } = value;
-  if (typeof bootId !== "string" || typeof qemu !== "string" || typeof kernel !== "string") return undefined;
-  if (typeof works !== "boolean" || typeof reason !== "string") return undefined;
-  return { bootId, qemu, kernel, works, reason };
-}
-
-async function keep(os: Os, context: StartContext, directory: string, file: string, verdict: Verdict): Promise<void> {
-  try {
-    await os.files.makeDirs(directory, 0o700);
-    await os.files.replace(file, `${JSON.stringify(verdict)}\n`);
-  } catch (error) {
-    // Without the file the next start repeats the probe, which only costs time.
-    context.log("warn", "the answer of the KVM probe could not be kept", { file, reason: messageOf(error) });
   }
 }
