@@ -70,7 +70,7 @@ describe("the executable", built, () => {
       ['{ "ociVersion": "1.0.2",\n  x', /line 2, column 3/],
       ["[]", /config\.json: the document is wrong/],
       [JSON.stringify(good).slice(0, 300), /config\.json: line 1, column 301/],
-      [JSON.stringify({ ...good, more: "x".repeat(1 << 20) }), /config\.json: larger than 1048576 bytes/],
+      [JSON.stringify({ ...good, more: "x".repeat(1 << 20) }), /config\.json: the file is larger than 1048576 bytes/],
       [`{"a":${"[".repeat(200_000)}`, /config\.json: line 1, column \d+: .*deep/],
       [{ annotations: { "io.kubernetes.cri.container-type": "pod" } }, /Unknown container type pod/],
       [{ ociVersion: "2.0.0" }, /ociVersion/],
