@@ -8,6 +8,7 @@ import { processesContract } from "./contract/processes.ts";
 import { selfContract } from "./contract/self.ts";
 import { socketsContract } from "./contract/sockets.ts";
 import { spawnContract } from "./contract/spawn.ts";
+import { confinedSpawnContract } from "./contract/spawn-confined.ts";
 import type { Os } from "./os.ts";
 
 /** The part of node:assert/strict that the checks use. */
@@ -30,6 +31,7 @@ export const osContract: readonly ContractCheck[] = [
   ...socketsContract,
   ...processesContract,
   ...spawnContract,
+  ...confinedSpawnContract,
   ...mountsContract,
   ...selfContract,
 ];
