@@ -3,7 +3,7 @@ import { isSystemError } from "../../util/errors.ts";
 import { encodeUtf8 } from "../../util/text.ts";
 import type { Os } from "../os.ts";
 import type { ContractAssert, ContractCheck } from "../os-contract.ts";
-import { output, printing, scratch, shell } from "./scratch.ts";
+import { output, printing, scratch, shell, textOf } from "./scratch.ts";
 
 export const filesContract: readonly ContractCheck[] = [
   {
@@ -309,7 +309,8 @@ async function removeUnderAttack(os: Os, assert: ContractAssert, depth: number):
       mkdir -p "$3/a/b"; ln -s "$2" other; mv -T "$3" old; mv -T other "$3"; rm -rf old; rm -f "$3"; : > "$3"; rm -f "$3"
     done 2>/dev/null`;
   for (let round = 0; round < 5; round++) {
-    const attacker = await shell(os, script, { args: [parent, `${dir.path}/keep`, attacked], descriptors: printing });
+    const args = [parent, `${dir.path}/keep`, attacked];
+    const attacker = await shell(os, script, { args, newSession: true, descriptors: printing });
     const said = attacker.streams.get(1);
     await said?.read();
     // It may meet what was made after it had looked, and says so then.
@@ -319,9 +320,10 @@ async function removeUnderAttack(os: Os, assert: ContractAssert, depth: number):
       const known = ["ENOTEMPTY", "EBUSY", "ENOENT", ...(depth === 0 ? ["ENOTDIR", "EISDIR"] : [])];
       assert.ok(isSystemError(failure, ...known), String(failure));
     }
-    attacker.kill(9);
+    // A program that the shell runs would finish what it has begun. Its output ends when both are gone.
+    attacker.killGroup(9);
     await attacker.exited;
-    said?.close();
+    await textOf(said);
     if ((await os.files.linkStatus(`${dir.path}/tree`)) !== undefined) await os.files.removeTree(`${dir.path}/tree`);
     assert.equal(await os.files.readText(`${dir.path}/keep/below/file`), "kept");
   }
