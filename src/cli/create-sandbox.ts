@@ -9,7 +9,7 @@ import { recoverContainer } from "../sandbox/recover.ts";
 import { connectShim } from "../shim-client/connect.ts";
 import { readInstall } from "../shim-client/install.ts";
 import { type ShimCommand, shimCommand, shimProgram } from "../shim-client/shim-command.ts";
-import type { Os, ProcessId } from "../sys/os.ts";
+import type { ExitStatus, Os, ProcessId } from "../sys/os.ts";
 import { delay, throwIfAborted } from "../util/abort.ts";
 import { isKumiteError, messageOf } from "../util/errors.ts";
 import { dirName } from "../util/path.ts";
@@ -111,7 +111,10 @@ async function getShim(
 
 /** This shim is the child of another process, so its exit status is unknown. */
 function foreignShim(os: Os, shim: ProcessId): Shim {
-  return { ...shim, exited: os.processes.waitGone(shim).then(() => ({ kind: "exited", status: 0 })) };
+  const exited = os.processes.waitGone(shim).then((): ExitStatus => ({ kind: "exited", status: 0 }));
+  // Only a failed create asks for it.
+  exited.catch(ignore);
+  return { ...shim, exited };
 }
 
 /** Reads the installation first, so that an incomplete one is reported before anything is made. */
