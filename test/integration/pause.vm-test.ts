@@ -82,21 +82,22 @@ describe("kill --all", () => {
   guardAgainstLeftOvers(() => ({ directories: [place.root] }));
 
   it("reaches every process, and is no error if there is none", async () => {
-    const mark = "trap 'echo $name >> /marks; exit 0' TERM; while :; do sleep 0.1; done";
-    const script = `name=child sh -c '${mark.replaceAll("'", "'\\''")}' & name=first; ${mark}`;
+    const untilKilled = "echo ready >> /marks; while :; do sleep 0.1; done";
+    const child = `trap 'echo child >> /marks; exit 0' TERM; ${untilKilled}`;
+    // The first process waits for its child, because its own end is the end of all others.
+    const first = `trap 'wait $!; echo first >> /marks; exit 0' TERM; ${untilKilled}`;
+    const script = `sh -c '${child.replaceAll("'", "'\\''")}' & ${first}`;
     const bundle = await place.bundle(shell(script), (config) => {
       config.root.readonly = false;
     });
     const id = await place.runDetached(bundle);
-    // When both have slept, both have set their traps.
-    await eventually("both processes are there", async () => {
-      const { stdout } = await place.must(["exec", id, "sh", "-c", "ps | grep -c '[s]leep 0.1'"]);
-      return Number(stdout) >= 2 ? true : undefined;
-    });
+    const marks = () => readFile(`${bundle.rootfs}/marks`, "utf8").catch(() => "");
+    await eventually("both processes have set their traps", async () =>
+      (await marks()) === "ready\nready\n" ? true : undefined,
+    );
     await place.must(["kill", "--all", id, "TERM"]);
     await place.untilStatus(id, "stopped");
-    const marks = (await readFile(`${bundle.rootfs}/marks`, "utf8")).trim().split("\n").sort();
-    assert.deepEqual(marks, ["child", "first"]);
+    assert.equal(await marks(), "ready\nready\nchild\nfirst\n");
     await place.must(["kill", "--all", id, "KILL"]);
     await place.must(["delete", id]);
   });
