@@ -7,6 +7,13 @@ import { defaultRoot } from "../persist/paths.ts";
 import type { Os } from "../sys/os.ts";
 import { resolvePath } from "../util/path.ts";
 import { signalNumbers } from "../util/signals.ts";
+import { create } from "./commands/create.ts";
+import { deleteContainers } from "./commands/delete.ts";
+import { exec } from "./commands/exec.ts";
+import { kill } from "./commands/kill.ts";
+import { run } from "./commands/run.ts";
+import { start } from "./commands/start.ts";
+import { state } from "./commands/state.ts";
 import type { VerbContext } from "./context.ts";
 import { failureStatus, shellStatus } from "./exit-status.ts";
 import { type Interruption, noInterruption, watchSignals } from "./interruption.ts";
@@ -106,25 +113,28 @@ function makesThings(verb: AnyInvocation["verb"]): boolean {
   return verb === "create" || verb === "run" || verb === "exec" || verb === "debug" || verb === "factory";
 }
 
-/** Verbs are imported when they are called: loading all of them would dominate the run time of a short verb. */
+/**
+ * The verbs that engines call for every container are loaded in the heap that the program starts with. The others are loaded
+ * when they are called, so that the executable does not contain their code twice as large.
+ */
 async function invoke(context: VerbContext, invocation: AnyInvocation): Promise<number> {
   switch (invocation.verb) {
     case "create":
-      return (await import("./commands/create.ts")).create(context, invocation);
+      return create(context, invocation);
     case "start":
-      return (await import("./commands/start.ts")).start(context, invocation);
+      return start(context, invocation);
     case "run":
-      return (await import("./commands/run.ts")).run(context, invocation);
+      return run(context, invocation);
     case "exec":
-      return (await import("./commands/exec.ts")).exec(context, invocation);
+      return exec(context, invocation);
     case "state":
-      return (await import("./commands/state.ts")).state(context, invocation);
+      return state(context, invocation);
     case "list":
       return (await import("./commands/list.ts")).list(context, invocation);
     case "kill":
-      return (await import("./commands/kill.ts")).kill(context, invocation);
+      return kill(context, invocation);
     case "delete":
-      return (await import("./commands/delete.ts")).deleteContainers(context, invocation);
+      return deleteContainers(context, invocation);
     case "pause":
       return (await import("./commands/pause.ts")).pause(context, invocation);
     case "resume":

@@ -27,6 +27,15 @@ export interface EngineModule {
 const repository = resolve(import.meta.dirname, "../..");
 const globals = resolve(repository, "src/sys/engine/prelude.ts");
 
+/**
+ * Defines what classes with these methods need when they are evaluated. Each part that has such a class begins with it, because
+ * parts that several others import may be evaluated before the globals.
+ */
+const disposal =
+  'for (const name of ["dispose", "asyncDispose"]) ' +
+  'if (!(name in Symbol)) Object.defineProperty(Symbol, name, { value: Symbol("Symbol." + name) });\n';
+const usesDisposal = /\bSymbol\.(?:asyncDispose|dispose)\b/;
+
 export interface BundledPart {
   /** The module's name, or the file name by which another part imports this one. */
   readonly name: string;
@@ -86,11 +95,12 @@ export async function bundle(module: EngineModule, define: Readonly<Record<strin
     leftOut,
   );
   const withEntry = importedBy(`out/${module.name}.js`, result.metafile.outputs);
-  const parts = result.outputFiles.map(({ path, contents }) => {
+  const parts = result.outputFiles.map(({ path, contents, text }) => {
     const name = basename(path);
     const isWithEntry = withEntry.has(`out/${name}`);
     const isPacked = module.packsParts === true && !isWithEntry;
-    return { name, text: contents, module: module.name, withEntry: isWithEntry, isPacked };
+    const whole = usesDisposal.test(text) ? Buffer.concat([Buffer.from(disposal), contents]) : contents;
+    return { name, text: whole, module: module.name, withEntry: isWithEntry, isPacked };
   });
   const own = parts.find(({ name }) => name === `${module.name}.js`);
   if (own === undefined) throw new Error(`bundling ${module.name} gave nothing`);

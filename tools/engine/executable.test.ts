@@ -77,6 +77,29 @@ describe("an engine executable", () => {
     assert.equal(execFileSync(program, { encoding: "utf8" }), "early 0, late 1, late 1");
   });
 
+  it("disposes of objects whose class is in a part that is evaluated before the entry", async () => {
+    await writeFile(
+      join(directory, "held.ts"),
+      `export const ended: string[] = [];
+       export class Held { constructor(readonly name: string) {} [Symbol.dispose]() { ended.push(this.name); } }
+       export class Kept { async [Symbol.asyncDispose]() { ended.push("kept"); } }`,
+    );
+    await writeFile(
+      join(directory, "user.ts"),
+      'import { Held } from "./held.ts"; export const held = new Held("late");',
+    );
+    const using = await entry(
+      "using",
+      `import { ended, Held, Kept } from "./held.ts"; import { write } from "kumite:native";
+       const print = (text: string) => { const bytes = new TextEncoder().encode(text); write(1, bytes, 0, bytes.length); };
+       const work = async () => { using early = new Held("early"); await using kept = new Kept(); };
+       void work().then(async () => { { using late = (await import("./user.ts")).held; } print(ended.join()); });`,
+    );
+    const program = join(directory, "using");
+    await buildExecutable({ output: program, modules: [using] });
+    assert.equal(execFileSync(program, { encoding: "utf8" }), "kept,early,late");
+  });
+
   it("unpacks packed parts, whatever their content", async () => {
     const rows = Array.from({ length: 3000 }, (_, i) => `  [${i * 7919}, "${String(i).repeat(i % 40)}", () => ${i}],`);
     await writeFile(join(directory, "table.ts"), `export const table = [\n${rows.join("\n")}\n] as const;`);

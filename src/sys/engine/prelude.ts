@@ -8,10 +8,6 @@ import { startLoop } from "./loop.ts";
 import { EngineTextDecoder, EngineTextEncoder } from "./text.ts";
 import { clearEngineTimeout, setEngineTimeout } from "./timers.ts";
 
-// Used by the compiled form of `using`, and by classes that declare these methods.
-for (const name of ["dispose", "asyncDispose"])
-  if (!(name in Symbol)) Object.defineProperty(Symbol, name, { value: Symbol(`Symbol.${name}`) });
-
 keepLayouts();
 startLoop();
 Object.assign(globalThis, {
