@@ -3,7 +3,7 @@
  */
 import { mountNamespace } from "../factory/cache/protocol.ts";
 import { takeFromCache } from "../factory/cache/take.ts";
-import { type Ahead, makeAhead, planAhead } from "../sandbox/ahead.ts";
+import type { Ahead } from "../sandbox/ahead.ts";
 import { handToShim, type PreparedSandbox, prepareSandbox } from "../sandbox/prepare.ts";
 import { recoverContainer } from "../sandbox/recover.ts";
 import { connectShim } from "../shim-client/connect.ts";
@@ -11,13 +11,13 @@ import { readInstall } from "../shim-client/install.ts";
 import { type ShimCommand, shimCommand, shimProgram } from "../shim-client/shim-command.ts";
 import type { ExitStatus, Os, ProcessId } from "../sys/os.ts";
 import { delay, throwIfAborted } from "../util/abort.ts";
-import { isKumiteError, messageOf } from "../util/errors.ts";
-import { dirName } from "../util/path.ts";
+import { isKumiteError } from "../util/errors.ts";
 import { signalNumbers } from "../util/signals.ts";
 import { askForContainer, startContainerRelay } from "./ask-for-container.ts";
 import type { ContainerRequest } from "./container-request.ts";
 import type { VerbContext } from "./context.ts";
 import type { CreatedContainer, CreationPlace } from "./create-container.ts";
+import { type MachineAhead, machineAhead } from "./machine-ahead.ts";
 import { relayReady } from "./start-relay.ts";
 import { type Shim, shimDied, shimReady, startShim } from "./start-shim.ts";
 
@@ -32,6 +32,7 @@ export async function createSandbox(
 ): Promise<CreatedContainer> {
   const { os, root, interruption } = context;
   const { id, bundle } = request;
+  using ahead = await machineAhead(context, request);
   const command = await commandOf(context, request);
   throwIfAborted(interruption.signal);
   const prepared = await prepareSandbox(os, root, id, bundle, context.tellFailure);
@@ -40,7 +41,7 @@ export async function createSandbox(
 
   const { socket, log } = prepared.paths;
   const place = { id, log, cgroups: prepared.cgroups.vm };
-  const { shim, booted } = await getShim(context, request, prepared, command);
+  const { shim, booted } = await getShim(context, request, { prepared, command, ahead });
   booted.catch(ignore);
   const relay = await startContainerRelay(context, request, { socket, cgroups: prepared.cgroups });
   scope.add(`relay of ${id}`, () => relay.kill(signalNumbers.SIGKILL));
@@ -76,12 +77,17 @@ interface GotShim {
   readonly booted: Promise<void>;
 }
 
+interface ShimParts {
+  readonly prepared: PreparedSandbox;
+  readonly command: (made: Ahead | undefined) => ShimCommand;
+  readonly ahead: MachineAhead;
+}
+
 /** A shim of the VM cache, whose VM is already running, or a new one. */
 async function getShim(
   context: VerbContext,
   request: ContainerRequest,
-  prepared: PreparedSandbox,
-  command: (ahead: Ahead | undefined) => ShimCommand,
+  { prepared, command, ahead }: ShimParts,
 ): Promise<GotShim> {
   const { os, root, config, overrides, debug, logFormat, interruption } = context;
   const { id, bundle } = request;
@@ -99,8 +105,8 @@ async function getShim(
   const taken = await takeFromCache(os, { config, overrides, adoption }, interruption.signal);
   if (taken.kind === "taken") return { shim: foreignShim(os, taken.shim), booted: Promise.resolve() };
   if (taken.kind === "none") context.log.warn(`the VM cache gave no VM: ${taken.why}`, { sandbox: id });
-  const making = makeWhatCan(context, request, prepared);
-  const start = making.then((ahead) => ({ command: command(ahead), companions: ahead?.programs }));
+  const making = ahead.make(prepared);
+  const start = making.then((made) => ({ command: command(made), companions: made?.programs }));
   const shim = await startShim(os, { socket, log, cgroups }, start).catch(async (error: unknown) => {
     // The caller undoes what was made, so nobody may still be making anything.
     await making.catch(ignore);
@@ -121,29 +127,10 @@ function foreignShim(os: Os, shim: ProcessId): Shim {
 async function commandOf(
   { os, root, config, overrides, debug, logFormat }: VerbContext,
   { id, bundle }: ContainerRequest,
-): Promise<(ahead: Ahead | undefined) => ShimCommand> {
+): Promise<ShimParts["command"]> {
   const program = await shimProgram(os, await readInstall(os));
   const options = { root, id, bundle: bundle.path, config, overrides, debug, logFormat };
-  return (ahead) => shimCommand(program, { ...options, ahead: ahead !== undefined });
-}
-
-/**
- * Makes as much of the VM as possible while its shim starts. A failure here is only logged: the shim will meet it too
- * and report it better.
- */
-async function makeWhatCan(
-  { os, root, config, overrides, log, interruption }: VerbContext,
-  { id, bundle }: ContainerRequest,
-  { paths, journal }: PreparedSandbox,
-): Promise<Ahead | undefined> {
-  const installRoot = dirName(os.self.executable);
-  const request = { root, id, paths, bundle, journal, installRoot, config, overrides };
-  const leave = (error: unknown): undefined => {
-    log.debug(`the shim starts the VM: ${messageOf(error)}`, { sandbox: id });
-  };
-  const plan = await planAhead(os, request, interruption.signal).catch(leave);
-  throwIfAborted(interruption.signal);
-  return plan && (await makeAhead(os, request, plan, { onFailure: leave, signal: interruption.signal }));
+  return (made) => shimCommand(program, { ...options, ahead: made !== undefined });
 }
 
 // For a promise that is awaited later, together with others.

@@ -24,7 +24,13 @@ import { imageCacheOf, workshopOf } from "./storage-choices.ts";
 export interface AheadClone {
   readonly choice: ChosenTemplate;
   /** The files behind the VM's disks, for shapes that have disks. */
-  readonly layers: { readonly emptyUpper: string; readonly lower: ReadyImage } | undefined;
+  readonly layers: PlannedLayers | undefined;
+}
+
+interface PlannedLayers {
+  readonly emptyUpper: string;
+  /** Still being searched. `undefined` if the image does not exist yet. */
+  readonly lower: Promise<ReadyImage | undefined>;
 }
 
 interface CloneWish {
@@ -33,26 +39,38 @@ interface CloneWish {
   readonly plan: StoragePlan;
 }
 
-/** `undefined` if something has to be made first. @throws KumiteError if it cannot be determined */
+/**
+ * `undefined` if something has to be made first. Resolves when the template is known, while the image is still being
+ * searched, which takes longest.
+ *
+ * @throws KumiteError if it cannot be determined
+ */
 export async function planAheadClone(
   os: Os,
   { config, cloning: { shape, scope }, plan: { rootfs } }: CloneWish,
   signal: AbortSignal,
 ): Promise<AheadClone | undefined> {
-  const choosing = presentTemplate(os, { config, shape, scope });
   if (shape === "directory") {
-    const choice = await choosing;
+    const choice = await presentTemplate(os, { config, shape, scope });
     return choice && { choice, layers: undefined };
   }
-  if (rootfs.kind !== "layers" || rootfs.lower.kind !== "image" || rootfs.upper.kind !== "disk") {
-    choosing.catch(() => {});
-    return undefined;
-  }
-  const { directory } = rootfs.lower;
-  const finding = presentImage(os, imageCacheOf(config), directory, signal);
-  const [choice, path] = await together(choosing, finding);
-  if (choice?.emptyUpper === undefined || path === undefined) return undefined;
-  return { choice, layers: { emptyUpper: choice.emptyUpper, lower: { directory, path } } };
+  if (rootfs.kind !== "layers" || rootfs.lower.kind !== "image" || rootfs.upper.kind !== "disk") return undefined;
+  const lower = findImage(os, config, rootfs.lower.directory, signal);
+  // Awaited later, if at all.
+  lower.catch(() => {});
+  const choice = await presentTemplate(os, { config, shape, scope });
+  if (choice?.emptyUpper === undefined) return undefined;
+  return { choice, layers: { emptyUpper: choice.emptyUpper, lower } };
+}
+
+async function findImage(
+  os: Os,
+  config: Config,
+  directory: string,
+  signal: AbortSignal,
+): Promise<ReadyImage | undefined> {
+  const path = await presentImage(os, imageCacheOf(config), directory, signal);
+  return path === undefined ? undefined : { directory, path };
 }
 
 export interface ClonePlace {
@@ -64,7 +82,8 @@ export interface ClonePlace {
 }
 
 /**
- * Makes the disks while the shared tree is being made, and writes down for the shim which disks these are.
+ * Makes the disks while the shared tree is being made, and writes down for the shim which disks these are. Resolves with
+ * no programs if the image does not exist yet.
  *
  * @throws KumiteError; what exists by then is in the journal
  */
@@ -78,6 +97,7 @@ export async function makeAheadClone(
   const { config, setting } = place;
   const making = layers === undefined ? noDisks : makeLayers(os, place, choice, layers, signal);
   const [disks] = await together(making, tree);
+  if (disks === undefined) return [];
   const request = cloneRequest(config, choice.template.shape, { ...setting, disks }, choice.template);
   return (await vmPrograms(os, config, request, signal)) ?? [];
 }
@@ -88,12 +108,16 @@ async function makeLayers(
   os: Os,
   { config, journal, paths, plan, setting }: ClonePlace,
   { template }: ChosenTemplate,
-  { emptyUpper, lower }: NonNullable<AheadClone["layers"]>,
+  { emptyUpper, lower: finding }: PlannedLayers,
   signal: AbortSignal,
-): Promise<readonly Disk[]> {
+): Promise<readonly Disk[] | undefined> {
   const workshop = workshopOf(config, journal);
   const upper = await newUpperFile(os, workshop);
-  await copySparse(os, emptyUpper, upper, signal);
+  const [lower] = await together(finding, copySparse(os, emptyUpper, upper, signal));
+  if (lower === undefined) {
+    await os.files.removeFile(upper);
+    return undefined;
+  }
   const ready = { ...workshop, readyUpper: upper, readyLower: lower };
   const { disks } = await makeDisks(os, ready, setting.id, plan, signal);
   await tellOfLayers(os, paths, { keeper: template.keeper, upper, lower });

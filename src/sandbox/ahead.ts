@@ -1,6 +1,7 @@
 /**
  * Makes the parts of a sandbox that the command can make while the shim starts: the shared tree, and the processes of
- * the VM, which boots or is a clone. The processes become children of the shim. The shim plans everything again; it
+ * the VM, which boots or is a clone. What needs nothing of the sandbox is planned before, while its id is being claimed.
+ * The processes become children of the shim. The shim plans everything again; it
  * takes over the processes if it would start the same ones, and ends them otherwise. The decisions made here therefore
  * affect only how long a start takes. Runs on the small engine.
  */
@@ -30,10 +31,7 @@ import { storageChoices } from "./storage-choices.ts";
 export interface AheadRequest {
   readonly root: string;
   readonly id: string;
-  readonly paths: SandboxPaths;
   readonly bundle: Bundle;
-  /** The sandbox's journal. It names the cgroups for the sandbox's processes. */
-  readonly journal: Journal;
   readonly installRoot: string;
   /** Absolute path; `undefined` for the system's configuration. */
   readonly config: string | undefined;
@@ -45,16 +43,27 @@ export interface Ahead {
   readonly programs: readonly SpawnRequest[];
 }
 
+/** A sandbox whose id is claimed. */
+export interface ClaimedPlace {
+  readonly paths: SandboxPaths;
+  /** Names the cgroups for the sandbox's processes. */
+  readonly journal: Journal;
+}
+
 /** Makes what the VM needs besides the shared tree, while that tree is being made. Resolves with the VM's programs. */
 export type MakeMachine = (tree: Promise<void>, signal: AbortSignal) => Promise<readonly DriverProgram[]>;
 
+/** Completes the plan. `undefined` if the VM cannot be known this early. Makes nothing. */
+export type PlaceMachine = (place: ClaimedPlace, signal: AbortSignal) => Promise<MakeMachine | undefined>;
+
 /**
- * `undefined` if there is nothing to gain, or if the VM cannot be known this early. Makes nothing.
+ * The part of the plan that needs no claim. `undefined` if there is nothing to gain. Makes nothing.
  *
+ * @param signal also ends the search for the image, which may continue after this function has returned
  * @throws KumiteError if the shim would fail too, or if it may find another way
  */
-export async function planAhead(os: Os, request: AheadRequest, signal: AbortSignal): Promise<MakeMachine | undefined> {
-  const { root, id, paths, bundle, journal } = request;
+export async function planAhead(os: Os, request: AheadRequest, signal: AbortSignal): Promise<PlaceMachine | undefined> {
+  const { root, id, bundle } = request;
   const { annotations, hooks = {}, linux } = bundle.spec;
   // These hooks must run before the VM starts.
   if ([...(hooks.prestart ?? []), ...(hooks.createRuntime ?? [])].length > 0) return undefined;
@@ -72,13 +81,9 @@ export async function planAhead(os: Os, request: AheadRequest, signal: AbortSign
   const { devices: _rules, ...resources } = linux.resources ?? {};
   const container = { id, resources, annotations };
   const cloning = cloningOf({ os, config, root }, plan, container, needs.sharing);
-  const cgroups = machineCgroupsIn(journal.content.steps);
-  // If there is room for fewer processes, the shim must get it.
-  await expectRoomForProcesses(os, cgroups, shimProcesses + machineProcesses);
-  const setting = { id, directory: paths.vm, cgroups };
-  const { view } = treeAt(paths.shared);
   if (cloning.kind === "possible") {
     const clone = await planAheadClone(os, { config, cloning, plan }, signal);
+    if (clone === undefined) return undefined;
     const sharedMemory = sharedMemoryOf(plan.guest.mounts);
     const facts = {
       id,
@@ -86,14 +91,27 @@ export async function planAhead(os: Os, request: AheadRequest, signal: AbortSign
       storages: sharedMemory === undefined ? [] : [sharedMemory],
     };
     const first = needs.sharing ? {} : { firstRequest: sandboxRequestOf(config, facts) };
-    const place = { config, journal, paths, plan, setting: { ...setting, ...first, shared: view } };
-    return clone && ((tree, within) => makeAheadClone(os, place, clone, tree, within));
+    return async (claimed) => {
+      const { view, ...setting } = await settingIn(os, id, claimed);
+      const place = { ...claimed, config, plan, setting: { ...setting, ...first, shared: view } };
+      return (tree, within) => makeAheadClone(os, place, clone, tree, within);
+    };
   }
   if (plan.rootfs.kind !== "shared" || plan.volumes.disks.length > 0) return undefined;
   const containers = [container];
-  const machine = bootRequestOf(config, needs, { ...setting, disks: [], view, containers, takesDevices: isPod });
-  const programs = await vmPrograms(os, config, machine, signal);
-  return programs && (async () => programs);
+  return async (claimed, within) => {
+    const setting = await settingIn(os, id, claimed);
+    const machine = bootRequestOf(config, needs, { ...setting, disks: [], containers, takesDevices: isPod });
+    const programs = await vmPrograms(os, config, machine, within);
+    return programs && (async () => programs);
+  };
+}
+
+/** @throws KumiteError `cgroup/failed` if there is room for fewer processes: then the shim must get it */
+async function settingIn(os: Os, id: string, { paths, journal }: ClaimedPlace) {
+  const cgroups = machineCgroupsIn(journal.content.steps);
+  await expectRoomForProcesses(os, cgroups, shimProcesses + machineProcesses);
+  return { id, directory: paths.vm, cgroups, view: treeAt(paths.shared).view };
 }
 
 interface Making {
@@ -105,7 +123,7 @@ interface Making {
 /** Everything is in the journal before it is made. @throws KumiteError `storage/failed`, `aborted` */
 export async function makeAhead(
   os: Os,
-  { journal, paths }: Pick<AheadRequest, "journal" | "paths">,
+  { journal, paths }: ClaimedPlace,
   make: MakeMachine,
   { onFailure, signal }: Making,
 ): Promise<Ahead> {
