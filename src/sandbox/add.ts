@@ -64,6 +64,7 @@ async function add(sandbox: Sandbox, request: CreateRequest, signal: AbortSignal
         // The guest reads a disk as soon as it is plugged in, so its content must be complete.
         await made.filled;
         await plugDisks(sandbox, container, made.disks, signal);
+        return { informed: Promise.resolve() };
       },
       signal,
     );

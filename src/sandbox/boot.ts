@@ -31,7 +31,7 @@ import { livingContainers } from "./fit-machine.ts";
 import { type HostResources, takeOwnJournal } from "./host-resources.ts";
 import { bootRequestOf, type MachineNeeds as ContainerNeeds } from "./machine-needs.ts";
 import { bootSizeOf } from "./machine-size.ts";
-import type { MakeDisks } from "./make-container.ts";
+import type { Brought, MakeDisks } from "./make-container.ts";
 import { copiedMemory, ownBacking, ownMemory } from "./own-memory.ts";
 import type { Sandbox, SandboxHost } from "./sandbox.ts";
 import { sandboxRequestOf } from "./sandbox-request.ts";
@@ -74,7 +74,7 @@ interface StartedMachine {
 }
 
 /** Resolves when the sandbox can take a container. Its phase is then `running`. */
-export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal: AbortSignal): Promise<void> {
+export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal: AbortSignal): Promise<Brought> {
   const { host } = sandbox;
   if (sandbox.state.phase !== "empty") {
     throw new KumiteError(
@@ -98,9 +98,10 @@ export async function bootSandbox(sandbox: Sandbox, request: BootRequest, signal
   // Ends the processes started ahead that this VM did not take over.
   await host.ahead?.discard();
   sandbox.state = { phase: "running", vm, tree, sharing: directory !== undefined };
-  await introduce(sandbox, vm, directory, request.hostname, signal);
+  const brought = await introduce(sandbox, vm, directory, request.hostname, signal);
   host.timeline.mark("sandbox");
   if (build !== undefined) makeTemplate(sandbox, build);
+  return brought;
 }
 
 export interface Parts extends Pick<MachineNeeds, "made" | "warm" | "template"> {
@@ -279,7 +280,8 @@ function makeTemplate({ host: { os, log } }: Sandbox, build: BuildRequest): void
 }
 
 /**
- * A guest that has just started knows neither the time nor anything random. One that shares the host's kernel has both.
+ * Makes the guest's sandbox. A guest that has just started knows neither the time nor anything random; one that shares the
+ * host's kernel has both.
  */
 async function introduce(
   { host, sharedMemory }: Sandbox,
@@ -287,7 +289,7 @@ async function introduce(
   directory: SharedDirectory | undefined,
   hostname: string,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Brought> {
   const storages = storagesOf(sharedMemory);
   if (directory !== undefined) {
     const { driverOptions = [], options, ...share } = vm.machine.guestShare(directory);
@@ -300,9 +302,13 @@ async function introduce(
   }
   const request = sandboxRequestOf(host.config, { id: host.id, hostname, storages });
   // The first call: it may have been sent ahead.
-  const calls: Promise<unknown>[] = [vm.agent.createSandbox(request, { signal })];
-  if (vm.capabilities.ownClock) calls.push(vm.syncTime(signal), vm.reseedRng(signal));
-  await Promise.all(calls);
+  const asked = vm.agent.createSandbox(request, { signal });
+  const told = vm.capabilities.ownClock ? [vm.syncTime(signal), vm.reseedRng(signal)] : [];
+  const informed = Promise.all(told).then(() => {});
+  // The caller awaits this promise unless the sandbox could not be made.
+  informed.catch(() => {});
+  await asked;
+  return { informed };
 }
 
 function storagesOf(sharedMemory: Sandbox["sharedMemory"]): GuestStorage[] {

@@ -13,6 +13,7 @@ import { sharedMemoryOf, withSharedMemory } from "../storage/shared-memory.ts";
 import type { SharedTree } from "../storage/shared-tree.ts";
 import type { ProcessId } from "../sys/os.ts";
 import { throwIfAborted } from "../util/abort.ts";
+import { together } from "../util/together.ts";
 import { applyAnnotations } from "./apply-annotations.ts";
 import { catchUp } from "./catch-up.ts";
 import type { Container, ContainerPlace } from "./container.ts";
@@ -57,8 +58,16 @@ export type MakeDisks = (
   layers?: Pick<RootfsWorkshop, "emptyUpper" | "readyUpper" | "readyLower">,
 ) => Promise<MadeDisks>;
 
-/** Resolves when the VM is running and has the container's files and disks. */
-export type Bring = (container: Container, share: Share, disks: MakeDisks, plan: StoragePlan) => Promise<void>;
+/** Resolves when the VM is running and has a sandbox and the container's files and disks. */
+export type Bring = (container: Container, share: Share, disks: MakeDisks, plan: StoragePlan) => Promise<Brought>;
+
+export interface Brought {
+  /**
+   * Resolves when the guest has got the time and random bytes. Our agent takes them before any request that is sent later, so
+   * only a start has to wait for this promise.
+   */
+  readonly informed: Promise<void>;
+}
 
 /** @throws KumiteError of the step that failed. The container is in `sandbox.containers` if it got that far. */
 export async function makeContainer(
@@ -100,14 +109,10 @@ export async function makeContainer(
   };
   const disks: MakeDisks = (journal, layers) =>
     makeDisks(os, { ...workshopOf(config, journal), ...layers }, id, plan, signal);
-  await bring(container, share, disks, plan);
+  const { informed } = await bring(container, share, disks, plan);
   const sizeBefore = container.process.consoleSize;
-  await growAndCreate(
-    sandbox,
-    container,
-    () => createInGuest(sandbox, container, withKeyring(guest, request), plan, signal),
-    signal,
-  );
+  const create = () => createInGuest(sandbox, container, withKeyring(guest, request), plan, signal);
+  await together(informed, growAndCreate(sandbox, container, create, signal));
   container.process.moveTo({ phase: "created" });
   watchProcess(sandbox, container.process);
   timeline.mark("container");

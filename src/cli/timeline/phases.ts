@@ -52,8 +52,8 @@ const guestSteps: Steps = [
   ["drivers", "the agent loads drivers"],
 ];
 const containerSteps: Steps = [
-  ["sandbox", "sets the guest's clock, makes the sandbox"],
-  ["container", "creates the container"],
+  ["sandbox", "makes the guest's sandbox"],
+  ["container", "sets the guest's clock, creates the container"],
 ];
 
 /** `answeredMs` is when the shim's answer arrived, on the command's clock. */
