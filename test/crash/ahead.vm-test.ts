@@ -86,6 +86,9 @@ describe("after a crash", onlyKumite, () => {
   before(async () => {
     place = await Workplace.open("ahead");
     store = path.join(place.directory, "templates");
+    // From now on it is known whether KVM works, so the recorded runs and the others start the same processes.
+    const argv = configured("enable_template = true", `template_path = "${store}"`);
+    for (const action of ["init", "destroy"]) await succeed(argv(action));
     if (!full) process.stdout.write(`crash walk of what is made ahead: the sample of KUMITE_TEST_SEED=${seed}\n`);
   });
   after(() => place[Symbol.asyncDispose]());

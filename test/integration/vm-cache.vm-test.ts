@@ -9,11 +9,11 @@ import { Empty } from "../../src/protocol/gen/google/protobuf/empty.ts";
 import { GrpcStatus, GrpcVM, GrpcVMConfig } from "../../src/protocol/gen/kata/cache.ts";
 import { fromWire } from "../../src/vm/wire.ts";
 import { type Bundle, type Patch, shell } from "../support/bundle.ts";
-import { execute, type Finished, succeed } from "../support/command.ts";
+import { begin, execute, type Finished, succeed } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { testQemuFlags } from "../support/qemu.ts";
-import { processOf, sandboxProcesses } from "../support/sandbox.ts";
+import { processOf, sandboxProcesses, untilConnected } from "../support/sandbox.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 
 interface CacheDocument {
@@ -259,7 +259,14 @@ describe("the VM cache", onlyKumite, () => {
 
   it("whose server is killed leaves no VM, and the next server starts anew", async () => {
     const { pid, machines } = await served();
+    // A caller whose request it does not answer any more learns that there is none.
+    process.kill(pid, "SIGSTOP");
+    const asking = begin(withConfig("factory", "status", "--json"));
+    await untilConnected(asking.pid);
     process.kill(pid, "SIGKILL");
+    const { status: code, stdout, stderr } = await asking.finished;
+    assert.equal(code, 0, stderr);
+    assert.equal((JSON.parse(stdout) as { cache?: CacheDocument }).cache, undefined);
     await eventually("no machine", () => (existsSync(`/proc/${machines[0]?.pid}/fd/0`) ? undefined : true));
     await served();
   });

@@ -20,7 +20,7 @@ import { awaitReady } from "../../shim-client/boot-message.ts";
 import { installedFile, installedNode, readInstall } from "../../shim-client/install.ts";
 import type { ChildProcess, Os } from "../../sys/os.ts";
 import { withDeadline } from "../../util/deadline.ts";
-import { isSystemError, KumiteError } from "../../util/errors.ts";
+import { isKumiteError, isSystemError, KumiteError } from "../../util/errors.ts";
 import { dirName } from "../../util/path.ts";
 import { signalNumbers } from "../../util/signals.ts";
 import type { VerbContext } from "../context.ts";
@@ -211,13 +211,20 @@ async function stopCache(os: Os): Promise<number | undefined> {
   return status.pid;
 }
 
+/** Returns `undefined` if there is no server, or it ended before it answered. */
 async function ask(os: Os, question: CacheRequest): Promise<Record<string, unknown> | undefined> {
+  const answer = () => askOnce(os, cacheSocket, question, answerTimeoutMs);
   try {
-    return await askOnce(os, cacheSocket, question, answerTimeoutMs);
+    // A server that was killed in the middle of the request does not listen any more.
+    return await answer().catch((error: unknown) => (isCutOff(error) ? answer() : Promise.reject(error)));
   } catch (error) {
     if (isSystemError(error, "ENOENT", "ECONNREFUSED")) return undefined;
     throw error;
   }
+}
+
+function isCutOff(error: unknown): boolean {
+  return isSystemError(error, "ECONNRESET", "EPIPE") || isKumiteError(error, "protocol/closed");
 }
 
 function documentOf({ key, shape, keeper, vcpus, memoryMiB, stateBytes, takesBytes, createdMs, buildMs }: Template) {

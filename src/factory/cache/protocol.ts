@@ -74,7 +74,7 @@ export function mountNamespace(os: Os): Promise<string> {
 
 /**
  * Sends one request and returns the answer.
- * @throws KumiteError `protocol/violation`, `timeout`; SystemError, e.g. `ENOENT` if there is no socket
+ * @throws KumiteError `protocol/violation`, `protocol/closed`, `timeout`; SystemError, e.g. `ENOENT` if there is no socket
  */
 export async function askOnce(
   os: Os,
@@ -91,7 +91,8 @@ export async function askOnce(
       try {
         await stream.write(encodeUtf8(`${JSON.stringify(question)}\n`));
         const line = await new ByteReader(stream).readLine(maxCacheLine, within);
-        const answer = line === undefined ? undefined : parseJson(line);
+        if (line === undefined) throw new KumiteError("protocol/closed", `${socket} was closed before an answer`);
+        const answer = parseJson(line);
         if (isRecord(answer)) return answer;
         throw new KumiteError("protocol/violation", `${socket} gave no valid answer`);
       } finally {
