@@ -33,11 +33,11 @@ async function main(): Promise<void> {
   await mkdir(installRoot, { recursive: true });
   const kumite = await executable("kumite", hostModules);
   const agent = await executable("agent", guestModules);
-  const shim = await placeShim();
   const cache = await placeBytes(join(installRoot, "cache.mjs"), await bundleForNode(cacheEntry, "esm"), 0o644);
   const library = await placeBytes(join(installRoot, "library.mjs"), await bundleForNode(libraryEntry, "esm"), 0o644);
   await types();
   const guest = await placeGuests(join(installRoot, "agent"));
+  const shim = await placeShim();
   const manifest: Manifest = {
     version: await productVersion(),
     commit: await commit(),
@@ -54,7 +54,7 @@ async function main(): Promise<void> {
 async function placeShim(): Promise<Files> {
   const entry = await bundleForNode(loaderEntry, "cjs");
   const text = await bundleForNode(shimEntry, "cjs");
-  const code = await shimCode(ownNode(), { entry, text });
+  const code = await shimCode({ entry, text, node: ownNode(), installRoot, report });
   return {
     "shim.cjs": await placeBytes(join(installRoot, "shim.cjs"), entry, 0o644),
     "shim.js": await placeBytes(join(installRoot, "shim.js"), text, 0o644),

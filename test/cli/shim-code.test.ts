@@ -28,6 +28,17 @@ describe("the shim's code that V8 compiled at build time", { skip }, () => {
     assert.equal(await load(entry), "false");
   });
 
+  it("contains the functions that create and start a container, and none that only others need", async () => {
+    const code = await readFile(path.join(testInstallRoot, "shim.cache"), "latin1");
+    // Texts in functions: the code has those of compiled functions only.
+    const texts = ["the container is planned", "the agent answered", "waiting for the relay"];
+    assert.deepEqual(
+      texts.filter((text) => !code.includes(text)),
+      [],
+    );
+    assert.ok(!code.includes("the guest shut itself down"));
+  });
+
   it("loads no module of Node that the loader has not loaded before it set V8's flags", async () => {
     const text = await readFile(path.join(testInstallRoot, "shim.js"), "latin1");
     const loaded = new Set([...text.matchAll(/\brequire\("([^"]+)"\)/g)].map(([, name = ""]) => name));
