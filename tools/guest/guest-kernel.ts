@@ -9,6 +9,7 @@ import { kernelOf } from "./bz-image.ts";
 import { chooseKernel, fetchKernel, type KernelPackage, unpackKernel } from "./kernel-package.ts";
 import { leanModule } from "./lean-kernel.ts";
 import { builtInModules, indexOf, selectModules } from "./module-set.ts";
+import { keepStackSegment } from "./stack-segment.ts";
 import { loadableKernel } from "./vmlinux.ts";
 
 export interface GuestKernel {
@@ -46,7 +47,9 @@ async function make(target: string, chosen: KernelPackage, report: (line: string
   const unpacked = await mkdtemp(join(tmpdir(), "kumite-kernel-"));
   try {
     const files = await unpackKernel(file, unpacked);
-    await writeFile(join(target, "vmlinux"), loadableKernel(await kernelOf(await readFile(files.bzImage))));
+    const kernel = await kernelOf(await readFile(files.bzImage));
+    if (!keepStackSegment(kernel)) report(`${chosen.name} has an unknown entry from user mode: emulated it is slower`);
+    await writeFile(join(target, "vmlinux"), loadableKernel(kernel));
     const wanted = [...transportModules, ...earlyModules, ...lateModules];
     const builtIn = await builtInModules(files.modules);
     const ordinary = await selectModules(files.modules, wanted, builtIn);
