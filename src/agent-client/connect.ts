@@ -18,7 +18,6 @@ import { agentCalls, agentError } from "./calls.ts";
 import { processFields, resourcesFields, specFields } from "./fields.ts";
 import { agentSnapshots } from "./snapshots.ts";
 
-const checkTimeoutMs = 30_000;
 /** A guest under load answers a dial late. A guest that never answers must not block a create. */
 const dialTimeoutMs = 30_000;
 
@@ -55,13 +54,13 @@ export async function connectAgent(channel: ByteStream, options: ConnectOptions)
 }
 
 async function greet(session: YamuxSession, options: ConnectOptions): Promise<AgentClient> {
-  const { resumes, sent, knownVersion, signal } = options;
+  const { resumes, sent, knownVersion, timeoutMs, signal } = options;
   const connection = new TtrpcConnection(await ttrpcStream(session, resumes, options), sent);
   try {
     // Else the dial was an answer already.
     if (resumes !== undefined) await session.greeted(signal);
     if (knownVersion !== undefined) return agentClient(session, connection, knownVersion);
-    const health = ttrpcClient(HealthDefinition, connection, { timeoutMs: checkTimeoutMs });
+    const health = ttrpcClient(HealthDefinition, connection, { timeoutMs });
     const { agentVersion } = await health.version({}, { signal });
     return agentClient(session, connection, agentVersion);
   } catch (error) {

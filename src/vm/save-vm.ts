@@ -8,6 +8,7 @@ import type { StartContext } from "../hypervisor/driver.ts";
 import type { Os } from "../sys/os.ts";
 import { KumiteError } from "../util/errors.ts";
 import { driverFor } from "./driver-for.ts";
+import { longestMs, withGuestLimit } from "./guest-limit.ts";
 import { notUp, unlessItEnds } from "./start-vm.ts";
 import { specOf, type VmRequest } from "./vm-spec.ts";
 
@@ -45,8 +46,11 @@ export async function saveVm(
     const { snapshots } = machine;
     if (snapshots === undefined) throw new KumiteError("internal", `${driver.name} has no snapshots`);
     const timeoutMs = config.agent.dialTimeoutMs;
+    const limit = { what: "the agent's first answer", timeoutMs, pid: machine.pid };
+    const leave = (signal: AbortSignal): Promise<AgentSession> =>
+      leaveSession(machine.agentChannel, { signal, timeoutMs: longestMs(timeoutMs) });
     const session = await unlessItEnds(machine, context.signal, (signal) =>
-      leaveSession(machine.agentChannel, { signal, timeoutMs }),
+      withGuestLimit(os, limit, leave, signal),
     ).catch((error: unknown) => {
       if (context.signal.aborted) throw error;
       throw notUp(request.id, error, { console: machine.consoleTail(consoleLines) });

@@ -2,6 +2,7 @@
  * Starts a VM and waits for its agent. This part of a start is the same for all drivers. If the guest does not come up,
  * the error says how far it got.
  */
+import type { AgentClient } from "../agent-client/agent-client.ts";
 import { connectAgent } from "../agent-client/connect.ts";
 import { renamedAgent } from "../agent-client/renamed.ts";
 import type { Config } from "../config/config.ts";
@@ -12,6 +13,7 @@ import type { Os } from "../sys/os.ts";
 import { withDeadline } from "../util/deadline.ts";
 import { isKumiteError, KumiteError } from "../util/errors.ts";
 import { driverFor } from "./driver-for.ts";
+import { longestMs, withGuestLimit } from "./guest-limit.ts";
 import { Vm } from "./vm.ts";
 import { sentAheadOf, specOf, type VmRequest } from "./vm-spec.ts";
 
@@ -33,9 +35,12 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
     const { takesOver, agentVersion: knownVersion, dialTimeoutMs: timeoutMs = config.agent.dialTimeoutMs } = request;
     const ahead = sentAheadOf(request);
     const resumes = ahead?.session ?? request.agentSession;
-    const options = { timeoutMs, replacing: takesOver?.token, resumes, sent: ahead?.sent, knownVersion };
+    const options = { replacing: takesOver?.token, resumes, sent: ahead?.sent, knownVersion };
+    const limit = { what: "the agent's first answer", timeoutMs, pid: machine.pid };
+    const connect = (signal: AbortSignal): Promise<AgentClient> =>
+      connectAgent(machine.agentChannel, { ...options, timeoutMs: longestMs(timeoutMs), signal });
     const connected = await unlessItEnds(machine, context.signal, (signal) =>
-      connectAgent(machine.agentChannel, { ...options, signal }),
+      withGuestLimit(os, limit, connect, signal),
     );
     const agent = takesOver === undefined ? connected : renamedAgent(connected, takesOver.container);
     context.log("info", "the agent answered", {

@@ -20,11 +20,11 @@ export const agentKeys = {
     annotation: "config.agent.kernel_modules",
   }),
   debug_console_enabled: bool("`kumite debug shell` works: the agent offers a shell in the guest.", "2.0.0"),
-  dial_timeout: count("How long to wait for the agent's first answer; 0 means 45.", "2.1.0", {
-    unit: "seconds",
-    default: 45,
-    max: 86_400,
-  }),
+  dial_timeout: count(
+    "How long to wait for the agent's first answer; 0 means 45. Time in which the VM waits for a processor does not count, but six times the value is the end.",
+    "2.1.0",
+    { unit: "seconds", default: 45, max: 86_400 },
+  ),
   cdh_api_timeout: count("How long the confidential data hub may take.", "3.9.0", { unit: "seconds", default: 50 }),
   launch_process_timeout: count("How long a process of the guest may take to start.", "3.29.0", {
     unit: "seconds",
