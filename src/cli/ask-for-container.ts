@@ -9,12 +9,17 @@ import type { ShimConnection } from "../shim-client/connect.ts";
 import type { RootView } from "../shim-client/relay-arguments.ts";
 import type { ChildProcess, SpawnRequest, WindowSize } from "../sys/os.ts";
 import { delay } from "../util/abort.ts";
+import { withDeadline } from "../util/deadline.ts";
+import { isKumiteError } from "../util/errors.ts";
 import { isBelow, normalizePath, resolvePath } from "../util/path.ts";
 import type { ContainerRequest } from "./container-request.ts";
 import type { VerbContext } from "./context.ts";
 import { type EngineRelay, startRelay, watchRelay } from "./start-relay.ts";
 
-/** The shim has its own timeouts for each phase of a boot. This one covers a shim that has lost track of them. */
+/**
+ * The shim has its own limits for each phase of a start, which grow with the configuration and on a busy host. So a shim that
+ * takes longer than this is given up only if it no longer answers; it is asked again after the same time.
+ */
 const createTimeoutMs = 300_000;
 
 /** How long to wait for the answer to a create after its relay has ended. */
@@ -113,11 +118,26 @@ export async function askForContainer({ os, interruption }: VerbContext, asking:
     relay: { pid: relay.pid, startTicks: BigInt(relay.startTicks) },
     noNewKeyring,
   };
-  const options = { timeoutMs: createTimeoutMs + hooksTimeoutMs(bundle), signal: interruption.signal };
   const engineRelay = watchRelay(os, relay, id);
-  const answer = shim.oci.createContainer(request, options);
+  const answer = withDeadline(
+    createTimeoutMs + hooksTimeoutMs(bundle),
+    `the create of ${id}`,
+    (signal) => shim.oci.createContainer(request, { timeoutMs: 0, signal }),
+    interruption.signal,
+    async () => ((await answers(shim)) ? createTimeoutMs : 0),
+  );
   const { notices } = await Promise.race([answer, endAfterAnswer(engineRelay, answer)]);
   return { notices, engineRelay };
+}
+
+/** Whether the shim works off its requests. It refuses this one at once. */
+async function answers(shim: ShimConnection): Promise<boolean> {
+  try {
+    await shim.oci.timeline({ id: "" });
+    return true;
+  } catch (error) {
+    return !isKumiteError(error, "timeout", "shim/unreachable");
+  }
 }
 
 /** When a create fails, the relay may end before the answer with the reason arrives, so wait briefly for that. */

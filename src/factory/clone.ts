@@ -55,6 +55,8 @@ async function distrust(
 ): Promise<void> {
   if (!isKumiteError(error, "hypervisor/start-failed", "hypervisor/protocol", "hypervisor/exited", "agent/unreachable"))
     return;
+  // Another clone, or one at another time, may well answer.
+  if (isKumiteError(error) && error.data.hostIsBusy === true) return;
   try {
     await using _lock = await lockStore(os, store);
     const now = await findTemplate(os, store, template.key);

@@ -67,8 +67,13 @@ async function removeTree(os: Os, path: string, signal: AbortSignal): Promise<vo
 /** Detaches all mounts stacked on the target, with everything below. Never follows a link of the guest. */
 async function unmountAll(os: Os, target: string): Promise<void> {
   const layers = (await os.mounts.table()).filter((mount) => mount.target === target).length;
-  for (let layer = 0; layer < layers; layer++)
-    await missingIsFine(os, target, os.mounts.unmount(target, { lazy: true }));
+  for (let layer = 0; layer < layers; layer++) {
+    const unmounting = missingIsFine(os, target, os.mounts.unmount(target, { lazy: true }));
+    // EINVAL: what was mounted is gone. The shim's remains may be removed by two processes.
+    await unmounting.catch((error: unknown) => {
+      if (!isSystemError(error, "EINVAL")) throw error;
+    });
+  }
 }
 
 /** A step without a pid stands for a process that never started, or that its cgroup kills. */

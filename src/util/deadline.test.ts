@@ -40,6 +40,41 @@ describe("work with a deadline", () => {
     assert.equal(begun, false);
   });
 
+  it("asks for more time when its own is over, and ends when there is no more or nobody knows", async () => {
+    const controller = new AbortController();
+    const given = [1, 2, 0];
+    const waiting = withDeadline(
+      1,
+      "work",
+      () => new Promise(() => {}),
+      undefined,
+      async () => given.shift() ?? 0,
+    );
+    await assert.rejects(waiting, { code: "timeout", message: "work took longer than 1 ms" });
+    assert.deepEqual(given, []);
+    const failing = withDeadline(
+      1,
+      "work",
+      () => new Promise(() => {}),
+      controller.signal,
+      () => Promise.reject(new Error()),
+    );
+    await assert.rejects(failing, { code: "timeout" });
+  });
+
+  it("does not end when the work ends while more time is being asked for", async () => {
+    let done: (value: string) => void = () => {};
+    const work = () =>
+      new Promise<string>((resolve) => {
+        done = resolve;
+      });
+    const extend = async (): Promise<number> => {
+      done("in time");
+      return 0;
+    };
+    assert.equal(await withDeadline(1, "work", work, undefined, extend), "in time");
+  });
+
   it("may be longer than any timer", async () => {
     const slow = () => new Promise<number>((resolve) => setTimeout(() => resolve(1), 5));
     assert.equal(await withDeadline(Number.POSITIVE_INFINITY, "work", slow), 1);

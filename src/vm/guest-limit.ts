@@ -2,13 +2,12 @@
  * A time limit for a guest: it does not count the time in which the VM wanted a processor and the host gave it none. Many
  * VMs that start at once on a small host are all slow, but none of them hangs.
  */
+import { mostExtended } from "../config/start-limit.ts";
 import { longestWaitMs } from "../hypervisor/processor-waits.ts";
 import type { Os } from "../sys/os.ts";
 import { delay, linked, raceAbort } from "../util/abort.ts";
 import { KumiteError } from "../util/errors.ts";
 
-/** A guest that hangs on a busy host must be given up, too, and within the five minutes that a verb waits for a create. */
-const longestFactor = 6;
 /** A guest that is nearly out of time is not looked at more often than this. */
 const shortestPauseMs = 50;
 
@@ -23,7 +22,7 @@ export interface GuestLimit {
 
 /** The longest time that the work of a limit may take, however busy the host is. */
 export function longestMs(timeoutMs: number): number {
-  return timeoutMs * longestFactor;
+  return timeoutMs * mostExtended;
 }
 
 /**

@@ -51,12 +51,12 @@ export async function startVm(os: Os, config: Config, request: VmRequest, contex
   } catch (error) {
     const console = machine.consoleTail(consoleLines);
     const elapsedMs = Math.round(os.clock.monotonic() - startedMs);
-    const hint = isKumiteError(error, "timeout")
-      ? ((await slowMemoryHint(os, spec.memoryMiB)) ?? (await busyHint(os, machine.pid, elapsedMs)))
-      : undefined;
+    const isLate = isKumiteError(error, "timeout");
+    const busy = isLate ? await busyHint(os, machine.pid, elapsedMs) : undefined;
+    const hint = isLate ? ((await slowMemoryHint(os, spec.memoryMiB)) ?? busy) : undefined;
     await machine.stop();
     if (context.signal.aborted) throw error;
-    throw notUp(request.id, error, { elapsedMs, console }, hint);
+    throw notUp(request.id, error, { elapsedMs, console, ...(busy !== undefined && { hostIsBusy: true }) }, hint);
   }
 }
 

@@ -174,7 +174,7 @@ describe("the VM cache", onlyKumite, () => {
     writeConfig(256, [...lines, "[runtime]", 'rootfs_writes = "guest"']);
     try {
       const { machines } = await served();
-      const [name] = readdirSync("/run/kumite-cache").filter((entry) => /^[0-9a-f]{12}$/.test(entry));
+      const [name] = poolNames();
       const log = readFileSync(`/run/kumite-cache/${name}/log`, "utf8");
       assert.match(log, /the VM boots: its owner is not known yet, and template_scope is .*root/);
       const { templates } = JSON.parse((await factory("status", "--json")).stdout) as { templates: unknown[] };
@@ -271,11 +271,17 @@ describe("the VM cache", onlyKumite, () => {
     await served();
   });
 
-  it("removes what a server and a shim left that were killed together", async () => {
+  it("removes what a killed shim left, at once, or by the next server if both were killed", async () => {
     const { pid, machines } = await served();
-    const qemu = machines[0]?.pid ?? 0;
-    const shim = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${qemu}/status`, "utf8"))?.[1]);
-    for (const victim of [shim, pid]) process.kill(victim, "SIGKILL");
+    const [name = ""] = poolNames();
+    process.kill(shimOf(machines[0]?.pid ?? 0), "SIGKILL");
+    const [next] = (await ready(machines[0]?.pid)).machines;
+    assert.equal(poolNames().length, 1);
+    assert.ok(!poolNames().includes(name));
+    assert.equal(await cgroupsNamed(name), "");
+    assert.ok(!existsSync(`/run/kumite/s/cache-${name}`));
+    const qemu = next?.pid ?? 0;
+    for (const victim of [shimOf(qemu), pid]) process.kill(victim, "SIGKILL");
     await eventually("no machine", () => (existsSync(`/proc/${qemu}/fd/0`) ? undefined : true));
     assert.ok(readdirSync("/run/kumite-cache").length > 0);
     await served();
@@ -323,13 +329,22 @@ describe("the VM cache", onlyKumite, () => {
 
   it("gives out a VM whose container is stopped with 137 when its shim is killed, and can be deleted", async () => {
     await served();
+    const [name = ""] = poolNames();
     const { id } = await started();
     process.kill(await processOf(id, "shim"), "SIGKILL");
     await place.untilStatus(id, "stopped");
+    await eventually("nothing of the VM is left in the cache", () => (poolNames().includes(name) ? undefined : true));
     await place.must(["delete", id]);
     assert.deepEqual([...sandboxProcesses(id)], []);
   });
 });
+
+/** The directories of the VMs that are ready or starting. */
+const poolNames = (): string[] => readdirSync("/run/kumite-cache").filter((entry) => /^[0-9a-f]{12}$/.test(entry));
+
+function shimOf(qemu: number): number {
+  return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${qemu}/status`, "utf8"))?.[1]);
+}
 
 /** Its root file system needs no disk. */
 const layered: Patch = (spec) => {

@@ -1,6 +1,7 @@
 /** `kumite factory init|status|destroy`: templates and cached VMs, made ahead of time. */
 import type { Config } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
+import { longestStartMs } from "../../config/start-limit.ts";
 import { buildTemplate } from "../../factory/build-template.ts";
 import { cacheLog, cacheLogs, poolDirectory, sweepPool } from "../../factory/cache/places.ts";
 import { askOnce, type CacheRequest, type CacheStatus, cacheSocket } from "../../factory/cache/protocol.ts";
@@ -27,7 +28,6 @@ import type { VerbContext } from "../context.ts";
 import type { Invocation } from "../parse.ts";
 
 /** For a boot and a trial clone on a busy host that emulates VMs, perhaps after waiting for another process. */
-const buildTimeoutMs = 180_000;
 const lockTimeoutMs = 60_000;
 /** Contract with the server's `main.ts`. */
 const bootDescriptor = 4;
@@ -73,7 +73,7 @@ async function init(context: VerbContext, config: Config, json: boolean): Promis
   const key = await templateKey(os, config, shape, scopeOf(config.factory, root));
   const request = { config, store: config.factory.templatePath, key, shape };
   const build = (signal: AbortSignal) => buildTemplate(os, request, log, signal);
-  const template = await withDeadline(buildTimeoutMs, "making the template", build, interruption.signal);
+  const template = await withDeadline(longestStartMs(config), "making the template", build, interruption.signal);
   await output.out(json ? `${JSON.stringify({ template: documentOf(template) })}\n` : "vm factory initialized\n");
   return 0;
 }

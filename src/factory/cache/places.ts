@@ -47,7 +47,7 @@ export function poolPlaces(name: string): PoolPlaces {
 export async function sweepPool(os: Os, cgroups: readonly string[], log: Logger): Promise<void> {
   for (const name of await knownNames(os, cgroups)) {
     try {
-      await sweepOne(os, name, cgroups);
+      if (!(await isOwned(os, name))) await removeRemains(os, name, cgroups);
     } catch (error) {
       log.warn(`a failed VM could not be removed: ${messageOf(error)}`, { machine: name });
     }
@@ -61,13 +61,17 @@ async function knownNames(os: Os, cgroups: readonly string[]): Promise<Set<strin
   return new Set([...found.flat(), ...sockets].filter((name) => /^[0-9a-f]{12}$/.test(name)));
 }
 
-async function sweepOne(os: Os, name: string, cgroups: readonly string[]): Promise<void> {
+async function isOwned(os: Os, name: string): Promise<boolean> {
+  const content = await readJournal(os, poolPlaces(name).journal);
+  if (content === undefined) return false;
+  const owner = await os.processes.info(content.owner.pid);
+  return owner?.startTicks === content.owner.startTicks && owner.state !== "Z";
+}
+
+/** Undoes what the shim of this name left, which has ended. @throws if something could not be undone */
+export async function removeRemains(os: Os, name: string, cgroups: readonly string[]): Promise<void> {
   const { journal, directory, socket } = poolPlaces(name);
   const content = await readJournal(os, journal);
-  if (content !== undefined) {
-    const owner = await os.processes.info(content.owner.pid);
-    if (owner?.startTicks === content.owner.startTicks && owner.state !== "Z") return;
-  }
   for (const cgroup of cgroups) await removeCgroup(os, `${cgroup}/${name}`, never);
   const failures = await undoAll(os, content?.steps ?? []);
   if (failures.length > 0) throw failures[0]?.error;

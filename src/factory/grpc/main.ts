@@ -7,6 +7,7 @@ import { writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Config, hypervisorConfigOf } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
+import { longestStartMs } from "../../config/start-limit.ts";
 import { socketDirectory } from "../../persist/paths.ts";
 import { RingFile } from "../../persist/ring-file.ts";
 import { failureLine, readyLine } from "../../shim-client/boot-message.ts";
@@ -111,7 +112,8 @@ class CacheServer {
       onFailure: ({ name, error }) => this.#log.error(`${name} could not be ended: ${messageOf(error)}`),
     });
     scope.add("what dead shims left", () => sweepPool(os, cgroups, this.#log));
-    const start = () => startCachedShim(os, { ...program, ...this.#words, cgroups });
+    const readyTimeoutMs = longestStartMs(config);
+    const start = () => startCachedShim(os, { ...program, ...this.#words, cgroups, readyTimeoutMs, log: this.#log });
     const pool = new Pool({ size, log: this.#log, start });
     scope.add("VMs that nobody has taken", () => pool.close());
     const take = () => {
