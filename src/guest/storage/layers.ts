@@ -21,8 +21,11 @@ export const imageRoot = "root";
 
 export const createDirectory = "io.katacontainers.volume.overlayfs.create_directory=";
 
-/** Prevents the guest's kernel from initialising the inode tables in the background. */
-const upperOptions: readonly string[] = ["noinit_itable"];
+/**
+ * Prevent the guest's kernel from initialising the inode tables, and from reading the block bitmaps of all groups, in the
+ * background: a kernel thread that would start in each clone within its first seconds.
+ */
+const upperOptions: readonly string[] = ["noinit_itable", "no_prefetch_block_bitmaps"];
 
 /**
  * With these options a directory can be renamed, and a change of owner or mode copies no content. `volatile` skips
