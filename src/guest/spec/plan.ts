@@ -3,6 +3,7 @@
  * nothing left to interpret. Types only.
  */
 import type { SeccompFilter } from "../../seccomp/filter.ts";
+import type { SchedulerAttributes } from "../../sys/linux/scheduling.ts";
 
 export interface ContainerPlan {
   readonly rootfs: RootfsPlan;
@@ -223,22 +224,10 @@ export interface ProcessPlan {
   readonly rlimits: readonly RlimitPlan[];
   /** `undefined`: keeps the inherited value. */
   readonly oomScoreAdj: number | undefined;
-  readonly scheduler: SchedulerPlan | undefined;
+  readonly scheduler: SchedulerAttributes | undefined;
   readonly ioPriority: IoPriorityPlan | undefined;
   /** CPUs that an exec process is bound to; the first process has those of its cgroup. */
   readonly affinity: readonly number[] | undefined;
-}
-
-export interface SchedulerPlan {
-  /** SCHED_* number. */
-  readonly policy: number;
-  /** SCHED_FLAG_* flags. */
-  readonly flags: number;
-  readonly nice: number;
-  readonly priority: number;
-  readonly runtimeNs: bigint;
-  readonly deadlineNs: bigint;
-  readonly periodNs: bigint;
 }
 
 export interface IoPriorityPlan {

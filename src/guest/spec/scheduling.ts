@@ -2,9 +2,10 @@
  * Translates `process.scheduler`, `process.ioPriority` and `process.execCPUAffinity` to what the kernel takes. Pure;
  * the kernel checks ranges.
  */
+import type { SchedulerAttributes } from "../../sys/linux/scheduling.ts";
 import type { Fields } from "./fields.ts";
 import { numbersOf } from "./number-list.ts";
-import type { IoPriorityPlan, SchedulerPlan } from "./plan.ts";
+import type { IoPriorityPlan } from "./plan.ts";
 import { wrong } from "./wrong.ts";
 
 /** sched(7). */
@@ -36,7 +37,7 @@ const ioClasses: ReadonlyMap<string, number> = new Map([
   ["IOPRIO_CLASS_IDLE", 3],
 ]);
 
-export function readScheduler(process: Fields): SchedulerPlan | undefined {
+export function readScheduler(process: Fields): SchedulerAttributes | undefined {
   const fields = process.object("scheduler");
   if (fields === undefined) return undefined;
   const policy = fields.requiredText("policy");
