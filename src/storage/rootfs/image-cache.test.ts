@@ -13,6 +13,7 @@ import { type ImageCache, imageOf, layerDiskBytes } from "./image-cache.ts";
 
 const os = testOs();
 const signal = new AbortController().signal;
+const setAttribute = "import os, sys; os.setxattr(sys.argv[1], 'trusted.test', b'x')";
 
 describe("an image of a root file system", () => {
   let place: string;
@@ -50,6 +51,18 @@ describe("an image of a root file system", () => {
     await writeFile(path.join(directory, "file"), "changed");
     assert.notEqual(await image(directory), file);
     assert.equal((await images()).length, 2);
+  });
+
+  it("has no errors for fsck.erofs, however large the root directory is", async () => {
+    for (const files of [1, 200, 400]) {
+      const directory = await tree(`of-${files}`);
+      // Names that sort before and after "..".
+      await mkdir(path.join(directory, "+directory"));
+      for (let index = 0; index < files; index++) await writeFile(path.join(directory, `file-${index}`), "");
+      // They lie between the inode and its entries.
+      execFileSync("python3", ["-c", setAttribute, directory]);
+      execFileSync("fsck.erofs", [await image(directory)], { stdio: "pipe" });
+    }
   });
 
   it("is removed when all images exceed the limit, the least recently used one first", async () => {

@@ -12,7 +12,8 @@ import { withDeadline } from "../../util/deadline.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import { decodeUtf8, encodeUtf8 } from "../../util/text.ts";
 import { runTool, type ToolRequest } from "../host-tool.ts";
-import { headBytes, imageOptions, withImageRoot } from "./image-root.ts";
+import { firstEntriesOf, type Range, withOuterParent } from "./image-parent.ts";
+import { blockBytes, headBytes, imageOptions, rootInodeAt, withImageRoot } from "./image-root.ts";
 import { type TreeKeyOptions, treeKey } from "./tree-key.ts";
 
 export interface ImageCache {
@@ -71,8 +72,8 @@ export async function imageOf(
   });
 }
 
-/** Part of the name of images with an outer root directory. Images of earlier releases have none; they go when room is needed. */
-const layout = "r1";
+/** Part of the name of images with this outer root directory. Others are of earlier releases; they go when room is needed. */
+const layout = "r2";
 
 async function imageKey(
   os: Os,
@@ -178,13 +179,9 @@ async function makeImage(
 }
 
 /** Writes the outer root directory into the image. */
-async function giveRoot(
-  os: Os,
-  image: string,
-  directory: string,
-  within: Pick<ToolRequest, "timeoutMs" | "signal">,
-): Promise<void> {
-  const head = withImageRoot(await os.files.readStart(image, headBytes));
+async function giveRoot(os: Os, image: string, directory: string, within: Within): Promise<void> {
+  const made = await os.files.readStart(image, headBytes);
+  const head = withImageRoot(made);
   if (typeof head === "string") {
     throw new KumiteError(
       "storage/failed",
@@ -196,8 +193,31 @@ async function giveRoot(
       },
     );
   }
-  const args = [`of=${image}`, "conv=notrunc", `bs=${headBytes}`, "iflag=fullblock", "status=none"];
-  await runTool(os, { ...within, tool: "dd", package: "coreutils", args, input: head });
+  await overwrite(os, { image, at: 0, bytes: head }, within);
+  const inodeAt = rootInodeAt(made);
+  const inode = (await os.files.readStart(image, inodeAt + blockBytes)).subarray(inodeAt);
+  const range = firstEntriesOf(inode, inodeAt);
+  if (range === undefined) return;
+  const entries = withOuterParent(await readRange(os, image, range, within));
+  if (entries !== undefined) await overwrite(os, { image, at: range.at, bytes: entries }, within);
+}
+
+type Within = Pick<ToolRequest, "timeoutMs" | "signal">;
+
+async function readRange(os: Os, image: string, { at, length }: Range, within: Within): Promise<Uint8Array> {
+  const flags = "iflag=skip_bytes,count_bytes,fullblock";
+  const args = [`if=${image}`, `bs=${blockBytes}`, flags, `skip=${at}`, `count=${length}`, "status=none"];
+  return (await runTool(os, { ...within, tool: "dd", package: "coreutils", args })).output;
+}
+
+async function overwrite(
+  os: Os,
+  { image, at, bytes }: { readonly image: string; readonly at: number; readonly bytes: Uint8Array },
+  within: Within,
+): Promise<void> {
+  const flags = ["conv=notrunc", "iflag=fullblock", "oflag=seek_bytes"];
+  const args = [`of=${image}`, `bs=${blockBytes}`, ...flags, `seek=${at}`, "status=none"];
+  await runTool(os, { ...within, tool: "dd", package: "coreutils", args, input: bytes });
 }
 
 /** Removes the file of a process that was killed while it held the lock. */

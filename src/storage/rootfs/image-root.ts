@@ -35,11 +35,13 @@ const at = {
 } as const;
 const magic = 0xe0f5_e1e2;
 const blockBits = 12;
+export const blockBytes = 1 << blockBits;
 /** The number of an inode is its offset in units of 32 bytes. */
 const slotBytes = 32;
-const ownNumber = 1;
+export const ownNumber = 1;
 /** An inode of 64 bytes, followed by its content. */
-const [inodeBytes, extendedInline] = [64, 1 | (2 << 1)];
+export const inodeBytes = 64;
+const extendedInline = 1 | (2 << 1);
 const S_IFDIR = 0o040000;
 const [entryBytes, directoryType] = [12, 2];
 
@@ -69,6 +71,12 @@ export function imageWithoutRoot(): Uint8Array {
   finishSuperblock(view);
   head.set(rootInode(0n), ownNumber * slotBytes);
   return head;
+}
+
+/** The place of the root directory's inode, in bytes; at most 2 MiB. @param head of an image as mkfs.erofs has made it */
+export function rootInodeAt(head: Uint8Array): number {
+  const view = new DataView(head.buffer, head.byteOffset + superblockAt, superblockBytes);
+  return view.getUint16(at.rootNumber, true) * slotBytes;
 }
 
 function oddityOf(view: DataView, head: Uint8Array): string | undefined {
