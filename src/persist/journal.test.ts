@@ -67,6 +67,31 @@ describe("the journal", () => {
     assert.deepEqual(await onDisk(), steps);
   });
 
+  it("is not written again for a step that it has on disk, and is for one that it may not have", async () => {
+    let writes = 0;
+    let fails = false;
+    const replace: Os["files"]["replace"] = async (...args) => {
+      writes += 1;
+      if (fails) throw new SystemError("ENOSPC", "write");
+      await os.files.replace(...args);
+    };
+    const counting: Os = { ...os, files: { ...os.files, replace } };
+    const known = new Journal(counting, file, { ...content, steps: [mount] }, true);
+    await known.record(mount);
+    assert.equal(writes, 0);
+    const journal = new Journal(counting, file, { ...content, steps: [mount] });
+    await journal.record(mount);
+    await journal.record(mount);
+    assert.equal(writes, 1);
+    const other: Step = { kind: "file", path: "/f" };
+    const both = [journal.record(other), journal.record(other)];
+    await Promise.all(both);
+    assert.deepEqual(await onDisk(), [mount, other]);
+    fails = true;
+    await assert.rejects(journal.record({ kind: "file", path: "/g" }));
+    await assert.rejects(journal.record({ kind: "file", path: "/g" }), /no space left/);
+  });
+
   it("adds to a process step which process was started", async () => {
     const journal = new Journal(os, file, content);
     await journal.record({ kind: "process", key: "qemu" }, mount);

@@ -30,11 +30,19 @@ export const nobody: ProcessId = { pid: 0, startTicks: 0 };
 
 export class Journal {
   #content: JournalContent;
+  /** The content that is known to be on disk. */
+  #durable: JournalContent | undefined;
   readonly #save: () => Promise<void>;
 
-  constructor(os: Os, file: string, content: JournalContent) {
+  /** @param isOnDisk whether the content was read from the file; default false */
+  constructor(os: Os, file: string, content: JournalContent, isOnDisk = false) {
     this.#content = content;
-    this.#save = coalesced(() => os.files.replace(file, serializeJournal(this.#content)));
+    this.#durable = isOnDisk ? content : undefined;
+    this.#save = coalesced(async () => {
+      const written = this.#content;
+      await os.files.replace(file, serializeJournal(written));
+      this.#durable = written;
+    });
   }
 
   /** The last content that was written or is about to be. */
@@ -47,8 +55,8 @@ export class Journal {
     const known = new Set(this.#content.steps.map(stepKey));
     const added = steps.filter((step) => !known.has(stepKey(step)));
     if (added.length > 0) this.#content = { ...this.#content, steps: [...this.#content.steps, ...added] };
-    // Needed even without a new step: a known one may still be on its way to the disk.
-    await this.#save();
+    // Without a new step too: a known one may still be on its way to the disk.
+    if (this.#content !== this.#durable) await this.#save();
   }
 
   /** Records the step, then creates its resource. If that fails the step stays, since part of the resource may exist. */

@@ -24,7 +24,8 @@ export async function takeOwnJournal(os: Os, paths: ContainerPaths): Promise<Hos
       data: { owner: content?.owner.pid, pid: os.self.pid },
     });
   }
-  return resources(os, paths, content, stepsOfVerb(content));
+  // The verb has recorded the steps of what it made ahead, so most of this process's steps are there already.
+  return { journal: new Journal(os, paths.journal, content, true), foreignSteps: stepsOfVerb(content) };
 }
 
 /** Steps after the relay's were made by `ahead.ts` on behalf of this process. */
@@ -46,18 +47,9 @@ export async function takeJournalOf(os: Os, paths: ContainerPaths, sandbox: stri
     );
   }
   const { pid, startTicks } = os.self;
-  const taken = resources(os, paths, { ...content, owner: { pid, startTicks } });
-  await taken.journal.record();
-  return taken;
-}
-
-function resources(
-  os: Os,
-  paths: ContainerPaths,
-  content: JournalContent,
-  foreignSteps = content.steps.length,
-): HostResources {
-  return { journal: new Journal(os, paths.journal, content), foreignSteps };
+  const journal = new Journal(os, paths.journal, { ...content, owner: { pid, startTicks } });
+  await journal.record();
+  return { journal, foreignSteps: content.steps.length };
 }
 
 /** Never rejects: what could not be undone is logged and stays in the journal. */

@@ -65,14 +65,16 @@ function shown({ sharedDirectories, memoryBacking }: VmSpec, { memoryIsDirectory
 }
 
 async function loaderEntries(os: Os): Promise<TreeEntry[]> {
-  const entries: TreeEntry[] = [];
-  for (const path of loaders) {
-    const kind = (await os.files.linkStatus(path))?.kind;
-    if (kind === "symlink") entries.push({ kind: "link", path, target: await os.files.readLink(path) });
-    else if (kind === "directory") entries.push({ kind, path, readOnly: true });
-  }
-  if ((await os.files.status(libraryIndex))?.kind === "file") {
-    entries.push({ kind: "file", path: libraryIndex, readOnly: true });
-  }
-  return entries;
+  const [found, index] = await Promise.all([
+    Promise.all(loaders.map((path) => loaderEntry(os, path))),
+    os.files.status(libraryIndex),
+  ]);
+  const entries = found.filter((entry) => entry !== undefined);
+  return index?.kind === "file" ? [...entries, { kind: "file", path: libraryIndex, readOnly: true }] : entries;
+}
+
+async function loaderEntry(os: Os, path: string): Promise<TreeEntry | undefined> {
+  const kind = (await os.files.linkStatus(path))?.kind;
+  if (kind === "symlink") return { kind: "link", path, target: await os.files.readLink(path) };
+  return kind === "directory" ? { kind, path, readOnly: true } : undefined;
 }

@@ -68,11 +68,11 @@ async function reasonOfHost(os: Os): Promise<string | undefined> {
 
 /** QEMU is executed by path as that user. */
 async function reasonOfProgram(os: Os, program: string): Promise<string | undefined> {
-  const path = await os.files.realPath(program);
-  for (let at = path; at !== "/"; at = dirName(at)) {
-    if (!allows(await os.files.status(at), 0o1)) return `other users cannot enter ${at}`;
-  }
-  return undefined;
+  const paths: string[] = [];
+  for (let at = await os.files.realPath(program); at !== "/"; at = dirName(at)) paths.push(at);
+  const statuses = await Promise.all(paths.map((path) => os.files.status(path)));
+  const closed = paths.find((_, index) => !allows(statuses[index], 0o1));
+  return closed === undefined ? undefined : `other users cannot enter ${closed}`;
 }
 
 async function reasonOfFiles(

@@ -1,6 +1,6 @@
 /** `Files` over Node. Only locks go through the helper. */
 import { createHash } from "node:crypto";
-import { type BigIntStats, close, constants, open, read } from "node:fs";
+import { type BigIntStats, close, constants, open, read, statSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { promisify } from "node:util";
 import { concat } from "../../util/bytes.ts";
@@ -9,6 +9,7 @@ import { dirName } from "../../util/path.ts";
 import { decodeUtf8 } from "../../util/text.ts";
 import type { FileStatus, Files, WriteOptions } from "../os.ts";
 import type { HelperClient } from "./helper-client.ts";
+import { isKernelFile, readKernelFile } from "./kernel-files.ts";
 import { removeTree } from "./remove-tree.ts";
 import { replaceFile } from "./replace-file.ts";
 import { asSystemCall, errnoOf } from "./system-error.ts";
@@ -34,7 +35,7 @@ export function nodeFiles(helper: HelperClient): Files {
     removeDir: (path) => asSystemCall("rmdir", path, () => fs.rmdir(path)),
     removeTree,
     list: (path) => asSystemCall("readdir", path, () => fs.readdir(path)),
-    status: (path) => statusBy("stat", path, () => fs.stat(path, { bigint: true })),
+    status: (path) => statusBy("stat", path, () => stat(path)),
     linkStatus: (path) => statusBy("lstat", path, () => fs.lstat(path, { bigint: true })),
     rename: (from, to) => asSystemCall("rename", `${from} to ${to}`, () => fs.rename(from, to)),
     symlink: (target, path) => asSystemCall("symlink", path, () => fs.symlink(target, path)),
@@ -49,6 +50,7 @@ export function nodeFiles(helper: HelperClient): Files {
 /** Reads to the end instead of by size, since files of proc(5) and sysfs(5) have no size. */
 async function readBytes(path: string, limit = defaultReadLimitBytes): Promise<Uint8Array> {
   return await asSystemCall("read", path, async () => {
+    if (isKernelFile(path)) return readKernelFile(path, limit);
     // Uses descriptors, because file handles cost three times as much and starting reads dozens of small files.
     // O_NONBLOCK: a FIFO without a writer must not block a thread of Node's pool.
     const file = await openFile(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -153,6 +155,10 @@ async function makeDirs(path: string, mode: number): Promise<void> {
         throw error;
     }
   }
+}
+
+async function stat(path: string): Promise<BigIntStats> {
+  return isKernelFile(path) ? statSync(path, { bigint: true }) : fs.stat(path, { bigint: true });
 }
 
 async function statusBy(call: string, path: string, read: () => Promise<BigIntStats>): Promise<FileStatus | undefined> {

@@ -1,6 +1,5 @@
 /** Processes from proc(5). */
 import { readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import type { ProcessInfo } from "../os.ts";
 import { parseArguments, parseProcessStat } from "../proc-text.ts";
 import { asSystemCall, errnoOf } from "./system-error.ts";
@@ -10,8 +9,8 @@ export async function processInfo(pid: number): Promise<ProcessInfo | undefined>
   try {
     return await asSystemCall("read", `/proc/${pid}`, async () => ({
       pid,
-      ...parseProcessStat(await readFile(`/proc/${pid}/stat`, "utf8")),
-      argv: parseArguments(await readFile(`/proc/${pid}/cmdline`, "utf8")),
+      ...parseProcessStat(readFileSync(`/proc/${pid}/stat`, "utf8")),
+      argv: parseArguments(readFileSync(`/proc/${pid}/cmdline`, "utf8")),
     }));
   } catch (error) {
     const errno = errnoOf(error);
