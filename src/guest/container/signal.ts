@@ -3,6 +3,7 @@ import { killIfExists, SIGKILL, SIGRTMAX, SIGTERM } from "../../sys/linux/signal
 import { readFileText } from "../../sys/linux/whole-file.ts";
 import { isSystemError, KumiteError } from "../../util/errors.ts";
 import type { Container } from "./container.ts";
+import { takesSignal } from "./signal-masks.ts";
 
 /**
  * A process or container that has ended is not an error.
@@ -31,17 +32,19 @@ function signalAll(container: Container, signal: number): void {
 }
 
 function signalFirst({ first, leadsPidNamespace }: Container, signal: number): void {
-  const ignored = signal === SIGTERM && leadsPidNamespace && !catches(first.born.pid, SIGTERM);
+  const ignored = signal === SIGTERM && leadsPidNamespace && !takes(first.born.pid, SIGTERM);
   first.born.signal(ignored ? SIGKILL : signal);
 }
 
 /**
- * The kernel drops signals that the first process of a pid namespace does not handle, so SIGTERM would never end it.
+ * The kernel drops signals that the first process of a pid namespace does not take, so SIGTERM would never end it.
  */
-function catches(pid: number, signal: number): boolean {
+function takes(pid: number, signal: number): boolean {
   try {
-    const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileText(`/proc/${pid}/status`))?.[1];
-    return mask !== undefined && (BigInt(`0x${mask}`) & (1n << BigInt(signal - 1))) !== 0n;
+    const read = (name: string): string => readFileText(`/proc/${pid}/${name}`);
+    const before = read("syscall");
+    const status = read("status");
+    return takesSignal(status, [before, read("syscall")], signal);
   } catch (error) {
     if (isSystemError(error, "ENOENT", "ESRCH")) return true;
     throw error;

@@ -26,6 +26,16 @@ describe("podman and the life of a container", () => {
     await podman.must(["rm", id]);
   });
 
+  it("stop sends the signal to an init program, which passes it on", async () => {
+    const init = ["--init", "--init-path", "/usr/bin/tini-static"];
+    const id = await podman.start(init, ["sh", "-c", `trap 'echo asked; exit 3' TERM; echo up; ${forever}`]);
+    await logs(id, "up\n");
+    await podman.must(["stop", id]);
+    assert.equal((await podman.must(["logs", id])).stdout, "up\nasked\n");
+    assert.equal(await podman.inspect(id, ".State.ExitCode"), "3");
+    await podman.must(["rm", id]);
+  });
+
   it("stop kills a container that ignores the signal", async () => {
     const id = await podman.start([], ["sh", "-c", `trap '' TERM; ${forever}`]);
     await podman.must(["stop", "--time", "1", id]);
