@@ -22,13 +22,19 @@ export function readKernelFile(path: string, limit: number): Uint8Array {
   try {
     const parts: Uint8Array[] = [];
     let length = 0;
-    for (let room = firstReadBytes; ; room = readStepBytes) {
-      const part = new Uint8Array(room);
-      const count = readSync(file, part, 0, room, null);
-      if (count === 0) return concat(parts);
+    // A new buffer only when one is full: these files are small, and the shim's memory counts.
+    let part = new Uint8Array(firstReadBytes);
+    let filled = 0;
+    for (;;) {
+      const count = readSync(file, part, filled, part.length - filled, null);
+      if (count === 0) return concat([...parts, part.subarray(0, filled)]);
       length += count;
+      filled += count;
       if (length > limit) throw new SystemError("EFBIG", "read", path);
-      parts.push(part.subarray(0, count));
+      if (filled < part.length) continue;
+      parts.push(part);
+      part = new Uint8Array(readStepBytes);
+      filled = 0;
     }
   } finally {
     closeSync(file);
