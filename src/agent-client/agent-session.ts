@@ -1,6 +1,6 @@
 /**
- * The host's session with an agent: its parameters, and how it is left for the copies of a VM that is saved while the session
- * is open. `connectAgent` begins a session or resumes one that was left.
+ * The host's session with an agent: its parameters, and how it is left for the copies of a VM that is saved while the
+ * session is open. `connectAgent` begins a session or resumes one that was left.
  */
 import { dialPort } from "../protocol/port/dial-port.ts";
 import { YamuxSession } from "../protocol/yamux/session.ts";
@@ -43,8 +43,8 @@ export async function ttrpcStream(
 }
 
 /**
- * Opens the connection to the agent of a VM that is about to be saved, and leaves it idle. The caller keeps the channel and
- * closes it once the VM is saved.
+ * Opens the connection to the agent of a VM that is about to be saved, and leaves it idle. The caller keeps the channel
+ * and closes it once the VM is saved.
  * @throws KumiteError `protocol/closed`, `protocol/violation`, `timeout`, `aborted`
  */
 export async function leaveSession(channel: ByteStream, limits: DialLimits): Promise<AgentSession> {

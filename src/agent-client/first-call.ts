@@ -1,7 +1,7 @@
 /**
- * The first call to an agent whose session is resumed: CreateSandbox. Its bytes depend only on the session and on the request.
- * So the process that starts the VM can put them into the channel, and the agent may have carried the call out when the process
- * that resumes the session makes it.
+ * The first call to an agent whose session is resumed: CreateSandbox. Its bytes depend only on the session and on the
+ * request. So the process that starts the VM can put them into the channel, and the agent may have carried the call out
+ * when the process that resumes the session makes it.
  */
 import { CreateSandboxRequest } from "../protocol/gen/kata/agent.ts";
 import { callToSend, type SentCall } from "../protocol/ttrpc/sent-call.ts";

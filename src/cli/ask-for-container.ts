@@ -17,8 +17,8 @@ import type { VerbContext } from "./context.ts";
 import { type EngineRelay, startRelay, watchRelay } from "./start-relay.ts";
 
 /**
- * The shim has its own limits for each phase of a start, which grow with the configuration and on a busy host. So a shim that
- * takes longer than this is given up only if it no longer answers; it is asked again after the same time.
+ * The shim has its own limits for each phase of a start, which grow with the configuration and on a busy host. So a
+ * shim that takes longer than this is given up only if it no longer answers; it is asked again after the same time.
  */
 const createTimeoutMs = 300_000;
 

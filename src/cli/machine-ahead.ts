@@ -18,8 +18,8 @@ export interface MachineAhead extends Disposable {
 }
 
 /**
- * Plans the VM, unless the VM cache may have one for the sandbox. The search for the image goes on while the caller claims
- * the id. Makes nothing on the host.
+ * Plans the VM, unless the VM cache may have one for the sandbox. The search for the image goes on while the caller
+ * claims the id. Makes nothing on the host.
  */
 export async function machineAhead(
   { os, root, config, overrides, log, interruption }: VerbContext,

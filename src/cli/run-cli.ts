@@ -114,8 +114,8 @@ function makesThings(verb: AnyInvocation["verb"]): boolean {
 }
 
 /**
- * The verbs that engines call for every container are loaded in the heap that the program starts with. The others are loaded
- * when they are called, so that the executable does not contain their code twice as large.
+ * The verbs that engines call for every container are loaded in the heap that the program starts with. The others are
+ * loaded when they are called, so that the executable does not contain their code twice as large.
  */
 async function invoke(context: VerbContext, invocation: AnyInvocation): Promise<number> {
   switch (invocation.verb) {

@@ -34,9 +34,9 @@ export interface ShimStart {
 }
 
 /**
- * Starts the shim's process at once; it gets ready while `start` is still being worked out. Resolves when Node runs, and the
- * companions too if all of them could be started. From then on the socket accepts connections, which wait until the shim
- * serves them.
+ * Starts the shim's process at once; it gets ready while `start` is still being worked out. Resolves when Node runs,
+ * and the companions too if all of them could be started. From then on the socket accepts connections, which wait until
+ * the shim serves them.
  */
 export function startShim(
   os: Os,

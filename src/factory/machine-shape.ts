@@ -18,7 +18,9 @@ export interface CloneSetting extends Pick<VmRequest, "id" | "directory" | "cgro
   readonly firstRequest?: NonNullable<VmRequest["firstRequest"]>;
 }
 
-/** The agent of the template mounts these layers ahead. A clone's upper disk is a copy of the template's at that moment. */
+/**
+ * The agent of the template mounts these layers ahead. A clone's upper disk is a copy of the template's at that moment.
+ */
 const aheadLayers = `agent.ahead_layers=${templateDisks.map((role) => `serial:${role}`).join(",")}`;
 
 /**

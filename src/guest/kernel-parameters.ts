@@ -18,8 +18,8 @@ export interface KernelParameters {
    */
   readonly ahead: readonly string[];
   /**
-   * Disks of layers to mount in advance, by their names in the protocol: an image without a root file system, and an empty
-   * upper layer. `undefined`: none.
+   * Disks of layers to mount in advance, by their names in the protocol: an image without a root file system, and an
+   * empty upper layer. `undefined`: none.
    */
   readonly aheadLayers: AheadLayers | undefined;
   /** One line per warning, for the log. */

@@ -1,6 +1,6 @@
 /**
- * The agent's log: JSON lines on standard error, which in a VM is the console. Composing and writing the first line takes
- * an emulated guest longer than mounting a file system. So in a clone, lines wait until its container runs.
+ * The agent's log: JSON lines on standard error, which in a VM is the console. Composing and writing the first line
+ * takes an emulated guest longer than mounting a file system. So in a clone, lines wait until its container runs.
  */
 import { write } from "../sys/linux/file.ts";
 import { CLOCK_REALTIME, clockMs } from "../sys/linux/time.ts";

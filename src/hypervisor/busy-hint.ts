@@ -7,7 +7,8 @@ const ticksPerSecond = 100;
 /**
  * Call it while the VM still runs.
  * @param pid of the VMM
- * @returns `undefined` unless a thread of it is ready to run, and they have all together run for less than half of the time
+ * @returns `undefined` unless a thread of it is ready to run, and they have all together run for less than half of the
+ * time
  */
 export async function busyHint(os: Os, pid: number, elapsedMs: number): Promise<string | undefined> {
   const threads = await threadsOf(os, pid);

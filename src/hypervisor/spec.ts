@@ -40,11 +40,14 @@ export interface VmSpec {
   /** The guest starts paused; default false. */
   readonly startsPaused?: boolean;
   /**
-   * File with the device state of a saved VM that had the same devices: this VM continues from there instead of booting,
-   * with the memory of `memoryBacking`. Needs the capability `snapshots`.
+   * File with the device state of a saved VM that had the same devices: this VM continues from there instead of
+   * booting, with the memory of `memoryBacking`. Needs the capability `snapshots`.
    */
   readonly restoreFrom?: string;
-  /** With `restoreFrom`: the data that is in the agent's channel when QEMU starts, one character per byte. Default: none. */
+  /**
+   * With `restoreFrom`: the data that is in the agent's channel when QEMU starts, one character per byte. Default:
+   * none.
+   */
   readonly agentHears?: string;
   /** Cgroup directories that every process of the VM is born in. */
   readonly cgroups: readonly string[];

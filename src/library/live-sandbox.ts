@@ -101,7 +101,8 @@ export class LiveSandbox implements AsyncDisposable {
 
   /**
    * Runs a process to its end.
-   * @throws as `exec`; KumiteError `usage/invalid` if it writes more than `maxOutputBytes`, after it was killed; `aborted`
+   * @throws as `exec`; KumiteError `usage/invalid` if it writes more than `maxOutputBytes`, after it was killed;
+   * `aborted`
    */
   async run(args: readonly [string, ...string[]], options: RunOptions = {}): Promise<Finished> {
     const { input = "", maxOutputBytes = defaultOutputBytes, signal } = options;

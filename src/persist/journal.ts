@@ -59,7 +59,9 @@ export class Journal {
     if (this.#content !== this.#durable) await this.#save();
   }
 
-  /** Records the step, then creates its resource. If that fails the step stays, since part of the resource may exist. */
+  /**
+   * Records the step, then creates its resource. If that fails the step stays, since part of the resource may exist.
+   */
   async make<T>(step: Step, action: () => Promise<T>): Promise<T> {
     await this.record(step);
     return action();

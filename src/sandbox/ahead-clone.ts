@@ -82,8 +82,8 @@ export interface ClonePlace {
 }
 
 /**
- * Makes the disks while the shared tree is being made, and writes down for the shim which disks these are. Resolves with
- * no programs if the image does not exist yet.
+ * Makes the disks while the shared tree is being made, and writes down for the shim which disks these are. Resolves
+ * with no programs if the image does not exist yet.
  *
  * @throws KumiteError; what exists by then is in the journal
  */

@@ -1,9 +1,9 @@
 /**
  * Makes the parts of a sandbox that the command can make while the shim starts: the shared tree, and the processes of
- * the VM, which boots or is a clone. What needs nothing of the sandbox is planned before, while its id is being claimed.
- * The processes become children of the shim. The shim plans everything again; it
- * takes over the processes if it would start the same ones, and ends them otherwise. The decisions made here therefore
- * affect only how long a start takes. Runs on the small engine.
+ * the VM, which boots or is a clone. What needs nothing of the sandbox is planned before, while its id is being
+ * claimed. The processes become children of the shim. The shim plans everything again; it takes over the processes if
+ * it would start the same ones, and ends them otherwise. The decisions made here therefore affect only how long a start
+ * takes. Runs on the small engine.
  */
 import { expectRoomForProcesses, shimProcesses } from "../cgroups/process-room.ts";
 import { machineCgroupsIn } from "../cgroups/sandbox-cgroups.ts";

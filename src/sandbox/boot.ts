@@ -255,8 +255,8 @@ async function tryClone(
 }
 
 /**
- * The VM that the command has started may have written to the layer, so any other one gets it as it was: the kernel in its
- * memory knows what was on it.
+ * The VM that the command has started may have written to the layer, so any other one gets it as it was: the kernel in
+ * its memory knows what was on it.
  */
 function withNewLayer({ os, ahead, log }: SandboxHost, choice: TemplateChoice, context: StartContext): StartContext {
   const { layers } = ahead ?? {};
@@ -280,8 +280,8 @@ function makeTemplate({ host: { os, log } }: Sandbox, build: BuildRequest): void
 }
 
 /**
- * Makes the guest's sandbox. A guest that has just started knows neither the time nor anything random; one that shares the
- * host's kernel has both.
+ * Makes the guest's sandbox. A guest that has just started knows neither the time nor anything random; one that shares
+ * the host's kernel has both.
  */
 async function introduce(
   { host, sharedMemory }: Sandbox,

@@ -63,8 +63,8 @@ export type Bring = (container: Container, share: Share, disks: MakeDisks, plan:
 
 export interface Brought {
   /**
-   * Resolves when the guest has got the time and random bytes. Our agent takes them before any request that is sent later, so
-   * only a start has to wait for this promise.
+   * Resolves when the guest has got the time and random bytes. Our agent takes them before any request that is sent
+   * later, so only a start has to wait for this promise.
    */
   readonly informed: Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * What the agent is told to create a sandbox. The command that starts a VM ahead and the shim must tell it the same, so this
- * depends only on the configuration and the first container. Pure.
+ * What the agent is told to create a sandbox. The command that starts a VM ahead and the shim must tell it the same, so
+ * this depends only on the configuration and the first container. Pure.
  */
 import type { SandboxRequest } from "../agent-client/first-call.ts";
 import { type Config, hypervisorConfigOf } from "../config/config.ts";

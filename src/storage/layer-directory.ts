@@ -6,8 +6,9 @@ const sticky = 0o1000;
 const writableByOthers = 0o022;
 
 /**
- * Makes the directory if necessary. Programs write to the disks by their paths, so nobody else may exchange a file between two
- * calls: the directory must be root's, and if others can write to it, it must have the sticky bit, as /tmp has.
+ * Makes the directory if necessary. Programs write to the disks by their paths, so nobody else may exchange a file
+ * between two calls: the directory must be root's, and if others can write to it, it must have the sticky bit, as /tmp
+ * has.
  * @throws KumiteError `storage/failed`
  */
 export async function ensureLayerDirectory(os: Os, directory: string): Promise<void> {

@@ -159,9 +159,9 @@ export interface Processes {
    */
   spawn(request: SpawnRequest): Promise<ChildProcess>;
   /**
-   * As `spawn`, for a program that is not known yet. On the small engine the process is born at once, and joins its cgroups while
-   * the caller goes on: the kernel can take 20 ms for that. If `program` rejects, rejects with the same, and leaves no process
-   * behind.
+   * As `spawn`, for a program that is not known yet. On the small engine the process is born at once, and joins its
+   * cgroups while the caller goes on: the kernel can take 20 ms for that. If `program` rejects, rejects with the same,
+   * and leaves no process behind.
    */
   spawnLater(birth: Birth, program: Promise<BornProgram>): Promise<ChildProcess>;
   /**

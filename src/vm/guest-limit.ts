@@ -1,6 +1,6 @@
 /**
- * A time limit for a guest: it does not count the time in which the VM wanted a processor and the host gave it none. Many
- * VMs that start at once on a small host are all slow, but none of them hangs.
+ * A time limit for a guest: it does not count the time in which the VM wanted a processor and the host gave it none.
+ * Many VMs that start at once on a small host are all slow, but none of them hangs.
  */
 import { mostExtended } from "../config/start-limit.ts";
 import { longestWaitMs } from "../hypervisor/processor-waits.ts";

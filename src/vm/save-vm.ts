@@ -1,6 +1,6 @@
 /**
- * Boots a VM until its agent has a connection to the host, and saves it there. The agent has received no request, and it
- * has no sandbox: every clone begins with its first request.
+ * Boots a VM until its agent has a connection to the host, and saves it there. The agent has received no request, and
+ * it has no sandbox: every clone begins with its first request.
  */
 import { type AgentSession, leaveSession } from "../agent-client/agent-session.ts";
 import type { Config } from "../config/config.ts";

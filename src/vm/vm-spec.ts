@@ -39,8 +39,8 @@ export interface VmRequest
   /** The session that the agent in the restored memory is in. */
   readonly agentSession?: AgentSession | undefined;
   /**
-   * Sent ahead of the session with an agent whose version is known. It must be the first call that is made then. Default:
-   * nothing is sent ahead.
+   * Sent ahead of the session with an agent whose version is known. It must be the first call that is made then.
+   * Default: nothing is sent ahead.
    */
   readonly firstRequest?: SandboxRequest;
   /** The VM continues one that was at work; the host that had the session with its agent is gone. */

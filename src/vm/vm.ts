@@ -1,7 +1,7 @@
 /**
- * A running VM with a connected agent, used by sandboxes and provided by the factory. It records the VM's vCPUs and memory,
- * because they change in two steps: plugged into the VM, then onlined by the guest.
- * Knows nothing of bundles, containers' state or the command line.
+ * A running VM with a connected agent, used by sandboxes and provided by the factory. It records the VM's vCPUs and
+ * memory, because they change in two steps: plugged into the VM, then onlined by the guest. Knows nothing of bundles,
+ * containers' state or the command line.
  */
 import type { AgentClient } from "../agent-client/agent-client.ts";
 import type { DriverCapabilities, RunningVm, StartContext } from "../hypervisor/driver.ts";

@@ -56,7 +56,9 @@ describe("the VM of a new sandbox", onlyKumite, () => {
     await place.remove(id);
   });
 
-  /** Runs a container; `meanwhile` is called when the verb has planned the VM, before the VM and the shim are started. */
+  /**
+   * Runs a container; `meanwhile` is called when the verb has planned the VM, before the VM and the shim are started.
+   */
   async function runChanged(
     config: string,
     meanwhile: () => void,

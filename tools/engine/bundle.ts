@@ -28,8 +28,8 @@ const repository = resolve(import.meta.dirname, "../..");
 const globals = resolve(repository, "src/sys/engine/prelude.ts");
 
 /**
- * Defines what classes with these methods need when they are evaluated. Each part that has such a class begins with it, because
- * parts that several others import may be evaluated before the globals.
+ * Defines what classes with these methods need when they are evaluated. Each part that has such a class begins with it,
+ * because parts that several others import may be evaluated before the globals.
  */
 const disposal =
   'for (const name of ["dispose", "asyncDispose"]) ' +

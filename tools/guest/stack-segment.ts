@@ -2,8 +2,8 @@
  * Makes the kernel load its stack segment when an interrupt or a fault comes from user mode, as a system call does.
  *
  * In 64-bit mode an interrupt from user mode sets SS to the null selector. No instruction depends on that, but QEMU's
- * emulator keeps the size of the stack segment in the key of its translated code. So it translates everything twice that
- * runs both in a system call and after a page fault: a seventh of the code up to a clone's first container.
+ * emulator keeps the size of the stack segment in the key of its translated code. So it translates everything twice
+ * that runs both in a system call and after a page fault: a seventh of the code up to a clone's first container.
  */
 
 /**

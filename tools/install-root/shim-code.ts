@@ -28,8 +28,8 @@ const timeoutMs = 300_000;
 const pollMs = 20;
 
 /**
- * Where no container can be created, for example without root's rights, the code is only that which a shim needs until it
- * accepts requests.
+ * Where no container can be created, for example without root's rights, the code is only that which a shim needs until
+ * it accepts requests.
  */
 export async function shimCode(request: ShimCodeRequest): Promise<Uint8Array> {
   const { entry, text, node, installRoot, report } = request;

@@ -1,6 +1,7 @@
 /**
- * An installation and a bundle for one container at build time. Its shim is run by a program of our choice. The container
- * prints a line and ends when its input ends. Its VM boots, because a template would outlive a build that is killed.
+ * An installation and a bundle for one container at build time. Its shim is run by a program of our choice. The
+ * container prints a line and ends when its input ends. Its VM boots, because a template would outlive a build that is
+ * killed.
  */
 import { constants, copyFile, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";

@@ -27,7 +27,7 @@ import { signalNumbers } from "../../util/signals.ts";
 import type { VerbContext } from "../context.ts";
 import type { Invocation } from "../parse.ts";
 
-/** For a boot and a trial clone on a busy host that emulates VMs, perhaps after waiting for another process. */
+/** Another process may be making or removing a template. */
 const lockTimeoutMs = 60_000;
 /** Contract with the server's `main.ts`. */
 const bootDescriptor = 4;

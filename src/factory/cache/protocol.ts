@@ -74,7 +74,8 @@ export function mountNamespace(os: Os): Promise<string> {
 
 /**
  * Sends one request and returns the answer.
- * @throws KumiteError `protocol/violation`, `protocol/closed`, `timeout`; SystemError, e.g. `ENOENT` if there is no socket
+ * @throws KumiteError `protocol/violation`, `protocol/closed`, `timeout`; SystemError, e.g. `ENOENT` if there is no
+ * socket
  */
 export async function askOnce(
   os: Os,

@@ -159,8 +159,8 @@ class CacheServer {
   }
 
   /**
-   * A killed server leaves its sockets behind; a running one accepts connections on them. Whatever else has that name is
-   * not ours to remove.
+   * A killed server leaves its sockets behind; a running one accepts connections on them. Whatever else has that name
+   * is not ours to remove.
    */
   async #refuseSecond(socket: string): Promise<void> {
     try {

@@ -141,8 +141,8 @@ interface FirstProcess {
 }
 
 /**
- * Uses the steps, if there are any; if they do not suffice, sets up another process with the agent's own code. A process
- * that waits in the cgroup does the steps if it can, and is ended otherwise.
+ * Uses the steps, if there are any; if they do not suffice, sets up another process with the agent's own code. A
+ * process that waits in the cgroup does the steps if it can, and is ended otherwise.
  */
 async function prepareFirst(first: FirstProcess, undo: Scope, signal: AbortSignal): Promise<PreparedProcess> {
   const { host, request, cgroup, mounts } = first;

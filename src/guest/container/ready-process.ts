@@ -1,7 +1,7 @@
 /**
- * The first process of a clone's first container, created in advance by the template's agent: in a pid namespace of its own
- * and in the cgroup that is ready for this container, with pipes as its standard streams. It waits for its steps. Creating
- * a process takes a tenth of the code that an emulated clone runs up to its container's program.
+ * The first process of a clone's first container, created in advance by the template's agent: in a pid namespace of its
+ * own and in the cgroup that is ready for this container, with pipes as its standard streams. It waits for its steps.
+ * Creating a process takes a tenth of the code that an emulated clone runs up to its container's program.
  */
 import { openDirectory } from "../../sys/linux/directory.ts";
 import { closeQuietly } from "../../sys/linux/file.ts";
@@ -15,7 +15,9 @@ import { awaitReady } from "./set-up.ts";
 /** The process has room for as many bytes (birth.c), less what is added to steps and filter here. */
 const mostBytes = 167 * 1024;
 
-/** CLONE_NEW* of what it is in. Its mount namespace it makes when it starts, so that it has the mounts of that moment. */
+/**
+ * CLONE_NEW* of what it is in. Its mount namespace it makes when it starts, so that it has the mounts of that moment.
+ */
 export const readyNamespaces = namespaceFlag.pid | namespaceFlag.mount;
 
 /** What it is told to do. */

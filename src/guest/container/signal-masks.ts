@@ -4,11 +4,12 @@
 const waitsForSignals = /^128 /;
 
 /**
- * Whether a process does something on a signal: it has a handler, or blocks the signal to take it with sigwait(3) or a signalfd, as
- * the small init programs of engines do (tini, catatonit). While it is in sigwait, the kernel does not count the signals that it
- * waits for as blocked.
+ * Whether a process does something on a signal: it has a handler, or blocks the signal to take it with sigwait(3) or a
+ * signalfd, as the small init programs of engines do (tini, catatonit). While it is in sigwait, the kernel does not
+ * count the signals that it waits for as blocked.
  *
- * @param systemCalls /proc/PID/syscall, read before and after the status, since a wait may have begun or ended meanwhile
+ * @param systemCalls /proc/PID/syscall, read before and after the status, since a wait may have begun or ended
+ * meanwhile
  */
 export function takesSignal(status: string, systemCalls: readonly string[], signal: number): boolean {
   if (systemCalls.some((text) => waitsForSignals.test(text))) return true;

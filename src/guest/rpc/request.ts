@@ -9,8 +9,8 @@ const characters = `${firstCharacters}_.+-`;
 const longestId = 128;
 
 /**
- * Ids become parts of paths and of messages. A regular expression would be the only one that an emulated clone has to run
- * before its container's program, and takes it longer than this.
+ * Ids become parts of paths and of messages. A regular expression would be the only one that an emulated clone has to
+ * run before its container's program, and takes it longer than this.
  */
 function isId(text: string): boolean {
   if (text.length === 0 || text.length > longestId || !firstCharacters.includes(text.charAt(0))) return false;

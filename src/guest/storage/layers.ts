@@ -1,6 +1,6 @@
 /**
- * The storages of a root file system of two layers. The host requests them, and a template's agent mounts the same ones in
- * advance. Pure.
+ * The storages of a root file system of two layers. The host requests them, and a template's agent mounts the same ones
+ * in advance. Pure.
  */
 import type { StorageRequest } from "./drivers.ts";
 
@@ -14,16 +14,16 @@ export interface LayerStorage extends StorageRequest {
 export const aheadDirectory = "/run/kata-containers/.ahead";
 
 /**
- * Name of the root file system in an image of ours, and in the upper layer. The image's outer root directory has only this
- * entry (see image-root.ts of the host).
+ * Name of the root file system in an image of ours, and in the upper layer. The image's outer root directory has only
+ * this entry (see image-root.ts of the host).
  */
 export const imageRoot = "root";
 
 export const createDirectory = "io.katacontainers.volume.overlayfs.create_directory=";
 
 /**
- * Prevent the guest's kernel from initialising the inode tables, and from reading the block bitmaps of all groups, in the
- * background: a kernel thread that would start in each clone within its first seconds.
+ * Prevent the guest's kernel from initialising the inode tables, and from reading the block bitmaps of all groups, in
+ * the background: a kernel thread that would start in each clone within its first seconds.
  */
 const upperOptions: readonly string[] = ["noinit_itable", "no_prefetch_block_bitmaps"];
 

@@ -48,7 +48,9 @@ export function makeDirectories({ upper, directories }: OverlayLayers): void {
   }
 }
 
-/** Gives the upper directory, which becomes the overlay's root, and those in it the owner and mode of the lower ones. */
+/**
+ * Gives the upper directory, which becomes the overlay's root, and those in it the owner and mode of the lower ones.
+ */
 export function takeAfterLower({ lower, upper, directories }: OverlayLayers): void {
   if (lower === undefined || upper === undefined) return;
   for (const directory of directories) {

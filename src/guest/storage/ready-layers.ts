@@ -1,7 +1,7 @@
 /**
- * Layers that the agent of a template mounts in advance, with an image that has only the outer root directory. The first
- * container of a clone, which requests exactly the same storages, takes the mounts; by then its own image is behind the
- * lower disk.
+ * Layers that the agent of a template mounts in advance, with an image that has only the outer root directory. The
+ * first container of a clone, which requests exactly the same storages, takes the mounts; by then its own image is
+ * behind the lower disk.
  */
 import { mountFileSystem } from "../../sys/linux/detached-mount.ts";
 import { mkdir, mkdirIfMissing } from "../../sys/linux/directory.ts";

@@ -1,6 +1,6 @@
 /**
- * The results of KVM probes, kept in a file until the host restarts. Different configurations may use different QEMUs and
- * kernels in turn, so the file holds several results.
+ * The results of KVM probes, kept in a file until the host restarts. Different configurations may use different QEMUs
+ * and kernels in turn, so the file holds several results.
  */
 import type { Os } from "../../sys/os.ts";
 import { isSystemError } from "../../util/errors.ts";

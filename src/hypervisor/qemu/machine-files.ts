@@ -1,6 +1,6 @@
 /**
- * Checks that a VM's files exist, so that a missing one is reported before anything is made. They are looked at together:
- * on Node each look takes a trip to another thread, and a guest may be waiting.
+ * Checks that a VM's files exist, so that a missing one is reported before anything is made. They are looked at
+ * together: on Node each look takes a trip to another thread, and a guest may be waiting.
  */
 import type { Os } from "../../sys/os.ts";
 import { KumiteError } from "../../util/errors.ts";

@@ -49,7 +49,8 @@ export class TtrpcConnection implements FrameHandler {
 
   /**
    * Takes ownership of the stream.
-   * @param sent a call whose request the peer has got, or will get, from elsewhere. It must be the first one that is made.
+   * @param sent a call whose request the peer has got, or will get, from elsewhere. It must be the first one that is
+   * made.
    */
   constructor(stream: ByteStream, sent?: SentCall) {
     this.#stream = stream;

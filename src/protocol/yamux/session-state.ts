@@ -42,8 +42,8 @@ export function sessionGreeting(): string {
 }
 
 /**
- * The frame that sends data on a stream before the session is resumed, one character per byte, and the state that it is resumed
- * with after that. `undefined` if the stream's window has no room for the data.
+ * The frame that sends data on a stream before the session is resumed, one character per byte, and the state that it is
+ * resumed with after that. `undefined` if the stream's window has no room for the data.
  */
 export function dataSentAhead(
   state: SessionState,

@@ -72,7 +72,10 @@ export async function imageOf(
   });
 }
 
-/** Part of the name of images with this outer root directory. Others are of earlier releases; they go when room is needed. */
+/**
+ * Part of the name of images with this outer root directory. Others are of earlier releases; they go when room is
+ * needed.
+ */
 const layout = "r2";
 
 async function imageKey(

@@ -1,6 +1,6 @@
 /**
- * The parent of an image's root file system, which has an outer root directory (image-root.ts): mkfs.erofs has made it its
- * own parent. Linux never reads this entry, but fsck.erofs compares it. Pure.
+ * The parent of an image's root file system, which has an outer root directory (image-root.ts): mkfs.erofs has made it
+ * its own parent. Linux never reads this entry, but fsck.erofs compares it. Pure.
  */
 import { decodeUtf8 } from "../../util/text.ts";
 import { blockBytes, inodeBytes, ownNumber } from "./image-root.ts";

@@ -1,8 +1,8 @@
 /**
- * The outer root directory of an image (erofs), whose only entry is the root file system. It is stored in the 1024 unused
- * bytes before the superblock. It and all that a kernel keeps of the superblock are the same in every image. So a kernel
- * that has mounted an image without a root file system, as in a template, can continue with any image on the same disk.
- * Pure.
+ * The outer root directory of an image (erofs), whose only entry is the root file system. It is stored in the 1024
+ * unused bytes before the superblock. It and all that a kernel keeps of the superblock are the same in every image. So
+ * a kernel that has mounted an image without a root file system, as in a template, can continue with any image on the
+ * same disk. Pure.
  *
  * The layout is documented by Linux (Documentation/filesystems/erofs.rst, fs/erofs/erofs_fs.h).
  */
@@ -73,7 +73,9 @@ export function imageWithoutRoot(): Uint8Array {
   return head;
 }
 
-/** The place of the root directory's inode, in bytes; at most 2 MiB. @param head of an image as mkfs.erofs has made it */
+/**
+ * The place of the root directory's inode, in bytes; at most 2 MiB. @param head of an image as mkfs.erofs has made it
+ */
 export function rootInodeAt(head: Uint8Array): number {
   const view = new DataView(head.buffer, head.byteOffset + superblockAt, superblockBytes);
   return view.getUint16(at.rootNumber, true) * slotBytes;

@@ -34,7 +34,8 @@ export async function spawnLater(
   const request = status + 1;
   const { pid, ends } = bear({
     path: "/proc/self/exe",
-    // The launcher joins the cgroups itself: this process would have to wait for that, since it is suspended until the exec.
+    // The launcher joins the cgroups itself: this process would have to wait for that, since it is suspended until the
+    // exec.
     argv: [launcherName, `fd:${request}`, ...cgroups],
     env: {},
     descriptors: { ...descriptors, [status]: { kind: "stream" }, [request]: { kind: "stream" } },

@@ -29,7 +29,9 @@ function requestText(argument: string | undefined): string {
   return new TextDecoder().decode(readToEnd(Number(fd), maxRequestBytes, "launch request"));
 }
 
-/** Writing "0" moves the process that writes. Returns the error, which can be reported only once the request is known. */
+/**
+ * Writing "0" moves the process that writes. Returns the error, which can be reported only once the request is known.
+ */
 function joinCgroups(directories: readonly string[]): unknown {
   try {
     for (const directory of directories) writeKernelFile(`${directory}/cgroup.procs`, "0");

@@ -193,8 +193,8 @@ declare module "kumite:native" {
   ): number;
   /**
    * A step: a call of the table above by name; or `["requireParent", pid]`, which fails with ESRCH if the parent is
-   * another; or `["seccomp", flags, filter]`, as in `execveFiltered`; or `dropBounding` or `ownUser`, with the arguments
-   * of these functions.
+   * another; or `["seccomp", flags, filter]`, as in `execveFiltered`; or `dropBounding` or `ownUser`, with the
+   * arguments of these functions.
    */
   type SpawnStep = readonly [name: string, ...args: readonly (Integer | Path | null)[]];
   /**

@@ -14,7 +14,9 @@ export interface SchedulerAttributes {
   readonly periodNs: bigint;
 }
 
-/** struct sched_attr, first version: u32 size, policy; u64 flags; i32 nice; u32 priority; u64 runtime, deadline, period. */
+/**
+ * struct sched_attr, first version: u32 size, policy; u64 flags; i32 nice; u32 priority; u64 runtime, deadline, period.
+ */
 function encodeSchedulerAttributes(attributes: SchedulerAttributes): Uint8Array {
   const bytes = new Uint8Array(48);
   const view = new DataView(bytes.buffer);

@@ -31,7 +31,9 @@ export function socketpair(type: number): readonly [number, number] {
   return [view.getInt32(0, true), view.getInt32(4, true)];
 }
 
-/** struct sockaddr_un: u16 family, path, NUL. ENAMETOOLONG beyond 107 bytes, EINVAL for an empty path or a NUL in it. */
+/**
+ * struct sockaddr_un: u16 family, path, NUL. ENAMETOOLONG beyond 107 bytes, EINVAL for an empty path or a NUL in it.
+ */
 export function unixAddress(path: string): Uint8Array {
   const bytes = new TextEncoder().encode(path);
   if (bytes.length > unixPathMax) throw new SystemError("ENAMETOOLONG", "socket address", path);

@@ -1,7 +1,7 @@
 /**
- * Files that the kernel makes up when they are read. They wait for no device and no other host, so they are read at once:
- * an asynchronous read is four calls, each of which wakes a thread of Node's pool and waits for it. Planning a VM reads
- * dozens of such files, while a guest needs the CPU.
+ * Files that the kernel makes up when they are read. They wait for no device and no other host, so they are read at
+ * once: an asynchronous read is four calls, each of which wakes a thread of Node's pool and waits for it. Planning a VM
+ * reads dozens of such files, while a guest needs the CPU.
  */
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { concat } from "../../util/bytes.ts";

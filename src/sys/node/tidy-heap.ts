@@ -43,7 +43,9 @@ export function heapTidier(): () => boolean {
   };
 }
 
-/** Only a new context gets the function of a flag that was set after the start. The start would be slower with the flag. */
+/**
+ * Only a new context gets the function of a flag that was set after the start. The start would be slower with the flag.
+ */
 function garbageCollector(): () => void {
   setFlagsFromString("--expose-gc");
   return runInNewContext("gc") as () => void;

@@ -1,5 +1,6 @@
 /*
- * The terminal side of tests: runs a program on a pseudo terminal, or receives one over a console socket as an engine does.
+ * The terminal side of tests: runs a program on a pseudo terminal, or receives one over a console socket as an engine
+ * does.
  *
  *   terminal run ROWS COLUMNS PROGRAM ARG...   ends with the program's status
  *   terminal console SOCKET                    listens, takes one descriptor, ends when the terminal hangs up

@@ -31,9 +31,9 @@ export const programModules = [
 ] as const;
 
 /**
- * Sets the flags before the program runs: what V8 has begun to count for a function stays. Loads Node's modules before that:
- * Node contains the code that V8 made of them under the default flags, and V8 uses it under no others. Compiling them
- * takes 8 ms of CPU time.
+ * Sets the flags before the program runs: what V8 has begun to count for a function stays. Loads Node's modules before
+ * that: Node contains the code that V8 made of them under the default flags, and V8 uses it under no others. Compiling
+ * them takes 8 ms of CPU time.
  */
 export function saveMemory(load: NodeJS.Require): void {
   for (const name of programModules) load(name);
