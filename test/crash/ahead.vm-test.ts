@@ -18,11 +18,13 @@ import { sandboxProcesses } from "../support/sandbox.ts";
 import { onlyKumite, runtimePath, Workplace } from "../support/workplace.ts";
 import { cutsOf, runWithCut, type Scene, titleOf } from "./cuts.ts";
 import type { Gate } from "./gate.ts";
-import { sample, sampleSeed } from "./sample.ts";
+import { sampleSeed, shuffled } from "./sample.ts";
 
 const full = process.env.KUMITE_CRASH_WALK === "full";
 const seed = sampleSeed();
 const programTimeoutMs = 120_000;
+/** Processes that work in parallel may reach a moment in another order than in the recorded run. */
+const attempts = 3;
 
 const verbs = { open: "opens one", save: "saves it", restore: "restores a snapshot", fork: "forks it" } as const;
 
@@ -60,23 +62,32 @@ const programs = {
     } finally { await snapshot.close(); }`,
 } as const;
 
-/** Runs each cut of the sample. `afterwards` checks what has to be true after it. */
+/**
+ * Runs as many cuts as the sample has. `afterwards` checks what has to be true after each. A process that lives for an
+ * instant is not seen in every run: if a cut's moment does not come, the sample's next cut takes its place.
+ */
 async function walk(test: TestContext, scene: Scene, count: number, afterwards: () => Promise<void>): Promise<void> {
   const cuts = await cutsOf(scene);
   await afterwards();
-  assert.ok(cuts.length > 0);
-  for (const cut of sample(cuts, full ? Number.POSITIVE_INFINITY : count, seed)) {
-    await test.test(titleOf(cut), async () => {
-      for (let attempt = 1, met = false; !met; attempt++) {
-        assert.ok(attempt <= 3, "the moment did not come");
+  let missing = full ? cuts.length : Math.min(count, cuts.length);
+  assert.ok(missing > 0);
+  for (const cut of shuffled(cuts, seed)) {
+    if (missing === 0) return;
+    await test.test(titleOf(cut), async (each) => {
+      for (let attempt = 1; attempt <= attempts; attempt++) {
+        let met = false;
         try {
           met = await runWithCut(scene, cut);
         } finally {
+          if (met) missing -= 1;
           await afterwards();
         }
+        if (met) return;
       }
+      each.skip(`its moment did not come in ${attempts} runs`);
     });
   }
+  if (!full) assert.equal(missing, 0, "some moments of the sample have come");
 }
 
 describe("after a crash", onlyKumite, () => {

@@ -24,12 +24,18 @@ export function sampleSeed(): string {
 
 /** `count` of the items in their original order, or all if there are no more. */
 export function sample<T>(all: readonly T[], count: number, seed: string): T[] {
-  const drawn = all.map((_, index) => ({ index, lot: createHash("sha256").update(`${seed} ${index}`).digest("hex") }));
-  const chosen = new Set(
-    drawn
-      .sort((a, b) => (a.lot < b.lot ? -1 : 1))
-      .slice(0, count)
-      .map(({ index }) => index),
-  );
+  const chosen = new Set(drawn(all, seed).slice(0, count));
   return all.filter((_, index) => chosen.has(index));
+}
+
+/** All items in the order in which they are chosen: those that `sample` returns are the first ones. */
+export function shuffled<T>(all: readonly T[], seed: string): T[] {
+  return drawn(all, seed).map((index) => all[index] as T);
+}
+
+function drawn(all: readonly unknown[], seed: string): number[] {
+  return all
+    .map((_, index) => ({ index, lot: createHash("sha256").update(`${seed} ${index}`).digest("hex") }))
+    .sort((a, b) => (a.lot < b.lot ? -1 : 1))
+    .map(({ index }) => index);
 }

@@ -108,12 +108,14 @@ export class Subject implements AsyncDisposable {
     }
   }
 
-  /** Resolves when the process is dead, reaped or not. A helper may have ended by itself. */
+  /**
+   * Resolves when the process is dead, reaped or not. A process that was just started may not run its own program yet,
+   * and a helper may have ended by itself.
+   */
   async kill(victim: Victim): Promise<void> {
-    const pid = this.pidOf(victim);
     // While the helper has nothing to do, nothing depends on it.
-    if (pid === undefined && victim === "helper") return;
-    if (pid === undefined) throw new Error(`there is no ${victim} to kill`);
+    if (victim === "helper" && this.pidOf(victim) === undefined) return;
+    const pid = await eventually(`a ${victim} to kill`, () => this.pidOf(victim));
     process.kill(pid, "SIGKILL");
     await eventually(`the death of the ${victim}`, () => (isAlive(pid) ? undefined : true));
   }

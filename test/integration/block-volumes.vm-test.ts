@@ -192,7 +192,7 @@ describe("a block device", onlyKumite, () => {
     const second = await place.run(bundle);
     assert.notEqual(second.status, 0);
     assert.match(second.stderr, /lock/, show(second));
-    await place.must(["exec", first, "sync"]);
+    await place.must(["exec", first, "sh", "-c", "until grep -q more /here; do sleep 0.1; done; sync"]);
     await place.remove(first);
 
     const mounted = place.path("mounted");

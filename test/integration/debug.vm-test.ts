@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { type Bundle, shell } from "../support/bundle.ts";
 import { describe as show, succeed } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
 import { guardAgainstLeftOvers } from "../support/left-overs.ts";
 import { onlyKumite, Workplace } from "../support/workplace.ts";
 
@@ -36,9 +37,12 @@ describe("the guest of a container", onlyKumite, () => {
     assert.match(stdout, /first: init\r\n/, "the agent is process 1, not the container's program");
     assert.match(stdout, /\/dev\/pts\/\d+\r\n/, "it has a terminal");
     assert.match(stdout, /ls: \/bin: No such file or directory/, "it is not in the container");
-    const lines = (await place.must(["logs", "--source", "agent", withConsole])).stdout;
+    // The guest's messages arrive separately.
+    const lines = await eventually("the end of the shell is in the log", async () => {
+      const { stdout } = await place.must(["logs", "--source", "agent", withConsole]);
+      return stdout.includes("a debug shell has ended") ? stdout : undefined;
+    });
     assert.match(lines, /the debug console is enabled/);
-    assert.match(lines, /a debug shell has ended/);
   });
 
   it("ends its shell when the shell's input ends, even without any input", async () => {

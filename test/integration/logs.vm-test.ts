@@ -34,10 +34,12 @@ describe("the logs of a container", onlyKumite, () => {
   it("exist while it runs, after its VM died, and after it was deleted", async () => {
     const bundle = await place.bundle(shell("echo to the program; while :; do sleep 1; done"));
     const id = await place.runDetached(bundle);
-    // The guest's messages arrive separately.
-    const lines = await eventually("all that is said of the start", async () => {
-      const [before, now] = [await linesOf(id), await linesOf(id)];
-      return before.length === now.length && now.some(({ text }) => text.includes("sandbox created")) ? now : undefined;
+    // The guest's messages arrive separately: none may arrive while the logs are compared.
+    const { lines, agent, last } = await eventually("all that is said of the start", async () => {
+      const lines = await linesOf(id);
+      const [agent, last] = [await linesOf(id, "--source", "agent"), await linesOf(id, "--tail", "1")];
+      const isWhole = lines.some(({ text }) => text.includes("sandbox created"));
+      return isWhole && (await linesOf(id)).length === lines.length ? { lines, agent, last } : undefined;
     });
     assert.deepEqual(
       lines.map(({ time }) => time),
@@ -46,12 +48,11 @@ describe("the logs of a container", onlyKumite, () => {
     assert.ok(lines.some(({ source, text }) => source === "agent" && text.includes("sandbox created")));
     assert.ok(lines.some(({ source, text }) => source === "shim" && text.includes("container created")));
     assert.ok(!lines.some(({ text }) => text.includes("to the program")));
-    const agent = await linesOf(id, "--source", "agent");
     assert.deepEqual(
       agent,
       lines.filter(({ source }) => source === "agent"),
     );
-    assert.deepEqual(await linesOf(id, "--tail", "1"), lines.slice(-1));
+    assert.deepEqual(last, lines.slice(-1));
 
     process.kill(await processOf(id, "qemu"), "SIGKILL");
     await place.untilStatus(id, "stopped");

@@ -82,7 +82,8 @@ describe("a pod", onlyKumite, () => {
 
     first.engine.write("through\n");
     assert.equal(await first.engine.processStatus, 3);
-    assert.equal(first.engine.output(), "got through\n");
+    // Output and status arrive on different pipes.
+    await eventually("its output", () => (first.engine.output() === "got through\n" ? true : undefined));
     await place.untilStatus(first.id, "stopped");
     const listed = (await place.must(["list", "--quiet"])).stdout.split("\n");
     for (const id of [pod, first.id, second.id]) assert.ok(listed.includes(id), id);

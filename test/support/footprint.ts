@@ -45,8 +45,17 @@ async function guestFootprint(place: Workplace, id: string): Promise<Footprint> 
   return found;
 }
 
+/**
+ * First waits for the end of its input, whose descriptor the agent has closed then. Threads of the kernel have no
+ * program, and come and go by themselves.
+ */
 const lookInGuest = `
-echo "guest processes $(ls -d /proc/[0-9]* | wc -l)"
+cat
+count=0
+for process in /proc/[0-9]*; do
+  if [ -e "$process/exe" ]; then count=$((count + 1)); fi
+done
+echo "guest processes $count"
 echo "guest zombies $(cat /proc/[0-9]*/stat 2>/dev/null | grep -c ') Z ')"
 echo "agent descriptors $(ls /proc/1/fd | wc -l)"
 echo "agent KiB $(sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\) kB/\\1/p' /proc/1/status)"

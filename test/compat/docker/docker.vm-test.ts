@@ -123,7 +123,8 @@ describe("docker", () => {
       assert.equal(await docker.ask(["inspect", "--format", "{{.State.Status}}", id]), "paused");
       await docker.must(["unpause", id]);
 
-      await docker.must(["stop", id]);
+      // Time enough on any host: docker kills it at the end of this time.
+      await docker.must(["stop", "--time", "100", id]);
       assert.equal((await docker.must(["logs", id])).stdout, "up\nasked\n");
       assert.equal(await docker.ask(["inspect", "--format", "{{.State.ExitCode}} {{.State.Status}}", id]), "3 exited");
       await docker.must(["rm", id]);

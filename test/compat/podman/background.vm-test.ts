@@ -24,7 +24,10 @@ describe("podman and a container in the background", () => {
       ["--name", name, "--memory", "64m", "--volume", "data:/data", ...health],
       ["sh", "-c", script],
     );
-    await eventually("the log", async () => ((await podman.ask(["logs", name])) === "up" ? true : undefined));
+    await eventually("both outputs in the log", async () => {
+      const { stdout, stderr } = await podman.must(["logs", name]);
+      return stdout !== "" && stderr !== "" ? true : undefined;
+    });
   });
   after(async () => {
     await podman[Symbol.asyncDispose]();

@@ -20,7 +20,8 @@ describe("podman and the life of a container", () => {
   it("stop sends the signal, and the container ends by it", async () => {
     const id = await podman.start([], ["sh", "-c", `trap 'echo asked; exit 3' TERM; echo up; ${forever}`]);
     await logs(id, "up\n");
-    await podman.must(["stop", id]);
+    // Time enough on any host: podman kills it at the end of this time.
+    await podman.must(["stop", "--time", "100", id]);
     assert.equal((await podman.must(["logs", id])).stdout, "up\nasked\n");
     assert.equal(await podman.ask(["inspect", "--format", "{{.State.ExitCode}} {{.State.Status}}", id]), "3 exited");
     await podman.must(["rm", id]);
@@ -44,7 +45,7 @@ describe("podman and the life of a container", () => {
   });
 
   it("kill passes any signal, wait gives the status, start runs it again", async () => {
-    const id = await podman.start([], ["sh", "-c", `trap 'exit 8' USR1; echo up; echo x >>/count; ${forever}`]);
+    const id = await podman.start([], ["sh", "-c", `trap 'exit 8' USR1; echo x >>/count; echo up; ${forever}`]);
     await logs(id, "up\n");
     await podman.must(["kill", "--signal", "USR1", id]);
     assert.equal(await podman.ask(["wait", id]), "8");
