@@ -30,8 +30,7 @@ const ownerTimeoutMs = 10_000;
  *
  * @param log receives the failures of hooks
  * @param shim `"has let go"` if the living shim of the container's sandbox has confirmed that it no longer writes the
- * journal,
- *   which still names it if there was no space to write that down
+ *   journal, which still names it if there was no space to write that down
  * @throws KumiteError `cleanup/incomplete` naming what could not be removed (the rest is gone, and the call can be
  *   repeated); `container/wrong-state` while the shim of the container's sandbox holds it; `journal/corrupt`
  */
