@@ -3,8 +3,6 @@ import { createHash } from "node:crypto";
 import { type BigIntStats, close, constants, open, read, statSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { promisify } from "node:util";
-import { concat } from "../../util/bytes.ts";
-import { SystemError } from "../../util/errors.ts";
 import { dirName } from "../../util/path.ts";
 import { decodeUtf8 } from "../../util/text.ts";
 import type { FileStatus, Files, WriteOptions } from "../os.ts";
@@ -13,11 +11,10 @@ import { isKernelFile, readKernelFile } from "./kernel-files.ts";
 import { removeTree } from "./remove-tree.ts";
 import { replaceFile } from "./replace-file.ts";
 import { asSystemCall, errnoOf } from "./system-error.ts";
+import { WholeFile } from "./whole-file.ts";
 
 const defaultReadLimitBytes = 16 * 1024 * 1024;
 const readStepBytes = 64 * 1024;
-/** Most files are smaller. Clearing a larger buffer would be half the cost of reading one. */
-const firstReadBytes = 8 * 1024;
 
 export function nodeFiles(helper: HelperClient): Files {
   return {
@@ -82,20 +79,12 @@ async function readStart(path: string, length: number): Promise<Uint8Array> {
 const [openFile, readFile, closeFile] = [promisify(open), promisify(read), promisify(close)];
 
 async function readToEnd(file: number, path: string, limit: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  let part = new Uint8Array(firstReadBytes);
-  let filled = 0;
+  const whole = new WholeFile(path, limit);
   for (;;) {
-    const { bytesRead } = await readFile(file, part, filled, part.length - filled, null);
-    if (bytesRead === 0) return concat([...parts, part.subarray(0, filled)]);
-    length += bytesRead;
-    filled += bytesRead;
-    if (length > limit) throw new SystemError("EFBIG", "read", path);
-    if (filled < part.length) continue;
-    parts.push(part);
-    part = new Uint8Array(readStepBytes);
-    filled = 0;
+    const { space } = whole;
+    const { bytesRead } = await readFile(file, space, 0, space.length, null);
+    if (bytesRead === 0) return whole.bytes();
+    whole.add(bytesRead);
   }
 }
 
